@@ -1,0 +1,1 @@
+//! The loop: the only caller that starts steps and the only one that appends to the journal.

@@ -1,0 +1,1 @@
+//! Instances of the application: configuration switch, restart, readiness.

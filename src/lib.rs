@@ -1,0 +1,43 @@
+//! `cutover` takes an application from SQLite to PostgreSQL, live, with a rollback key.
+//!
+//! The modules in reading order. The first three are pure: no clock, no files, no sockets.
+//!
+//! 1. [`runbook`]: what the operator writes: model, parsing with locations, cross-checks.
+//! 2. [`session`]: the rules: events, commands, `decide`, `apply`, gates, roles, confidence.
+//! 3. [`trigger`]: samples and rules in; clear, burning, blind or fired out, and why.
+//! 4. [`journal`]: the append-only, hash-chained log, and samples and progress beside it.
+//! 5. [`engine`]: the loop: the only one that appends, the only one that starts steps.
+//! 6. [`step`]: one file per kind of step: what it does, and how it finds out what happened after a crash.
+//! 7. [`source`]: SQLite: open, schema, write fence, backup.
+//! 8. [`target`]: PostgreSQL: connect, TLS, catalogue, roles, migrations, sequences.
+//! 9. [`transfer`]: rows from source to target: plan, encode, lanes, constraints, checkpoints.
+//! 10. [`parity`]: the independent checker; shares no conversion code with `transfer`.
+//! 11. [`fleet`]: instances: configuration switch, restart, readiness.
+//! 12. [`monitor`]: probes that make samples.
+//! 13. [`cockpit`]: the terminal UI; sees only `session` and `journal`.
+//! 14. [`report`]: the evidence, as Markdown and JSON.
+//! 15. [`demo`]: the sandbox: sample application, throwaway PostgreSQL, traffic, faults.
+//! 16. [`cli`]: one file per subcommand.
+//!
+//! Beside them, small and used by many: [`action`] runs what a runbook tells us to run, [`clock`] is the one place that reads
+//! time, [`text`] makes foreign text harmless.
+
+pub mod action;
+pub mod cli;
+pub mod clock;
+pub mod cockpit;
+pub mod demo;
+pub mod engine;
+pub mod fleet;
+pub mod journal;
+pub mod monitor;
+pub mod parity;
+pub mod report;
+pub mod runbook;
+pub mod session;
+pub mod source;
+pub mod step;
+pub mod target;
+pub mod text;
+pub mod transfer;
+pub mod trigger;

@@ -1,0 +1,3 @@
+//! Arguments in, exit code out. Everything else is in the library.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Probes that make samples. Judging them is `trigger`'s job.

@@ -1,0 +1,1 @@
+//! The independent checker. Shares no conversion code with `transfer`.

@@ -1,0 +1,1 @@
+//! The rules of a session. Pure: time comes in as a value.

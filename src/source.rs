@@ -1,0 +1,1 @@
+//! SQLite: open, schema, write fence, backup.

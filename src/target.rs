@@ -1,0 +1,1 @@
+//! PostgreSQL: connect, TLS, catalogue, roles, migrations, sequences.

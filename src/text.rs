@@ -1,0 +1,50 @@
+//! Makes foreign text harmless before it reaches a terminal, a log or a report.
+//!
+//! Rows, names, server messages and log lines come from outside and may hold escape sequences, bidirectional overrides or line
+//! breaks. They pass through here at the boundary where they come in. Layout (width, wrapping) is the cockpit's business.
+
+/// The text with every control and bidirectional-format character replaced by a visible escape, cut after `limit` characters
+/// with `…`. The result has no line break and is safe on any terminal.
+pub fn printable(text: &str, limit: usize) -> String {
+    let mut out = String::with_capacity(text.len().min(limit * 2));
+    for (n, c) in text.chars().enumerate() {
+        if n == limit {
+            out.push('…');
+            break;
+        }
+        match c {
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            c if c.is_control() || is_invisible_format(c) => {
+                out.push_str(&format!("\\u{{{:x}}}", c as u32));
+            }
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// Characters that change how their neighbours are shown without being seen themselves.
+fn is_invisible_format(c: char) -> bool {
+    matches!(c,
+        '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}' | '\u{FFF9}'..='\u{FFFB}' | '\u{E0000}'..='\u{E007F}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::printable;
+
+    #[test]
+    fn escapes_what_a_terminal_would_obey() {
+        assert_eq!(printable("\u{1b}[31mred\u{7}", 80), "\\u{1b}[31mred\\u{7}");
+        assert_eq!(printable("\u{202e}gnp.exe", 80), "\\u{202e}gnp.exe");
+        assert_eq!(printable("a\u{9b}b\nc", 80), "a\\u{9b}b\\nc");
+    }
+
+    #[test]
+    fn cuts_and_says_so() {
+        assert_eq!(printable("abcdef", 3), "abc…");
+        assert_eq!(printable("abc", 3), "abc");
+    }
+}

@@ -1,0 +1,1 @@
+//! Samples and rules in; clear, burning, blind or fired out. Pure.

@@ -1,0 +1,3 @@
+//! The one integration-test binary. A concern is a file here and a folder of data beside it.
+
+mod support;

@@ -1,0 +1,1 @@
+//! What several concerns share: databases, sandboxes, waiting for content with a deadline.
