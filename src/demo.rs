@@ -1,1 +1,8 @@
 //! The sandbox: a sample application, a throwaway PostgreSQL, a fleet, traffic and faults, all real.
+//!
+//! Not in here: what a cutover does (that is [`crate::engine`] and [`crate::step`]); they treat the sandbox like any other
+//! application and know nothing of it.
+
+pub mod cluster;
+pub mod programs;
+pub mod reaper;

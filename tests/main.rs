@@ -1,3 +1,4 @@
 //! The one integration-test binary. A concern is a file here and a folder of data beside it.
 
+mod demo;
 mod support;
