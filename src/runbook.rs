@@ -1,1 +1,3 @@
 //! What the operator writes. Pure.
+
+pub mod transfer;
