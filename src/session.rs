@@ -1,1 +1,23 @@
-//! The rules of a session. Pure: time comes in as a value.
+//! The rules of a session. Pure: commands from people ([`decide`]) and outcomes from steps ([`due`]) become events
+//! ([`event`]); the state is their fold ([`state`]). No clock, no files, no sockets: time comes in as a value.
+//!
+//! Not in here: judging samples (`trigger`), doing anything (`engine`, `step`).
+
+pub mod charter;
+pub mod confidence;
+pub mod decide;
+pub mod due;
+pub mod event;
+pub mod gates;
+pub mod roles;
+pub mod state;
+
+pub use charter::{Charter, LineKind, Opening, RowLine, StepLine};
+pub use decide::{Command, Refusal, decide};
+pub use event::{
+    Check, Event, Found, Outcome, Recorded, RehearsalEvidence, RollbackCause, Signature,
+    TriggerPhase, Undo,
+};
+pub use gates::{EvidenceState, EvidenceView, GateView};
+pub use roles::{Act, Actor};
+pub use state::{Phase, Session, StepState, StepStatus};

@@ -1,0 +1,209 @@
+//! The part of a runbook that the rules need: no secret, nothing that does I/O. It is written into the journal when a session
+//! opens, so that a journal can be read without its runbook. Not in here: the rules themselves.
+
+use serde::{Deserialize, Serialize};
+
+use crate::runbook::{
+    ChecklistItem, Gate, Limits, Person, Role, Runbook, RunbookHash, Start, StepKind, Trigger,
+};
+
+/// What a session is bound by.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Charter {
+    /// Name of the session; typed to confirm a rollback.
+    pub session: String,
+    /// What every signature covers.
+    pub runbook_hash: RunbookHash,
+    /// Whether this is the sandbox, which alone lets people say who they are. Its evidence counts here only.
+    pub sandbox: bool,
+    /// Whether this is a rehearsal on the scratch side.
+    pub rehearsal: bool,
+    /// Runbook time runs this many times faster than real time. 1 outside the sandbox and rehearsals.
+    pub speed: f64,
+    /// The people on the bridge.
+    pub people: Vec<Person>,
+    /// Agreed limits, in runbook time.
+    pub limits: Limits,
+    /// K rows.
+    pub gates: Vec<Gate>,
+    /// P, A–G and V rows in order.
+    pub steps: Vec<StepLine>,
+    /// T rows.
+    pub triggers: Vec<Trigger>,
+    /// M rows.
+    pub monitoring: Vec<ChecklistItem>,
+    /// R rows in order.
+    pub rollback: Vec<RowLine>,
+    /// Instances in rollout order, the canary first.
+    pub instances: Vec<InstanceLine>,
+}
+
+/// What the rules know of a step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StepLine {
+    /// `A2`.
+    pub id: String,
+    /// As shown.
+    pub title: String,
+    /// What the rules treat apart.
+    pub kind: LineKind,
+    /// Who starts it.
+    pub start: Start,
+    /// How often it may be tried for passing faults.
+    pub attempts: u32,
+    /// Whether a person may skip it.
+    pub may_skip: bool,
+    /// Steps that must be done first, besides all earlier ones.
+    pub needs: Vec<String>,
+}
+
+/// The kinds of step that mean something to the rules; all others are `Work`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LineKind {
+    /// Done when somebody of each role has confirmed.
+    Confirm(Vec<Role>),
+    /// The freeze begins with it.
+    Freeze,
+    /// The backup: drift voids it and all that was built on it.
+    Backup,
+    /// The first rows that change the target.
+    Target,
+    /// The switch: all gates must be green; the 15 minutes begin.
+    Switch,
+    /// Part of V1–V5.
+    Verify,
+    /// The freeze ends with it.
+    Reopen,
+    /// Completion is possible once it is done.
+    Checklist,
+    /// Anything else.
+    Work,
+}
+
+/// What the rules know of a rollback row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RowLine {
+    /// `R3`.
+    pub id: String,
+    /// As shown.
+    pub title: String,
+    /// Whether the application serves again once it is done (the RTO ends with the last such row).
+    pub within_rto: bool,
+}
+
+/// What the rules know of an instance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstanceLine {
+    /// `app-1`.
+    pub id: String,
+    /// Restarted first.
+    pub canary: bool,
+}
+
+/// How a session is opened.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Opening {
+    /// Name of the session.
+    pub session: String,
+    /// See [`Charter::sandbox`].
+    pub sandbox: bool,
+    /// See [`Charter::rehearsal`].
+    pub rehearsal: bool,
+    /// See [`Charter::speed`].
+    pub speed: f64,
+}
+
+impl Charter {
+    /// The charter of a session on this runbook.
+    pub fn new(runbook: &Runbook, opening: Opening) -> Charter {
+        use crate::runbook::RollbackKind as R;
+        let mut instances: Vec<_> = runbook
+            .fleet
+            .instances
+            .iter()
+            .map(|i| InstanceLine {
+                id: i.id.clone(),
+                canary: i.canary,
+            })
+            .collect();
+        instances.sort_by_key(|i| !i.canary);
+        Charter {
+            session: opening.session,
+            runbook_hash: runbook.hash.clone(),
+            sandbox: opening.sandbox,
+            rehearsal: opening.rehearsal,
+            speed: opening.speed,
+            people: runbook.people.clone(),
+            limits: runbook.limits.clone(),
+            gates: runbook.gates.clone(),
+            steps: runbook.steps.iter().map(StepLine::from).collect(),
+            triggers: runbook.triggers.clone(),
+            monitoring: runbook.monitoring.clone(),
+            rollback: runbook
+                .rollback
+                .iter()
+                .map(|row| RowLine {
+                    id: row.id.clone(),
+                    title: row.title.clone(),
+                    within_rto: !matches!(row.kind, R::Preserve | R::Incident { .. }),
+                })
+                .collect(),
+            instances,
+        }
+    }
+
+    /// Real milliseconds that a duration of the runbook takes.
+    pub fn real_ms(&self, runbook_ms: i64) -> i64 {
+        (runbook_ms as f64 / self.speed).round() as i64
+    }
+
+    /// Runbook milliseconds that have gone by in real ones.
+    pub fn runbook_ms(&self, real_ms: i64) -> i64 {
+        (real_ms as f64 * self.speed).round() as i64
+    }
+
+    /// Position of a step in the sequence.
+    pub fn step_index(&self, id: &str) -> Option<usize> {
+        self.steps.iter().position(|s| s.id == id)
+    }
+
+    /// Position of the first step of a kind.
+    pub fn index_of_kind(&self, kind: &LineKind) -> Option<usize> {
+        self.steps.iter().position(|s| &s.kind == kind)
+    }
+
+    /// The person with this id.
+    pub fn person(&self, id: &str) -> Option<&Person> {
+        self.people.iter().find(|p| p.id == id)
+    }
+}
+
+impl From<&crate::runbook::Step> for StepLine {
+    fn from(step: &crate::runbook::Step) -> StepLine {
+        let kind = match &step.kind {
+            StepKind::Confirm { roles } => LineKind::Confirm(roles.clone()),
+            StepKind::Freeze { .. } => LineKind::Freeze,
+            StepKind::Backup { .. } => LineKind::Backup,
+            StepKind::Migrate { .. } | StepKind::Import => LineKind::Target,
+            StepKind::Switch { .. } => LineKind::Switch,
+            StepKind::VerifyCounts
+            | StepKind::VerifyEndpoints
+            | StepKind::VerifySlugs
+            | StepKind::VerifyOrder
+            | StepKind::VerifyIntegrity => LineKind::Verify,
+            StepKind::Reopen => LineKind::Reopen,
+            StepKind::Checklist { .. } => LineKind::Checklist,
+            _ => LineKind::Work,
+        };
+        StepLine {
+            id: step.id.clone(),
+            title: step.title.clone(),
+            kind,
+            start: step.start,
+            attempts: step.attempts,
+            may_skip: step.may_skip,
+            needs: step.needs.clone(),
+        }
+    }
+}

@@ -1,0 +1,421 @@
+//! What has happened, in the past tense. Events are the only thing that a session's state is made of; they go into the journal
+//! word for word. Not in here: samples and progress, which are not chained.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+use super::charter::Charter;
+use crate::runbook::{RehearsalPart, Role, RunbookHash};
+
+/// One thing that has happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// The session began; the runbook's hash is pinned.
+    SessionOpened {
+        /// What binds it.
+        charter: Box<Charter>,
+    },
+    /// An engine took the lease.
+    EngineStarted {
+        /// Its process.
+        pid: u32,
+        /// Its version of `cutover`.
+        version: String,
+        /// Boot of the machine; durations are exact within one.
+        boot_id: String,
+        /// The boot clock at this event, so that others on this machine can tell the session's time.
+        boot_ms: i64,
+    },
+    /// A rehearsal of this runbook was found, or had ended.
+    RehearsalRecorded {
+        /// Its proof.
+        rehearsal: RehearsalEvidence,
+    },
+    /// A step began.
+    StepStarted {
+        /// Which.
+        step: String,
+        /// From 1.
+        attempt: u32,
+        /// Who; `None` is the engine, after a step that a person had started.
+        by: Option<String>,
+    },
+    /// Somebody confirmed a step of kind `confirm`.
+    StepConfirmed {
+        /// Which.
+        step: String,
+        /// As what.
+        role: Role,
+        /// Who.
+        by: String,
+    },
+    /// A step ended.
+    StepFinished {
+        /// Which.
+        step: String,
+        /// From 1.
+        attempt: u32,
+        /// How.
+        outcome: Outcome,
+    },
+    /// The engine died while the step ran; nobody knows yet how far it came.
+    StepLost {
+        /// Which.
+        step: String,
+        /// From 1.
+        attempt: u32,
+    },
+    /// It has been found out what an unknown step had done.
+    StepFoundOut {
+        /// Which.
+        step: String,
+        /// What.
+        found: Found,
+        /// Who decided, where no machine could.
+        by: Option<String>,
+    },
+    /// A person skipped a step that the runbook lets them skip.
+    StepSkipped {
+        /// Which.
+        step: String,
+        /// Who.
+        by: String,
+        /// Why.
+        reason: String,
+    },
+    /// How to undo something, recorded before it is done.
+    UndoRecorded {
+        /// The step that is about to do it.
+        step: String,
+        /// How.
+        undo: Undo,
+    },
+    /// A gate was signed.
+    GateSigned {
+        /// Which.
+        gate: String,
+        /// By whom, for what.
+        signature: Signature,
+    },
+    /// A signature was withdrawn.
+    SignatureWithdrawn {
+        /// Which gate.
+        gate: String,
+        /// For which role.
+        role: Role,
+        /// Who.
+        by: String,
+    },
+    /// Nothing new starts.
+    SessionHeld {
+        /// Who.
+        by: String,
+        /// Why.
+        reason: String,
+    },
+    /// Things may start again.
+    SessionResumed {
+        /// Who.
+        by: String,
+    },
+    /// The freeze may last longer.
+    FreezeExtended {
+        /// Who.
+        by: String,
+        /// By how much, in runbook time.
+        by_ms: i64,
+    },
+    /// The freeze has lasted longer than agreed.
+    FreezeOverran {
+        /// The limit that was passed, in runbook time.
+        limit_ms: i64,
+    },
+    /// SQLite was written to although it was frozen: what was built on the freeze is void.
+    DriftFound {
+        /// What was seen.
+        detail: String,
+    },
+    /// A trigger changed its state.
+    TriggerMoved {
+        /// Which: `T3a`, or `T1a.app-3` where it judges each instance.
+        trigger: String,
+        /// To what.
+        state: TriggerPhase,
+        /// In words and numbers.
+        reason: String,
+    },
+    /// A trigger fired: rollback is mandatory.
+    TriggerFired {
+        /// Which.
+        trigger: String,
+        /// In words and numbers.
+        reason: String,
+    },
+    /// The rollback began.
+    RollbackStarted {
+        /// Why.
+        cause: RollbackCause,
+        /// In words.
+        reason: String,
+    },
+    /// A row of the rollback began; a repeated one is a retry after the engine died.
+    RollbackRowStarted {
+        /// `R3`.
+        row: String,
+    },
+    /// A row of the rollback ended.
+    RollbackRowFinished {
+        /// `R3`.
+        row: String,
+        /// How. A failed row is named and does not stop the others.
+        outcome: Outcome,
+    },
+    /// The rollback ended.
+    RolledBack {
+        /// Whether the application serves from SQLite again.
+        healthy: bool,
+    },
+    /// The release manager completed the release.
+    SessionCompleted {
+        /// Who.
+        by: String,
+    },
+    /// Somebody wrote a note.
+    NoteWritten {
+        /// Who.
+        by: String,
+        /// What.
+        text: String,
+    },
+    /// Something that people should know and that changes no state.
+    AlarmRaised {
+        /// What.
+        text: String,
+    },
+}
+
+/// How a step or a rollback row ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Whether it did what it is for.
+    pub ok: bool,
+    /// One line for people: what was done, or what failed, in what state things are, and what is safe to do next.
+    pub summary: String,
+    /// Named results; triggers of kind `check` judge them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<Check>,
+    /// What later steps and the report need, by name; each kind of step documents its own.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub facts: Map<String, Value>,
+    /// Whether a failure may pass by itself, so that another attempt makes sense.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub passing: bool,
+}
+
+/// A named result within a step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Check {
+    /// Such as `row_counts`; triggers name it.
+    pub name: String,
+    /// Whether it holds.
+    pub ok: bool,
+    /// In words and numbers.
+    pub detail: String,
+}
+
+impl Check {
+    /// A check.
+    pub fn new(name: &str, ok: bool, detail: impl Into<String>) -> Check {
+        Check {
+            name: name.to_owned(),
+            ok,
+            detail: detail.into(),
+        }
+    }
+}
+
+impl Outcome {
+    /// It did what it is for.
+    pub fn done(summary: impl Into<String>) -> Outcome {
+        Outcome {
+            ok: true,
+            summary: summary.into(),
+            checks: vec![],
+            facts: Map::new(),
+            passing: false,
+        }
+    }
+
+    /// It did not.
+    pub fn failed(summary: impl Into<String>) -> Outcome {
+        Outcome {
+            ok: false,
+            ..Outcome::done(summary)
+        }
+    }
+
+    /// With a named result. A failed one makes the outcome failed.
+    pub fn with_check(mut self, check: Check) -> Outcome {
+        self.ok &= check.ok;
+        self.checks.push(check);
+        self
+    }
+
+    /// With a fact for later steps and the report.
+    pub fn with_fact(mut self, name: &str, value: impl Serialize) -> Outcome {
+        let value = serde_json::to_value(value).expect("BUG: a fact is plain data");
+        self.facts.insert(name.to_owned(), value);
+        self
+    }
+
+    /// A failure that may pass by itself.
+    pub fn passing(mut self) -> Outcome {
+        self.passing = true;
+        self
+    }
+
+    /// SHA-256 in hex over the outcome: what a signature over this evidence covers.
+    pub fn hash(&self) -> String {
+        let json = serde_json::to_vec(self).expect("BUG: an outcome is plain data");
+        hex(&Sha256::digest(json))
+    }
+}
+
+/// Lower-case hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// What an unknown step turned out to have done.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "found", rename_all = "snake_case")]
+pub enum Found {
+    /// It had done all of it.
+    Done {
+        /// As if it had ended by itself.
+        outcome: Outcome,
+    },
+    /// It may be run again: it had done nothing, or goes on from where it was.
+    RunAgain {
+        /// What was seen.
+        detail: String,
+    },
+    /// No machine can tell; a person decides.
+    AskPerson {
+        /// What was seen.
+        detail: String,
+    },
+}
+
+/// How to undo what a step does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "undo", rename_all = "snake_case")]
+pub enum Undo {
+    /// Maintenance was turned on: turn it off.
+    Maintenance,
+    /// The write fence was raised: release it.
+    Fence,
+    /// A configuration file was changed: put the former bytes back.
+    Config {
+        /// Whose.
+        instance: String,
+        /// The file.
+        path: PathBuf,
+        /// Hash of the former bytes, kept as an artefact.
+        former_sha256: String,
+        /// Hash of the bytes as `cutover` wrote them; others mean that somebody else has edited the file since.
+        written_sha256: String,
+    },
+    /// The switch was an action: run its undo.
+    SwitchAction,
+    /// An instance was restarted: restart it again.
+    Restart {
+        /// Which.
+        instance: String,
+    },
+    /// A command of the operator's own has an undo.
+    Command,
+}
+
+/// A signature on a gate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Signature {
+    /// Who.
+    pub by: String,
+    /// As what.
+    pub role: Role,
+    /// What it covers: the runbook.
+    pub runbook_hash: RunbookHash,
+    /// What it covers: the gate's evidence at that time.
+    pub evidence_hash: String,
+    /// What they said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+/// What a rehearsal proved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RehearsalEvidence {
+    /// Name of its session.
+    pub session: String,
+    /// The runbook that was rehearsed.
+    pub runbook_hash: RunbookHash,
+    /// Whether it was run in a sandbox.
+    pub sandbox: bool,
+    /// Head of its journal's chain.
+    pub head: String,
+    /// When it ended: seconds since 1970.
+    pub ended_unix_s: i64,
+    /// Which parts passed, each with a line for people.
+    pub parts: Vec<(RehearsalPart, bool, String)>,
+    /// Real time its rollback took, R1–R4+.
+    pub rollback_ms: i64,
+}
+
+/// Where a trigger is. See the protocol's "A trigger".
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TriggerPhase {
+    /// The condition does not hold.
+    Clear,
+    /// It holds, but not for long enough.
+    Burning,
+    /// Too little data to say.
+    Blind,
+    /// The streak reached its full duration. Final.
+    Fired,
+}
+
+/// Who or what began the rollback.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "cause", rename_all = "snake_case")]
+pub enum RollbackCause {
+    /// A person, by name.
+    Person {
+        /// Who.
+        by: String,
+    },
+    /// A trigger, after its countdown.
+    Trigger {
+        /// Which.
+        trigger: String,
+    },
+}
+
+/// An event with its place and time in the journal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Recorded {
+    /// From 1, without gaps.
+    pub seq: u64,
+    /// Session time: milliseconds since the session opened, by a clock that does not jump.
+    pub at_ms: i64,
+    /// Wall clock, for people; order and durations never depend on it.
+    pub wall: chrono::DateTime<chrono::Utc>,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: Event,
+}

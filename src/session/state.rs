@@ -1,0 +1,538 @@
+//! The state of a session: the fold of its events, and nothing else. Not in here: whether something may happen (`decide`) and
+//! what must happen by itself (`due`).
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::charter::{Charter, LineKind, StepLine};
+use super::event::{
+    Event, Found, Outcome, Recorded, RehearsalEvidence, RollbackCause, Signature, TriggerPhase,
+    Undo,
+};
+use crate::runbook::Role;
+
+/// Everything that is known of a session. All times are session milliseconds.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Session {
+    /// What binds it.
+    pub charter: Charter,
+    /// Where the whole stands.
+    pub phase: Phase,
+    /// One per step of the charter, in its order.
+    pub steps: Vec<StepState>,
+    /// Signatures by gate; whether each is valid now is for `gates` to say.
+    pub signatures: BTreeMap<String, Vec<Signature>>,
+    /// The newest rehearsal that was found.
+    pub rehearsal: Option<RehearsalEvidence>,
+    /// Who holds the session, and why.
+    pub held: Option<Held>,
+    /// Extensions of the freeze, in runbook time.
+    pub freeze_extended_ms: i64,
+    /// Whether the passing of the freeze's limit has been said.
+    pub freeze_overran: bool,
+    /// Last known state of each trigger.
+    pub triggers: BTreeMap<String, TriggerState>,
+    /// The trigger that fired first.
+    pub fired: Option<Fired>,
+    /// The rollback, once begun.
+    pub rollback: Option<Rollback>,
+    /// How to undo what was done, oldest first.
+    pub undos: Vec<(String, Undo)>,
+    /// Notes and alarms, oldest first: time, who, text.
+    pub notes: Vec<(i64, Option<String>, String)>,
+    /// The engine's clock at its last start.
+    pub engine: Option<EngineState>,
+    /// Sequence number of the last event that was applied.
+    pub seq: u64,
+    /// Time of the last event that was applied.
+    pub at_ms: i64,
+}
+
+/// Where the whole stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Steps may run.
+    Open,
+    /// The rollback runs.
+    RollingBack,
+    /// The rollback has ended.
+    RolledBack,
+    /// The release is complete.
+    Completed,
+}
+
+/// Where a step stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StepStatus {
+    /// Not begun.
+    Pending,
+    /// Being done.
+    Running,
+    /// Done.
+    Done,
+    /// Failed, at its last attempt so far.
+    Failed,
+    /// Skipped by a person.
+    Skipped,
+    /// Begun, and the engine died before it ended.
+    Unknown,
+}
+
+/// A step and what came of it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct StepState {
+    /// Its id, as in the charter.
+    pub id: String,
+    /// Where it stands.
+    pub status: StepStatus,
+    /// Attempts so far.
+    pub attempt: u32,
+    /// When its first attempt began.
+    pub started_ms: Option<i64>,
+    /// When it ended.
+    pub ended_ms: Option<i64>,
+    /// Who started, skipped or decided it.
+    pub by: Option<String>,
+    /// How its last attempt ended.
+    pub outcome: Option<Outcome>,
+    /// Who has confirmed, for steps of kind `confirm`.
+    pub confirmed: BTreeMap<Role, String>,
+    /// Why a person must decide, where no machine can find out what an unknown step had done.
+    pub question: Option<String>,
+}
+
+impl StepState {
+    fn pending(line: &StepLine) -> StepState {
+        StepState {
+            id: line.id.clone(),
+            status: StepStatus::Pending,
+            attempt: 0,
+            started_ms: None,
+            ended_ms: None,
+            by: None,
+            outcome: None,
+            confirmed: BTreeMap::new(),
+            question: None,
+        }
+    }
+
+    /// Whether what comes after it may begin.
+    pub fn is_over(&self) -> bool {
+        matches!(self.status, StepStatus::Done | StepStatus::Skipped)
+    }
+
+    fn end(&mut self, at_ms: i64, outcome: Outcome) {
+        self.status = if outcome.ok {
+            StepStatus::Done
+        } else {
+            StepStatus::Failed
+        };
+        self.ended_ms = Some(at_ms);
+        self.outcome = Some(outcome);
+        self.question = None;
+    }
+}
+
+/// Who holds the session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Held {
+    /// Who.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+    /// Since when.
+    pub since_ms: i64,
+}
+
+/// What is known of a trigger.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TriggerState {
+    /// Where it is.
+    pub phase: TriggerPhase,
+    /// In words and numbers.
+    pub reason: String,
+    /// Since when.
+    pub since_ms: i64,
+}
+
+/// A trigger that fired.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Fired {
+    /// Which.
+    pub trigger: String,
+    /// In words and numbers.
+    pub reason: String,
+    /// When.
+    pub at_ms: i64,
+}
+
+/// The rollback.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Rollback {
+    /// Who or what began it.
+    pub cause: RollbackCause,
+    /// Why.
+    pub reason: String,
+    /// When.
+    pub started_ms: i64,
+    /// When the application served from SQLite again (the last row within the RTO).
+    pub restored_ms: Option<i64>,
+    /// When it ended.
+    pub ended_ms: Option<i64>,
+    /// Whether the application serves from SQLite again.
+    pub healthy: Option<bool>,
+    /// One per row of the charter, in its order.
+    pub rows: Vec<StepState>,
+}
+
+/// The engine's clock at its last start, so that others on the same boot can tell the session's time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct EngineState {
+    /// Its process.
+    pub pid: u32,
+    /// Boot of the machine.
+    pub boot_id: String,
+    /// Boot clock at `at_ms`.
+    pub boot_ms: i64,
+    /// Session time of its start.
+    pub at_ms: i64,
+}
+
+impl Session {
+    /// A session from its first event.
+    ///
+    /// # Errors
+    /// Any other first event: the journal is not one of a session.
+    pub fn open(first: &Recorded) -> Result<Session, NotASession> {
+        let Event::SessionOpened { charter } = &first.event else {
+            return Err(NotASession { seq: first.seq });
+        };
+        Ok(Session {
+            steps: charter.steps.iter().map(StepState::pending).collect(),
+            charter: (**charter).clone(),
+            phase: Phase::Open,
+            signatures: BTreeMap::new(),
+            rehearsal: None,
+            held: None,
+            freeze_extended_ms: 0,
+            freeze_overran: false,
+            triggers: BTreeMap::new(),
+            fired: None,
+            rollback: None,
+            undos: Vec::new(),
+            notes: Vec::new(),
+            engine: None,
+            seq: first.seq,
+            at_ms: first.at_ms,
+        })
+    }
+
+    /// The session that a journal tells of.
+    ///
+    /// # Errors
+    /// The journal is empty or does not begin with a session.
+    pub fn replay(entries: &[Recorded]) -> Result<Session, NotASession> {
+        let (first, rest) = entries.split_first().ok_or(NotASession { seq: 0 })?;
+        let mut session = Session::open(first)?;
+        rest.iter().for_each(|e| session.apply(e));
+        Ok(session)
+    }
+
+    /// The state after one more event. Total: whatever a journal holds, the result is a state.
+    pub fn apply(&mut self, recorded: &Recorded) {
+        self.seq = recorded.seq;
+        self.at_ms = recorded.at_ms;
+        let at_ms = recorded.at_ms;
+        match &recorded.event {
+            Event::SessionOpened { .. } => {}
+            Event::EngineStarted {
+                pid,
+                boot_id,
+                boot_ms,
+                ..
+            } => {
+                self.engine = Some(EngineState {
+                    pid: *pid,
+                    boot_id: boot_id.clone(),
+                    boot_ms: *boot_ms,
+                    at_ms,
+                });
+            }
+            Event::RehearsalRecorded { rehearsal } => self.rehearsal = Some(rehearsal.clone()),
+            Event::UndoRecorded { step, undo } => self.undos.push((step.clone(), undo.clone())),
+            Event::GateSigned { gate, signature } => {
+                let list = self.signatures.entry(gate.clone()).or_default();
+                list.retain(|s| s.role != signature.role);
+                list.push(signature.clone());
+            }
+            Event::SignatureWithdrawn { gate, role, .. } => {
+                self.signatures
+                    .entry(gate.clone())
+                    .or_default()
+                    .retain(|s| s.role != *role);
+            }
+            Event::SessionHeld { by, reason } => {
+                self.held = Some(Held {
+                    by: by.clone(),
+                    reason: reason.clone(),
+                    since_ms: at_ms,
+                });
+            }
+            Event::SessionResumed { .. } => self.held = None,
+            Event::FreezeExtended { by_ms, .. } => {
+                self.freeze_extended_ms += by_ms;
+                self.freeze_overran = false;
+            }
+            Event::FreezeOverran { .. } => self.freeze_overran = true,
+            Event::DriftFound { detail } => {
+                self.void_from_freeze();
+                self.notes.push((at_ms, None, format!("drift: {detail}")));
+            }
+            Event::TriggerMoved {
+                trigger,
+                state,
+                reason,
+            } => self.move_trigger(trigger, *state, reason, at_ms),
+            Event::TriggerFired { trigger, reason } => {
+                self.move_trigger(trigger, TriggerPhase::Fired, reason, at_ms);
+                self.fired.get_or_insert_with(|| Fired {
+                    trigger: trigger.clone(),
+                    reason: reason.clone(),
+                    at_ms,
+                });
+            }
+            Event::SessionCompleted { .. } => self.phase = Phase::Completed,
+            Event::NoteWritten { by, text } => {
+                self.notes.push((at_ms, Some(by.clone()), text.clone()))
+            }
+            Event::AlarmRaised { text } => self.notes.push((at_ms, None, text.clone())),
+            event => {
+                self.apply_to_step(event, at_ms);
+                self.apply_to_rollback(event, at_ms);
+            }
+        }
+    }
+
+    fn apply_to_step(&mut self, event: &Event, at_ms: i64) {
+        let (Event::StepStarted { step, .. }
+        | Event::StepConfirmed { step, .. }
+        | Event::StepFinished { step, .. }
+        | Event::StepLost { step, .. }
+        | Event::StepFoundOut { step, .. }
+        | Event::StepSkipped { step, .. }) = event
+        else {
+            return;
+        };
+        let Some(state) = self.steps.iter_mut().find(|s| &s.id == step) else {
+            return;
+        };
+        match event {
+            Event::StepStarted { attempt, by, .. } => {
+                state.status = StepStatus::Running;
+                state.attempt = *attempt;
+                state.started_ms.get_or_insert(at_ms);
+                state.ended_ms = None;
+                state.by = by.clone().or(state.by.take());
+                state.outcome = None;
+                state.question = None;
+            }
+            Event::StepConfirmed { role, by, .. } => {
+                state.confirmed.insert(*role, by.clone());
+            }
+            Event::StepFinished { outcome, .. } => state.end(at_ms, outcome.clone()),
+            Event::StepLost { .. } => state.status = StepStatus::Unknown,
+            Event::StepFoundOut { found, by, .. } => match found {
+                Found::Done { outcome } => {
+                    state.by = by.clone().or(state.by.take());
+                    state.end(at_ms, outcome.clone());
+                }
+                Found::RunAgain { .. } => {
+                    state.status = StepStatus::Pending;
+                    state.question = None;
+                }
+                Found::AskPerson { detail } => state.question = Some(detail.clone()),
+            },
+            Event::StepSkipped { by, reason, .. } => {
+                state.status = StepStatus::Skipped;
+                state.ended_ms = Some(at_ms);
+                state.by = Some(by.clone());
+                state.outcome = Some(Outcome::done(format!("skipped: {reason}")));
+            }
+            _ => {}
+        }
+    }
+
+    fn apply_to_rollback(&mut self, event: &Event, at_ms: i64) {
+        if let Event::RollbackStarted { cause, reason } = event {
+            self.phase = Phase::RollingBack;
+            self.rollback = Some(Rollback {
+                cause: cause.clone(),
+                reason: reason.clone(),
+                started_ms: at_ms,
+                restored_ms: None,
+                ended_ms: None,
+                healthy: None,
+                rows: self
+                    .charter
+                    .rollback
+                    .iter()
+                    .map(|row| StepState::pending(&row.as_step()))
+                    .collect(),
+            });
+            return;
+        }
+        let last_within_rto = self
+            .charter
+            .rollback
+            .iter()
+            .rfind(|r| r.within_rto)
+            .map(|r| r.id.clone());
+        let Some(rollback) = &mut self.rollback else {
+            return;
+        };
+        match event {
+            Event::RollbackRowStarted { row } => {
+                if let Some(state) = rollback.rows.iter_mut().find(|s| &s.id == row) {
+                    state.status = StepStatus::Running;
+                    state.attempt += 1;
+                    state.started_ms.get_or_insert(at_ms);
+                }
+            }
+            Event::RollbackRowFinished { row, outcome } => {
+                if let Some(state) = rollback.rows.iter_mut().find(|s| &s.id == row) {
+                    state.end(at_ms, outcome.clone());
+                }
+                if Some(row) == last_within_rto.as_ref() {
+                    rollback.restored_ms = Some(at_ms);
+                }
+            }
+            Event::RolledBack { healthy } => {
+                self.phase = Phase::RolledBack;
+                rollback.healthy = Some(*healthy);
+                rollback.ended_ms = Some(at_ms);
+            }
+            _ => {}
+        }
+    }
+
+    fn move_trigger(&mut self, trigger: &str, phase: TriggerPhase, reason: &str, at_ms: i64) {
+        self.triggers.insert(
+            trigger.to_owned(),
+            TriggerState {
+                phase,
+                reason: reason.to_owned(),
+                since_ms: at_ms,
+            },
+        );
+    }
+
+    /// Everything from the freeze up to the switch is pending again.
+    fn void_from_freeze(&mut self) {
+        let Some(from) = self.charter.index_of_kind(&LineKind::Freeze) else {
+            return;
+        };
+        let to = self
+            .charter
+            .index_of_kind(&LineKind::Switch)
+            .unwrap_or(self.steps.len());
+        for (state, line) in self
+            .steps
+            .iter_mut()
+            .zip(&self.charter.steps)
+            .take(to)
+            .skip(from)
+        {
+            *state = StepState::pending(line);
+        }
+    }
+
+    /// The state of a step.
+    pub fn step(&self, id: &str) -> Option<&StepState> {
+        self.steps.iter().find(|s| s.id == id)
+    }
+
+    /// The state of the first step of a kind that the rules treat apart.
+    pub fn step_of_kind(&self, kind: &LineKind) -> Option<&StepState> {
+        self.charter.index_of_kind(kind).map(|i| &self.steps[i])
+    }
+
+    /// The step that runs or whose end is unknown, if any.
+    pub fn current_step(&self) -> Option<&StepState> {
+        self.steps
+            .iter()
+            .find(|s| matches!(s.status, StepStatus::Running | StepStatus::Unknown))
+    }
+
+    /// The first step that is not over.
+    pub fn next_step(&self) -> Option<(&StepLine, &StepState)> {
+        self.charter
+            .steps
+            .iter()
+            .zip(&self.steps)
+            .find(|(_, s)| !s.is_over())
+    }
+
+    /// When the freeze began, and when it ended.
+    pub fn freeze(&self) -> Option<(i64, Option<i64>)> {
+        let since_ms = self.step_of_kind(&LineKind::Freeze)?.started_ms?;
+        let reopened_ms = self
+            .step_of_kind(&LineKind::Reopen)
+            .filter(|s| s.is_over())
+            .and_then(|s| s.ended_ms);
+        let lifted_ms = self.rollback.as_ref().and_then(|r| r.restored_ms);
+        Some((since_ms, reopened_ms.or(lifted_ms)))
+    }
+
+    /// When the switch began to have effect.
+    pub fn switched_ms(&self) -> Option<i64> {
+        self.step_of_kind(&LineKind::Switch)?.started_ms
+    }
+
+    /// A number that a step left behind for the triggers to compare with, such as the baseline of a signal.
+    pub fn baseline(&self, signal: &str) -> Option<f64> {
+        self.steps.iter().find_map(|s| {
+            s.outcome
+                .as_ref()?
+                .facts
+                .get("baseline")?
+                .get(signal)?
+                .as_f64()
+        })
+    }
+
+    /// Whether the session ended without having touched the target: a no-go rather than a rollback.
+    pub fn is_no_go(&self) -> bool {
+        let touched = self
+            .charter
+            .steps
+            .iter()
+            .zip(&self.steps)
+            .any(|(line, s)| line.kind == LineKind::Target && s.started_ms.is_some());
+        self.phase == Phase::RolledBack && self.fired.is_none() && !touched
+    }
+}
+
+impl super::charter::RowLine {
+    fn as_step(&self) -> StepLine {
+        StepLine {
+            id: self.id.clone(),
+            title: self.title.clone(),
+            kind: LineKind::Work,
+            start: crate::runbook::Start::Auto,
+            attempts: 1,
+            may_skip: false,
+            needs: Vec::new(),
+        }
+    }
+}
+
+/// A journal whose entries do not begin with a session.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("entry {seq} of the journal does not open a session")]
+pub struct NotASession {
+    /// The entry that was looked at; 0 where there is none.
+    pub seq: u64,
+}
