@@ -9,6 +9,7 @@ pub mod decide;
 pub mod due;
 pub mod event;
 pub mod gates;
+pub mod live;
 pub mod roles;
 pub mod state;
 

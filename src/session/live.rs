@@ -1,0 +1,89 @@
+//! The live board: what screens show besides events. The engine replaces each value as it changes; none is chained, none is
+//! state, and all of it may be lost without the session losing anything.
+
+use serde::{Deserialize, Serialize};
+
+use super::event::TriggerPhase;
+use crate::runbook::Role;
+
+/// Names of the board's values, as the journal keeps them.
+pub mod key {
+    /// `Vec<TriggerView>`.
+    pub const TRIGGERS: &str = "triggers";
+    /// `Vec<ItemView>`.
+    pub const CHECKLIST: &str = "checklist";
+    /// `Vec<InstanceView>`.
+    pub const FLEET: &str = "fleet";
+    /// `Vec<Presence>`.
+    pub const PRESENCE: &str = "presence";
+}
+
+/// A trigger as a fuse: how far it has burned.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TriggerView {
+    /// `T3a`, or `T1a.app-3`.
+    pub id: String,
+    /// Whether it can fire now.
+    pub armed: bool,
+    /// Where it is.
+    pub phase: TriggerPhase,
+    /// Time for which the condition was seen to hold, in runbook time.
+    pub streak_ms: i64,
+    /// Time after which it fires, in runbook time.
+    pub full_ms: i64,
+    /// In words and numbers.
+    pub reason: String,
+}
+
+/// An item of the monitoring checklist.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ItemView {
+    /// `M3`.
+    pub id: String,
+    /// `Some(true)` green, `Some(false)` red, `None` blind.
+    pub green: Option<bool>,
+    /// For how long it has been green without a break, in runbook time.
+    pub green_for_ms: i64,
+    /// In words and numbers.
+    pub reason: String,
+}
+
+/// An instance as it was last seen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstanceView {
+    /// `app-1`.
+    pub id: String,
+    /// Restarted first.
+    pub canary: bool,
+    /// What it does.
+    pub state: InstanceState,
+    /// In words.
+    pub detail: String,
+}
+
+/// What an instance does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InstanceState {
+    /// Not asked yet, or could not be asked.
+    Unknown,
+    /// Answers its readiness.
+    Ready,
+    /// Does not.
+    NotReady,
+    /// Being restarted on purpose.
+    Restarting,
+}
+
+/// Somebody at the bridge.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Presence {
+    /// Id of the person.
+    pub person: String,
+    /// What they may act as.
+    pub roles: Vec<Role>,
+    /// What they look at.
+    pub view: String,
+    /// Session time at which they were last seen.
+    pub seen_ms: i64,
+}
