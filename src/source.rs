@@ -1,1 +1,23 @@
-//! SQLite: open, schema, write fence, backup.
+//! SQLite: open, schema, write fence, backup, restore drill.
+//!
+//! The application's file is opened read-only everywhere except in [`fence`], which takes a lock and writes nothing. Everything
+//! here blocks; callers in the engine use `spawn_blocking`. Rows are read by `transfer` and `parity`, each in its own way.
+//!
+//! POSIX locks belong to a process and a file, and closing *any* descriptor of that file drops them. So nothing in here opens
+//! the live file or its `-shm` except through SQLite, which knows about this; only the `-wal`, which carries no locks, is read
+//! raw.
+
+pub mod backup;
+pub mod digest;
+pub mod disk;
+pub mod drill;
+mod error;
+pub mod fence;
+pub mod fingerprint;
+mod holders;
+pub mod inspect;
+mod open;
+pub mod store;
+
+pub use error::{Error, Holder};
+pub use open::open_read_only;

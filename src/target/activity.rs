@@ -1,0 +1,99 @@
+//! The numbers of the pool panel (`M3`), from `pg_stat_activity`, over a connection of its own.
+//!
+//! That connection is opened before the freeze and held, so that the panel still answers when the pool has taken every slot.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio_postgres::Client;
+
+use super::{Endpoint, Error};
+
+/// Client connections to one database, and how much room the server has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PoolActivity {
+    /// Running a statement.
+    pub active: u32,
+    /// Connected and doing nothing.
+    pub idle: u32,
+    /// Holding a transaction open and doing nothing.
+    pub idle_in_transaction: u32,
+    /// Of the active ones, those that wait for a lock.
+    pub waiting: u32,
+    /// Whose state the server does not show us: without `pg_monitor`, everybody else's.
+    pub hidden: u32,
+    /// Client connections on the whole server.
+    pub server_total: u32,
+    /// `max_connections` less what is reserved for superusers: how many ordinary clients fit.
+    pub server_limit: u32,
+}
+
+/// A connection that asks for [`PoolActivity`], again and again.
+pub struct ActivityProbe {
+    endpoint: Endpoint,
+    client: Client,
+    time_limit: Duration,
+}
+
+impl ActivityProbe {
+    /// Connects. `time_limit` is for each sample, too.
+    ///
+    /// # Errors
+    /// No connection.
+    pub async fn open(endpoint: &Endpoint, time_limit: Duration) -> Result<Self, Error> {
+        let endpoint = endpoint.clone();
+        let client = endpoint.connect().await?;
+        Ok(Self {
+            endpoint,
+            client,
+            time_limit,
+        })
+    }
+
+    /// The numbers now. Connects again when the connection was lost.
+    ///
+    /// # Errors
+    /// No answer in time, which is *no data*, not a zero.
+    pub async fn sample(&mut self) -> Result<PoolActivity, Error> {
+        if self.client.is_closed() {
+            self.client = self.endpoint.connect().await?;
+        }
+        let answer = tokio::time::timeout(self.time_limit, self.client.query_one(QUERY, &[]));
+        let row = match answer.await {
+            Ok(row) => row.map_err(|error| Error::of_statement("read pg_stat_activity", &error))?,
+            Err(_) => {
+                return Err(Error::Timeout {
+                    host: self.endpoint.host_label(),
+                    seconds: self.time_limit.as_secs(),
+                });
+            }
+        };
+        let count = |n: usize| row.get::<_, i64>(n).try_into().unwrap_or(u32::MAX);
+        Ok(PoolActivity {
+            active: count(0),
+            idle: count(1),
+            idle_in_transaction: count(2),
+            waiting: count(3),
+            hidden: count(4),
+            server_total: count(5),
+            server_limit: count(6),
+        })
+    }
+}
+
+/// `backend_type` is hidden together with the state, so that a client of another role shows as one with a database and no type.
+const QUERY: &str = "
+    WITH clients AS (
+      SELECT datname, state, wait_event_type FROM pg_stat_activity
+      WHERE pid <> pg_backend_pid() AND datid IS NOT NULL AND coalesce(backend_type, 'client backend') = 'client backend'),
+    ours AS (SELECT * FROM clients WHERE datname = current_database())
+    SELECT
+      (SELECT count(*) FROM ours WHERE state = 'active'),
+      (SELECT count(*) FROM ours WHERE state = 'idle'),
+      (SELECT count(*) FROM ours WHERE state LIKE 'idle in transaction%'),
+      (SELECT count(*) FROM ours WHERE state = 'active' AND wait_event_type = 'Lock'),
+      (SELECT count(*) FROM ours WHERE state IS NULL),
+      (SELECT count(*) FROM clients),
+      current_setting('max_connections')::bigint
+        - current_setting('superuser_reserved_connections')::bigint
+        - coalesce(current_setting('reserved_connections', true)::bigint, 0)";

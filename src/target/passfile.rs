@@ -1,0 +1,1 @@
+//! libpq's password file: `host:port:database:user:password`, first match wins.

@@ -1,0 +1,1 @@
+//! TLS as libpq's `sslmode` means it, on rustls.
