@@ -6,3 +6,4 @@
 pub mod cluster;
 pub mod programs;
 pub mod reaper;
+pub mod sample;
