@@ -1,1 +1,28 @@
-//! The terminal UI. Sees only the session and the journal; touches neither database.
+//! The terminal UI of a session: any number of people look at the same journal and send commands to the one engine.
+//!
+//! - [`model`]: what the screen knows: the fold of the journal, what lies beside it, and where the cursor is. Nothing durable.
+//! - [`update`]: one message enum, one controller: a message and the model in; effects out.
+//! - [`actions`]: the one table of keys. Dispatch, footer and help derive from it.
+//! - [`view`]: panels: pure functions of model, theme and area.
+//! - [`theme`], [`format`], [`chart`]: how things look.
+//! - [`terminal`], [`driver`]: the edge: raw mode, signals, threads, the loop that draws.
+//!
+//! Not in here: whether a command is allowed (`session::decide`), the engine's socket (the [`Bridge`] that `cli` hands in), and
+//! both databases, which no cockpit ever touches.
+
+pub mod bridge;
+
+pub use bridge::{Bridge, BridgeError, Fault};
+
+/// How a cockpit is opened.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Account of the operating system under which the engine knows the person at this terminal.
+    pub user: String,
+    /// Whom they play: a person's id or a role's key. Honoured in the sandbox alone.
+    pub playing: Option<String>,
+    /// Theme: `default`, `light`, `mono`, or a path to a TOML file.
+    pub theme: Option<String>,
+    /// Open the first-minute guide at once (`cutover demo`).
+    pub guide: bool,
+}
