@@ -4,6 +4,7 @@
 //! runbook pins. Rows are loaded by `transfer`.
 
 pub mod activity;
+mod connect;
 pub mod endpoint;
 mod error;
 pub mod migrations;
@@ -12,8 +13,9 @@ pub mod preflight;
 pub mod script;
 pub mod session_settings;
 mod tls;
+mod url;
 
-pub use endpoint::Endpoint;
+pub use endpoint::{Endpoint, SslMode};
 pub use error::Error;
 pub use session_settings::session_settings;
 

@@ -7,4 +7,3 @@
 //! [`matching`]), reading the runbook, connecting.
 
 pub mod matching;
-
