@@ -1,1 +1,4 @@
 //! The independent checker. Shares no conversion code with `transfer`.
+
+mod canon;
+mod equality;

@@ -1,0 +1,133 @@
+//! What the checker found: plain data that serialises, for the engine's journal, `verify --json` and the cockpit.
+//!
+//! Every text in here that came out of a database is already harmless for a terminal.
+
+use serde::{Deserialize, Serialize};
+
+/// The outcome of comparing a source with a target (`E1`, `E2`).
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// Every planned table was compared to its end, nothing differs, every check passed.
+    pub equal: bool,
+    /// One entry per planned table, in name order.
+    pub tables: Vec<TableReport>,
+    /// The checks that ran beside the comparison.
+    pub checks: Vec<Check>,
+    /// Wall-clock seconds of the whole run.
+    pub seconds: f64,
+}
+
+/// How much of a table was compared.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Compared {
+    /// Nothing: not begun, or broken off before both sides were read.
+    #[default]
+    Nothing,
+    /// Every row of the sample, and both row counts.
+    Sample,
+    /// Every row and every value of both sides.
+    All,
+}
+
+/// One table's comparison.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct TableReport {
+    /// The table's name in the source.
+    pub table: String,
+    /// Its name in the target.
+    pub target: String,
+    /// How much of it was compared.
+    pub compared: Compared,
+    /// Why the table could not be compared at all: missing on one side, a column without counterpart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+    /// Rows read from the source, less those that a policy left out.
+    pub source_rows: u64,
+    /// Rows read from the target, less those that are new since the switch.
+    pub target_rows: u64,
+    /// Rows that only the source has.
+    pub missing: u64,
+    /// Rows that only the target has.
+    pub extra: u64,
+    /// Rows that both have, under one key, with different values.
+    pub different: u64,
+    /// The first differences of each kind.
+    pub examples: Vec<Difference>,
+    /// Values that a policy of the runbook changed on purpose, per column. Not differences.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub by_policy: Vec<ByPolicy>,
+    /// Source rows that a policy told the import to leave out. Not differences.
+    #[serde(default)]
+    pub quarantined: u64,
+    /// Target rows that were written after the switch and have no counterpart. Not differences.
+    #[serde(default)]
+    pub new_since_switch: u64,
+    /// Source rows whose counterpart was rewritten after the switch. Not differences.
+    #[serde(default)]
+    pub changed_since_switch: u64,
+}
+
+impl TableReport {
+    /// Compared, to the depth that was asked for, without a difference.
+    pub fn is_equal(&self) -> bool {
+        self.compared != Compared::Nothing
+            && self.source_rows == self.target_rows + self.changed_since_switch
+            && self.problem.is_none()
+            && self.missing + self.extra + self.different == 0
+    }
+}
+
+/// The kind of a difference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Only the source has the row.
+    Missing,
+    /// Only the target has the row.
+    Extra,
+    /// Both have it, with different values.
+    Different,
+}
+
+/// One difference. For a missing or an extra row `column` is empty and the side that has the row shows all of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Difference {
+    /// Missing, extra or different.
+    pub kind: Kind,
+    /// The row's key as `column=value, …`; `rowid=…` or `ctid=…` for a table without one.
+    pub key: String,
+    /// The column that differs, by its name in the source.
+    pub column: String,
+    /// The value in the source, NULL as `NULL`, text in single quotes.
+    pub source: String,
+    /// The value in the target, likewise.
+    pub target: String,
+}
+
+/// What one policy did to one column.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ByPolicy {
+    /// The column's name in the source.
+    pub column: String,
+    /// How many values it changed.
+    pub values: u64,
+    /// The first values that it changed, as the source has them.
+    pub examples: Vec<String>,
+}
+
+/// The verdict of one check. A check that could not be made is not `ok`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Check {
+    /// The protocol's row: `E1`, `T4b`, `V5`, ….
+    pub id: String,
+    /// What was checked: `row counts`, `slugs ToolContents.Slug`, ….
+    pub name: String,
+    /// Whether it holds.
+    pub ok: bool,
+    /// One line for people: the numbers if it holds, the first thing that is wrong if not.
+    pub detail: String,
+    /// Further examples of what is wrong, bounded.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub examples: Vec<String>,
+}
