@@ -58,7 +58,9 @@ impl Row {
 
     /// Appends a whole number so that the bytes order as the numbers do.
     pub(crate) fn number(&mut self, number: i64) {
-        self.cell(Tag::Value, |out| out.extend_from_slice(&(number ^ i64::MIN).to_be_bytes()));
+        self.cell(Tag::Value, |out| {
+            out.extend_from_slice(&(number ^ i64::MIN).to_be_bytes())
+        });
     }
 
     /// Appends a long value by what the server told about it.
@@ -132,7 +134,10 @@ mod tests {
             row.bytes().to_vec()
         };
         assert_ne!(form(&[None]), form(&[Some("")]));
-        assert_ne!(form(&[Some("a"), Some("bc")]), form(&[Some("ab"), Some("c")]));
+        assert_ne!(
+            form(&[Some("a"), Some("bc")]),
+            form(&[Some("ab"), Some("c")])
+        );
         assert_eq!(cells(&form(&[Some("a"), None, Some("")])).count(), 3);
     }
 

@@ -13,6 +13,8 @@ mod target_form;
 pub(crate) use source_form::{Taken, from_source};
 pub(crate) use target_form::from_target;
 
+use crate::runbook::transfer::{ColumnPolicy, Zone};
+
 /// How the values of one column of the target are compared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -46,69 +48,25 @@ pub(crate) enum Kind {
     Uuid,
     /// `jsonb`: as JSON.
     Json,
+    /// `inet`, `cidr`: as addresses with their prefix length.
+    Address,
+    /// An enumeration, with its labels in their order: by label.
+    Label(Vec<String>),
     /// An array of one dimension; JSON arrays on the source's side.
     Array(Box<Kind>),
-    /// Anything else, enumerations included: exactly as the server writes it.
+    /// Anything else: exactly as the server writes it.
     Verbatim,
 }
 
-/// What the runbook's `transfer` section says about one column, as far as it bears on equality.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Policy {
-    /// Digits beyond the column's precision.
-    pub(crate) fraction: Option<instant::Digits>,
-    /// A number is a moment in this unit.
-    pub(crate) epoch: Option<Epoch>,
-    /// A written offset may be dropped once the instant is taken.
-    pub(crate) offset_to_utc: bool,
-    /// The offset in seconds of text that has none, for `timestamptz`.
-    pub(crate) zone_offset_s: Option<i64>,
-    /// Words are booleans.
-    pub(crate) boolean_words: bool,
-    /// Sixteen bytes are a GUID in this order.
-    pub(crate) guid_bytes: Option<GuidOrder>,
-    /// A REAL stands for its shortest decimal.
-    pub(crate) real_shortest: bool,
-    /// Decimals are rounded to the column's scale.
-    pub(crate) scale_round: bool,
-    /// NUL characters are left out of text.
-    pub(crate) strip_nul: bool,
-    /// Invalid UTF-8 is replaced by U+FFFD.
-    pub(crate) replace_invalid_utf8: bool,
-    /// What became of a value that does not convert.
-    pub(crate) on_problem: OnProblem,
-}
-
-/// What the import did with a value that does not convert.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) enum OnProblem {
-    /// It refused the whole import, so there is none, or there is a difference.
-    #[default]
-    Refuse,
-    /// It wrote `NULL`.
-    Null,
-    /// It left the row out and put it aside.
-    Quarantine,
-}
-
-/// The unit of a number that is a moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Epoch {
-    /// Since 1970, in units of so many microseconds.
-    Unix { unit_us: i64 },
-    /// .NET ticks of 100 ns since year 1.
-    Ticks,
-    /// Julian days.
-    Julian,
-}
-
-/// How the sixteen bytes of a GUID are ordered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum GuidOrder {
-    /// .NET's: the first three groups little-endian.
-    Dotnet,
-    /// As the text reads.
-    Rfc4122,
+/// How one column is compared.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Rule {
+    /// By the type of the target's column.
+    pub(crate) kind: Kind,
+    /// What the runbook lets the import change.
+    pub(crate) policy: ColumnPolicy,
+    /// What text without an offset means as an instant.
+    pub(crate) zone: Option<Zone>,
 }
 
 impl Kind {
@@ -121,13 +79,19 @@ impl Kind {
                 kind => Kind::Array(Box::new(kind)),
             };
         }
-        let digits = if (0..=6).contains(&modifier) { modifier as u8 } else { 6 };
+        let digits = if (0..=6).contains(&modifier) {
+            modifier as u8
+        } else {
+            6
+        };
         match type_name {
             "int2" | "int4" | "int8" | "oid" => Kind::Integer,
             "bool" => Kind::Boolean,
             "float8" => Kind::Float64,
             "float4" => Kind::Float32,
-            "numeric" => Kind::Numeric { scale: numeric_scale(modifier) },
+            "numeric" => Kind::Numeric {
+                scale: numeric_scale(modifier),
+            },
             "text" | "varchar" | "citext" | "name" => Kind::Text,
             "bpchar" => Kind::Padded,
             "bytea" => Kind::Bytes,
@@ -138,6 +102,7 @@ impl Kind {
             "interval" => Kind::Interval,
             "uuid" => Kind::Uuid,
             "jsonb" => Kind::Json,
+            "inet" | "cidr" => Kind::Address,
             _ => Kind::Verbatim,
         }
     }
@@ -159,7 +124,10 @@ mod tests {
 
     #[test]
     fn a_type_modifier_says_what_the_column_keeps() {
-        assert_eq!(Kind::of("numeric", ((18 << 16) | 2) + 4), Kind::Numeric { scale: Some(2) });
+        assert_eq!(
+            Kind::of("numeric", ((18 << 16) | 2) + 4),
+            Kind::Numeric { scale: Some(2) }
+        );
         assert_eq!(Kind::of("numeric", -1), Kind::Numeric { scale: None });
         assert_eq!(Kind::of("timestamptz", 3), Kind::Instant { digits: 3 });
         assert_eq!(Kind::of("timestamp", -1), Kind::Timestamp { digits: 6 });

@@ -51,7 +51,9 @@ pub(crate) struct Fingerprint {
 
 impl Default for Fingerprint {
     fn default() -> Self {
-        Self { parts: vec![Part::default(); PARTITIONS] }
+        Self {
+            parts: vec![Part::default(); PARTITIONS],
+        }
     }
 }
 
@@ -72,7 +74,10 @@ impl Fingerprint {
     /// The partitions in which the sides differ, with what a second look at each will have to hold in memory.
     pub(crate) fn differing(&self, other: &Self) -> Vec<(usize, u64)> {
         let pairs = self.parts.iter().zip(&other.parts).enumerate();
-        pairs.filter(|(_, (a, b))| a != b).map(|(at, (a, b))| (at, a.size_bytes + b.size_bytes)).collect()
+        pairs
+            .filter(|(_, (a, b))| a != b)
+            .map(|(at, (a, b))| (at, a.size_bytes + b.size_bytes))
+            .collect()
     }
 }
 
@@ -91,10 +96,17 @@ mod tests {
 
     #[test]
     fn order_does_not_matter_and_duplicates_do() {
-        let same = fingerprint(&[("1", "a"), ("2", "b")]).differing(&fingerprint(&[("2", "b"), ("1", "a")]));
+        let same = fingerprint(&[("1", "a"), ("2", "b")])
+            .differing(&fingerprint(&[("2", "b"), ("1", "a")]));
         assert!(same.is_empty());
-        let twice = fingerprint(&[("1", "a"), ("1", "a")]).differing(&fingerprint(&[("1", "b"), ("1", "b")]));
+        let twice = fingerprint(&[("1", "a"), ("1", "a")])
+            .differing(&fingerprint(&[("1", "b"), ("1", "b")]));
         assert_eq!(twice.len(), 1, "a pair of equal rows must not cancel");
-        assert_eq!(fingerprint(&[]).differing(&fingerprint(&[("1", "a")])).len(), 1);
+        assert_eq!(
+            fingerprint(&[])
+                .differing(&fingerprint(&[("1", "a")]))
+                .len(),
+            1
+        );
     }
 }

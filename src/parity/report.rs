@@ -2,6 +2,8 @@
 //!
 //! Every text in here that came out of a database is already harmless for a terminal.
 
+use super::pair::TablePair;
+use crate::text::printable;
 use serde::{Deserialize, Serialize};
 
 /// The outcome of comparing a source with a target (`E1`, `E2`).
@@ -11,10 +13,61 @@ pub struct Report {
     pub equal: bool,
     /// One entry per planned table, in name order.
     pub tables: Vec<TableReport>,
+    /// What is in the source and was not compared, and why.
+    #[serde(default)]
+    pub skipped: Vec<Skipped>,
     /// The checks that ran beside the comparison.
     pub checks: Vec<Check>,
     /// Wall-clock seconds of the whole run.
     pub seconds: f64,
+}
+
+/// Something in the source that is not compared.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Skipped {
+    /// Its name.
+    pub name: String,
+    /// Why it is not compared.
+    pub why: String,
+}
+
+/// How a comparison goes on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// The table's name in the source.
+    pub table: String,
+    /// Rows read from the source so far.
+    pub source_rows: u64,
+    /// Rows read from the target so far.
+    pub target_rows: u64,
+    /// The table's comparison is over.
+    pub done: bool,
+    /// Rows missing, extra or different, once it is over.
+    pub differences: u64,
+}
+
+impl Progress {
+    /// A table that is being read.
+    pub(crate) fn reading(pair: &TablePair, source_rows: u64, target_rows: u64) -> Self {
+        Self {
+            table: printable(&pair.source, 80),
+            source_rows,
+            target_rows,
+            done: false,
+            differences: 0,
+        }
+    }
+
+    /// A table that was compared.
+    pub(crate) fn of(report: &TableReport) -> Self {
+        Self {
+            table: report.table.clone(),
+            source_rows: report.source_rows,
+            target_rows: report.target_rows,
+            done: true,
+            differences: report.missing + report.extra + report.different,
+        }
+    }
 }
 
 /// How much of a table was compared.
@@ -69,6 +122,15 @@ pub struct TableReport {
 }
 
 impl TableReport {
+    /// A table that was not compared yet.
+    pub(crate) fn of(pair: &TablePair) -> Self {
+        Self {
+            table: printable(&pair.source, 80),
+            target: printable(&pair.target, 80),
+            ..Self::default()
+        }
+    }
+
     /// Compared, to the depth that was asked for, without a difference.
     pub fn is_equal(&self) -> bool {
         self.compared != Compared::Nothing

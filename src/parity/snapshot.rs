@@ -27,11 +27,20 @@ impl FromStr for Snapshot {
         let mut number = || parts.next()?.parse().ok();
         let (xmin, xmax) = (number().ok_or_else(wrong)?, number().ok_or_else(wrong)?);
         let list = parts.next().ok_or_else(wrong)?;
-        let in_progress = list.split(',').filter(|xid| !xid.is_empty()).map(str::parse).collect::<Result<_, _>>().map_err(|_| wrong())?;
+        let in_progress = list
+            .split(',')
+            .filter(|xid| !xid.is_empty())
+            .map(str::parse)
+            .collect::<Result<_, _>>()
+            .map_err(|_| wrong())?;
         if parts.next().is_some() || xmin > xmax {
             return Err(wrong());
         }
-        Ok(Self { xmin, xmax, in_progress })
+        Ok(Self {
+            xmin,
+            xmax,
+            in_progress,
+        })
     }
 }
 
@@ -44,7 +53,7 @@ impl Snapshot {
         }
         // The full id is the one nearest to the snapshot; ids wrap around every 2^32.
         let distance = row_xmin.wrapping_sub(self.xmax as u32) as i32;
-        let full = self.xmax.wrapping_add_signed(i64::from(distance));
+        let full = self.xmax.saturating_add_signed(i64::from(distance));
         full < self.xmin || (full < self.xmax && !self.in_progress.contains(&full))
     }
 }
@@ -56,7 +65,17 @@ mod tests {
     #[test]
     fn sees_what_was_finished_then() {
         let snapshot: Snapshot = "100:105:101,103".parse().expect("a snapshot");
-        for (xmin, seen) in [(2, true), (99, true), (100, true), (101, false), (102, true), (103, false), (104, true), (105, false), (4_000_000_000, true)] {
+        for (xmin, seen) in [
+            (2, true),
+            (99, true),
+            (100, true),
+            (101, false),
+            (102, true),
+            (103, false),
+            (104, true),
+            (105, false),
+            (4_000_000_000, true),
+        ] {
             assert_eq!(snapshot.sees(xmin), seen, "{xmin}");
         }
         let wrapped: Snapshot = "4294967300:4294967300:".parse().expect("a snapshot");

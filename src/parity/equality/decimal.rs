@@ -36,7 +36,14 @@ impl Decimal {
             return None;
         }
         exponent -= fraction.map_or(0, |at| digits.len() - at) as i64;
-        Some(Self { negative, digits, exponent }.normal())
+        Some(
+            Self {
+                negative,
+                digits,
+                exponent,
+            }
+            .normal(),
+        )
     }
 
     /// How many digits after the point it takes to write the number.
@@ -56,6 +63,17 @@ impl Decimal {
         self.exponent += drop;
         if up {
             self.increment();
+        }
+        self.normal()
+    }
+
+    /// The number with at most `scale` digits after the point, the others dropped.
+    pub(crate) fn truncated(mut self, scale: i64) -> Self {
+        let drop = self.scale() - scale;
+        if drop > 0 {
+            let keep = (self.digits.len() as i64 - drop).max(0);
+            self.digits.truncate(keep as usize);
+            self.exponent += drop;
         }
         self.normal()
     }
@@ -107,7 +125,15 @@ mod tests {
 
     #[test]
     fn spellings_of_one_number_are_equal() {
-        for (a, b) in [("1.50", "1.5"), ("15E-1", "1.5"), ("+1", "1"), ("-0.0", "0"), ("1e3", "1000"), ("00.10", ".1"), ("5.", "5")] {
+        for (a, b) in [
+            ("1.50", "1.5"),
+            ("15E-1", "1.5"),
+            ("+1", "1"),
+            ("-0.0", "0"),
+            ("1e3", "1000"),
+            ("00.10", ".1"),
+            ("5.", "5"),
+        ] {
             assert_eq!(form(a), form(b), "{a} {b}");
             assert!(form(a).is_some());
         }
@@ -118,17 +144,43 @@ mod tests {
 
     #[test]
     fn what_is_no_number_is_none() {
-        for text in ["", "-", ".", "1_000", "0x10", "NaN", "Infinity", " 1", "1 ", "1e", "1e999999999", "1,5", "--1", "1.2.3", "１"] {
+        for text in [
+            "",
+            "-",
+            ".",
+            "1_000",
+            "0x10",
+            "NaN",
+            "Infinity",
+            " 1",
+            "1 ",
+            "1e",
+            "1e999999999",
+            "1,5",
+            "--1",
+            "1.2.3",
+            "１",
+        ] {
             assert_eq!(form(text), None, "{text:?}");
         }
     }
 
     #[test]
     fn rounds_halves_away_from_zero() {
-        for (text, scale, expected) in
-            [("12.345", 2, "12.35"), ("-12.345", 2, "-12.35"), ("9.995", 2, "10"), ("0.004", 2, "0"), ("0.005", 2, "0.01"), ("0.0005", 2, "0"), ("0.5", 0, "1")]
-        {
-            assert_eq!(form(text).map(|d| d.rounded(scale)), form(expected), "{text}");
+        for (text, scale, expected) in [
+            ("12.345", 2, "12.35"),
+            ("-12.345", 2, "-12.35"),
+            ("9.995", 2, "10"),
+            ("0.004", 2, "0"),
+            ("0.005", 2, "0.01"),
+            ("0.0005", 2, "0"),
+            ("0.5", 0, "1"),
+        ] {
+            assert_eq!(
+                form(text).map(|d| d.rounded(scale)),
+                form(expected),
+                "{text}"
+            );
         }
     }
 }

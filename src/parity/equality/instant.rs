@@ -51,7 +51,11 @@ impl TimeOfDay {
             Digits::Exact => None,
             Digits::Truncate => Some((floor, true)),
             Digits::Round => {
-                let up = if unit == 1 { self.rest >= 500_000_000_000 } else { below * 2 >= unit };
+                let up = if unit == 1 {
+                    self.rest >= 500_000_000_000
+                } else {
+                    below * 2 >= unit
+                };
                 Some((floor + if up { unit } else { 0 }, true))
             }
         }
@@ -77,7 +81,11 @@ pub(crate) fn written(text: &[u8]) -> Option<Written> {
     }
     let days = days_from_civil(if before_christ { 1 - year } else { year }, month, day)?;
     if at.0.is_empty() {
-        return Some(Written { days, time: None, offset_s: None });
+        return Some(Written {
+            days,
+            time: None,
+            offset_s: None,
+        });
     }
     match at.0[0] {
         b' ' | b'T' => at.0 = &at.0[1..],
@@ -85,7 +93,11 @@ pub(crate) fn written(text: &[u8]) -> Option<Written> {
     }
     let time = at.time()?;
     let offset_s = at.offset()?;
-    Some(Written { days, time: Some(time), offset_s })
+    Some(Written {
+        days,
+        time: Some(time),
+        offset_s,
+    })
 }
 
 /// Reads `HH:MM[:SS[.f…]]` and an optional offset.
@@ -150,13 +162,21 @@ pub(crate) fn timespan(text: &[u8]) -> Option<Span> {
         return None;
     }
     let us = i128::from(days) * i128::from(DAY_US) + i128::from(time.us);
-    Some(Span { months: 0, us: if negative { -us } else { us }, rest: time.rest })
+    Some(Span {
+        months: 0,
+        us: if negative { -us } else { us },
+        rest: time.rest,
+    })
 }
 
 /// Reads PostgreSQL's `IntervalStyle = iso_8601`: `P1Y2M3DT4H5M6.5S`, each number with its own sign.
 pub(crate) fn iso_interval(text: &[u8]) -> Option<Span> {
     let mut rest = text.strip_prefix(b"P")?;
-    let mut span = Span { months: 0, us: 0, rest: 0 };
+    let mut span = Span {
+        months: 0,
+        us: 0,
+        rest: 0,
+    };
     let mut in_time = false;
     while !rest.is_empty() {
         if let Some(after) = rest.strip_prefix(b"T") {
@@ -185,7 +205,10 @@ pub(crate) fn iso_interval(text: &[u8]) -> Option<Span> {
             (b'D', false) => span.us += i128::from(sign * whole) * day,
             (b'H', true) => span.us += i128::from(sign * whole) * 3_600_000_000,
             (b'M', true) => span.us += i128::from(sign * whole) * 60_000_000,
-            (b'S', true) => span.us += i128::from(sign) * (i128::from(whole) * 1_000_000 + i128::from(fraction.us)),
+            (b'S', true) => {
+                span.us +=
+                    i128::from(sign) * (i128::from(whole) * 1_000_000 + i128::from(fraction.us))
+            }
             _ => return None,
         }
         rest = &tail[1..];
@@ -232,7 +255,10 @@ impl Reader<'_> {
         if hour > 23 || minute > 59 || second > 59 {
             return None;
         }
-        Some(TimeOfDay { us: (hour * 3600 + minute * 60 + second) * 1_000_000 + fraction.us, rest: fraction.rest })
+        Some(TimeOfDay {
+            us: (hour * 3600 + minute * 60 + second) * 1_000_000 + fraction.us,
+            rest: fraction.rest,
+        })
     }
 
     /// `None` for rubbish, `Some(None)` where nothing is left.
@@ -268,10 +294,15 @@ fn fraction_of_second(digits: &[u8]) -> Option<TimeOfDay> {
         return None;
     }
     let number = |range: &[u8], width: usize| {
-        (0..width).fold(0_u64, |value, at| value * 10 + range.get(at).map_or(0, |b| u64::from(b - b'0')))
+        (0..width).fold(0_u64, |value, at| {
+            value * 10 + range.get(at).map_or(0, |b| u64::from(b - b'0'))
+        })
     };
     let (head, tail) = digits.split_at(digits.len().min(6));
-    Some(TimeOfDay { us: number(head, 6) as i64, rest: number(tail, 12) })
+    Some(TimeOfDay {
+        us: number(head, 6) as i64,
+        rest: number(tail, 12),
+    })
 }
 
 #[cfg(test)]
@@ -280,7 +311,10 @@ mod tests {
 
     fn micros(text: &str) -> Option<i64> {
         let moment = written(text.as_bytes())?;
-        let (us, _) = moment.time.unwrap_or(TimeOfDay { us: 0, rest: 0 }).fit(6, Digits::Exact)?;
+        let (us, _) = moment
+            .time
+            .unwrap_or(TimeOfDay { us: 0, rest: 0 })
+            .fit(6, Digits::Exact)?;
         Some(moment.days * DAY_US + us - moment.offset_s.unwrap_or(0) * 1_000_000)
     }
 
@@ -299,16 +333,40 @@ mod tests {
         }
         assert_eq!(micros("1970-01-01"), Some(0));
         assert_eq!(micros("0001-01-01 00:00:00"), Some(-62_135_596_800_000_000));
-        assert_eq!(micros("9999-12-31 23:59:59.999999"), Some(253_402_300_799_999_999));
-        assert_eq!(micros("0001-01-01 00:00:00+00 BC"), Some(-62_135_596_800_000_000 - 366 * DAY_US));
+        assert_eq!(
+            micros("9999-12-31 23:59:59.999999"),
+            Some(253_402_300_799_999_999)
+        );
+        assert_eq!(
+            micros("0001-01-01 00:00:00+00 BC"),
+            Some(-62_135_596_800_000_000 - 366 * DAY_US)
+        );
     }
 
     #[test]
     fn guesses_nothing() {
         for text in [
-            "now", "infinity", "", " ", "2023-02-29", "0000-00-00", "2024-02-30", "2024-13-01", "2024-01-01 24:00:00", "2024-01-01 23:59:60",
-            "01/02/2024", "2024-1-2", "2024-01-01 1:02", "2024-01-01 12:34:56 UTC", "2024-01-01 12:34:56.", "2024-01-01 12:34:56+99",
-            "2024-01-01  12:34", "0000-01-01", "2024-01-01 12", "20240101", "2024-01-01 12:34:56Z ",
+            "now",
+            "infinity",
+            "",
+            " ",
+            "2023-02-29",
+            "0000-00-00",
+            "2024-02-30",
+            "2024-13-01",
+            "2024-01-01 24:00:00",
+            "2024-01-01 23:59:60",
+            "01/02/2024",
+            "2024-1-2",
+            "2024-01-01 1:02",
+            "2024-01-01 12:34:56 UTC",
+            "2024-01-01 12:34:56.",
+            "2024-01-01 12:34:56+99",
+            "2024-01-01  12:34",
+            "0000-01-01",
+            "2024-01-01 12",
+            "20240101",
+            "2024-01-01 12:34:56Z ",
         ] {
             assert_eq!(written(text.as_bytes()), None, "{text:?}");
         }
@@ -318,12 +376,30 @@ mod tests {
     fn digits_are_dropped_only_when_asked() {
         let time = |text: &str| time_of_day(text.as_bytes()).expect("a time").0;
         assert_eq!(time("00:00:00.1234567").fit(6, Digits::Exact), None);
-        assert_eq!(time("00:00:00.1234567").fit(6, Digits::Truncate), Some((123_456, true)));
-        assert_eq!(time("00:00:00.1234567").fit(6, Digits::Round), Some((123_457, true)));
-        assert_eq!(time("23:59:59.9999999").fit(6, Digits::Round), Some((DAY_US, true)));
-        assert_eq!(time("00:00:00.1234560").fit(6, Digits::Exact), Some((123_456, false)));
-        assert_eq!(time("00:00:00.1235").fit(3, Digits::Round), Some((124_000, true)));
-        assert_eq!(time("00:00:00.123").fit(3, Digits::Exact), Some((123_000, false)));
+        assert_eq!(
+            time("00:00:00.1234567").fit(6, Digits::Truncate),
+            Some((123_456, true))
+        );
+        assert_eq!(
+            time("00:00:00.1234567").fit(6, Digits::Round),
+            Some((123_457, true))
+        );
+        assert_eq!(
+            time("23:59:59.9999999").fit(6, Digits::Round),
+            Some((DAY_US, true))
+        );
+        assert_eq!(
+            time("00:00:00.1234560").fit(6, Digits::Exact),
+            Some((123_456, false))
+        );
+        assert_eq!(
+            time("00:00:00.1235").fit(3, Digits::Round),
+            Some((124_000, true))
+        );
+        assert_eq!(
+            time("00:00:00.123").fit(3, Digits::Exact),
+            Some((123_000, false))
+        );
     }
 
     #[test]
@@ -335,7 +411,11 @@ mod tests {
             ("01:00:00", "PT1H"),
             ("1.00:00:00", "PT24H"),
         ] {
-            assert_eq!(timespan(net.as_bytes()), iso_interval(iso.as_bytes()), "{net}");
+            assert_eq!(
+                timespan(net.as_bytes()),
+                iso_interval(iso.as_bytes()),
+                "{net}"
+            );
             assert!(timespan(net.as_bytes()).is_some(), "{net}");
         }
         assert_eq!(iso_interval(b"P1Y2M").map(|s| s.months), Some(14));

@@ -40,10 +40,18 @@ pub(crate) enum NotJson {
 
 /// Reads one JSON document.
 pub(crate) fn parse(text: &str) -> Result<Json, NotJson> {
-    let mut reader = Reader { bytes: text.as_bytes(), text, at: 0 };
+    let mut reader = Reader {
+        bytes: text.as_bytes(),
+        text,
+        at: 0,
+    };
     let value = reader.value(0)?;
     reader.space();
-    if reader.at == text.len() { Ok(value) } else { Err(NotJson::Syntax) }
+    if reader.at == text.len() {
+        Ok(value)
+    } else {
+        Err(NotJson::Syntax)
+    }
 }
 
 impl Json {
@@ -54,7 +62,9 @@ impl Json {
             Json::Bool(value) => out.push(if *value { b't' } else { b'f' }),
             Json::Number(number, _) => sized(out, b'#', |out| number.write(out)),
             Json::String(text) => sized(out, b'"', |out| out.extend_from_slice(text.as_bytes())),
-            Json::Array(items) => sized(out, b'[', |out| items.iter().for_each(|item| item.write(out))),
+            Json::Array(items) => sized(out, b'[', |out| {
+                items.iter().for_each(|item| item.write(out))
+            }),
             Json::Object(members) => sized(out, b'{', |out| {
                 for (key, value) in members {
                     sized(out, b'"', |out| out.extend_from_slice(key.as_bytes()));
@@ -95,7 +105,11 @@ impl Reader<'_> {
     }
 
     fn expect(&mut self, byte: u8) -> Result<(), NotJson> {
-        if self.take(byte) { Ok(()) } else { Err(NotJson::Syntax) }
+        if self.take(byte) {
+            Ok(())
+        } else {
+            Err(NotJson::Syntax)
+        }
     }
 
     fn value(&mut self, depth: usize) -> Result<Json, NotJson> {
@@ -113,7 +127,11 @@ impl Reader<'_> {
     }
 
     fn word(&mut self) -> Result<Json, NotJson> {
-        for (word, value) in [("null", Json::Null), ("true", Json::Bool(true)), ("false", Json::Bool(false))] {
+        for (word, value) in [
+            ("null", Json::Null),
+            ("true", Json::Bool(true)),
+            ("false", Json::Bool(false)),
+        ] {
             if self.bytes[self.at..].starts_with(word.as_bytes()) {
                 self.at += word.len();
                 return Ok(value);
@@ -124,11 +142,18 @@ impl Reader<'_> {
 
     fn number(&mut self) -> Result<Json, NotJson> {
         let start = self.at;
-        while matches!(self.bytes.get(self.at), Some(b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E')) {
+        while matches!(
+            self.bytes.get(self.at),
+            Some(b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E')
+        ) {
             self.at += 1;
         }
         let text = &self.text[start..self.at];
-        let mantissa = text.trim_start_matches('-').split(['e', 'E']).next().unwrap_or("");
+        let mantissa = text
+            .trim_start_matches('-')
+            .split(['e', 'E'])
+            .next()
+            .unwrap_or("");
         let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, "0"));
         let leading_zero = whole.len() > 1 && whole.starts_with('0');
         if whole.is_empty() || fraction.is_empty() || leading_zero {
@@ -181,7 +206,10 @@ impl Reader<'_> {
         self.at += 1;
         let mut out = String::new();
         loop {
-            let plain = self.bytes[self.at..].iter().position(|b| matches!(b, b'"' | b'\\' | 0..=0x1f)).ok_or(NotJson::Syntax)?;
+            let plain = self.bytes[self.at..]
+                .iter()
+                .position(|b| matches!(b, b'"' | b'\\' | 0..=0x1f))
+                .ok_or(NotJson::Syntax)?;
             out.push_str(&self.text[self.at..self.at + plain]);
             self.at += plain + 1;
             match self.bytes[self.at - 1] {
@@ -243,7 +271,9 @@ mod tests {
 
     fn form(text: &str) -> Vec<u8> {
         let mut out = Vec::new();
-        parse(text).unwrap_or_else(|e| panic!("{text}: {e:?}")).write(&mut out);
+        parse(text)
+            .unwrap_or_else(|e| panic!("{text}: {e:?}"))
+            .write(&mut out);
         out
     }
 
@@ -256,7 +286,13 @@ mod tests {
         ] {
             assert_eq!(form(a), form(b), "{a}");
         }
-        for (a, b) in [("[1,2]", "[2,1]"), ("1", "\"1\""), ("null", "\"\""), ("[[],1]", "[[1]]"), ("1", "1.0000000000000000000001")] {
+        for (a, b) in [
+            ("[1,2]", "[2,1]"),
+            ("1", "\"1\""),
+            ("null", "\"\""),
+            ("[[],1]", "[[1]]"),
+            ("1", "1.0000000000000000000001"),
+        ] {
             assert_ne!(form(a), form(b), "{a}");
         }
     }
@@ -267,7 +303,10 @@ mod tests {
         assert_eq!(parse(r#""\u0000""#), Err(NotJson::Character));
         assert_eq!(parse(r#""\ud83d""#), Err(NotJson::Character));
         assert_eq!(parse(&"[".repeat(5000)), Err(NotJson::TooDeep));
-        for text in ["", "NaN", "{a:1}", "[1,]", "01", "1.", "-", "'a'", "{\"a\"}", "\"a", "1 2", "\"\t\"", "tru"] {
+        for text in [
+            "", "NaN", "{a:1}", "[1,]", "01", "1.", "-", "'a'", "{\"a\"}", "\"a", "1 2", "\"\t\"",
+            "tru",
+        ] {
             assert_eq!(parse(text), Err(NotJson::Syntax), "{text}");
         }
     }

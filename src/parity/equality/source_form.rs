@@ -4,10 +4,11 @@
 //! speaks of, has no canonical form: it is *unfit*, and equal to nothing.
 
 use super::decimal::Decimal;
-use super::instant::{self, DAY_US, Digits, TimeOfDay};
+use super::instant::{self, DAY_US, Digits, Span, TimeOfDay};
 use super::json::{self, Json};
-use super::{Epoch, GuidOrder, Kind, OnProblem, Policy};
+use super::{Kind, Rule};
 use crate::parity::canon::Row;
+use crate::runbook::transfer::{ColumnPolicy, Epoch, Fraction, GuidBytes, OnProblem, Real, Scale};
 use rusqlite::types::ValueRef;
 use std::borrow::Cow;
 
@@ -29,33 +30,33 @@ struct Misfit;
 
 type Fit = Result<Taken, Misfit>;
 
-/// Appends one cell for `value` to `row`, as a column of `kind` would hold it under `policy`.
-pub(crate) fn from_source(value: ValueRef<'_>, kind: &Kind, policy: &Policy, row: &mut Row) -> Taken {
+/// Appends one cell for `value` to `row`, as the target's column would hold it.
+pub(crate) fn from_source(value: ValueRef<'_>, rule: &Rule, row: &mut Row) -> Taken {
     if matches!(value, ValueRef::Null) {
         row.null();
         return Taken::Exact;
     }
     let mark = row.mark();
-    match fit(value, kind, policy, row) {
+    match fit(value, &rule.kind, rule, row) {
         Ok(taken) => taken,
         Err(Misfit) => {
             row.truncate(mark);
-            misfit(value, policy, row)
+            misfit(value, rule.policy.on_problem, row)
         }
     }
 }
 
-fn misfit(value: ValueRef<'_>, policy: &Policy, row: &mut Row) -> Taken {
-    match policy.on_problem {
-        OnProblem::Null => {
+fn misfit(value: ValueRef<'_>, on_problem: Option<OnProblem>, row: &mut Row) -> Taken {
+    match on_problem {
+        Some(OnProblem::Null) => {
             row.null();
             Taken::ByPolicy
         }
-        OnProblem::Quarantine => {
+        Some(OnProblem::Quarantine) => {
             row.null();
             Taken::Quarantined
         }
-        OnProblem::Refuse => {
+        Some(OnProblem::Refuse) | None => {
             match value {
                 ValueRef::Null => row.null(),
                 ValueRef::Integer(n) => row.unfit(b'i', &n.to_be_bytes()),
@@ -68,7 +69,8 @@ fn misfit(value: ValueRef<'_>, policy: &Policy, row: &mut Row) -> Taken {
     }
 }
 
-fn fit(value: ValueRef<'_>, kind: &Kind, policy: &Policy, row: &mut Row) -> Fit {
+fn fit(value: ValueRef<'_>, kind: &Kind, rule: &Rule, row: &mut Row) -> Fit {
+    let policy = &rule.policy;
     match kind {
         Kind::Integer => integer(value, row),
         Kind::Boolean => boolean(value, policy, row),
@@ -77,18 +79,19 @@ fn fit(value: ValueRef<'_>, kind: &Kind, policy: &Policy, row: &mut Row) -> Fit 
         Kind::Numeric { scale } => numeric(value, *scale, policy, row),
         Kind::Text | Kind::Verbatim => text(value, policy, row),
         Kind::Padded => padded(value, policy, row),
-        Kind::Bytes => match value {
-            ValueRef::Blob(bytes) => Ok(put(row, bytes)),
-            _ => Err(Misfit),
-        },
-        Kind::Instant { digits } => moment(value, *digits, true, policy, row),
-        Kind::Timestamp { digits } => moment(value, *digits, false, policy, row),
+        Kind::Bytes => bytes(value, policy, row),
+        Kind::Instant { digits } => moment(value, *digits, Some(rule), policy, row),
+        Kind::Timestamp { digits } => moment(value, *digits, None, policy, row),
         Kind::Date => date(value, policy, row),
         Kind::Time { digits } => time(value, *digits, policy, row),
         Kind::Interval => interval(value, policy, row),
         Kind::Uuid => guid(value, policy).map(|bytes| put(row, &bytes)),
-        Kind::Json => document(value, row),
-        Kind::Array(element) => array(value, element, policy, row),
+        Kind::Json => document(value, policy, row),
+        Kind::Address => super::target_form::address(ascii(value)?)
+            .map(|bytes| put(row, &bytes))
+            .ok_or(Misfit),
+        Kind::Label(labels) => label(value, labels, policy, row),
+        Kind::Array(element) => array(value, element, rule, row),
     }
 }
 
@@ -109,7 +112,10 @@ fn integer(value: ValueRef<'_>, row: &mut Row) -> Fit {
         ValueRef::Integer(n) => n,
         // Written exactly as the server would write it, and no other way: ' 7', '+7' and '1_000' are text, not numbers.
         ValueRef::Text(text) => {
-            let number: i64 = std::str::from_utf8(text).ok().and_then(|t| t.parse().ok()).ok_or(Misfit)?;
+            let number: i64 = std::str::from_utf8(text)
+                .ok()
+                .and_then(|t| t.parse().ok())
+                .ok_or(Misfit)?;
             if number.to_string().as_bytes() != text {
                 return Err(Misfit);
             }
@@ -122,16 +128,18 @@ fn integer(value: ValueRef<'_>, row: &mut Row) -> Fit {
     Ok(Taken::Exact)
 }
 
-fn boolean(value: ValueRef<'_>, policy: &Policy, row: &mut Row) -> Fit {
+fn boolean(value: ValueRef<'_>, policy: &ColumnPolicy, row: &mut Row) -> Fit {
     let truth = match value {
         ValueRef::Integer(0) => false,
         ValueRef::Integer(1) => true,
-        ValueRef::Text(word) if policy.boolean_words => match word.to_ascii_lowercase().as_slice() {
-            b"t" | b"true" | b"y" | b"yes" | b"on" | b"1" => true,
-            b"f" | b"false" | b"n" | b"no" | b"off" | b"0" => false,
-            _ => return Err(Misfit),
-        },
-        ValueRef::Blob([byte @ (0 | 1)]) if policy.boolean_words => *byte == 1,
+        ValueRef::Text(word) if policy.boolean_words => {
+            match word.to_ascii_lowercase().as_slice() {
+                b"t" | b"true" | b"y" | b"yes" | b"on" | b"1" => true,
+                b"f" | b"false" | b"n" | b"no" | b"off" | b"0" => false,
+                _ => return Err(Misfit),
+            }
+        }
+        ValueRef::Blob([byte @ (0 | 1)]) if policy.boolean_bytes => *byte == 1,
         _ => return Err(Misfit),
     };
     Ok(put(row, if truth { b"t" } else { b"f" }))
@@ -145,31 +153,34 @@ fn float64(value: ValueRef<'_>) -> Result<f64, Misfit> {
     }
 }
 
-fn float32(value: ValueRef<'_>, policy: &Policy, row: &mut Row) -> Fit {
+fn float32(value: ValueRef<'_>, policy: &ColumnPolicy, row: &mut Row) -> Fit {
     let wide = float64(value)?;
     let narrow = wide as f32;
     let exact = f64::from(narrow) == wide;
-    if !exact && (!policy.real_shortest || narrow.is_infinite()) {
+    if !exact && (policy.real != Some(Real::Nearest) || narrow.is_infinite()) {
         return Err(Misfit);
     }
     row.value(&narrow.to_bits().to_be_bytes());
     Ok(if exact { Taken::Exact } else { Taken::ByPolicy })
 }
 
-fn numeric(value: ValueRef<'_>, scale: Option<i64>, policy: &Policy, row: &mut Row) -> Fit {
+fn numeric(value: ValueRef<'_>, scale: Option<i64>, policy: &ColumnPolicy, row: &mut Row) -> Fit {
     let number = match value {
         ValueRef::Integer(n) => Decimal::parse(n.to_string().as_bytes()),
         ValueRef::Text(text) => Decimal::parse(text),
-        ValueRef::Real(x) if policy.real_shortest || x.trunc() == x => Decimal::parse(format!("{x:e}").as_bytes()),
+        ValueRef::Real(x) if policy.real == Some(Real::Shortest) || x.trunc() == x => {
+            Decimal::parse(format!("{x:e}").as_bytes())
+        }
         _ => None,
     }
     .ok_or(Misfit)?;
     let (number, taken) = match scale {
         Some(scale) if number.scale() > scale => {
-            if !policy.scale_round {
-                return Err(Misfit);
-            }
-            (number.rounded(scale), Taken::ByPolicy)
+            let fitted = match policy.scale.ok_or(Misfit)? {
+                Scale::Round => number.rounded(scale),
+                Scale::Truncate => number.truncated(scale),
+            };
+            (fitted, Taken::ByPolicy)
         }
         _ => (number, Taken::Exact),
     };
@@ -178,23 +189,26 @@ fn numeric(value: ValueRef<'_>, scale: Option<i64>, policy: &Policy, row: &mut R
 }
 
 /// The text as PostgreSQL could hold it, and whether a policy had to change it.
-fn clean<'a>(value: ValueRef<'a>, policy: &Policy) -> Result<(Cow<'a, [u8]>, Taken), Misfit> {
+fn clean<'a>(value: ValueRef<'a>, policy: &ColumnPolicy) -> Result<(Cow<'a, [u8]>, Taken), Misfit> {
     let bytes = match value {
         ValueRef::Text(text) => text,
         ValueRef::Integer(n) => return Ok((Cow::Owned(n.to_string().into_bytes()), Taken::Exact)),
+        ValueRef::Real(x) if policy.real == Some(Real::Shortest) => {
+            return Ok((Cow::Owned(x.to_string().into_bytes()), Taken::Exact));
+        }
         _ => return Err(Misfit),
     };
     let mut out = Cow::Borrowed(bytes);
     let mut taken = Taken::Exact;
     if bytes.contains(&0) {
-        if !policy.strip_nul {
+        if !policy.nul_strip {
             return Err(Misfit);
         }
         out = Cow::Owned(bytes.iter().copied().filter(|&b| b != 0).collect());
         taken = Taken::ByPolicy;
     }
     if std::str::from_utf8(&out).is_err() {
-        if !policy.replace_invalid_utf8 {
+        if !policy.invalid_utf8_replace {
             return Err(Misfit);
         }
         out = Cow::Owned(String::from_utf8_lossy(&out).into_owned().into_bytes());
@@ -203,65 +217,135 @@ fn clean<'a>(value: ValueRef<'a>, policy: &Policy) -> Result<(Cow<'a, [u8]>, Tak
     Ok((out, taken))
 }
 
-fn text(value: ValueRef<'_>, policy: &Policy, row: &mut Row) -> Fit {
+fn text(value: ValueRef<'_>, policy: &ColumnPolicy, row: &mut Row) -> Fit {
     let (bytes, taken) = clean(value, policy)?;
     row.value(&bytes);
     Ok(taken)
 }
 
-fn padded(value: ValueRef<'_>, policy: &Policy, row: &mut Row) -> Fit {
+fn padded(value: ValueRef<'_>, policy: &ColumnPolicy, row: &mut Row) -> Fit {
     let (bytes, taken) = clean(value, policy)?;
     row.value(super::target_form::without_padding(&bytes));
     Ok(taken)
 }
 
+fn bytes(value: ValueRef<'_>, policy: &ColumnPolicy, row: &mut Row) -> Fit {
+    match value {
+        ValueRef::Blob(bytes) => Ok(put(row, bytes)),
+        ValueRef::Text(text) if policy.bytes_utf8 => Ok(put(row, text)),
+        ValueRef::Integer(n) if policy.bytes_utf8 => Ok(put(row, n.to_string().as_bytes())),
+        _ => Err(Misfit),
+    }
+}
+
+fn label(value: ValueRef<'_>, labels: &[String], policy: &ColumnPolicy, row: &mut Row) -> Fit {
+    let text = match value {
+        ValueRef::Text(text) => match std::str::from_utf8(text).ok().and_then(|t| t.parse().ok()) {
+            Some(ordinal) if policy.enum_ordinal => nth_label(labels, ordinal)?,
+            _ => text,
+        },
+        ValueRef::Integer(ordinal) if policy.enum_ordinal => nth_label(labels, ordinal)?,
+        _ => return Err(Misfit),
+    };
+    Ok(put(row, text))
+}
+
+fn nth_label(labels: &[String], ordinal: i64) -> Result<&[u8], Misfit> {
+    usize::try_from(ordinal)
+        .ok()
+        .and_then(|at| labels.get(at))
+        .map(String::as_bytes)
+        .ok_or(Misfit)
+}
+
+/// How the digits below a precision are treated.
+fn digits_beyond(policy: &ColumnPolicy) -> Digits {
+    match policy.fraction {
+        None => Digits::Exact,
+        Some(Fraction::Truncate) => Digits::Truncate,
+        Some(Fraction::Round) => Digits::Round,
+    }
+}
+
 /// Microseconds since 1970 for a number in the unit that the runbook confirmed, and whether digits were dropped.
-fn epoch(value: ValueRef<'_>, unit: Epoch, policy: &Policy) -> Result<(i64, Taken), Misfit> {
+fn epoch(value: ValueRef<'_>, unit: Epoch, policy: &ColumnPolicy) -> Result<(i64, Taken), Misfit> {
     let number = match value {
         ValueRef::Integer(n) => i128::from(n),
-        ValueRef::Text(text) => std::str::from_utf8(text).ok().and_then(|t| t.parse().ok()).ok_or(Misfit)?,
+        ValueRef::Text(text) => std::str::from_utf8(text)
+            .ok()
+            .and_then(|t| t.parse().ok())
+            .ok_or(Misfit)?,
         ValueRef::Real(x) => return epoch_real(x, unit, policy),
         _ => return Err(Misfit),
     };
     let us = match unit {
-        Epoch::Unix { unit_us } => number * i128::from(unit_us),
-        Epoch::Ticks => {
-            let since_1970 = number - 621_355_968_000_000_000;
-            let floor = since_1970.div_euclid(10);
-            match (since_1970.rem_euclid(10), policy.fraction) {
-                (0, _) => floor,
-                (_, Some(Digits::Truncate)) => return micros(floor, Taken::ByPolicy),
-                (rest, Some(Digits::Round)) => return micros(floor + i128::from(rest >= 5), Taken::ByPolicy),
-                _ => return Err(Misfit),
-            }
-        }
-        Epoch::Julian => number * i128::from(DAY_US) - 210_866_760_000_000_000,
+        Epoch::S => number * 1_000_000,
+        Epoch::Ms => number * 1_000,
+        Epoch::Us => number,
+        Epoch::Ticks => return ticks(number - TICKS_TO_1970, policy),
+        Epoch::Julian => number * i128::from(DAY_US) - JULIAN_TO_1970_MS * 1000,
     };
     micros(us, Taken::Exact)
 }
 
-/// A REAL moment: read to the unit's nearest microsecond, which is finer than a REAL of this size can say.
-fn epoch_real(x: f64, unit: Epoch, policy: &Policy) -> Result<(i64, Taken), Misfit> {
+/// .NET's zero, the year 1, in ticks before 1970.
+const TICKS_TO_1970: i128 = 621_355_968_000_000_000;
+/// Noon of the first Julian day, in milliseconds before 1970.
+const JULIAN_TO_1970_MS: i128 = 210_866_760_000_000;
+
+/// Microseconds for so many units of 100 ns.
+fn ticks(number: i128, policy: &ColumnPolicy) -> Result<(i64, Taken), Misfit> {
+    let (floor, rest) = (number.div_euclid(10), number.rem_euclid(10));
+    match (rest, digits_beyond(policy)) {
+        (0, _) => micros(floor, Taken::Exact),
+        (_, Digits::Exact) => Err(Misfit),
+        (_, Digits::Truncate) => micros(floor, Taken::ByPolicy),
+        (_, Digits::Round) => micros(floor + i128::from(rest >= 5), Taken::ByPolicy),
+    }
+}
+
+/// A REAL moment: to the microsecond, which is finer than a REAL of this size can say.
+fn epoch_real(x: f64, unit: Epoch, policy: &ColumnPolicy) -> Result<(i64, Taken), Misfit> {
     let us = match unit {
-        Epoch::Unix { unit_us } => x * unit_us as f64,
-        Epoch::Ticks => (x - 621_355_968_000_000_000.0) / 10.0,
+        Epoch::S => x * 1e6,
+        Epoch::Ms => x * 1e3,
+        Epoch::Us => x,
+        Epoch::Ticks => (x - TICKS_TO_1970 as f64) / 10.0,
         // SQLite itself keeps Julian days to the millisecond.
-        Epoch::Julian => return micros(((x * 86_400_000.0).round() as i128 - 210_866_760_000_000) * 1000, Taken::Exact),
+        Epoch::Julian => {
+            return micros(
+                ((x * 86_400_000.0).round() as i128 - JULIAN_TO_1970_MS) * 1000,
+                Taken::Exact,
+            );
+        }
     };
-    let whole = match policy.fraction {
-        Some(Digits::Truncate) => us.floor(),
-        Some(Digits::Round) => us.round(),
-        _ if us.trunc() == us => us,
-        _ => return Err(Misfit),
+    let whole = match digits_beyond(policy) {
+        Digits::Truncate => us.floor(),
+        Digits::Round => us.round(),
+        Digits::Exact if us.trunc() == us => us,
+        Digits::Exact => return Err(Misfit),
     };
-    micros(whole as i128, if whole == us { Taken::Exact } else { Taken::ByPolicy })
+    micros(
+        whole as i128,
+        if whole == us {
+            Taken::Exact
+        } else {
+            Taken::ByPolicy
+        },
+    )
 }
 
 fn micros(us: i128, taken: Taken) -> Result<(i64, Taken), Misfit> {
     i64::try_from(us).map(|us| (us, taken)).map_err(|_| Misfit)
 }
 
-fn moment(value: ValueRef<'_>, digits: u8, zoned: bool, policy: &Policy, row: &mut Row) -> Fit {
+fn moment(
+    value: ValueRef<'_>,
+    digits: u8,
+    zoned: Option<&Rule>,
+    policy: &ColumnPolicy,
+    row: &mut Row,
+) -> Fit {
     let (us, taken) = match policy.epoch {
         Some(unit) => epoch(value, unit, policy)?,
         None => written_moment(ascii(value)?, digits, zoned, policy)?,
@@ -270,10 +354,15 @@ fn moment(value: ValueRef<'_>, digits: u8, zoned: bool, policy: &Policy, row: &m
     Ok(taken)
 }
 
-fn written_moment(text: &[u8], digits: u8, zoned: bool, policy: &Policy) -> Result<(i64, Taken), Misfit> {
+fn written_moment(
+    text: &[u8],
+    digits: u8,
+    zoned: Option<&Rule>,
+    policy: &ColumnPolicy,
+) -> Result<(i64, Taken), Misfit> {
     let moment = instant::written(text).ok_or(Misfit)?;
     let time = moment.time.unwrap_or(TimeOfDay { us: 0, rest: 0 });
-    let (us, mut changed) = time.fit(digits, policy.fraction.unwrap_or(Digits::Exact)).ok_or(Misfit)?;
+    let (us, mut changed) = time.fit(digits, digits_beyond(policy)).ok_or(Misfit)?;
     let offset_s = match (moment.offset_s, zoned) {
         (Some(0), _) => 0,
         // The instant is kept in a `timestamptz`; what is lost is the offset that was written.
@@ -282,13 +371,20 @@ fn written_moment(text: &[u8], digits: u8, zoned: bool, policy: &Policy) -> Resu
             offset
         }
         (Some(_), _) => return Err(Misfit),
-        (None, false) => 0,
-        (None, true) => policy.zone_offset_s.ok_or(Misfit)?,
+        (None, None) => 0,
+        (None, Some(rule)) => i64::from(rule.zone.ok_or(Misfit)?.offset_s),
     };
-    Ok((moment.days * DAY_US + us - offset_s * 1_000_000, if changed { Taken::ByPolicy } else { Taken::Exact }))
+    Ok((
+        moment.days * DAY_US + us - offset_s * 1_000_000,
+        if changed {
+            Taken::ByPolicy
+        } else {
+            Taken::Exact
+        },
+    ))
 }
 
-fn date(value: ValueRef<'_>, policy: &Policy, row: &mut Row) -> Fit {
+fn date(value: ValueRef<'_>, policy: &ColumnPolicy, row: &mut Row) -> Fit {
     let (days, taken) = match policy.epoch {
         Some(unit) => {
             let (us, taken) = epoch(value, unit, policy)?;
@@ -299,10 +395,8 @@ fn date(value: ValueRef<'_>, policy: &Policy, row: &mut Row) -> Fit {
         }
         None => {
             let moment = instant::written(ascii(value)?).ok_or(Misfit)?;
-            match (moment.time, policy.fraction) {
-                (None, _) => (moment.days, Taken::Exact),
-                (Some(TimeOfDay { us: 0, rest: 0 }), _) if moment.offset_s.is_none() => (moment.days, Taken::Exact),
-                (Some(_), Some(Digits::Truncate)) => (moment.days, Taken::ByPolicy),
+            match (moment.time, moment.offset_s) {
+                (None | Some(TimeOfDay { us: 0, rest: 0 }), None) => (moment.days, Taken::Exact),
                 _ => return Err(Misfit),
             }
         }
@@ -311,39 +405,82 @@ fn date(value: ValueRef<'_>, policy: &Policy, row: &mut Row) -> Fit {
     Ok(taken)
 }
 
-fn time(value: ValueRef<'_>, digits: u8, policy: &Policy, row: &mut Row) -> Fit {
+fn time(value: ValueRef<'_>, digits: u8, policy: &ColumnPolicy, row: &mut Row) -> Fit {
     let (time, offset) = instant::time_of_day(ascii(value)?).ok_or(Misfit)?;
     if offset.is_some() {
         return Err(Misfit);
     }
-    let (us, changed) = time.fit(digits, policy.fraction.unwrap_or(Digits::Exact)).ok_or(Misfit)?;
+    let (us, changed) = time.fit(digits, digits_beyond(policy)).ok_or(Misfit)?;
     row.number(us);
-    Ok(if changed { Taken::ByPolicy } else { Taken::Exact })
+    Ok(if changed {
+        Taken::ByPolicy
+    } else {
+        Taken::Exact
+    })
 }
 
-fn interval(value: ValueRef<'_>, policy: &Policy, row: &mut Row) -> Fit {
-    let text = ascii(value)?;
-    let span = instant::timespan(text).or_else(|| instant::iso_interval(text)).ok_or(Misfit)?;
-    let (us, taken) = match (span.rest, policy.fraction) {
-        (0, _) => (span.us, Taken::Exact),
-        (_, Some(Digits::Truncate)) => (span.us, Taken::ByPolicy),
-        (rest, Some(Digits::Round)) if rest >= 500_000_000_000 => (span.us + if text.starts_with(b"-") { -1 } else { 1 }, Taken::ByPolicy),
-        (_, Some(Digits::Round)) => (span.us, Taken::ByPolicy),
-        _ => return Err(Misfit),
+fn interval(value: ValueRef<'_>, policy: &ColumnPolicy, row: &mut Row) -> Fit {
+    let (span, taken) = match (value, policy.epoch) {
+        (ValueRef::Integer(n), Some(unit)) => {
+            let (us, taken) = match unit {
+                Epoch::S => micros(i128::from(n) * 1_000_000, Taken::Exact)?,
+                Epoch::Ms => micros(i128::from(n) * 1_000, Taken::Exact)?,
+                Epoch::Us => (n, Taken::Exact),
+                Epoch::Ticks => signed_ticks(n, policy)?,
+                Epoch::Julian => return Err(Misfit),
+            };
+            (
+                Span {
+                    months: 0,
+                    us: us.into(),
+                    rest: 0,
+                },
+                taken,
+            )
+        }
+        _ => {
+            let text = ascii(value)?;
+            let span = instant::timespan(text)
+                .or_else(|| instant::iso_interval(text))
+                .ok_or(Misfit)?;
+            let away = if text.starts_with(b"-") { -1 } else { 1 };
+            match (span.rest, digits_beyond(policy)) {
+                (0, _) => (span, Taken::Exact),
+                (_, Digits::Exact) => return Err(Misfit),
+                (rest, Digits::Round) if rest >= 500_000_000_000 => (
+                    Span {
+                        us: span.us + away,
+                        ..span
+                    },
+                    Taken::ByPolicy,
+                ),
+                _ => (span, Taken::ByPolicy),
+            }
+        }
     };
-    super::target_form::write_span(span.months, us, row);
+    super::target_form::write_span(span.months, span.us, row);
     Ok(taken)
 }
 
-fn guid(value: ValueRef<'_>, policy: &Policy) -> Result<[u8; 16], Misfit> {
+/// A duration in ticks: digits are dropped towards zero.
+fn signed_ticks(n: i64, policy: &ColumnPolicy) -> Result<(i64, Taken), Misfit> {
+    let (us, taken) = ticks(i128::from(n).abs(), policy)?;
+    Ok((us * n.signum(), taken))
+}
+
+fn guid(value: ValueRef<'_>, policy: &ColumnPolicy) -> Result<[u8; 16], Misfit> {
     match (value, policy.guid_bytes) {
         (ValueRef::Text(text), _) => {
-            let body = text.strip_prefix(b"{").and_then(|t| t.strip_suffix(b"}")).unwrap_or(text);
+            let bare = text.strip_prefix(b"urn:uuid:").unwrap_or(text);
+            let body = match bare {
+                [b'{', body @ .., b'}'] | [b'(', body @ .., b')'] => body,
+                _ => bare,
+            };
             super::target_form::uuid(body).ok_or(Misfit)
         }
         (ValueRef::Blob(bytes), Some(order)) => {
             let mut id: [u8; 16] = bytes.try_into().map_err(|_| Misfit)?;
-            if order == GuidOrder::Dotnet {
+            if order == GuidBytes::Dotnet {
                 id[..4].reverse();
                 id[4..6].reverse();
                 id[6..8].reverse();
@@ -354,10 +491,11 @@ fn guid(value: ValueRef<'_>, policy: &Policy) -> Result<[u8; 16], Misfit> {
     }
 }
 
-fn document(value: ValueRef<'_>, row: &mut Row) -> Fit {
+fn document(value: ValueRef<'_>, policy: &ColumnPolicy, row: &mut Row) -> Fit {
     let text = match value {
         ValueRef::Text(text) => Cow::Borrowed(std::str::from_utf8(text).map_err(|_| Misfit)?),
         ValueRef::Integer(n) => Cow::Owned(n.to_string()),
+        ValueRef::Real(x) if policy.real == Some(Real::Shortest) => Cow::Owned(x.to_string()),
         _ => return Err(Misfit),
     };
     let json = json::parse(&text).map_err(|_| Misfit)?;
@@ -365,7 +503,7 @@ fn document(value: ValueRef<'_>, row: &mut Row) -> Fit {
     Ok(Taken::Exact)
 }
 
-fn array(value: ValueRef<'_>, element: &Kind, policy: &Policy, row: &mut Row) -> Fit {
+fn array(value: ValueRef<'_>, element: &Kind, rule: &Rule, row: &mut Row) -> Fit {
     let text = std::str::from_utf8(ascii(value)?).map_err(|_| Misfit)?;
     let Json::Array(items) = json::parse(text).map_err(|_| Misfit)? else {
         return Err(Misfit);
@@ -378,13 +516,22 @@ fn array(value: ValueRef<'_>, element: &Kind, policy: &Policy, row: &mut Row) ->
                 cells.null();
                 Taken::Exact
             }
-            Json::Bool(truth) if *element == Kind::Boolean => fit(ValueRef::Integer((*truth).into()), element, policy, &mut cells)?,
+            Json::Bool(truth) if *element == Kind::Boolean => fit(
+                ValueRef::Integer((*truth).into()),
+                element,
+                rule,
+                &mut cells,
+            )?,
             Json::Number(_, text) => match (element, text.parse::<f64>()) {
-                (Kind::Float64 | Kind::Float32, Ok(x)) => fit(ValueRef::Real(x), element, policy, &mut cells)?,
-                (Kind::Integer | Kind::Numeric { .. }, _) => fit(ValueRef::Text(text.as_bytes()), element, policy, &mut cells)?,
+                (Kind::Float64 | Kind::Float32, Ok(x)) => {
+                    fit(ValueRef::Real(x), element, rule, &mut cells)?
+                }
+                (Kind::Integer | Kind::Numeric { .. }, _) => {
+                    fit(ValueRef::Text(text.as_bytes()), element, rule, &mut cells)?
+                }
                 _ => return Err(Misfit),
             },
-            Json::String(text) => fit(ValueRef::Text(text.as_bytes()), element, policy, &mut cells)?,
+            Json::String(text) => fit(ValueRef::Text(text.as_bytes()), element, rule, &mut cells)?,
             _ => return Err(Misfit),
         };
         if outcome == Taken::ByPolicy {

@@ -7,6 +7,7 @@ use super::instant::{self, DAY_US, Digits, TimeOfDay};
 use super::json::{self, Json};
 use crate::parity::canon::{LARGE_BYTES, Row};
 use sha2::{Digest, Sha256};
+use std::net::IpAddr;
 
 /// The server wrote something that this reader does not understand. Never taken for equal, and never for a plain difference:
 /// either the pinned settings did not hold, or this reader has a mistake.
@@ -14,14 +15,21 @@ use sha2::{Digest, Sha256};
 pub(crate) struct Unreadable;
 
 /// Appends one cell for `text` (`None` for NULL) of a column of `kind` to `row`.
-pub(crate) fn from_target(text: Option<&[u8]>, kind: &Kind, row: &mut Row) -> Result<(), Unreadable> {
+pub(crate) fn from_target(
+    text: Option<&[u8]>,
+    kind: &Kind,
+    row: &mut Row,
+) -> Result<(), Unreadable> {
     let Some(text) = text else {
         row.null();
         return Ok(());
     };
     match kind {
         Kind::Integer => {
-            let number: i64 = std::str::from_utf8(text).ok().and_then(|t| t.parse().ok()).ok_or(Unreadable)?;
+            let number: i64 = std::str::from_utf8(text)
+                .ok()
+                .and_then(|t| t.parse().ok())
+                .ok_or(Unreadable)?;
             row.number(number);
         }
         Kind::Boolean if matches!(text, b"t" | b"f") => row.value(text),
@@ -33,7 +41,7 @@ pub(crate) fn from_target(text: Option<&[u8]>, kind: &Kind, row: &mut Row) -> Re
             // NaN and infinity, which no SQLite value equals.
             None => row.value(text),
         },
-        Kind::Text | Kind::Verbatim => row.value(text),
+        Kind::Text | Kind::Verbatim | Kind::Label(_) => row.value(text),
         Kind::Padded => row.value(without_padding(text)),
         Kind::Bytes => bytes(text, row)?,
         Kind::Instant { .. } | Kind::Timestamp { .. } => row.number(moment(text)?),
@@ -48,13 +56,17 @@ pub(crate) fn from_target(text: Option<&[u8]>, kind: &Kind, row: &mut Row) -> Re
             let text = std::str::from_utf8(text).map_err(|_| Unreadable)?;
             write_json(&json::parse(text).map_err(|_| Unreadable)?, row);
         }
+        Kind::Address => row.value(&address(text).ok_or(Unreadable)?),
         Kind::Array(element) => array(text, element, row)?,
     }
     Ok(())
 }
 
 fn float<T: std::str::FromStr>(text: &[u8]) -> Result<T, Unreadable> {
-    std::str::from_utf8(text).ok().and_then(|t| t.parse().ok()).ok_or(Unreadable)
+    std::str::from_utf8(text)
+        .ok()
+        .and_then(|t| t.parse().ok())
+        .ok_or(Unreadable)
 }
 
 /// `char(n)` without the blanks that fill it up.
@@ -70,7 +82,11 @@ fn bytes(text: &[u8], row: &mut Row) -> Result<(), Unreadable> {
         return Err(Unreadable);
     }
     if hex.len() / 2 > LARGE_BYTES {
-        let decoded: Vec<u8> = hex.chunks_exact(2).map(pair).collect::<Option<_>>().ok_or(Unreadable)?;
+        let decoded: Vec<u8> = hex
+            .chunks_exact(2)
+            .map(pair)
+            .collect::<Option<_>>()
+            .ok_or(Unreadable)?;
         row.large(decoded.len() as u64, &Sha256::digest(&decoded));
         return Ok(());
     }
@@ -113,7 +129,10 @@ fn moment(text: &[u8]) -> Result<i64, Unreadable> {
 fn date(text: &[u8]) -> Result<i64, Unreadable> {
     match infinite(text) {
         Some(end) => Ok(end),
-        None => instant::written(text).filter(|moment| moment.time.is_none()).map(|moment| moment.days).ok_or(Unreadable),
+        None => instant::written(text)
+            .filter(|moment| moment.time.is_none())
+            .map(|moment| moment.days)
+            .ok_or(Unreadable),
     }
 }
 
@@ -122,7 +141,9 @@ fn time(text: &[u8]) -> Result<i64, Unreadable> {
         return Ok(DAY_US);
     }
     let (time, _) = instant::time_of_day(text).ok_or(Unreadable)?;
-    time.fit(6, Digits::Exact).map(|(us, _)| us).ok_or(Unreadable)
+    time.fit(6, Digits::Exact)
+        .map(|(us, _)| us)
+        .ok_or(Unreadable)
 }
 
 /// A span as bytes: months, then the rest.
@@ -167,6 +188,21 @@ pub(crate) fn uuid(text: &[u8]) -> Option<[u8; 16]> {
     Some(id)
 }
 
+/// An address and its prefix length, which is the whole address where none is written.
+pub(crate) fn address(text: &[u8]) -> Option<Vec<u8>> {
+    let text = std::str::from_utf8(text).ok()?;
+    let (address, prefix) = match text.split_once('/') {
+        Some((address, prefix)) => (address, Some(prefix.parse::<u8>().ok()?)),
+        None => (text, None),
+    };
+    let (mut form, whole) = match address.parse::<IpAddr>().ok()? {
+        IpAddr::V4(v4) => (v4.octets().to_vec(), 32),
+        IpAddr::V6(v6) => (v6.octets().to_vec(), 128),
+    };
+    form.push(prefix.unwrap_or(whole));
+    Some(form)
+}
+
 /// An array of one dimension: `{a,"b \"c\"",NULL}`.
 fn array(text: &[u8], element: &Kind, row: &mut Row) -> Result<(), Unreadable> {
     let body = text.strip_prefix(b"{").and_then(|t| t.strip_suffix(b"}"));
@@ -195,7 +231,11 @@ fn array(text: &[u8], element: &Kind, row: &mut Row) -> Result<(), Unreadable> {
 fn array_item(body: &[u8]) -> Result<(Vec<u8>, bool, &[u8]), Unreadable> {
     let Some(quoted) = body.strip_prefix(b"\"") else {
         let end = body.iter().position(|&b| b == b',').unwrap_or(body.len());
-        return Ok((body[..end].to_vec(), false, body.get(end + 1..).unwrap_or_default()));
+        return Ok((
+            body[..end].to_vec(),
+            false,
+            body.get(end + 1..).unwrap_or_default(),
+        ));
     };
     let mut item = Vec::new();
     let mut at = 0;
@@ -216,19 +256,34 @@ fn array_item(body: &[u8]) -> Result<(Vec<u8>, bool, &[u8]), Unreadable> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Epoch, Policy, Taken, from_source};
+    use super::super::{Rule, Taken, from_source};
     use super::*;
+    use crate::runbook::transfer::{ColumnPolicy, Zone};
     use rusqlite::types::ValueRef;
 
     fn target(text: &str, kind: &Kind) -> Vec<u8> {
         let mut row = Row::default();
-        from_target(Some(text.as_bytes()), kind, &mut row).unwrap_or_else(|_| panic!("{text} as {kind:?}"));
+        from_target(Some(text.as_bytes()), kind, &mut row)
+            .unwrap_or_else(|_| panic!("{text} as {kind:?}"));
         row.bytes().to_vec()
     }
 
-    fn source(value: ValueRef<'_>, kind: &Kind, policy: &Policy) -> (Taken, Vec<u8>) {
+    fn policy(settings: &[(&str, &str)]) -> ColumnPolicy {
+        let mut policy = ColumnPolicy::default();
+        settings
+            .iter()
+            .for_each(|(key, value)| policy.set(key, value).expect("a setting"));
+        policy
+    }
+
+    fn source(value: ValueRef<'_>, kind: &Kind, policy: &ColumnPolicy) -> (Taken, Vec<u8>) {
         let mut row = Row::default();
-        let taken = from_source(value, kind, policy, &mut row);
+        let rule = Rule {
+            kind: kind.clone(),
+            policy: policy.clone(),
+            zone: Some(Zone::UTC),
+        };
+        let taken = from_source(value, &rule, &mut row);
         (taken, row.bytes().to_vec())
     }
 
@@ -238,7 +293,7 @@ mod tests {
 
     #[test]
     fn equal_pairs_of_every_type_are_equal() {
-        let none = Policy::default();
+        let none = ColumnPolicy::default();
         for (value, kind, shown) in [
             (ValueRef::Integer(-5), Kind::Integer, "-5"),
             (text("12"), Kind::Integer, "12"),
@@ -249,30 +304,69 @@ mod tests {
             (ValueRef::Integer(3), Kind::Float64, "3"),
             (ValueRef::Real(0.5), Kind::Float32, "0.5"),
             (text("1.5"), Kind::Numeric { scale: Some(2) }, "1.50"),
-            (ValueRef::Integer(7), Kind::Numeric { scale: Some(2) }, "7.00"),
+            (
+                ValueRef::Integer(7),
+                Kind::Numeric { scale: Some(2) },
+                "7.00",
+            ),
             (text(""), Kind::Text, ""),
             (text("ab"), Kind::Padded, "ab  "),
             (ValueRef::Blob(b"\x00\xff"), Kind::Bytes, "\\x00ff"),
             (ValueRef::Blob(b""), Kind::Bytes, "\\x"),
-            (text("2024-02-29 12:34:56.1234560+00:00"), Kind::Instant { digits: 6 }, "2024-02-29 12:34:56.123456+00"),
-            (text("2024-02-29 12:34:56.5"), Kind::Timestamp { digits: 3 }, "2024-02-29 12:34:56.5"),
+            (
+                text("2024-02-29 12:34:56.1234560+00:00"),
+                Kind::Instant { digits: 6 },
+                "2024-02-29 12:34:56.123456+00",
+            ),
+            (
+                text("2024-02-29 12:34:56.5"),
+                Kind::Timestamp { digits: 3 },
+                "2024-02-29 12:34:56.5",
+            ),
             (text("2024-02-29"), Kind::Date, "2024-02-29"),
-            (text("12:34:56.5000000"), Kind::Time { digits: 6 }, "12:34:56.5"),
+            (
+                text("12:34:56.5000000"),
+                Kind::Time { digits: 6 },
+                "12:34:56.5",
+            ),
             (text("-1.02:03:04.5"), Kind::Interval, "P-1DT-2H-3M-4.5S"),
-            (text("{A1B2C3D4-E5F6-4711-8899-AABBCCDDEEFF}"), Kind::Uuid, "a1b2c3d4-e5f6-4711-8899-aabbccddeeff"),
-            (text(r#"{"b":1,"a":[1.0]}"#), Kind::Json, r#"{"a": [1], "b": 1}"#),
-            (text(r#"["a \"b\"",null,"NULL",""]"#), Kind::Array(Box::new(Kind::Text)), r#"{"a \"b\"",NULL,"NULL",""}"#),
+            (
+                text("{A1B2C3D4-E5F6-4711-8899-AABBCCDDEEFF}"),
+                Kind::Uuid,
+                "a1b2c3d4-e5f6-4711-8899-aabbccddeeff",
+            ),
+            (
+                text(r#"{"b":1,"a":[1.0]}"#),
+                Kind::Json,
+                r#"{"a": [1], "b": 1}"#,
+            ),
+            (
+                text(r#"["a \"b\"",null,"NULL",""]"#),
+                Kind::Array(Box::new(Kind::Text)),
+                r#"{"a \"b\"",NULL,"NULL",""}"#,
+            ),
             (text("[1,2]"), Kind::Array(Box::new(Kind::Integer)), "{1,2}"),
             (text("[]"), Kind::Array(Box::new(Kind::Integer)), "{}"),
             (text("paid"), Kind::Verbatim, "paid"),
+            (text("FE80::1"), Kind::Address, "fe80::1"),
+            (text("10.0.0.1/24"), Kind::Address, "10.0.0.1/24"),
+            (
+                text("2024-02-29 12:34:56"),
+                Kind::Instant { digits: 6 },
+                "2024-02-29 12:34:56+00",
+            ),
         ] {
-            assert_eq!(source(value, &kind, &none), (Taken::Exact, target(shown, &kind)), "{value:?} and {shown}");
+            assert_eq!(
+                source(value, &kind, &none),
+                (Taken::Exact, target(shown, &kind)),
+                "{value:?} and {shown}"
+            );
         }
     }
 
     #[test]
     fn unequal_pairs_are_unequal() {
-        let zoned = Policy { zone_offset_s: Some(0), ..Policy::default() };
+        let none = ColumnPolicy::default();
         for (value, kind, shown) in [
             (ValueRef::Integer(2), Kind::Boolean, "t"),
             (ValueRef::Real(-0.0), Kind::Float64, "0"),
@@ -283,48 +377,99 @@ mod tests {
             (text("e\u{301}"), Kind::Text, "é"),
             (ValueRef::Blob(b"A"), Kind::Text, "A"),
             (text("infinity"), Kind::Instant { digits: 6 }, "infinity"),
-            (text("2024-02-29 12:34:56.1234567"), Kind::Instant { digits: 6 }, "2024-02-29 12:34:56.123457+00"),
-            (text("2024-02-29 12:34:56"), Kind::Instant { digits: 6 }, "2024-02-29 11:34:56+00"),
-            (text("2024-02-29 12:34:56+02:00"), Kind::Timestamp { digits: 6 }, "2024-02-29 12:34:56"),
+            (
+                text("2024-02-29 12:34:56.1234567"),
+                Kind::Instant { digits: 6 },
+                "2024-02-29 12:34:56.123457+00",
+            ),
+            (
+                text("2024-02-29 12:34:56"),
+                Kind::Instant { digits: 6 },
+                "2024-02-29 11:34:56+00",
+            ),
+            (
+                text("2024-02-29 12:34:56+02:00"),
+                Kind::Timestamp { digits: 6 },
+                "2024-02-29 12:34:56",
+            ),
             (text("2024-02-29 23:59:59"), Kind::Date, "2024-02-29"),
             (text(r#"{"a":1,"a":2}"#), Kind::Json, r#"{"a": 2}"#),
             (text(" 7"), Kind::Integer, "7"),
-            (ValueRef::Integer(9_007_199_254_740_993), Kind::Float64, "9007199254740992"),
+            (
+                ValueRef::Integer(9_007_199_254_740_993),
+                Kind::Float64,
+                "9007199254740992",
+            ),
         ] {
-            assert_ne!(source(value, &kind, &zoned).1, target(shown, &kind), "{value:?} and {shown}");
+            assert_ne!(
+                source(value, &kind, &none).1,
+                target(shown, &kind),
+                "{value:?} and {shown}"
+            );
         }
     }
 
     #[test]
     fn what_a_policy_changes_is_known_as_such() {
-        let policy = Policy {
-            fraction: Some(Digits::Truncate),
-            zone_offset_s: Some(0),
-            offset_to_utc: true,
-            scale_round: true,
-            strip_nul: true,
-            ..Policy::default()
-        };
+        let lossy = policy(&[
+            ("fraction", "truncate"),
+            ("offset", "to_utc"),
+            ("scale", "round"),
+            ("nul", "strip"),
+        ]);
         for (value, kind, shown) in [
-            (text("2024-02-29 12:34:56.1234567+02:00"), Kind::Instant { digits: 6 }, "2024-02-29 10:34:56.123456+00"),
+            (
+                text("2024-02-29 12:34:56.1234567+02:00"),
+                Kind::Instant { digits: 6 },
+                "2024-02-29 10:34:56.123456+00",
+            ),
             (text("12.345"), Kind::Numeric { scale: Some(2) }, "12.35"),
             (text("a\0b"), Kind::Text, "ab"),
         ] {
-            assert_eq!(source(value, &kind, &policy), (Taken::ByPolicy, target(shown, &kind)), "{value:?}");
+            assert_eq!(
+                source(value, &kind, &lossy),
+                (Taken::ByPolicy, target(shown, &kind)),
+                "{value:?}"
+            );
         }
-        let epoch = Policy { epoch: Some(Epoch::Unix { unit_us: 1000 }), ..Policy::default() };
+        let epoch = policy(&[("epoch", "ms")]);
         let instant = Kind::Instant { digits: 6 };
-        assert_eq!(source(ValueRef::Integer(1_709_210_096_123), &instant, &epoch), (Taken::Exact, target("2024-02-29 12:34:56.123+00", &instant)));
-        let julian = Policy { epoch: Some(Epoch::Julian), ..Policy::default() };
-        assert_eq!(source(ValueRef::Real(2_440_587.5), &instant, &julian), (Taken::Exact, target("1970-01-01 00:00:00+00", &instant)));
-        let quarantine = Policy { on_problem: super::super::OnProblem::Quarantine, ..Policy::default() };
-        assert_eq!(source(text("abc"), &Kind::Integer, &quarantine).0, Taken::Quarantined);
+        assert_eq!(
+            source(ValueRef::Integer(1_709_210_096_123), &instant, &epoch),
+            (Taken::Exact, target("2024-02-29 12:34:56.123+00", &instant))
+        );
+        let julian = policy(&[("epoch", "julian")]);
+        assert_eq!(
+            source(ValueRef::Real(2_440_587.5), &instant, &julian),
+            (Taken::Exact, target("1970-01-01 00:00:00+00", &instant))
+        );
+        let quarantine = policy(&[("on_problem", "quarantine")]);
+        let ordinal = policy(&[("enum", "ordinal")]);
+        let status = Kind::Label(vec!["pending".into(), "paid".into()]);
+        assert_eq!(
+            source(ValueRef::Integer(1), &status, &ordinal),
+            (Taken::Exact, target("paid", &status))
+        );
+        assert_eq!(
+            source(text("abc"), &Kind::Integer, &quarantine).0,
+            Taken::Quarantined
+        );
     }
 
     #[test]
     fn what_the_server_would_never_write_is_an_error() {
-        for (shown, kind) in [("yes", Kind::Boolean), ("29.02.2024", Kind::Date), ("00ff", Kind::Bytes), ("1 day", Kind::Interval), ("{", Kind::Json)] {
-            assert_eq!(from_target(Some(shown.as_bytes()), &kind, &mut Row::default()), Err(Unreadable), "{shown}");
+        for (shown, kind) in [
+            ("yes", Kind::Boolean),
+            ("29.02.2024", Kind::Date),
+            ("00ff", Kind::Bytes),
+            ("1 day", Kind::Interval),
+            ("{", Kind::Json),
+        ] {
+            assert_eq!(
+                from_target(Some(shown.as_bytes()), &kind, &mut Row::default()),
+                Err(Unreadable),
+                "{shown}"
+            );
         }
     }
 }

@@ -1,0 +1,103 @@
+//! One table and its counterpart: which columns are compared with which, by what rule, and what the key is.
+
+use super::equality::{Kind, Rule};
+
+/// A table on both sides.
+#[derive(Debug, Clone)]
+pub(crate) struct TablePair {
+    /// Name in the source.
+    pub(crate) source: String,
+    /// Schema in the target.
+    pub(crate) schema: String,
+    /// Name in the target.
+    pub(crate) target: String,
+    /// The columns that are compared, those of the key first.
+    pub(crate) columns: Vec<ColumnPair>,
+    /// How many columns form the key; zero for a table that is compared as a multiset.
+    pub(crate) key_columns: usize,
+    /// The name by which SQLite gives the rowid, unless the table has none or columns shadow all of its names.
+    pub(crate) rowid: Option<&'static str>,
+    /// The target keeps values outside the rows: some may be too long for the text form.
+    pub(crate) has_long_values: bool,
+    /// Size of the target's table, for the order of work.
+    pub(crate) size_bytes: u64,
+}
+
+/// A column on both sides.
+#[derive(Debug, Clone)]
+pub(crate) struct ColumnPair {
+    /// Name in the source.
+    pub(crate) source: String,
+    /// Name in the target.
+    pub(crate) target: String,
+    /// How values are compared.
+    pub(crate) rule: Rule,
+}
+
+impl TablePair {
+    /// The target's table, quoted.
+    pub(crate) fn target_sql(&self) -> String {
+        format!("{}.{}", quoted(&self.schema), quoted(&self.target))
+    }
+
+    /// The source column's counterpart.
+    pub(crate) fn column(&self, source: &str) -> Option<&ColumnPair> {
+        self.columns.iter().find(|column| column.source == source)
+    }
+
+    /// What SQLite is asked: every column, then the rowid where there is one. Never through an index, which may lie.
+    pub(crate) fn source_select(&self) -> String {
+        let mut columns: Vec<_> = self.columns.iter().map(ColumnPair::source_sql).collect();
+        columns.extend(self.rowid.map(str::to_owned));
+        format!(
+            "SELECT {} FROM {} NOT INDEXED",
+            columns.join(", "),
+            quoted(&self.source)
+        )
+    }
+
+    /// What PostgreSQL is asked: every column, a long value by length and digest instead, then `xmin`.
+    pub(crate) fn target_select(&self) -> String {
+        let mut columns = Vec::with_capacity(self.columns.len() + 1);
+        for column in &self.columns {
+            let name = quoted(&column.target);
+            if self.has_long_values && column.rule.kind.may_be_large() {
+                let limit = super::canon::LARGE_BYTES;
+                let bytes = match column.rule.kind {
+                    Kind::Bytes => name.clone(),
+                    _ => format!("convert_to({name}::text, 'UTF8')"),
+                };
+                columns.push(format!(
+                    "CASE WHEN octet_length({name}) <= {limit} THEN {name} END"
+                ));
+                columns.push(format!("CASE WHEN octet_length({name}) > {limit} THEN octet_length({name})::text || ':' || encode(sha256({bytes}), 'hex') END"));
+            } else {
+                columns.push(name);
+            }
+        }
+        columns.push("xmin::text".to_owned());
+        format!("SELECT {} FROM {}", columns.join(", "), self.target_sql())
+    }
+}
+
+impl ColumnPair {
+    /// The column as SQLite is asked for it. SQLite's own binary JSON is opaque: SQLite turns it into text.
+    pub(crate) fn source_sql(&self) -> String {
+        let name = quoted(&self.source);
+        if self.rule.policy.jsonb_blob_decode {
+            format!("CASE typeof({name}) WHEN 'blob' THEN json({name}) ELSE {name} END")
+        } else {
+            name
+        }
+    }
+}
+
+/// An identifier, for both databases.
+pub(crate) fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// A string literal for PostgreSQL with `standard_conforming_strings`.
+pub(crate) fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}

@@ -1,0 +1,269 @@
+//! What the checker needs to know of both schemas, read by the checker itself: a table that the import's own reading overlooked
+//! must not be overlooked here too.
+
+use super::equality::Kind;
+use super::error::Error;
+use rusqlite::Connection;
+use std::collections::{BTreeMap, HashMap};
+use tokio_postgres::Client;
+
+/// A table of the source.
+#[derive(Debug, Clone)]
+pub(crate) struct SourceTable {
+    /// Its name.
+    pub(crate) name: String,
+    /// Its columns in their order, generated ones included.
+    pub(crate) columns: Vec<String>,
+    /// The columns of its primary key, in the key's order.
+    pub(crate) key: Vec<String>,
+    /// The name by which SQLite gives the rowid, unless there is none or columns shadow all of its names.
+    pub(crate) rowid: Option<&'static str>,
+    /// Its foreign keys.
+    pub(crate) foreign_keys: Vec<SourceForeignKey>,
+}
+
+/// A foreign key as the source declares it. SQLite may never have checked it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SourceForeignKey {
+    /// The referring columns.
+    pub(crate) columns: Vec<String>,
+    /// The table referred to.
+    pub(crate) parent: String,
+    /// The columns referred to; empty for the parent's primary key.
+    pub(crate) parent_columns: Vec<String>,
+}
+
+/// Everything in the source that holds rows, and what does not count as a table.
+#[derive(Debug, Default)]
+pub(crate) struct SourceSchema {
+    /// Ordinary tables by name.
+    pub(crate) tables: Vec<SourceTable>,
+    /// Other names, with the reason.
+    pub(crate) others: Vec<(String, &'static str)>,
+}
+
+/// Reads the source's schema.
+pub(crate) fn source(connection: &Connection) -> Result<SourceSchema, Error> {
+    let failed = |source| Error::Read {
+        table: "sqlite_schema".to_owned(),
+        source,
+    };
+    let mut schema = SourceSchema::default();
+    let mut list = connection
+        .prepare("SELECT name, type, wr FROM pragma_table_list WHERE schema = 'main' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name")
+        .map_err(failed)?;
+    let mut rows = list.query([]).map_err(failed)?;
+    while let Some(row) = rows.next().map_err(failed)? {
+        let (name, kind, without_rowid): (String, String, bool) = (
+            row.get(0).map_err(failed)?,
+            row.get(1).map_err(failed)?,
+            row.get(2).map_err(failed)?,
+        );
+        match kind.as_str() {
+            "table" => schema
+                .tables
+                .push(source_table(connection, name, without_rowid).map_err(failed)?),
+            "virtual" => schema
+                .others
+                .push((name, "a virtual table: SQLite derives its content")),
+            "shadow" => schema.others.push((name, "belongs to a virtual table")),
+            _ => schema.others.push((name, "a view")),
+        }
+    }
+    Ok(schema)
+}
+
+fn source_table(
+    connection: &Connection,
+    name: String,
+    without_rowid: bool,
+) -> Result<SourceTable, rusqlite::Error> {
+    let mut columns = Vec::new();
+    let mut key = Vec::new();
+    let mut info = connection
+        .prepare("SELECT name, pk FROM pragma_table_xinfo(?1) WHERE hidden <> 1 ORDER BY cid")?;
+    let mut rows = info.query([&name])?;
+    while let Some(row) = rows.next()? {
+        let (column, place): (String, u32) = (row.get(0)?, row.get(1)?);
+        if place > 0 {
+            key.push((place, column.clone()));
+        }
+        columns.push(column);
+    }
+    key.sort();
+    let shadowed = |rowid: &&str| {
+        columns
+            .iter()
+            .any(|column| column.eq_ignore_ascii_case(rowid))
+    };
+    let rowid = if without_rowid {
+        None
+    } else {
+        ["rowid", "_rowid_", "oid"]
+            .into_iter()
+            .find(|rowid| !shadowed(rowid))
+    };
+    let foreign_keys = source_foreign_keys(connection, &name)?;
+    Ok(SourceTable {
+        name,
+        columns,
+        key: key.into_iter().map(|(_, column)| column).collect(),
+        rowid,
+        foreign_keys,
+    })
+}
+
+fn source_foreign_keys(
+    connection: &Connection,
+    table: &str,
+) -> Result<Vec<SourceForeignKey>, rusqlite::Error> {
+    let mut list = connection.prepare(
+        "SELECT id, \"table\", \"from\", \"to\" FROM pragma_foreign_key_list(?1) ORDER BY id, seq",
+    )?;
+    let mut rows = list.query([table])?;
+    let mut keys: BTreeMap<i64, SourceForeignKey> = BTreeMap::new();
+    while let Some(row) = rows.next()? {
+        let (id, parent): (i64, String) = (row.get(0)?, row.get(1)?);
+        let key = keys.entry(id).or_insert_with(|| SourceForeignKey {
+            columns: Vec::new(),
+            parent,
+            parent_columns: Vec::new(),
+        });
+        key.columns.push(row.get(2)?);
+        key.parent_columns.extend(row.get::<_, Option<String>>(3)?);
+    }
+    Ok(keys.into_values().collect())
+}
+
+/// A table of the target.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct TargetTable {
+    /// Its name.
+    pub(crate) name: String,
+    /// Its columns in their order.
+    pub(crate) columns: Vec<TargetColumn>,
+    /// The columns of its primary key, in the key's order.
+    pub(crate) key: Vec<String>,
+    /// Some values are kept outside the rows.
+    pub(crate) has_long_values: bool,
+    /// Size of the table itself.
+    pub(crate) size_bytes: u64,
+}
+
+/// A column of the target.
+#[derive(Debug, Clone)]
+pub(crate) struct TargetColumn {
+    /// Its name.
+    pub(crate) name: String,
+    /// How its values are compared.
+    pub(crate) kind: Kind,
+}
+
+/// Reads the tables of one schema of the target.
+pub(crate) async fn target(client: &Client, schema: &str) -> Result<Vec<TargetTable>, Error> {
+    let failed = |source| Error::Server {
+        doing: format!("reading the catalogue of schema {schema}"),
+        source,
+    };
+    let types = types(client).await.map_err(failed)?;
+    let rows = client.query(TABLES, &[&schema]).await.map_err(failed)?;
+    let mut tables: Vec<TargetTable> = Vec::new();
+    for row in rows {
+        let name: String = row.get("relname");
+        if tables.last().is_none_or(|table| table.name != name) {
+            tables.push(TargetTable {
+                name,
+                has_long_values: row.get("long"),
+                size_bytes: row.get::<_, i64>("size").unsigned_abs(),
+                key: row.get::<_, Option<Vec<String>>>("key").unwrap_or_default(),
+                columns: Vec::new(),
+            });
+        }
+        if let (Some(table), Some(name)) =
+            (tables.last_mut(), row.get::<_, Option<String>>("attname"))
+        {
+            table.columns.push(TargetColumn {
+                name,
+                kind: types.kind(row.get("atttypid"), row.get("atttypmod")),
+            });
+        }
+    }
+    Ok(tables)
+}
+
+/// Ordinary and partitioned tables; parts of a partitioned table are read through it.
+const TABLES: &str = "
+    SELECT c.relname::text, a.attname::text, a.atttypid, a.atttypmod,
+           pg_catalog.pg_total_relation_size(c.oid) AS size,
+           c.relkind = 'p' OR c.relispartition OR EXISTS (SELECT FROM pg_catalog.pg_inherits h WHERE h.inhparent = c.oid)
+             OR (c.reltoastrelid <> 0 AND pg_catalog.pg_relation_size(c.reltoastrelid) > 0) AS long,
+           (SELECT pg_catalog.array_agg(k.attname::text ORDER BY n.place)
+              FROM pg_catalog.pg_index i
+             CROSS JOIN LATERAL pg_catalog.unnest(i.indkey) WITH ORDINALITY AS n(attnum, place)
+              JOIN pg_catalog.pg_attribute k ON k.attrelid = c.oid AND k.attnum = n.attnum
+             WHERE i.indrelid = c.oid AND i.indisprimary) AS key
+      FROM pg_catalog.pg_class c
+      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace AND n.nspname = $1
+      LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+     WHERE c.relkind IN ('r', 'p')
+     ORDER BY c.relname, a.attnum";
+
+/// The types of the server, to follow a domain to what it is made of.
+struct Types(HashMap<u32, Type>);
+
+struct Type {
+    name: String,
+    built_in: bool,
+    labels: Option<Vec<String>>,
+    base: Option<(u32, i32)>,
+}
+
+async fn types(client: &Client) -> Result<Types, tokio_postgres::Error> {
+    let rows = client
+        .query(
+            "SELECT t.oid, t.typname::text, t.typtype = 'd' AS is_domain, t.typbasetype, t.typtypmod,
+                    n.nspname = 'pg_catalog' OR t.typname = 'citext' AS built_in,
+                    (SELECT pg_catalog.array_agg(e.enumlabel::text ORDER BY e.enumsortorder) FROM pg_catalog.pg_enum e WHERE e.enumtypid = t.oid) AS labels
+               FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
+              WHERE t.typtype IN ('b', 'd', 'e')",
+            &[],
+        )
+        .await?;
+    let known = rows.iter().map(|row| {
+        let base = row
+            .get::<_, bool>("is_domain")
+            .then(|| (row.get("typbasetype"), row.get("typtypmod")));
+        let kind = Type {
+            name: row.get("typname"),
+            built_in: row.get("built_in"),
+            labels: row.get("labels"),
+            base,
+        };
+        (row.get("oid"), kind)
+    });
+    Ok(Types(known.collect()))
+}
+
+impl Types {
+    fn kind(&self, oid: u32, modifier: i32) -> Kind {
+        match self.0.get(&oid) {
+            Some(Type {
+                base: Some((base, of_domain)),
+                ..
+            }) => self.kind(
+                *base,
+                if *of_domain >= 0 {
+                    *of_domain
+                } else {
+                    modifier
+                },
+            ),
+            Some(Type {
+                labels: Some(labels),
+                ..
+            }) => Kind::Label(labels.clone()),
+            Some(known) if known.built_in => Kind::of(&known.name, modifier),
+            _ => Kind::Verbatim,
+        }
+    }
+}
