@@ -1,0 +1,273 @@
+//! The engine's end of the socket.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::peer::{PeerIdentity, identify};
+use super::{Error, Fault, Line, MAX_REQUEST_BYTES, Pong, Reply, address};
+use crate::engine::lease::Lease;
+use crate::journal::Folder;
+
+/// Connections served at once; beyond, one is told so and closed.
+const MAX_CONNECTIONS: usize = 64;
+/// From connecting to the end of the request's line.
+const REQUEST_LIMIT: Duration = Duration::from_secs(5);
+/// From the request to the engine's answer.
+pub(super) const ANSWER_LIMIT: Duration = Duration::from_secs(20);
+/// For the speaker to take the answer.
+const WRITE_LIMIT: Duration = Duration::from_secs(5);
+/// How long, and how much, an unread rest is read away so that its sender can read why it was not taken.
+const DRAIN_LIMIT: Duration = Duration::from_secs(1);
+const DRAIN_BYTES: usize = 16 * 1024 * 1024;
+const PAUSE_AFTER_ACCEPT_ERROR: Duration = Duration::from_millis(100);
+
+/// A request with its speaker, waiting for an answer.
+#[derive(Debug)]
+pub struct Call<Req, Ans> {
+    /// What is asked.
+    pub request: Req,
+    /// Who asks.
+    pub peer: PeerIdentity,
+    reply: oneshot::Sender<Ans>,
+}
+
+impl<Req, Ans> Call<Req, Ans> {
+    /// Answers. A speaker who has gone meanwhile is no matter.
+    pub fn answer(self, answer: Ans) {
+        let _ = self.reply.send(answer);
+    }
+
+    /// Request and speaker, and the way to answer later.
+    pub fn split(self) -> (Req, PeerIdentity, oneshot::Sender<Ans>) {
+        (self.request, self.peer, self.reply)
+    }
+}
+
+/// Listens until `cancel`; the requests come out of the channel in the order in which they were complete. A call that is dropped without
+/// an answer tells its speaker that the engine is ending. Must be called within a tokio runtime.
+///
+/// The lease proves that no other engine listens: a socket that a dead one left behind is replaced.
+///
+/// # Errors
+/// [`Error::Io`] when the socket cannot be made.
+pub fn serve<Req, Ans>(
+    folder: &Folder,
+    lease: &Lease,
+    cancel: CancellationToken,
+) -> Result<mpsc::Receiver<Call<Req, Ans>>, Error>
+where
+    Req: DeserializeOwned + Send + 'static,
+    Ans: Serialize + Send + 'static,
+{
+    let failed = |what| {
+        let path = address::find(folder);
+        move |source| Error::Io { what, path, source }
+    };
+    let path = address::clear(folder).map_err(failed("clear the way for"))?;
+    let listener = UnixListener::bind(&path).map_err(failed("bind"))?;
+    address::share(&path).map_err(failed("share"))?;
+    let (calls, receiver) = mpsc::channel(MAX_CONNECTIONS);
+    let me = Pong {
+        pid: std::process::id(),
+        fencing: lease.fencing(),
+    };
+    let bound = Bound {
+        folder: folder.clone(),
+        path,
+    };
+    tokio::spawn(listen(listener, bound, me, calls, cancel));
+    Ok(receiver)
+}
+
+/// A socket in the file system; gone when this is dropped.
+struct Bound {
+    folder: Folder,
+    path: PathBuf,
+}
+
+impl Drop for Bound {
+    fn drop(&mut self) {
+        address::remove(&self.folder, &self.path);
+    }
+}
+
+async fn listen<Req, Ans>(
+    listener: UnixListener,
+    bound: Bound,
+    me: Pong,
+    calls: mpsc::Sender<Call<Req, Ans>>,
+    cancel: CancellationToken,
+) where
+    Req: DeserializeOwned + Send + 'static,
+    Ans: Serialize + Send + 'static,
+{
+    let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    loop {
+        let accepted = tokio::select! {
+            () = cancel.cancelled() => break,
+            accepted = listener.accept() => accepted,
+        };
+        let mut stream = match accepted {
+            Ok((stream, _)) => stream,
+            // Out of file descriptors, or a peer that is gone already: neither ends the ear.
+            Err(e) => {
+                tracing::warn!("a connection to the engine's socket was lost: {e}");
+                sleep(PAUSE_AFTER_ACCEPT_ERROR).await;
+                continue;
+            }
+        };
+        let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else {
+            let busy = fault::<Ans>(Fault::Busy, "too many connections at once");
+            let line = to_line(&busy);
+            // As much as fits without waiting: a crowd must not be able to hold up the ear.
+            let _ = stream.try_write(&line);
+            let _ = timeout(Duration::ZERO, stream.shutdown()).await;
+            continue;
+        };
+        let (calls, me) = (calls.clone(), me.clone());
+        tokio::spawn(async move {
+            let _permit = permit;
+            converse(stream, me, calls).await;
+        });
+    }
+    drop(bound);
+}
+
+/// One connection: one line in, one line out.
+async fn converse<Req, Ans>(mut stream: UnixStream, me: Pong, calls: mpsc::Sender<Call<Req, Ans>>)
+where
+    Req: DeserializeOwned,
+    Ans: Serialize,
+{
+    let Ok(peer) = identify(&stream).await else {
+        return;
+    };
+    let reply = match timeout(REQUEST_LIMIT, read_line(&mut stream)).await {
+        Ok(Ok(line)) if line.is_empty() => return,
+        Ok(Ok(line)) => match serde_json::from_slice(&line) {
+            Ok(Line::Ping) => Reply::Pong(me),
+            Ok(Line::Request(request)) => ask(request, peer, calls).await,
+            Err(e) => fault(Fault::NotUnderstood, e.to_string()),
+        },
+        Ok(Err(Unread::Connection)) => return,
+        Ok(Err(Unread::Fault(kind, why))) => fault(kind, why),
+        Err(_) => fault(Fault::TooSlow, "the request did not come in time"),
+    };
+    let line = to_line(&reply);
+    let sent = timeout(WRITE_LIMIT, async {
+        stream.write_all(&line).await?;
+        stream.shutdown().await
+    });
+    if let Ok(Ok(())) = sent.await {
+        // Closing over unread bytes would take the answer from the speaker's hands.
+        let _ = timeout(DRAIN_LIMIT, drain(&mut stream)).await;
+    }
+}
+
+async fn ask<Req, Ans>(
+    request: Req,
+    peer: PeerIdentity,
+    calls: mpsc::Sender<Call<Req, Ans>>,
+) -> Reply<Ans> {
+    let (reply, answer) = oneshot::channel();
+    let call = Call {
+        request,
+        peer,
+        reply,
+    };
+    match calls.try_send(call) {
+        Ok(()) => {}
+        Err(mpsc::error::TrySendError::Full(_)) => {
+            return fault(Fault::Busy, "too many requests wait for the engine");
+        }
+        Err(mpsc::error::TrySendError::Closed(_)) => {
+            return fault(Fault::Ending, "the engine is ending; nothing was done");
+        }
+    }
+    match timeout(ANSWER_LIMIT, answer).await {
+        Ok(Ok(answer)) => Reply::Answer(answer),
+        Ok(Err(_)) => fault(
+            Fault::Ending,
+            "the engine is ending; whether it acted shows in the journal",
+        ),
+        Err(_) => fault(
+            Fault::Unanswered,
+            "the engine is busy with it; whether it acted shows in the journal",
+        ),
+    }
+}
+
+enum Unread {
+    Connection,
+    Fault(Fault, &'static str),
+}
+
+/// The bytes up to the first line end; empty when the speaker left without a word.
+async fn read_line(stream: &mut UnixStream) -> Result<Vec<u8>, Unread> {
+    let mut line = Vec::new();
+    let mut chunk = [0; 4096];
+    loop {
+        let read = stream
+            .read(&mut chunk)
+            .await
+            .map_err(|_| Unread::Connection)?;
+        if read == 0 && line.is_empty() {
+            return Ok(line);
+        }
+        if read == 0 {
+            return Err(Unread::Fault(
+                Fault::NotUnderstood,
+                "the request ends without a line end",
+            ));
+        }
+        let chunk = &chunk[..read];
+        let end = chunk.iter().position(|&byte| byte == b'\n');
+        line.extend_from_slice(&chunk[..end.unwrap_or(read)]);
+        if line.len() >= MAX_REQUEST_BYTES {
+            return Err(Unread::Fault(Fault::TooLong, "the request is too long"));
+        }
+        if end.is_some() {
+            return Ok(line);
+        }
+    }
+}
+
+async fn drain(stream: &mut UnixStream) {
+    let mut sink = [0; 4096];
+    let mut left = DRAIN_BYTES;
+    while let Ok(read) = stream.read(&mut sink).await {
+        left = left.saturating_sub(read);
+        if read == 0 || left == 0 {
+            return;
+        }
+    }
+}
+
+fn fault<Ans>(kind: Fault, why: impl Into<String>) -> Reply<Ans> {
+    Reply::Error {
+        kind,
+        why: why.into(),
+    }
+}
+
+fn to_line<Ans: Serialize>(reply: &Reply<Ans>) -> Vec<u8> {
+    let mut line = serde_json::to_vec(reply).expect("BUG: an answer is not JSON");
+    if line.len() >= super::MAX_ANSWER_BYTES {
+        let fault = fault::<()>(
+            Fault::Unanswered,
+            "the answer is too long for the socket; what was done shows in the journal",
+        );
+        line = serde_json::to_vec(&fault).expect("BUG: a fault is not JSON");
+    }
+    line.push(b'\n');
+    line
+}

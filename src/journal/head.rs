@@ -1,0 +1,214 @@
+//! The head of the chain, kept outside the file that holds the chain: number and hash of the last entry.
+//!
+//! Without it, cutting off the newest entries, or putting an older copy of the file in place, would leave a chain that verifies.
+//! An append goes in three moves, each durable before the next begins:
+//!
+//! 1. the head names the last entry and, as `pending`, the one that is about to be written;
+//! 2. SQLite commits;
+//! 3. the head names the new last entry alone.
+//!
+//! A crash between two moves therefore leaves a file that ends exactly with the head or exactly with the pending one. Anything else
+//! did not come from a crash.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::canonical::{FORMAT, Hash};
+use super::chain::Damage;
+use super::error::Error;
+use super::folder::{FILE_MODE, Folder, share_file};
+
+/// The end of a chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Head {
+    /// The number of the last entry; 0 before the first.
+    pub seq: u64,
+    /// Its hash; zeros before the first.
+    pub hash: Hash,
+}
+
+impl Head {
+    /// The head of a chain without entries.
+    pub const EMPTY: Self = Self {
+        seq: 0,
+        hash: Hash::ZERO,
+    };
+}
+
+/// What `journal.head` says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct HeadFile {
+    pub format: u32,
+    pub head: Head,
+    pub pending: Option<Head>,
+}
+
+impl HeadFile {
+    pub fn settled(head: Head) -> Self {
+        Self {
+            format: FORMAT,
+            head,
+            pending: None,
+        }
+    }
+
+    pub fn about_to_write(head: Head, next: Head) -> Self {
+        Self {
+            format: FORMAT,
+            head,
+            pending: Some(next),
+        }
+    }
+
+    /// Whether a chain that ends with `tail`, and has the hash `at_head` at this head's number, is what this head stands for.
+    pub fn check(&self, tail: Head, at_head: Option<Hash>) -> Result<(), Damage> {
+        let named = self.pending.unwrap_or(self.head);
+        if tail.seq < self.head.seq {
+            return Err(Damage::Truncated {
+                last_seq: tail.seq,
+                head_seq: self.head.seq,
+            });
+        }
+        if at_head != Some(self.head.hash) {
+            return Err(Damage::HeadDiffers { seq: self.head.seq });
+        }
+        if tail == self.head || tail == named {
+            return Ok(());
+        }
+        Err(match tail.seq.cmp(&named.seq) {
+            std::cmp::Ordering::Less => Damage::Truncated {
+                last_seq: tail.seq,
+                head_seq: named.seq,
+            },
+            std::cmp::Ordering::Equal => Damage::HeadDiffers { seq: named.seq },
+            std::cmp::Ordering::Greater => Damage::BeyondHead {
+                last_seq: tail.seq,
+                head_seq: named.seq,
+            },
+        })
+    }
+}
+
+/// The head file; `None` where there is none yet.
+pub(super) fn read(folder: &Folder) -> Result<Option<HeadFile>, Error> {
+    let path = folder.head_path();
+    let text = match fs::read(&path) {
+        Ok(text) => text,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(Error::io("read", &path)(e)),
+    };
+    let file: HeadFile = serde_json::from_slice(&text).map_err(|e| Error::Damaged {
+        path: folder.journal_path(),
+        damage: Damage::HeadUnreadable { why: e.to_string() },
+    })?;
+    if file.format > FORMAT {
+        return Err(Error::Newer {
+            path,
+            found: file.format.into(),
+        });
+    }
+    Ok(Some(file))
+}
+
+/// Replaces the head file: either the old bytes or the new ones are there, and the new ones are on the disk when this returns.
+pub(super) fn write(folder: &Folder, file: &HeadFile) -> Result<(), Error> {
+    let path = folder.head_path();
+    let text = serde_json::to_string(file).expect("BUG: a head is not JSON");
+    replace_durably(&path, text.as_bytes()).map_err(Error::io("write", &path))
+}
+
+/// Writes a file beside `path`, syncs it, renames it over `path`, syncs the folder.
+fn replace_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let fresh = path.with_extension("head.new");
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(FILE_MODE)
+        .open(&fresh)?;
+    share_file(&fresh)?;
+    file.write_all(bytes)?;
+    file.write_all(b"\n")?;
+    file.sync_all()?;
+    fs::rename(&fresh, path)?;
+    sync_parent(path)
+}
+
+/// Makes a rename or a creation in the folder of `path` durable.
+pub(super) fn sync_parent(path: &Path) -> io::Result<()> {
+    match path.parent() {
+        Some(parent) => File::open(parent)?.sync_all(),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(seq: u64) -> Head {
+        Head {
+            seq,
+            hash: Hash::of(&seq.to_be_bytes()),
+        }
+    }
+
+    #[test]
+    fn a_crash_leaves_the_head_or_the_pending_one_and_nothing_else() {
+        let file = HeadFile::about_to_write(head(3), head(5));
+        let at_head = Some(head(3).hash);
+        assert_eq!(file.check(head(3), at_head), Ok(()));
+        assert_eq!(file.check(head(5), at_head), Ok(()));
+        assert_eq!(
+            file.check(head(4), at_head),
+            Err(Damage::Truncated {
+                last_seq: 4,
+                head_seq: 5
+            })
+        );
+        assert_eq!(
+            file.check(head(6), at_head),
+            Err(Damage::BeyondHead {
+                last_seq: 6,
+                head_seq: 5
+            })
+        );
+        let forged = Head {
+            seq: 5,
+            hash: Hash::of(b"x"),
+        };
+        assert_eq!(
+            file.check(forged, at_head),
+            Err(Damage::HeadDiffers { seq: 5 })
+        );
+        assert_eq!(
+            file.check(head(2), None),
+            Err(Damage::Truncated {
+                last_seq: 2,
+                head_seq: 3
+            })
+        );
+    }
+
+    #[test]
+    fn a_settled_head_takes_nothing_beyond_it() {
+        let file = HeadFile::settled(head(3));
+        assert_eq!(file.check(head(3), Some(head(3).hash)), Ok(()));
+        assert_eq!(
+            file.check(head(4), Some(head(3).hash)),
+            Err(Damage::BeyondHead {
+                last_seq: 4,
+                head_seq: 3
+            })
+        );
+        assert_eq!(
+            file.check(head(4), Some(Hash::ZERO)),
+            Err(Damage::HeadDiffers { seq: 3 })
+        );
+    }
+}

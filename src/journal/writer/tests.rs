@@ -1,0 +1,130 @@
+//! What only the inside can bring about: a full disk, a disk that does not confirm.
+
+use std::io;
+
+use rusqlite::ffi;
+use serde_json::json;
+
+use super::*;
+
+fn journal() -> (tempfile::TempDir, Folder, Journal) {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let folder = Folder::create_at(dir.path()).expect("a session's folder");
+    let fencing = count_lease(&folder, &json!({})).expect("a lease");
+    let (journal, entries) = Journal::open(&folder, fencing).expect("a new journal");
+    assert!(entries.is_empty());
+    (dir, folder, journal)
+}
+
+fn note(journal: &mut Journal, body: &Value) -> Result<Vec<Entry>, Error> {
+    journal.append(1, DateTime::UNIX_EPOCH, &[("noted", body)])
+}
+
+#[test]
+fn a_full_disk_writes_nothing_and_room_lets_it_go_on() {
+    let (_dir, folder, mut journal) = journal();
+    note(&mut journal, &json!({"n": 1})).expect("room for one");
+    let pages: i64 = journal
+        .conn
+        .pragma_query_value(None, "page_count", |row| row.get(0))
+        .expect("a page count");
+    let allow = |journal: &Journal, pages: i64| {
+        journal
+            .conn
+            .pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))
+            .expect("a limit");
+    };
+    allow(&journal, pages);
+    let large = json!("x".repeat(500_000));
+    let failed = note(&mut journal, &large);
+    assert!(matches!(failed, Err(Error::DiskFull { .. })), "{failed:?}");
+    assert_eq!(chain::verify(&folder).expect("a sound chain").head.seq, 1);
+    allow(&journal, pages + 1_000);
+    note(&mut journal, &large).expect("room again");
+    assert_eq!(chain::verify(&folder).expect("a sound chain").head.seq, 2);
+}
+
+#[test]
+fn an_unconfirmed_write_ends_the_writer_for_good() {
+    let (_dir, folder, mut journal) = journal();
+    note(&mut journal, &json!(1)).expect("a first event");
+    let mut scribe = journal.scribe(Retention::default()).expect("a scribe");
+    let fsync_failed = rusqlite::Error::SqliteFailure(
+        ffi::Error::new(ffi::SQLITE_IOERR_FSYNC),
+        Some("disk I/O error".to_owned()),
+    );
+    let failed: Result<(), _> = journal.poison.watch(
+        &journal.path,
+        Err(Error::sqlite("write", &journal.path)(fsync_failed)),
+    );
+    assert!(matches!(failed, Err(Error::Poisoned { .. })), "{failed:?}");
+    for _ in 0..2 {
+        let refused = note(&mut journal, &json!(2));
+        assert!(
+            matches!(refused, Err(Error::Poisoned { .. })),
+            "{refused:?}"
+        );
+    }
+    let refused = scribe.flush(1, "boot", 1);
+    assert!(
+        matches!(refused, Err(Error::Poisoned { .. })),
+        "{refused:?}"
+    );
+    assert_eq!(chain::verify(&folder).expect("a sound chain").head.seq, 1);
+}
+
+#[test]
+fn what_the_disk_says_is_told_apart_by_class() {
+    let path = Path::new("/nowhere/journal.db");
+    let by_code = |code| {
+        Error::sqlite("write", path)(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None))
+    };
+    for code in [
+        ffi::SQLITE_IOERR_FSYNC,
+        ffi::SQLITE_IOERR_WRITE,
+        ffi::SQLITE_IOERR_DIR_FSYNC,
+        ffi::SQLITE_CORRUPT,
+    ] {
+        assert!(by_code(code).is_unconfirmed_write(), "{code}");
+    }
+    for code in [ffi::SQLITE_FULL, ffi::SQLITE_BUSY, ffi::SQLITE_NOMEM] {
+        assert!(!by_code(code).is_unconfirmed_write(), "{code}");
+    }
+    let head = |kind: io::ErrorKind| Error::io("write", path)(kind.into());
+    assert!(head(io::ErrorKind::Other).is_unconfirmed_write());
+    assert!(!head(io::ErrorKind::StorageFull).is_unconfirmed_write());
+}
+
+#[test]
+fn a_head_that_could_not_be_written_keeps_the_event_out() {
+    let (_dir, folder, mut journal) = journal();
+    note(&mut journal, &json!(1)).expect("a first event");
+    let head = folder.head_path();
+    std::fs::remove_file(&head).expect("the head");
+    std::fs::create_dir(&head).expect("something that no file can be renamed over");
+    assert!(matches!(
+        note(&mut journal, &json!(2)),
+        Err(Error::Poisoned { .. })
+    ));
+    let there = chain::stored_tail(&journal.conn).expect("a tail");
+    assert_eq!(there.seq, 1);
+}
+
+#[test]
+fn refuses_events_that_would_not_read_back() {
+    let (_dir, _folder, mut journal) = journal();
+    let deep = (0..200).fold(json!(0), |inner, _| json!([inner]));
+    for (kind, body) in [
+        ("", json!(0)),
+        (&"k".repeat(65), json!(0)),
+        ("noted", deep),
+        ("noted", json!("x".repeat(MAX_BODY_BYTES))),
+    ] {
+        let refused = journal.append(1, DateTime::UNIX_EPOCH, &[(kind, &body)]);
+        assert!(matches!(refused, Err(Error::Entry { .. })), "{refused:?}");
+    }
+    assert_eq!(
+        note(&mut journal, &json!(1)).expect("the journal goes on")[0].seq,
+        1
+    );
+}
