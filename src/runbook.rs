@@ -3,7 +3,16 @@
 //! Not in here: reading the file and the environment (`cli`), and anything that connects.
 
 pub mod action;
+mod check;
+pub mod keys;
+mod kinds;
 pub mod model;
+mod parse;
+pub mod problem;
+mod reader;
 pub mod transfer;
+mod tree;
 
 pub use model::*;
+pub use parse::{Reading, decode, parse, parse_transfer, read};
+pub use problem::{Problem, Severity, render};

@@ -1,4 +1,5 @@
 //! The one integration-test binary. A concern is a file here and a folder of data beside it.
 
 mod demo;
+mod runbook;
 mod support;

@@ -1,0 +1,189 @@
+//! Every key that a runbook may have, in one place: the parser refuses all others, the documentation is tested against it. Not in
+//! here: what a key's value must look like (`parse`).
+
+/// Keys of the whole file.
+pub const RUNBOOK: &[&str] = &[
+    "cutover",
+    "name",
+    "secrets",
+    "people",
+    "limits",
+    "source",
+    "target",
+    "fleet",
+    "transfer",
+    "verification",
+    "rehearsal",
+    "gates",
+    "steps",
+    "probes",
+    "triggers",
+    "monitoring",
+    "rollback",
+];
+/// Keys of a person.
+pub const PERSON: &[&str] = &["id", "name", "roles", "user", "deputies"];
+/// Keys of `limits`.
+pub const LIMITS: &[&str] = &[
+    "freeze",
+    "verify_within",
+    "rto",
+    "countdown",
+    "startup_grace",
+    "blind",
+    "min_requests",
+];
+/// Keys of `source`.
+pub const SOURCE: &[&str] = &["file"];
+/// Keys of `target`.
+pub const TARGET: &[&str] = &["url", "runtime_url", "schema", "tls", "history", "required"];
+/// Keys of `target.history`.
+pub const HISTORY: &[&str] = &["table", "column", "expected"];
+/// Keys of `target.required`.
+pub const REQUIRED: &[&str] = &["tables", "columns", "indexes"];
+/// Keys of `fleet`.
+pub const FLEET: &[&str] = &[
+    "instances",
+    "staging",
+    "config",
+    "log",
+    "ready",
+    "metrics",
+    "restart",
+    "connect",
+    "ready_within",
+    "ready_successes",
+];
+/// Keys of an instance.
+pub const INSTANCE: &[&str] = &["id", "url", "host", "canary"];
+/// Keys of `transfer`; a column's own keys are [`super::transfer::POLICY_KEYS`].
+pub const TRANSFER: &[&str] = &[
+    "zone",
+    "exclude",
+    "rename",
+    "target_rows",
+    "columns",
+    "lists",
+    "slugs",
+];
+/// Keys of an ordered list.
+pub const ORDERED_LIST: &[&str] = &["name", "table", "order_by", "limit"];
+/// Keys of a slug.
+pub const SLUG: &[&str] = &["table", "column", "trim", "ignore_case"];
+/// Keys of `verification`.
+pub const VERIFICATION: &[&str] = &["critical", "sample_rows", "requests", "write"];
+/// Keys of a synthetic request.
+pub const REQUEST: &[&str] = &[
+    "name",
+    "class",
+    "get",
+    "post",
+    "headers",
+    "body",
+    "status",
+    "contains",
+    "compare_body",
+];
+/// Keys of `rehearsal`.
+pub const REHEARSAL: &[&str] = &["url", "runtime_url", "max_age", "copy", "point", "unpoint"];
+/// Keys of an action.
+pub const ACTION: &[&str] = &[
+    "command",
+    "shell",
+    "http",
+    "write_file",
+    "content",
+    "remove_file",
+    "timeout",
+];
+/// Keys of an action's `http`.
+pub const HTTP: &[&str] = &["method", "url", "headers", "body", "status"];
+/// Keys of a gate.
+pub const GATE: &[&str] = &["id", "title", "before", "evidence", "signers"];
+/// Keys of every step; those of its kind come on top.
+pub const STEP: &[&str] = &[
+    "id", "kind", "title", "start", "attempts", "may_skip", "needs",
+];
+/// Kinds of step, each with its own keys.
+pub const STEP_KINDS: &[(&str, &[&str])] = &[
+    ("announce", &["text", "webhook"]),
+    ("confirm", &["roles"]),
+    ("baseline", &["window"]),
+    ("freeze", &["on", "off", "quiet"]),
+    ("backup", &["to", "keep"]),
+    ("store_backup", &["place", "keep"]),
+    ("restore_drill", &["queries"]),
+    ("target_check", &[]),
+    ("privileges", &[]),
+    ("connectivity", &[]),
+    (
+        "migrate",
+        &["command", "shell", "script", "version", "timeout"],
+    ),
+    ("migration_history", &[]),
+    ("keep_artefacts", &["of"]),
+    ("export_order", &[]),
+    ("import", &[]),
+    ("sequences", &[]),
+    ("constraints", &[]),
+    ("row_counts", &[]),
+    ("samples", &[]),
+    ("smoke", &[]),
+    ("parity_gate", &[]),
+    ("switch", &["key", "from", "to", "to_target", "to_source"]),
+    ("rollout", &["batch"]),
+    ("rollback_ready", &[]),
+    ("verify_counts", &[]),
+    ("verify_endpoints", &[]),
+    ("verify_slugs", &[]),
+    ("verify_order", &[]),
+    ("verify_integrity", &[]),
+    ("reopen", &[]),
+    ("stabilise", &["window"]),
+    ("checklist", &["stays_green"]),
+    ("command", &["action", "undo"]),
+];
+/// Keys of a backup's second place.
+pub const PLACE: &[&str] = &["directory", "upload", "read_back"];
+/// Keys of every probe; those of its kind come on top.
+pub const PROBE: &[&str] = &["id", "kind", "interval", "timeout"];
+/// Kinds of probe, each with its own keys.
+pub const PROBE_KINDS: &[(&str, &[&str])] = &[
+    ("readiness", &[]),
+    ("metrics", &["window"]),
+    ("synthetic", &[]),
+    ("pool", &[]),
+    ("logs", &["rules"]),
+];
+/// Keys of a log rule.
+pub const LOG_RULE: &[&str] = &["category", "match"];
+/// Keys of a trigger.
+pub const TRIGGER: &[&str] = &["id", "title", "from", "until", "when"];
+/// Keys of a trigger's `when`.
+pub const WHEN: &[&str] = &[
+    "check",
+    "signal",
+    "per",
+    "above",
+    "below",
+    "above_baseline",
+    "floor",
+    "for",
+];
+/// Keys of an item of the monitoring checklist.
+pub const ITEM: &[&str] = &["id", "title", "conditions"];
+/// Keys of a condition of the checklist.
+pub const ITEM_CONDITION: &[&str] = &["signal", "at_most", "at_least", "at_most_baseline", "floor"];
+/// Keys of every row of the rollback; those of its kind come on top.
+pub const ROLLBACK: &[&str] = &["id", "kind", "title"];
+/// Kinds of rollback row, each with its own keys.
+pub const ROLLBACK_KINDS: &[(&str, &[&str])] = &[
+    ("halt", &[]),
+    ("restore_config", &[]),
+    ("restart", &[]),
+    ("validate", &[]),
+    ("lift_freeze", &[]),
+    ("preserve", &[]),
+    ("incident", &["file"]),
+    ("command", &["action"]),
+];

@@ -1,0 +1,184 @@
+//! From text to a [`Runbook`], or to every problem in it. Reading goes on after a problem with a stand-in value; the result is
+//! given out only where no error was found. Not in here: what must hold between the parts (`check`).
+
+mod actions;
+mod sections;
+mod steps;
+mod transfer;
+mod watch;
+
+use sha2::{Digest, Sha256};
+
+use super::check;
+use super::keys;
+use super::model::{Role, Runbook, RunbookHash};
+use super::problem::{Problem, Severity};
+use super::reader::{Fields, Item, Reader};
+use super::transfer::Transfer;
+use super::tree::{self, Node, Place, Value};
+
+/// What reading a runbook came to.
+#[derive(Debug)]
+pub struct Reading {
+    /// The runbook, where nothing is wrong with it.
+    pub runbook: Option<Runbook>,
+    /// Everything that was found, in the file's order; warnings too.
+    pub problems: Vec<Problem>,
+}
+
+/// The runbook in a text, or all its problems. `env` gives the value of a `${NAME}`.
+///
+/// # Errors
+/// Every problem, in the file's order, warnings included; at least one is an error.
+pub fn parse(
+    file_name: &str,
+    text: &str,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Runbook, Vec<Problem>> {
+    let reading = read(file_name, text, env);
+    reading.runbook.ok_or(reading.problems)
+}
+
+/// Like [`parse`], but gives warnings out beside a valid runbook too.
+pub fn read(file_name: &str, text: &str, env: &dyn Fn(&str) -> Option<String>) -> Reading {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut reader = Reader::new(file_name, text, Some(env));
+    let runbook = root(text, &mut reader).and_then(|node| {
+        let mut runbook = runbook(&mut reader, &node)?;
+        check::check(&runbook, &mut reader);
+        runbook.hash = hash(text, &reader);
+        Some(runbook)
+    });
+    let (problems, valid) = finish(reader);
+    Reading {
+        runbook: runbook.filter(|_| valid),
+        problems,
+    }
+}
+
+/// A `transfer` section in a file of its own, with or without the key `transfer:` above it. References mean nothing there.
+///
+/// # Errors
+/// Every problem, in the file's order.
+pub fn parse_transfer(file_name: &str, text: &str) -> Result<Transfer, Vec<Problem>> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut reader = Reader::new(file_name, text, None);
+    let section = root(text, &mut reader).and_then(|node| {
+        let node = match &node.value {
+            Value::Map(entries) if entries.len() == 1 && entries[0].0.text == "transfer" => {
+                entries[0].1.clone()
+            }
+            _ => node,
+        };
+        let path = String::new();
+        transfer::transfer(&mut reader, &Item { node: &node, path })
+    });
+    let (problems, valid) = finish(reader);
+    section.filter(|_| valid).ok_or(problems)
+}
+
+/// The bytes of a file as text.
+///
+/// # Errors
+/// The first byte that is not UTF-8, with its place.
+pub fn decode<'b>(file_name: &str, bytes: &'b [u8]) -> Result<&'b str, Vec<Problem>> {
+    std::str::from_utf8(bytes).map_err(|error| {
+        let good = String::from_utf8_lossy(&bytes[..error.valid_up_to()]).into_owned();
+        let last = good.rsplit('\n').next().unwrap_or_default();
+        let place = Place {
+            line: good.matches('\n').count() + 1,
+            column: last.chars().count() + 1,
+            length: 1,
+        };
+        let wide = bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]);
+        let found = if wide {
+            "UTF-16".to_owned()
+        } else {
+            format!("the byte 0x{:02x}", bytes[error.valid_up_to()])
+        };
+        let lossy = String::from_utf8_lossy(bytes);
+        let mut reader = Reader::new(file_name, &lossy, None);
+        let hint = "save the file as UTF-8".to_owned();
+        reader.problem(place, "", "UTF-8", &found, Some(hint));
+        reader.problems
+    })
+}
+
+fn root(text: &str, reader: &mut Reader<'_>) -> Option<Node> {
+    let node = tree::load(text, reader);
+    if node.is_none() && reader.problems.is_empty() {
+        reader.problem(Place::START, "", "a map", "an empty file", None);
+    }
+    node
+}
+
+fn finish(reader: Reader<'_>) -> (Vec<Problem>, bool) {
+    let mut problems = reader.problems;
+    problems.sort_by_key(|p| (p.line, p.column, p.severity));
+    let valid = problems.iter().all(|p| p.severity != Severity::Error);
+    (problems, valid)
+}
+
+/// What signatures cover: the file, and every value that entered it and is no secret.
+fn hash(text: &str, reader: &Reader<'_>) -> RunbookHash {
+    let mut digest = Sha256::new();
+    let mut field = |bytes: &[u8]| {
+        digest.update((bytes.len() as u64).to_be_bytes());
+        digest.update(bytes);
+    };
+    field(text.as_bytes());
+    for (name, value) in &reader.resolved {
+        field(name.as_bytes());
+        match value {
+            Some(value) if !reader.secrets.contains(name) => field(value.as_bytes()),
+            _ => field(b"secret"),
+        }
+    }
+    let hash = digest.finalize();
+    RunbookHash(hash.iter().map(|b| format!("{b:02x}")).collect())
+}
+
+fn runbook(reader: &mut Reader<'_>, node: &Node) -> Option<Runbook> {
+    let path = String::new();
+    let fields = reader.fields(&Item { node, path }, keys::RUNBOOK)?;
+    // First of all, so that no message shows what is secret.
+    let secrets = reader.want(&fields, "secrets", |r, i| r.list(i, Reader::id));
+    reader.secrets = secrets.unwrap_or_default().into_iter().collect();
+    reader.need(&fields, "cutover", |r, i| r.one_of(i, &[("1", ())]));
+    Some(Runbook {
+        name: reader.need(&fields, "name", Reader::id).unwrap_or_default(),
+        people: list_of(reader, &fields, "people", sections::person),
+        limits: sections::limits(reader, &fields),
+        source: sections::source(reader, &fields),
+        target: sections::target(reader, &fields),
+        fleet: sections::fleet(reader, &fields),
+        transfer: reader
+            .want(&fields, "transfer", transfer::transfer)
+            .unwrap_or_default(),
+        verification: sections::verification(reader, &fields),
+        rehearsal: reader.want(&fields, "rehearsal", sections::rehearsal),
+        gates: list_of(reader, &fields, "gates", steps::gate),
+        steps: list_of(reader, &fields, "steps", steps::step),
+        probes: list_of(reader, &fields, "probes", watch::probe),
+        triggers: list_of(reader, &fields, "triggers", watch::trigger),
+        monitoring: list_of(reader, &fields, "monitoring", watch::checklist_item),
+        rollback: list_of(reader, &fields, "rollback", steps::rollback_row),
+        hash: RunbookHash::default(),
+    })
+}
+
+fn list_of<'e, 'n, T>(
+    reader: &mut Reader<'e>,
+    fields: &Fields<'n>,
+    key: &str,
+    take: impl FnMut(&mut Reader<'e>, &Item<'n>) -> Option<T>,
+) -> Vec<T> {
+    reader
+        .need(fields, key, |r, i| r.list(i, take))
+        .unwrap_or_default()
+}
+
+/// A role of the bridge.
+fn role(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Role> {
+    reader.one_of(item, &Role::ALL.map(|role| (role.key(), role)))
+}

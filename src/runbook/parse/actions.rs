@@ -1,0 +1,195 @@
+//! Actions, requests and their headers.
+
+use std::time::Duration;
+
+use super::super::action::{Action, Effect};
+use super::super::keys;
+use super::super::model::{Request, RequestClass};
+use super::super::reader::{Fields, Item, Reader, quoted};
+
+const DEFAULT_TIMEOUT_MS: i64 = 60_000;
+/// The keys of which an action has exactly one.
+const EFFECTS: [&str; 5] = ["command", "shell", "http", "write_file", "remove_file"];
+
+/// An action: one effect and its time limit.
+pub(super) fn action(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Action> {
+    let fields = reader.fields(item, keys::ACTION)?;
+    let effect = effect(reader, item, &fields)?;
+    Some(Action {
+        effect,
+        time_limit: time_limit(reader, &fields),
+    })
+}
+
+/// The `timeout` beside an effect.
+pub(super) fn time_limit(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Duration {
+    let ms = reader.want(fields, "timeout", Reader::positive_duration);
+    Duration::from_millis(ms.unwrap_or(DEFAULT_TIMEOUT_MS).unsigned_abs())
+}
+
+fn effect(reader: &mut Reader<'_>, item: &Item<'_>, fields: &Fields<'_>) -> Option<Effect> {
+    let given: Vec<&str> = EFFECTS.into_iter().filter(|key| fields.has(key)).collect();
+    let [effect] = given.as_slice() else {
+        let expected = format!("exactly one of {}", quoted(EFFECTS.into_iter()));
+        let found = match given.len() {
+            0 => "none".to_owned(),
+            _ => quoted(given.into_iter()),
+        };
+        reader.problem(item.node.place, &item.path, &expected, &found, None);
+        return None;
+    };
+    if *effect != "write_file"
+        && let Some(content) = fields.get("content")
+    {
+        reader.wrong::<()>(&content, "`content` only beside `write_file`", None);
+    }
+    match *effect {
+        "command" => reader
+            .need(fields, "command", argv)
+            .map(|argv| Effect::Command { argv }),
+        "shell" => reader
+            .need(fields, "shell", Reader::text)
+            .map(|line| Effect::Shell { line }),
+        "http" => reader.need(fields, "http", http),
+        "write_file" => {
+            let path = reader.need(fields, "write_file", Reader::path);
+            let content = reader.need(fields, "content", Reader::text_or_empty);
+            Some(Effect::WriteFile {
+                path: path?,
+                content: content?,
+            })
+        }
+        _ => reader
+            .need(fields, "remove_file", Reader::path)
+            .map(|path| Effect::RemoveFile { path }),
+    }
+}
+
+/// A program and its arguments.
+pub(super) fn argv(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Vec<String>> {
+    let expected = "a list: the program, then its arguments";
+    if !matches!(item.node.value, super::super::tree::Value::List(_)) {
+        let hint = "`shell:` takes a line for a shell".to_owned();
+        return reader.wrong(item, expected, Some(hint));
+    }
+    let argv = reader.list(item, Reader::text_or_empty)?;
+    match argv.first() {
+        Some(program) if !program.is_empty() => Some(argv),
+        _ => reader.wrong(item, expected, None),
+    }
+}
+
+fn http(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Effect> {
+    let fields = reader.fields(item, keys::HTTP)?;
+    let method = reader.want(&fields, "method", method);
+    let url = reader.need(&fields, "url", url);
+    let headers = reader.want(&fields, "headers", headers);
+    let body = reader.want(&fields, "body", Reader::text_or_empty);
+    let expect_status = reader.want(&fields, "status", statuses);
+    Some(Effect::Http {
+        method: method.unwrap_or_else(|| "GET".into()),
+        url: url?,
+        headers: headers.unwrap_or_default(),
+        body,
+        expect_status: expect_status.unwrap_or_default(),
+    })
+}
+
+fn method(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<String> {
+    const METHODS: [(&str, &str); 6] = [
+        ("GET", "GET"),
+        ("HEAD", "HEAD"),
+        ("POST", "POST"),
+        ("PUT", "PUT"),
+        ("PATCH", "PATCH"),
+        ("DELETE", "DELETE"),
+    ];
+    reader.one_of(item, &METHODS).map(str::to_owned)
+}
+
+fn statuses(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Vec<u16>> {
+    match item.node.value {
+        super::super::tree::Value::List(_) => reader.list(item, status),
+        _ => status(reader, item).map(|status| vec![status]),
+    }
+}
+
+/// An HTTP status.
+fn status(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<u16> {
+    let status = reader.integer(item, 100..=599)?;
+    u16::try_from(status).ok()
+}
+
+/// An absolute `http` or `https` URL; `{url}` and `{host}` may stand for its beginning.
+pub(super) fn url(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<String> {
+    let expected = "an http or https URL, or {url} with a path after it";
+    let text = reader.text_as(item, expected)?;
+    let tried = text
+        .replace("{url}", "http://instance")
+        .replace("{host}", "host")
+        .replace("{instance}", "instance");
+    match url::Url::parse(&tried) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Some(text),
+        _ => reader.wrong(item, expected, None),
+    }
+}
+
+fn headers(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Vec<(String, String)>> {
+    let mut headers = Vec::new();
+    for (key, item) in reader.entries(item) {
+        let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+        if key.text.is_empty() || !key.text.bytes().all(token) {
+            let found = format!("`{}`", crate::text::printable(&key.text, 60));
+            reader.problem(key.place, &item.path, "the name of a header", &found, None);
+        }
+        if let Some(value) = reader.text_or_empty(&item) {
+            if value.chars().any(|c| c.is_control() && c != '\t') {
+                reader.problem(item.node.place, &item.path, "one line", "several", None);
+            }
+            headers.push((key.text.clone(), value));
+        }
+    }
+    Some(headers)
+}
+
+/// A synthetic request (E3, V2).
+pub(super) fn request(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Request> {
+    let fields = reader.fields(item, keys::REQUEST)?;
+    let name = reader.need(&fields, "name", Reader::id);
+    let (method, address) = match (fields.get("get"), fields.get("post")) {
+        (Some(get), None) => ("GET", url(reader, &get)),
+        (None, Some(post)) => ("POST", url(reader, &post)),
+        (get, _) => {
+            let found = if get.is_some() { "both" } else { "neither" };
+            reader.problem(
+                fields.place,
+                &fields.path,
+                "either `get` or `post`",
+                found,
+                None,
+            );
+            ("GET", None)
+        }
+    };
+    const CLASSES: [(&str, RequestClass); 2] =
+        [("read", RequestClass::Read), ("write", RequestClass::Write)];
+    let class = reader.want(&fields, "class", |r, i| r.one_of(i, &CLASSES));
+    let by_method = if method == "GET" {
+        RequestClass::Read
+    } else {
+        RequestClass::Write
+    };
+    Some(Request {
+        name: name.unwrap_or_default(),
+        class: class.unwrap_or(by_method),
+        method: method.to_owned(),
+        url: address.unwrap_or_default(),
+        headers: reader.want(&fields, "headers", headers).unwrap_or_default(),
+        body: reader.want(&fields, "body", Reader::text_or_empty),
+        status: reader.want(&fields, "status", status).unwrap_or(200),
+        contains: reader.want(&fields, "contains", Reader::text),
+        compare_body: reader
+            .want(&fields, "compare_body", Reader::boolean)
+            .unwrap_or(false),
+    })
+}

@@ -1,0 +1,316 @@
+//! Steps, gates and the rollback list.
+
+use super::super::action::{Action, Effect};
+use super::super::keys;
+use super::super::model::{
+    EvidenceRef, Gate, Migration, Place, RehearsalPart, Role, RollbackKind, RollbackRow, Start,
+    Step, StepKind, SwitchHow,
+};
+use super::super::reader::{Fields, Item, Reader};
+use super::super::tree::{Node, Value};
+use super::{actions, role};
+
+pub(super) fn step(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Step> {
+    const STARTS: [(&str, Start); 2] = [("person", Start::Person), ("auto", Start::Auto)];
+    let (fields, kind) = of_kind(reader, item, keys::STEP, keys::STEP_KINDS)?;
+    let kind = kind.and_then(|kind| step_kind(reader, &fields, kind));
+    let step = Step {
+        id: reader.need(&fields, "id", Reader::id).unwrap_or_default(),
+        title: reader
+            .need(&fields, "title", Reader::text)
+            .unwrap_or_default(),
+        kind: kind.unwrap_or(StepKind::TargetCheck),
+        start: reader
+            .want(&fields, "start", |r, i| r.one_of(i, &STARTS))
+            .unwrap_or(Start::Person),
+        attempts: reader
+            .want(&fields, "attempts", |r, i| r.small(i, 1..=20))
+            .unwrap_or(1),
+        may_skip: reader
+            .want(&fields, "may_skip", Reader::boolean)
+            .unwrap_or(false),
+        needs: reader
+            .want(&fields, "needs", |r, i| r.list(i, Reader::text))
+            .unwrap_or_default(),
+    };
+    Some(step)
+}
+
+/// A map whose `kind` decides its keys; `None` beside it where the kind is wrong, and then any kind's key passes.
+pub(super) fn of_kind<'n>(
+    reader: &mut Reader<'_>,
+    item: &Item<'n>,
+    common: &[&str],
+    kinds: &'static [(&'static str, &'static [&'static str])],
+) -> Option<(Fields<'n>, Option<&'static str>)> {
+    let written = written_kind(item.node);
+    let known = kinds.iter().find(|(kind, _)| Some(*kind) == written);
+    let mut allowed = common.to_vec();
+    match known {
+        Some((_, own)) => allowed.extend(*own),
+        None => allowed.extend(kinds.iter().flat_map(|(_, own)| own.iter().copied())),
+    }
+    let fields = reader.fields(item, &allowed)?;
+    let words: Vec<_> = kinds.iter().map(|(kind, _)| (*kind, *kind)).collect();
+    let kind = reader.need(&fields, "kind", |r, i| r.one_of(i, &words));
+    Some((fields, kind))
+}
+
+fn written_kind(node: &Node) -> Option<&str> {
+    let Value::Map(entries) = &node.value else {
+        return None;
+    };
+    match &entries.iter().find(|(key, _)| key.text == "kind")?.1.value {
+        Value::Scalar { text, .. } => Some(text),
+        _ => None,
+    }
+}
+
+fn step_kind(reader: &mut Reader<'_>, fields: &Fields<'_>, kind: &str) -> Option<StepKind> {
+    Some(match kind {
+        "announce" => StepKind::Announce {
+            text: reader.need(fields, "text", Reader::text)?,
+            webhook: reader.want(fields, "webhook", actions::url),
+        },
+        "confirm" => StepKind::Confirm {
+            roles: reader.need(fields, "roles", roles)?,
+        },
+        "baseline" => StepKind::Baseline {
+            window_ms: reader.need(fields, "window", Reader::positive_duration)?,
+        },
+        "freeze" => {
+            let on = reader.need(fields, "on", actions::action);
+            let off = reader.need(fields, "off", actions::action);
+            let quiet_ms = reader.want(fields, "quiet", Reader::positive_duration);
+            StepKind::Freeze {
+                on: on?,
+                off: off?,
+                quiet_ms: quiet_ms.unwrap_or(5_000),
+            }
+        }
+        "backup" => {
+            let to = reader.need(fields, "to", Reader::path);
+            let keep_ms = reader.need(fields, "keep", Reader::positive_duration);
+            StepKind::Backup {
+                to: to?,
+                keep_ms: keep_ms?,
+            }
+        }
+        "store_backup" => {
+            let place = reader.need(fields, "place", place);
+            let keep_ms = reader.need(fields, "keep", Reader::positive_duration);
+            StepKind::StoreBackup {
+                place: place?,
+                keep_ms: keep_ms?,
+            }
+        }
+        "restore_drill" => StepKind::RestoreDrill {
+            queries: reader
+                .want(fields, "queries", |r, i| r.list(i, Reader::text))
+                .unwrap_or_default(),
+        },
+        "migrate" => migrate(reader, fields)?,
+        "keep_artefacts" => StepKind::KeepArtefacts {
+            of: reader.need(fields, "of", |r, i| r.list(i, Reader::text))?,
+        },
+        "switch" => StepKind::Switch {
+            how: switch(reader, fields)?,
+        },
+        "rollout" => StepKind::Rollout {
+            batch: reader
+                .want(fields, "batch", |r, i| r.small(i, 1..=1_000))
+                .unwrap_or(1),
+        },
+        "stabilise" => StepKind::Stabilise {
+            window_ms: reader.need(fields, "window", Reader::positive_duration)?,
+        },
+        "checklist" => StepKind::Checklist {
+            stays_green_ms: reader.need(fields, "stays_green", Reader::positive_duration)?,
+        },
+        "command" => {
+            let undo = reader.want(fields, "undo", actions::action);
+            StepKind::Command {
+                action: reader.need(fields, "action", actions::action)?,
+                undo,
+            }
+        }
+        other => without_fields(other)?,
+    })
+}
+
+/// The kinds that have no keys of their own.
+fn without_fields(kind: &str) -> Option<StepKind> {
+    [
+        StepKind::TargetCheck,
+        StepKind::Privileges,
+        StepKind::Connectivity,
+        StepKind::MigrationHistory,
+        StepKind::ExportOrder,
+        StepKind::Import,
+        StepKind::Sequences,
+        StepKind::Constraints,
+        StepKind::RowCounts,
+        StepKind::Samples,
+        StepKind::Smoke,
+        StepKind::ParityGate,
+        StepKind::RollbackReady,
+        StepKind::VerifyCounts,
+        StepKind::VerifyEndpoints,
+        StepKind::VerifySlugs,
+        StepKind::VerifyOrder,
+        StepKind::VerifyIntegrity,
+        StepKind::Reopen,
+    ]
+    .into_iter()
+    .find(|candidate| candidate.key() == kind)
+}
+
+fn roles(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Vec<Role>> {
+    let roles = reader.list(item, role)?;
+    if roles.is_empty() {
+        return reader.wrong(item, "at least one role", None);
+    }
+    Some(roles)
+}
+
+fn place(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Place> {
+    let fields = reader.fields(item, keys::PLACE)?;
+    if fields.has("directory") {
+        for key in ["upload", "read_back"] {
+            if let Some(item) = fields.get(key) {
+                reader.wrong::<()>(
+                    &item,
+                    "either `directory`, or `upload` and `read_back`",
+                    None,
+                );
+            }
+        }
+        return reader
+            .need(&fields, "directory", Reader::path)
+            .map(Place::Directory);
+    }
+    let upload = reader.need(&fields, "upload", actions::action);
+    let read_back = reader.need(&fields, "read_back", actions::action);
+    Some(Place::Commands {
+        upload: upload?,
+        read_back: read_back?,
+    })
+}
+
+fn migrate(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<StepKind> {
+    let version = reader.need(fields, "version", Reader::text);
+    let time_limit = actions::time_limit(reader, fields);
+    let action = |effect| Migration::Command(Action { effect, time_limit });
+    let given: Vec<&str> = ["command", "shell", "script"]
+        .into_iter()
+        .filter(|key| fields.has(key))
+        .collect();
+    let run = match given.as_slice() {
+        ["command"] => reader
+            .need(fields, "command", actions::argv)
+            .map(|argv| action(Effect::Command { argv })),
+        ["shell"] => reader
+            .need(fields, "shell", Reader::text)
+            .map(|line| action(Effect::Shell { line })),
+        ["script"] => reader
+            .need(fields, "script", Reader::path)
+            .map(Migration::Script),
+        _ => {
+            let expected = "exactly one of `command`, `shell`, `script`";
+            let found = if given.is_empty() { "none" } else { "several" };
+            reader.problem(fields.place, &fields.path, expected, found, None);
+            None
+        }
+    };
+    Some(StepKind::Migrate {
+        run: run?,
+        version: version?,
+        timeout_ms: i64::try_from(time_limit.as_millis()).unwrap_or(i64::MAX),
+    })
+}
+
+fn switch(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<SwitchHow> {
+    let by_key = ["key", "from", "to"].iter().any(|key| fields.has(key));
+    let by_action = ["to_target", "to_source"].iter().any(|key| fields.has(key));
+    match (by_key, by_action) {
+        (true, false) => {
+            let key = reader.need(fields, "key", Reader::text);
+            let from = reader.need(fields, "from", Reader::text);
+            let to = reader.need(fields, "to", Reader::text);
+            Some(SwitchHow::Key {
+                key: key?,
+                from: from?,
+                to: to?,
+            })
+        }
+        (false, true) => {
+            let to_target = reader.need(fields, "to_target", actions::action);
+            let to_source = reader.need(fields, "to_source", actions::action);
+            Some(SwitchHow::Action {
+                to_target: to_target?,
+                to_source: to_source?,
+            })
+        }
+        (both, _) => {
+            let expected = "either `key`, `from` and `to`, or `to_target` and `to_source`";
+            let found = if both { "both" } else { "neither" };
+            reader.problem(fields.place, &fields.path, expected, found, None);
+            None
+        }
+    }
+}
+
+pub(super) fn gate(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Gate> {
+    let fields = reader.fields(item, keys::GATE)?;
+    Some(Gate {
+        id: reader.need(&fields, "id", Reader::id).unwrap_or_default(),
+        title: reader
+            .need(&fields, "title", Reader::text)
+            .unwrap_or_default(),
+        before: reader
+            .need(&fields, "before", Reader::text)
+            .unwrap_or_default(),
+        evidence: reader
+            .want(&fields, "evidence", |r, i| r.list(i, evidence))
+            .unwrap_or_default(),
+        signers: reader.need(&fields, "signers", roles).unwrap_or_default(),
+    })
+}
+
+fn evidence(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<EvidenceRef> {
+    const PARTS: [(&str, RehearsalPart); 3] = [
+        ("rehearsal.migrations", RehearsalPart::Migrations),
+        ("rehearsal.import", RehearsalPart::Import),
+        ("rehearsal.rollback", RehearsalPart::Rollback),
+    ];
+    let text = reader.text_as(item, "a step's id or a part of the rehearsal")?;
+    if text.starts_with("rehearsal") {
+        return reader.one_of(item, &PARTS).map(EvidenceRef::Rehearsal);
+    }
+    Some(EvidenceRef::Step(text))
+}
+
+pub(super) fn rollback_row(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<RollbackRow> {
+    let (fields, kind) = of_kind(reader, item, keys::ROLLBACK, keys::ROLLBACK_KINDS)?;
+    let kind = match kind {
+        Some("incident") => reader
+            .need(&fields, "file", Reader::path)
+            .map(|file| RollbackKind::Incident { file }),
+        Some("command") => reader
+            .need(&fields, "action", actions::action)
+            .map(RollbackKind::Command),
+        Some("restore_config") => Some(RollbackKind::RestoreConfig),
+        Some("restart") => Some(RollbackKind::Restart),
+        Some("validate") => Some(RollbackKind::Validate),
+        Some("lift_freeze") => Some(RollbackKind::LiftFreeze),
+        Some("preserve") => Some(RollbackKind::Preserve),
+        _ => None,
+    };
+    Some(RollbackRow {
+        id: reader.need(&fields, "id", Reader::id).unwrap_or_default(),
+        title: reader
+            .need(&fields, "title", Reader::text)
+            .unwrap_or_default(),
+        kind: kind.unwrap_or(RollbackKind::Halt),
+    })
+}

@@ -1,0 +1,132 @@
+//! The `transfer` section, in a runbook or in a file of its own.
+
+use std::collections::BTreeMap;
+
+use super::super::keys;
+use super::super::reader::{Item, Reader, did_you_mean, quoted};
+use super::super::transfer::{
+    ColumnPolicy, OrderedList, POLICY_KEYS, Pattern, PolicyError, Slug, TargetRows, Transfer, Zone,
+};
+
+pub(super) fn transfer(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Transfer> {
+    const TARGET_ROWS: [(&str, TargetRows); 2] = [
+        ("refuse", TargetRows::Refuse),
+        ("replace", TargetRows::Replace),
+    ];
+    let fields = reader.fields(item, keys::TRANSFER)?;
+    let pattern = |r: &mut Reader<'_>, i: &Item<'_>| r.text(i).map(Pattern::new);
+    Some(Transfer {
+        zone: reader.want(&fields, "zone", zone),
+        exclude: reader
+            .want(&fields, "exclude", |r, i| r.list(i, pattern))
+            .unwrap_or_default(),
+        rename: reader.want(&fields, "rename", rename).unwrap_or_default(),
+        target_rows: reader
+            .want(&fields, "target_rows", |r, i| r.one_of(i, &TARGET_ROWS))
+            .unwrap_or_default(),
+        columns: reader.want(&fields, "columns", columns).unwrap_or_default(),
+        lists: reader
+            .want(&fields, "lists", |r, i| r.list(i, ordered_list))
+            .unwrap_or_default(),
+        slugs: reader
+            .want(&fields, "slugs", |r, i| r.list(i, slug))
+            .unwrap_or_default(),
+    })
+}
+
+fn zone(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Zone> {
+    let expected = "UTC or a fixed offset such as +02:00";
+    let text = reader.text_as(item, expected)?;
+    match Zone::parse(&text) {
+        Some(zone) => Some(zone),
+        None => {
+            let hint = "a name with daylight saving would leave an hour of every autumn ambiguous";
+            reader.wrong(item, expected, Some(hint.into()))
+        }
+    }
+}
+
+fn rename(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<BTreeMap<String, String>> {
+    let mut renamed = BTreeMap::new();
+    for (key, item) in reader.entries(item) {
+        if let Some(to) = reader.text(&item) {
+            renamed.insert(key.text.clone(), to);
+        }
+    }
+    Some(renamed)
+}
+
+fn columns(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Vec<(Pattern, ColumnPolicy)>> {
+    let mut columns = Vec::new();
+    for (key, item) in reader.entries(item) {
+        if !key.text.contains(['.', '*']) {
+            let found = format!("`{}`", crate::text::printable(&key.text, 60));
+            let expected = "Table.Column, or a pattern such as *.CreatedAt";
+            reader.problem(key.place, &item.path, expected, &found, None);
+        }
+        columns.push((Pattern::new(&key.text), policy(reader, &item)));
+    }
+    Some(columns)
+}
+
+fn policy(reader: &mut Reader<'_>, item: &Item<'_>) -> ColumnPolicy {
+    let mut policy = ColumnPolicy::default();
+    let names = || POLICY_KEYS.iter().map(|(name, _)| *name);
+    for (key, item) in reader.entries(item) {
+        let Some(value) = reader.text(&item) else {
+            continue;
+        };
+        match policy.set(&key.text, &value) {
+            Ok(()) => {}
+            Err(PolicyError::UnknownKey(name)) => {
+                let expected = format!("one of {}", quoted(names()));
+                let hint = did_you_mean(&name, names());
+                let found = format!("`{}`", crate::text::printable(&name, 60));
+                reader.problem(key.place, &item.path, &expected, &found, hint);
+            }
+            Err(PolicyError::UnknownValue { allowed, .. }) => {
+                let words = || allowed.iter().copied();
+                let hint = did_you_mean(&value, words());
+                reader.wrong::<()>(&item, &format!("one of {}", quoted(words())), hint);
+            }
+        }
+    }
+    policy
+}
+
+fn ordered_list(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<OrderedList> {
+    let fields = reader.fields(item, keys::ORDERED_LIST)?;
+    let order_by = reader.need(&fields, "order_by", |r, i| {
+        let columns = r.list(i, Reader::text)?;
+        if columns.is_empty() {
+            return r.wrong(i, "at least one column", None);
+        }
+        Some(columns)
+    });
+    Some(OrderedList {
+        name: reader
+            .need(&fields, "name", Reader::text)
+            .unwrap_or_default(),
+        table: reader
+            .need(&fields, "table", Reader::text)
+            .unwrap_or_default(),
+        order_by: order_by.unwrap_or_default(),
+        limit: reader.want(&fields, "limit", |r, i| r.integer(i, 1..=1_000_000_000)),
+    })
+}
+
+fn slug(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Slug> {
+    let fields = reader.fields(item, keys::SLUG)?;
+    let mut flag = |key| reader.want(&fields, key, Reader::boolean).unwrap_or(false);
+    let (trim, ignore_case) = (flag("trim"), flag("ignore_case"));
+    Some(Slug {
+        table: reader
+            .need(&fields, "table", Reader::text)
+            .unwrap_or_default(),
+        column: reader
+            .need(&fields, "column", Reader::text)
+            .unwrap_or_default(),
+        trim,
+        ignore_case,
+    })
+}

@@ -1,0 +1,171 @@
+//! Probes, triggers and the monitoring checklist.
+
+use super::super::keys;
+use super::super::model::{Bound, ChecklistItem, Condition, LogRule, Probe, ProbeKind, Trigger};
+use super::super::reader::{Fields, Item, Reader, quoted};
+use super::steps::of_kind;
+
+/// The least of a baseline's multiple for ratios, below which nothing is a regression (0.1 %).
+const DEFAULT_RATIO_FLOOR: f64 = 0.001;
+
+pub(super) fn probe(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Probe> {
+    let (fields, kind) = of_kind(reader, item, keys::PROBE, keys::PROBE_KINDS)?;
+    let kind = match kind {
+        Some("metrics") => {
+            let window_ms = reader.want(&fields, "window", Reader::positive_duration);
+            ProbeKind::Metrics {
+                window_ms: window_ms.unwrap_or(300_000),
+            }
+        }
+        Some("synthetic") => ProbeKind::Synthetic,
+        Some("pool") => ProbeKind::Pool,
+        Some("logs") => ProbeKind::Logs {
+            rules: reader
+                .need(&fields, "rules", |r, i| r.list(i, log_rule))
+                .unwrap_or_default(),
+        },
+        _ => ProbeKind::Readiness,
+    };
+    Some(Probe {
+        id: reader.need(&fields, "id", Reader::id).unwrap_or_default(),
+        kind,
+        interval_ms: reader
+            .want(&fields, "interval", Reader::positive_duration)
+            .unwrap_or(5_000),
+        timeout_ms: reader
+            .want(&fields, "timeout", Reader::positive_duration)
+            .unwrap_or(3_000),
+    })
+}
+
+fn log_rule(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<LogRule> {
+    let fields = reader.fields(item, keys::LOG_RULE)?;
+    let categories: Vec<_> = LogRule::CATEGORIES.iter().map(|c| (*c, *c)).collect();
+    let category = reader.need(&fields, "category", |r, i| r.one_of(i, &categories));
+    let pattern = reader.need(&fields, "match", |r, i| {
+        let pattern = r.text(i)?;
+        match regex::Regex::new(&pattern) {
+            Ok(_) => Some(pattern),
+            Err(error) => {
+                let why = error.to_string();
+                let why = why.lines().last().unwrap_or_default().trim();
+                r.wrong(
+                    i,
+                    "a regular expression",
+                    Some(crate::text::printable(why, 200)),
+                )
+            }
+        }
+    });
+    Some(LogRule {
+        category: category?.to_owned(),
+        pattern: pattern?,
+    })
+}
+
+pub(super) fn trigger(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Trigger> {
+    let fields = reader.fields(item, keys::TRIGGER)?;
+    let when = reader.need(&fields, "when", condition);
+    Some(Trigger {
+        id: reader.need(&fields, "id", Reader::id).unwrap_or_default(),
+        title: reader
+            .need(&fields, "title", Reader::text)
+            .unwrap_or_default(),
+        from: reader
+            .need(&fields, "from", Reader::text)
+            .unwrap_or_default(),
+        until: reader.want(&fields, "until", Reader::text),
+        when: when.unwrap_or(Condition::Check {
+            check: String::new(),
+        }),
+    })
+}
+
+fn condition(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Condition> {
+    let fields = reader.fields(item, keys::WHEN)?;
+    if fields.has("check") {
+        for key in keys::WHEN.iter().filter(|key| **key != "check") {
+            if let Some(item) = fields.get(key) {
+                reader.wrong::<()>(&item, "either `check`, or `signal` with its bound", None);
+            }
+        }
+        let check = reader.need(&fields, "check", Reader::text)?;
+        return Some(Condition::Check { check });
+    }
+    let signal = reader.need(&fields, "signal", Reader::text);
+    let per = reader.want(&fields, "per", |r, i| r.one_of(i, &[("instance", true)]));
+    let bound = bound(
+        reader,
+        &fields,
+        ["above", "below", "above_baseline"],
+        signal.as_deref(),
+    );
+    let for_ms = reader.need(&fields, "for", Reader::duration);
+    Some(Condition::Signal {
+        signal: signal?,
+        per_instance: per.unwrap_or(false),
+        bound: bound?,
+        for_ms: for_ms?,
+    })
+}
+
+/// The one bound of a condition. `names` says how `above`, `below` and `above_baseline` are called here.
+fn bound(
+    reader: &mut Reader<'_>,
+    fields: &Fields<'_>,
+    names: [&str; 3],
+    signal: Option<&str>,
+) -> Option<Bound> {
+    let [above, below, above_baseline] = names;
+    let given: Vec<&str> = names.into_iter().filter(|key| fields.has(key)).collect();
+    let [name] = given.as_slice() else {
+        let expected = format!("exactly one of {}", quoted(names.into_iter()));
+        let found = match given.len() {
+            0 => "none".to_owned(),
+            _ => quoted(given.into_iter()),
+        };
+        reader.problem(fields.place, &fields.path, &expected, &found, None);
+        return None;
+    };
+    if *name != above_baseline
+        && let Some(floor) = fields.get("floor")
+    {
+        let expected = format!("`floor` only beside `{above_baseline}`");
+        reader.wrong::<()>(&floor, &expected, None);
+    }
+    let value = reader.need(fields, name, Reader::number)?;
+    if *name == above {
+        return Some(Bound::Above(value));
+    }
+    if *name == below {
+        return Some(Bound::Below(value));
+    }
+    let is_ratio = signal.is_some_and(|s| s.ends_with("_ratio"));
+    let default = if is_ratio { DEFAULT_RATIO_FLOOR } else { 0.0 };
+    let floor = reader.want(fields, "floor", Reader::number);
+    Some(Bound::AboveBaseline {
+        multiple: value,
+        floor: floor.unwrap_or(default),
+    })
+}
+
+pub(super) fn checklist_item(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<ChecklistItem> {
+    let fields = reader.fields(item, keys::ITEM)?;
+    Some(ChecklistItem {
+        id: reader.need(&fields, "id", Reader::id).unwrap_or_default(),
+        title: reader
+            .need(&fields, "title", Reader::text)
+            .unwrap_or_default(),
+        conditions: reader
+            .need(&fields, "conditions", |r, i| r.list(i, item_condition))
+            .unwrap_or_default(),
+    })
+}
+
+fn item_condition(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<(String, Bound)> {
+    let fields = reader.fields(item, keys::ITEM_CONDITION)?;
+    let signal = reader.need(&fields, "signal", Reader::text);
+    let names = ["at_most", "at_least", "at_most_baseline"];
+    let bound = bound(reader, &fields, names, signal.as_deref());
+    Some((signal?, bound?))
+}
