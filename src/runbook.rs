@@ -7,6 +7,7 @@ mod check;
 pub mod keys;
 mod kinds;
 pub mod model;
+pub mod rehearsal;
 mod parse;
 pub mod problem;
 mod reader;

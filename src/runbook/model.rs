@@ -13,6 +13,8 @@ pub use super::transfer::Transfer;
 pub struct Runbook {
     /// Names the cutover; a rollback is confirmed by typing the session's name, which begins with it.
     pub name: String,
+    /// Names of `${NAME}`s whose values are secret.
+    pub secrets: Vec<String>,
     /// The people on the bridge.
     pub people: Vec<Person>,
     /// Agreed windows and limits.

@@ -1,0 +1,43 @@
+//! A runbook as it is rehearsed: the whole protocol on the scratch side, with nobody to wait for. Production is neither asked
+//! nor told anything: its place is taken by the staging slot.
+
+use super::action::{Action, Effect};
+use super::{Place, Runbook, Start, StepKind};
+
+/// How long a rehearsal watches where the night would watch for an hour.
+const WINDOW_MS: i64 = 60_000;
+
+/// The rehearsal of a runbook; `None` where it has no `rehearsal` section or no staging slot.
+pub fn of(runbook: &Runbook) -> Option<Runbook> {
+    let scratch = runbook.rehearsal.clone()?;
+    let staging = runbook.fleet.staging.clone()?;
+    let mut rehearsed = runbook.clone();
+    let folder = scratch.copy.parent()?.to_owned();
+    rehearsed.source.file = scratch.copy;
+    rehearsed.target.url = scratch.url;
+    rehearsed.target.runtime_url = scratch.runtime_url;
+    rehearsed.fleet.instances = vec![super::Instance { canary: true, ..staging }];
+    rehearsed.fleet.staging = None;
+    rehearsed.rehearsal = None;
+    rehearsed.gates.clear();
+    rehearsed.steps.retain(|s| !matches!(s.kind, StepKind::Confirm { .. }));
+    for step in &mut rehearsed.steps {
+        step.start = Start::Auto;
+        match &mut step.kind {
+            StepKind::Announce { webhook, .. } => *webhook = None,
+            StepKind::Freeze { on, off, .. } => {
+                let file = folder.join("maintenance");
+                let limit = on.time_limit;
+                *on = Action { effect: Effect::WriteFile { path: file.clone(), content: "rehearsal\n".into() }, time_limit: limit };
+                *off = Action { effect: Effect::RemoveFile { path: file }, time_limit: limit };
+            }
+            StepKind::Backup { to, .. } => *to = folder.join("backup"),
+            StepKind::StoreBackup { place, .. } => *place = Place::Directory(folder.join("second")),
+            StepKind::Baseline { window_ms }
+            | StepKind::Stabilise { window_ms }
+            | StepKind::Checklist { stays_green_ms: window_ms } => *window_ms = (*window_ms).min(WINDOW_MS),
+            _ => {}
+        }
+    }
+    Some(rehearsed)
+}
