@@ -146,6 +146,7 @@ fn runbook(reader: &mut Reader<'_>, node: &Node) -> Option<Runbook> {
     reader.secrets = secrets.unwrap_or_default().into_iter().collect();
     reader.need(&fields, "cutover", |r, i| r.one_of(i, &[("1", ())]));
     Some(Runbook {
+        secrets: reader.secrets.iter().cloned().collect(),
         name: reader.need(&fields, "name", Reader::id).unwrap_or_default(),
         people: list_of(reader, &fields, "people", sections::person),
         limits: sections::limits(reader, &fields),
