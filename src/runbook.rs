@@ -7,10 +7,10 @@ mod check;
 pub mod keys;
 mod kinds;
 pub mod model;
-pub mod rehearsal;
 mod parse;
 pub mod problem;
 mod reader;
+pub mod rehearsal;
 pub mod transfer;
 mod tree;
 

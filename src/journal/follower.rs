@@ -179,6 +179,19 @@ impl Follower {
         )
     }
 
+    /// A value of the live board; `None` where it was never put up or is of another version.
+    ///
+    /// # Errors
+    /// From SQLite.
+    pub fn board<T: serde::de::DeserializeOwned>(&self, name: &str) -> Result<Option<T>, Error> {
+        let values = self.list(
+            "SELECT value FROM board WHERE name = ?1",
+            params![name],
+            |row| row.get::<_, String>(0),
+        )?;
+        Ok(values.first().and_then(|v| serde_json::from_str(v).ok()))
+    }
+
     /// What a step printed in one attempt, after the line with the id `after` (0: from the beginning).
     ///
     /// # Errors

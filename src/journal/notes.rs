@@ -67,6 +67,7 @@ struct Waiting {
     progress: BTreeMap<(String, String), Progress>,
     outputs: BTreeMap<(String, u32), Lines>,
     artefacts: Vec<Artefact>,
+    board: BTreeMap<&'static str, serde_json::Value>,
 }
 
 /// The waiting lines of one attempt.
@@ -143,6 +144,12 @@ impl Notes {
         )?;
         self.lock().artefacts.push(artefact.clone());
         Ok(artefact)
+    }
+
+    /// Replaces a value on the live board (see `session::live`), which screens show and nothing depends on.
+    pub fn board(&self, name: &'static str, value: &impl serde::Serialize) {
+        let value = serde_json::to_value(value).expect("BUG: what goes on the board is plain data");
+        self.lock().board.insert(name, value);
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
@@ -263,6 +270,12 @@ fn write(tx: &Connection, waiting: Waiting) -> rusqlite::Result<()> {
     }
     for ((step, attempt), lines) in &waiting.outputs {
         write_output(tx, step, *attempt, lines)?;
+    }
+    let mut show = tx.prepare_cached(
+        "INSERT INTO board (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = ?2",
+    )?;
+    for (name, value) in &waiting.board {
+        show.execute(params![name, value.to_string()])?;
     }
     let mut insert = tx.prepare_cached(
         "INSERT OR IGNORE INTO artefacts (sha256, name, kind, size_bytes, full_size_bytes, at_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",

@@ -93,6 +93,7 @@ CREATE TABLE artefacts (
     at_ms           INTEGER NOT NULL,
     PRIMARY KEY (sha256, name)
 ) STRICT;
+CREATE TABLE board (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 ";
 
 /// How durable a connection's commits are.

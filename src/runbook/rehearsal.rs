@@ -16,11 +16,16 @@ pub fn of(runbook: &Runbook) -> Option<Runbook> {
     rehearsed.source.file = scratch.copy;
     rehearsed.target.url = scratch.url;
     rehearsed.target.runtime_url = scratch.runtime_url;
-    rehearsed.fleet.instances = vec![super::Instance { canary: true, ..staging }];
+    rehearsed.fleet.instances = vec![super::Instance {
+        canary: true,
+        ..staging
+    }];
     rehearsed.fleet.staging = None;
     rehearsed.rehearsal = None;
     rehearsed.gates.clear();
-    rehearsed.steps.retain(|s| !matches!(s.kind, StepKind::Confirm { .. }));
+    rehearsed
+        .steps
+        .retain(|s| !matches!(s.kind, StepKind::Confirm { .. }));
     for step in &mut rehearsed.steps {
         step.start = Start::Auto;
         match &mut step.kind {
@@ -28,14 +33,25 @@ pub fn of(runbook: &Runbook) -> Option<Runbook> {
             StepKind::Freeze { on, off, .. } => {
                 let file = folder.join("maintenance");
                 let limit = on.time_limit;
-                *on = Action { effect: Effect::WriteFile { path: file.clone(), content: "rehearsal\n".into() }, time_limit: limit };
-                *off = Action { effect: Effect::RemoveFile { path: file }, time_limit: limit };
+                *on = Action {
+                    effect: Effect::WriteFile {
+                        path: file.clone(),
+                        content: "rehearsal\n".into(),
+                    },
+                    time_limit: limit,
+                };
+                *off = Action {
+                    effect: Effect::RemoveFile { path: file },
+                    time_limit: limit,
+                };
             }
             StepKind::Backup { to, .. } => *to = folder.join("backup"),
             StepKind::StoreBackup { place, .. } => *place = Place::Directory(folder.join("second")),
             StepKind::Baseline { window_ms }
             | StepKind::Stabilise { window_ms }
-            | StepKind::Checklist { stays_green_ms: window_ms } => *window_ms = (*window_ms).min(WINDOW_MS),
+            | StepKind::Checklist {
+                stays_green_ms: window_ms,
+            } => *window_ms = (*window_ms).min(WINDOW_MS),
             _ => {}
         }
     }
