@@ -1,0 +1,133 @@
+//! Restarting one instance by the runbook's own action (F2, R3), and running any other action for one instance (B3).
+
+use std::path::{Path, PathBuf};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::action::{self, Placeholders, Run};
+use crate::runbook::{Action, Fleet, Instance};
+
+/// What running a fleet's actions takes.
+#[derive(Debug, Clone, Copy)]
+pub struct Means<'a> {
+    /// The runbook's folder: where relative paths and commands start.
+    pub folder: &'a Path,
+    /// Environment that commands see and outputs never show.
+    pub secrets: &'a [(String, String)],
+    /// Folder for kept outputs: `restart-app-3.log`, replaced by the next restart.
+    pub outputs: &'a Path,
+}
+
+/// Why an action for an instance did not do what it is for.
+#[derive(Debug, thiserror::Error)]
+pub enum RestartError {
+    /// The action could not be started.
+    #[error("{instance}: {what} could not be started: {source}")]
+    NotStarted {
+        /// Which.
+        instance: String,
+        /// `restart`.
+        what: &'static str,
+        /// Why.
+        source: action::Error,
+    },
+    /// The action ran and failed.
+    #[error("{instance}: {what} failed {how}; its output is in {}", .output.display())]
+    Failed {
+        /// Which.
+        instance: String,
+        /// `restart`.
+        what: &'static str,
+        /// With what, and its last words.
+        how: String,
+        /// The kept output.
+        output: PathBuf,
+    },
+    /// It was cancelled.
+    #[error("{instance}: {what} was cancelled; the instance may be down")]
+    Cancelled {
+        /// Which.
+        instance: String,
+        /// `restart`.
+        what: &'static str,
+    },
+}
+
+/// The placeholders that stand for an instance: `{instance}`, `{host}`, `{url}`.
+pub fn placeholders(instance: &Instance) -> Placeholders {
+    Placeholders::new()
+        .with("instance", &instance.id)
+        .with("host", &instance.host)
+        .with("url", &instance.url)
+}
+
+/// Restarts an instance. Whether it comes up is for [`super::wait_ready`] to say.
+///
+/// # Errors
+/// The action did not do what it is for.
+pub async fn restart(
+    instance: &Instance,
+    fleet: &Fleet,
+    means: Means<'_>,
+    cancel: &CancellationToken,
+) -> Result<action::Outcome, RestartError> {
+    run_for("restart", &fleet.restart, instance, means, cancel).await
+}
+
+/// Runs an action for one instance, such as the connection test from its host (B3). `what` names it in messages and outputs.
+///
+/// # Errors
+/// The action did not do what it is for.
+pub async fn run_for(
+    what: &'static str,
+    action: &Action,
+    instance: &Instance,
+    means: Means<'_>,
+    cancel: &CancellationToken,
+) -> Result<action::Outcome, RestartError> {
+    let output = means.outputs.join(format!("{what}-{}.log", instance.id));
+    let run = Run {
+        action,
+        placeholders: &placeholders(instance),
+        secrets: means.secrets,
+        folder: means.folder,
+        output_path: &output,
+    };
+    let id = instance.id.clone();
+    let outcome = match action::run(run, &mut |_| {}, cancel).await {
+        Ok(outcome) => outcome,
+        Err(source) => {
+            return Err(RestartError::NotStarted {
+                instance: id,
+                what,
+                source,
+            });
+        }
+    };
+    if outcome.ok {
+        Ok(outcome)
+    } else if outcome.cancelled {
+        Err(RestartError::Cancelled { instance: id, what })
+    } else {
+        Err(RestartError::Failed {
+            instance: id,
+            what,
+            how: how(&outcome),
+            output: outcome.output_path,
+        })
+    }
+}
+
+fn how(outcome: &action::Outcome) -> String {
+    let mut how = match (outcome.exit_code, outcome.signal, outcome.http_status) {
+        _ if outcome.timed_out => format!("at its time limit, after {:.0} s", outcome.seconds),
+        (Some(code), _, _) => format!("with exit code {code}"),
+        (_, Some(signal), _) => format!("by signal {signal}"),
+        (_, _, Some(status)) => format!("with status {status}"),
+        _ => "without an answer".to_owned(),
+    };
+    if let Some(last) = outcome.tail.last() {
+        how.push_str(&format!(" ({last})"));
+    }
+    how
+}
