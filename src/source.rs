@@ -17,6 +17,7 @@ pub mod fingerprint;
 mod holders;
 pub mod inspect;
 mod open;
+pub mod schema;
 pub mod store;
 
 pub use error::{Error, Holder};

@@ -5,12 +5,14 @@
 
 pub mod activity;
 mod connect;
+pub mod catalogue;
 pub mod endpoint;
 mod error;
 pub mod migrations;
 mod passfile;
 pub mod preflight;
 pub mod script;
+pub mod sequences;
 pub mod session_settings;
 mod tls;
 mod url;

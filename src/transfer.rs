@@ -6,4 +6,13 @@
 //! Not in here: comparing both sides afterwards ([`crate::parity`] does that with code of its own, and shares only
 //! [`matching`]), reading the runbook, connecting.
 
+pub mod convert;
+pub mod copy;
+pub mod error;
+pub mod kind;
 pub mod matching;
+pub mod plan;
+pub mod progress;
+
+pub use error::Error;
+pub use progress::Progress;

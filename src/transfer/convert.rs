@@ -1,0 +1,517 @@
+//! One value from SQLite into one field of PostgreSQL's binary COPY: exactly, refused, or changed by a stated policy.
+//!
+//! [`rule`] is the table: storage class × target type. `docs/types.md` shows the same table in words. Each rule's work is in a file of
+//! its own family below. All parsing is ours, because the server's is lenient.
+
+pub mod instant;
+pub mod json;
+pub mod number;
+pub mod other;
+pub mod text;
+
+use std::borrow::Cow;
+
+use rusqlite::types::ValueRef;
+
+use crate::runbook::transfer::{ColumnPolicy, Zone};
+use crate::text::printable;
+use crate::transfer::kind::Kind;
+
+/// Values of at least this many bytes that need no change are not copied into the row's buffer, but sent in pieces.
+pub const LARGE_VALUE_BYTES: usize = 256 * 1024;
+
+/// SQLite's storage classes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// NULL
+    Null,
+    /// INTEGER
+    Integer,
+    /// REAL
+    Real,
+    /// TEXT
+    Text,
+    /// BLOB
+    Blob,
+}
+
+impl Class {
+    /// The class of a value.
+    pub fn of(value: ValueRef<'_>) -> Self {
+        match value {
+            ValueRef::Null => Self::Null,
+            ValueRef::Integer(_) => Self::Integer,
+            ValueRef::Real(_) => Self::Real,
+            ValueRef::Text(_) => Self::Text,
+            ValueRef::Blob(_) => Self::Blob,
+        }
+    }
+}
+
+/// What happens to a value of one class on its way into one type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rule {
+    /// NULL stays NULL; refused where the target says NOT NULL.
+    Null,
+    /// Refused, whatever the value.
+    Refuse,
+    /// Exact within the type's range.
+    IntegerInRange,
+    /// Exact where the float holds it, by checking the way back.
+    IntegerToFloat,
+    /// Exact within precision.
+    IntegerToNumeric,
+    /// 0 and 1.
+    ZeroOne,
+    /// Its digits; noted in the plan.
+    IntegerToText,
+    /// Its digits as a JSON number.
+    IntegerToJson,
+    /// Bit for bit.
+    RealBits,
+    /// Exact, or to the nearest by `real: nearest`.
+    RealNarrowed,
+    /// By `real: shortest`.
+    RealToNumeric,
+    /// By `real: shortest`.
+    RealToText,
+    /// By `real: shortest`.
+    RealToJson,
+    /// By `epoch:`.
+    Epoch,
+    /// Strict decimal digits.
+    TextToInteger,
+    /// Strict decimal number.
+    TextToNumeric,
+    /// Strict decimal number that the float's own shortest form equals.
+    TextToFloat,
+    /// By `boolean_words: true`.
+    TextToBool,
+    /// Byte for byte, checked for NUL, UTF-8 and length.
+    TextToText,
+    /// Text form of a GUID.
+    TextToUuid,
+    /// By `bytes: utf8`.
+    ToBytes,
+    /// ISO 8601.
+    TextToInstant,
+    /// .NET's `[-][d.]hh:mm:ss[.fffffff]`.
+    TextToInterval,
+    /// Strict RFC 8259.
+    TextToJson,
+    /// Strict dotted or colon form.
+    TextToInet,
+    /// An enum's label, exactly; positions by `enum: ordinal`.
+    ToEnum,
+    /// Zeros and ones.
+    TextToBit,
+    /// A JSON array.
+    TextToArray,
+    /// Byte for byte.
+    Bytes,
+    /// By `boolean_bytes: true`.
+    BytesToBool,
+    /// By `guid_bytes:`.
+    BytesToUuid,
+    /// By `jsonb_blob: decode`.
+    BytesToJson,
+}
+
+/// The table of conversions: what happens to a storage class (across) on its way into a type (down).
+#[rustfmt::skip]
+pub fn rule(class: Class, kind: &Kind) -> Rule {
+    use Kind::*;
+    use Rule::*;
+    let [integer, real, text, blob] = match kind {
+        //                                      INTEGER           REAL           TEXT            BLOB
+        Int2 | Int4 | Int8 | Oid             => [IntegerInRange,   Refuse,        TextToInteger,  Refuse],
+        Numeric(_)                           => [IntegerToNumeric, RealToNumeric, TextToNumeric,  Refuse],
+        Float4                               => [IntegerToFloat,   RealNarrowed,  TextToFloat,    Refuse],
+        Float8                               => [IntegerToFloat,   RealBits,      TextToFloat,    Refuse],
+        Bool                                 => [ZeroOne,          Refuse,        TextToBool,     BytesToBool],
+        Text(_) | Char(_)                    => [IntegerToText,    RealToText,    TextToText,     Refuse],
+        Uuid                                 => [Refuse,           Refuse,        TextToUuid,     BytesToUuid],
+        Bytea                                => [ToBytes,          Refuse,        ToBytes,        Bytes],
+        Date | Timestamp(_) | TimestampTz(_) => [Epoch,            Epoch,         TextToInstant,  Refuse],
+        Time(_)                              => [Refuse,           Refuse,        TextToInstant,  Refuse],
+        Interval(_)                          => [Epoch,            Refuse,        TextToInterval, Refuse],
+        Json | Jsonb                         => [IntegerToJson,    RealToJson,    TextToJson,     BytesToJson],
+        Inet | Cidr                          => [Refuse,           Refuse,        TextToInet,     Refuse],
+        Enum(_)                              => [ToEnum,           Refuse,        ToEnum,         Refuse],
+        Bit { .. }                           => [Refuse,           Refuse,        TextToBit,      Refuse],
+        Array { .. }                         => [Refuse,           Refuse,        TextToArray,    Refuse],
+        Unsupported                          => [Refuse,           Refuse,        Refuse,         Refuse],
+    };
+    match class {
+        Class::Null => Null,
+        Class::Integer => integer,
+        Class::Real => real,
+        Class::Text => text,
+        Class::Blob => blob,
+    }
+}
+
+/// Why a value does not fit, and the setting that would let it pass.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reject {
+    /// In words, ending without a full stop.
+    pub reason: Cow<'static, str>,
+    /// As `key: value`; `epoch: ?` where the unit is still to be guessed from the column.
+    pub policy: Option<&'static str>,
+}
+
+impl Reject {
+    /// A value that no policy lets pass.
+    pub fn never(reason: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            reason: reason.into(),
+            policy: None,
+        }
+    }
+
+    /// A value that `policy` would let pass.
+    pub fn unless(policy: &'static str, reason: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            reason: reason.into(),
+            policy: Some(policy),
+        }
+    }
+}
+
+/// The policies that one value needed, as a set.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Uses(pub u32);
+
+/// One policy, by its place in [`Uses`] and in [`Use::NAMES`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Use {
+    /// `fraction:`
+    Fraction,
+    /// `epoch:`
+    Epoch,
+    /// `offset: to_utc`
+    Offset,
+    /// `zone:`
+    Zone,
+    /// `boolean_words: true`
+    BooleanWords,
+    /// `boolean_bytes: true`
+    BooleanBytes,
+    /// `guid_bytes:`
+    GuidBytes,
+    /// `guid_text: any`
+    GuidText,
+    /// `real:`
+    Real,
+    /// `scale:`
+    Scale,
+    /// `negative_zero: drop`
+    NegativeZero,
+    /// `midnight: allow`
+    Midnight,
+    /// `far_years: keep`
+    FarYears,
+    /// `nul: strip`
+    Nul,
+    /// `invalid_utf8: replace`
+    InvalidUtf8,
+    /// `char_padding: pad`
+    CharPadding,
+    /// `bytes: utf8`
+    Bytes,
+    /// `jsonb_blob: decode`
+    JsonbBlob,
+    /// `enum: ordinal`
+    EnumOrdinal,
+    /// `netmask: keep`
+    Netmask,
+    /// `on_problem: null`
+    Nulled,
+    /// `on_problem: quarantine`
+    Quarantined,
+}
+
+impl Use {
+    /// The keys, in the order of the variants.
+    pub const NAMES: [&'static str; 22] = [
+        "fraction",
+        "epoch",
+        "offset",
+        "zone",
+        "boolean_words",
+        "boolean_bytes",
+        "guid_bytes",
+        "guid_text",
+        "real",
+        "scale",
+        "negative_zero",
+        "midnight",
+        "far_years",
+        "nul",
+        "invalid_utf8",
+        "char_padding",
+        "bytes",
+        "jsonb_blob",
+        "enum",
+        "netmask",
+        "on_problem: null",
+        "on_problem: quarantine",
+    ];
+}
+
+impl Uses {
+    /// No policy was needed.
+    pub const NONE: Self = Self(0);
+
+    /// Adds one.
+    pub fn add(&mut self, policy: Use) {
+        self.0 |= 1 << policy as u8;
+    }
+
+    /// Just this one.
+    pub fn one(policy: Use) -> Self {
+        Self(1 << policy as u8)
+    }
+}
+
+/// How one column converts.
+#[derive(Debug, Clone)]
+pub struct Converter {
+    /// The target's type.
+    pub kind: Kind,
+    /// What the runbook allows.
+    pub policy: ColumnPolicy,
+    /// What text without an offset means.
+    pub zone: Option<Zone>,
+    /// The target refuses NULL.
+    pub not_null: bool,
+}
+
+/// A field that was encoded.
+#[derive(Debug, PartialEq)]
+pub struct Field<'v> {
+    /// Bytes that belong right after what was written to the buffer, too many to copy.
+    pub tail: Option<&'v [u8]>,
+    /// The policies it needed.
+    pub uses: Uses,
+}
+
+impl Field<'_> {
+    const PLAIN: Self = Self {
+        tail: None,
+        uses: Uses::NONE,
+    };
+
+    fn with(uses: Uses) -> Self {
+        Self { tail: None, uses }
+    }
+}
+
+impl Converter {
+    /// Appends the field (length and bytes) to `out`. After an error `out` may hold a part of it; the caller cuts it off.
+    pub fn encode<'v>(&self, value: ValueRef<'v>, out: &mut Vec<u8>) -> Result<Field<'v>, Reject> {
+        let rule = rule(Class::of(value), &self.kind);
+        match (rule, value) {
+            (Rule::Null, _) if self.not_null => {
+                Err(Reject::never("NULL, and the target column is NOT NULL"))
+            }
+            (Rule::Null, _) => {
+                put_null(out);
+                Ok(Field::PLAIN)
+            }
+            (_, ValueRef::Integer(integer)) => self.integer(rule, integer, out).map(Field::with),
+            (_, ValueRef::Real(real)) => self.real(rule, real, out).map(Field::with),
+            (_, ValueRef::Text(text)) => self.text(rule, text, out),
+            (_, ValueRef::Blob(blob)) => self.blob(rule, blob, out),
+            (_, ValueRef::Null) => Err(self.refused("NULL")),
+        }
+    }
+
+    fn integer(&self, rule: Rule, integer: i64, out: &mut Vec<u8>) -> Result<Uses, Reject> {
+        match rule {
+            Rule::IntegerInRange => number::integer(integer, &self.kind, out),
+            Rule::ZeroOne => other::zero_one(integer, out),
+            Rule::IntegerToFloat => number::integer_to_float(integer, &self.kind, out),
+            Rule::IntegerToNumeric => {
+                number::decimal(&integer.to_string(), &self.kind, &self.policy, out)
+            }
+            Rule::IntegerToText => text::plain(
+                integer.to_string().as_bytes(),
+                &self.kind,
+                &self.policy,
+                out,
+            ),
+            Rule::IntegerToJson => json::scalar(&integer.to_string(), &self.kind, out),
+            Rule::Epoch => instant::epoch_integer(integer, self, out),
+            Rule::ToEnum => other::ordinal(integer, self, out),
+            Rule::ToBytes => other::text_bytes(integer.to_string().as_bytes(), &self.policy, out),
+            _ => Err(self.refused("an integer")),
+        }
+    }
+
+    fn real(&self, rule: Rule, real: f64, out: &mut Vec<u8>) -> Result<Uses, Reject> {
+        match rule {
+            Rule::RealBits => number::real_bits(real, out),
+            Rule::RealNarrowed => number::real_narrowed(real, &self.policy, out),
+            Rule::RealToNumeric => number::real_to_numeric(real, &self.kind, &self.policy, out),
+            Rule::RealToText => {
+                let shortest = number::shortest(real, &self.policy)?;
+                let uses = text::plain(shortest.as_bytes(), &self.kind, &self.policy, out)?;
+                Ok(Uses(uses.0 | Uses::one(Use::Real).0))
+            }
+            Rule::RealToJson => {
+                json::scalar(&number::shortest(real, &self.policy)?, &self.kind, out)?;
+                Ok(Uses::one(Use::Real))
+            }
+            Rule::Epoch => instant::epoch_real(real, self, out),
+            _ => Err(self.refused("a REAL")),
+        }
+    }
+
+    fn text<'v>(
+        &self,
+        rule: Rule,
+        value: &'v [u8],
+        out: &mut Vec<u8>,
+    ) -> Result<Field<'v>, Reject> {
+        match rule {
+            Rule::TextToText => text::text(value, &self.kind, &self.policy, out),
+            Rule::TextToJson => json::text(value, &self.kind, out),
+            Rule::ToBytes => other::text_bytes(value, &self.policy, out).map(Field::with),
+            Rule::TextToInteger => number::text_to_integer(value, &self.kind, out).map(Field::with),
+            Rule::TextToNumeric => {
+                number::text_to_numeric(value, &self.kind, &self.policy, out).map(Field::with)
+            }
+            Rule::TextToFloat => number::text_to_float(value, &self.kind, out).map(Field::with),
+            Rule::TextToBool => other::boolean_word(value, &self.policy, out).map(Field::with),
+            Rule::TextToUuid => other::guid_text(value, &self.policy, out).map(Field::with),
+            Rule::TextToInstant => instant::text(value, self, out).map(Field::with),
+            Rule::TextToInterval => instant::time_span(value, self, out).map(Field::with),
+            Rule::TextToInet => other::inet(value, self, out).map(Field::with),
+            Rule::ToEnum => other::label(value, self, out).map(Field::with),
+            Rule::TextToBit => other::bits(value, &self.kind, out).map(Field::with),
+            Rule::TextToArray => json::array(value, self, out).map(Field::with),
+            _ => Err(self.refused("text")),
+        }
+    }
+
+    fn blob<'v>(
+        &self,
+        rule: Rule,
+        value: &'v [u8],
+        out: &mut Vec<u8>,
+    ) -> Result<Field<'v>, Reject> {
+        match rule {
+            Rule::Bytes => text::pass(value, &[], out),
+            Rule::BytesToBool => other::boolean_byte(value, &self.policy, out).map(Field::with),
+            Rule::BytesToUuid => other::guid_bytes(value, &self.policy, out).map(Field::with),
+            Rule::BytesToJson => json::blob(value, self, out).map(Field::with),
+            _ => Err(self.refused("a blob")),
+        }
+    }
+
+    fn refused(&self, what: &str) -> Reject {
+        Reject::never(format!(
+            "{what} does not convert into {}",
+            self.kind.words()
+        ))
+    }
+
+    /// What happens to values of this column, in words, for the plan.
+    pub fn in_words(&self) -> &'static str {
+        match &self.kind {
+            Kind::Int2 | Kind::Int4 | Kind::Int8 | Kind::Oid => "integers within range",
+            Kind::Numeric(_) => "exact decimals",
+            Kind::Float4 => "floats that narrow exactly",
+            Kind::Float8 => "floats bit for bit",
+            Kind::Bool => "0 and 1",
+            Kind::Text(_) | Kind::Char(_) => "text byte for byte",
+            Kind::Uuid => "GUIDs",
+            Kind::Bytea => "bytes",
+            Kind::Date => "ISO dates",
+            Kind::Time(_) => "ISO times",
+            Kind::Timestamp(_) => "ISO timestamps without offset",
+            Kind::TimestampTz(_) => "ISO timestamps with offset, or in the stated zone",
+            Kind::Interval(_) => ".NET time spans",
+            Kind::Json | Kind::Jsonb => "strict JSON",
+            Kind::Inet | Kind::Cidr => "network addresses",
+            Kind::Enum(_) => "enum labels",
+            Kind::Bit { .. } => "zeros and ones",
+            Kind::Array { .. } => "JSON arrays",
+            Kind::Unsupported => "no conversion",
+        }
+    }
+}
+
+impl Kind {
+    fn words(&self) -> &'static str {
+        match self {
+            Self::Int2 => "smallint",
+            Self::Int4 => "integer",
+            Self::Int8 => "bigint",
+            Self::Oid => "oid",
+            Self::Numeric(_) => "numeric",
+            Self::Float4 => "real",
+            Self::Float8 => "double precision",
+            Self::Bool => "boolean",
+            Self::Text(_) => "text",
+            Self::Char(_) => "char",
+            Self::Uuid => "uuid",
+            Self::Bytea => "bytea",
+            Self::Date => "date",
+            Self::Time(_) => "time",
+            Self::Timestamp(_) => "timestamp",
+            Self::TimestampTz(_) => "timestamptz",
+            Self::Interval(_) => "interval",
+            Self::Json => "json",
+            Self::Jsonb => "jsonb",
+            Self::Inet => "inet",
+            Self::Cidr => "cidr",
+            Self::Enum(_) => "an enum",
+            Self::Bit { .. } => "bit",
+            Self::Array { .. } => "an array",
+            Self::Unsupported => "this type, for which there is no conversion",
+        }
+    }
+}
+
+/// Appends a NULL field.
+pub(crate) fn put_null(out: &mut Vec<u8>) {
+    out.extend_from_slice(&(-1i32).to_be_bytes());
+}
+
+/// Appends a field of fixed width.
+pub(crate) fn put<const N: usize>(bytes: [u8; N], out: &mut Vec<u8>) {
+    out.extend_from_slice(&(N as i32).to_be_bytes());
+    out.extend_from_slice(&bytes);
+}
+
+/// A value as a person may see it: safe on any terminal, cut short, quoted like a literal.
+pub fn shown(value: ValueRef<'_>) -> String {
+    const CHARACTERS: usize = 60;
+    match value {
+        ValueRef::Null => "NULL".to_owned(),
+        ValueRef::Integer(integer) => integer.to_string(),
+        ValueRef::Real(real) => format!("{real:?}"),
+        ValueRef::Text(bytes) => {
+            let head = &bytes[..bytes.len().min(4 * CHARACTERS + 4)];
+            format!(
+                "'{}'",
+                printable(&String::from_utf8_lossy(head), CHARACTERS)
+            )
+        }
+        ValueRef::Blob(bytes) => {
+            let hex: String = bytes
+                .iter()
+                .take(16)
+                .map(|byte| format!("{byte:02x}"))
+                .collect();
+            if bytes.len() > 16 {
+                format!("x'{hex}…' ({} bytes)", bytes.len())
+            } else {
+                format!("x'{hex}'")
+            }
+        }
+    }
+}

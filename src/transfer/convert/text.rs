@@ -1,0 +1,147 @@
+//! Text and bytes: what passes byte for byte, and what PostgreSQL cannot hold.
+
+use crate::runbook::transfer::ColumnPolicy;
+use crate::transfer::convert::{Field, LARGE_VALUE_BYTES, Reject, Use, Uses};
+use crate::transfer::kind::Kind;
+
+/// PostgreSQL refuses to allocate more for one value; a little is left for the value's own header.
+pub const MAX_VALUE_BYTES: usize = 0x3fff_ffff - 64;
+
+/// Text into `text`, `varchar(n)`, `citext`, `char(n)`.
+pub fn text<'v>(
+    value: &'v [u8],
+    kind: &Kind,
+    policy: &ColumnPolicy,
+    out: &mut Vec<u8>,
+) -> Result<Field<'v>, Reject> {
+    let clean = !value.contains(&0);
+    match std::str::from_utf8(value) {
+        Ok(checked) if clean => {
+            let uses = length(checked, kind, policy)?;
+            let field = pass(value, &[], out)?;
+            Ok(Field { uses, ..field })
+        }
+        checked => {
+            let (repaired, mut uses) = repair(value, checked.is_ok(), clean, policy)?;
+            uses.0 |= length(&repaired, kind, policy)?.0;
+            put_bytes(repaired.as_bytes(), out)?;
+            Ok(Field { tail: None, uses })
+        }
+    }
+}
+
+/// Short text that is known to be clean.
+pub fn plain(
+    value: &[u8],
+    kind: &Kind,
+    policy: &ColumnPolicy,
+    out: &mut Vec<u8>,
+) -> Result<Uses, Reject> {
+    text(value, kind, policy, out).map(|field| field.uses)
+}
+
+/// Bytes that pass unchanged behind `prefix`: copied when short, left to the caller as a tail when large.
+pub fn pass<'v>(value: &'v [u8], prefix: &[u8], out: &mut Vec<u8>) -> Result<Field<'v>, Reject> {
+    if value.len() < LARGE_VALUE_BYTES {
+        out.extend_from_slice(&((value.len() + prefix.len()) as i32).to_be_bytes());
+        out.extend_from_slice(prefix);
+        out.extend_from_slice(value);
+        return Ok(Field::PLAIN);
+    }
+    if value.len() > MAX_VALUE_BYTES {
+        return Err(too_large(value.len()));
+    }
+    out.extend_from_slice(&((value.len() + prefix.len()) as i32).to_be_bytes());
+    out.extend_from_slice(prefix);
+    Ok(Field {
+        tail: Some(value),
+        uses: Uses::NONE,
+    })
+}
+
+/// Bytes of our own making.
+pub fn put_bytes(value: &[u8], out: &mut Vec<u8>) -> Result<(), Reject> {
+    if value.len() > MAX_VALUE_BYTES {
+        return Err(too_large(value.len()));
+    }
+    out.extend_from_slice(&(value.len() as i32).to_be_bytes());
+    out.extend_from_slice(value);
+    Ok(())
+}
+
+fn too_large(bytes: usize) -> Reject {
+    Reject::never(format!(
+        "{bytes} bytes; PostgreSQL holds at most 1 GiB in a value"
+    ))
+}
+
+fn repair(
+    value: &[u8],
+    valid: bool,
+    clean: bool,
+    policy: &ColumnPolicy,
+) -> Result<(String, Uses), Reject> {
+    let mut uses = Uses::NONE;
+    if !valid && !policy.invalid_utf8_replace {
+        return Err(Reject::unless(
+            "invalid_utf8: replace",
+            "the text is not valid UTF-8",
+        ));
+    }
+    if !clean && !policy.nul_strip {
+        return Err(Reject::unless(
+            "nul: strip",
+            "the text holds a NUL character, which PostgreSQL's text cannot hold",
+        ));
+    }
+    let mut text = String::from_utf8_lossy(value).into_owned();
+    if !valid {
+        uses.add(Use::InvalidUtf8);
+    }
+    if !clean {
+        text.retain(|c| c != '\0');
+        uses.add(Use::Nul);
+    }
+    Ok((text, uses))
+}
+
+/// Checks the limit in characters, before the server would cut or pad.
+fn length(text: &str, kind: &Kind, policy: &ColumnPolicy) -> Result<Uses, Reject> {
+    match kind {
+        Kind::Text(Some(limit)) if text.len() > *limit as usize => {
+            let characters = text.chars().count();
+            if characters > *limit as usize {
+                return Err(Reject::never(format!(
+                    "{characters} characters, varchar({limit}) holds {limit}"
+                )));
+            }
+            Ok(Uses::NONE)
+        }
+        Kind::Char(limit) => padded(text, *limit as usize, policy),
+        _ => Ok(Uses::NONE),
+    }
+}
+
+fn padded(text: &str, limit: usize, policy: &ColumnPolicy) -> Result<Uses, Reject> {
+    let characters = text.chars().count();
+    if characters > limit {
+        return Err(Reject::never(format!(
+            "{characters} characters, char({limit}) holds {limit}"
+        )));
+    }
+    if text.ends_with(' ') {
+        return Err(Reject::never(
+            "ends in a blank, which char(n) cannot tell from its padding",
+        ));
+    }
+    if characters == limit {
+        return Ok(Uses::NONE);
+    }
+    if policy.char_padding_pad {
+        return Ok(Uses::one(Use::CharPadding));
+    }
+    Err(Reject::unless(
+        "char_padding: pad",
+        format!("{characters} characters, char({limit}) pads it with blanks"),
+    ))
+}

@@ -1,0 +1,180 @@
+//! What can go wrong with an import, and whether trying again may help.
+
+use std::path::PathBuf;
+
+use crate::text::printable;
+use crate::transfer::plan::Problem;
+
+/// Why a plan or an import ended.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The source file could not be opened or read.
+    #[error("{}: {source}", path.display())]
+    Source {
+        /// The file.
+        path: PathBuf,
+        /// What opening it said.
+        source: crate::source::Error,
+    },
+    /// SQLite failed while reading.
+    #[error("reading {} from {}: {source}", printable(.table, 80), path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The table, or what else was read.
+        table: String,
+        /// SQLite's answer.
+        source: rusqlite::Error,
+    },
+    /// The target could not be reached.
+    #[error("connecting to {endpoint}: {source}")]
+    Connect {
+        /// The target without its password.
+        endpoint: String,
+        /// What connecting said.
+        source: crate::target::Error,
+    },
+    /// PostgreSQL refused a statement or went away.
+    #[error("{doing}: {}", server_message(.source))]
+    Server {
+        /// What was being done, naming table and batch.
+        doing: String,
+        /// PostgreSQL's answer.
+        source: tokio_postgres::Error,
+    },
+    /// A batch made no progress for this long and was cancelled.
+    #[error("{doing}: no progress for {after_s} s, cancelled")]
+    Stalled {
+        /// What was being done, naming table and batch.
+        doing: String,
+        /// Seconds without progress.
+        after_s: u64,
+    },
+    /// The role lacks rights. All that are missing, each with the statement that grants it.
+    #[error("the target role lacks rights: {}", .0.join("; "))]
+    Rights(Vec<String>),
+    /// The target cannot take this import as it is.
+    #[error("{0}")]
+    Target(String),
+    /// Values or names that do not fit, all of the plan or of the batch that stopped.
+    #[error("{} problem(s), the first: {}", .0.len(), .0.first().map(ToString::to_string).unwrap_or_default())]
+    Problems(Vec<Problem>),
+    /// An import of another source is unfinished in this target.
+    #[error(
+        "an import with another key ({found}) is unfinished in schema {schema}: finish it with its own source and transfer section, or \
+         state `target_rows: replace` to put its definitions back and start over"
+    )]
+    OtherImport {
+        /// The key of the unfinished import.
+        found: String,
+        /// The schema.
+        schema: String,
+    },
+    /// Another process imports into the same schema right now.
+    #[error("another import into schema {schema} is running")]
+    Busy {
+        /// The schema.
+        schema: String,
+    },
+    /// The target's columns are no longer those that the import began with.
+    #[error("{} in the target changed during the import: {what}", printable(.table, 80))]
+    Changed {
+        /// The target table.
+        table: String,
+        /// What differs.
+        what: String,
+    },
+    /// The server counted other rows than were sent.
+    #[error("{}: sent {sent} rows, PostgreSQL counted {counted}; the batch was rolled back", printable(.table, 80))]
+    Count {
+        /// The source table.
+        table: String,
+        /// Rows sent.
+        sent: u64,
+        /// Rows the server counted.
+        counted: u64,
+    },
+    /// A constraint or index could not be rebuilt; the rows at fault are named.
+    #[error("{} on {} cannot be rebuilt: {why}", printable(.name, 80), printable(.table, 80))]
+    Rebuild {
+        /// The target table.
+        table: String,
+        /// The constraint or index.
+        name: String,
+        /// PostgreSQL's reason, and the rows at fault.
+        why: String,
+    },
+    /// Somebody cancelled.
+    #[error(
+        "cancelled; what was committed stays, and the import goes on from there when started again"
+    )]
+    Cancelled,
+}
+
+impl Error {
+    /// Whether the same call may succeed when repeated: lost connections, restarts, stalls, deadlocks. Everything else is definite.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Stalled { .. } => true,
+            Self::Server { source, .. } => is_passing(source),
+            Self::Connect { source, .. } => connecting_may_work_later(source),
+            _ => false,
+        }
+    }
+}
+
+/// Whether PostgreSQL's answer tells of a state that passes: the connection is gone, the server restarts, a deadlock was resolved.
+pub(crate) fn is_passing(error: &tokio_postgres::Error) -> bool {
+    use tokio_postgres::error::SqlState;
+    match error.as_db_error() {
+        None => {
+            error.is_closed()
+                || std::error::Error::source(error)
+                    .is_some_and(|source| source.is::<std::io::Error>())
+        }
+        Some(db) => {
+            let code = db.code();
+            code.code().starts_with("08")
+                || [
+                    SqlState::ADMIN_SHUTDOWN,
+                    SqlState::CRASH_SHUTDOWN,
+                    SqlState::CANNOT_CONNECT_NOW,
+                    SqlState::T_R_DEADLOCK_DETECTED,
+                    SqlState::T_R_SERIALIZATION_FAILURE,
+                    SqlState::TOO_MANY_CONNECTIONS,
+                    SqlState::LOCK_NOT_AVAILABLE,
+                ]
+                .contains(code)
+        }
+    }
+}
+
+/// Whether the way to the server may open again by itself.
+fn connecting_may_work_later(error: &crate::target::Error) -> bool {
+    use crate::target::Error as Target;
+    matches!(
+        error,
+        Target::Refused { .. }
+            | Target::Unreachable { .. }
+            | Target::Timeout { .. }
+            | Target::TooManyConnections { .. }
+            | Target::NotReady { .. }
+            | Target::Lost { .. }
+    )
+}
+
+/// PostgreSQL's message with detail and hint, made harmless.
+pub(crate) fn server_message(error: &tokio_postgres::Error) -> String {
+    let Some(db) = error.as_db_error() else {
+        let cause = std::error::Error::source(error)
+            .map(|source| format!(": {source}"))
+            .unwrap_or_default();
+        return printable(&format!("{error}{cause}"), 500);
+    };
+    let mut text = format!("{} ({})", db.message(), db.code().code());
+    for more in [db.detail(), db.hint()].into_iter().flatten() {
+        text.push_str("; ");
+        text.push_str(more);
+    }
+    printable(&text, 1000)
+}
