@@ -1,0 +1,211 @@
+//! A command in a process group of its own: streamed, limited, and gone afterwards with everything it started in that group.
+//!
+//! A process that the command moves into a session of its own (`setsid`, a service manager) is meant to stay and does.
+
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::process::{Child, Command};
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use super::output::Output;
+use super::{Ended, Error, Run, Stream};
+
+/// Between TERM and KILL.
+const TERM_GRACE: Duration = Duration::from_secs(5);
+/// Between KILL and giving up on a process that the kernel does not let go of.
+const KILL_GRACE: Duration = Duration::from_secs(10);
+/// How long output is waited for after the command itself has ended; a daemon may have inherited the pipe.
+const DRAIN_LIMIT: Duration = Duration::from_millis(500);
+const CHUNK_BYTES: usize = 64 << 10;
+
+/// Runs `argv` until it ends, `limit` has passed or it is cancelled; then ends what is left of its group.
+pub(super) async fn run(
+    argv: &[String],
+    run: &Run<'_>,
+    limit: Duration,
+    output: &mut Output<'_>,
+    cancel: &CancellationToken,
+) -> Result<Ended, Error> {
+    let mut child = spawn(argv, run)?;
+    let group = Group::of(&child);
+    let mut pipes = Pipes::of(&mut child);
+    let mut exited = tokio::task::spawn_blocking({
+        let leader = group.leader;
+        move || wait_without_reaping(leader)
+    });
+    let mut ended = Ended::default();
+    let mut next_measure = Measure::Terminate;
+    let mut deadline = Instant::now() + limit;
+    loop {
+        let cancelled = cancel.is_cancelled() || ended.cancelled;
+        tokio::select! {
+            biased;
+            _ = &mut exited => break,
+            () = cancel.cancelled(), if !cancelled && !ended.timed_out => {
+                ended.cancelled = true;
+                deadline = Instant::now();
+            }
+            () = sleep_until(deadline) => {
+                ended.timed_out = !ended.cancelled;
+                deadline = match next_measure {
+                    Measure::Terminate => {
+                        group.signal(Signal::TERM);
+                        next_measure = Measure::Kill;
+                        Instant::now() + TERM_GRACE
+                    }
+                    Measure::Kill => {
+                        group.signal(Signal::KILL);
+                        next_measure = Measure::GiveUp;
+                        Instant::now() + KILL_GRACE
+                    }
+                    Measure::GiveUp => {
+                        output.remark("the command does not die of SIGKILL; it hangs in the kernel and was left");
+                        return Ok(ended);
+                    }
+                };
+            }
+            (stream, bytes) = pipes.read(), if pipes.are_open() => output.take(stream, &bytes),
+        }
+    }
+    // The leader is dead and not yet reaped, so that its number still names this group and no other.
+    group.signal(Signal::TERM);
+    let drained = Instant::now() + DRAIN_LIMIT;
+    while pipes.are_open() {
+        tokio::select! {
+            (stream, bytes) = pipes.read() => output.take(stream, &bytes),
+            () = sleep_until(drained) => break,
+        }
+    }
+    drop(group);
+    if let Ok(status) = child.wait().await {
+        ended.note(status);
+    }
+    ended.ok = ended.exit_code == Some(0) && !ended.timed_out && !ended.cancelled;
+    Ok(ended)
+}
+
+/// What comes next for a command that does not end.
+enum Measure {
+    Terminate,
+    Kill,
+    GiveUp,
+}
+
+impl Ended {
+    fn note(&mut self, status: ExitStatus) {
+        self.exit_code = status.code();
+        self.signal = status.signal();
+    }
+}
+
+fn spawn(argv: &[String], run: &Run<'_>) -> Result<Child, Error> {
+    let (program, arguments) = argv
+        .split_first()
+        .filter(|(program, _)| !program.is_empty())
+        .ok_or(Error::NoProgram)?;
+    let mut command = std::process::Command::new(program);
+    command
+        .args(arguments)
+        .current_dir(run.folder)
+        .process_group(0);
+    for (name, value) in run.placeholders.iter() {
+        command.env(format!("CUTOVER_{}", name.to_uppercase()), value);
+    }
+    command.envs(run.secrets.iter().map(|(name, value)| (name, value)));
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    Command::from(command)
+        .spawn()
+        .map_err(|source| Error::Spawn {
+            program: program.clone(),
+            source,
+        })
+}
+
+/// The group of a command; dropped, it is killed, also when the future that runs the command is dropped in the middle.
+struct Group {
+    leader: Pid,
+}
+
+impl Group {
+    fn of(child: &Child) -> Self {
+        let id = child
+            .id()
+            .and_then(|id| i32::try_from(id).ok())
+            .and_then(Pid::from_raw);
+        Self {
+            leader: id.expect("BUG: a child that was just started has no process id"),
+        }
+    }
+
+    fn signal(&self, signal: Signal) {
+        // The one error there can be is that the group is already empty.
+        let _ = kill_process_group(self.leader, signal);
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.signal(Signal::KILL);
+    }
+}
+
+/// Waits for the end of `leader` and leaves it for tokio to reap.
+fn wait_without_reaping(leader: Pid) {
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+    while let Err(rustix::io::Errno::INTR) = waitid(WaitId::Pid(leader), options) {}
+}
+
+/// Both output streams of a command.
+struct Pipes {
+    stdout: Option<tokio::process::ChildStdout>,
+    stderr: Option<tokio::process::ChildStderr>,
+    chunk: [Vec<u8>; 2],
+}
+
+impl Pipes {
+    fn of(child: &mut Child) -> Self {
+        let chunk = || Vec::with_capacity(CHUNK_BYTES);
+        Self {
+            stdout: child.stdout.take(),
+            stderr: child.stderr.take(),
+            chunk: [chunk(), chunk()],
+        }
+    }
+
+    fn are_open(&self) -> bool {
+        self.stdout.is_some() || self.stderr.is_some()
+    }
+
+    /// The next bytes of either stream; a stream that has ended is closed and gives none. Cancel-safe.
+    async fn read(&mut self) -> (Stream, Vec<u8>) {
+        let [out, err] = &mut self.chunk;
+        let (stream, count) = tokio::select! {
+            count = read_some(&mut self.stdout, out) => (Stream::Stdout, count),
+            count = read_some(&mut self.stderr, err) => (Stream::Stderr, count),
+        };
+        match (count, stream) {
+            (0, Stream::Stdout) => self.stdout = None,
+            (0, Stream::Stderr) => self.stderr = None,
+            _ => {}
+        }
+        let bytes = self.chunk[stream as usize].clone();
+        self.chunk[stream as usize].clear();
+        (stream, bytes)
+    }
+}
+
+/// Never completes for a stream that is closed. A read error is an end.
+async fn read_some(pipe: &mut Option<impl AsyncRead + Unpin>, chunk: &mut Vec<u8>) -> usize {
+    match pipe {
+        Some(pipe) => pipe.read_buf(chunk).await.unwrap_or(0),
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,106 @@
+//! Files that are written or removed at once and completely.
+
+use std::fs::{File, Metadata, Permissions};
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
+use std::path::{Component, Path, PathBuf};
+
+use super::output::Output;
+use super::{Ended, Error};
+
+/// Mode of a file that was not there before: the application has to be able to read it.
+const NEW_MODE: u32 = 0o644;
+
+/// `path` as it is meant: absolute as written, relative inside `folder`.
+pub(super) fn inside(folder: &Path, path: &Path) -> Result<PathBuf, Error> {
+    let climbs = path
+        .components()
+        .any(|part| matches!(part, Component::ParentDir));
+    if climbs && path.is_relative() {
+        return Err(Error::PathEscapes {
+            path: path.to_path_buf(),
+        });
+    }
+    Ok(folder.join(path))
+}
+
+/// Creates or replaces a file.
+pub(super) async fn write(path: PathBuf, content: Vec<u8>, output: &mut Output<'_>) -> Ended {
+    report(output, "write", path, move |path| replace(path, &content)).await
+}
+
+/// Removes a file; one that is gone already is fine.
+pub(super) async fn remove(path: PathBuf, output: &mut Output<'_>) -> Ended {
+    report(output, "remove", path, |path| {
+        match std::fs::remove_file(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+            Ok(()) => sync_folder(path),
+        }
+    })
+    .await
+}
+
+async fn report(
+    output: &mut Output<'_>,
+    doing: &str,
+    path: PathBuf,
+    effect: impl FnOnce(&Path) -> std::io::Result<()> + Send + 'static,
+) -> Ended {
+    let shown = path.display().to_string();
+    let done = tokio::task::spawn_blocking(move || effect(&path))
+        .await
+        .unwrap_or_else(|error| Err(error.into()));
+    match done {
+        Ok(()) => Ended {
+            ok: true,
+            ..Ended::default()
+        },
+        Err(error) => {
+            output.remark(&format!("cannot {doing} {shown}: {error}"));
+            Ended::default()
+        }
+    }
+}
+
+/// Replaces the content of `path` in one step: readers see the old file or the new one. Mode and owner stay; a symbolic link stays
+/// and its target is replaced. Durable when it returns.
+pub(super) fn replace(path: &Path, content: &[u8]) -> std::io::Result<()> {
+    let real = match path.canonicalize() {
+        Ok(real) => real,
+        Err(error) if error.kind() == ErrorKind::NotFound => path.to_path_buf(),
+        Err(error) => return Err(error),
+    };
+    let mut file = tempfile::Builder::new()
+        .prefix(".cutover-")
+        .tempfile_in(folder_of(&real))?;
+    file.write_all(content)?;
+    match real.metadata() {
+        Ok(former) => dress_like(file.as_file(), &former)?,
+        Err(_) => file
+            .as_file()
+            .set_permissions(Permissions::from_mode(NEW_MODE))?,
+    }
+    file.as_file().sync_all()?;
+    file.persist(&real)?;
+    sync_folder(&real)
+}
+
+fn dress_like(file: &File, former: &Metadata) -> std::io::Result<()> {
+    let ours = file.metadata()?;
+    if (ours.uid(), ours.gid()) != (former.uid(), former.gid()) {
+        fchown(file, Some(former.uid()), Some(former.gid()))?;
+    }
+    // After the owner, for a change of owner clears bits.
+    file.set_permissions(former.permissions())
+}
+
+fn sync_folder(path: &Path) -> std::io::Result<()> {
+    File::open(folder_of(path))?.sync_all()
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."))
+}

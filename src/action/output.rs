@@ -1,0 +1,269 @@
+//! The output of an action: into lines, secrets blotted out, capped, hashed, kept.
+//!
+//! Of a flood the beginning and the end are kept: the beginning says what was tried, the end what went wrong.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+
+use super::{Line, Stream};
+use crate::clock;
+use crate::source::digest::hex;
+use crate::text::printable;
+
+/// Kept from the beginning, and as much again from the end: 4 MiB in all.
+const HALF_BYTES: usize = 2 << 20;
+/// A line longer than this goes on in pieces.
+const LINE_BYTES: usize = 8 << 10;
+/// Characters of a line that are passed on.
+const LINE_SHOWN: usize = 2_000;
+const TAIL_LINES: usize = 20;
+/// Beyond the cap, at most one line in this time is passed on.
+const SAMPLE_EVERY_MS: i64 = 100;
+/// Stands where a secret was.
+const BLOT: &[u8] = b"***";
+/// Shorter values than this are no secrets worth the name, and blotting them out would eat the output.
+const SECRET_BYTES: usize = 4;
+
+/// Takes output in as it comes.
+pub(super) struct Output<'a> {
+    file: Result<BufWriter<File>, String>,
+    hasher: Sha256,
+    head_left: usize,
+    end: VecDeque<u8>,
+    dropped_bytes: u64,
+    /// What has come of a line that is not ended yet, per stream.
+    pending: [Vec<u8>; 2],
+    secrets: Vec<Vec<u8>>,
+    tail: VecDeque<String>,
+    passed_on_ms: i64,
+    on_line: &'a mut (dyn FnMut(Line) + Send),
+}
+
+/// What is left of an [`Output`].
+pub(super) struct Kept {
+    pub(super) sha256: String,
+    pub(super) dropped_bytes: u64,
+    pub(super) problem: Option<String>,
+    pub(super) tail: Vec<String>,
+}
+
+impl<'a> Output<'a> {
+    pub(super) fn create(
+        path: &Path,
+        secrets: &[(String, String)],
+        on_line: &'a mut (dyn FnMut(Line) + Send),
+    ) -> Self {
+        let problem = |error: std::io::Error| {
+            format!("cannot keep the output in {}: {error}", path.display())
+        };
+        let mut secrets: Vec<Vec<u8>> = secrets
+            .iter()
+            .map(|(_, value)| value.clone().into_bytes())
+            .filter(|value| value.len() >= SECRET_BYTES)
+            .collect();
+        // The longest first: one may be part of another.
+        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        Self {
+            file: File::create(path).map(BufWriter::new).map_err(problem),
+            hasher: Sha256::new(),
+            head_left: HALF_BYTES,
+            end: VecDeque::new(),
+            dropped_bytes: 0,
+            pending: [Vec::new(), Vec::new()],
+            secrets,
+            tail: VecDeque::new(),
+            passed_on_ms: 0,
+            on_line,
+        }
+    }
+
+    /// Bytes as they came from `stream`.
+    pub(super) fn take(&mut self, stream: Stream, bytes: &[u8]) {
+        let mut pending = std::mem::take(&mut self.pending[stream as usize]);
+        for piece in bytes.split_inclusive(|&byte| byte == b'\n') {
+            pending.extend_from_slice(piece);
+            if pending.ends_with(b"\n") {
+                self.line(stream, &std::mem::take(&mut pending));
+            } else if pending.len() > LINE_BYTES {
+                pending = self.piece(stream, &pending);
+            }
+        }
+        self.pending[stream as usize] = pending;
+    }
+
+    /// A remark of our own, as a line.
+    pub(super) fn remark(&mut self, text: &str) {
+        self.take(Stream::Stderr, format!("cutover: {text}\n").as_bytes());
+    }
+
+    /// A line that does not end: everything but what could be the beginning of a secret goes on. Returns that rest.
+    fn piece(&mut self, stream: Stream, pending: &[u8]) -> Vec<u8> {
+        let blotted = self.blotted(pending);
+        let longest = self.secrets.first().map_or(0, Vec::len);
+        let rest = blotted
+            .len()
+            .saturating_sub(longest.saturating_sub(1).min(LINE_BYTES / 2));
+        self.line(stream, &blotted[..rest]);
+        blotted[rest..].to_vec()
+    }
+
+    fn line(&mut self, stream: Stream, bytes: &[u8]) {
+        let blotted = self.blotted(bytes);
+        self.keep(&blotted);
+        let text = String::from_utf8_lossy(&blotted);
+        let text = printable(text.trim_end_matches(['\n', '\r']), LINE_SHOWN);
+        if self.tail.len() == TAIL_LINES {
+            self.tail.pop_front();
+        }
+        self.tail.push_back(text.clone());
+        let now = clock::now_ms();
+        if self.dropped_bytes == 0 || now - self.passed_on_ms >= SAMPLE_EVERY_MS {
+            self.passed_on_ms = now;
+            (self.on_line)(Line { stream, text });
+        }
+    }
+
+    fn blotted(&self, bytes: &[u8]) -> Vec<u8> {
+        let mut text = bytes.to_vec();
+        for secret in &self.secrets {
+            let mut from = 0;
+            while let Some(at) = find(&text[from..], secret).map(|at| from + at) {
+                text.splice(at..at + secret.len(), BLOT.iter().copied());
+                from = at + BLOT.len();
+            }
+        }
+        text
+    }
+
+    fn keep(&mut self, bytes: &[u8]) {
+        let (head, rest) = bytes.split_at(bytes.len().min(self.head_left));
+        self.head_left -= head.len();
+        self.write(head);
+        self.end.extend(rest);
+        let over = self.end.len().saturating_sub(HALF_BYTES);
+        self.end.drain(..over);
+        self.dropped_bytes += over as u64;
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.hasher.update(bytes);
+        if let Ok(file) = &mut self.file
+            && let Err(error) = file.write_all(bytes)
+        {
+            self.file = Err(format!("cannot keep the output: {error}"));
+        }
+    }
+
+    /// Closes the file, durable.
+    pub(super) fn finish(mut self) -> Kept {
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            let last = std::mem::take(&mut self.pending[stream as usize]);
+            if !last.is_empty() {
+                self.line(stream, &last);
+            }
+        }
+        if self.dropped_bytes > 0 {
+            let note = format!(
+                "\n… {} bytes of output were not kept …\n",
+                self.dropped_bytes
+            );
+            self.write(note.as_bytes());
+        }
+        let end: Vec<u8> = std::mem::take(&mut self.end).into();
+        self.write(&end);
+        let closed = self.file.and_then(|file| {
+            let file = file.into_inner().map_err(|error| error.to_string())?;
+            file.sync_all()
+                .map_err(|error| format!("cannot keep the output: {error}"))
+        });
+        Kept {
+            sha256: if closed.is_ok() {
+                hex(&self.hasher.finalize())
+            } else {
+                String::new()
+            },
+            dropped_bytes: self.dropped_bytes,
+            problem: closed.err(),
+            tail: self.tail.into(),
+        }
+    }
+}
+
+fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
+    haystack
+        .windows(needle.len())
+        .position(|window| window == needle)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn collect(secrets: &[(String, String)], chunks: &[&[u8]]) -> (Vec<String>, Vec<u8>, Kept) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out");
+        let mut lines = Vec::new();
+        let mut on_line = |line: Line| lines.push(line.text);
+        let mut output = Output::create(&path, secrets, &mut on_line);
+        for chunk in chunks {
+            output.take(Stream::Stdout, chunk);
+        }
+        let kept = output.finish();
+        (lines, std::fs::read(&path).unwrap(), kept)
+    }
+
+    #[test]
+    fn lines_are_whole_however_they_come() {
+        let (lines, file, kept) = collect(&[], &[b"on", b"e\r\ntw", b"o\nthr\x1b[31mee"]);
+        assert_eq!(lines, ["one", "two", "thr\\u{1b}[31mee"]);
+        assert_eq!(file, b"one\r\ntwo\nthr\x1b[31mee");
+        assert_eq!(kept.sha256, crate::source::digest::of_bytes(&file));
+        assert_eq!(kept.tail, lines);
+    }
+
+    #[test]
+    fn secrets_are_blotted_out_across_chunks_and_long_lines() {
+        let secrets = [("PGPASSWORD".to_owned(), "hunter2".to_owned())];
+        let long = [
+            vec![b'x'; LINE_BYTES - 3],
+            b"hunter2".to_vec(),
+            vec![b'y'; LINE_BYTES * 2],
+        ]
+        .concat();
+        let (lines, file, _) = collect(
+            &secrets,
+            &[
+                b"a hun",
+                b"ter2 b\n",
+                &long[..LINE_BYTES + 1],
+                &long[LINE_BYTES + 1..],
+            ],
+        );
+        assert_eq!(lines[0], "a *** b");
+        assert_eq!(find(&file, b"hunter2"), None);
+        assert!(find(&file, b"***y").is_some());
+    }
+
+    #[test]
+    fn of_a_flood_both_ends_are_kept() {
+        let line = [b"0123456789".repeat(10), b"\n".to_vec()].concat();
+        let flood: Vec<&[u8]> = vec![&line; 6 * HALF_BYTES / line.len()];
+        let chunks = [
+            vec![b"first\n".as_slice()],
+            flood,
+            vec![b"last\n".as_slice()],
+        ]
+        .concat();
+        let (lines, file, kept) = collect(&[], &chunks);
+        assert!(file.len() < 2 * HALF_BYTES + 100);
+        assert!(file.starts_with(b"first\n") && file.ends_with(b"last\n"));
+        assert!(kept.dropped_bytes > 0);
+        assert!(find(&file, kept.dropped_bytes.to_string().as_bytes()).is_some());
+        assert!(lines.len() < chunks.len());
+        assert_eq!(kept.tail.last().unwrap(), "last");
+    }
+}
