@@ -3,7 +3,17 @@
 //! Not in here: what a cutover does (that is [`crate::engine`] and [`crate::step`]); they treat the sandbox like any other
 //! application and know nothing of it.
 
+pub mod app;
 pub mod cluster;
+pub mod control;
+pub mod faults;
+pub mod hidden;
+pub mod layout;
+mod ports;
 pub mod programs;
 pub mod reaper;
 pub mod sample;
+pub mod sandbox;
+mod second_writer;
+mod supervisor;
+mod traffic;

@@ -1,8 +1,10 @@
 //! Arguments in, exit code out. Everything else is in the library.
 
-fn main() {
-    let first = std::env::args().nth(1);
-    if first.as_deref() == Some(cutover::demo::reaper::SUBCOMMAND) {
-        cutover::demo::reaper::main();
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    if let Some(code) = cutover::demo::hidden::run(std::env::args_os()) {
+        return code;
     }
+    ExitCode::SUCCESS
 }

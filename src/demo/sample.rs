@@ -12,6 +12,7 @@ use rand::{Rng, SeedableRng};
 use rusqlite::{Connection, Transaction, params};
 
 use values::Values;
+pub(super) use values::guid;
 
 /// How many rows the sandbox has unless told otherwise.
 pub const DEFAULT_ROWS: u32 = 50_000;

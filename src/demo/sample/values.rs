@@ -165,7 +165,7 @@ impl Values {
 }
 
 /// These bits as a version 4 GUID in lower case.
-pub(crate) fn guid(bits: u128) -> String {
+pub fn guid(bits: u128) -> String {
     let bits = bits & !(0xF << 76) & !(0x3 << 62) | (0x4 << 76) | (0x2 << 62);
     let hex = format!("{bits:032x}");
     [

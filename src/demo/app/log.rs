@@ -1,0 +1,73 @@
+//! The application's log: one JSON object per line, as a structured logger of .NET writes it.
+
+use std::fs::File;
+use std::io::Write;
+use std::sync::Mutex;
+
+use chrono::{SecondsFormat, Utc};
+use serde_json::{Value, json};
+
+use super::config::Config;
+use super::store::StoreError;
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Level {
+    Information,
+    Warning,
+    Error,
+    Critical,
+}
+
+/// An open log.
+pub(super) struct Log {
+    file: Mutex<File>,
+    instance: String,
+    provider: &'static str,
+}
+
+impl Log {
+    pub(super) fn open(config: &Config) -> std::io::Result<Self> {
+        let file = File::options()
+            .append(true)
+            .create(true)
+            .open(&config.log_file)?;
+        Ok(Self {
+            file: Mutex::new(file),
+            instance: config.instance.clone(),
+            provider: config.provider.name(),
+        })
+    }
+
+    /// Appends `{"time", "level", "event", "instance", "provider", …fields}`. A log that cannot be written stops nobody.
+    pub(super) fn write(&self, level: Level, event: &str, fields: Value) {
+        let mut line = json!({
+            "time": Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true),
+            "level": format!("{level:?}"),
+            "event": event,
+            "instance": self.instance,
+            "provider": self.provider,
+        });
+        if let (Value::Object(line), Value::Object(fields)) = (&mut line, fields) {
+            line.extend(fields);
+        }
+        // One write per line, so that lines of a dying process and its successor do not mix.
+        let text = format!("{line}\n");
+        let mut file = self
+            .file
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let _ = file.write_all(text.as_bytes());
+    }
+
+    /// An unhandled exception at an endpoint, with the kind that M4 counts by.
+    pub(super) fn exception(&self, endpoint: &str, error: &StoreError) {
+        let fields = json!({
+            "message": error.message,
+            "endpoint": endpoint,
+            "exception": error.kind.exception(),
+            "kind": error.kind.name(),
+        });
+        self.write(Level::Error, "UnhandledException", fields);
+    }
+}

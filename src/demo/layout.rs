@@ -1,0 +1,155 @@
+//! Where things are in a sandbox's folder, and the environment that its runbook reads.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+/// The instance that no user reaches.
+pub const STAGING: &str = "staging";
+const ENVIRONMENT_FILE: &str = "sandbox.env";
+
+/// The folder of one sandbox.
+#[derive(Debug, Clone)]
+pub struct Layout {
+    /// The folder itself, absolute.
+    pub dir: PathBuf,
+}
+
+impl Layout {
+    /// The live SQLite file.
+    pub fn live(&self) -> PathBuf {
+        self.dir.join("data/tools.db")
+    }
+
+    /// Where A2 puts its copy.
+    pub fn backups(&self) -> PathBuf {
+        self.dir.join("backups")
+    }
+
+    /// The second place of A3.
+    pub fn offsite(&self) -> PathBuf {
+        self.dir.join("offsite")
+    }
+
+    /// The script that C1 runs.
+    pub fn migrations(&self) -> PathBuf {
+        self.dir.join("migrations/postgres.sql")
+    }
+
+    /// The application refuses writes while this file exists.
+    pub fn maintenance(&self) -> PathBuf {
+        self.dir.join("maintenance")
+    }
+
+    /// What is wrong with the fleet's processes on PostgreSQL.
+    pub(super) fn app_faults(&self) -> PathBuf {
+        self.dir.join("app-faults.json")
+    }
+
+    /// What came in at the chat webhook, one JSON object per line.
+    pub fn chat(&self) -> PathBuf {
+        self.dir.join("chat.jsonl")
+    }
+
+    /// The writes that the application acknowledged, one JSON object per line.
+    pub fn acknowledged(&self) -> PathBuf {
+        self.dir.join("traffic/acknowledged.jsonl")
+    }
+
+    /// The folder of one instance.
+    pub fn instance(&self, name: &str) -> PathBuf {
+        self.dir.join("instances").join(name)
+    }
+
+    /// The configuration file of one instance.
+    pub fn instance_config(&self, name: &str) -> PathBuf {
+        self.instance(name).join("app.env")
+    }
+
+    /// The log of one instance, one JSON object per line.
+    pub fn instance_log(&self, name: &str) -> PathBuf {
+        self.instance(name).join("app.log")
+    }
+
+    /// The variables of the runbook, by name.
+    pub fn environment_file(&self) -> PathBuf {
+        self.dir.join(ENVIRONMENT_FILE)
+    }
+
+    /// Makes every folder.
+    pub(super) fn make(&self) -> std::io::Result<()> {
+        for path in [&self.backups(), &self.offsite()] {
+            std::fs::create_dir_all(path)?;
+        }
+        for below in ["data", "migrations", "traffic", "instances", "logs"] {
+            std::fs::create_dir_all(self.dir.join(below))?;
+        }
+        Ok(())
+    }
+
+    /// Writes the variables so that a shell can source them.
+    pub(super) fn write_environment(
+        &self,
+        variables: &BTreeMap<String, String>,
+    ) -> std::io::Result<()> {
+        let lines: String = variables
+            .iter()
+            .map(|(name, value)| format!("{name}={}\n", shell_quoted(value)))
+            .collect();
+        write_private(&self.environment_file(), lines.as_bytes())
+    }
+
+    /// Reads back what was written.
+    pub fn environment(&self) -> std::io::Result<BTreeMap<String, String>> {
+        let text = std::fs::read_to_string(self.environment_file())?;
+        let pairs = text.lines().filter_map(|line| line.split_once('='));
+        Ok(pairs
+            .map(|(name, value)| (name.to_string(), unquoted(value)))
+            .collect())
+    }
+}
+
+/// Writes a file that only its owner can read, all of it or nothing.
+pub(super) fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let partial = path.with_extension("partial");
+    let mut file = File::options()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&partial)?;
+    file.write_all(bytes)?;
+    std::fs::rename(partial, path)
+}
+
+fn shell_quoted(value: &str) -> String {
+    format!("'{}'", value.replace('\'', r"'\''"))
+}
+
+fn unquoted(value: &str) -> String {
+    value
+        .strip_prefix('\'')
+        .and_then(|rest| rest.strip_suffix('\''))
+        .unwrap_or(value)
+        .replace(r"'\''", "'")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_environment_comes_back_as_it_was_written() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let layout = Layout {
+            dir: folder.path().to_path_buf(),
+        };
+        let variables: BTreeMap<String, String> = [("A", "it's = fine"), ("B", "")]
+            .map(|(name, value)| (name.to_string(), value.to_string()))
+            .into();
+        layout.write_environment(&variables).expect("written");
+        assert_eq!(layout.environment().expect("read"), variables);
+    }
+}

@@ -1,0 +1,339 @@
+//! The handle on a sandbox: starting one, finding what runs, ending it.
+//!
+//! The sandbox itself is a process of its own ([`super::supervisor`]), so that it outlives a terminal where it should.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::control::{self, Request, STATE_FILE, State};
+use super::layout::Layout;
+use super::sample;
+use super::supervisor::{READY, SUBCOMMAND};
+
+pub use super::supervisor::Lifetime;
+
+/// The beginning of the name of a folder that goes with its sandbox.
+const PREFIX: &str = "cutover-demo-";
+/// How long a sandbox may take to end.
+const STOP_LIMIT: Duration = Duration::from_secs(30);
+
+/// What kind of sandbox.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The `cutover` binary, which is every process of the sandbox.
+    pub program: PathBuf,
+    /// Its folder, which then stays when the sandbox goes. `None`: a temporary one that goes with it.
+    pub dir: Option<PathBuf>,
+    /// Rows of sample data, 500 or more.
+    pub rows: u32,
+    /// The seed of data and traffic.
+    pub seed: u64,
+    /// How many times faster the runbook's minutes pass. The sandbox only keeps it for others to read.
+    pub speed: u32,
+    /// Production instances, `app-1` and on; a staging instance comes on top.
+    pub instances: u32,
+    /// Requests per second from simulated users; 0 for none.
+    pub rate: u32,
+    /// When it ends without being asked.
+    pub lifetime: Lifetime,
+    /// For a sandbox of a session: how long nobody needs to be there.
+    pub idle_limit: Duration,
+}
+
+impl Options {
+    /// The demo: 50,000 rows, six instances, 150 requests per second, until nobody has been there for half an hour.
+    pub fn new(program: impl Into<PathBuf>) -> Self {
+        Self {
+            program: program.into(),
+            dir: None,
+            rows: sample::DEFAULT_ROWS,
+            seed: 1,
+            speed: 1,
+            instances: 6,
+            rate: 150,
+            lifetime: Lifetime::Session,
+            idle_limit: Duration::from_secs(30 * 60),
+        }
+    }
+
+    /// For tests: 2,000 rows, three instances, 40 requests per second, ends with the process that started it.
+    pub fn small(program: impl Into<PathBuf>) -> Self {
+        Self {
+            rows: 2_000,
+            instances: 3,
+            rate: 40,
+            lifetime: Lifetime::Starter,
+            ..Self::new(program)
+        }
+    }
+}
+
+/// Why there is no sandbox.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Its folder holds something already.
+    #[error("{} is not empty; a sandbox wants a folder of its own", .dir.display())]
+    NotEmpty {
+        /// The folder.
+        dir: PathBuf,
+    },
+    /// A folder, file or process could not be made.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was being done.
+        what: String,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+    /// The supervisor gave up, and said why. Everything that had started is gone.
+    #[error("the sandbox did not start: {reason}")]
+    Start {
+        /// In the supervisor's words.
+        reason: String,
+    },
+    /// It runs, but does not answer.
+    #[error(transparent)]
+    Control(#[from] control::Error),
+}
+
+fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Error {
+    let what = what.into();
+    move |source| Error::Io { what, source }
+}
+
+/// A running sandbox that this process started. Dropping it ends a sandbox of the starter's lifetime, and leaves that of a
+/// session alone.
+#[derive(Debug)]
+pub struct Sandbox {
+    layout: Layout,
+    supervisor: Child,
+    lifetime: Lifetime,
+}
+
+impl Sandbox {
+    /// Starts one and waits until every instance is ready. Blocks for a few seconds.
+    pub fn start(options: Options) -> Result<Self, Error> {
+        let (dir, remove) = match &options.dir {
+            Some(dir) => (own_folder(dir)?, false),
+            None => (temporary_folder()?, true),
+        };
+        let layout = Layout { dir };
+        let mut supervisor = match spawn(&options, &layout, remove) {
+            Ok(supervisor) => supervisor,
+            Err(error) => {
+                if remove {
+                    let _ = std::fs::remove_dir_all(&layout.dir);
+                }
+                return Err(error);
+            }
+        };
+        let stdout = supervisor
+            .stdout
+            .take()
+            .expect("BUG: stdout was asked to be a pipe");
+        let mut line = String::new();
+        BufReader::new(stdout)
+            .read_line(&mut line)
+            .map_err(io("waiting for the sandbox"))?;
+        if line.trim_end() == READY {
+            return Ok(Self {
+                layout,
+                supervisor,
+                lifetime: options.lifetime,
+            });
+        }
+        let _ = supervisor.wait();
+        let reason = if line.is_empty() {
+            "its supervisor ended without a word".to_string()
+        } else {
+            line.trim_end().to_string()
+        };
+        Err(Error::Start { reason })
+    }
+
+    /// Where everything is.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// The folder.
+    pub fn dir(&self) -> &Path {
+        &self.layout.dir
+    }
+
+    /// The process number of the supervisor.
+    pub fn supervisor_pid(&self) -> u32 {
+        self.supervisor.id()
+    }
+
+    /// What the supervisor wrote about itself.
+    pub fn state(&self) -> Result<State, Error> {
+        Ok(control::state(self.dir())?)
+    }
+
+    /// The variables that the sandbox's runbook reads, secrets included.
+    pub fn environment(&self) -> Result<BTreeMap<String, String>, Error> {
+        environment(self.dir())
+    }
+
+    /// Ends everything and waits until it is gone.
+    pub fn stop(mut self) -> Result<(), Error> {
+        self.end();
+        Ok(())
+    }
+
+    /// Asks, then insists; the supervisor's reaper does the rest.
+    fn end(&mut self) {
+        let _ = control::ask(&self.layout.dir, &Request::Shutdown);
+        drop(self.supervisor.stdin.take());
+        let deadline = Instant::now() + STOP_LIMIT;
+        while matches!(self.supervisor.try_wait(), Ok(None)) {
+            if Instant::now() > deadline {
+                let _ = self.supervisor.kill();
+                let _ = self.supervisor.wait();
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        if self.lifetime == Lifetime::Starter {
+            self.end();
+        }
+    }
+}
+
+/// The variables that the runbook of the sandbox in this folder reads, secrets included.
+pub fn environment(dir: &Path) -> Result<BTreeMap<String, String>, Error> {
+    let layout = Layout {
+        dir: dir.to_path_buf(),
+    };
+    layout.environment().map_err(io(format!(
+        "reading {}",
+        layout.environment_file().display()
+    )))
+}
+
+/// Ends the sandbox of this folder, whoever started it, and waits until its supervisor is gone.
+pub fn stop(dir: &Path) -> Result<(), Error> {
+    let socket = control::state(dir)?.socket;
+    control::ask(dir, &Request::Shutdown)?;
+    let deadline = Instant::now() + STOP_LIMIT;
+    // The reaper removes the socket's folder last.
+    while socket.exists() {
+        if Instant::now() > deadline {
+            return Err(Error::Start {
+                reason: format!(
+                    "it was asked to end and still runs after {} s",
+                    STOP_LIMIT.as_secs()
+                ),
+            });
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
+}
+
+/// The folders of running sandboxes of this user that were started without a folder of their own.
+pub fn running() -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(std::env::temp_dir()) else {
+        return Vec::new();
+    };
+    let ours = rustix::process::geteuid().as_raw();
+    let mut found: Vec<PathBuf> = entries
+        .flatten()
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with(PREFIX))
+        .filter(|entry| {
+            entry
+                .metadata()
+                .is_ok_and(|metadata| metadata.is_dir() && metadata.uid() == ours)
+        })
+        .map(|entry| entry.path())
+        .filter(|dir| control::ask(dir, &Request::Status).is_ok())
+        .collect();
+    found.sort();
+    found
+}
+
+fn temporary_folder() -> Result<PathBuf, Error> {
+    let folder = tempfile::Builder::new()
+        .prefix(PREFIX)
+        .tempdir()
+        .map_err(io("making a temporary folder"))?;
+    let path = folder
+        .path()
+        .canonicalize()
+        .map_err(io("resolving the temporary folder"))?;
+    let _ = folder.keep();
+    Ok(path)
+}
+
+/// The folder that was asked for, made where it is missing. One in which a sandbox has been before is not taken again.
+fn own_folder(dir: &Path) -> Result<PathBuf, Error> {
+    let made = std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir);
+    made.map_err(io(format!("making {}", dir.display())))?;
+    let dir = dir
+        .canonicalize()
+        .map_err(io(format!("resolving {}", dir.display())))?;
+    if ["data", "instances", STATE_FILE]
+        .iter()
+        .any(|name| dir.join(name).exists())
+    {
+        return Err(Error::NotEmpty { dir });
+    }
+    Ok(dir)
+}
+
+fn spawn(options: &Options, layout: &Layout, remove: bool) -> Result<Child, Error> {
+    let log = layout.dir.join("supervisor.log");
+    let log = File::create(&log).map_err(io(format!("creating {}", log.display())))?;
+    let lifetime = match options.lifetime {
+        Lifetime::Starter => "starter",
+        Lifetime::Session => "session",
+    };
+    let mut command = Command::new(&options.program);
+    command
+        .arg(SUBCOMMAND)
+        .arg("--dir")
+        .arg(&layout.dir)
+        .args(["--lifetime", lifetime]);
+    for (name, value) in [
+        ("--rows", options.rows.to_string()),
+        ("--seed", options.seed.to_string()),
+        ("--speed", options.speed.to_string()),
+        ("--instances", options.instances.to_string()),
+        ("--rate", options.rate.to_string()),
+        ("--idle-seconds", options.idle_limit.as_secs().to_string()),
+    ] {
+        command.args([name, &value]);
+    }
+    if remove {
+        command.arg("--remove-dir");
+    }
+    let stdin = if options.lifetime == Lifetime::Starter {
+        Stdio::piped()
+    } else {
+        Stdio::null()
+    };
+    command
+        .stdin(stdin)
+        .stdout(Stdio::piped())
+        .stderr(log)
+        .current_dir("/")
+        .process_group(0);
+    command
+        .spawn()
+        .map_err(io(format!("starting {}", options.program.display())))
+}
