@@ -4,8 +4,8 @@
 //! runbook pins. Rows are loaded by `transfer`.
 
 pub mod activity;
-mod connect;
 pub mod catalogue;
+mod connect;
 pub mod endpoint;
 mod error;
 pub mod migrations;

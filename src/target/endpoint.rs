@@ -602,8 +602,7 @@ mod tests {
         assert_eq!(endpoint.hosts[0].port, 5432);
         assert_eq!(endpoint.stated_sslmode(), None);
         let socket =
-            super::Endpoint::parse_in("postgres://ann@/app?host=/run/pg&port=6", &|_| None)
-                .unwrap();
+            Endpoint::parse_in("postgres://ann@/app?host=/run/pg&port=6", &|_| None).unwrap();
         assert_eq!(socket.host_label(), "/run/pg/.s.PGSQL.6");
     }
 
