@@ -7,6 +7,7 @@
 //!
 //! - [`sample`]: what a probe saw, or why it saw nothing.
 //! - [`cadence`]: how often a signal is due, hence when it is late.
+//! - [`standing`]: how one reading stands to one bound.
 //! - [`fuse`]: the state machine of one trigger on one signal.
 //! - [`judge`]: all triggers of a session; its verdicts become events.
 //! - [`checklist`]: M1–M5, green for how long.
@@ -19,6 +20,7 @@ pub mod checklist;
 pub mod fuse;
 pub mod judge;
 pub mod sample;
+pub mod standing;
 pub mod wording;
 
 pub use cadence::Cadence;
