@@ -10,7 +10,15 @@
 //! Not in here: whether a command is allowed (`session::decide`), the engine's socket (the [`Bridge`] that `cli` hands in), and
 //! both databases, which no cockpit ever touches.
 
+pub mod actions;
 pub mod bridge;
+mod canvas;
+mod chart;
+mod format;
+pub mod model;
+pub mod news;
+pub mod theme;
+pub mod update;
 
 pub use bridge::{Bridge, BridgeError, Fault};
 

@@ -3,6 +3,7 @@
 //!
 //! Not in here: judging samples (`trigger`), doing anything (`engine`, `step`).
 
+pub mod advice;
 pub mod charter;
 pub mod confidence;
 pub mod decide;

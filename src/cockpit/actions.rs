@@ -1,0 +1,561 @@
+//! The one table of keys. Dispatch, footer and help are derived from it, so that they cannot disagree; its order is theirs.
+//! Whether a command may be given now is asked of `session::decide`, the same rules as the engine's, so that the reason is too.
+//!
+//! Not in here: what an action does (`update`).
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+use super::model::Model;
+use super::model::ui::{Focus, Overlay, View};
+use crate::session::charter::LineKind;
+use crate::session::roles::Act;
+use crate::session::{Command, Phase, Refusal, StepStatus, decide};
+
+/// What a key does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Do {
+    /// Confirm being on call.
+    Confirm,
+    /// Start the next step, or try a failed one again.
+    Start,
+    /// Sign the selected gate.
+    Sign,
+    /// Withdraw one's signature from the selected gate.
+    Withdraw,
+    /// Hold the session.
+    Hold,
+    /// Resume the session.
+    Resume,
+    /// Roll back.
+    RollBack,
+    /// Say what an interrupted step had done.
+    Decide,
+    /// Skip the next step.
+    Skip,
+    /// Extend the freeze.
+    Extend,
+    /// Complete the release.
+    Complete,
+    /// Write a note.
+    Note,
+    /// Start an engine.
+    StartEngine,
+    /// Read what a step printed.
+    Output,
+    /// Play another person.
+    Play,
+    /// Inject a fault.
+    Fault,
+    /// Open the first-minute guide.
+    Guide,
+    /// Another view.
+    Show(View),
+    /// The next panel.
+    NextPanel,
+    /// The panel before.
+    PreviousPanel,
+    /// One line up.
+    Up,
+    /// One line down.
+    Down,
+    /// A page up.
+    PageUp,
+    /// A page down.
+    PageDown,
+    /// To the first line.
+    First,
+    /// To the last line.
+    Last,
+    /// Explain every key.
+    Help,
+    /// Close what lies over the screen, or go back to the bridge.
+    Back,
+    /// Paint everything again.
+    Repaint,
+    /// Put the cockpit aside.
+    Suspend,
+    /// Leave; nothing is stopped.
+    Leave,
+}
+
+/// Under which head help lists an action.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Group {
+    /// What drives the cutover.
+    Cutover,
+    /// What shows more.
+    Look,
+    /// What only the sandbox has.
+    Sandbox,
+    /// The cockpit itself.
+    Cockpit,
+}
+
+impl Group {
+    /// Every group in the order of help.
+    pub const ALL: [Group; 4] = [Group::Cutover, Group::Look, Group::Sandbox, Group::Cockpit];
+
+    /// As shown.
+    pub fn title(self) -> &'static str {
+        match self {
+            Group::Cutover => "Drive the cutover",
+            Group::Look => "Look around",
+            Group::Sandbox => "In the sandbox",
+            Group::Cockpit => "The cockpit itself",
+        }
+    }
+}
+
+/// Whether a key does something now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Availability {
+    /// It does.
+    Yes,
+    /// It does not, and why.
+    No(String),
+    /// It has nothing to do with what is going on; another action of the same key may have.
+    Elsewhere(&'static str),
+}
+
+/// A line of the table.
+pub struct Action {
+    /// What it does.
+    pub act: Do,
+    /// Its keys; the first is the one that is shown.
+    pub keys: &'static [Chord],
+    /// One or two words for the footer.
+    pub label: &'static str,
+    /// A sentence for help.
+    pub help: &'static str,
+    /// Where help lists it.
+    pub group: Group,
+    /// Whether the footer shows it while it is available.
+    pub footer: bool,
+    /// Whether it does something now.
+    pub when: fn(&Model) -> Availability,
+}
+
+/// A key with its modifier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Chord {
+    /// The key.
+    pub code: KeyCode,
+    /// With Ctrl.
+    pub ctrl: bool,
+}
+
+const fn key(c: char) -> Chord {
+    Chord {
+        code: KeyCode::Char(c),
+        ctrl: false,
+    }
+}
+
+const fn ctrl(c: char) -> Chord {
+    Chord {
+        code: KeyCode::Char(c),
+        ctrl: true,
+    }
+}
+
+const fn named(code: KeyCode) -> Chord {
+    Chord { code, ctrl: false }
+}
+
+impl Chord {
+    /// As shown: `Space`, `R`, `^Z`, `↑`.
+    pub fn shown(self) -> String {
+        let name = match self.code {
+            KeyCode::Char(' ') => "Space".to_owned(),
+            KeyCode::Char(c) if self.ctrl => format!("^{}", c.to_ascii_uppercase()),
+            KeyCode::Char(c) => c.to_string(),
+            KeyCode::Up => "↑".to_owned(),
+            KeyCode::Down => "↓".to_owned(),
+            KeyCode::PageUp => "PgUp".to_owned(),
+            KeyCode::PageDown => "PgDn".to_owned(),
+            KeyCode::BackTab => "Shift-Tab".to_owned(),
+            code => format!("{code:?}"),
+        };
+        if name.is_empty() {
+            "?".to_owned()
+        } else {
+            name
+        }
+    }
+
+    fn matches(self, event: KeyEvent) -> bool {
+        event.code == self.code
+            && event.modifiers.contains(KeyModifiers::CONTROL) == self.ctrl
+            && !event.modifiers.contains(KeyModifiers::ALT)
+    }
+}
+
+macro_rules! action {
+    ($act:expr, [$($key:expr),+], $label:literal, $group:ident, $footer:literal, $when:expr, $help:literal) => {
+        Action { act: $act, keys: &[$($key),+], label: $label, help: $help, group: Group::$group, footer: $footer, when: $when }
+    };
+}
+
+/// Every action, in the order of footer and help. Where two share a key, the first that applies is done.
+#[rustfmt::skip]
+pub static ACTIONS: &[Action] = &[
+    action!(Do::RollBack, [key('R')], "ROLL BACK", Cutover, true, can_roll_back,
+        "Roll back. Before a trigger has fired the session's name must be typed; afterwards it begins at once. Anyone on the bridge may."),
+    action!(Do::Confirm, [named(KeyCode::Enter)], "I am on call", Cutover, true, can_confirm,
+        "Confirm being on call, while a step waits for that."),
+    action!(Do::Decide, [key('d')], "decide", Cutover, true, can_decide,
+        "Say what an interrupted step had done, where no machine can find out."),
+    action!(Do::Start, [named(KeyCode::Enter)], "start", Cutover, true, can_start,
+        "Start the next step, or try a failed one again. Steps marked auto follow by themselves."),
+    action!(Do::Sign, [key(' ')], "sign", Cutover, true, can_sign,
+        "Sign the selected gate. It first shows what the signature covers: the runbook and the evidence, by hash."),
+    action!(Do::Withdraw, [key('w')], "withdraw", Cutover, false, can_withdraw,
+        "Withdraw your signature from the selected gate, until the step behind it has begun."),
+    action!(Do::Resume, [key('h')], "resume", Cutover, true, can_resume,
+        "Resume a session that is held."),
+    action!(Do::Hold, [key('h')], "hold", Cutover, true, can_hold,
+        "Hold: what runs goes on, nothing new starts. Anyone on the bridge may."),
+    action!(Do::Complete, [key('c')], "complete", Cutover, true, can_complete,
+        "Complete the release, once every step is done. From then on there is no rollback."),
+    action!(Do::Extend, [key('x')], "extend freeze", Cutover, false, can_extend,
+        "Extend the agreed freeze by some minutes."),
+    action!(Do::Skip, [key('s')], "skip", Cutover, false, can_skip,
+        "Skip the next step, where the runbook allows it; a reason is recorded."),
+    action!(Do::Note, [key('n')], "note", Cutover, true, can_note,
+        "Write a note into the journal, for everyone on the bridge and for the report."),
+    action!(Do::StartEngine, [key('E')], "start an engine", Cutover, true, can_start_engine,
+        "Start an engine for this session when none runs. It looks at what is really there before it goes on."),
+    action!(Do::Output, [key('o')], "output", Look, true, can_read_output,
+        "Read what the selected step has printed, or the running one."),
+    action!(Do::Show(View::Bridge), [key('1')], "bridge", Look, false, always, "The bridge: as much as fits on one screen."),
+    action!(Do::Show(View::Steps), [key('2')], "steps", Look, false, always, "Every step; the selected one in full, with its tables and checks."),
+    action!(Do::Show(View::Pool), [key('3')], "pool", Look, false, always, "The connection pool over time."),
+    action!(Do::Show(View::Traffic), [key('4')], "traffic", Look, false, always, "5xx and latency, with baseline and thresholds."),
+    action!(Do::Show(View::Fleet), [key('5')], "fleet", Look, false, always, "Every instance, the triggers and the monitoring checklist."),
+    action!(Do::Show(View::Gates), [key('6')], "gates", Look, false, always, "Every gate with its evidence, its signers and when they signed."),
+    action!(Do::Show(View::Journal), [key('7')], "journal", Look, false, always, "Everything that has happened."),
+    action!(Do::Show(View::Rollback), [key('8')], "rollback", Look, false, always, "What a rollback would undo, row by row, or how far it has come."),
+    action!(Do::NextPanel, [named(KeyCode::Tab), named(KeyCode::Right), key('l')], "panel", Look, false, has_panels, "The next panel."),
+    action!(Do::PreviousPanel, [named(KeyCode::BackTab), named(KeyCode::Left)], "panel", Look, false, has_panels, "The panel before."),
+    action!(Do::Up, [named(KeyCode::Up), key('k')], "up", Look, false, has_list, "One line up."),
+    action!(Do::Down, [named(KeyCode::Down), key('j')], "down", Look, false, has_list, "One line down."),
+    action!(Do::PageUp, [named(KeyCode::PageUp), ctrl('b')], "page up", Look, false, has_list, "A page up."),
+    action!(Do::PageDown, [named(KeyCode::PageDown), ctrl('f')], "page down", Look, false, has_list, "A page down."),
+    action!(Do::First, [named(KeyCode::Home)], "first", Look, false, has_list, "To the first line."),
+    action!(Do::Last, [named(KeyCode::End), key('G')], "last", Look, false, has_list, "To the last line; steps and events follow what happens again."),
+    action!(Do::Play, [key('p')], "play another", Sandbox, true, in_sandbox,
+        "Play another person of the bridge. In the sandbox alone: elsewhere the operating system says who you are."),
+    action!(Do::Fault, [key('F')], "inject a fault", Sandbox, true, can_inject,
+        "Inject a fault and watch which row catches it."),
+    action!(Do::Guide, [key('g')], "guide", Sandbox, true, in_sandbox,
+        "The first-minute guide."),
+    action!(Do::Help, [key('?')], "keys", Cockpit, true, always, "Every key, and why it does nothing now where it does not."),
+    action!(Do::Back, [named(KeyCode::Esc)], "back", Cockpit, false, always, "Close what lies over the screen, or go back to the bridge."),
+    action!(Do::Repaint, [ctrl('l')], "repaint", Cockpit, false, always, "Paint everything again."),
+    action!(Do::Suspend, [ctrl('z')], "suspend", Cockpit, false, always, "Put the cockpit aside; the shell's fg brings it back."),
+    action!(Do::Leave, [key('q'), ctrl('c')], "leave", Cockpit, true, always,
+        "Leave the cockpit. Nothing is stopped: the engine goes on, and cutover join brings you back."),
+];
+
+/// The action of a key: the first that applies, else the first that says why not.
+pub fn find(model: &Model, event: KeyEvent) -> Option<(&'static Action, Availability)> {
+    let mut fallback: Option<(&'static Action, Availability)> = None;
+    for action in ACTIONS
+        .iter()
+        .filter(|a| a.keys.iter().any(|k| k.matches(event)))
+    {
+        let availability = (action.when)(model);
+        match (&availability, &fallback) {
+            (Availability::Elsewhere(_), None) => fallback = Some((action, availability)),
+            (Availability::Elsewhere(_), Some(_)) => {}
+            _ => return Some((action, availability)),
+        }
+    }
+    fallback
+}
+
+/// The action that carries out what the advice asks for.
+pub fn for_act(act: Act) -> Option<&'static Action> {
+    let wanted = match act {
+        Act::StartStep => Do::Start,
+        Act::Confirm => Do::Confirm,
+        Act::Sign => Do::Sign,
+        Act::Withdraw => Do::Withdraw,
+        Act::Hold => Do::Hold,
+        Act::Resume => Do::Resume,
+        Act::Skip => Do::Skip,
+        Act::Decide => Do::Decide,
+        Act::ExtendFreeze => Do::Extend,
+        Act::RollBack => Do::RollBack,
+        Act::Complete => Do::Complete,
+        Act::Note => Do::Note,
+    };
+    ACTIONS.iter().find(|a| a.act == wanted)
+}
+
+/// Whether the rules allow this command to the person at this terminal now.
+pub fn allowed(model: &Model, command: &Command) -> Availability {
+    if let Some(asked) = &model.ui.asked {
+        return Availability::No(format!("the engine has yet to answer: {asked}"));
+    }
+    let Some(me) = &model.me else {
+        let user = model.user.clone();
+        return Availability::No(Refusal::NotOnBridge { user }.to_string());
+    };
+    match decide(&model.session, me, command) {
+        Err(refusal) => Availability::No(refusal.to_string()),
+        Ok(_) if !model.engine.is_live() && !matches!(command, Command::RollBack { .. }) => {
+            Availability::No("no engine works on this session: E starts one".to_owned())
+        }
+        Ok(_) => Availability::Yes,
+    }
+}
+
+fn always(_: &Model) -> Availability {
+    Availability::Yes
+}
+
+fn can_roll_back(model: &Model) -> Availability {
+    allowed(
+        model,
+        &Command::RollBack {
+            reason: "-".to_owned(),
+            confirm: Some(model.session.charter.session.clone()),
+        },
+    )
+}
+
+fn can_confirm(model: &Model) -> Availability {
+    let waiting = model.session.charter.steps.iter().zip(&model.session.steps);
+    let step = waiting
+        .filter(|(_, s)| s.status == StepStatus::Running)
+        .find_map(|(line, state)| match &line.kind {
+            LineKind::Confirm(roles) => Some((roles, state)),
+            _ => None,
+        });
+    let Some((roles, state)) = step else {
+        return Availability::Elsewhere("no step waits for a confirmation");
+    };
+    let mine = |r: &&crate::runbook::Role| model.me.as_ref().is_some_and(|m| m.roles.contains(r));
+    if roles.iter().any(|r| mine(&r))
+        && roles
+            .iter()
+            .filter(mine)
+            .all(|r| state.confirmed.contains_key(r))
+    {
+        return Availability::No("you have confirmed; the others have yet to".to_owned());
+    }
+    allowed(model, &Command::Confirm { step: None })
+}
+
+fn can_start(model: &Model) -> Availability {
+    allowed(model, &Command::StartStep { step: None })
+}
+
+fn can_sign(model: &Model) -> Availability {
+    let Some(gate) = model.selected_gate() else {
+        return Availability::No("the runbook has no gates".to_owned());
+    };
+    allowed(
+        model,
+        &Command::Sign {
+            gate: gate.id.clone(),
+            role: None,
+            note: None,
+        },
+    )
+}
+
+fn can_withdraw(model: &Model) -> Availability {
+    let Some(gate) = model.selected_gate() else {
+        return Availability::No("the runbook has no gates".to_owned());
+    };
+    allowed(
+        model,
+        &Command::Withdraw {
+            gate: gate.id.clone(),
+            role: None,
+        },
+    )
+}
+
+fn can_hold(model: &Model) -> Availability {
+    if model.session.held.is_some() {
+        return Availability::Elsewhere("the session is held already");
+    }
+    allowed(
+        model,
+        &Command::Hold {
+            reason: "-".to_owned(),
+        },
+    )
+}
+
+fn can_resume(model: &Model) -> Availability {
+    if model.session.held.is_none() {
+        return Availability::Elsewhere("the session is not held");
+    }
+    allowed(model, &Command::Resume)
+}
+
+fn can_decide(model: &Model) -> Availability {
+    let asked = model
+        .session
+        .current_step()
+        .filter(|s| s.status == StepStatus::Unknown);
+    match asked {
+        None => Availability::No("no step waits for a decision".to_owned()),
+        Some(step) if step.question.is_none() => Availability::No(format!(
+            "the engine still finds out what {} had done",
+            step.id
+        )),
+        Some(step) => allowed(
+            model,
+            &Command::DecideUnknown {
+                step: step.id.clone(),
+                done: true,
+                reason: "-".to_owned(),
+            },
+        ),
+    }
+}
+
+fn can_skip(model: &Model) -> Availability {
+    match model.session.next_step() {
+        None => Availability::No("every step is done".to_owned()),
+        Some((line, _)) => allowed(
+            model,
+            &Command::Skip {
+                step: line.id.clone(),
+                reason: "-".to_owned(),
+            },
+        ),
+    }
+}
+
+fn can_extend(model: &Model) -> Availability {
+    allowed(model, &Command::ExtendFreeze { by_ms: 60_000 })
+}
+
+fn can_complete(model: &Model) -> Availability {
+    allowed(model, &Command::Complete)
+}
+
+fn can_note(model: &Model) -> Availability {
+    allowed(
+        model,
+        &Command::Note {
+            text: "-".to_owned(),
+        },
+    )
+}
+
+fn can_start_engine(model: &Model) -> Availability {
+    use super::news::Engine;
+    match &model.engine {
+        Engine::Live { pid } => Availability::No(format!("engine {pid} works on this session")),
+        Engine::Silent { pid } => Availability::No(format!(
+            "engine {pid} holds the session and gives no sign of life: end that process, then start another"
+        )),
+        Engine::Gone { .. } if model.is_over() => {
+            Availability::No("the session is over: it needs no engine".to_owned())
+        }
+        Engine::Gone { .. } if model.ui.asked.is_some() => {
+            Availability::No("an engine is being started".to_owned())
+        }
+        Engine::Gone { .. } => Availability::Yes,
+    }
+}
+
+fn can_read_output(model: &Model) -> Availability {
+    match super::update::output_of(model) {
+        Some(_) => Availability::Yes,
+        None => Availability::No("nothing has been started yet".to_owned()),
+    }
+}
+
+fn in_sandbox(model: &Model) -> Availability {
+    if model.session.charter.sandbox {
+        Availability::Yes
+    } else {
+        Availability::No("that exists in the sandbox alone".to_owned())
+    }
+}
+
+fn can_inject(model: &Model) -> Availability {
+    match in_sandbox(model) {
+        Availability::Yes if model.session.phase != Phase::Open => {
+            Availability::No("the session is past the point where a fault shows".to_owned())
+        }
+        other => other,
+    }
+}
+
+fn has_panels(model: &Model) -> Availability {
+    if model.ui.view == View::Bridge {
+        Availability::Yes
+    } else {
+        Availability::No("this view has one panel to move in".to_owned())
+    }
+}
+
+fn has_list(model: &Model) -> Availability {
+    let scrolls = !matches!(model.ui.overlay, None | Some(Overlay::Guide));
+    match model.ui.focus() {
+        _ if scrolls => Availability::Yes,
+        Some(Focus::Gates | Focus::Steps | Focus::Events) => Availability::Yes,
+        None => Availability::No("this view has no list to move in".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn every_action_has_key_label_and_help() {
+        for action in ACTIONS {
+            assert!(!action.keys.is_empty(), "{:?}", action.act);
+            assert!(!action.label.trim().is_empty(), "{:?}", action.act);
+            assert!(
+                action.help.ends_with('.'),
+                "{:?}: {}",
+                action.act,
+                action.help
+            );
+            assert!(!action.keys[0].shown().is_empty());
+        }
+    }
+
+    #[test]
+    fn every_action_is_in_the_table_once() {
+        let acts: HashSet<Do> = ACTIONS.iter().map(|a| a.act).collect();
+        assert_eq!(acts.len(), ACTIONS.len());
+        for view in View::ALL {
+            let digit = ACTIONS.iter().find(|a| a.act == Do::Show(view));
+            assert_eq!(digit.expect("a digit").keys[0], key(view.digit()));
+        }
+        for (act, ..) in crate::session::roles::PERMITS {
+            assert!(for_act(act).is_some(), "{act:?} has no key");
+        }
+    }
+
+    #[test]
+    fn keys_are_shared_only_by_actions_that_exclude_each_other() {
+        let shared = [(Do::Confirm, Do::Start), (Do::Resume, Do::Hold)];
+        for (n, a) in ACTIONS.iter().enumerate() {
+            for b in &ACTIONS[n + 1..] {
+                let same = a.keys.iter().any(|k| b.keys.contains(k));
+                assert_eq!(
+                    same,
+                    shared.contains(&(a.act, b.act)),
+                    "{:?} {:?}",
+                    a.act,
+                    b.act
+                );
+            }
+        }
+    }
+}

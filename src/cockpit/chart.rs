@@ -1,0 +1,327 @@
+//! Lines over time in Braille, with baseline and thresholds drawn in. Pure: samples in, cells out.
+//!
+//! What a line means is said by its label at the right edge, never by its colour alone. Not in here: which signals are shown.
+
+use ratatui::layout::Rect;
+
+use super::canvas::{Canvas, columns, fit};
+use super::theme::Meaning;
+
+/// A sample: session milliseconds, and the value unless there was no data.
+pub type Point = (i64, Option<f64>);
+
+/// One line.
+#[derive(Debug, Clone)]
+pub struct Series<'a> {
+    /// At the right edge, such as `p95`.
+    pub label: &'a str,
+    /// Its colour.
+    pub meaning: Meaning,
+    /// By time.
+    pub points: Vec<Point>,
+}
+
+/// A level drawn across.
+#[derive(Debug, Clone)]
+pub struct Level {
+    /// At the right edge, such as `T3b`.
+    pub label: String,
+    /// Baseline or threshold.
+    pub meaning: Meaning,
+    /// Where.
+    pub value: f64,
+}
+
+/// What is drawn.
+#[derive(Debug, Clone)]
+pub struct Chart<'a> {
+    /// Later ones are drawn over earlier ones.
+    pub series: Vec<Series<'a>>,
+    /// Baseline and thresholds.
+    pub levels: Vec<Level>,
+    /// Session time at the left edge.
+    pub from_ms: i64,
+    /// Session time at the right edge.
+    pub to_ms: i64,
+    /// The scale reaches at least so far.
+    pub least_top: f64,
+    /// How a value reads.
+    pub unit: fn(f64) -> String,
+}
+
+/// Two points further apart than this part of the window are not joined: nobody knows what was between them.
+const LONGEST_JOIN: i64 = 8;
+/// Columns for the scale at the left.
+const SCALE: u16 = 8;
+/// Columns for the labels at the right.
+const LABELS: u16 = 6;
+
+/// Draws a chart into an area. Where it is too small for scale and labels, they go first.
+pub fn draw(canvas: &mut Canvas<'_>, area: Rect, chart: &Chart<'_>) {
+    if area.width < 4 || area.height == 0 || chart.to_ms <= chart.from_ms {
+        return;
+    }
+    let labelled = area.width >= SCALE + LABELS + 12;
+    let plot = if labelled {
+        Rect {
+            x: area.x + SCALE,
+            width: area.width - SCALE - LABELS,
+            ..area
+        }
+    } else {
+        area
+    };
+    let top = scale_top(chart);
+    for level in &chart.levels {
+        let y = row_of(plot, top, level.value);
+        let dashes = if level.meaning == Meaning::Threshold {
+            "╌"
+        } else {
+            "┈"
+        };
+        let line = dashes.repeat(usize::from(plot.width));
+        canvas.write(plot.x, y, plot.width, &line, level.meaning);
+    }
+    for series in &chart.series {
+        draw_series(canvas, plot, chart, series, top);
+    }
+    if labelled {
+        draw_scale(canvas, area, chart, top);
+        draw_labels(canvas, area, plot, chart, top);
+    }
+}
+
+/// The value at the upper edge: a round number above everything that is shown.
+fn scale_top(chart: &Chart<'_>) -> f64 {
+    let values = chart.series.iter().flat_map(|s| visible(chart, &s.points));
+    let highest = values
+        .filter_map(|(_, v)| v)
+        .chain(chart.levels.iter().map(|l| l.value))
+        .filter(|v| v.is_finite())
+        .fold(chart.least_top, f64::max);
+    round_up(highest * 1.05)
+}
+
+/// 1, 2, 2.5 or 5 times a power of ten.
+fn round_up(value: f64) -> f64 {
+    if value <= 0.0 {
+        return 1.0;
+    }
+    let power = 10f64.powf(value.log10().floor());
+    [1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0]
+        .iter()
+        .map(|m| m * power)
+        .find(|v| *v >= value)
+        .unwrap_or(value)
+}
+
+fn visible<'p>(chart: &Chart<'_>, points: &'p [Point]) -> impl Iterator<Item = Point> + 'p {
+    let (from_ms, to_ms) = (chart.from_ms, chart.to_ms);
+    points
+        .iter()
+        .copied()
+        .filter(move |(at, _)| (from_ms..=to_ms).contains(at))
+}
+
+/// The row in which a value lies.
+fn row_of(plot: Rect, top: f64, value: f64) -> u16 {
+    let dots = f64::from(plot.height * 4 - 1);
+    let dot = (value / top).clamp(0.0, 1.0) * dots;
+    plot.bottom() - 1 - (dot.round() as u16) / 4
+}
+
+/// Dots of a plot, two across and four down in each cell.
+struct Dots {
+    width: i64,
+    height: i64,
+    cells: Vec<u8>,
+}
+
+impl Dots {
+    fn new(plot: Rect) -> Dots {
+        Dots {
+            width: i64::from(plot.width) * 2,
+            height: i64::from(plot.height) * 4,
+            cells: vec![0; plot.area() as usize],
+        }
+    }
+
+    /// Sets a dot; `y` counts from below.
+    fn set(&mut self, x: i64, y: i64) {
+        const BITS: [[u8; 4]; 2] = [[0x01, 0x02, 0x04, 0x40], [0x08, 0x10, 0x20, 0x80]];
+        if !(0..self.width).contains(&x) || !(0..self.height).contains(&y) {
+            return;
+        }
+        let down = self.height - 1 - y;
+        let cell = (down / 4) * (self.width / 2) + x / 2;
+        self.cells[cell as usize] |= BITS[(x % 2) as usize][(down % 4) as usize];
+    }
+
+    /// A line without holes between two dots.
+    fn join(&mut self, (x0, y0): (i64, i64), (x1, y1): (i64, i64)) {
+        let steps = (x1 - x0).abs().max((y1 - y0).abs()).max(1);
+        for i in 0..=steps {
+            self.set(x0 + (x1 - x0) * i / steps, y0 + (y1 - y0) * i / steps);
+        }
+    }
+}
+
+fn draw_series(
+    canvas: &mut Canvas<'_>,
+    plot: Rect,
+    chart: &Chart<'_>,
+    series: &Series<'_>,
+    top: f64,
+) {
+    let mut dots = Dots::new(plot);
+    let window_ms = chart.to_ms - chart.from_ms;
+    let place = |at_ms: i64, value: f64| {
+        let x = (at_ms - chart.from_ms) * (dots.width - 1) / window_ms;
+        let y = ((value / top).clamp(0.0, 1.0) * (dots.height - 1) as f64).round() as i64;
+        (x, y)
+    };
+    let mut last: Option<(i64, (i64, i64))> = None;
+    let mut lines = Vec::new();
+    for (at_ms, value) in visible(chart, &series.points) {
+        let Some(value) = value.filter(|v| v.is_finite()) else {
+            last = None;
+            continue;
+        };
+        let here = place(at_ms, value);
+        let from = last
+            .filter(|(then, _)| at_ms - then <= window_ms / LONGEST_JOIN)
+            .map_or(here, |(_, there)| there);
+        lines.push((from, here));
+        last = Some((at_ms, here));
+    }
+    for (from, to) in lines {
+        dots.join(from, to);
+    }
+    let style = canvas.theme.style(series.meaning);
+    for (n, bits) in dots.cells.iter().enumerate().filter(|(_, b)| **b != 0) {
+        let x = plot.x + (n % usize::from(plot.width)) as u16;
+        let y = plot.y + (n / usize::from(plot.width)) as u16;
+        let glyph = char::from_u32(0x2800 + u32::from(*bits)).unwrap_or(' ');
+        if let Some(cell) = canvas.buf.cell_mut((x, y)) {
+            cell.set_char(glyph).set_style(style);
+        }
+    }
+}
+
+fn draw_scale(canvas: &mut Canvas<'_>, area: Rect, chart: &Chart<'_>, top: f64) {
+    let write = |canvas: &mut Canvas<'_>, y: u16, value: f64| {
+        let row = Rect::new(area.x, y, SCALE - 1, 1);
+        canvas.write_right(row, &(chart.unit)(value), Meaning::Muted);
+    };
+    write(canvas, area.y, top);
+    if area.height > 2 {
+        write(canvas, area.bottom() - 1, 0.0);
+    }
+    if area.height > 6 {
+        write(canvas, area.y + area.height / 2, top / 2.0);
+    }
+}
+
+/// Labels of levels and of the lines' last values, each in a row of its own as near as there is room.
+fn draw_labels(canvas: &mut Canvas<'_>, area: Rect, plot: Rect, chart: &Chart<'_>, top: f64) {
+    let mut wanted: Vec<(u16, String, Meaning)> = Vec::new();
+    for series in chart.series.iter().rev() {
+        let last = visible(chart, &series.points).filter_map(|(_, v)| v).last();
+        if let Some(value) = last.filter(|_| !series.label.is_empty()) {
+            let row = row_of(plot, top, value);
+            wanted.push((row, series.label.to_owned(), series.meaning));
+        }
+    }
+    for level in &chart.levels {
+        let row = row_of(plot, top, level.value);
+        wanted.push((row, level.label.clone(), level.meaning));
+    }
+    let mut taken: Vec<u16> = Vec::new();
+    for (row, label, meaning) in wanted {
+        let near = (0..area.height)
+            .flat_map(|d| [row.saturating_sub(d), row + d])
+            .find(|y| (area.y..area.bottom()).contains(y) && !taken.contains(y));
+        let Some(y) = near else { continue };
+        taken.push(y);
+        let label = fit(&label, LABELS - 1);
+        canvas.write(plot.right() + 1, y, columns(&label), &label, meaning);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ratatui::buffer::Buffer;
+
+    use super::*;
+    use crate::cockpit::theme::Theme;
+
+    fn drawn(width: u16, height: u16, chart: &Chart<'_>) -> Vec<String> {
+        let theme = Theme::load("mono").expect("embedded");
+        let mut buf = Buffer::empty(Rect::new(0, 0, width, height));
+        let area = buf.area;
+        draw(
+            &mut Canvas {
+                buf: &mut buf,
+                theme: &theme,
+                stale: None,
+            },
+            area,
+            chart,
+        );
+        (0..height)
+            .map(|y| (0..width).map(|x| buf[(x, y)].symbol()).collect())
+            .collect()
+    }
+
+    fn chart(points: Vec<Point>) -> Chart<'static> {
+        Chart {
+            series: vec![Series {
+                label: "5xx",
+                meaning: Meaning::High,
+                points,
+            }],
+            levels: vec![Level {
+                label: "T3b".into(),
+                meaning: Meaning::Threshold,
+                value: 0.01,
+            }],
+            from_ms: 0,
+            to_ms: 60_000,
+            least_top: 0.0,
+            unit: crate::cockpit::format::percent,
+        }
+    }
+
+    #[test]
+    fn draws_line_level_scale_and_labels() {
+        let rising = (0..=12)
+            .map(|i| (i * 5_000, Some(i as f64 / 1_000.0)))
+            .collect();
+        insta::assert_snapshot!(drawn(40, 5, &chart(rising)).join("\n"));
+    }
+
+    #[test]
+    fn no_data_is_a_gap_and_not_a_zero() {
+        let points = (0..=12)
+            .map(|i| (i * 5_000, (!(4..=8).contains(&i)).then_some(0.008)))
+            .collect();
+        insta::assert_snapshot!(drawn(40, 5, &chart(points)).join("\n"));
+    }
+
+    #[test]
+    fn odd_values_and_sizes_do_no_harm() {
+        let odd = vec![
+            (0, Some(f64::NAN)),
+            (1, Some(f64::INFINITY)),
+            (2, Some(-3.0)),
+            (i64::MAX, Some(1.0)),
+            (i64::MIN, None),
+        ];
+        for width in 0..40 {
+            for height in 0..8 {
+                drawn(width, height, &chart(odd.clone()));
+                drawn(width, height, &chart(Vec::new()));
+            }
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! What the screen knows: the fold of the journal, what lies beside it, and where the cursor is. Nothing in here is durable:
+//! closing the cockpit loses nothing.
+//!
+//! Not in here: what a key does (`actions`, `update`) and how anything looks (`view`).
+
+pub mod pace;
+pub mod series;
+pub mod telling;
+pub mod ui;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use chrono::{DateTime, FixedOffset, Utc};
+
+use self::pace::Pace;
+use self::series::SeriesSet;
+use self::telling::Told;
+use self::ui::Ui;
+use super::bridge::Fault;
+use super::news::{Engine, News, OutputLine, Progress};
+use crate::runbook::Role;
+use crate::session::live::{InstanceState, InstanceView, ItemView, Presence, TriggerView};
+use crate::session::state::NotASession;
+use crate::session::{Actor, Event, Phase, Recorded, Session, StepState};
+
+/// Events that are kept for the screen; older ones are in the journal.
+const KEPT_EVENTS: usize = 2_000;
+/// Lines of output that are kept for the screen.
+const KEPT_LINES: usize = 2_000;
+
+/// What the screen knows.
+#[derive(Debug, Clone)]
+pub struct Model {
+    /// The fold of the journal's events.
+    pub session: Session,
+    /// Events in words, oldest first.
+    pub events: VecDeque<Told>,
+    /// When each signature was given, by gate and role.
+    pub signed: BTreeMap<(String, Role), DateTime<Utc>>,
+    /// Whether an engine runs.
+    pub engine: Engine,
+    /// Session time at which an engine was last seen to live.
+    pub live_ms: i64,
+    /// Session time now, by the engine's clock.
+    pub now_ms: i64,
+    /// The wall clock, for people.
+    pub wall: DateTime<Utc>,
+    /// Where the reader is.
+    pub zone: FixedOffset,
+    /// Samples by signal.
+    pub series: SeriesSet,
+    /// How far every part of every step has come.
+    pub progress: Vec<Progress>,
+    /// How fast the running step goes.
+    pub pace: Pace,
+    /// Output of the step that is looked at.
+    pub output: VecDeque<OutputLine>,
+    /// The last line that any step printed.
+    pub last_line: Option<OutputLine>,
+    /// Triggers as fuses.
+    pub triggers: Vec<TriggerView>,
+    /// The monitoring checklist.
+    pub checklist: Vec<ItemView>,
+    /// The fleet.
+    pub fleet: Vec<InstanceView>,
+    /// Who is at the bridge.
+    pub presence: Vec<Presence>,
+    /// Account of the operating system at this terminal.
+    pub user: String,
+    /// Who the person at this terminal is on this bridge, if anybody.
+    pub me: Option<Actor>,
+    /// Whom they play, in the sandbox.
+    pub playing: Option<String>,
+    /// Faults that the sandbox can inject.
+    pub faults: Vec<Fault>,
+    /// Where the cursor is and what lies over the screen.
+    pub ui: Ui,
+}
+
+/// Who is at this terminal, and where.
+#[derive(Debug, Clone)]
+pub struct Seat {
+    /// Account of the operating system.
+    pub user: String,
+    /// Whom they play, in the sandbox.
+    pub playing: Option<String>,
+    /// Time zone of the reader.
+    pub zone: FixedOffset,
+}
+
+impl Model {
+    /// A screen on the session that these events tell of.
+    ///
+    /// # Errors
+    /// The first event does not open a session.
+    pub fn open(entries: Vec<Recorded>, seat: Seat) -> Result<Model, NotASession> {
+        let first = entries.first().ok_or(NotASession { seq: 0 })?;
+        let session = Session::open(first)?;
+        let mut model = Model {
+            events: VecDeque::new(),
+            signed: BTreeMap::new(),
+            engine: Engine::Gone { last: None },
+            live_ms: 0,
+            now_ms: first.at_ms,
+            wall: first.wall,
+            zone: seat.zone,
+            series: SeriesSet::default(),
+            progress: Vec::new(),
+            pace: Pace::default(),
+            output: VecDeque::new(),
+            last_line: None,
+            triggers: Vec::new(),
+            checklist: Vec::new(),
+            fleet: Vec::new(),
+            presence: Vec::new(),
+            user: seat.user,
+            me: None,
+            playing: None,
+            faults: Vec::new(),
+            ui: Ui::default(),
+            session,
+        };
+        model.play(seat.playing);
+        for entry in &entries {
+            model.take_entry(entry);
+        }
+        Ok(model)
+    }
+
+    /// Takes in what has come; says whether anything on the screen may differ.
+    pub fn take(&mut self, news: News) -> bool {
+        let changed = !news.is_empty();
+        for entry in &news.entries {
+            self.take_entry(entry);
+        }
+        for sample in news.samples {
+            self.series.push(sample);
+        }
+        if let Some(progress) = news.progress {
+            self.progress = progress;
+        }
+        let moving = self.moving_step().map(|s| (s.id.clone(), s.attempt));
+        self.pace.observe(moving, &self.progress, self.now_ms);
+        for line in news.output {
+            self.output.push_back(line);
+        }
+        let spare = self.output.len().saturating_sub(KEPT_LINES);
+        self.output.drain(..spare);
+        self.last_line = news.last_line.or(self.last_line.take());
+        self.triggers = news.triggers.unwrap_or(std::mem::take(&mut self.triggers));
+        self.checklist = news
+            .checklist
+            .unwrap_or(std::mem::take(&mut self.checklist));
+        self.fleet = news.fleet.unwrap_or(std::mem::take(&mut self.fleet));
+        self.presence = news.presence.unwrap_or(std::mem::take(&mut self.presence));
+        if let Some(engine) = news.engine {
+            if engine.is_live() || self.engine.is_live() {
+                self.live_ms = self.now_ms;
+            }
+            self.engine = engine;
+        }
+        changed
+    }
+
+    fn take_entry(&mut self, entry: &Recorded) {
+        if let Event::GateSigned { gate, signature } = &entry.event {
+            self.signed
+                .insert((gate.clone(), signature.role), entry.wall);
+        }
+        if entry.seq > self.session.seq {
+            self.session.apply(entry);
+        }
+        self.events
+            .push_back(telling::tell(entry, &self.session.charter));
+        if self.events.len() > KEPT_EVENTS {
+            self.events.pop_front();
+        }
+        self.now_ms = self.now_ms.max(entry.at_ms);
+        self.wall = self.wall.max(entry.wall);
+    }
+
+    /// The clock has gone on.
+    pub fn tick(&mut self, now_ms: Option<i64>, wall: DateTime<Utc>) {
+        self.now_ms = now_ms.unwrap_or(self.now_ms).max(self.session.at_ms);
+        self.wall = wall;
+        if self.engine.is_live() {
+            self.live_ms = self.now_ms;
+        }
+    }
+
+    /// From now on the person at this terminal plays somebody, or is themselves again.
+    pub fn play(&mut self, person: Option<String>) {
+        self.me = Actor::identify(&self.session.charter, &self.user, person.as_deref());
+        self.playing = person.filter(|_| self.session.charter.sandbox);
+    }
+
+    /// The step, or the row of the rollback, that is being done.
+    pub fn moving_step(&self) -> Option<&StepState> {
+        let running = |s: &&StepState| s.status == crate::session::StepStatus::Running;
+        match &self.session.rollback {
+            Some(rollback) => rollback.rows.iter().find(running),
+            None => self.session.steps.iter().find(running),
+        }
+    }
+
+    /// Whether the clocks go on.
+    pub fn is_over(&self) -> bool {
+        matches!(self.session.phase, Phase::Completed | Phase::RolledBack)
+    }
+
+    /// Session time for clocks: it stands still once the session is over.
+    pub fn clock_ms(&self) -> i64 {
+        if self.is_over() {
+            self.session.at_ms
+        } else {
+            self.now_ms
+        }
+    }
+
+    /// Whether what is shown may be out of date because no engine lives. A session that is over needs none.
+    pub fn is_stale(&self) -> bool {
+        !self.engine.is_live() && !self.is_over()
+    }
+
+    /// Real milliseconds since an engine was last seen to live.
+    pub fn stale_for_ms(&self) -> i64 {
+        (self.now_ms - self.live_ms).max(0)
+    }
+
+    /// A duration of the session in runbook time.
+    pub fn runbook_ms(&self, real_ms: i64) -> i64 {
+        self.session.charter.runbook_ms(real_ms)
+    }
+
+    /// The fleet as last seen, or as the charter names it where nobody has looked yet.
+    pub fn instances(&self) -> Vec<InstanceView> {
+        if !self.fleet.is_empty() {
+            return self.fleet.clone();
+        }
+        let unseen = |i: &crate::session::charter::InstanceLine| InstanceView {
+            id: i.id.clone(),
+            canary: i.canary,
+            state: InstanceState::Unknown,
+            detail: String::new(),
+        };
+        self.session.charter.instances.iter().map(unseen).collect()
+    }
+
+    /// The gate under the cursor.
+    pub fn selected_gate(&self) -> Option<&crate::runbook::Gate> {
+        let gates = &self.session.charter.gates;
+        gates.get(self.ui.gate.min(gates.len().saturating_sub(1)))
+    }
+
+    /// The step under the cursor: the one that was chosen, else the one that is being done or comes next.
+    pub fn selected_step(&self) -> usize {
+        let last = self.session.steps.len().saturating_sub(1);
+        self.ui
+            .step
+            .unwrap_or_else(|| self.current_index())
+            .min(last)
+    }
+
+    /// Position of the step that is being done or comes next; the last once all are done.
+    pub fn current_index(&self) -> usize {
+        let next = self.session.steps.iter().position(|s| !s.is_over());
+        next.unwrap_or(self.session.steps.len().saturating_sub(1))
+    }
+
+    /// Name of a person on the bridge, or the id where there is none.
+    pub fn name_of<'a>(&'a self, id: &'a str) -> &'a str {
+        self.session.charter.person(id).map_or(id, |p| &p.name)
+    }
+}

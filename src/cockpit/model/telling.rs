@@ -1,0 +1,209 @@
+//! Events in words: one line each, with what it means for the bridge. Not in here: colours.
+
+use chrono::{DateTime, Utc};
+
+use crate::cockpit::theme::Meaning;
+use crate::session::{Charter, Event, Found, Recorded, RollbackCause, TriggerPhase};
+
+/// An event in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// Its number in the journal.
+    pub seq: u64,
+    /// Session time.
+    pub at_ms: i64,
+    /// Wall clock.
+    pub wall: DateTime<Utc>,
+    /// How it matters.
+    pub meaning: Meaning,
+    /// A sign for how it matters, one column wide.
+    pub glyph: &'static str,
+    /// The line. Holds foreign text.
+    pub text: String,
+}
+
+/// An event in words.
+pub fn tell(recorded: &Recorded, charter: &Charter) -> Told {
+    let (glyph, meaning, text) = words(&recorded.event, charter);
+    Told {
+        seq: recorded.seq,
+        at_ms: recorded.at_ms,
+        wall: recorded.wall,
+        meaning,
+        glyph,
+        text,
+    }
+}
+
+type Words = (&'static str, Meaning, String);
+
+fn words(event: &Event, charter: &Charter) -> Words {
+    match event {
+        Event::SessionOpened { charter } => plain(format!("session {} opened", charter.session)),
+        Event::EngineStarted { pid, version, .. } => {
+            plain(format!("engine {version} started (process {pid})"))
+        }
+        Event::RehearsalRecorded { rehearsal } => {
+            plain(format!("rehearsal {} counts", rehearsal.session))
+        }
+        Event::UndoRecorded { step, undo } => quiet(format!(
+            "{step} wrote down how to undo: {}",
+            undo_words(undo)
+        )),
+        Event::GateSigned { gate, signature } => good(format!(
+            "{} signed {gate} as {}{}",
+            signature.by,
+            signature.role.title(),
+            signature
+                .note
+                .as_ref()
+                .map_or_else(String::new, |n| format!(": {n}"))
+        )),
+        Event::SignatureWithdrawn { gate, role, by } => {
+            wary(format!("{by} withdrew {gate} as {}", role.title()))
+        }
+        Event::SessionHeld { by, reason } => wary(format!("{by} holds: {reason}")),
+        Event::SessionResumed { by } => plain(format!("{by} resumed")),
+        Event::FreezeExtended { by, by_ms } => plain(format!(
+            "{by} extended the freeze by {} min",
+            by_ms / 60_000
+        )),
+        Event::FreezeOverran { limit_ms } => bad(format!(
+            "the freeze has lasted longer than {} min",
+            limit_ms / 60_000
+        )),
+        Event::DriftFound { detail } => bad(format!("DRIFT: {detail}")),
+        Event::NoteWritten { by, text } => ("»", Meaning::Accent, format!("{by}: {text}")),
+        Event::AlarmRaised { text } => bad(text.clone()),
+        Event::SessionCompleted { by } => good(format!("{by} completed the release")),
+        event => step_words(event, charter)
+            .or_else(|| trigger_words(event))
+            .unwrap_or_else(|| quiet(String::new())),
+    }
+}
+
+fn step_words(event: &Event, charter: &Charter) -> Option<Words> {
+    Some(match event {
+        Event::StepStarted { step, attempt, by } => {
+            let title = charter
+                .step_index(step)
+                .map_or("", |i| &charter.steps[i].title);
+            let again = if *attempt > 1 {
+                format!(", attempt {attempt}")
+            } else {
+                String::new()
+            };
+            let by = by.as_ref().map_or_else(String::new, |b| format!(" by {b}"));
+            (
+                "▸",
+                Meaning::Running,
+                format!("{step} started{by}{again}: {title}"),
+            )
+        }
+        Event::StepConfirmed { step, role, by } => {
+            good(format!("{by} confirmed {step} as {}", role.title()))
+        }
+        Event::StepFinished { step, outcome, .. } if outcome.ok => {
+            good(format!("{step} done: {}", outcome.summary))
+        }
+        Event::StepFinished { step, outcome, .. } => {
+            bad(format!("{step} FAILED: {}", outcome.summary))
+        }
+        Event::StepLost { step, .. } => (
+            "?",
+            Meaning::Unknown,
+            format!("{step} was interrupted: how far it came is not known yet"),
+        ),
+        Event::StepFoundOut { step, found, by } => found_words(step, found, by.as_deref()),
+        Event::StepSkipped { step, by, reason } => wary(format!("{by} skipped {step}: {reason}")),
+        _ => return None,
+    })
+}
+
+fn found_words(step: &str, found: &Found, by: Option<&str>) -> Words {
+    let by = by.map_or_else(String::new, |b| format!(" ({b})"));
+    match found {
+        Found::Done { outcome } => good(format!("{step} had been done{by}: {}", outcome.summary)),
+        Found::RunAgain { detail } => plain(format!("{step} may run again{by}: {detail}")),
+        Found::AskPerson { detail } => (
+            "?",
+            Meaning::Unknown,
+            format!("{step}: a person must decide: {detail}"),
+        ),
+    }
+}
+
+fn trigger_words(event: &Event) -> Option<Words> {
+    Some(match event {
+        Event::TriggerMoved {
+            trigger,
+            state,
+            reason,
+        } => match state {
+            TriggerPhase::Clear => good(format!("{trigger} clear: {reason}")),
+            TriggerPhase::Burning => ("▲", Meaning::Warn, format!("{trigger} burns: {reason}")),
+            TriggerPhase::Blind => (
+                "?",
+                Meaning::Unknown,
+                format!("{trigger} is blind: {reason}"),
+            ),
+            TriggerPhase::Fired => bad(format!("{trigger} FIRED: {reason}")),
+        },
+        Event::TriggerFired { trigger, reason } => bad(format!("{trigger} FIRED: {reason}")),
+        Event::RollbackStarted { cause, reason } => {
+            let by = match cause {
+                RollbackCause::Person { by } => by,
+                RollbackCause::Trigger { trigger } => trigger,
+            };
+            bad(format!("ROLLBACK began ({by}): {reason}"))
+        }
+        Event::RollbackRowStarted { row } => ("▸", Meaning::Running, format!("{row} started")),
+        Event::RollbackRowFinished { row, outcome } if outcome.ok => {
+            good(format!("{row} done: {}", outcome.summary))
+        }
+        Event::RollbackRowFinished { row, outcome } => {
+            bad(format!("{row} FAILED: {}", outcome.summary))
+        }
+        Event::RolledBack { healthy: true } => good("rolled back: SQLite serves again".into()),
+        Event::RolledBack { healthy: false } => bad("rolled back, and NOT healthy".into()),
+        _ => return None,
+    })
+}
+
+/// How something is undone, in words.
+pub fn undo_words(undo: &crate::session::Undo) -> String {
+    use crate::session::Undo;
+    match undo {
+        Undo::Maintenance => "maintenance off".to_owned(),
+        Undo::Fence => "write fence released".to_owned(),
+        Undo::Config { instance, path, .. } => {
+            format!(
+                "former configuration of {instance} back ({})",
+                path.display()
+            )
+        }
+        Undo::SwitchAction => "switch run backwards".to_owned(),
+        Undo::Restart { instance } => format!("{instance} restarted"),
+        Undo::Command => "the operator's own undo".to_owned(),
+    }
+}
+
+fn plain(text: String) -> Words {
+    ("·", Meaning::Text, text)
+}
+
+fn quiet(text: String) -> Words {
+    ("·", Meaning::Muted, text)
+}
+
+fn good(text: String) -> Words {
+    ("✓", Meaning::Ok, text)
+}
+
+fn wary(text: String) -> Words {
+    ("▪", Meaning::Warn, text)
+}
+
+fn bad(text: String) -> Words {
+    ("✗", Meaning::Danger, text)
+}

@@ -1,0 +1,351 @@
+//! Where the cursor is and what lies over the screen. Not in here: what the keys do (`update`).
+
+use crate::session::Command;
+
+use crate::cockpit::theme::Meaning;
+
+/// Where the cursor is and what lies over the screen.
+#[derive(Debug, Clone, Default)]
+pub struct Ui {
+    /// What is shown.
+    pub view: View,
+    /// The panel that the arrows act on, in views that have several.
+    pub focus: Focus,
+    /// The gate under the cursor.
+    pub gate: usize,
+    /// The step under the cursor; `None` follows the one that is being done.
+    pub step: Option<usize>,
+    /// Events above the last that are scrolled away.
+    pub events_up: usize,
+    /// What lies over the screen.
+    pub overlay: Option<Overlay>,
+    /// What came of the last key.
+    pub toast: Option<Toast>,
+    /// A command that the engine has not answered yet, in words.
+    pub asked: Option<String>,
+    /// Until this session time `R` does not roll back: the countdown has just come up under somebody's typing.
+    pub guard_until_ms: Option<i64>,
+    /// Sequence number of the fired trigger or rollback that has been brought to the screen.
+    pub brought: Brought,
+}
+
+/// What has been brought to the screen by itself, so that it happens once.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Brought {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// The countdown.
+    Countdown,
+    /// The rollback.
+    Rollback,
+}
+
+/// What is shown, by digit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum View {
+    /// Everything that a release manager needs.
+    #[default]
+    Bridge,
+    /// Every step, and the selected one in full.
+    Steps,
+    /// The connection pool.
+    Pool,
+    /// Errors and latency.
+    Traffic,
+    /// Instances and the monitoring checklist.
+    Fleet,
+    /// Gates with their evidence.
+    Gates,
+    /// Events.
+    Journal,
+    /// What a rollback will undo, or does.
+    Rollback,
+}
+
+impl View {
+    /// Every view in the order of its digit.
+    pub const ALL: [View; 8] = [
+        View::Bridge,
+        View::Steps,
+        View::Pool,
+        View::Traffic,
+        View::Fleet,
+        View::Gates,
+        View::Journal,
+        View::Rollback,
+    ];
+
+    /// As shown, and as others at the bridge see it.
+    pub fn title(self) -> &'static str {
+        match self {
+            View::Bridge => "Bridge",
+            View::Steps => "Steps",
+            View::Pool => "Pool",
+            View::Traffic => "Traffic",
+            View::Fleet => "Fleet",
+            View::Gates => "Gates",
+            View::Journal => "Journal",
+            View::Rollback => "Rollback",
+        }
+    }
+
+    /// The digit that shows it.
+    pub fn digit(self) -> char {
+        let at = View::ALL
+            .iter()
+            .position(|v| *v == self)
+            .unwrap_or_default();
+        char::from(b'1' + at as u8)
+    }
+}
+
+/// A panel that the arrows can act on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Focus {
+    /// Gates.
+    #[default]
+    Gates,
+    /// Steps.
+    Steps,
+    /// Events.
+    Events,
+}
+
+impl Ui {
+    /// The panel that the arrows act on now; views with one list have no choice.
+    pub fn focus(&self) -> Option<Focus> {
+        match self.view {
+            View::Bridge => Some(self.focus),
+            View::Steps => Some(Focus::Steps),
+            View::Gates => Some(Focus::Gates),
+            View::Journal => Some(Focus::Events),
+            View::Pool | View::Traffic | View::Fleet | View::Rollback => None,
+        }
+    }
+}
+
+/// A line about what came of a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Toast {
+    /// In words; holds foreign text.
+    pub text: String,
+    /// How it matters.
+    pub meaning: Meaning,
+    /// Session time at which it came up.
+    pub since_ms: i64,
+}
+
+/// What lies over the screen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Overlay {
+    /// Every key.
+    Help {
+        /// Lines that are scrolled away.
+        scroll: usize,
+    },
+    /// The first minute.
+    Guide,
+    /// What a step printed.
+    Output {
+        /// Which.
+        step: String,
+        /// From 1.
+        attempt: u32,
+        /// Lines above the last that are scrolled away.
+        up: usize,
+    },
+    /// Something to type.
+    Form(Form),
+    /// Something to choose.
+    Pick(Pick),
+}
+
+/// A command in the making.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Form {
+    /// What it makes.
+    pub kind: FormKind,
+    /// What is typed.
+    pub fields: Vec<Field>,
+    /// The field that is typed into.
+    pub at: usize,
+    /// What is wrong with it.
+    pub problem: Option<String>,
+}
+
+/// A line to type into.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Field {
+    /// What is asked for.
+    pub label: &'static str,
+    /// What has been typed.
+    pub text: String,
+}
+
+/// Which command a form makes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FormKind {
+    /// Sign this gate.
+    Sign(String),
+    /// Withdraw the signature on this gate.
+    Withdraw(String),
+    /// Roll back.
+    RollBack,
+    /// Hold the session.
+    Hold,
+    /// Write a note.
+    Note,
+    /// Extend the freeze.
+    Extend,
+    /// Skip this step.
+    Skip(String),
+    /// Say what this step had done.
+    Decide(String),
+    /// Complete the release.
+    Complete,
+}
+
+/// The longest text that a person can type: enough for a reason, not for a paste by accident.
+const LONGEST_TEXT: usize = 400;
+
+impl Form {
+    /// An empty form.
+    pub fn new(kind: FormKind) -> Form {
+        let labels: &[&'static str] = match &kind {
+            FormKind::Sign(_) => &["note (optional)"],
+            FormKind::Withdraw(_) | FormKind::Complete => &[],
+            FormKind::RollBack => &["the session's name", "why (optional)"],
+            FormKind::Hold => &["why (optional)"],
+            FormKind::Note => &["note"],
+            FormKind::Extend => &["minutes"],
+            FormKind::Skip(_) => &["why"],
+            FormKind::Decide(_) => &["had it been done? (yes / no)", "what was looked at"],
+        };
+        let fields = labels.iter().map(|label| Field {
+            label,
+            text: String::new(),
+        });
+        Form {
+            kind,
+            fields: fields.collect(),
+            at: 0,
+            problem: None,
+        }
+    }
+
+    /// Puts text into the field that is typed into; line breaks become blanks.
+    pub fn insert(&mut self, text: &str) {
+        self.problem = None;
+        let Some(field) = self.fields.get_mut(self.at) else {
+            return;
+        };
+        let room = LONGEST_TEXT.saturating_sub(field.text.chars().count());
+        let clean = text
+            .chars()
+            .map(|c| if c.is_whitespace() { ' ' } else { c });
+        field
+            .text
+            .extend(clean.filter(|c| !c.is_control()).take(room));
+    }
+
+    /// What has been typed into a field, without blanks around it.
+    pub fn text(&self, at: usize) -> &str {
+        self.fields.get(at).map_or("", |f| f.text.trim())
+    }
+
+    /// The command, or what is still missing.
+    ///
+    /// # Errors
+    /// In words, for the person who types.
+    pub fn command(&self, session_name: &str) -> Result<Command, String> {
+        let or = |text: &str, default: &str| {
+            if text.is_empty() {
+                default.to_owned()
+            } else {
+                text.to_owned()
+            }
+        };
+        Ok(match &self.kind {
+            FormKind::Sign(gate) => Command::Sign {
+                gate: gate.clone(),
+                role: None,
+                note: Some(self.text(0).to_owned()).filter(|n| !n.is_empty()),
+            },
+            FormKind::Withdraw(gate) => Command::Withdraw {
+                gate: gate.clone(),
+                role: None,
+            },
+            FormKind::RollBack => {
+                if self.text(0) != session_name {
+                    return Err(format!("type {session_name} to roll back"));
+                }
+                Command::RollBack {
+                    reason: or(self.text(1), "decided on the bridge"),
+                    confirm: Some(self.text(0).to_owned()),
+                }
+            }
+            FormKind::Hold => Command::Hold {
+                reason: or(self.text(0), "no reason given"),
+            },
+            FormKind::Note => Command::Note {
+                text: needed(self.text(0), "a note")?,
+            },
+            FormKind::Extend => Command::ExtendFreeze {
+                by_ms: minutes(self.text(0))?,
+            },
+            FormKind::Skip(step) => Command::Skip {
+                step: step.clone(),
+                reason: needed(self.text(0), "a reason")?,
+            },
+            FormKind::Decide(step) => Command::DecideUnknown {
+                step: step.clone(),
+                done: yes_or_no(self.text(0))?,
+                reason: needed(self.text(1), "what was looked at")?,
+            },
+            FormKind::Complete => Command::Complete,
+        })
+    }
+}
+
+fn needed(text: &str, what: &str) -> Result<String, String> {
+    if text.is_empty() {
+        Err(format!("{what} is needed"))
+    } else {
+        Ok(text.to_owned())
+    }
+}
+
+fn minutes(text: &str) -> Result<i64, String> {
+    text.parse::<i64>()
+        .ok()
+        .filter(|m| (1..=1_440).contains(m))
+        .map(|m| m * 60_000)
+        .ok_or_else(|| "whole minutes, 1 to 1440".to_owned())
+}
+
+fn yes_or_no(text: &str) -> Result<bool, String> {
+    match text.to_lowercase().as_str() {
+        "y" | "yes" => Ok(true),
+        "n" | "no" => Ok(false),
+        _ => Err("type yes (it counts as done) or no (it runs again)".to_owned()),
+    }
+}
+
+/// Something to choose.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pick {
+    /// What is chosen.
+    pub kind: PickKind,
+    /// The line under the cursor.
+    pub at: usize,
+}
+
+/// What is chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PickKind {
+    /// Whom to play.
+    Person,
+    /// Which fault to inject.
+    Fault,
+}

@@ -1,0 +1,114 @@
+//! What has come in since the screen last looked: the one shape in which anything reaches the model from outside.
+//! Not in here: where it comes from (`follow`).
+
+use crate::session::Recorded;
+use crate::session::live::{InstanceView, ItemView, Presence, TriggerView};
+
+/// What has come in. Parts that are `None` have not changed.
+#[derive(Debug, Clone, Default)]
+pub struct News {
+    /// New events, in order.
+    pub entries: Vec<Recorded>,
+    /// New samples, in order.
+    pub samples: Vec<Reading>,
+    /// How far every part of every step has come.
+    pub progress: Option<Vec<Progress>>,
+    /// New lines of the step that is looked at.
+    pub output: Vec<OutputLine>,
+    /// The last line that any step printed.
+    pub last_line: Option<OutputLine>,
+    /// Triggers as fuses.
+    pub triggers: Option<Vec<TriggerView>>,
+    /// The monitoring checklist.
+    pub checklist: Option<Vec<ItemView>>,
+    /// The fleet.
+    pub fleet: Option<Vec<InstanceView>>,
+    /// Who is at the bridge.
+    pub presence: Option<Vec<Presence>>,
+    /// Whether an engine runs.
+    pub engine: Option<Engine>,
+}
+
+impl News {
+    /// Whether nothing has come in.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+            && self.samples.is_empty()
+            && self.output.is_empty()
+            && self.progress.is_none()
+            && self.last_line.is_none()
+            && self.triggers.is_none()
+            && self.checklist.is_none()
+            && self.fleet.is_none()
+            && self.presence.is_none()
+            && self.engine.is_none()
+    }
+}
+
+/// A sample.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reading {
+    /// Name of the signal.
+    pub signal: String,
+    /// Session time.
+    pub at_ms: i64,
+    /// The value; `None` where we could not ask.
+    pub value: Option<f64>,
+}
+
+/// How far a part of a step has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Progress {
+    /// The step.
+    pub step: String,
+    /// The part: a table, an instance, a file.
+    pub item: String,
+    /// How much is done, in `unit`.
+    pub done: u64,
+    /// How much there is, where that is known.
+    pub total: Option<u64>,
+    /// What is counted: `rows`, `pages`, `bytes`.
+    pub unit: String,
+    /// Session time.
+    pub at_ms: i64,
+}
+
+/// A line that a step printed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutputLine {
+    /// The step.
+    pub step: String,
+    /// From 1.
+    pub attempt: u32,
+    /// Session time.
+    pub at_ms: i64,
+    /// The line.
+    pub line: String,
+}
+
+/// Whether an engine runs the session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Engine {
+    /// It works.
+    Live {
+        /// Its process.
+        pid: u32,
+    },
+    /// Its process is there and gives no sign of life.
+    Silent {
+        /// Its process.
+        pid: u32,
+    },
+    /// There is none.
+    Gone {
+        /// The last one, and whether it ended in an orderly way; `None` where there never was one.
+        last: Option<(u32, bool)>,
+    },
+}
+
+impl Engine {
+    /// Whether what is on the screen may count as live.
+    pub fn is_live(&self) -> bool {
+        matches!(self, Engine::Live { .. })
+    }
+}

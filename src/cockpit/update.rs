@@ -1,0 +1,502 @@
+//! The controller: a message and the model in, the model and effects out. The only place that changes the model after it is open.
+//!
+//! Not in here: doing the effects (`driver`), and which key means what (`actions`).
+
+mod overlay;
+
+use chrono::{DateTime, Utc};
+use crossterm::event::{KeyEvent, KeyEventKind};
+
+use super::actions::{self, Availability, Do};
+use super::bridge::{BridgeError, Fault};
+use super::model::Model;
+use super::model::ui::{Brought, Focus, Form, FormKind, Overlay, Pick, PickKind, Toast, View};
+use super::news::News;
+use super::theme::Meaning;
+use crate::session::{Command, Phase};
+
+/// What can happen to a cockpit.
+#[derive(Debug)]
+pub enum Message {
+    /// A key was pressed.
+    Key(KeyEvent),
+    /// Text was pasted.
+    Pasted(String),
+    /// The terminal has another size.
+    Resized,
+    /// The clock has gone on; the session time is `None` where no engine of this boot has said what it is.
+    Ticked {
+        /// Session time.
+        now_ms: Option<i64>,
+        /// Wall clock.
+        wall: DateTime<Utc>,
+    },
+    /// Something has come in.
+    Came(Box<News>),
+    /// The journal cannot be read.
+    FollowFailed(String),
+    /// The engine has answered.
+    Answered {
+        /// What was asked, in words.
+        asked: String,
+        /// What came of it.
+        result: Result<(), BridgeError>,
+    },
+    /// Which faults there are.
+    FaultsListed(Vec<Fault>),
+    /// Something asks the cockpit to be put aside (SIGTSTP).
+    SuspendAsked,
+    /// The terminal is ours again (SIGCONT).
+    Continued,
+    /// Something asks the process to end (SIGTERM, SIGINT).
+    EndAsked,
+    /// There is no terminal any more.
+    TerminalLost,
+}
+
+/// What is to be done outside the model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Ask the engine.
+    Send {
+        /// What.
+        command: Command,
+        /// In words, for the answer.
+        asked: String,
+        /// Start an engine first, for none runs.
+        start_engine: bool,
+    },
+    /// Start an engine.
+    StartEngine,
+    /// Say that somebody is here and looks at this view.
+    Present(View),
+    /// Ask which faults there are.
+    ListFaults,
+    /// Inject a fault, or take all back.
+    Inject(Option<String>),
+    /// Follow what this step prints.
+    Watch {
+        /// Which.
+        step: String,
+        /// From 1.
+        attempt: u32,
+    },
+    /// Paint everything again.
+    Repaint,
+    /// Put the cockpit aside.
+    Suspend,
+    /// Leave.
+    Leave(Parting),
+}
+
+/// Why a cockpit was left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Parting {
+    /// By `q`.
+    Asked,
+    /// By a signal.
+    Ended,
+    /// The terminal is gone.
+    TerminalLost,
+}
+
+/// For so long a toast stays, in session milliseconds.
+const TOAST_MS: i64 = 8_000;
+/// For so long `R` waits when the countdown comes up under somebody's typing.
+const GUARD_MS: i64 = 1_500;
+/// A page of a list.
+const PAGE: usize = 10;
+
+/// What came of a message.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Update {
+    /// To be done, in order.
+    pub effects: Vec<Effect>,
+    /// Whether the screen may differ.
+    pub redraw: bool,
+}
+
+impl Update {
+    fn redraw() -> Update {
+        Update {
+            effects: Vec::new(),
+            redraw: true,
+        }
+    }
+
+    fn with(effects: Vec<Effect>) -> Update {
+        Update {
+            effects,
+            redraw: true,
+        }
+    }
+
+    fn nothing() -> Update {
+        Update::default()
+    }
+}
+
+/// Takes in a message.
+pub fn update(model: &mut Model, message: Message) -> Update {
+    match message {
+        Message::Key(event) if event.kind == KeyEventKind::Release => Update::nothing(),
+        Message::Key(event) => on_key(model, event),
+        Message::Pasted(text) => overlay::on_paste(model, &text),
+        Message::Resized => Update::redraw(),
+        Message::Ticked { now_ms, wall } => on_tick(model, now_ms, wall),
+        Message::Came(news) => {
+            let changed = model.take(*news);
+            bring_up(model);
+            Update {
+                effects: Vec::new(),
+                redraw: changed,
+            }
+        }
+        Message::FollowFailed(why) => {
+            say(model, why, Meaning::Danger);
+            Update::redraw()
+        }
+        Message::Answered { asked, result } => on_answer(model, &asked, result),
+        Message::FaultsListed(faults) => {
+            model.faults = faults;
+            Update::redraw()
+        }
+        Message::SuspendAsked => Update::with(vec![Effect::Suspend]),
+        Message::Continued => Update::with(vec![Effect::Repaint]),
+        Message::EndAsked => Update::with(vec![Effect::Leave(Parting::Ended)]),
+        Message::TerminalLost => Update::with(vec![Effect::Leave(Parting::TerminalLost)]),
+    }
+}
+
+fn on_tick(model: &mut Model, now_ms: Option<i64>, wall: DateTime<Utc>) -> Update {
+    let before = model.now_ms;
+    model.tick(now_ms, wall);
+    if let Some(toast) = &model.ui.toast
+        && model.now_ms - toast.since_ms > TOAST_MS
+    {
+        model.ui.toast = None;
+        return Update::redraw();
+    }
+    // A session that is over has no clock that goes on, so that an idle screen stays as it is.
+    let moved = model.now_ms != before && !model.is_over();
+    Update {
+        effects: Vec::new(),
+        redraw: moved,
+    }
+}
+
+/// A fired trigger and a rollback come to the screen by themselves, once each.
+fn bring_up(model: &mut Model) {
+    let wanted = match (&model.session.fired, model.session.phase) {
+        (_, Phase::RollingBack) => Brought::Rollback,
+        (Some(_), Phase::Open) => Brought::Countdown,
+        _ => return,
+    };
+    if model.ui.brought == wanted {
+        return;
+    }
+    if model.ui.overlay.take().is_some() && wanted == Brought::Countdown {
+        model.ui.guard_until_ms = Some(model.now_ms + GUARD_MS);
+    }
+    model.ui.brought = wanted;
+    model.ui.toast = None;
+    model.ui.view = View::Rollback;
+}
+
+fn on_answer(model: &mut Model, asked: &str, result: Result<(), BridgeError>) -> Update {
+    model.ui.asked = None;
+    match result {
+        Ok(()) => say(model, format!("done: {asked}"), Meaning::Ok),
+        Err(BridgeError::Refused(refusal)) => say(model, refusal.to_string(), Meaning::Warn),
+        Err(BridgeError::NoEngine) => say(
+            model,
+            format!("no engine answered: {asked} was not done. E starts an engine"),
+            Meaning::Danger,
+        ),
+        Err(BridgeError::Failed { why }) => {
+            say(model, format!("{asked}: {why}"), Meaning::Danger);
+        }
+    }
+    Update::redraw()
+}
+
+fn on_key(model: &mut Model, event: KeyEvent) -> Update {
+    model.ui.toast = None;
+    if let Some(update) = overlay::on_key(model, event) {
+        return update;
+    }
+    match actions::find(model, event) {
+        None => Update::redraw(),
+        Some((action, Availability::Yes)) => perform(model, action.act),
+        Some((_, Availability::No(why))) => {
+            say(model, why, Meaning::Warn);
+            Update::redraw()
+        }
+        Some((_, Availability::Elsewhere(why))) => {
+            say(model, why.to_owned(), Meaning::Warn);
+            Update::redraw()
+        }
+    }
+}
+
+/// Carries out an action that is available.
+fn perform(model: &mut Model, act: Do) -> Update {
+    match act {
+        Do::Confirm => send(
+            model,
+            Command::Confirm { step: None },
+            "confirmed being on call".to_owned(),
+        ),
+        Do::Start => start(model),
+        Do::Resume => send(model, Command::Resume, "resumed".to_owned()),
+        Do::RollBack => roll_back(model),
+        Do::Sign => open_form_on_gate(model, FormKind::Sign),
+        Do::Withdraw => open_form_on_gate(model, FormKind::Withdraw),
+        Do::Hold => open_form(model, FormKind::Hold),
+        Do::Note => open_form(model, FormKind::Note),
+        Do::Extend => open_form(model, FormKind::Extend),
+        Do::Complete => open_form(model, FormKind::Complete),
+        Do::Skip => match model.session.next_step() {
+            Some((line, _)) => {
+                let step = line.id.clone();
+                open_form(model, FormKind::Skip(step))
+            }
+            None => Update::nothing(),
+        },
+        Do::Decide => match model.session.current_step() {
+            Some(step) => {
+                let step = step.id.clone();
+                open_form(model, FormKind::Decide(step))
+            }
+            None => Update::nothing(),
+        },
+        Do::StartEngine => {
+            model.ui.asked = Some("start an engine".to_owned());
+            Update::with(vec![Effect::StartEngine])
+        }
+        other => look(model, other),
+    }
+}
+
+/// Actions that change nothing but the screen.
+fn look(model: &mut Model, act: Do) -> Update {
+    match act {
+        Do::Output => open_output(model),
+        Do::Play => open_pick(model, PickKind::Person),
+        Do::Fault => {
+            let update = open_pick(model, PickKind::Fault);
+            Update {
+                effects: vec![Effect::ListFaults],
+                ..update
+            }
+        }
+        Do::Guide => {
+            model.ui.overlay = Some(Overlay::Guide);
+            Update::redraw()
+        }
+        Do::Help => {
+            model.ui.overlay = Some(Overlay::Help { scroll: 0 });
+            Update::redraw()
+        }
+        Do::Show(view) => show(model, view),
+        Do::Back if model.ui.view == View::Bridge => {
+            model.ui.step = None;
+            model.ui.events_up = 0;
+            Update::redraw()
+        }
+        Do::Back => show(model, View::Bridge),
+        Do::NextPanel | Do::PreviousPanel => {
+            model.ui.focus = turn(model.ui.focus, act == Do::NextPanel);
+            Update::redraw()
+        }
+        Do::Repaint => Update::with(vec![Effect::Repaint]),
+        Do::Suspend => Update::with(vec![Effect::Suspend]),
+        Do::Leave => Update::with(vec![Effect::Leave(Parting::Asked)]),
+        other => match Motion::of(other) {
+            Some(motion) => move_cursor(model, motion),
+            None => Update::nothing(),
+        },
+    }
+}
+
+fn show(model: &mut Model, view: View) -> Update {
+    model.ui.view = view;
+    model.ui.overlay = None;
+    Update::with(vec![Effect::Present(view)])
+}
+
+fn turn(focus: Focus, forward: bool) -> Focus {
+    match (focus, forward) {
+        (Focus::Gates, true) | (Focus::Events, false) => Focus::Steps,
+        (Focus::Steps, true) | (Focus::Gates, false) => Focus::Events,
+        (Focus::Events, true) | (Focus::Steps, false) => Focus::Gates,
+    }
+}
+
+/// How a cursor moves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Motion {
+    Up(usize),
+    Down(usize),
+    First,
+    Last,
+}
+
+impl Motion {
+    pub(super) fn of(act: Do) -> Option<Motion> {
+        Some(match act {
+            Do::Up => Motion::Up(1),
+            Do::Down => Motion::Down(1),
+            Do::PageUp => Motion::Up(PAGE),
+            Do::PageDown => Motion::Down(PAGE),
+            Do::First => Motion::First,
+            Do::Last => Motion::Last,
+            _ => return None,
+        })
+    }
+
+    /// The new place in a list of so many lines.
+    pub(super) fn apply(self, at: usize, lines: usize) -> usize {
+        let last = lines.saturating_sub(1);
+        match self {
+            Motion::Up(n) => at.saturating_sub(n),
+            Motion::Down(n) => (at + n).min(last),
+            Motion::First => 0,
+            Motion::Last => last,
+        }
+    }
+
+    /// The same for a list that is counted from its end.
+    pub(super) fn apply_from_end(self, up: usize, lines: usize) -> usize {
+        let last = lines.saturating_sub(1);
+        last - self
+            .apply(last.saturating_sub(up.min(last)), lines)
+            .min(last)
+    }
+}
+
+fn move_cursor(model: &mut Model, motion: Motion) -> Update {
+    match model.ui.focus() {
+        Some(Focus::Gates) => {
+            let gates = model.session.charter.gates.len();
+            model.ui.gate = motion.apply(model.ui.gate, gates);
+        }
+        Some(Focus::Steps) => {
+            let at = model.selected_step();
+            let moved = motion.apply(at, model.session.steps.len());
+            model.ui.step = (motion != Motion::Last).then_some(moved);
+        }
+        Some(Focus::Events) => {
+            let events = model.events.len();
+            model.ui.events_up = motion.apply_from_end(model.ui.events_up, events);
+        }
+        None => return Update::nothing(),
+    }
+    Update::redraw()
+}
+
+fn start(model: &mut Model) -> Update {
+    let next = model.session.next_step().map(|(line, _)| line.id.clone());
+    let asked = format!("started {}", next.as_deref().unwrap_or("the next step"));
+    model.ui.step = None;
+    // The step is named, so that a slow answer and a second key cannot start the one after it.
+    send(model, Command::StartStep { step: next }, asked)
+}
+
+fn roll_back(model: &mut Model) -> Update {
+    if model.session.fired.is_none() {
+        return open_form(model, FormKind::RollBack);
+    }
+    if model.ui.guard_until_ms.is_some_and(|t| model.now_ms < t) {
+        say(
+            model,
+            "the countdown has just come up: press R again to roll back now".to_owned(),
+            Meaning::Warn,
+        );
+        return Update::redraw();
+    }
+    let command = Command::RollBack {
+        reason: "decided on the bridge".to_owned(),
+        confirm: None,
+    };
+    send(model, command, "rollback begun".to_owned())
+}
+
+/// Asks the engine; until it answers nothing else is asked.
+fn send(model: &mut Model, command: Command, asked: String) -> Update {
+    model.ui.asked = Some(asked.clone());
+    let start_engine = !model.engine.is_live() && matches!(command, Command::RollBack { .. });
+    Update::with(vec![Effect::Send {
+        command,
+        asked,
+        start_engine,
+    }])
+}
+
+fn say(model: &mut Model, text: String, meaning: Meaning) {
+    model.ui.toast = Some(Toast {
+        text,
+        meaning,
+        since_ms: model.now_ms,
+    });
+}
+
+fn open_form(model: &mut Model, kind: FormKind) -> Update {
+    model.ui.overlay = Some(Overlay::Form(Form::new(kind)));
+    Update::redraw()
+}
+
+fn open_form_on_gate(model: &mut Model, kind: fn(String) -> FormKind) -> Update {
+    match model.selected_gate().map(|g| g.id.clone()) {
+        Some(gate) => open_form(model, kind(gate)),
+        None => Update::nothing(),
+    }
+}
+
+fn open_pick(model: &mut Model, kind: PickKind) -> Update {
+    let at = match kind {
+        PickKind::Person => {
+            let people = &model.session.charter.people;
+            let mine = model.me.as_ref().map(|m| &m.id);
+            people.iter().position(|p| Some(&p.id) == mine)
+        }
+        PickKind::Fault => None,
+    };
+    model.ui.overlay = Some(Overlay::Pick(Pick {
+        kind,
+        at: at.unwrap_or_default(),
+    }));
+    Update::redraw()
+}
+
+fn open_output(model: &mut Model) -> Update {
+    let Some((step, attempt)) = output_of(model) else {
+        return Update::nothing();
+    };
+    model.output.clear();
+    model.ui.overlay = Some(Overlay::Output {
+        step: step.clone(),
+        attempt,
+        up: 0,
+    });
+    Update::with(vec![Effect::Watch { step, attempt }])
+}
+
+/// The step whose output `o` opens: the chosen one, else the one that is being done, else the last that was begun.
+pub fn output_of(model: &Model) -> Option<(String, u32)> {
+    let steps = &model.session.steps;
+    let chosen = model
+        .ui
+        .step
+        .filter(|_| model.ui.focus() == Some(Focus::Steps));
+    let begun = |s: &&crate::session::StepState| s.attempt > 0;
+    let step = chosen
+        .and_then(|at| steps.get(at))
+        .filter(begun)
+        .or_else(|| model.moving_step())
+        .or_else(|| steps.iter().filter(begun).max_by_key(|s| s.started_ms))?;
+    Some((step.id.clone(), step.attempt.max(1)))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,192 @@
+//! Keys while something lies over the screen: forms, lists to choose from, texts to read. Not in here: how they look.
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+use super::{Effect, Motion, Update, say, send};
+use crate::cockpit::actions::{self, Do};
+use crate::cockpit::model::Model;
+use crate::cockpit::model::ui::{Form, FormKind, Overlay, Pick, PickKind};
+use crate::cockpit::theme::Meaning;
+use crate::session::Command;
+
+/// Handles a key, if what lies over the screen takes it; `None` leaves it to the table of actions.
+pub fn on_key(model: &mut Model, event: KeyEvent) -> Option<Update> {
+    let overlay = model.ui.overlay.clone()?;
+    match overlay {
+        Overlay::Form(form) => form_key(model, form, event),
+        Overlay::Pick(pick) => pick_key(model, pick, event),
+        Overlay::Help { .. } | Overlay::Guide | Overlay::Output { .. } => {
+            reading_key(model, overlay, event)
+        }
+    }
+}
+
+/// Pasted text goes into a field and nowhere else: a paste by accident is no command.
+pub fn on_paste(model: &mut Model, text: &str) -> Update {
+    if let Some(Overlay::Form(form)) = &mut model.ui.overlay {
+        form.insert(text);
+    } else {
+        say(
+            model,
+            "pasted text is taken only where something is typed".to_owned(),
+            Meaning::Warn,
+        );
+    }
+    Update::redraw()
+}
+
+fn close(model: &mut Model) -> Option<Update> {
+    model.ui.overlay = None;
+    Some(Update::redraw())
+}
+
+fn action_of(model: &Model, event: KeyEvent) -> Option<Do> {
+    actions::find(model, event).map(|(a, _)| a.act)
+}
+
+/// A text to read: keys scroll it, Esc, `q` and its own key close it; other keys do what they always do.
+fn reading_key(model: &mut Model, mut overlay: Overlay, event: KeyEvent) -> Option<Update> {
+    let act = action_of(model, event)?;
+    let own = matches!(
+        (&overlay, act),
+        (Overlay::Help { .. }, Do::Help)
+            | (Overlay::Guide, Do::Guide)
+            | (Overlay::Output { .. }, Do::Output)
+    );
+    let is_q = event.code == KeyCode::Char('q');
+    if own || act == Do::Back || is_q {
+        return close(model);
+    }
+    let Some(motion) = Motion::of(act) else {
+        // The guide says which key to press next, so pressing it closes the guide.
+        if overlay == Overlay::Guide {
+            model.ui.overlay = None;
+        }
+        return None;
+    };
+    match &mut overlay {
+        Overlay::Help { scroll } => *scroll = motion.apply(*scroll, 200),
+        Overlay::Output { up, .. } => *up = motion.apply_from_end(*up, model.output.len()),
+        _ => {}
+    }
+    model.ui.overlay = Some(overlay);
+    Some(Update::redraw())
+}
+
+fn pick_key(model: &mut Model, mut pick: Pick, event: KeyEvent) -> Option<Update> {
+    let lines = match pick.kind {
+        PickKind::Person => model.session.charter.people.len(),
+        // The last line takes every fault back.
+        PickKind::Fault => model.faults.len() + 1,
+    };
+    match event.code {
+        KeyCode::Esc | KeyCode::Char('q') => return close(model),
+        KeyCode::Enter | KeyCode::Char(' ') => return Some(chosen(model, pick)),
+        KeyCode::Char(c @ '1'..='9') => {
+            let at = c as usize - '1' as usize;
+            if at < lines {
+                pick.at = at;
+                return Some(chosen(model, pick));
+            }
+        }
+        _ => {
+            if let Some(motion) = action_of(model, event).and_then(Motion::of) {
+                pick.at = motion.apply(pick.at, lines);
+            }
+        }
+    }
+    model.ui.overlay = Some(Overlay::Pick(pick));
+    Some(Update::redraw())
+}
+
+fn chosen(model: &mut Model, pick: Pick) -> Update {
+    model.ui.overlay = None;
+    match pick.kind {
+        PickKind::Person => {
+            let Some(person) = model.session.charter.people.get(pick.at).cloned() else {
+                return Update::redraw();
+            };
+            model.play(Some(person.id));
+            say(
+                model,
+                format!("you play {} now", person.name),
+                Meaning::Sandbox,
+            );
+            Update::with(vec![Effect::Present(model.ui.view)])
+        }
+        PickKind::Fault => {
+            let name = model.faults.get(pick.at).map(|f| f.name.clone());
+            let asked = match &name {
+                Some(name) => format!("injected {name}"),
+                None => "took every fault back".to_owned(),
+            };
+            model.ui.asked = Some(asked);
+            Update::with(vec![Effect::Inject(name)])
+        }
+    }
+}
+
+fn form_key(model: &mut Model, mut form: Form, event: KeyEvent) -> Option<Update> {
+    let ctrl = event.modifiers.contains(KeyModifiers::CONTROL);
+    let fields = form.fields.len();
+    match event.code {
+        KeyCode::Esc => return close(model),
+        KeyCode::Char('c') if ctrl => return close(model),
+        KeyCode::Char('z' | 'l') if ctrl => return None,
+        KeyCode::Enter => return Some(submitted(model, form)),
+        // Space opened the form and signs; only after something was typed it is a blank.
+        KeyCode::Char(' ') if matches!(form.kind, FormKind::Sign(_)) && form.text(0).is_empty() => {
+            return Some(submitted(model, form));
+        }
+        KeyCode::Tab | KeyCode::Down if fields > 0 => form.at = (form.at + 1) % fields,
+        KeyCode::BackTab | KeyCode::Up if fields > 0 => form.at = (form.at + fields - 1) % fields,
+        KeyCode::Backspace => {
+            if let Some(field) = form.fields.get_mut(form.at) {
+                field.text.pop();
+            }
+            form.problem = None;
+        }
+        KeyCode::Char('u') if ctrl => {
+            if let Some(field) = form.fields.get_mut(form.at) {
+                field.text.clear();
+            }
+        }
+        KeyCode::Char(c) if !ctrl => form.insert(c.encode_utf8(&mut [0; 4])),
+        _ => {}
+    }
+    model.ui.overlay = Some(Overlay::Form(form));
+    Some(Update::redraw())
+}
+
+fn submitted(model: &mut Model, mut form: Form) -> Update {
+    match form.command(&model.session.charter.session) {
+        Ok(command) => {
+            model.ui.overlay = None;
+            let asked = words(&command);
+            send(model, command, asked)
+        }
+        Err(problem) => {
+            form.problem = Some(problem);
+            model.ui.overlay = Some(Overlay::Form(form));
+            Update::redraw()
+        }
+    }
+}
+
+/// A command as something that has been done.
+fn words(command: &Command) -> String {
+    match command {
+        Command::StartStep { .. } => "started".to_owned(),
+        Command::Confirm { .. } => "confirmed".to_owned(),
+        Command::Sign { gate, .. } => format!("{gate} signed"),
+        Command::Withdraw { gate, .. } => format!("{gate} withdrawn"),
+        Command::Hold { .. } => "held".to_owned(),
+        Command::Resume => "resumed".to_owned(),
+        Command::Skip { step, .. } => format!("{step} skipped"),
+        Command::DecideUnknown { step, .. } => format!("{step} decided"),
+        Command::ExtendFreeze { .. } => "freeze extended".to_owned(),
+        Command::RollBack { .. } => "rollback begun".to_owned(),
+        Command::Complete => "release completed".to_owned(),
+        Command::Note { .. } => "note written".to_owned(),
+    }
+}
