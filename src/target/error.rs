@@ -190,6 +190,33 @@ pub enum Error {
         /// The server's words, made harmless.
         message: String,
     },
+    /// The script cannot be run as it is; nothing of it was.
+    #[error("line {line} of the migration script: {problem}. Nothing was run")]
+    Script {
+        /// Counted from 1.
+        line: usize,
+        /// What is wrong.
+        problem: &'static str,
+    },
+    /// A statement of the script failed.
+    #[error(
+        "line {line} of the migration script failed: {statement}: {message} (SQLSTATE {sqlstate}). The transaction that it was in is rolled back; earlier ones stay"
+    )]
+    Statement {
+        /// Where it begins, counted from 1.
+        line: usize,
+        /// Its first line, made harmless.
+        statement: String,
+        /// Five characters.
+        sqlstate: String,
+        /// The server's words and hint, made harmless.
+        message: String,
+    },
+    /// The script began a transaction and did not end it.
+    #[error(
+        "the migration script leaves a transaction open: a COMMIT is missing. The transaction is rolled back; earlier ones stay"
+    )]
+    OpenTransaction,
     /// The answer was not of the expected form.
     #[error("cannot {doing}: {message}")]
     Protocol {
