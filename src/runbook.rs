@@ -10,6 +10,7 @@ pub mod model;
 mod parse;
 pub mod problem;
 mod reader;
+mod redact;
 pub mod rehearsal;
 pub mod transfer;
 mod tree;

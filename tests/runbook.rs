@@ -59,3 +59,223 @@ fn the_reference_runbook_is_clean() {
     assert_eq!(runbook.triggers.len(), 12);
     assert_eq!(runbook.hash.0.len(), 64);
 }
+
+/// A scenario is a whole file (`.yaml`) or changes to the reference (`.edit`: lines with `-` are replaced by those with `+`).
+fn scenario(path: &Path) -> String {
+    let text = std::fs::read_to_string(path).expect("a scenario");
+    if path.extension().is_some_and(|e| e == "yaml") {
+        return text;
+    }
+    let mut edited = reference();
+    for hunk in text.split("\n\n").filter(|hunk| !hunk.trim().is_empty()) {
+        let side = |sign: char| {
+            let lines = hunk.lines().filter_map(|line| line.strip_prefix(sign));
+            lines.collect::<Vec<_>>().join("\n")
+        };
+        let (from, to) = (side('-'), side('+'));
+        let occurrences = edited.matches(&from).count();
+        assert_eq!(
+            occurrences,
+            1,
+            "{}: {from:?} in the reference",
+            path.display()
+        );
+        edited = edited.replace(&from, &to);
+    }
+    edited
+}
+
+fn files(folder: &str) -> Vec<std::path::PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/runbook")
+        .join(folder);
+    let mut files: Vec<_> = std::fs::read_dir(folder)
+        .expect("the folder of scenarios")
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.extension().is_some_and(|e| e == "yaml" || e == "edit"))
+        .collect();
+    files.sort();
+    files
+}
+
+/// Compares with the `.txt` beside a scenario; `BLESS=1` writes it anew.
+fn agrees(path: &Path, shown: &str) -> bool {
+    let expected = path.with_extension("txt");
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(&expected, shown).expect("written");
+    }
+    let wanted = std::fs::read_to_string(&expected).unwrap_or_default();
+    if wanted != shown {
+        println!("=== {} ===\n{shown}", path.display());
+    }
+    wanted == shown
+}
+
+fn locations_are_inside(problems: &[Problem], text: &str) {
+    let lines: Vec<&str> = text.lines().collect();
+    for problem in problems {
+        let within = (1..=lines.len().max(1)).contains(&problem.line);
+        assert!(within, "line {} of {}", problem.line, lines.len());
+        let line = lines.get(problem.line - 1).copied().unwrap_or_default();
+        let columns = 1..=line.chars().count() + 1;
+        assert!(columns.contains(&problem.column), "{problem:?}");
+    }
+}
+
+#[test]
+fn every_mistake_is_named_with_its_place() {
+    let mut wrong = Vec::new();
+    for path in files("") {
+        let text = scenario(&path);
+        let reading = read(&text);
+        locations_are_inside(&reading.problems, &text);
+        if !agrees(&path, &rendered(&reading.problems)) {
+            wrong.push(path);
+        }
+    }
+    assert!(wrong.is_empty(), "BLESS=1 accepts the new text: {wrong:?}");
+}
+
+#[test]
+fn a_transfer_section_stands_alone() {
+    let mut wrong = Vec::new();
+    for path in files("transfer") {
+        let text = scenario(&path);
+        let shown = match runbook::parse_transfer("transfer.yaml", &text) {
+            Ok(transfer) => serde_json::to_string_pretty(&transfer).expect("JSON") + "\n",
+            Err(problems) => rendered(&problems),
+        };
+        if !agrees(&path, &shown) {
+            wrong.push(path);
+        }
+    }
+    assert!(wrong.is_empty(), "BLESS=1 accepts the new text: {wrong:?}");
+}
+
+#[test]
+fn no_message_holds_a_secret() {
+    for path in files("") {
+        let reading = read(&scenario(&path));
+        let shown = rendered(&reading.problems);
+        let json = serde_json::to_string(&reading.problems).expect("JSON");
+        let debug = format!("{reading:?}");
+        for secret in [
+            "hunter2",
+            "owner-secret",
+            "runtime-secret",
+            "scratch-secret",
+            "token-secret",
+        ] {
+            for text in [&shown, &json, &debug] {
+                assert!(!text.contains(secret), "{secret} in {}", path.display());
+            }
+        }
+    }
+    let clean = format!("{:?}", read(&reference()).runbook.expect("a runbook"));
+    assert!(!clean.contains("-secret"), "{clean}");
+}
+
+#[test]
+fn bytes_that_are_no_text_have_a_place() {
+    let problems = runbook::decode("r.yaml", b"cutover: 1\nname: \xff\n").expect_err("not UTF-8");
+    assert_eq!((problems[0].line, problems[0].column), (2, 7));
+    let utf16 = "cutover: 1".encode_utf16().flat_map(u16::to_le_bytes);
+    let bytes: Vec<u8> = [0xff, 0xfe].into_iter().chain(utf16).collect();
+    let problems = runbook::decode("r.yaml", &bytes).expect_err("not UTF-8");
+    assert_eq!(problems[0].found, "UTF-16");
+    assert_eq!(runbook::decode("r.yaml", b"a: b"), Ok("a: b"));
+}
+
+#[test]
+fn a_byte_order_mark_and_windows_line_ends_change_nothing() {
+    let text = format!("\u{feff}{}", reference().replace('\n', "\r\n"));
+    let reading = read(&text);
+    assert!(
+        reading.problems.is_empty(),
+        "{}",
+        rendered(&reading.problems)
+    );
+}
+
+#[test]
+fn the_hash_covers_values_but_secrets_by_name() {
+    let hash = |changed: &'static str| {
+        let env = move |name: &str| {
+            let value = environment(name)?;
+            Some(if name == changed { value + "x" } else { value })
+        };
+        runbook::parse("runbook.yaml", &reference(), &env)
+            .expect("valid")
+            .hash
+    };
+    let plain = hash("");
+    assert_eq!(plain, hash("TARGET_URL"), "a secret's value is not covered");
+    assert_ne!(plain, hash("APP_DIR"), "a plain value is");
+    let commented = reference() + "# one more line\n";
+    let commented = read(&commented).runbook.expect("valid").hash;
+    assert_ne!(plain, commented, "every byte of the file is");
+}
+
+/// The reference with one small change, chosen by a seed: a character, a line or a word, removed, doubled or exchanged.
+fn mutated(reference: &str, seed: u64) -> String {
+    use rand::{Rng, SeedableRng};
+    const NOISE: [&str; 14] = [
+        "\t", "\n", "{", "}", "[", "]", ":", "${", "\"", "'", "&a ", "*a", "!!x ", "\u{1b}",
+    ];
+    let mut rng = rand::rngs::StdRng::seed_from_u64(seed);
+    let chars: Vec<char> = reference.chars().collect();
+    let at = rng.random_range(0..chars.len());
+    let length = rng.random_range(0..40).min(chars.len() - at);
+    let (before, rest) = chars.split_at(at);
+    let (piece, after) = rest.split_at(length);
+    let (before, piece, after): (String, String, String) = (
+        before.iter().collect(),
+        piece.iter().collect(),
+        after.iter().collect(),
+    );
+    match rng.random_range(0..5) {
+        0 => format!("{before}{after}"),
+        1 => format!("{before}{piece}{piece}{after}"),
+        2 => format!("{before}{}{after}", NOISE[rng.random_range(0..NOISE.len())]),
+        3 => before,
+        _ => {
+            let mut lines: Vec<&str> = reference.lines().collect();
+            let (a, b) = (
+                rng.random_range(0..lines.len()),
+                rng.random_range(0..lines.len()),
+            );
+            lines.swap(a, b);
+            lines.join("\n")
+        }
+    }
+}
+
+#[test]
+fn a_damaged_runbook_never_panics_and_every_problem_has_a_place() {
+    let reference = reference();
+    let first = std::env::var("SEED")
+        .ok()
+        .and_then(|s| s.parse().ok())
+        .unwrap_or(1_u64);
+    let mut invalid = 0;
+    for seed in first..first + 500 {
+        let text = mutated(&reference, seed);
+        let reading = std::panic::catch_unwind(|| {
+            let reading = read(&text);
+            locations_are_inside(&reading.problems, &text);
+            let _ = rendered(&reading.problems);
+            reading
+        });
+        let reading = reading.unwrap_or_else(|_| panic!("SEED={seed}"));
+        assert_eq!(
+            reading.runbook.is_none(),
+            reading
+                .problems
+                .iter()
+                .any(|p| p.severity == runbook::Severity::Error),
+            "SEED={seed}: a runbook or an error, never both or neither"
+        );
+        invalid += usize::from(reading.runbook.is_none());
+    }
+    assert!(invalid > 200, "the changes hardly hurt: {invalid} of 500");
+}

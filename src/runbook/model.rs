@@ -133,7 +133,7 @@ pub struct Source {
 }
 
 /// The PostgreSQL side.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Target {
     /// Connection URL of the schema's owner. A secret.
     pub url: String,
@@ -223,7 +223,7 @@ pub struct Verification {
 }
 
 /// One synthetic request.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Request {
     /// As shown.
     pub name: String,
@@ -256,7 +256,7 @@ pub enum RequestClass {
 }
 
 /// The scratch side of a rehearsal.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Rehearsal {
     /// Owner's URL of the scratch database. A secret.
     pub url: String,

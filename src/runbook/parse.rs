@@ -138,17 +138,36 @@ fn hash(text: &str, reader: &Reader<'_>) -> RunbookHash {
     RunbookHash(hash.iter().map(|b| format!("{b:02x}")).collect())
 }
 
+/// Sections that every runbook has.
+const REQUIRED: &[&str] = &[
+    "cutover",
+    "name",
+    "people",
+    "limits",
+    "source",
+    "target",
+    "fleet",
+    "verification",
+    "gates",
+    "steps",
+    "probes",
+    "triggers",
+    "monitoring",
+    "rollback",
+];
+
 fn runbook(reader: &mut Reader<'_>, node: &Node) -> Option<Runbook> {
     let path = String::new();
     let fields = reader.fields(&Item { node, path }, keys::RUNBOOK)?;
     // First of all, so that no message shows what is secret.
     let secrets = reader.want(&fields, "secrets", |r, i| r.list(i, Reader::id));
     reader.secrets = secrets.unwrap_or_default().into_iter().collect();
-    reader.need(&fields, "cutover", |r, i| r.one_of(i, &[("1", ())]));
+    reader.all_present(&fields, REQUIRED);
+    reader.want(&fields, "cutover", |r, i| r.one_of(i, &[("1", ())]));
     Some(Runbook {
         secrets: reader.secrets.iter().cloned().collect(),
-        name: reader.need(&fields, "name", Reader::id).unwrap_or_default(),
-        people: list_of(reader, &fields, "people", sections::person),
+        name: reader.want(&fields, "name", Reader::id).unwrap_or_default(),
+        people: some_of(reader, &fields, "people", sections::person),
         limits: sections::limits(reader, &fields),
         source: sections::source(reader, &fields),
         target: sections::target(reader, &fields),
@@ -158,16 +177,29 @@ fn runbook(reader: &mut Reader<'_>, node: &Node) -> Option<Runbook> {
             .unwrap_or_default(),
         verification: sections::verification(reader, &fields),
         rehearsal: reader.want(&fields, "rehearsal", sections::rehearsal),
-        gates: list_of(reader, &fields, "gates", steps::gate),
-        steps: list_of(reader, &fields, "steps", steps::step),
-        probes: list_of(reader, &fields, "probes", watch::probe),
-        triggers: list_of(reader, &fields, "triggers", watch::trigger),
-        monitoring: list_of(reader, &fields, "monitoring", watch::checklist_item),
-        rollback: list_of(reader, &fields, "rollback", steps::rollback_row),
+        gates: some_of(reader, &fields, "gates", steps::gate),
+        steps: some_of(reader, &fields, "steps", steps::step),
+        probes: some_of(reader, &fields, "probes", watch::probe),
+        triggers: some_of(reader, &fields, "triggers", watch::trigger),
+        monitoring: some_of(reader, &fields, "monitoring", watch::checklist_item),
+        rollback: some_of(reader, &fields, "rollback", steps::rollback_row),
         hash: RunbookHash::default(),
     })
 }
 
+/// A list; none where its key is absent, which has been reported.
+fn some_of<'e, 'n, T>(
+    reader: &mut Reader<'e>,
+    fields: &Fields<'n>,
+    key: &str,
+    take: impl FnMut(&mut Reader<'e>, &Item<'n>) -> Option<T>,
+) -> Vec<T> {
+    reader
+        .want(fields, key, |r, i| r.list(i, take))
+        .unwrap_or_default()
+}
+
+/// A list that must be there.
 fn list_of<'e, 'n, T>(
     reader: &mut Reader<'e>,
     fields: &Fields<'n>,

@@ -97,7 +97,7 @@ impl Problem {
         let end = (at + self.length).min(chars.len());
         let from = at.saturating_sub(WINDOW_CHARS / 2);
         let to = chars.len().min(from + WINDOW_CHARS).max(at);
-        let piece = |range: &[char]| printable(&range.iter().collect::<String>(), usize::MAX);
+        let piece = |range: &[char]| printable(&range.iter().collect::<String>(), WINDOW_CHARS);
         let before = if from > 0 { "…" } else { "" }.to_owned() + &piece(&chars[from..at]);
         let marked = piece(&chars[at..end.min(to)]);
         let mut after = piece(&chars[end.min(to)..to]);

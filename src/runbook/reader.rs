@@ -26,6 +26,7 @@ pub(super) struct Reader<'e> {
     pub resolved: BTreeMap<String, Option<String>>,
     pub problems: Vec<Problem>,
     places: BTreeMap<String, Place>,
+    written_passwords: Vec<(String, String)>,
 }
 
 /// A value on its way from the tree, with its path such as `steps[A1].quiet`.
@@ -82,6 +83,7 @@ impl<'e> Reader<'e> {
             resolved: BTreeMap::new(),
             problems: Vec::new(),
             places: BTreeMap::new(),
+            written_passwords: Vec::new(),
         }
     }
 
@@ -134,7 +136,6 @@ impl<'e> Reader<'e> {
     }
 
     /// Where the value at a path is written; the nearest enclosing one where the path itself is not.
-    #[allow(dead_code, reason = "for the cross-checks")]
     pub fn place(&self, path: &str) -> Place {
         let mut path = path;
         loop {
@@ -148,6 +149,11 @@ impl<'e> Reader<'e> {
         }
     }
 
+    /// Paths at which a URL with a password is written out, and what is shown of it.
+    pub fn passwords_written(&self) -> Vec<(String, String)> {
+        self.written_passwords.clone()
+    }
+
     fn remember(&mut self, path: &str, place: Place) {
         self.places.entry(path.to_owned()).or_insert(place);
     }
@@ -158,11 +164,15 @@ impl<'e> Reader<'e> {
             Value::List(_) => "a list".into(),
             Value::Map(_) => "a map".into(),
             Value::Scalar { .. } if node.is_null() => "nothing".into(),
+            Value::Scalar { text, .. } if text.is_empty() => "an empty text".into(),
             Value::Scalar { text, .. } => {
                 let shown = printable(&mask_passwords(text), SHOWN_CHARS);
                 let mut names = references(text).filter_map(Result::ok).peekable();
-                let public =
-                    names.peek().is_some() && names.all(|(_, n)| !self.secrets.contains(n));
+                let shows = |name: &str| {
+                    let known = self.resolved.get(name).is_some_and(Option::is_some);
+                    known && !self.secrets.contains(name)
+                };
+                let public = names.peek().is_some() && names.all(|(_, name)| shows(name));
                 match self.env.filter(|_| public) {
                     Some(_) => {
                         let value = mask_passwords(&self.substituted(text));
@@ -234,9 +244,21 @@ impl<'e> Reader<'e> {
             Some(item) => take(self, &item),
             None => {
                 let expected = format!("`{key}` in {}", in_words(&fields.path));
-                self.problem(fields.place, &fields.path, &expected, "none", None);
+                let path = join(&fields.path, key);
+                self.problem(fields.place, &path, &expected, "none", None);
                 None
             }
+        }
+    }
+
+    /// Reports all of these keys that are absent, as one problem.
+    pub fn all_present(&mut self, fields: &Fields<'_>, keys: &[&str]) {
+        let missing: Vec<&str> = keys.iter().copied().filter(|k| !fields.has(k)).collect();
+        if !missing.is_empty() {
+            let within = in_words(&fields.path);
+            let expected = format!("{} in {within}", quoted(missing.iter().copied()));
+            let hint = "`runbook.yaml` of the distribution has every section".to_owned();
+            self.problem(fields.place, &fields.path, &expected, "none", Some(hint));
         }
     }
 
@@ -443,6 +465,12 @@ impl<'e> Reader<'e> {
                     );
                 }
             }
+        }
+        if mask_passwords(raw) != raw {
+            let place = item.node.place;
+            self.remember(&item.path, place);
+            let shown = self.describe(item.node);
+            self.written_passwords.push((item.path.clone(), shown));
         }
         complete.then(|| self.substituted(raw))
     }

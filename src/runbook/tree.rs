@@ -32,6 +32,11 @@ impl Place {
             length: if one_line { span.len().max(1) } else { 1 },
         }
     }
+
+    /// Its first character alone, for lists and maps.
+    fn first(self) -> Place {
+        Place { length: 1, ..self }
+    }
 }
 
 /// A value and where it is.
@@ -108,7 +113,12 @@ pub(super) fn load(text: &str, reader: &mut Reader<'_>) -> Option<Node> {
             }
             Event::SequenceStart(_, tag) => {
                 refuse_tag(tag.is_some(), place, reader);
-                open(&mut stack, place, FrameKind::List(Vec::new()), reader)?;
+                open(
+                    &mut stack,
+                    place.first(),
+                    FrameKind::List(Vec::new()),
+                    reader,
+                )?;
                 continue;
             }
             Event::MappingStart(_, tag) => {
@@ -117,7 +127,7 @@ pub(super) fn load(text: &str, reader: &mut Reader<'_>) -> Option<Node> {
                     entries: Vec::new(),
                     key: None,
                 };
-                open(&mut stack, place, kind, reader)?;
+                open(&mut stack, place.first(), kind, reader)?;
                 continue;
             }
             Event::SequenceEnd | Event::MappingEnd => {
@@ -245,6 +255,6 @@ fn syntax_problem(text: &str, error: &ScanError, reader: &mut Reader<'_>) {
 fn bare_reference(line: &str) -> bool {
     line.match_indices("${").any(|(at, _)| {
         let before = &line[..at];
-        before.contains(['[', '{']) && before.matches(['"', '\'']).count() % 2 == 0
+        before.contains(['[', '{']) && before.matches(['"', '\'']).count().is_multiple_of(2)
     })
 }

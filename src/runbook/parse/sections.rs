@@ -11,14 +11,14 @@ use super::{actions, list_of, role};
 
 const NOTHING: Fields<'static> = Fields::EMPTY;
 
-/// A section that must be there; an empty one stands in, without more complaints, where it is not.
+/// A section; none where its key is absent, which has been reported.
 fn section<'n>(
     reader: &mut Reader<'_>,
     root: &Fields<'n>,
     key: &str,
     keys: &[&str],
 ) -> Option<Fields<'n>> {
-    reader.need(root, key, |r, i| r.fields(i, keys))
+    reader.want(root, key, |r, i| r.fields(i, keys))
 }
 
 pub(super) fn person(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Person> {

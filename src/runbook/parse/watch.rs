@@ -48,7 +48,8 @@ fn log_rule(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<LogRule> {
             Ok(_) => Some(pattern),
             Err(error) => {
                 let why = error.to_string();
-                let why = why.lines().last().unwrap_or_default().trim();
+                let why = why.lines().last().unwrap_or_default();
+                let why = why.trim_start_matches("error: ");
                 r.wrong(
                     i,
                     "a regular expression",

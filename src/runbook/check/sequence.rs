@@ -1,0 +1,216 @@
+//! The order of steps and of the rollback: what must be there, what must come before what, and what each needs from elsewhere.
+
+use super::Check;
+use crate::runbook::model::{Step, StepKind, SwitchHow};
+use crate::runbook::reader::quoted;
+
+/// Kinds without which a cutover is none. They occur once and nobody may skip them.
+const MANDATORY: [&str; 8] = [
+    "freeze",
+    "backup",
+    "import",
+    "parity_gate",
+    "switch",
+    "rollout",
+    "reopen",
+    "checklist",
+];
+
+/// What must come before what, where both are there.
+const ORDER: [(&str, &str); 30] = [
+    ("baseline", "freeze"),
+    ("freeze", "backup"),
+    ("backup", "store_backup"),
+    ("backup", "restore_drill"),
+    ("backup", "import"),
+    ("target_check", "migrate"),
+    ("migrate", "migration_history"),
+    ("migrate", "import"),
+    ("export_order", "import"),
+    ("import", "sequences"),
+    ("import", "constraints"),
+    ("import", "row_counts"),
+    ("import", "samples"),
+    ("import", "smoke"),
+    ("row_counts", "parity_gate"),
+    ("samples", "parity_gate"),
+    ("smoke", "parity_gate"),
+    ("parity_gate", "switch"),
+    ("switch", "rollout"),
+    ("rollout", "verify_counts"),
+    ("rollout", "verify_endpoints"),
+    ("rollout", "verify_slugs"),
+    ("rollout", "verify_order"),
+    ("rollout", "verify_integrity"),
+    ("verify_counts", "reopen"),
+    ("verify_endpoints", "reopen"),
+    ("verify_slugs", "reopen"),
+    ("verify_order", "reopen"),
+    ("verify_integrity", "reopen"),
+    ("reopen", "checklist"),
+];
+
+/// The order of the rollback: configuration before restart, proof before the freeze is lifted.
+const ROLLBACK_ORDER: [(&str, &str); 4] = [
+    ("halt", "restore_config"),
+    ("restore_config", "restart"),
+    ("restart", "validate"),
+    ("validate", "lift_freeze"),
+];
+
+pub(super) fn check(check: &mut Check<'_, '_, '_>) {
+    if check.sound(&["steps"]) {
+        mandatory(check);
+        order(check);
+        needs(check);
+    }
+    if check.sound(&["steps", "rollback"]) {
+        rollback(check);
+    }
+    if check.sound(&["steps", "fleet", "verification"]) {
+        let runbook = check.runbook;
+        runbook.steps.iter().for_each(|step| equipment(check, step));
+    }
+}
+
+fn of_kind<'s>(check: &Check<'s, '_, '_>, kind: &str) -> Vec<&'s Step> {
+    let steps = check.runbook.steps.iter();
+    steps.filter(|step| step.kind.key() == kind).collect()
+}
+
+fn mandatory(check: &mut Check<'_, '_, '_>) {
+    let missing: Vec<&str> = MANDATORY
+        .into_iter()
+        .filter(|kind| of_kind(check, kind).is_empty())
+        .collect();
+    if !missing.is_empty() {
+        let expected = format!("a step of kind {}", quoted(missing.into_iter()));
+        check.error("steps", &expected, "none", None);
+    }
+    for kind in MANDATORY {
+        for (n, step) in of_kind(check, kind).into_iter().enumerate() {
+            if n > 0 {
+                let path = format!("steps[{}].kind", step.id);
+                check.error(
+                    &path,
+                    &format!("one step of kind `{kind}`"),
+                    "another",
+                    None,
+                );
+            }
+            if step.may_skip {
+                let path = format!("steps[{}].may_skip", step.id);
+                let expected = format!("`false`: a cutover without `{kind}` is none");
+                check.error(&path, &expected, "`true`", None);
+            }
+        }
+    }
+}
+
+fn order(check: &mut Check<'_, '_, '_>) {
+    for (first, then) in ORDER {
+        let (Some(a), Some(b)) = (check.position_of(first), check.position_of(then)) else {
+            continue;
+        };
+        if a > b {
+            let (first_step, then_step) = (&check.runbook.steps[a].id, &check.runbook.steps[b].id);
+            let path = format!("steps[{then_step}]");
+            let expected = format!("{first_step} (`{first}`) before {then_step} (`{then}`)");
+            check.error(&path, &expected, "it after", None);
+        }
+    }
+}
+
+/// What a step needs exists and comes earlier; so nothing waits for itself.
+fn needs(check: &mut Check<'_, '_, '_>) {
+    let runbook = check.runbook;
+    let ids = check.step_ids();
+    for (n, step) in runbook.steps.iter().enumerate() {
+        let of: &[String] = match &step.kind {
+            StepKind::KeepArtefacts { of } => of,
+            _ => &[],
+        };
+        let named = [("needs", step.needs.as_slice()), ("of", of)];
+        for (key, i, other) in named
+            .into_iter()
+            .flat_map(|(key, list)| list.iter().enumerate().map(move |(i, id)| (key, i, id)))
+        {
+            let path = format!("steps[{}].{key}[{i}]", step.id);
+            if !check.known(&path, "the id of a step", other, &ids) {
+                continue;
+            }
+            let at = ids.iter().position(|id| id == other).unwrap_or(n);
+            if at >= n {
+                let found = match at == n {
+                    true => "the step itself".to_owned(),
+                    false => format!("`{other}`, which comes later"),
+                };
+                let cycle = runbook.steps[at].needs.contains(&step.id) && at > n;
+                let hint = cycle.then(|| format!("{} and {other} wait for each other", step.id));
+                let expected = format!("a step before {}", step.id);
+                check.error(&path, &expected, &found, hint);
+            }
+        }
+    }
+}
+
+fn rollback(check: &mut Check<'_, '_, '_>) {
+    let rows: Vec<&str> = check
+        .runbook
+        .rollback
+        .iter()
+        .map(|r| r.kind.key())
+        .collect();
+    let at = |kind: &str| rows.iter().position(|k| *k == kind);
+    let wanted = [
+        ("switch", "restore_config"),
+        ("switch", "restart"),
+        ("switch", "validate"),
+        ("freeze", "lift_freeze"),
+    ];
+    for (step, row) in wanted {
+        if let Some(step) = of_kind(check, step).first()
+            && at(row).is_none()
+        {
+            let expected = format!("a row of kind `{row}`, which undoes {}", step.id);
+            check.error("rollback", &expected, "none", None);
+        }
+    }
+    for (first, then) in ROLLBACK_ORDER {
+        if let (Some(a), Some(b)) = (at(first), at(then))
+            && a > b
+        {
+            let path = format!("rollback[{}]", check.runbook.rollback[b].id);
+            check.error(
+                &path,
+                &format!("`{first}` before `{then}`"),
+                "it after",
+                None,
+            );
+        }
+    }
+}
+
+/// What a step needs from other sections.
+fn equipment(check: &mut Check<'_, '_, '_>, step: &Step) {
+    let fleet = &check.runbook.fleet;
+    let no_requests = check.runbook.verification.requests.is_empty();
+    let missing = match &step.kind {
+        StepKind::Switch {
+            how: SwitchHow::Key { .. },
+        } if fleet.config.is_none() => "`fleet.config`, the file that holds the key",
+        StepKind::Connectivity if fleet.connect.is_none() => {
+            "`fleet.connect`, which connects from an instance's host"
+        }
+        StepKind::Smoke if fleet.staging.is_none() => "`fleet.staging`, the slot it asks",
+        StepKind::Smoke | StepKind::VerifyEndpoints if no_requests => {
+            "`verification.requests`, what it asks"
+        }
+        StepKind::Baseline { .. } if fleet.metrics.is_none() => {
+            "`fleet.metrics`, where error rate and latency come from"
+        }
+        _ => return,
+    };
+    let path = format!("steps[{}]", step.id);
+    check.error(&path, missing, "none", None);
+}

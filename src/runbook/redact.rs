@@ -1,0 +1,41 @@
+//! `Debug` for what holds secrets, so that none reaches a log by way of `{:?}`.
+
+use std::fmt;
+
+use super::model::{Rehearsal, Request, Target};
+
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Target")
+            .field("schema", &self.schema)
+            .field("tls_required", &self.tls_required)
+            .field("history", &self.history)
+            .field("required", &self.required)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Rehearsal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rehearsal")
+            .field("max_age_ms", &self.max_age_ms)
+            .field("copy", &self.copy)
+            .field("point", &self.point)
+            .field("unpoint", &self.unpoint)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("name", &self.name)
+            .field("class", &self.class)
+            .field("method", &self.method)
+            .field("url", &self.url)
+            .field("status", &self.status)
+            .field("contains", &self.contains)
+            .field("compare_body", &self.compare_body)
+            .finish_non_exhaustive()
+    }
+}
