@@ -9,6 +9,7 @@ mod faults;
 mod log;
 mod metrics;
 mod postgres;
+mod reach;
 mod routes;
 mod sqlite;
 mod store;
@@ -24,6 +25,7 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
+pub use reach::reach;
 pub use config::{Config, ConfigError, Provider};
 pub(super) use faults::AppFaults;
 pub(super) use routes::{INSTANCE_HEADER, PROVIDER_HEADER};
@@ -74,7 +76,7 @@ async fn run(config: Config, supervised: bool) -> std::io::Result<()> {
     log.write(
         Level::Information,
         "HostStarting",
-        json!({"message": "Application is starting", "generation": config.generation}),
+        json!({"message": "host starting", "generation": config.generation}),
     );
     if faults::current(&config).crash_on_start {
         let message = "Unable to resolve service for type 'IToolCatalogue'";
@@ -95,7 +97,7 @@ async fn run(config: Config, supervised: bool) -> std::io::Result<()> {
     log.write(
         Level::Information,
         "ServicesInitialised",
-        json!({"message": "Services initialised", "pool_max": config.pool_max}),
+        json!({"message": "services initialised", "pool_max": config.pool_max}),
     );
     let app = Arc::new(App {
         config,
@@ -112,7 +114,7 @@ async fn run(config: Config, supervised: bool) -> std::io::Result<()> {
             json!({"message": error.to_string(), "exception": "IOException"}),
         );
     })?;
-    let message = format!("Now listening on http://{}", listener.local_addr()?);
+    let message = format!("host booted; now listening on http://{}", listener.local_addr()?);
     app.log.write(
         Level::Information,
         "HostBooted",
@@ -123,7 +125,7 @@ async fn run(config: Config, supervised: bool) -> std::io::Result<()> {
     app.log.write(
         Level::Information,
         "HostStopped",
-        json!({"message": "Application is shutting down"}),
+        json!({"message": "host stopped"}),
     );
     result
 }
@@ -176,7 +178,7 @@ async fn asked_to_stop(supervised: bool) {
 async fn report_migrations(app: &App) {
     match app.store.pending_migrations().await {
         Ok(pending) if pending.is_empty() => {
-            let message = "No migrations were applied. The database is already up to date.";
+            let message = "migrations applied; the database is up to date";
             app.log.write(
                 Level::Information,
                 "MigrationsUpToDate",
@@ -184,7 +186,7 @@ async fn report_migrations(app: &App) {
             );
         }
         Ok(pending) => {
-            let message = "The database lacks migrations that this build expects";
+            let message = format!("{} pending migrations", pending.len());
             app.log.write(
                 Level::Warning,
                 "MigrationsPending",

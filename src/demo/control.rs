@@ -44,6 +44,10 @@ pub enum Request {
     },
     /// Take back what can be taken back.
     Heal,
+    /// Empty the scratch database and put staging onto the rehearsal's copy.
+    BeginRehearsal,
+    /// Give staging its own configuration back.
+    EndRehearsal,
     /// A process group that is to end with the sandbox.
     Adopt {
         /// The number of its leader.

@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 
 use super::control::{self, Request};
 use super::faults::{self, Fault};
+use super::layout::Layout;
 use super::{app, reaper, second_writer, supervisor};
 
 const NAMES: [&str; 5] = [
@@ -59,6 +60,10 @@ enum Order {
     Stop { name: String },
     /// Restart an instance with its configuration as it is now.
     Restart { name: String },
+    /// Connect to PostgreSQL from an instance's host, as its configuration says.
+    Connect { name: String },
+    /// Lend staging to a rehearsal, or take it back.
+    Rehearsal { phase: Phase },
     /// Make something go wrong.
     Fault { name: Fault },
     /// Take back what can be taken back.
@@ -67,6 +72,12 @@ enum Order {
     Status,
     /// End the sandbox.
     Shutdown,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Phase {
+    Begin,
+    End,
 }
 
 /// Runs the hidden subcommand that these arguments (program name first) name; `None` if they name none.
@@ -93,6 +104,9 @@ fn operate(dir: &std::path::Path, order: Order) -> ExitCode {
         Order::Start { name } => control::ask(dir, &Request::Start { name }),
         Order::Stop { name } => control::ask(dir, &Request::Stop { name }),
         Order::Restart { name } => control::ask(dir, &Request::Restart { name }),
+        Order::Connect { name } => return connect(dir, &name),
+        Order::Rehearsal { phase: Phase::Begin } => control::ask(dir, &Request::BeginRehearsal),
+        Order::Rehearsal { phase: Phase::End } => control::ask(dir, &Request::EndRehearsal),
         Order::Fault { name } => faults::inject(dir, name).map(|()| serde_json::Value::Null),
         Order::Heal => control::ask(dir, &Request::Heal),
         Order::Status => control::ask(dir, &Request::Status),
@@ -109,4 +123,9 @@ fn operate(dir: &std::path::Path, order: Order) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn connect(dir: &std::path::Path, name: &str) -> ExitCode {
+    let layout = Layout { dir: dir.to_path_buf() };
+    app::reach(&layout.instance_config(name))
 }

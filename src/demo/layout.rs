@@ -58,6 +58,11 @@ impl Layout {
         self.dir.join("traffic/acknowledged.jsonl")
     }
 
+    /// Where a rehearsal keeps its copy of the data.
+    pub fn rehearsal(&self) -> PathBuf {
+        self.dir.join("rehearsal")
+    }
+
     /// The folder of one instance.
     pub fn instance(&self, name: &str) -> PathBuf {
         self.dir.join("instances").join(name)

@@ -35,6 +35,9 @@ pub const POSTGRES_MIGRATIONS: [&str; 4] = [
     "20250110102044_AddListOrder",
 ];
 
+/// The slug of the first tool, whatever the seed.
+pub const KNOWN_SLUG: &str = "tool-1";
+
 const PRODUCT_VERSION: &str = "8.0.11";
 const SQLITE_SCHEMA: &str = include_str!("sql/sqlite.sql");
 const POSTGRES_ALL_BUT_LAST: &str = include_str!("sql/postgres.sql");
@@ -196,19 +199,21 @@ impl Writer<'_> {
 
     fn contents(&mut self) -> rusqlite::Result<()> {
         let mut insert = self.into.prepare(
-            r#"INSERT INTO "ToolContents" ("Id","PublicId","Title","Slug","Summary","Body","CategoryId","Price","AverageRating",
+            r#"INSERT INTO "ToolContents" ("Id","ExternalId","Title","Slug","Summary","Body","CategoryId","Price","AverageRating",
                "ViewCount","IsPublished","ReleasedOn","Icon","CreatedAt","UpdatedAt")
                VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15)"#,
         )?;
         for id in 1..=self.counts.contents {
             let title = self.values.title();
+            // One that probes can ask for by name.
+            let slug = if id == 1 { KNOWN_SLUG.to_string() } else { values::slug(&title, id) };
             let values = &mut self.values;
             let category = values.maybe(0.95, |v| v.rng.random_range(1..=self.counts.categories));
             insert.execute(params![
                 id,
                 values.guid(),
                 title,
-                values::slug(&title, id),
+                slug,
                 values.maybe(0.8, |v| v.sentence()),
                 values.paragraph(),
                 category,
@@ -347,7 +352,7 @@ mod tests {
             let path = folder.path().join(name);
             create(&path, LEAST_ROWS, seed).expect("a sample");
             let connection = Connection::open(&path).expect("the sample");
-            let sql = r#"SELECT group_concat("PublicId" || "Title" || "CreatedAt" || ifnull("Price", '-')) FROM "ToolContents""#;
+            let sql = r#"SELECT group_concat("ExternalId" || "Title" || "CreatedAt" || ifnull("Price", '-')) FROM "ToolContents""#;
             connection
                 .query_row(sql, [], |row| row.get::<_, String>(0))
                 .expect("text")

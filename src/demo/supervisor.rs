@@ -8,6 +8,7 @@ mod chat;
 mod damage;
 mod database;
 mod fleet;
+mod rehearsal;
 mod server;
 
 use std::collections::BTreeMap;

@@ -237,7 +237,7 @@ impl Street {
             rng.random_range(0..100_u32)
         );
         let body = json!({
-            "publicId": id,
+            "externalId": id,
             "title": format!("Community Tool {}", rng.random_range(1..10_000_u32)),
             "slug": slug,
             "body": "Sent in by a user.",

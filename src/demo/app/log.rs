@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use chrono::{SecondsFormat, Utc};
 use serde_json::{Value, json};
 
-use super::config::Config;
+use super::config::{Config, Provider};
 use super::store::StoreError;
 
 /// How bad it is.
@@ -23,7 +23,7 @@ pub(super) enum Level {
 pub(super) struct Log {
     file: Mutex<File>,
     instance: String,
-    provider: &'static str,
+    provider: Provider,
 }
 
 impl Log {
@@ -35,7 +35,7 @@ impl Log {
         Ok(Self {
             file: Mutex::new(file),
             instance: config.instance.clone(),
-            provider: config.provider.name(),
+            provider: config.provider,
         })
     }
 
@@ -46,7 +46,7 @@ impl Log {
             "level": format!("{level:?}"),
             "event": event,
             "instance": self.instance,
-            "provider": self.provider,
+            "provider": self.provider.name(),
         });
         if let (Value::Object(line), Value::Object(fields)) = (&mut line, fields) {
             line.extend(fields);
@@ -60,12 +60,12 @@ impl Log {
         let _ = file.write_all(text.as_bytes());
     }
 
-    /// An unhandled exception at an endpoint, with the kind that M4 counts by.
+    /// An exception at an endpoint that nothing in the application caught, with the kind that M4 counts by.
     pub(super) fn exception(&self, endpoint: &str, error: &StoreError) {
         let fields = json!({
-            "message": error.message,
+            "message": format!("Unhandled exception: {}", error.message),
             "endpoint": endpoint,
-            "exception": error.kind.exception(),
+            "exception": error.kind.exception(self.provider),
             "kind": error.kind.name(),
         });
         self.write(Level::Error, "UnhandledException", fields);

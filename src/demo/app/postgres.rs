@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use deadpool_postgres::{Client, Manager, Pool, Runtime};
+use deadpool_postgres::{Client, GenericClient, Manager, Pool, Runtime};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{NoTls, Row};
@@ -11,12 +11,12 @@ use super::config::Config;
 use super::store::{Detail, Feature, Kind, NewTool, Page, Step, StoreError, Tool, decimal, hex};
 
 /// How long a connection may take to come up.
-const CONNECT_LIMIT: Duration = Duration::from_secs(2);
+pub(super) const CONNECT_LIMIT: Duration = Duration::from_secs(2);
 /// How long a statement may take.
 const STATEMENT_LIMIT: Duration = Duration::from_secs(5);
 
 // Text where the shape on the wire is PostgreSQL's own business.
-const COLUMNS: &str = r#"c."Id", c."PublicId"::text, c."Title", c."Slug", c."Summary", c."CategoryId", c."Price"::text,
+const COLUMNS: &str = r#"c."Id", c."ExternalId"::text, c."Title", c."Slug", c."Summary", c."CategoryId", c."Price"::text,
     c."AverageRating", c."ViewCount", c."IsPublished", c."ReleasedOn", c."CreatedAt", c."UpdatedAt""#;
 
 /// A pool of connections, and one connection beside it for readiness.
@@ -100,28 +100,18 @@ impl Postgres {
     }
 
     pub(super) async fn create(&self, new: NewTool) -> Result<(bool, Tool), StoreError> {
-        let client = take(&self.pool).await?;
-        let insert = r#"INSERT INTO "ToolContents" ("PublicId","Title","Slug","Summary","Body","CategoryId","Price","ViewCount","IsPublished","CreatedAt")
-            VALUES ($1::text::uuid,$2,$3,$4,$5,$6,$7::text::numeric,0,$8,clock_timestamp()) ON CONFLICT ("PublicId") DO NOTHING"#;
-        let values: [&(dyn ToSql + Sync); 8] = [
-            &new.public_id,
-            &new.title,
-            &new.slug,
-            &new.summary,
-            &new.body,
-            &new.category_id,
-            &new.price,
-            &new.is_published,
-        ];
-        let inserted = within(client.execute(insert, &values)).await?;
-        let sql = format!(
-            r#"SELECT {COLUMNS} FROM "ToolContents" c WHERE c."PublicId" = $1::text::uuid"#
-        );
-        let rows = query(&client, &sql, &[&new.public_id]).await?;
-        let stored = rows
-            .first()
-            .ok_or_else(|| StoreError::new(Kind::Other, "the row is gone"))?;
-        Ok((inserted == 1, tool(stored).map_err(failed)?))
+        let mut client = take(&self.pool).await?;
+        let transaction = within(client.transaction()).await?;
+        let outcome = insert(&transaction, &new).await?;
+        within(transaction.commit()).await?;
+        Ok(outcome)
+    }
+
+    pub(super) async fn try_write(&self, new: NewTool) -> Result<(), StoreError> {
+        let mut client = take(&self.pool).await?;
+        let transaction = within(client.transaction()).await?;
+        insert(&transaction, &new).await?;
+        within(transaction.rollback()).await
     }
 
     pub(super) async fn applied_migrations(&self) -> Result<Vec<String>, StoreError> {
@@ -150,7 +140,7 @@ async fn take(pool: &Pool) -> Result<Client, StoreError> {
 }
 
 async fn query(
-    client: &Client,
+    client: &impl GenericClient,
     sql: &str,
     values: &[&(dyn ToSql + Sync)],
 ) -> Result<Vec<Row>, StoreError> {
@@ -167,6 +157,27 @@ async fn within<T>(
             "The statement took longer than its limit",
         )),
     }
+}
+
+/// Makes the tool exist; `true` where it did not before.
+async fn insert(client: &impl GenericClient, new: &NewTool) -> Result<(bool, Tool), StoreError> {
+    let insert = r#"INSERT INTO "ToolContents" ("ExternalId","Title","Slug","Summary","Body","CategoryId","Price","ViewCount","IsPublished","CreatedAt")
+        VALUES ($1::text::uuid,$2,$3,$4,$5,$6,$7::text::numeric,0,$8,clock_timestamp()) ON CONFLICT ("ExternalId") DO NOTHING"#;
+    let values: [&(dyn ToSql + Sync); 8] = [
+        &new.external_id,
+        &new.title,
+        &new.slug,
+        &new.summary,
+        &new.body,
+        &new.category_id,
+        &new.price,
+        &new.is_published,
+    ];
+    let inserted = within(client.execute(insert, &values)).await?;
+    let sql = format!(r#"SELECT {COLUMNS} FROM "ToolContents" c WHERE c."ExternalId" = $1::text::uuid"#);
+    let rows = query(client, &sql, &[&new.external_id]).await?;
+    let stored = rows.first().ok_or_else(|| StoreError::new(Kind::Other, "the row is gone"))?;
+    Ok((inserted == 1, tool(stored).map_err(failed)?))
 }
 
 async fn detail(client: &Client, row: &Row) -> Result<Detail, StoreError> {
@@ -222,7 +233,7 @@ async fn detail(client: &Client, row: &Row) -> Result<Detail, StoreError> {
 fn tool(row: &Row) -> Result<Tool, tokio_postgres::Error> {
     Ok(Tool {
         id: row.try_get::<_, i32>(0)?.into(),
-        public_id: row.try_get(1)?,
+        external_id: row.try_get(1)?,
         title: row.try_get(2)?,
         slug: row.try_get(3)?,
         summary: row.try_get(4)?,
@@ -259,7 +270,7 @@ fn step(row: &Row) -> Result<Step, tokio_postgres::Error> {
     })
 }
 
-fn failed(error: tokio_postgres::Error) -> StoreError {
+pub(super) fn failed(error: tokio_postgres::Error) -> StoreError {
     let kind = match error.code() {
         None => Kind::Connection,
         Some(code) if *code == SqlState::T_R_DEADLOCK_DETECTED => Kind::Deadlock,

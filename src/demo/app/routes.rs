@@ -224,14 +224,24 @@ async fn by_slug(State(app): Shared, Path(slug): Path<String>) -> Response {
     }
 }
 
-async fn create(State(app): Shared, body: Bytes) -> Response {
-    let tool = match serde_json::from_slice::<NewTool>(&body) {
+#[derive(Deserialize)]
+struct Creation {
+    /// Write, and take it back.
+    #[serde(default)]
+    probe: bool,
+}
+
+async fn create(State(app): Shared, Query(creation): Query<Creation>, body: Bytes) -> Response {
+    if creation.probe {
+        return match app.store.try_write().await {
+            Ok(()) => Json(json!({"status": "written and taken back"})).into_response(),
+            Err(error) => failure(&app, "/tools", &error),
+        };
+    }
+    let parsed = serde_json::from_slice::<NewTool>(&body).map_err(|error| error.to_string());
+    let tool = match parsed.and_then(|tool| tool.checked().map_err(str::to_string)) {
         Ok(tool) => tool,
-        Err(error) => return bad_request(&error.to_string()),
-    };
-    let tool = match tool.checked() {
-        Ok(tool) => tool,
-        Err(problem) => return bad_request(problem),
+        Err(problem) => return bad_request(&problem),
     };
     match app.store.create(tool).await {
         Ok((true, tool)) => (StatusCode::CREATED, Json(tool)).into_response(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 use deadpool::managed::{Manager, Metrics, Pool, RecycleResult};
 use rusqlite::types::Type;
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, TransactionBehavior, params};
 
 use super::config::Config;
 use super::store::{Detail, Feature, Kind, NewTool, Page, Step, StoreError, Tool, decimal, hex};
@@ -14,7 +14,7 @@ use super::store::{Detail, Feature, Kind, NewTool, Page, Step, StoreError, Tool,
 /// How long a statement waits for a lock.
 const BUSY_LIMIT: Duration = Duration::from_secs(2);
 
-const COLUMNS: &str = r#"c."Id", c."PublicId", c."Title", c."Slug", c."Summary", c."CategoryId", c."Price", c."AverageRating",
+const COLUMNS: &str = r#"c."Id", c."ExternalId", c."Title", c."Slug", c."Summary", c."CategoryId", c."Price", c."AverageRating",
     c."ViewCount", c."IsPublished", c."ReleasedOn", c."CreatedAt", c."UpdatedAt""#;
 
 /// Opens connections to one file.
@@ -120,17 +120,19 @@ impl Sqlite {
 
     pub(super) async fn create(&self, new: NewTool) -> Result<(bool, Tool), StoreError> {
         self.with(move |connection| {
-            let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-            let public_id = new.public_id.to_uppercase();
-            let inserted = transaction.execute(
-                r#"INSERT INTO "ToolContents" ("PublicId","Title","Slug","Summary","Body","CategoryId","Price","ViewCount","IsPublished","CreatedAt")
-                   VALUES (?1,?2,?3,?4,?5,?6,?7,0,?8,?9) ON CONFLICT ("PublicId") DO NOTHING"#,
-                params![public_id, new.title, new.slug, new.summary, new.body, new.category_id, new.price, new.is_published, now()],
-            )?;
-            let sql = format!(r#"SELECT {COLUMNS} FROM "ToolContents" c WHERE c."PublicId" = ?1"#);
-            let stored = transaction.query_row(&sql, [public_id], tool)?;
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let outcome = insert(&transaction, &new)?;
             transaction.commit()?;
-            Ok((inserted == 1, stored))
+            Ok(outcome)
+        })
+        .await
+    }
+
+    pub(super) async fn try_write(&self, new: NewTool) -> Result<(), StoreError> {
+        self.with(move |connection| {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            insert(&transaction, &new)?;
+            transaction.rollback()
         })
         .await
     }
@@ -150,6 +152,18 @@ impl Sqlite {
             .expect("BUG: a database task panicked")
             .map_err(failed)
     }
+}
+
+/// Makes the tool exist; `true` where it did not before.
+fn insert(connection: &Connection, new: &NewTool) -> rusqlite::Result<(bool, Tool)> {
+    let external_id = new.external_id.to_uppercase();
+    let inserted = connection.execute(
+        r#"INSERT INTO "ToolContents" ("ExternalId","Title","Slug","Summary","Body","CategoryId","Price","ViewCount","IsPublished","CreatedAt")
+           VALUES (?1,?2,?3,?4,?5,?6,?7,0,?8,?9) ON CONFLICT ("ExternalId") DO NOTHING"#,
+        params![external_id, new.title, new.slug, new.summary, new.body, new.category_id, new.price, new.is_published, now()],
+    )?;
+    let sql = format!(r#"SELECT {COLUMNS} FROM "ToolContents" c WHERE c."ExternalId" = ?1"#);
+    Ok((inserted == 1, connection.query_row(&sql, [external_id], tool)?))
 }
 
 fn detail(connection: &Connection, slug: &str) -> rusqlite::Result<Option<Detail>> {
@@ -241,7 +255,7 @@ fn tool(row: &Row<'_>) -> rusqlite::Result<Tool> {
     let released_on: Option<String> = row.get(10)?;
     Ok(Tool {
         id: row.get(0)?,
-        public_id: row.get::<_, String>(1)?.to_lowercase(),
+        external_id: row.get::<_, String>(1)?.to_lowercase(),
         title: row.get(2)?,
         slug: row.get(3)?,
         summary: row.get(4)?,

@@ -7,6 +7,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::config::{Config, Provider};
+use crate::demo::sample::guid;
 use super::postgres::Postgres;
 use super::sqlite::Sqlite;
 
@@ -39,14 +40,12 @@ impl Kind {
         }
     }
 
-    /// What .NET would call it.
-    pub(super) fn exception(self) -> &'static str {
-        match self {
-            Self::Timeout | Self::PoolTimeout => "TimeoutException",
-            Self::Constraint => "DbUpdateException",
-            Self::Connection | Self::Authentication => "NpgsqlException",
-            Self::Busy => "SqliteException",
-            Self::Deadlock | Self::Schema | Self::Other => "DbException",
+    /// What .NET would call it: Npgsql has one exception for what the server said and one for not reaching it.
+    pub(super) fn exception(self, provider: Provider) -> &'static str {
+        match (provider, self) {
+            (Provider::Sqlite, _) => "SqliteException",
+            (Provider::Postgres, Self::Timeout | Self::PoolTimeout | Self::Connection) => "NpgsqlException",
+            (Provider::Postgres, _) => "PostgresException",
         }
     }
 }
@@ -95,7 +94,7 @@ impl StoreError {
 #[serde(rename_all = "camelCase")]
 pub(super) struct Tool {
     pub(super) id: i64,
-    pub(super) public_id: String,
+    pub(super) external_id: String,
     pub(super) title: String,
     pub(super) slug: String,
     pub(super) summary: Option<String>,
@@ -167,7 +166,7 @@ pub(super) struct Page {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct NewTool {
-    pub(super) public_id: String,
+    pub(super) external_id: String,
     pub(super) title: String,
     pub(super) slug: Option<String>,
     pub(super) summary: Option<String>,
@@ -180,11 +179,26 @@ pub(super) struct NewTool {
 }
 
 impl NewTool {
+    /// A tool that is never kept.
+    fn probe() -> Self {
+        let external_id = guid(rand::random());
+        Self {
+            slug: Some(format!("probe-{external_id}")),
+            external_id,
+            title: "Probe".to_string(),
+            summary: None,
+            body: String::new(),
+            category_id: None,
+            price: Some("0.5".to_string()),
+            is_published: false,
+        }
+    }
+
     /// The tool with its GUID in lower case and a slug, or what is wrong with it.
     pub(super) fn checked(mut self) -> Result<Self, &'static str> {
-        self.public_id = self.public_id.to_ascii_lowercase();
-        if !is_guid(&self.public_id) {
-            return Err("publicId is not a GUID");
+        self.external_id = self.external_id.to_ascii_lowercase();
+        if !is_guid(&self.external_id) {
+            return Err("externalId is not a GUID");
         }
         if self.title.trim().is_empty() {
             return Err("title is empty");
@@ -198,7 +212,7 @@ impl NewTool {
         }
         let slug = self
             .slug
-            .unwrap_or_else(|| format!("tool-{}", self.public_id));
+            .unwrap_or_else(|| format!("tool-{}", self.external_id));
         self.slug = Some(normalised(&slug));
         Ok(self)
     }
@@ -287,6 +301,14 @@ impl Store {
         }
     }
 
+    /// Writes a tool and takes it back: everything a write needs is exercised, and nothing is left.
+    pub(super) async fn try_write(&self) -> Result<(), StoreError> {
+        match self {
+            Self::Sqlite(store) => store.try_write(NewTool::probe()).await,
+            Self::Postgres(store) => store.try_write(NewTool::probe()).await,
+        }
+    }
+
     /// The ids that this build expects and the database lacks. Asked on a connection of its own, outside the pool: a busy
     /// pool is not a dead database.
     pub(super) async fn pending_migrations(&self) -> Result<Vec<&'static str>, StoreError> {
@@ -334,8 +356,8 @@ mod tests {
 
     #[test]
     fn refuses_what_no_database_should_see() {
-        let tool = |public_id: &str, title: &str, price: Option<&str>| NewTool {
-            public_id: public_id.into(),
+        let tool = |external_id: &str, title: &str, price: Option<&str>| NewTool {
+            external_id: external_id.into(),
             title: title.into(),
             slug: Some("  Mixed-Case ".into()),
             summary: None,
@@ -347,7 +369,7 @@ mod tests {
         let id = "0A0B0C0D-0000-4000-8000-00000000000F";
         let good = tool(id, "t", Some("19.99")).checked().expect("a good tool");
         assert_eq!(
-            (good.public_id.as_str(), good.slug.as_deref()),
+            (good.external_id.as_str(), good.slug.as_deref()),
             (&*id.to_lowercase(), Some("mixed-case"))
         );
         assert!(tool("0a0b", "t", None).checked().is_err());

@@ -17,7 +17,7 @@ CREATE TABLE "ToolCategories" (
 
 CREATE TABLE "ToolContents" (
     "Id" INTEGER NOT NULL CONSTRAINT "PK_ToolContents" PRIMARY KEY AUTOINCREMENT,
-    "PublicId" TEXT NOT NULL,
+    "ExternalId" TEXT NOT NULL,
     "Title" TEXT NOT NULL,
     "Slug" TEXT NOT NULL,
     "Summary" TEXT NULL,
@@ -82,7 +82,7 @@ CREATE TABLE "ToolContentRelations" (
 CREATE INDEX "IX_ToolCategories_ParentId" ON "ToolCategories" ("ParentId");
 CREATE UNIQUE INDEX "IX_ToolCategories_Slug" ON "ToolCategories" ("Slug");
 CREATE INDEX "IX_ToolContents_CategoryId" ON "ToolContents" ("CategoryId");
-CREATE UNIQUE INDEX "IX_ToolContents_PublicId" ON "ToolContents" ("PublicId");
+CREATE UNIQUE INDEX "IX_ToolContents_ExternalId" ON "ToolContents" ("ExternalId");
 CREATE UNIQUE INDEX "IX_ToolContents_Slug" ON "ToolContents" ("Slug");
 CREATE INDEX "IX_ToolContents_Title_Id" ON "ToolContents" ("Title", "Id");
 CREATE INDEX "IX_ToolFeatures_ToolContentId" ON "ToolFeatures" ("ToolContentId");

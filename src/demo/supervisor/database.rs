@@ -33,8 +33,7 @@ impl Database {
         ];
         cluster.execute_blocking("postgres", roles)?;
         for database in [TARGET, SCRATCH] {
-            cluster.create_database_blocking(database)?;
-            cluster.execute_blocking(database, privileges(database))?;
+            furnish(&cluster, database)?;
         }
         let runtime = |database| cluster.url_for(RUNTIME, Some(&password), database);
         Ok(Self {
@@ -45,6 +44,13 @@ impl Database {
             down: false,
             cluster,
         })
+    }
+
+    /// Makes the scratch database anew.
+    pub(super) fn empty_scratch(&self) -> Result<(), Error> {
+        let drop = format!("DROP DATABASE IF EXISTS {SCRATCH} WITH (FORCE)");
+        self.cluster.execute_blocking("postgres", vec![drop])?;
+        furnish(&self.cluster, SCRATCH)
     }
 
     /// The target for the superuser.
@@ -71,6 +77,11 @@ impl Database {
             Ok(())
         }
     }
+}
+
+fn furnish(cluster: &Cluster, database: &str) -> Result<(), Error> {
+    cluster.create_database_blocking(database)?;
+    cluster.execute_blocking(database, privileges(database))
 }
 
 /// What the runtime role may do in a database: read and write rows of the tables that the owner makes, nothing else.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 
-use super::{Running, damage};
+use super::{Running, damage, rehearsal};
 use crate::demo::control::{Answer, Request};
 
 /// The longest question; the longest real one has less than a hundred bytes.
@@ -73,6 +73,8 @@ async fn obey(running: &Running, request: &Request) -> Result<Value, String> {
         Request::Heal => damage::heal(running)
             .await
             .map_err(|error| error.to_string())?,
+        Request::BeginRehearsal => rehearsal::begin(running).await.map_err(|error| error.to_string())?,
+        Request::EndRehearsal => rehearsal::end(running).await.map_err(|error| error.to_string())?,
         Request::Adopt { leader } => {
             let mut reaper = running
                 .reaper
