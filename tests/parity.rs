@@ -1,0 +1,4 @@
+//! The independent checker against real pairs: what is equal, what is named when it is not, and what happens when one side goes away.
+
+mod compare;
+mod pair;
