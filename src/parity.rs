@@ -8,11 +8,13 @@
 //! has only the pairing of names in common. What *equal* means per type is in `docs/equality.md`.
 
 mod canon;
+pub mod checks;
 mod compare;
 mod differ;
 mod equality;
 mod error;
 mod fingerprint;
+mod look;
 mod pair;
 mod report;
 mod schema;

@@ -1,4 +1,5 @@
 //! The independent checker against real pairs: what is equal, what is named when it is not, and what happens when one side goes away.
 
+mod checks;
 mod compare;
 mod pair;

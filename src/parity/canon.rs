@@ -23,7 +23,8 @@ pub(crate) enum Tag {
     Unfit = 3,
 }
 
-const HEADER_BYTES: usize = 5;
+/// Bytes before the payload of a cell.
+pub(crate) const HEADER_BYTES: usize = 5;
 
 /// Builds the canonical form of one row after another in one buffer.
 #[derive(Debug, Default)]

@@ -30,8 +30,6 @@ pub struct Options {
     pub tables: Option<Vec<String>>,
     /// Connections that read the target at the same time.
     pub lanes: usize,
-    /// At most so many rows per second and lane are read from the target: for a target that is in production.
-    pub rows_per_second: Option<u32>,
     /// How many differences of each kind are kept per table.
     pub examples: usize,
     /// A file that gets every difference, one JSON object per line.
@@ -44,7 +42,6 @@ impl Default for Options {
             opening: Opening::default(),
             tables: None,
             lanes: 2,
-            rows_per_second: None,
             examples: 10,
             differences: None,
         }
@@ -292,7 +289,7 @@ impl Table<'_> {
         );
         let work = move |connection: &rusqlite::Connection| {
             let mut fingerprint = Fingerprint::default();
-            let tally = source_rows::read(connection, &pair, &seen, &cancel, |row| {
+            let tally = source_rows::read(connection, &pair, "", &seen, &cancel, |row| {
                 fingerprint.add(
                     hash.hash(&row.canonical[..row.key_bytes]),
                     hash.hash(row.canonical),
@@ -336,7 +333,7 @@ impl Table<'_> {
         let of_source = group.clone();
         let hold = move |connection: &rusqlite::Connection| {
             let mut unmatched = Unmatched::default();
-            source_rows::read(connection, &pair, &AtomicU64::new(0), &cancel, |row| {
+            source_rows::read(connection, &pair, "", &AtomicU64::new(0), &cancel, |row| {
                 if of_source.holds(hash.hash(&row.canonical[..row.key_bytes])) {
                     let (canonical, key_bytes, address) =
                         (row.canonical, row.key_bytes, row.address());
@@ -377,8 +374,9 @@ impl Table<'_> {
         Reading {
             client: self.client,
             pair: self.pair,
+            rest: "",
             since: self.run.sides.since.as_ref(),
-            rows_per_second: self.run.options.rows_per_second,
+            rows_per_second: self.run.sides.opening.rows_per_second,
             progress,
             cancel: &self.run.cancel,
         }

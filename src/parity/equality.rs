@@ -107,6 +107,11 @@ impl Kind {
         }
     }
 
+    /// Whether the column is ordered by a collation.
+    pub(crate) fn is_text(&self) -> bool {
+        matches!(self, Kind::Text | Kind::Padded)
+    }
+
     /// Whether a value may be too long for the server to send as text, and whether its bytes are those of the source.
     pub(crate) fn may_be_large(&self) -> bool {
         matches!(self, Kind::Text | Kind::Bytes)

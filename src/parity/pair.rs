@@ -1,6 +1,7 @@
 //! One table and its counterpart: which columns are compared with which, by what rule, and what the key is.
 
 use super::equality::{Kind, Rule};
+use super::snapshot::Snapshot;
 
 /// A table on both sides.
 #[derive(Debug, Clone)]
@@ -56,28 +57,54 @@ impl TablePair {
         )
     }
 
-    /// What PostgreSQL is asked: every column, a long value by length and digest instead, then `xmin`.
-    pub(crate) fn target_select(&self) -> String {
+    /// What PostgreSQL is asked: every column, a long value by length and digest instead; with `since`, whether the row is newer.
+    pub(crate) fn target_select(&self, since: Option<&Snapshot>) -> String {
         let mut columns = Vec::with_capacity(self.columns.len() + 1);
         for column in &self.columns {
             let name = quoted(&column.target);
             if self.has_long_values && column.rule.kind.may_be_large() {
-                let limit = super::canon::LARGE_BYTES;
-                let bytes = match column.rule.kind {
-                    Kind::Bytes => name.clone(),
-                    _ => format!("convert_to({name}::text, 'UTF8')"),
-                };
-                columns.push(format!(
-                    "CASE WHEN octet_length({name}) <= {limit} THEN {name} END"
-                ));
-                columns.push(format!("CASE WHEN octet_length({name}) > {limit} THEN octet_length({name})::text || ':' || encode(sha256({bytes}), 'hex') END"));
+                let (short, long) = short_and_long(&name, &column.rule.kind);
+                columns.extend([short, long]);
             } else {
                 columns.push(name);
             }
         }
-        columns.push("xmin::text".to_owned());
+        columns.extend(since.map(|snapshot| snapshot.new_row_sql("")));
         format!("SELECT {} FROM {}", columns.join(", "), self.target_sql())
     }
+
+    /// The same tables with some of the columns, and those of the key, which stay in front. A column that is not compared is left
+    /// out. Without `keep_key` there is no key and the columns come in the order asked for.
+    pub(crate) fn narrowed(&self, sources: &[String], keep_key: bool) -> Self {
+        let key = if keep_key {
+            &self.columns[..self.key_columns]
+        } else {
+            &[]
+        };
+        let asked = sources.iter().filter_map(|name| self.column(name));
+        let others = asked.filter(|column| !key.iter().any(|part| part.source == column.source));
+        let columns: Vec<_> = key.iter().chain(others).cloned().collect();
+        Self {
+            columns,
+            key_columns: key.len(),
+            ..self.clone()
+        }
+    }
+}
+
+/// Two expressions of which exactly one is not NULL for a value that is not: the value, or its length and digest.
+fn short_and_long(name: &str, kind: &Kind) -> (String, String) {
+    let limit = super::canon::LARGE_BYTES;
+    let bytes = match kind {
+        Kind::Bytes => name.to_owned(),
+        _ => format!("convert_to({name}::text, 'UTF8')"),
+    };
+    let short = format!("CASE WHEN octet_length({name}) <= {limit} THEN {name} END");
+    let digest = format!("octet_length({name})::text || ':' || encode(sha256({bytes}), 'hex')");
+    (
+        short,
+        format!("CASE WHEN octet_length({name}) > {limit} THEN {digest} END"),
+    )
 }
 
 impl ColumnPair {

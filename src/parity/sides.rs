@@ -25,6 +25,8 @@ pub struct Opening {
     pub since_snapshot: Option<String>,
     /// How long one statement may take on the target; none before the switch, some seconds in production.
     pub statement_limit_ms: Option<u32>,
+    /// At most so many rows per second and connection are read from the target: for a target that is in production.
+    pub rows_per_second: Option<u32>,
 }
 
 /// A source and a target, ready to be compared.

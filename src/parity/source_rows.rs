@@ -50,10 +50,11 @@ pub(crate) struct Tally {
     pub(crate) quarantined: u64,
 }
 
-/// Gives every row that the target should hold to `each`.
+/// Gives every row that the target should hold to `each`. `rest` follows the table in the query: an order, a limit, or nothing.
 pub(crate) fn read(
     connection: &Connection,
     pair: &TablePair,
+    rest: &str,
     seen: &AtomicU64,
     cancel: &CancellationToken,
     mut each: impl FnMut(&SourceRow<'_>) -> Result<(), rusqlite::Error>,
@@ -62,7 +63,9 @@ pub(crate) fn read(
         table: pair.source.clone(),
         source,
     };
-    let mut statement = connection.prepare(&pair.source_select()).map_err(failed)?;
+    let mut statement = connection
+        .prepare(&format!("{}{rest}", pair.source_select()))
+        .map_err(failed)?;
     let mut rows = statement.query([]).map_err(failed)?;
     let mut by_policy = vec![ByPolicy::default(); pair.columns.len()];
     let mut tally = Tally::default();

@@ -113,6 +113,8 @@ pub(crate) struct Reading<'a> {
     pub(crate) client: &'a Client,
     /// The table.
     pub(crate) pair: &'a TablePair,
+    /// What follows the table in the query: a condition, an order; empty for all rows.
+    pub(crate) rest: &'a str,
     /// Rows that this does not see are new.
     pub(crate) since: Option<&'a Snapshot>,
     /// At most so many rows per second.
@@ -130,7 +132,11 @@ impl Reading<'_> {
             doing: format!("reading {}", self.pair.target),
             source,
         };
-        let copy = format!("COPY ({}) TO STDOUT", self.pair.target_select());
+        let copy = format!(
+            "COPY ({}{}) TO STDOUT",
+            self.pair.target_select(self.since),
+            self.rest
+        );
         let begun = Instant::now();
         let mut stream = Box::pin(self.client.copy_out(&copy).await.map_err(failed)?);
         let (mut fields, mut canonical) = (Fields::default(), Row::default());
@@ -210,18 +216,10 @@ impl Reading<'_> {
         Ok(TargetRow {
             canonical: canonical.bytes(),
             key_bytes,
-            is_new: self.is_new(fields.get(at)),
+            is_new: fields.get(at) == Some(b"t"),
             fields,
             pair: self.pair,
         })
-    }
-
-    fn is_new(&self, xmin: Option<&[u8]>) -> bool {
-        let Some(since) = self.since else {
-            return false;
-        };
-        let xmin = xmin.and_then(|text| std::str::from_utf8(text).ok()?.parse().ok());
-        xmin.is_some_and(|xmin| !since.sees(xmin))
     }
 
     async fn keep_pace(&self, begun: Instant, count: u64) {

@@ -23,22 +23,49 @@ impl Pair {
     pub async fn load() -> Self {
         let folder = TempDir::new().expect("a folder");
         let source = folder.path().join("source.db");
-        rusqlite::Connection::open(&source).expect("a file").execute_batch(include_str!("source.sql")).expect("source.sql");
+        rusqlite::Connection::open(&source)
+            .expect("a file")
+            .execute_batch(include_str!("source.sql"))
+            .expect("source.sql");
         let database = support::database().await;
-        let client = Endpoint::parse(&database.url).expect("a URL").connect().await.expect("a connection");
-        client.batch_execute("SET timezone = 'UTC'").await.expect("UTC");
-        client.batch_execute(include_str!("target.sql")).await.expect("target.sql");
-        Self { _folder: folder, source, database, transfer: transfer(), client }
+        let client = Endpoint::parse(&database.url)
+            .expect("a URL")
+            .connect()
+            .await
+            .expect("a connection");
+        client
+            .batch_execute("SET timezone = 'UTC'")
+            .await
+            .expect("UTC");
+        client
+            .batch_execute(include_str!("target.sql"))
+            .await
+            .expect("target.sql");
+        Self {
+            _folder: folder,
+            source,
+            database,
+            transfer: transfer(),
+            client,
+        }
     }
 
     /// Runs SQL on the source.
     pub fn on_source(&self, sql: &str) {
-        rusqlite::Connection::open(&self.source).expect("the file").execute_batch(sql).unwrap_or_else(|e| panic!("{sql}: {e}"));
+        // As many applications leave it: SQLite checks no foreign key unless it is told to.
+        let sql = format!("PRAGMA foreign_keys = OFF; {sql}");
+        rusqlite::Connection::open(&self.source)
+            .expect("the file")
+            .execute_batch(&sql)
+            .unwrap_or_else(|e| panic!("{sql}: {e}"));
     }
 
     /// Runs SQL on the target.
     pub async fn on_target(&self, sql: &str) {
-        self.client.batch_execute(sql).await.unwrap_or_else(|e| panic!("{sql}: {e:?}"));
+        self.client
+            .batch_execute(sql)
+            .await
+            .unwrap_or_else(|e| panic!("{sql}: {e:?}"));
     }
 
     pub fn endpoint(&self) -> Endpoint {
@@ -47,7 +74,15 @@ impl Pair {
 
     pub async fn sides(&self) -> Sides {
         let opening = Opening::default();
-        Sides::open(&self.source, &self.endpoint(), "public", &self.transfer, &opening).await.expect("both sides")
+        Sides::open(
+            &self.source,
+            &self.endpoint(),
+            "public",
+            &self.transfer,
+            &opening,
+        )
+        .await
+        .expect("both sides")
     }
 
     pub async fn compare(&self) -> Report {
@@ -56,7 +91,17 @@ impl Pair {
 
     pub async fn compare_with(&self, options: &Options) -> Report {
         let cancel = CancellationToken::new();
-        parity::compare(&self.source, &self.endpoint(), "public", &self.transfer, options, &|_| (), &cancel).await.expect("a report")
+        parity::compare(
+            &self.source,
+            &self.endpoint(),
+            "public",
+            &self.transfer,
+            options,
+            &|_| (),
+            &cancel,
+        )
+        .await
+        .expect("a report")
     }
 }
 
@@ -67,8 +112,18 @@ fn transfer() -> Transfer {
         zone: Some(Zone::UTC),
         exclude: vec![Pattern::new("Ignored")],
         columns: vec![(Pattern::new("*.CreatedAt"), truncate)],
-        lists: vec![OrderedList { name: "tools".into(), table: "Tools".into(), order_by: vec!["Slug".into(), "Id".into()], limit: Some(100) }],
-        slugs: vec![Slug { table: "Tools".into(), column: "Slug".into(), trim: true, ignore_case: true }],
+        lists: vec![OrderedList {
+            name: "tools".into(),
+            table: "Tools".into(),
+            order_by: vec!["Slug".into(), "Id".into()],
+            limit: Some(100),
+        }],
+        slugs: vec![Slug {
+            table: "Tools".into(),
+            column: "Slug".into(),
+            trim: true,
+            ignore_case: true,
+        }],
         ..Transfer::default()
     }
 }

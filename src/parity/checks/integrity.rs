@@ -1,0 +1,296 @@
+//! Integrity (`T4d`, `V5`): no orphans, declared or not; nothing in the target left switched off, unproven or broken.
+
+use super::super::error::Error;
+use super::super::pair::{TablePair, literal, quoted};
+use super::super::report::Check;
+use super::super::sides::Sides;
+use super::relations::{self, Declared, Relation};
+use super::{EXAMPLES, Wrong};
+use crate::text::printable;
+
+/// One verdict per relation (orphans), and one each for constraints, indexes and triggers of the schema.
+///
+/// Orphans under a foreign key of the target are always wrong. Where there is none, orphans that the backup has as well are told,
+/// and are not the cutover's doing.
+///
+/// # Errors
+/// A side could not be read.
+pub async fn integrity(sides: &Sides, id: &str) -> Result<Vec<Check>, Error> {
+    let mut checks = Vec::new();
+    for relation in relations::all(sides).await? {
+        checks.push(orphans(sides, id, &relation).await?);
+    }
+    checks.push(
+        listing(
+            sides,
+            id,
+            "constraints validated",
+            UNVALIDATED,
+            "every constraint is validated",
+        )
+        .await?,
+    );
+    checks.push(
+        listing(
+            sides,
+            id,
+            "indexes valid",
+            INVALID_INDEXES,
+            "every index is valid and ready",
+        )
+        .await?,
+    );
+    checks.push(
+        listing(
+            sides,
+            id,
+            "triggers enabled",
+            DISABLED_TRIGGERS,
+            "every trigger is enabled",
+        )
+        .await?,
+    );
+    checks.push(unique_keys(sides, id).await?);
+    Ok(checks)
+}
+
+const UNVALIDATED: &str = "
+    SELECT format('%s on %s is not validated', f.conname, c.relname)
+      FROM pg_constraint f JOIN pg_class c ON c.oid = f.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE NOT f.convalidated AND n.nspname = $schema ORDER BY 1";
+
+const INVALID_INDEXES: &str = "
+    SELECT format('%s on %s is invalid', x.relname, c.relname)
+      FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_class c ON c.oid = i.indrelid
+      JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE NOT (i.indisvalid AND i.indisready AND i.indislive) AND n.nspname = $schema ORDER BY 1";
+
+/// `R` fires only on a replica, which an application's session is not. Internal triggers enforce foreign keys.
+const DISABLED_TRIGGERS: &str = "
+    SELECT format('%s on %s %s', t.tgname, c.relname, CASE t.tgenabled WHEN 'D' THEN 'is disabled' ELSE 'fires on replicas only' END)
+      FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE t.tgenabled IN ('D', 'R') AND n.nspname = $schema ORDER BY 1";
+
+async fn listing(
+    sides: &Sides,
+    id: &str,
+    name: &str,
+    sql: &str,
+    good: &str,
+) -> Result<Check, Error> {
+    let sql = sql.replace("$schema", &literal(&sides.schema));
+    let mut wrong = Wrong::default();
+    for text in sides
+        .ask(&format!("checking: {name}"), &sql)
+        .await?
+        .into_iter()
+        .flatten()
+        .flatten()
+    {
+        wrong.add(|| printable(&text, 200));
+    }
+    Ok(wrong.verdict(id, name.to_owned(), || good.to_owned()))
+}
+
+async fn orphans(sides: &Sides, id: &str, relation: &Relation) -> Result<Check, Error> {
+    let condition = format!(
+        "{} AND {}",
+        relation.target_orphan_sql(),
+        sides.old_rows_sql("c.")
+    );
+    let from = format!(
+        "FROM {} AS c WHERE {condition}",
+        relation.child.target_sql()
+    );
+    let doing = format!("looking for orphans of {}", relation.title());
+    let target = sides
+        .count(&doing, &format!("SELECT count(*) {from}"))
+        .await?;
+    let source = source_orphans(sides, relation).await?;
+    let tolerated = if relation.declared == Declared::InTarget {
+        0
+    } else {
+        source
+    };
+    let mut wrong = Wrong::default();
+    if target > tolerated {
+        let names: Vec<_> = named_columns(relation)
+            .iter()
+            .map(|name| format!("c.{}", quoted(name)))
+            .collect();
+        let some = format!(
+            "SELECT {} {from} ORDER BY {} LIMIT {EXAMPLES}",
+            names.join(", "),
+            names.join(", ")
+        );
+        for row in sides.ask(&doing, &some).await? {
+            wrong.add(|| orphan(relation, &row));
+        }
+        wrong.count = target - tolerated;
+    }
+    let how = match relation.declared {
+        Declared::InTarget => "a foreign key of PostgreSQL",
+        Declared::InSource => "a foreign key of SQLite that PostgreSQL does not have",
+        Declared::ByName => "no foreign key, recognised by name",
+    };
+    Ok(wrong.verdict(
+        id,
+        format!("orphans {}", relation.title()),
+        || match target {
+            0 => format!("no orphans ({how})"),
+            some => format!(
+                "{some} orphans, and {source} in the backup ({how}): not the cutover's doing"
+            ),
+        },
+    ))
+}
+
+/// The key of the child, then the columns that refer, by their target names.
+fn named_columns(relation: &Relation) -> Vec<String> {
+    let child: &TablePair = &relation.child;
+    let key = child.columns[..child.key_columns]
+        .iter()
+        .map(|column| column.target.clone());
+    let refer = relation
+        .columns
+        .iter()
+        .filter_map(|name| child.column(name))
+        .map(|column| column.target.clone());
+    key.chain(refer).collect()
+}
+
+fn orphan(relation: &Relation, row: &[Option<String>]) -> String {
+    let keys = relation.child.key_columns;
+    let text = |cells: &[Option<String>]| {
+        let parts: Vec<_> = cells
+            .iter()
+            .map(|cell| printable(cell.as_deref().unwrap_or("NULL"), 80))
+            .collect();
+        parts.join(", ")
+    };
+    let (key, refer) = row.split_at(keys.min(row.len()));
+    let (child, parent) = (
+        printable(&relation.child.source, 80),
+        printable(&relation.parent.source, 80),
+    );
+    let who = if keys == 0 {
+        child
+    } else {
+        format!("{child} {}", text(key))
+    };
+    format!(
+        "{who}: its {} {} is no row of {parent}",
+        printable(&relation.columns.join(","), 80),
+        text(refer)
+    )
+}
+
+async fn source_orphans(sides: &Sides, relation: &Relation) -> Result<u64, Error> {
+    let sql = format!(
+        "SELECT count(*) FROM {} AS c WHERE {}",
+        quoted(&relation.child.source),
+        relation.source_orphan_sql()
+    );
+    let table = relation.child.source.clone();
+    let count = move |connection: &rusqlite::Connection| {
+        let rows: i64 = connection
+            .query_row(&sql, [], |row| row.get(0))
+            .map_err(|source| Error::Read { table, source })?;
+        Ok(rows.unsigned_abs())
+    };
+    sides.on_source(count).await
+}
+
+/// Every unique key of the source holds in the target, whether the target enforces it or not.
+async fn unique_keys(sides: &Sides, id: &str) -> Result<Check, Error> {
+    let mut wrong = Wrong::default();
+    let keys = sides.on_source(unique_in_source).await?;
+    let mut checked = 0;
+    for (table, columns) in &keys {
+        let Some(pair) = sides.table(table) else {
+            continue;
+        };
+        let targets: Option<Vec<_>> = columns
+            .iter()
+            .map(|name| pair.column(name).map(|column| quoted(&column.target)))
+            .collect();
+        let Some(targets) = targets else { continue };
+        checked += 1;
+        let list = targets.join(", ");
+        let filled: Vec<_> = targets
+            .iter()
+            .map(|name| format!("{name} IS NOT NULL"))
+            .collect();
+        let sql = format!(
+            "SELECT {list}, count(*) FROM {} WHERE {} AND {} GROUP BY {list} HAVING count(*) > 1 ORDER BY {list} LIMIT {EXAMPLES}",
+            pair.target_sql(),
+            filled.join(" AND "),
+            sides.old_rows_sql("")
+        );
+        for row in sides
+            .ask(&format!("checking that {table} has no doubles"), &sql)
+            .await?
+        {
+            let cells: Vec<_> = row
+                .iter()
+                .map(|cell| printable(cell.as_deref().unwrap_or("NULL"), 80))
+                .collect();
+            let (count, key) = cells
+                .split_last()
+                .map_or((String::new(), String::new()), |(count, key)| {
+                    (count.clone(), key.join(", "))
+                });
+            wrong.add(|| {
+                format!(
+                    "{}: {} {key} occurs {count} times",
+                    printable(table, 80),
+                    printable(&columns.join(","), 80)
+                )
+            });
+        }
+    }
+    Ok(wrong.verdict(id, "unique keys".to_owned(), || {
+        format!("{checked} unique keys of the backup hold in PostgreSQL")
+    }))
+}
+
+/// Table and columns of every unique key and index over whole columns.
+fn unique_in_source(
+    connection: &rusqlite::Connection,
+) -> Result<Vec<(String, Vec<String>)>, Error> {
+    let failed = |source| Error::Read {
+        table: "sqlite_schema".to_owned(),
+        source,
+    };
+    let sql = "SELECT t.name, i.name, c.name
+                 FROM pragma_table_list AS t, pragma_index_list(t.name) AS i, pragma_index_xinfo(i.name) AS c
+                WHERE t.schema = 'main' AND t.type = 'table' AND i.\"unique\" AND NOT i.partial AND c.key
+                ORDER BY t.name, i.name, c.seqno";
+    let mut statement = connection.prepare(sql).map_err(failed)?;
+    let mut rows = statement.query([]).map_err(failed)?;
+    let mut keys: Vec<(String, String, Option<Vec<String>>)> = Vec::new();
+    while let Some(row) = rows.next().map_err(failed)? {
+        let (table, index): (String, String) =
+            (row.get(0).map_err(failed)?, row.get(1).map_err(failed)?);
+        let column: Option<String> = row.get(2).map_err(failed)?;
+        if keys
+            .last()
+            .is_none_or(|last| (&last.0, &last.1) != (&table, &index))
+        {
+            keys.push((table, index, Some(Vec::new())));
+        }
+        if let Some((_, _, columns)) = keys.last_mut() {
+            // An expression has no column name: such an index is left to the server.
+            *columns = columns.take().and_then(|mut columns| {
+                column.map(|name| {
+                    columns.push(name);
+                    columns
+                })
+            });
+        }
+    }
+    Ok(keys
+        .into_iter()
+        .filter_map(|(table, _, columns)| Some((table, columns?)))
+        .collect())
+}

@@ -1,0 +1,202 @@
+//! Sequences (`V5`, `D3`): the next id is one that was never used.
+
+use super::super::error::Error;
+use super::super::pair::{TablePair, literal, quoted};
+use super::super::report::Check;
+use super::super::sides::Sides;
+use super::Wrong;
+use crate::text::printable;
+use std::sync::Arc;
+
+/// One verdict per sequence that fills a column of the schema: its next value lies beyond every id that the target holds, that the
+/// backup holds, and that SQLite ever gave out (`sqlite_sequence`: ids of deleted rows are never used again).
+///
+/// # Errors
+/// A side could not be read.
+pub async fn sequences(sides: &Sides, id: &str) -> Result<Vec<Check>, Error> {
+    let doing = "reading the sequences";
+    let schema = literal(&sides.schema);
+    let sql = format!(
+        "SELECT DISTINCT sn.nspname, s.relname, t.relname, a.attname, q.seqincrement, q.seqmin, q.seqmax, q.seqcycle
+           FROM pg_class s
+           JOIN pg_namespace sn ON sn.oid = s.relnamespace
+           JOIN pg_sequence q ON q.seqrelid = s.oid
+           JOIN (SELECT d.objid AS sequence, d.refobjid AS relation, d.refobjsubid AS attribute
+                   FROM pg_depend d
+                  WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i') AND d.refobjsubid > 0
+                  UNION
+                 SELECT d.refobjid, f.adrelid, f.adnum
+                   FROM pg_depend d JOIN pg_attrdef f ON f.oid = d.objid
+                  WHERE d.classid = 'pg_attrdef'::regclass AND d.refclassid = 'pg_class'::regclass) u ON u.sequence = s.oid
+           JOIN pg_class t ON t.oid = u.relation
+           JOIN pg_namespace tn ON tn.oid = t.relnamespace AND tn.nspname = {schema}
+           JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = u.attribute
+          WHERE s.relkind = 'S'
+          ORDER BY 1, 2, 3, 4"
+    );
+    let mut checks = Vec::new();
+    for row in sides.ask(doing, &sql).await? {
+        let text = |at: usize| row.get(at).cloned().flatten().unwrap_or_default();
+        let number = |at: usize| text(at).parse::<i128>().unwrap_or_default();
+        let sequence = Sequence {
+            name: format!("{}.{}", quoted(&text(0)), quoted(&text(1))),
+            title: printable(&format!("{}.{}", text(2), text(3)), 160),
+            table: text(2),
+            column: text(3),
+            increment: number(4),
+            bounds: (number(5), number(6)),
+            cycles: text(7) == "t",
+        };
+        checks.push(sequence.check(sides, id).await?);
+    }
+    Ok(checks)
+}
+
+struct Sequence {
+    /// Quoted, with its schema.
+    name: String,
+    title: String,
+    table: String,
+    column: String,
+    increment: i128,
+    bounds: (i128, i128),
+    cycles: bool,
+}
+
+impl Sequence {
+    async fn check(&self, sides: &Sides, id: &str) -> Result<Check, Error> {
+        let next = self.next(sides).await?;
+        let used = [
+            ("the target's furthest id", self.in_target(sides).await?),
+            ("the backup's furthest id", self.in_source(sides).await?),
+        ];
+        let mut wrong = Wrong::default();
+        for (what, furthest) in used {
+            let Some(furthest) = furthest else { continue };
+            let is_beyond = if self.increment > 0 {
+                next > furthest
+            } else {
+                next < furthest
+            };
+            if !is_beyond {
+                wrong.add(|| {
+                    format!(
+                        "{}: the sequence would give {next} next, and {what} is {furthest}",
+                        self.title
+                    )
+                });
+            }
+        }
+        let (low, high) = self.bounds;
+        if !self.cycles && !(low..=high).contains(&next) {
+            wrong.add(|| {
+                format!(
+                    "{}: the sequence is used up: its next value {next} lies outside {low}..{high}",
+                    self.title
+                )
+            });
+        }
+        Ok(
+            wrong.verdict(id, format!("sequence of {}", self.title), || {
+                format!("next value {next}, beyond every id ever used")
+            }),
+        )
+    }
+
+    async fn next(&self, sides: &Sides) -> Result<i128, Error> {
+        let doing = format!("reading the sequence {}", self.name);
+        let rows = sides
+            .ask(
+                &doing,
+                &format!("SELECT last_value, is_called FROM {}", self.name),
+            )
+            .await?;
+        let row = rows.into_iter().next().unwrap_or_default();
+        let text = |at: usize| row.get(at).cloned().flatten().unwrap_or_default();
+        let last: i128 = text(0).parse().map_err(|_| Error::Unreadable {
+            table: self.name.clone(),
+            column: "last_value".to_owned(),
+            value: printable(&text(0), 80),
+        })?;
+        Ok(if text(1) == "t" {
+            last + self.increment
+        } else {
+            last
+        })
+    }
+
+    /// Rows written since the switch count as well: their ids are used.
+    async fn in_target(&self, sides: &Sides) -> Result<Option<i128>, Error> {
+        let furthest = if self.increment > 0 { "max" } else { "min" };
+        let (column, table) = (quoted(&self.column), quoted(&self.table));
+        let sql = format!(
+            "SELECT {furthest}({column})::numeric::text FROM {}.{table}",
+            quoted(&sides.schema)
+        );
+        let rows = sides
+            .ask(&format!("reading the furthest id of {}", self.title), &sql)
+            .await?;
+        Ok(rows
+            .into_iter()
+            .flatten()
+            .flatten()
+            .next()
+            .and_then(|text| text.parse().ok()))
+    }
+
+    async fn in_source(&self, sides: &Sides) -> Result<Option<i128>, Error> {
+        let Some(pair) = sides.pairs.iter().find(|pair| pair.target == self.table) else {
+            return Ok(None);
+        };
+        let Some(column) = pair
+            .columns
+            .iter()
+            .find(|column| column.target == self.column)
+        else {
+            return Ok(None);
+        };
+        let (pair, column, upward): (Arc<TablePair>, _, _) =
+            (pair.clone(), column.source.clone(), self.increment > 0);
+        sides
+            .on_source(move |connection| furthest_in_source(connection, &pair, &column, upward))
+            .await
+    }
+}
+
+fn furthest_in_source(
+    connection: &rusqlite::Connection,
+    pair: &TablePair,
+    column_name: &str,
+    upward: bool,
+) -> Result<Option<i128>, Error> {
+    let failed = |source| Error::Read {
+        table: pair.source.clone(),
+        source,
+    };
+    let furthest = if upward { "max" } else { "min" };
+    let (column, table) = (quoted(column_name), quoted(&pair.source));
+    let sql = format!(
+        "SELECT {furthest}({column}) FROM {table} NOT INDEXED WHERE typeof({column}) = 'integer'"
+    );
+    let held: Option<i64> = connection
+        .query_row(&sql, [], |row| row.get(0))
+        .map_err(failed)?;
+    let keeps_count = "SELECT count(*) FROM sqlite_schema WHERE name = 'sqlite_sequence'";
+    let mut given = None;
+    let is_key = pair.columns[..pair.key_columns]
+        .iter()
+        .any(|part| part.source == column_name);
+    if upward
+        && is_key
+        && connection
+            .query_row(keeps_count, [], |row| row.get::<_, i64>(0))
+            .map_err(failed)?
+            > 0
+    {
+        let sql = "SELECT max(seq) FROM sqlite_sequence WHERE name = ?1";
+        given = connection
+            .query_row(sql, [&pair.source], |row| row.get::<_, Option<i64>>(0))
+            .map_err(failed)?;
+    }
+    Ok(held.max(given).map(i128::from))
+}
