@@ -25,9 +25,9 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
-pub use reach::reach;
 pub use config::{Config, ConfigError, Provider};
 pub(super) use faults::AppFaults;
+pub use reach::reach;
 pub(super) use routes::{INSTANCE_HEADER, PROVIDER_HEADER};
 
 use log::{Level, Log};
@@ -114,7 +114,10 @@ async fn run(config: Config, supervised: bool) -> std::io::Result<()> {
             json!({"message": error.to_string(), "exception": "IOException"}),
         );
     })?;
-    let message = format!("host booted; now listening on http://{}", listener.local_addr()?);
+    let message = format!(
+        "host booted; now listening on http://{}",
+        listener.local_addr()?
+    );
     app.log.write(
         Level::Information,
         "HostBooted",

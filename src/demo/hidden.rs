@@ -105,7 +105,9 @@ fn operate(dir: &std::path::Path, order: Order) -> ExitCode {
         Order::Stop { name } => control::ask(dir, &Request::Stop { name }),
         Order::Restart { name } => control::ask(dir, &Request::Restart { name }),
         Order::Connect { name } => return connect(dir, &name),
-        Order::Rehearsal { phase: Phase::Begin } => control::ask(dir, &Request::BeginRehearsal),
+        Order::Rehearsal {
+            phase: Phase::Begin,
+        } => control::ask(dir, &Request::BeginRehearsal),
         Order::Rehearsal { phase: Phase::End } => control::ask(dir, &Request::EndRehearsal),
         Order::Fault { name } => faults::inject(dir, name).map(|()| serde_json::Value::Null),
         Order::Heal => control::ask(dir, &Request::Heal),
@@ -126,6 +128,8 @@ fn operate(dir: &std::path::Path, order: Order) -> ExitCode {
 }
 
 fn connect(dir: &std::path::Path, name: &str) -> ExitCode {
-    let layout = Layout { dir: dir.to_path_buf() };
+    let layout = Layout {
+        dir: dir.to_path_buf(),
+    };
     app::reach(&layout.instance_config(name))
 }

@@ -206,7 +206,11 @@ impl Writer<'_> {
         for id in 1..=self.counts.contents {
             let title = self.values.title();
             // One that probes can ask for by name.
-            let slug = if id == 1 { KNOWN_SLUG.to_string() } else { values::slug(&title, id) };
+            let slug = if id == 1 {
+                KNOWN_SLUG.to_string()
+            } else {
+                values::slug(&title, id)
+            };
             let values = &mut self.values;
             let category = values.maybe(0.95, |v| v.rng.random_range(1..=self.counts.categories));
             insert.execute(params![

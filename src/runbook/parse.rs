@@ -166,7 +166,7 @@ fn runbook(reader: &mut Reader<'_>, node: &Node) -> Option<Runbook> {
     reader.want(&fields, "cutover", |r, i| r.one_of(i, &[("1", ())]));
     Some(Runbook {
         secrets: reader.secrets.iter().cloned().collect(),
-        name: reader.want(&fields, "name", Reader::id).unwrap_or_default(),
+        name: reader.want(&fields, "name", session_name).unwrap_or_default(),
         people: some_of(reader, &fields, "people", sections::person),
         limits: sections::limits(reader, &fields),
         source: sections::source(reader, &fields),
@@ -209,6 +209,15 @@ fn list_of<'e, 'n, T>(
     reader
         .need(fields, key, |r, i| r.list(i, take))
         .unwrap_or_default()
+}
+
+/// A session's name begins with it, and names a folder.
+fn session_name(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<String> {
+    let name = reader.id(item)?;
+    if name.contains('+') {
+        return reader.wrong(item, "a name without `+`", None);
+    }
+    Some(name)
 }
 
 /// A role of the bridge.

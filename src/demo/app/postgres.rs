@@ -174,9 +174,12 @@ async fn insert(client: &impl GenericClient, new: &NewTool) -> Result<(bool, Too
         &new.is_published,
     ];
     let inserted = within(client.execute(insert, &values)).await?;
-    let sql = format!(r#"SELECT {COLUMNS} FROM "ToolContents" c WHERE c."ExternalId" = $1::text::uuid"#);
+    let sql =
+        format!(r#"SELECT {COLUMNS} FROM "ToolContents" c WHERE c."ExternalId" = $1::text::uuid"#);
     let rows = query(client, &sql, &[&new.external_id]).await?;
-    let stored = rows.first().ok_or_else(|| StoreError::new(Kind::Other, "the row is gone"))?;
+    let stored = rows
+        .first()
+        .ok_or_else(|| StoreError::new(Kind::Other, "the row is gone"))?;
     Ok((inserted == 1, tool(stored).map_err(failed)?))
 }
 

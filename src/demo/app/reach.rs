@@ -11,11 +11,24 @@ use super::store::{Kind, StoreError};
 
 /// Connects, says as whom and where, and disconnects.
 pub fn reach(config: &Path) -> ExitCode {
-    let said = Config::read(config).map_err(|error| error.to_string()).and_then(|config| {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let outcome = runtime.map_err(|error| error.to_string())?.block_on(ask(&config));
-        outcome.map_err(|error| format!("{}: {}: {}", config.instance, error.kind.name(), error.message))
-    });
+    let said = Config::read(config)
+        .map_err(|error| error.to_string())
+        .and_then(|config| {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build();
+            let outcome = runtime
+                .map_err(|error| error.to_string())?
+                .block_on(ask(&config));
+            outcome.map_err(|error| {
+                format!(
+                    "{}: {}: {}",
+                    config.instance,
+                    error.kind.name(),
+                    error.message
+                )
+            })
+        });
     match said {
         Ok(said) => {
             println!("{said}");
@@ -38,7 +51,13 @@ async fn ask(config: &Config) -> Result<String, StoreError> {
     let late = |_| StoreError::new(Kind::Connection, "no connection within the time limit");
     let (client, connection) = connecting.map_err(late)?.map_err(failed)?;
     tokio::spawn(connection);
-    let row = client.query_one("SELECT current_user::text, current_database()::text", &[]).await.map_err(failed)?;
+    let row = client
+        .query_one("SELECT current_user::text, current_database()::text", &[])
+        .await
+        .map_err(failed)?;
     let (user, database): (String, String) = (row.get(0), row.get(1));
-    Ok(format!("{}: connected to {database} as {user}", config.instance))
+    Ok(format!(
+        "{}: connected to {database} as {user}",
+        config.instance
+    ))
 }

@@ -120,7 +120,8 @@ impl Sqlite {
 
     pub(super) async fn create(&self, new: NewTool) -> Result<(bool, Tool), StoreError> {
         self.with(move |connection| {
-            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let transaction =
+                connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let outcome = insert(&transaction, &new)?;
             transaction.commit()?;
             Ok(outcome)
@@ -130,7 +131,8 @@ impl Sqlite {
 
     pub(super) async fn try_write(&self, new: NewTool) -> Result<(), StoreError> {
         self.with(move |connection| {
-            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let transaction =
+                connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             insert(&transaction, &new)?;
             transaction.rollback()
         })
@@ -163,7 +165,10 @@ fn insert(connection: &Connection, new: &NewTool) -> rusqlite::Result<(bool, Too
         params![external_id, new.title, new.slug, new.summary, new.body, new.category_id, new.price, new.is_published, now()],
     )?;
     let sql = format!(r#"SELECT {COLUMNS} FROM "ToolContents" c WHERE c."ExternalId" = ?1"#);
-    Ok((inserted == 1, connection.query_row(&sql, [external_id], tool)?))
+    Ok((
+        inserted == 1,
+        connection.query_row(&sql, [external_id], tool)?,
+    ))
 }
 
 fn detail(connection: &Connection, slug: &str) -> rusqlite::Result<Option<Detail>> {

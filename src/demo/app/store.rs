@@ -7,9 +7,9 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::config::{Config, Provider};
-use crate::demo::sample::guid;
 use super::postgres::Postgres;
 use super::sqlite::Sqlite;
+use crate::demo::sample::guid;
 
 /// The kinds of database exception that operators tell apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +44,9 @@ impl Kind {
     pub(super) fn exception(self, provider: Provider) -> &'static str {
         match (provider, self) {
             (Provider::Sqlite, _) => "SqliteException",
-            (Provider::Postgres, Self::Timeout | Self::PoolTimeout | Self::Connection) => "NpgsqlException",
+            (Provider::Postgres, Self::Timeout | Self::PoolTimeout | Self::Connection) => {
+                "NpgsqlException"
+            }
             (Provider::Postgres, _) => "PostgresException",
         }
     }

@@ -10,7 +10,10 @@ use crate::demo::layout::{STAGING, write_private};
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
     #[error("{what}: {source}")]
-    Io { what: String, source: std::io::Error },
+    Io {
+        what: String,
+        source: std::io::Error,
+    },
     #[error(transparent)]
     Cluster(#[from] crate::demo::cluster::Error),
     #[error(transparent)]
@@ -31,9 +34,13 @@ pub(super) async fn begin(running: &Running) -> Result<(), Error> {
     let database = running.database.clone();
     let emptied = tokio::task::spawn_blocking(move || {
         let database = database.lock().unwrap_or_else(PoisonError::into_inner);
-        database.empty_scratch().map(|()| database.scratch_runtime.clone())
+        database
+            .empty_scratch()
+            .map(|()| database.scratch_runtime.clone())
     });
-    let scratch = emptied.await.expect("BUG: emptying the scratch database panicked")?;
+    let scratch = emptied
+        .await
+        .expect("BUG: emptying the scratch database panicked")?;
     let (kept, config) = (kept(running), layout.instance_config(STAGING));
     if !kept.exists() {
         std::fs::copy(&config, &kept).map_err(io("keeping staging's configuration"))?;
@@ -43,8 +50,14 @@ pub(super) async fn begin(running: &Running) -> Result<(), Error> {
         &text,
         &[
             ("DatabaseProvider", "Sqlite"),
-            ("SqlitePath", &layout.rehearsal().join("tools.db").display().to_string()),
-            ("MaintenanceFile", &layout.rehearsal().join("maintenance").display().to_string()),
+            (
+                "SqlitePath",
+                &layout.rehearsal().join("tools.db").display().to_string(),
+            ),
+            (
+                "MaintenanceFile",
+                &layout.rehearsal().join("maintenance").display().to_string(),
+            ),
             ("PostgresUrl", &scratch),
         ],
     );
@@ -56,7 +69,8 @@ pub(super) async fn begin(running: &Running) -> Result<(), Error> {
 pub(super) async fn end(running: &Running) -> Result<(), Error> {
     let kept = kept(running);
     if kept.exists() {
-        std::fs::rename(&kept, running.layout.instance_config(STAGING)).map_err(io("restoring staging's configuration"))?;
+        std::fs::rename(&kept, running.layout.instance_config(STAGING))
+            .map_err(io("restoring staging's configuration"))?;
     }
     Ok(running.fleet.restart(STAGING).await?)
 }
@@ -85,6 +99,9 @@ mod tests {
     #[test]
     fn only_the_named_keys_change() {
         let text = "# Port=1\nPort=1\nPortal=2\n";
-        assert_eq!(with_values(text, &[("Port", "9")]), "# Port=1\nPort=9\nPortal=2\n");
+        assert_eq!(
+            with_values(text, &[("Port", "9")]),
+            "# Port=1\nPort=9\nPortal=2\n"
+        );
     }
 }

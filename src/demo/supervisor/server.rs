@@ -73,8 +73,12 @@ async fn obey(running: &Running, request: &Request) -> Result<Value, String> {
         Request::Heal => damage::heal(running)
             .await
             .map_err(|error| error.to_string())?,
-        Request::BeginRehearsal => rehearsal::begin(running).await.map_err(|error| error.to_string())?,
-        Request::EndRehearsal => rehearsal::end(running).await.map_err(|error| error.to_string())?,
+        Request::BeginRehearsal => rehearsal::begin(running)
+            .await
+            .map_err(|error| error.to_string())?,
+        Request::EndRehearsal => rehearsal::end(running)
+            .await
+            .map_err(|error| error.to_string())?,
         Request::Adopt { leader } => {
             let mut reaper = running
                 .reaper
