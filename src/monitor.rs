@@ -1,60 +1,184 @@
 //! Probes that make samples: one task each, so that a slow one never delays another. What a probe could not take is *no data*,
 //! with the reason. Judging the samples is `trigger`'s job.
-
-use std::sync::Arc;
-
-use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
+//!
+//! - [`schedule`]: when a probe is asked, for how long, and what becomes of it.
+//! - [`sink`]: where samples go, and what happens when nobody takes them.
+//! - `readiness`, [`metrics`], `synthetic`, `pool`, [`logs`]: the kinds.
+//! - [`baseline`]: P3, what was normal in a window.
 
 pub mod baseline;
+pub mod logs;
+pub mod metrics;
+mod pool;
+mod readiness;
+mod restarts;
+mod schedule;
+mod sink;
+mod synthetic;
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 pub use baseline::Baseline;
 
-use crate::runbook::Runbook;
-use crate::session::live::InstanceView;
+use crate::runbook::{Instance, Probe, ProbeKind, Runbook};
+use crate::session::live::{InstanceState, InstanceView};
 use crate::trigger::Sample;
+use crate::trigger::cadence::Rhythm;
+use restarts::Restarts;
+use schedule::run;
+use sink::Sink;
 
 /// Session time, in milliseconds.
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
 
 /// The running probes of a session. Dropping it ends them.
-#[derive(Debug)]
 pub struct Monitor {
+    context: Context,
     cancel: CancellationToken,
+    tasks: JoinSet<()>,
+}
+
+/// What every probe shares.
+#[derive(Clone)]
+struct Context {
+    runbook: Arc<Runbook>,
+    clock: Clock,
+    speed: f64,
+    client: reqwest::Client,
+    restarts: Restarts,
+    sink: Sink,
+    fleet: Arc<Mutex<Vec<InstanceView>>>,
 }
 
 impl Monitor {
-    /// Starts every probe of the runbook. Samples go into `sink`; while it is full they are dropped, and that is said as *no data*.
+    /// Starts every probe of the runbook. Samples go into `sink`; while that is full they are dropped, and the next one that fits is
+    /// preceded by a *no data* that says so. `speed` shortens intervals and windows, never time limits or the start-up grace.
+    ///
+    /// Must be called within a tokio runtime.
     pub fn start(
         runbook: Arc<Runbook>,
         clock: Clock,
         speed: f64,
         sink: mpsc::Sender<Sample>,
     ) -> Monitor {
-        let _ = (runbook, clock, speed, sink);
+        let context = Context {
+            fleet: Arc::new(Mutex::new(unseen(&runbook.fleet.instances))),
+            clock,
+            speed,
+            client: crate::fleet::client(),
+            restarts: Restarts::default(),
+            sink: Sink::new(sink),
+            runbook,
+        };
+        let cancel = CancellationToken::new();
+        let mut tasks = JoinSet::new();
+        for probe in &context.runbook.probes {
+            context.spawn(probe, &mut tasks, cancel.clone());
+        }
         Monitor {
-            cancel: CancellationToken::new(),
+            context,
+            cancel,
+            tasks,
         }
     }
 
     /// An instance is about to be restarted on purpose: its start-up grace begins, and a new boot marker is due in its log.
     pub fn restarted(&self, instance: &str) {
-        let _ = instance;
+        let log = logs::path_of(&self.context.runbook.fleet, instance);
+        self.context.restarts.began(instance, log);
     }
 
     /// The fleet as it was last seen.
     pub fn fleet(&self) -> Vec<InstanceView> {
-        Vec::new()
+        self.context.board().clone()
     }
 
-    /// Watches for a window of runbook time and says what was normal in it (P3). `None` where it was cancelled.
+    /// Watches for a window of runbook time and says what was normal in it (P3). `None` where it was cancelled. One at a time: a
+    /// second call starts the watching over.
     pub async fn baseline(&self, window_ms: i64, cancel: &CancellationToken) -> Option<Baseline> {
-        let _ = (window_ms, cancel);
-        None
+        let real_ms = (window_ms as f64 / self.context.speed).max(0.0) as u64;
+        self.context.sink.begin_capture();
+        let window = tokio::time::sleep(Duration::from_millis(real_ms));
+        let waited = cancel.run_until_cancelled(window).await;
+        let samples = self.context.sink.end_capture();
+        let min_requests = self.context.runbook.limits.min_requests;
+        waited.map(|()| Baseline::of(&samples, min_requests))
     }
 
     /// Ends every probe and waits until they have ended.
-    pub async fn stop(self) {
+    pub async fn stop(mut self) {
+        self.cancel.cancel();
+        while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+impl Drop for Monitor {
+    fn drop(&mut self) {
         self.cancel.cancel();
     }
+}
+
+impl std::fmt::Debug for Monitor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Monitor({} probes)", self.tasks.len())
+    }
+}
+
+impl Context {
+    fn spawn(&self, probe: &Probe, tasks: &mut JoinSet<()>, cancel: CancellationToken) {
+        let rhythm = Rhythm::of(probe, self.speed);
+        let context = self.clone();
+        match &probe.kind {
+            ProbeKind::Readiness => tasks.spawn(run(
+                readiness::Readiness::new(context, rhythm),
+                probe,
+                self,
+                cancel,
+            )),
+            ProbeKind::Metrics { window_ms } => {
+                let probe_ = metrics::Metrics::new(context, rhythm, *window_ms);
+                tasks.spawn(run(probe_, probe, self, cancel))
+            }
+            ProbeKind::Synthetic => tasks.spawn(run(
+                synthetic::Synthetic::new(context, rhythm),
+                probe,
+                self,
+                cancel,
+            )),
+            ProbeKind::Pool => {
+                tasks.spawn(run(pool::Pool::new(context, rhythm), probe, self, cancel))
+            }
+            ProbeKind::Logs { rules } => {
+                tasks.spawn(run(logs::Logs::new(context, rules), probe, self, cancel))
+            }
+        };
+    }
+
+    fn board(&self) -> std::sync::MutexGuard<'_, Vec<InstanceView>> {
+        self.fleet.lock().expect("BUG: no holder panics")
+    }
+
+    /// Real milliseconds of a window of runbook time.
+    fn real_ms(&self, runbook_ms: i64) -> i64 {
+        (runbook_ms as f64 / self.speed).round() as i64
+    }
+
+    fn grace(&self) -> Duration {
+        Duration::from_millis(self.runbook.limits.startup_grace_ms.max(0) as u64)
+    }
+}
+
+fn unseen(instances: &[Instance]) -> Vec<InstanceView> {
+    let view = |instance: &Instance| InstanceView {
+        id: instance.id.clone(),
+        canary: instance.canary,
+        state: InstanceState::Unknown,
+        detail: "not asked yet".to_owned(),
+    };
+    instances.iter().map(view).collect()
 }

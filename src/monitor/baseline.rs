@@ -4,10 +4,14 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::trigger::{Reading, Sample};
+
 /// What was normal, per signal.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Baseline {
-    /// The number that multiples of the baseline compare with; the outcome's fact `baseline`.
+    /// The number that multiples of the baseline compare with; the outcome's fact `baseline`. A ratio of requests is the mean by
+    /// requests; a quantile is the newest, for its window is the longest look and quantiles are never averaged; all others are
+    /// the median.
     pub values: BTreeMap<String, f64>,
     /// How the samples were spread; shown with every comparison.
     pub spread: BTreeMap<String, Spread>,
@@ -28,4 +32,129 @@ pub struct Spread {
     pub p95: f64,
     /// Greatest.
     pub max: f64,
+}
+
+/// What the samples of one signal come to.
+#[derive(Default)]
+struct Gathered {
+    values: Vec<f64>,
+    /// Σ value × requests, and Σ requests.
+    weighted: (f64, f64),
+    newest: f64,
+    last_gap: Option<String>,
+}
+
+impl Baseline {
+    /// The baseline of a window's samples, in the order in which they came. What says nothing to a trigger (no data, a part of the
+    /// fleet, too few requests) says nothing here.
+    pub fn of(samples: &[Sample], min_requests: u64) -> Baseline {
+        let mut signals: BTreeMap<&str, Gathered> = BTreeMap::new();
+        for sample in samples {
+            let gathered = signals.entry(&sample.signal).or_default();
+            gathered.add(&sample.reading, min_requests);
+        }
+        let mut baseline = Baseline::default();
+        for (signal, mut gathered) in signals {
+            gathered.values.sort_by(f64::total_cmp);
+            match Spread::of(&gathered.values) {
+                Some(spread) => {
+                    let value = gathered.value(signal, spread);
+                    baseline.values.insert(signal.to_owned(), value);
+                    baseline.spread.insert(signal.to_owned(), spread);
+                }
+                None => {
+                    let why = gathered.last_gap.unwrap_or_default();
+                    baseline.missing.insert(signal.to_owned(), why);
+                }
+            }
+        }
+        baseline
+    }
+}
+
+impl Gathered {
+    fn add(&mut self, reading: &Reading, min_requests: u64) {
+        match reading {
+            Reading::Value { n: Some(n), .. } if *n < min_requests => {
+                self.last_gap = Some(format!("only {n} requests, {min_requests} are needed"));
+            }
+            Reading::Value { value, n } => {
+                let weight = n.unwrap_or(0) as f64;
+                self.values.push(*value);
+                self.weighted.0 += value * weight;
+                self.weighted.1 += weight;
+                self.newest = *value;
+            }
+            Reading::Partial { reason, .. } | Reading::NoData { reason } => {
+                self.last_gap = Some(reason.clone());
+            }
+        }
+    }
+
+    fn value(&self, signal: &str, spread: Spread) -> f64 {
+        match self.weighted {
+            (_, 0.0) => spread.p50,
+            (sum, weight) if signal.ends_with("_ratio") => sum / weight,
+            _ => self.newest,
+        }
+    }
+}
+
+impl Spread {
+    fn of(sorted: &[f64]) -> Option<Spread> {
+        let rank = |percent: usize| sorted[(sorted.len() * percent).div_ceil(100).max(1) - 1];
+        Some(Spread {
+            samples: sorted.len() as u64,
+            min: *sorted.first()?,
+            p50: rank(50),
+            p95: rank(95),
+            max: *sorted.last()?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample(signal: &str, value: f64, n: Option<u64>) -> Sample {
+        Sample::new(signal, 0, Reading::over(value, n))
+    }
+
+    #[test]
+    fn ratios_by_requests_quantiles_newest_others_median() {
+        let samples = [
+            sample("http_5xx_ratio", 0.10, Some(100)),
+            sample("http_5xx_ratio", 0.00, Some(900)),
+            sample("http_5xx_ratio", 1.00, Some(3)),
+            sample("latency_p95_ms", 10.0, Some(100)),
+            sample("latency_p95_ms", 30.0, Some(100)),
+            sample("pool_active", 1.0, None),
+            sample("pool_active", 9.0, None),
+            sample("pool_active", 2.0, None),
+        ];
+        let baseline = Baseline::of(&samples, 20);
+        let values: Vec<_> = baseline.values.into_iter().collect();
+        let expected = [
+            ("http_5xx_ratio", 0.01),
+            ("latency_p95_ms", 30.0),
+            ("pool_active", 2.0),
+        ];
+        assert_eq!(values, expected.map(|(s, v)| (s.to_owned(), v)));
+    }
+
+    #[test]
+    fn what_says_nothing_has_no_baseline_and_a_reason() {
+        let samples = [
+            sample("http_5xx_ratio", 0.1, Some(3)),
+            Sample::new("pool_active", 0, Reading::no_data("refused")),
+        ];
+        let baseline = Baseline::of(&samples, 20);
+        assert!(baseline.values.is_empty());
+        assert_eq!(
+            baseline.missing["http_5xx_ratio"],
+            "only 3 requests, 20 are needed"
+        );
+        assert_eq!(baseline.missing["pool_active"], "refused");
+    }
 }

@@ -1,0 +1,225 @@
+//! `/metrics` of every instance: rates, quantiles and pool figures of the fleet, over a sliding window.
+//!
+//! Sums over the fleet come before ratios, and quantiles are merged from histograms, never averaged. What is expected of an
+//! application, in Prometheus' text format:
+//!
+//! | family | kind | labels that are read |
+//! |---|---|---|
+//! | `http_requests_total` | counter | `code`, `endpoint` |
+//! | `http_request_duration_seconds` | classic histogram | `endpoint`, `le` |
+//! | `db_pool_active`, `db_pool_idle`, `db_pool_waiting`, `db_pool_max` | gauges | |
+//! | `db_pool_timeouts_total` | counter | |
+//!
+//! Series whose `endpoint` is `maintenance`, or the path of the readiness or metrics address, are left out: refusals while writes are
+//! stopped are no errors, and our own questions are no traffic.
+//!
+//! An instance that cannot be scraped makes the sums *partial*: what is bad in them counts, what is good proves nothing. One that was
+//! restarted on purpose and is in its start-up grace is left out instead.
+
+pub mod scrape;
+pub mod text;
+pub mod window;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use futures_util::stream;
+
+use super::Context;
+use super::readiness::IN_FLIGHT;
+use super::schedule::Take;
+use crate::fleet::request::get;
+use crate::runbook::{Instance, Probe, ProbeKind};
+use crate::trigger::Reading;
+use crate::trigger::cadence::Rhythm;
+use scrape::{Counters, Gauges, Scrape, Selection};
+use window::{Increment, Window};
+
+/// A metrics page longer than this is no answer.
+const PAGE_LIMIT_BYTES: usize = 16 * 1024 * 1024;
+
+/// Instances that a reason names; the rest are counted.
+const NAMED: usize = 3;
+
+pub(super) struct Metrics {
+    context: Context,
+    limit: Duration,
+    window_ms: i64,
+    selection: Selection,
+    window: Window,
+    /// The counters of each instance at its last scrape.
+    before: BTreeMap<String, Counters>,
+}
+
+impl Metrics {
+    pub(super) fn new(context: Context, rhythm: Rhythm, window_ms: i64) -> Metrics {
+        let fleet = &context.runbook.fleet;
+        let pages = [Some(&fleet.ready), fleet.metrics.as_ref()];
+        let paths = pages.into_iter().flatten().map(|url| path_of(url));
+        Metrics {
+            limit: Duration::from_millis(rhythm.time_limit_ms.max(1) as u64),
+            window_ms,
+            selection: Selection::leaving_out(paths),
+            window: Window::new(context.real_ms(window_ms)),
+            before: BTreeMap::new(),
+            context,
+        }
+    }
+
+    async fn scrape(&self, instance: &Instance) -> Result<Scrape, String> {
+        let Some(address) = &self.context.runbook.fleet.metrics else {
+            return Err("the runbook names no metrics address".to_owned());
+        };
+        let url = address.replace("{url}", &instance.url);
+        let answer = get(&self.context.client, &url, self.limit, PAGE_LIMIT_BYTES)
+            .await
+            .map_err(|e| e.to_string())?;
+        if answer.status != 200 {
+            return Err(format!("answered {}: {}", answer.status, answer.start()));
+        }
+        let page = std::str::from_utf8(&answer.body).map_err(|_| "the page is not UTF-8")?;
+        self.selection.scrape(page).map_err(|e| e.to_string())
+    }
+
+    async fn scrape_all(&self) -> Vec<Result<Scrape, String>> {
+        let instances = &self.context.runbook.fleet.instances;
+        let scrapes: Vec<_> = instances.iter().map(|i| self.scrape(i)).collect();
+        stream::iter(scrapes).buffered(IN_FLIGHT).collect().await
+    }
+
+    /// Adds up what has been scraped.
+    fn gather(&mut self, scrapes: Vec<Result<Scrape, String>>) -> Round {
+        let grace = self.context.grace();
+        let mut round = Round::default();
+        let instances = &self.context.runbook.fleet.instances;
+        for (instance, scrape) in instances.iter().zip(scrapes) {
+            match scrape {
+                Ok(scrape) => {
+                    round.answered += 1;
+                    round.gauges.push((instance.id.clone(), scrape.gauges));
+                    let before = self.before.insert(instance.id.clone(), scrape.counters);
+                    let now = &self.before[&instance.id];
+                    if let Some(before) = before {
+                        round.increment.add(&now.since(&before));
+                    }
+                }
+                Err(_) if self.context.restarts.in_grace(&instance.id, grace) => {}
+                Err(why) => round.failed.push(format!("{} {why}", instance.id)),
+            }
+        }
+        round
+    }
+}
+
+impl Take for Metrics {
+    async fn take(&mut self, at_ms: i64) -> Vec<(String, Reading)> {
+        let scrapes = self.scrape_all().await;
+        let mut round = self.gather(scrapes);
+        if round.answered == 0 {
+            let why = named("not scraped", &round.failed);
+            let why = why.unwrap_or_else(|| "every instance is starting up".to_owned());
+            return no_data(&why);
+        }
+        self.window
+            .push(at_ms, std::mem::take(&mut round.increment));
+        let missing = named("not scraped", &round.failed);
+        let mut readings = self.window.readings(self.window_ms);
+        readings.extend(pool_readings(&round.gauges));
+        readings
+            .into_iter()
+            .map(|(signal, reading)| match &missing {
+                Some(missing) => (signal.to_owned(), reading.partial(missing)),
+                None => (signal.to_owned(), reading),
+            })
+            .collect()
+    }
+}
+
+/// What one look at the whole fleet brought.
+#[derive(Default)]
+struct Round {
+    answered: usize,
+    increment: Increment,
+    gauges: Vec<(String, Gauges)>,
+    failed: Vec<String>,
+}
+
+/// Sums of the pool's gauges. Instances that do not expose one make its sum partial.
+fn pool_readings(gauges: &[(String, Gauges)]) -> Vec<(&'static str, Reading)> {
+    let sum = |family: &str| {
+        let with = gauges.iter().map(|(id, g)| (id, g.get(family).copied()));
+        let (mut sum, mut without) = (0.0, Vec::new());
+        for (id, value) in with {
+            match value {
+                Some(value) => sum += value,
+                None => without.push(id.clone()),
+            }
+        }
+        match without.len() {
+            0 => Reading::value(sum),
+            n if n == gauges.len() => Reading::no_data(format!("no instance exposes {family}")),
+            _ => {
+                let missing = named(&format!("{family} is not exposed by"), &without);
+                Reading::value(sum).partial(missing.unwrap_or_default())
+            }
+        }
+    };
+    let (active, max) = (sum("db_pool_active"), sum("db_pool_max"));
+    vec![
+        ("pool_used_ratio", ratio(&active, &max)),
+        ("pool_active", active),
+        ("pool_idle", sum("db_pool_idle")),
+        ("pool_waiting", sum("db_pool_waiting")),
+        ("pool_max", max),
+    ]
+}
+
+/// One sum by another.
+fn ratio(active: &Reading, max: &Reading) -> Reading {
+    match (active, max) {
+        (_, Reading::NoData { .. }) => max.clone(),
+        (Reading::NoData { .. }, _) => active.clone(),
+        (Reading::Value { value: a, .. }, Reading::Value { value: m, .. }) if *m > 0.0 => {
+            Reading::value(a / m)
+        }
+        (Reading::Value { .. }, Reading::Value { .. }) => {
+            Reading::no_data("no instance has a pool: db_pool_max is 0")
+        }
+        // Which instances each sum is over may differ.
+        (Reading::Partial { reason, .. }, _) | (_, Reading::Partial { reason, .. }) => {
+            Reading::no_data(reason)
+        }
+    }
+}
+
+fn no_data(why: &str) -> Vec<(String, Reading)> {
+    let probe = Probe {
+        id: String::new(),
+        kind: ProbeKind::Metrics { window_ms: 0 },
+        interval_ms: 0,
+        timeout_ms: 0,
+    };
+    let signals = probe.signals().into_iter();
+    signals.map(|s| (s, Reading::no_data(why))).collect()
+}
+
+/// The first few by name, the rest as a number.
+fn named(what: &str, which: &[String]) -> Option<String> {
+    let some = which.iter().take(NAMED).cloned().collect::<Vec<_>>();
+    match which.len() {
+        0 => None,
+        n if n > NAMED => Some(format!(
+            "{what}: {} and {} more",
+            some.join(", "),
+            n - NAMED
+        )),
+        _ => Some(format!("{what}: {}", some.join(", "))),
+    }
+}
+
+/// `/ready` of `{url}/ready` or of a whole address.
+fn path_of(address: &str) -> String {
+    let address = address.replace("{url}", "http://instance");
+    reqwest::Url::parse(&address).map_or(address, |url| url.path().to_owned())
+}

@@ -1,0 +1,182 @@
+//! What one page says that matters here: counters since its process began, and gauges. Pure.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
+
+use super::text::{Series, TextError, series};
+use super::window::{Increment, Le};
+
+const REQUESTS: &str = "http_requests_total";
+const DURATION_BUCKET: &str = "http_request_duration_seconds_bucket";
+const POOL_TIMEOUTS: &str = "db_pool_timeouts_total";
+const GAUGES: [&str; 4] = [
+    "db_pool_active",
+    "db_pool_idle",
+    "db_pool_waiting",
+    "db_pool_max",
+];
+const STARTED: &str = "process_start_time_seconds";
+
+/// The endpoint under which an application counts what its maintenance refuses.
+const MAINTENANCE: &str = "maintenance";
+
+/// Which series count.
+#[derive(Debug, Clone, Default)]
+pub struct Selection {
+    left_out: Vec<String>,
+}
+
+/// Sums of gauges over an instance's series, by family.
+pub type Gauges = BTreeMap<&'static str, f64>;
+
+/// One page.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scrape {
+    /// Since the process began.
+    pub counters: Counters,
+    /// As they are now.
+    pub gauges: Gauges,
+}
+
+/// Every counting series of an instance.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Counters {
+    /// By a hash of name and labels: a fleet has hundreds of thousands of these, and their names are of no interest.
+    series: HashMap<u64, Counter>,
+    started: Option<f64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Counter {
+    kind: Kind,
+    value: f64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Kind {
+    Requests { class: u8 },
+    Bucket(Le),
+    PoolTimeouts,
+}
+
+/// Why a page says nothing.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum ScrapeError {
+    /// It is something else.
+    #[error(transparent)]
+    Text(#[from] TextError),
+    /// A number that cannot be.
+    #[error("{family} is {value}, which no such series can be")]
+    Value {
+        /// Which.
+        family: String,
+        /// What it says.
+        value: f64,
+    },
+    /// Nothing in it.
+    #[error("the page holds none of the series that are watched")]
+    Nothing,
+}
+
+impl Selection {
+    /// All but these endpoints, and but what maintenance refuses.
+    pub fn leaving_out(paths: impl Iterator<Item = String>) -> Selection {
+        let left_out = paths.chain([MAINTENANCE.to_owned()]).collect();
+        Selection { left_out }
+    }
+
+    /// What a page says.
+    ///
+    /// # Errors
+    /// It is not in the format, says something impossible, or nothing that matters here.
+    pub fn scrape(&self, page: &str) -> Result<Scrape, ScrapeError> {
+        let mut scrape = Scrape {
+            counters: Counters::default(),
+            gauges: Gauges::new(),
+        };
+        for one in series(page) {
+            let one = one?;
+            if let Some(family) = GAUGES.iter().find(|family| **family == one.name) {
+                *scrape.gauges.entry(family).or_default() += finite(&one)?;
+            } else if one.name == STARTED {
+                scrape.counters.started = Some(finite(&one)?);
+            } else if let Some(kind) = self.counted(&one) {
+                let value = finite(&one)?;
+                if value < 0.0 {
+                    return Err(impossible(&one));
+                }
+                let hasher = BuildHasherDefault::<DefaultHasher>::default();
+                let key = hasher.hash_one((one.name, one.labels));
+                let counter = Counter { kind, value };
+                scrape.counters.series.insert(key, counter);
+            }
+        }
+        let nothing = scrape.gauges.is_empty() && scrape.counters.series.is_empty();
+        if nothing && !page.contains(REQUESTS) {
+            return Err(ScrapeError::Nothing);
+        }
+        Ok(scrape)
+    }
+
+    /// What a series counts as, if at all.
+    fn counted(&self, one: &Series<'_>) -> Option<Kind> {
+        if one.name == POOL_TIMEOUTS {
+            return Some(Kind::PoolTimeouts);
+        }
+        let requests = one.name == REQUESTS;
+        if !requests && one.name != DURATION_BUCKET {
+            return None;
+        }
+        let endpoint = one.label("endpoint").unwrap_or(Cow::Borrowed(""));
+        if self.left_out.iter().any(|path| *path == endpoint) {
+            return None;
+        }
+        if requests {
+            let code = one.label("code")?;
+            let class = code.bytes().next().filter(u8::is_ascii_digit)? - b'0';
+            return Some(Kind::Requests { class });
+        }
+        Some(Kind::Bucket(Le::parse(&one.label("le")?)?))
+    }
+}
+
+impl Counters {
+    /// What has been counted since an earlier scrape of the same instance. A counter that went down, or a process that began anew,
+    /// started from zero in between; a series that was not there before began at zero.
+    pub fn since(&self, before: &Counters) -> Increment {
+        let restarted = self.started != before.started;
+        let mut increment = Increment::default();
+        for (key, counter) in &self.series {
+            let former = before.series.get(key).map_or(0.0, |c| c.value);
+            let grown = if restarted || counter.value < former {
+                counter.value
+            } else {
+                counter.value - former
+            };
+            match counter.kind {
+                Kind::Requests { class } => increment.count(class, grown),
+                Kind::Bucket(le) => increment.fill(le, grown),
+                Kind::PoolTimeouts => {
+                    *increment.pool_timeouts.get_or_insert(0.0) += grown;
+                }
+            }
+        }
+        increment
+    }
+}
+
+fn finite(one: &Series<'_>) -> Result<f64, ScrapeError> {
+    if one.value.is_finite() {
+        Ok(one.value)
+    } else {
+        Err(impossible(one))
+    }
+}
+
+fn impossible(one: &Series<'_>) -> ScrapeError {
+    ScrapeError::Value {
+        family: one.name.to_owned(),
+        value: one.value,
+    }
+}

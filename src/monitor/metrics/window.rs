@@ -1,0 +1,253 @@
+//! What the fleet has counted within a sliding window, and what comes of it. Pure.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::trigger::Reading;
+use crate::trigger::wording::duration;
+
+/// Upper bound of a bucket, in seconds; ordered, infinity last.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Le(f64);
+
+impl Le {
+    /// `0.25`, `+Inf`.
+    pub fn parse(text: &str) -> Option<Le> {
+        let bound: f64 = text.parse().ok()?;
+        (!bound.is_nan()).then_some(Le(bound))
+    }
+}
+
+impl Eq for Le {}
+
+impl Ord for Le {
+    fn cmp(&self, other: &Le) -> std::cmp::Ordering {
+        self.0.total_cmp(&other.0)
+    }
+}
+
+impl PartialOrd for Le {
+    fn partial_cmp(&self, other: &Le) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// What has been counted between two looks, summed over series and instances.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Increment {
+    /// All requests.
+    pub requests: f64,
+    /// Answered 4xx.
+    pub client_errors: f64,
+    /// Answered 5xx.
+    pub server_errors: f64,
+    /// Requests that waited for a connection in vain; `None` where nobody counts them.
+    pub pool_timeouts: Option<f64>,
+    /// Cumulative counts by bound, and how many histograms each bound stands for.
+    buckets: BTreeMap<Le, (f64, u64)>,
+}
+
+impl Increment {
+    /// Requests answered with a status of this class.
+    pub fn count(&mut self, class: u8, grown: f64) {
+        self.requests += grown;
+        match class {
+            4 => self.client_errors += grown,
+            5 => self.server_errors += grown,
+            _ => {}
+        }
+    }
+
+    /// A histogram's bucket.
+    pub fn fill(&mut self, le: Le, grown: f64) {
+        let (count, histograms) = self.buckets.entry(le).or_default();
+        *count += grown;
+        *histograms += 1;
+    }
+
+    /// The sum of both.
+    pub fn add(&mut self, other: &Increment) {
+        self.requests += other.requests;
+        self.client_errors += other.client_errors;
+        self.server_errors += other.server_errors;
+        if let Some(timeouts) = other.pool_timeouts {
+            *self.pool_timeouts.get_or_insert(0.0) += timeouts;
+        }
+        for (le, (grown, of)) in &other.buckets {
+            let (count, histograms) = self.buckets.entry(*le).or_default();
+            *count += grown;
+            *histograms += of;
+        }
+    }
+
+    /// The quantile of the merged histograms, in seconds, by linear interpolation within its bucket, and the number of requests
+    /// behind it. Beyond the last finite bound it is that bound.
+    ///
+    /// # Errors
+    /// Why there is none, in words.
+    pub fn quantile(&self, q: f64) -> Result<(f64, u64), &'static str> {
+        let mut histograms = self.buckets.values().map(|(_, n)| n);
+        let first = histograms.next().ok_or("no instance exposes latencies")?;
+        if histograms.any(|n| n != first) {
+            return Err("histograms with different buckets cannot be merged");
+        }
+        let (last, (total, _)) = self.buckets.last_key_value().ok_or("no buckets")?;
+        if last.0 != f64::INFINITY {
+            return Err("the latency histogram has no bucket for +Inf");
+        }
+        if *total <= 0.0 {
+            return Err("no request was timed");
+        }
+        let rank = q * total;
+        let (mut lower, mut below) = (0.0, 0.0);
+        for (le, (count, _)) in &self.buckets {
+            let count = count.max(below);
+            if count >= rank && le.0.is_finite() {
+                let share = if count > below {
+                    (rank - below) / (count - below)
+                } else {
+                    1.0
+                };
+                return Ok((lower + (le.0 - lower) * share, *total as u64));
+            }
+            if le.0.is_finite() {
+                (lower, below) = (le.0, count);
+            }
+        }
+        Ok((lower, *total as u64))
+    }
+}
+
+/// The increments of the last so many real milliseconds.
+#[derive(Debug, Clone)]
+pub struct Window {
+    length_ms: i64,
+    rounds: VecDeque<(i64, Increment)>,
+}
+
+impl Window {
+    /// An empty one.
+    pub fn new(length_ms: i64) -> Window {
+        Window {
+            length_ms,
+            rounds: VecDeque::new(),
+        }
+    }
+
+    /// What was counted up to this time. What has left the window goes; what comes from a clock that was set back clears it.
+    pub fn push(&mut self, at_ms: i64, increment: Increment) {
+        if self.rounds.back().is_some_and(|(last, _)| *last > at_ms) {
+            self.rounds.clear();
+        }
+        self.rounds.push_back((at_ms, increment));
+        while let Some((oldest_ms, _)) = self.rounds.front()
+            && *oldest_ms <= at_ms - self.length_ms
+        {
+            self.rounds.pop_front();
+        }
+    }
+
+    /// Everything counted within the window.
+    pub fn sum(&self) -> Increment {
+        let mut sum = Increment::default();
+        self.rounds.iter().for_each(|(_, i)| sum.add(i));
+        sum
+    }
+
+    /// The signals that come of it. `window_ms` is its length in runbook time, for people.
+    pub fn readings(&self, window_ms: i64) -> Vec<(&'static str, Reading)> {
+        let sum = self.sum();
+        let n = sum.requests as u64;
+        let share = |part: f64| match n {
+            0 => Reading::no_data(format!(
+                "no request was counted in the last {}",
+                duration(window_ms)
+            )),
+            _ => Reading::over(part / sum.requests, Some(n)),
+        };
+        let quantile = |q: f64| match sum.quantile(q) {
+            Ok((seconds, n)) => Reading::over(seconds * 1_000.0, Some(n)),
+            Err(why) => Reading::no_data(why),
+        };
+        vec![
+            ("http_5xx_ratio", share(sum.server_errors)),
+            ("http_4xx_ratio", share(sum.client_errors)),
+            ("requests_per_s", self.per_second(sum.requests)),
+            ("latency_p50_ms", quantile(0.50)),
+            ("latency_p95_ms", quantile(0.95)),
+            ("latency_p99_ms", quantile(0.99)),
+            (
+                "pool_timeouts",
+                sum.pool_timeouts.map_or_else(
+                    || Reading::no_data("no instance exposes db_pool_timeouts_total"),
+                    Reading::value,
+                ),
+            ),
+        ]
+    }
+
+    /// By real time, over what the rounds cover: each holds what was counted since the one before it.
+    fn per_second(&self, requests: f64) -> Reading {
+        let (Some((first_ms, first)), Some((last_ms, _))) =
+            (self.rounds.front(), self.rounds.back())
+        else {
+            return Reading::no_data("nothing was counted yet");
+        };
+        match last_ms - first_ms {
+            0 => Reading::no_data("it has been counted only once"),
+            covered_ms => Reading::value((requests - first.requests) * 1_000.0 / covered_ms as f64),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn histogram(counts: &[(&str, f64)]) -> Increment {
+        let mut increment = Increment::default();
+        for (le, count) in counts {
+            increment.fill(Le::parse(le).unwrap(), *count);
+        }
+        increment
+    }
+
+    #[test]
+    fn quantiles_are_merged_never_averaged() {
+        let mut fleet = histogram(&[("0.1", 90.0), ("1", 90.0), ("+Inf", 90.0)]);
+        fleet.add(&histogram(&[("0.1", 0.0), ("1", 10.0), ("+Inf", 10.0)]));
+        assert_eq!(fleet.quantile(0.90), Ok((0.1, 100)));
+        let (p95, _) = fleet.quantile(0.95).unwrap();
+        assert!((p95 - 0.55).abs() < 1e-9, "{p95}");
+    }
+
+    #[test]
+    fn what_no_quantile_can_be_said_of() {
+        let mut mixed = histogram(&[("0.1", 1.0), ("+Inf", 2.0)]);
+        mixed.add(&histogram(&[("0.2", 1.0), ("+Inf", 2.0)]));
+        assert!(mixed.quantile(0.5).is_err());
+        assert!(histogram(&[("0.1", 1.0)]).quantile(0.5).is_err());
+        assert!(
+            histogram(&[("0.1", 0.0), ("+Inf", 0.0)])
+                .quantile(0.5)
+                .is_err()
+        );
+        assert!(Increment::default().quantile(0.5).is_err());
+        let slow = histogram(&[("0.1", 1.0), ("5", 2.0), ("+Inf", 100.0)]);
+        assert_eq!(slow.quantile(0.95), Ok((5.0, 100)));
+    }
+
+    #[test]
+    fn what_is_old_leaves_and_a_clock_set_back_clears() {
+        let mut window = Window::new(60_000);
+        let one = |n: f64| Increment {
+            requests: n,
+            ..Increment::default()
+        };
+        window.push(0, one(1.0));
+        window.push(30_000, one(2.0));
+        window.push(60_000, one(4.0));
+        assert_eq!(window.sum().requests, 6.0);
+        window.push(10_000, one(8.0));
+        assert_eq!(window.sum().requests, 8.0);
+    }
+}
