@@ -1,1 +1,129 @@
-//! One file per kind of step.
+//! Steps: what each row of the protocol does, and how it finds out what happened after a crash. One file per group of kinds.
+//!
+//! A step gets a [`Context`] and returns an [`Outcome`]; it appends nothing and decides nothing. Every step may be run again
+//! after it was cut off at any point: what it did is looked for in reality, never assumed. Not in here: when a step may run
+//! (`session`), and who runs it (`engine`).
+
+pub mod announce;
+pub mod backup;
+pub mod context;
+pub mod import;
+pub mod migrate;
+pub mod rollback;
+pub mod smoke;
+pub mod stabilise;
+pub mod switch;
+pub mod target;
+pub mod verify;
+pub mod writes;
+
+pub use context::{Context, News, Reporter, Shared};
+
+use crate::runbook::StepKind;
+use crate::session::{Found, Outcome};
+
+/// Does what the step's kind says. Ends with an outcome whatever happens; a cancelled step is a failed one.
+pub async fn run(ctx: &Context) -> Outcome {
+    let step = ctx.step().clone();
+    match &step.kind {
+        StepKind::Announce { text, webhook } => announce::run(ctx, text, webhook.as_deref()).await,
+        StepKind::Confirm { .. } => ctx.wait_for_people().await,
+        StepKind::Baseline { window_ms } => announce::baseline(ctx, *window_ms).await,
+        StepKind::Freeze { on, quiet_ms, .. } => writes::freeze(ctx, on, *quiet_ms).await,
+        StepKind::Backup { to, keep_ms } => backup::backup(ctx, to, *keep_ms).await,
+        StepKind::StoreBackup { place, keep_ms } => backup::store(ctx, place, *keep_ms).await,
+        StepKind::RestoreDrill { queries } => backup::drill(ctx, queries).await,
+        StepKind::TargetCheck => target::check(ctx).await,
+        StepKind::Privileges => target::privileges(ctx).await,
+        StepKind::Connectivity => target::connectivity(ctx).await,
+        StepKind::Migrate {
+            run,
+            version,
+            timeout_ms,
+        } => migrate::run(ctx, run, version, *timeout_ms).await,
+        StepKind::MigrationHistory => migrate::history(ctx).await,
+        StepKind::KeepArtefacts { of } => migrate::keep(ctx, of).await,
+        StepKind::ExportOrder => import::order(ctx).await,
+        StepKind::Import => import::load(ctx).await,
+        StepKind::Sequences => import::sequences(ctx).await,
+        StepKind::Constraints => import::constraints(ctx).await,
+        StepKind::RowCounts => verify::row_counts(ctx).await,
+        StepKind::Samples => verify::samples(ctx).await,
+        StepKind::Smoke => smoke::staging(ctx).await,
+        StepKind::ParityGate => verify::parity_gate(ctx, &step.needs),
+        StepKind::Switch { how } => switch::switch(ctx, how).await,
+        StepKind::Rollout { batch } => switch::rollout(ctx, *batch).await,
+        StepKind::RollbackReady => switch::rollback_ready(ctx).await,
+        StepKind::VerifyCounts => verify::counts(ctx).await,
+        StepKind::VerifyEndpoints => smoke::production(ctx).await,
+        StepKind::VerifySlugs => verify::slugs(ctx).await,
+        StepKind::VerifyOrder => verify::order(ctx).await,
+        StepKind::VerifyIntegrity => verify::integrity(ctx).await,
+        StepKind::Reopen => writes::reopen(ctx).await,
+        StepKind::Stabilise { window_ms } => stabilise::watch(ctx, *window_ms).await,
+        StepKind::Checklist { stays_green_ms } => stabilise::checklist(ctx, *stays_green_ms).await,
+        StepKind::Command { action, undo } => announce::command(ctx, action, undo.is_some()).await,
+    }
+}
+
+/// Finds out what a step had done when the engine died in the middle of it.
+pub async fn find_out(ctx: &Context) -> Found {
+    let step = ctx.step().clone();
+    let again = |detail: &str| Found::RunAgain {
+        detail: detail.to_owned(),
+    };
+    match &step.kind {
+        StepKind::Migrate { run, .. } => migrate::find_out(ctx, run).await,
+        StepKind::Command { .. } => Found::AskPerson {
+            detail: format!(
+                "the command of {} had begun; nobody can tell from outside whether it ended",
+                step.id
+            ),
+        },
+        StepKind::Announce { .. } => again("it may be said twice, which harms nobody"),
+        StepKind::Import => {
+            again("each batch committed with its own checkpoint; the import goes on from the last")
+        }
+        StepKind::Backup { .. } => {
+            again("a backup gets its name only once it is whole; an unfinished one is replaced")
+        }
+        StepKind::Freeze { .. } => {
+            again("the fence fell with the engine; it is raised again and compared")
+        }
+        StepKind::Switch { .. } => {
+            again("each file is compared with what was kept before it is written")
+        }
+        StepKind::Rollout { .. } => {
+            again("instances that were restarted are asked before they are restarted again")
+        }
+        _ => again("it changes nothing that a second run would not find"),
+    }
+}
+
+/// How far a transfer is, as every screen shows it.
+fn progress_of_transfer(reporter: &Reporter, progress: &crate::transfer::Progress) {
+    use crate::transfer::Progress as P;
+    match progress {
+        P::Rows {
+            table,
+            rows,
+            rows_total,
+            ..
+        } => reporter.progress(table, *rows, *rows_total, "rows"),
+        P::Rebuilding { table, name, done } => {
+            let state = if *done { "is back" } else { "is being rebuilt" };
+            reporter.line(&format!("{table}: {name} {state}"));
+        }
+        P::Retrying {
+            doing,
+            attempt,
+            wait_ms,
+            reason,
+        } => {
+            reporter.line(&format!(
+                "{doing}: {reason}; attempt {attempt} failed, the next in {wait_ms} ms"
+            ));
+        }
+        P::Phase { phase } => reporter.line(phase),
+    }
+}

@@ -112,6 +112,8 @@ pub struct Opening {
     pub rehearsal: bool,
     /// See [`Charter::speed`].
     pub speed: f64,
+    /// Steps that a person starts, whatever the runbook says: where the sandbox is about to inject a fault.
+    pub wait_before: Vec<String>,
 }
 
 impl Charter {
@@ -128,6 +130,13 @@ impl Charter {
             })
             .collect();
         instances.sort_by_key(|i| !i.canary);
+        let mut steps: Vec<_> = runbook.steps.iter().map(StepLine::from).collect();
+        for step in steps
+            .iter_mut()
+            .filter(|s| opening.wait_before.contains(&s.id))
+        {
+            step.start = Start::Person;
+        }
         Charter {
             session: opening.session,
             runbook_hash: runbook.hash.clone(),
@@ -137,7 +146,7 @@ impl Charter {
             people: runbook.people.clone(),
             limits: runbook.limits.clone(),
             gates: runbook.gates.clone(),
-            steps: runbook.steps.iter().map(StepLine::from).collect(),
+            steps,
             triggers: runbook.triggers.clone(),
             monitoring: runbook.monitoring.clone(),
             rollback: runbook

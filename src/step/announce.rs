@@ -1,0 +1,184 @@
+//! P1, P3 and the operator's own commands: what is said, what is measured, what is run. Not in here: people's confirmations
+//! (P2), which are commands to the session.
+
+use std::time::Duration;
+
+use super::context::Context;
+use crate::action;
+use crate::runbook::Action;
+use crate::runbook::action::{Effect, Placeholders};
+use crate::session::{Check, Outcome, Undo};
+
+/// P1: says it in the journal and, where there is a webhook, in the chat (JSON with `text`).
+pub async fn run(ctx: &Context, text: &str, webhook: Option<&str>) -> Outcome {
+    let freeze_min = ctx.runbook.limits.freeze_ms / 60_000;
+    let text = text
+        .replace("{name}", &ctx.runbook.name)
+        .replace("{freeze}", &format!("{freeze_min} min"));
+    ctx.reporter.line(&text);
+    let said = Outcome::done(format!("announced: {text}")).with_fact("announced", &text);
+    let Some(url) = webhook else { return said };
+    match post(ctx, url, &text).await {
+        Ok(()) => said,
+        Err(why) => Outcome::failed(format!(
+            "the announcement did not reach the chat: {why}. Nothing has changed; try again, or tell people yourself and take \
+             `webhook` out of the runbook"
+        ))
+        .passing(),
+    }
+}
+
+async fn post(ctx: &Context, url: &str, text: &str) -> Result<(), String> {
+    let body = serde_json::json!({ "text": text }).to_string();
+    let action = Action {
+        effect: Effect::Http {
+            method: "POST".into(),
+            url: url.to_owned(),
+            headers: vec![("content-type".into(), "application/json".into())],
+            body: Some(body),
+            expect_status: vec![],
+        },
+        time_limit: Duration::from_secs(10),
+    };
+    run_action(ctx, &action, &Placeholders::new(), "announce")
+        .await
+        .map(|_| ())
+}
+
+/// Runs an action of the runbook, its output going to the screen and into the session's artefacts.
+///
+/// # Errors
+/// Why it failed, in a line for people.
+pub async fn run_action(
+    ctx: &Context,
+    action: &Action,
+    values: &Placeholders,
+    name: &str,
+) -> Result<action::Outcome, String> {
+    let done = try_action(ctx, action, values, name).await?;
+    if done.ok { Ok(done) } else { Err(why(&done)) }
+}
+
+/// As [`run_action`], for callers who want to see how a failed one failed.
+///
+/// # Errors
+/// It could not even be tried.
+pub async fn try_action(
+    ctx: &Context,
+    action: &Action,
+    values: &Placeholders,
+    name: &str,
+) -> Result<action::Outcome, String> {
+    let folder = ctx.folder.dir().join("output");
+    std::fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+    let output_path = folder.join(format!(
+        "{}-{}-{name}.log",
+        ctx.reporter.row, ctx.reporter.attempt
+    ));
+    let reporter = ctx.reporter.clone();
+    let run = action::Run {
+        action,
+        placeholders: values,
+        secrets: &ctx.secrets,
+        folder: &ctx.base,
+        output_path: &output_path,
+    };
+    let mut on_line = |line: action::Line| reporter.line(&line.text);
+    let done = action::run(run, &mut on_line, &ctx.cancel)
+        .await
+        .map_err(|e| e.to_string())?;
+    if output_path.metadata().is_ok_and(|m| m.len() > 0) {
+        ctx.reporter.artefact(name, output_path);
+    }
+    Ok(done)
+}
+
+/// Why an action failed, in a line for people.
+pub fn why(done: &action::Outcome) -> String {
+    let how = if done.cancelled {
+        "it was halted".to_owned()
+    } else if done.timed_out {
+        format!("it was ended after its time limit of {:.0} s", done.seconds)
+    } else if let Some(code) = done.exit_code {
+        format!("exit code {code}")
+    } else if let Some(signal) = done.signal {
+        format!("signal {signal}")
+    } else if let Some(status) = done.http_status {
+        format!("HTTP {status}")
+    } else {
+        "it failed".to_owned()
+    };
+    match done.tail.last() {
+        Some(last) => format!("{how}; last line: {last}"),
+        None => how,
+    }
+}
+
+/// P3: error rate, latency and start-up health, seen over a window; and what the SQLite side answers, to compare with later.
+pub async fn baseline(ctx: &Context, window_ms: i64) -> Outcome {
+    let began_ms = ctx.shared.clock.now_ms();
+    let real_ms = ctx.real_ms(window_ms);
+    let window = ctx.shared.monitor.baseline(window_ms, &ctx.cancel);
+    tokio::pin!(window);
+    let seen = loop {
+        let gone_ms = (ctx.shared.clock.now_ms() - began_ms).min(real_ms);
+        ctx.reporter
+            .progress("window", gone_ms as u64, real_ms as u64, "ms");
+        let slice = std::time::Duration::from_millis((real_ms / 50).max(100) as u64);
+        if let Ok(seen) = tokio::time::timeout(slice, &mut window).await {
+            break seen;
+        }
+    };
+    let Some(baseline) = seen else {
+        return Outcome::failed("halted before the window was over");
+    };
+    let value = |signal: &str| baseline.values.get(signal).copied();
+    let summary = format!(
+        "5xx {:.3} %, p95 {:.0} ms, {} signals over {} min",
+        value("http_5xx_ratio").unwrap_or_default() * 100.0,
+        value("latency_p95_ms").unwrap_or_default(),
+        baseline.values.len(),
+        window_ms / 60_000,
+    );
+    let missing: Vec<_> = ["http_5xx_ratio", "latency_p95_ms", "unready_ratio"]
+        .into_iter()
+        .filter(|s| value(s).is_none())
+        .map(|s| {
+            format!(
+                "{s}: {}",
+                baseline.missing.get(s).map_or("no sample", String::as_str)
+            )
+        })
+        .collect();
+    let detail = if missing.is_empty() {
+        "error rate, latency and health were seen".into()
+    } else {
+        missing.join("; ")
+    };
+    let unready = value("unready_ratio").unwrap_or_default();
+    let outcome = Outcome::done(summary)
+        .with_check(Check::new("baseline_seen", missing.is_empty(), detail))
+        .with_check(Check::new(
+            "fleet_healthy",
+            unready == 0.0,
+            format!("{:.0} % not ready on average", unready * 100.0),
+        ))
+        .with_fact("baseline", &baseline.values)
+        .with_fact("spread", &baseline.spread);
+    match super::smoke::record_answers(ctx).await {
+        Ok(answers) => outcome.with_fact("answers", answers),
+        Err(why) => outcome.with_check(Check::new("answers", false, why)),
+    }
+}
+
+/// A command of the operator's own; its undo is recorded first.
+pub async fn command(ctx: &Context, action: &Action, has_undo: bool) -> Outcome {
+    if has_undo && let Err(gone) = ctx.reporter.undo(Undo::Command).await {
+        return Outcome::failed(gone.to_string());
+    }
+    match run_action(ctx, action, &Placeholders::new(), "command").await {
+        Ok(done) => Outcome::done(format!("ended well after {:.1} s", done.seconds))
+            .with_fact("command", &done),
+        Err(why) => Outcome::failed(why),
+    }
+}

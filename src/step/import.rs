@@ -1,0 +1,163 @@
+//! D1–D4: the order, the rows, the sequences, the constraints. The work is `transfer`'s; each row here calls its part and says what
+//! came of it.
+
+use super::backup::Kept;
+use super::context::Context;
+use super::target::owner;
+use crate::session::{Check, Outcome};
+use crate::target::sequences::Aligned;
+use crate::transfer::copy::{self, Copied, Options};
+use crate::transfer::plan::{self, Scan};
+use crate::transfer::{Error, Progress};
+
+/// D1: the tables in the order in which they go, and every value that will not convert. A plan with problems stops here, before
+/// anything was written.
+pub async fn order(ctx: &Context) -> Outcome {
+    let (endpoint, backup) = match sides(ctx) {
+        Ok(sides) => sides,
+        Err(outcome) => return outcome,
+    };
+    let schema = &ctx.runbook.target.schema;
+    let progress = progress(ctx);
+    let planned = plan::plan(
+        &backup.path,
+        &endpoint,
+        schema,
+        &ctx.runbook.transfer,
+        Scan::Full,
+        &progress,
+        &ctx.cancel,
+    )
+    .await;
+    let plan = match planned {
+        Ok(plan) => plan,
+        Err(error) => return failed(&error),
+    };
+    for problem in &plan.problems {
+        ctx.reporter.line(&problem.to_string());
+    }
+    let names: Vec<&str> = plan.tables.iter().map(|t| t.table.as_str()).collect();
+    let detail = match plan.problems.first() {
+        None => format!("{} tables: {}", names.len(), names.join(", ")),
+        Some(first) => format!(
+            "{} problems, first: {first}. Nothing was written; see `cutover plan`",
+            plan.problems.len()
+        ),
+    };
+    Outcome::done(detail.clone())
+        .with_check(Check::new("plan", plan.problems.is_empty(), detail))
+        .with_fact("plan_hash", &plan.hash)
+        .with_fact("order", names)
+}
+
+/// D2: all rows, in batches that commit with their own checkpoint. An interrupted load goes on from the last.
+pub async fn load(ctx: &Context) -> Outcome {
+    match copied(ctx).await {
+        Ok(copied) => {
+            let tables: Vec<(String, u64)> = copied
+                .tables
+                .iter()
+                .map(|t| (t.table.clone(), t.rows))
+                .collect();
+            let mut summary = format!(
+                "{} rows of {} tables in {:.1} s",
+                copied.rows,
+                tables.len(),
+                copied.seconds
+            );
+            if copied.quarantined > 0 {
+                summary.push_str(&format!(
+                    "; {} rows put aside by policy",
+                    copied.quarantined
+                ));
+            }
+            let complete = copied.problems.is_empty();
+            let detail = copied
+                .problems
+                .first()
+                .map_or_else(|| summary.clone(), ToString::to_string);
+            Outcome::done(if complete { summary } else { detail.clone() })
+                .with_check(Check::new("import", complete, detail))
+                .with_fact("imported", tables)
+                .with_fact("policies", &copied.policies)
+        }
+        Err(error) => failed(&error),
+    }
+}
+
+/// D3: every identity and sequence is beyond the highest id that the source ever gave out, read back.
+pub async fn sequences(ctx: &Context) -> Outcome {
+    match copied(ctx).await {
+        Ok(copied) => {
+            let bad: Vec<&Aligned> = copied.sequences.iter().filter(|s| !s.proven).collect();
+            let detail = match bad.first() {
+                None => format!("{} sequences aligned and proven", copied.sequences.len()),
+                Some(s) => format!(
+                    "{}: the next insert into {}.{} would fail or repeat an id",
+                    s.sequence, s.table, s.column
+                ),
+            };
+            Outcome::done(detail.clone())
+                .with_check(Check::new("sequences", bad.is_empty(), detail))
+                .with_fact("sequences", &copied.sequences)
+        }
+        Err(error) => failed(&error),
+    }
+}
+
+/// D4: what the load had taken down is back, and valid.
+pub async fn constraints(ctx: &Context) -> Outcome {
+    match copied(ctx).await {
+        Ok(copied) => Outcome::done(format!(
+            "{} constraints and indexes back, proven",
+            copied.constraints_rebuilt
+        ))
+        .with_check(Check::new(
+            "constraints",
+            true,
+            "every definition is as it was, and valid",
+        )),
+        Err(error) => failed(&error),
+    }
+}
+
+/// The whole import; what is done already is found done.
+async fn copied(ctx: &Context) -> Result<Copied, Error> {
+    let (endpoint, backup) = sides(ctx).map_err(|o| Error::Target(o.summary))?;
+    let options = Options {
+        key: Some(backup.sha256.clone()),
+        ..Options::default()
+    };
+    let schema = &ctx.runbook.target.schema;
+    let progress = progress(ctx);
+    copy::copy(
+        &backup.path,
+        &endpoint,
+        schema,
+        &ctx.runbook.transfer,
+        &options,
+        &progress,
+        &ctx.cancel,
+    )
+    .await
+}
+
+fn sides(ctx: &Context) -> Result<(crate::target::Endpoint, Kept), Outcome> {
+    Ok((owner(ctx)?, ctx.need("backup")?))
+}
+
+fn progress(ctx: &Context) -> impl Fn(Progress) + Sync + use<> {
+    let reporter = ctx.reporter.clone();
+    move |p| super::progress_of_transfer(&reporter, &p)
+}
+
+fn failed(error: &Error) -> Outcome {
+    let outcome = Outcome::failed(format!(
+        "{error}. SQLite and its backup are untouched; PostgreSQL holds the batches that were committed, and the import goes on from there"
+    ));
+    if error.is_passing() {
+        outcome.passing()
+    } else {
+        outcome
+    }
+}

@@ -1,0 +1,423 @@
+//! R1–R6: one list, from any state, each row idempotent. A row that has nothing to undo says so and passes; one that fails is named
+//! and does not stop the others. Nothing here waits for PostgreSQL: a dead target never delays the way back.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::announce::run_action;
+use super::context::Context;
+use super::switch::former_path;
+use super::writes::maintenance_off;
+use crate::action::config_file::{self, Restored};
+use crate::fleet::{self, Means};
+use crate::runbook::action::Placeholders;
+use crate::runbook::{Instance, RollbackKind, StepKind, SwitchHow};
+use crate::session::live::{InstanceState, InstanceView};
+use crate::session::{Check, Outcome, RollbackCause, Undo};
+use crate::source::drill::TableCount;
+use crate::source::open_read_only;
+
+/// How long PostgreSQL may take to leave its numbers behind (R5); it is not waited for any longer.
+const PRESERVE_LIMIT: Duration = Duration::from_secs(5);
+
+/// Does one row of the list.
+pub async fn run(ctx: &Context) -> Outcome {
+    let row = ctx
+        .runbook
+        .rollback
+        .get(ctx.index)
+        .expect("BUG: a row's context has the row's index");
+    match &row.kind {
+        RollbackKind::Halt => Outcome::done("nothing runs any more, nothing new starts"),
+        RollbackKind::RestoreConfig => restore_config(ctx).await,
+        RollbackKind::Restart => restart(ctx).await,
+        RollbackKind::Validate => validate(ctx).await,
+        RollbackKind::LiftFreeze => lift_freeze(ctx).await,
+        RollbackKind::Preserve => preserve(ctx).await,
+        RollbackKind::Incident { file } => incident(ctx, file),
+        RollbackKind::Command(action) => {
+            match run_action(ctx, action, &Placeholders::new(), "command").await {
+                Ok(done) => Outcome::done(format!("ended well after {:.1} s", done.seconds)),
+                Err(why) => Outcome::failed(why),
+            }
+        }
+    }
+}
+
+fn undos<'a>(
+    ctx: &'a Context,
+    wanted: impl Fn(&Undo) -> bool + 'a,
+) -> impl Iterator<Item = &'a Undo> {
+    ctx.session
+        .undos
+        .iter()
+        .map(|(_, u)| u)
+        .filter(move |u| wanted(u))
+}
+
+/// R2: the former bytes of every configuration file, or the switch's own undo.
+async fn restore_config(ctx: &Context) -> Outcome {
+    let mut outcome = Outcome::done("");
+    let mut restored = 0;
+    for undo in undos(ctx, |u| matches!(u, Undo::Config { .. })) {
+        let Undo::Config {
+            instance,
+            path,
+            former_sha256,
+            written_sha256,
+        } = undo
+        else {
+            continue;
+        };
+        let put_back = std::fs::read(former_path(ctx, former_sha256))
+            .map_err(|e| format!("the former configuration of {instance} is gone: {e}"))
+            .and_then(|b| {
+                config_file::restore(path, &b, written_sha256).map_err(|e| e.to_string())
+            });
+        match put_back {
+            Ok(Restored::TheirsKept(aside)) => {
+                restored += 1;
+                let aside = aside.display();
+                ctx.reporter.line(&format!(
+                    "{} was edited by somebody else; theirs is kept as {aside}",
+                    path.display()
+                ));
+            }
+            Ok(_) => restored += 1,
+            Err(why) => {
+                outcome.summary = format!("{instance}: {why}. Put {} back by hand", path.display());
+                outcome = outcome.with_check(Check::new("configuration_restored", false, why));
+            }
+        }
+    }
+    let by_action = undos(ctx, |u| *u == Undo::SwitchAction).next().is_some();
+    if by_action && let Some(action) = switch_back(ctx) {
+        match run_action(ctx, action, &Placeholders::new(), "switch-back").await {
+            Ok(_) => restored += 1,
+            Err(why) => {
+                return Outcome::failed(format!("the switch back failed: {why}. Run it by hand"));
+            }
+        }
+    }
+    if outcome.ok {
+        outcome.summary = match restored {
+            0 => "nothing had been switched".to_owned(),
+            n => format!("{n} configurations are as they were"),
+        };
+    }
+    outcome
+}
+
+fn switch_back(ctx: &Context) -> Option<&crate::runbook::Action> {
+    ctx.runbook.steps.iter().find_map(|s| match &s.kind {
+        StepKind::Switch {
+            how: SwitchHow::Action { to_source, .. },
+        } => Some(to_source),
+        _ => None,
+    })
+}
+
+/// R3: the fence is released first, so that instances come up on a file that they can use; then every instance that was restarted
+/// since the switch is restarted again.
+async fn restart(ctx: &Context) -> Outcome {
+    let released = release_fence(ctx).await;
+    let restarted: Vec<Instance> = undos(ctx, |u| matches!(u, Undo::Restart { .. }))
+        .filter_map(|u| match u {
+            Undo::Restart { instance } => ctx
+                .runbook
+                .fleet
+                .instances
+                .iter()
+                .find(|i| i.id == *instance)
+                .cloned(),
+            _ => None,
+        })
+        .collect();
+    let outputs = ctx.folder.dir().join("output");
+    let _ = std::fs::create_dir_all(&outputs);
+    let turns = restarted.iter().map(|i| bring_back(ctx, i, &outputs));
+    let failures: Vec<String> = futures_util::future::join_all(turns)
+        .await
+        .into_iter()
+        .filter_map(Result::err)
+        .collect();
+    let mut outcome = match restarted.len() {
+        0 => Outcome::done(format!("{released}; no instance had been restarted")),
+        n => Outcome::done(format!("{released}; {n} instances restarted and ready")),
+    };
+    if let Some(first) = failures.first() {
+        outcome.summary = format!(
+            "{} of {} instances did not come back: {first}",
+            failures.len(),
+            restarted.len()
+        );
+    }
+    failures.into_iter().fold(outcome, |o, why| {
+        o.with_check(Check::new("instance_back", false, why))
+    })
+}
+
+async fn release_fence(ctx: &Context) -> String {
+    let Some(fence) = ctx.shared.fence.lock().await.take() else {
+        return "no fence was held".to_owned();
+    };
+    match fence.release() {
+        Ok(()) => "fence released".to_owned(),
+        Err(e) => format!("fence dropped ({e})"),
+    }
+}
+
+/// Two tries, for a restart that coincides with a crash of its own.
+async fn bring_back(ctx: &Context, instance: &Instance, outputs: &Path) -> Result<(), String> {
+    let fleet = &ctx.runbook.fleet;
+    let means = Means {
+        folder: &ctx.base,
+        secrets: &ctx.secrets,
+        outputs,
+    };
+    let show = |state, detail: &str| {
+        ctx.reporter.instance(InstanceView {
+            id: instance.id.clone(),
+            canary: instance.canary,
+            state,
+            detail: detail.to_owned(),
+        });
+    };
+    let mut last = String::new();
+    for attempt in 1..=2 {
+        show(InstanceState::Restarting, "back to SQLite");
+        let within = Duration::from_millis(fleet.ready_within_ms.max(0) as u64);
+        let tried = async {
+            fleet::restart(instance, fleet, means, &ctx.cancel)
+                .await
+                .map_err(|e| e.to_string())?;
+            let ready = fleet::wait_ready(
+                &ctx.shared.http,
+                fleet,
+                instance,
+                fleet.ready_successes,
+                within,
+                &ctx.cancel,
+            );
+            ready.await.map_err(|e| e.to_string())
+        };
+        match tried.await {
+            Ok(_) => {
+                show(InstanceState::Ready, "on SQLite");
+                return Ok(());
+            }
+            Err(why) => {
+                ctx.reporter.line(&format!("attempt {attempt}: {why}"));
+                last = why;
+            }
+        }
+    }
+    show(InstanceState::NotReady, &last);
+    Err(last)
+}
+
+/// R4: every instance answers its readiness and the core reads, and SQLite has the rows that it had.
+async fn validate(ctx: &Context) -> Outcome {
+    let mut outcome = Outcome::done("");
+    let client = &ctx.shared.http;
+    for instance in &ctx.runbook.fleet.instances {
+        let mut bad = Vec::new();
+        if let Err(e) =
+            fleet::ready_once(client, &ctx.runbook.fleet, instance, Duration::from_secs(5)).await
+        {
+            bad.push(e.to_string());
+        }
+        for request in &ctx.runbook.verification.requests {
+            let limit = Duration::from_secs(10);
+            let judged = match fleet::request::ask(client, request, &instance.url, limit).await {
+                Ok(answer) => {
+                    fleet::request::judge(request, &answer, None).map_err(|e| e.to_string())
+                }
+                Err(e) => Err(e.to_string()),
+            };
+            bad.extend(judged.err().map(|why| format!("{}: {why}", request.name)));
+        }
+        let detail = bad.first().cloned().unwrap_or_else(|| "healthy".into());
+        outcome = outcome.with_check(Check::new(
+            &format!("healthy_{}", instance.id),
+            bad.is_empty(),
+            detail,
+        ));
+    }
+    outcome = match count_rows(ctx).await {
+        Ok(detail) => outcome.with_check(Check::new("source_rows", true, detail)),
+        Err(why) => outcome.with_check(Check::new("source_rows", false, why)),
+    };
+    let bad: Vec<_> = outcome
+        .checks
+        .iter()
+        .filter(|c| !c.ok)
+        .map(|c| format!("{}: {}", c.name, c.detail))
+        .collect();
+    outcome.summary = match bad.first() {
+        None => {
+            let rows = outcome.checks.last().map_or("", |c| c.detail.as_str());
+            format!(
+                "{} instances healthy; {rows}",
+                ctx.runbook.fleet.instances.len()
+            )
+        }
+        Some(first) => format!("{} checks failed; {first}", bad.len()),
+    };
+    outcome
+}
+
+/// SQLite's rows against those of the backup. Before the freeze there is no backup to compare with.
+async fn count_rows(ctx: &Context) -> Result<String, String> {
+    let Some(before) = ctx.fact::<Vec<TableCount>>("counts") else {
+        return Ok("no backup had been made; SQLite was not touched".into());
+    };
+    let path = ctx.runbook.source.file.clone();
+    tokio::task::spawn_blocking(move || {
+        let connection = open_read_only(&path).map_err(|e| e.to_string())?;
+        let mut rows = 0_u64;
+        for TableCount {
+            table,
+            rows: expected,
+        } in before
+        {
+            let sql = format!("SELECT count(*) FROM {}", crate::target::quoted(&table));
+            let now: i64 = connection
+                .query_row(&sql, [], |r| r.get(0))
+                .map_err(|e| format!("{table}: {e}"))?;
+            // More is the application at work again; fewer is loss.
+            if now.cast_unsigned() < expected {
+                return Err(format!(
+                    "{table} has {now} rows on SQLite, the backup has {expected}"
+                ));
+            }
+            rows += now.cast_unsigned();
+        }
+        Ok(format!("SQLite has its {rows} rows"))
+    })
+    .await
+    .expect("BUG: counting does not panic")
+}
+
+/// R4+: maintenance off, so that the application ends as it was.
+async fn lift_freeze(ctx: &Context) -> Outcome {
+    // Idempotent like all rows: the fence is gone since R3, unless this list is the runbook's own and has no such row.
+    let released = release_fence(ctx).await;
+    if undos(ctx, |u| *u == Undo::Maintenance).next().is_none() {
+        return Outcome::done("writes had not been stopped");
+    }
+    let Some(off) = maintenance_off(ctx) else {
+        return Outcome::done("the runbook has no maintenance to lift");
+    };
+    match run_action(ctx, off, &Placeholders::new(), "maintenance-off").await {
+        Ok(_) => Outcome::done(format!("{released}; writes are open, on SQLite")),
+        Err(why) => Outcome::failed(format!(
+            "maintenance could not be lifted: {why}. The application is on SQLite and refuses writes; lift it by hand"
+        )),
+    }
+}
+
+/// R5: what PostgreSQL can tell within a few seconds; what our own folder holds is there already.
+async fn preserve(ctx: &Context) -> Outcome {
+    let folder = ctx.folder.dir().join("output");
+    let _ = std::fs::create_dir_all(&folder);
+    let asked = tokio::time::timeout(PRESERVE_LIMIT, ask_target(ctx)).await;
+    let (summary, text) = match asked {
+        Ok(Ok(text)) => (
+            "settings and statistics of PostgreSQL are kept".to_owned(),
+            text,
+        ),
+        Ok(Err(why)) => (
+            format!("PostgreSQL could not be asked: {why}; the logs of the steps are kept"),
+            why,
+        ),
+        Err(_) => {
+            let why = "PostgreSQL did not answer in 5 s".to_owned();
+            (format!("{why}; the logs of the steps are kept"), why)
+        }
+    };
+    let path = folder.join("R5-1-postgresql.txt");
+    match std::fs::write(&path, text) {
+        Ok(()) => {
+            ctx.reporter.artefact("postgresql", path);
+            Outcome::done(summary)
+        }
+        Err(e) => Outcome::failed(format!("{}: {e}", path.display())),
+    }
+}
+
+async fn ask_target(ctx: &Context) -> Result<String, String> {
+    const QUERIES: [(&str, &str); 4] = [
+        ("version", "SELECT version()"),
+        (
+            "settings",
+            "SELECT name || ' = ' || setting FROM pg_settings WHERE source NOT IN ('default', 'override') ORDER BY 1",
+        ),
+        (
+            "databases",
+            "SELECT d::text FROM pg_stat_database d WHERE datname = current_database()",
+        ),
+        (
+            "tables",
+            "SELECT t::text FROM pg_stat_user_tables t ORDER BY relid",
+        ),
+    ];
+    let endpoint = super::target::owner(ctx).map_err(|o| o.summary)?;
+    let client = endpoint.connect().await.map_err(|e| e.to_string())?;
+    let mut text = String::new();
+    for (name, sql) in QUERIES {
+        text.push_str(&format!("-- {name}\n"));
+        for row in client.query(sql, &[]).await.map_err(|e| e.to_string())? {
+            text.push_str(&row.get::<_, String>(0));
+            text.push('\n');
+        }
+    }
+    Ok(text)
+}
+
+/// R6: the record that an incident review begins with.
+fn incident(ctx: &Context, file: &Path) -> Outcome {
+    let path = ctx.base.join(file);
+    let rollback = ctx.session.rollback.as_ref();
+    let (cause, reason) = match rollback.map(|r| (&r.cause, &r.reason)) {
+        Some((RollbackCause::Person { by }, reason)) => {
+            (format!("started by {by}"), reason.clone())
+        }
+        Some((RollbackCause::Trigger { trigger }, reason)) => {
+            (format!("trigger {trigger}"), reason.clone())
+        }
+        None => ("unknown".to_owned(), String::new()),
+    };
+    let failed: Vec<String> = ctx
+        .session
+        .steps
+        .iter()
+        .filter_map(|s| {
+            s.outcome
+                .as_ref()
+                .filter(|o| !o.ok)
+                .map(|o| format!("- {}: {}", s.id, o.summary))
+        })
+        .collect();
+    let text = format!(
+        "# Incident: cutover {session} was rolled back\n\n- Cause: {cause}\n- Reason: {reason}\n- Evidence: {folder}\n\n\
+         ## Steps that failed\n\n{failed}\n\n## To be filled in before the next attempt\n\n- Root cause:\n- Corrective action:\n\
+         - Validated in pre-production by, on:\n",
+        session = ctx.session.charter.session,
+        folder = ctx.folder.dir().display(),
+        failed = if failed.is_empty() {
+            "- none".to_owned()
+        } else {
+            failed.join("\n")
+        },
+    );
+    let partial = path.with_extension("partial");
+    let written = std::fs::write(&partial, text).and_then(|()| std::fs::rename(&partial, &path));
+    match written {
+        Ok(()) => Outcome::done(format!(
+            "opened {}; no new attempt before its corrective action is validated",
+            path.display()
+        )),
+        Err(e) => Outcome::failed(format!("{}: {e}. Open the review by hand", path.display())),
+    }
+}

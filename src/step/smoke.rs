@@ -1,0 +1,128 @@
+//! E3 and V2: requests against staging and against each production instance, judged against what the SQLite side answered to the
+//! same request with the baseline.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::context::Context;
+use crate::fleet::request::{ask, judge};
+use crate::fleet::{Answer, ready_once};
+use crate::runbook::{Instance, Request};
+use crate::session::event::hex;
+use crate::session::{Check, Outcome};
+
+/// Time limit of one request. Never scaled.
+const LIMIT: Duration = Duration::from_secs(10);
+/// Bodies longer than this are compared by what is kept of them, not whole.
+const KEPT_BYTES: usize = 64 * 1024;
+
+/// What the SQLite side answers to each request that compares bodies: fact `answers`, request name to body in hex.
+///
+/// # Errors
+/// An instance does not answer as the runbook expects, in a line for people.
+pub async fn record_answers(ctx: &Context) -> Result<BTreeMap<String, String>, String> {
+    let mut answers = BTreeMap::new();
+    let Some(instance) = ctx.runbook.fleet.instances.first() else {
+        return Ok(answers);
+    };
+    for request in ctx
+        .runbook
+        .verification
+        .requests
+        .iter()
+        .filter(|r| r.compare_body)
+    {
+        let answer = get(ctx, request, instance).await?;
+        judge(request, &answer, None)
+            .map_err(|e| format!("{} on {}: {e}", request.name, instance.id))?;
+        if answer.body.len() > KEPT_BYTES {
+            return Err(format!(
+                "{}: the answer has {} bytes, too many to keep for comparison",
+                request.name,
+                answer.body.len()
+            ));
+        }
+        answers.insert(request.name.clone(), hex(&answer.body));
+    }
+    Ok(answers)
+}
+
+/// E3: the staging slot, which points at PostgreSQL.
+pub async fn staging(ctx: &Context) -> Outcome {
+    let Some(staging) = ctx.runbook.fleet.staging.clone() else {
+        return if ctx.session.charter.rehearsal {
+            Outcome::done("the staging slot plays production in a rehearsal; V2 asks it")
+        } else {
+            Outcome::failed(
+                "`fleet.staging` is not in the runbook: nothing can be asked before production is",
+            )
+        };
+    };
+    if let Err(error) = ready_once(&ctx.shared.http, &ctx.runbook.fleet, &staging, LIMIT).await {
+        return Outcome::failed(format!("staging is not ready on PostgreSQL: {error}")).passing();
+    }
+    ask_all(ctx, std::slice::from_ref(&staging), "smoke").await
+}
+
+/// V2: every production instance, and the representative write where the runbook has one.
+pub async fn production(ctx: &Context) -> Outcome {
+    let instances = ctx.runbook.fleet.instances.clone();
+    ask_all(ctx, &instances, "verification").await
+}
+
+async fn ask_all(ctx: &Context, instances: &[Instance], check: &str) -> Outcome {
+    let recorded: BTreeMap<String, String> = ctx.fact("answers").unwrap_or_default();
+    let requests: Vec<_> = ctx
+        .runbook
+        .verification
+        .requests
+        .iter()
+        .chain(&ctx.runbook.verification.write)
+        .collect();
+    let (total, mut done, mut bad) = (instances.len() * requests.len(), 0, Vec::new());
+    for instance in instances {
+        for request in &requests {
+            if ctx.cancel.is_cancelled() {
+                return Outcome::failed("halted before every request was made");
+            }
+            let kept = recorded.get(&request.name).map(|h| unhex(h));
+            let judged = match get(ctx, request, instance).await {
+                Ok(answer) => judge(request, &answer, kept.as_deref()).map_err(|e| e.to_string()),
+                Err(why) => Err(why),
+            };
+            if let Err(why) = judged {
+                let line = format!("{} on {}: {why}", request.name, instance.id);
+                ctx.reporter.line(&line);
+                bad.push(line);
+            }
+            done += 1;
+            ctx.reporter
+                .progress("requests", done, total as u64, "requests");
+        }
+    }
+    let names: Vec<_> = requests.iter().map(|r| r.name.as_str()).collect();
+    let summary = match bad.first() {
+        None => format!(
+            "{total} requests as expected ({} on {} instances)",
+            names.join(", "),
+            instances.len()
+        ),
+        Some(first) => format!("{} of {total} requests failed; first: {first}", bad.len()),
+    };
+    let detail = summary.clone();
+    Outcome::done(summary).with_check(Check::new(check, bad.is_empty(), detail))
+}
+
+async fn get(ctx: &Context, request: &Request, instance: &Instance) -> Result<Answer, String> {
+    ask(&ctx.shared.http, request, &instance.url, LIMIT)
+        .await
+        .map_err(|e| format!("{} on {}: {e}", request.name, instance.id))
+}
+
+fn unhex(text: &str) -> Vec<u8> {
+    let digit = |c: u8| (c as char).to_digit(16).unwrap_or(0) as u8;
+    text.as_bytes()
+        .chunks(2)
+        .map(|pair| digit(pair[0]) << 4 | pair.get(1).map_or(0, |c| digit(*c)))
+        .collect()
+}

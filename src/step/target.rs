@@ -1,0 +1,161 @@
+//! B1, B2, B3: the database, the rights, and the way there from each host. What is looked at is `target::preflight`.
+
+use super::announce::run_action;
+use super::context::Context;
+use crate::runbook::action::Placeholders;
+use crate::session::{Check, Outcome};
+use crate::target::{Endpoint, Error, Finding, preflight};
+
+/// The owner's endpoint.
+///
+/// # Errors
+/// A failed outcome: the URL is wrong.
+pub fn owner(ctx: &Context) -> Result<Endpoint, Outcome> {
+    Endpoint::parse(&ctx.runbook.target.url).map_err(failed)
+}
+
+/// The endpoint as the application uses it.
+///
+/// # Errors
+/// A failed outcome: the URL is wrong.
+pub fn runtime(ctx: &Context) -> Result<Endpoint, Outcome> {
+    Endpoint::parse(&ctx.runbook.target.runtime_url).map_err(failed)
+}
+
+/// A target's error as a step's outcome; a lost connection may pass by itself.
+pub fn failed(error: Error) -> Outcome {
+    let passing = is_passing(&error);
+    let outcome = Outcome::failed(error.to_string());
+    if passing { outcome.passing() } else { outcome }
+}
+
+/// Whether an error may pass by itself: the server was away, or full, not wrong.
+pub fn is_passing(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Refused { .. }
+            | Error::Unreachable { .. }
+            | Error::Timeout { .. }
+            | Error::TooManyConnections { .. }
+            | Error::NotReady { .. }
+            | Error::Lost { .. }
+    )
+}
+
+/// B1: database, version, encoding, TLS, the owner's rights.
+pub async fn check(ctx: &Context) -> Outcome {
+    let endpoint = match owner(ctx) {
+        Ok(endpoint) => endpoint,
+        Err(outcome) => return outcome,
+    };
+    let look = async {
+        let client = endpoint.connect().await?;
+        preflight::database(&client, &endpoint, &ctx.runbook.target.schema).await
+    };
+    match look.await {
+        Ok(mut findings) => {
+            if ctx.runbook.target.tls_required {
+                findings
+                    .iter_mut()
+                    .filter(|f| f.name == "tls")
+                    .for_each(|f| f.required = true);
+            }
+            from_findings(ctx, &findings, "the target")
+        }
+        Err(error) => failed(error),
+    }
+}
+
+/// B2: the runtime role has what it needs and no more.
+pub async fn privileges(ctx: &Context) -> Outcome {
+    let (owner, runtime) = match (owner(ctx), runtime(ctx)) {
+        (Ok(owner), Ok(runtime)) => (owner, runtime),
+        (Err(outcome), _) | (_, Err(outcome)) => return outcome,
+    };
+    let look = async {
+        let as_application = runtime.connect().await?;
+        let role: String = as_application
+            .query_one("SELECT current_user::text", &[])
+            .await
+            .map_err(|e| Error::of_statement("ask who the runtime role is", &e))?
+            .get(0);
+        let client = owner.connect().await?;
+        let history = ctx.runbook.target.history.table.as_str();
+        preflight::runtime_role(&client, &role, &ctx.runbook.target.schema, &[history]).await
+    };
+    match look.await {
+        Ok(findings) => from_findings(ctx, &findings, "the runtime role"),
+        Err(error) => failed(error),
+    }
+}
+
+/// One check per finding; advice is shown and does not stop anything.
+pub fn from_findings(ctx: &Context, findings: &[Finding], of: &str) -> Outcome {
+    let bad: Vec<_> = findings.iter().filter(|f| f.blocks()).collect();
+    for finding in findings {
+        let mark = if finding.ok {
+            "ok"
+        } else if finding.required {
+            "BAD"
+        } else {
+            "note"
+        };
+        ctx.reporter
+            .line(&format!("{mark:4} {}: {}", finding.name, finding.detail));
+    }
+    let summary = match bad.as_slice() {
+        [] => format!(
+            "{of}: {} checks passed",
+            findings.iter().filter(|f| f.ok).count()
+        ),
+        bad => {
+            let named: Vec<_> = bad.iter().map(|f| f.detail.as_str()).collect();
+            format!("{of}: {}", named.join("; "))
+        }
+    };
+    findings
+        .iter()
+        .filter(|f| f.required)
+        .fold(Outcome::done(summary), |o, f| {
+            o.with_check(Check::new(&f.name, f.ok, f.detail.clone()))
+        })
+}
+
+/// B3: a connection from each application host, by the host's own command.
+pub async fn connectivity(ctx: &Context) -> Outcome {
+    let Some(connect) = &ctx.runbook.fleet.connect else {
+        return Outcome::failed(
+            "`fleet.connect` is not in the runbook: nobody can tell whether the application's hosts reach PostgreSQL",
+        );
+    };
+    let fleet = &ctx.runbook.fleet;
+    let hosts: Vec<_> = fleet
+        .instances
+        .iter()
+        .chain(fleet.staging.as_ref())
+        .collect();
+    let mut outcome = Outcome::done(format!("all {} hosts reach PostgreSQL", hosts.len()));
+    for (n, instance) in hosts.iter().enumerate() {
+        ctx.reporter
+            .progress("hosts", n as u64, hosts.len() as u64, "hosts");
+        let values = placeholders(instance);
+        let name = format!("connect-{}", instance.id);
+        let check = match run_action(ctx, connect, &values, &name).await {
+            Ok(_) => Check::new(&name, true, format!("{} connects", instance.id)),
+            Err(why) => {
+                outcome.summary = format!("{} does not reach PostgreSQL: {why}", instance.id);
+                Check::new(&name, false, why)
+            }
+        };
+        outcome = outcome.with_check(check);
+    }
+    outcome
+}
+
+/// What an instance puts into an action.
+pub fn placeholders(instance: &crate::runbook::Instance) -> Placeholders {
+    Placeholders::new()
+        .with("instance", instance.id.clone())
+        .with("host", instance.host.clone())
+        .with("url", instance.url.clone())
+}

@@ -1,0 +1,244 @@
+//! E1, E2, E4 and V1, V3–V5: parity, as `parity` sees it. The names of the checks are what T4a–T4d and V judge.
+
+use super::backup::Kept;
+use super::context::Context;
+use super::target::owner;
+use crate::parity::{self, Opening, Sides, checks};
+use crate::session::{Check, Outcome, StepStatus};
+
+/// One kind of check, and the name under which triggers know it.
+#[derive(Clone, Copy)]
+enum Kind {
+    AllCounts,
+    CriticalCounts,
+    Slugs,
+    Order,
+    Joins,
+    Distributions,
+    Integrity,
+    Sequences,
+    Rows,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Kind::AllCounts | Kind::CriticalCounts => "row_counts",
+            Kind::Slugs => "slugs",
+            Kind::Order => "order",
+            Kind::Integrity => "integrity",
+            Kind::Joins | Kind::Distributions | Kind::Sequences | Kind::Rows => "samples",
+        }
+    }
+}
+
+/// E1: row counts of every table, backup against PostgreSQL.
+pub async fn row_counts(ctx: &Context) -> Outcome {
+    run(ctx, &[Kind::AllCounts], false).await
+}
+
+/// E2: slugs, ordered slices, joins, null / boolean / date, integrity, and every row's values.
+pub async fn samples(ctx: &Context) -> Outcome {
+    use Kind::{Distributions, Integrity, Joins, Order, Rows, Sequences, Slugs};
+    run(
+        ctx,
+        &[
+            Slugs,
+            Order,
+            Joins,
+            Distributions,
+            Integrity,
+            Sequences,
+            Rows,
+        ],
+        false,
+    )
+    .await
+}
+
+/// V1: row counts of the critical tables.
+pub async fn counts(ctx: &Context) -> Outcome {
+    run(ctx, &[Kind::CriticalCounts], true).await
+}
+
+/// V3: known slugs resolve.
+pub async fn slugs(ctx: &Context) -> Outcome {
+    run(ctx, &[Kind::Slugs], true).await
+}
+
+/// V4: ordered lists are equal.
+pub async fn order(ctx: &Context) -> Outcome {
+    run(ctx, &[Kind::Order], true).await
+}
+
+/// V5: slugs unique, no orphans, sequences aligned.
+pub async fn integrity(ctx: &Context) -> Outcome {
+    run(ctx, &[Kind::Integrity, Kind::Sequences], true).await
+}
+
+/// E4: green only when all it needs is done and green.
+pub fn parity_gate(ctx: &Context, needs: &[String]) -> Outcome {
+    let red: Vec<&str> = needs
+        .iter()
+        .filter(|id| {
+            let state = ctx.session.step(id);
+            !state.is_some_and(|s| {
+                s.status == StepStatus::Done && s.outcome.as_ref().is_some_and(|o| o.ok)
+            })
+        })
+        .map(String::as_str)
+        .collect();
+    let detail = match red.as_slice() {
+        [] => format!("{} are green", needs.join(", ")),
+        red => format!("{} are not green; nothing goes on", red.join(", ")),
+    };
+    Outcome::done(detail.clone()).with_check(Check::new("parity", red.is_empty(), detail))
+}
+
+/// Runs checks one after the other in one snapshot of PostgreSQL. After the switch a failure is also one of verification.
+async fn run(ctx: &Context, kinds: &[Kind], after_switch: bool) -> Outcome {
+    let backup: Kept = match ctx.need("backup") {
+        Ok(kept) => kept,
+        Err(missing) => return missing,
+    };
+    let endpoint = match owner(ctx) {
+        Ok(endpoint) => endpoint,
+        Err(outcome) => return outcome,
+    };
+    let opening = Opening {
+        since_snapshot: ctx.fact("snapshot"),
+        ..Opening::default()
+    };
+    let open = Sides::open(
+        &backup.path,
+        &endpoint,
+        &ctx.runbook.target.schema,
+        &ctx.runbook.transfer,
+        &opening,
+    );
+    let sides = match open.await {
+        Ok(sides) => sides,
+        Err(error) => return unread(&error, 0, after_switch),
+    };
+    let mut found = Vec::new();
+    for (n, kind) in kinds.iter().enumerate() {
+        ctx.reporter
+            .progress("checks", n as u64, kinds.len() as u64, "checks");
+        let one = tokio::select! {
+            one = check(ctx, &sides, *kind) => one,
+            () = ctx.cancel.cancelled() => return Outcome::failed("halted before every check was made"),
+        };
+        match one {
+            Ok(checks) => found.push((*kind, checks)),
+            Err(error) => return unread(&error, found.len(), after_switch),
+        }
+    }
+    conclude(ctx, found, after_switch)
+}
+
+async fn check(
+    ctx: &Context,
+    sides: &Sides,
+    kind: Kind,
+) -> Result<Vec<parity::Check>, parity::Error> {
+    let id = ctx.reporter.row.as_str();
+    match kind {
+        Kind::AllCounts => checks::row_counts(sides, id, None).await,
+        Kind::CriticalCounts => {
+            checks::row_counts(sides, id, Some(&ctx.runbook.verification.critical)).await
+        }
+        Kind::Slugs => checks::slugs(sides, id).await,
+        Kind::Order => checks::lists(sides, id).await,
+        Kind::Joins => checks::joins(sides, id).await,
+        Kind::Distributions => checks::distributions(sides, id).await,
+        Kind::Integrity => checks::integrity(sides, id).await,
+        Kind::Sequences => checks::sequences(sides, id).await,
+        Kind::Rows => rows(ctx, sides).await,
+    }
+}
+
+/// Every row and every value; a difference per table is one failed check.
+async fn rows(ctx: &Context, sides: &Sides) -> Result<Vec<parity::Check>, parity::Error> {
+    let reporter = ctx.reporter.clone();
+    let progress = move |p: parity::Progress| {
+        reporter.progress(&p.table, p.target_rows, p.source_rows, "rows");
+    };
+    let report = parity::tables(sides, &parity::Options::default(), &progress, &ctx.cancel).await?;
+    Ok(report
+        .tables
+        .iter()
+        .map(|t| {
+            let ok = t.is_equal();
+            let differences = t.missing + t.extra + t.different;
+            let first = t.examples.first().map_or_else(String::new, |d| {
+                format!(
+                    "; first: key {}, column {}: {} against {}",
+                    d.key, d.column, d.source, d.target
+                )
+            });
+            parity::Check {
+                id: ctx.reporter.row.clone(),
+                name: format!("rows of {}", t.table),
+                ok,
+                detail: if ok {
+                    format!("{}: {} rows equal in every value", t.table, t.source_rows)
+                } else {
+                    format!("{}: {differences} differences{first}", t.table)
+                },
+                examples: vec![],
+            }
+        })
+        .collect())
+}
+
+fn conclude(ctx: &Context, found: Vec<(Kind, Vec<parity::Check>)>, after_switch: bool) -> Outcome {
+    let all = found
+        .iter()
+        .flat_map(|(kind, checks)| checks.iter().map(move |c| (*kind, c)));
+    let bad: Vec<(Kind, &parity::Check)> = all.clone().filter(|(_, c)| !c.ok).collect();
+    for (_, check) in all.clone() {
+        ctx.reporter.line(&format!(
+            "{} {}: {}",
+            if check.ok { "ok " } else { "BAD" },
+            check.name,
+            check.detail
+        ));
+        check
+            .examples
+            .iter()
+            .for_each(|e| ctx.reporter.line(&format!("    {e}")));
+    }
+    let total = all.count();
+    let summary = match bad.first() {
+        None => format!("{total} checks green"),
+        Some((_, first)) => format!(
+            "{} of {total} checks are red; first: {}",
+            bad.len(),
+            first.detail
+        ),
+    };
+    let mut outcome = Outcome::done(summary.clone());
+    let mut names: Vec<&str> = found.iter().map(|(k, _)| k.name()).collect();
+    names.sort_unstable();
+    names.dedup();
+    for name in names {
+        let red = bad.iter().find(|(k, _)| k.name() == name);
+        let detail = red.map_or_else(|| "green".to_owned(), |(_, c)| c.detail.clone());
+        outcome = outcome.with_check(Check::new(name, red.is_none(), detail));
+    }
+    if after_switch {
+        outcome = outcome.with_check(Check::new("verification", bad.is_empty(), summary));
+    }
+    outcome
+}
+
+/// A check that could not be made is not green, and not red either: it may be tried again, but after the switch it is V failed.
+fn unread(error: &parity::Error, made: usize, after_switch: bool) -> Outcome {
+    let why = format!("{error}; {made} kinds of check had been made before that");
+    let outcome = Outcome::failed(why.clone());
+    if after_switch {
+        outcome.with_check(Check::new("verification", false, why))
+    } else {
+        outcome.passing()
+    }
+}
