@@ -1,6 +1,120 @@
 //! The loop: the only caller that starts steps and the only one that appends to the journal.
+//!
+//! One task owns the journal and the session's state. Everything else (people's requests, a step's news, samples, the clock)
+//! reaches it as an [`Input`]; it answers with events, appends them, folds them in, and carries out what they ask for. Not in
+//! here: the rules (`session`), the work (`step`), the judging (`trigger`).
 
+pub mod conduct;
 pub mod detach;
+pub mod input;
 pub mod lease;
+pub mod ledger;
 pub mod protocol;
+pub mod resume;
+pub mod serve;
 pub mod socket;
+pub mod watch;
+pub mod work;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::journal::Folder;
+use crate::runbook::Runbook;
+use crate::session::Opening;
+
+pub use input::Input;
+
+/// What an engine is started with.
+#[derive(Debug, Clone)]
+pub struct Orders {
+    /// The session's folder.
+    pub folder: Folder,
+    /// What the operator wrote, every `${NAME}` resolved.
+    pub runbook: Arc<Runbook>,
+    /// The runbook's secrets by name.
+    pub secrets: Arc<[(String, String)]>,
+    /// The runbook's folder.
+    pub base: PathBuf,
+    /// How a new session is opened; an existing one keeps what it has.
+    pub opening: Opening,
+    /// The newest rehearsal of this runbook, if there is one.
+    pub rehearsal: Option<crate::session::RehearsalEvidence>,
+}
+
+/// Why an engine ended before its session did.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Another engine runs this session, or the lease cannot be taken.
+    #[error(transparent)]
+    Lease(#[from] lease::Error),
+    /// The journal cannot be trusted or written; nothing more was done.
+    #[error(transparent)]
+    Journal(#[from] crate::journal::Error),
+    /// Nobody could reach this engine.
+    #[error(transparent)]
+    Socket(#[from] socket::Error),
+    /// The journal holds something that is not a session.
+    #[error("the journal in {folder} does not tell of a session: {why}")]
+    NotASession {
+        /// Whose.
+        folder: PathBuf,
+        /// Why not.
+        why: String,
+    },
+    /// The runbook is not the one that the session was opened with.
+    #[error(
+        "the runbook has changed since session {session} was opened (its hash was {was}, and is {is}); put the former one back, or \
+         open a new session"
+    )]
+    RunbookChanged {
+        /// Which.
+        session: String,
+        /// Pinned.
+        was: String,
+        /// Found.
+        is: String,
+    },
+}
+
+/// Runs a session to its end. Returns when the session is over, or when `stop` asks for an orderly end.
+///
+/// # Errors
+/// See [`Error`]. The journal tells the next engine where this one stopped.
+pub async fn run(orders: Orders, stop: CancellationToken) -> Result<(), Error> {
+    let lease = lease::Lease::take(&orders.folder)?;
+    let (inputs, mut ears) = mpsc::unbounded_channel();
+    let mut conduct = resume::begin(orders, &lease, inputs.clone()).await?;
+    let deaf = CancellationToken::new();
+    serve::listen(conduct.folder(), &lease, inputs, deaf.clone())?;
+    let mut tick = tokio::time::interval(Duration::from_millis(50));
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let ended = loop {
+        let input = tokio::select! {
+            () = stop.cancelled() => break Ok(()),
+            _ = tick.tick() => Input::Tick,
+            Some(input) = ears.recv() => input,
+        };
+        let tick = matches!(input, Input::Tick);
+        if let Err(error) = conduct.take(input) {
+            break Err(error);
+        }
+        if tick && let Err(error) = lease.check() {
+            break Err(error.into());
+        }
+        if conduct.is_over() {
+            break Ok(());
+        }
+    };
+    if let Err(error) = &ended {
+        tracing::error!(%error, "the engine ends");
+    }
+    conduct.end().await;
+    deaf.cancel();
+    lease.release()?;
+    ended
+}

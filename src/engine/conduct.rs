@@ -1,0 +1,374 @@
+//! The conductor: takes one input at a time, turns it into events by the session's rules, and carries out what the events ask
+//! for. Not in here: how work is started (`work`), how signals are judged (`watch`).
+
+use std::sync::Arc;
+
+use tokio::sync::watch as tokio_watch;
+
+use super::input::Input;
+use super::ledger::Ledger;
+use super::protocol::{Answer, Ask, Request};
+use super::watch::Watch;
+use super::work::Work;
+use super::{Error, Orders};
+use crate::clock;
+use crate::journal::{Folder, Notes, Progress, Scribe, Stream};
+use crate::runbook::Runbook;
+use crate::session::due::{check_triggers, due, step_ended};
+use crate::session::live::{self, Presence};
+use crate::session::{
+    Actor, Command, Event, Outcome, Phase, Recorded, Refusal, Session, StepStatus, decide,
+};
+use crate::source::fence::Fence;
+use crate::step::News;
+
+/// How often drift is looked for while writes are frozen.
+const LOOK_FOR_DRIFT_EVERY_MS: i64 = 500;
+/// Somebody who has not been heard of for this long has left the bridge.
+const GONE_AFTER_MS: i64 = 10_000;
+
+/// How often samples, progress and the sign of life are written.
+const WRITE_EVERY_MS: i64 = 100;
+
+/// The loop's state: all of it can be lost, for the journal has what counts.
+pub struct Conduct {
+    pub(super) orders: Orders,
+    ledger: Ledger,
+    scribe: Scribe,
+    notes: Notes,
+    work: Work,
+    watch: Watch,
+    held: tokio_watch::Sender<bool>,
+    present: Vec<Presence>,
+    drift_looked_ms: i64,
+    written_ms: i64,
+    boot_id: String,
+}
+
+impl Conduct {
+    /// A loop over a session that is open.
+    pub fn new(
+        orders: Orders,
+        ledger: Ledger,
+        scribe: Scribe,
+        work: Work,
+        watch: Watch,
+        held: tokio_watch::Sender<bool>,
+    ) -> Conduct {
+        Conduct {
+            orders,
+            ledger,
+            notes: scribe.notes(),
+            scribe,
+            work,
+            watch,
+            held,
+            present: Vec::new(),
+            drift_looked_ms: i64::MIN / 2,
+            written_ms: i64::MIN / 2,
+            boot_id: clock::boot_id(),
+        }
+    }
+
+    /// The state.
+    pub fn session(&self) -> &Session {
+        self.ledger.session()
+    }
+
+    /// What the operator wrote.
+    pub fn runbook(&self) -> &Arc<Runbook> {
+        &self.orders.runbook
+    }
+
+    /// The session's folder.
+    pub fn folder(&self) -> &Folder {
+        &self.orders.folder
+    }
+
+    /// Whether the session is over.
+    pub fn is_over(&self) -> bool {
+        matches!(self.session().phase, Phase::RolledBack | Phase::Completed)
+    }
+
+    /// Keeps a fence that was raised again.
+    pub async fn hold_fence(&mut self, fence: Fence) {
+        *self.work.shared().fence.lock().await = Some(fence);
+    }
+
+    /// Takes one input, and everything that it leads to by itself.
+    ///
+    /// # Errors
+    /// The journal cannot be written: this engine must end.
+    pub fn take(&mut self, input: Input) -> Result<(), Error> {
+        match input {
+            Input::Tick => self.tick()?,
+            Input::Asked {
+                request,
+                user,
+                answer,
+            } => {
+                let said = self.answer(request, &user)?;
+                // Whoever asked may have hung up; what they asked for has been done all the same.
+                let _ = answer.send(said);
+            }
+            Input::News { row, attempt, news } => self.news(&row, attempt, news)?,
+            Input::StepEnded {
+                step,
+                attempt,
+                outcome,
+            } => self.step_ended(&step, attempt, outcome)?,
+            Input::FoundOut { step, found } => {
+                self.append(vec![Event::StepFoundOut {
+                    step,
+                    found,
+                    by: None,
+                }])?;
+            }
+            Input::RowEnded { row, outcome } => {
+                self.work.ended(&row);
+                self.append(vec![Event::RollbackRowFinished { row, outcome }])?;
+            }
+            Input::Sampled(sample) => {
+                self.watch
+                    .observe(&sample, self.ledger.session(), &self.notes)
+            }
+        }
+        self.settle()
+    }
+
+    /// Appends what is due by itself until nothing is.
+    fn settle(&mut self) -> Result<(), Error> {
+        loop {
+            let now_ms = self.ledger.clock.now_ms();
+            let events = due(self.ledger.session(), now_ms);
+            if events.is_empty() {
+                return Ok(());
+            }
+            self.append(events)?;
+        }
+    }
+
+    fn tick(&mut self) -> Result<(), Error> {
+        let now_ms = self.ledger.clock.now_ms();
+        let here = self.present.len();
+        self.present.retain(|p| now_ms - p.seen_ms < GONE_AFTER_MS);
+        if here != self.present.len() {
+            self.notes.board(live::key::PRESENCE, &self.present);
+        }
+        let verdicts = self.watch.judge(self.ledger.session(), now_ms, &self.notes);
+        if !verdicts.is_empty() {
+            self.append(verdicts)?;
+        }
+        if now_ms - self.drift_looked_ms >= LOOK_FOR_DRIFT_EVERY_MS {
+            self.drift_looked_ms = now_ms;
+            if let Some(detail) = self.work.drift() {
+                self.drifted(detail)?;
+            }
+        }
+        if now_ms - self.written_ms >= WRITE_EVERY_MS {
+            self.written_ms = now_ms;
+            self.scribe.flush(now_ms, &self.boot_id, clock::now_ms())?;
+        }
+        Ok(())
+    }
+
+    /// Before the switch, drift voids what was built on the freeze; after it, it can only be said.
+    pub(super) fn drifted(&mut self, detail: String) -> Result<(), Error> {
+        self.work.drop_fence();
+        if self.session().switched_ms().is_some() {
+            let text = format!("SQLite was written after the switch: {detail}");
+            return self.append(vec![Event::AlarmRaised { text }]);
+        }
+        self.work.halt();
+        self.append(vec![Event::DriftFound { detail }])
+    }
+
+    fn answer(&mut self, request: Request, user: &str) -> Result<Answer, Error> {
+        let charter = &self.ledger.session().charter;
+        let actor = Actor::identify(charter, user, request.claim.as_deref());
+        Ok(match request.ask {
+            Ask::Ping => Answer::Here {
+                pid: std::process::id(),
+                you: actor.map(|a| a.id),
+            },
+            Ask::Present { view } => {
+                if let Some(actor) = actor {
+                    self.seen(&actor, view);
+                }
+                Answer::Done {
+                    seq: self.ledger.session().seq,
+                }
+            }
+            Ask::Command { command } => match actor {
+                Some(actor) => self.command(&actor, &command)?,
+                None => Answer::Refused {
+                    refusal: Refusal::NotOnBridge {
+                        user: user.to_owned(),
+                    },
+                },
+            },
+        })
+    }
+
+    fn command(&mut self, actor: &Actor, command: &Command) -> Result<Answer, Error> {
+        let decided = self
+            .ledger
+            .append_with(|session| decide(session, actor, command))?;
+        Ok(match decided {
+            Ok(recorded) => {
+                self.act(&recorded)?;
+                Answer::Done {
+                    seq: self.ledger.session().seq,
+                }
+            }
+            Err(refusal) => Answer::Refused { refusal },
+        })
+    }
+
+    fn seen(&mut self, actor: &Actor, view: String) {
+        let seen = Presence {
+            person: actor.id.clone(),
+            roles: actor.roles.clone(),
+            view,
+            seen_ms: self.ledger.clock.now_ms(),
+        };
+        self.present.retain(|p| p.person != seen.person);
+        self.present.push(seen);
+        self.present.sort_by(|a, b| a.person.cmp(&b.person));
+        self.notes.board(live::key::PRESENCE, &self.present);
+    }
+
+    fn step_ended(&mut self, step: &str, attempt: u32, outcome: Outcome) -> Result<(), Error> {
+        self.work.ended(step);
+        let state = self.ledger.session().step(step);
+        // A step whose freeze drifted away, or that a person decided about meanwhile, has no say any more.
+        if !state.is_some_and(|s| s.attempt == attempt && s.status == StepStatus::Running) {
+            return Ok(());
+        }
+        let events = match self.ledger.session().phase {
+            Phase::Open => step_ended(self.ledger.session(), step, outcome),
+            _ => vec![Event::StepFinished {
+                step: step.to_owned(),
+                attempt,
+                outcome,
+            }],
+        };
+        self.append(events)
+    }
+
+    fn news(&mut self, row: &str, attempt: u32, news: News) -> Result<(), Error> {
+        let at_ms = self.ledger.clock.now_ms();
+        match news {
+            News::Progress {
+                label,
+                done,
+                total,
+                unit,
+            } => self.notes.progress(Progress {
+                step: row.to_owned(),
+                item: label,
+                done,
+                total: (total > 0).then_some(total),
+                unit: unit.to_owned(),
+                at_ms,
+            }),
+            News::Line(line) => self.notes.output(row, attempt, Stream::Step, at_ms, &line),
+            News::Undo { undo, durable } => {
+                let known = self.ledger.session().undos.iter().any(|(_, u)| *u == undo);
+                if !known {
+                    self.append(vec![Event::UndoRecorded {
+                        step: row.to_owned(),
+                        undo,
+                    }])?;
+                }
+                let _ = durable.send(());
+            }
+            News::Instance(view) => self.watch.instance(&view),
+            News::Artefact { name, path } => {
+                if let Err(why) = self.keep(row, &name, &path, at_ms) {
+                    let text = format!(
+                        "{} could not be kept with the session: {why}",
+                        path.display()
+                    );
+                    self.append(vec![Event::AlarmRaised { text }])?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn keep(
+        &self,
+        row: &str,
+        name: &str,
+        path: &std::path::Path,
+        at_ms: i64,
+    ) -> Result<(), String> {
+        let bytes = std::fs::read(path).map_err(|e| e.to_string())?;
+        self.notes
+            .publish(&format!("{row} {name}"), name, at_ms, &bytes)
+            .map_err(|e| e.to_string())?;
+        Ok(())
+    }
+
+    /// Appends facts and carries out what they ask for.
+    pub(super) fn append(&mut self, events: Vec<Event>) -> Result<(), Error> {
+        let recorded = self.ledger.append(events)?;
+        self.act(&recorded)
+    }
+
+    /// Carries out what events ask for. Each was durable before this.
+    fn act(&mut self, recorded: &[Recorded]) -> Result<(), Error> {
+        for entry in recorded {
+            self.watch.apply(entry);
+            match &entry.event {
+                Event::StepStarted { step, attempt, .. } => {
+                    self.work
+                        .start_step(&self.orders, self.ledger.session(), step, *attempt);
+                }
+                Event::StepLost { step, attempt } => {
+                    self.work
+                        .find_out(&self.orders, self.ledger.session(), step, *attempt);
+                }
+                // People ended it; the task that waited for them has nothing left to do.
+                Event::StepFinished { step, .. } => self.work.forget(step),
+                Event::StepFoundOut {
+                    found: crate::session::Found::Done { outcome },
+                    ..
+                } => {
+                    let fired = check_triggers(self.ledger.session(), outcome);
+                    if !fired.is_empty() {
+                        self.append(fired)?;
+                    }
+                }
+                Event::TriggerFired { .. } => self.work.halt_rollout(self.ledger.session()),
+                Event::RollbackStarted { .. } => self.work.halt(),
+                Event::RollbackRowStarted { row } => {
+                    self.work
+                        .start_row(&self.orders, self.ledger.session(), row);
+                }
+                Event::SessionHeld { .. } | Event::SessionResumed { .. } => {
+                    self.held.send_replace(self.ledger.session().held.is_some());
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends in order: what runs is cancelled, what is known is written.
+    pub async fn end(mut self) {
+        let over = self.is_over();
+        self.work.end(over).await;
+        if let Err(error) =
+            self.scribe
+                .flush(self.ledger.clock.now_ms(), &self.boot_id, clock::now_ms())
+        {
+            tracing::error!(%error, "what lies beside the chain could not be written");
+        }
+        drop(self.scribe);
+        if over && let Err(error) = self.ledger.finish() {
+            tracing::error!(%error, "the journal could not be finished");
+        }
+    }
+}

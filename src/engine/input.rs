@@ -1,0 +1,58 @@
+//! What can reach the engine's loop.
+
+use tokio::sync::oneshot;
+
+use super::protocol::{Answer, Request};
+use crate::session::{Found, Outcome};
+use crate::step::News;
+use crate::trigger::Sample;
+
+/// One thing that the loop takes in.
+#[derive(Debug)]
+pub enum Input {
+    /// Time has passed.
+    Tick,
+    /// Somebody asks for something.
+    Asked {
+        /// What.
+        request: Request,
+        /// The operating system's word for who it is.
+        user: String,
+        /// Where the answer goes.
+        answer: oneshot::Sender<Answer>,
+    },
+    /// A running step or row has news.
+    News {
+        /// Which.
+        row: String,
+        /// From 1.
+        attempt: u32,
+        /// What.
+        news: News,
+    },
+    /// A step ended.
+    StepEnded {
+        /// Which.
+        step: String,
+        /// From 1.
+        attempt: u32,
+        /// How.
+        outcome: Outcome,
+    },
+    /// What an unknown step had done.
+    FoundOut {
+        /// Which.
+        step: String,
+        /// What.
+        found: Found,
+    },
+    /// A rollback row ended.
+    RowEnded {
+        /// Which.
+        row: String,
+        /// How.
+        outcome: Outcome,
+    },
+    /// A probe took a sample, or could not.
+    Sampled(Sample),
+}

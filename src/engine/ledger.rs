@@ -1,0 +1,104 @@
+//! The state and its journal, kept together: what is appended is folded in, and nothing is folded in that was not appended. Not
+//! in here: deciding what to append.
+
+use crate::clock;
+use crate::journal::{self, Journal};
+use crate::session::{Event, Recorded, Session};
+use crate::step::context::SessionClock;
+
+/// A session and the journal that it is the fold of.
+pub struct Ledger {
+    journal: Journal,
+    session: Session,
+    /// The session's clock.
+    pub clock: SessionClock,
+}
+
+impl Ledger {
+    /// The ledger over a journal that is already open and folded.
+    pub fn new(journal: Journal, session: Session, clock: SessionClock) -> Ledger {
+        Ledger {
+            journal,
+            session,
+            clock,
+        }
+    }
+
+    /// The state.
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// Asks a rule for events inside the transaction that appends them; then folds them in. Returns them as recorded.
+    ///
+    /// # Errors
+    /// Outer: the journal cannot be written, and this engine must end. Inner: the rule refused, and nothing was written.
+    pub fn append_with<R>(
+        &mut self,
+        rule: impl FnOnce(&Session) -> Result<Vec<Event>, R>,
+    ) -> Result<Result<Vec<Recorded>, R>, journal::Error> {
+        let at_ms = self.clock.now_ms().max(self.session.at_ms);
+        let session = &self.session;
+        let entries = match self.journal.append_with(at_ms, clock::wall(), |_| {
+            rule(session).map(|events| events.iter().map(to_entry).collect())
+        })? {
+            Ok(entries) => entries,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        let recorded: Vec<Recorded> = entries.iter().filter_map(|e| from_entry(e).ok()).collect();
+        recorded.iter().for_each(|r| self.session.apply(r));
+        Ok(Ok(recorded))
+    }
+
+    /// Appends events that are facts, not requests.
+    ///
+    /// # Errors
+    /// The journal cannot be written, and this engine must end.
+    pub fn append(&mut self, events: Vec<Event>) -> Result<Vec<Recorded>, journal::Error> {
+        match self.append_with(|_| Ok::<_, std::convert::Infallible>(events))? {
+            Ok(recorded) => Ok(recorded),
+            Err(never) => match never {},
+        }
+    }
+
+    /// Head of the chain, in hex.
+    pub fn head(&self) -> String {
+        self.journal.head().hash.to_string()
+    }
+
+    /// Ends the journal of a session that is over.
+    ///
+    /// # Errors
+    /// The disk does not confirm it.
+    pub fn finish(self) -> Result<(), journal::Error> {
+        self.journal.finish()
+    }
+}
+
+/// An event as the journal keeps it: its kind, and the rest.
+pub fn to_entry(event: &Event) -> (String, serde_json::Value) {
+    let mut body = serde_json::to_value(event).expect("BUG: an event is plain data");
+    let fields = body.as_object_mut().expect("BUG: an event is an object");
+    let kind = match fields.remove("event") {
+        Some(serde_json::Value::String(kind)) => kind,
+        _ => unreachable!("BUG: an event names itself"),
+    };
+    (kind, body)
+}
+
+/// An entry of the journal as an event.
+///
+/// # Errors
+/// The entry is not one that this version of `cutover` knows.
+pub fn from_entry(entry: &journal::Entry) -> Result<Recorded, serde_json::Error> {
+    let mut body = entry.body.clone();
+    if let Some(fields) = body.as_object_mut() {
+        fields.insert("event".to_owned(), entry.kind.clone().into());
+    }
+    Ok(Recorded {
+        seq: entry.seq,
+        at_ms: entry.at_ms,
+        wall: entry.wall,
+        event: serde_json::from_value(body)?,
+    })
+}

@@ -1,0 +1,234 @@
+//! How an engine begins: a new session is opened; an unfinished one is folded from its journal, what ran when the last engine died
+//! becomes unknown, and the fence is raised again and compared.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Mutex, mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::conduct::Conduct;
+use super::input::Input;
+use super::lease::Lease;
+use super::ledger::{Ledger, from_entry, to_entry};
+use super::watch::{MEMORY, Watch};
+use super::work::Work;
+use super::{Error, Orders};
+use crate::clock;
+use crate::journal::{Entry, Follower, Journal, Retention};
+use crate::session::{Charter, Event, LineKind, Outcome, Phase, Recorded, Session, StepStatus};
+use crate::source::fence::{Fence, Quiet};
+use crate::source::fingerprint::{Comparison, Fingerprint};
+use crate::step::context::{SessionClock, Shared};
+
+/// Everything that the loop needs, with what is unfinished already on its way.
+///
+/// # Errors
+/// See [`Error`]; nothing was done.
+pub async fn begin(
+    orders: Orders,
+    lease: &Lease,
+    inputs: mpsc::UnboundedSender<Input>,
+) -> Result<Conduct, Error> {
+    let (mut journal, entries) = Journal::open(&orders.folder, lease.fencing())?;
+    let entries = if entries.is_empty() {
+        open(&mut journal, &orders)?
+    } else {
+        entries
+    };
+    let session = fold(&orders, &entries)?;
+    check_runbook(&orders, &session)?;
+    let clock = session_clock(&session, &entries);
+    let memory = Follower::open(&orders.folder)?.board(MEMORY)?;
+    let scribe = journal.scribe(Retention::default())?;
+    let ledger = Ledger::new(journal, session, clock);
+
+    let (held, is_held) = watch::channel(ledger.session().held.is_some());
+    let (items, checklist) = watch::channel(Vec::new());
+    let watch = Watch::start(&orders.runbook, &ledger, memory, items, inputs.clone());
+    let shared = Shared {
+        fence: Mutex::new(None),
+        checklist,
+        held: is_held,
+        monitor: watch.monitor(),
+        http: crate::fleet::client(),
+        clock,
+    };
+    let work = Work::new(Arc::new(shared), inputs);
+    let mut conduct = Conduct::new(orders, ledger, scribe, work, watch, held);
+    conduct.append(vec![Event::EngineStarted {
+        pid: std::process::id(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        boot_id: clock::boot_id(),
+        boot_ms: clock::now_ms(),
+    }])?;
+    conduct.take_up_rehearsal()?;
+    restore_fence(&mut conduct).await?;
+    conduct.take_up_lost_work()?;
+    Ok(conduct)
+}
+
+/// The first event of a new session.
+fn open(journal: &mut Journal, orders: &Orders) -> Result<Vec<Entry>, Error> {
+    let charter = Box::new(Charter::new(&orders.runbook, orders.opening.clone()));
+    let (kind, body) = to_entry(&Event::SessionOpened { charter });
+    Ok(journal.append(0, clock::wall(), &[(&kind, &body)])?)
+}
+
+fn fold(orders: &Orders, entries: &[Entry]) -> Result<Session, Error> {
+    let broken = |why: String| Error::NotASession {
+        folder: orders.folder.dir().to_owned(),
+        why,
+    };
+    let recorded: Vec<Recorded> = entries
+        .iter()
+        .map(from_entry)
+        .collect::<Result<_, _>>()
+        .map_err(|e| {
+            broken(format!(
+                "an entry is of a version that this one does not know: {e}"
+            ))
+        })?;
+    Session::replay(&recorded).map_err(|e| broken(e.to_string()))
+}
+
+/// What signatures cover must be what runs.
+fn check_runbook(orders: &Orders, session: &Session) -> Result<(), Error> {
+    let was = &session.charter.runbook_hash;
+    if *was == orders.runbook.hash {
+        return Ok(());
+    }
+    Err(Error::RunbookChanged {
+        session: session.charter.session.clone(),
+        was: was.0.clone(),
+        is: orders.runbook.hash.0.clone(),
+    })
+}
+
+/// Session time goes on where it was. On the same boot the boot clock tells how long nobody was there; after a restart of the
+/// machine the wall clock has to.
+fn session_clock(session: &Session, entries: &[Entry]) -> SessionClock {
+    let now_ms = clock::now_ms();
+    let session_ms = match &session.engine {
+        Some(engine) if engine.boot_id == clock::boot_id() => {
+            engine.at_ms + (now_ms - engine.boot_ms)
+        }
+        Some(_) => {
+            let last = entries.last().map_or_else(clock::wall, |e| e.wall);
+            session.at_ms + (clock::wall() - last).num_milliseconds().max(0)
+        }
+        None => session.at_ms,
+    };
+    SessionClock {
+        offset_ms: session_ms.max(session.at_ms) - now_ms,
+    }
+}
+
+/// The fence died with the last engine. While SQLite must stay as it is, it is raised again and what happened meanwhile is found
+/// out: before the switch drift voids what was built on the freeze, after it people are told.
+async fn restore_fence(conduct: &mut Conduct) -> Result<(), Error> {
+    let session = conduct.session();
+    let frozen = session
+        .step_of_kind(&LineKind::Freeze)
+        .is_some_and(|s| s.status == StepStatus::Done);
+    if !frozen || session.phase != Phase::Open {
+        return Ok(());
+    }
+    let before: Option<Fingerprint> = session
+        .step_of_kind(&LineKind::Freeze)
+        .and_then(|s| s.outcome.as_ref())
+        .and_then(|o| serde_json::from_value(o.facts.get("fingerprint")?.clone()).ok());
+    let path = conduct.runbook().source.file.clone();
+    let quiet = Quiet {
+        period: Duration::ZERO,
+        ..Quiet::default()
+    };
+    let raised =
+        tokio::task::spawn_blocking(move || Fence::raise(&path, &quiet, &CancellationToken::new()))
+            .await
+            .expect("BUG: the fence does not panic");
+    let drift = match raised {
+        Ok(fence) => {
+            let drift = match before.map(|b| b.compare(fence.fingerprint())) {
+                Some(Comparison::Same) => None,
+                Some(Comparison::Changed(why) | Comparison::Undecided(why)) => Some(why),
+                None => Some("there is nothing to compare the file with".to_owned()),
+            };
+            conduct.hold_fence(fence).await;
+            drift
+        }
+        Err(error) => Some(format!("the fence could not be raised again: {error}")),
+    };
+    match drift {
+        Some(detail) => conduct.drifted(format!("while no engine ran: {detail}")),
+        None => Ok(()),
+    }
+}
+
+impl Conduct {
+    /// The rehearsal that the operator's machine knows counts as evidence, once.
+    fn take_up_rehearsal(&mut self) -> Result<(), Error> {
+        let Some(rehearsal) = self.orders.rehearsal.clone() else {
+            return Ok(());
+        };
+        if self.session().rehearsal.as_ref() == Some(&rehearsal)
+            || self.session().phase != Phase::Open
+        {
+            return Ok(());
+        }
+        self.append(vec![Event::RehearsalRecorded { rehearsal }])
+    }
+
+    /// What ran when the last engine died: a step is unknown until its kind has found out; a rollback row simply goes on, for each
+    /// is idempotent; people's confirmations were never ours.
+    fn take_up_lost_work(&mut self) -> Result<(), Error> {
+        let session = self.session();
+        let lost: Vec<Event> = session
+            .charter
+            .steps
+            .iter()
+            .zip(&session.steps)
+            .filter(|(line, s)| {
+                matches!(s.status, StepStatus::Running | StepStatus::Unknown)
+                    && !matches!(line.kind, LineKind::Confirm(_))
+                    && session.phase == Phase::Open
+            })
+            .map(|(line, s)| Event::StepLost {
+                step: line.id.clone(),
+                attempt: s.attempt,
+            })
+            .collect();
+        let rows: Vec<Event> = session
+            .rollback
+            .iter()
+            .filter(|_| session.phase == Phase::RollingBack)
+            .flat_map(|r| r.rows.iter().filter(|s| s.status == StepStatus::Running))
+            .map(|s| Event::RollbackRowStarted { row: s.id.clone() })
+            .collect();
+        let events: Vec<Event> = lost.into_iter().chain(rows).collect();
+        if events.is_empty() {
+            Ok(())
+        } else {
+            self.append(events)
+        }
+    }
+
+    /// A step of a session that is rolling back ended with its engine.
+    pub(super) fn note_abandoned(&mut self) -> Result<(), Error> {
+        let session = self.session();
+        let Some(step) = session
+            .steps
+            .iter()
+            .find(|s| s.status == StepStatus::Running)
+        else {
+            return Ok(());
+        };
+        let outcome = Outcome::failed("ended with its engine, before the rollback");
+        let event = Event::StepFinished {
+            step: step.id.clone(),
+            attempt: step.attempt,
+            outcome,
+        };
+        self.append(vec![event])
+    }
+}
