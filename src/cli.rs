@@ -1,1 +1,178 @@
-//! The command line: one file per subcommand, exit codes.
+//! The command line: one file per subcommand, and the exit codes. Scripts rely on both.
+//!
+//! Exit codes: 0 done and green · 1 it failed, and said why · 2 wrong usage or an invalid runbook · 3 no-go, parity differs, or
+//! the plan has problems · 4 rolled back · 70 a bug in `cutover`.
+
+pub mod act;
+pub mod bridge;
+pub mod demo;
+pub mod engine;
+pub mod follow;
+pub mod join;
+pub mod load;
+pub mod operators;
+pub mod orders;
+pub mod rehearse;
+pub mod run;
+pub mod status;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Takes an application from SQLite to PostgreSQL, live, with a rollback key.
+#[derive(Debug, Parser)]
+#[command(name = "cutover", version, about, long_about = None, max_term_width = 120)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Subcommands,
+}
+
+/// The contract, and behind it the processes that `cutover` starts of itself.
+#[derive(Debug, Subcommand)]
+pub enum Subcommands {
+    /// A sandbox with everything real: application, traffic, PostgreSQL; then a cutover on it
+    Demo(demo::DemoArgs),
+    /// Open or resume a session and take part in it
+    Run(run::RunArgs),
+    /// Take part in a session that runs
+    Join(join::JoinArgs),
+    /// Where a session stands
+    Status(status::StatusArgs),
+    /// Start the next step
+    Start(act::StartArgs),
+    /// Confirm being on call (P2)
+    Confirm(act::ConfirmArgs),
+    /// Sign a gate
+    Sign(act::SignArgs),
+    /// Withdraw a signature
+    Withdraw(act::WithdrawArgs),
+    /// Let nothing new start
+    Hold(act::HoldArgs),
+    /// Let things start again
+    Resume(act::ResumeArgs),
+    /// Skip a step that the runbook lets you skip
+    Skip(act::SkipArgs),
+    /// Say what an interrupted step had done, where no machine can
+    Decide(act::DecideArgs),
+    /// Extend the freeze
+    Extend(act::ExtendArgs),
+    /// Write a note into the journal
+    Note(act::NoteArgs),
+    /// Roll back
+    Rollback(act::RollbackArgs),
+    /// Complete the release
+    Complete(act::CompleteArgs),
+    /// The whole protocol against scratch targets, rollback included
+    Rehearse(rehearse::RehearseArgs),
+    /// The engine of a session
+    #[command(hide = true)]
+    Engine(engine::EngineArgs),
+}
+
+/// Which session, for every command that speaks to one.
+#[derive(Debug, Clone, Args)]
+pub struct Which {
+    /// Name of the session; the newest one where absent
+    pub session: Option<String>,
+    /// The session's own folder, instead of .cutover/SESSION
+    #[arg(long)]
+    pub dir: Option<PathBuf>,
+    /// Whom to play (the sandbox alone)
+    #[arg(long = "as", value_name = "PERSON")]
+    pub claim: Option<String>,
+}
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Done and green.
+    Done,
+    /// It failed, and said why.
+    Failed,
+    /// Wrong usage or an invalid runbook.
+    Usage,
+    /// No-go, parity differs, or the plan has problems.
+    NoGo,
+    /// Rolled back.
+    RolledBack,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> ExitCode {
+        ExitCode::from(match exit {
+            Exit::Done => 0,
+            Exit::Failed => 1,
+            Exit::Usage => 2,
+            Exit::NoGo => 3,
+            Exit::RolledBack => 4,
+        })
+    }
+}
+
+/// What a panic exits with: a bug of ours.
+pub const BUG: u8 = 70;
+
+/// Runs the subcommand that the arguments name. Messages for people go to stderr.
+pub fn main() -> ExitCode {
+    // Nobody may be left without a way to TLS because two libraries disagree about who provides it.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let code = if error.use_stderr() {
+                Exit::Usage
+            } else {
+                Exit::Done
+            };
+            let _ = error.print();
+            return code.into();
+        }
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("cutover: the operating system gives no threads: {error}");
+            return Exit::Failed.into();
+        }
+    };
+    let ended = runtime.block_on(dispatch(cli.command));
+    // Whatever still runs in the background must not keep a finished command alive.
+    runtime.shutdown_timeout(std::time::Duration::from_millis(200));
+    match ended {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            eprintln!("cutover: {error:#}");
+            Exit::Failed.into()
+        }
+    }
+}
+
+async fn dispatch(command: Subcommands) -> anyhow::Result<Exit> {
+    use Subcommands as S;
+    match command {
+        S::Demo(args) => demo::run(args).await,
+        S::Run(args) => run::run(args).await,
+        S::Join(args) => join::run(args).await,
+        S::Status(args) => status::run(args).await,
+        S::Start(args) => act::start(args).await,
+        S::Confirm(args) => act::confirm(args).await,
+        S::Sign(args) => act::sign(args).await,
+        S::Withdraw(args) => act::withdraw(args).await,
+        S::Hold(args) => act::hold(args).await,
+        S::Resume(args) => act::resume(args).await,
+        S::Skip(args) => act::skip(args).await,
+        S::Decide(args) => act::decide(args).await,
+        S::Extend(args) => act::extend(args).await,
+        S::Note(args) => act::note(args).await,
+        S::Rollback(args) => act::rollback(args).await,
+        S::Complete(args) => act::complete(args).await,
+        S::Rehearse(args) => rehearse::run(args).await,
+        S::Engine(args) => engine::run(args).await,
+    }
+}

@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    if let Some(code) = cutover::demo::hidden::run(std::env::args_os()) {
-        return code;
+    match cutover::demo::hidden::run(std::env::args_os()) {
+        Some(code) => code,
+        None => cutover::cli::main(),
     }
-    ExitCode::SUCCESS
 }

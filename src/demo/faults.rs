@@ -89,6 +89,27 @@ impl Fault {
         }
     }
 
+    /// What it does, in a line.
+    pub fn what(self) -> &'static str {
+        match self {
+            Self::BackupCorrupt => "bytes of the stored backup change",
+            Self::SecondWriter => "a process writes to the SQLite file past the application",
+            Self::MigrationFails => "the migration script ends with an error",
+            Self::MigrationMissing => "the migration script succeeds without its last migration",
+            Self::RowLoss => "rows vanish from PostgreSQL",
+            Self::SlugMismatch => "slugs in PostgreSQL lead to other tools",
+            Self::OrderMismatch => "PostgreSQL orders titles by another collation",
+            Self::Orphan => "a feature in PostgreSQL belongs to a tool that does not exist",
+            Self::NotReady => "a third of the instances never become ready on PostgreSQL",
+            Self::CrashOnStart => "instances end while they start on PostgreSQL",
+            Self::ErrorsLow => "0.7 % of requests fail on PostgreSQL",
+            Self::ErrorsHigh => "3 % of requests fail on PostgreSQL",
+            Self::Slow => "requests take 700 ms longer on PostgreSQL",
+            Self::PoolExhaustion => "somebody holds every connection of the pools",
+            Self::TargetDown => "PostgreSQL stops as if it had crashed",
+        }
+    }
+
     /// The row before whose start it comes in unless told otherwise: all rows before it are done then.
     pub fn default_step(self) -> &'static str {
         match self {

@@ -1,0 +1,306 @@
+//! What people do, without a screen: one command each, the same that the cockpit sends.
+
+use clap::Args;
+
+use super::bridge::SocketBridge;
+use super::{Exit, Which};
+use crate::cockpit::bridge::{Bridge, BridgeError};
+use crate::journal::Folder;
+use crate::runbook::Role;
+use crate::session::Command;
+
+/// Start the next step.
+#[derive(Debug, Args)]
+pub struct StartArgs {
+    #[command(flatten)]
+    which: Which,
+    /// The step that you mean to start; refused if another one is next
+    #[arg(long)]
+    step: Option<String>,
+}
+
+/// Confirm being on call.
+#[derive(Debug, Args)]
+pub struct ConfirmArgs {
+    #[command(flatten)]
+    which: Which,
+}
+
+/// Sign a gate.
+#[derive(Debug, Args)]
+pub struct SignArgs {
+    /// Which gate, such as K5
+    gate: String,
+    #[command(flatten)]
+    which: Which,
+    /// As what, if you have several roles
+    #[arg(long, value_parser = role)]
+    role: Option<Role>,
+    /// What you have to say
+    #[arg(long)]
+    note: Option<String>,
+}
+
+/// Withdraw a signature.
+#[derive(Debug, Args)]
+pub struct WithdrawArgs {
+    /// Which gate, such as K5
+    gate: String,
+    #[command(flatten)]
+    which: Which,
+    /// As what, if you have several roles
+    #[arg(long, value_parser = role)]
+    role: Option<Role>,
+}
+
+/// Hold.
+#[derive(Debug, Args)]
+pub struct HoldArgs {
+    #[command(flatten)]
+    which: Which,
+    /// Why
+    #[arg(long, default_value = "no reason given")]
+    reason: String,
+}
+
+/// Resume.
+#[derive(Debug, Args)]
+pub struct ResumeArgs {
+    #[command(flatten)]
+    which: Which,
+}
+
+/// Skip a step.
+#[derive(Debug, Args)]
+pub struct SkipArgs {
+    /// Which step
+    step: String,
+    #[command(flatten)]
+    which: Which,
+    /// Why
+    #[arg(long)]
+    reason: String,
+}
+
+/// Decide about an interrupted step.
+#[derive(Debug, Args)]
+pub struct DecideArgs {
+    /// Which step
+    step: String,
+    /// What you found: `done`, or `again` to run it once more
+    #[arg(value_parser = ["done", "again"])]
+    found: String,
+    #[command(flatten)]
+    which: Which,
+    /// What you looked at
+    #[arg(long)]
+    reason: String,
+}
+
+/// Extend the freeze.
+#[derive(Debug, Args)]
+pub struct ExtendArgs {
+    /// By how many minutes
+    minutes: u16,
+    #[command(flatten)]
+    which: Which,
+}
+
+/// Write a note.
+#[derive(Debug, Args)]
+pub struct NoteArgs {
+    /// What to write
+    text: String,
+    #[command(flatten)]
+    which: Which,
+}
+
+/// Roll back.
+#[derive(Debug, Args)]
+pub struct RollbackArgs {
+    #[command(flatten)]
+    which: Which,
+    /// The session's name, to confirm; not needed once a trigger has fired
+    #[arg(long, value_name = "SESSION")]
+    confirm: Option<String>,
+    /// Why
+    #[arg(long, default_value = "asked for from a shell")]
+    reason: String,
+}
+
+/// Complete the release.
+#[derive(Debug, Args)]
+pub struct CompleteArgs {
+    #[command(flatten)]
+    which: Which,
+}
+
+fn role(text: &str) -> Result<Role, String> {
+    Role::ALL
+        .into_iter()
+        .find(|r| r.key() == text)
+        .ok_or_else(|| format!("one of {}", Role::ALL.map(Role::key).join(", ")))
+}
+
+/// `cutover start`
+pub async fn start(args: StartArgs) -> anyhow::Result<Exit> {
+    send(args.which, Command::StartStep { step: args.step }).await
+}
+
+/// `cutover confirm`
+pub async fn confirm(args: ConfirmArgs) -> anyhow::Result<Exit> {
+    send(args.which, Command::Confirm { step: None }).await
+}
+
+/// `cutover sign`
+pub async fn sign(args: SignArgs) -> anyhow::Result<Exit> {
+    send(
+        args.which,
+        Command::Sign {
+            gate: args.gate,
+            role: args.role,
+            note: args.note,
+        },
+    )
+    .await
+}
+
+/// `cutover withdraw`
+pub async fn withdraw(args: WithdrawArgs) -> anyhow::Result<Exit> {
+    send(
+        args.which,
+        Command::Withdraw {
+            gate: args.gate,
+            role: args.role,
+        },
+    )
+    .await
+}
+
+/// `cutover hold`
+pub async fn hold(args: HoldArgs) -> anyhow::Result<Exit> {
+    send(
+        args.which,
+        Command::Hold {
+            reason: args.reason,
+        },
+    )
+    .await
+}
+
+/// `cutover resume`
+pub async fn resume(args: ResumeArgs) -> anyhow::Result<Exit> {
+    send(args.which, Command::Resume).await
+}
+
+/// `cutover skip`
+pub async fn skip(args: SkipArgs) -> anyhow::Result<Exit> {
+    send(
+        args.which,
+        Command::Skip {
+            step: args.step,
+            reason: args.reason,
+        },
+    )
+    .await
+}
+
+/// `cutover decide`
+pub async fn decide(args: DecideArgs) -> anyhow::Result<Exit> {
+    let done = args.found == "done";
+    send(
+        args.which,
+        Command::DecideUnknown {
+            step: args.step,
+            done,
+            reason: args.reason,
+        },
+    )
+    .await
+}
+
+/// `cutover extend`
+pub async fn extend(args: ExtendArgs) -> anyhow::Result<Exit> {
+    send(
+        args.which,
+        Command::ExtendFreeze {
+            by_ms: i64::from(args.minutes) * 60_000,
+        },
+    )
+    .await
+}
+
+/// `cutover note`
+pub async fn note(args: NoteArgs) -> anyhow::Result<Exit> {
+    send(args.which, Command::Note { text: args.text }).await
+}
+
+/// `cutover complete`
+pub async fn complete(args: CompleteArgs) -> anyhow::Result<Exit> {
+    send(args.which, Command::Complete).await
+}
+
+/// `cutover rollback`: starts an engine when none runs.
+pub async fn rollback(args: RollbackArgs) -> anyhow::Result<Exit> {
+    let folder = super::run::find(&args.which)?;
+    let confirm = args.confirm.or_else(|| ask_for_confirmation(&folder));
+    let command = Command::RollBack {
+        reason: args.reason,
+        confirm,
+    };
+    let bridge = SocketBridge::new(folder.clone(), args.which.claim.clone(), None);
+    let sent = tokio::task::spawn_blocking(move || match bridge.send(&command, None) {
+        Err(BridgeError::NoEngine) => {
+            eprintln!("no engine runs; starting one");
+            bridge.start_engine()?;
+            bridge.send(&command, None)
+        }
+        other => other,
+    })
+    .await?;
+    if let Err(error) = sent {
+        anyhow::bail!("{error}");
+    }
+    super::follow::until_over(&folder, super::follow::To::Stderr).await
+}
+
+/// On a terminal, the name is asked for; in a script it must be an argument.
+fn ask_for_confirmation(folder: &Folder) -> Option<String> {
+    use std::io::{IsTerminal, Write};
+    let session = super::status::read(folder).ok()?;
+    if session.fired.is_some() || !std::io::stdin().is_terminal() {
+        return None;
+    }
+    eprint!(
+        "This takes {} back to SQLite. Type its name to go on: ",
+        session.charter.session
+    );
+    std::io::stderr().flush().ok()?;
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line).ok()?;
+    Some(line.trim().to_owned())
+}
+
+async fn send(which: Which, command: Command) -> anyhow::Result<Exit> {
+    let folder = super::run::find(&which)?;
+    let bridge = SocketBridge::new(folder.clone(), which.claim, None);
+    match tokio::task::spawn_blocking(move || bridge.send(&command, None)).await? {
+        Ok(_) => {
+            eprintln!("done");
+            Ok(Exit::Done)
+        }
+        Err(BridgeError::Refused(refusal)) => {
+            eprintln!("refused: {refusal}");
+            Ok(if matches!(refusal, crate::session::Refusal::NoGo { .. }) {
+                Exit::NoGo
+            } else {
+                Exit::Failed
+            })
+        }
+        Err(BridgeError::NoEngine) => anyhow::bail!(
+            "no engine runs session {}: `cutover run` resumes it, `cutover rollback` takes it back",
+            folder.session()
+        ),
+        Err(error) => anyhow::bail!("{error}"),
+    }
+}

@@ -1,0 +1,138 @@
+//! What a session's folder keeps so that any shell can start its engine again: the runbook as it was when the session opened, and
+//! the values that it took from the environment. The file can be read by its owner alone and goes when the session is over.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use serde::{Deserialize, Serialize};
+
+use super::load::{self, Loaded};
+use crate::engine::Orders;
+use crate::journal::Folder;
+use crate::session::{Opening, RehearsalEvidence};
+
+/// How the file is called, in the session's folder.
+const FILE: &str = "orders.json";
+
+/// The file.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Standing {
+    /// As the operator named it.
+    pub runbook_path: PathBuf,
+    /// The runbook's text.
+    pub runbook: String,
+    /// The runbook's folder.
+    pub base: PathBuf,
+    /// Every `${NAME}` and its value, secrets included.
+    pub environment: BTreeMap<String, String>,
+    /// See `Charter`.
+    pub sandbox: bool,
+    /// See `Charter`.
+    pub rehearsal: bool,
+    /// See `Charter`.
+    pub speed: f64,
+    /// See `Opening`.
+    pub wait_before: Vec<String>,
+    /// The newest rehearsal when the session opened.
+    pub evidence: Option<RehearsalEvidence>,
+}
+
+impl Standing {
+    /// Standing orders for a runbook.
+    pub fn new(path: &Path, loaded: &Loaded) -> Standing {
+        Standing {
+            runbook_path: path.to_owned(),
+            runbook: loaded.text.clone(),
+            base: loaded.base.clone(),
+            environment: loaded.environment.clone(),
+            sandbox: false,
+            rehearsal: false,
+            speed: 1.0,
+            wait_before: Vec::new(),
+            evidence: None,
+        }
+    }
+
+    /// Writes the file, whole or not at all.
+    ///
+    /// # Errors
+    /// The folder cannot be written.
+    pub fn write(&self, folder: &Folder) -> anyhow::Result<()> {
+        let path = folder.dir().join(FILE);
+        let partial = folder.dir().join(format!("{FILE}.partial"));
+        let mut file = std::fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&partial)
+            .with_context(|| partial.display().to_string())?;
+        file.write_all(&serde_json::to_vec_pretty(self)?)?;
+        file.sync_all()?;
+        std::fs::rename(&partial, &path).with_context(|| path.display().to_string())
+    }
+
+    /// Reads the file of a session.
+    ///
+    /// # Errors
+    /// It is not there (the session is over, or was never opened), or not legible.
+    pub fn read(folder: &Folder) -> anyhow::Result<Standing> {
+        let path = folder.dir().join(FILE);
+        let bytes = std::fs::read(&path).with_context(|| {
+            format!(
+                "{}: no engine can be started for this session (it is over, or is another user's)",
+                path.display()
+            )
+        })?;
+        serde_json::from_slice(&bytes).with_context(|| path.display().to_string())
+    }
+
+    /// Removes the file: the session is over, and its secrets need not lie about.
+    pub fn remove(folder: &Folder) {
+        let _ = std::fs::remove_file(folder.dir().join(FILE));
+    }
+
+    /// What the engine is started with.
+    ///
+    /// # Errors
+    /// The runbook no longer parses, which a newer `cutover` may cause.
+    pub fn orders(&self, folder: Folder) -> anyhow::Result<Orders> {
+        let name = self.runbook_path.to_string_lossy();
+        let env = |n: &str| {
+            self.environment
+                .get(n)
+                .cloned()
+                .or_else(|| std::env::var(n).ok())
+        };
+        let loaded = load::parse(&name, self.runbook.clone(), self.base.clone(), &env)?;
+        let secrets: Vec<(String, String)> = loaded
+            .runbook
+            .secrets
+            .iter()
+            .filter_map(|n| Some((n.clone(), loaded.environment.get(n)?.clone())))
+            .collect();
+        let mut runbook = loaded.runbook;
+        if self.rehearsal {
+            runbook = crate::runbook::rehearsal::of(&runbook)
+                .context("the runbook has no `rehearsal` section")?;
+        }
+        Ok(Orders {
+            opening: Opening {
+                session: folder.session(),
+                sandbox: self.sandbox,
+                rehearsal: self.rehearsal,
+                speed: self.speed,
+                wait_before: self.wait_before.clone(),
+            },
+            folder,
+            runbook: Arc::new(runbook),
+            secrets: secrets.into(),
+            base: self.base.clone(),
+            rehearsal: self.evidence.clone(),
+        })
+    }
+}

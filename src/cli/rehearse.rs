@@ -1,0 +1,353 @@
+//! `cutover rehearse`: the whole protocol on the scratch side, rollback included. What comes of it is the evidence for K3, K4, K6.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::Args;
+use tokio_util::sync::CancellationToken;
+
+use super::bridge::SocketBridge;
+use super::load::{self, Loaded, Unread};
+use super::orders::Standing;
+use super::{Exit, follow, run, status};
+use crate::action;
+use crate::cockpit::bridge::Bridge;
+use crate::journal::{Folder, Follower};
+use crate::runbook::action::Placeholders;
+use crate::runbook::{Action, RehearsalPart, Runbook};
+use crate::session::{Command, LineKind, Phase, RehearsalEvidence, Session, StepStatus};
+use crate::source::{backup, digest};
+use crate::target::Endpoint;
+
+/// The whole protocol against scratch targets.
+#[derive(Debug, Args)]
+pub struct RehearseArgs {
+    /// The runbook
+    #[arg(default_value = "runbook.yaml")]
+    pub runbook: PathBuf,
+    /// One JSON object on stdout
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// How a rehearsal is run.
+#[derive(Debug, Clone)]
+pub struct Stage {
+    /// Where sessions and rehearsals are kept.
+    pub root: PathBuf,
+    /// Whether this is the sandbox.
+    pub sandbox: bool,
+    /// How many times faster the runbook's minutes pass.
+    pub speed: f64,
+}
+
+/// `cutover rehearse`
+pub async fn run(args: RehearseArgs) -> anyhow::Result<Exit> {
+    let loaded = match load::load(&args.runbook) {
+        Ok(loaded) => loaded,
+        Err(error @ Unread::Invalid { .. }) => {
+            eprintln!("{error}");
+            return Ok(Exit::Usage);
+        }
+        Err(error) => anyhow::bail!("{error}"),
+    };
+    let stage = Stage {
+        root: PathBuf::from(run::ROOT),
+        sandbox: false,
+        speed: 1.0,
+    };
+    let evidence = rehearse(&args.runbook, &loaded, &stage).await?;
+    for (_, ok, line) in &evidence.parts {
+        eprintln!("{} {line}", if *ok { "ok    " } else { "FAILED" });
+    }
+    if args.json {
+        println!("{}", serde_json::to_string(&evidence)?);
+    }
+    let green = evidence.parts.len() == 3 && evidence.parts.iter().all(|(_, ok, _)| *ok);
+    Ok(if green { Exit::Done } else { Exit::Failed })
+}
+
+/// Rehearses a runbook and keeps what came of it. Production is neither asked nor told anything.
+///
+/// # Errors
+/// The scratch side is not there, or is not empty and not ours to empty.
+pub async fn rehearse(
+    path: &Path,
+    loaded: &Loaded,
+    stage: &Stage,
+) -> anyhow::Result<RehearsalEvidence> {
+    let scratch = loaded
+        .runbook
+        .rehearsal
+        .clone()
+        .context("the runbook has no `rehearsal` section")?;
+    prepare_scratch(&loaded.runbook, &scratch.url).await?;
+    copy_source(&loaded.runbook, &scratch.copy).await?;
+    let folder = new_folder(&stage.root, &loaded.runbook.name)?;
+    let mut standing = Standing::new(path, loaded);
+    (standing.sandbox, standing.rehearsal, standing.speed) = (stage.sandbox, true, stage.speed);
+    standing.write(&folder)?;
+    act(loaded, scratch.point.as_ref(), &folder, "point").await?;
+    let played = play(&folder).await;
+    act(loaded, scratch.unpoint.as_ref(), &folder, "unpoint").await?;
+    let session = played?;
+    let evidence = evidence(
+        &loaded.runbook,
+        &session,
+        &Follower::open(&folder)?,
+        stage.sandbox,
+    )?;
+    keep(&stage.root, &evidence)?;
+    Ok(evidence)
+}
+
+/// The scratch database must be another one than the target, and everything in its schema goes.
+async fn prepare_scratch(runbook: &Runbook, url: &str) -> anyhow::Result<()> {
+    let (scratch, target) = (Endpoint::parse(url)?, Endpoint::parse(&runbook.target.url)?);
+    let identity =
+        "SELECT system_identifier::text || '/' || current_database() FROM pg_control_system()";
+    let client = scratch.connect().await?;
+    let here: String = client.query_one(identity, &[]).await?.get(0);
+    if let Ok(other) = target.connect().await {
+        let there: String = other.query_one(identity, &[]).await?.get(0);
+        anyhow::ensure!(
+            here != there,
+            "`rehearsal.url` is the target itself; a rehearsal empties its database, so nothing was done"
+        );
+    }
+    let schema = crate::target::quoted(&runbook.target.schema);
+    let rows = client
+        .query(
+            "SELECT format('DROP TABLE %I.%I CASCADE', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+             WHERE n.nspname = $1 AND c.relkind IN ('r', 'p') AND NOT c.relispartition",
+            &[&runbook.target.schema],
+        )
+        .await
+        .with_context(|| format!("looking into {schema} of the scratch database"))?;
+    for row in rows {
+        client
+            .batch_execute(&row.get::<_, String>(0))
+            .await
+            .context("emptying the scratch database")?;
+    }
+    client
+        .batch_execute("DROP SCHEMA IF EXISTS cutover CASCADE")
+        .await
+        .context("emptying the scratch database")?;
+    Ok(())
+}
+
+/// A copy of the live file, by SQLite's own backup; the application goes on writing.
+async fn copy_source(runbook: &Runbook, copy: &Path) -> anyhow::Result<()> {
+    let (file, copy) = (runbook.source.file.clone(), copy.to_owned());
+    tokio::task::spawn_blocking(move || -> anyhow::Result<()> {
+        if let Some(folder) = copy.parent() {
+            // A place of our own: what an earlier rehearsal left there goes.
+            let _ = std::fs::remove_dir_all(folder);
+            std::fs::create_dir_all(folder)?;
+        }
+        backup::take(&file, &copy, &mut |_| {}, &CancellationToken::new())?;
+        // The rehearsed application writes to it.
+        let mut permissions = std::fs::metadata(&copy)?.permissions();
+        std::os::unix::fs::PermissionsExt::set_mode(&mut permissions, 0o660);
+        std::fs::set_permissions(&copy, permissions)?;
+        std::fs::remove_file(digest::file_beside(&copy))?;
+        Ok(())
+    })
+    .await?
+}
+
+fn new_folder(root: &Path, runbook: &str) -> anyhow::Result<Folder> {
+    let name = (1..)
+        .map(|n| format!("{runbook}-rehearsal-{n}"))
+        .find(|name| !root.join(name).exists())
+        .expect("BUG: there are more numbers than sessions");
+    Ok(Folder::create(root, &name)?)
+}
+
+async fn act(
+    loaded: &Loaded,
+    action: Option<&Action>,
+    folder: &Folder,
+    name: &str,
+) -> anyhow::Result<()> {
+    let Some(action) = action else { return Ok(()) };
+    let output = folder.dir().join(format!("{name}.log"));
+    let run = action::Run {
+        action,
+        placeholders: &Placeholders::new(),
+        secrets: &[],
+        folder: &loaded.base,
+        output_path: &output,
+    };
+    let done = action::run(run, &mut |_| {}, &CancellationToken::new()).await?;
+    anyhow::ensure!(
+        done.ok,
+        "rehearsal.{name} failed: {}",
+        crate::step::announce::why(&done)
+    );
+    Ok(())
+}
+
+/// Lets the engine go through every step by itself, then rolls back, as somebody would with the finger on the key.
+async fn play(folder: &Folder) -> anyhow::Result<Session> {
+    run::start_engine(folder).await?;
+    let bridge = SocketBridge::new(folder.clone(), None, None);
+    let roll_back = Command::RollBack {
+        reason: "the end of the rehearsal".into(),
+        confirm: Some(folder.session()),
+    };
+    let mut follower = Follower::open(folder)?;
+    let mut entries = Vec::new();
+    let mut asked = false;
+    loop {
+        for entry in follower.poll()? {
+            let recorded = crate::engine::ledger::from_entry(&entry)?;
+            if let Some(line) = follow::line(&recorded) {
+                eprintln!("  rehearsal {line}");
+            }
+            entries.push(recorded);
+        }
+        let session = match Session::replay(&entries) {
+            Ok(session) => session,
+            Err(_) => continue,
+        };
+        match session.phase {
+            Phase::RolledBack | Phase::Completed => return Ok(session),
+            Phase::Open if !asked && session.fired.is_none() && is_through(&session) => {
+                asked = true;
+                let (bridge, command) = (bridge.clone(), roll_back.clone());
+                tokio::task::spawn_blocking(move || bridge.send(&command, None))
+                    .await?
+                    .map_err(|e| anyhow::anyhow!("the rollback of the rehearsal: {e}"))?;
+            }
+            _ => anyhow::ensure!(
+                follower.engine()?.is_alive(),
+                "the rehearsal's engine is gone; see {}",
+                folder.log_path().display()
+            ),
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Everything up to reopened writes is done, or something has failed for good.
+fn is_through(session: &Session) -> bool {
+    let reopened = session
+        .step_of_kind(&LineKind::Reopen)
+        .is_some_and(|s| s.status == StepStatus::Done);
+    let stuck = session.current_step().is_none()
+        && session
+            .next_step()
+            .is_some_and(|(line, s)| s.status == StepStatus::Failed && s.attempt >= line.attempts);
+    reopened || stuck
+}
+
+/// What a rehearsal proved, from its journal.
+fn evidence(
+    runbook: &Runbook,
+    session: &Session,
+    follower: &Follower,
+    sandbox: bool,
+) -> anyhow::Result<RehearsalEvidence> {
+    let done = |id: &str| {
+        session
+            .step(id)
+            .is_some_and(|s| s.status == StepStatus::Done)
+    };
+    let all = |ids: &[&str]| ids.iter().all(|id| done(id));
+    let rollback = session.rollback.as_ref();
+    let rollback_ms = rollback
+        .and_then(|r| Some(r.restored_ms? - r.started_ms))
+        .unwrap_or(i64::MAX);
+    let in_time = rollback_ms <= session.charter.real_ms(runbook.limits.rto_ms);
+    let healthy = rollback.is_some_and(|r| r.healthy == Some(true));
+    let seconds = rollback_ms as f64 / 1000.0;
+    let first_red = |ids: &[&str]| {
+        let red = ids.iter().find(|id| !done(id)).copied().unwrap_or_default();
+        let why = session
+            .step(red)
+            .and_then(|s| s.outcome.as_ref())
+            .map_or("it was not reached", |o| o.summary.as_str());
+        format!("{red}: {why}")
+    };
+    let (migrations, import) = (["C1", "C2"], ["D1", "D2", "D3", "D4", "E1", "E2", "E4"]);
+    let line = |ok: bool, good: String, ids: &[&str]| if ok { good } else { first_red(ids) };
+    let rollback_ok = healthy && in_time && done("F2");
+    let rollback_line = match (healthy, in_time, done("F2")) {
+        (true, true, true) => {
+            format!("rolled back from PostgreSQL in {seconds:.1} s, within the RTO")
+        }
+        (true, false, _) => format!("the rollback took {seconds:.1} s, beyond the RTO"),
+        (true, true, false) => format!(
+            "F2 was not reached, so no rollback from PostgreSQL was rehearsed; {}",
+            first_red(&["F2"])
+        ),
+        (false, ..) => "the application was not healthy after the rollback".to_owned(),
+    };
+    Ok(RehearsalEvidence {
+        session: session.charter.session.clone(),
+        runbook_hash: runbook.hash.clone(),
+        sandbox,
+        head: follower.head().hash.to_string(),
+        ended_unix_s: crate::clock::wall().timestamp(),
+        parts: vec![
+            (
+                RehearsalPart::Migrations,
+                all(&migrations),
+                line(
+                    all(&migrations),
+                    "migrations rehearsed, schema complete".into(),
+                    &migrations,
+                ),
+            ),
+            (
+                RehearsalPart::Import,
+                all(&import),
+                line(
+                    all(&import),
+                    "import rehearsed, parity fully green".into(),
+                    &import,
+                ),
+            ),
+            (RehearsalPart::Rollback, rollback_ok, rollback_line),
+        ],
+        rollback_ms,
+    })
+}
+
+fn evidence_folder(root: &Path) -> PathBuf {
+    root.join("rehearsals")
+}
+
+fn keep(root: &Path, evidence: &RehearsalEvidence) -> anyhow::Result<()> {
+    let folder = evidence_folder(root);
+    std::fs::create_dir_all(&folder)?;
+    let path = folder.join(format!("{}.json", evidence.session));
+    let partial = path.with_extension("partial");
+    std::fs::write(&partial, serde_json::to_vec_pretty(evidence)?)
+        .context(partial.display().to_string())?;
+    std::fs::rename(&partial, &path).context(path.display().to_string())
+}
+
+/// The newest rehearsal of this very runbook that is not too old.
+pub fn newest(root: &Path, runbook: &Runbook) -> Option<RehearsalEvidence> {
+    let max_age_s = runbook.rehearsal.as_ref()?.max_age_ms / 1000;
+    let now_s = crate::clock::wall().timestamp();
+    std::fs::read_dir(evidence_folder(root))
+        .ok()?
+        .filter_map(|e| {
+            serde_json::from_slice::<RehearsalEvidence>(&std::fs::read(e.ok()?.path()).ok()?).ok()
+        })
+        .filter(|e| e.runbook_hash == runbook.hash && now_s - e.ended_unix_s <= max_age_s)
+        .max_by_key(|e| e.ended_unix_s)
+}
+
+/// The state of a rehearsal's session, for those who want more than the evidence.
+///
+/// # Errors
+/// Its journal is damaged.
+pub fn session_of(root: &Path, evidence: &RehearsalEvidence) -> anyhow::Result<Session> {
+    status::read(&Folder::open_at(&root.join(&evidence.session))?)
+}

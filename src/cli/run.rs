@@ -1,0 +1,138 @@
+//! `cutover run`: opens a session, or resumes what is unfinished; starts its engine where none runs; then shows it.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::bridge::SocketBridge;
+use super::load::{self, Unread};
+use super::orders::Standing;
+use super::{Exit, Which, follow, join};
+use crate::cockpit::bridge::Bridge;
+use crate::journal::Folder;
+use crate::session::Phase;
+
+/// Open or resume a session.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// The runbook
+    #[arg(default_value = "runbook.yaml")]
+    pub runbook: PathBuf,
+    /// The session's own folder, instead of .cutover/SESSION
+    #[arg(long)]
+    pub dir: Option<PathBuf>,
+    /// Name of a new session; RUNBOOK-NAME-1, -2, … where absent
+    #[arg(long)]
+    pub session: Option<String>,
+    /// A plain running log instead of the cockpit
+    #[arg(long)]
+    pub log: bool,
+}
+
+/// `cutover run`
+pub async fn run(args: RunArgs) -> anyhow::Result<Exit> {
+    let loaded = match load::load(&args.runbook) {
+        Ok(loaded) => loaded,
+        Err(error @ Unread::Invalid { .. }) => {
+            eprintln!("{error}");
+            return Ok(Exit::Usage);
+        }
+        Err(error) => anyhow::bail!("{error}"),
+    };
+    let folder = match unfinished(&args, &loaded.runbook.name)? {
+        Some(folder) => {
+            eprintln!("resuming session {}", folder.session());
+            folder
+        }
+        None => {
+            let mut standing = Standing::new(&args.runbook, &loaded);
+            standing.evidence = super::rehearse::newest(Path::new(ROOT), &loaded.runbook);
+            let folder = create(
+                args.dir.as_deref(),
+                args.session.as_deref(),
+                &loaded.runbook.name,
+            )?;
+            standing.write(&folder)?;
+            folder
+        }
+    };
+    start_engine(&folder).await?;
+    if args.log || !join::can_show_a_screen() {
+        return follow::until_over(&folder, follow::To::Stdout).await;
+    }
+    join::cockpit(folder, None, None).await
+}
+
+/// Where sessions are, below the folder that `cutover` is started in.
+pub const ROOT: &str = ".cutover";
+
+/// Starts the session's engine where none runs.
+///
+/// # Errors
+/// It does not start; the end of its log says why.
+pub async fn start_engine(folder: &Folder) -> anyhow::Result<()> {
+    let bridge = SocketBridge::new(folder.clone(), None, None);
+    tokio::task::spawn_blocking(move || bridge.start_engine())
+        .await?
+        .map_err(|e| anyhow::anyhow!("{e}"))
+}
+
+/// A folder for a new session.
+///
+/// # Errors
+/// It is there already, or cannot be made.
+pub fn create(dir: Option<&Path>, session: Option<&str>, runbook: &str) -> anyhow::Result<Folder> {
+    if let Some(dir) = dir {
+        return Ok(Folder::create_at(dir)?);
+    }
+    let root = Path::new(ROOT);
+    let name = match session {
+        Some(name) => name.to_owned(),
+        None => (1..)
+            .map(|n| format!("{runbook}-{n}"))
+            .find(|name| !root.join(name).exists())
+            .expect("BUG: there are more numbers than sessions"),
+    };
+    Ok(Folder::create(root, &name)?)
+}
+
+/// The folder of the session that the arguments name.
+///
+/// # Errors
+/// There is none; the message lists those that are there.
+pub fn find(which: &Which) -> anyhow::Result<Folder> {
+    Ok(match &which.dir {
+        Some(dir) => Folder::open_at(dir)?,
+        None => Folder::find(Path::new(ROOT), which.session.as_deref())?,
+    })
+}
+
+/// The session of this runbook that is not over, if there is one.
+fn unfinished(args: &RunArgs, runbook: &str) -> anyhow::Result<Option<Folder>> {
+    let folders: Vec<Folder> = match (&args.dir, &args.session) {
+        (Some(dir), _) if dir.join("journal.db").exists() => vec![Folder::open_at(dir)?],
+        (Some(_), _) => vec![],
+        (None, Some(name)) if Path::new(ROOT).join(name).exists() => {
+            vec![Folder::find(Path::new(ROOT), Some(name))?]
+        }
+        (None, Some(_)) => vec![],
+        (None, None) => Folder::list(Path::new(ROOT))
+            .unwrap_or_default()
+            .into_iter()
+            .filter(|f| f.folder.session().starts_with(runbook))
+            .map(|f| f.folder)
+            .collect(),
+    };
+    for folder in folders {
+        let Ok(session) = super::status::read(&folder) else {
+            continue;
+        };
+        if matches!(session.phase, Phase::Open | Phase::RollingBack) {
+            return Ok(Some(folder));
+        }
+        if args.dir.is_some() || args.session.is_some() {
+            anyhow::bail!("session {} is over; name another one", folder.session());
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,123 @@
+//! `cutover status`: where a session stands, for a shell.
+
+use clap::Args;
+
+use super::{Exit, Which, run};
+use crate::engine::ledger::from_entry;
+use crate::journal::{EngineState, Folder, Follower};
+use crate::session::decide::status as word;
+use crate::session::{Phase, Session, StepStatus};
+
+/// Where a session stands.
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    #[command(flatten)]
+    which: Which,
+    /// One JSON object on stdout
+    #[arg(long)]
+    json: bool,
+}
+
+/// `cutover status`
+pub async fn run(args: StatusArgs) -> anyhow::Result<Exit> {
+    let folder = run::find(&args.which)?;
+    let session = read(&folder)?;
+    let engine = Follower::open(&folder)?.engine()?;
+    if args.json {
+        let gates = session.gates();
+        let confidence = crate::session::confidence::confidence(&session);
+        let whole = serde_json::json!({
+            "session": session, "gates": gates, "confidence": confidence, "engine_alive": engine.is_alive(),
+        });
+        println!("{whole}");
+        return Ok(Exit::Done);
+    }
+    print(&session, &engine);
+    Ok(Exit::Done)
+}
+
+/// The state that a session's journal tells of.
+///
+/// # Errors
+/// The journal is damaged, empty, or holds what this version does not know.
+pub fn read(folder: &Folder) -> anyhow::Result<Session> {
+    let mut follower = Follower::open(folder)?;
+    let entries = follower
+        .poll()?
+        .iter()
+        .map(from_entry)
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok(Session::replay(&entries)?)
+}
+
+fn print(session: &Session, engine: &EngineState) {
+    let phase = match session.phase {
+        Phase::Open => "open",
+        Phase::RollingBack => "ROLLING BACK",
+        Phase::RolledBack => "rolled back",
+        Phase::Completed => "completed",
+    };
+    let alive = if engine.is_alive() {
+        "engine runs"
+    } else {
+        "NO ENGINE RUNS"
+    };
+    println!("{}  {phase}  {alive}", session.charter.session);
+    if session.charter.sandbox {
+        println!("SANDBOX, time ×{}", session.charter.speed);
+    }
+    if let Some(held) = &session.held {
+        println!("HELD by {}: {}", held.by, held.reason);
+    }
+    if let Some(fired) = &session.fired {
+        println!("TRIGGER {} FIRED: {}", fired.trigger, fired.reason);
+    }
+    println!();
+    for gate in session.gates() {
+        let missing: Vec<_> = gate.missing_roles().iter().map(|r| r.title()).collect();
+        let state = match (gate.green, gate.evidence_is_green()) {
+            (true, _) => "green".to_owned(),
+            (false, true) => format!("to be signed by {}", missing.join(", ")),
+            (false, false) => "evidence is not green".to_owned(),
+        };
+        println!("{:<4} {state}", gate.id);
+    }
+    println!();
+    for (line, state) in session.charter.steps.iter().zip(&session.steps) {
+        let what = state
+            .outcome
+            .as_ref()
+            .map_or(line.title.as_str(), |o| o.summary.as_str());
+        println!("{:<4} {:<8} {what}", line.id, word(state.status));
+        if let Some(question) = &state.question {
+            println!("     decide: {question}");
+        }
+    }
+    if let Some(rollback) = &session.rollback {
+        println!("\nrollback: {}", rollback.reason);
+        for (line, state) in session.charter.rollback.iter().zip(&rollback.rows) {
+            let what = state
+                .outcome
+                .as_ref()
+                .map_or(line.title.as_str(), |o| o.summary.as_str());
+            println!("{:<4} {:<8} {what}", line.id, word(state.status));
+        }
+    }
+    println!("\n{}", next(session));
+}
+
+/// One line: what to do next.
+fn next(session: &Session) -> String {
+    match session.phase {
+        Phase::Completed => "complete: nothing is left to do".into(),
+        Phase::RolledBack => "over: the application is on SQLite".into(),
+        Phase::RollingBack => "rolling back: wait".into(),
+        Phase::Open => match crate::session::decide::may_start(session) {
+            Ok(step) => format!("next: cutover start --step {step}"),
+            Err(refusal) => match session.current_step() {
+                Some(s) if s.status == StepStatus::Running => format!("running: {}", s.id),
+                _ => format!("next: {refusal}"),
+            },
+        },
+    }
+}
