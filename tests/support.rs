@@ -3,8 +3,10 @@
 use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 use cutover::demo::cluster::{Cluster, Options};
+use rustix::process::{Pid, Signal};
 
 /// The binary under test.
 pub fn cutover() -> &'static Path {
@@ -41,4 +43,40 @@ pub async fn database() -> TestDatabase {
         superuser_url: cluster.superuser_url(&name),
         name,
     }
+}
+
+/// An HTTP client.
+pub fn http() -> reqwest::Client {
+    // reqwest wants one to be there, even for plain HTTP. A second installation is refused and does no harm.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder()
+        .no_proxy()
+        .timeout(Duration::from_secs(15))
+        .build()
+        .expect("an HTTP client")
+}
+
+/// Asks again until it is so. Fails after half a minute, naming what was waited for.
+pub async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !is_so().await {
+        assert!(Instant::now() < deadline, "waited in vain: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Sends a signal to a process.
+pub fn signal(process: u32, signal: Signal) {
+    let pid = Pid::from_raw(process as i32).expect("a process number");
+    rustix::process::kill_process(pid, signal).expect("a process of ours");
+}
+
+/// Whether a process runs; one that has ended and was not waited for does not.
+pub fn is_alive(process: u32) -> bool {
+    let pid = Pid::from_raw(process as i32).expect("a process number");
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    let ended = stat
+        .rsplit_once(") ")
+        .is_some_and(|(_, rest)| rest.starts_with('Z'));
+    !ended && rustix::process::test_kill_process(pid) != Err(rustix::io::Errno::SRCH)
 }
