@@ -17,8 +17,8 @@ use rustix::process::{getpid, getsid, setsid};
 use tokio::time::{sleep, timeout};
 
 use super::socket;
-use crate::journal::Folder;
 use crate::journal::folder::{FILE_MODE, share_file};
+use crate::journal::{Folder, is_engine_alive};
 use crate::text::printable;
 
 /// How long an engine may take until it listens. It verifies the journal before that.
@@ -149,12 +149,14 @@ struct Ended(ExitStatus);
 
 async fn until_it_listens(folder: &Folder, child: &mut Child) -> Result<Started, Ended> {
     loop {
-        // Looked at before the ping: one that died because another engine was quicker is no failure.
+        // Both looked at before the ping: one that ended because another engine was quicker is no failure, even if that one does not
+        // listen yet.
         let ended = child.try_wait().ok().flatten();
+        let other_is_starting = is_engine_alive(folder).unwrap_or(false);
         if let Ok(pong) = socket::ping(folder).await {
             return Ok(Started { pid: pong.pid });
         }
-        if let Some(status) = ended {
+        if let (Some(status), false) = (ended, other_is_starting) {
             return Err(Ended(status));
         }
         sleep(ASK_AGAIN).await;

@@ -22,9 +22,10 @@ use crate::journal::{self, Folder, Holder, count_lease, holder};
 
 /// The record has a fixed length, so that one write replaces it whole.
 const RECORD_BYTES: usize = 1024;
-/// How long a look at the lock by others is waited out.
-const LOOKS: u32 = 200;
-const LOOK: Duration = Duration::from_millis(5);
+/// How long a lock that is about to go is waited out: of somebody who only looks, or of a child that a dead engine forked and that has
+/// not begun its own program yet.
+const TRIES: u32 = 100;
+const BETWEEN_TRIES: Duration = Duration::from_millis(5);
 
 /// The right to run a session. Let go by [`Lease::release`], by dropping it, or by the process's end.
 #[derive(Debug)]
@@ -87,7 +88,7 @@ fn held(pid: Option<u32>, host: Option<&str>, is_stopped: bool) -> String {
 }
 
 impl Lease {
-    /// Takes the lease of a session, at once or not at all, and counts it in the journal (which is made where there is none).
+    /// Takes the lease of a session, within half a second or not at all, and counts it in the journal (which is made where there is none).
     ///
     /// # Errors
     /// [`Error::Held`] while any process holds it, also a stopped one.
@@ -159,24 +160,25 @@ impl Lease {
     }
 }
 
+impl Drop for Lease {
+    fn drop(&mut self) {
+        // Closing alone would leave the lock to a child that was forked and has not begun its own program yet.
+        let _ = flock(&self.file, FlockOperation::Unlock);
+    }
+}
+
 /// Opens and locks the lease file; sees to it that what is locked is what the path leads to.
 fn lock(folder: &Folder, path: &Path) -> Result<File, Error> {
-    for _ in 0..LOOKS {
+    for _ in 0..TRIES {
         let file = open(path).map_err(io_error("open", path))?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) if is_same_file(&file, path) => return Ok(file),
             Ok(()) => {}
-            Err(Errno::WOULDBLOCK) if is_engine(folder)? => return Err(held_by(folder)),
-            Err(Errno::WOULDBLOCK) => thread::sleep(LOOK),
+            Err(Errno::WOULDBLOCK) => thread::sleep(BETWEEN_TRIES),
             Err(e) => return Err(io_error("lock", path)(e.into())),
         }
     }
     Err(held_by(folder))
-}
-
-/// A lock that another shared lock cannot join is an engine's; one that it can join is somebody's look.
-fn is_engine(folder: &Folder) -> Result<bool, Error> {
-    Ok(holder::is_engine_alive(folder)?)
 }
 
 fn open(path: &Path) -> io::Result<File> {

@@ -15,7 +15,7 @@ use super::holder::{self, Beat, EngineState};
 use super::record::{
     Artefact, Entry, Output, OutputLine, Progress, Reading, Sample, Stream, Thinned,
 };
-use super::schema::{self, FileId};
+use super::schema::{self, FileId, LogState};
 
 /// The most samples that one poll returns.
 const SAMPLES_PER_POLL: i64 = 50_000;
@@ -265,7 +265,10 @@ impl Follower {
     fn reopen_if_replaced(&mut self) -> Result<(), Error> {
         let path = self.folder.journal_path();
         let file = FileId::of(&path).map_err(|_| Error::Missing { path: path.clone() })?;
-        let thawed = self.open.frozen && schema::log_size_bytes(&path) > 0;
+        let thawed = self
+            .open
+            .frozen
+            .is_some_and(|log| log != LogState::of(&path));
         if file == self.open.file && !thawed {
             return Ok(());
         }
@@ -284,11 +287,8 @@ impl Follower {
             return Err(self.damaged(Damage::HeadDiffers { seq: read.seq }));
         }
         self.chain = Chain::ending_with(verified.head, &verified.entries);
-        self.unread = verified
-            .entries
-            .into_iter()
-            .filter(|e| e.seq > read.seq)
-            .collect();
+        let new = verified.entries.into_iter().filter(|e| e.seq > read.seq);
+        self.unread.extend(new);
         Ok(())
     }
 

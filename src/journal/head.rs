@@ -1,7 +1,7 @@
 //! The head of the chain, kept outside the file that holds the chain: number and hash of the last entry.
 //!
 //! Without it, cutting off the newest entries, or putting an older copy of the file in place, would leave a chain that verifies.
-//! An append goes in three moves, each durable before the next begins:
+//! An append goes in three moves, the first two durable before the next begins:
 //!
 //! 1. the head names the last entry and, as `pending`, the one that is about to be written;
 //! 2. SQLite commits;
@@ -115,15 +115,21 @@ pub(super) fn read(folder: &Folder) -> Result<Option<HeadFile>, Error> {
     Ok(Some(file))
 }
 
-/// Replaces the head file: either the old bytes or the new ones are there, and the new ones are on the disk when this returns.
+/// Replaces the head file: at any moment the old bytes or the new ones are there. A head with something pending is on the disk when this
+/// returns. A settled one may be lost to a power cut, which leaves the pending one before it: a state that opens.
 pub(super) fn write(folder: &Folder, file: &HeadFile) -> Result<(), Error> {
     let path = folder.head_path();
     let text = serde_json::to_string(file).expect("BUG: a head is not JSON");
-    replace_durably(&path, text.as_bytes()).map_err(Error::io("write", &path))
+    replace(&path, text.as_bytes())
+        .and_then(|()| match file.pending {
+            Some(_) => sync_parent(&path),
+            None => Ok(()),
+        })
+        .map_err(Error::io("write", &path))
 }
 
-/// Writes a file beside `path`, syncs it, renames it over `path`, syncs the folder.
-fn replace_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
+/// Writes a file beside `path`, syncs it, renames it over `path`.
+fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let fresh = path.with_extension("head.new");
     let mut file = OpenOptions::new()
         .write(true)
@@ -135,8 +141,7 @@ fn replace_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.write_all(bytes)?;
     file.write_all(b"\n")?;
     file.sync_all()?;
-    fs::rename(&fresh, path)?;
-    sync_parent(path)
+    fs::rename(&fresh, path)
 }
 
 /// Makes a rename or a creation in the folder of `path` durable.

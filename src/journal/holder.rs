@@ -91,7 +91,11 @@ pub fn is_engine_alive(folder: &Folder) -> Result<bool, Error> {
     };
     // Shared, so that two who look do not see each other. One who takes the lease waits out this moment.
     match flock(&file, FlockOperation::NonBlockingLockShared) {
-        Ok(()) => Ok(false),
+        Ok(()) => {
+            // Closing unlocks too, unless a child was forked just now.
+            let _ = flock(&file, FlockOperation::Unlock);
+            Ok(false)
+        }
         Err(e) if e == rustix::io::Errno::WOULDBLOCK => Ok(true),
         Err(e) => Err(Error::io("look at the lock of", &path)(e.into())),
     }

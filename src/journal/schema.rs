@@ -5,10 +5,11 @@ use std::fs::{self, OpenOptions};
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
+use tempfile::TempDir;
 
 use super::canonical::FORMAT;
 use super::chain::Damage;
@@ -160,10 +161,12 @@ pub(super) fn open_to_write(folder: &Folder, durability: Durability) -> Result<C
 /// A connection that only reads.
 pub(super) struct Reading {
     pub conn: Connection,
-    /// The file is read as it lies, because nothing may be written beside it; what an engine writes later does not show.
-    pub frozen: bool,
+    /// Nothing may be written beside the file, so what is read is how it lay when it was opened; this is how its log lay then.
+    pub frozen: Option<LogState>,
     /// Which file it is.
     pub file: FileId,
+    /// Where file and log were copied to, for as long as they are read.
+    _copy: Option<TempDir>,
 }
 
 /// Opens the journal to read, beside an engine that may be writing it, after one that died, or in a folder that nobody may write to.
@@ -173,23 +176,35 @@ pub(super) fn open_to_read(folder: &Folder) -> Result<Reading, Error> {
         io::ErrorKind::NotFound => Error::Missing { path: path.clone() },
         _ => Error::io("read", &path)(e),
     })?;
+    let log = LogState::of(&path);
+    let reading = |conn, frozen, copy| Reading {
+        conn,
+        frozen,
+        file,
+        _copy: copy,
+    };
     match connect_to_read(&path, false) {
-        Ok(conn) => Ok(Reading {
-            conn,
-            frozen: false,
-            file,
-        }),
-        // A WAL database needs a `-shm` beside it. Where none can be made and no log is left to be read, the file alone is all there is.
-        Err(Error::Sqlite { source, .. }) if cannot_write_beside(&source) && !has_log(&path) => {
-            let conn = connect_to_read(&path, true)?;
-            Ok(Reading {
-                conn,
-                frozen: true,
-                file,
-            })
+        Ok(conn) => Ok(reading(conn, None, None)),
+        // A write-ahead log needs an index beside it. Where none can be made, the file is read as it lies, if its log is empty; else
+        // from a copy. Leaving the log aside would show an older state and look sound.
+        Err(Error::Sqlite { source, .. }) if cannot_write_beside(&source) => {
+            if log_size_bytes(&path) == 0 {
+                return Ok(reading(connect_to_read(&path, true)?, Some(log), None));
+            }
+            let copy = copy_with_log(&path).map_err(Error::io("copy, to read it,", &path))?;
+            let conn = connect_to_read(&copy.path().join("journal.db"), false)?;
+            Ok(reading(conn, Some(log), Some(copy)))
         }
         Err(e) => Err(e),
     }
+}
+
+fn copy_with_log(path: &Path) -> io::Result<TempDir> {
+    let copy = TempDir::with_prefix("cutover-journal-")?;
+    let to = copy.path().join("journal.db");
+    fs::copy(path, &to)?;
+    fs::copy(log_path(path), log_path(&to))?;
+    Ok(copy)
 }
 
 fn connect_to_read(path: &Path, frozen: bool) -> Result<Connection, Error> {
@@ -239,12 +254,25 @@ pub(super) fn log_path(journal: &Path) -> PathBuf {
     path.into()
 }
 
-pub(super) fn log_size_bytes(journal: &Path) -> u64 {
-    fs::metadata(log_path(journal)).map_or(0, |m| m.len())
+/// Tells a write-ahead log from itself after a write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct LogState {
+    size_bytes: u64,
+    modified: Option<SystemTime>,
 }
 
-fn has_log(journal: &Path) -> bool {
-    log_size_bytes(journal) > 0
+impl LogState {
+    pub fn of(journal: &Path) -> Self {
+        let meta = fs::metadata(log_path(journal)).ok();
+        Self {
+            size_bytes: meta.as_ref().map_or(0, fs::Metadata::len),
+            modified: meta.and_then(|m| m.modified().ok()),
+        }
+    }
+}
+
+pub(super) fn log_size_bytes(journal: &Path) -> u64 {
+    fs::metadata(log_path(journal)).map_or(0, |m| m.len())
 }
 
 /// Copies the log into the file as far as readers let it. Its fsync errors count like those of a commit.
