@@ -8,6 +8,7 @@ pub(crate) mod decimal;
 pub(crate) mod instant;
 pub(crate) mod json;
 mod source_form;
+mod source_moments;
 mod target_form;
 
 pub(crate) use source_form::{Taken, from_source};
@@ -42,8 +43,8 @@ pub(crate) enum Kind {
     Date,
     /// `time`; the digits that the column keeps.
     Time { digits: u8 },
-    /// `interval`: months, and everything else as microseconds.
-    Interval,
+    /// `interval`: months, and everything else as microseconds; the digits that the column keeps.
+    Interval { digits: u8 },
     /// `uuid`: by its 16 bytes.
     Uuid,
     /// `jsonb`: as JSON.
@@ -99,7 +100,9 @@ impl Kind {
             "timestamp" => Kind::Timestamp { digits },
             "date" => Kind::Date,
             "time" => Kind::Time { digits },
-            "interval" => Kind::Interval,
+            "interval" => Kind::Interval {
+                digits: interval_digits(modifier),
+            },
             "uuid" => Kind::Uuid,
             "jsonb" => Kind::Json,
             "inet" | "cidr" => Kind::Address,
@@ -121,6 +124,14 @@ impl Kind {
 /// `atttypmod` of `numeric(p,s)` is `((p << 16) | s) + 4`, the scale in eleven bits, signed.
 fn numeric_scale(modifier: i32) -> Option<i64> {
     (modifier >= 4).then(|| i64::from((((modifier - 4) & 0x7ff) ^ 1024) - 1024))
+}
+
+/// `atttypmod` of `interval(p)` keeps the precision in its lower half, 0xffff for none.
+fn interval_digits(modifier: i32) -> u8 {
+    match modifier & 0xffff {
+        digits @ 0..=6 if modifier >= 0 => digits as u8,
+        _ => 6,
+    }
 }
 
 #[cfg(test)]

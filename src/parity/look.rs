@@ -110,7 +110,9 @@ impl<'a> Look<'a> {
             let keyed = Look::identified(self.sides, &self.pair, &[]);
             keyed
                 .target(&only_new, |row| {
-                    drop(keys.insert(row.canonical[..row.key_bytes].into()))
+                    {
+                        keys.insert(row.canonical[..row.key_bytes].into());
+                    }
                 })
                 .await?;
         }

@@ -1,5 +1,7 @@
 //! Decimals: two spellings of one number have one normal form. `1.50`, `01.5` and `15E-1` are equal; no digit is ever lost.
 
+use std::fmt;
+
 /// No number that PostgreSQL can hold has an exponent beyond this.
 const MAX_EXPONENT: i64 = 200_000;
 
@@ -44,6 +46,34 @@ impl Decimal {
             }
             .normal(),
         )
+    }
+
+    /// A whole number.
+    pub(crate) fn of(number: i64) -> Self {
+        let digits = number.unsigned_abs().to_string().into_bytes();
+        Self {
+            negative: number < 0,
+            digits,
+            exponent: 0,
+        }
+        .normal()
+    }
+
+    /// The number times `10^places`, if that is whole and fits.
+    pub(crate) fn whole(&self, places: u32) -> Option<i128> {
+        let zeros = usize::try_from(self.exponent + i64::from(places))
+            .ok()
+            .filter(|zeros| zeros + self.digits.len() <= 38);
+        if self.digits.is_empty() {
+            return Some(0);
+        }
+        let digits = self
+            .digits
+            .iter()
+            .copied()
+            .chain(std::iter::repeat_n(b'0', zeros?));
+        let value = digits.fold(0_i128, |value, digit| value * 10 + i128::from(digit - b'0'));
+        Some(if self.negative { -value } else { value })
     }
 
     /// How many digits after the point it takes to write the number.
@@ -110,6 +140,22 @@ impl Decimal {
     }
 }
 
+impl fmt::Display for Decimal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = if self.digits.is_empty() {
+            "0"
+        } else {
+            std::str::from_utf8(&self.digits).map_err(|_| fmt::Error)?
+        };
+        write!(
+            f,
+            "{}{digits}e{}",
+            if self.negative { "-" } else { "" },
+            self.exponent
+        )
+    }
+}
+
 fn exponent(text: &[u8]) -> Option<i64> {
     let value: i64 = std::str::from_utf8(text).ok()?.parse().ok()?;
     (value.abs() <= MAX_EXPONENT).then_some(value)
@@ -163,6 +209,17 @@ mod tests {
         ] {
             assert_eq!(form(text), None, "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_whole_number_of_smaller_units() {
+        let whole = |text: &str, places| form(text).and_then(|d| d.whole(places));
+        assert_eq!(whole("1709210096.123", 7), Some(17_092_100_961_230_000));
+        assert_eq!(whole("-1.5", 1), Some(-15));
+        assert_eq!(whole("0", 3), Some(0));
+        assert_eq!(whole("1.25", 1), None);
+        assert_eq!(whole("1e60", 1), None);
+        assert_eq!(Decimal::of(i64::MIN).whole(0), Some(i64::MIN.into()));
     }
 
     #[test]

@@ -4,11 +4,11 @@
 //! speaks of, has no canonical form: it is *unfit*, and equal to nothing.
 
 use super::decimal::Decimal;
-use super::instant::{self, DAY_US, Digits, Span, TimeOfDay};
 use super::json::{self, Json};
+use super::source_moments::{date, interval, moment, time};
 use super::{Kind, Rule};
 use crate::parity::canon::Row;
-use crate::runbook::transfer::{ColumnPolicy, Epoch, Fraction, GuidBytes, OnProblem, Real, Scale};
+use crate::runbook::transfer::{ColumnPolicy, GuidBytes, OnProblem, Real, Scale};
 use rusqlite::types::ValueRef;
 use std::borrow::Cow;
 
@@ -26,9 +26,9 @@ pub(crate) enum Taken {
 }
 
 /// A value that the type cannot hold.
-struct Misfit;
+pub(super) struct Misfit;
 
-type Fit = Result<Taken, Misfit>;
+pub(super) type Fit = Result<Taken, Misfit>;
 
 /// Appends one cell for `value` to `row`, as the target's column would hold it.
 pub(crate) fn from_source(value: ValueRef<'_>, rule: &Rule, row: &mut Row) -> Taken {
@@ -84,7 +84,7 @@ fn fit(value: ValueRef<'_>, kind: &Kind, rule: &Rule, row: &mut Row) -> Fit {
         Kind::Timestamp { digits } => moment(value, *digits, None, policy, row),
         Kind::Date => date(value, policy, row),
         Kind::Time { digits } => time(value, *digits, policy, row),
-        Kind::Interval => interval(value, policy, row),
+        Kind::Interval { digits } => interval(value, *digits, policy, row),
         Kind::Uuid => guid(value, policy).map(|bytes| put(row, &bytes)),
         Kind::Json => document(value, policy, row),
         Kind::Address => super::target_form::address(ascii(value)?)
@@ -100,7 +100,8 @@ fn put(row: &mut Row, bytes: &[u8]) -> Taken {
     Taken::Exact
 }
 
-fn ascii<'a>(value: ValueRef<'a>) -> Result<&'a [u8], Misfit> {
+/// The bytes of a text; anything else does not fit.
+pub(super) fn ascii<'a>(value: ValueRef<'a>) -> Result<&'a [u8], Misfit> {
     match value {
         ValueRef::Text(text) => Ok(text),
         _ => Err(Misfit),
@@ -149,11 +150,31 @@ fn float64(value: ValueRef<'_>) -> Result<f64, Misfit> {
     match value {
         ValueRef::Real(x) => Ok(x),
         ValueRef::Integer(n) if (n as f64) as i128 == i128::from(n) => Ok(n as f64),
+        ValueRef::Text(text) => spelled(text),
         _ => Err(Misfit),
     }
 }
 
+/// The float that a decimal spells, if the float's own shortest form is the same number.
+fn spelled<T: std::str::FromStr + std::fmt::LowerExp>(text: &[u8]) -> Result<T, Misfit> {
+    let number = Decimal::parse(text).ok_or(Misfit)?;
+    let float: T = std::str::from_utf8(text)
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .ok_or(Misfit)?;
+    let shortest = Decimal::parse(format!("{float:e}").as_bytes());
+    if shortest == Some(number) {
+        Ok(float)
+    } else {
+        Err(Misfit)
+    }
+}
+
 fn float32(value: ValueRef<'_>, policy: &ColumnPolicy, row: &mut Row) -> Fit {
+    if let ValueRef::Text(text) = value {
+        row.value(&spelled::<f32>(text)?.to_bits().to_be_bytes());
+        return Ok(Taken::Exact);
+    }
     let wide = float64(value)?;
     let narrow = wide as f32;
     let exact = f64::from(narrow) == wide;
@@ -256,216 +277,6 @@ fn nth_label(labels: &[String], ordinal: i64) -> Result<&[u8], Misfit> {
         .and_then(|at| labels.get(at))
         .map(String::as_bytes)
         .ok_or(Misfit)
-}
-
-/// How the digits below a precision are treated.
-fn digits_beyond(policy: &ColumnPolicy) -> Digits {
-    match policy.fraction {
-        None => Digits::Exact,
-        Some(Fraction::Truncate) => Digits::Truncate,
-        Some(Fraction::Round) => Digits::Round,
-    }
-}
-
-/// Microseconds since 1970 for a number in the unit that the runbook confirmed, and whether digits were dropped.
-fn epoch(value: ValueRef<'_>, unit: Epoch, policy: &ColumnPolicy) -> Result<(i64, Taken), Misfit> {
-    let number = match value {
-        ValueRef::Integer(n) => i128::from(n),
-        ValueRef::Text(text) => std::str::from_utf8(text)
-            .ok()
-            .and_then(|t| t.parse().ok())
-            .ok_or(Misfit)?,
-        ValueRef::Real(x) => return epoch_real(x, unit, policy),
-        _ => return Err(Misfit),
-    };
-    let us = match unit {
-        Epoch::S => number * 1_000_000,
-        Epoch::Ms => number * 1_000,
-        Epoch::Us => number,
-        Epoch::Ticks => return ticks(number - TICKS_TO_1970, policy),
-        Epoch::Julian => number * i128::from(DAY_US) - JULIAN_TO_1970_MS * 1000,
-    };
-    micros(us, Taken::Exact)
-}
-
-/// .NET's zero, the year 1, in ticks before 1970.
-const TICKS_TO_1970: i128 = 621_355_968_000_000_000;
-/// Noon of the first Julian day, in milliseconds before 1970.
-const JULIAN_TO_1970_MS: i128 = 210_866_760_000_000;
-
-/// Microseconds for so many units of 100 ns.
-fn ticks(number: i128, policy: &ColumnPolicy) -> Result<(i64, Taken), Misfit> {
-    let (floor, rest) = (number.div_euclid(10), number.rem_euclid(10));
-    match (rest, digits_beyond(policy)) {
-        (0, _) => micros(floor, Taken::Exact),
-        (_, Digits::Exact) => Err(Misfit),
-        (_, Digits::Truncate) => micros(floor, Taken::ByPolicy),
-        (_, Digits::Round) => micros(floor + i128::from(rest >= 5), Taken::ByPolicy),
-    }
-}
-
-/// A REAL moment: to the microsecond, which is finer than a REAL of this size can say.
-fn epoch_real(x: f64, unit: Epoch, policy: &ColumnPolicy) -> Result<(i64, Taken), Misfit> {
-    let us = match unit {
-        Epoch::S => x * 1e6,
-        Epoch::Ms => x * 1e3,
-        Epoch::Us => x,
-        Epoch::Ticks => (x - TICKS_TO_1970 as f64) / 10.0,
-        // SQLite itself keeps Julian days to the millisecond.
-        Epoch::Julian => {
-            return micros(
-                ((x * 86_400_000.0).round() as i128 - JULIAN_TO_1970_MS) * 1000,
-                Taken::Exact,
-            );
-        }
-    };
-    let whole = match digits_beyond(policy) {
-        Digits::Truncate => us.floor(),
-        Digits::Round => us.round(),
-        Digits::Exact if us.trunc() == us => us,
-        Digits::Exact => return Err(Misfit),
-    };
-    micros(
-        whole as i128,
-        if whole == us {
-            Taken::Exact
-        } else {
-            Taken::ByPolicy
-        },
-    )
-}
-
-fn micros(us: i128, taken: Taken) -> Result<(i64, Taken), Misfit> {
-    i64::try_from(us).map(|us| (us, taken)).map_err(|_| Misfit)
-}
-
-fn moment(
-    value: ValueRef<'_>,
-    digits: u8,
-    zoned: Option<&Rule>,
-    policy: &ColumnPolicy,
-    row: &mut Row,
-) -> Fit {
-    let (us, taken) = match policy.epoch {
-        Some(unit) => epoch(value, unit, policy)?,
-        None => written_moment(ascii(value)?, digits, zoned, policy)?,
-    };
-    row.number(us);
-    Ok(taken)
-}
-
-fn written_moment(
-    text: &[u8],
-    digits: u8,
-    zoned: Option<&Rule>,
-    policy: &ColumnPolicy,
-) -> Result<(i64, Taken), Misfit> {
-    let moment = instant::written(text).ok_or(Misfit)?;
-    let time = moment.time.unwrap_or(TimeOfDay { us: 0, rest: 0 });
-    let (us, mut changed) = time.fit(digits, digits_beyond(policy)).ok_or(Misfit)?;
-    let offset_s = match (moment.offset_s, zoned) {
-        (Some(0), _) => 0,
-        // The instant is kept in a `timestamptz`; what is lost is the offset that was written.
-        (Some(offset), _) if policy.offset_to_utc => {
-            changed = true;
-            offset
-        }
-        (Some(_), _) => return Err(Misfit),
-        (None, None) => 0,
-        (None, Some(rule)) => i64::from(rule.zone.ok_or(Misfit)?.offset_s),
-    };
-    Ok((
-        moment.days * DAY_US + us - offset_s * 1_000_000,
-        if changed {
-            Taken::ByPolicy
-        } else {
-            Taken::Exact
-        },
-    ))
-}
-
-fn date(value: ValueRef<'_>, policy: &ColumnPolicy, row: &mut Row) -> Fit {
-    let (days, taken) = match policy.epoch {
-        Some(unit) => {
-            let (us, taken) = epoch(value, unit, policy)?;
-            if us.rem_euclid(DAY_US) != 0 {
-                return Err(Misfit);
-            }
-            (us.div_euclid(DAY_US), taken)
-        }
-        None => {
-            let moment = instant::written(ascii(value)?).ok_or(Misfit)?;
-            match (moment.time, moment.offset_s) {
-                (None | Some(TimeOfDay { us: 0, rest: 0 }), None) => (moment.days, Taken::Exact),
-                _ => return Err(Misfit),
-            }
-        }
-    };
-    row.number(days);
-    Ok(taken)
-}
-
-fn time(value: ValueRef<'_>, digits: u8, policy: &ColumnPolicy, row: &mut Row) -> Fit {
-    let (time, offset) = instant::time_of_day(ascii(value)?).ok_or(Misfit)?;
-    if offset.is_some() {
-        return Err(Misfit);
-    }
-    let (us, changed) = time.fit(digits, digits_beyond(policy)).ok_or(Misfit)?;
-    row.number(us);
-    Ok(if changed {
-        Taken::ByPolicy
-    } else {
-        Taken::Exact
-    })
-}
-
-fn interval(value: ValueRef<'_>, policy: &ColumnPolicy, row: &mut Row) -> Fit {
-    let (span, taken) = match (value, policy.epoch) {
-        (ValueRef::Integer(n), Some(unit)) => {
-            let (us, taken) = match unit {
-                Epoch::S => micros(i128::from(n) * 1_000_000, Taken::Exact)?,
-                Epoch::Ms => micros(i128::from(n) * 1_000, Taken::Exact)?,
-                Epoch::Us => (n, Taken::Exact),
-                Epoch::Ticks => signed_ticks(n, policy)?,
-                Epoch::Julian => return Err(Misfit),
-            };
-            (
-                Span {
-                    months: 0,
-                    us: us.into(),
-                    rest: 0,
-                },
-                taken,
-            )
-        }
-        _ => {
-            let text = ascii(value)?;
-            let span = instant::timespan(text)
-                .or_else(|| instant::iso_interval(text))
-                .ok_or(Misfit)?;
-            let away = if text.starts_with(b"-") { -1 } else { 1 };
-            match (span.rest, digits_beyond(policy)) {
-                (0, _) => (span, Taken::Exact),
-                (_, Digits::Exact) => return Err(Misfit),
-                (rest, Digits::Round) if rest >= 500_000_000_000 => (
-                    Span {
-                        us: span.us + away,
-                        ..span
-                    },
-                    Taken::ByPolicy,
-                ),
-                _ => (span, Taken::ByPolicy),
-            }
-        }
-    };
-    super::target_form::write_span(span.months, span.us, row);
-    Ok(taken)
-}
-
-/// A duration in ticks: digits are dropped towards zero.
-fn signed_ticks(n: i64, policy: &ColumnPolicy) -> Result<(i64, Taken), Misfit> {
-    let (us, taken) = ticks(i128::from(n).abs(), policy)?;
-    Ok((us * n.signum(), taken))
 }
 
 fn guid(value: ValueRef<'_>, policy: &ColumnPolicy) -> Result<[u8; 16], Misfit> {

@@ -47,7 +47,7 @@ pub(crate) fn from_target(
         Kind::Instant { .. } | Kind::Timestamp { .. } => row.number(moment(text)?),
         Kind::Date => row.number(date(text)?),
         Kind::Time { .. } => row.number(time(text)?),
-        Kind::Interval => {
+        Kind::Interval { .. } => {
             let span = instant::iso_interval(text).ok_or(Unreadable)?;
             write_span(span.months, span.us, row);
         }
@@ -329,7 +329,11 @@ mod tests {
                 Kind::Time { digits: 6 },
                 "12:34:56.5",
             ),
-            (text("-1.02:03:04.5"), Kind::Interval, "P-1DT-2H-3M-4.5S"),
+            (
+                text("-1.02:03:04.5"),
+                Kind::Interval { digits: 6 },
+                "P-1DT-2H-3M-4.5S",
+            ),
             (
                 text("{A1B2C3D4-E5F6-4711-8899-AABBCCDDEEFF}"),
                 Kind::Uuid,
@@ -462,7 +466,7 @@ mod tests {
             ("yes", Kind::Boolean),
             ("29.02.2024", Kind::Date),
             ("00ff", Kind::Bytes),
-            ("1 day", Kind::Interval),
+            ("1 day", Kind::Interval { digits: 6 }),
             ("{", Kind::Json),
         ] {
             assert_eq!(
