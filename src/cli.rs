@@ -15,6 +15,7 @@ pub mod orders;
 pub mod rehearse;
 pub mod run;
 pub mod status;
+pub mod verify;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -67,6 +68,8 @@ pub enum Subcommands {
     Complete(act::CompleteArgs),
     /// The whole protocol against scratch targets, rollback included
     Rehearse(rehearse::RehearseArgs),
+    /// Compare every row and every value of a SQLite file with PostgreSQL
+    Verify(verify::VerifyArgs),
     /// The engine of a session
     #[command(hide = true)]
     Engine(engine::EngineArgs),
@@ -173,6 +176,7 @@ async fn dispatch(command: Subcommands) -> anyhow::Result<Exit> {
         S::Rollback(args) => act::rollback(args).await,
         S::Complete(args) => act::complete(args).await,
         S::Rehearse(args) => rehearse::run(args).await,
+        S::Verify(args) => verify::run(args).await,
         S::Engine(args) => engine::run(args).await,
     }
 }

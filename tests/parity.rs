@@ -1,5 +1,6 @@
 //! The independent checker against real pairs: what is equal, what is named when it is not, and what happens when one side goes away.
 
 mod checks;
+mod command;
 mod compare;
 mod pair;

@@ -26,6 +26,20 @@ use super::report::Check;
 use super::sides::Sides;
 use std::sync::Arc;
 
+/// Every check there is but the row counts, which a comparison of all rows has made, each under the row of the protocol that names it.
+///
+/// # Errors
+/// A check could not be made.
+pub async fn all(sides: &Sides) -> Result<Vec<Check>, Error> {
+    let mut found = slugs(sides, "T4b").await?;
+    found.extend(lists(sides, "T4c").await?);
+    found.extend(joins(sides, "E2").await?);
+    found.extend(distributions(sides, "E2").await?);
+    found.extend(integrity(sides, "T4d").await?);
+    found.extend(sequences(sides, "V5").await?);
+    Ok(found)
+}
+
 /// How many examples a check lists.
 const EXAMPLES: usize = 10;
 

@@ -110,9 +110,7 @@ impl<'a> Look<'a> {
             let keyed = Look::identified(self.sides, &self.pair, &[]);
             keyed
                 .target(&only_new, |row| {
-                    {
-                        keys.insert(row.canonical[..row.key_bytes].into());
-                    }
+                    keys.insert(row.canonical[..row.key_bytes].into());
                 })
                 .await?;
         }

@@ -5,6 +5,7 @@
 use super::pair::TablePair;
 use crate::text::printable;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// The outcome of comparing a source with a target (`E1`, `E2`).
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -137,6 +138,76 @@ impl TableReport {
             && self.source_rows == self.target_rows + self.changed_since_switch
             && self.problem.is_none()
             && self.missing + self.extra + self.different == 0
+    }
+}
+
+impl TableReport {
+    /// The comparison as one check of row `id` of the protocol.
+    pub fn verdict(&self, id: &str) -> Check {
+        let name = format!("rows of {}", self.table);
+        let detail = match (&self.problem, self.compared) {
+            (Some(problem), _) => format!("{} was not compared: {problem}", self.table),
+            (None, Compared::Nothing) => format!("{} was not compared", self.table),
+            _ => self.counts(),
+        };
+        let examples = self.examples.iter().map(Difference::to_string).collect();
+        Check {
+            id: id.to_owned(),
+            name,
+            ok: self.is_equal(),
+            detail,
+            examples,
+        }
+    }
+
+    /// One line: rows and differences.
+    fn counts(&self) -> String {
+        let mut line = match self.missing + self.extra + self.different {
+            0 => format!("{} rows equal in every value", self.source_rows),
+            _ => {
+                let Self {
+                    source_rows,
+                    target_rows,
+                    missing,
+                    extra,
+                    different,
+                    ..
+                } = self;
+                let first = self
+                    .examples
+                    .first()
+                    .map(|first| format!("; first: {first}"))
+                    .unwrap_or_default();
+                format!(
+                    "{source_rows} rows in the backup, {target_rows} in PostgreSQL: {missing} missing, {extra} extra, {different} different{first}"
+                )
+            }
+        };
+        let by_policy: u64 = self.by_policy.iter().map(|column| column.values).sum();
+        let asides = [
+            (by_policy, "values changed by policy"),
+            (self.quarantined, "rows left out by policy"),
+            (self.new_since_switch, "rows new since the switch"),
+            (self.changed_since_switch, "rows changed since the switch"),
+        ];
+        for (count, what) in asides.into_iter().filter(|(count, _)| *count > 0) {
+            line.push_str(&format!("; {count} {what}"));
+        }
+        line
+    }
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.kind {
+            Kind::Missing => write!(f, "missing in PostgreSQL: {} ({})", self.key, self.source),
+            Kind::Extra => write!(f, "only in PostgreSQL: {} ({})", self.key, self.target),
+            Kind::Different => write!(
+                f,
+                "{}: {} is {} in the backup and {} in PostgreSQL",
+                self.key, self.column, self.source, self.target
+            ),
+        }
     }
 }
 
