@@ -1,7 +1,9 @@
 //! The one integration-test binary. A concern is a file here and a folder of data beside it.
 
+mod action;
 mod demo;
 mod journal;
 mod parity;
 mod runbook;
+mod source;
 mod support;

@@ -42,11 +42,10 @@ pub(super) async fn run(
     let mut next_measure = Measure::Terminate;
     let mut deadline = Instant::now() + limit;
     loop {
-        let cancelled = cancel.is_cancelled() || ended.cancelled;
         tokio::select! {
             biased;
             _ = &mut exited => break,
-            () = cancel.cancelled(), if !cancelled && !ended.timed_out => {
+            () = cancel.cancelled(), if !ended.cancelled && !ended.timed_out => {
                 ended.cancelled = true;
                 deadline = Instant::now();
             }

@@ -26,6 +26,8 @@ const PAGES_PER_STEP: i32 = 512;
 /// How long a locked source is waited for, in all.
 const LOCKED_TIMEOUT_MS: i64 = 30_000;
 const LOCKED_PAUSE: Duration = Duration::from_millis(20);
+/// With less than this free, an I/O error is put down to the full disk.
+const FULL_BELOW_BYTES: u64 = 64 << 10;
 /// Readable by owner and group, writable by nobody.
 const READ_ONLY_MODE: u32 = 0o440;
 
@@ -208,15 +210,19 @@ fn as_resting_file(copy: &Connection) -> rusqlite::Result<()> {
 
 /// An error of SQLite while writing the copy, with a full disk told apart.
 fn writing(path: &Path, needed_bytes: u64, source: rusqlite::Error) -> Error {
+    let disk = disk::of(path);
     match source.sqlite_error_code() {
-        Some(ErrorCode::DiskFull) => {
-            let disk = disk::of(path);
-            Error::DiskFull {
-                disk: disk.mount,
-                needed_bytes,
-                free_bytes: disk.free_bytes,
-            }
-        }
+        // What SQLite keeps beside the file (its `-shm`) meets a full disk as an I/O error.
+        Some(ErrorCode::SystemIoFailure) if disk.free_bytes >= FULL_BELOW_BYTES => Error::Sqlite {
+            doing: "back up to",
+            path: path.to_path_buf(),
+            source,
+        },
+        Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure) => Error::DiskFull {
+            disk: disk.mount,
+            needed_bytes,
+            free_bytes: disk.free_bytes,
+        },
         Some(ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => Error::Permission {
             doing: "create",
             path: path.to_path_buf(),

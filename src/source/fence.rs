@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::Error;
 use super::fingerprint::Fingerprint;
-use super::open::{Candidate, open_read_only};
+use super::open::{BUSY_TIMEOUT, Candidate, open_read_only};
 use crate::clock;
 
 /// How often the file is looked at during the quiet period.
@@ -102,6 +102,9 @@ impl Fence {
                 }
             }
         };
+        watch
+            .busy_timeout(BUSY_TIMEOUT)
+            .map_err(|error| file.explain(error))?;
         let fingerprint = Fingerprint::take(&watch, &file.real)?;
         Ok(Self {
             lock,
@@ -172,7 +175,13 @@ enum Look {
 
 impl<'a> Proof<'a> {
     fn begin(file: &'a Candidate, watch: &'a Connection) -> Result<Self, Error> {
-        let data_version = data_version(watch).map_err(|error| file.explain(error))?;
+        let first = || {
+            let version = data_version(watch)?;
+            // A look that has to wait for a writer has seen enough.
+            watch.busy_timeout(LOOK_EVERY)?;
+            Ok(version)
+        };
+        let data_version = first().map_err(|error| file.explain(error))?;
         let now = clock::now_ms();
         Ok(Self {
             file,

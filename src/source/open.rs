@@ -17,7 +17,7 @@ use super::fence;
 /// The first bytes of every SQLite database.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 /// How long a reader waits for a writer's commit.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A read-only connection to a database that is there, is SQLite and can be read. Symbolic links are followed first, so that
 /// the `-wal` and `-journal` beside the real file are the ones used.

@@ -1,0 +1,212 @@
+//! The write fence against other processes.
+
+use std::fs::File;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use cutover::source::fence::{Drift, Fence, Quiet};
+use cutover::source::fingerprint::{Comparison, Fingerprint};
+use cutover::source::{Error, backup, open_read_only};
+use rusqlite::Connection;
+use tokio_util::sync::CancellationToken;
+
+use super::other::{self, Holder};
+use super::{Sample, count};
+
+const MODES: [&str; 2] = ["wal", "delete"];
+
+fn quick() -> Quiet {
+    Quiet {
+        period: Duration::from_millis(60),
+        give_up_after: Duration::from_millis(600),
+        busy_timeout: Duration::from_millis(200),
+    }
+}
+
+fn raise(sample: &Sample) -> Result<Fence, Error> {
+    Fence::raise(&sample.path, &quick(), &CancellationToken::new())
+}
+
+#[test]
+fn another_process_reads_and_cannot_write_until_the_release() {
+    for mode in MODES {
+        let sample = Sample::new(mode, 10);
+        let fence = raise(&sample).unwrap();
+        assert_eq!(
+            other::ask("write", &sample.path),
+            "read 10, refused: DatabaseBusy",
+            "{mode}"
+        );
+        assert_eq!(fence.drift().unwrap(), None, "{mode}");
+        fence.release().unwrap();
+        assert_eq!(
+            other::ask("write", &sample.path),
+            "read 10, wrote",
+            "{mode}"
+        );
+    }
+}
+
+#[test]
+fn what_we_do_ourselves_on_the_fenced_file_does_not_drop_the_fence() {
+    for mode in MODES {
+        let sample = Sample::new(mode, 10);
+        let fence = raise(&sample).unwrap();
+        drop(open_read_only(&sample.path).unwrap());
+        let copy = sample.beside("copy.db");
+        backup::take(&sample.path, &copy, &mut |_| {}, &CancellationToken::new()).unwrap();
+        assert_eq!(count(&copy), 10);
+        Fingerprint::take(&open_read_only(&sample.path).unwrap(), &sample.path).unwrap();
+        assert_eq!(
+            other::ask("write", &sample.path),
+            "read 10, refused: DatabaseBusy",
+            "{mode}"
+        );
+        assert_eq!(fence.drift().unwrap(), None, "{mode}");
+    }
+}
+
+#[test]
+fn a_second_fence_in_the_same_process_is_kept_out_too() {
+    let sample = Sample::new("wal", 10);
+    let _fence = raise(&sample).unwrap();
+    assert!(matches!(raise(&sample), Err(Error::Busy { .. })));
+}
+
+/// The trap itself: opening and closing the file raw drops POSIX locks. The watch must see what comes through.
+#[test]
+fn a_write_through_a_dropped_fence_is_drift() {
+    for mode in MODES {
+        let sample = Sample::new(mode, 10);
+        let fence = raise(&sample).unwrap();
+        drop(File::open(&sample.path).unwrap());
+        // In WAL mode the writers' lock is on the index beside the file.
+        drop(File::open(sample.beside("app.db-shm")));
+        assert_eq!(
+            other::ask("write", &sample.path),
+            "read 10, wrote",
+            "{mode}"
+        );
+        assert_eq!(fence.drift().unwrap(), Some(Drift::Written), "{mode}");
+    }
+}
+
+#[test]
+fn another_file_at_the_same_path_is_drift() {
+    let sample = Sample::new("delete", 10);
+    let fence = raise(&sample).unwrap();
+    std::fs::copy(&sample.path, sample.beside("other.db")).unwrap();
+    std::fs::rename(sample.beside("other.db"), &sample.path).unwrap();
+    assert_eq!(fence.drift().unwrap(), Some(Drift::Replaced));
+}
+
+#[test]
+fn a_writer_in_the_middle_of_a_transaction_is_named() {
+    for mode in MODES {
+        let sample = Sample::new(mode, 10);
+        let holder = Holder::start(&sample.path);
+        let error = raise(&sample).err().unwrap();
+        let Error::Busy { holders_found, .. } = &error else {
+            panic!("{error:?}")
+        };
+        if cfg!(target_os = "linux") {
+            assert!(
+                holders_found.iter().any(|found| found.pid == holder.pid()),
+                "{error}"
+            );
+        }
+        drop(holder);
+        raise(&sample).unwrap();
+    }
+}
+
+#[test]
+fn without_a_quiet_period_there_is_no_fence() {
+    for mode in MODES {
+        let sample = Sample::new(mode, 10);
+        let stop = AtomicBool::new(false);
+        let error = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let writer = Connection::open(&sample.path).unwrap();
+                writer.busy_timeout(Duration::from_secs(5)).unwrap();
+                while !stop.load(Ordering::Relaxed) {
+                    writer
+                        .execute("INSERT INTO Tools (Slug) VALUES (hex(randomblob(8)))", [])
+                        .unwrap();
+                }
+            });
+            let outcome = raise(&sample);
+            stop.store(true, Ordering::Relaxed);
+            outcome.err().unwrap()
+        });
+        let Error::StillWriting { changes, .. } = error else {
+            panic!("{mode}: {error:?}")
+        };
+        assert!(changes > 0);
+        assert!(
+            other::ask("write", &sample.path).ends_with("wrote"),
+            "{mode}: nothing is left fenced"
+        );
+    }
+}
+
+#[test]
+fn raising_can_be_cancelled() {
+    let sample = Sample::new("wal", 10);
+    let cancel = CancellationToken::new();
+    cancel.cancel();
+    let quiet = Quiet {
+        period: Duration::from_secs(3600),
+        give_up_after: Duration::from_secs(7200),
+        ..quick()
+    };
+    assert!(matches!(
+        Fence::raise(&sample.path, &quiet, &cancel),
+        Err(Error::Cancelled)
+    ));
+}
+
+#[test]
+fn fingerprints_of_two_fences_tell_what_lies_between_them() {
+    for mode in MODES {
+        let sample = Sample::new(mode, 10);
+        // The application keeps the file open, so that a WAL stays.
+        let application = Connection::open(&sample.path).unwrap();
+        application
+            .execute("DELETE FROM Steps WHERE Id = 3", [])
+            .unwrap();
+        let fingerprint = || raise(&sample).unwrap().fingerprint().clone();
+
+        let first = fingerprint();
+        let stored: Fingerprint =
+            serde_json::from_str(&serde_json::to_string(&first).unwrap()).unwrap();
+        assert_eq!(stored.compare(&fingerprint()), Comparison::Same, "{mode}");
+
+        application
+            .execute("UPDATE Tools SET Slug = 'changed' WHERE Id = 1", [])
+            .unwrap();
+        let second = fingerprint();
+        assert!(
+            matches!(first.compare(&second), Comparison::Changed(_)),
+            "{mode}: {second:?}"
+        );
+
+        if mode == "wal" {
+            application
+                .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+                .unwrap();
+            let third = fingerprint();
+            assert!(
+                matches!(second.compare(&third), Comparison::Undecided(_)),
+                "{third:?}"
+            );
+            application
+                .execute("UPDATE Tools SET Slug = 'again' WHERE Id = 1", [])
+                .unwrap();
+            assert!(matches!(
+                third.compare(&fingerprint()),
+                Comparison::Changed(_)
+            ));
+        }
+    }
+}
