@@ -4,8 +4,10 @@
 //! - [`update`]: one message enum, one controller: a message and the model in; effects out.
 //! - [`actions`]: the one table of keys. Dispatch, footer and help derive from it.
 //! - [`view`]: panels: pure functions of model, theme and area.
-//! - [`theme`], [`format`], [`chart`]: how things look.
-//! - [`terminal`], [`driver`]: the edge: raw mode, signals, threads, the loop that draws.
+//! - [`theme`]: colours by meaning; beside it `canvas`, `chart` and `format`, with which panels draw.
+//! - [`follow`]: from the journal to [`news`].
+//! - [`driver`] and `terminal`: the edge: raw mode, signals, threads, the loop that draws.
+//! - [`snapshot`]: a frame as text or picture.
 //!
 //! Not in here: whether a command is allowed (`session::decide`), the engine's socket (the [`Bridge`] that `cli` hands in), and
 //! both databases, which no cockpit ever touches.
@@ -14,13 +16,19 @@ pub mod actions;
 pub mod bridge;
 mod canvas;
 mod chart;
+pub mod driver;
+pub mod follow;
 mod format;
 pub mod model;
 pub mod news;
+pub mod snapshot;
+mod terminal;
 pub mod theme;
 pub mod update;
+pub mod view;
 
 pub use bridge::{Bridge, BridgeError, Fault};
+pub use driver::{Left, RunError, run};
 
 /// How a cockpit is opened.
 #[derive(Debug, Clone, Default)]

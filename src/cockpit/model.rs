@@ -17,7 +17,8 @@ use self::series::SeriesSet;
 use self::telling::Told;
 use self::ui::Ui;
 use super::bridge::Fault;
-use super::news::{Engine, News, OutputLine, Progress};
+use super::news::{Engine, News};
+use crate::journal::{OutputLine, Progress};
 use crate::runbook::Role;
 use crate::session::live::{InstanceState, InstanceView, ItemView, Presence, TriggerView};
 use crate::session::state::NotASession;
@@ -186,6 +187,15 @@ impl Model {
         if self.engine.is_live() {
             self.live_ms = self.now_ms;
         }
+    }
+
+    /// Says something that is no answer to a key.
+    pub fn warn(&mut self, text: String) {
+        self.ui.toast = Some(ui::Toast {
+            text,
+            meaning: crate::cockpit::theme::Meaning::Warn,
+            since_ms: self.now_ms,
+        });
     }
 
     /// From now on the person at this terminal plays somebody, or is themselves again.

@@ -1,6 +1,7 @@
 //! What has come in since the screen last looked: the one shape in which anything reaches the model from outside.
 //! Not in here: where it comes from (`follow`).
 
+use crate::journal::{OutputLine, Progress};
 use crate::session::Recorded;
 use crate::session::live::{InstanceView, ItemView, Presence, TriggerView};
 
@@ -54,36 +55,6 @@ pub struct Reading {
     pub at_ms: i64,
     /// The value; `None` where we could not ask.
     pub value: Option<f64>,
-}
-
-/// How far a part of a step has come.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Progress {
-    /// The step.
-    pub step: String,
-    /// The part: a table, an instance, a file.
-    pub item: String,
-    /// How much is done, in `unit`.
-    pub done: u64,
-    /// How much there is, where that is known.
-    pub total: Option<u64>,
-    /// What is counted: `rows`, `pages`, `bytes`.
-    pub unit: String,
-    /// Session time.
-    pub at_ms: i64,
-}
-
-/// A line that a step printed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OutputLine {
-    /// The step.
-    pub step: String,
-    /// From 1.
-    pub attempt: u32,
-    /// Session time.
-    pub at_ms: i64,
-    /// The line.
-    pub line: String,
 }
 
 /// Whether an engine runs the session.

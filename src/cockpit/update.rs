@@ -169,7 +169,8 @@ pub fn update(model: &mut Model, message: Message) -> Update {
 }
 
 fn on_tick(model: &mut Model, now_ms: Option<i64>, wall: DateTime<Utc>) -> Update {
-    let before = model.now_ms;
+    let second = |model: &Model| model.runbook_ms(model.clock_ms()) / 1_000;
+    let before = second(model);
     model.tick(now_ms, wall);
     if let Some(toast) = &model.ui.toast
         && model.now_ms - toast.since_ms > TOAST_MS
@@ -178,10 +179,9 @@ fn on_tick(model: &mut Model, now_ms: Option<i64>, wall: DateTime<Utc>) -> Updat
         return Update::redraw();
     }
     // A session that is over has no clock that goes on, so that an idle screen stays as it is.
-    let moved = model.now_ms != before && !model.is_over();
     Update {
         effects: Vec::new(),
-        redraw: moved,
+        redraw: second(model) != before,
     }
 }
 

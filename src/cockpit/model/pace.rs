@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::cockpit::news::Progress;
+use crate::journal::Progress;
 
 /// Real milliseconds over which the rate is taken.
 const WINDOW_MS: i64 = 10_000;

@@ -333,7 +333,7 @@ fn yes_or_no(text: &str) -> Result<bool, String> {
 }
 
 /// Something to choose.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pick {
     /// What is chosen.
     pub kind: PickKind,

@@ -1,0 +1,270 @@
+//! The edge: threads that wait (for keys, signals, the journal, the engine) and one loop that updates and draws, at most thirty
+//! times a second and only when something has changed.
+//!
+//! Not in here: what a message does (`update`) and what a frame looks like (`view`).
+
+mod waiting;
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant};
+
+use chrono::Local;
+
+use self::waiting::{Ask, Asker, Presenter, Watch};
+use super::Options;
+use super::bridge::Bridge;
+use super::follow::{Follow, FollowError};
+use super::model::{Model, Seat};
+use super::terminal::Screen;
+use super::theme::{Depth, Theme};
+use super::update::{Effect, Message, Parting, update};
+use super::view;
+use crate::clock;
+use crate::journal::Follower;
+use crate::session::Phase;
+use crate::session::state::NotASession;
+
+/// The shortest time between two frames.
+const FRAME: Duration = Duration::from_millis(33);
+/// How often clocks are looked at while they run fast.
+const FAST_TICK: Duration = Duration::from_millis(200);
+/// How often clocks are looked at otherwise.
+const SLOW_TICK: Duration = Duration::from_millis(500);
+
+/// Why a cockpit could not be opened or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The journal cannot be read.
+    #[error(transparent)]
+    Follow(#[from] FollowError),
+    /// It is not one of a session.
+    #[error(transparent)]
+    NotASession(#[from] NotASession),
+    /// There is no terminal to draw on.
+    #[error(
+        "a cockpit needs a terminal: {0}. Without one, `cutover status` tells how the session stands"
+    )]
+    Terminal(std::io::Error),
+}
+
+/// How a cockpit was left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Left {
+    /// Why.
+    pub parting: Parting,
+    /// Where the session stood.
+    pub phase: Phase,
+    /// Name of the session.
+    pub session: String,
+    /// Whether an engine was at work.
+    pub engine: bool,
+}
+
+impl fmt::Display for Left {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = &self.session;
+        match (self.phase, self.engine) {
+            (Phase::Completed, _) => write!(f, "{name} is complete."),
+            (Phase::RolledBack, _) => write!(f, "{name} has been rolled back."),
+            (_, true) => write!(
+                f,
+                "You have left the cockpit; nothing is stopped. The engine goes on with {name}: `cutover join {name}` brings you back."
+            ),
+            (_, false) => write!(
+                f,
+                "You have left the cockpit. NO ENGINE works on {name}: `cutover run` starts one, `cutover join {name}` brings you back."
+            ),
+        }
+    }
+}
+
+/// Opens a cockpit and returns when it is left. Blocks; touches the terminal of this process.
+///
+/// # Errors
+/// [`RunError`]; the terminal is as it was then.
+pub fn run(
+    options: Options,
+    follower: Follower,
+    bridge: Arc<dyn Bridge>,
+) -> Result<Left, RunError> {
+    let mut follow = Follow::new(follower);
+    let entries = follow.entries()?;
+    let seat = Seat {
+        user: options.user.clone(),
+        playing: options.playing.clone(),
+        zone: *Local::now().offset(),
+    };
+    let mut model = Model::open(entries, seat)?;
+    model.faults = bridge.faults();
+    let (theme, warning) = theme(&options);
+    if let Some(warning) = warning {
+        model.warn(warning);
+    }
+    if options.guide {
+        model.ui.overlay = Some(super::model::ui::Overlay::Guide);
+    }
+    model.take(follow.look()?);
+    model.tick(session_now(&model), clock::wall());
+    let title = format!(
+        "cutover {}",
+        crate::text::printable(&model.session.charter.session, 80)
+    );
+    let screen = Screen::take(&title).map_err(RunError::Terminal)?;
+    let (sender, messages) = channel();
+    waiting::keys(sender.clone());
+    waiting::signals(sender.clone()).map_err(RunError::Terminal)?;
+    waiting::terminal(sender.clone());
+    let driver = Driver {
+        watch: waiting::journal(follow, sender.clone()),
+        asker: waiting::asker(Arc::clone(&bridge), sender),
+        presenter: waiting::presenter(bridge),
+        title,
+        theme,
+        screen,
+        model,
+    };
+    Ok(driver.drive(&messages))
+}
+
+fn theme(options: &Options) -> (Theme, Option<String>) {
+    let variable = |name: &str| std::env::var(name).ok().filter(|v| !v.is_empty());
+    let depth = Depth::of(
+        variable("COLORTERM").as_deref(),
+        variable("TERM").as_deref(),
+    );
+    Theme::choose(
+        options.theme.as_deref(),
+        variable("NO_COLOR").is_some(),
+        depth,
+    )
+}
+
+/// The session's time by the clock that the engine wrote down when it started; `None` on another boot.
+fn session_now(model: &Model) -> Option<i64> {
+    let engine = model.session.engine.as_ref()?;
+    (engine.boot_id == clock::boot_id())
+        .then(|| engine.at_ms + (clock::now_ms() - engine.boot_ms).max(0))
+}
+
+struct Driver {
+    model: Model,
+    theme: Theme,
+    title: String,
+    screen: Screen,
+    asker: Asker,
+    presenter: Presenter,
+    watch: Sender<Watch>,
+}
+
+impl Driver {
+    fn drive(mut self, messages: &Receiver<Message>) -> Left {
+        self.present();
+        let mut dirty = true;
+        let mut drawn: Option<Instant> = None;
+        let mut ticked = Instant::now();
+        let parting = loop {
+            let frame_due = drawn.map_or(Duration::ZERO, |at| FRAME.saturating_sub(at.elapsed()));
+            if dirty && frame_due.is_zero() {
+                if self.draw().is_err() {
+                    break Parting::TerminalLost;
+                }
+                (dirty, drawn) = (false, Some(Instant::now()));
+            }
+            let tick_due = self.tick().saturating_sub(ticked.elapsed());
+            let wait = if dirty {
+                frame_due.min(tick_due)
+            } else {
+                tick_due
+            };
+            let message = match messages.recv_timeout(wait) {
+                Ok(message) => message,
+                Err(RecvTimeoutError::Timeout)
+                    if !self.tick().saturating_sub(ticked.elapsed()).is_zero() =>
+                {
+                    continue;
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    ticked = Instant::now();
+                    Message::Ticked {
+                        now_ms: session_now(&self.model),
+                        wall: clock::wall(),
+                    }
+                }
+                Err(RecvTimeoutError::Disconnected) => break Parting::Ended,
+            };
+            let outcome = update(&mut self.model, message);
+            dirty |= outcome.redraw;
+            if let Some(parting) = outcome.effects.into_iter().find_map(|e| self.carry_out(e)) {
+                break parting;
+            }
+        };
+        Left {
+            parting,
+            phase: self.model.session.phase,
+            session: self.model.session.charter.session.clone(),
+            engine: self.model.engine.is_live(),
+        }
+    }
+
+    fn draw(&mut self) -> std::io::Result<()> {
+        let (model, theme) = (&self.model, &self.theme);
+        self.screen.draw(|buf| view::draw(model, theme, buf))
+    }
+
+    fn tick(&self) -> Duration {
+        let session = &self.model.session;
+        let fast = session.charter.speed != 1.0 || session.fired.is_some();
+        if fast && !self.model.is_over() {
+            FAST_TICK
+        } else {
+            SLOW_TICK
+        }
+    }
+
+    fn present(&self) {
+        let view = self.model.ui.view.title();
+        let _ = self.presenter.send((view, self.model.playing.clone()));
+    }
+
+    /// Carries out an effect; says why the cockpit is left, if it is.
+    fn carry_out(&mut self, effect: Effect) -> Option<Parting> {
+        let playing = self.model.playing.clone();
+        let ask = match effect {
+            Effect::Send {
+                command,
+                asked,
+                start_engine,
+            } => Ask::Command {
+                command,
+                asked,
+                start_engine,
+                playing,
+            },
+            Effect::StartEngine => Ask::StartEngine,
+            Effect::ListFaults => Ask::Faults,
+            Effect::Inject(name) => Ask::Inject(name),
+            Effect::Present(_) => {
+                self.present();
+                return None;
+            }
+            Effect::Watch { step, attempt } => {
+                let _ = self.watch.send(Watch { step, attempt });
+                return None;
+            }
+            Effect::Repaint => return self.screen.repaint().err().map(|_| Parting::TerminalLost),
+            Effect::Suspend => {
+                let title = self.title.clone();
+                return self
+                    .screen
+                    .suspend(&title)
+                    .err()
+                    .map(|_| Parting::TerminalLost);
+            }
+            Effect::Leave(parting) => return Some(parting),
+        };
+        let _ = self.asker.send(ask);
+        None
+    }
+}

@@ -1,0 +1,211 @@
+//! Threads that wait so that the screen does not: each turns what it waits for into messages. They end with the process, or when
+//! nobody listens any more.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread;
+use std::time::Duration;
+
+use crossterm::event::{Event, read};
+use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM, SIGTSTP};
+use signal_hook::iterator::Signals;
+
+use super::super::bridge::{Bridge, BridgeError};
+use super::super::follow::Follow;
+use super::super::terminal;
+use super::super::update::Message;
+use crate::session::Command;
+
+/// How often the journal is looked at: a death of the engine shows within one of these.
+const LOOK: Duration = Duration::from_millis(120);
+/// How often the terminal is looked at.
+const LOOK_AT_TERMINAL: Duration = Duration::from_millis(250);
+/// How often somebody says that they are still here.
+const PRESENT: Duration = Duration::from_secs(5);
+
+/// What the engine is asked.
+pub enum Ask {
+    /// To carry out a command.
+    Command {
+        /// Which.
+        command: Command,
+        /// In words, for the answer.
+        asked: String,
+        /// Whether an engine must be started first.
+        start_engine: bool,
+        /// Who is played.
+        playing: Option<String>,
+    },
+    /// To be there.
+    StartEngine,
+    /// Which faults there are.
+    Faults,
+    /// A fault, or none any more.
+    Inject(Option<String>),
+}
+
+/// A step whose output is read.
+pub struct Watch {
+    /// Which.
+    pub step: String,
+    /// From 1.
+    pub attempt: u32,
+}
+
+/// The way to the thread that asks.
+pub type Asker = Sender<Ask>;
+/// The way to the thread that says who is here: the view, and who is played.
+pub type Presenter = Sender<(&'static str, Option<String>)>;
+
+/// Keys, pastes and sizes.
+pub fn keys(to: Sender<Message>) {
+    thread::spawn(move || {
+        loop {
+            let message = match read() {
+                Ok(Event::Key(key)) => Message::Key(key),
+                Ok(Event::Paste(text)) => Message::Pasted(text),
+                Ok(Event::Resize(..)) => Message::Resized,
+                Ok(_) => continue,
+                Err(_) => Message::TerminalLost,
+            };
+            let last = matches!(message, Message::TerminalLost);
+            if to.send(message).is_err() || last {
+                return;
+            }
+        }
+    });
+}
+
+/// Signals.
+///
+/// # Errors
+/// They cannot be caught.
+pub fn signals(to: Sender<Message>) -> io::Result<()> {
+    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGTSTP, SIGCONT])?;
+    thread::spawn(move || {
+        for signal in signals.forever() {
+            let message = match signal {
+                SIGHUP => Message::TerminalLost,
+                SIGTSTP => Message::SuspendAsked,
+                SIGCONT => Message::Continued,
+                _ => Message::EndAsked,
+            };
+            if to.send(message).is_err() {
+                return;
+            }
+        }
+    });
+    Ok(())
+}
+
+/// Whether there is a terminal at all: the thread that reads keys cannot tell, a terminal that is gone reads as empty for ever and
+/// keeps it spinning until the process ends.
+pub fn terminal(to: Sender<Message>) {
+    thread::spawn(move || {
+        while terminal::is_there() {
+            thread::sleep(LOOK_AT_TERMINAL);
+        }
+        let _ = to.send(Message::TerminalLost);
+    });
+}
+
+/// The journal. Tells a failure once, and goes on looking: the file may come back.
+pub fn journal(mut follow: Follow, to: Sender<Message>) -> Sender<Watch> {
+    let (sender, watch) = channel::<Watch>();
+    thread::spawn(move || {
+        let mut failed: Option<String> = None;
+        loop {
+            match watch.recv_timeout(LOOK) {
+                Ok(watch) => follow.watch(watch.step, watch.attempt),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            let message = match follow.look() {
+                Ok(news) if news.is_empty() => continue,
+                Ok(news) => {
+                    failed = None;
+                    Message::Came(Box::new(news))
+                }
+                Err(error) => {
+                    let why = error.to_string();
+                    if failed.as_ref() == Some(&why) {
+                        continue;
+                    }
+                    failed = Some(why.clone());
+                    Message::FollowFailed(why)
+                }
+            };
+            if to.send(message).is_err() {
+                return;
+            }
+        }
+    });
+    sender
+}
+
+/// The engine, one question at a time.
+pub fn asker(bridge: Arc<dyn Bridge>, to: Sender<Message>) -> Asker {
+    let (sender, asks) = channel::<Ask>();
+    thread::spawn(move || {
+        for ask in asks {
+            if to.send(answer(&*bridge, ask)).is_err() {
+                return;
+            }
+        }
+    });
+    sender
+}
+
+fn answer(bridge: &dyn Bridge, ask: Ask) -> Message {
+    match ask {
+        Ask::Command {
+            command,
+            asked,
+            start_engine,
+            playing,
+        } => {
+            let started = if start_engine {
+                bridge.start_engine()
+            } else {
+                Ok(())
+            };
+            let result = started
+                .and_then(|()| bridge.send(&command, playing.as_deref()))
+                .map(|_| ());
+            Message::Answered { asked, result }
+        }
+        Ask::StartEngine => Message::Answered {
+            asked: "engine started".to_owned(),
+            result: bridge.start_engine(),
+        },
+        Ask::Faults => Message::FaultsListed(bridge.faults()),
+        Ask::Inject(name) => {
+            let asked = match &name {
+                Some(name) => format!("fault {name} injected"),
+                None => "every fault taken back".to_owned(),
+            };
+            let result: Result<(), BridgeError> = bridge.inject_fault(name.as_deref());
+            Message::Answered { asked, result }
+        }
+    }
+}
+
+/// Says again and again that somebody is here. Nobody waits for the answer.
+pub fn presenter(bridge: Arc<dyn Bridge>) -> Presenter {
+    let (sender, places): (Presenter, Receiver<_>) = channel();
+    thread::spawn(move || {
+        let mut here: Option<(&'static str, Option<String>)> = None;
+        loop {
+            match places.recv_timeout(PRESENT) {
+                Ok(place) => here = Some(place),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            if let Some((view, playing)) = &here {
+                let _ = bridge.present(view, playing.as_deref());
+            }
+        }
+    });
+    sender
+}

@@ -1,0 +1,182 @@
+//! From the journal to [`News`]: looks again and again, and tells only what has changed. Reads; never writes.
+//!
+//! Not in here: the thread it runs in (`driver`).
+
+use serde_json::Value;
+
+use super::news::{Engine, News, Reading};
+use crate::clock;
+use crate::journal::{self, EngineState, Entry, Follower, OutputLine, Progress};
+use crate::session::live::{InstanceView, ItemView, Presence, TriggerView, key};
+use crate::session::{Event, Recorded};
+
+/// An engine gives a sign of life at least each second; after so long without one it counts as silent, which is within the two
+/// seconds in which every cockpit must say so.
+const SILENT_MS: i64 = 1_800;
+
+/// What cannot be told from the journal.
+#[derive(Debug, thiserror::Error)]
+pub enum FollowError {
+    /// The journal itself.
+    #[error(transparent)]
+    Journal(#[from] journal::Error),
+    /// An event that this version does not know.
+    #[error("event {seq} ({kind}) is not one that this cutover knows: {why}")]
+    Event {
+        /// Its number.
+        seq: u64,
+        /// Its kind.
+        kind: String,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+/// Follows a journal and remembers what has been told.
+pub struct Follow {
+    follower: Follower,
+    watched: Option<Watched>,
+    told: Told,
+}
+
+/// The step whose output is read.
+struct Watched {
+    step: String,
+    attempt: u32,
+    after: i64,
+}
+
+/// What has been told last, so that the same is not told twice.
+#[derive(Default)]
+struct Told {
+    progress: Vec<Progress>,
+    last_line: Option<OutputLine>,
+    triggers: Vec<TriggerView>,
+    checklist: Vec<ItemView>,
+    fleet: Vec<InstanceView>,
+    presence: Vec<Presence>,
+    engine: Option<Engine>,
+}
+
+impl Follow {
+    /// Follows this journal.
+    pub fn new(follower: Follower) -> Follow {
+        Follow {
+            follower,
+            watched: None,
+            told: Told::default(),
+        }
+    }
+
+    /// From now on tells what this step prints, from its first line.
+    pub fn watch(&mut self, step: String, attempt: u32) {
+        self.watched = Some(Watched {
+            step,
+            attempt,
+            after: 0,
+        });
+    }
+
+    /// The events that have come.
+    ///
+    /// # Errors
+    /// [`FollowError`].
+    pub fn entries(&mut self) -> Result<Vec<Recorded>, FollowError> {
+        self.follower.poll()?.into_iter().map(decode).collect()
+    }
+
+    /// What has come since the last look.
+    ///
+    /// # Errors
+    /// [`FollowError`].
+    pub fn look(&mut self) -> Result<News, FollowError> {
+        let entries = self.entries()?;
+        let samples = self.follower.poll_samples()?;
+        let output = self.output()?;
+        let told = &mut self.told;
+        let follower = &self.follower;
+        let last_line = follower.latest_output(1)?.pop();
+        let last_line = last_line.filter(|l| told.last_line.as_ref() != Some(l));
+        told.last_line = last_line.clone().or(told.last_line.take());
+        Ok(News {
+            entries,
+            samples: samples.into_iter().map(reading).collect(),
+            output,
+            last_line,
+            progress: changed(&mut told.progress, Some(follower.progress()?)),
+            triggers: changed(&mut told.triggers, follower.board(key::TRIGGERS)?),
+            checklist: changed(&mut told.checklist, follower.board(key::CHECKLIST)?),
+            fleet: changed(&mut told.fleet, follower.board(key::FLEET)?),
+            presence: changed(&mut told.presence, follower.board(key::PRESENCE)?),
+            engine: changed(&mut told.engine, Some(Some(engine(follower.engine()?)))).flatten(),
+        })
+    }
+
+    fn output(&mut self) -> Result<Vec<OutputLine>, FollowError> {
+        let Some(watched) = &mut self.watched else {
+            return Ok(Vec::new());
+        };
+        let output = self
+            .follower
+            .output(&watched.step, watched.attempt, watched.after)?;
+        if let Some(last) = output.lines.last() {
+            watched.after = last.id;
+        }
+        Ok(output.lines)
+    }
+}
+
+/// The value, if it is another than the one that was told last.
+fn changed<T: PartialEq + Clone>(told: &mut T, now: Option<T>) -> Option<T> {
+    let now = now.filter(|n| n != told)?;
+    *told = now.clone();
+    Some(now)
+}
+
+fn reading(sample: journal::Sample) -> Reading {
+    Reading {
+        value: sample.reading.value(),
+        signal: sample.signal,
+        at_ms: sample.at_ms,
+    }
+}
+
+fn engine(state: EngineState) -> Engine {
+    match state {
+        EngineState::Never => Engine::Gone { last: None },
+        EngineState::Ended { holder } => Engine::Gone {
+            last: Some((holder.pid, true)),
+        },
+        EngineState::Died { holder } => Engine::Gone {
+            last: Some((holder.pid, false)),
+        },
+        EngineState::Alive { holder, beat } => {
+            let pid = holder.map_or(0, |h| h.pid);
+            let age_ms = beat.and_then(|b| b.age_ms(&clock::boot_id(), clock::now_ms()));
+            if age_ms.is_some_and(|age| age > SILENT_MS) {
+                Engine::Silent { pid }
+            } else {
+                Engine::Live { pid }
+            }
+        }
+    }
+}
+
+/// An entry of the journal as the event that it records.
+fn decode(entry: Entry) -> Result<Recorded, FollowError> {
+    let mut body = entry.body;
+    if let Value::Object(map) = &mut body {
+        map.insert("event".to_owned(), Value::String(entry.kind.clone()));
+    }
+    let event: Event = serde_json::from_value(body).map_err(|e| FollowError::Event {
+        seq: entry.seq,
+        kind: entry.kind,
+        why: e.to_string(),
+    })?;
+    Ok(Recorded {
+        seq: entry.seq,
+        at_ms: entry.at_ms,
+        wall: entry.wall,
+        event,
+    })
+}

@@ -1,0 +1,134 @@
+//! The terminal as it was found is the terminal as it is left: on return, panic, signals and suspension.
+//!
+//! Not in here: what is drawn, and the keys.
+
+use std::io::{self, Stdout, Write, stdout};
+use std::sync::Once;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crossterm::event::{DisableBracketedPaste, EnableBracketedPaste};
+use crossterm::terminal::{
+    EnterAlternateScreen, LeaveAlternateScreen, SetTitle, disable_raw_mode, enable_raw_mode,
+};
+use crossterm::{cursor, execute};
+use ratatui::Terminal;
+use ratatui::backend::CrosstermBackend;
+use rustix::process::{Signal, kill_current_process_group};
+
+/// Whether the terminal is ours now, so that a panic anywhere gives it back.
+static TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// The exit code of a bug in `cutover`.
+const BUG: i32 = 70;
+
+/// The terminal while it is ours; dropping it gives it back.
+pub struct Screen {
+    terminal: Terminal<CrosstermBackend<Stdout>>,
+}
+
+impl Screen {
+    /// Takes the terminal: raw mode, alternate screen, pastes as pastes.
+    ///
+    /// # Errors
+    /// There is no terminal, or it cannot do that.
+    pub fn take(title: &str) -> io::Result<Screen> {
+        restore_on_panic();
+        take(title)?;
+        let terminal = Terminal::new(CrosstermBackend::new(stdout()));
+        if terminal.is_err() {
+            give_back();
+        }
+        Ok(Screen {
+            terminal: terminal?,
+        })
+    }
+
+    /// Draws a frame; only cells that differ are written.
+    ///
+    /// # Errors
+    /// The terminal is gone.
+    pub fn draw(&mut self, paint: impl FnOnce(&mut ratatui::buffer::Buffer)) -> io::Result<()> {
+        self.terminal.draw(|frame| paint(frame.buffer_mut()))?;
+        Ok(())
+    }
+
+    /// Forgets what is on the screen, so that the next frame paints everything.
+    ///
+    /// # Errors
+    /// The terminal is gone.
+    pub fn repaint(&mut self) -> io::Result<()> {
+        self.terminal.clear()
+    }
+
+    /// Gives the terminal back, stops the foreground job as `^Z` would, and takes the terminal again when it goes on.
+    ///
+    /// # Errors
+    /// The terminal is gone.
+    pub fn suspend(&mut self, title: &str) -> io::Result<()> {
+        give_back();
+        // The whole group, as the terminal itself does it: a `make` that waits for us stops with us.
+        kill_current_process_group(Signal::STOP)?;
+        take(title)?;
+        self.terminal.clear()
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        give_back();
+    }
+}
+
+fn take(title: &str) -> io::Result<()> {
+    enable_raw_mode()?;
+    TAKEN.store(true, Ordering::SeqCst);
+    let taken = execute!(
+        stdout(),
+        EnterAlternateScreen,
+        EnableBracketedPaste,
+        cursor::Hide,
+        SetTitle(title)
+    );
+    if taken.is_err() {
+        give_back();
+    }
+    taken
+}
+
+/// Gives the terminal back, once. A terminal that is gone cannot complain.
+fn give_back() {
+    if !TAKEN.swap(false, Ordering::SeqCst) {
+        return;
+    }
+    let _ = execute!(
+        stdout(),
+        DisableBracketedPaste,
+        LeaveAlternateScreen,
+        cursor::Show
+    );
+    let _ = disable_raw_mode();
+    let _ = stdout().flush();
+}
+
+/// A panic in any thread gives the terminal back before it is told, and ends the process: nobody should look at a screen that no
+/// longer moves.
+fn restore_on_panic() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let tell = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            let was_taken = TAKEN.load(Ordering::SeqCst);
+            give_back();
+            tell(panic);
+            if was_taken {
+                std::process::exit(BUG);
+            }
+        }));
+    });
+}
+
+/// Whether there is still a terminal behind standard input. Reading tells it too late: a terminal that is gone reads as empty for
+/// ever.
+pub fn is_there() -> bool {
+    rustix::termios::tcgetattr(rustix::stdio::stdin()).is_ok()
+}

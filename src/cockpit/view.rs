@@ -1,0 +1,99 @@
+//! What a frame looks like: pure functions of model, theme and area. What matters least folds away first, into views on digits.
+//!
+//! Not in here: when a frame is drawn (`driver`), and what is in it before it is drawn (`model`).
+
+mod countdown;
+mod dialog;
+mod fleet;
+mod footer;
+mod gates;
+mod guide;
+mod header;
+mod help;
+mod journal;
+mod layout;
+mod output;
+mod pool;
+mod rollback;
+mod shared;
+mod steps;
+mod traffic;
+mod triggers;
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use self::layout::{Panel, Places};
+use super::canvas::Canvas;
+use super::format::span;
+use super::model::Model;
+use super::model::ui::{Overlay, View};
+use super::theme::Theme;
+use crate::session::Phase;
+
+/// Draws a whole frame.
+pub fn draw(model: &Model, theme: &Theme, buf: &mut Buffer) {
+    let area = buf.area;
+    let stale = model
+        .is_stale()
+        .then(|| format!(" STALE {} ", span(model.stale_for_ms())));
+    let mut canvas = Canvas { buf, theme, stale };
+    canvas.clear(area);
+    if model.session.fired.is_some() && model.session.phase == Phase::Open {
+        countdown::draw(&mut canvas, area, model);
+    } else {
+        draw_places(&mut canvas, area, model);
+    }
+    draw_overlay(&mut canvas, area, model);
+}
+
+fn draw_places(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
+    let Places {
+        header,
+        body,
+        footer,
+    } = layout::places(area);
+    header::draw(canvas, header, model);
+    match model.ui.view {
+        View::Bridge => {
+            for (panel, place) in layout::bridge(body, model) {
+                draw_panel(canvas, place, model, panel);
+            }
+        }
+        View::Steps => steps::draw_view(canvas, body, model),
+        View::Pool => pool::draw(canvas, body, model),
+        View::Traffic => traffic::draw_view(canvas, body, model),
+        View::Fleet => fleet::draw_view(canvas, body, model),
+        View::Gates => gates::draw_view(canvas, body, model),
+        View::Journal => journal::draw(canvas, body, model),
+        View::Rollback => rollback::draw(canvas, body, model),
+    }
+    footer::draw(canvas, footer, model);
+}
+
+fn draw_panel(canvas: &mut Canvas<'_>, place: Rect, model: &Model, panel: Panel) {
+    match panel {
+        Panel::Gates => gates::draw(canvas, place, model),
+        Panel::Steps => steps::draw(canvas, place, model),
+        Panel::Triggers => triggers::draw(canvas, place, model),
+        Panel::Errors => traffic::draw_errors(canvas, place, model),
+        Panel::Latency => traffic::draw_latency(canvas, place, model),
+        Panel::Pool => pool::draw(canvas, place, model),
+        Panel::Fleet => fleet::draw(canvas, place, model),
+        Panel::Events => journal::draw(canvas, place, model),
+        Panel::Output => output::draw_tail(canvas, place, model),
+    }
+}
+
+fn draw_overlay(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
+    match &model.ui.overlay {
+        None => {}
+        Some(Overlay::Help { scroll }) => help::draw(canvas, area, model, *scroll),
+        Some(Overlay::Guide) => guide::draw(canvas, area, model),
+        Some(Overlay::Output { step, attempt, up }) => {
+            output::draw(canvas, area, model, step, *attempt, *up);
+        }
+        Some(Overlay::Form(form)) => dialog::draw_form(canvas, area, model, form),
+        Some(Overlay::Pick(pick)) => dialog::draw_pick(canvas, area, model, *pick),
+    }
+}

@@ -1,0 +1,161 @@
+//! Every instance, the canary marked; in the view also the triggers in full and the monitoring checklist.
+
+use ratatui::layout::Rect;
+
+use super::shared::{below, paragraph, row};
+use super::triggers;
+use crate::cockpit::canvas::{Canvas, Head, piece};
+use crate::cockpit::format::span;
+use crate::cockpit::model::Model;
+use crate::cockpit::model::ui::View;
+use crate::cockpit::theme::Meaning;
+use crate::session::live::{InstanceState, InstanceView};
+
+/// The panel.
+pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
+    let all = model.instances();
+    let ready = all
+        .iter()
+        .filter(|i| i.state == InstanceState::Ready)
+        .count();
+    let note = if model.fleet.is_empty() {
+        piece("not asked yet", Meaning::Muted)
+    } else if ready == all.len() {
+        piece(format!("all {ready} ready"), Meaning::Ok)
+    } else {
+        piece(format!("{ready} of {} ready", all.len()), Meaning::Warn)
+    };
+    let head = Head {
+        digit: Some(View::Fleet.digit()),
+        title: "Fleet",
+        note: vec![note],
+        ..Head::default()
+    };
+    let inner = canvas.panel(area, &head);
+    if inner.height == 0 || inner.width == 0 {
+        return;
+    }
+    if all.len() <= usize::from(inner.height) {
+        for (n, instance) in all.iter().enumerate() {
+            instance_row(canvas, row(inner, n as u16), model, instance);
+        }
+    } else {
+        cells(canvas, inner, model, &all);
+    }
+}
+
+fn mark(state: InstanceState) -> (&'static str, &'static str, Meaning) {
+    match state {
+        InstanceState::Ready => ("✓", "ready", Meaning::Ok),
+        InstanceState::NotReady => ("✗", "NOT READY", Meaning::Danger),
+        InstanceState::Restarting => ("↻", "restarting", Meaning::Running),
+        InstanceState::Unknown => ("?", "not known", Meaning::Unknown),
+    }
+}
+
+fn instance_row(canvas: &mut Canvas<'_>, area: Rect, model: &Model, instance: &InstanceView) {
+    let (mark, word, meaning) = mark(instance.state);
+    let meaning = if model.is_stale() {
+        Meaning::Stale
+    } else {
+        meaning
+    };
+    let canary = if instance.canary { " canary" } else { "" };
+    let pieces = [
+        piece(format!("{mark} "), meaning),
+        piece(format!("{:<6}", instance.id), Meaning::Text),
+        piece(format!(" {word}"), meaning),
+        piece(canary, Meaning::Accent),
+        piece(format!("  {}", instance.detail), Meaning::Muted),
+    ];
+    canvas.pieces(area.x, area.y, area.width, &pieces);
+}
+
+/// Too many for a row each: cells, and where those do not fit either, only those that are not ready.
+fn cells(canvas: &mut Canvas<'_>, area: Rect, model: &Model, all: &[InstanceView]) {
+    let widest = all.iter().map(|i| canvas.columns(&i.id)).max().unwrap_or(1);
+    let width = (widest + 4).min(area.width);
+    let across = usize::from(area.width / width).max(1);
+    let room = across * usize::from(area.height);
+    let fits = all.len() <= room;
+    // What is not well comes first when not all can be shown.
+    let mut order: Vec<&InstanceView> = all.iter().collect();
+    if !fits {
+        order.sort_by_key(|i| i.state == InstanceState::Ready);
+    }
+    let shown = if fits { all.len() } else { room - 1 };
+    for (n, instance) in order.iter().take(shown).enumerate() {
+        let (mark, _, meaning) = mark(instance.state);
+        let meaning = if model.is_stale() {
+            Meaning::Stale
+        } else {
+            meaning
+        };
+        let x = area.x + (n % across) as u16 * width;
+        let y = area.y + (n / across) as u16;
+        let canary = if instance.canary { "◆" } else { "" };
+        canvas.write(
+            x,
+            y,
+            width,
+            &format!("{mark}{canary}{}", instance.id),
+            meaning,
+        );
+    }
+    if !fits {
+        let x = area.x + (shown % across) as u16 * width;
+        let y = area.y + (shown / across) as u16;
+        let text = format!("+{}", all.len() - shown);
+        canvas.write(x, y, width, &text, Meaning::Muted);
+    }
+}
+
+/// The view.
+pub fn draw_view(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
+    let items = (model.session.charter.monitoring.len() as u16 * 2 + 2).min(area.height / 3);
+    let upper = area.height - items;
+    let left = area.width * 2 / 5;
+    draw(
+        canvas,
+        Rect {
+            height: upper,
+            width: left,
+            ..area
+        },
+        model,
+    );
+    let right = Rect {
+        x: area.x + left,
+        width: area.width - left,
+        height: upper,
+        ..area
+    };
+    triggers::draw_full(canvas, right, model);
+    checklist(canvas, below(area, upper), model);
+}
+
+fn checklist(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
+    let head = Head {
+        title: "Monitoring checklist",
+        ..Head::default()
+    };
+    let inner = canvas.panel(area, &head);
+    let mut used = 0;
+    for item in &model.session.charter.monitoring {
+        let view = model.checklist.iter().find(|v| v.id == item.id);
+        let (mark, meaning, words) = match view {
+            None => ("·", Meaning::Muted, "not watched yet".to_owned()),
+            Some(v) => match v.green {
+                Some(true) => (
+                    "✓",
+                    Meaning::Ok,
+                    format!("green for {}. {}", span(v.green_for_ms), v.reason),
+                ),
+                Some(false) => ("✗", Meaning::Danger, format!("RED: {}", v.reason)),
+                None => ("?", Meaning::Unknown, format!("blind: {}", v.reason)),
+            },
+        };
+        let text = format!("{mark} {} {}: {words}", item.id, item.title);
+        used += paragraph(canvas, below(inner, used), &text, meaning);
+    }
+}

@@ -1,0 +1,237 @@
+//! Go / no-go: every gate with the state of its evidence, and who signed when.
+
+use ratatui::layout::Rect;
+
+use super::shared::{below, paragraph, row, short_role, window};
+use crate::cockpit::canvas::{Canvas, Head, Piece, piece, width_of};
+use crate::cockpit::format::hour_minute;
+use crate::cockpit::model::Model;
+use crate::cockpit::model::ui::{Focus, View};
+use crate::cockpit::theme::Meaning;
+use crate::runbook::Gate;
+use crate::session::{EvidenceState, GateView};
+
+/// Columns that a title keeps before signatures are shortened.
+const LEAST_TITLE: u16 = 16;
+
+/// The panel: one row per gate.
+pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
+    let views = model.session.gates();
+    let green = views.iter().filter(|v| v.green).count();
+    let go = green == views.len();
+    let verdict = if go {
+        piece("GO", Meaning::Ok)
+    } else {
+        piece("NO-GO", Meaning::Warn)
+    };
+    let head = Head {
+        digit: Some(View::Gates.digit()),
+        title: "Go / no-go",
+        note: vec![
+            verdict,
+            piece(format!(" {green} of {} green", views.len()), Meaning::Muted),
+        ],
+        legend: " ✓ev evidence  ✓who signed  ·ROLE to sign ",
+        focused: model.ui.focus() == Some(Focus::Gates),
+    };
+    let inner = canvas.panel(area, &head);
+    let first = window(model.ui.gate, views.len(), usize::from(inner.height));
+    for (n, view) in views
+        .iter()
+        .enumerate()
+        .skip(first)
+        .take(usize::from(inner.height))
+    {
+        let gate = &model.session.charter.gates[n];
+        let place = row(inner, (n - first) as u16);
+        let selected = head.focused && n == model.ui.gate;
+        gate_row(canvas, place, model, gate, view, selected);
+    }
+}
+
+fn gate_row(
+    canvas: &mut Canvas<'_>,
+    area: Rect,
+    model: &Model,
+    gate: &Gate,
+    view: &GateView,
+    selected: bool,
+) {
+    let (word, meaning) = verdict(view);
+    let start = [
+        piece(if selected { "▸" } else { " " }, Meaning::Accent),
+        piece(word, meaning),
+        piece(format!(" {:<3}", gate.id), Meaning::Title),
+        evidence_mark(view),
+        piece(" ", Meaning::Text),
+    ];
+    let used = canvas.pieces(area.x, area.y, area.width, &start);
+    let room = area.width.saturating_sub(used);
+    let signers = [Detail::NameAndTime, Detail::Name, Detail::Role]
+        .into_iter()
+        .map(|detail| signers(model, gate, view, detail))
+        .find(|s| width_of(s) + LEAST_TITLE.min(canvas.columns(&gate.title)) < room)
+        .unwrap_or_else(|| signers(model, gate, view, Detail::Role));
+    let right = canvas.pieces_right(area, &signers);
+    let title = room.saturating_sub(right + 1);
+    canvas.write(area.x + used, area.y, title, &gate.title, Meaning::Text);
+    if selected {
+        canvas.overlay(area, Meaning::Selection);
+    }
+}
+
+/// Two columns that tell a gate's state without colour.
+fn verdict(view: &GateView) -> (&'static str, Meaning) {
+    let red = view.evidence.iter().any(|e| e.state == EvidenceState::Red);
+    match (view.green, red) {
+        (true, _) => ("GO", Meaning::Ok),
+        (false, true) => ("!!", Meaning::Danger),
+        (false, false) => ("··", Meaning::Warn),
+    }
+}
+
+fn evidence_mark(view: &GateView) -> Piece<'static> {
+    let worst = view
+        .evidence
+        .iter()
+        .map(|e| e.state)
+        .fold(None, |worst, state| {
+            use EvidenceState::{Green, Missing, Red};
+            match (worst, state) {
+                (Some(Red), _) | (_, Red) => Some(Red),
+                (Some(Missing), _) | (_, Missing) => Some(Missing),
+                _ => Some(Green),
+            }
+        });
+    match worst {
+        None => piece("  – ", Meaning::Muted),
+        Some(EvidenceState::Green) => piece(" ✓ev", Meaning::Ok),
+        Some(EvidenceState::Missing) => piece(" ·ev", Meaning::Muted),
+        Some(EvidenceState::Red) => piece(" ✗ev", Meaning::Danger),
+    }
+}
+
+/// How much is said of a signature.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Detail {
+    NameAndTime,
+    Name,
+    Role,
+}
+
+fn signers(model: &Model, gate: &Gate, view: &GateView, detail: Detail) -> Vec<Piece<'static>> {
+    let each = view.signers.iter().map(|(role, signature)| {
+        let Some(signature) = signature else {
+            let void = model
+                .session
+                .signatures
+                .get(&gate.id)
+                .is_some_and(|all| all.iter().any(|s| s.role == *role));
+            return if void {
+                piece(format!(" void·{}", short_role(*role)), Meaning::Warn)
+            } else {
+                piece(format!(" ·{}", short_role(*role)), Meaning::Warn)
+            };
+        };
+        let at = model.signed.get(&(gate.id.clone(), *role));
+        let text = match (detail, at) {
+            (Detail::NameAndTime, Some(at)) => {
+                format!(" ✓{} {}", signature.by, hour_minute(*at, model.zone))
+            }
+            (Detail::NameAndTime, None) | (Detail::Name, _) => format!(" ✓{}", signature.by),
+            (Detail::Role, _) => format!(" ✓{}", short_role(*role)),
+        };
+        piece(text, Meaning::Ok)
+    });
+    each.collect()
+}
+
+/// The view: the list, and the selected gate in full.
+pub fn draw_view(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
+    let gates = model.session.charter.gates.len() as u16;
+    let list = (gates + 2).min(area.height * 2 / 3);
+    draw(
+        canvas,
+        Rect {
+            height: list,
+            ..area
+        },
+        model,
+    );
+    let Some(gate) = model.selected_gate() else {
+        return;
+    };
+    let title = format!("{} {}", gate.id, gate.title);
+    let head = Head {
+        title: &title,
+        ..Head::default()
+    };
+    let inner = canvas.panel(below(area, list), &head);
+    describe(canvas, inner, model, gate);
+}
+
+/// Everything about a gate: what it holds up, its evidence, its signatures and what they cover.
+pub fn describe(canvas: &mut Canvas<'_>, area: Rect, model: &Model, gate: &Gate) -> u16 {
+    let view = model.session.gate(gate);
+    let mut used = 0;
+    let mut line = |canvas: &mut Canvas<'_>, text: &str, meaning: Meaning| {
+        used += paragraph(canvas, below(area, used), text, meaning);
+    };
+    line(
+        canvas,
+        &format!(
+            "Must be green before {} and before the switch.",
+            gate.before
+        ),
+        Meaning::Muted,
+    );
+    for evidence in &view.evidence {
+        let (mark, meaning) = match evidence.state {
+            EvidenceState::Green => ("✓ evidence", Meaning::Ok),
+            EvidenceState::Missing => ("· no evidence yet", Meaning::Warn),
+            EvidenceState::Red => ("✗ RED evidence", Meaning::Danger),
+        };
+        line(
+            canvas,
+            &format!("{mark} {}: {}", evidence.name, evidence.detail),
+            meaning,
+        );
+    }
+    for (role, signature) in &view.signers {
+        let at = model.signed.get(&(gate.id.clone(), *role));
+        match signature {
+            Some(s) => {
+                let when = at.map_or_else(String::new, |t| {
+                    format!(" at {}", hour_minute(*t, model.zone))
+                });
+                let note = s
+                    .note
+                    .as_ref()
+                    .map_or_else(String::new, |n| format!(": {n}"));
+                let text = format!(
+                    "✓ signed as {} by {}{when}{note}",
+                    role.title(),
+                    model.name_of(&s.by)
+                );
+                line(canvas, &text, Meaning::Ok);
+            }
+            None => line(
+                canvas,
+                &format!("· {} has to sign", role.title()),
+                Meaning::Warn,
+            ),
+        }
+    }
+    let covers = format!(
+        "A signature covers the runbook {} and the evidence {}.",
+        short_hash(&model.session.charter.runbook_hash.0),
+        short_hash(&view.evidence_hash)
+    );
+    line(canvas, &covers, Meaning::Muted);
+    used
+}
+
+/// The first twelve digits of a hash: enough to compare by eye.
+pub fn short_hash(hash: &str) -> String {
+    hash.chars().take(12).collect()
+}

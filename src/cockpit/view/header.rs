@@ -1,0 +1,344 @@
+//! The top of the screen: which session, who you are, whether an engine lives; the clocks; the people; what to do next.
+
+use ratatui::layout::Rect;
+
+use super::shared::{against, below, paragraph, person_for, row, short_role};
+use crate::cockpit::actions::{self, Availability};
+use crate::cockpit::canvas::{Canvas, Piece, piece, width_of};
+use crate::cockpit::format::{lasting, span, time_of_day};
+use crate::cockpit::model::Model;
+use crate::cockpit::news::Engine;
+use crate::cockpit::theme::Meaning;
+use crate::session::StepStatus;
+use crate::session::advice::{Advice, Urgency, next_action};
+use crate::session::confidence::confidence;
+
+/// The elevated monitoring of G1 lasts so long.
+const STABILISE_MS: i64 = 3_600_000;
+/// Somebody who was not seen for so long (real time) has left.
+const PRESENT_MS: i64 = 15_000;
+
+/// Draws as many rows as the area has: title; title and advice; with clocks; with two rows of advice; with people.
+pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
+    if area.height == 0 || area.width == 0 {
+        return;
+    }
+    title(canvas, row(area, 0), model);
+    let mut used = 1;
+    if area.height >= 3 {
+        clocks(canvas, row(area, used), model);
+        used += 1;
+    }
+    if area.height >= 5 {
+        people(canvas, row(area, used), model);
+        used += 1;
+    }
+    advice(canvas, below(area, used), model);
+}
+
+fn title(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
+    let charter = &model.session.charter;
+    let wide = area.width >= 100;
+    let mut left = vec![
+        piece(" cutover ", Meaning::Accent),
+        piece(charter.session.as_str(), Meaning::Title),
+    ];
+    if charter.sandbox {
+        left.push(piece("  SANDBOX", Meaning::Sandbox));
+    }
+    if charter.rehearsal {
+        left.push(piece("  REHEARSAL", Meaning::Sandbox));
+    }
+    if charter.speed != 1.0 {
+        left.push(piece(format!(" ×{}", charter.speed), Meaning::Sandbox));
+    }
+    let mut right = Vec::new();
+    right.extend(me(model, wide));
+    right.push(piece("  ", Meaning::Text));
+    right.push(engine(model));
+    let time = time_of_day(model.wall, model.zone);
+    right.push(piece(format!("  {time} "), Meaning::Text));
+    let room = area.width.saturating_sub(width_of(&right));
+    canvas.pieces(area.x, area.y, room, &left);
+    if room > 12 {
+        canvas.pieces_right(area, &right);
+    } else {
+        canvas.pieces_right(area, &[engine(model)]);
+    }
+}
+
+fn me(model: &Model, wide: bool) -> Vec<Piece<'_>> {
+    let Some(me) = &model.me else {
+        return vec![piece("you: not on this bridge", Meaning::Warn)];
+    };
+    let verb = if model.playing.is_some() {
+        "playing "
+    } else {
+        "you: "
+    };
+    if wide {
+        let roles: Vec<_> = me.roles.iter().map(|r| r.title()).collect();
+        return vec![
+            piece(verb, Meaning::Muted),
+            piece(model.name_of(&me.id), Meaning::Title),
+            piece(format!(" ({})", roles.join(", ")), Meaning::Muted),
+        ];
+    }
+    let roles: Vec<_> = me.roles.iter().map(|r| short_role(*r)).collect();
+    vec![
+        piece(me.id.as_str(), Meaning::Title),
+        piece(format!(" {}", roles.join(" ")), Meaning::Muted),
+    ]
+}
+
+fn engine(model: &Model) -> Piece<'static> {
+    match &model.engine {
+        Engine::Live { .. } => piece("● live", Meaning::Ok),
+        Engine::Silent { .. } => piece("◌ SILENT", Meaning::Alarm),
+        Engine::Gone { .. } if model.is_over() => piece("○ over", Meaning::Muted),
+        Engine::Gone { .. } => piece("✗ NO ENGINE", Meaning::Alarm),
+    }
+}
+
+fn clocks(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
+    let wide = area.width >= 110;
+    let parts = [
+        vec![
+            piece("session ", Meaning::Muted),
+            piece(span(model.runbook_ms(model.clock_ms())), Meaning::Text),
+        ],
+        freeze_clock(model, wide),
+        switch_clock(model, wide),
+        rollback_clock(model, wide),
+        confidence_part(model, wide),
+    ];
+    let mut all = vec![piece(" ", Meaning::Text)];
+    for (n, part) in parts.into_iter().enumerate() {
+        if n > 0 {
+            all.push(piece(" │ ", Meaning::Border));
+        }
+        all.extend(part);
+    }
+    canvas.pieces(area.x, area.y, area.width, &all);
+}
+
+fn freeze_clock(model: &Model, wide: bool) -> Vec<Piece<'static>> {
+    let session = &model.session;
+    let limit_ms = session.charter.limits.freeze_ms + session.freeze_extended_ms;
+    let of = if wide { " of " } else { "/" };
+    let value = match session.freeze() {
+        None => piece("–", Meaning::Muted),
+        Some((since_ms, end_ms)) => {
+            let ms = model.runbook_ms(end_ms.unwrap_or(model.clock_ms()) - since_ms);
+            let meaning = against(ms, limit_ms);
+            let word = if end_ms.is_some() { "lasted " } else { "" };
+            piece(format!("{word}{}", span(ms)), meaning)
+        }
+    };
+    vec![
+        piece("freeze ", Meaning::Muted),
+        value,
+        piece(format!("{of}{}", span(limit_ms)), Meaning::Muted),
+    ]
+}
+
+fn switch_clock(model: &Model, wide: bool) -> Vec<Piece<'static>> {
+    let session = &model.session;
+    let verify_ms = session.charter.limits.verify_within_ms;
+    let of = if wide { " of " } else { "/" };
+    let and = if wide { " and " } else { "/" };
+    let value = match session.switched_ms() {
+        None => piece("–", Meaning::Muted),
+        Some(since_ms) => {
+            let ms = model.runbook_ms(model.clock_ms() - since_ms);
+            let verified = session
+                .charter
+                .steps
+                .iter()
+                .zip(&session.steps)
+                .filter(|(l, _)| l.kind == crate::session::LineKind::Verify)
+                .all(|(_, s)| s.status == StepStatus::Done);
+            let meaning = if verified {
+                Meaning::Text
+            } else {
+                against(ms, verify_ms)
+            };
+            piece(span(ms), meaning)
+        }
+    };
+    let limits = format!("{of}{}{and}{}", span(verify_ms), span(STABILISE_MS));
+    vec![
+        piece(
+            if wide { "since the switch " } else { "switch " },
+            Meaning::Muted,
+        ),
+        value,
+        piece(limits, Meaning::Muted),
+    ]
+}
+
+fn rollback_clock(model: &Model, wide: bool) -> Vec<Piece<'static>> {
+    let rto_ms = model.session.charter.limits.rto_ms;
+    let value = match &model.session.rollback {
+        None => piece("–", Meaning::Muted),
+        Some(rollback) => {
+            let end_ms = rollback.restored_ms.unwrap_or(model.clock_ms());
+            let ms = model.runbook_ms(end_ms - rollback.started_ms);
+            piece(span(ms), against(ms, rto_ms))
+        }
+    };
+    vec![
+        piece(if wide { "rollback " } else { "RTO " }, Meaning::Muted),
+        value,
+        piece(
+            format!("{}{}", if wide { " of RTO " } else { "/" }, span(rto_ms)),
+            Meaning::Muted,
+        ),
+    ]
+}
+
+fn confidence_part(model: &Model, wide: bool) -> Vec<Piece<'static>> {
+    let score = confidence(&model.session);
+    let meaning = if score.critical.is_some() {
+        Meaning::Danger
+    } else {
+        Meaning::Text
+    };
+    vec![
+        piece(if wide { "confidence " } else { "conf " }, Meaning::Muted),
+        piece(format!("{}/100", score.score), meaning),
+    ]
+}
+
+fn people(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
+    let mut all = vec![piece(" on the bridge ", Meaning::Muted)];
+    let me = model.me.as_ref().map(|m| m.id.as_str());
+    for person in &model.session.charter.people {
+        let seen = model.presence.iter().find(|p| p.person == person.id);
+        let here = seen.filter(|p| model.now_ms - p.seen_ms < PRESENT_MS);
+        let (mark, meaning) = match here {
+            Some(_) => ("● ", Meaning::Ok),
+            None => ("○ ", Meaning::Muted),
+        };
+        all.push(piece(format!(" {mark}"), meaning));
+        all.push(piece(person.name.as_str(), meaning));
+        let roles: Vec<_> = person.roles.iter().map(|r| r.title()).collect();
+        let place = match here {
+            Some(presence) if area.width >= 150 => format!(", {}", presence.view),
+            Some(_) => String::new(),
+            None => ", away".to_owned(),
+        };
+        let you = if me == Some(person.id.as_str()) {
+            ", you"
+        } else {
+            ""
+        };
+        all.push(piece(
+            format!(" {}{place}{you} ", roles.join(", ")),
+            Meaning::Muted,
+        ));
+    }
+    canvas.pieces(area.x, area.y, area.width, &all);
+}
+
+/// What to do next; while no engine lives, that.
+fn advice(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
+    if area.height == 0 {
+        return;
+    }
+    if model.is_stale() {
+        return engine_gone(canvas, area, model);
+    }
+    let advice = next_action(&model.session, model.now_ms);
+    let (word, meaning) = match advice.urgency {
+        Urgency::Calm => ("NOW", Meaning::Muted),
+        Urgency::Waiting if is_mine(model, &advice) => ("YOU", Meaning::Accent),
+        Urgency::Waiting => ("NEXT", Meaning::Accent),
+        Urgency::Alarm => ("ALARM", Meaning::Alarm),
+        Urgency::Rollback => ("ROLLBACK", Meaning::Alarm),
+    };
+    let badge = format!(" {word} ");
+    let used = 1 + canvas.write(area.x + 1, area.y, area.width, &badge, meaning);
+    let text = Rect {
+        x: area.x + used + 1,
+        width: area.width.saturating_sub(used + 2),
+        ..area
+    };
+    let mut sentence = advice.sentence.clone();
+    if let Some(left_ms) = model.pace.left_ms().filter(|_| advice.act.is_none()) {
+        sentence.push_str(&format!(" About {} left.", lasting(left_ms)));
+    }
+    if let Some(hint) = hint(model, &advice) {
+        sentence.push_str(&format!(" [{hint}]"));
+    }
+    let body = if advice.urgency == Urgency::Calm {
+        Meaning::Text
+    } else {
+        Meaning::Title
+    };
+    paragraph(canvas, text, &sentence, body);
+}
+
+fn is_mine(model: &Model, advice: &Advice) -> bool {
+    model
+        .me
+        .as_ref()
+        .is_some_and(|me| me.roles.iter().any(|r| advice.waits_for.contains(r)))
+}
+
+/// Which key does what the advice asks for, and in the sandbox, whom to play for it.
+pub fn hint(model: &Model, advice: &Advice) -> Option<String> {
+    let action = actions::for_act(advice.act?)?;
+    let key = action.keys[0].shown();
+    let can = match advice.act? {
+        crate::session::roles::Act::Sign => signable_by_me(model),
+        _ => (action.when)(model) == Availability::Yes,
+    };
+    if can && is_mine(model, advice) {
+        return Some(format!("{key}: {}", action.label));
+    }
+    let person = person_for(model, &advice.waits_for)?;
+    (model.session.charter.sandbox && !can).then(|| format!("p: play {}, then {key}", person.name))
+}
+
+/// Whether there is any gate that the person at this terminal can sign now.
+fn signable_by_me(model: &Model) -> bool {
+    model.session.charter.gates.iter().any(|g| {
+        let command = crate::session::Command::Sign {
+            gate: g.id.clone(),
+            role: None,
+            note: None,
+        };
+        actions::allowed(model, &command) == Availability::Yes
+    })
+}
+
+fn engine_gone(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
+    for y in area.top()..area.bottom() {
+        let blank = " ".repeat(usize::from(area.width));
+        canvas.write(area.x, y, area.width, &blank, Meaning::Alarm);
+    }
+    let since = span(model.stale_for_ms());
+    let sentence = match &model.engine {
+        Engine::Silent { pid } => format!(
+            "ENGINE {pid} GIVES NO SIGN OF LIFE for {since}: nothing on this screen is live. End that process, then E starts another."
+        ),
+        Engine::Gone { last: None } => {
+            "NO ENGINE has run this session yet: nothing moves. E starts one.".to_owned()
+        }
+        Engine::Gone {
+            last: Some((pid, true)),
+        } => format!(
+            "ENGINE {pid} HAS ENDED, {since} ago: nothing on this screen is live. E starts another; it goes on from what is really there."
+        ),
+        _ => format!(
+            "THE ENGINE IS GONE for {since}: nothing on this screen is live, nothing watches the triggers. E starts another; it goes on from what is really there."
+        ),
+    };
+    let text = Rect {
+        x: area.x + 1,
+        width: area.width.saturating_sub(2),
+        ..area
+    };
+    paragraph(canvas, text, &sentence, Meaning::Alarm);
+}

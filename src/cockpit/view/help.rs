@@ -1,0 +1,117 @@
+//! Every key, from the table of actions, and why it does nothing now where it does not.
+
+use ratatui::layout::Rect;
+
+use super::shared::centred;
+use crate::cockpit::actions::{ACTIONS, Action, Availability, Group};
+use crate::cockpit::canvas::{Canvas, Head, piece, wrap};
+use crate::cockpit::model::Model;
+use crate::cockpit::theme::Meaning;
+
+/// Columns of key and label before the sentence.
+const KEYS: u16 = 16;
+const LABEL: u16 = 16;
+
+/// Over the screen.
+pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model, scroll: usize) {
+    let place = centred(area, 110, area.height);
+    canvas.clear(place);
+    let head = Head {
+        title: "Every key",
+        note: vec![piece("↑↓ scroll, Esc back", Meaning::Muted)],
+        focused: true,
+        ..Head::default()
+    };
+    let inner = canvas.panel(place, &head);
+    let lines = lines(model, inner.width);
+    let height = usize::from(inner.height);
+    let first = scroll.min(lines.len().saturating_sub(height));
+    for (n, line) in lines.iter().skip(first).take(height).enumerate() {
+        let y = inner.y + n as u16;
+        canvas.write(inner.x + 1, y, KEYS, &line.keys, Meaning::Key);
+        let text = match line.label.as_str() {
+            "" => inner.x + 1 + KEYS,
+            label => {
+                canvas.write(inner.x + 1 + KEYS, y, LABEL - 1, label, Meaning::Title);
+                inner.x + 1 + KEYS + LABEL
+            }
+        };
+        let text = text.max(line.indent + inner.x);
+        let room = inner.right().saturating_sub(text);
+        canvas.write(text, y, room, &line.text, line.meaning);
+    }
+}
+
+struct Line {
+    keys: String,
+    label: String,
+    indent: u16,
+    text: String,
+    meaning: Meaning,
+}
+
+fn lines(model: &Model, width: u16) -> Vec<Line> {
+    let mut all = Vec::new();
+    let plain = |text: String, meaning| Line {
+        keys: String::new(),
+        label: String::new(),
+        indent: 1,
+        text,
+        meaning,
+    };
+    for group in Group::ALL {
+        if !all.is_empty() {
+            all.push(plain(String::new(), Meaning::Text));
+        }
+        all.push(Line {
+            keys: String::new(),
+            label: String::new(),
+            indent: 1,
+            text: String::new(),
+            meaning: Meaning::Title,
+        });
+        if let Some(last) = all.last_mut() {
+            last.keys = group.title().to_owned();
+        }
+        for action in ACTIONS.iter().filter(|a| a.group == group) {
+            explain(&mut all, model, action, width);
+        }
+    }
+    all
+}
+
+fn explain(all: &mut Vec<Line>, model: &Model, action: &Action, width: u16) {
+    let keys: Vec<String> = action.keys.iter().map(|k| k.shown()).collect();
+    let indent = 1 + KEYS + LABEL;
+    let room = width.saturating_sub(indent + 1).max(8);
+    let reason = match (action.when)(model) {
+        Availability::Yes => None,
+        Availability::No(why) => Some(why),
+        Availability::Elsewhere(why) => Some(why.to_owned()),
+    };
+    let help = wrap(action.help, room, 4)
+        .into_iter()
+        .map(|t| (t, Meaning::Text));
+    let not_now = reason.map(|why| format!("Not now: {why}"));
+    let not_now = not_now
+        .iter()
+        .flat_map(|why| wrap(why, room, 3))
+        .map(|t| (t, Meaning::Muted));
+    for (n, (text, meaning)) in help.chain(not_now).enumerate() {
+        all.push(Line {
+            keys: if n == 0 {
+                keys.join(" ")
+            } else {
+                String::new()
+            },
+            label: if n == 0 {
+                action.label.to_owned()
+            } else {
+                String::new()
+            },
+            indent,
+            text,
+            meaning,
+        });
+    }
+}

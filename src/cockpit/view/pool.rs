@@ -1,0 +1,128 @@
+//! The connection pool: as the application sees it, as PostgreSQL sees it, and over time.
+
+use ratatui::layout::Rect;
+
+use super::shared::{below, row};
+use super::traffic::{from_ms, series, window_ms};
+use crate::cockpit::canvas::{Canvas, Head, Piece, piece};
+use crate::cockpit::chart::{self, Chart, Level};
+use crate::cockpit::format::{percent, short};
+use crate::cockpit::model::Model;
+use crate::cockpit::model::ui::View;
+use crate::cockpit::theme::Meaning;
+
+/// The panel; the view is the same, larger.
+pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
+    let used = model.series.last("pool_used_ratio");
+    let note = match used {
+        None => piece("no word yet", Meaning::Muted),
+        Some(None) => piece("no data", Meaning::Unknown),
+        Some(Some(v)) if v > 0.9 => {
+            piece(format!("{} used, NEARLY FULL", percent(v)), Meaning::Danger)
+        }
+        Some(Some(v)) => piece(format!("{} used", percent(v)), Meaning::Muted),
+    };
+    let head = Head {
+        digit: Some(View::Pool.digit()),
+        title: "Pool",
+        note: vec![note],
+        ..Head::default()
+    };
+    let inner = canvas.panel(area, &head);
+    if inner.height == 0 {
+        return;
+    }
+    let app = numbers(
+        model,
+        "app",
+        &[
+            ("pool_active", "active", Meaning::Middle),
+            ("pool_idle", "idle", Meaning::Low),
+            ("pool_waiting", "waiting", Meaning::High),
+            ("pool_max", "max", Meaning::Muted),
+        ],
+        inner.width,
+    );
+    canvas.pieces(inner.x, inner.y, inner.width, &app);
+    let mut used = 1;
+    if inner.height >= 2 {
+        let server = numbers(
+            model,
+            "pg ",
+            &[
+                ("pg_active", "active", Meaning::Middle),
+                ("pg_idle", "idle", Meaning::Low),
+                ("pg_waiting", "waiting", Meaning::High),
+                ("pg_max", "max", Meaning::Muted),
+                ("pg_idle_in_transaction", "idle in tx", Meaning::Warn),
+            ],
+            inner.width,
+        );
+        let place = row(inner, 1);
+        canvas.pieces(place.x, place.y, place.width, &server);
+        used += 1;
+    }
+    history(canvas, below(inner, used), model);
+}
+
+/// `app active 12 idle 4 waiting 0 max 100`, with short words where there is little room.
+fn numbers(
+    model: &Model,
+    who: &'static str,
+    parts: &[(&str, &'static str, Meaning)],
+    width: u16,
+) -> Vec<Piece<'static>> {
+    let mut all = vec![piece(who, Meaning::Muted)];
+    for (signal, word, meaning) in parts {
+        let word = if width < 46 {
+            &word[..word.len().min(4)]
+        } else {
+            word
+        };
+        let value = match model.series.last(signal) {
+            None => "–".to_owned(),
+            Some(None) => "?".to_owned(),
+            Some(Some(v)) => short(v),
+        };
+        let waits = *word == *"waiting" || *word == *"wait";
+        let alarming = waits && !matches!(value.as_str(), "0" | "–" | "?");
+        let shown = if model.is_stale() {
+            Meaning::Stale
+        } else if alarming {
+            Meaning::Danger
+        } else {
+            *meaning
+        };
+        all.push(piece(format!(" {word} "), Meaning::Muted));
+        all.push(piece(value, shown));
+    }
+    all
+}
+
+fn history(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
+    if area.height < 2 {
+        return;
+    }
+    let window_ms = window_ms(area);
+    let max = model.series.last("pool_max").flatten();
+    let chart = Chart {
+        series: vec![
+            series(model, "pool_idle", "idle", Meaning::Low, window_ms),
+            series(model, "pool_active", "activ", Meaning::Middle, window_ms),
+            series(model, "pool_waiting", "wait", Meaning::High, window_ms),
+        ],
+        levels: max
+            .map(|value| Level {
+                label: "max".to_owned(),
+                meaning: Meaning::Threshold,
+                value,
+            })
+            .into_iter()
+            .collect(),
+        from_ms: from_ms(model, window_ms),
+        to_ms: model.clock_ms(),
+        least_top: 4.0,
+        unit: short,
+    };
+    chart::draw(canvas, area, &chart);
+}

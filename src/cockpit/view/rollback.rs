@@ -1,0 +1,247 @@
+//! The rollback: before it, what it would undo; during it, its rows with progress and the clock against the RTO; after it, what
+//! came of it.
+
+use ratatui::layout::Rect;
+
+use super::shared::{against, below, paragraph, row, step_mark};
+use super::steps::draw_progress;
+use crate::cockpit::canvas::{Canvas, Head, columns, piece};
+use crate::cockpit::format::span;
+use crate::cockpit::model::Model;
+use crate::cockpit::model::telling::undo_words;
+use crate::cockpit::model::ui::View;
+use crate::cockpit::theme::Meaning;
+use crate::session::{Phase, RollbackCause, StepState, StepStatus};
+
+/// The view.
+pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
+    let title = match model.session.phase {
+        Phase::Open => "What a rollback would undo",
+        Phase::RollingBack => "ROLLING BACK",
+        Phase::RolledBack => "Rolled back",
+        Phase::Completed => "The release is complete: there is no rollback any more",
+    };
+    let head = Head {
+        digit: Some(View::Rollback.digit()),
+        title,
+        focused: model.session.phase == Phase::RollingBack,
+        ..Head::default()
+    };
+    let inner = canvas.panel(area, &head);
+    if inner.height == 0 {
+        return;
+    }
+    if model.session.rollback.is_some() {
+        let used = clock(canvas, inner, model);
+        rows(canvas, below(inner, used + 1), model);
+    } else {
+        draw_undo(canvas, inner, model);
+    }
+}
+
+/// Why, and how long it takes against the RTO; returns the rows used.
+fn clock(canvas: &mut Canvas<'_>, area: Rect, model: &Model) -> u16 {
+    let Some(rollback) = &model.session.rollback else {
+        return 0;
+    };
+    let by = match &rollback.cause {
+        RollbackCause::Person { by } => format!("{} rolled back", model.name_of(by)),
+        RollbackCause::Trigger { trigger } => format!("{trigger} fired"),
+    };
+    let mut used = paragraph(
+        canvas,
+        area,
+        &format!("{by}: {}", rollback.reason),
+        Meaning::Danger,
+    );
+    let rto_ms = model.session.charter.limits.rto_ms;
+    let end_ms = rollback.restored_ms.unwrap_or(model.clock_ms());
+    let took_ms = model.runbook_ms(end_ms - rollback.started_ms);
+    let what = if rollback.restored_ms.is_some() {
+        "restored after"
+    } else {
+        "rolling back for"
+    };
+    let text = format!("{what} {} of RTO {}", span(took_ms), span(rto_ms));
+    let place = row(area, used);
+    if used < area.height {
+        let bar = (area.width / 3).min(40);
+        let meaning = match against(took_ms, rto_ms) {
+            Meaning::Text => Meaning::Ok,
+            other => other,
+        };
+        canvas.bar(
+            place.x,
+            place.y,
+            bar,
+            took_ms as f64 / rto_ms.max(1) as f64,
+            meaning,
+        );
+        canvas.write(
+            place.x + bar + 1,
+            place.y,
+            area.width.saturating_sub(bar + 1),
+            &text,
+            meaning,
+        );
+        used += 1;
+    }
+    used + outcome(canvas, below(area, used), model)
+}
+
+/// What came of it, once it has ended.
+fn outcome(canvas: &mut Canvas<'_>, area: Rect, model: &Model) -> u16 {
+    let healthy = model.session.rollback.as_ref().and_then(|r| r.healthy);
+    let (text, meaning) = match healthy {
+        None => return 0,
+        Some(true) => ("✓ The application serves from SQLite again.", Meaning::Ok),
+        Some(false) => (
+            "✗ NOT HEALTHY: look at the rows that failed, and at the application itself.",
+            Meaning::Alarm,
+        ),
+    };
+    paragraph(canvas, area, text, meaning)
+}
+
+fn rows(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
+    let Some(rollback) = &model.session.rollback else {
+        return;
+    };
+    let mut used = 0;
+    for (line, state) in model.session.charter.rollback.iter().zip(&rollback.rows) {
+        if used >= area.height {
+            break;
+        }
+        row_line(canvas, row(area, used), model, &line.id, &line.title, state);
+        used += 1;
+        let inset = Rect {
+            x: area.x + 7,
+            width: area.width.saturating_sub(8),
+            ..below(area, used)
+        };
+        if state.status == StepStatus::Running {
+            if let Some(sum) = model.pace.sum(&state.id).filter(|_| inset.height > 0) {
+                draw_progress(canvas, row(inset, 0), model, sum);
+                used += 1;
+            } else if let Some(line) = model
+                .last_line
+                .as_ref()
+                .filter(|l| l.step == state.id && inset.height > 0)
+            {
+                canvas.write(inset.x, inset.y, inset.width, &line.line, Meaning::Muted);
+                used += 1;
+            }
+        }
+        if let Some(outcome) = &state.outcome {
+            let meaning = if outcome.ok {
+                Meaning::Muted
+            } else {
+                Meaning::Danger
+            };
+            used += paragraph(canvas, inset, &outcome.summary, meaning);
+        }
+    }
+}
+
+fn row_line(
+    canvas: &mut Canvas<'_>,
+    area: Rect,
+    model: &Model,
+    id: &str,
+    title: &str,
+    state: &StepState,
+) {
+    let (mark, meaning) = step_mark(state.status);
+    let title_meaning = if state.status == StepStatus::Pending {
+        Meaning::Muted
+    } else {
+        Meaning::Title
+    };
+    let pieces = [
+        piece(format!(" {mark} {id:<4}"), meaning),
+        piece(title, title_meaning),
+    ];
+    canvas.pieces(area.x, area.y, area.width, &pieces);
+    let Some(from_ms) = state.started_ms else {
+        return;
+    };
+    let to_ms = state.ended_ms.unwrap_or(model.clock_ms());
+    let word = if state.status == StepStatus::Failed {
+        "FAILED "
+    } else {
+        ""
+    };
+    let text = format!(" {word}{} ", span(model.runbook_ms(to_ms - from_ms)));
+    canvas.write_right(area, &text, meaning);
+}
+
+/// The list of rows, and what has been recorded to be undone.
+pub fn draw_undo(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
+    let rows = &model.session.charter.rollback;
+    let undos: Vec<String> = model
+        .session
+        .undos
+        .iter()
+        .rev()
+        .map(|(step, undo)| format!("{step}: {}", undo_words(undo)))
+        .collect();
+    let wide = area.width >= 70;
+    let left = if wide { area.width / 2 } else { area.width };
+    canvas.write(
+        area.x,
+        area.y,
+        left,
+        "The rows, in this order:",
+        Meaning::Muted,
+    );
+    for (n, line) in rows
+        .iter()
+        .enumerate()
+        .take(usize::from(area.height.saturating_sub(1)))
+    {
+        let place = row(area, n as u16 + 1);
+        let pieces = [
+            piece(format!(" {:<4}", line.id), Meaning::Title),
+            piece(line.title.as_str(), Meaning::Text),
+        ];
+        canvas.pieces(place.x, place.y, left.saturating_sub(1), &pieces);
+    }
+    let list = if wide {
+        Rect {
+            x: area.x + left,
+            width: area.width - left,
+            ..area
+        }
+    } else {
+        below(area, rows.len() as u16 + 2)
+    };
+    if list.height == 0 {
+        return;
+    }
+    let heading = match undos.len() {
+        0 => "Nothing has been done yet that would have to be undone.".to_owned(),
+        n => format!("What has been done and is undone, the latest first ({n}):"),
+    };
+    canvas.write(list.x, list.y, list.width, &heading, Meaning::Muted);
+    let room = usize::from(list.height.saturating_sub(1));
+    let shown = if undos.len() > room {
+        room.saturating_sub(1)
+    } else {
+        undos.len()
+    };
+    for (n, text) in undos.iter().take(shown).enumerate() {
+        let place = row(list, n as u16 + 1);
+        canvas.write(
+            place.x + 1,
+            place.y,
+            place.width.saturating_sub(1),
+            text,
+            Meaning::Text,
+        );
+    }
+    if shown < undos.len() && room > 0 {
+        let place = row(list, shown as u16 + 1);
+        let text = format!("… and {} more", undos.len() - shown);
+        canvas.write(place.x + 1, place.y, columns(&text), &text, Meaning::Muted);
+    }
+}

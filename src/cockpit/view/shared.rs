@@ -1,0 +1,94 @@
+//! What several panels say in the same words: marks for states, short names of roles, text over several rows.
+
+use ratatui::layout::Rect;
+
+use crate::cockpit::canvas::{Canvas, wrap};
+use crate::cockpit::model::Model;
+use crate::cockpit::theme::Meaning;
+use crate::runbook::Role;
+use crate::session::StepStatus;
+
+/// A mark of one column for a step, and what it means. The mark alone must tell.
+pub fn step_mark(status: StepStatus) -> (&'static str, Meaning) {
+    match status {
+        StepStatus::Pending => ("·", Meaning::Muted),
+        StepStatus::Running => ("▸", Meaning::Running),
+        StepStatus::Done => ("✓", Meaning::Ok),
+        StepStatus::Failed => ("✗", Meaning::Danger),
+        StepStatus::Skipped => ("»", Meaning::Warn),
+        StepStatus::Unknown => ("?", Meaning::Unknown),
+    }
+}
+
+/// `RM`, `ENG`, `DBA`, `QA`.
+pub fn short_role(role: Role) -> &'static str {
+    match role {
+        Role::ReleaseManager => "RM",
+        Role::Engineer => "ENG",
+        Role::Dba => "DBA",
+        Role::Qa => "QA",
+    }
+}
+
+/// Writes text over as many rows as it needs and the area has; returns the rows used.
+pub fn paragraph(canvas: &mut Canvas<'_>, area: Rect, text: &str, meaning: Meaning) -> u16 {
+    let lines = wrap(text, area.width, usize::from(area.height));
+    for (n, line) in lines.iter().enumerate() {
+        canvas.write(area.x, area.y + n as u16, area.width, line, meaning);
+    }
+    lines.len() as u16
+}
+
+/// The area without its first rows.
+pub fn below(area: Rect, rows: u16) -> Rect {
+    let rows = rows.min(area.height);
+    Rect {
+        y: area.y + rows,
+        height: area.height - rows,
+        ..area
+    }
+}
+
+/// One row of an area.
+pub fn row(area: Rect, n: u16) -> Rect {
+    Rect {
+        y: area.y + n,
+        height: 1,
+        ..area
+    }
+}
+
+/// First line of a window of `height` lines over `lines` that keeps `at` in sight, near its middle.
+pub fn window(at: usize, lines: usize, height: usize) -> usize {
+    at.saturating_sub(height / 2)
+        .min(lines.saturating_sub(height))
+}
+
+/// An area of at most this size in the middle.
+pub fn centred(area: Rect, width: u16, height: u16) -> Rect {
+    let width = width.min(area.width);
+    let height = height.min(area.height);
+    Rect {
+        x: area.x + (area.width - width) / 2,
+        y: area.y + (area.height - height) / 2,
+        width,
+        height,
+    }
+}
+
+/// Who plays the first of these roles.
+pub fn person_for<'a>(model: &'a Model, roles: &[Role]) -> Option<&'a crate::runbook::Person> {
+    let people = &model.session.charter.people;
+    roles
+        .iter()
+        .find_map(|role| people.iter().find(|p| p.roles.contains(role)))
+}
+
+/// How a duration stands against a limit.
+pub fn against(value_ms: i64, limit_ms: i64) -> Meaning {
+    match value_ms {
+        v if v > limit_ms => Meaning::Danger,
+        v if v * 5 > limit_ms * 4 => Meaning::Warn,
+        _ => Meaning::Text,
+    }
+}

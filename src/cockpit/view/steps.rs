@@ -1,0 +1,361 @@
+//! The steps in order: all as a strip of marks, those around the running one as rows, its progress as a bar.
+
+use ratatui::layout::Rect;
+
+use super::shared::{below, paragraph, row, step_mark, window};
+use crate::cockpit::canvas::{Canvas, Head, Piece, columns, piece};
+use crate::cockpit::format::{count, lasting, percent, short, span};
+use crate::cockpit::model::Model;
+use crate::cockpit::model::pace::Sum;
+use crate::cockpit::model::ui::{Focus, View};
+use crate::cockpit::theme::Meaning;
+use crate::runbook::Start;
+use crate::session::{StepLine, StepState, StepStatus};
+
+/// The panel.
+pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
+    let session = &model.session;
+    let over = session.steps.iter().filter(|s| s.is_over()).count();
+    let head = Head {
+        digit: Some(View::Steps.digit()),
+        title: "Steps",
+        note: vec![piece(
+            format!("{over} of {} done", session.steps.len()),
+            Meaning::Muted,
+        )],
+        legend: " ✓done ▸running ✗failed »skipped ?unknown ",
+        focused: model.ui.focus() == Some(Focus::Steps),
+    };
+    let inner = canvas.panel(area, &head);
+    let strip = u16::from(inner.height > 4);
+    if strip > 0 {
+        draw_strip(canvas, row(inner, 0), model);
+    }
+    draw_rows(canvas, below(inner, strip), model, head.focused);
+}
+
+/// `P ✓✓✓  A ✓▸··  B ···`: every step as one mark.
+fn draw_strip(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
+    let mut all: Vec<Piece<'_>> = Vec::new();
+    let mut last = None;
+    for state in &model.session.steps {
+        let letter = state.id.chars().next();
+        if letter != last {
+            let name: String = letter.into_iter().collect();
+            all.push(piece(format!(" {name}"), Meaning::Muted));
+            last = letter;
+        }
+        let (mark, meaning) = step_mark(state.status);
+        all.push(piece(mark, meaning));
+    }
+    canvas.pieces(area.x, area.y, area.width, &all);
+}
+
+/// A row of the list: a step, or what belongs under it.
+enum Line {
+    Step(usize),
+    Progress(usize),
+    Printed,
+}
+
+fn draw_rows(canvas: &mut Canvas<'_>, area: Rect, model: &Model, focused: bool) {
+    let steps = &model.session.steps;
+    let mut lines = Vec::new();
+    for (n, state) in steps.iter().enumerate() {
+        lines.push(Line::Step(n));
+        if state.status == StepStatus::Running {
+            if model.pace.sum(&state.id).is_some() {
+                lines.push(Line::Progress(n));
+            }
+            if printed(model, state).is_some() && area.height >= 6 {
+                lines.push(Line::Printed);
+            }
+        }
+    }
+    let at = model.selected_step();
+    let anchor = lines
+        .iter()
+        .position(|l| matches!(l, Line::Step(n) if *n == at));
+    let height = usize::from(area.height);
+    let first = window(anchor.unwrap_or_default(), lines.len(), height);
+    for (y, line) in lines.iter().skip(first).take(height).enumerate() {
+        let place = row(area, y as u16);
+        match line {
+            Line::Step(n) => {
+                step_row(canvas, place, model, *n);
+                if focused && *n == at {
+                    canvas.write(place.x, place.y, 1, "▸", Meaning::Accent);
+                    canvas.overlay(place, Meaning::Selection);
+                }
+            }
+            Line::Progress(n) => {
+                let indent = Rect {
+                    x: place.x + 6,
+                    width: place.width.saturating_sub(7),
+                    ..place
+                };
+                if let Some(sum) = model.pace.sum(&steps[*n].id) {
+                    draw_progress(canvas, indent, model, sum);
+                }
+            }
+            Line::Printed => {
+                let text = model.last_line.as_ref().map_or("", |l| l.line.as_str());
+                canvas.write(
+                    place.x + 6,
+                    place.y,
+                    place.width.saturating_sub(7),
+                    text,
+                    Meaning::Muted,
+                );
+            }
+        }
+    }
+}
+
+/// What the running step has printed last.
+fn printed<'a>(model: &'a Model, state: &StepState) -> Option<&'a str> {
+    let line = model.last_line.as_ref()?;
+    (line.step == state.id && line.attempt == state.attempt).then_some(line.line.as_str())
+}
+
+fn step_row(canvas: &mut Canvas<'_>, area: Rect, model: &Model, n: usize) {
+    let (line, state) = (&model.session.charter.steps[n], &model.session.steps[n]);
+    let (mark, meaning) = step_mark(state.status);
+    let current = n == model.current_index() && !model.is_over();
+    let title = match (state.status, current) {
+        (StepStatus::Running | StepStatus::Failed | StepStatus::Unknown, _) | (_, true) => {
+            Meaning::Title
+        }
+        (StepStatus::Pending, false) => Meaning::Muted,
+        _ => Meaning::Text,
+    };
+    let start = [
+        piece(format!(" {mark}"), meaning),
+        piece(
+            format!(" {:<3}", line.id),
+            if current { Meaning::Title } else { meaning },
+        ),
+    ];
+    let used = canvas.pieces(area.x, area.y, area.width, &start);
+    let (status, status_meaning) = status_words(model, line, state, n);
+    let right = canvas.write_right(area, &status, status_meaning);
+    let room = area.width.saturating_sub(used + right + 1);
+    let shown = canvas.write(area.x + used, area.y, room, &line.title, title);
+    let summary = state.outcome.as_ref().map(|o| o.summary.as_str());
+    let rest = room.saturating_sub(shown + 2);
+    if let Some(summary) = summary.filter(|_| rest >= 16) {
+        canvas.write(
+            area.x + used + shown + 2,
+            area.y,
+            rest,
+            summary,
+            Meaning::Muted,
+        );
+    }
+}
+
+/// The words at the right: how long it took, or what it waits for.
+fn status_words(model: &Model, line: &StepLine, state: &StepState, n: usize) -> (String, Meaning) {
+    let lasted = || {
+        let from_ms = state.started_ms?;
+        let to_ms = state.ended_ms.unwrap_or(model.clock_ms());
+        Some(span(model.runbook_ms(to_ms - from_ms)))
+    };
+    let attempt = if state.attempt > 1 {
+        format!("attempt {} ", state.attempt)
+    } else {
+        String::new()
+    };
+    let time = lasted().unwrap_or_default();
+    match state.status {
+        StepStatus::Done => (time, Meaning::Muted),
+        StepStatus::Running => (format!("{attempt}{time}"), Meaning::Running),
+        StepStatus::Failed => (format!("FAILED {attempt}{time}"), Meaning::Danger),
+        StepStatus::Skipped => ("skipped".to_owned(), Meaning::Warn),
+        StepStatus::Unknown => ("unknown".to_owned(), Meaning::Unknown),
+        StepStatus::Pending => pending_words(model, line, n),
+    }
+}
+
+fn pending_words(model: &Model, line: &StepLine, n: usize) -> (String, Meaning) {
+    if n == model.current_index() {
+        let red: Vec<String> = model
+            .session
+            .gates_in_the_way(n)
+            .into_iter()
+            .map(|g| g.id)
+            .collect();
+        if !red.is_empty() {
+            return (format!("waits for {}", red.join(" ")), Meaning::Warn);
+        }
+        if line.start == Start::Person {
+            return ("Enter starts it".to_owned(), Meaning::Accent);
+        }
+    }
+    let gates = model
+        .session
+        .charter
+        .gates
+        .iter()
+        .filter(|g| g.before == line.id);
+    let gates: Vec<&str> = gates.map(|g| g.id.as_str()).collect();
+    match (gates.as_slice(), line.start) {
+        ([], Start::Auto) => ("auto".to_owned(), Meaning::Muted),
+        ([], Start::Person) => ("by hand".to_owned(), Meaning::Muted),
+        (gates, _) => (format!("after {}", gates.join(" ")), Meaning::Muted),
+    }
+}
+
+/// `██████░░░░ 45 %  9 000 of 20 000 rows  4.5k/s  about 2:40 min left`, as much as fits.
+pub fn draw_progress(canvas: &mut Canvas<'_>, area: Rect, model: &Model, sum: &Sum) {
+    let mut words = Vec::new();
+    if let Some(ratio) = sum.ratio() {
+        words.push(percent(ratio));
+    }
+    words.push(match sum.total {
+        Some(total) => format!("{} of {} {}", count(sum.done), count(total), sum.unit),
+        None => format!("{} {}", count(sum.done), sum.unit),
+    });
+    if let Some(rate) = model.pace.per_s() {
+        words.push(format!("{} {}/s", short(rate), sum.unit));
+    }
+    if let Some(left_ms) = model.pace.left_ms() {
+        words.push(format!("about {} left", lasting(left_ms)));
+    }
+    words.push(sum.item.clone());
+    let bar = if sum.total.is_some() {
+        (area.width / 4).clamp(6, 24)
+    } else {
+        0
+    };
+    let room = area.width.saturating_sub(bar + 1);
+    let mut text = String::new();
+    for word in words {
+        let longer = format!("{text}{}{word}", if text.is_empty() { "" } else { "  " });
+        if columns(&longer) > room {
+            break;
+        }
+        text = longer;
+    }
+    if let Some(ratio) = sum.ratio() {
+        canvas.bar(area.x, area.y, bar, ratio, Meaning::Running);
+        canvas.write(area.x + bar + 1, area.y, room, &text, Meaning::Text);
+    } else {
+        canvas.write(area.x, area.y, area.width, &text, Meaning::Text);
+    }
+}
+
+/// The view: every step, and the selected one in full.
+pub fn draw_view(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
+    let wide = area.width >= 110;
+    let list = if wide {
+        Rect {
+            width: area.width / 2,
+            ..area
+        }
+    } else {
+        Rect {
+            height: area.height / 2,
+            ..area
+        }
+    };
+    draw(canvas, list, model);
+    let rest = if wide {
+        Rect {
+            x: area.x + list.width,
+            width: area.width - list.width,
+            ..area
+        }
+    } else {
+        below(area, list.height)
+    };
+    let n = model.selected_step();
+    let (Some(line), Some(state)) = (
+        model.session.charter.steps.get(n),
+        model.session.steps.get(n),
+    ) else {
+        return;
+    };
+    let title = format!("{} {}", line.id, line.title);
+    let head = Head {
+        title: &title,
+        ..Head::default()
+    };
+    let inner = canvas.panel(rest, &head);
+    describe(canvas, inner, model, line, state);
+}
+
+/// One step in full: how it stands, what came of it, its checks, its parts.
+fn describe(
+    canvas: &mut Canvas<'_>,
+    area: Rect,
+    model: &Model,
+    line: &StepLine,
+    state: &StepState,
+) {
+    let n = model.selected_step();
+    let (mark, meaning) = step_mark(state.status);
+    let (status, _) = status_words(model, line, state, n);
+    let by = state.by.as_ref().map_or_else(String::new, |b| {
+        format!(", started by {}", model.name_of(b))
+    });
+    let word = crate::session::decide::status(state.status);
+    let first = format!("{mark} {word} {status}{by}");
+    let mut used = paragraph(canvas, below(area, 0), &first, meaning);
+    if let Some(question) = &state.question {
+        used += paragraph(
+            canvas,
+            below(area, used),
+            &format!("? {question}"),
+            Meaning::Unknown,
+        );
+    }
+    if let Some(outcome) = &state.outcome {
+        used += paragraph(canvas, below(area, used), &outcome.summary, Meaning::Text);
+        for check in &outcome.checks {
+            let (mark, meaning) = if check.ok {
+                ("✓", Meaning::Ok)
+            } else {
+                ("✗", Meaning::Danger)
+            };
+            let text = format!("{mark} {}: {}", check.name, check.detail);
+            used += paragraph(canvas, below(area, used), &text, meaning);
+        }
+    }
+    if let Some(sum) = model.pace.sum(&state.id) {
+        draw_progress(canvas, row(below(area, used), 0), model, &sum.clone());
+        used += 1;
+    }
+    draw_parts(canvas, below(area, used), model, &state.id);
+}
+
+/// Parts of a step: tables, instances, files; each with a bar.
+pub fn draw_parts(canvas: &mut Canvas<'_>, area: Rect, model: &Model, step: &str) {
+    let mut parts: Vec<_> = model.progress.iter().filter(|p| p.step == step).collect();
+    // Unfinished ones first, so that they are in sight.
+    parts.sort_by_key(|p| p.total.is_some_and(|t| p.done >= t));
+    for (n, part) in parts.iter().take(usize::from(area.height)).enumerate() {
+        let place = row(area, n as u16);
+        let name = (area.width / 3).min(32);
+        canvas.write(place.x, place.y, name, &part.item, Meaning::Text);
+        let bar = (area.width / 4).min(24);
+        if let Some(total) = part.total {
+            let ratio = if total == 0 {
+                1.0
+            } else {
+                part.done as f64 / total as f64
+            };
+            canvas.bar(place.x + name + 1, place.y, bar, ratio, Meaning::Running);
+        }
+        let text = match part.total {
+            Some(total) => format!("{} of {} {}", count(part.done), count(total), part.unit),
+            None => format!("{} {}", count(part.done), part.unit),
+        };
+        let rest = Rect {
+            x: place.x + name + bar + 2,
+            width: area.width.saturating_sub(name + bar + 2),
+            ..place
+        };
+        canvas.write_right(rest, &text, Meaning::Muted);
+    }
+}

@@ -1,0 +1,214 @@
+//! Errors and latency over time, with baseline and thresholds drawn in.
+
+use ratatui::layout::Rect;
+
+use super::shared::below;
+use crate::cockpit::canvas::{Canvas, Head, piece};
+use crate::cockpit::chart::{self, Chart, Level, Series};
+use crate::cockpit::format::{millis, percent, short, span};
+use crate::cockpit::model::Model;
+use crate::cockpit::model::ui::View;
+use crate::cockpit::theme::Meaning;
+use crate::runbook::{Bound, Condition};
+
+/// Runbook time that a chart of ordinary width shows.
+const WINDOW_MS: i64 = 15 * 60_000;
+
+/// The 5xx rate.
+pub fn draw_errors(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
+    const SIGNAL: &str = "http_5xx_ratio";
+    let window_ms = window_ms(area);
+    let head = Head {
+        digit: Some(View::Traffic.digit()),
+        title: "5xx",
+        note: vec![
+            now(model, SIGNAL, percent),
+            piece(format!("  last {}", span(window_ms)), Meaning::Muted),
+        ],
+        ..Head::default()
+    };
+    let inner = canvas.panel(area, &head);
+    let chart = Chart {
+        series: vec![series(model, SIGNAL, "5xx", Meaning::High, window_ms)],
+        levels: levels(model, SIGNAL),
+        from_ms: from_ms(model, window_ms),
+        to_ms: model.clock_ms(),
+        least_top: 0.001,
+        unit: percent,
+    };
+    chart::draw(canvas, inner, &chart);
+}
+
+/// p50, p95 and p99.
+pub fn draw_latency(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
+    let window_ms = window_ms(area);
+    let lines = [
+        ("latency_p50_ms", "p50", Meaning::Low),
+        ("latency_p95_ms", "p95", Meaning::Middle),
+        ("latency_p99_ms", "p99", Meaning::High),
+    ];
+    let mut note = Vec::new();
+    for (signal, label, meaning) in lines {
+        note.push(piece(format!("{label} "), meaning));
+        note.push(now(model, signal, millis));
+        note.push(piece("  ", Meaning::Text));
+    }
+    note.pop();
+    let head = Head {
+        digit: Some(View::Traffic.digit()),
+        title: "Latency",
+        note,
+        ..Head::default()
+    };
+    let inner = canvas.panel(area, &head);
+    let drawn =
+        lines.map(|(signal, label, meaning)| series(model, signal, label, meaning, window_ms));
+    let chart = Chart {
+        series: drawn.into_iter().collect(),
+        levels: levels(model, "latency_p95_ms"),
+        from_ms: from_ms(model, window_ms),
+        to_ms: model.clock_ms(),
+        least_top: 10.0,
+        unit: millis,
+    };
+    chart::draw(canvas, inner, &chart);
+}
+
+/// The view: both, large; and what else is known of the traffic in a row.
+pub fn draw_view(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
+    let numbers = 3.min(area.height);
+    let rest = area.height - numbers;
+    let half = rest / 2;
+    draw_errors(
+        canvas,
+        Rect {
+            height: half,
+            ..area
+        },
+        model,
+    );
+    let lower = below(area, half);
+    draw_latency(
+        canvas,
+        Rect {
+            height: rest - half,
+            ..lower
+        },
+        model,
+    );
+    let head = Head {
+        title: "Requests",
+        ..Head::default()
+    };
+    let inner = canvas.panel(below(area, rest), &head);
+    let per_s = |v: f64| format!("{}/s", short(v));
+    let parts = [
+        ("requests ", now(model, "requests_per_s", per_s)),
+        ("   4xx ", now(model, "http_4xx_ratio", percent)),
+        (
+            "   synthetic failed ",
+            now(model, "synthetic_failed_ratio", percent),
+        ),
+        (
+            "   synthetic read ",
+            now(model, "synthetic_read_ms", millis),
+        ),
+        (
+            "   synthetic write ",
+            now(model, "synthetic_write_ms", millis),
+        ),
+    ];
+    let pieces: Vec<_> = parts
+        .into_iter()
+        .flat_map(|(label, value)| [piece(label, Meaning::Muted), value])
+        .collect();
+    if inner.height > 0 {
+        canvas.pieces(inner.x, inner.y, inner.width, &pieces);
+    }
+}
+
+/// The last value, or that there is none.
+pub fn now(
+    model: &Model,
+    signal: &str,
+    unit: fn(f64) -> String,
+) -> crate::cockpit::canvas::Piece<'static> {
+    match model.series.last(signal) {
+        None => piece("–", Meaning::Muted),
+        Some(None) => piece("no data", Meaning::Unknown),
+        Some(Some(value)) if model.is_stale() => piece(unit(value), Meaning::Stale),
+        Some(Some(value)) => piece(unit(value), Meaning::Title),
+    }
+}
+
+/// Wider charts reach further back.
+pub fn window_ms(area: Rect) -> i64 {
+    if area.width >= 100 {
+        WINDOW_MS * 2
+    } else {
+        WINDOW_MS
+    }
+}
+
+/// Session time at the left edge.
+pub fn from_ms(model: &Model, window_ms: i64) -> i64 {
+    model.clock_ms() - model.session.charter.real_ms(window_ms).max(1)
+}
+
+/// A line of a chart.
+pub fn series<'a>(
+    model: &Model,
+    signal: &str,
+    label: &'a str,
+    meaning: Meaning,
+    window_ms: i64,
+) -> Series<'a> {
+    Series {
+        label,
+        meaning,
+        points: model.series.since(signal, from_ms(model, window_ms)),
+    }
+}
+
+/// Baseline and thresholds of a signal, from the triggers and the monitoring checklist.
+fn levels(model: &Model, signal: &str) -> Vec<Level> {
+    let charter = &model.session.charter;
+    let baseline = model.session.baseline(signal);
+    let mut levels: Vec<Level> = baseline
+        .map(|value| Level {
+            label: "base".to_owned(),
+            meaning: Meaning::Baseline,
+            value,
+        })
+        .into_iter()
+        .collect();
+    let of_triggers = charter.triggers.iter().filter_map(|t| match &t.when {
+        Condition::Signal {
+            signal: s, bound, ..
+        } if s == signal => Some((t.id.as_str(), *bound)),
+        _ => None,
+    });
+    let of_items = charter.monitoring.iter().flat_map(|m| {
+        let mine = m.conditions.iter().filter(|(s, _)| s == signal);
+        mine.map(|(_, bound)| (m.id.as_str(), *bound))
+    });
+    for (id, bound) in of_triggers.chain(of_items) {
+        let value = match bound {
+            Bound::Above(v) | Bound::Below(v) => Some(v),
+            Bound::AboveBaseline { multiple, floor } => baseline.map(|b| (b * multiple).max(floor)),
+        };
+        let Some(value) = value else { continue };
+        let same = levels
+            .iter_mut()
+            .find(|l| l.meaning == Meaning::Threshold && l.value == value);
+        match same {
+            Some(_) => {}
+            None => levels.push(Level {
+                label: id.to_owned(),
+                meaning: Meaning::Threshold,
+                value,
+            }),
+        }
+    }
+    levels
+}

@@ -1,0 +1,291 @@
+//! Triggers as fuses that fill as they burn, and the monitoring checklist in one row.
+
+use ratatui::layout::Rect;
+
+use super::shared::{below, paragraph, row};
+use crate::cockpit::canvas::{Canvas, Head, Piece, piece, width_of};
+use crate::cockpit::format::span;
+use crate::cockpit::model::Model;
+use crate::cockpit::model::ui::View;
+use crate::cockpit::theme::Meaning;
+use crate::runbook::{Condition, Trigger};
+use crate::session::TriggerPhase;
+use crate::session::live::TriggerView;
+
+/// A trigger as it is shown: the worst of its instances.
+struct Fuse<'a> {
+    trigger: &'a Trigger,
+    phase: Option<TriggerPhase>,
+    armed: bool,
+    streak_ms: i64,
+    full_ms: i64,
+    reason: String,
+    /// Which instance, and how many of them are as bad.
+    instance: Option<(String, usize)>,
+}
+
+/// The panel.
+pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
+    let fuses = fuses(model);
+    let burning = fuses
+        .iter()
+        .filter(|f| f.phase == Some(TriggerPhase::Burning))
+        .count();
+    let blind = fuses
+        .iter()
+        .filter(|f| f.armed && f.phase == Some(TriggerPhase::Blind))
+        .count();
+    let mut note = Vec::new();
+    match (burning, blind) {
+        (0, 0) => note.push(piece("none burns", Meaning::Muted)),
+        (0, b) => note.push(piece(format!("{b} blind"), Meaning::Unknown)),
+        (n, _) => note.push(piece(format!("{n} BURNING"), Meaning::Warn)),
+    }
+    let head = Head {
+        digit: Some(View::Fleet.digit()),
+        title: "Triggers",
+        note,
+        ..Head::default()
+    };
+    let inner = canvas.panel(area, &head);
+    draw_list(canvas, inner, model, &fuses);
+}
+
+fn draw_list(canvas: &mut Canvas<'_>, area: Rect, model: &Model, fuses: &[Fuse<'_>]) {
+    let (checks, signals): (Vec<_>, Vec<_>) = fuses
+        .iter()
+        .partition(|f| matches!(f.trigger.when, Condition::Check { .. }));
+    let mut y = 0;
+    let fixed =
+        u16::from(!checks.is_empty()) + u16::from(!model.session.charter.monitoring.is_empty());
+    let spare = area.height.saturating_sub(signals.len() as u16 + fixed);
+    let mut reasons = spare;
+    for fuse in &signals {
+        if y >= area.height {
+            return;
+        }
+        fuse_row(canvas, row(area, y), fuse);
+        y += 1;
+        let speaks = matches!(
+            fuse.phase,
+            Some(TriggerPhase::Burning | TriggerPhase::Blind)
+        ) && fuse.armed;
+        if speaks && reasons > 0 && y < area.height {
+            let place = row(area, y);
+            canvas.write(
+                place.x + 5,
+                place.y,
+                place.width.saturating_sub(6),
+                &fuse.reason,
+                Meaning::Muted,
+            );
+            y += 1;
+            reasons -= 1;
+        }
+    }
+    if y < area.height && !checks.is_empty() {
+        check_row(canvas, row(area, y), &checks);
+        y += 1;
+    }
+    if y < area.height {
+        checklist_row(canvas, row(area, y), model);
+    }
+}
+
+/// `T3a 5xx above twice the…  ▓▓▓▓▓░░░  6:12 of 10:00`.
+fn fuse_row(canvas: &mut Canvas<'_>, area: Rect, fuse: &Fuse<'_>) {
+    let (mark, meaning) = mark(fuse);
+    let words = words(fuse);
+    let start = [
+        piece(mark, meaning),
+        piece(
+            format!("{:<4}", fuse.trigger.id),
+            if fuse.armed { meaning } else { Meaning::Muted },
+        ),
+    ];
+    let used = canvas.pieces(area.x, area.y, area.width, &start);
+    let right = canvas.write_right(area, &words, meaning);
+    let room = area.width.saturating_sub(used + right + 1);
+    let burns = fuse.armed && fuse.full_ms > 0;
+    let bar = if burns && room > 24 {
+        (room / 3).clamp(8, 30)
+    } else {
+        0
+    };
+    let mut title = fuse.trigger.title.clone();
+    if let Some((instance, others)) = &fuse.instance {
+        let more = if *others > 1 {
+            format!(" +{}", others - 1)
+        } else {
+            String::new()
+        };
+        title = format!("{instance}{more}: {title}");
+    }
+    let title_room = room.saturating_sub(if bar > 0 { bar + 1 } else { 0 });
+    canvas.write(area.x + used, area.y, title_room, &title, Meaning::Text);
+    if bar > 0 {
+        let ratio = fuse.streak_ms as f64 / fuse.full_ms as f64;
+        let x = area.x + used + title_room + 1;
+        canvas.bar(
+            x,
+            area.y,
+            bar,
+            ratio,
+            if ratio > 0.66 {
+                Meaning::Danger
+            } else {
+                Meaning::Warn
+            },
+        );
+    }
+}
+
+fn mark(fuse: &Fuse<'_>) -> (&'static str, Meaning) {
+    match fuse.phase {
+        Some(TriggerPhase::Fired) => ("✗ ", Meaning::Alarm),
+        _ if !fuse.armed => ("· ", Meaning::Muted),
+        None => ("· ", Meaning::Muted),
+        Some(TriggerPhase::Clear) => ("✓ ", Meaning::Ok),
+        Some(TriggerPhase::Burning) => ("▲ ", Meaning::Warn),
+        Some(TriggerPhase::Blind) => ("? ", Meaning::Unknown),
+    }
+}
+
+fn words(fuse: &Fuse<'_>) -> String {
+    let fuse_words = || format!("{} of {}", span(fuse.streak_ms), span(fuse.full_ms));
+    match fuse.phase {
+        Some(TriggerPhase::Fired) => "FIRED".to_owned(),
+        _ if !fuse.armed => format!("from {}", fuse.trigger.from),
+        None => "no word yet".to_owned(),
+        Some(TriggerPhase::Clear) if fuse.full_ms == 0 => "clear".to_owned(),
+        Some(TriggerPhase::Clear) => format!("clear, {}", span(fuse.full_ms)),
+        Some(TriggerPhase::Burning) => fuse_words(),
+        Some(TriggerPhase::Blind) if fuse.streak_ms > 0 => format!("blind at {}", fuse_words()),
+        Some(TriggerPhase::Blind) => "blind".to_owned(),
+    }
+}
+
+/// Triggers that judge a step's result have nothing to burn: one row for all.
+fn check_row(canvas: &mut Canvas<'_>, area: Rect, checks: &[&Fuse<'_>]) {
+    let mut all: Vec<Piece<'_>> = vec![piece("  by steps", Meaning::Muted)];
+    for fuse in checks {
+        let fired = fuse.phase == Some(TriggerPhase::Fired);
+        let (mark, meaning) = if fired {
+            ("✗", Meaning::Alarm)
+        } else {
+            ("·", Meaning::Muted)
+        };
+        let next = piece(format!(" {mark}{}", fuse.trigger.id), meaning);
+        if width_of(&all) + width_of(std::slice::from_ref(&next)) <= area.width {
+            all.push(next);
+        }
+    }
+    canvas.pieces(area.x, area.y, area.width, &all);
+}
+
+/// `checklist M1✓ M2✓ M3✗ M4? M5✓`.
+fn checklist_row(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
+    let mut all: Vec<Piece<'_>> = vec![piece("  watched", Meaning::Muted)];
+    for item in &model.session.charter.monitoring {
+        let view = model.checklist.iter().find(|v| v.id == item.id);
+        let (mark, meaning) = match view.map(|v| v.green) {
+            None => ("·", Meaning::Muted),
+            Some(Some(true)) => ("✓", Meaning::Ok),
+            Some(Some(false)) => ("✗", Meaning::Danger),
+            Some(None) => ("?", Meaning::Unknown),
+        };
+        let title = if area.width >= 56 {
+            format!(" {}", first_word(&item.title))
+        } else {
+            String::new()
+        };
+        all.push(piece(format!(" {mark}{}{title}", item.id), meaning));
+    }
+    canvas.pieces(area.x, area.y, area.width, &all);
+}
+
+fn first_word(title: &str) -> &str {
+    title.split_whitespace().next_back().unwrap_or_default()
+}
+
+fn fuses(model: &Model) -> Vec<Fuse<'_>> {
+    let triggers = model.session.charter.triggers.iter();
+    triggers.map(|trigger| fuse(model, trigger)).collect()
+}
+
+fn fuse<'a>(model: &'a Model, trigger: &'a Trigger) -> Fuse<'a> {
+    let prefix = format!("{}.", trigger.id);
+    let mine = |id: &str| id == trigger.id || id.starts_with(&prefix);
+    let views: Vec<&TriggerView> = model.triggers.iter().filter(|v| mine(&v.id)).collect();
+    let full_ms = match &trigger.when {
+        Condition::Signal { for_ms, .. } => *for_ms,
+        Condition::Check { .. } => 0,
+    };
+    let worst = views.iter().max_by_key(|v| (rank(v.phase), v.streak_ms));
+    let Some(worst) = worst else {
+        let known = model.session.triggers.iter().find(|(id, _)| mine(id));
+        return Fuse {
+            trigger,
+            phase: known.map(|(_, t)| t.phase),
+            armed: known.is_some(),
+            streak_ms: 0,
+            full_ms,
+            reason: known.map_or_else(String::new, |(_, t)| t.reason.clone()),
+            instance: None,
+        };
+    };
+    let as_bad = views.iter().filter(|v| v.phase == worst.phase).count();
+    let instance = worst.id.strip_prefix(&prefix).map(str::to_owned);
+    let quiet = matches!(worst.phase, TriggerPhase::Clear);
+    Fuse {
+        trigger,
+        phase: Some(worst.phase),
+        armed: worst.armed,
+        streak_ms: worst.streak_ms,
+        full_ms: worst.full_ms,
+        reason: worst.reason.clone(),
+        instance: instance.filter(|_| !quiet).map(|i| (i, as_bad)),
+    }
+}
+
+fn rank(phase: TriggerPhase) -> u8 {
+    match phase {
+        TriggerPhase::Clear => 0,
+        TriggerPhase::Blind => 1,
+        TriggerPhase::Burning => 2,
+        TriggerPhase::Fired => 3,
+    }
+}
+
+/// Every trigger with its reason, for the view that has room for it.
+pub fn draw_full(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
+    let head = Head {
+        title: "Triggers",
+        ..Head::default()
+    };
+    let inner = canvas.panel(area, &head);
+    let mut used = 0;
+    for fuse in fuses(model) {
+        if used >= inner.height {
+            break;
+        }
+        fuse_row(canvas, row(inner, used), &fuse);
+        used += 1;
+        if fuse.armed && !fuse.reason.is_empty() {
+            let place = Rect {
+                x: inner.x + 6,
+                width: inner.width.saturating_sub(7),
+                height: 1,
+                y: inner.y + used,
+            };
+            if used < inner.height {
+                used += paragraph(
+                    canvas,
+                    place.intersection(below(inner, used)),
+                    &fuse.reason,
+                    Meaning::Muted,
+                );
+            }
+        }
+    }
+}
