@@ -5,6 +5,7 @@
 
 pub mod act;
 pub mod bridge;
+pub mod check;
 pub mod demo;
 pub mod engine;
 pub mod follow;
@@ -36,6 +37,8 @@ pub struct Cli {
 pub enum Subcommands {
     /// A sandbox with everything real: application, traffic, PostgreSQL; then a cutover on it
     Demo(demo::DemoArgs),
+    /// Every problem in a runbook, then in everything that it names
+    Check(check::CheckArgs),
     /// Open or resume a session and take part in it
     Run(run::RunArgs),
     /// Take part in a session that runs
@@ -160,6 +163,7 @@ async fn dispatch(command: Subcommands) -> anyhow::Result<Exit> {
     use Subcommands as S;
     match command {
         S::Demo(args) => demo::run(args).await,
+        S::Check(args) => check::run(args).await,
         S::Run(args) => run::run(args).await,
         S::Join(args) => join::run(args).await,
         S::Status(args) => status::run(args).await,

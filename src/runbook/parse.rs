@@ -166,7 +166,9 @@ fn runbook(reader: &mut Reader<'_>, node: &Node) -> Option<Runbook> {
     reader.want(&fields, "cutover", |r, i| r.one_of(i, &[("1", ())]));
     Some(Runbook {
         secrets: reader.secrets.iter().cloned().collect(),
-        name: reader.want(&fields, "name", session_name).unwrap_or_default(),
+        name: reader
+            .want(&fields, "name", session_name)
+            .unwrap_or_default(),
         people: some_of(reader, &fields, "people", sections::person),
         limits: sections::limits(reader, &fields),
         source: sections::source(reader, &fields),

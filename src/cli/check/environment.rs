@@ -1,0 +1,286 @@
+//! What a valid runbook names, looked at: source, target, scratch side, fleet, files and folders, disk. Nothing is changed: databases
+//! are read, instances are asked with GET, no program is run.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::programs;
+use crate::action::config_file;
+use crate::fleet;
+use crate::runbook::{Instance, Migration, Place, RequestClass, Runbook, StepKind, SwitchHow};
+use crate::source;
+use crate::target::{Endpoint, Finding, preflight};
+use crate::text::printable;
+
+const ASK_LIMIT: Duration = Duration::from_secs(5);
+/// A copy takes the file's size; its write-ahead log and SQLite's own needs come on top.
+const COPY_MARGIN: f64 = 1.2;
+const METRICS_LIMIT_BYTES: usize = 8 << 20;
+
+/// Everything that the runbook names, in its order. Relative paths begin at `folder`.
+pub async fn examine(runbook: &Runbook, folder: &Path) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let source = folder.join(&runbook.source.file);
+    let tables = runbook.clone();
+    let read = tokio::task::spawn_blocking(move || source_file(&tables, &source)).await;
+    let (source, size_bytes) = read.expect("BUG: reading the source does not panic");
+    findings.extend(source);
+    findings.extend(database("target", &runbook.target.url, Some(&runbook.target.schema)).await);
+    findings.extend(database("target, runtime role", &runbook.target.runtime_url, None).await);
+    if let Some(rehearsal) = &runbook.rehearsal {
+        findings.extend(database("scratch", &rehearsal.url, Some(&runbook.target.schema)).await);
+        findings.extend(database("scratch, runtime role", &rehearsal.runtime_url, None).await);
+    }
+    findings.extend(instances(runbook, folder).await);
+    let path = std::env::var_os("PATH");
+    findings.extend(programs::examine(runbook, folder, path.as_deref()));
+    findings.extend(files(runbook, folder, size_bytes));
+    findings
+}
+
+/// The SQLite file: it opens, and holds the tables that the runbook names. Its size comes beside.
+fn source_file(runbook: &Runbook, path: &Path) -> (Vec<Finding>, u64) {
+    let shown = path.display();
+    let opened = source::open_read_only(path).map_err(|e| e.to_string());
+    let schema = opened.and_then(|c| {
+        let schema = source::schema::Schema::read(&c);
+        schema.map_err(|e| format!("{shown}: {e}"))
+    });
+    let schema = match schema {
+        Ok(schema) => schema,
+        Err(why) => return (vec![Finding::required("source", false, why)], 0),
+    };
+    let size_bytes = path.metadata().map_or(0, |m| m.len());
+    let detail = format!(
+        "{shown}: {} tables, {size_bytes} bytes",
+        schema.tables.len()
+    );
+    let mut findings = vec![Finding::required("source", true, detail)];
+    let named = runbook
+        .verification
+        .critical
+        .iter()
+        .chain(runbook.transfer.lists.iter().map(|l| &l.table))
+        .chain(runbook.transfer.slugs.iter().map(|s| &s.table));
+    let mut missing: Vec<&str> = named
+        .filter(|name| !schema.tables.iter().any(|t| t.name == **name))
+        .map(String::as_str)
+        .collect();
+    missing.sort_unstable();
+    missing.dedup();
+    if !missing.is_empty() {
+        let detail = format!("the file has no table {}", missing.join(", "));
+        findings.push(Finding::required("source tables", false, detail));
+    }
+    (findings, size_bytes)
+}
+
+/// A connection, and for the owner everything that B1 asks.
+async fn database(name: &str, url: &str, owned_schema: Option<&str>) -> Vec<Finding> {
+    let failed = |why: String| vec![Finding::required(name, false, why)];
+    let endpoint = match Endpoint::parse(url) {
+        Ok(endpoint) => endpoint,
+        Err(error) => return failed(error.to_string()),
+    };
+    let client = match endpoint.connect().await {
+        Ok(client) => client,
+        Err(error) => return failed(error.to_string()),
+    };
+    let Some(schema) = owned_schema else {
+        let detail = format!("{} logs in at {}", endpoint.user(), endpoint.host_label());
+        return vec![Finding::required(name, true, printable(&detail, 200))];
+    };
+    match preflight::database(&client, &endpoint, schema).await {
+        Ok(findings) => findings
+            .into_iter()
+            .map(|finding| Finding {
+                name: format!("{name}: {}", finding.name),
+                ..finding
+            })
+            .collect(),
+        Err(error) => failed(error.to_string()),
+    }
+}
+
+/// Every instance is ready, shows its metrics, and has the configuration and log that the runbook says.
+async fn instances(runbook: &Runbook, folder: &Path) -> Vec<Finding> {
+    let client = fleet::client();
+    let mut findings = Vec::new();
+    let staging = runbook.fleet.staging.iter();
+    for instance in runbook.fleet.instances.iter().chain(staging) {
+        let name = format!("instance {}", instance.id);
+        let ready = fleet::ready_once(&client, &runbook.fleet, instance, ASK_LIMIT).await;
+        findings.push(match ready {
+            Ok(()) => Finding::required(name.clone(), true, format!("ready at {}", instance.url)),
+            Err(error) => Finding::required(name.clone(), false, error.to_string()),
+        });
+        if let Some(metrics) = &runbook.fleet.metrics {
+            let url = metrics.replace("{url}", &instance.url);
+            let asked = fleet::request::get(&client, &url, ASK_LIMIT, METRICS_LIMIT_BYTES).await;
+            let why = match asked {
+                Ok(answer) if answer.status == 200 => None,
+                Ok(answer) => Some(format!("{url} answered {}", answer.status)),
+                Err(error) => Some(error.to_string()),
+            };
+            findings.extend(why.map(|w| Finding::required(format!("{name}, metrics"), false, w)));
+        }
+        findings.extend(instance_files(runbook, folder, instance));
+    }
+    if let Some(first) = runbook.fleet.instances.first() {
+        let reads = runbook.verification.requests.iter();
+        for request in reads.filter(|r| r.class == RequestClass::Read && r.method == "GET") {
+            let name = format!("request {} at {}", request.name, first.id);
+            let asked = fleet::request::ask(&client, request, &first.url, ASK_LIMIT).await;
+            let judged = match asked {
+                Ok(answer) => fleet::request::judge(request, &answer, Some(&answer.body))
+                    .map(|()| format!("{} in {:.0} ms", answer.status, answer.ms))
+                    .map_err(|e| e.to_string()),
+                Err(error) => Err(error.to_string()),
+            };
+            let ok = judged.is_ok();
+            let detail = judged.unwrap_or_else(|why| why);
+            findings.push(Finding::required(name, ok, detail));
+        }
+    }
+    findings
+}
+
+/// Configuration and log of an instance, where they can be seen from here.
+fn instance_files(runbook: &Runbook, folder: &Path, instance: &Instance) -> Vec<Finding> {
+    let filled = |template: &String| {
+        let text = template.replace("{instance}", &instance.id);
+        folder.join(text.replace("{host}", &instance.host))
+    };
+    let mut findings = Vec::new();
+    let production = runbook.fleet.instances.iter().any(|i| i.id == instance.id);
+    let switch = runbook.steps.iter().find_map(|step| match &step.kind {
+        StepKind::Switch {
+            how: SwitchHow::Key { key, from, .. },
+        } => Some((key, from)),
+        _ => None,
+    });
+    if let (Some(config), Some((key, from))) =
+        (&runbook.fleet.config, switch.filter(|_| production))
+    {
+        let path = filled(config);
+        let name = format!("instance {}, configuration", instance.id);
+        let shown = printable(&path.display().to_string(), 200);
+        findings.push(match config_file::value(&path, key) {
+            Ok(Some(value)) if value == *from => {
+                Finding::required(name, true, format!("{shown} has {key}={from}"))
+            }
+            Ok(Some(_)) => {
+                let detail =
+                    format!("{key} in {shown} is not `{from}`: has it been switched already?");
+                Finding::required(name, false, detail)
+            }
+            Ok(None) => Finding::required(name, false, format!("{shown} has no {key}")),
+            Err(error) => Finding::required(name, false, error.to_string()),
+        });
+    }
+    if let Some(log) = &runbook.fleet.log {
+        let path = filled(log);
+        if !path.is_file() {
+            let detail = format!("{} is not there (yet)", path.display());
+            let name = format!("instance {}, log", instance.id);
+            findings.push(Finding::advice(name, false, printable(&detail, 240)));
+        }
+    }
+    findings
+}
+
+/// Scripts that are read, folders that are written to, and the room on their disks.
+fn files(runbook: &Runbook, folder: &Path, size_bytes: u64) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut copies: Vec<(String, PathBuf)> = Vec::new();
+    for step in &runbook.steps {
+        match &step.kind {
+            StepKind::Migrate {
+                run: Migration::Script(script),
+                ..
+            } => findings.push(readable(
+                &format!("{} script", step.id),
+                &folder.join(script),
+            )),
+            StepKind::Backup { to, .. } => {
+                copies.push((format!("{} backup folder", step.id), folder.join(to)));
+            }
+            StepKind::StoreBackup {
+                place: Place::Directory(to),
+                ..
+            } => copies.push((format!("{} second place", step.id), folder.join(to))),
+            _ => {}
+        }
+    }
+    if let Some(copy) = runbook.rehearsal.as_ref().and_then(|r| r.copy.parent()) {
+        copies.push(("rehearsal folder".into(), folder.join(copy)));
+    }
+    for (name, path) in &copies {
+        findings.push(writable(name, path));
+    }
+    findings.extend(room(&copies, size_bytes));
+    findings
+}
+
+fn readable(name: &str, path: &Path) -> Finding {
+    let shown = printable(&path.display().to_string(), 240);
+    match std::fs::File::open(path) {
+        Ok(_) => Finding::required(name, true, shown),
+        Err(error) => Finding::required(name, false, format!("{shown}: {error}")),
+    }
+}
+
+/// Asks the operating system; nothing is written.
+fn writable(name: &str, path: &Path) -> Finding {
+    use rustix::fs::{Access, access};
+    let existing = path.ancestors().find(|at| at.exists());
+    let at = existing.unwrap_or(Path::new("/"));
+    let shown = printable(&path.display().to_string(), 240);
+    let detail = match (at.is_dir(), access(at, Access::WRITE_OK | Access::EXEC_OK)) {
+        (false, _) => Err(format!("{} is not a folder", at.display())),
+        (true, Err(error)) => Err(format!("{shown}: {}", std::io::Error::from(error))),
+        (true, Ok(())) if at == path => Ok(shown),
+        (true, Ok(())) => Ok(format!("{shown}, which will be made")),
+    };
+    let ok = detail.is_ok();
+    Finding::required(name, ok, detail.unwrap_or_else(|why| why))
+}
+
+/// Whether each disk has room for the copies that go onto it, and whether the two places are two disks.
+fn room(copies: &[(String, PathBuf)], size_bytes: u64) -> Vec<Finding> {
+    let needed_bytes = (size_bytes as f64 * COPY_MARGIN) as u64;
+    let disks: Vec<_> = copies
+        .iter()
+        .map(|(_, path)| source::disk::of(path))
+        .collect();
+    let mut findings = Vec::new();
+    for (n, disk) in disks.iter().enumerate() {
+        let same = disks.iter().filter(|d| d.device == disk.device).count() as u64;
+        if disks[..n].iter().any(|d| d.device == disk.device) {
+            continue;
+        }
+        let needed_bytes = needed_bytes.saturating_mul(same);
+        let ok = disk.free_bytes >= needed_bytes;
+        let detail = format!(
+            "{} bytes free, {needed_bytes} needed for {same} copies",
+            disk.free_bytes
+        );
+        let name = format!("disk {}", printable(&disk.mount.display().to_string(), 120));
+        findings.push(Finding::required(name, ok, detail));
+    }
+    if let [first, second, ..] = disks.as_slice()
+        && first.device == second.device
+        && copies[1].0.ends_with("second place")
+    {
+        let detail = format!(
+            "both copies are on {}: one fault loses both",
+            first.mount.display()
+        );
+        findings.push(Finding::advice(
+            "second place",
+            false,
+            printable(&detail, 240),
+        ));
+    }
+    findings
+}

@@ -1,0 +1,120 @@
+//! Whether what a runbook runs is there: programs found and executable, without running any.
+
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use crate::runbook::action::Effect;
+use crate::runbook::{Action, Migration, Place, RollbackKind, Runbook, StepKind, SwitchHow};
+use crate::target::Finding;
+use crate::text::printable;
+
+/// One finding per program that the runbook names.
+pub(super) fn examine(runbook: &Runbook, folder: &Path, path: Option<&OsStr>) -> Vec<Finding> {
+    let mut seen = BTreeSet::new();
+    actions(runbook)
+        .into_iter()
+        .filter_map(program)
+        .filter(|program| seen.insert(program.clone()))
+        .map(|program| {
+            let name = format!("program {}", printable(&program, 120));
+            match find(&program, folder, path) {
+                Ok(found) => Finding::required(name, true, found.display().to_string()),
+                Err(why) => Finding::required(name, false, why),
+            }
+        })
+        .collect()
+}
+
+/// Every action of the runbook.
+fn actions(runbook: &Runbook) -> Vec<&Action> {
+    let fleet = &runbook.fleet;
+    let mut actions = vec![&fleet.restart];
+    actions.extend(&fleet.connect);
+    if let Some(rehearsal) = &runbook.rehearsal {
+        actions.extend(&rehearsal.point);
+        actions.extend(&rehearsal.unpoint);
+    }
+    for step in &runbook.steps {
+        match &step.kind {
+            StepKind::Freeze { on, off, .. } => actions.extend([on, off]),
+            StepKind::StoreBackup {
+                place: Place::Commands { upload, read_back },
+                ..
+            } => actions.extend([upload, read_back]),
+            StepKind::Migrate {
+                run: Migration::Command(action),
+                ..
+            } => actions.push(action),
+            StepKind::Switch {
+                how:
+                    SwitchHow::Action {
+                        to_target,
+                        to_source,
+                    },
+            } => actions.extend([to_target, to_source]),
+            StepKind::Command { action, undo } => {
+                actions.push(action);
+                actions.extend(undo);
+            }
+            _ => {}
+        }
+    }
+    actions.extend(runbook.rollback.iter().filter_map(|row| match &row.kind {
+        RollbackKind::Command(action) => Some(action),
+        _ => None,
+    }));
+    actions
+}
+
+fn program(action: &Action) -> Option<String> {
+    match &action.effect {
+        Effect::Command { argv } => argv.first().filter(|p| !p.contains('{')).cloned(),
+        Effect::Shell { .. } => Some("/bin/sh".into()),
+        _ => None,
+    }
+}
+
+/// Where a program is; looked up in `PATH` unless it holds a slash.
+fn find(program: &str, folder: &Path, path: Option<&OsStr>) -> Result<PathBuf, String> {
+    if program.contains('/') {
+        let at = folder.join(program);
+        return match executable(&at) {
+            Some(true) => Ok(at),
+            Some(false) => Err(format!("{} is not executable: chmod +x", at.display())),
+            None => Err(format!("{} is not there", at.display())),
+        };
+    }
+    std::env::split_paths(path.unwrap_or_default())
+        .map(|dir| dir.join(program))
+        .find(|at| executable(at) == Some(true))
+        .ok_or_else(|| "not found in PATH".to_owned())
+}
+
+/// Whether a file may be executed by anybody; `None` where there is no file.
+fn executable(path: &Path) -> Option<bool> {
+    let metadata = path.metadata().ok().filter(std::fs::Metadata::is_file)?;
+    Some(metadata.permissions().mode() & 0o111 != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_are_looked_up_as_the_shell_would() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let script = folder.path().join("deploy");
+        std::fs::write(&script, "#!/bin/sh\n").expect("written");
+        let path = Some(folder.path().as_os_str());
+        assert!(find("deploy", Path::new("/"), path).is_err());
+        let why = find("./deploy", folder.path(), None).expect_err("not executable");
+        assert!(why.contains("chmod"), "{why}");
+        let mode = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(&script, mode).expect("mode");
+        assert_eq!(find("deploy", Path::new("/"), path), Ok(script));
+        assert!(find("./deploy", folder.path(), None).is_ok());
+        assert!(find("nothing", folder.path(), path).is_err());
+    }
+}
