@@ -1,6 +1,7 @@
 //! The one integration-test binary. A concern is a file here and a folder of data beside it.
 
 mod action;
+mod check;
 mod demo;
 mod journal;
 mod parity;

@@ -258,7 +258,7 @@ fn a_damaged_runbook_never_panics_and_every_problem_has_a_place() {
         .and_then(|s| s.parse().ok())
         .unwrap_or(1_u64);
     let mut invalid = 0;
-    for seed in first..first + 500 {
+    for seed in first..first + 200 {
         let text = mutated(&reference, seed);
         let reading = std::panic::catch_unwind(|| {
             let reading = read(&text);
@@ -277,5 +277,71 @@ fn a_damaged_runbook_never_panics_and_every_problem_has_a_place() {
         );
         invalid += usize::from(reading.runbook.is_none());
     }
-    assert!(invalid > 200, "the changes hardly hurt: {invalid} of 500");
+    assert!(invalid > 80, "the changes hardly hurt: {invalid} of 200");
+}
+
+#[test]
+fn the_documentation_names_every_section_kind_and_key() {
+    use cutover::runbook::{keys, transfer::POLICY_KEYS};
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/runbook.md");
+    let text = std::fs::read_to_string(path).expect("docs/runbook.md");
+    let lists = [
+        keys::RUNBOOK,
+        keys::PERSON,
+        keys::LIMITS,
+        keys::SOURCE,
+        keys::TARGET,
+        keys::HISTORY,
+        keys::REQUIRED,
+        keys::FLEET,
+        keys::INSTANCE,
+        keys::TRANSFER,
+        keys::ORDERED_LIST,
+        keys::SLUG,
+        keys::VERIFICATION,
+        keys::REQUEST,
+        keys::REHEARSAL,
+        keys::ACTION,
+        keys::HTTP,
+        keys::GATE,
+        keys::STEP,
+        keys::PLACE,
+        keys::PROBE,
+        keys::LOG_RULE,
+        keys::TRIGGER,
+        keys::WHEN,
+        keys::ITEM,
+        keys::ITEM_CONDITION,
+        keys::ROLLBACK,
+        &runbook::LogRule::CATEGORIES,
+    ];
+    let mut missing: Vec<&str> = lists.concat();
+    for (kind, own) in [
+        keys::STEP_KINDS,
+        keys::PROBE_KINDS,
+        keys::ROLLBACK_KINDS,
+        POLICY_KEYS,
+    ]
+    .concat()
+    {
+        missing.push(kind);
+        missing.extend(own);
+    }
+    missing.retain(|word| !text.contains(&format!("`{word}`")));
+    assert!(
+        missing.is_empty(),
+        "docs/runbook.md does not name {missing:?}"
+    );
+}
+
+#[test]
+fn every_kind_in_the_table_is_one_that_the_parser_knows() {
+    let runbook = read(&reference()).runbook.expect("a runbook");
+    let known: Vec<&str> = runbook::keys::STEP_KINDS
+        .iter()
+        .map(|(kind, _)| *kind)
+        .collect();
+    for step in &runbook.steps {
+        assert!(known.contains(&step.kind.key()), "{}", step.id);
+    }
 }

@@ -1,0 +1,104 @@
+//! `cutover check`: what it says of an environment, and that it changes nothing.
+
+use std::path::Path;
+
+use cutover::cli::check::examine;
+use cutover::runbook::{self, Runbook};
+use cutover::target::Finding;
+
+use crate::support;
+
+/// The reference runbook with its paths in a folder, its databases on the test's own server, and nobody at its instances' ports.
+fn runbook_in(folder: &Path, owner_url: &str, runtime_url: &str) -> Runbook {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("runbook.yaml");
+    let text = std::fs::read_to_string(path).expect("the reference runbook");
+    let at = |name: &str| folder.join(name).display().to_string();
+    let env = |name: &str| {
+        Some(match name {
+            "TARGET_URL" | "SCRATCH_URL" => owner_url.to_owned(),
+            "TARGET_RUNTIME_URL" | "SCRATCH_RUNTIME_URL" => runtime_url.to_owned(),
+            "APP_SQLITE" => at("tools.db"),
+            "BACKUP_DIR" => at("backup"),
+            "OFFSITE_DIR" => at("offsite"),
+            "MIGRATIONS_SQL" => at("migrations.sql"),
+            "APP_DIR" => at("app"),
+            "APPCTL" => support::cutover().display().to_string(),
+            "PROBE_TOKEN" => "token".to_owned(),
+            // Port 1 is nobody's.
+            _ => "http://127.0.0.1:1".to_owned(),
+        })
+    };
+    runbook::parse("runbook.yaml", &text, &env).expect("valid")
+}
+
+fn finding<'f>(findings: &'f [Finding], name: &str) -> &'f Finding {
+    findings
+        .iter()
+        .find(|f| f.name == name)
+        .unwrap_or_else(|| panic!("no finding {name} in {findings:#?}"))
+}
+
+#[tokio::test]
+async fn the_environment_is_looked_at_and_nothing_is_changed() {
+    let database = support::database().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let source = folder.path().join("tools.db");
+    let connection = rusqlite::Connection::open(&source).expect("a database");
+    connection
+        .execute_batch("CREATE TABLE ToolContents(Id INTEGER PRIMARY KEY); CREATE TABLE ToolSteps(Id INTEGER PRIMARY KEY);")
+        .expect("tables");
+    drop(connection);
+    let before = std::fs::read(&source).expect("bytes");
+
+    let runbook = runbook_in(
+        folder.path(),
+        &database.url,
+        "postgres://nobody:hunter2@127.0.0.1:1/x",
+    );
+    let findings = examine(&runbook, folder.path()).await;
+
+    assert!(finding(&findings, "source").ok);
+    let tables = finding(&findings, "source tables");
+    assert!(
+        tables.detail.contains("ToolCategories, ToolFeatures"),
+        "{tables:?}"
+    );
+    assert!(finding(&findings, "target: database").ok);
+    assert!(finding(&findings, "target: server version").ok);
+    let runtime = finding(&findings, "target, runtime role");
+    assert!(
+        runtime.blocks() && !runtime.detail.contains("hunter2"),
+        "{runtime:?}"
+    );
+    assert!(finding(&findings, "instance app-1").blocks());
+    assert!(finding(&findings, "instance app-1, configuration").blocks());
+    assert!(finding(&findings, "C1 script").blocks());
+    assert!(finding(&findings, "A2 backup folder").ok);
+    let program = findings
+        .iter()
+        .find(|f| f.name.starts_with("program "))
+        .expect("APPCTL");
+    assert!(program.ok, "{program:?}");
+    assert!(
+        !finding(&findings, "second place").ok,
+        "both are on one disk"
+    );
+
+    assert_eq!(std::fs::read(&source).expect("bytes"), before);
+    let left: Vec<_> = std::fs::read_dir(folder.path())
+        .expect("the folder")
+        .map(|e| e.expect("an entry").file_name())
+        .collect();
+    assert_eq!(left, ["tools.db"], "nothing was made");
+}
+
+#[tokio::test]
+async fn a_source_that_is_missing_is_not_created() {
+    let database = support::database().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let runbook = runbook_in(folder.path(), &database.url, &database.url);
+    let findings = examine(&runbook, folder.path()).await;
+    assert!(finding(&findings, "source").blocks());
+    assert!(finding(&findings, "target, runtime role").ok);
+    assert!(!folder.path().join("tools.db").exists());
+}
