@@ -169,7 +169,7 @@ fn summary(session: &Session, folder: &Folder) -> serde_json::Value {
         "phase": session.phase,
         "exit": follow::exit_of(session).map(|e| e as u8),
         "fired": session.fired,
-        "rows": session.steps,
+        "rows": crate::report::rows(session),
         "confidence": confidence.score,
     })
 }

@@ -29,7 +29,8 @@ pub async fn run(args: EngineArgs) -> anyhow::Result<Exit> {
         .with_ansi(false)
         .with_writer(std::io::stderr)
         .init();
-    let folder = Folder::open_at(&args.dir)?;
+    // The folder of a session that is about to be opened has orders and no journal yet.
+    let folder = Folder::create_at(&args.dir)?;
     let orders = Standing::read(&folder)?.orders(folder.clone())?;
     let stop = CancellationToken::new();
     tokio::spawn(stop_on_signal(stop.clone()));

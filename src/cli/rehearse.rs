@@ -15,9 +15,9 @@ use crate::action;
 use crate::cockpit::bridge::Bridge;
 use crate::journal::{Folder, Follower};
 use crate::runbook::action::Placeholders;
-use crate::runbook::{Action, RehearsalPart, Runbook};
+use crate::runbook::{Action, RehearsalPart, Role, Runbook};
 use crate::session::{Command, LineKind, Phase, RehearsalEvidence, Session, StepStatus};
-use crate::source::{backup, digest};
+use crate::source::{backup, digest, open_read_only};
 use crate::target::Endpoint;
 
 /// The whole protocol against scratch targets.
@@ -89,7 +89,10 @@ pub async fn rehearse(
     (standing.sandbox, standing.rehearsal, standing.speed) = (stage.sandbox, true, stage.speed);
     standing.write(&folder)?;
     act(loaded, scratch.point.as_ref(), &folder, "point").await?;
-    let played = play(&folder).await;
+    let played = match staging_is_ready(&loaded.runbook).await {
+        Ok(()) => play(&folder, stage).await,
+        Err(error) => Err(error),
+    };
     act(loaded, scratch.unpoint.as_ref(), &folder, "unpoint").await?;
     let session = played?;
     let evidence = evidence(
@@ -153,6 +156,9 @@ async fn copy_source(runbook: &Runbook, copy: &Path) -> anyhow::Result<()> {
         std::os::unix::fs::PermissionsExt::set_mode(&mut permissions, 0o660);
         std::fs::set_permissions(&copy, permissions)?;
         std::fs::remove_file(digest::file_beside(&copy))?;
+        // A backup is laid to rest in one file; the application finds its database as it left it.
+        let mode: String = open_read_only(&file)?.query_row("PRAGMA journal_mode", [], |r| r.get(0))?;
+        rusqlite::Connection::open(&copy)?.pragma_update_and_check(None, "journal_mode", mode, |_| Ok(()))?;
         Ok(())
     })
     .await?
@@ -190,10 +196,21 @@ async fn act(
     Ok(())
 }
 
+/// The staging slot serves from the copy before anything is rehearsed on it.
+async fn staging_is_ready(runbook: &Runbook) -> anyhow::Result<()> {
+    let Some(staging) = &runbook.fleet.staging else { anyhow::bail!("a rehearsal needs `fleet.staging`") };
+    let fleet = &runbook.fleet;
+    let within = Duration::from_millis(fleet.ready_within_ms.max(0).cast_unsigned());
+    let client = crate::fleet::client();
+    crate::fleet::wait_ready(&client, fleet, staging, 1, within, &CancellationToken::new()).await?;
+    Ok(())
+}
+
 /// Lets the engine go through every step by itself, then rolls back, as somebody would with the finger on the key.
-async fn play(folder: &Folder) -> anyhow::Result<Session> {
+async fn play(folder: &Folder, stage: &Stage) -> anyhow::Result<Session> {
     run::start_engine(folder).await?;
-    let bridge = SocketBridge::new(folder.clone(), None, None);
+    let claim = stage.sandbox.then(|| Role::ReleaseManager.key().to_owned());
+    let bridge = SocketBridge::new(folder.clone(), claim, None);
     let roll_back = Command::RollBack {
         reason: "the end of the rehearsal".into(),
         confirm: Some(folder.session()),

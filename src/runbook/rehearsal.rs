@@ -2,7 +2,7 @@
 //! nor told anything: its place is taken by the staging slot.
 
 use super::action::{Action, Effect};
-use super::{Place, Runbook, Start, StepKind};
+use super::{Place, RollbackKind, Runbook, Start, StepKind};
 
 /// How long a rehearsal watches where the night would watch for an hour.
 const WINDOW_MS: i64 = 60_000;
@@ -53,6 +53,11 @@ pub fn of(runbook: &Runbook) -> Option<Runbook> {
                 stays_green_ms: window_ms,
             } => *window_ms = (*window_ms).min(WINDOW_MS),
             _ => {}
+        }
+    }
+    for row in &mut rehearsed.rollback {
+        if let RollbackKind::Incident { file } = &mut row.kind {
+            *file = folder.join("incident.md");
         }
     }
     Some(rehearsed)

@@ -260,6 +260,10 @@ impl Outcome {
 
     /// With a named result. A failed one makes the outcome failed.
     pub fn with_check(mut self, check: Check) -> Outcome {
+        // Whoever reads only the summary must see what failed.
+        if !check.ok && self.ok && !self.summary.contains(&check.detail) {
+            self.summary = format!("{}: {} ({})", check.name, check.detail, self.summary);
+        }
         self.ok &= check.ok;
         self.checks.push(check);
         self
