@@ -10,6 +10,9 @@ use std::path::{Path, PathBuf};
 pub const STAGING: &str = "staging";
 const ENVIRONMENT_FILE: &str = "sandbox.env";
 
+/// Folders that hold nothing but what the sandbox puts there.
+const OURS: [&str; 5] = ["data", "migrations", "traffic", "instances", "logs"];
+
 /// The folder of one sandbox.
 #[derive(Debug, Clone)]
 pub struct Layout {
@@ -85,13 +88,24 @@ impl Layout {
 
     /// Makes every folder.
     pub(super) fn make(&self) -> std::io::Result<()> {
-        for path in [&self.backups(), &self.offsite()] {
+        for path in [self.backups(), self.offsite()]
+            .into_iter()
+            .chain(OURS.map(|name| self.dir.join(name)))
+        {
             std::fs::create_dir_all(path)?;
         }
-        for below in ["data", "migrations", "traffic", "instances", "logs"] {
-            std::fs::create_dir_all(self.dir.join(below))?;
-        }
         Ok(())
+    }
+
+    /// Takes back what a start that failed has made; the two places for backups only where nothing is in them.
+    pub(super) fn unmake(&self) {
+        for name in OURS {
+            let _ = std::fs::remove_dir_all(self.dir.join(name));
+        }
+        for path in [self.backups(), self.offsite()] {
+            let _ = std::fs::remove_dir(path);
+        }
+        let _ = std::fs::remove_file(self.environment_file());
     }
 
     /// Writes the variables so that a shell can source them.

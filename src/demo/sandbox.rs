@@ -124,37 +124,22 @@ impl Sandbox {
             None => (temporary_folder()?, true),
         };
         let layout = Layout { dir };
-        let mut supervisor = match spawn(&options, &layout, remove) {
-            Ok(supervisor) => supervisor,
-            Err(error) => {
-                if remove {
-                    let _ = std::fs::remove_dir_all(&layout.dir);
-                }
-                return Err(error);
-            }
-        };
-        let stdout = supervisor
-            .stdout
-            .take()
-            .expect("BUG: stdout was asked to be a pipe");
-        let mut line = String::new();
-        BufReader::new(stdout)
-            .read_line(&mut line)
-            .map_err(io("waiting for the sandbox"))?;
-        if line.trim_end() == READY {
-            return Ok(Self {
+        let started = spawn(&options, &layout, remove).and_then(wait_until_ready);
+        match started {
+            Ok(supervisor) => Ok(Self {
                 layout,
                 supervisor,
                 lifetime: options.lifetime,
-            });
+            }),
+            Err(error) => {
+                // The supervisor's reaper cleans up too, unless it ended before it had one.
+                layout.unmake();
+                if remove {
+                    let _ = std::fs::remove_dir_all(&layout.dir);
+                }
+                Err(error)
+            }
         }
-        let _ = supervisor.wait();
-        let reason = if line.is_empty() {
-            "its supervisor ended without a word".to_string()
-        } else {
-            line.trim_end().to_string()
-        };
-        Err(Error::Start { reason })
     }
 
     /// Where everything is.
@@ -294,6 +279,26 @@ fn own_folder(dir: &Path) -> Result<PathBuf, Error> {
         return Err(Error::NotEmpty { dir });
     }
     Ok(dir)
+}
+
+/// Waits for the supervisor's first line. One that gives up has ended when this returns.
+fn wait_until_ready(mut supervisor: Child) -> Result<Child, Error> {
+    let stdout = supervisor
+        .stdout
+        .take()
+        .expect("BUG: stdout was asked to be a pipe");
+    let mut line = String::new();
+    let read = BufReader::new(stdout).read_line(&mut line);
+    if read.is_ok() && line.trim_end() == READY {
+        return Ok(supervisor);
+    }
+    drop(supervisor.stdin.take());
+    let _ = supervisor.wait();
+    let reason = match line.trim_end() {
+        "" => "its supervisor ended without a word".to_string(),
+        said => said.to_string(),
+    };
+    Err(Error::Start { reason })
 }
 
 fn spawn(options: &Options, layout: &Layout, remove: bool) -> Result<Child, Error> {

@@ -151,10 +151,23 @@ async fn stopped_from_elsewhere_with_a_folder_of_its_own() {
 }
 
 #[test]
-fn a_start_that_fails_says_why() {
-    let error = Sandbox::start(Options { rows: 3, ..tiny() }).unwrap_err();
+fn a_start_that_fails_says_why_and_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = Some(folder.path().to_path_buf());
+    let error = Sandbox::start(Options {
+        rows: 3,
+        dir,
+        ..tiny()
+    })
+    .unwrap_err();
+    let reason = "3 rows are too few for the sample application: at least 500";
     assert_eq!(
         error.to_string(),
-        "the sandbox did not start: 3 rows are too few for the sample application: at least 500"
+        format!("the sandbox did not start: {reason}")
     );
+    let left: Vec<_> = std::fs::read_dir(folder.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert_eq!(left, ["supervisor.log"]);
 }
