@@ -1,4 +1,32 @@
+# Two commands do everything: `make demo` and `make test`. The rest is for those who work on cutover.
+.DEFAULT_GOAL := help
+CARGO ?= cargo
+
+.PHONY: help demo test lint soak bench postgres
+
+help:
+	@echo 'make demo   a sandbox with everything real, and the cockpit on it'
+	@echo 'make test   everything that CI runs'
+	@echo 'make soak   what takes longer: more seeds, more kills, more rows'
+	@echo 'make bench  the figures that README and docs quote, measured here'
+
+demo: postgres
+	$(CARGO) build --release --locked
+	./target/release/cutover demo --speed 10
+
+test: postgres lint
+	$(CARGO) test --locked
+
+lint:
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+
+soak: postgres
+	CUTOVER_SOAK=1 $(CARGO) test --locked --release
+
+bench: postgres
+	benches/run.sh
+
 # PostgreSQL's server programs, which the demo and the tests start throwaway servers from; installed where they are missing.
-.PHONY: postgres
 postgres:
 	@scripts/postgres-programs.sh

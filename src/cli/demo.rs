@@ -16,6 +16,7 @@ use crate::demo::faults::Fault;
 use crate::demo::sandbox::{self, Lifetime, Sandbox};
 use crate::journal::holder::read_holder;
 use crate::journal::{Folder, is_engine_alive};
+use crate::runbook::Role;
 use crate::session::Session;
 
 /// The runbook that is shipped, word for word.
@@ -97,8 +98,9 @@ async fn on(sandbox: &Sandbox, args: &DemoArgs, headless: bool) -> anyhow::Resul
     if !headless {
         let exit = join::cockpit(
             folder.clone(),
-            Some("release_manager".into()),
+            Some(Role::ReleaseManager.key().to_owned()),
             Some(sandbox.dir().to_owned()),
+            true,
         )
         .await?;
         if is_engine_alive(&folder)? {

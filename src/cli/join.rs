@@ -1,11 +1,14 @@
 //! `cutover join`: another cockpit on the same session.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Args;
 
+use super::bridge::SocketBridge;
 use super::{Exit, Which, follow, run, status};
-use crate::journal::Folder;
+use crate::cockpit::Options;
+use crate::journal::{Folder, Follower};
 
 /// Take part in a session.
 #[derive(Debug, Args)]
@@ -27,7 +30,7 @@ pub async fn run(args: JoinArgs) -> anyhow::Result<Exit> {
     let sandbox = sandbox
         .then(|| folder.dir().parent().map(PathBuf::from))
         .flatten();
-    cockpit(folder, args.which.claim, sandbox).await
+    cockpit(folder, args.which.claim, sandbox, false).await
 }
 
 /// Whether there is a terminal to draw on and to read keys from.
@@ -36,14 +39,31 @@ pub fn can_show_a_screen() -> bool {
     std::io::stdout().is_terminal() && std::io::stdin().is_terminal()
 }
 
+/// The account under which the engine will know us; its number where the machine has no name for it.
+fn user_name() -> String {
+    let uid = nix::unistd::geteuid();
+    let user = nix::unistd::User::from_uid(uid).ok().flatten();
+    user.map_or_else(|| format!("#{uid}"), |u| u.name)
+}
+
 /// The cockpit, until it is left or the terminal is gone. The exit code is the session's, if that is over.
 pub async fn cockpit(
     folder: Folder,
     claim: Option<String>,
     sandbox: Option<PathBuf>,
+    guide: bool,
 ) -> anyhow::Result<Exit> {
-    let _ = (claim, sandbox);
-    follow::until_over(&folder, follow::To::Stdout).await?;
+    let follower = Follower::open(&folder)?;
+    let options = Options {
+        user: user_name(),
+        playing: claim.clone(),
+        theme: std::env::var("CUTOVER_THEME").ok(),
+        guide,
+    };
+    let bridge = Arc::new(SocketBridge::new(folder.clone(), claim, sandbox));
+    let left = tokio::task::spawn_blocking(move || crate::cockpit::run(options, follower, bridge))
+        .await??;
+    eprintln!("{left}");
     let session = status::read(&folder)?;
     Ok(follow::exit_of(&session).unwrap_or(Exit::Done))
 }

@@ -157,8 +157,14 @@ async fn copy_source(runbook: &Runbook, copy: &Path) -> anyhow::Result<()> {
         std::fs::set_permissions(&copy, permissions)?;
         std::fs::remove_file(digest::file_beside(&copy))?;
         // A backup is laid to rest in one file; the application finds its database as it left it.
-        let mode: String = open_read_only(&file)?.query_row("PRAGMA journal_mode", [], |r| r.get(0))?;
-        rusqlite::Connection::open(&copy)?.pragma_update_and_check(None, "journal_mode", mode, |_| Ok(()))?;
+        let mode: String =
+            open_read_only(&file)?.query_row("PRAGMA journal_mode", [], |r| r.get(0))?;
+        rusqlite::Connection::open(&copy)?.pragma_update_and_check(
+            None,
+            "journal_mode",
+            mode,
+            |_| Ok(()),
+        )?;
         Ok(())
     })
     .await?
@@ -198,11 +204,21 @@ async fn act(
 
 /// The staging slot serves from the copy before anything is rehearsed on it.
 async fn staging_is_ready(runbook: &Runbook) -> anyhow::Result<()> {
-    let Some(staging) = &runbook.fleet.staging else { anyhow::bail!("a rehearsal needs `fleet.staging`") };
+    let Some(staging) = &runbook.fleet.staging else {
+        anyhow::bail!("a rehearsal needs `fleet.staging`")
+    };
     let fleet = &runbook.fleet;
     let within = Duration::from_millis(fleet.ready_within_ms.max(0).cast_unsigned());
     let client = crate::fleet::client();
-    crate::fleet::wait_ready(&client, fleet, staging, 1, within, &CancellationToken::new()).await?;
+    crate::fleet::wait_ready(
+        &client,
+        fleet,
+        staging,
+        1,
+        within,
+        &CancellationToken::new(),
+    )
+    .await?;
     Ok(())
 }
 

@@ -60,7 +60,7 @@ pub async fn run(args: RunArgs) -> anyhow::Result<Exit> {
     if args.log || !join::can_show_a_screen() {
         return follow::until_over(&folder, follow::To::Stdout).await;
     }
-    join::cockpit(folder, None, None).await
+    join::cockpit(folder, None, None, false).await
 }
 
 /// Where sessions are, below the folder that `cutover` is started in.
