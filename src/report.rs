@@ -2,4 +2,4 @@
 
 pub mod rows;
 
-pub use rows::{RowReport, RowStatus, rows};
+pub use rows::{RowReport, RowStatus, Section, rows, rows_seen};

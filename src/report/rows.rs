@@ -9,9 +9,6 @@ use crate::session::live::ItemView;
 use crate::session::state::TriggerState;
 use crate::session::{EvidenceState, GateView, Session, StepState, StepStatus, TriggerPhase};
 
-/// The fact under which a step of kind `checklist` keeps what it saw last, as a list of [`ItemView`].
-pub const CHECKLIST_FACT: &str = "checklist";
-
 /// A row of the protocol, as it stands.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RowReport {
@@ -91,6 +88,11 @@ pub enum RowStatus {
 
 /// Every row of the charter, in the protocol's order: steps, gates, triggers, checklist, rollback, confidence.
 pub fn rows(session: &Session) -> Vec<RowReport> {
+    rows_seen(session, &[])
+}
+
+/// Like [`rows`]; `seen` is the checklist as the live board last showed it, for a session that did not get as far as judging it.
+pub fn rows_seen(session: &Session, seen: &[ItemView]) -> Vec<RowReport> {
     let charter = &session.charter;
     let mut rows = Vec::new();
     for (line, state) in charter.steps.iter().zip(&session.steps) {
@@ -100,10 +102,11 @@ pub fn rows(session: &Session) -> Vec<RowReport> {
         rows.push(gate_row(&gate.title, &view));
     }
     rows.extend(charter.triggers.iter().map(|t| trigger_row(session, t)));
-    let seen = checklist(session);
     for item in &charter.monitoring {
-        let view = seen.iter().find(|view| view.id == item.id);
-        rows.push(item_row(&item.id, &item.title, view));
+        let judged = newest_check(session, &item.id).map(|(ok, reason)| (Some(ok), reason));
+        let view = || seen.iter().find(|view| view.id == item.id);
+        let shown = judged.or_else(|| view().map(|v| (v.green, v.reason.clone())));
+        rows.push(item_row(&item.id, &item.title, shown));
     }
     for line in &charter.rollback {
         let done = session.rollback.as_ref();
@@ -252,41 +255,34 @@ fn worst_state<'s>(session: &'s Session, id: &str) -> Option<&'s TriggerState> {
         })
 }
 
-/// The newest result of the check that a trigger judges.
+/// The result of the check that a trigger judges.
 fn judged_check(session: &Session, trigger: &Trigger) -> Option<(bool, String)> {
-    let Condition::Check { check: name } = &trigger.when else {
-        return None;
-    };
+    match &trigger.when {
+        Condition::Check { check } => newest_check(session, check),
+        Condition::Signal { .. } => None,
+    }
+}
+
+/// What the steps found of a named check: the first bad result, else the newest good one.
+fn newest_check(session: &Session, name: &str) -> Option<(bool, String)> {
     let outcomes = session.steps.iter().filter_map(|s| s.outcome.as_ref());
-    let mut checks = outcomes.flat_map(|o| &o.checks).filter(|c| c.name == *name);
-    let first = checks.next()?;
-    let shown = checks.fold(first, |worst, c| if worst.ok { c } else { worst });
+    let checks = outcomes.flat_map(|o| &o.checks).filter(|c| c.name == name);
+    let shown = checks.reduce(|worst, c| if worst.ok { c } else { worst })?;
     Some((shown.ok, shown.detail.clone()))
 }
 
-/// What the checklist step saw last.
-fn checklist(session: &Session) -> Vec<ItemView> {
-    session
-        .steps
-        .iter()
-        .filter_map(|s| s.outcome.as_ref()?.facts.get(CHECKLIST_FACT))
-        .filter_map(|fact| serde_json::from_value(fact.clone()).ok())
-        .next_back()
-        .unwrap_or_default()
-}
-
-fn item_row(id: &str, title: &str, view: Option<&ItemView>) -> RowReport {
+fn item_row(id: &str, title: &str, shown: Option<(Option<bool>, String)>) -> RowReport {
     let row = empty(Section::Monitoring, id, title);
-    let Some(view) = view else {
+    let Some((green, summary)) = shown else {
         return row;
     };
     RowReport {
-        status: match view.green {
+        status: match green {
             Some(true) => RowStatus::Green,
             Some(false) => RowStatus::Red,
             None => RowStatus::Blind,
         },
-        summary: view.reason.clone(),
+        summary,
         ..row
     }
 }
