@@ -151,6 +151,8 @@ pub enum Refusal {
     NotSkippable { step: String },
     #[error("{step} is {status}, not unknown: there is nothing to decide")]
     NotUnknown { step: String, status: String },
+    #[error("what {step} had done is being found out: a person decides only where no machine can")]
+    BeingFoundOut { step: String },
     #[error("the session is not held")]
     NotHeld,
     #[error("a reason is needed")]
@@ -378,8 +380,9 @@ fn sign(
     let line = find_gate(session, gate)?;
     let view = session.gate(line);
     let who = actor.id.clone();
-    let fits = |r: &Role| actor.roles.contains(r) && asked.is_none_or(|a| a == *r);
-    let mine: Vec<Role> = line.signers.iter().copied().filter(fits).collect();
+    let fits = |r: &Role| line.signers.contains(r) && asked.is_none_or(|a| a == *r);
+    // In the actor's order: their own roles before those in which they stand in for somebody.
+    let mine: Vec<Role> = actor.roles.iter().copied().filter(fits).collect();
     let Some(first) = mine.first() else {
         return Err(Refusal::NotASigner {
             gate: line.id.clone(),
@@ -446,13 +449,13 @@ fn withdraw(
     let who = actor.id.clone();
     let mine = session
         .signatures
-        .get(gate)
+        .get(&line.id)
         .and_then(|all| {
             all.iter()
                 .find(|s| s.by == who && asked.is_none_or(|r| r == s.role))
         })
         .ok_or_else(|| Refusal::NotSigned {
-            gate: gate.to_owned(),
+            gate: line.id.clone(),
             who: who.clone(),
         })?;
     if session
@@ -490,7 +493,7 @@ fn skip(session: &Session, by: String, step: &str, why: &str) -> Result<Vec<Even
             next: next.id.clone(),
         });
     }
-    if state.status == StepStatus::Running {
+    if matches!(state.status, StepStatus::Running | StepStatus::Unknown) {
         return Err(Refusal::Busy {
             step: step.to_owned(),
             status: status(state.status).into(),
@@ -517,6 +520,11 @@ fn decide_unknown(
         return Err(Refusal::NotUnknown {
             step: step.to_owned(),
             status: status(state.status).into(),
+        });
+    }
+    if state.question.is_none() {
+        return Err(Refusal::BeingFoundOut {
+            step: step.to_owned(),
         });
     }
     let why = reason(why)?;
@@ -578,6 +586,12 @@ fn complete(session: &Session, by: String) -> Result<Vec<Event>, Refusal> {
     if let Some((line, _)) = session.next_step() {
         return Err(Refusal::NotComplete {
             why: format!("{} ({}) is not done", line.id, line.title),
+        });
+    }
+    if let Some(held) = &session.held {
+        return Err(Refusal::Held {
+            by: held.by.clone(),
+            reason: held.reason.clone(),
         });
     }
     Ok(vec![Event::SessionCompleted { by }])

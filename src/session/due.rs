@@ -5,7 +5,7 @@ use super::charter::LineKind;
 use super::decide::may_start;
 use super::event::{Event, Outcome, RollbackCause};
 use super::state::{Phase, Session, StepStatus};
-use crate::runbook::{Condition, Start};
+use crate::runbook::{Condition, Start, Trigger};
 
 /// The next events that are due at this session time; empty when there is nothing to do. The engine asks again after each.
 pub fn due(session: &Session, at_ms: i64) -> Vec<Event> {
@@ -43,9 +43,10 @@ pub fn step_ended(session: &Session, step: &str, outcome: Outcome) -> Vec<Event>
     events
 }
 
-/// Triggers of kind `check` that an outcome fires; a trigger fires once.
+/// Triggers of kind `check` that an outcome fires while they are armed; a trigger fires once.
 pub fn check_triggers(session: &Session, outcome: &Outcome) -> Vec<Event> {
     let fired = |id: &str| session.fired.as_ref().is_some_and(|f| f.trigger == id);
+    let armed = |t: &Trigger| session.armed_ms(t).is_some();
     outcome
         .checks
         .iter()
@@ -56,7 +57,9 @@ pub fn check_triggers(session: &Session, outcome: &Outcome) -> Vec<Event> {
                 .triggers
                 .iter()
                 .filter_map(move |t| match &t.when {
-                    Condition::Check { check: name } if *name == check.name && !fired(&t.id) => {
+                    Condition::Check { check: name }
+                        if *name == check.name && armed(t) && !fired(&t.id) =>
+                    {
                         Some(Event::TriggerFired {
                             trigger: t.id.clone(),
                             reason: check.detail.clone(),

@@ -10,7 +10,7 @@ use super::event::{
     Event, Found, Outcome, Recorded, RehearsalEvidence, RollbackCause, Signature, TriggerPhase,
     Undo,
 };
-use crate::runbook::Role;
+use crate::runbook::{Role, Trigger};
 
 /// Everything that is known of a session. All times are session milliseconds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -33,6 +33,8 @@ pub struct Session {
     pub freeze_overran: bool,
     /// Last known state of each trigger.
     pub triggers: BTreeMap<String, TriggerState>,
+    /// Whether anything has begun to change the target; stays so when drift voids the step.
+    pub target_touched: bool,
     /// The trigger that fired first.
     pub fired: Option<Fired>,
     /// The rollback, once begun.
@@ -220,6 +222,7 @@ impl Session {
             freeze_extended_ms: 0,
             freeze_overran: false,
             triggers: BTreeMap::new(),
+            target_touched: false,
             fired: None,
             rollback: None,
             undos: Vec::new(),
@@ -326,11 +329,13 @@ impl Session {
         else {
             return;
         };
-        let Some(state) = self.steps.iter_mut().find(|s| &s.id == step) else {
+        let lines = self.charter.steps.iter();
+        let Some((line, state)) = lines.zip(&mut self.steps).find(|(_, s)| &s.id == step) else {
             return;
         };
         match event {
             Event::StepStarted { attempt, by, .. } => {
+                self.target_touched |= line.kind == LineKind::Target;
                 state.status = StepStatus::Running;
                 state.attempt = *attempt;
                 state.started_ms.get_or_insert(at_ms);
@@ -405,7 +410,7 @@ impl Session {
                 if let Some(state) = rollback.rows.iter_mut().find(|s| &s.id == row) {
                     state.end(at_ms, outcome.clone());
                 }
-                if Some(row) == last_within_rto.as_ref() {
+                if outcome.ok && Some(row) == last_within_rto.as_ref() {
                     rollback.restored_ms = Some(at_ms);
                 }
             }
@@ -445,8 +450,20 @@ impl Session {
             .take(to)
             .skip(from)
         {
+            // Maintenance is still on: the freeze goes on counting from where it began.
+            let since_ms = state.started_ms.filter(|_| line.kind == LineKind::Freeze);
             *state = StepState::pending(line);
+            state.started_ms = since_ms;
         }
+    }
+
+    /// Since when a trigger has been armed: from the start of the step that names it until release, rollback, or the end of the step
+    /// that disarms it.
+    pub fn armed_ms(&self, trigger: &Trigger) -> Option<i64> {
+        let until = trigger.until.as_deref();
+        let over = until.is_some_and(|id| self.step(id).is_some_and(StepState::is_over));
+        let since_ms = self.step(&trigger.from)?.started_ms;
+        since_ms.filter(|_| self.phase == Phase::Open && !over)
     }
 
     /// The state of a step.
@@ -505,13 +522,7 @@ impl Session {
 
     /// Whether the session ended without having touched the target: a no-go rather than a rollback.
     pub fn is_no_go(&self) -> bool {
-        let touched = self
-            .charter
-            .steps
-            .iter()
-            .zip(&self.steps)
-            .any(|(line, s)| line.kind == LineKind::Target && s.started_ms.is_some());
-        self.phase == Phase::RolledBack && self.fired.is_none() && !touched
+        self.phase == Phase::RolledBack && self.fired.is_none() && !self.target_touched
     }
 }
 

@@ -335,12 +335,7 @@ impl Rule {
 
 /// Since when a trigger is armed; `None` while it is not.
 pub fn armed_ms(session: &Session, trigger: &Trigger) -> Option<i64> {
-    if session.phase != Phase::Open {
-        return None;
-    }
-    let until = trigger.until.as_deref();
-    let over = until.is_some_and(|id| session.step(id).is_some_and(|s| s.is_over()));
-    session.step(&trigger.from)?.started_ms.filter(|_| !over)
+    session.armed_ms(trigger)
 }
 
 fn check_view(session: &Session, trigger: &Trigger, check: &str) -> TriggerView {
