@@ -73,8 +73,6 @@ pub enum Subcommands {
     Rehearse(rehearse::RehearseArgs),
     /// Compare every row and every value of a SQLite file with PostgreSQL
     Verify(verify::VerifyArgs),
-    /// The parity check alone
-    Verify(verify::VerifyArgs),
     /// The engine of a session
     #[command(hide = true)]
     Engine(engine::EngineArgs),
