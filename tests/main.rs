@@ -3,8 +3,11 @@
 mod action;
 mod check;
 mod demo;
+mod fleet;
 mod journal;
+mod monitor;
 mod parity;
 mod runbook;
 mod source;
 mod support;
+mod trigger;

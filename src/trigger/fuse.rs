@@ -114,18 +114,15 @@ impl Fuse {
 
     /// The time since the newest sample, if that was bad too and near enough to say something about it.
     fn seen_bad_ms(&self, at_ms: i64, burn: Burn) -> i64 {
-        match &self.last {
-            Some(last) if last.standing == Standing::Bad => {
-                let gap_ms = at_ms - last.at_ms;
-                let seen = 0 < gap_ms && gap_ms <= burn.rhythm.hold_ms();
-                if seen {
-                    at_ms - last.at_ms.max(self.from_ms(burn)).min(at_ms)
-                } else {
-                    0
-                }
-            }
-            _ => 0,
-        }
+        let Some(last) = self.last.as_ref().filter(|l| l.standing == Standing::Bad) else {
+            return 0;
+        };
+        let near = (0..=burn.rhythm.hold_ms()).contains(&(at_ms - last.at_ms));
+        let since_ms = match self.counts(last.at_ms, burn) {
+            true => last.at_ms,
+            false => self.from_ms(burn),
+        };
+        if near { (at_ms - since_ms).max(0) } else { 0 }
     }
 }
 

@@ -1,0 +1,158 @@
+//! Instances for tests: real HTTP servers that answer whatever the test says, however badly.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use cutover::runbook::Instance;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+/// What an instance does when it is asked for a path.
+#[derive(Debug, Clone)]
+pub enum Reply {
+    /// A status and a body.
+    Text(u16, String),
+    /// The first, then the next, …; the last for ever.
+    InTurn(Vec<Reply>),
+    /// A redirect to itself.
+    Loop,
+    /// Bytes without end, and without a length.
+    Endless,
+    /// A length of 200 MB, and bytes without end.
+    Announced,
+    /// A byte a second.
+    Trickle,
+    /// Nothing, ever.
+    Silence,
+}
+
+/// A running instance. Dropping it closes its port.
+pub struct Server {
+    pub instance: Instance,
+    replies: Replies,
+    task: JoinHandle<()>,
+}
+
+type Replies = Arc<Mutex<Answers>>;
+
+#[derive(Default)]
+struct Answers {
+    by_path: BTreeMap<String, Reply>,
+    asked: Vec<String>,
+}
+
+impl Server {
+    pub async fn start(id: &str) -> Server {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("its address");
+        let replies = Replies::default();
+        let app = axum::Router::new()
+            .fallback(answer)
+            .with_state(replies.clone());
+        let task = tokio::spawn(async move { axum::serve(listener, app).await.expect("serving") });
+        let instance = Instance {
+            id: id.to_owned(),
+            url: format!("http://{address}"),
+            host: "127.0.0.1".to_owned(),
+            canary: false,
+        };
+        Server {
+            instance,
+            replies,
+            task,
+        }
+    }
+
+    /// What it answers from now on.
+    pub fn set(&self, path: &str, reply: Reply) {
+        let mut answers = self.replies.lock().expect("answers");
+        answers.by_path.insert(path.to_owned(), reply);
+    }
+
+    pub fn text(&self, path: &str, status: u16, body: &str) {
+        self.set(path, Reply::Text(status, body.to_owned()));
+    }
+
+    /// How often it was asked for a path.
+    pub fn asked(&self, path: &str) -> usize {
+        let answers = self.replies.lock().expect("answers");
+        answers.asked.iter().filter(|p| *p == path).count()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// An instance that is not there: nobody listens at its port.
+pub fn absent(id: &str) -> Instance {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    Instance {
+        id: id.to_owned(),
+        url: format!("http://{}", listener.local_addr().expect("its address")),
+        host: "127.0.0.1".to_owned(),
+        canary: false,
+    }
+}
+
+async fn answer(State(replies): State<Replies>, request: Request) -> Response {
+    let path = request.uri().path().to_owned();
+    let reply = {
+        let mut answers = replies.lock().expect("answers");
+        answers.asked.push(path.clone());
+        let reply = answers.by_path.get_mut(&path);
+        reply.map_or_else(|| Reply::Text(404, "nothing here".to_owned()), next)
+    };
+    match reply {
+        Reply::Text(status, body) => {
+            (StatusCode::from_u16(status).expect("a status"), body).into_response()
+        }
+        Reply::Loop => with(header::LOCATION, &path, StatusCode::FOUND, Body::empty()),
+        Reply::Endless => Body::from_stream(endless()).into_response(),
+        Reply::Announced => with(
+            header::CONTENT_LENGTH,
+            "200000000",
+            StatusCode::OK,
+            Body::from_stream(endless()),
+        ),
+        Reply::Trickle => Body::from_stream(trickle()).into_response(),
+        Reply::Silence => std::future::pending().await,
+        Reply::InTurn(_) => unreachable!("the next of them"),
+    }
+}
+
+fn next(reply: &mut Reply) -> Reply {
+    match reply {
+        Reply::InTurn(replies) if replies.len() > 1 => replies.remove(0),
+        Reply::InTurn(replies) => replies[0].clone(),
+        other => other.clone(),
+    }
+}
+
+fn with(name: HeaderName, value: &str, status: StatusCode, body: Body) -> Response {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    let value = HeaderValue::from_str(value).expect("a header's value");
+    response.headers_mut().insert(name, value);
+    response
+}
+
+fn endless() -> impl futures_util::Stream<Item = Result<Bytes, Infallible>> {
+    let megabyte = Bytes::from(vec![b'x'; 1 << 20]);
+    futures_util::stream::repeat_with(move || Ok(megabyte.clone()))
+}
+
+fn trickle() -> impl futures_util::Stream<Item = Result<Bytes, Infallible>> {
+    futures_util::stream::unfold((), |()| async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        Some((Ok(Bytes::from_static(b"x")), ()))
+    })
+}

@@ -1,0 +1,176 @@
+//! `/metrics` of a fleet: increments, resets, histograms, and pages that are none.
+
+use cutover::runbook::{Bound, ProbeKind};
+use cutover::trigger::Reading;
+use cutover::trigger::standing::{Measure, Standing};
+
+use super::{Watch, runbook, servers};
+use crate::fleet::instance::{Reply, Server};
+
+const KIND: ProbeKind = ProbeKind::Metrics { window_ms: 600_000 };
+
+/// A page with so many good and failed requests, of which the fast ones took at most 10 ms and the others at most 100 ms.
+fn page(started: u64, good: u64, failed: u64, fast: u64) -> String {
+    let total = good + failed;
+    format!(
+        "# TYPE http_requests_total counter\n\
+         http_requests_total{{code=\"200\",endpoint=\"/tools\",method=\"GET\"}} {good}\n\
+         http_requests_total{{code=\"500\",endpoint=\"/tools\",method=\"GET\"}} {failed}\n\
+         http_requests_total{{code=\"503\",endpoint=\"maintenance\",method=\"POST\"}} 100000\n\
+         http_requests_total{{code=\"503\",endpoint=\"/ready\",method=\"GET\"}} 100000\n\
+         http_request_duration_seconds_bucket{{endpoint=\"/tools\",le=\"0.01\"}} {fast}\n\
+         http_request_duration_seconds_bucket{{endpoint=\"/tools\",le=\"0.1\"}} {total}\n\
+         http_request_duration_seconds_bucket{{endpoint=\"/tools\",le=\"+Inf\"}} {total}\n\
+         db_pool_active 3\ndb_pool_idle 1\ndb_pool_waiting 0\ndb_pool_max 5\n\
+         db_pool_timeouts_total {failed}\n\
+         process_start_time_seconds {started}\n"
+    )
+}
+
+/// The first page once, so that it is where counting begins; then the second for ever.
+fn grows(server: &Server, first: String, then: String) {
+    let pages = [first, then].map(|p| Reply::Text(200, p)).to_vec();
+    server.set("/metrics", Reply::InTurn(pages));
+}
+
+#[tokio::test]
+async fn sums_over_the_fleet_come_before_ratios() {
+    let servers = servers(2).await;
+    // 900 requests with 9 errors on one, 100 with 91 on the other: 10 %, not the mean of 1 % and 91 %.
+    grows(
+        &servers[0],
+        page(1, 1_000, 50, 1_000),
+        page(1, 1_891, 59, 1_900),
+    );
+    grows(&servers[1], page(1, 10, 0, 10), page(1, 19, 91, 60));
+    let mut watch = Watch::start(runbook(vec![KIND], &servers));
+    let sample = watch
+        .until("http_5xx_ratio", |r| {
+            matches!(r, Reading::Value { n: Some(1_000), .. })
+        })
+        .await;
+    assert_eq!(sample.reading, Reading::over(0.1, Some(1_000)));
+    // 950 of 1,000 were fast.
+    let is = |wanted: f64| move |r: &Reading| r.number().is_some_and(|v| (v - wanted).abs() < 1e-6);
+    watch.until("latency_p95_ms", is(10.0)).await;
+    watch.until("latency_p99_ms", is(82.0)).await;
+    watch.until("pool_used_ratio", is(0.6)).await;
+    watch.until("pool_active", is(6.0)).await;
+    watch.until("pool_timeouts", is(100.0)).await;
+}
+
+#[tokio::test]
+async fn a_process_that_began_anew_counts_from_zero() {
+    let servers = servers(1).await;
+    grows(&servers[0], page(1, 1_000, 0, 0), page(2, 60, 40, 0));
+    let mut watch = Watch::start(runbook(vec![KIND], &servers));
+    let wanted = Reading::over(0.4, Some(100));
+    watch.until("http_5xx_ratio", |r| *r == wanted).await;
+}
+
+#[tokio::test]
+async fn a_counter_that_went_down_was_reset_even_if_nobody_says_when_the_process_began() {
+    let servers = servers(1).await;
+    let without = |text: String| text.replace("process_start_time_seconds", "other_thing");
+    grows(
+        &servers[0],
+        without(page(1, 1_000, 50, 0)),
+        without(page(1, 75, 25, 0)),
+    );
+    let mut watch = Watch::start(runbook(vec![KIND], &servers));
+    let wanted = Reading::over(0.25, Some(100));
+    watch.until("http_5xx_ratio", |r| *r == wanted).await;
+}
+
+/// What each bad page does: the sums are partial and say why; the errors of the others still count.
+#[tokio::test]
+async fn a_page_that_is_none_makes_the_sums_partial_and_says_why() {
+    let servers = servers(2).await;
+    grows(&servers[0], page(1, 0, 0, 0), page(1, 90, 10, 0));
+    let mut watch = Watch::start(runbook(vec![KIND], &servers));
+    let nan = page(1, 1, 1, 1).replace("db_pool_active 3", "db_pool_active NaN");
+    let bad = [
+        (
+            Reply::Text(200, "<!doctype html><p>It works!".to_owned()),
+            "line 1 is not in Prometheus' text format",
+        ),
+        (
+            Reply::Text(200, "up 1\n".to_owned()),
+            "none of the series that are watched",
+        ),
+        (
+            Reply::Text(500, "broken".to_owned()),
+            "answered 500: `broken`",
+        ),
+        (Reply::Text(200, nan), "db_pool_active is NaN"),
+        (Reply::Endless, "longer than 16777216 bytes"),
+        (Reply::Announced, "longer than 16777216 bytes"),
+        (Reply::Trickle, "no complete answer within 300 ms"),
+        (Reply::Silence, "no complete answer within 300 ms"),
+        (Reply::Loop, "a redirect to /metrics, which is not followed"),
+    ];
+    for (reply, why) in bad {
+        // Megabytes within the time limit are too much to ask of a busy machine.
+        let why = if matches!(reply, Reply::Endless) {
+            "app-2"
+        } else {
+            why
+        };
+        servers[1].set("/metrics", reply);
+        let reading = watch.until_reason("http_5xx_ratio", why).await;
+        let Reading::Partial {
+            value: 0.1,
+            n: Some(100),
+            reason,
+        } = &reading
+        else {
+            panic!("{reading:?}")
+        };
+        assert!(reason.starts_with("not scraped: app-2 "), "{reason}");
+        let measure = Measure {
+            signal: "http_5xx_ratio",
+            bound: Bound::Above(0.01),
+            baseline: None,
+            min_requests: 20,
+        };
+        assert_eq!(measure.judge(&reading).0, Standing::Bad);
+    }
+}
+
+#[tokio::test]
+async fn a_fleet_that_says_nothing_is_no_data() {
+    let servers = servers(1).await;
+    let mut watch = Watch::start(runbook(vec![KIND], &servers));
+    for signal in [
+        "http_5xx_ratio",
+        "latency_p95_ms",
+        "pool_waiting",
+        "pool_timeouts",
+    ] {
+        let reading = watch
+            .until_reason(signal, "not scraped: app-1 answered 404")
+            .await;
+        assert!(matches!(reading, Reading::NoData { .. }), "{reading:?}");
+    }
+    servers[0].text("/metrics", 200, "# TYPE http_requests_total counter\n");
+    watch
+        .until_reason("http_5xx_ratio", "no request was counted in the last 10:00")
+        .await;
+    watch
+        .until_reason("pool_waiting", "no instance exposes db_pool_waiting")
+        .await;
+}
+
+#[tokio::test]
+async fn an_instance_that_starts_up_is_left_out() {
+    let servers = servers(2).await;
+    grows(&servers[0], page(1, 0, 0, 0), page(1, 100, 0, 0));
+    servers[1].text("/metrics", 503, "starting");
+    let mut watch = Watch::start(runbook(vec![KIND], &servers));
+    watch
+        .until_reason("http_5xx_ratio", "app-2 answered 503")
+        .await;
+    watch.monitor.restarted("app-2");
+    let wanted = Reading::over(0.0, Some(100));
+    watch.until("http_5xx_ratio", |r| *r == wanted).await;
+}
