@@ -10,4 +10,5 @@ mod parity;
 mod runbook;
 mod source;
 mod support;
+mod target;
 mod trigger;

@@ -204,10 +204,11 @@ const TABLES_LACKING: &str = "
            AND has_table_privilege($1::name, c.oid, 'UPDATE') AND has_table_privilege($1::name, c.oid, 'DELETE'))
     ORDER BY 1";
 
-// CASE, for the planner may ask about the privilege before it has looked at the kind, and a table is no sequence.
+/// The CASE keeps the planner from asking about something that is not a sequence, which is an error.
 const SEQUENCES_LACKING: &str = "
     SELECT quote_ident(c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE n.nspname = $2 AND CASE WHEN c.relkind = 'S' THEN NOT has_sequence_privilege($1::name, c.oid, 'USAGE') ELSE false END
+    WHERE n.nspname = $2
+      AND CASE WHEN c.relkind = 'S' THEN NOT has_sequence_privilege($1::name, c.oid, 'USAGE') ELSE false END
       AND NOT EXISTS (SELECT FROM pg_depend d JOIN pg_class t ON t.oid = d.refobjid
                       WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype IN ('a', 'i')
                         AND t.relname::text = ANY ($3::text[]))
