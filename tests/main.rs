@@ -1,5 +1,7 @@
 //! The one integration-test binary. A concern is a file here and a folder of data beside it.
 
+#![allow(clippy::unwrap_used)] // a test that unwraps says where it failed
+
 mod action;
 mod check;
 mod demo;
