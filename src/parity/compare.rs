@@ -61,18 +61,21 @@ pub async fn tables(
     let begun = Instant::now();
     let run = Run::new(sides, options, progress, cancel)?;
     let lanes = (0..options.lanes.clamp(1, 16)).map(|lane| run.lane(lane));
-    let ended = futures_util::future::try_join_all(lanes).await;
+    let ended = futures_util::future::join_all(lanes).await;
     let mut report = run.finish();
     report.seconds = begun.elapsed().as_secs_f64();
-    match ended {
-        Ok(_) => Ok(report),
-        Err(cause) => Err(Error::Stopped {
-            cause: Box::new(cause),
-            so_far: Box::new(Report {
-                equal: false,
-                ..report
-            }),
-        }),
+    // One lane's error stops the others, which then say that they were cancelled: the cause is the other one.
+    let mut causes: Vec<_> = ended.into_iter().filter_map(Result::err).collect();
+    causes.sort_by_key(|cause| matches!(cause, Error::Cancelled));
+    match causes.into_iter().next() {
+        None => Ok(report),
+        Some(cause) => {
+            report.equal = false;
+            Err(Error::Stopped {
+                cause: Box::new(cause),
+                so_far: Box::new(report),
+            })
+        }
     }
 }
 
@@ -152,7 +155,7 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// Takes one table after another until none is left.
+    /// Takes one table after another until none is left. An error ends the other lanes too, and this lane's query on the server.
     async fn lane(&self, lane: usize) -> Result<(), Error> {
         let own;
         let client = if lane == 0 {
@@ -161,9 +164,22 @@ impl<'a> Run<'a> {
             if self.next_is_none() {
                 return Ok(());
             }
-            own = self.sides.session().await?;
+            own = self
+                .sides
+                .session()
+                .await
+                .inspect_err(|_| self.cancel.cancel())?;
             &own
         };
+        let worked = self.work(client).await;
+        if worked.is_err() {
+            self.cancel.cancel();
+            self.sides.cancel_on_server(client).await;
+        }
+        worked
+    }
+
+    async fn work(&self, client: &Client) -> Result<(), Error> {
         loop {
             let next = self
                 .queue
@@ -180,10 +196,9 @@ impl<'a> Run<'a> {
             .await?;
             (self.progress)(Progress::of(&report));
             let mut reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(pending) = reports
-                .iter_mut()
-                .find(|pending| pending.table == report.table)
-            {
+            if let Some(pending) = reports.iter_mut().find(|pending| {
+                (&pending.table, &pending.target) == (&report.table, &report.target)
+            }) {
                 *pending = report;
             }
         }

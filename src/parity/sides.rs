@@ -70,18 +70,9 @@ impl Sides {
             .as_deref()
             .map(str::parse)
             .transpose()?;
+        // The source first: a file that is not there is the more likely mistake, and the cheaper one to find.
         let source_schema = blocking(source, schema::source).await?;
-        let client = session(target, opening, None).await?;
-        let target_tables = schema::target(&client, schema).await?;
-        let failed = |source| Error::Server {
-            doing: "sharing the snapshot".to_owned(),
-            source,
-        };
-        let exported = client
-            .query_one("SELECT pg_export_snapshot()", &[])
-            .await
-            .map_err(failed)?
-            .get(0);
+        let client = connect(target).await?;
         let mut sides = Self {
             source: source.to_owned(),
             endpoint: target.clone(),
@@ -94,15 +85,61 @@ impl Sides {
             pairs: Vec::new(),
             unpaired: Vec::new(),
             skipped: Vec::new(),
-            exported,
+            exported: String::new(),
         };
-        sides.pair(&target_tables);
+        sides.begin().await?;
         Ok(sides)
+    }
+
+    /// Lets go of the moment that was looked at, and takes the present one, on the same connection.
+    ///
+    /// # Errors
+    /// As [`Sides::open`]; what is compared afterwards is undefined, and opening anew is the way on.
+    pub async fn renew(&mut self) -> Result<(), Error> {
+        let failed = |source| Error::Server {
+            doing: "ending a read-only transaction".to_owned(),
+            source,
+        };
+        self.client
+            .batch_execute("ROLLBACK")
+            .await
+            .map_err(failed)?;
+        self.source_schema = blocking(&self.source, schema::source).await?;
+        self.begin().await
+    }
+
+    async fn begin(&mut self) -> Result<(), Error> {
+        begin(&self.client, &self.opening, None).await?;
+        let targets = schema::target(&self.client, &self.schema).await?;
+        let failed = |source| Error::Server {
+            doing: "sharing the snapshot".to_owned(),
+            source,
+        };
+        self.exported = self
+            .client
+            .query_one("SELECT pg_export_snapshot()", &[])
+            .await
+            .map_err(failed)?
+            .get(0);
+        self.pairs.clear();
+        self.unpaired.clear();
+        self.skipped.clear();
+        self.pair(&targets);
+        Ok(())
     }
 
     /// A further connection to the target that sees the same moment.
     pub(crate) async fn session(&self) -> Result<Client, Error> {
-        session(&self.endpoint, &self.opening, Some(&self.exported)).await
+        let client = connect(&self.endpoint).await?;
+        begin(&client, &self.opening, Some(&self.exported)).await?;
+        Ok(client)
+    }
+
+    /// Ends what a session does on the server, so that nobody waits for rows that nobody reads. Best effort: the server may be gone.
+    pub(crate) async fn cancel_on_server(&self, client: &Client) {
+        if let Err(error) = self.endpoint.cancel(&client.cancel_token()).await {
+            tracing::debug!(%error, "the query could not be cancelled on the server");
+        }
     }
 
     /// A further connection to the source.
@@ -283,16 +320,15 @@ async fn blocking<T: Send + 'static>(
         .map_err(|died| Error::Died(died.to_string()))?
 }
 
-/// Connects, and begins a read-only transaction with every setting pinned that bears on what the server writes.
-async fn session(
-    target: &Endpoint,
-    opening: &Opening,
-    snapshot: Option<&str>,
-) -> Result<Client, Error> {
-    let client = target.connect().await.map_err(|source| Error::Connect {
+async fn connect(target: &Endpoint) -> Result<Client, Error> {
+    target.connect().await.map_err(|source| Error::Connect {
         endpoint: target.redacted(),
         source,
-    })?;
+    })
+}
+
+/// Begins a read-only transaction with every setting pinned that bears on what the server writes.
+async fn begin(client: &Client, opening: &Opening, snapshot: Option<&str>) -> Result<(), Error> {
     let import = snapshot
         .map(|id| format!("SET TRANSACTION SNAPSHOT {};", literal(id)))
         .unwrap_or_default();
@@ -315,12 +351,9 @@ async fn session(
          SET LOCAL statement_timeout = {}",
         opening.statement_limit_ms.unwrap_or(0)
     );
-    client
-        .batch_execute(&begin)
-        .await
-        .map_err(|source| Error::Server {
-            doing: "beginning a read-only transaction".to_owned(),
-            source,
-        })?;
-    Ok(client)
+    let failed = |source| Error::Server {
+        doing: "beginning a read-only transaction".to_owned(),
+        source,
+    };
+    client.batch_execute(&begin).await.map_err(failed)
 }

@@ -1,0 +1,107 @@
+//! A comparison that cannot come to its end says what was compared so far, and never "equal".
+
+use super::pair::Pair;
+use cutover::parity::{self, Compared, Error, Options, Progress};
+use tokio_util::sync::CancellationToken;
+
+/// Ends every other session of the database, as an administrator or a restart would.
+fn end_sessions(url: &str) {
+    let url = url.to_owned();
+    let end = move || {
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        runtime.block_on(async {
+            let client = cutover::target::Endpoint::parse(&url).expect("a URL").connect().await.expect("a connection");
+            let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
+            client.batch_execute(end).await.expect("the sessions end");
+        });
+    };
+    std::thread::spawn(end).join().expect("the sessions end");
+}
+
+#[tokio::test]
+async fn a_server_that_goes_away_is_an_error_with_what_was_compared() {
+    let pair = Pair::load().await;
+    let progress = |progress: Progress| {
+        if progress.done {
+            end_sessions(&pair.database.superuser_url);
+        }
+    };
+    let options = Options {
+        lanes: 1,
+        ..Options::default()
+    };
+    let cancel = CancellationToken::new();
+    let compared = parity::compare(
+        &pair.source,
+        &pair.endpoint(),
+        "public",
+        &pair.transfer,
+        &options,
+        &progress,
+        &cancel,
+    )
+    .await;
+    let error = compared.expect_err("the server is gone");
+    assert!(matches!(error.cause(), Error::Server { .. }), "{error:?}");
+    let so_far = error.so_far().expect("what was compared");
+    assert!(!so_far.equal);
+    let whole = so_far
+        .tables
+        .iter()
+        .filter(|table| table.compared == Compared::All)
+        .count();
+    assert_eq!((whole, so_far.tables.len()), (1, 5));
+    assert!(
+        error.to_string().contains(
+            "Compared so far: 1 of 5 tables, 1 of them equal; nothing is known of the others"
+        ),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_cancelled_comparison_is_not_equal() {
+    let pair = Pair::load().await;
+    let cancel = CancellationToken::new();
+    cancel.cancel();
+    let compared = parity::compare(
+        &pair.source,
+        &pair.endpoint(),
+        "public",
+        &pair.transfer,
+        &Options::default(),
+        &|_| (),
+        &cancel,
+    )
+    .await;
+    let error = compared.expect_err("cancelled");
+    assert!(
+        matches!(error.cause(), Error::Cancelled)
+            && error.so_far().is_some_and(|report| !report.equal),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
+async fn rows_that_row_security_would_hide_are_an_error() {
+    let pair = Pair::load().await;
+    pair.on_target(r#"ALTER TABLE "Tools" ENABLE ROW LEVEL SECURITY; ALTER TABLE "Tools" FORCE ROW LEVEL SECURITY; CREATE POLICY few ON "Tools" USING ("Id" < 100)"#)
+        .await;
+    let cancel = CancellationToken::new();
+    let compared = parity::compare(
+        &pair.source,
+        &pair.endpoint(),
+        "public",
+        &pair.transfer,
+        &Options::default(),
+        &|_| (),
+        &cancel,
+    )
+    .await;
+    assert!(
+        compared
+            .expect_err("half of the rows are hidden")
+            .to_string()
+            .contains("row-level security")
+    );
+}
