@@ -7,8 +7,8 @@ use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use tokio_util::sync::CancellationToken;
 
-/// How many changes `make test` makes; `make soak` sets `CUTOVER_MUTATIONS`.
-const CHANGES: u32 = 500;
+/// How many changes `make test` makes, and how many `make soak` does.
+const CHANGES: [u32; 2] = [500, 10_000];
 
 /// A change and what has to be said about it.
 #[derive(Debug)]
@@ -514,10 +514,7 @@ async fn every_single_change_is_found_and_named() {
         .ok()
         .and_then(|seed| seed.parse().ok())
         .unwrap_or(20_240_229);
-    let changes = std::env::var("CUTOVER_MUTATIONS")
-        .ok()
-        .and_then(|count| count.parse().ok())
-        .unwrap_or(CHANGES);
+    let changes = CHANGES[usize::from(std::env::var_os("CUTOVER_SOAK").is_some())];
     println!("CUTOVER_SEED={seed}");
     let mut random = StdRng::seed_from_u64(seed);
     let mut bench = Bench::new().await;
