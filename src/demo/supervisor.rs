@@ -10,8 +10,8 @@ mod database;
 mod fleet;
 mod rehearsal;
 mod server;
+mod sites;
 
-use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -21,14 +21,15 @@ use std::time::{Duration, Instant};
 use tokio::process::Child;
 use tokio_util::sync::CancellationToken;
 
+use super::cluster;
 use super::control::{STATE_FILE, State};
-use super::layout::{Layout, STAGING, write_private};
+use super::layout::{Layout, write_private};
 use super::reaper::Reaper;
 use super::sample::{self, Script};
 use super::traffic::{self, Traffic};
-use super::{cluster, ports};
 use database::Database;
 use fleet::Fleet;
+use sites::Sites;
 
 /// The hidden subcommand that runs [`main`].
 pub(super) const SUBCOMMAND: &str = "sandbox";
@@ -254,14 +255,14 @@ async fn start(
     let database = start_data(&layout, &arguments, program).await?;
     let sites = Sites::choose(&arguments)?;
     let token = cluster::random_password();
-    let environment = environment(&layout, &sites, &database, program, &token);
+    let environment = sites.environment(&layout, &database, program, &token);
     layout
         .write_environment(&environment)
         .map_err(io("writing the environment"))?;
     std::fs::write(layout.migrations(), sample::migration_script(Script::Good))
         .map_err(io("writing the migrations"))?;
     for (name, port) in &sites.instances {
-        configure(&layout, name, *port, &database.target_runtime, &token)
+        sites::configure(&layout, name, *port, &database.target_runtime, &token)
             .map_err(io(format!("configuring {name}")))?;
     }
     let fleet = Fleet::new(
@@ -358,95 +359,6 @@ async fn start_data(
     let (file, database) = tokio::join!(file, database);
     file.expect("BUG: writing the sample panicked")?;
     Ok(database.expect("BUG: starting PostgreSQL panicked")?)
-}
-
-/// Who listens where.
-struct Sites {
-    /// Production and staging.
-    instances: BTreeMap<String, u16>,
-    chat: u16,
-}
-
-impl Sites {
-    fn choose(arguments: &Arguments) -> Result<Self, Error> {
-        let mut names = arguments.production();
-        names.push(STAGING.to_string());
-        let ports = ports::free(names.len() + 1).map_err(io("looking for free ports"))?;
-        let chat = ports[names.len()];
-        Ok(Self {
-            instances: names.into_iter().zip(ports).collect(),
-            chat,
-        })
-    }
-
-    fn url(&self, name: &str) -> String {
-        format!("http://127.0.0.1:{}", self.instances[name])
-    }
-}
-
-/// The variables of the runbook.
-fn environment(
-    layout: &Layout,
-    sites: &Sites,
-    database: &Database,
-    program: &Path,
-    token: &str,
-) -> BTreeMap<String, String> {
-    let path = |path: PathBuf| path.display().to_string();
-    let mut variables: BTreeMap<String, String> = [
-        ("APP_DIR", path(layout.dir.clone())),
-        ("APP_SQLITE", path(layout.live())),
-        ("TARGET_URL", database.target.clone()),
-        ("TARGET_RUNTIME_URL", database.target_runtime.clone()),
-        ("SCRATCH_URL", database.scratch.clone()),
-        ("SCRATCH_RUNTIME_URL", database.scratch_runtime.clone()),
-        ("BACKUP_DIR", path(layout.backups())),
-        ("OFFSITE_DIR", path(layout.offsite())),
-        (
-            "CHAT_WEBHOOK",
-            format!("http://127.0.0.1:{}/chat", sites.chat),
-        ),
-        ("MIGRATIONS_SQL", path(layout.migrations())),
-        ("APPCTL", path(program.to_path_buf())),
-        ("PROBE_TOKEN", token.to_string()),
-    ]
-    .map(|(name, value)| (name.to_string(), value))
-    .into();
-    for name in sites.instances.keys() {
-        // app-1 becomes APP_1, staging becomes APP_STAGING.
-        let number = name.strip_prefix("app-").unwrap_or(name).to_uppercase();
-        variables.insert(format!("APP_{number}"), sites.url(name));
-    }
-    variables
-}
-
-/// Writes one instance's configuration. Production starts on SQLite; staging points at PostgreSQL, and is ready once the
-/// migrations have run. Staging has no faults file: it shows what the release can do.
-fn configure(
-    layout: &Layout,
-    name: &str,
-    port: u16,
-    postgres_url: &str,
-    token: &str,
-) -> std::io::Result<()> {
-    std::fs::create_dir_all(layout.instance(name))?;
-    let provider = if name == STAGING {
-        "Postgres"
-    } else {
-        "Sqlite"
-    };
-    let mut text = format!(
-        "# The sample application reads this once, when it starts.\n\
-         InstanceName={name}\nDatabaseProvider={provider}\nSqlitePath={}\nPostgresUrl={postgres_url}\nPort={port}\n\
-         LogFile={}\nMaintenanceFile={}\nProbeToken={token}\nPoolMax=8\nPoolWaitMs=1500\nSlowQueryMs=500\n",
-        layout.live().display(),
-        layout.instance_log(name).display(),
-        layout.maintenance().display(),
-    );
-    if name != STAGING {
-        text.push_str(&format!("FaultsFile={}\n", layout.app_faults().display()));
-    }
-    write_private(&layout.instance_config(name), text.as_bytes())
 }
 
 async fn wait_until_ready(
