@@ -173,6 +173,17 @@ impl Sides {
                 why: "excluded by the transfer section".to_owned(),
             });
         }
+        // One that is renamed is meant to be compared.
+        let (history, planned): (Vec<_>, Vec<_>) = planned.into_iter().partition(|table| {
+            matching::is_migration_history(&table.name)
+                && self.transfer.renamed_table(&table.name).is_none()
+        });
+        for table in history {
+            self.skipped.push(Skipped {
+                name: printable(&table.name, 80),
+                why: "migration history; the target keeps its own".to_owned(),
+            });
+        }
         let sources: Vec<_> = planned.iter().map(|table| table.name.as_str()).collect();
         let names: Vec<_> = targets.iter().map(|table| table.name.as_str()).collect();
         let found = matching::pair(&sources, &names, |name| {

@@ -14,7 +14,7 @@ use super::keys;
 use super::model::{Role, Runbook, RunbookHash};
 use super::problem::{Problem, Severity};
 use super::reader::{Fields, Item, Reader};
-use super::transfer::Transfer;
+use super::transfer::{Pattern, Transfer};
 use super::tree::{self, Node, Place, Value};
 
 /// What reading a runbook came to.
@@ -46,6 +46,9 @@ pub fn read(file_name: &str, text: &str, env: &dyn Fn(&str) -> Option<String>) -
     let runbook = root(text, &mut reader).and_then(|node| {
         let mut runbook = runbook(&mut reader, &node)?;
         check::check(&runbook, &mut reader);
+        // Each side keeps its own migration history, whatever the framework calls it.
+        let history = Pattern::new(runbook.target.history.table.clone());
+        runbook.transfer.exclude.push(history);
         runbook.hash = hash(text, &reader);
         Some(runbook)
     });
