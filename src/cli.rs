@@ -6,6 +6,7 @@
 pub mod act;
 pub mod bridge;
 pub mod check;
+pub mod copy;
 pub mod demo;
 pub mod engine;
 pub mod follow;
@@ -13,6 +14,8 @@ pub mod join;
 pub mod load;
 pub mod operators;
 pub mod orders;
+pub mod pair;
+pub mod plan;
 pub mod rehearse;
 pub mod run;
 pub mod status;
@@ -69,6 +72,10 @@ pub enum Subcommands {
     Rollback(act::RollbackArgs),
     /// Complete the release
     Complete(act::CompleteArgs),
+    /// What would move, and every value that will not convert
+    Plan(plan::PlanArgs),
+    /// The import alone
+    Copy(copy::CopyArgs),
     /// The whole protocol against scratch targets, rollback included
     Rehearse(rehearse::RehearseArgs),
     /// Compare every row and every value of a SQLite file with PostgreSQL
@@ -179,6 +186,8 @@ async fn dispatch(command: Subcommands) -> anyhow::Result<Exit> {
         S::Note(args) => act::note(args).await,
         S::Rollback(args) => act::rollback(args).await,
         S::Complete(args) => act::complete(args).await,
+        S::Plan(args) => plan::run(args).await,
+        S::Copy(args) => copy::run(args).await,
         S::Rehearse(args) => rehearse::run(args).await,
         S::Verify(args) => verify::run(args).await,
         S::Engine(args) => engine::run(args).await,

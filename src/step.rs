@@ -124,6 +124,11 @@ fn progress_of_transfer(reporter: &Reporter, progress: &crate::transfer::Progres
                 "{doing}: {reason}; attempt {attempt} failed, the next in {wait_ms} ms"
             ));
         }
+        P::Definitions { definitions } => {
+            for definition in definitions {
+                reporter.line(&format!("to be put back after the load: {}", definition.put_back));
+            }
+        }
         P::Phase { phase } => reporter.line(phase),
     }
 }

@@ -10,9 +10,14 @@ pub mod convert;
 pub mod copy;
 pub mod error;
 pub mod kind;
+pub mod layout;
 pub mod matching;
 pub mod plan;
 pub mod progress;
+mod pump;
+pub mod reader;
+pub mod rows;
+mod session;
 
 pub use error::Error;
 pub use progress::Progress;

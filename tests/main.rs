@@ -14,3 +14,4 @@ mod source;
 mod support;
 mod target;
 mod trigger;
+mod transfer;

@@ -411,6 +411,23 @@ impl ColumnPolicy {
         Ok(())
     }
 
+    /// What is set, as [`ColumnPolicy::set`] takes it.
+    pub fn pairs(&self) -> Vec<(&'static str, &'static str)> {
+        let all = POLICY_KEYS.iter().flat_map(|(key, values)| values.iter().map(move |value| (*key, *value)));
+        all.filter(|(key, value)| {
+            let mut alone = Self::default();
+            *value != "false" && alone.set(key, value).is_ok() && self.states(&alone)
+        })
+        .collect()
+    }
+
+    /// Whether everything that `other` states is stated here too.
+    fn states(&self, other: &Self) -> bool {
+        let mut merged = self.clone();
+        merged.overlay(other);
+        merged == *self
+    }
+
     /// Takes over what `other` states.
     fn overlay(&mut self, other: &Self) {
         self.fraction = other.fraction.or(self.fraction);

@@ -15,8 +15,20 @@ pub struct Schema {
     pub others: Vec<Other>,
     /// `sqlite_sequence`: the highest rowid that an AUTOINCREMENT table ever had.
     pub sequences: BTreeMap<String, i64>,
-    /// The file stores text as UTF-16; SQLite converts on the way out, and hides broken pairs while doing so.
-    pub utf16: bool,
+    /// How the file stores text.
+    pub encoding: TextEncoding,
+}
+
+/// How a file stores text. SQLite converts UTF-16 on the way out, and hides broken pairs while doing so.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum TextEncoding {
+    /// UTF-8
+    #[default]
+    Utf8,
+    /// UTF-16, low byte first.
+    Utf16Le,
+    /// UTF-16, high byte first.
+    Utf16Be,
 }
 
 /// Something in `sqlite_schema` that holds no rows of its own.
@@ -113,7 +125,7 @@ impl Schema {
     /// Reads the schema of `main`.
     pub fn read(connection: &Connection) -> rusqlite::Result<Self> {
         let mut schema = Self {
-            utf16: encoding(connection)?.starts_with("UTF-16"),
+            encoding: encoding(connection)?,
             ..Self::default()
         };
         let mut statement = connection
@@ -225,8 +237,13 @@ fn position(
     }
 }
 
-fn encoding(connection: &Connection) -> rusqlite::Result<String> {
-    connection.pragma_query_value(None, "encoding", |row| row.get(0))
+fn encoding(connection: &Connection) -> rusqlite::Result<TextEncoding> {
+    let name: String = connection.pragma_query_value(None, "encoding", |row| row.get(0))?;
+    Ok(match name.as_str() {
+        "UTF-16le" => TextEncoding::Utf16Le,
+        "UTF-16be" => TextEncoding::Utf16Be,
+        _ => TextEncoding::Utf8,
+    })
 }
 
 /// Names may hold bytes that are not UTF-8; such a name matches nothing and is reported as it looks.

@@ -111,8 +111,8 @@ pub struct ColumnType {
 pub struct DomainCheck {
     /// The constraint's name.
     pub name: String,
-    /// `CHECK (VALUE > 0)`
-    pub definition: String,
+    /// An expression over VALUE.
+    pub expression: String,
 }
 
 /// A type that is no domain.
@@ -154,10 +154,14 @@ pub struct Constraint {
     pub columns: Vec<String>,
     /// The table a foreign key refers to: its oid, schema and name.
     pub references: Option<(u32, String, String)>,
+    /// The columns that a foreign key refers to, by name.
+    pub referenced_columns: Vec<String>,
     /// Whether PostgreSQL vouches for all rows.
     pub validated: bool,
     /// Inherited from a partitioned table.
     pub inherited: bool,
+    /// A check's expression over the table's columns.
+    pub expression: Option<String>,
     /// Its comment.
     pub comment: Option<String>,
 }
@@ -196,8 +200,10 @@ pub struct Index {
     pub constraint: Option<String>,
     /// Its key columns by name; None for an expression.
     pub columns: Vec<Option<String>>,
-    /// Has a WHERE clause.
-    pub partial: bool,
+    /// Its key columns as expressions.
+    pub expressions: Vec<String>,
+    /// Its WHERE clause.
+    pub predicate: Option<String>,
     /// NULLs count as equal.
     pub nulls_not_distinct: bool,
     /// Belongs to an index of a partitioned table, or is one.
@@ -355,7 +361,10 @@ async fn constraints(client: &Client, schema: &str) -> Result<Vec<(u32, Constrai
                     ARRAY(SELECT a.attname::text FROM unnest(k.conkey) WITH ORDINALITY AS u(n, place)
                           JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.n ORDER BY u.place),
                     nullif(k.confrelid, 0), fn.nspname::text, f.relname::text, k.conparentid <> 0,
-                    obj_description(k.oid, 'pg_constraint')
+                    obj_description(k.oid, 'pg_constraint'),
+                    CASE WHEN k.contype = 'c' THEN pg_get_expr(k.conbin, k.conrelid) END,
+                    ARRAY(SELECT a.attname::text FROM unnest(k.confkey) WITH ORDINALITY AS u(n, place)
+                          JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.n ORDER BY u.place)
              FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
              LEFT JOIN pg_class f ON f.oid = k.confrelid LEFT JOIN pg_namespace fn ON fn.oid = f.relnamespace
              WHERE n.nspname = $1 OR fn.nspname = $1
@@ -385,6 +394,8 @@ async fn constraints(client: &Client, schema: &str) -> Result<Vec<(u32, Constrai
                 references,
                 inherited: row.get(9),
                 comment: row.get(10),
+                expression: row.get(11),
+                referenced_columns: row.get(12),
             };
             (row.get(0), constraint)
         })
@@ -399,9 +410,10 @@ async fn indexes(client: &Client, schema: &str) -> Result<Vec<(u32, Index)>, Err
                     ARRAY(SELECT a.attname::text FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS u(n, place)
                           LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = u.n AND u.n > 0
                           WHERE u.place <= i.indnkeyatts ORDER BY u.place),
-                    i.indpred IS NOT NULL, x.relkind = 'I' OR x.relispartition, i.indisclustered, i.indisreplident,
+                    pg_get_expr(i.indpred, i.indrelid), x.relkind = 'I' OR x.relispartition, i.indisclustered, i.indisreplident,
                     s.spcname::text, obj_description(i.indexrelid, 'pg_class'),
-                    pg_get_indexdef(i.indexrelid) LIKE '%NULLS NOT DISTINCT%'
+                    pg_get_indexdef(i.indexrelid) LIKE '%NULLS NOT DISTINCT%',
+                    ARRAY(SELECT pg_get_indexdef(i.indexrelid, n, false) FROM generate_series(1, i.indnkeyatts::int) AS n)
              FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid JOIN pg_namespace n ON n.oid = c.relnamespace
              JOIN pg_class x ON x.oid = i.indexrelid LEFT JOIN pg_tablespace s ON s.oid = x.reltablespace
              WHERE n.nspname = $1 ORDER BY i.indrelid, x.relname COLLATE \"C\"",
@@ -421,7 +433,8 @@ async fn indexes(client: &Client, schema: &str) -> Result<Vec<(u32, Index)>, Err
                 valid: row.get(5),
                 constraint: row.get(6),
                 columns: row.get(7),
-                partial: row.get(8),
+                predicate: row.get(8),
+                expressions: row.get(15),
                 partitioned: row.get(9),
                 clustered: row.get(10),
                 replica_identity: row.get(11),
@@ -543,7 +556,7 @@ impl Types {
         let mut checks: HashMap<u32, Vec<DomainCheck>> = HashMap::new();
         for row in client
             .query(
-                "SELECT contypid, conname::text, pg_get_constraintdef(oid) FROM pg_constraint
+                "SELECT contypid, conname::text, pg_get_expr(conbin, 0) FROM pg_constraint
                  WHERE contypid <> 0 AND contype = 'c' ORDER BY contypid, conname",
                 &[],
             )
@@ -551,7 +564,7 @@ impl Types {
         {
             checks.entry(row.get(0)).or_default().push(DomainCheck {
                 name: row.get(1),
-                definition: row.get(2),
+                expression: row.get(2),
             });
         }
         Ok(Self {

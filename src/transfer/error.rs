@@ -178,3 +178,15 @@ pub(crate) fn server_message(error: &tokio_postgres::Error) -> String {
     }
     printable(&text, 1000)
 }
+
+/// Wraps PostgreSQL's answer with what was being done.
+pub(crate) fn server(doing: impl Into<String>) -> impl FnOnce(tokio_postgres::Error) -> Error {
+    let doing = doing.into();
+    move |source| Error::Server { doing, source }
+}
+
+/// Wraps SQLite's answer with file and table.
+pub(crate) fn read<'p>(path: &'p std::path::Path, table: &str) -> impl FnOnce(rusqlite::Error) -> Error + use<'p> {
+    let table = table.to_owned();
+    move |source| Error::Read { path: path.to_path_buf(), table, source }
+}

@@ -1,14 +1,32 @@
 //! What would move: tables in order, type pairs, rows, and every value that will not convert, before anyone has frozen anything.
 
+pub mod foreseen;
+pub mod guess;
+pub mod orphans;
+pub mod preflight;
+pub mod probe;
+pub mod scan;
+pub mod suggest;
+
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
 use crate::runbook::transfer::Transfer;
+use crate::source::schema::Schema;
 use crate::target::Endpoint;
+use crate::target::catalogue::Catalogue;
 use crate::text::printable;
-use crate::transfer::{Error, Progress};
+use crate::transfer::layout::{self, Layout, TableLayout};
+use crate::transfer::session::Target;
+use crate::transfer::{Error, Progress, error, reader};
+
+use scan::Scanned;
+use suggest::Additions;
 
 /// How far a plan looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,8 +47,8 @@ pub struct Plan {
     /// What stands in the way. Empty: the import can run.
     pub problems: Vec<Problem>,
     /// Problems found beyond those listed, per `Table.Column`; a list of a million rows helps nobody.
-    #[serde(skip_serializing_if = "std::collections::BTreeMap::is_empty")]
-    pub unlisted: std::collections::BTreeMap<String, u64>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub unlisted: BTreeMap<String, u64>,
     /// What is worth knowing and stops nothing.
     pub notes: Vec<Problem>,
     /// The transfer section that would settle every problem, as YAML, to read and paste. Empty when there are none.
@@ -79,7 +97,7 @@ pub struct Skipped {
 }
 
 /// Where in a table a problem is.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(untagged)]
 pub enum RowKey {
     /// The rowid.
@@ -107,29 +125,41 @@ pub struct Problem {
     pub policy: Option<String>,
 }
 
+impl std::fmt::Display for RowKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Rowid(rowid) => write!(f, "{rowid}"),
+            Self::Key(key) => f.write_str(key),
+            Self::None => Ok(()),
+        }
+    }
+}
+
 impl std::fmt::Display for Problem {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}", printable(&self.table, 80))?;
         if !self.column.is_empty() {
             write!(f, ".{}", printable(&self.column, 80))?;
         }
-        match &self.rowid {
-            RowKey::Rowid(rowid) => write!(f, " row {rowid}")?,
-            RowKey::Key(key) => write!(f, " row {key}")?,
-            RowKey::None => {}
+        if self.rowid != RowKey::None {
+            write!(f, " row {}", self.rowid)?;
         }
         if !self.value.is_empty() {
             write!(f, " {}", self.value)?;
         }
         write!(f, ": {}", self.reason)?;
         match &self.policy {
-            Some(policy) => write!(f, " (settled by `{policy}`)"),
+            Some(policy) => write!(f, " (settled by `{}`)", printable(policy, 200)),
             None => Ok(()),
         }
     }
 }
 
 /// Plans the import of `source` into `schema` of `target`. Reads both sides; writes nothing that outlives its transaction.
+///
+/// # Errors
+/// The source or the target cannot be read, or somebody cancelled. What stands in the way of the import is no error here but a
+/// [`Problem`].
 pub async fn plan(
     source: &Path,
     target: &Endpoint,
@@ -139,6 +169,183 @@ pub async fn plan(
     progress: &(dyn Fn(Progress) + Sync),
     cancel: &CancellationToken,
 ) -> Result<Plan, Error> {
-    let _ = (source, target, schema, transfer, scan, progress, cancel);
-    Err(Error::Target("not built yet".to_owned()))
+    let target = Target {
+        endpoint: target.clone(),
+        schema: schema.to_owned(),
+        application_name: "cutover plan".to_owned(),
+    };
+    let client = target.connect().await?;
+    let both = Both::read(source, &client, schema, transfer).await?;
+    let mut problems = preflight::missing(&client, schema, &both.layout).await?;
+    problems.extend(both.layout.problems.iter().cloned());
+    problems.extend(preflight::occupied(&client, schema, &both.layout, transfer).await?);
+    let mut plan = Plan {
+        tables: Vec::new(),
+        skipped: both.layout.skipped.clone(),
+        problems,
+        unlisted: BTreeMap::new(),
+        notes: both.layout.notes.clone(),
+        suggested: String::new(),
+        hash: String::new(),
+        scanned: scan == Scan::Full,
+    };
+    let mut additions = Additions::default();
+    let scanned = match scan {
+        Scan::SchemaOnly => sizes(source, &both.layout).await?,
+        Scan::Full => {
+            let scanned = both.scan(source, progress, cancel).await?;
+            both.judge(source, &client, schema, &scanned, &mut plan, &mut additions, cancel).await?;
+            scanned
+        }
+    };
+    plan.tables = both.layout.tables.iter().zip(&scanned).map(|(table, scanned)| planned(table, scanned)).collect();
+    finish(&mut plan, transfer, additions);
+    plan.hash = hash(&plan, transfer);
+    Ok(plan)
+}
+
+/// Both schemas, paired.
+pub(crate) struct Both {
+    /// The pairs.
+    pub layout: Arc<Layout>,
+}
+
+impl Both {
+    /// Reads both schemas.
+    pub(crate) async fn read(source: &Path, client: &tokio_postgres::Client, schema: &str, transfer: &Transfer) -> Result<Self, Error> {
+        let path = source.to_path_buf();
+        let reading = tokio::task::spawn_blocking(move || {
+            let connection = scan::open(&path)?;
+            Schema::read(&connection).map_err(error::read(&path, "the schema"))
+        });
+        let from = reading.await.expect("BUG: reading the schema panicked")?;
+        let to = Catalogue::read(client, schema).await.map_err(error::server("reading the target's catalogue"))?;
+        Ok(Self { layout: Arc::new(Layout::new(&from, &to, transfer)) })
+    }
+
+    async fn scan(&self, source: &Path, progress: &(dyn Fn(Progress) + Sync), cancel: &CancellationToken) -> Result<Vec<Scanned>, Error> {
+        let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
+        let (path, layout, cancelled) = (source.to_path_buf(), self.layout.clone(), cancel.clone());
+        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(8);
+        let scanning = tokio::task::spawn_blocking(move || scan::scan(&path, &layout, threads, &sender, &cancelled));
+        while let Some(report) = receiver.recv().await {
+            progress(report);
+        }
+        scanning.await.expect("BUG: the scan panicked")
+    }
+
+    /// Takes in what the scan found, then asks the server and SQLite for what only they can judge.
+    #[allow(clippy::too_many_arguments)]
+    async fn judge(
+        &self,
+        source: &Path,
+        client: &tokio_postgres::Client,
+        schema: &str,
+        scanned: &[Scanned],
+        plan: &mut Plan,
+        additions: &mut Additions,
+        cancel: &CancellationToken,
+    ) -> Result<(), Error> {
+        for (table, scanned) in self.layout.tables.iter().zip(scanned) {
+            take_in(table, scanned, plan, additions);
+            let probed = probe::probe(client, source, table, self.layout.encoding, schema, Some(scanned), cancel).await?;
+            let quarantines = |column: &str| foreseen::quarantines(table, column);
+            let (settled, open): (Vec<_>, Vec<_>) = probed.problems.into_iter().partition(|problem| quarantines(&problem.column));
+            for problem in settled {
+                plan.notes.push(Problem { reason: format!("put aside: {}", problem.reason), ..problem });
+            }
+            for problem in open {
+                additions.add(&problem.table, &problem.column, "on_problem: quarantine");
+                plan.problems.push(Problem { policy: Some("on_problem: quarantine".to_owned()), ..problem });
+            }
+            plan.notes.extend(probed.notes);
+        }
+        let (path, layout) = (source.to_path_buf(), self.layout.clone());
+        let orphans = tokio::task::spawn_blocking(move || orphans::orphans(&path, &layout));
+        for orphan in orphans.await.expect("BUG: looking for orphans panicked")? {
+            if orphan.quarantined {
+                plan.notes.push(Problem { reason: format!("put aside: {}", orphan.problem.reason), ..orphan.problem });
+            } else {
+                additions.add(&orphan.problem.table, &orphan.problem.column, "on_problem: quarantine");
+                plan.problems.push(Problem { policy: Some("on_problem: quarantine".to_owned()), ..orphan.problem });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The problems and wishes of one table's values.
+fn take_in(table: &TableLayout, scanned: &Scanned, plan: &mut Plan, additions: &mut Additions) {
+    let name = &table.source.name;
+    for (column, wish) in &scanned.wishes {
+        let place = table.columns.iter().position(|moving| table.source_name(moving) == column);
+        let look = place.and_then(|place| scanned.looks.get(place));
+        for policy in &wish.policies {
+            let guessed = guess::resolve(policy, look);
+            additions.add(name, column, &guessed);
+        }
+        if wish.hopeless {
+            additions.add(name, column, "on_problem: quarantine");
+        }
+    }
+    for problem in &scanned.problems {
+        let place = table.columns.iter().position(|moving| table.source_name(moving) == problem.column);
+        let look = place.and_then(|place| scanned.looks.get(place));
+        let policy = problem.policy.as_deref().unwrap_or("on_problem: quarantine");
+        plan.problems.push(Problem { policy: Some(guess::resolve(policy, look)), ..problem.clone() });
+    }
+    plan.unlisted.extend(scanned.unlisted.iter().map(|(column, count)| (format!("{name}.{column}"), *count)));
+    for (column, look) in table.columns.iter().zip(&scanned.looks) {
+        if let Some(reason) = guess::odd_classes(&column.converter.kind, look) {
+            plan.notes.push(layout::structural(name, table.source_name(column), reason, None));
+        }
+    }
+}
+
+/// The suggestion, in the plan's own last step because every problem adds to it.
+fn finish(plan: &mut Plan, transfer: &Transfer, mut additions: Additions) {
+    for problem in plan.problems.iter().filter(|problem| problem.rowid == RowKey::None) {
+        if let Some(policy) = &problem.policy {
+            additions.add(&problem.table, &problem.column, policy);
+        }
+    }
+    if !additions.is_empty() {
+        plan.suggested = suggest::yaml(transfer, &additions);
+    }
+}
+
+/// Row counts and sizes without a scan.
+async fn sizes(source: &Path, layout: &Arc<Layout>) -> Result<Vec<Scanned>, Error> {
+    let (path, layout) = (source.to_path_buf(), layout.clone());
+    let measuring = tokio::task::spawn_blocking(move || {
+        let connection = scan::open(&path)?;
+        let estimate = |table: &TableLayout| {
+            let (rows, _) = reader::estimate(&connection, &table.source).map_err(error::read(&path, &table.source.name))?;
+            Ok(Scanned { rows, ..Scanned::default() })
+        };
+        layout.tables.iter().map(estimate).collect()
+    });
+    measuring.await.expect("BUG: measuring the tables panicked")
+}
+
+fn planned(table: &TableLayout, scanned: &Scanned) -> PlannedTable {
+    let columns = table.columns.iter().map(|column| PlannedColumn {
+        column: table.source_name(column).to_owned(),
+        source: table.source.columns[column.source].declared.clone(),
+        target: column.target.ty.shown.clone(),
+        conversion: guess::conversion(&column.converter),
+    });
+    PlannedTable {
+        table: table.source.name.clone(),
+        target: table.target.name.clone(),
+        rows: scanned.rows,
+        bytes: scanned.looks.iter().map(|look| look.bytes).sum(),
+        columns: columns.collect(),
+    }
+}
+
+fn hash(plan: &Plan, transfer: &Transfer) -> String {
+    let content = serde_json::json!({ "tables": plan.tables, "skipped": plan.skipped, "problems": plan.problems,
+        "unlisted": plan.unlisted, "scanned": plan.scanned, "transfer": transfer });
+    Sha256::digest(content.to_string()).iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -43,9 +43,14 @@ pub enum Progress {
         /// Why.
         reason: String,
     },
+    /// Everything that will be taken away for the load, before it is: durable in the target by now, and for the caller's own journal.
+    Definitions {
+        /// In the order of being taken away.
+        definitions: Vec<crate::transfer::copy::record::Definition>,
+    },
     /// A phase of the whole begins.
     Phase {
-        /// `prepare`, `load`, `rebuild`, `sequences`, `analyze`.
+        /// `prepare`, `load` (rebuilds and statistics overlap with it), `sequences`.
         phase: &'static str,
     },
 }

@@ -14,7 +14,7 @@ pub(super) fn transfer(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Trans
         ("replace", TargetRows::Replace),
     ];
     let fields = reader.fields(item, keys::TRANSFER)?;
-    let pattern = |r: &mut Reader<'_>, i: &Item<'_>| r.text(i).map(Pattern::new);
+    let pattern = |r: &mut Reader<'_>, i: &Item<'_>| r.text_or_empty(i).map(Pattern::new);
     Some(Transfer {
         zone: reader.want(&fields, "zone", zone),
         exclude: reader

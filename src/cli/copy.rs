@@ -1,0 +1,108 @@
+//! `cutover copy`: the import alone, for scripts and CI.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::Exit;
+use crate::cli::pair::PairArgs;
+use crate::text::printable;
+use crate::transfer::copy::{Copied, Options, copy};
+use crate::transfer::{Error, Progress};
+
+/// Arguments of `copy`.
+#[derive(Debug, clap::Args)]
+pub struct CopyArgs {
+    #[command(flatten)]
+    pair: PairArgs,
+    /// Connections that load and rebuild at the same time
+    #[arg(long, default_value_t = Options::default().lanes, value_name = "N")]
+    lanes: usize,
+    /// Rows per transaction at most
+    #[arg(long, default_value_t = Options::default().batch_rows, value_name = "N")]
+    batch_rows: u64,
+}
+
+/// Copies, prints, and says by the exit code whether everything is in place. Interrupted, it leaves what was committed, and goes on
+/// from there when started again.
+///
+/// # Errors
+/// Everything but problems with values and names, which are printed like a plan's.
+pub async fn run(args: CopyArgs) -> anyhow::Result<Exit> {
+    let pair = match args.pair.resolve() {
+        Ok(pair) => pair,
+        Err(error) => {
+            eprintln!("cutover: {error}");
+            return Ok(Exit::Usage);
+        }
+    };
+    let options = Options { lanes: args.lanes.max(1), batch_rows: args.batch_rows.max(1), key: None };
+    let printer = Printer::default();
+    let progress = |report| printer.print(&report);
+    let cancel = CancellationToken::new();
+    let on_interrupt = cancel.clone();
+    tokio::spawn(async move {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            on_interrupt.cancel();
+        }
+    });
+    let copied = match copy(&pair.source, &pair.target, &pair.schema, &pair.transfer, &options, &progress, &cancel).await {
+        Ok(copied) => copied,
+        Err(Error::Problems(problems)) => Copied { problems, ..Copied::default() },
+        Err(error) => return Err(error.into()),
+    };
+    for problem in &copied.problems {
+        eprintln!("cutover: problem: {problem}");
+    }
+    if args.pair.json {
+        println!("{}", serde_json::to_string(&copied)?);
+    } else if copied.problems.is_empty() {
+        println!(
+            "{} rows in {} tables, {} constraints and indexes rebuilt, {} sequences aligned, {:.2} s",
+            copied.rows,
+            copied.tables.len(),
+            copied.constraints_rebuilt,
+            copied.sequences.len(),
+            copied.seconds
+        );
+    }
+    Ok(if copied.problems.is_empty() { Exit::Done } else { Exit::NoGo })
+}
+
+/// Progress as lines on stderr, at most one per second and table.
+#[derive(Default)]
+pub struct Printer {
+    last: Mutex<BTreeMap<String, Instant>>,
+}
+
+impl Printer {
+    /// Prints a report, or leaves it out.
+    pub fn print(&self, report: &Progress) {
+        match report {
+            Progress::Rows { table, rows, rows_total, bytes, rows_per_s, left_ms, done } => {
+                let mut last = self.last.lock().expect("BUG: printing panicked");
+                let now = Instant::now();
+                if !done && last.get(table).is_some_and(|printed| now - *printed < Duration::from_secs(1)) {
+                    return;
+                }
+                last.insert(table.clone(), now);
+                let left = left_ms.map(|left| format!(", {:.1} s left", left as f64 / 1000.0)).unwrap_or_default();
+                let megabytes = *bytes as f64 / 1e6;
+                eprintln!("{}: {rows} of {rows_total} rows, {megabytes:.1} MB, {rows_per_s} rows/s{left}", printable(table, 80));
+            }
+            Progress::Rebuilding { table, name, done } => {
+                let state = if *done { "is back" } else { "is being rebuilt" };
+                eprintln!("{}: {} {state}", printable(table, 80), printable(name, 80));
+            }
+            Progress::Retrying { doing, attempt, wait_ms, reason } => {
+                eprintln!("{doing}: {reason}; attempt {attempt} failed, the next in {wait_ms} ms");
+            }
+            Progress::Definitions { definitions } => {
+                eprintln!("{} definitions are recorded in the target's schema cutover and taken away for the load", definitions.len());
+            }
+            Progress::Phase { phase } => eprintln!("{phase}"),
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Which file and which database: from a runbook, or from `--from` and `--to`. Shared by `plan` and `copy`; opens neither.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::cli::load;
+use crate::runbook::transfer::Transfer;
+use crate::runbook::{parse_transfer, render};
+use crate::target::Endpoint;
+
+/// Both sides of a transfer.
+#[derive(Debug, Clone, Args)]
+pub struct PairArgs {
+    /// The runbook that names both sides
+    #[arg(value_name = "RUNBOOK", default_value = "runbook.yaml", conflicts_with_all = ["from", "to"])]
+    pub runbook: PathBuf,
+    /// SQLite file, instead of a runbook's
+    #[arg(long, value_name = "FILE", requires = "to")]
+    pub from: Option<PathBuf>,
+    /// PostgreSQL URL, instead of a runbook's; a password belongs in PGPASSWORD or .pgpass
+    #[arg(long, value_name = "URL", requires = "from")]
+    pub to: Option<String>,
+    /// A `transfer:` section in a file of its own
+    #[arg(long, value_name = "FILE")]
+    pub transfer: Option<PathBuf>,
+    /// Schema that holds the application's tables
+    #[arg(long, value_name = "NAME")]
+    pub schema: Option<String>,
+    /// One JSON object on stdout, progress on stderr
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What [`PairArgs`] come to.
+pub struct Pair {
+    /// The SQLite file.
+    pub source: PathBuf,
+    /// The database.
+    pub target: Endpoint,
+    /// Its schema.
+    pub schema: String,
+    /// What may be changed on the way.
+    pub transfer: Transfer,
+}
+
+/// Why the arguments come to nothing; wrong usage, in the words of exit codes.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Unusable(pub String);
+
+impl PairArgs {
+    /// Reads the runbook and the transfer section.
+    ///
+    /// # Errors
+    /// All problems of a file, rendered for people.
+    pub fn resolve(&self) -> Result<Pair, Unusable> {
+        let (source, url, mut schema, mut transfer) = match (&self.from, &self.to) {
+            (Some(from), Some(to)) => (from.clone(), to.clone(), "public".to_owned(), Transfer::default()),
+            _ => {
+                let loaded = load::load(&self.runbook).map_err(|error| Unusable(error.to_string()))?;
+                let runbook = loaded.runbook;
+                (loaded.base.join(runbook.source.file), runbook.target.url, runbook.target.schema, runbook.transfer)
+            }
+        };
+        if let Some(file) = &self.transfer {
+            let text = std::fs::read_to_string(file).map_err(|error| Unusable(format!("{}: {error}", file.display())))?;
+            transfer = parse_transfer(&file.to_string_lossy(), &text).map_err(|problems| Unusable(render(&problems)))?;
+        }
+        if let Some(stated) = &self.schema {
+            schema.clone_from(stated);
+        }
+        let target = Endpoint::parse(&url).map_err(|error| Unusable(error.to_string()))?;
+        if self.to.is_some() && target.has_password_in_url() {
+            eprintln!("cutover: the URL holds a password, which every process list shows; PGPASSWORD or a .pgpass file would not");
+        }
+        Ok(Pair { source, target, schema, transfer })
+    }
+}

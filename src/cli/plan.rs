@@ -1,0 +1,82 @@
+//! `cutover plan`: what would move, and every value that will not convert, before anyone has frozen anything.
+
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::Exit;
+use crate::cli::copy::Printer;
+use crate::cli::pair::PairArgs;
+use crate::text::printable;
+use crate::transfer::plan::{Plan, Scan, plan};
+
+/// Problems of one column that people see; `--json` has them all.
+const SHOWN_PER_COLUMN: usize = 5;
+
+/// Arguments of `plan`.
+#[derive(Debug, clap::Args)]
+pub struct PlanArgs {
+    #[command(flatten)]
+    pair: PairArgs,
+    /// Names and types only, no look at any value
+    #[arg(long)]
+    schema_only: bool,
+}
+
+/// Plans, prints, and says by the exit code whether anything stands in the way.
+///
+/// # Errors
+/// A side that cannot be read.
+pub async fn run(args: PlanArgs) -> anyhow::Result<Exit> {
+    let pair = match args.pair.resolve() {
+        Ok(pair) => pair,
+        Err(error) => {
+            eprintln!("cutover: {error}");
+            return Ok(Exit::Usage);
+        }
+    };
+    let scan = if args.schema_only { Scan::SchemaOnly } else { Scan::Full };
+    let printer = Printer::default();
+    let progress = |report| printer.print(&report);
+    let plan = plan(&pair.source, &pair.target, &pair.schema, &pair.transfer, scan, &progress, &CancellationToken::new()).await?;
+    if args.pair.json {
+        println!("{}", serde_json::to_string(&plan)?);
+    } else {
+        print(&plan);
+    }
+    Ok(if plan.problems.is_empty() { Exit::Done } else { Exit::NoGo })
+}
+
+fn print(plan: &Plan) {
+    for table in &plan.tables {
+        println!("{} → {}: {} rows, {} bytes", printable(&table.table, 80), printable(&table.target, 80), table.rows, table.bytes);
+        for column in &table.columns {
+            let (name, source, target) = (printable(&column.column, 40), printable(&column.source, 30), printable(&column.target, 40));
+            println!("    {name:<28} {source:<14} → {target:<28} {}", column.conversion);
+        }
+    }
+    for skipped in &plan.skipped {
+        println!("left behind: {}: {}", printable(&skipped.name, 80), skipped.why);
+    }
+    for note in &plan.notes {
+        println!("note: {note}");
+    }
+    let mut shown = std::collections::BTreeMap::new();
+    for problem in &plan.problems {
+        let count = shown.entry((&problem.table, &problem.column)).or_insert(0usize);
+        *count += 1;
+        if *count <= SHOWN_PER_COLUMN {
+            println!("problem: {problem}");
+        }
+    }
+    for ((table, column), count) in shown {
+        let unlisted = plan.unlisted.get(&format!("{table}.{column}")).copied().unwrap_or_default() as usize;
+        if count + unlisted > SHOWN_PER_COLUMN {
+            let more = count + unlisted - SHOWN_PER_COLUMN;
+            println!("problem: {}.{}: and {more} more", printable(table, 80), printable(column, 80));
+        }
+    }
+    if plan.problems.is_empty() {
+        println!("nothing stands in the way");
+    } else {
+        println!("\nThis transfer section would settle all of it; read it before you use it:\n\n{}", plan.suggested);
+    }
+}

@@ -1,0 +1,202 @@
+//! What is to be done and what may be done now: loads, then indexes of loaded tables, then foreign keys, then statistics. Pure.
+//!
+//! Lanes ask for the next piece and report it done; running it is theirs.
+
+/// One piece of work, by its place in the board's lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Work {
+    /// A task: a table or a range of one.
+    Load(usize),
+    /// An index or key to build.
+    Build(usize),
+    /// A foreign key to put back and prove.
+    Foreign(usize),
+    /// A table whose statistics are to be made.
+    Analyze(usize),
+}
+
+/// A load.
+#[derive(Debug, Clone, Copy)]
+pub struct Load {
+    /// Which table, by its place in the layout.
+    pub table: usize,
+    /// Already done.
+    pub done: bool,
+}
+
+/// An index or key.
+#[derive(Debug, Clone, Copy)]
+pub struct Build {
+    /// On which table; None for one that does not move.
+    pub table: Option<usize>,
+    /// Already back.
+    pub done: bool,
+}
+
+/// A foreign key.
+#[derive(Debug, Clone, Copy)]
+pub struct Foreign {
+    /// From which table; None for one that does not move.
+    pub from: Option<usize>,
+    /// To which table; None for one that does not move.
+    pub to: Option<usize>,
+    /// Already back and proven.
+    pub done: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Waiting,
+    Running,
+    Done,
+}
+
+/// The board.
+#[derive(Debug)]
+pub struct Board {
+    loads: Vec<(Load, State)>,
+    builds: Vec<(Build, State)>,
+    foreign: Vec<(Foreign, State)>,
+    analyses: Vec<State>,
+    failed: bool,
+}
+
+fn state(done: bool) -> State {
+    if done { State::Done } else { State::Waiting }
+}
+
+impl Board {
+    /// A board over this many tables.
+    pub fn new(tables: usize, loads: Vec<Load>, builds: Vec<Build>, foreign: Vec<Foreign>) -> Self {
+        Self {
+            loads: loads.into_iter().map(|load| (load, state(load.done))).collect(),
+            builds: builds.into_iter().map(|build| (build, state(build.done))).collect(),
+            foreign: foreign.into_iter().map(|key| (key, state(key.done))).collect(),
+            analyses: vec![State::Waiting; tables],
+            failed: false,
+        }
+    }
+
+    /// The next piece that may run now. Every second lane prefers to build, so that builds overlap with the loads of other tables.
+    pub fn take(&mut self, lane: usize) -> Option<Work> {
+        if self.failed {
+            return None;
+        }
+        let order: [fn(&Self) -> Option<Work>; 4] = if lane.is_multiple_of(2) {
+            [Self::load, Self::build, Self::foreign, Self::analysis]
+        } else {
+            [Self::build, Self::load, Self::foreign, Self::analysis]
+        };
+        let work = order.iter().find_map(|next| next(self))?;
+        *self.state_of(work) = State::Running;
+        Some(work)
+    }
+
+    /// A piece is done.
+    pub fn done(&mut self, work: Work) {
+        *self.state_of(work) = State::Done;
+    }
+
+    /// Something failed for good: nothing new is started.
+    pub fn fail(&mut self) {
+        self.failed = true;
+    }
+
+    /// Whether nothing is left, or nothing will be started any more.
+    pub fn is_over(&self) -> bool {
+        let all = self.loads.iter().map(|(_, state)| state).chain(self.builds.iter().map(|(_, state)| state));
+        let all = all.chain(self.foreign.iter().map(|(_, state)| state)).chain(&self.analyses);
+        self.failed || all.into_iter().all(|state| *state == State::Done)
+    }
+
+    fn state_of(&mut self, work: Work) -> &mut State {
+        match work {
+            Work::Load(place) => &mut self.loads[place].1,
+            Work::Build(place) => &mut self.builds[place].1,
+            Work::Foreign(place) => &mut self.foreign[place].1,
+            Work::Analyze(place) => &mut self.analyses[place],
+        }
+    }
+
+    fn load(&self) -> Option<Work> {
+        self.loads.iter().position(|(_, state)| *state == State::Waiting).map(Work::Load)
+    }
+
+    fn is_loaded(&self, table: usize) -> bool {
+        self.loads.iter().all(|(load, state)| load.table != table || *state == State::Done)
+    }
+
+    fn build(&self) -> Option<Work> {
+        let ready = |(build, state): &(Build, State)| *state == State::Waiting && build.table.is_none_or(|table| self.is_loaded(table));
+        self.builds.iter().position(ready).map(Work::Build)
+    }
+
+    fn is_built(&self, table: Option<usize>) -> bool {
+        let Some(table) = table else { return true };
+        self.is_loaded(table) && self.builds.iter().all(|(build, state)| build.table != Some(table) || *state == State::Done)
+    }
+
+    fn foreign(&self) -> Option<Work> {
+        let ready = |(key, state): &(Foreign, State)| *state == State::Waiting && self.is_built(key.from) && self.is_built(key.to);
+        self.foreign.iter().position(ready).map(Work::Foreign)
+    }
+
+    fn analysis(&self) -> Option<Work> {
+        let own_keys_back =
+            |table: usize| self.foreign.iter().all(|(key, state)| key.from != Some(table) || *state == State::Done);
+        let ready = |(table, state): (usize, &State)| *state == State::Waiting && self.is_built(Some(table)) && own_keys_back(table);
+        self.analyses.iter().enumerate().position(ready).map(Work::Analyze)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn board() -> Board {
+        let load = |table| Load { table, done: false };
+        let build = |table| Build { table: Some(table), done: false };
+        let key = Foreign { from: Some(1), to: Some(0), done: false };
+        Board::new(2, vec![load(0), load(1), load(1)], vec![build(0), build(1)], vec![key])
+    }
+
+    #[test]
+    fn one_lane_loads_builds_proves_and_analyzes() {
+        let mut board = board();
+        let mut order = Vec::new();
+        while let Some(work) = board.take(0) {
+            order.push(work);
+            board.done(work);
+        }
+        use Work::*;
+        assert_eq!(order, [Load(0), Load(1), Load(2), Build(0), Build(1), Foreign(0), Analyze(0), Analyze(1)]);
+        assert!(board.is_over());
+    }
+
+    #[test]
+    fn nothing_runs_before_what_it_needs() {
+        let mut board = board();
+        let (first, second, third) = (board.take(0), board.take(1), board.take(0));
+        assert_eq!((first, second, third), (Some(Work::Load(0)), Some(Work::Load(1)), Some(Work::Load(2))));
+        assert_eq!(board.take(1), None, "no table is loaded yet");
+        board.done(Work::Load(1));
+        assert_eq!(board.take(1), None, "a range of the second table is still running");
+        board.done(Work::Load(0));
+        assert_eq!(board.take(1), Some(Work::Build(0)));
+        board.done(Work::Load(2));
+        board.done(Work::Build(0));
+        assert_eq!(board.take(1), Some(Work::Build(1)));
+        assert_eq!(board.take(0), Some(Work::Analyze(0)), "the parent needs no key of its own");
+        assert_eq!(board.take(0), None, "the key waits for the child's index");
+    }
+
+    #[test]
+    fn a_failure_starts_nothing_new() {
+        let mut board = board();
+        let work = board.take(0);
+        assert!(work.is_some());
+        board.fail();
+        assert_eq!(board.take(1), None);
+        assert!(board.is_over());
+    }
+}

@@ -1,0 +1,173 @@
+//! What is in the way of a load: triggers, foreign keys, indexes, keys. Which of it goes, and the SQL that takes it away and puts it
+//! back exactly as it was. Pure; running the SQL is [`super::rebuild`]'s and [`super::prepare`]'s business.
+
+use crate::target::catalogue::{Constraint, ConstraintKind, Index, RelationKind, Table};
+use crate::target::quoted;
+use crate::transfer::copy::record::{Definition, DefinitionKind, DefinitionState};
+use crate::transfer::session::literal;
+
+/// From this many rows on, building an index afterwards beats maintaining it row by row.
+pub const LARGE_TABLE_ROWS: u64 = 20_000;
+
+/// A foreign key together with the tables at its ends.
+#[derive(Debug, Clone)]
+pub struct ForeignKey {
+    /// Schema of the table it is on.
+    pub schema: String,
+    /// That table.
+    pub table: String,
+    /// Its oid.
+    pub table_oid: u32,
+    /// The table it refers to.
+    pub references_oid: u32,
+    /// Its name.
+    pub name: String,
+    /// Its definition.
+    pub definition: String,
+    /// Its comment.
+    pub comment: Option<String>,
+    /// One of the tables is partitioned, which rules out `NOT VALID`.
+    pub partitioned: bool,
+}
+
+/// Everything to take away: foreign keys before the keys they hang on.
+pub fn collect(schema: &str, tables: &[(&Table, u64)], foreign_keys: &[ForeignKey]) -> Vec<Definition> {
+    let mut all = Vec::new();
+    for (table, _) in tables {
+        let name = qualified(schema, &table.name);
+        for trigger in &table.triggers {
+            // R fires on replicas only, D never.
+            let put_back = match trigger.enabled {
+                'O' => "ENABLE",
+                'A' => "ENABLE ALWAYS",
+                _ => continue,
+            };
+            let trigger_name = quoted(&trigger.name);
+            let alter = format!("ALTER TABLE ONLY {name}");
+            let (away, back) = (format!("{alter} DISABLE TRIGGER {trigger_name}"), format!("{alter} {put_back} TRIGGER {trigger_name}"));
+            all.push(definition(DefinitionKind::Trigger, table, &trigger.name, away, back));
+        }
+        if table.row_security_forced {
+            let away = format!("ALTER TABLE {name} NO FORCE ROW LEVEL SECURITY");
+            let back = format!("ALTER TABLE {name} FORCE ROW LEVEL SECURITY");
+            all.push(definition(DefinitionKind::RowSecurity, table, &table.name, away, back));
+        }
+    }
+    all.extend(foreign_keys.iter().map(foreign_key));
+    for (table, rows) in tables {
+        if *rows >= LARGE_TABLE_ROWS && table.kind == RelationKind::Table && !table.is_partition {
+            all.extend(table.indexes.iter().filter(|index| index.valid && !index.partitioned).filter_map(|index| of_index(schema, table, index)));
+        }
+    }
+    for (number, definition) in all.iter_mut().enumerate() {
+        definition.number = number as i32;
+    }
+    all
+}
+
+fn definition(kind: DefinitionKind, table: &Table, name: &str, take_away: String, put_back: String) -> Definition {
+    Definition {
+        number: 0,
+        kind,
+        table_oid: table.oid,
+        table: table.name.clone(),
+        other_oid: None,
+        name: name.to_owned(),
+        take_away,
+        put_back,
+        prove: None,
+        state: DefinitionState::Recorded,
+    }
+}
+
+fn qualified(schema: &str, name: &str) -> String {
+    format!("{}.{}", quoted(schema), quoted(name))
+}
+
+fn foreign_key(key: &ForeignKey) -> Definition {
+    let table = qualified(&key.schema, &key.table);
+    let name = quoted(&key.name);
+    // Adding and proving apart needs weaker locks, so that several can be proven at the same time.
+    let apart = !key.partitioned && !key.definition.ends_with("NOT VALID") && !key.definition.contains(" NOT ENFORCED");
+    let suffix = if apart { " NOT VALID" } else { "" };
+    let mut put_back = format!("ALTER TABLE {table} ADD CONSTRAINT {name} {}{suffix}", key.definition);
+    push_comment(&mut put_back, &format!("CONSTRAINT {name} ON {table}"), key.comment.as_deref());
+    Definition {
+        number: 0,
+        kind: DefinitionKind::Foreign,
+        table_oid: key.table_oid,
+        table: key.table.clone(),
+        other_oid: Some(key.references_oid),
+        name: key.name.clone(),
+        take_away: format!("ALTER TABLE {table} DROP CONSTRAINT {name}"),
+        put_back,
+        prove: apart.then(|| format!("ALTER TABLE {table} VALIDATE CONSTRAINT {name}")),
+        state: DefinitionState::Recorded,
+    }
+}
+
+fn of_index(schema: &str, table: &Table, index: &Index) -> Option<Definition> {
+    let constraint = index.constraint.as_ref().map(|name| table.constraints.iter().find(|constraint| constraint.name == *name));
+    let mut put_back = String::new();
+    if let Some(tablespace) = &index.tablespace {
+        put_back.push_str(&format!("SET LOCAL default_tablespace = {};\n", literal(tablespace)));
+    }
+    put_back.push_str(&index.definition);
+    match constraint {
+        None => {
+            push_marks(&mut put_back, schema, table, index);
+            let take_away = format!("DROP INDEX {}", qualified(schema, &index.name));
+            Some(definition(DefinitionKind::Index, table, &index.name, take_away, put_back))
+        }
+        Some(constraint) => {
+            let constraint = constraint.filter(|constraint| is_plain_key(constraint, index))?;
+            let (name, relation) = (quoted(&constraint.name), qualified(schema, &table.name));
+            let kind = if constraint.kind == ConstraintKind::Primary { "PRIMARY KEY" } else { "UNIQUE" };
+            let deferral = deferral(&constraint.definition);
+            put_back.push_str(&format!(";\nALTER TABLE {relation} ADD CONSTRAINT {name} {kind} USING INDEX {}{deferral}", quoted(&index.name)));
+            push_marks(&mut put_back, schema, table, index);
+            push_comment(&mut put_back, &format!("CONSTRAINT {name} ON {relation}"), constraint.comment.as_deref());
+            let take_away = format!("ALTER TABLE {relation} DROP CONSTRAINT {name}");
+            Some(definition(DefinitionKind::Key, table, &constraint.name, take_away, put_back))
+        }
+    }
+}
+
+/// Whether the constraint comes back whole from its index: a btree, not an exclusion, not over periods.
+fn is_plain_key(constraint: &Constraint, index: &Index) -> bool {
+    matches!(constraint.kind, ConstraintKind::Primary | ConstraintKind::Unique)
+        && !constraint.inherited
+        && index.definition.contains(" USING btree ")
+        && !constraint.definition.contains("WITHOUT OVERLAPS")
+}
+
+fn deferral(definition: &str) -> &'static str {
+    if definition.ends_with(" DEFERRABLE INITIALLY DEFERRED") {
+        " DEFERRABLE INITIALLY DEFERRED"
+    } else if definition.ends_with(" DEFERRABLE") {
+        " DEFERRABLE"
+    } else {
+        ""
+    }
+}
+
+/// What an index carries beside its definition.
+fn push_marks(sql: &mut String, schema: &str, table: &Table, index: &Index) {
+    let (name, relation) = (qualified(schema, &index.name), qualified(schema, &table.name));
+    for (column, target) in &index.statistics {
+        sql.push_str(&format!(";\nALTER INDEX {name} ALTER COLUMN {column} SET STATISTICS {target}"));
+    }
+    if index.clustered {
+        sql.push_str(&format!(";\nALTER TABLE {relation} CLUSTER ON {}", quoted(&index.name)));
+    }
+    if index.replica_identity {
+        sql.push_str(&format!(";\nALTER TABLE {relation} REPLICA IDENTITY USING INDEX {}", quoted(&index.name)));
+    }
+    push_comment(sql, &format!("INDEX {name}"), index.comment.as_deref());
+}
+
+fn push_comment(sql: &mut String, on: &str, comment: Option<&str>) {
+    if let Some(comment) = comment {
+        sql.push_str(&format!(";\nCOMMENT ON {on} IS {}", literal(comment)));
+    }
+}

@@ -1,0 +1,189 @@
+//! A lane: one connection that takes piece after piece from the board, with retries where a fault passes.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio_postgres::Client;
+use tokio_util::sync::CancellationToken;
+
+use crate::target::quoted;
+use crate::text::printable;
+use crate::transfer::copy::board::{Board, Work};
+use crate::transfer::copy::meter::Meter;
+use crate::transfer::copy::rebuild::{self, ForeignGate};
+use crate::transfer::copy::record::{Definition, Task};
+use crate::transfer::copy::{Import, load};
+use crate::transfer::error::server;
+use crate::transfer::{Error, Progress};
+
+/// Attempts at one piece without any progress before a passing fault counts as definite.
+const ATTEMPTS: u32 = 8;
+const FIRST_WAIT: Duration = Duration::from_millis(200);
+const LONGEST_WAIT: Duration = Duration::from_secs(15);
+
+/// What all lanes share.
+pub struct Floor<'f> {
+    /// The import.
+    pub import: &'f Import,
+    /// Tasks in the board's order.
+    pub tasks: &'f [Task],
+    /// Indexes and keys in the board's order.
+    pub builds: &'f [Definition],
+    /// Foreign keys in the board's order.
+    pub foreign: &'f [Definition],
+    /// What is to be done.
+    pub board: Mutex<Board>,
+    /// Wakes lanes that found nothing to do.
+    pub changed: Notify,
+    /// Lets one foreign key in at a time.
+    pub gate: ForeignGate,
+    /// Counts.
+    pub meter: Meter,
+    /// Hears of progress.
+    pub progress: &'f (dyn Fn(Progress) + Sync),
+    /// Ends when somebody cancels or a lane fails for good.
+    pub cancel: CancellationToken,
+}
+
+/// Runs one lane until the board is over.
+pub async fn run(floor: &Floor<'_>, number: usize, first: Client) -> Result<(), Error> {
+    let mut lane = Lane { floor, client: Some(first) };
+    loop {
+        let changed = floor.changed.notified();
+        let next = {
+            let mut board = floor.board();
+            if board.is_over() {
+                return Ok(());
+            }
+            board.take(number)
+        };
+        let Some(work) = next else {
+            tokio::select! {
+                () = changed => continue,
+                () = floor.cancel.cancelled() => return Err(Error::Cancelled),
+            }
+        };
+        match lane.persist(work).await {
+            Ok(()) => {
+                floor.board().done(work);
+                floor.changed.notify_waiters();
+            }
+            Err(error) => {
+                floor.board().fail();
+                floor.changed.notify_waiters();
+                floor.cancel.cancel();
+                return Err(error);
+            }
+        }
+    }
+}
+
+impl Floor<'_> {
+    fn board(&self) -> std::sync::MutexGuard<'_, Board> {
+        self.board.lock().expect("BUG: a lane panicked")
+    }
+}
+
+struct Lane<'l, 'f> {
+    floor: &'l Floor<'f>,
+    client: Option<Client>,
+}
+
+impl Lane<'_, '_> {
+    /// Tries until it is done, or the fault is definite, or nothing moves any more.
+    async fn persist(&mut self, work: Work) -> Result<(), Error> {
+        let mut attempt = 0;
+        let mut wait = FIRST_WAIT;
+        loop {
+            let before = self.floor.meter.rows();
+            let error = match self.attempt(work).await {
+                Ok(()) => return Ok(()),
+                Err(error) => error,
+            };
+            if self.floor.cancel.is_cancelled() {
+                return Err(Error::Cancelled);
+            }
+            if self.floor.meter.rows() > before {
+                (attempt, wait) = (0, FIRST_WAIT);
+            }
+            attempt += 1;
+            if !error.is_passing() || attempt >= ATTEMPTS {
+                return Err(error);
+            }
+            self.client = None;
+            (self.floor.progress)(Progress::Retrying {
+                doing: self.words(work),
+                attempt,
+                wait_ms: wait.as_millis() as u64,
+                reason: error.to_string(),
+            });
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = self.floor.cancel.cancelled() => return Err(Error::Cancelled),
+            }
+            wait = (wait * 2).min(LONGEST_WAIT);
+        }
+    }
+
+    fn words(&self, work: Work) -> String {
+        let table = |name: &str| printable(name, 80);
+        match work {
+            Work::Load(place) => format!("loading {}", table(&self.floor.tasks[place].table)),
+            Work::Build(place) => format!("rebuilding {}", table(&self.floor.builds[place].name)),
+            Work::Foreign(place) => format!("proving {}", table(&self.floor.foreign[place].name)),
+            Work::Analyze(place) => format!("analyzing {}", table(&self.floor.import.layout.tables[place].target.name)),
+        }
+    }
+
+    async fn attempt(&mut self, work: Work) -> Result<(), Error> {
+        let floor = self.floor;
+        let client = match self.client.take().filter(|client| !client.is_closed()) {
+            Some(client) => client,
+            None => floor.import.target.connect().await?,
+        };
+        let outcome = self.do_work(work, &client).await;
+        self.client = Some(client);
+        outcome
+    }
+
+    async fn do_work(&self, work: Work, client: &Client) -> Result<(), Error> {
+        let floor = self.floor;
+        match work {
+            Work::Load(place) => {
+                let task = &floor.tasks[place];
+                let table = floor.import.layout.tables.iter().position(|table| table.target.oid == task.target_oid);
+                let table = table.expect("BUG: a task's table is in the layout");
+                let added = |added: load::Added| {
+                    if let Some(report) = floor.meter.added(table, added) {
+                        (floor.progress)(report);
+                    }
+                };
+                load::load(floor.import, client, task, table, &added, &floor.cancel).await
+            }
+            Work::Build(place) => {
+                let definition = &floor.builds[place];
+                self.announce(definition, false);
+                rebuild::build(floor.import, client, definition, &floor.cancel).await?;
+                self.announce(definition, true);
+                Ok(())
+            }
+            Work::Foreign(place) => {
+                let definition = &floor.foreign[place];
+                self.announce(definition, false);
+                rebuild::foreign(floor.import, client, definition, &floor.gate, &floor.cancel).await?;
+                self.announce(definition, true);
+                Ok(())
+            }
+            Work::Analyze(place) => {
+                let name = &floor.import.layout.tables[place].target.name;
+                let sql = format!("ANALYZE {}.{}", quoted(&floor.import.target.schema), quoted(name));
+                client.batch_execute(&sql).await.map_err(server(self.words(work)))
+            }
+        }
+    }
+
+    fn announce(&self, definition: &Definition, done: bool) {
+        (self.floor.progress)(Progress::Rebuilding { table: definition.table.clone(), name: definition.name.clone(), done });
+    }
+}

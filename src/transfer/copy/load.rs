@@ -1,0 +1,438 @@
+//! One table, or a range of one, in batches: each a transaction of COPY, count, checkpoint (`D2`).
+//!
+//! A reader thread encodes ahead while the server takes the batch before. The checkpoint's row is locked for the whole batch, so that a
+//! transaction that an earlier connection left behind has ended, one way or the other, before this one goes on.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::pin::pin;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::SinkExt;
+use tokio::sync::mpsc;
+use tokio_postgres::Client;
+use tokio_util::sync::CancellationToken;
+
+use crate::target::quoted;
+use crate::text::printable;
+use crate::transfer::Error;
+use crate::transfer::copy::Import;
+use crate::transfer::copy::record::{self, Task};
+use crate::transfer::error::{read, server};
+use crate::transfer::layout::TableLayout;
+use crate::transfer::plan::scan::open;
+use crate::transfer::plan::{Problem, RowKey};
+use crate::transfer::pump::{CHUNKS_IN_FLIGHT, Chunker, Closed};
+use crate::transfer::reader::{Cursor, Reader};
+use crate::transfer::rows::{COPY_HEADER, COPY_TRAILER, Encoder, Outcome, Quarantined};
+
+/// A batch ends after this many bytes at the latest.
+const BATCH_BYTES: u64 = 16 * 1024 * 1024;
+/// The server must take a chunk within this time.
+const CHUNK_DEADLINE: Duration = Duration::from_secs(60);
+/// And a whole statement after the last chunk within this.
+const STATEMENT_DEADLINE: Duration = Duration::from_secs(600);
+/// Problems listed of a batch that stops.
+const PROBLEMS_LISTED: usize = 10_000;
+
+/// What goes from the reader to the sender.
+enum Piece {
+    Data(Bytes),
+    End(Box<BatchEnd>),
+    Failed(Error),
+}
+
+/// The end of a batch.
+struct BatchEnd {
+    /// The last row of it; none when it had no row.
+    cursor: Option<Cursor>,
+    rows: u64,
+    bytes: u64,
+    problems: Vec<Problem>,
+    quarantined: Vec<Quarantined>,
+    uses: BTreeMap<String, u64>,
+    /// Nothing comes after it.
+    last: bool,
+}
+
+/// Rows and bytes that a batch added.
+#[derive(Debug, Clone, Copy)]
+pub struct Added {
+    /// Rows.
+    pub rows: u64,
+    /// Bytes.
+    pub bytes: u64,
+}
+
+/// Loads a task from its checkpoint to its end over one connection. `added` hears of each committed batch.
+pub async fn load(
+    import: &Import,
+    client: &Client,
+    task: &Task,
+    place: usize,
+    added: &(dyn Fn(Added) + Sync),
+    cancel: &CancellationToken,
+) -> Result<(), Error> {
+    let Some((mut cursor, rows)) = checkpoint(import, client, task).await? else {
+        return Ok(());
+    };
+    let (sender, mut receiver) = mpsc::channel(CHUNKS_IN_FLIGHT);
+    let producer = Producer { import: import.clone(), place, task: task.clone(), cursor: cursor.clone(), rows_before: rows, sender };
+    let reading = tokio::task::spawn_blocking(move || producer.run());
+    let table = &import.layout.tables[place];
+    let mut batches = Batches { import, client, task, table, receiver: &mut receiver, cancel };
+    let outcome = loop {
+        match batches.one(&cursor).await {
+            Ok((batch, next)) => {
+                added(batch);
+                match next {
+                    Some(next) => cursor = next,
+                    None => break Ok(()),
+                }
+            }
+            Err(error) => break Err(error),
+        }
+    };
+    drop(receiver);
+    reading.await.expect("BUG: the reader panicked");
+    outcome
+}
+
+/// Where the task stands; None when it is done. Waits for a transaction that still holds the checkpoint.
+async fn checkpoint(import: &Import, client: &Client, task: &Task) -> Result<Option<(Cursor, u64)>, Error> {
+    let row = client
+        .query_one("SELECT position, rows, done FROM cutover.task WHERE import = $1 AND number = $2 FOR UPDATE", &[&import.key, &task.number])
+        .await
+        .map_err(server(format!("reading the checkpoint of {}", printable(&task.table, 80))))?;
+    if row.get::<_, bool>(2) {
+        return Ok(None);
+    }
+    Ok(Some((record::cursor(row.get(0))?, row.get::<_, i64>(1).unsigned_abs())))
+}
+
+struct Batches<'b> {
+    import: &'b Import,
+    client: &'b Client,
+    task: &'b Task,
+    table: &'b TableLayout,
+    receiver: &'b mut mpsc::Receiver<Piece>,
+    cancel: &'b CancellationToken,
+}
+
+impl Batches<'_> {
+    /// One batch after `cursor`, committed, and where the next begins; None when the task is done.
+    async fn one(&mut self, cursor: &Cursor) -> Result<(Added, Option<Cursor>), Error> {
+        match self.piece().await? {
+            Piece::Failed(error) => Err(error),
+            Piece::Data(first) => {
+                self.begin(cursor).await?;
+                let end = match self.send(first, cursor).await {
+                    Ok(end) => end,
+                    Err(error) => return Err(self.give_up(error).await),
+                };
+                self.commit(*end, cursor).await
+            }
+            Piece::End(end) if !end.problems.is_empty() => Err(Error::Problems(end.problems)),
+            Piece::End(end) => {
+                self.begin(cursor).await?;
+                self.commit(*end, cursor).await
+            }
+        }
+    }
+
+    fn doing(&self, cursor: &Cursor) -> String {
+        let after = match cursor {
+            Cursor::Start => "the first batch".to_owned(),
+            Cursor::Rowid(rowid) => format!("the batch after row {rowid}"),
+            Cursor::Key(_) => "the next batch".to_owned(),
+            Cursor::Ordinal(rows) => format!("the batch after the first {rows} rows"),
+        };
+        format!("loading {}, {after}", printable(&self.table.source.name, 80))
+    }
+
+    async fn piece(&mut self) -> Result<Piece, Error> {
+        tokio::select! {
+            () = self.cancel.cancelled() => Err(Error::Cancelled),
+            piece = self.receiver.recv() => piece.ok_or(Error::Cancelled),
+        }
+    }
+
+    /// Opens the transaction, takes the checkpoint's lock and makes sure that the columns are still those of the plan.
+    async fn begin(&self, cursor: &Cursor) -> Result<(), Error> {
+        let doing = || self.doing(cursor);
+        let relation = self.relation();
+        // Losing the last commits in a crash of the server loses their checkpoints with them; the import's end waits for the disk.
+        let begin = format!("BEGIN; SET LOCAL synchronous_commit = off; LOCK TABLE {relation} IN ROW EXCLUSIVE MODE");
+        self.client.batch_execute(&begin).await.map_err(server(doing()))?;
+        let position = self
+            .client
+            .query_one(
+                "SELECT position FROM cutover.task WHERE import = $1 AND number = $2 FOR UPDATE",
+                &[&self.import.key, &self.task.number],
+            )
+            .await
+            .map_err(server(doing()))?;
+        let columns = self
+            .client
+            .query(
+                "SELECT attnum, atttypid, atttypmod FROM pg_attribute WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped",
+                &[&self.table.target.oid],
+            )
+            .await
+            .map_err(server(doing()))?;
+        if record::cursor(position.get(0))? != *cursor {
+            return Err(Error::Busy { schema: self.import.target.schema.clone() });
+        }
+        let now: BTreeMap<i16, (u32, i32)> = columns.iter().map(|row| (row.get(0), (row.get(1), row.get(2)))).collect();
+        let changed = self.table.columns.iter().find(|column| {
+            now.get(&column.target.number) != Some(&(column.target.ty.oid, column.target.ty.typmod))
+        });
+        match changed {
+            None => Ok(()),
+            Some(column) => Err(Error::Changed {
+                table: self.table.target.name.clone(),
+                what: format!("column {} has another type", printable(&column.target.name, 80)),
+            }),
+        }
+    }
+
+    fn relation(&self) -> String {
+        format!("{}.{}", quoted(&self.import.target.schema), quoted(&self.table.target.name))
+    }
+
+    /// The COPY, up to the server's count.
+    async fn send(&mut self, first: Bytes, cursor: &Cursor) -> Result<Box<BatchEnd>, Error> {
+        let doing = self.doing(cursor);
+        let columns: Vec<String> = self.table.columns.iter().map(|column| quoted(&column.target.name)).collect();
+        let copy = format!("COPY {} ({}) FROM STDIN (FORMAT binary)", self.relation(), columns.join(", "));
+        let sink = self.client.copy_in::<_, Bytes>(&copy).await.map_err(server(doing.clone()))?;
+        let mut sink = pin!(sink);
+        let mut chunk = first;
+        let end = loop {
+            let sent = tokio::time::timeout(CHUNK_DEADLINE, sink.send(chunk)).await;
+            sent.map_err(|_| Error::Stalled { doing: doing.clone(), after_s: CHUNK_DEADLINE.as_secs() })?.map_err(server(doing.clone()))?;
+            match self.piece().await? {
+                Piece::Data(next) => chunk = next,
+                Piece::Failed(error) => return Err(error),
+                Piece::End(end) => break end,
+            }
+        };
+        if !end.problems.is_empty() {
+            return Err(Error::Problems(end.problems));
+        }
+        let counted = tokio::time::timeout(STATEMENT_DEADLINE, sink.finish()).await;
+        let counted = counted
+            .map_err(|_| Error::Stalled { doing: doing.clone(), after_s: STATEMENT_DEADLINE.as_secs() })?
+            .map_err(server(doing))?;
+        if counted != end.rows {
+            return Err(Error::Count { table: self.table.source.name.clone(), sent: end.rows, counted });
+        }
+        Ok(end)
+    }
+
+    /// The checkpoint and the commit, in one transaction with the rows.
+    async fn commit(&self, end: BatchEnd, before: &Cursor) -> Result<(Added, Option<Cursor>), Error> {
+        let doing = || self.doing(before);
+        let cursor = end.cursor.unwrap_or_else(|| before.clone());
+        let position = serde_json::to_string(&cursor).expect("BUG: a cursor is always JSON");
+        record::evidence(self.client, &self.import.key, &self.table.source.name, &end.uses, &end.quarantined).await?;
+        let (rows, bytes) = (end.rows as i64, end.bytes as i64);
+        self.client
+            .execute(
+                "UPDATE cutover.task SET position = $3, rows = rows + $4, bytes = bytes + $5, done = $6 WHERE import = $1 AND number = $2",
+                &[&self.import.key, &self.task.number, &position, &rows, &bytes, &end.last],
+            )
+            .await
+            .map_err(server(doing()))?;
+        self.client.batch_execute("COMMIT").await.map_err(server(doing()))?;
+        Ok((Added { rows: end.rows, bytes: end.bytes }, (!end.last).then_some(cursor)))
+    }
+
+    /// Ends the transaction and turns the server's objection to a row into a problem that names the row.
+    async fn give_up(&self, error: Error) -> Error {
+        if matches!(error, Error::Stalled { .. } | Error::Cancelled) {
+            if let Err(error) = self.import.target.endpoint.cancel(&self.client.cancel_token()).await {
+                tracing::warn!(%error, "the COPY could not be cancelled; its connection is dropped");
+            }
+            return error;
+        }
+        let Error::Server { source, .. } = &error else {
+            // Refused here, not by the server: the batch goes, the connection stays usable.
+            let _ = self.client.batch_execute("ROLLBACK").await;
+            return error;
+        };
+        let Some(objection) = source.as_db_error() else { return error };
+        let class = &objection.code().code()[..2];
+        if !matches!(class, "22" | "23" | "54") {
+            return error;
+        }
+        let rolled_back = self.client.batch_execute("ROLLBACK").await;
+        let Some(line) = objection.where_().and_then(line_of_copy).filter(|_| rolled_back.is_ok()) else { return error };
+        let problem = self.objected_row(line, objection).await;
+        problem.map_or(error, |problem| Error::Problems(vec![problem]))
+    }
+
+    /// Reads the batch again up to the row that the server objected to.
+    async fn objected_row(&self, line: u64, objection: &tokio_postgres::error::DbError) -> Option<Problem> {
+        let row = self
+            .client
+            .query_one("SELECT position, rows FROM cutover.task WHERE import = $1 AND number = $2", &[&self.import.key, &self.task.number])
+            .await
+            .ok()?;
+        let (cursor, rows) = (record::cursor(row.get(0)).ok()?, row.get::<_, i64>(1).unsigned_abs());
+        let (import, task, place) = (self.import.clone(), self.task.clone(), self.place()?);
+        let found = tokio::task::spawn_blocking(move || nth_row(&import, &task, place, &cursor, rows, line)).await.ok()?.ok()??;
+        let column = objection.column().map(str::to_owned).or_else(|| {
+            let constraint = objection.constraint()?;
+            let constraints = self.table.target.constraints.iter().map(|known| (&known.name, known.columns.first()));
+            let indexes = self.table.target.indexes.iter().map(|known| (&known.name, known.columns.first().and_then(Option::as_ref)));
+            constraints.chain(indexes).find(|(name, _)| *name == constraint).and_then(|(_, column)| column.cloned())
+        });
+        let column = column.and_then(|name| self.table.columns.iter().find(|column| column.target.name == name));
+        Some(Problem {
+            table: self.table.source.name.clone(),
+            column: column.map(|column| self.table.source_name(column).to_owned()).unwrap_or_default(),
+            rowid: found,
+            value: String::new(),
+            reason: printable(
+                &format!("PostgreSQL refuses it: {} {}", objection.message(), objection.detail().unwrap_or_default()),
+                400,
+            ),
+            policy: Some("on_problem: quarantine".to_owned()),
+        })
+    }
+
+    fn place(&self) -> Option<usize> {
+        self.import.layout.tables.iter().position(|table| table.target.oid == self.table.target.oid)
+    }
+}
+
+/// PostgreSQL names the row of a COPY in its context: `COPY t, line 3, column c`.
+fn line_of_copy(context: &str) -> Option<u64> {
+    let after = &context[context.rfind(", line ")? + ", line ".len()..];
+    let digits = after.split(|c: char| !c.is_ascii_digit()).next()?;
+    digits.parse().ok()
+}
+
+/// The key of the n-th row that is sent after `cursor`.
+fn nth_row(import: &Import, task: &Task, place: usize, cursor: &Cursor, rows_before: u64, n: u64) -> Result<Option<RowKey>, Error> {
+    let table = &import.layout.tables[place];
+    let source = &import.source;
+    let connection = open(source)?;
+    let columns: Vec<usize> = table.columns.iter().map(|column| column.source).collect();
+    let reader = Reader::new(&table.source, &columns, import.layout.encoding);
+    let mut statement = reader.prepare(&connection, task.span, cursor).map_err(read(source, &table.source.name))?;
+    let mut rows = statement.raw_query();
+    let mut encoder = Encoder::new(table, import.foreseen.get(place));
+    let (mut scratch, mut buffer, mut splices) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut ordinal, mut sent) = (rows_before, 0);
+    while let Some(row) = rows.next().map_err(read(source, &table.source.name))? {
+        ordinal += 1;
+        let row = reader.row(row, ordinal, &mut scratch).map_err(read(source, &table.source.name))?;
+        buffer.clear();
+        splices.clear();
+        if encoder.row(&row, &mut buffer, &mut splices) == Outcome::Encoded {
+            sent += 1;
+            if sent == n {
+                return Ok(Some(row.key()));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// The reading side, in a thread of its own.
+struct Producer {
+    import: Import,
+    place: usize,
+    task: Task,
+    cursor: Cursor,
+    rows_before: u64,
+    sender: mpsc::Sender<Piece>,
+}
+
+impl Producer {
+    fn run(&self) {
+        if let Err(error) = self.read(&self.import.source, &self.import.layout.tables[self.place]) {
+            // The sender may be gone already; then its own error is the one that counts.
+            let _ = self.sender.blocking_send(Piece::Failed(error));
+        }
+    }
+
+    /// Reads, encodes and hands over until the end, a problem, or nobody listens.
+    fn read(&self, source: &Path, table: &TableLayout) -> Result<(), Error> {
+        let name = &table.source.name;
+        let connection = open(source)?;
+        let columns: Vec<usize> = table.columns.iter().map(|column| column.source).collect();
+        let reader = Reader::new(&table.source, &columns, self.import.layout.encoding);
+        let mut statement = reader.prepare(&connection, self.task.span, &self.cursor).map_err(read(source, name))?;
+        let mut rows = statement.raw_query();
+        let mut encoder = Encoder::new(table, self.import.foreseen.get(self.place));
+        let mut chunker = Chunker::new(|chunk| self.sender.blocking_send(Piece::Data(chunk)).map_err(|_| Closed));
+        let (mut scratch, mut splices) = (Vec::new(), Vec::new());
+        let (mut ordinal, mut sent, mut seen) = (self.rows_before, 0, 0);
+        chunker.buffer().extend_from_slice(COPY_HEADER);
+        while let Some(row) = rows.next().map_err(read(source, name))? {
+            ordinal += 1;
+            seen += 1;
+            let row = reader.row(row, ordinal, &mut scratch).map_err(read(source, name))?;
+            let start = chunker.buffer().len();
+            splices.clear();
+            let outcome = encoder.row(&row, chunker.buffer(), &mut splices);
+            let handed_over = match outcome {
+                Outcome::Encoded if encoder.problems.is_empty() => {
+                    sent += 1;
+                    chunker.row_done(start, &row, &splices)
+                }
+                Outcome::Encoded => {
+                    chunker.buffer().truncate(start);
+                    Ok(())
+                }
+                _ => Ok(()),
+            };
+            let full = seen >= self.import.options.batch_rows || chunker.bytes() >= BATCH_BYTES || encoder.problems.len() >= PROBLEMS_LISTED;
+            if handed_over.is_err() {
+                return Ok(());
+            }
+            if full {
+                let stop = !encoder.problems.is_empty();
+                if self.end_batch(&mut chunker, &mut encoder, &mut sent, Some(row.cursor()), false).is_err() || stop {
+                    return Ok(());
+                }
+                seen = 0;
+                chunker.buffer().extend_from_slice(COPY_HEADER);
+            }
+        }
+        // No cursor: after the last batch the task is done, and nobody goes on from it.
+        let _ = self.end_batch(&mut chunker, &mut encoder, &mut sent, None, true);
+        Ok(())
+    }
+
+    fn end_batch<F: FnMut(Bytes) -> Result<(), Closed>>(
+        &self,
+        chunker: &mut Chunker<F>,
+        encoder: &mut Encoder<'_>,
+        rows: &mut u64,
+        cursor: Option<Cursor>,
+        last: bool,
+    ) -> Result<(), Closed> {
+        let (sent, bytes) = (std::mem::take(rows), chunker.take_bytes());
+        if sent > 0 && encoder.problems.is_empty() {
+            chunker.buffer().extend_from_slice(&COPY_TRAILER);
+            chunker.flush()?;
+        } else {
+            chunker.buffer().clear();
+        }
+        let end = BatchEnd {
+            cursor,
+            rows: sent,
+            bytes,
+            problems: std::mem::take(&mut encoder.problems),
+            quarantined: std::mem::take(&mut encoder.quarantined),
+            uses: encoder.take_uses(),
+            last,
+        };
+        self.sender.blocking_send(Piece::End(Box::new(end))).map_err(|_| Closed)
+    }
+}

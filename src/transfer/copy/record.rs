@@ -1,0 +1,345 @@
+//! What an import keeps in the target, in a schema of its own: which import, which task stands where, which definitions are gone.
+//!
+//! Each change is made in the same transaction as what it tells of. Nothing here knows SQLite.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use tokio_postgres::Client;
+
+use crate::transfer::Error;
+use crate::transfer::error::server;
+use crate::transfer::reader::{Cursor, Span};
+use crate::transfer::rows::Quarantined;
+
+/// The schema.
+pub const SCHEMA: &str = "cutover";
+
+const TABLES: &str = "
+CREATE TABLE IF NOT EXISTS cutover.import (
+  key text PRIMARY KEY, target_schema text NOT NULL, began timestamptz NOT NULL DEFAULT now(),
+  prepared boolean NOT NULL DEFAULT false, finished timestamptz);
+CREATE TABLE IF NOT EXISTS cutover.task (
+  import text NOT NULL REFERENCES cutover.import ON DELETE CASCADE, number integer NOT NULL, source_table text NOT NULL,
+  target_oid oid NOT NULL, span_from bigint NOT NULL, span_to bigint NOT NULL, position text NOT NULL, rows bigint NOT NULL DEFAULT 0,
+  bytes bigint NOT NULL DEFAULT 0, done boolean NOT NULL DEFAULT false, PRIMARY KEY (import, number));
+CREATE TABLE IF NOT EXISTS cutover.definition (
+  import text NOT NULL REFERENCES cutover.import ON DELETE CASCADE, number integer NOT NULL, kind text NOT NULL,
+  table_oid oid NOT NULL, table_name text NOT NULL, other_oid oid, name text NOT NULL, take_away text NOT NULL, put_back text NOT NULL,
+  prove text, state text NOT NULL DEFAULT 'recorded', PRIMARY KEY (import, number));
+CREATE TABLE IF NOT EXISTS cutover.quarantine (
+  import text NOT NULL REFERENCES cutover.import ON DELETE CASCADE, source_table text NOT NULL, source_row text NOT NULL,
+  source_column text NOT NULL, reason text NOT NULL, content jsonb NOT NULL);
+CREATE TABLE IF NOT EXISTS cutover.policy_use (
+  import text NOT NULL REFERENCES cutover.import ON DELETE CASCADE, source_table text NOT NULL, policy text NOT NULL,
+  uses bigint NOT NULL, PRIMARY KEY (import, source_table, policy));";
+
+/// An import as recorded.
+#[derive(Debug, Clone)]
+pub struct Import {
+    /// Its key.
+    pub key: String,
+    /// Definitions are gone and tables are ready to be filled.
+    pub prepared: bool,
+    /// Everything is done.
+    pub finished: bool,
+}
+
+/// One table, or a range of one, and how far it is.
+#[derive(Debug, Clone)]
+pub struct Task {
+    /// Its place in the order (`D1`).
+    pub number: i32,
+    /// Source table.
+    pub table: String,
+    /// Target table.
+    pub target_oid: u32,
+    /// Which rows.
+    pub span: Span,
+    /// The last row that is in.
+    pub cursor: Cursor,
+    /// Rows loaded.
+    pub rows: u64,
+    /// Bytes sent.
+    pub bytes: u64,
+    /// All rows are in.
+    pub done: bool,
+}
+
+/// What is taken away for the load and put back after it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Definition {
+    /// Its place: taken away in this order.
+    pub number: i32,
+    /// What it is.
+    pub kind: DefinitionKind,
+    /// The table it is on.
+    pub table_oid: u32,
+    /// That table's name.
+    pub table: String,
+    /// The table that a foreign key refers to.
+    pub other_oid: Option<u32>,
+    /// Its name.
+    pub name: String,
+    /// SQL that takes it away.
+    pub take_away: String,
+    /// SQL that puts it back.
+    pub put_back: String,
+    /// SQL that proves the rows against it afterwards.
+    pub prove: Option<String>,
+    /// Where it stands.
+    pub state: DefinitionState,
+}
+
+/// Kinds of definitions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DefinitionKind {
+    /// A trigger that must not fire.
+    Trigger,
+    /// Row-level security forced on the owner.
+    RowSecurity,
+    /// A foreign key.
+    Foreign,
+    /// A primary key or unique constraint.
+    Key,
+    /// An index.
+    Index,
+}
+
+impl DefinitionKind {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Trigger => "trigger",
+            Self::RowSecurity => "row_security",
+            Self::Foreign => "foreign",
+            Self::Key => "key",
+            Self::Index => "index",
+        }
+    }
+
+    fn of_word(word: &str) -> Self {
+        match word {
+            "trigger" => Self::Trigger,
+            "row_security" => Self::RowSecurity,
+            "foreign" => Self::Foreign,
+            "key" => Self::Key,
+            _ => Self::Index,
+        }
+    }
+}
+
+/// Where a definition stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DefinitionState {
+    /// Written down, still in force.
+    Recorded,
+    /// Could not be taken away, because something else hangs on it; stays in force.
+    Kept,
+    /// Gone.
+    Away,
+    /// Back, its rows not yet proven.
+    Unproven,
+    /// Back.
+    Back,
+}
+
+impl DefinitionState {
+    /// As recorded.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Recorded => "recorded",
+            Self::Kept => "kept",
+            Self::Away => "away",
+            Self::Unproven => "unproven",
+            Self::Back => "back",
+        }
+    }
+
+    fn of_word(word: &str) -> Self {
+        match word {
+            "kept" => Self::Kept,
+            "away" => Self::Away,
+            "unproven" => Self::Unproven,
+            "back" => Self::Back,
+            _ => Self::Recorded,
+        }
+    }
+}
+
+/// Makes the schema and its tables where they are missing.
+pub async fn create(client: &Client) -> Result<(), Error> {
+    let exists = client
+        .query_one("SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1)", &[&SCHEMA])
+        .await
+        .map_err(server("looking for the schema cutover"))?;
+    if !exists.get::<_, bool>(0) {
+        client.batch_execute("CREATE SCHEMA IF NOT EXISTS cutover").await.map_err(server("making the schema cutover"))?;
+    }
+    client.batch_execute(TABLES).await.map_err(server("making the tables of the schema cutover"))
+}
+
+/// The imports into `schema` that are recorded, unfinished ones first.
+pub async fn imports(client: &Client, schema: &str) -> Result<Vec<Import>, Error> {
+    let rows = client
+        .query(
+            "SELECT key, prepared, finished IS NOT NULL FROM cutover.import WHERE target_schema = $1 ORDER BY finished NULLS FIRST, began",
+            &[&schema],
+        )
+        .await
+        .map_err(server("reading the recorded imports"))?;
+    Ok(rows.iter().map(|row| Import { key: row.get(0), prepared: row.get(1), finished: row.get(2) }).collect())
+}
+
+/// Records a new import with its tasks and definitions, all in one durable transaction.
+pub async fn begin(client: &mut Client, key: &str, schema: &str, tasks: &[Task], definitions: &[Definition]) -> Result<(), Error> {
+    let doing = || "recording the import";
+    let transaction = client.transaction().await.map_err(server(doing()))?;
+    transaction.execute("DELETE FROM cutover.import WHERE target_schema = $1", &[&schema]).await.map_err(server(doing()))?;
+    transaction
+        .execute("INSERT INTO cutover.import (key, target_schema) VALUES ($1, $2)", &[&key, &schema])
+        .await
+        .map_err(server(doing()))?;
+    for task in tasks {
+        let position = serde_json::to_string(&task.cursor).expect("BUG: a cursor is always JSON");
+        transaction
+            .execute(
+                "INSERT INTO cutover.task (import, number, source_table, target_oid, span_from, span_to, position)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7)",
+                &[&key, &task.number, &storable(&task.table), &task.target_oid, &task.span.from, &task.span.to, &position],
+            )
+            .await
+            .map_err(server(doing()))?;
+    }
+    for definition in definitions {
+        transaction
+            .execute(
+                "INSERT INTO cutover.definition (import, number, kind, table_oid, table_name, other_oid, name, take_away, put_back, prove)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+                &[
+                    &key,
+                    &definition.number,
+                    &definition.kind.word(),
+                    &definition.table_oid,
+                    &definition.table,
+                    &definition.other_oid,
+                    &definition.name,
+                    &definition.take_away,
+                    &definition.put_back,
+                    &definition.prove,
+                ],
+            )
+            .await
+            .map_err(server(doing()))?;
+    }
+    transaction.commit().await.map_err(server(doing()))
+}
+
+/// The tasks of an import in their order.
+pub async fn tasks(client: &Client, key: &str) -> Result<Vec<Task>, Error> {
+    let rows = client
+        .query(
+            "SELECT number, source_table, target_oid, span_from, span_to, position, rows, bytes, done FROM cutover.task
+             WHERE import = $1 ORDER BY number",
+            &[&key],
+        )
+        .await
+        .map_err(server("reading the checkpoints"))?;
+    rows.iter()
+        .map(|row| {
+            Ok(Task {
+                number: row.get(0),
+                table: row.get(1),
+                target_oid: row.get(2),
+                span: Span { from: row.get(3), to: row.get(4) },
+                cursor: cursor(row.get(5))?,
+                rows: row.get::<_, i64>(6).unsigned_abs(),
+                bytes: row.get::<_, i64>(7).unsigned_abs(),
+                done: row.get(8),
+            })
+        })
+        .collect()
+}
+
+/// A recorded position.
+pub fn cursor(json: &str) -> Result<Cursor, Error> {
+    serde_json::from_str(json).map_err(|error| Error::Target(format!("a checkpoint in the schema cutover cannot be read: {error}")))
+}
+
+/// The definitions of an import in their order.
+pub async fn definitions(client: &Client, key: &str) -> Result<Vec<Definition>, Error> {
+    let rows = client
+        .query(
+            "SELECT number, kind, table_oid, table_name, other_oid, name, take_away, put_back, prove, state FROM cutover.definition
+             WHERE import = $1 ORDER BY number",
+            &[&key],
+        )
+        .await
+        .map_err(server("reading the recorded definitions"))?;
+    Ok(rows
+        .iter()
+        .map(|row| Definition {
+            number: row.get(0),
+            kind: DefinitionKind::of_word(row.get(1)),
+            table_oid: row.get(2),
+            table: row.get(3),
+            other_oid: row.get(4),
+            name: row.get(5),
+            take_away: row.get(6),
+            put_back: row.get(7),
+            prove: row.get(8),
+            state: DefinitionState::of_word(row.get(9)),
+        })
+        .collect())
+}
+
+/// SQL that sets a definition's state, for the transaction that brings it about.
+pub fn set_state(key: &str, number: i32, state: DefinitionState) -> String {
+    let key = crate::transfer::session::literal(key);
+    format!("UPDATE cutover.definition SET state = '{}' WHERE import = {key} AND number = {number}", state.word())
+}
+
+/// Puts quarantined rows and uses of policies on record, inside the batch's transaction.
+pub async fn evidence(client: &Client, key: &str, table: &str, uses: &BTreeMap<String, u64>, rows: &[Quarantined]) -> Result<(), Error> {
+    let doing = || "recording the uses of policies";
+    let table = storable(table);
+    for (policy, count) in uses {
+        client
+            .execute(
+                "INSERT INTO cutover.policy_use VALUES ($1, $2, $3, $4)
+                 ON CONFLICT (import, source_table, policy) DO UPDATE SET uses = policy_use.uses + excluded.uses",
+                &[&key, &table, &storable(policy), &(*count as i64)],
+            )
+            .await
+            .map_err(server(doing()))?;
+    }
+    for row in rows {
+        let content = storable(&row.content.to_string().replace("\\u0000", "\u{fffd}"));
+        client
+            .execute(
+                "INSERT INTO cutover.quarantine VALUES ($1, $2, $3, $4, $5, $6::text::jsonb)",
+                &[&key, &table, &storable(&row.row.to_string()), &storable(&row.column), &storable(&row.reason), &content],
+            )
+            .await
+            .map_err(server(doing()))?;
+    }
+    Ok(())
+}
+
+/// Uses of policies by `Table.Column: policy`, and the number of rows and values put aside.
+pub async fn evidence_so_far(client: &Client, key: &str) -> Result<(BTreeMap<String, u64>, u64), Error> {
+    let doing = || "reading the uses of policies";
+    let rows = client
+        .query("SELECT source_table || '.' || policy, uses FROM cutover.policy_use WHERE import = $1", &[&key])
+        .await
+        .map_err(server(doing()))?;
+    let uses = rows.iter().map(|row| (row.get(0), row.get::<_, i64>(1).unsigned_abs())).collect();
+    let aside = client.query_one("SELECT count(*) FROM cutover.quarantine WHERE import = $1", &[&key]).await.map_err(server(doing()))?;
+    Ok((uses, aside.get::<_, i64>(0).unsigned_abs()))
+}
+
+/// Text that PostgreSQL can hold.
+fn storable(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
+}

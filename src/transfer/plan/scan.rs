@@ -1,0 +1,256 @@
+//! The full scan: every value of every planned table through the same conversion as the copy, several tables and ranges at a time.
+//!
+//! Runs in threads of its own and talks through a channel. What the server alone can judge is in [`super::probe`].
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use tokio::sync::mpsc::UnboundedSender;
+use tokio_util::sync::CancellationToken;
+
+use crate::runbook::transfer::Zone;
+use crate::transfer::convert::{Converter, Reject};
+use crate::transfer::error::read;
+use crate::transfer::layout::{Layout, TableLayout};
+use crate::transfer::plan::Problem;
+use crate::transfer::reader::{Cursor, Reader, RowView, Span, estimate};
+use crate::transfer::rows::{ColumnLook, Encoder};
+use crate::transfer::{Error, Progress};
+
+/// Problems of one column that are listed; the others are counted.
+pub const LISTED_PER_COLUMN: u64 = 10_000;
+/// Rows of one piece of work, about.
+const SPAN_ROWS: u64 = 200_000;
+/// Rows between two looks at the clock and at the cancellation.
+const STRIDE: u64 = 4_096;
+
+/// What the scan found in one table.
+#[derive(Debug, Default)]
+pub struct Scanned {
+    /// Rows counted.
+    pub rows: u64,
+    /// Per moving column.
+    pub looks: Vec<ColumnLook>,
+    /// Sorted by row.
+    pub problems: Vec<Problem>,
+    /// Per column, problems beyond those listed.
+    pub unlisted: BTreeMap<String, u64>,
+    /// Per column, what would settle its problems.
+    pub wishes: BTreeMap<String, Wish>,
+    /// Uses of policies, by `column: policy`.
+    pub uses: BTreeMap<String, u64>,
+}
+
+/// What would settle the problems of a column.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wish {
+    /// Settings as `key: value`.
+    pub policies: BTreeSet<&'static str>,
+    /// Some value fits under no setting.
+    pub hopeless: bool,
+    /// Problems seen.
+    pub count: u64,
+}
+
+impl Scanned {
+    fn merge(&mut self, other: Self) {
+        self.rows += other.rows;
+        if self.looks.is_empty() {
+            self.looks = other.looks;
+        } else {
+            self.looks.iter_mut().zip(&other.looks).for_each(|(mine, theirs)| mine.merge(theirs));
+        }
+        self.problems.extend(other.problems);
+        for (column, wish) in other.wishes {
+            let mine = self.wishes.entry(column).or_default();
+            mine.policies.extend(wish.policies);
+            mine.hopeless |= wish.hopeless;
+            mine.count += wish.count;
+        }
+        for (policy, count) in other.uses {
+            *self.uses.entry(policy).or_default() += count;
+        }
+    }
+
+    /// Lists at most [`LISTED_PER_COLUMN`] problems per column and counts the rest.
+    fn cut(&mut self) {
+        let mut listed: BTreeMap<String, u64> = BTreeMap::new();
+        self.problems.sort_by(|one, other| (&one.rowid, &one.column).cmp(&(&other.rowid, &other.column)));
+        self.problems.retain(|problem| {
+            let count = listed.entry(problem.column.clone()).or_default();
+            *count += 1;
+            *count <= LISTED_PER_COLUMN
+        });
+        let beyond = self.wishes.iter().filter(|(_, wish)| wish.count > LISTED_PER_COLUMN);
+        self.unlisted = beyond.map(|(column, wish)| (column.clone(), wish.count - LISTED_PER_COLUMN)).collect();
+    }
+}
+
+/// Scans all tables of the layout; the result is in its order.
+pub fn scan(
+    source: &Path,
+    layout: &Layout,
+    threads: usize,
+    progress: &UnboundedSender<Progress>,
+    cancel: &CancellationToken,
+) -> Result<Vec<Scanned>, Error> {
+    let work = pieces(source, layout)?;
+    let next = AtomicUsize::new(0);
+    let results: Mutex<Vec<Scanned>> = Mutex::new(layout.tables.iter().map(|_| Scanned::default()).collect());
+    let run = || -> Result<(), Error> {
+        let connection = open(source)?;
+        while let Some((table, span)) = work.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let piece = Piece { connection: &connection, source, layout, table: &layout.tables[*table], span: *span };
+            let scanned = piece.scan(progress, cancel)?;
+            results.lock().expect("BUG: a scan thread panicked")[*table].merge(scanned);
+        }
+        Ok(())
+    };
+    let outcomes: Vec<Result<(), Error>> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..threads.max(1)).map(|_| scope.spawn(run)).collect();
+        threads.into_iter().map(|thread| thread.join().expect("BUG: a scan thread panicked")).collect()
+    });
+    outcomes.into_iter().collect::<Result<(), Error>>()?;
+    let mut results = results.into_inner().expect("BUG: a scan thread panicked");
+    results.iter_mut().for_each(Scanned::cut);
+    Ok(results)
+}
+
+/// Opens the source for one thread, with a small page cache: every page is read once.
+pub fn open(source: &Path) -> Result<rusqlite::Connection, Error> {
+    let source_error = |error| Error::Source { path: source.to_path_buf(), source: error };
+    let connection = crate::source::open_read_only(source).map_err(source_error)?;
+    connection.pragma_update(None, "cache_size", -1024).map_err(read(source, "its settings"))?;
+    Ok(connection)
+}
+
+/// Tables cut into ranges of rowids, largest tables first, so that no thread is left with a big one at the end.
+fn pieces(source: &Path, layout: &Layout) -> Result<Vec<(usize, Span)>, Error> {
+    let connection = open(source)?;
+    let mut sized = Vec::new();
+    for (place, table) in layout.tables.iter().enumerate() {
+        let (rows, span) = estimate(&connection, &table.source).map_err(read(source, &table.source.name))?;
+        sized.push((rows, place, span));
+    }
+    sized.sort_by_key(|(rows, place, _)| (std::cmp::Reverse(*rows), *place));
+    let cut = |(rows, place, span)| split(rows, span, SPAN_ROWS).into_iter().map(move |span| (place, span));
+    Ok(sized.into_iter().flat_map(cut).collect())
+}
+
+/// A span in pieces of about `rows_each` rows, 64 at most; one that says nothing about rows stays whole.
+pub fn split(rows: u64, span: Span, rows_each: u64) -> Vec<Span> {
+    let count = if span == Span::ALL { 1 } else { rows.div_ceil(rows_each.max(1)).clamp(1, 64) };
+    if count == 1 {
+        return vec![span];
+    }
+    let width = i128::from(span.to) - i128::from(span.from) + 1;
+    let bound = |piece: u64| (i128::from(span.from) + width * i128::from(piece) / i128::from(count)) as i64;
+    let last = |piece: u64| if piece + 1 == count { span.to } else { bound(piece + 1) - 1 };
+    (0..count).map(|piece| Span { from: bound(piece), to: last(piece) }).collect()
+}
+
+/// A range of one table on its way through the conversion.
+struct Piece<'s> {
+    connection: &'s rusqlite::Connection,
+    source: &'s Path,
+    layout: &'s Layout,
+    table: &'s TableLayout,
+    span: Span,
+}
+
+impl Piece<'_> {
+    fn scan(&self, progress: &UnboundedSender<Progress>, cancel: &CancellationToken) -> Result<Scanned, Error> {
+        let name = &self.table.source.name;
+        let columns: Vec<usize> = self.table.columns.iter().map(|column| column.source).collect();
+        let reader = Reader::new(&self.table.source, &columns, self.layout.encoding);
+        let mut statement = reader.prepare(self.connection, self.span, &Cursor::Start).map_err(read(self.source, name))?;
+        let mut rows = statement.raw_query();
+        let mut encoder = Encoder::new(self.table, None);
+        let mut found = Scanned { looks: vec![ColumnLook::default(); columns.len()], ..Scanned::default() };
+        let (mut scratch, mut buffer, mut splices) = (Vec::new(), Vec::new(), Vec::new());
+        let began = Instant::now();
+        while let Some(row) = rows.next().map_err(read(self.source, name))? {
+            found.rows += 1;
+            let row = reader.row(row, found.rows, &mut scratch).map_err(read(self.source, name))?;
+            for (column, look) in found.looks.iter_mut().enumerate() {
+                look.see(row.value(column));
+            }
+            buffer.clear();
+            splices.clear();
+            encoder.row(&row, &mut buffer, &mut splices);
+            encoder.quarantined.clear();
+            for problem in encoder.problems.drain(..) {
+                self.wish(&mut found, &row, problem);
+            }
+            if found.rows.is_multiple_of(STRIDE) {
+                if cancel.is_cancelled() {
+                    return Err(Error::Cancelled);
+                }
+                report(progress, name, &found, began, false);
+            }
+        }
+        found.uses = encoder.take_uses();
+        report(progress, name, &found, began, true);
+        Ok(found)
+    }
+
+    /// Lists the problem and finds out which settings, together, would let the value pass.
+    fn wish(&self, found: &mut Scanned, row: &RowView<'_>, mut problem: Problem) {
+        let wish = found.wishes.entry(problem.column.clone()).or_default();
+        wish.count += 1;
+        let place = self.table.columns.iter().position(|column| self.table.source_name(column) == problem.column);
+        match place {
+            None => wish.hopeless = true,
+            Some(place) => {
+                let (policies, passes) = settle(&self.table.columns[place].converter, row.value(place));
+                wish.hopeless |= !passes;
+                wish.policies.extend(&policies);
+                problem.policy = (passes && !policies.is_empty()).then(|| policies.join(", "));
+            }
+        }
+        if wish.count <= LISTED_PER_COLUMN {
+            found.problems.push(problem);
+        }
+    }
+}
+
+/// Adds one wished setting after the other until the value passes or nothing is left to wish for.
+fn settle(converter: &Converter, value: rusqlite::types::ValueRef<'_>) -> (Vec<&'static str>, bool) {
+    let mut tried = converter.clone();
+    let mut policies = Vec::new();
+    let mut buffer = Vec::new();
+    loop {
+        buffer.clear();
+        match tried.encode(value, &mut buffer) {
+            Ok(_) => return (policies, true),
+            Err(Reject { policy: Some(policy), .. }) if !policies.contains(&policy) => {
+                policies.push(policy);
+                match policy.split_once(": ") {
+                    // Which unit is guessed from the whole column later; a value alone passes or not by that guess.
+                    Some(("epoch", _)) => return (policies, true),
+                    Some(("zone", _)) => tried.zone = Some(Zone::UTC),
+                    Some((key, setting)) if tried.policy.set(key, setting).is_ok() => {}
+                    _ => return (policies, false),
+                }
+            }
+            Err(_) => return (policies, false),
+        }
+    }
+}
+
+fn report(progress: &UnboundedSender<Progress>, table: &str, found: &Scanned, began: Instant, done: bool) {
+    let elapsed_ms = began.elapsed().as_millis().max(1) as u64;
+    // Nobody listening is no reason to stop.
+    let _ = progress.send(Progress::Rows {
+        table: table.to_owned(),
+        rows: found.rows,
+        rows_total: found.rows,
+        bytes: found.looks.iter().map(|look| look.bytes).sum(),
+        rows_per_s: found.rows * 1000 / elapsed_ms,
+        left_ms: None,
+        done,
+    });
+}
