@@ -34,6 +34,7 @@ fn charter(runbook: &Runbook, speed: f64) -> Charter {
         sandbox: true,
         rehearsal: false,
         speed,
+        wait_before: Vec::new(),
     };
     Charter::new(runbook, opening)
 }

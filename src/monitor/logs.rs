@@ -24,6 +24,8 @@ const WINDOW_MS: i64 = 5 * 60_000;
 /// Bytes of one log that one look reads at most; the rest waits for the next, and until then the counts are partial.
 const LOOK_LIMIT_BYTES: usize = 4 * 1024 * 1024;
 
+const NO_LOGS: &str = "the runbook names no log file";
+
 /// The category that says an instance is up.
 const BOOTED: &str = "host_booted";
 
@@ -65,7 +67,15 @@ struct Look {
     counts: BTreeMap<String, u64>,
     /// Files that could not be read to their end, and why.
     failed: Vec<String>,
-    booted: Vec<(String, Option<(Instant, Place)>, bool)>,
+    files: Vec<Looked>,
+}
+
+/// One file after a look.
+struct Looked {
+    instance: String,
+    booted: Option<(Instant, Place)>,
+    /// Whether it was read to its end.
+    read: bool,
 }
 
 impl Logs {
@@ -109,33 +119,47 @@ impl Logs {
     }
 
     fn booted_ratio(&self, look: &Look) -> Reading {
-        let total = look.booted.len();
-        let (mut booted, mut unread) = (0_u32, Vec::new());
-        for (instance, marker, read) in &look.booted {
-            let restart = self.context.restarts.of(instance);
-            let up = match (restart, marker) {
-                (None, _) => {
-                    if !read {
-                        unread.push(instance.as_str());
-                    }
-                    true
-                }
-                (Some(restart), Some((at, place))) => {
-                    *at >= restart.at
-                        && (place.since > restart.at
-                            || restart.log_end.is_none_or(|(file, length)| {
-                                place.file != file || place.offset >= length
-                            }))
-                }
-                (Some(_), None) => false,
-            };
-            booted += u32::from(up);
+        let booted = look.files.iter().filter(|file| self.has_booted(file));
+        let ratio = Reading::value(booted.count() as f64 / look.files.len() as f64);
+        let unread = look.files.iter().filter(|file| !file.read);
+        let unread: Vec<_> = unread.map(|file| file.instance.as_str()).collect();
+        match unread.len() {
+            _ if look.files.is_empty() => Reading::no_data(NO_LOGS),
+            0 => ratio,
+            _ => ratio.partial(format!("the logs of {} cannot be read", unread.join(", "))),
         }
-        match (total, unread.is_empty()) {
-            (0, _) => Reading::no_data("the runbook names no log file"),
-            (_, true) => Reading::value(f64::from(booted) / total as f64),
-            (_, false) => Reading::value(f64::from(booted) / total as f64)
-                .partial(format!("the logs of {} cannot be read", unread.join(", "))),
+    }
+
+    /// Whether an instance has said that it booted since it was restarted on purpose, if it was.
+    fn has_booted(&self, file: &Looked) -> bool {
+        let Some(restart) = self.context.restarts.of(&file.instance) else {
+            return true;
+        };
+        file.booted.is_some_and(|(at, place)| {
+            let after_mark = restart
+                .log_end
+                .is_none_or(|(number, end)| place.file != number || place.offset >= end);
+            at >= restart.at && (after_mark || place.since > restart.at)
+        })
+    }
+
+    /// A category's sum over the window, and what may be missing from it.
+    fn reading(&self, category: &str, look: &Look) -> Reading {
+        let count = self.count(category);
+        let (failed, total) = (look.failed.len(), look.files.len());
+        if total == 0 {
+            return Reading::no_data(NO_LOGS);
+        }
+        if !self.categories.iter().any(|c| c == category) {
+            return Reading::no_data(format!("no rule sorts lines into {category}"));
+        }
+        let reading = Reading::value(count as f64);
+        match look.failed.first() {
+            Some(first) if failed == total && count == 0 => Reading::no_data(first),
+            Some(first) => {
+                reading.partial(format!("{failed} of {total} logs cannot be read, {first}"))
+            }
+            None => reading,
         }
     }
 }
@@ -161,8 +185,11 @@ impl Reader {
             if let Err(why) = &read {
                 look.failed.push(format!("{}: {why}", file.instance));
             }
-            let state = (file.instance.clone(), file.booted, read.is_ok());
-            look.booted.push(state);
+            look.files.push(Looked {
+                instance: file.instance.clone(),
+                booted: file.booted,
+                read: read.is_ok(),
+            });
         }
         Ok(look)
     }
@@ -183,27 +210,8 @@ impl Take for Logs {
         self.window
             .push_back((at_ms, std::mem::take(&mut look.counts)));
         self.window.retain(|(round_ms, _)| *round_ms > oldest_ms);
-        let nobody = look.booted.len() == look.failed.len();
-        let mut readings = Vec::with_capacity(LogRule::CATEGORIES.len() + 1);
-        for category in LogRule::CATEGORIES {
-            let reading = if !self.categories.iter().any(|c| c == category) {
-                Reading::no_data(format!("no rule sorts lines into {category}"))
-            } else if look.booted.is_empty() {
-                Reading::no_data("the runbook names no log file")
-            } else {
-                Reading::value(self.count(category) as f64)
-            };
-            let reading = match look.failed.first() {
-                Some(first) if nobody && self.count(category) == 0 => Reading::no_data(first),
-                Some(first) => reading.partial(format!(
-                    "{} of {} logs cannot be read, {first}",
-                    look.failed.len(),
-                    look.booted.len()
-                )),
-                None => reading,
-            };
-            readings.push((signal(category), reading));
-        }
+        let all = LogRule::CATEGORIES.iter();
+        let mut readings: Vec<_> = all.map(|c| (signal(c), self.reading(c, &look))).collect();
         let ratio = self.booted_ratio(&look);
         readings.push(("instances_booted_ratio".to_owned(), ratio));
         readings

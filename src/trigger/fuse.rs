@@ -100,7 +100,7 @@ impl Fuse {
     }
 
     /// From when on samples count.
-    fn from_ms(&self, burn: Burn) -> i64 {
+    fn counting_since_ms(&self, burn: Burn) -> i64 {
         burn.armed_ms
             .max(self.counts_from_ms.unwrap_or(burn.armed_ms))
     }
@@ -108,7 +108,7 @@ impl Fuse {
     /// Whether a sample of this time counts. One that was asked for just before does not; one from long before can only come from a
     /// clock that was set back, and a clock must not disarm a trigger.
     fn counts(&self, at_ms: i64, burn: Burn) -> bool {
-        let from_ms = self.from_ms(burn);
+        let from_ms = self.counting_since_ms(burn);
         at_ms >= from_ms || at_ms < from_ms - burn.rhythm.hold_ms()
     }
 
@@ -120,7 +120,7 @@ impl Fuse {
         let near = (0..=burn.rhythm.hold_ms()).contains(&(at_ms - last.at_ms));
         let since_ms = match self.counts(last.at_ms, burn) {
             true => last.at_ms,
-            false => self.from_ms(burn),
+            false => self.counting_since_ms(burn),
         };
         if near { (at_ms - since_ms).max(0) } else { 0 }
     }

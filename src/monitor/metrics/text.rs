@@ -131,7 +131,7 @@ mod tests {
     #[test]
     fn reads_names_labels_values_and_leaves_the_rest() {
         let page = "# HELP x y\n# TYPE x counter\nx 1\nx{a=\"}\\\"\",b=\"c d\"} 2.5 1700000000\n\n x_bucket{le=\"+Inf\"} +Inf # {trace=\"1\"} 0.1\ny NaN\n# EOF";
-        let found = all(page).unwrap();
+        let found = all(page).expect("a page");
         let names: Vec<_> = found.iter().map(|s| (s.name, s.value)).collect();
         assert_eq!(
             names[..3],
@@ -146,13 +146,13 @@ mod tests {
 
     #[test]
     fn what_is_not_the_format_is_named_by_line() {
-        let why = |page| all(page).unwrap_err().to_string();
+        let why = |page| all(page).expect_err("no page").to_string();
         assert!(why("x 1\n<html>").starts_with("line 2 "));
         assert!(why("<!doctype html>\n").contains("metric's name"));
         assert!(why("x{a=\"b\" 1").contains("braces"));
         assert!(why("x one").contains("not a number"));
         assert!(why("x").contains("no value"));
         assert!(why("Hello, world").contains("follows the name"));
-        assert_eq!(all("\u{0}x").map(|_| ()).unwrap_err().line, 1);
+        assert_eq!(all("\u{0}x").expect_err("no page").line, 1);
     }
 }

@@ -206,7 +206,7 @@ mod tests {
     fn histogram(counts: &[(&str, f64)]) -> Increment {
         let mut increment = Increment::default();
         for (le, count) in counts {
-            increment.fill(Le::parse(le).unwrap(), *count);
+            increment.fill(Le::parse(le).expect("a bound"), *count);
         }
         increment
     }
@@ -216,7 +216,7 @@ mod tests {
         let mut fleet = histogram(&[("0.1", 90.0), ("1", 90.0), ("+Inf", 90.0)]);
         fleet.add(&histogram(&[("0.1", 0.0), ("1", 10.0), ("+Inf", 10.0)]));
         assert_eq!(fleet.quantile(0.90), Ok((0.1, 100)));
-        let (p95, _) = fleet.quantile(0.95).unwrap();
+        let (p95, _) = fleet.quantile(0.95).expect("a quantile");
         assert!((p95 - 0.55).abs() < 1e-9, "{p95}");
     }
 
