@@ -126,7 +126,10 @@ fn progress_of_transfer(reporter: &Reporter, progress: &crate::transfer::Progres
         }
         P::Definitions { definitions } => {
             for definition in definitions {
-                reporter.line(&format!("to be put back after the load: {}", definition.put_back));
+                reporter.line(&format!(
+                    "to be put back after the load: {}",
+                    definition.put_back
+                ));
             }
         }
         P::Phase { phase } => reporter.line(phase),

@@ -13,5 +13,5 @@ mod runbook;
 mod source;
 mod support;
 mod target;
-mod trigger;
 mod transfer;
+mod trigger;

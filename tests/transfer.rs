@@ -28,7 +28,11 @@ impl Pair {
         let connection = rusqlite::Connection::open(&file).expect("a new file");
         connection.execute_batch(source).expect("the source's SQL");
         drop(connection);
-        let pair = Self { _folder: folder, file, database: database().await };
+        let pair = Self {
+            _folder: folder,
+            file,
+            database: database().await,
+        };
         pair.execute(target).await;
         pair
     }
@@ -36,10 +40,21 @@ impl Pair {
     /// With an empty target in a locale of its own.
     async fn in_locale(source: &str, locale: &str) -> Self {
         let mut pair = Self::new(source, "SELECT 1").await;
-        let superuser = Endpoint::parse(&pair.database.superuser_url).expect("a URL").connect().await.expect("a connection");
-        let name = format!("{}_{}", pair.database.name, locale.to_lowercase().replace(['.', '-'], "_"));
+        let superuser = Endpoint::parse(&pair.database.superuser_url)
+            .expect("a URL")
+            .connect()
+            .await
+            .expect("a connection");
+        let name = format!(
+            "{}_{}",
+            pair.database.name,
+            locale.to_lowercase().replace(['.', '-'], "_")
+        );
         let owner: String = superuser
-            .query_one("SELECT pg_get_userbyid(datdba)::text FROM pg_database WHERE datname = $1", &[&pair.database.name])
+            .query_one(
+                "SELECT pg_get_userbyid(datdba)::text FROM pg_database WHERE datname = $1",
+                &[&pair.database.name],
+            )
             .await
             .expect("the owner")
             .get(0);
@@ -59,7 +74,11 @@ impl Pair {
     }
 
     async fn execute(&self, sql: &str) {
-        self.client().await.batch_execute(sql).await.expect("the target's SQL");
+        self.client()
+            .await
+            .batch_execute(sql)
+            .await
+            .expect("the target's SQL");
     }
 
     fn endpoint(&self) -> Endpoint {
@@ -67,7 +86,17 @@ impl Pair {
     }
 
     async fn plan(&self, transfer: &Transfer) -> Plan {
-        plan(&self.file, &self.endpoint(), "public", transfer, Scan::Full, &|_| {}, &CancellationToken::new()).await.expect("a plan")
+        plan(
+            &self.file,
+            &self.endpoint(),
+            "public",
+            transfer,
+            Scan::Full,
+            &|_| {},
+            &CancellationToken::new(),
+        )
+        .await
+        .expect("a plan")
     }
 
     async fn copy(&self, transfer: &Transfer) -> Result<Copied, Error> {
@@ -75,7 +104,16 @@ impl Pair {
     }
 
     async fn copy_with(&self, transfer: &Transfer, options: &Options) -> Result<Copied, Error> {
-        copy(&self.file, &self.endpoint(), "public", transfer, options, &|_| {}, &CancellationToken::new()).await
+        copy(
+            &self.file,
+            &self.endpoint(),
+            "public",
+            transfer,
+            options,
+            &|_| {},
+            &CancellationToken::new(),
+        )
+        .await
     }
 
     /// One text value from the target.
@@ -87,5 +125,7 @@ impl Pair {
 
 /// A fixture's path.
 fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transfer").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/transfer")
+        .join(name)
 }

@@ -38,7 +38,11 @@ pub async fn run(args: CopyArgs) -> anyhow::Result<Exit> {
             return Ok(Exit::Usage);
         }
     };
-    let options = Options { lanes: args.lanes.max(1), batch_rows: args.batch_rows.max(1), key: None };
+    let options = Options {
+        lanes: args.lanes.max(1),
+        batch_rows: args.batch_rows.max(1),
+        key: None,
+    };
     let printer = Printer::default();
     let progress = |report| printer.print(&report);
     let cancel = CancellationToken::new();
@@ -48,9 +52,22 @@ pub async fn run(args: CopyArgs) -> anyhow::Result<Exit> {
             on_interrupt.cancel();
         }
     });
-    let copied = match copy(&pair.source, &pair.target, &pair.schema, &pair.transfer, &options, &progress, &cancel).await {
+    let copied = match copy(
+        &pair.source,
+        &pair.target,
+        &pair.schema,
+        &pair.transfer,
+        &options,
+        &progress,
+        &cancel,
+    )
+    .await
+    {
         Ok(copied) => copied,
-        Err(Error::Problems(problems)) => Copied { problems, ..Copied::default() },
+        Err(Error::Problems(problems)) => Copied {
+            problems,
+            ..Copied::default()
+        },
         Err(error) => return Err(error.into()),
     };
     for problem in &copied.problems {
@@ -68,7 +85,11 @@ pub async fn run(args: CopyArgs) -> anyhow::Result<Exit> {
             copied.seconds
         );
     }
-    Ok(if copied.problems.is_empty() { Exit::Done } else { Exit::NoGo })
+    Ok(if copied.problems.is_empty() {
+        Exit::Done
+    } else {
+        Exit::NoGo
+    })
 }
 
 /// Progress as lines on stderr, at most one per second and table.
@@ -81,26 +102,51 @@ impl Printer {
     /// Prints a report, or leaves it out.
     pub fn print(&self, report: &Progress) {
         match report {
-            Progress::Rows { table, rows, rows_total, bytes, rows_per_s, left_ms, done } => {
+            Progress::Rows {
+                table,
+                rows,
+                rows_total,
+                bytes,
+                rows_per_s,
+                left_ms,
+                done,
+            } => {
                 let mut last = self.last.lock().expect("BUG: printing panicked");
                 let now = Instant::now();
-                if !done && last.get(table).is_some_and(|printed| now - *printed < Duration::from_secs(1)) {
+                if !done
+                    && last
+                        .get(table)
+                        .is_some_and(|printed| now - *printed < Duration::from_secs(1))
+                {
                     return;
                 }
                 last.insert(table.clone(), now);
-                let left = left_ms.map(|left| format!(", {:.1} s left", left as f64 / 1000.0)).unwrap_or_default();
+                let left = left_ms
+                    .map(|left| format!(", {:.1} s left", left as f64 / 1000.0))
+                    .unwrap_or_default();
                 let megabytes = *bytes as f64 / 1e6;
-                eprintln!("{}: {rows} of {rows_total} rows, {megabytes:.1} MB, {rows_per_s} rows/s{left}", printable(table, 80));
+                eprintln!(
+                    "{}: {rows} of {rows_total} rows, {megabytes:.1} MB, {rows_per_s} rows/s{left}",
+                    printable(table, 80)
+                );
             }
             Progress::Rebuilding { table, name, done } => {
                 let state = if *done { "is back" } else { "is being rebuilt" };
                 eprintln!("{}: {} {state}", printable(table, 80), printable(name, 80));
             }
-            Progress::Retrying { doing, attempt, wait_ms, reason } => {
+            Progress::Retrying {
+                doing,
+                attempt,
+                wait_ms,
+                reason,
+            } => {
                 eprintln!("{doing}: {reason}; attempt {attempt} failed, the next in {wait_ms} ms");
             }
             Progress::Definitions { definitions } => {
-                eprintln!("{} definitions are recorded in the target's schema cutover and taken away for the load", definitions.len());
+                eprintln!(
+                    "{} definitions are recorded in the target's schema cutover and taken away for the load",
+                    definitions.len()
+                );
             }
             Progress::Phase { phase } => eprintln!("{phase}"),
         }

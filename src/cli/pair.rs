@@ -56,24 +56,44 @@ impl PairArgs {
     /// All problems of a file, rendered for people.
     pub fn resolve(&self) -> Result<Pair, Unusable> {
         let (source, url, mut schema, mut transfer) = match (&self.from, &self.to) {
-            (Some(from), Some(to)) => (from.clone(), to.clone(), "public".to_owned(), Transfer::default()),
+            (Some(from), Some(to)) => (
+                from.clone(),
+                to.clone(),
+                "public".to_owned(),
+                Transfer::default(),
+            ),
             _ => {
-                let loaded = load::load(&self.runbook).map_err(|error| Unusable(error.to_string()))?;
+                let loaded =
+                    load::load(&self.runbook).map_err(|error| Unusable(error.to_string()))?;
                 let runbook = loaded.runbook;
-                (loaded.base.join(runbook.source.file), runbook.target.url, runbook.target.schema, runbook.transfer)
+                (
+                    loaded.base.join(runbook.source.file),
+                    runbook.target.url,
+                    runbook.target.schema,
+                    runbook.transfer,
+                )
             }
         };
         if let Some(file) = &self.transfer {
-            let text = std::fs::read_to_string(file).map_err(|error| Unusable(format!("{}: {error}", file.display())))?;
-            transfer = parse_transfer(&file.to_string_lossy(), &text).map_err(|problems| Unusable(render(&problems)))?;
+            let text = std::fs::read_to_string(file)
+                .map_err(|error| Unusable(format!("{}: {error}", file.display())))?;
+            transfer = parse_transfer(&file.to_string_lossy(), &text)
+                .map_err(|problems| Unusable(render(&problems)))?;
         }
         if let Some(stated) = &self.schema {
             schema.clone_from(stated);
         }
         let target = Endpoint::parse(&url).map_err(|error| Unusable(error.to_string()))?;
         if self.to.is_some() && target.has_password_in_url() {
-            eprintln!("cutover: the URL holds a password, which every process list shows; PGPASSWORD or a .pgpass file would not");
+            eprintln!(
+                "cutover: the URL holds a password, which every process list shows; PGPASSWORD or a .pgpass file would not"
+            );
         }
-        Ok(Pair { source, target, schema, transfer })
+        Ok(Pair {
+            source,
+            target,
+            schema,
+            transfer,
+        })
     }
 }

@@ -33,50 +33,97 @@ pub async fn run(args: PlanArgs) -> anyhow::Result<Exit> {
             return Ok(Exit::Usage);
         }
     };
-    let scan = if args.schema_only { Scan::SchemaOnly } else { Scan::Full };
+    let scan = if args.schema_only {
+        Scan::SchemaOnly
+    } else {
+        Scan::Full
+    };
     let printer = Printer::default();
     let progress = |report| printer.print(&report);
-    let plan = plan(&pair.source, &pair.target, &pair.schema, &pair.transfer, scan, &progress, &CancellationToken::new()).await?;
+    let plan = plan(
+        &pair.source,
+        &pair.target,
+        &pair.schema,
+        &pair.transfer,
+        scan,
+        &progress,
+        &CancellationToken::new(),
+    )
+    .await?;
     if args.pair.json {
         println!("{}", serde_json::to_string(&plan)?);
     } else {
         print(&plan);
     }
-    Ok(if plan.problems.is_empty() { Exit::Done } else { Exit::NoGo })
+    Ok(if plan.problems.is_empty() {
+        Exit::Done
+    } else {
+        Exit::NoGo
+    })
 }
 
 fn print(plan: &Plan) {
     for table in &plan.tables {
-        println!("{} → {}: {} rows, {} bytes", printable(&table.table, 80), printable(&table.target, 80), table.rows, table.bytes);
+        println!(
+            "{} → {}: {} rows, {} bytes",
+            printable(&table.table, 80),
+            printable(&table.target, 80),
+            table.rows,
+            table.bytes
+        );
         for column in &table.columns {
-            let (name, source, target) = (printable(&column.column, 40), printable(&column.source, 30), printable(&column.target, 40));
-            println!("    {name:<28} {source:<14} → {target:<28} {}", column.conversion);
+            let (name, source, target) = (
+                printable(&column.column, 40),
+                printable(&column.source, 30),
+                printable(&column.target, 40),
+            );
+            println!(
+                "    {name:<28} {source:<14} → {target:<28} {}",
+                column.conversion
+            );
         }
     }
     for skipped in &plan.skipped {
-        println!("left behind: {}: {}", printable(&skipped.name, 80), skipped.why);
+        println!(
+            "left behind: {}: {}",
+            printable(&skipped.name, 80),
+            skipped.why
+        );
     }
     for note in &plan.notes {
         println!("note: {note}");
     }
     let mut shown = std::collections::BTreeMap::new();
     for problem in &plan.problems {
-        let count = shown.entry((&problem.table, &problem.column)).or_insert(0usize);
+        let count = shown
+            .entry((&problem.table, &problem.column))
+            .or_insert(0usize);
         *count += 1;
         if *count <= SHOWN_PER_COLUMN {
             println!("problem: {problem}");
         }
     }
     for ((table, column), count) in shown {
-        let unlisted = plan.unlisted.get(&format!("{table}.{column}")).copied().unwrap_or_default() as usize;
+        let unlisted = plan
+            .unlisted
+            .get(&format!("{table}.{column}"))
+            .copied()
+            .unwrap_or_default() as usize;
         if count + unlisted > SHOWN_PER_COLUMN {
             let more = count + unlisted - SHOWN_PER_COLUMN;
-            println!("problem: {}.{}: and {more} more", printable(table, 80), printable(column, 80));
+            println!(
+                "problem: {}.{}: and {more} more",
+                printable(table, 80),
+                printable(column, 80)
+            );
         }
     }
     if plan.problems.is_empty() {
         println!("nothing stands in the way");
     } else {
-        println!("\nThis transfer section would settle all of it; read it before you use it:\n\n{}", plan.suggested);
+        println!(
+            "\nThis transfer section would settle all of it; read it before you use it:\n\n{}",
+            plan.suggested
+        );
     }
 }

@@ -11,7 +11,7 @@ use crate::runbook::{Fleet, Instance};
 const ASK_LIMIT: Duration = Duration::from_secs(3);
 
 /// From one question to the next while waiting.
-const POLL: Duration = Duration::from_millis(250);
+const POLL: Duration = Duration::from_millis(100);
 
 /// A readiness answer longer than this is none.
 const BODY_LIMIT_BYTES: usize = 64 * 1024;

@@ -413,7 +413,9 @@ impl ColumnPolicy {
 
     /// What is set, as [`ColumnPolicy::set`] takes it.
     pub fn pairs(&self) -> Vec<(&'static str, &'static str)> {
-        let all = POLICY_KEYS.iter().flat_map(|(key, values)| values.iter().map(move |value| (*key, *value)));
+        let all = POLICY_KEYS
+            .iter()
+            .flat_map(|(key, values)| values.iter().map(move |value| (*key, *value)));
         all.filter(|(key, value)| {
             let mut alone = Self::default();
             *value != "false" && alone.set(key, value).is_ok() && self.states(&alone)

@@ -114,7 +114,7 @@ pub fn why(done: &action::Outcome) -> String {
     }
 }
 
-/// P3: error rate, latency and start-up health, seen over a window; and what the SQLite side answers, to compare with later.
+/// P3: error rate, latency and start-up health, seen over a window.
 pub async fn baseline(ctx: &Context, window_ms: i64) -> Outcome {
     let began_ms = ctx.shared.clock.now_ms();
     let real_ms = ctx.real_ms(window_ms);
@@ -158,7 +158,7 @@ pub async fn baseline(ctx: &Context, window_ms: i64) -> Outcome {
         missing.join("; ")
     };
     let unready = value("unready_ratio").unwrap_or_default();
-    let outcome = Outcome::done(summary)
+    Outcome::done(summary)
         .with_check(Check::new("baseline_seen", seen, detail))
         .with_check(Check::new(
             "fleet_healthy",
@@ -166,11 +166,7 @@ pub async fn baseline(ctx: &Context, window_ms: i64) -> Outcome {
             format!("{:.0} % not ready on average", unready * 100.0),
         ))
         .with_fact("baseline", &baseline.values)
-        .with_fact("spread", &baseline.spread);
-    match super::smoke::record_answers(ctx).await {
-        Ok(answers) => outcome.with_fact("answers", answers),
-        Err(why) => outcome.with_check(Check::new("answers", false, why)),
-    }
+        .with_fact("spread", &baseline.spread)
 }
 
 /// A command of the operator's own; its undo is recorded first.

@@ -1,5 +1,5 @@
 //! E3 and V2: requests against staging and against each production instance, judged against what the SQLite side answered to the
-//! same request with the baseline.
+//! same request once writes had stopped.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -28,19 +28,29 @@ pub async fn freeze(ctx: &Context, on: &Action, quiet_ms: i64) -> Outcome {
         Ok(fence) => {
             let fingerprint = fence.fingerprint().clone();
             *ctx.shared.fence.lock().await = Some(fence);
-            Outcome::done(format!(
-                "no write for {:.1} s; fence raised",
-                quiet_ms as f64 / 1000.0
-            ))
-            .with_check(Check::new(
-                "writes_stopped",
-                true,
-                "no commit in the quiet period, and the fence holds",
-            ))
-            .with_fact("fingerprint", fingerprint)
+            frozen(ctx, quiet_ms)
+                .await
+                .with_fact("fingerprint", fingerprint)
         }
         Err(why) => Outcome::failed(format!("writes have not stopped: {why}"))
             .with_check(Check::new("writes_stopped", false, why)),
+    }
+}
+
+/// Nothing changes any more, so what the SQLite side answers now is what PostgreSQL must answer (E3, V2).
+async fn frozen(ctx: &Context, quiet_ms: i64) -> Outcome {
+    let outcome = Outcome::done(format!(
+        "no write for {:.1} s; fence raised",
+        quiet_ms as f64 / 1000.0
+    ))
+    .with_check(Check::new(
+        "writes_stopped",
+        true,
+        "no commit in the quiet period, and the fence holds",
+    ));
+    match super::smoke::record_answers(ctx).await {
+        Ok(answers) => outcome.with_fact("answers", answers),
+        Err(why) => outcome.with_check(Check::new("answers", false, why)),
     }
 }
 

@@ -122,7 +122,8 @@ pub async fn copy(
     progress: &(dyn Fn(Progress) + Sync),
     cancel: &CancellationToken,
 ) -> Result<Copied, Error> {
-    let mut session = Session::open(source, target, schema, transfer, options, progress, cancel).await?;
+    let mut session =
+        Session::open(source, target, schema, transfer, options, progress, cancel).await?;
     session.load_and_rebuild(progress, cancel).await?;
     session.finish(progress).await
 }
@@ -155,7 +156,11 @@ impl Session {
         let began = Instant::now();
         progress(Progress::Phase { phase: "prepare" });
         let application_name = format!("cutover import into {schema}");
-        let target = Target { endpoint: target.clone(), schema: schema.to_owned(), application_name };
+        let target = Target {
+            endpoint: target.clone(),
+            schema: schema.to_owned(),
+            application_name,
+        };
         let mut control = target.connect().await?;
         let layout = Both::read(source, &control, schema, transfer).await?.layout;
         let mut problems = preflight::missing(&control, schema, &layout).await?;
@@ -166,14 +171,30 @@ impl Session {
         prepare::lock(&control, schema).await?;
         prepare::end_leftovers(&control, &target.application_name).await?;
         let (path, shared) = (source.to_path_buf(), layout.clone());
-        let sizes = tokio::task::spawn_blocking(move || prepare::sizes(&path, &shared)).await.expect("BUG: measuring panicked")?;
+        let sizes = tokio::task::spawn_blocking(move || prepare::sizes(&path, &shared))
+            .await
+            .expect("BUG: measuring panicked")?;
         let key = match &options.key {
             Some(key) => key.clone(),
             None => prepare::derived_key(source, &layout, &sizes, transfer, schema)?,
         };
         let foreseen = foreseen::foresee(&control, source, &layout, schema, cancel).await?;
-        let recorded = |definitions: &[Definition]| progress(Progress::Definitions { definitions: definitions.to_vec() });
-        let prepared = prepare::prepare(&mut control, &key, schema, &layout, &sizes, transfer, options.key.is_some(), &recorded).await?;
+        let recorded = |definitions: &[Definition]| {
+            progress(Progress::Definitions {
+                definitions: definitions.to_vec(),
+            })
+        };
+        let prepared = prepare::prepare(
+            &mut control,
+            &key,
+            schema,
+            &layout,
+            &sizes,
+            transfer,
+            options.key.is_some(),
+            &recorded,
+        )
+        .await?;
         let build_settings = build_settings(&control, options.lanes).await?;
         let import = Import {
             target,
@@ -185,19 +206,37 @@ impl Session {
             build_settings,
         };
         let seconds = vec![0.0; import.layout.tables.len()];
-        let (tasks, definitions, finished) = (prepared.tasks, prepared.definitions, prepared.finished);
-        Ok(Self { began, control, import, tasks, definitions, finished, sizes, transfer: transfer.clone(), seconds })
+        let (tasks, definitions, finished) =
+            (prepared.tasks, prepared.definitions, prepared.finished);
+        Ok(Self {
+            began,
+            control,
+            import,
+            tasks,
+            definitions,
+            finished,
+            sizes,
+            transfer: transfer.clone(),
+            seconds,
+        })
     }
 
     /// Loads what is not loaded and puts back indexes, keys and foreign keys, overlapping where it can.
-    pub async fn load_and_rebuild(&mut self, progress: &(dyn Fn(Progress) + Sync), cancel: &CancellationToken) -> Result<(), Error> {
+    pub async fn load_and_rebuild(
+        &mut self,
+        progress: &(dyn Fn(Progress) + Sync),
+        cancel: &CancellationToken,
+    ) -> Result<(), Error> {
         if self.finished {
             return Ok(());
         }
         progress(Progress::Phase { phase: "load" });
         let of_kind = |kinds: &[DefinitionKind]| -> Vec<Definition> {
             let away = |definition: &&Definition| {
-                matches!(definition.state, DefinitionState::Away | DefinitionState::Unproven) && kinds.contains(&definition.kind)
+                matches!(
+                    definition.state,
+                    DefinitionState::Away | DefinitionState::Unproven
+                ) && kinds.contains(&definition.kind)
             };
             self.definitions.iter().filter(away).cloned().collect()
         };
@@ -222,7 +261,14 @@ impl Session {
         }
         let outcomes = futures_util::future::join_all(lanes).await;
         let spans = floor.meter.snapshot();
-        self.seconds = spans.iter().map(|gauge| gauge.span.map_or(0.0, |(began, ended)| (ended - began).as_secs_f64())).collect();
+        self.seconds = spans
+            .iter()
+            .map(|gauge| {
+                gauge
+                    .span
+                    .map_or(0.0, |(began, ended)| (ended - began).as_secs_f64())
+            })
+            .collect();
         // The lane that failed says why; the others only say that they were stopped.
         let (mut stopped, mut failed) = (None, None);
         for error in outcomes.into_iter().filter_map(Result::err) {
@@ -235,40 +281,76 @@ impl Session {
     }
 
     fn place_of(&self, oid: u32) -> Option<usize> {
-        self.import.layout.tables.iter().position(|table| table.target.oid == oid)
+        self.import
+            .layout
+            .tables
+            .iter()
+            .position(|table| table.target.oid == oid)
     }
 
     fn board(&self, builds: &[Definition], foreign: &[Definition]) -> Board {
         let loads = self.tasks.iter().map(|task| Load {
-            table: self.place_of(task.target_oid).expect("BUG: a task's table is in the layout"),
+            table: self
+                .place_of(task.target_oid)
+                .expect("BUG: a task's table is in the layout"),
             done: task.done,
         });
-        let builds = builds.iter().map(|build| board::Build { table: self.place_of(build.table_oid), done: false });
+        let builds = builds.iter().map(|build| board::Build {
+            table: self.place_of(build.table_oid),
+            done: false,
+        });
         let foreign = foreign.iter().map(|key| board::Foreign {
             from: self.place_of(key.table_oid),
             to: key.other_oid.and_then(|oid| self.place_of(oid)),
             done: false,
         });
-        Board::new(self.import.layout.tables.len(), loads.collect(), builds.collect(), foreign.collect())
+        Board::new(
+            self.import.layout.tables.len(),
+            loads.collect(),
+            builds.collect(),
+            foreign.collect(),
+        )
     }
 
     fn gauges(&self) -> Vec<Gauge> {
         let gauge = |(table, (estimate, _)): (&TableLayout, &(u64, Span))| {
-            let tasks = || self.tasks.iter().filter(|task| task.target_oid == table.target.oid);
-            let (rows, bytes) = (tasks().map(|task| task.rows).sum(), tasks().map(|task| task.bytes).sum());
+            let tasks = || {
+                self.tasks
+                    .iter()
+                    .filter(|task| task.target_oid == table.target.oid)
+            };
+            let (rows, bytes) = (
+                tasks().map(|task| task.rows).sum(),
+                tasks().map(|task| task.bytes).sum(),
+            );
             Gauge::new(table.source.name.clone(), *estimate, rows, bytes)
         };
-        self.import.layout.tables.iter().zip(&self.sizes).map(gauge).collect()
+        self.import
+            .layout
+            .tables
+            .iter()
+            .zip(&self.sizes)
+            .map(gauge)
+            .collect()
     }
 
     /// Aligns and proves the sequences, puts triggers back, and records the end.
     pub async fn finish(&mut self, progress: &(dyn Fn(Progress) + Sync)) -> Result<Copied, Error> {
         progress(Progress::Phase { phase: "sequences" });
-        let sequences = sequences::align(&self.control, &self.numbered()).await.map_err(server("aligning the sequences"))?;
-        let problems: Vec<Problem> = sequences.iter().filter(|sequence| !sequence.proven).map(exhausted).collect();
+        let sequences = sequences::align(&self.control, &self.numbered())
+            .await
+            .map_err(server("aligning the sequences"))?;
+        let problems: Vec<Problem> = sequences
+            .iter()
+            .filter(|sequence| !sequence.proven)
+            .map(exhausted)
+            .collect();
         if !self.finished {
             for definition in record::definitions(&self.control, &self.import.key).await? {
-                let with_rows = matches!(definition.kind, DefinitionKind::Trigger | DefinitionKind::RowSecurity);
+                let with_rows = matches!(
+                    definition.kind,
+                    DefinitionKind::Trigger | DefinitionKind::RowSecurity
+                );
                 if with_rows && definition.state == DefinitionState::Away {
                     rebuild::restore(&self.import, &self.control, &definition).await?;
                 }
@@ -284,12 +366,22 @@ impl Session {
     /// Records the end, and waits for the disk: every earlier commit is durable with this one.
     async fn end(&self) -> Result<(), Error> {
         let away = record::definitions(&self.control, &self.import.key).await?;
-        if let Some(missing) = away.iter().find(|definition| !matches!(definition.state, DefinitionState::Back | DefinitionState::Kept)) {
+        if let Some(missing) = away.iter().find(|definition| {
+            !matches!(
+                definition.state,
+                DefinitionState::Back | DefinitionState::Kept
+            )
+        }) {
             let name = printable(&missing.name, 80);
-            return Err(Error::Target(format!("{name} is still away; the import is not complete, start it again")));
+            return Err(Error::Target(format!(
+                "{name} is still away; the import is not complete, start it again"
+            )));
         }
         self.control
-            .execute("UPDATE cutover.import SET finished = now() WHERE key = $1", &[&self.import.key])
+            .execute(
+                "UPDATE cutover.import SET finished = now() WHERE key = $1",
+                &[&self.import.key],
+            )
             .await
             .map_err(server("recording the end of the import"))?;
         Ok(())
@@ -307,22 +399,47 @@ impl Session {
             });
             numbered.collect::<Vec<_>>()
         };
-        self.import.layout.tables.iter().flat_map(of_table).collect()
+        self.import
+            .layout
+            .tables
+            .iter()
+            .flat_map(of_table)
+            .collect()
     }
 
     async fn outcome(&self) -> Result<Copied, Error> {
         let tasks = record::tasks(&self.control, &self.import.key).await?;
         let definitions = record::definitions(&self.control, &self.import.key).await?;
-        let (policies, quarantined) = record::evidence_so_far(&self.control, &self.import.key).await?;
-        let mut copied = Copied { policies, quarantined, ..Copied::default() };
+        let (policies, quarantined) =
+            record::evidence_so_far(&self.control, &self.import.key).await?;
+        let mut copied = Copied {
+            policies,
+            quarantined,
+            ..Copied::default()
+        };
         for (table, seconds) in self.import.layout.tables.iter().zip(&self.seconds) {
-            let own = || tasks.iter().filter(|task| task.target_oid == table.target.oid);
-            let (rows, bytes) = (own().map(|task| task.rows).sum(), own().map(|task| task.bytes).sum());
+            let own = || {
+                tasks
+                    .iter()
+                    .filter(|task| task.target_oid == table.target.oid)
+            };
+            let (rows, bytes) = (
+                own().map(|task| task.rows).sum(),
+                own().map(|task| task.bytes).sum(),
+            );
             copied.rows += rows;
-            copied.tables.push(CopiedTable { table: table.source.name.clone(), rows, bytes, seconds: *seconds });
+            copied.tables.push(CopiedTable {
+                table: table.source.name.clone(),
+                rows,
+                bytes,
+                seconds: *seconds,
+            });
         }
         let rebuilt = |definition: &&Definition| {
-            let kind = matches!(definition.kind, DefinitionKind::Foreign | DefinitionKind::Key | DefinitionKind::Index);
+            let kind = matches!(
+                definition.kind,
+                DefinitionKind::Foreign | DefinitionKind::Key | DefinitionKind::Index
+            );
             kind && definition.state == DefinitionState::Back
         };
         copied.constraints_rebuilt = definitions.iter().filter(rebuilt).count() as u64;
@@ -349,10 +466,19 @@ fn exhausted(sequence: &sequences::Aligned) -> Problem {
 /// leave room for them.
 async fn build_settings(client: &Client, lanes: usize) -> Result<String, Error> {
     let row = client
-        .query_one("SELECT pg_size_bytes(current_setting('maintenance_work_mem'))", &[])
+        .query_one(
+            "SELECT pg_size_bytes(current_setting('maintenance_work_mem'))",
+            &[],
+        )
         .await
         .map_err(server("reading the server's settings"))?;
     let wanted_kb = (row.get::<_, i64>(0) / 1024).max(256 * 1024);
-    let workers = if lanes > 1 { "SET LOCAL max_parallel_maintenance_workers = 0;\n" } else { "" };
-    Ok(format!("SET LOCAL maintenance_work_mem = {wanted_kb};\nSET LOCAL synchronous_commit = off;\n{workers}"))
+    let workers = if lanes > 1 {
+        "SET LOCAL max_parallel_maintenance_workers = 0;\n"
+    } else {
+        ""
+    };
+    Ok(format!(
+        "SET LOCAL maintenance_work_mem = {wanted_kb};\nSET LOCAL synchronous_commit = off;\n{workers}"
+    ))
 }

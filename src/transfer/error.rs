@@ -186,7 +186,14 @@ pub(crate) fn server(doing: impl Into<String>) -> impl FnOnce(tokio_postgres::Er
 }
 
 /// Wraps SQLite's answer with file and table.
-pub(crate) fn read<'p>(path: &'p std::path::Path, table: &str) -> impl FnOnce(rusqlite::Error) -> Error + use<'p> {
+pub(crate) fn read<'p>(
+    path: &'p std::path::Path,
+    table: &str,
+) -> impl FnOnce(rusqlite::Error) -> Error + use<'p> {
     let table = table.to_owned();
-    move |source| Error::Read { path: path.to_path_buf(), table, source }
+    move |source| Error::Read {
+        path: path.to_path_buf(),
+        table,
+        source,
+    }
 }

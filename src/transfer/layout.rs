@@ -11,30 +11,8 @@ use crate::source::schema::{self, Schema, TextEncoding, What};
 use crate::target::catalogue::{self, Catalogue, ConstraintKind, RelationKind};
 use crate::transfer::convert::Converter;
 use crate::transfer::kind::Kind;
-use crate::transfer::matching::{self, Unmatched};
+use crate::transfer::matching::{self, Unmatched, is_migration_history};
 use crate::transfer::plan::{Problem, RowKey, Skipped};
-
-/// Tables in which frameworks keep book of their migrations. Each side has its own; they are never overwritten.
-const MIGRATION_HISTORY: &[&str] = &[
-    "__efmigrationshistory",
-    "__efmigrationslock",
-    "django_migrations",
-    "schema_migrations",
-    "ar_internal_metadata",
-    "_prisma_migrations",
-    "knex_migrations",
-    "knex_migrations_lock",
-    "flyway_schema_history",
-    "databasechangelog",
-    "databasechangeloglock",
-    "alembic_version",
-    "goose_db_version",
-    "sequelizemeta",
-    "__drizzle_migrations",
-    "__diesel_schema_migrations",
-    "_sqlx_migrations",
-    "refinery_schema_history",
-];
 
 /// Both schemas, paired.
 #[derive(Debug, Clone, Default)]
@@ -83,7 +61,12 @@ impl TableLayout {
 }
 
 /// A problem of a whole table or column.
-pub fn structural(table: &str, column: &str, reason: impl Into<String>, policy: Option<String>) -> Problem {
+pub fn structural(
+    table: &str,
+    column: &str,
+    reason: impl Into<String>,
+    policy: Option<String>,
+) -> Problem {
     Problem {
         table: table.to_owned(),
         column: column.to_owned(),
@@ -102,15 +85,22 @@ pub fn exclude(name: &str) -> Option<String> {
 impl Layout {
     /// Pairs everything there is.
     pub fn new(source: &Schema, target: &Catalogue, transfer: &Transfer) -> Self {
-        let mut layout = Self { encoding: source.encoding, ..Self::default() };
+        let mut layout = Self {
+            encoding: source.encoding,
+            ..Self::default()
+        };
         layout.skip_others(source, transfer);
         let (moving, targets) = layout.moving_tables(source, target, transfer);
         let names: Vec<&str> = moving.iter().map(|table| table.name.as_str()).collect();
-        let pairs = matching::pair(&names, &targets, |name| transfer.renamed_table(name).map(str::to_owned));
+        let pairs = matching::pair(&names, &targets, |name| {
+            transfer.renamed_table(name).map(str::to_owned)
+        });
         for (table, pair) in moving.into_iter().zip(pairs) {
             match pair {
                 Ok((name, _)) => {
-                    let partner = target.table(name).expect("BUG: a partner is a name of the catalogue");
+                    let partner = target
+                        .table(name)
+                        .expect("BUG: a partner is a name of the catalogue");
                     let source_high = source.sequences.get(&table.name).copied();
                     layout.add_table(table, partner, source_high, transfer);
                 }
@@ -123,7 +113,10 @@ impl Layout {
     }
 
     fn skip(&mut self, name: &str, why: &str) {
-        self.skipped.push(Skipped { name: name.to_owned(), why: why.to_owned() });
+        self.skipped.push(Skipped {
+            name: name.to_owned(),
+            why: why.to_owned(),
+        });
     }
 
     fn skip_others(&mut self, source: &Schema, transfer: &Transfer) {
@@ -131,7 +124,9 @@ impl Layout {
             let why = match other.what {
                 _ if transfer.excludes_table(&other.name) => "excluded",
                 What::View => "a view; the target's own migrations make its views",
-                What::Virtual => "a virtual table; build the target's own search or spatial index from its content",
+                What::Virtual => {
+                    "a virtual table; build the target's own search or spatial index from its content"
+                }
                 What::Shadow => "belongs to a virtual table",
                 What::Internal => "SQLite's own",
             };
@@ -150,28 +145,45 @@ impl Layout {
         for table in &source.tables {
             if transfer.excludes_table(&table.name) {
                 self.skip(&table.name, "excluded");
-            } else if is_migration_history(&table.name) && transfer.renamed_table(&table.name).is_none() {
+            } else if is_migration_history(&table.name)
+                && transfer.renamed_table(&table.name).is_none()
+            {
                 self.skip(&table.name, "migration history; the target keeps its own");
             } else {
                 moving.push(table);
             }
         }
         let targets = target.tables.iter().map(|table| table.name.as_str());
-        (moving, targets.filter(|name| !is_migration_history(name)).collect())
+        (
+            moving,
+            targets.filter(|name| !is_migration_history(name)).collect(),
+        )
     }
 
     fn unmatched_table(&mut self, table: &schema::Table, reason: &Unmatched) {
-        self.problems.push(structural(&table.name, "", reason.to_string(), exclude(&table.name)));
+        self.problems.push(structural(
+            &table.name,
+            "",
+            reason.to_string(),
+            exclude(&table.name),
+        ));
     }
 
-    fn add_table(&mut self, source: &schema::Table, target: &catalogue::Table, source_high: Option<i64>, transfer: &Transfer) {
+    fn add_table(
+        &mut self,
+        source: &schema::Table,
+        target: &catalogue::Table,
+        source_high: Option<i64>,
+        transfer: &Transfer,
+    ) {
         let relation = match target.kind {
             RelationKind::Table | RelationKind::Partitioned => None,
             RelationKind::View => Some("its partner in the target is a view"),
             RelationKind::Foreign => Some("its partner in the target is a foreign table"),
         };
         if let Some(reason) = relation {
-            self.problems.push(structural(&source.name, "", reason, exclude(&source.name)));
+            self.problems
+                .push(structural(&source.name, "", reason, exclude(&source.name)));
             return;
         }
         if target.unlogged {
@@ -179,36 +191,77 @@ impl Layout {
             self.notes.push(structural(&source.name, "", reason, None));
         }
         if target.rules {
-            self.notes.push(structural(&source.name, "", "rules on the target do not apply to the load", None));
+            self.notes.push(structural(
+                &source.name,
+                "",
+                "rules on the target do not apply to the load",
+                None,
+            ));
         }
         let columns = self.pair_columns(source, target, transfer);
-        self.tables.push(TableLayout { source: source.clone(), target: target.clone(), columns, source_high });
+        self.tables.push(TableLayout {
+            source: source.clone(),
+            target: target.clone(),
+            columns,
+            source_high,
+        });
     }
 
-    fn pair_columns(&mut self, source: &schema::Table, target: &catalogue::Table, transfer: &Transfer) -> Vec<ColumnLayout> {
+    fn pair_columns(
+        &mut self,
+        source: &schema::Table,
+        target: &catalogue::Table,
+        transfer: &Transfer,
+    ) -> Vec<ColumnLayout> {
         let (excluded, moving): (Vec<usize>, Vec<usize>) =
-            (0..source.columns.len()).partition(|place| transfer.excludes_column(&source.name, &source.columns[*place].name));
+            (0..source.columns.len()).partition(|place| {
+                transfer.excludes_column(&source.name, &source.columns[*place].name)
+            });
         for place in excluded {
-            self.skip(&format!("{}.{}", source.name, source.columns[place].name), "excluded");
+            self.skip(
+                &format!("{}.{}", source.name, source.columns[place].name),
+                "excluded",
+            );
         }
-        let names: Vec<&str> = moving.iter().map(|place| source.columns[*place].name.as_str()).collect();
-        let targets: Vec<&str> = target.columns.iter().map(|column| column.name.as_str()).collect();
-        let pairs = matching::pair(&names, &targets, |name| transfer.renamed_column(&source.name, name).map(str::to_owned));
+        let names: Vec<&str> = moving
+            .iter()
+            .map(|place| source.columns[*place].name.as_str())
+            .collect();
+        let targets: Vec<&str> = target
+            .columns
+            .iter()
+            .map(|column| column.name.as_str())
+            .collect();
+        let pairs = matching::pair(&names, &targets, |name| {
+            transfer
+                .renamed_column(&source.name, name)
+                .map(str::to_owned)
+        });
         let mut columns = Vec::new();
         let mut filled: Vec<&str> = Vec::new();
         for (place, pair) in moving.into_iter().zip(pairs) {
             let name = &source.columns[place].name;
             match pair {
                 Err(Unmatched::Missing) if source.columns[place].generated => {
-                    self.skip(&format!("{}.{name}", source.name), "generated, and not in the target");
+                    self.skip(
+                        &format!("{}.{name}", source.name),
+                        "generated, and not in the target",
+                    );
                 }
                 Err(reason) => {
                     let full = format!("{}.{name}", source.name);
-                    self.problems.push(structural(&source.name, name, reason.to_string(), exclude(&full)));
+                    self.problems.push(structural(
+                        &source.name,
+                        name,
+                        reason.to_string(),
+                        exclude(&full),
+                    ));
                 }
                 Ok((partner, _)) => {
                     filled.push(partner);
-                    let partner = target.column(partner).expect("BUG: a partner is a column of the table");
+                    let partner = target
+                        .column(partner)
+                        .expect("BUG: a partner is a column of the table");
                     columns.extend(self.column(source, place, partner, transfer));
                 }
             }
@@ -232,24 +285,56 @@ impl Layout {
         }
         let kind = Kind::of(&target.ty);
         if kind == Kind::Unsupported {
-            let reason = format!("there is no conversion into {}", crate::text::printable(&target.ty.shown, 80));
-            self.problems.push(structural(&source.name, name, reason, exclude(&full)));
+            let reason = format!(
+                "there is no conversion into {}",
+                crate::text::printable(&target.ty.shown, 80)
+            );
+            self.problems
+                .push(structural(&source.name, name, reason, exclude(&full)));
             return None;
         }
         let policy: ColumnPolicy = transfer.column(&source.name, name);
-        let converter = Converter { kind, policy, zone: transfer.zone, not_null: target.not_null };
-        Some(ColumnLayout { source: place, target: target.clone(), converter })
+        let converter = Converter {
+            kind,
+            policy,
+            zone: transfer.zone,
+            not_null: target.not_null,
+        };
+        Some(ColumnLayout {
+            source: place,
+            target: target.clone(),
+            converter,
+        })
     }
 
     /// Target columns that nothing fills.
-    fn check_unfilled(&mut self, source: &schema::Table, target: &catalogue::Table, filled: &[&str]) {
-        for column in target.columns.iter().filter(|column| !column.generated && !filled.contains(&column.name.as_str())) {
+    fn check_unfilled(
+        &mut self,
+        source: &schema::Table,
+        target: &catalogue::Table,
+        filled: &[&str],
+    ) {
+        for column in target
+            .columns
+            .iter()
+            .filter(|column| !column.generated && !filled.contains(&column.name.as_str()))
+        {
             if column.not_null && !column.has_default {
                 let reason = "the target wants a value here (NOT NULL without default), and the source has no such column";
-                self.problems.push(structural(&source.name, &column.name, reason, exclude(&source.name)));
+                self.problems.push(structural(
+                    &source.name,
+                    &column.name,
+                    reason,
+                    exclude(&source.name),
+                ));
             } else {
-                let reason = if column.has_default { "not in the source; gets its default" } else { "not in the source; stays NULL" };
-                self.notes.push(structural(&source.name, &column.name, reason, None));
+                let reason = if column.has_default {
+                    "not in the source; gets its default"
+                } else {
+                    "not in the source; stays NULL"
+                };
+                self.notes
+                    .push(structural(&source.name, &column.name, reason, None));
             }
         }
     }
@@ -258,26 +343,52 @@ impl Layout {
         let filled: Vec<u32> = self.tables.iter().map(|table| table.target.oid).collect();
         for table in &target.tables {
             let holds_rows = matches!(table.kind, RelationKind::Table | RelationKind::Partitioned);
-            if holds_rows && !table.is_partition && !filled.contains(&table.oid) && !is_migration_history(&table.name) {
-                self.skipped.push(Skipped { name: table.name.clone(), why: "only in the target; left as it is".to_owned() });
+            if holds_rows
+                && !table.is_partition
+                && !filled.contains(&table.oid)
+                && !is_migration_history(&table.name)
+            {
+                self.skipped.push(Skipped {
+                    name: table.name.clone(),
+                    why: "only in the target; left as it is".to_owned(),
+                });
             }
         }
     }
 
     /// Parents first; tables of a cycle side by side, by name. The same schemas always give the same order (`D1`).
     fn sort_by_foreign_keys(&mut self) {
-        self.tables.sort_by(|one, other| one.source.name.cmp(&other.source.name));
+        self.tables
+            .sort_by(|one, other| one.source.name.cmp(&other.source.name));
         let mut graph = DiGraph::<usize, ()>::new();
-        let nodes: Vec<_> = (0..self.tables.len()).map(|place| graph.add_node(place)).collect();
-        let by_oid: BTreeMap<u32, usize> = self.tables.iter().enumerate().map(|(place, table)| (table.target.oid, place)).collect();
+        let nodes: Vec<_> = (0..self.tables.len())
+            .map(|place| graph.add_node(place))
+            .collect();
+        let by_oid: BTreeMap<u32, usize> = self
+            .tables
+            .iter()
+            .enumerate()
+            .map(|(place, table)| (table.target.oid, place))
+            .collect();
         for (place, table) in self.tables.iter().enumerate() {
-            let in_target = table.target.constraints.iter().filter(|key| key.kind == ConstraintKind::Foreign);
-            let from_target = in_target.filter_map(|key| key.references.as_ref()).filter_map(|(oid, ..)| by_oid.get(oid).copied());
+            let in_target = table
+                .target
+                .constraints
+                .iter()
+                .filter(|key| key.kind == ConstraintKind::Foreign);
+            let from_target = in_target
+                .filter_map(|key| key.references.as_ref())
+                .filter_map(|(oid, ..)| by_oid.get(oid).copied());
             let in_source = table.source.foreign_keys.iter();
             let from_source = in_source.filter_map(|key| {
-                self.tables.iter().position(|other| other.source.name.eq_ignore_ascii_case(&key.references))
+                self.tables
+                    .iter()
+                    .position(|other| other.source.name.eq_ignore_ascii_case(&key.references))
             });
-            for parent in from_target.chain(from_source).filter(|parent| *parent != place) {
+            for parent in from_target
+                .chain(from_source)
+                .filter(|parent| *parent != place)
+            {
                 graph.update_edge(nodes[place], nodes[parent], ());
             }
         }
@@ -286,11 +397,13 @@ impl Layout {
             group.sort();
             order.extend(group.into_iter().map(|node| graph[node]));
         }
-        let mut tables: Vec<Option<TableLayout>> = std::mem::take(&mut self.tables).into_iter().map(Some).collect();
-        self.tables = order.into_iter().filter_map(|place| tables[place].take()).collect();
+        let mut tables: Vec<Option<TableLayout>> = std::mem::take(&mut self.tables)
+            .into_iter()
+            .map(Some)
+            .collect();
+        self.tables = order
+            .into_iter()
+            .filter_map(|place| tables[place].take())
+            .collect();
     }
-}
-
-fn is_migration_history(name: &str) -> bool {
-    MIGRATION_HISTORY.contains(&name.to_lowercase().as_str())
 }

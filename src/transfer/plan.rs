@@ -194,11 +194,26 @@ pub async fn plan(
         Scan::SchemaOnly => sizes(source, &both.layout).await?,
         Scan::Full => {
             let scanned = both.scan(source, progress, cancel).await?;
-            both.judge(source, &client, schema, &scanned, &mut plan, &mut additions, cancel).await?;
+            both.judge(
+                source,
+                &client,
+                schema,
+                &scanned,
+                &mut plan,
+                &mut additions,
+                cancel,
+            )
+            .await?;
             scanned
         }
     };
-    plan.tables = both.layout.tables.iter().zip(&scanned).map(|(table, scanned)| planned(table, scanned)).collect();
+    plan.tables = both
+        .layout
+        .tables
+        .iter()
+        .zip(&scanned)
+        .map(|(table, scanned)| planned(table, scanned))
+        .collect();
     finish(&mut plan, transfer, additions);
     plan.hash = hash(&plan, transfer);
     Ok(plan)
@@ -212,22 +227,40 @@ pub(crate) struct Both {
 
 impl Both {
     /// Reads both schemas.
-    pub(crate) async fn read(source: &Path, client: &tokio_postgres::Client, schema: &str, transfer: &Transfer) -> Result<Self, Error> {
+    pub(crate) async fn read(
+        source: &Path,
+        client: &tokio_postgres::Client,
+        schema: &str,
+        transfer: &Transfer,
+    ) -> Result<Self, Error> {
         let path = source.to_path_buf();
         let reading = tokio::task::spawn_blocking(move || {
             let connection = scan::open(&path)?;
             Schema::read(&connection).map_err(error::read(&path, "the schema"))
         });
         let from = reading.await.expect("BUG: reading the schema panicked")?;
-        let to = Catalogue::read(client, schema).await.map_err(error::server("reading the target's catalogue"))?;
-        Ok(Self { layout: Arc::new(Layout::new(&from, &to, transfer)) })
+        let to = Catalogue::read(client, schema)
+            .await
+            .map_err(error::server("reading the target's catalogue"))?;
+        Ok(Self {
+            layout: Arc::new(Layout::new(&from, &to, transfer)),
+        })
     }
 
-    async fn scan(&self, source: &Path, progress: &(dyn Fn(Progress) + Sync), cancel: &CancellationToken) -> Result<Vec<Scanned>, Error> {
+    async fn scan(
+        &self,
+        source: &Path,
+        progress: &(dyn Fn(Progress) + Sync),
+        cancel: &CancellationToken,
+    ) -> Result<Vec<Scanned>, Error> {
         let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
         let (path, layout, cancelled) = (source.to_path_buf(), self.layout.clone(), cancel.clone());
-        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(8);
-        let scanning = tokio::task::spawn_blocking(move || scan::scan(&path, &layout, threads, &sender, &cancelled));
+        let threads = std::thread::available_parallelism()
+            .map_or(1, usize::from)
+            .min(8);
+        let scanning = tokio::task::spawn_blocking(move || {
+            scan::scan(&path, &layout, threads, &sender, &cancelled)
+        });
         while let Some(report) = receiver.recv().await {
             progress(report);
         }
@@ -248,15 +281,33 @@ impl Both {
     ) -> Result<(), Error> {
         for (table, scanned) in self.layout.tables.iter().zip(scanned) {
             take_in(table, scanned, plan, additions);
-            let probed = probe::probe(client, source, table, self.layout.encoding, schema, Some(scanned), cancel).await?;
+            let probed = probe::probe(
+                client,
+                source,
+                table,
+                self.layout.encoding,
+                schema,
+                Some(scanned),
+                cancel,
+            )
+            .await?;
             let quarantines = |column: &str| foreseen::quarantines(table, column);
-            let (settled, open): (Vec<_>, Vec<_>) = probed.problems.into_iter().partition(|problem| quarantines(&problem.column));
+            let (settled, open): (Vec<_>, Vec<_>) = probed
+                .problems
+                .into_iter()
+                .partition(|problem| quarantines(&problem.column));
             for problem in settled {
-                plan.notes.push(Problem { reason: format!("put aside: {}", problem.reason), ..problem });
+                plan.notes.push(Problem {
+                    reason: format!("put aside: {}", problem.reason),
+                    ..problem
+                });
             }
             for problem in open {
                 additions.add(&problem.table, &problem.column, "on_problem: quarantine");
-                plan.problems.push(Problem { policy: Some("on_problem: quarantine".to_owned()), ..problem });
+                plan.problems.push(Problem {
+                    policy: Some("on_problem: quarantine".to_owned()),
+                    ..problem
+                });
             }
             plan.notes.extend(probed.notes);
         }
@@ -264,10 +315,20 @@ impl Both {
         let orphans = tokio::task::spawn_blocking(move || orphans::orphans(&path, &layout));
         for orphan in orphans.await.expect("BUG: looking for orphans panicked")? {
             if orphan.quarantined {
-                plan.notes.push(Problem { reason: format!("put aside: {}", orphan.problem.reason), ..orphan.problem });
+                plan.notes.push(Problem {
+                    reason: format!("put aside: {}", orphan.problem.reason),
+                    ..orphan.problem
+                });
             } else {
-                additions.add(&orphan.problem.table, &orphan.problem.column, "on_problem: quarantine");
-                plan.problems.push(Problem { policy: Some("on_problem: quarantine".to_owned()), ..orphan.problem });
+                additions.add(
+                    &orphan.problem.table,
+                    &orphan.problem.column,
+                    "on_problem: quarantine",
+                );
+                plan.problems.push(Problem {
+                    policy: Some("on_problem: quarantine".to_owned()),
+                    ..orphan.problem
+                });
             }
         }
         Ok(())
@@ -278,7 +339,10 @@ impl Both {
 fn take_in(table: &TableLayout, scanned: &Scanned, plan: &mut Plan, additions: &mut Additions) {
     let name = &table.source.name;
     for (column, wish) in &scanned.wishes {
-        let place = table.columns.iter().position(|moving| table.source_name(moving) == column);
+        let place = table
+            .columns
+            .iter()
+            .position(|moving| table.source_name(moving) == column);
         let look = place.and_then(|place| scanned.looks.get(place));
         for policy in &wish.policies {
             let guessed = guess::resolve(policy, look);
@@ -289,22 +353,45 @@ fn take_in(table: &TableLayout, scanned: &Scanned, plan: &mut Plan, additions: &
         }
     }
     for problem in &scanned.problems {
-        let place = table.columns.iter().position(|moving| table.source_name(moving) == problem.column);
+        let place = table
+            .columns
+            .iter()
+            .position(|moving| table.source_name(moving) == problem.column);
         let look = place.and_then(|place| scanned.looks.get(place));
-        let policy = problem.policy.as_deref().unwrap_or("on_problem: quarantine");
-        plan.problems.push(Problem { policy: Some(guess::resolve(policy, look)), ..problem.clone() });
+        let policy = problem
+            .policy
+            .as_deref()
+            .unwrap_or("on_problem: quarantine");
+        plan.problems.push(Problem {
+            policy: Some(guess::resolve(policy, look)),
+            ..problem.clone()
+        });
     }
-    plan.unlisted.extend(scanned.unlisted.iter().map(|(column, count)| (format!("{name}.{column}"), *count)));
+    plan.unlisted.extend(
+        scanned
+            .unlisted
+            .iter()
+            .map(|(column, count)| (format!("{name}.{column}"), *count)),
+    );
     for (column, look) in table.columns.iter().zip(&scanned.looks) {
         if let Some(reason) = guess::odd_classes(&column.converter.kind, look) {
-            plan.notes.push(layout::structural(name, table.source_name(column), reason, None));
+            plan.notes.push(layout::structural(
+                name,
+                table.source_name(column),
+                reason,
+                None,
+            ));
         }
     }
 }
 
 /// The suggestion, in the plan's own last step because every problem adds to it.
 fn finish(plan: &mut Plan, transfer: &Transfer, mut additions: Additions) {
-    for problem in plan.problems.iter().filter(|problem| problem.rowid == RowKey::None) {
+    for problem in plan
+        .problems
+        .iter()
+        .filter(|problem| problem.rowid == RowKey::None)
+    {
         if let Some(policy) = &problem.policy {
             additions.add(&problem.table, &problem.column, policy);
         }
@@ -320,8 +407,12 @@ async fn sizes(source: &Path, layout: &Arc<Layout>) -> Result<Vec<Scanned>, Erro
     let measuring = tokio::task::spawn_blocking(move || {
         let connection = scan::open(&path)?;
         let estimate = |table: &TableLayout| {
-            let (rows, _) = reader::estimate(&connection, &table.source).map_err(error::read(&path, &table.source.name))?;
-            Ok(Scanned { rows, ..Scanned::default() })
+            let (rows, _) = reader::estimate(&connection, &table.source)
+                .map_err(error::read(&path, &table.source.name))?;
+            Ok(Scanned {
+                rows,
+                ..Scanned::default()
+            })
         };
         layout.tables.iter().map(estimate).collect()
     });
@@ -347,5 +438,8 @@ fn planned(table: &TableLayout, scanned: &Scanned) -> PlannedTable {
 fn hash(plan: &Plan, transfer: &Transfer) -> String {
     let content = serde_json::json!({ "tables": plan.tables, "skipped": plan.skipped, "problems": plan.problems,
         "unlisted": plan.unlisted, "scanned": plan.scanned, "transfer": transfer });
-    Sha256::digest(content.to_string()).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(content.to_string())
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }

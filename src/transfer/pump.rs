@@ -26,7 +26,11 @@ pub struct Closed;
 impl<F: FnMut(Bytes) -> Result<(), Closed>> Chunker<F> {
     /// An empty one.
     pub fn new(send: F) -> Self {
-        Self { buffer: Vec::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 4), bytes: 0, send }
+        Self {
+            buffer: Vec::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 4),
+            bytes: 0,
+            send,
+        }
     }
 
     /// Bytes that wait. Rows are encoded right behind them; [`Chunker::row_done`] follows.
@@ -35,10 +39,19 @@ impl<F: FnMut(Bytes) -> Result<(), Closed>> Chunker<F> {
     }
 
     /// A row has been appended from `start` on; its large values follow from the row itself, in pieces.
-    pub fn row_done(&mut self, start: usize, row: &RowView<'_>, splices: &[Splice]) -> Result<(), Closed> {
+    pub fn row_done(
+        &mut self,
+        start: usize,
+        row: &RowView<'_>,
+        splices: &[Splice],
+    ) -> Result<(), Closed> {
         self.bytes += (self.buffer.len() - start) as u64;
         if splices.is_empty() {
-            return if self.buffer.len() >= CHUNK_BYTES { self.flush() } else { Ok(()) };
+            return if self.buffer.len() >= CHUNK_BYTES {
+                self.flush()
+            } else {
+                Ok(())
+            };
         }
         let encoded = std::mem::take(&mut self.buffer);
         let mut from = 0;
@@ -62,7 +75,10 @@ impl<F: FnMut(Bytes) -> Result<(), Closed>> Chunker<F> {
         if self.buffer.is_empty() {
             return Ok(());
         }
-        let full = std::mem::replace(&mut self.buffer, Vec::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 4));
+        let full = std::mem::replace(
+            &mut self.buffer,
+            Vec::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 4),
+        );
         (self.send)(Bytes::from(full))
     }
 

@@ -21,7 +21,10 @@ pub struct Span {
 
 impl Span {
     /// Everything.
-    pub const ALL: Self = Self { from: i64::MIN, to: i64::MAX };
+    pub const ALL: Self = Self {
+        from: i64::MIN,
+        to: i64::MAX,
+    };
 }
 
 /// The row after which a reader goes on. Kept in checkpoints as JSON.
@@ -86,7 +89,11 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 fn unhex(digits: &str) -> Vec<u8> {
-    digits.as_bytes().chunks(2).filter_map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect()
+    digits
+        .as_bytes()
+        .chunks(2)
+        .filter_map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
+        .collect()
 }
 
 /// What to read from a table and how.
@@ -107,7 +114,12 @@ impl<'t> Reader<'t> {
             Position::Key => table.primary_key.len(),
             Position::Ordinal => 0,
         };
-        Self { table, columns, encoding, position_columns }
+        Self {
+            table,
+            columns,
+            encoding,
+            position_columns,
+        }
     }
 
     fn is_utf16(&self) -> bool {
@@ -115,18 +127,33 @@ impl<'t> Reader<'t> {
     }
 
     /// Prepares the statement that reads on after `cursor`.
-    pub fn prepare<'c>(&self, connection: &'c Connection, span: Span, cursor: &Cursor) -> rusqlite::Result<Statement<'c>> {
-        let key: Vec<String> = self.table.primary_key.iter().map(|place| quoted(&self.table.columns[*place].name)).collect();
+    pub fn prepare<'c>(
+        &self,
+        connection: &'c Connection,
+        span: Span,
+        cursor: &Cursor,
+    ) -> rusqlite::Result<Statement<'c>> {
+        let key: Vec<String> = self
+            .table
+            .primary_key
+            .iter()
+            .map(|place| quoted(&self.table.columns[*place].name))
+            .collect();
         let key = key.join(", ");
         let table = quoted(&self.table.name);
         let columns = self.columns.iter().map(|place| self.expression(*place));
         let (position, tail): (Vec<String>, String) = match &self.table.position {
             Position::Rowid { name, .. } => {
                 let rowid = quoted(name);
-                (vec![rowid.clone()], format!("NOT INDEXED WHERE {rowid} >= ?1 AND {rowid} <= ?2 ORDER BY {rowid}"))
+                (
+                    vec![rowid.clone()],
+                    format!("NOT INDEXED WHERE {rowid} >= ?1 AND {rowid} <= ?2 ORDER BY {rowid}"),
+                )
             }
             Position::Key => {
-                let places: Vec<String> = (1..=self.position_columns).map(|place| format!("?{place}")).collect();
+                let places: Vec<String> = (1..=self.position_columns)
+                    .map(|place| format!("?{place}"))
+                    .collect();
                 let after = match cursor {
                     Cursor::Key(_) => format!("WHERE ({key}) > ({})", places.join(", ")),
                     _ => String::new(),
@@ -136,13 +163,22 @@ impl<'t> Reader<'t> {
             Position::Ordinal => (Vec::new(), "NOT INDEXED LIMIT -1 OFFSET ?1".to_owned()),
         };
         let list: Vec<String> = position.into_iter().chain(columns).collect();
-        let list = if list.is_empty() { "NULL".to_owned() } else { list.join(", ") };
+        let list = if list.is_empty() {
+            "NULL".to_owned()
+        } else {
+            list.join(", ")
+        };
         let mut statement = connection.prepare(&format!("SELECT {list} FROM {table} {tail}"))?;
         self.bind(&mut statement, span, cursor)?;
         Ok(statement)
     }
 
-    fn bind(&self, statement: &mut Statement<'_>, span: Span, cursor: &Cursor) -> rusqlite::Result<()> {
+    fn bind(
+        &self,
+        statement: &mut Statement<'_>,
+        span: Span,
+        cursor: &Cursor,
+    ) -> rusqlite::Result<()> {
         match (&self.table.position, cursor) {
             (Position::Rowid { .. }, Cursor::Rowid(last)) => {
                 // After the last possible rowid there is nothing: an empty range.
@@ -155,10 +191,14 @@ impl<'t> Reader<'t> {
                 statement.raw_bind_parameter(2, span.to)
             }
             (Position::Key, Cursor::Key(parts)) => {
-                parts.iter().enumerate().try_for_each(|(place, part)| statement.raw_bind_parameter(place + 1, part.value()))
+                parts.iter().enumerate().try_for_each(|(place, part)| {
+                    statement.raw_bind_parameter(place + 1, part.value())
+                })
             }
             (Position::Key, _) => Ok(()),
-            (Position::Ordinal, Cursor::Ordinal(rows)) => statement.raw_bind_parameter(1, *rows as i64),
+            (Position::Ordinal, Cursor::Ordinal(rows)) => {
+                statement.raw_bind_parameter(1, *rows as i64)
+            }
             (Position::Ordinal, _) => statement.raw_bind_parameter(1, 0),
         }
     }
@@ -167,14 +207,21 @@ impl<'t> Reader<'t> {
     fn expression(&self, place: usize) -> String {
         let name = quoted(&self.table.columns[place].name);
         if self.is_utf16() {
-            format!("CASE typeof({name}) WHEN 'text' THEN CAST({name} AS BLOB) ELSE {name} END, typeof({name}) = 'text'")
+            format!(
+                "CASE typeof({name}) WHEN 'text' THEN CAST({name} AS BLOB) ELSE {name} END, typeof({name}) = 'text'"
+            )
         } else {
             name
         }
     }
 
     /// Wraps a row of the statement. `ordinal` counts from 1 over the whole table.
-    pub fn row<'r>(&self, row: &'r Row<'r>, ordinal: u64, scratch: &'r mut Vec<Vec<u8>>) -> rusqlite::Result<RowView<'r>>
+    pub fn row<'r>(
+        &self,
+        row: &'r Row<'r>,
+        ordinal: u64,
+        scratch: &'r mut Vec<Vec<u8>>,
+    ) -> rusqlite::Result<RowView<'r>>
     where
         't: 'r,
     {
@@ -184,11 +231,21 @@ impl<'t> Reader<'t> {
                 bytes.clear();
                 let at = self.position_columns + 2 * column;
                 if row.get::<_, bool>(at + 1)? {
-                    utf16_to_bytes(row.get_ref(at)?.as_blob().unwrap_or_default(), self.encoding, bytes);
+                    utf16_to_bytes(
+                        row.get_ref(at)?.as_blob().unwrap_or_default(),
+                        self.encoding,
+                        bytes,
+                    );
                 }
             }
         }
-        Ok(RowView { row, table: self.table, position_columns: self.position_columns, ordinal, decoded: self.is_utf16().then_some(scratch) })
+        Ok(RowView {
+            row,
+            table: self.table,
+            position_columns: self.position_columns,
+            ordinal,
+            decoded: self.is_utf16().then_some(scratch),
+        })
     }
 }
 
@@ -204,7 +261,11 @@ fn utf16_to_bytes(stored: &[u8], encoding: TextEncoding, out: &mut Vec<u8>) {
             Ok(c) => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
             Err(half) => {
                 let unit = half.unpaired_surrogate();
-                out.extend_from_slice(&[0xe0 | (unit >> 12) as u8, 0x80 | (unit >> 6 & 0x3f) as u8, 0x80 | (unit & 0x3f) as u8]);
+                out.extend_from_slice(&[
+                    0xe0 | (unit >> 12) as u8,
+                    0x80 | (unit >> 6 & 0x3f) as u8,
+                    0x80 | (unit & 0x3f) as u8,
+                ]);
             }
         }
     }
@@ -222,7 +283,11 @@ pub struct RowView<'r> {
 impl RowView<'_> {
     /// The value of the n-th column asked for.
     pub fn value(&self, column: usize) -> ValueRef<'_> {
-        let get = |at: usize| self.row.get_ref(at).expect("BUG: the statement has this column");
+        let get = |at: usize| {
+            self.row
+                .get_ref(at)
+                .expect("BUG: the statement has this column")
+        };
         let Some(decoded) = &self.decoded else {
             return get(self.position_columns + column);
         };
@@ -235,27 +300,41 @@ impl RowView<'_> {
 
     /// Where the row is, for going on after it.
     pub fn cursor(&self) -> Cursor {
-        let part = |at: usize| self.row.get_ref(at).expect("BUG: the statement has its position columns");
+        let part = |at: usize| {
+            self.row
+                .get_ref(at)
+                .expect("BUG: the statement has its position columns")
+        };
         match &self.table.position {
             Position::Rowid { .. } => match part(0) {
                 ValueRef::Integer(rowid) => Cursor::Rowid(rowid),
                 _ => Cursor::Start,
             },
-            Position::Key => Cursor::Key((0..self.position_columns).map(|at| KeyPart::of(part(at))).collect()),
+            Position::Key => Cursor::Key(
+                (0..self.position_columns)
+                    .map(|at| KeyPart::of(part(at)))
+                    .collect(),
+            ),
             Position::Ordinal => Cursor::Ordinal(self.ordinal),
         }
     }
 
     /// Where the row is, for people.
     pub fn key(&self) -> RowKey {
-        let part = |at: usize| self.row.get_ref(at).expect("BUG: the statement has its position columns");
+        let part = |at: usize| {
+            self.row
+                .get_ref(at)
+                .expect("BUG: the statement has its position columns")
+        };
         match &self.table.position {
             Position::Rowid { .. } => match part(0) {
                 ValueRef::Integer(rowid) => RowKey::Rowid(rowid),
                 _ => RowKey::None,
             },
             Position::Key => {
-                let parts: Vec<String> = (0..self.position_columns).map(|at| shown(part(at))).collect();
+                let parts: Vec<String> = (0..self.position_columns)
+                    .map(|at| shown(part(at)))
+                    .collect();
                 RowKey::Key(format!("({})", parts.join(", ")))
             }
             Position::Ordinal => RowKey::Key(format!("number {} of the scan", self.ordinal)),
@@ -270,11 +349,16 @@ pub fn estimate(connection: &Connection, table: &Table) -> rusqlite::Result<(u64
         Position::Rowid { name: rowid, .. } => {
             let rowid = quoted(rowid);
             let bound = |function: &str| {
-                connection.query_row(&format!("SELECT {function}({rowid}) FROM {name} NOT INDEXED"), [], |row| row.get::<_, Option<i64>>(0))
+                connection.query_row(
+                    &format!("SELECT {function}({rowid}) FROM {name} NOT INDEXED"),
+                    [],
+                    |row| row.get::<_, Option<i64>>(0),
+                )
             };
             match (bound("min")?, bound("max")?) {
                 (Some(from), Some(to)) => {
-                    let rows = u64::try_from(i128::from(to) - i128::from(from) + 1).unwrap_or(u64::MAX);
+                    let rows =
+                        u64::try_from(i128::from(to) - i128::from(from) + 1).unwrap_or(u64::MAX);
                     Ok((rows, Span { from, to }))
                 }
                 _ => Ok((0, Span { from: 1, to: 0 })),
@@ -282,7 +366,12 @@ pub fn estimate(connection: &Connection, table: &Table) -> rusqlite::Result<(u64
         }
         _ => {
             let sql = format!("SELECT count(*) FROM (SELECT 1 FROM {name} LIMIT 1000000)");
-            Ok((connection.query_row(&sql, [], |row| row.get::<_, i64>(0))?.unsigned_abs(), Span::ALL))
+            Ok((
+                connection
+                    .query_row(&sql, [], |row| row.get::<_, i64>(0))?
+                    .unsigned_abs(),
+                Span::ALL,
+            ))
         }
     }
 }

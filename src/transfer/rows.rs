@@ -70,11 +70,22 @@ impl<'l> Encoder<'l> {
     /// An encoder; `foreseen` are rows to put aside whatever their values.
     pub fn new(layout: &'l TableLayout, foreseen: Option<&'l Foreseen>) -> Self {
         let uses = vec![[0; Use::NAMES.len()]; layout.columns.len()];
-        Self { layout, foreseen: foreseen.filter(|rows| !rows.is_empty()), problems: Vec::new(), quarantined: Vec::new(), uses }
+        Self {
+            layout,
+            foreseen: foreseen.filter(|rows| !rows.is_empty()),
+            problems: Vec::new(),
+            quarantined: Vec::new(),
+            uses,
+        }
     }
 
     /// Appends one row to `out`. Large values are left to `splices`.
-    pub fn row(&mut self, row: &RowView<'_>, out: &mut Vec<u8>, splices: &mut Vec<Splice>) -> Outcome {
+    pub fn row(
+        &mut self,
+        row: &RowView<'_>,
+        out: &mut Vec<u8>,
+        splices: &mut Vec<Splice>,
+    ) -> Outcome {
         if let Some((column, reason)) = self.foreseen.and_then(|rows| rows.get(&row.key())) {
             self.put_aside(row, column.clone(), reason.clone());
             return Outcome::Aside;
@@ -93,7 +104,10 @@ impl<'l> Encoder<'l> {
                     }
                     if let Some(tail) = field.tail {
                         spliced_bytes += tail.len();
-                        splices.push(Splice { at: out.len(), column: place });
+                        splices.push(Splice {
+                            at: out.len(),
+                            column: place,
+                        });
                     }
                 }
                 Err(reject) => {
@@ -104,7 +118,10 @@ impl<'l> Encoder<'l> {
             }
         }
         if out.len() - start + spliced_bytes > MAX_ROW_BYTES && outcome == Outcome::Encoded {
-            self.refused_whole(row, "the row is larger than the 1 GiB that PostgreSQL can build");
+            self.refused_whole(
+                row,
+                "the row is larger than the 1 GiB that PostgreSQL can build",
+            );
             outcome = Outcome::Refused;
         }
         if outcome != Outcome::Encoded {
@@ -157,17 +174,34 @@ impl<'l> Encoder<'l> {
 
     fn put_aside(&mut self, row: &RowView<'_>, column: String, reason: String) {
         let content = self.layout.columns.iter().enumerate();
-        let content = content.map(|(place, column)| (self.layout.source_name(column).to_owned(), as_json(row.value(place))));
+        let content = content.map(|(place, column)| {
+            (
+                self.layout.source_name(column).to_owned(),
+                as_json(row.value(place)),
+            )
+        });
         let content = serde_json::Value::Object(content.collect());
-        self.quarantined.push(Quarantined { row: row.key(), column, reason, content });
+        self.quarantined.push(Quarantined {
+            row: row.key(),
+            column,
+            reason,
+            content,
+        });
     }
 
     /// The uses of policies since the last call, by `column: policy`.
     pub fn take_uses(&mut self) -> BTreeMap<String, u64> {
         let mut named = BTreeMap::new();
         for (column, counts) in self.layout.columns.iter().zip(&mut self.uses) {
-            for (policy, count) in Use::NAMES.iter().zip(counts.iter_mut()).filter(|(_, count)| **count > 0) {
-                named.insert(format!("{}: {policy}", self.layout.source_name(column)), std::mem::take(count));
+            for (policy, count) in Use::NAMES
+                .iter()
+                .zip(counts.iter_mut())
+                .filter(|(_, count)| **count > 0)
+            {
+                named.insert(
+                    format!("{}: {policy}", self.layout.source_name(column)),
+                    std::mem::take(count),
+                );
             }
         }
         named
@@ -184,12 +218,19 @@ fn count(counts: &mut [u64; Use::NAMES.len()], mut bits: u32) {
 /// A value for the quarantine: whole, with its storage class where JSON has none of its own.
 fn as_json(value: rusqlite::types::ValueRef<'_>) -> serde_json::Value {
     use rusqlite::types::ValueRef;
-    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let hex = |bytes: &[u8]| {
+        bytes
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect::<String>()
+    };
     match value {
         ValueRef::Null => serde_json::Value::Null,
         ValueRef::Integer(integer) => integer.into(),
-        ValueRef::Real(real) => serde_json::Number::from_f64(real)
-            .map_or_else(|| serde_json::json!({ "real": format!("{real:?}") }), serde_json::Value::Number),
+        ValueRef::Real(real) => serde_json::Number::from_f64(real).map_or_else(
+            || serde_json::json!({ "real": format!("{real:?}") }),
+            serde_json::Value::Number,
+        ),
         ValueRef::Blob(bytes) => serde_json::json!({ "blob": hex(bytes) }),
         ValueRef::Text(bytes) => match std::str::from_utf8(bytes) {
             // The quarantine is PostgreSQL's, which has no NUL in text.
@@ -222,7 +263,13 @@ impl ColumnLook {
             ValueRef::Integer(integer) => (8, Some(integer)),
             ValueRef::Real(real) => (8, Some(real as i64)),
             ValueRef::Text(bytes) => {
-                let number = if bytes.len() < 20 { std::str::from_utf8(bytes).ok().and_then(|text| text.parse().ok()) } else { None };
+                let number = if bytes.len() < 20 {
+                    std::str::from_utf8(bytes)
+                        .ok()
+                        .and_then(|text| text.parse().ok())
+                } else {
+                    None
+                };
                 (bytes.len() as u64, number)
             }
             ValueRef::Blob(bytes) => (bytes.len() as u64, None),
@@ -250,6 +297,8 @@ impl ColumnLook {
 
     /// Whether all values but NULL are of this class.
     pub fn only(&self, class: Class) -> bool {
-        self.classes.iter().enumerate().all(|(place, count)| *count == 0 || place == Class::Null as usize || place == class as usize)
+        self.classes.iter().enumerate().all(|(place, count)| {
+            *count == 0 || place == Class::Null as usize || place == class as usize
+        })
     }
 }

@@ -20,9 +20,14 @@ pub struct Target {
 impl Target {
     /// A connection with everything pinned. Names of our SQL are always qualified, so the search path holds nothing.
     pub async fn connect(&self) -> Result<Client, Error> {
-        let connect_error = |source| Error::Connect { endpoint: self.endpoint.redacted(), source };
+        let connect_error = |source| Error::Connect {
+            endpoint: self.endpoint.redacted(),
+            source,
+        };
         let client = self.endpoint.connect().await.map_err(connect_error)?;
-        session_settings(&client, &self.schema).await.map_err(connect_error)?;
+        session_settings(&client, &self.schema)
+            .await
+            .map_err(connect_error)?;
         // A server that notices a dead client soon lets a resumed import in soon; keepalives notice a dead network.
         let settings = format!(
             "SET search_path = '';
@@ -31,7 +36,10 @@ impl Target {
              SET application_name = {}",
             literal(&self.application_name)
         );
-        client.batch_execute(&settings).await.map_err(server("pinning the session's settings"))?;
+        client
+            .batch_execute(&settings)
+            .await
+            .map_err(server("pinning the session's settings"))?;
         Ok(client)
     }
 }

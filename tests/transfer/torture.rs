@@ -21,10 +21,15 @@ async fn corpus() -> (Pair, Vec<Case>) {
     let pair = Pair::in_locale(&read("torture/sqlite.sql"), "C.UTF-8").await;
     let superuser = Endpoint::parse(&pair.database.superuser_url).expect("a URL");
     let extension = superuser.connect().await.expect("a connection");
-    extension.batch_execute("CREATE EXTENSION IF NOT EXISTS citext").await.expect("citext");
+    extension
+        .batch_execute("CREATE EXTENSION IF NOT EXISTS citext")
+        .await
+        .expect("citext");
     pair.execute(&read("torture/postgres.sql")).await;
     let connection = rusqlite::Connection::open(&pair.file).expect("the file");
-    let mut statement = connection.prepare("SELECT tbl, col, row_id, expect, pg_text, note FROM torture_expect").expect("the manifest");
+    let mut statement = connection
+        .prepare("SELECT tbl, col, row_id, expect, pg_text, note FROM torture_expect")
+        .expect("the manifest");
     let cases = statement
         .query_map([], |row| {
             Ok(Case {
@@ -57,18 +62,43 @@ fn names(problem: &Problem, case: &Case) -> bool {
 #[tokio::test]
 async fn the_plan_names_every_row_that_must_not_pass() {
     let (pair, cases) = corpus().await;
-    let transfer = Transfer { exclude: vec![Pattern::new("torture_expect")], ..Transfer::default() };
+    let transfer = Transfer {
+        exclude: vec![Pattern::new("torture_expect")],
+        ..Transfer::default()
+    };
     let plan = pair.plan(&transfer).await;
     let mut missed = Vec::new();
     for case in &cases {
         let found = plan.problems.iter().any(|problem| names(problem, case));
         if found != (case.expect != "ok") {
-            missed.push(format!("{}.{} row {}: expected {}: {}", case.table, case.column, case.row, case.expect, case.note));
+            missed.push(format!(
+                "{}.{} row {}: expected {}: {}",
+                case.table, case.column, case.row, case.expect, case.note
+            ));
         }
     }
-    assert!(missed.is_empty(), "{}\n\nproblems:\n{}", missed.join("\n"), plan.problems.iter().map(|p| format!("{p}\n")).collect::<String>());
-    for skipped in ["ActiveDefaults", "Search", "Search_data", "Boxes", "Boxes_node", "__EFMigrationsHistory", "OnlyInPgTable"] {
-        assert!(plan.skipped.iter().any(|entry| entry.name == skipped), "{skipped} is not reported");
+    assert!(
+        missed.is_empty(),
+        "{}\n\nproblems:\n{}",
+        missed.join("\n"),
+        plan.problems
+            .iter()
+            .map(|p| format!("{p}\n"))
+            .collect::<String>()
+    );
+    for skipped in [
+        "ActiveDefaults",
+        "Search",
+        "Search_data",
+        "Boxes",
+        "Boxes_node",
+        "__EFMigrationsHistory",
+        "OnlyInPgTable",
+    ] {
+        assert!(
+            plan.skipped.iter().any(|entry| entry.name == skipped),
+            "{skipped} is not reported"
+        );
     }
     println!("{}", plan.suggested);
 }
@@ -77,10 +107,18 @@ async fn the_plan_names_every_row_that_must_not_pass() {
 fn policies(epoch: &str) -> Vec<(&'static str, Vec<(&'static str, String)>)> {
     let set = |key: &'static str, value: &str| (key, value.to_owned());
     vec![
-        ("Bools.V", vec![set("boolean_words", "true"), set("boolean_bytes", "true")]),
+        (
+            "Bools.V",
+            vec![set("boolean_words", "true"), set("boolean_bytes", "true")],
+        ),
         (
             "Instants.V",
-            vec![set("fraction", "truncate"), set("offset", "to_utc"), set("far_years", "keep"), set("epoch", "s")],
+            vec![
+                set("fraction", "truncate"),
+                set("offset", "to_utc"),
+                set("far_years", "keep"),
+                set("epoch", "s"),
+            ],
         ),
         ("NaiveTs.V", vec![set("fraction", "truncate")]),
         ("DateOnlys.V", vec![set("midnight", "allow")]),
@@ -96,8 +134,20 @@ fn policies(epoch: &str) -> Vec<(&'static str, Vec<(&'static str, String)>)> {
 
 /// With every policy of the corpus, every row that must not pass put aside, and what has no partner left out.
 fn settled(epoch: &str) -> Transfer {
-    let mut transfer = Transfer { zone: Some(Zone::UTC), target_rows: TargetRows::Replace, ..Transfer::default() };
-    for name in ["torture_expect", "LLLL*", "", "OnlyInSqliteTable", "Drift", "[2Jevil", "*2Jevil"] {
+    let mut transfer = Transfer {
+        zone: Some(Zone::UTC),
+        target_rows: TargetRows::Replace,
+        ..Transfer::default()
+    };
+    for name in [
+        "torture_expect",
+        "LLLL*",
+        "",
+        "OnlyInSqliteTable",
+        "Drift",
+        "[2Jevil",
+        "*2Jevil",
+    ] {
         transfer.exclude.push(Pattern::new(name));
     }
     for (column, settings) in policies(epoch) {
@@ -107,7 +157,10 @@ fn settled(epoch: &str) -> Transfer {
         }
         transfer.columns.push((Pattern::new(column), policy));
     }
-    let aside = ColumnPolicy { on_problem: Some(OnProblem::Quarantine), ..ColumnPolicy::default() };
+    let aside = ColumnPolicy {
+        on_problem: Some(OnProblem::Quarantine),
+        ..ColumnPolicy::default()
+    };
     transfer.columns.push((Pattern::new("*"), aside));
     transfer
 }
@@ -118,24 +171,48 @@ async fn every_row_arrives_or_is_put_aside() {
         let (pair, cases) = corpus().await;
         let copied = pair.copy(&settled(epoch)).await.expect("the import");
         let client = pair.client().await;
-        client.batch_execute("SET TIME ZONE 'UTC'").await.expect("a setting");
+        client
+            .batch_execute("SET TIME ZONE 'UTC'")
+            .await
+            .expect("a setting");
         let mut wrong = Vec::new();
-        for case in cases.iter().filter(|case| !["Drift", "OnlyInSqliteTable", ""].contains(&case.table.as_str())) {
-            if case.table.starts_with("LLLL") || case.row == "*" || case.table.starts_with("__EF") || case.row == "nextval" {
+        for case in cases
+            .iter()
+            .filter(|case| !["Drift", "OnlyInSqliteTable", ""].contains(&case.table.as_str()))
+        {
+            if case.table.starts_with("LLLL")
+                || case.row == "*"
+                || case.table.starts_with("__EF")
+                || case.row == "nextval"
+            {
                 continue;
             }
             // The unit of EpochInstants is right for some of its rows only, and a cast shows an address with its prefix.
-            let epoch_of_other_rows = case.table == "EpochInstants" && (case.row == "3") != (epoch == "ms") && case.row != "1";
+            let epoch_of_other_rows = case.table == "EpochInstants"
+                && (case.row == "3") != (epoch == "ms")
+                && case.row != "1";
             let pair_row = case.table == "Preloaded";
-            let key = if case.table == "IntPkNotAlias" { continue } else { "Id" };
+            let key = if case.table == "IntPkNotAlias" {
+                continue;
+            } else {
+                "Id"
+            };
             if epoch_of_other_rows || pair_row {
                 continue;
             }
             // A cast of char(n) to text cuts the padding off.
-            let shown = if case.table == "PgChar" { "format('%s', \"V\")" } else { "\"V\"::text" };
+            let shown = if case.table == "PgChar" {
+                "format('%s', \"V\")"
+            } else {
+                "\"V\"::text"
+            };
             let sql = format!(
                 "SELECT {} FROM \"{}\" WHERE \"{key}\" = {}",
-                if case.column == "V" { shown.to_owned() } else { format!("{}::text", quoted(&case.column)) },
+                if case.column == "V" {
+                    shown.to_owned()
+                } else {
+                    format!("{}::text", quoted(&case.column))
+                },
                 case.table.replace('"', "\"\""),
                 case.row
             );
@@ -146,32 +223,88 @@ async fn every_row_arrives_or_is_put_aside() {
                 _ => Some(case.pg_text.clone()),
             };
             // What SQLite made of a literal depends on its version.
-            let bits_only = case.note.contains("stored bits") || case.note.contains("already happened in SQLite");
+            let bits_only = case.note.contains("stored bits")
+                || case.note.contains("already happened in SQLite");
             if found != expected && !(bits_only && found.is_some()) {
-                wrong.push(format!("{}.{} row {}: {found:?}, expected {expected:?}", case.table, case.column, case.row));
+                wrong.push(format!(
+                    "{}.{} row {}: {found:?}, expected {expected:?}",
+                    case.table, case.column, case.row
+                ));
             }
         }
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));
         assert!(copied.quarantined > 30);
-        assert!(copied.policies.keys().any(|policy| policy == "Instants.V: fraction"), "{:?}", copied.policies);
-        assert_eq!(pair.text("SELECT count(*)::text FROM \"NoPk\" WHERE \"A\" = 'dup'").await.as_deref(), Some("3"));
-        assert_eq!(pair.text("SELECT nextval('\"AutoInc_Id_seq\"')::text").await.as_deref(), Some("4"));
-        assert_eq!(pair.text("SELECT nextval('\"AutoIncEmptied_Id_seq\"')::text").await.as_deref(), Some("51"));
-        assert_eq!(pair.text("SELECT nextval('\"RowidReuse_Id_seq\"')::text").await.as_deref(), Some("15"));
-        let history = pair.text("SELECT string_agg(\"MigrationId\", ',') FROM \"__EFMigrationsHistory\"").await;
-        assert_eq!(history.as_deref(), Some("20240101000000_InitialPostgres"), "the target keeps its own history");
-        assert_eq!(pair.text("SELECT tgenabled::text FROM pg_trigger WHERE tgname = 'trg_stamp'").await.as_deref(), Some("O"));
+        assert!(
+            copied
+                .policies
+                .keys()
+                .any(|policy| policy == "Instants.V: fraction"),
+            "{:?}",
+            copied.policies
+        );
+        assert_eq!(
+            pair.text("SELECT count(*)::text FROM \"NoPk\" WHERE \"A\" = 'dup'")
+                .await
+                .as_deref(),
+            Some("3")
+        );
+        assert_eq!(
+            pair.text("SELECT nextval('\"AutoInc_Id_seq\"')::text")
+                .await
+                .as_deref(),
+            Some("4")
+        );
+        assert_eq!(
+            pair.text("SELECT nextval('\"AutoIncEmptied_Id_seq\"')::text")
+                .await
+                .as_deref(),
+            Some("51")
+        );
+        assert_eq!(
+            pair.text("SELECT nextval('\"RowidReuse_Id_seq\"')::text")
+                .await
+                .as_deref(),
+            Some("15")
+        );
+        let history = pair
+            .text("SELECT string_agg(\"MigrationId\", ',') FROM \"__EFMigrationsHistory\"")
+            .await;
+        assert_eq!(
+            history.as_deref(),
+            Some("20240101000000_InitialPostgres"),
+            "the target keeps its own history"
+        );
+        assert_eq!(
+            pair.text("SELECT tgenabled::text FROM pg_trigger WHERE tgname = 'trg_stamp'")
+                .await
+                .as_deref(),
+            Some("O")
+        );
     }
 }
 
 #[tokio::test]
 async fn the_suggested_section_settles_everything() {
     let (pair, _) = corpus().await;
-    let first = pair.plan(&Transfer { exclude: vec![Pattern::new("torture_expect")], ..Transfer::default() }).await;
-    let section = cutover::runbook::parse_transfer("suggested", &first.suggested)
-        .unwrap_or_else(|problems| panic!("{}\n{}", cutover::runbook::render(&problems), first.suggested));
+    let first = pair
+        .plan(&Transfer {
+            exclude: vec![Pattern::new("torture_expect")],
+            ..Transfer::default()
+        })
+        .await;
+    let section = cutover::runbook::parse_transfer("suggested", &first.suggested).unwrap_or_else(
+        |problems| {
+            panic!(
+                "{}\n{}",
+                cutover::runbook::render(&problems),
+                first.suggested
+            )
+        },
+    );
     let second = pair.plan(&section).await;
     let left: Vec<String> = second.problems.iter().map(ToString::to_string).collect();
     assert!(left.is_empty(), "{}\n{}", left.join("\n"), first.suggested);
-    pair.copy(&section).await.expect("what the plan lets pass, the import takes");
+    pair.copy(&section)
+        .await
+        .expect("what the plan lets pass, the import takes");
 }

@@ -69,9 +69,18 @@ impl Board {
     /// A board over this many tables.
     pub fn new(tables: usize, loads: Vec<Load>, builds: Vec<Build>, foreign: Vec<Foreign>) -> Self {
         Self {
-            loads: loads.into_iter().map(|load| (load, state(load.done))).collect(),
-            builds: builds.into_iter().map(|build| (build, state(build.done))).collect(),
-            foreign: foreign.into_iter().map(|key| (key, state(key.done))).collect(),
+            loads: loads
+                .into_iter()
+                .map(|load| (load, state(load.done)))
+                .collect(),
+            builds: builds
+                .into_iter()
+                .map(|build| (build, state(build.done)))
+                .collect(),
+            foreign: foreign
+                .into_iter()
+                .map(|key| (key, state(key.done)))
+                .collect(),
             analyses: vec![State::Waiting; tables],
             failed: false,
         }
@@ -104,8 +113,14 @@ impl Board {
 
     /// Whether nothing is left, or nothing will be started any more.
     pub fn is_over(&self) -> bool {
-        let all = self.loads.iter().map(|(_, state)| state).chain(self.builds.iter().map(|(_, state)| state));
-        let all = all.chain(self.foreign.iter().map(|(_, state)| state)).chain(&self.analyses);
+        let all = self
+            .loads
+            .iter()
+            .map(|(_, state)| state)
+            .chain(self.builds.iter().map(|(_, state)| state));
+        let all = all
+            .chain(self.foreign.iter().map(|(_, state)| state))
+            .chain(&self.analyses);
         self.failed || all.into_iter().all(|state| *state == State::Done)
     }
 
@@ -119,33 +134,55 @@ impl Board {
     }
 
     fn load(&self) -> Option<Work> {
-        self.loads.iter().position(|(_, state)| *state == State::Waiting).map(Work::Load)
+        self.loads
+            .iter()
+            .position(|(_, state)| *state == State::Waiting)
+            .map(Work::Load)
     }
 
     fn is_loaded(&self, table: usize) -> bool {
-        self.loads.iter().all(|(load, state)| load.table != table || *state == State::Done)
+        self.loads
+            .iter()
+            .all(|(load, state)| load.table != table || *state == State::Done)
     }
 
     fn build(&self) -> Option<Work> {
-        let ready = |(build, state): &(Build, State)| *state == State::Waiting && build.table.is_none_or(|table| self.is_loaded(table));
+        let ready = |(build, state): &(Build, State)| {
+            *state == State::Waiting && build.table.is_none_or(|table| self.is_loaded(table))
+        };
         self.builds.iter().position(ready).map(Work::Build)
     }
 
     fn is_built(&self, table: Option<usize>) -> bool {
         let Some(table) = table else { return true };
-        self.is_loaded(table) && self.builds.iter().all(|(build, state)| build.table != Some(table) || *state == State::Done)
+        self.is_loaded(table)
+            && self
+                .builds
+                .iter()
+                .all(|(build, state)| build.table != Some(table) || *state == State::Done)
     }
 
     fn foreign(&self) -> Option<Work> {
-        let ready = |(key, state): &(Foreign, State)| *state == State::Waiting && self.is_built(key.from) && self.is_built(key.to);
+        let ready = |(key, state): &(Foreign, State)| {
+            *state == State::Waiting && self.is_built(key.from) && self.is_built(key.to)
+        };
         self.foreign.iter().position(ready).map(Work::Foreign)
     }
 
     fn analysis(&self) -> Option<Work> {
-        let own_keys_back =
-            |table: usize| self.foreign.iter().all(|(key, state)| key.from != Some(table) || *state == State::Done);
-        let ready = |(table, state): (usize, &State)| *state == State::Waiting && self.is_built(Some(table)) && own_keys_back(table);
-        self.analyses.iter().enumerate().position(ready).map(Work::Analyze)
+        let own_keys_back = |table: usize| {
+            self.foreign
+                .iter()
+                .all(|(key, state)| key.from != Some(table) || *state == State::Done)
+        };
+        let ready = |(table, state): (usize, &State)| {
+            *state == State::Waiting && self.is_built(Some(table)) && own_keys_back(table)
+        };
+        self.analyses
+            .iter()
+            .enumerate()
+            .position(ready)
+            .map(Work::Analyze)
     }
 }
 
@@ -155,9 +192,21 @@ mod tests {
 
     fn board() -> Board {
         let load = |table| Load { table, done: false };
-        let build = |table| Build { table: Some(table), done: false };
-        let key = Foreign { from: Some(1), to: Some(0), done: false };
-        Board::new(2, vec![load(0), load(1), load(1)], vec![build(0), build(1)], vec![key])
+        let build = |table| Build {
+            table: Some(table),
+            done: false,
+        };
+        let key = Foreign {
+            from: Some(1),
+            to: Some(0),
+            done: false,
+        };
+        Board::new(
+            2,
+            vec![load(0), load(1), load(1)],
+            vec![build(0), build(1)],
+            vec![key],
+        )
     }
 
     #[test]
@@ -169,7 +218,19 @@ mod tests {
             board.done(work);
         }
         use Work::*;
-        assert_eq!(order, [Load(0), Load(1), Load(2), Build(0), Build(1), Foreign(0), Analyze(0), Analyze(1)]);
+        assert_eq!(
+            order,
+            [
+                Load(0),
+                Load(1),
+                Load(2),
+                Build(0),
+                Build(1),
+                Foreign(0),
+                Analyze(0),
+                Analyze(1)
+            ]
+        );
         assert!(board.is_over());
     }
 
@@ -177,16 +238,31 @@ mod tests {
     fn nothing_runs_before_what_it_needs() {
         let mut board = board();
         let (first, second, third) = (board.take(0), board.take(1), board.take(0));
-        assert_eq!((first, second, third), (Some(Work::Load(0)), Some(Work::Load(1)), Some(Work::Load(2))));
+        assert_eq!(
+            (first, second, third),
+            (
+                Some(Work::Load(0)),
+                Some(Work::Load(1)),
+                Some(Work::Load(2))
+            )
+        );
         assert_eq!(board.take(1), None, "no table is loaded yet");
         board.done(Work::Load(1));
-        assert_eq!(board.take(1), None, "a range of the second table is still running");
+        assert_eq!(
+            board.take(1),
+            None,
+            "a range of the second table is still running"
+        );
         board.done(Work::Load(0));
         assert_eq!(board.take(1), Some(Work::Build(0)));
         board.done(Work::Load(2));
         board.done(Work::Build(0));
         assert_eq!(board.take(1), Some(Work::Build(1)));
-        assert_eq!(board.take(0), Some(Work::Analyze(0)), "the parent needs no key of its own");
+        assert_eq!(
+            board.take(0),
+            Some(Work::Analyze(0)),
+            "the parent needs no key of its own"
+        );
         assert_eq!(board.take(0), None, "the key waits for the child's index");
     }
 

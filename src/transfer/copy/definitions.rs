@@ -31,7 +31,11 @@ pub struct ForeignKey {
 }
 
 /// Everything to take away: foreign keys before the keys they hang on.
-pub fn collect(schema: &str, tables: &[(&Table, u64)], foreign_keys: &[ForeignKey]) -> Vec<Definition> {
+pub fn collect(
+    schema: &str,
+    tables: &[(&Table, u64)],
+    foreign_keys: &[ForeignKey],
+) -> Vec<Definition> {
     let mut all = Vec::new();
     for (table, _) in tables {
         let name = qualified(schema, &table.name);
@@ -44,19 +48,40 @@ pub fn collect(schema: &str, tables: &[(&Table, u64)], foreign_keys: &[ForeignKe
             };
             let trigger_name = quoted(&trigger.name);
             let alter = format!("ALTER TABLE ONLY {name}");
-            let (away, back) = (format!("{alter} DISABLE TRIGGER {trigger_name}"), format!("{alter} {put_back} TRIGGER {trigger_name}"));
-            all.push(definition(DefinitionKind::Trigger, table, &trigger.name, away, back));
+            let (away, back) = (
+                format!("{alter} DISABLE TRIGGER {trigger_name}"),
+                format!("{alter} {put_back} TRIGGER {trigger_name}"),
+            );
+            all.push(definition(
+                DefinitionKind::Trigger,
+                table,
+                &trigger.name,
+                away,
+                back,
+            ));
         }
         if table.row_security_forced {
             let away = format!("ALTER TABLE {name} NO FORCE ROW LEVEL SECURITY");
             let back = format!("ALTER TABLE {name} FORCE ROW LEVEL SECURITY");
-            all.push(definition(DefinitionKind::RowSecurity, table, &table.name, away, back));
+            all.push(definition(
+                DefinitionKind::RowSecurity,
+                table,
+                &table.name,
+                away,
+                back,
+            ));
         }
     }
     all.extend(foreign_keys.iter().map(foreign_key));
     for (table, rows) in tables {
         if *rows >= LARGE_TABLE_ROWS && table.kind == RelationKind::Table && !table.is_partition {
-            all.extend(table.indexes.iter().filter(|index| index.valid && !index.partitioned).filter_map(|index| of_index(schema, table, index)));
+            all.extend(
+                table
+                    .indexes
+                    .iter()
+                    .filter(|index| index.valid && !index.partitioned)
+                    .filter_map(|index| of_index(schema, table, index)),
+            );
         }
     }
     for (number, definition) in all.iter_mut().enumerate() {
@@ -65,7 +90,13 @@ pub fn collect(schema: &str, tables: &[(&Table, u64)], foreign_keys: &[ForeignKe
     all
 }
 
-fn definition(kind: DefinitionKind, table: &Table, name: &str, take_away: String, put_back: String) -> Definition {
+fn definition(
+    kind: DefinitionKind,
+    table: &Table,
+    name: &str,
+    take_away: String,
+    put_back: String,
+) -> Definition {
     Definition {
         number: 0,
         kind,
@@ -88,10 +119,19 @@ fn foreign_key(key: &ForeignKey) -> Definition {
     let table = qualified(&key.schema, &key.table);
     let name = quoted(&key.name);
     // Adding and proving apart needs weaker locks, so that several can be proven at the same time.
-    let apart = !key.partitioned && !key.definition.ends_with("NOT VALID") && !key.definition.contains(" NOT ENFORCED");
+    let apart = !key.partitioned
+        && !key.definition.ends_with("NOT VALID")
+        && !key.definition.contains(" NOT ENFORCED");
     let suffix = if apart { " NOT VALID" } else { "" };
-    let mut put_back = format!("ALTER TABLE {table} ADD CONSTRAINT {name} {}{suffix}", key.definition);
-    push_comment(&mut put_back, &format!("CONSTRAINT {name} ON {table}"), key.comment.as_deref());
+    let mut put_back = format!(
+        "ALTER TABLE {table} ADD CONSTRAINT {name} {}{suffix}",
+        key.definition
+    );
+    push_comment(
+        &mut put_back,
+        &format!("CONSTRAINT {name} ON {table}"),
+        key.comment.as_deref(),
+    );
     Definition {
         number: 0,
         kind: DefinitionKind::Foreign,
@@ -107,36 +147,69 @@ fn foreign_key(key: &ForeignKey) -> Definition {
 }
 
 fn of_index(schema: &str, table: &Table, index: &Index) -> Option<Definition> {
-    let constraint = index.constraint.as_ref().map(|name| table.constraints.iter().find(|constraint| constraint.name == *name));
+    let constraint = index.constraint.as_ref().map(|name| {
+        table
+            .constraints
+            .iter()
+            .find(|constraint| constraint.name == *name)
+    });
     let mut put_back = String::new();
     if let Some(tablespace) = &index.tablespace {
-        put_back.push_str(&format!("SET LOCAL default_tablespace = {};\n", literal(tablespace)));
+        put_back.push_str(&format!(
+            "SET LOCAL default_tablespace = {};\n",
+            literal(tablespace)
+        ));
     }
     put_back.push_str(&index.definition);
     match constraint {
         None => {
             push_marks(&mut put_back, schema, table, index);
             let take_away = format!("DROP INDEX {}", qualified(schema, &index.name));
-            Some(definition(DefinitionKind::Index, table, &index.name, take_away, put_back))
+            Some(definition(
+                DefinitionKind::Index,
+                table,
+                &index.name,
+                take_away,
+                put_back,
+            ))
         }
         Some(constraint) => {
             let constraint = constraint.filter(|constraint| is_plain_key(constraint, index))?;
             let (name, relation) = (quoted(&constraint.name), qualified(schema, &table.name));
-            let kind = if constraint.kind == ConstraintKind::Primary { "PRIMARY KEY" } else { "UNIQUE" };
+            let kind = if constraint.kind == ConstraintKind::Primary {
+                "PRIMARY KEY"
+            } else {
+                "UNIQUE"
+            };
             let deferral = deferral(&constraint.definition);
-            put_back.push_str(&format!(";\nALTER TABLE {relation} ADD CONSTRAINT {name} {kind} USING INDEX {}{deferral}", quoted(&index.name)));
+            put_back.push_str(&format!(
+                ";\nALTER TABLE {relation} ADD CONSTRAINT {name} {kind} USING INDEX {}{deferral}",
+                quoted(&index.name)
+            ));
             push_marks(&mut put_back, schema, table, index);
-            push_comment(&mut put_back, &format!("CONSTRAINT {name} ON {relation}"), constraint.comment.as_deref());
+            push_comment(
+                &mut put_back,
+                &format!("CONSTRAINT {name} ON {relation}"),
+                constraint.comment.as_deref(),
+            );
             let take_away = format!("ALTER TABLE {relation} DROP CONSTRAINT {name}");
-            Some(definition(DefinitionKind::Key, table, &constraint.name, take_away, put_back))
+            Some(definition(
+                DefinitionKind::Key,
+                table,
+                &constraint.name,
+                take_away,
+                put_back,
+            ))
         }
     }
 }
 
 /// Whether the constraint comes back whole from its index: a btree, not an exclusion, not over periods.
 fn is_plain_key(constraint: &Constraint, index: &Index) -> bool {
-    matches!(constraint.kind, ConstraintKind::Primary | ConstraintKind::Unique)
-        && !constraint.inherited
+    matches!(
+        constraint.kind,
+        ConstraintKind::Primary | ConstraintKind::Unique
+    ) && !constraint.inherited
         && index.definition.contains(" USING btree ")
         && !constraint.definition.contains("WITHOUT OVERLAPS")
 }
@@ -153,15 +226,26 @@ fn deferral(definition: &str) -> &'static str {
 
 /// What an index carries beside its definition.
 fn push_marks(sql: &mut String, schema: &str, table: &Table, index: &Index) {
-    let (name, relation) = (qualified(schema, &index.name), qualified(schema, &table.name));
+    let (name, relation) = (
+        qualified(schema, &index.name),
+        qualified(schema, &table.name),
+    );
     for (column, target) in &index.statistics {
-        sql.push_str(&format!(";\nALTER INDEX {name} ALTER COLUMN {column} SET STATISTICS {target}"));
+        sql.push_str(&format!(
+            ";\nALTER INDEX {name} ALTER COLUMN {column} SET STATISTICS {target}"
+        ));
     }
     if index.clustered {
-        sql.push_str(&format!(";\nALTER TABLE {relation} CLUSTER ON {}", quoted(&index.name)));
+        sql.push_str(&format!(
+            ";\nALTER TABLE {relation} CLUSTER ON {}",
+            quoted(&index.name)
+        ));
     }
     if index.replica_identity {
-        sql.push_str(&format!(";\nALTER TABLE {relation} REPLICA IDENTITY USING INDEX {}", quoted(&index.name)));
+        sql.push_str(&format!(
+            ";\nALTER TABLE {relation} REPLICA IDENTITY USING INDEX {}",
+            quoted(&index.name)
+        ));
     }
     push_comment(sql, &format!("INDEX {name}"), index.comment.as_deref());
 }

@@ -48,7 +48,10 @@ pub struct Floor<'f> {
 
 /// Runs one lane until the board is over.
 pub async fn run(floor: &Floor<'_>, number: usize, first: Client) -> Result<(), Error> {
-    let mut lane = Lane { floor, client: Some(first) };
+    let mut lane = Lane {
+        floor,
+        client: Some(first),
+    };
     loop {
         let changed = floor.changed.notified();
         let next = {
@@ -132,7 +135,10 @@ impl Lane<'_, '_> {
             Work::Load(place) => format!("loading {}", table(&self.floor.tasks[place].table)),
             Work::Build(place) => format!("rebuilding {}", table(&self.floor.builds[place].name)),
             Work::Foreign(place) => format!("proving {}", table(&self.floor.foreign[place].name)),
-            Work::Analyze(place) => format!("analyzing {}", table(&self.floor.import.layout.tables[place].target.name)),
+            Work::Analyze(place) => format!(
+                "analyzing {}",
+                table(&self.floor.import.layout.tables[place].target.name)
+            ),
         }
     }
 
@@ -152,7 +158,12 @@ impl Lane<'_, '_> {
         match work {
             Work::Load(place) => {
                 let task = &floor.tasks[place];
-                let table = floor.import.layout.tables.iter().position(|table| table.target.oid == task.target_oid);
+                let table = floor
+                    .import
+                    .layout
+                    .tables
+                    .iter()
+                    .position(|table| table.target.oid == task.target_oid);
                 let table = table.expect("BUG: a task's table is in the layout");
                 let added = |added: load::Added| {
                     if let Some(report) = floor.meter.added(table, added) {
@@ -171,19 +182,31 @@ impl Lane<'_, '_> {
             Work::Foreign(place) => {
                 let definition = &floor.foreign[place];
                 self.announce(definition, false);
-                rebuild::foreign(floor.import, client, definition, &floor.gate, &floor.cancel).await?;
+                rebuild::foreign(floor.import, client, definition, &floor.gate, &floor.cancel)
+                    .await?;
                 self.announce(definition, true);
                 Ok(())
             }
             Work::Analyze(place) => {
                 let name = &floor.import.layout.tables[place].target.name;
-                let sql = format!("ANALYZE {}.{}", quoted(&floor.import.target.schema), quoted(name));
-                client.batch_execute(&sql).await.map_err(server(self.words(work)))
+                let sql = format!(
+                    "ANALYZE {}.{}",
+                    quoted(&floor.import.target.schema),
+                    quoted(name)
+                );
+                client
+                    .batch_execute(&sql)
+                    .await
+                    .map_err(server(self.words(work)))
             }
         }
     }
 
     fn announce(&self, definition: &Definition, done: bool) {
-        (self.floor.progress)(Progress::Rebuilding { table: definition.table.clone(), name: definition.name.clone(), done });
+        (self.floor.progress)(Progress::Rebuilding {
+            table: definition.table.clone(),
+            name: definition.name.clone(),
+            done,
+        });
     }
 }

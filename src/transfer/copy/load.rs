@@ -78,10 +78,24 @@ pub async fn load(
         return Ok(());
     };
     let (sender, mut receiver) = mpsc::channel(CHUNKS_IN_FLIGHT);
-    let producer = Producer { import: import.clone(), place, task: task.clone(), cursor: cursor.clone(), rows_before: rows, sender };
+    let producer = Producer {
+        import: import.clone(),
+        place,
+        task: task.clone(),
+        cursor: cursor.clone(),
+        rows_before: rows,
+        sender,
+    };
     let reading = tokio::task::spawn_blocking(move || producer.run());
     let table = &import.layout.tables[place];
-    let mut batches = Batches { import, client, task, table, receiver: &mut receiver, cancel };
+    let mut batches = Batches {
+        import,
+        client,
+        task,
+        table,
+        receiver: &mut receiver,
+        cancel,
+    };
     let outcome = loop {
         match batches.one(&cursor).await {
             Ok((batch, next)) => {
@@ -100,7 +114,11 @@ pub async fn load(
 }
 
 /// Where the task stands; None when it is done. Waits for a transaction that still holds the checkpoint.
-async fn checkpoint(import: &Import, client: &Client, task: &Task) -> Result<Option<(Cursor, u64)>, Error> {
+async fn checkpoint(
+    import: &Import,
+    client: &Client,
+    task: &Task,
+) -> Result<Option<(Cursor, u64)>, Error> {
     let row = client
         .query_one("SELECT position, rows, done FROM cutover.task WHERE import = $1 AND number = $2 FOR UPDATE", &[&import.key, &task.number])
         .await
@@ -108,7 +126,10 @@ async fn checkpoint(import: &Import, client: &Client, task: &Task) -> Result<Opt
     if row.get::<_, bool>(2) {
         return Ok(None);
     }
-    Ok(Some((record::cursor(row.get(0))?, row.get::<_, i64>(1).unsigned_abs())))
+    Ok(Some((
+        record::cursor(row.get(0))?,
+        row.get::<_, i64>(1).unsigned_abs(),
+    )))
 }
 
 struct Batches<'b> {
@@ -148,7 +169,10 @@ impl Batches<'_> {
             Cursor::Key(_) => "the next batch".to_owned(),
             Cursor::Ordinal(rows) => format!("the batch after the first {rows} rows"),
         };
-        format!("loading {}, {after}", printable(&self.table.source.name, 80))
+        format!(
+            "loading {}, {after}",
+            printable(&self.table.source.name, 80)
+        )
     }
 
     async fn piece(&mut self) -> Result<Piece, Error> {
@@ -163,8 +187,13 @@ impl Batches<'_> {
         let doing = || self.doing(cursor);
         let relation = self.relation();
         // Losing the last commits in a crash of the server loses their checkpoints with them; the import's end waits for the disk.
-        let begin = format!("BEGIN; SET LOCAL synchronous_commit = off; LOCK TABLE {relation} IN ROW EXCLUSIVE MODE");
-        self.client.batch_execute(&begin).await.map_err(server(doing()))?;
+        let begin = format!(
+            "BEGIN; SET LOCAL synchronous_commit = off; LOCK TABLE {relation} IN ROW EXCLUSIVE MODE"
+        );
+        self.client
+            .batch_execute(&begin)
+            .await
+            .map_err(server(doing()))?;
         let position = self
             .client
             .query_one(
@@ -182,9 +211,14 @@ impl Batches<'_> {
             .await
             .map_err(server(doing()))?;
         if record::cursor(position.get(0))? != *cursor {
-            return Err(Error::Busy { schema: self.import.target.schema.clone() });
+            return Err(Error::Busy {
+                schema: self.import.target.schema.clone(),
+            });
         }
-        let now: BTreeMap<i16, (u32, i32)> = columns.iter().map(|row| (row.get(0), (row.get(1), row.get(2)))).collect();
+        let now: BTreeMap<i16, (u32, i32)> = columns
+            .iter()
+            .map(|row| (row.get(0), (row.get(1), row.get(2))))
+            .collect();
         let changed = self.table.columns.iter().find(|column| {
             now.get(&column.target.number) != Some(&(column.target.ty.oid, column.target.ty.typmod))
         });
@@ -192,26 +226,50 @@ impl Batches<'_> {
             None => Ok(()),
             Some(column) => Err(Error::Changed {
                 table: self.table.target.name.clone(),
-                what: format!("column {} has another type", printable(&column.target.name, 80)),
+                what: format!(
+                    "column {} has another type",
+                    printable(&column.target.name, 80)
+                ),
             }),
         }
     }
 
     fn relation(&self) -> String {
-        format!("{}.{}", quoted(&self.import.target.schema), quoted(&self.table.target.name))
+        format!(
+            "{}.{}",
+            quoted(&self.import.target.schema),
+            quoted(&self.table.target.name)
+        )
     }
 
     /// The COPY, up to the server's count.
     async fn send(&mut self, first: Bytes, cursor: &Cursor) -> Result<Box<BatchEnd>, Error> {
         let doing = self.doing(cursor);
-        let columns: Vec<String> = self.table.columns.iter().map(|column| quoted(&column.target.name)).collect();
-        let copy = format!("COPY {} ({}) FROM STDIN (FORMAT binary)", self.relation(), columns.join(", "));
-        let sink = self.client.copy_in::<_, Bytes>(&copy).await.map_err(server(doing.clone()))?;
+        let columns: Vec<String> = self
+            .table
+            .columns
+            .iter()
+            .map(|column| quoted(&column.target.name))
+            .collect();
+        let copy = format!(
+            "COPY {} ({}) FROM STDIN (FORMAT binary)",
+            self.relation(),
+            columns.join(", ")
+        );
+        let sink = self
+            .client
+            .copy_in::<_, Bytes>(&copy)
+            .await
+            .map_err(server(doing.clone()))?;
         let mut sink = pin!(sink);
         let mut chunk = first;
         let end = loop {
             let sent = tokio::time::timeout(CHUNK_DEADLINE, sink.send(chunk)).await;
-            sent.map_err(|_| Error::Stalled { doing: doing.clone(), after_s: CHUNK_DEADLINE.as_secs() })?.map_err(server(doing.clone()))?;
+            sent.map_err(|_| Error::Stalled {
+                doing: doing.clone(),
+                after_s: CHUNK_DEADLINE.as_secs(),
+            })?
+            .map_err(server(doing.clone()))?;
             match self.piece().await? {
                 Piece::Data(next) => chunk = next,
                 Piece::Failed(error) => return Err(error),
@@ -223,20 +281,38 @@ impl Batches<'_> {
         }
         let counted = tokio::time::timeout(STATEMENT_DEADLINE, sink.finish()).await;
         let counted = counted
-            .map_err(|_| Error::Stalled { doing: doing.clone(), after_s: STATEMENT_DEADLINE.as_secs() })?
+            .map_err(|_| Error::Stalled {
+                doing: doing.clone(),
+                after_s: STATEMENT_DEADLINE.as_secs(),
+            })?
             .map_err(server(doing))?;
         if counted != end.rows {
-            return Err(Error::Count { table: self.table.source.name.clone(), sent: end.rows, counted });
+            return Err(Error::Count {
+                table: self.table.source.name.clone(),
+                sent: end.rows,
+                counted,
+            });
         }
         Ok(end)
     }
 
     /// The checkpoint and the commit, in one transaction with the rows.
-    async fn commit(&self, end: BatchEnd, before: &Cursor) -> Result<(Added, Option<Cursor>), Error> {
+    async fn commit(
+        &self,
+        end: BatchEnd,
+        before: &Cursor,
+    ) -> Result<(Added, Option<Cursor>), Error> {
         let doing = || self.doing(before);
         let cursor = end.cursor.unwrap_or_else(|| before.clone());
         let position = serde_json::to_string(&cursor).expect("BUG: a cursor is always JSON");
-        record::evidence(self.client, &self.import.key, &self.table.source.name, &end.uses, &end.quarantined).await?;
+        record::evidence(
+            self.client,
+            &self.import.key,
+            &self.table.source.name,
+            &end.uses,
+            &end.quarantined,
+        )
+        .await?;
         let (rows, bytes) = (end.rows as i64, end.bytes as i64);
         self.client
             .execute(
@@ -245,14 +321,29 @@ impl Batches<'_> {
             )
             .await
             .map_err(server(doing()))?;
-        self.client.batch_execute("COMMIT").await.map_err(server(doing()))?;
-        Ok((Added { rows: end.rows, bytes: end.bytes }, (!end.last).then_some(cursor)))
+        self.client
+            .batch_execute("COMMIT")
+            .await
+            .map_err(server(doing()))?;
+        Ok((
+            Added {
+                rows: end.rows,
+                bytes: end.bytes,
+            },
+            (!end.last).then_some(cursor),
+        ))
     }
 
     /// Ends the transaction and turns the server's objection to a row into a problem that names the row.
     async fn give_up(&self, error: Error) -> Error {
         if matches!(error, Error::Stalled { .. } | Error::Cancelled) {
-            if let Err(error) = self.import.target.endpoint.cancel(&self.client.cancel_token()).await {
+            if let Err(error) = self
+                .import
+                .target
+                .endpoint
+                .cancel(&self.client.cancel_token())
+                .await
+            {
                 tracing::warn!(%error, "the COPY could not be cancelled; its connection is dropped");
             }
             return error;
@@ -262,41 +353,88 @@ impl Batches<'_> {
             let _ = self.client.batch_execute("ROLLBACK").await;
             return error;
         };
-        let Some(objection) = source.as_db_error() else { return error };
+        let Some(objection) = source.as_db_error() else {
+            return error;
+        };
         let class = &objection.code().code()[..2];
         if !matches!(class, "22" | "23" | "54") {
             return error;
         }
         let rolled_back = self.client.batch_execute("ROLLBACK").await;
-        let Some(line) = objection.where_().and_then(line_of_copy).filter(|_| rolled_back.is_ok()) else { return error };
+        let Some(line) = objection
+            .where_()
+            .and_then(line_of_copy)
+            .filter(|_| rolled_back.is_ok())
+        else {
+            return error;
+        };
         let problem = self.objected_row(line, objection).await;
         problem.map_or(error, |problem| Error::Problems(vec![problem]))
     }
 
     /// Reads the batch again up to the row that the server objected to.
-    async fn objected_row(&self, line: u64, objection: &tokio_postgres::error::DbError) -> Option<Problem> {
+    async fn objected_row(
+        &self,
+        line: u64,
+        objection: &tokio_postgres::error::DbError,
+    ) -> Option<Problem> {
         let row = self
             .client
-            .query_one("SELECT position, rows FROM cutover.task WHERE import = $1 AND number = $2", &[&self.import.key, &self.task.number])
+            .query_one(
+                "SELECT position, rows FROM cutover.task WHERE import = $1 AND number = $2",
+                &[&self.import.key, &self.task.number],
+            )
             .await
             .ok()?;
-        let (cursor, rows) = (record::cursor(row.get(0)).ok()?, row.get::<_, i64>(1).unsigned_abs());
+        let (cursor, rows) = (
+            record::cursor(row.get(0)).ok()?,
+            row.get::<_, i64>(1).unsigned_abs(),
+        );
         let (import, task, place) = (self.import.clone(), self.task.clone(), self.place()?);
-        let found = tokio::task::spawn_blocking(move || nth_row(&import, &task, place, &cursor, rows, line)).await.ok()?.ok()??;
+        let found = tokio::task::spawn_blocking(move || {
+            nth_row(&import, &task, place, &cursor, rows, line)
+        })
+        .await
+        .ok()?
+        .ok()??;
         let column = objection.column().map(str::to_owned).or_else(|| {
             let constraint = objection.constraint()?;
-            let constraints = self.table.target.constraints.iter().map(|known| (&known.name, known.columns.first()));
-            let indexes = self.table.target.indexes.iter().map(|known| (&known.name, known.columns.first().and_then(Option::as_ref)));
-            constraints.chain(indexes).find(|(name, _)| *name == constraint).and_then(|(_, column)| column.cloned())
+            let constraints = self
+                .table
+                .target
+                .constraints
+                .iter()
+                .map(|known| (&known.name, known.columns.first()));
+            let indexes = self
+                .table
+                .target
+                .indexes
+                .iter()
+                .map(|known| (&known.name, known.columns.first().and_then(Option::as_ref)));
+            constraints
+                .chain(indexes)
+                .find(|(name, _)| *name == constraint)
+                .and_then(|(_, column)| column.cloned())
         });
-        let column = column.and_then(|name| self.table.columns.iter().find(|column| column.target.name == name));
+        let column = column.and_then(|name| {
+            self.table
+                .columns
+                .iter()
+                .find(|column| column.target.name == name)
+        });
         Some(Problem {
             table: self.table.source.name.clone(),
-            column: column.map(|column| self.table.source_name(column).to_owned()).unwrap_or_default(),
+            column: column
+                .map(|column| self.table.source_name(column).to_owned())
+                .unwrap_or_default(),
             rowid: found,
             value: String::new(),
             reason: printable(
-                &format!("PostgreSQL refuses it: {} {}", objection.message(), objection.detail().unwrap_or_default()),
+                &format!(
+                    "PostgreSQL refuses it: {} {}",
+                    objection.message(),
+                    objection.detail().unwrap_or_default()
+                ),
                 400,
             ),
             policy: Some("on_problem: quarantine".to_owned()),
@@ -304,7 +442,11 @@ impl Batches<'_> {
     }
 
     fn place(&self) -> Option<usize> {
-        self.import.layout.tables.iter().position(|table| table.target.oid == self.table.target.oid)
+        self.import
+            .layout
+            .tables
+            .iter()
+            .position(|table| table.target.oid == self.table.target.oid)
     }
 }
 
@@ -316,20 +458,31 @@ fn line_of_copy(context: &str) -> Option<u64> {
 }
 
 /// The key of the n-th row that is sent after `cursor`.
-fn nth_row(import: &Import, task: &Task, place: usize, cursor: &Cursor, rows_before: u64, n: u64) -> Result<Option<RowKey>, Error> {
+fn nth_row(
+    import: &Import,
+    task: &Task,
+    place: usize,
+    cursor: &Cursor,
+    rows_before: u64,
+    n: u64,
+) -> Result<Option<RowKey>, Error> {
     let table = &import.layout.tables[place];
     let source = &import.source;
     let connection = open(source)?;
     let columns: Vec<usize> = table.columns.iter().map(|column| column.source).collect();
     let reader = Reader::new(&table.source, &columns, import.layout.encoding);
-    let mut statement = reader.prepare(&connection, task.span, cursor).map_err(read(source, &table.source.name))?;
+    let mut statement = reader
+        .prepare(&connection, task.span, cursor)
+        .map_err(read(source, &table.source.name))?;
     let mut rows = statement.raw_query();
     let mut encoder = Encoder::new(table, import.foreseen.get(place));
     let (mut scratch, mut buffer, mut splices) = (Vec::new(), Vec::new(), Vec::new());
     let (mut ordinal, mut sent) = (rows_before, 0);
     while let Some(row) = rows.next().map_err(read(source, &table.source.name))? {
         ordinal += 1;
-        let row = reader.row(row, ordinal, &mut scratch).map_err(read(source, &table.source.name))?;
+        let row = reader
+            .row(row, ordinal, &mut scratch)
+            .map_err(read(source, &table.source.name))?;
         buffer.clear();
         splices.clear();
         if encoder.row(&row, &mut buffer, &mut splices) == Outcome::Encoded {
@@ -366,17 +519,25 @@ impl Producer {
         let connection = open(source)?;
         let columns: Vec<usize> = table.columns.iter().map(|column| column.source).collect();
         let reader = Reader::new(&table.source, &columns, self.import.layout.encoding);
-        let mut statement = reader.prepare(&connection, self.task.span, &self.cursor).map_err(read(source, name))?;
+        let mut statement = reader
+            .prepare(&connection, self.task.span, &self.cursor)
+            .map_err(read(source, name))?;
         let mut rows = statement.raw_query();
         let mut encoder = Encoder::new(table, self.import.foreseen.get(self.place));
-        let mut chunker = Chunker::new(|chunk| self.sender.blocking_send(Piece::Data(chunk)).map_err(|_| Closed));
+        let mut chunker = Chunker::new(|chunk| {
+            self.sender
+                .blocking_send(Piece::Data(chunk))
+                .map_err(|_| Closed)
+        });
         let (mut scratch, mut splices) = (Vec::new(), Vec::new());
         let (mut ordinal, mut sent, mut seen) = (self.rows_before, 0, 0);
         chunker.buffer().extend_from_slice(COPY_HEADER);
         while let Some(row) = rows.next().map_err(read(source, name))? {
             ordinal += 1;
             seen += 1;
-            let row = reader.row(row, ordinal, &mut scratch).map_err(read(source, name))?;
+            let row = reader
+                .row(row, ordinal, &mut scratch)
+                .map_err(read(source, name))?;
             let start = chunker.buffer().len();
             splices.clear();
             let outcome = encoder.row(&row, chunker.buffer(), &mut splices);
@@ -391,13 +552,25 @@ impl Producer {
                 }
                 _ => Ok(()),
             };
-            let full = seen >= self.import.options.batch_rows || chunker.bytes() >= BATCH_BYTES || encoder.problems.len() >= PROBLEMS_LISTED;
+            let full = seen >= self.import.options.batch_rows
+                || chunker.bytes() >= BATCH_BYTES
+                || encoder.problems.len() >= PROBLEMS_LISTED;
             if handed_over.is_err() {
                 return Ok(());
             }
             if full {
                 let stop = !encoder.problems.is_empty();
-                if self.end_batch(&mut chunker, &mut encoder, &mut sent, Some(row.cursor()), false).is_err() || stop {
+                if self
+                    .end_batch(
+                        &mut chunker,
+                        &mut encoder,
+                        &mut sent,
+                        Some(row.cursor()),
+                        false,
+                    )
+                    .is_err()
+                    || stop
+                {
                     return Ok(());
                 }
                 seen = 0;
@@ -433,6 +606,8 @@ impl Producer {
             uses: encoder.take_uses(),
             last,
         };
-        self.sender.blocking_send(Piece::End(Box::new(end))).map_err(|_| Closed)
+        self.sender
+            .blocking_send(Piece::End(Box::new(end)))
+            .map_err(|_| Closed)
     }
 }

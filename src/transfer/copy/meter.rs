@@ -31,7 +31,15 @@ pub struct Gauge {
 impl Gauge {
     /// A table at the state of its checkpoints.
     pub fn new(table: String, rows_total: u64, rows: u64, bytes: u64) -> Self {
-        Self { table, rows_total, rows, bytes, rows_before: rows, span: None, reported: None }
+        Self {
+            table,
+            rows_total,
+            rows,
+            bytes,
+            rows_before: rows,
+            span: None,
+            reported: None,
+        }
     }
 }
 
@@ -45,7 +53,10 @@ pub struct Meter {
 impl Meter {
     /// A meter that starts now.
     pub fn new(gauges: Vec<Gauge>) -> Self {
-        Self { began: Instant::now(), gauges: Mutex::new(gauges) }
+        Self {
+            began: Instant::now(),
+            gauges: Mutex::new(gauges),
+        }
     }
 
     fn gauges(&self) -> std::sync::MutexGuard<'_, Vec<Gauge>> {
@@ -72,7 +83,11 @@ impl Meter {
         let began = gauge.span.map_or(now, |(began, _)| began);
         gauge.span = Some((began, now));
         let done = gauge.rows >= gauge.rows_total;
-        if !done && gauge.reported.is_some_and(|last| now - last < BETWEEN_REPORTS) {
+        if !done
+            && gauge
+                .reported
+                .is_some_and(|last| now - last < BETWEEN_REPORTS)
+        {
             return None;
         }
         gauge.reported = Some(now);
@@ -92,9 +107,23 @@ impl Meter {
 
 fn with_time_left(report: Progress, left: Option<u64>) -> Progress {
     match report {
-        Progress::Rows { table, rows, rows_total, bytes, rows_per_s, done, .. } => {
-            Progress::Rows { table, rows, rows_total, bytes, rows_per_s, left_ms: left, done }
-        }
+        Progress::Rows {
+            table,
+            rows,
+            rows_total,
+            bytes,
+            rows_per_s,
+            done,
+            ..
+        } => Progress::Rows {
+            table,
+            rows,
+            rows_total,
+            bytes,
+            rows_per_s,
+            left_ms: left,
+            done,
+        },
         other => other,
     }
 }
@@ -103,13 +132,25 @@ fn with_time_left(report: Progress, left: Option<u64>) -> Progress {
 fn left_ms(gauges: &[Gauge], elapsed: Duration) -> Option<u64> {
     let rows: u64 = gauges.iter().map(|gauge| gauge.rows).sum();
     let bytes: u64 = gauges.iter().map(|gauge| gauge.bytes).sum();
-    let here: u64 = gauges.iter().map(|gauge| gauge.rows - gauge.rows_before).sum();
+    let here: u64 = gauges
+        .iter()
+        .map(|gauge| gauge.rows - gauge.rows_before)
+        .sum();
     if here == 0 || bytes == 0 || elapsed < Duration::from_millis(100) {
         return None;
     }
     let average = bytes as f64 / rows as f64;
-    let cost = |gauge: &Gauge| if gauge.rows > 0 { gauge.bytes as f64 / gauge.rows as f64 } else { average };
-    let remaining: f64 = gauges.iter().map(|gauge| gauge.rows_total.saturating_sub(gauge.rows) as f64 * cost(gauge)).sum();
+    let cost = |gauge: &Gauge| {
+        if gauge.rows > 0 {
+            gauge.bytes as f64 / gauge.rows as f64
+        } else {
+            average
+        }
+    };
+    let remaining: f64 = gauges
+        .iter()
+        .map(|gauge| gauge.rows_total.saturating_sub(gauge.rows) as f64 * cost(gauge))
+        .sum();
     let loaded_here = bytes as f64 * here as f64 / rows as f64;
     let per_byte = elapsed.as_secs_f64() / loaded_here;
     let whole = (loaded_here + remaining) * per_byte;

@@ -36,25 +36,52 @@ pub struct Prepared {
 /// Measures the tables.
 pub fn sizes(source: &Path, layout: &Layout) -> Result<Sizes, Error> {
     let connection = open(source)?;
-    let size = |table: &TableLayout| estimate(&connection, &table.source).map_err(read(source, &table.source.name));
+    let size = |table: &TableLayout| {
+        estimate(&connection, &table.source).map_err(read(source, &table.source.name))
+    };
     layout.tables.iter().map(size).collect()
 }
 
 /// A key for an import that was given none: the same source, layout and transfer section go on with one another.
-pub fn derived_key(source: &Path, layout: &Layout, sizes: &Sizes, transfer: &Transfer, schema: &str) -> Result<String, Error> {
+pub fn derived_key(
+    source: &Path,
+    layout: &Layout,
+    sizes: &Sizes,
+    transfer: &Transfer,
+    schema: &str,
+) -> Result<String, Error> {
     let connection = open(source)?;
-    let version = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map_err(read(source, "its header"));
+    let version = |name: &str| {
+        connection
+            .pragma_query_value(None, name, |row| row.get::<_, i64>(0))
+            .map_err(read(source, "its header"))
+    };
     let tables: Vec<_> = layout
         .tables
         .iter()
         .zip(sizes)
         .map(|(table, (rows, span))| {
-            let columns: Vec<_> = table.columns.iter().map(|column| (table.source_name(column), &column.target.ty.shown)).collect();
+            let columns: Vec<_> = table
+                .columns
+                .iter()
+                .map(|column| (table.source_name(column), &column.target.ty.shown))
+                .collect();
             serde_json::json!([table.source.name, table.target.name, columns, rows, span])
         })
         .collect();
-    let identity = serde_json::json!([version("page_count")?, version("schema_version")?, version("user_version")?, tables, transfer, schema]);
-    Ok(Sha256::digest(identity.to_string()).iter().take(16).map(|byte| format!("{byte:02x}")).collect())
+    let identity = serde_json::json!([
+        version("page_count")?,
+        version("schema_version")?,
+        version("user_version")?,
+        tables,
+        transfer,
+        schema
+    ]);
+    Ok(Sha256::digest(identity.to_string())
+        .iter()
+        .take(16)
+        .map(|byte| format!("{byte:02x}"))
+        .collect())
 }
 
 /// One import at a time per schema: an advisory lock on the control connection, which the server lets go when the process dies.
@@ -62,13 +89,20 @@ pub async fn lock(client: &Client, schema: &str) -> Result<(), Error> {
     let name = format!("cutover import into {schema}");
     // A killed process's connection may take a moment to be noticed.
     for _ in 0..50 {
-        let row = client.query_one("SELECT pg_try_advisory_lock(hashtextextended($1, 0))", &[&name]).await;
+        let row = client
+            .query_one(
+                "SELECT pg_try_advisory_lock(hashtextextended($1, 0))",
+                &[&name],
+            )
+            .await;
         if row.map_err(server("locking the import"))?.get(0) {
             return Ok(());
         }
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }
-    Err(Error::Busy { schema: schema.to_owned() })
+    Err(Error::Busy {
+        schema: schema.to_owned(),
+    })
 }
 
 /// Ends what an earlier process of the same import left running on the server: a COPY, an index build.
@@ -114,7 +148,12 @@ pub async fn prepare(
             return Err(Error::Problems(occupied));
         }
         let foreign_keys = foreign_keys(client, layout).await?;
-        let tables: Vec<_> = layout.tables.iter().zip(sizes).map(|(table, (rows, _))| (&table.target, *rows)).collect();
+        let tables: Vec<_> = layout
+            .tables
+            .iter()
+            .zip(sizes)
+            .map(|(table, (rows, _))| (&table.target, *rows))
+            .collect();
         let definitions = definitions::collect(schema, &tables, &foreign_keys);
         record::begin(client, key, schema, &tasks(layout, sizes), &definitions).await?;
     }
@@ -125,7 +164,11 @@ pub async fn prepare(
 }
 
 async fn load(client: &Client, key: &str, finished: bool) -> Result<Prepared, Error> {
-    Ok(Prepared { tasks: record::tasks(client, key).await?, definitions: record::definitions(client, key).await?, finished })
+    Ok(Prepared {
+        tasks: record::tasks(client, key).await?,
+        definitions: record::definitions(client, key).await?,
+        finished,
+    })
 }
 
 /// The recorded import of this key, if its target tables are still the same.
@@ -138,9 +181,16 @@ async fn usable(
     key_is_stated: bool,
 ) -> Result<Option<record::Import>, Error> {
     let imports = record::imports(client, schema).await?;
-    let Some(import) = imports.into_iter().find(|import| import.key == key) else { return Ok(None) };
+    let Some(import) = imports.into_iter().find(|import| import.key == key) else {
+        return Ok(None);
+    };
     let tasks = record::tasks(client, key).await?;
-    let same = tasks.iter().all(|task| layout.tables.iter().any(|table| table.target.oid == task.target_oid));
+    let same = tasks.iter().all(|task| {
+        layout
+            .tables
+            .iter()
+            .any(|table| table.target.oid == task.target_oid)
+    });
     if !same {
         // Somebody made the tables anew; what was recorded belongs to the former ones.
         return Ok(None);
@@ -152,9 +202,21 @@ async fn usable(
         return Ok(None);
     }
     for table in &layout.tables {
-        let loaded: u64 = tasks.iter().filter(|task| task.target_oid == table.target.oid).map(|task| task.rows).sum();
-        let sql = format!("SELECT count(*) FROM {}.{}", quoted(schema), quoted(&table.target.name));
-        let rows: i64 = client.query_one(&sql, &[]).await.map_err(server("counting what is there"))?.get(0);
+        let loaded: u64 = tasks
+            .iter()
+            .filter(|task| task.target_oid == table.target.oid)
+            .map(|task| task.rows)
+            .sum();
+        let sql = format!(
+            "SELECT count(*) FROM {}.{}",
+            quoted(schema),
+            quoted(&table.target.name)
+        );
+        let rows: i64 = client
+            .query_one(&sql, &[])
+            .await
+            .map_err(server("counting what is there"))?
+            .get(0);
         if rows.unsigned_abs() != loaded {
             return Ok(None);
         }
@@ -165,27 +227,41 @@ async fn usable(
 /// Another import that never ended keeps its definitions until somebody finishes it, or says that rows may be replaced.
 async fn start_over(client: &mut Client, schema: &str, transfer: &Transfer) -> Result<(), Error> {
     let imports = record::imports(client, schema).await?;
-    let Some(unfinished) = imports.iter().find(|import| !import.finished) else { return Ok(()) };
+    let Some(unfinished) = imports.iter().find(|import| !import.finished) else {
+        return Ok(());
+    };
     let definitions = record::definitions(client, &unfinished.key).await?;
     let tables = table_oids(client, schema).await?;
-    let mut away: Vec<&Definition> = definitions.iter().filter(|definition| definition.state == DefinitionState::Away).collect();
+    let mut away: Vec<&Definition> = definitions
+        .iter()
+        .filter(|definition| definition.state == DefinitionState::Away)
+        .collect();
     // What hung on tables that are gone is gone with them.
     away.retain(|definition| tables.contains(&definition.table_oid));
     if away.is_empty() {
         return Ok(());
     }
     if transfer.target_rows != TargetRows::Replace {
-        return Err(Error::OtherImport { found: unfinished.key.clone(), schema: schema.to_owned() });
+        return Err(Error::OtherImport {
+            found: unfinished.key.clone(),
+            schema: schema.to_owned(),
+        });
     }
     let doing = || "putting back the definitions of an import that never ended";
     let transaction = client.transaction().await.map_err(server(doing()))?;
     let filled = record_names(&transaction, &unfinished.key).await?;
     for table in filled {
-        transaction.batch_execute(&format!("TRUNCATE {table}")).await.map_err(server(doing()))?;
+        transaction
+            .batch_execute(&format!("TRUNCATE {table}"))
+            .await
+            .map_err(server(doing()))?;
     }
     for definition in away.iter().rev() {
         let state = record::set_state(&unfinished.key, definition.number, DefinitionState::Back);
-        transaction.batch_execute(&format!("{};\n{state}", definition.put_back)).await.map_err(server(doing()))?;
+        transaction
+            .batch_execute(&format!("{};\n{state}", definition.put_back))
+            .await
+            .map_err(server(doing()))?;
     }
     transaction.commit().await.map_err(server(doing()))
 }
@@ -198,7 +274,10 @@ async fn table_oids(client: &Client, schema: &str) -> Result<Vec<u32>, Error> {
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
-async fn record_names(transaction: &tokio_postgres::Transaction<'_>, key: &str) -> Result<Vec<String>, Error> {
+async fn record_names(
+    transaction: &tokio_postgres::Transaction<'_>,
+    key: &str,
+) -> Result<Vec<String>, Error> {
     let rows = transaction
         .query(
             "SELECT DISTINCT format('%I.%I', n.nspname, c.relname) FROM cutover.task t JOIN pg_class c ON c.oid = t.target_oid
@@ -271,31 +350,57 @@ async fn take_away(
 ) -> Result<(), Error> {
     let doing = || "taking triggers, foreign keys and indexes away for the load";
     let transaction = client.transaction().await.map_err(server(doing()))?;
-    transaction.batch_execute("SET LOCAL lock_timeout = '30s'").await.map_err(server(doing()))?;
+    transaction
+        .batch_execute("SET LOCAL lock_timeout = '30s'")
+        .await
+        .map_err(server(doing()))?;
     for definition in definitions {
-        transaction.batch_execute("SAVEPOINT one").await.map_err(server(doing()))?;
+        transaction
+            .batch_execute("SAVEPOINT one")
+            .await
+            .map_err(server(doing()))?;
         let state = match transaction.batch_execute(&definition.take_away).await {
             Ok(()) => DefinitionState::Away,
             // Something hangs on it (a view grouped by the key, a table that is not ours): it stays, and the load minds it.
             Err(error) if is_held(&error) => {
-                transaction.batch_execute("ROLLBACK TO SAVEPOINT one").await.map_err(server(doing()))?;
+                transaction
+                    .batch_execute("ROLLBACK TO SAVEPOINT one")
+                    .await
+                    .map_err(server(doing()))?;
                 DefinitionState::Kept
             }
             Err(error) => {
-                let doing = format!("{} ({} on {})", doing(), printable(&definition.name, 80), printable(&definition.table, 80));
+                let doing = format!(
+                    "{} ({} on {})",
+                    doing(),
+                    printable(&definition.name, 80),
+                    printable(&definition.table, 80)
+                );
                 return Err(server(doing)(error));
             }
         };
-        transaction.batch_execute(&record::set_state(key, definition.number, state)).await.map_err(server(doing()))?;
+        transaction
+            .batch_execute(&record::set_state(key, definition.number, state))
+            .await
+            .map_err(server(doing()))?;
     }
     if transfer.target_rows == TargetRows::Replace && !layout.tables.is_empty() {
-        let tables: Vec<String> =
-            layout.tables.iter().map(|table| format!("{}.{}", quoted(schema), quoted(&table.target.name))).collect();
+        let tables: Vec<String> = layout
+            .tables
+            .iter()
+            .map(|table| format!("{}.{}", quoted(schema), quoted(&table.target.name)))
+            .collect();
         let truncate = format!("TRUNCATE {}", tables.join(", "));
-        transaction.batch_execute(&truncate).await.map_err(server("emptying the planned tables"))?;
+        transaction
+            .batch_execute(&truncate)
+            .await
+            .map_err(server("emptying the planned tables"))?;
     }
     transaction
-        .execute("UPDATE cutover.import SET prepared = true WHERE key = $1", &[&key])
+        .execute(
+            "UPDATE cutover.import SET prepared = true WHERE key = $1",
+            &[&key],
+        )
         .await
         .map_err(server(doing()))?;
     transaction.commit().await.map_err(server(doing()))
@@ -303,6 +408,10 @@ async fn take_away(
 
 fn is_held(error: &tokio_postgres::Error) -> bool {
     use tokio_postgres::error::SqlState;
-    let held = [SqlState::DEPENDENT_OBJECTS_STILL_EXIST, SqlState::INSUFFICIENT_PRIVILEGE, SqlState::FEATURE_NOT_SUPPORTED];
+    let held = [
+        SqlState::DEPENDENT_OBJECTS_STILL_EXIST,
+        SqlState::INSUFFICIENT_PRIVILEGE,
+        SqlState::FEATURE_NOT_SUPPORTED,
+    ];
     error.code().is_some_and(|code| held.contains(code))
 }

@@ -19,9 +19,17 @@ const ROWS_NAMED: i64 = 10;
 pub struct ForeignGate(tokio::sync::Mutex<()>);
 
 /// Builds an index or key and marks it as back, in one transaction.
-pub async fn build(import: &Import, client: &Client, definition: &Definition, cancel: &CancellationToken) -> Result<(), Error> {
+pub async fn build(
+    import: &Import,
+    client: &Client,
+    definition: &Definition,
+    cancel: &CancellationToken,
+) -> Result<(), Error> {
     let state = set_state(&import.key, definition.number, DefinitionState::Back);
-    let sql = format!("BEGIN;\n{}{};\n{state};\nCOMMIT", import.build_settings, definition.put_back);
+    let sql = format!(
+        "BEGIN;\n{}{};\n{state};\nCOMMIT",
+        import.build_settings, definition.put_back
+    );
     run(import, client, definition, &sql, cancel).await
 }
 
@@ -34,28 +42,61 @@ pub async fn foreign(
     cancel: &CancellationToken,
 ) -> Result<(), Error> {
     if definition.state != DefinitionState::Unproven {
-        let next = if definition.prove.is_some() { DefinitionState::Unproven } else { DefinitionState::Back };
+        let next = if definition.prove.is_some() {
+            DefinitionState::Unproven
+        } else {
+            DefinitionState::Back
+        };
         let state = set_state(&import.key, definition.number, next);
-        let sql = format!("BEGIN;\n{}{};\n{state};\nCOMMIT", import.build_settings, definition.put_back);
+        let sql = format!(
+            "BEGIN;\n{}{};\n{state};\nCOMMIT",
+            import.build_settings, definition.put_back
+        );
         let _turn = gate.0.lock().await;
         run(import, client, definition, &sql, cancel).await?;
     }
     if let Some(prove) = &definition.prove {
         let state = set_state(&import.key, definition.number, DefinitionState::Back);
-        run(import, client, definition, &format!("BEGIN;\n{}{prove};\n{state};\nCOMMIT", import.build_settings), cancel).await?;
+        run(
+            import,
+            client,
+            definition,
+            &format!(
+                "BEGIN;\n{}{prove};\n{state};\nCOMMIT",
+                import.build_settings
+            ),
+            cancel,
+        )
+        .await?;
     }
     Ok(())
 }
 
 /// Puts triggers and row security back.
-pub async fn restore(import: &Import, client: &Client, definition: &Definition) -> Result<(), Error> {
+pub async fn restore(
+    import: &Import,
+    client: &Client,
+    definition: &Definition,
+) -> Result<(), Error> {
     let state = set_state(&import.key, definition.number, DefinitionState::Back);
     let sql = format!("BEGIN;\n{};\n{state};\nCOMMIT", definition.put_back);
     run(import, client, definition, &sql, &CancellationToken::new()).await
 }
 
-async fn run(import: &Import, client: &Client, definition: &Definition, sql: &str, cancel: &CancellationToken) -> Result<(), Error> {
-    let doing = || format!("rebuilding {} on {}", printable(&definition.name, 80), printable(&definition.table, 80));
+async fn run(
+    import: &Import,
+    client: &Client,
+    definition: &Definition,
+    sql: &str,
+    cancel: &CancellationToken,
+) -> Result<(), Error> {
+    let doing = || {
+        format!(
+            "rebuilding {} on {}",
+            printable(&definition.name, 80),
+            printable(&definition.table, 80)
+        )
+    };
     let outcome = tokio::select! {
         outcome = client.batch_execute(sql) => outcome,
         () = cancel.cancelled() => {
@@ -66,9 +107,14 @@ async fn run(import: &Import, client: &Client, definition: &Definition, sql: &st
         }
     };
     let Err(error) = outcome else { return Ok(()) };
-    let Some(code) = error.code().cloned() else { return Err(server(doing())(error)) };
+    let Some(code) = error.code().cloned() else {
+        return Err(server(doing())(error));
+    };
     // The failed transaction is still open.
-    client.batch_execute("ROLLBACK").await.map_err(server(doing()))?;
+    client
+        .batch_execute("ROLLBACK")
+        .await
+        .map_err(server(doing()))?;
     let message = server_message(&error);
     let rows = match code {
         SqlState::FOREIGN_KEY_VIOLATION => orphans(client, definition).await,
@@ -77,19 +123,39 @@ async fn run(import: &Import, client: &Client, definition: &Definition, sql: &st
         _ => Ok(String::new()),
     };
     let rows = rows.unwrap_or_default();
-    Err(Error::Rebuild { table: definition.table.clone(), name: definition.name.clone(), why: format!("{message}{rows}") })
+    Err(Error::Rebuild {
+        table: definition.table.clone(),
+        name: definition.name.clone(),
+        why: format!("{message}{rows}"),
+    })
 }
 
 /// Children without a parent, found by anti-join over the key's own columns.
-async fn orphans(client: &Client, definition: &Definition) -> Result<String, tokio_postgres::Error> {
+async fn orphans(
+    client: &Client,
+    definition: &Definition,
+) -> Result<String, tokio_postgres::Error> {
     // The key is not there to ask; its columns stand in the definition, which the server itself wrote.
-    let Some((columns, references)) = key_parts(&definition.put_back) else { return Ok(String::new()) };
-    let Some((parent, parent_columns)) = references.split_once('(') else { return Ok(String::new()) };
+    let Some((columns, references)) = key_parts(&definition.put_back) else {
+        return Ok(String::new());
+    };
+    let Some((parent, parent_columns)) = references.split_once('(') else {
+        return Ok(String::new());
+    };
     let relation = relation_name(client, definition.table_oid).await?;
-    let equal: Vec<String> =
-        columns.split(", ").zip(parent_columns.split(", ")).map(|(here, there)| format!("c.{here} = p.{there}")).collect();
-    let not_null: Vec<String> = columns.split(", ").map(|here| format!("c.{here} IS NOT NULL")).collect();
-    let list: Vec<String> = columns.split(", ").map(|here| format!("c.{here}::text")).collect();
+    let equal: Vec<String> = columns
+        .split(", ")
+        .zip(parent_columns.split(", "))
+        .map(|(here, there)| format!("c.{here} = p.{there}"))
+        .collect();
+    let not_null: Vec<String> = columns
+        .split(", ")
+        .map(|here| format!("c.{here} IS NOT NULL"))
+        .collect();
+    let list: Vec<String> = columns
+        .split(", ")
+        .map(|here| format!("c.{here}::text"))
+        .collect();
     let sql = format!(
         "SELECT concat_ws(', ', {}), count(*) FROM {relation} c WHERE {} AND NOT EXISTS (SELECT FROM {parent} p WHERE {})
          GROUP BY 1 ORDER BY 1 LIMIT {ROWS_NAMED}",
@@ -98,8 +164,16 @@ async fn orphans(client: &Client, definition: &Definition) -> Result<String, tok
         equal.join(" AND ")
     );
     let rows = client.query(&sql, &[]).await?;
-    let named: Vec<String> =
-        rows.iter().map(|row| format!("({columns}) = ({}) in {} row(s)", row.get::<_, &str>(0), row.get::<_, i64>(1))).collect();
+    let named: Vec<String> = rows
+        .iter()
+        .map(|row| {
+            format!(
+                "({columns}) = ({}) in {} row(s)",
+                row.get::<_, &str>(0),
+                row.get::<_, i64>(1)
+            )
+        })
+        .collect();
     Ok(printable(&format!("; orphans: {}", named.join("; ")), 1000))
 }
 
@@ -116,26 +190,51 @@ async fn duplicates(
     import: &Import,
     definition: &Definition,
 ) -> Result<String, tokio_postgres::Error> {
-    let Some(table) = import.layout.tables.iter().find(|table| table.target.oid == definition.table_oid) else {
-        return Ok(String::new());
-    };
-    let Some(index) = table.target.indexes.iter().find(|index| index.name == definition.name || index.constraint.as_ref() == Some(&definition.name))
+    let Some(table) = import
+        .layout
+        .tables
+        .iter()
+        .find(|table| table.target.oid == definition.table_oid)
     else {
         return Ok(String::new());
     };
+    let Some(index) = table.target.indexes.iter().find(|index| {
+        index.name == definition.name || index.constraint.as_ref() == Some(&definition.name)
+    }) else {
+        return Ok(String::new());
+    };
     let keys = index.expressions.join(", ");
-    let primary = table.target.constraints.iter().find(|constraint| constraint.kind == crate::target::catalogue::ConstraintKind::Primary);
-    let names: Vec<String> = primary.map(|key| key.columns.iter().map(|name| quoted(name)).collect()).unwrap_or_default();
-    let row = if names.is_empty() { "ctid::text".to_owned() } else { format!("concat_ws(', ', {})", names.join(", ")) };
-    let condition = index.predicate.as_ref().map(|predicate| format!("WHERE {predicate}")).unwrap_or_default();
+    let primary =
+        table.target.constraints.iter().find(|constraint| {
+            constraint.kind == crate::target::catalogue::ConstraintKind::Primary
+        });
+    let names: Vec<String> = primary
+        .map(|key| key.columns.iter().map(|name| quoted(name)).collect())
+        .unwrap_or_default();
+    let row = if names.is_empty() {
+        "ctid::text".to_owned()
+    } else {
+        format!("concat_ws(', ', {})", names.join(", "))
+    };
+    let condition = index
+        .predicate
+        .as_ref()
+        .map(|predicate| format!("WHERE {predicate}"))
+        .unwrap_or_default();
     let relation = relation_name(client, definition.table_oid).await?;
     let sql = format!(
         "SELECT string_agg(k, ' and ' ORDER BY k) FROM (SELECT {row} AS k, dense_rank() OVER (ORDER BY {keys}) AS g,
            count(*) OVER (PARTITION BY {keys}) AS n FROM {relation} {condition}) AS ranked WHERE n > 1 GROUP BY g ORDER BY g LIMIT {ROWS_NAMED}"
     );
     let rows = client.query(&sql, &[]).await?;
-    let named: Vec<String> = rows.iter().map(|row| row.get::<_, Option<String>>(0).unwrap_or_default()).collect();
-    Ok(printable(&format!("; rows with the same key: {}", named.join("; ")), 1000))
+    let named: Vec<String> = rows
+        .iter()
+        .map(|row| row.get::<_, Option<String>>(0).unwrap_or_default())
+        .collect();
+    Ok(printable(
+        &format!("; rows with the same key: {}", named.join("; ")),
+        1000,
+    ))
 }
 
 async fn relation_name(client: &Client, oid: u32) -> Result<String, tokio_postgres::Error> {

@@ -171,13 +171,22 @@ impl DefinitionState {
 /// Makes the schema and its tables where they are missing.
 pub async fn create(client: &Client) -> Result<(), Error> {
     let exists = client
-        .query_one("SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1)", &[&SCHEMA])
+        .query_one(
+            "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1)",
+            &[&SCHEMA],
+        )
         .await
         .map_err(server("looking for the schema cutover"))?;
     if !exists.get::<_, bool>(0) {
-        client.batch_execute("CREATE SCHEMA IF NOT EXISTS cutover").await.map_err(server("making the schema cutover"))?;
+        client
+            .batch_execute("CREATE SCHEMA IF NOT EXISTS cutover")
+            .await
+            .map_err(server("making the schema cutover"))?;
     }
-    client.batch_execute(TABLES).await.map_err(server("making the tables of the schema cutover"))
+    client
+        .batch_execute(TABLES)
+        .await
+        .map_err(server("making the tables of the schema cutover"))
 }
 
 /// The imports into `schema` that are recorded, unfinished ones first.
@@ -189,16 +198,38 @@ pub async fn imports(client: &Client, schema: &str) -> Result<Vec<Import>, Error
         )
         .await
         .map_err(server("reading the recorded imports"))?;
-    Ok(rows.iter().map(|row| Import { key: row.get(0), prepared: row.get(1), finished: row.get(2) }).collect())
+    Ok(rows
+        .iter()
+        .map(|row| Import {
+            key: row.get(0),
+            prepared: row.get(1),
+            finished: row.get(2),
+        })
+        .collect())
 }
 
 /// Records a new import with its tasks and definitions, all in one durable transaction.
-pub async fn begin(client: &mut Client, key: &str, schema: &str, tasks: &[Task], definitions: &[Definition]) -> Result<(), Error> {
+pub async fn begin(
+    client: &mut Client,
+    key: &str,
+    schema: &str,
+    tasks: &[Task],
+    definitions: &[Definition],
+) -> Result<(), Error> {
     let doing = || "recording the import";
     let transaction = client.transaction().await.map_err(server(doing()))?;
-    transaction.execute("DELETE FROM cutover.import WHERE target_schema = $1", &[&schema]).await.map_err(server(doing()))?;
     transaction
-        .execute("INSERT INTO cutover.import (key, target_schema) VALUES ($1, $2)", &[&key, &schema])
+        .execute(
+            "DELETE FROM cutover.import WHERE target_schema = $1",
+            &[&schema],
+        )
+        .await
+        .map_err(server(doing()))?;
+    transaction
+        .execute(
+            "INSERT INTO cutover.import (key, target_schema) VALUES ($1, $2)",
+            &[&key, &schema],
+        )
         .await
         .map_err(server(doing()))?;
     for task in tasks {
@@ -252,7 +283,10 @@ pub async fn tasks(client: &Client, key: &str) -> Result<Vec<Task>, Error> {
                 number: row.get(0),
                 table: row.get(1),
                 target_oid: row.get(2),
-                span: Span { from: row.get(3), to: row.get(4) },
+                span: Span {
+                    from: row.get(3),
+                    to: row.get(4),
+                },
                 cursor: cursor(row.get(5))?,
                 rows: row.get::<_, i64>(6).unsigned_abs(),
                 bytes: row.get::<_, i64>(7).unsigned_abs(),
@@ -264,7 +298,11 @@ pub async fn tasks(client: &Client, key: &str) -> Result<Vec<Task>, Error> {
 
 /// A recorded position.
 pub fn cursor(json: &str) -> Result<Cursor, Error> {
-    serde_json::from_str(json).map_err(|error| Error::Target(format!("a checkpoint in the schema cutover cannot be read: {error}")))
+    serde_json::from_str(json).map_err(|error| {
+        Error::Target(format!(
+            "a checkpoint in the schema cutover cannot be read: {error}"
+        ))
+    })
 }
 
 /// The definitions of an import in their order.
@@ -297,11 +335,20 @@ pub async fn definitions(client: &Client, key: &str) -> Result<Vec<Definition>, 
 /// SQL that sets a definition's state, for the transaction that brings it about.
 pub fn set_state(key: &str, number: i32, state: DefinitionState) -> String {
     let key = crate::transfer::session::literal(key);
-    format!("UPDATE cutover.definition SET state = '{}' WHERE import = {key} AND number = {number}", state.word())
+    format!(
+        "UPDATE cutover.definition SET state = '{}' WHERE import = {key} AND number = {number}",
+        state.word()
+    )
 }
 
 /// Puts quarantined rows and uses of policies on record, inside the batch's transaction.
-pub async fn evidence(client: &Client, key: &str, table: &str, uses: &BTreeMap<String, u64>, rows: &[Quarantined]) -> Result<(), Error> {
+pub async fn evidence(
+    client: &Client,
+    key: &str,
+    table: &str,
+    uses: &BTreeMap<String, u64>,
+    rows: &[Quarantined],
+) -> Result<(), Error> {
     let doing = || "recording the uses of policies";
     let table = storable(table);
     for (policy, count) in uses {
@@ -319,7 +366,14 @@ pub async fn evidence(client: &Client, key: &str, table: &str, uses: &BTreeMap<S
         client
             .execute(
                 "INSERT INTO cutover.quarantine VALUES ($1, $2, $3, $4, $5, $6::text::jsonb)",
-                &[&key, &table, &storable(&row.row.to_string()), &storable(&row.column), &storable(&row.reason), &content],
+                &[
+                    &key,
+                    &table,
+                    &storable(&row.row.to_string()),
+                    &storable(&row.column),
+                    &storable(&row.reason),
+                    &content,
+                ],
             )
             .await
             .map_err(server(doing()))?;
@@ -328,14 +382,29 @@ pub async fn evidence(client: &Client, key: &str, table: &str, uses: &BTreeMap<S
 }
 
 /// Uses of policies by `Table.Column: policy`, and the number of rows and values put aside.
-pub async fn evidence_so_far(client: &Client, key: &str) -> Result<(BTreeMap<String, u64>, u64), Error> {
+pub async fn evidence_so_far(
+    client: &Client,
+    key: &str,
+) -> Result<(BTreeMap<String, u64>, u64), Error> {
     let doing = || "reading the uses of policies";
     let rows = client
-        .query("SELECT source_table || '.' || policy, uses FROM cutover.policy_use WHERE import = $1", &[&key])
+        .query(
+            "SELECT source_table || '.' || policy, uses FROM cutover.policy_use WHERE import = $1",
+            &[&key],
+        )
         .await
         .map_err(server(doing()))?;
-    let uses = rows.iter().map(|row| (row.get(0), row.get::<_, i64>(1).unsigned_abs())).collect();
-    let aside = client.query_one("SELECT count(*) FROM cutover.quarantine WHERE import = $1", &[&key]).await.map_err(server(doing()))?;
+    let uses = rows
+        .iter()
+        .map(|row| (row.get(0), row.get::<_, i64>(1).unsigned_abs()))
+        .collect();
+    let aside = client
+        .query_one(
+            "SELECT count(*) FROM cutover.quarantine WHERE import = $1",
+            &[&key],
+        )
+        .await
+        .map_err(server(doing()))?;
     Ok((uses, aside.get::<_, i64>(0).unsigned_abs()))
 }
 

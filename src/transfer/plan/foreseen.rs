@@ -14,8 +14,12 @@ use crate::transfer::rows::Foreseen;
 
 /// Whether problems of this column are put aside.
 pub fn quarantines(table: &TableLayout, column: &str) -> bool {
-    let policy = |moving: &crate::transfer::layout::ColumnLayout| moving.converter.policy.on_problem;
-    let found = table.columns.iter().find(|moving| table.source_name(moving) == column);
+    let policy =
+        |moving: &crate::transfer::layout::ColumnLayout| moving.converter.policy.on_problem;
+    let found = table
+        .columns
+        .iter()
+        .find(|moving| table.source_name(moving) == column);
     found.and_then(policy) == Some(OnProblem::Quarantine)
 }
 
@@ -32,8 +36,13 @@ pub async fn foresee(
     for table in &layout.tables {
         let mut foreseen = Foreseen::new();
         if asks_for(table, |kind| kind != ConstraintKind::Foreign) {
-            let probed = probe::probe(client, source, table, layout.encoding, schema, None, cancel).await?;
-            for problem in probed.problems.into_iter().filter(|problem| quarantines(table, &problem.column)) {
+            let probed =
+                probe::probe(client, source, table, layout.encoding, schema, None, cancel).await?;
+            for problem in probed
+                .problems
+                .into_iter()
+                .filter(|problem| quarantines(table, &problem.column))
+            {
                 foreseen.insert(problem.rowid, (problem.column, problem.reason));
             }
         }
@@ -43,8 +52,16 @@ pub async fn foresee(
     if any_reference {
         let (path, shared) = (source.to_path_buf(), layout.clone());
         let found = tokio::task::spawn_blocking(move || orphans::orphans(&path, &shared));
-        for orphan in found.await.expect("BUG: looking for orphans panicked")?.into_iter().filter(|orphan| orphan.quarantined) {
-            all[orphan.table].insert(orphan.problem.rowid, (orphan.problem.column, orphan.problem.reason));
+        for orphan in found
+            .await
+            .expect("BUG: looking for orphans panicked")?
+            .into_iter()
+            .filter(|orphan| orphan.quarantined)
+        {
+            all[orphan.table].insert(
+                orphan.problem.rowid,
+                (orphan.problem.column, orphan.problem.reason),
+            );
         }
     }
     Ok(all)
@@ -54,9 +71,15 @@ pub async fn foresee(
 fn asks_for(table: &TableLayout, counts: impl Fn(ConstraintKind) -> bool) -> bool {
     table.columns.iter().any(|column| {
         let name = &column.target.name;
-        let constrained = table.target.constraints.iter().any(|constraint| counts(constraint.kind) && constraint.columns.contains(name));
+        let constrained = table
+            .target
+            .constraints
+            .iter()
+            .any(|constraint| counts(constraint.kind) && constraint.columns.contains(name));
         let indexed = table.target.indexes.iter().filter(|index| index.unique);
-        let indexed = indexed.flat_map(|index| &index.columns).any(|key| key.as_ref().is_none_or(|key| key == name));
+        let indexed = indexed
+            .flat_map(|index| &index.columns)
+            .any(|key| key.as_ref().is_none_or(|key| key == name));
         let ruled = constrained || indexed || !column.target.ty.domain_checks.is_empty();
         ruled && column.converter.policy.on_problem == Some(OnProblem::Quarantine)
     })

@@ -31,13 +31,25 @@ pub struct Orphan {
 pub fn orphans(source: &Path, layout: &Layout) -> Result<Vec<Orphan>, Error> {
     let connection = open(source)?;
     // Where no index helps, SQLite builds one for the query; it may be large, so it goes to a file.
-    connection.pragma_update(None, "temp_store", "FILE").map_err(read(source, "its settings"))?;
+    connection
+        .pragma_update(None, "temp_store", "FILE")
+        .map_err(read(source, "its settings"))?;
     let mut found = Vec::new();
     for (place, table) in layout.tables.iter().enumerate() {
-        for key in table.target.constraints.iter().filter(|key| key.kind == ConstraintKind::Foreign) {
+        for key in table
+            .target
+            .constraints
+            .iter()
+            .filter(|key| key.kind == ConstraintKind::Foreign)
+        {
             if let Some(question) = Question::of(layout, table, key) {
-                let rows = question.ask(&connection).map_err(read(source, &table.source.name))?;
-                found.extend(rows.into_iter().map(|(row, value)| question.orphan(place, row, value)));
+                let rows = question
+                    .ask(&connection)
+                    .map_err(read(source, &table.source.name))?;
+                found.extend(
+                    rows.into_iter()
+                        .map(|(row, value)| question.orphan(place, row, value)),
+                );
             }
         }
     }
@@ -57,36 +69,80 @@ struct Question<'l> {
 impl<'l> Question<'l> {
     fn of(layout: &'l Layout, child: &'l TableLayout, key: &'l Constraint) -> Option<Self> {
         let (oid, ..) = key.references.as_ref()?;
-        let parent = layout.tables.iter().find(|table| table.target.oid == *oid)?;
+        let parent = layout
+            .tables
+            .iter()
+            .find(|table| table.target.oid == *oid)?;
         let mut pairs = Vec::new();
         let mut folds = false;
         for (here, there) in key.columns.iter().zip(&key.referenced_columns) {
-            let here = child.columns.iter().find(|column| column.target.name == *here)?;
-            let there = parent.columns.iter().find(|column| column.target.name == *there)?;
+            let here = child
+                .columns
+                .iter()
+                .find(|column| column.target.name == *here)?;
+            let there = parent
+                .columns
+                .iter()
+                .find(|column| column.target.name == *there)?;
             folds |= here.target.folds || here.converter.kind == Kind::Uuid;
             pairs.push((here.source, there.source));
         }
-        (!pairs.is_empty()).then_some(Self { child, parent, key, pairs, folds })
+        (!pairs.is_empty()).then_some(Self {
+            child,
+            parent,
+            key,
+            pairs,
+            folds,
+        })
     }
 
     /// Rows at fault, each with its key's value.
     fn ask(&self, connection: &rusqlite::Connection) -> rusqlite::Result<Vec<(RowKey, String)>> {
         let found = self.query(connection, "")?;
         // Plain comparison uses the parent's index; only what it misses is worth a slower look.
-        if found.is_empty() || !self.folds { Ok(found) } else { self.query(connection, " COLLATE NOCASE") }
+        if found.is_empty() || !self.folds {
+            Ok(found)
+        } else {
+            self.query(connection, " COLLATE NOCASE")
+        }
     }
 
-    fn query(&self, connection: &rusqlite::Connection, collation: &str) -> rusqlite::Result<Vec<(RowKey, String)>> {
+    fn query(
+        &self,
+        connection: &rusqlite::Connection,
+        collation: &str,
+    ) -> rusqlite::Result<Vec<(RowKey, String)>> {
         let name = |table: &TableLayout, place: usize| quoted(&table.source.columns[place].name);
-        let values: Vec<String> = self.pairs.iter().map(|(here, _)| format!("c.{}", name(self.child, *here))).collect();
-        let not_null: Vec<String> = values.iter().map(|value| format!("{value} IS NOT NULL")).collect();
-        let equal: Vec<String> =
-            self.pairs.iter().zip(&values).map(|((_, there), value)| format!("p.{} = {value}{collation}", name(self.parent, *there))).collect();
+        let values: Vec<String> = self
+            .pairs
+            .iter()
+            .map(|(here, _)| format!("c.{}", name(self.child, *here)))
+            .collect();
+        let not_null: Vec<String> = values
+            .iter()
+            .map(|value| format!("{value} IS NOT NULL"))
+            .collect();
+        let equal: Vec<String> = self
+            .pairs
+            .iter()
+            .zip(&values)
+            .map(|((_, there), value)| {
+                format!("p.{} = {value}{collation}", name(self.parent, *there))
+            })
+            .collect();
         let position = match &self.child.source.position {
             Position::Rowid { name, .. } => format!("c.{}", quoted(name)),
             Position::Key => {
-                let key = self.child.source.primary_key.iter().map(|place| format!("quote(c.{})", name(self.child, *place)));
-                format!("'(' || {} || ')'", key.collect::<Vec<_>>().join(" || ', ' || "))
+                let key = self
+                    .child
+                    .source
+                    .primary_key
+                    .iter()
+                    .map(|place| format!("quote(c.{})", name(self.child, *place)));
+                format!(
+                    "'(' || {} || ')'",
+                    key.collect::<Vec<_>>().join(" || ', ' || ")
+                )
             }
             Position::Ordinal => "NULL".to_owned(),
         };
@@ -104,7 +160,9 @@ impl<'l> Question<'l> {
         while let Some(row) = rows.next()? {
             let key = match row.get_ref(0)? {
                 rusqlite::types::ValueRef::Integer(rowid) => RowKey::Rowid(rowid),
-                rusqlite::types::ValueRef::Text(text) => RowKey::Key(printable(&String::from_utf8_lossy(text), 200)),
+                rusqlite::types::ValueRef::Text(text) => {
+                    RowKey::Key(printable(&String::from_utf8_lossy(text), 200))
+                }
                 _ => RowKey::None,
             };
             found.push((key, shown(row.get_ref(1)?)));
@@ -114,7 +172,10 @@ impl<'l> Question<'l> {
 
     fn orphan(&self, table: usize, rowid: RowKey, value: String) -> Orphan {
         let column = self.child.source.columns[self.pairs[0].0].name.clone();
-        let (key, parent) = (printable(&self.key.name, 80), printable(&self.parent.source.name, 80));
+        let (key, parent) = (
+            printable(&self.key.name, 80),
+            printable(&self.parent.source.name, 80),
+        );
         Orphan {
             table,
             quarantined: quarantines(self.child, &column),

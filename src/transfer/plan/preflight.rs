@@ -13,7 +13,11 @@ use crate::transfer::plan::Problem;
 const OLDEST_SERVER: i32 = 140_000;
 
 /// What the server or the role lacks, each with what would help.
-pub async fn missing(client: &Client, schema: &str, layout: &Layout) -> Result<Vec<Problem>, Error> {
+pub async fn missing(
+    client: &Client,
+    schema: &str,
+    layout: &Layout,
+) -> Result<Vec<Problem>, Error> {
     let row = client
         .query_one(
             "SELECT current_setting('server_version_num')::int, current_setting('server_encoding'), pg_is_in_recovery(),
@@ -37,16 +41,47 @@ pub async fn missing(client: &Client, schema: &str, layout: &Layout) -> Result<V
             lacking.push(structural("", "", printable(&reason, 400), None));
         }
     };
-    lacks(version < OLDEST_SERVER, format!("the target is PostgreSQL {}; 14 is the oldest supported", version / 10_000));
-    lacks(encoding != "UTF8", format!("the target database's encoding is {encoding}; make it with ENCODING 'UTF8'"));
-    lacks(standby, "the target is a standby, which cannot be written to".to_owned());
-    lacks(!schema_exists, format!("the target has no schema {}; run the migrations first", quoted(schema)));
+    lacks(
+        version < OLDEST_SERVER,
+        format!(
+            "the target is PostgreSQL {}; 14 is the oldest supported",
+            version / 10_000
+        ),
+    );
+    lacks(
+        encoding != "UTF8",
+        format!("the target database's encoding is {encoding}; make it with ENCODING 'UTF8'"),
+    );
+    lacks(
+        standby,
+        "the target is a standby, which cannot be written to".to_owned(),
+    );
+    lacks(
+        !schema_exists,
+        format!(
+            "the target has no schema {}; run the migrations first",
+            quoted(schema)
+        ),
+    );
     lacks(
         !may_create && !has_own,
-        format!("the role may not make the schema in which the import keeps its checkpoints: GRANT CREATE ON DATABASE {database} TO {user}"),
+        format!(
+            "the role may not make the schema in which the import keeps its checkpoints: GRANT CREATE ON DATABASE {database} TO {user}"
+        ),
     );
-    lacks(!may_temp, format!("the role may not make temporary tables: GRANT TEMPORARY ON DATABASE {database} TO {user}"));
-    lacks(schema_exists && !schema_open, format!("the role may not make indexes: GRANT USAGE, CREATE ON SCHEMA {} TO {user}", quoted(schema)));
+    lacks(
+        !may_temp,
+        format!(
+            "the role may not make temporary tables: GRANT TEMPORARY ON DATABASE {database} TO {user}"
+        ),
+    );
+    lacks(
+        schema_exists && !schema_open,
+        format!(
+            "the role may not make indexes: GRANT USAGE, CREATE ON SCHEMA {} TO {user}",
+            quoted(schema)
+        ),
+    );
     for table in layout.tables.iter().filter(|table| !table.target.owned) {
         let reason = format!(
             "the role does not own {}, and needs to for dropping and making its indexes: ALTER TABLE {}.{} OWNER TO {user}",
@@ -54,13 +89,23 @@ pub async fn missing(client: &Client, schema: &str, layout: &Layout) -> Result<V
             quoted(schema),
             quoted(&table.target.name)
         );
-        lacking.push(structural(&table.source.name, "", printable(&reason, 400), None));
+        lacking.push(structural(
+            &table.source.name,
+            "",
+            printable(&reason, 400),
+            None,
+        ));
     }
     Ok(lacking)
 }
 
 /// Planned tables that already hold rows, unless the runbook says to replace them.
-pub async fn occupied(client: &Client, schema: &str, layout: &Layout, transfer: &Transfer) -> Result<Vec<Problem>, Error> {
+pub async fn occupied(
+    client: &Client,
+    schema: &str,
+    layout: &Layout,
+    transfer: &Transfer,
+) -> Result<Vec<Problem>, Error> {
     let mut occupied = Vec::new();
     if transfer.target_rows == TargetRows::Replace {
         return Ok(occupied);
@@ -72,11 +117,24 @@ pub async fn occupied(client: &Client, schema: &str, layout: &Layout, transfer: 
             quoted(schema),
             quoted(&table.target.name)
         );
-        let rows: i64 = client.query_one(&sql, &[]).await.map_err(server("looking for rows in the target"))?.get(0);
+        let rows: i64 = client
+            .query_one(&sql, &[])
+            .await
+            .map_err(server("looking for rows in the target"))?
+            .get(0);
         if rows > 0 {
-            let count = if rows == COUNTED_AT_MOST { format!("{rows} rows or more") } else { format!("{rows} row(s)") };
+            let count = if rows == COUNTED_AT_MOST {
+                format!("{rows} rows or more")
+            } else {
+                format!("{rows} row(s)")
+            };
             let reason = format!("the target table already holds {count}");
-            occupied.push(structural(&table.source.name, "", reason, Some("target_rows: replace".to_owned())));
+            occupied.push(structural(
+                &table.source.name,
+                "",
+                reason,
+                Some("target_rows: replace".to_owned()),
+            ));
         }
     }
     Ok(occupied)

@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 
+use crate::source::schema::TextEncoding;
 use crate::target::catalogue::{ConstraintKind, Index};
 use crate::target::quoted;
 use crate::text::printable;
@@ -25,7 +26,6 @@ use crate::transfer::plan::{Problem, RowKey};
 use crate::transfer::pump::{CHUNKS_IN_FLIGHT, Chunker, Closed};
 use crate::transfer::reader::{Cursor, Reader, Span};
 use crate::transfer::rows::{COPY_HEADER, COPY_TRAILER, Encoder};
-use crate::source::schema::TextEncoding;
 
 /// One rule of the server's, as a query over the probe table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,9 +63,18 @@ pub async fn probe(
     if questions.is_empty() {
         return Ok(Probed::default());
     }
-    client.batch_execute("BEGIN").await.map_err(server("probing"))?;
-    let probed = ask(client, source, table, encoding, schema, &questions, &columns, cancel).await;
-    let rolled_back = client.batch_execute("ROLLBACK").await.map_err(server("ending the probe"));
+    client
+        .batch_execute("BEGIN")
+        .await
+        .map_err(server("probing"))?;
+    let probed = ask(
+        client, source, table, encoding, schema, &questions, &columns, cancel,
+    )
+    .await;
+    let rolled_back = client
+        .batch_execute("ROLLBACK")
+        .await
+        .map_err(server("ending the probe"));
     let probed = probed?;
     rolled_back?;
     Ok(probed)
@@ -104,16 +113,27 @@ async fn ask(
         quoted(schema),
         quoted(&table.target.name)
     );
-    client.batch_execute(&create).await.map_err(server(doing()))?;
+    client
+        .batch_execute(&create)
+        .await
+        .map_err(server(doing()))?;
     load(client, source, table, encoding, columns, cancel).await?;
     let mut probed = Probed::default();
     for question in questions {
-        client.batch_execute("SAVEPOINT question").await.map_err(server(doing()))?;
+        client
+            .batch_execute("SAVEPOINT question")
+            .await
+            .map_err(server(doing()))?;
         match client.query(&question.sql, &[]).await {
             Ok(rows) => {
                 for row in rows {
-                    let (place, key, other): (i64, String, Option<String>) = (row.get(0), row.get(1), row.get(2));
-                    let rowid = if key.is_empty() { RowKey::Rowid(place) } else { RowKey::Key(key) };
+                    let (place, key, other): (i64, String, Option<String>) =
+                        (row.get(0), row.get(1), row.get(2));
+                    let rowid = if key.is_empty() {
+                        RowKey::Rowid(place)
+                    } else {
+                        RowKey::Key(key)
+                    };
                     let reason = match other {
                         Some(other) => format!("{} as row {other}", question.reason),
                         None => question.reason.clone(),
@@ -129,9 +149,18 @@ async fn ask(
                 }
             }
             Err(error) if error.as_db_error().is_some() => {
-                client.batch_execute("ROLLBACK TO SAVEPOINT question").await.map_err(server(doing()))?;
-                let reason = format!("{} could not be asked beforehand: {}", printable(&question.name, 80), server_message(&error));
-                probed.notes.push(structural(name, &question.column, reason, None));
+                client
+                    .batch_execute("ROLLBACK TO SAVEPOINT question")
+                    .await
+                    .map_err(server(doing()))?;
+                let reason = format!(
+                    "{} could not be asked beforehand: {}",
+                    printable(&question.name, 80),
+                    server_message(&error)
+                );
+                probed
+                    .notes
+                    .push(structural(name, &question.column, reason, None));
             }
             Err(error) => return Err(server(doing())(error)),
         }
@@ -148,12 +177,22 @@ async fn load(
     columns: &[usize],
     cancel: &CancellationToken,
 ) -> Result<(), Error> {
-    let narrow = TableLayout { columns: columns.iter().map(|place| table.columns[*place].clone()).collect(), ..table.clone() };
+    let narrow = TableLayout {
+        columns: columns
+            .iter()
+            .map(|place| table.columns[*place].clone())
+            .collect(),
+        ..table.clone()
+    };
     let (sender, mut receiver) = mpsc::channel::<Bytes>(CHUNKS_IN_FLIGHT);
     let (path, cancelled) = (source.to_path_buf(), cancel.clone());
-    let reading = tokio::task::spawn_blocking(move || produce(&path, &narrow, encoding, sender, &cancelled));
+    let reading =
+        tokio::task::spawn_blocking(move || produce(&path, &narrow, encoding, sender, &cancelled));
     let doing = || format!("probing {}", printable(&table.source.name, 80));
-    let sink = client.copy_in::<_, Bytes>("COPY pg_temp.cutover_probe FROM STDIN (FORMAT binary)").await.map_err(server(doing()))?;
+    let sink = client
+        .copy_in::<_, Bytes>("COPY pg_temp.cutover_probe FROM STDIN (FORMAT binary)")
+        .await
+        .map_err(server(doing()))?;
     let mut sink = pin!(sink);
     while let Some(chunk) = receiver.recv().await {
         sink.send(chunk).await.map_err(server(doing()))?;
@@ -161,7 +200,11 @@ async fn load(
     let sent = reading.await.expect("BUG: the probe's reader panicked")?;
     let counted = sink.finish().await.map_err(server(doing()))?;
     if sent != counted {
-        return Err(Error::Count { table: table.source.name.clone(), sent, counted });
+        return Err(Error::Count {
+            table: table.source.name.clone(),
+            sent,
+            counted,
+        });
     }
     Ok(())
 }
@@ -178,7 +221,9 @@ fn produce(
     let connection = open(source)?;
     let columns: Vec<usize> = table.columns.iter().map(|column| column.source).collect();
     let reader = Reader::new(&table.source, &columns, encoding);
-    let mut statement = reader.prepare(&connection, Span::ALL, &Cursor::Start).map_err(read(source, name))?;
+    let mut statement = reader
+        .prepare(&connection, Span::ALL, &Cursor::Start)
+        .map_err(read(source, name))?;
     let mut rows = statement.raw_query();
     let mut encoder = Encoder::new(table, None);
     let mut chunker = Chunker::new(|chunk| sender.blocking_send(chunk).map_err(|_| Closed));
@@ -188,7 +233,9 @@ fn produce(
     // Closed: the server's side failed and says why itself.
     while let Some(row) = rows.next().map_err(read(source, name))? {
         ordinal += 1;
-        let row = reader.row(row, ordinal, &mut scratch).map_err(read(source, name))?;
+        let row = reader
+            .row(row, ordinal, &mut scratch)
+            .map_err(read(source, name))?;
         fields.clear();
         splices.clear();
         let outcome = encoder.row(&row, &mut fields, &mut splices);
@@ -230,16 +277,34 @@ fn questions(table: &TableLayout, scanned: Option<&Scanned>) -> (Vec<Question>, 
     let mut questions = Vec::new();
     let mut needed: Vec<usize> = Vec::new();
     let mut need = |places: Vec<usize>| needed.extend(places);
-    for check in table.target.constraints.iter().filter(|constraint| constraint.kind == ConstraintKind::Check) {
-        if let (Some(expression), Some(places)) = (&check.expression, places(table, &check.columns)) {
-            questions.push(refused_by(table, &places, &check.name, "the check", expression));
+    for check in table
+        .target
+        .constraints
+        .iter()
+        .filter(|constraint| constraint.kind == ConstraintKind::Check)
+    {
+        if let (Some(expression), Some(places)) = (&check.expression, places(table, &check.columns))
+        {
+            questions.push(refused_by(
+                table,
+                &places,
+                &check.name,
+                "the check",
+                expression,
+            ));
             need(places);
         }
     }
     for (place, column) in table.columns.iter().enumerate() {
         for check in &column.target.ty.domain_checks {
             let expression = with_value(&check.expression, &quoted(&column.target.name));
-            questions.push(refused_by(table, &[place], &check.name, "the domain's check", &expression));
+            questions.push(refused_by(
+                table,
+                &[place],
+                &check.name,
+                "the domain's check",
+                &expression,
+            ));
             need(vec![place]);
         }
     }
@@ -248,9 +313,13 @@ fn questions(table: &TableLayout, scanned: Option<&Scanned>) -> (Vec<Question>, 
             continue;
         }
         let names: Option<Vec<String>> = index.columns.iter().cloned().collect();
-        let plain = names.filter(|_| index.predicate.is_none()).and_then(|names| places(table, &names));
+        let plain = names
+            .filter(|_| index.predicate.is_none())
+            .and_then(|names| places(table, &names));
         // An expression or a predicate may read any column.
-        let needs = plain.clone().unwrap_or_else(|| (0..table.columns.len()).collect());
+        let needs = plain
+            .clone()
+            .unwrap_or_else(|| (0..table.columns.len()).collect());
         questions.push(collides(table, index, &plain.unwrap_or_default()));
         need(needs);
     }
@@ -261,7 +330,15 @@ fn questions(table: &TableLayout, scanned: Option<&Scanned>) -> (Vec<Question>, 
 
 /// Places of target columns among the moving ones; None when one does not move.
 fn places(table: &TableLayout, names: &[String]) -> Option<Vec<usize>> {
-    names.iter().map(|name| table.columns.iter().position(|column| column.target.name == *name)).collect()
+    names
+        .iter()
+        .map(|name| {
+            table
+                .columns
+                .iter()
+                .position(|column| column.target.name == *name)
+        })
+        .collect()
 }
 
 fn reported(table: &TableLayout, places: &[usize]) -> String {
@@ -271,7 +348,13 @@ fn reported(table: &TableLayout, places: &[usize]) -> String {
     }
 }
 
-fn refused_by(table: &TableLayout, places: &[usize], name: &str, what: &str, expression: &str) -> Question {
+fn refused_by(
+    table: &TableLayout,
+    places: &[usize],
+    name: &str,
+    what: &str,
+    expression: &str,
+) -> Question {
     Question {
         name: name.to_owned(),
         column: reported(table, places),
@@ -284,10 +367,26 @@ fn refused_by(table: &TableLayout, places: &[usize], name: &str, what: &str, exp
 
 fn collides(table: &TableLayout, index: &Index, places: &[usize]) -> Question {
     let keys = index.expressions.join(", ");
-    let not_null = index.expressions.iter().map(|key| format!("({key}) IS NOT NULL"));
-    let mut conditions: Vec<String> = if index.nulls_not_distinct { Vec::new() } else { not_null.collect() };
-    conditions.extend(index.predicate.iter().map(|predicate| format!("({predicate})")));
-    let condition = if conditions.is_empty() { "true".to_owned() } else { conditions.join(" AND ") };
+    let not_null = index
+        .expressions
+        .iter()
+        .map(|key| format!("({key}) IS NOT NULL"));
+    let mut conditions: Vec<String> = if index.nulls_not_distinct {
+        Vec::new()
+    } else {
+        not_null.collect()
+    };
+    conditions.extend(
+        index
+            .predicate
+            .iter()
+            .map(|predicate| format!("({predicate})")),
+    );
+    let condition = if conditions.is_empty() {
+        "true".to_owned()
+    } else {
+        conditions.join(" AND ")
+    };
     Question {
         name: index.name.clone(),
         column: reported(table, places),
@@ -306,16 +405,41 @@ fn collides(table: &TableLayout, index: &Index, places: &[usize]) -> Question {
 fn is_guarded(table: &TableLayout, index: &Index, scanned: Option<&Scanned>) -> bool {
     let Some(scanned) = scanned else { return false };
     let names: Option<Vec<String>> = index.columns.iter().cloned().collect();
-    let Some(places) = names.filter(|_| !index.nulls_not_distinct).and_then(|names| places(table, &names)) else {
+    let Some(places) = names
+        .filter(|_| !index.nulls_not_distinct)
+        .and_then(|names| places(table, &names))
+    else {
         return false;
     };
-    let sources: Vec<usize> = places.iter().map(|place| table.columns[*place].source).collect();
-    let by_rowid = table.source.rowid_column().into_iter().map(|column| vec![column]);
-    let by_key = table.source.unique_keys.iter().map(|key| key.columns.clone());
+    let sources: Vec<usize> = places
+        .iter()
+        .map(|place| table.columns[*place].source)
+        .collect();
+    let by_rowid = table
+        .source
+        .rowid_column()
+        .into_iter()
+        .map(|column| vec![column]);
+    let by_key = table
+        .source
+        .unique_keys
+        .iter()
+        .map(|key| key.columns.clone());
     by_rowid.chain(by_key).any(|key| {
-        let covered: Option<Vec<usize>> =
-            key.iter().map(|column| sources.iter().position(|source| source == column).map(|at| places[at])).collect();
-        covered.is_some_and(|covered| covered.iter().all(|place| stays_distinct(table, *place, scanned)))
+        let covered: Option<Vec<usize>> = key
+            .iter()
+            .map(|column| {
+                sources
+                    .iter()
+                    .position(|source| source == column)
+                    .map(|at| places[at])
+            })
+            .collect();
+        covered.is_some_and(|covered| {
+            covered
+                .iter()
+                .all(|place| stays_distinct(table, *place, scanned))
+        })
     })
 }
 
@@ -327,8 +451,14 @@ fn stays_distinct(table: &TableLayout, place: usize, scanned: &Scanned) -> bool 
         Kind::Bytea => Class::Blob,
         _ => Class::Text,
     };
-    let changed = scanned.uses.keys().any(|policy| policy.starts_with(&format!("{}: ", table.source_name(column))));
-    let native_only = scanned.looks.get(place).is_none_or(|look| look.only(native));
+    let changed = scanned
+        .uses
+        .keys()
+        .any(|policy| policy.starts_with(&format!("{}: ", table.source_name(column))));
+    let native_only = scanned
+        .looks
+        .get(place)
+        .is_none_or(|look| look.only(native));
     column.converter.kind.keeps_distinct() && native_only && !column.target.folds && !changed
 }
 
@@ -365,7 +495,13 @@ mod tests {
     #[test]
     fn only_the_bare_word_is_the_value() {
         assert_eq!(with_value("(VALUE > 0)", "\"A\""), "(\"A\" > 0)");
-        assert_eq!(with_value("((VALUE)::text <> 'VALUE'::text)", "c"), "((c)::text <> 'VALUE'::text)");
-        assert_eq!(with_value("(x.VALUE_2 = \"VALUE\")", "c"), "(x.VALUE_2 = \"VALUE\")");
+        assert_eq!(
+            with_value("((VALUE)::text <> 'VALUE'::text)", "c"),
+            "((c)::text <> 'VALUE'::text)"
+        );
+        assert_eq!(
+            with_value("(x.VALUE_2 = \"VALUE\")", "c"),
+            "(x.VALUE_2 = \"VALUE\")"
+        );
     }
 }

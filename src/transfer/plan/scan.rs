@@ -61,7 +61,10 @@ impl Scanned {
         if self.looks.is_empty() {
             self.looks = other.looks;
         } else {
-            self.looks.iter_mut().zip(&other.looks).for_each(|(mine, theirs)| mine.merge(theirs));
+            self.looks
+                .iter_mut()
+                .zip(&other.looks)
+                .for_each(|(mine, theirs)| mine.merge(theirs));
         }
         self.problems.extend(other.problems);
         for (column, wish) in other.wishes {
@@ -78,14 +81,20 @@ impl Scanned {
     /// Lists at most [`LISTED_PER_COLUMN`] problems per column and counts the rest.
     fn cut(&mut self) {
         let mut listed: BTreeMap<String, u64> = BTreeMap::new();
-        self.problems.sort_by(|one, other| (&one.rowid, &one.column).cmp(&(&other.rowid, &other.column)));
+        self.problems
+            .sort_by(|one, other| (&one.rowid, &one.column).cmp(&(&other.rowid, &other.column)));
         self.problems.retain(|problem| {
             let count = listed.entry(problem.column.clone()).or_default();
             *count += 1;
             *count <= LISTED_PER_COLUMN
         });
-        let beyond = self.wishes.iter().filter(|(_, wish)| wish.count > LISTED_PER_COLUMN);
-        self.unlisted = beyond.map(|(column, wish)| (column.clone(), wish.count - LISTED_PER_COLUMN)).collect();
+        let beyond = self
+            .wishes
+            .iter()
+            .filter(|(_, wish)| wish.count > LISTED_PER_COLUMN);
+        self.unlisted = beyond
+            .map(|(column, wish)| (column.clone(), wish.count - LISTED_PER_COLUMN))
+            .collect();
     }
 }
 
@@ -99,11 +108,18 @@ pub fn scan(
 ) -> Result<Vec<Scanned>, Error> {
     let work = pieces(source, layout)?;
     let next = AtomicUsize::new(0);
-    let results: Mutex<Vec<Scanned>> = Mutex::new(layout.tables.iter().map(|_| Scanned::default()).collect());
+    let results: Mutex<Vec<Scanned>> =
+        Mutex::new(layout.tables.iter().map(|_| Scanned::default()).collect());
     let run = || -> Result<(), Error> {
         let connection = open(source)?;
         while let Some((table, span)) = work.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let piece = Piece { connection: &connection, source, layout, table: &layout.tables[*table], span: *span };
+            let piece = Piece {
+                connection: &connection,
+                source,
+                layout,
+                table: &layout.tables[*table],
+                span: *span,
+            };
             let scanned = piece.scan(progress, cancel)?;
             results.lock().expect("BUG: a scan thread panicked")[*table].merge(scanned);
         }
@@ -111,7 +127,10 @@ pub fn scan(
     };
     let outcomes: Vec<Result<(), Error>> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..threads.max(1)).map(|_| scope.spawn(run)).collect();
-        threads.into_iter().map(|thread| thread.join().expect("BUG: a scan thread panicked")).collect()
+        threads
+            .into_iter()
+            .map(|thread| thread.join().expect("BUG: a scan thread panicked"))
+            .collect()
     });
     outcomes.into_iter().collect::<Result<(), Error>>()?;
     let mut results = results.into_inner().expect("BUG: a scan thread panicked");
@@ -121,9 +140,14 @@ pub fn scan(
 
 /// Opens the source for one thread, with a small page cache: every page is read once.
 pub fn open(source: &Path) -> Result<rusqlite::Connection, Error> {
-    let source_error = |error| Error::Source { path: source.to_path_buf(), source: error };
+    let source_error = |error| Error::Source {
+        path: source.to_path_buf(),
+        source: error,
+    };
     let connection = crate::source::open_read_only(source).map_err(source_error)?;
-    connection.pragma_update(None, "cache_size", -1024).map_err(read(source, "its settings"))?;
+    connection
+        .pragma_update(None, "cache_size", -1024)
+        .map_err(read(source, "its settings"))?;
     Ok(connection)
 }
 
@@ -132,24 +156,45 @@ fn pieces(source: &Path, layout: &Layout) -> Result<Vec<(usize, Span)>, Error> {
     let connection = open(source)?;
     let mut sized = Vec::new();
     for (place, table) in layout.tables.iter().enumerate() {
-        let (rows, span) = estimate(&connection, &table.source).map_err(read(source, &table.source.name))?;
+        let (rows, span) =
+            estimate(&connection, &table.source).map_err(read(source, &table.source.name))?;
         sized.push((rows, place, span));
     }
     sized.sort_by_key(|(rows, place, _)| (std::cmp::Reverse(*rows), *place));
-    let cut = |(rows, place, span)| split(rows, span, SPAN_ROWS).into_iter().map(move |span| (place, span));
+    let cut = |(rows, place, span)| {
+        split(rows, span, SPAN_ROWS)
+            .into_iter()
+            .map(move |span| (place, span))
+    };
     Ok(sized.into_iter().flat_map(cut).collect())
 }
 
 /// A span in pieces of about `rows_each` rows, 64 at most; one that says nothing about rows stays whole.
 pub fn split(rows: u64, span: Span, rows_each: u64) -> Vec<Span> {
-    let count = if span == Span::ALL { 1 } else { rows.div_ceil(rows_each.max(1)).clamp(1, 64) };
+    let count = if span == Span::ALL {
+        1
+    } else {
+        rows.div_ceil(rows_each.max(1)).clamp(1, 64)
+    };
     if count == 1 {
         return vec![span];
     }
     let width = i128::from(span.to) - i128::from(span.from) + 1;
-    let bound = |piece: u64| (i128::from(span.from) + width * i128::from(piece) / i128::from(count)) as i64;
-    let last = |piece: u64| if piece + 1 == count { span.to } else { bound(piece + 1) - 1 };
-    (0..count).map(|piece| Span { from: bound(piece), to: last(piece) }).collect()
+    let bound =
+        |piece: u64| (i128::from(span.from) + width * i128::from(piece) / i128::from(count)) as i64;
+    let last = |piece: u64| {
+        if piece + 1 == count {
+            span.to
+        } else {
+            bound(piece + 1) - 1
+        }
+    };
+    (0..count)
+        .map(|piece| Span {
+            from: bound(piece),
+            to: last(piece),
+        })
+        .collect()
 }
 
 /// A range of one table on its way through the conversion.
@@ -162,19 +207,35 @@ struct Piece<'s> {
 }
 
 impl Piece<'_> {
-    fn scan(&self, progress: &UnboundedSender<Progress>, cancel: &CancellationToken) -> Result<Scanned, Error> {
+    fn scan(
+        &self,
+        progress: &UnboundedSender<Progress>,
+        cancel: &CancellationToken,
+    ) -> Result<Scanned, Error> {
         let name = &self.table.source.name;
-        let columns: Vec<usize> = self.table.columns.iter().map(|column| column.source).collect();
+        let columns: Vec<usize> = self
+            .table
+            .columns
+            .iter()
+            .map(|column| column.source)
+            .collect();
         let reader = Reader::new(&self.table.source, &columns, self.layout.encoding);
-        let mut statement = reader.prepare(self.connection, self.span, &Cursor::Start).map_err(read(self.source, name))?;
+        let mut statement = reader
+            .prepare(self.connection, self.span, &Cursor::Start)
+            .map_err(read(self.source, name))?;
         let mut rows = statement.raw_query();
         let mut encoder = Encoder::new(self.table, None);
-        let mut found = Scanned { looks: vec![ColumnLook::default(); columns.len()], ..Scanned::default() };
+        let mut found = Scanned {
+            looks: vec![ColumnLook::default(); columns.len()],
+            ..Scanned::default()
+        };
         let (mut scratch, mut buffer, mut splices) = (Vec::new(), Vec::new(), Vec::new());
         let began = Instant::now();
         while let Some(row) = rows.next().map_err(read(self.source, name))? {
             found.rows += 1;
-            let row = reader.row(row, found.rows, &mut scratch).map_err(read(self.source, name))?;
+            let row = reader
+                .row(row, found.rows, &mut scratch)
+                .map_err(read(self.source, name))?;
             for (column, look) in found.looks.iter_mut().enumerate() {
                 look.see(row.value(column));
             }
@@ -201,11 +262,16 @@ impl Piece<'_> {
     fn wish(&self, found: &mut Scanned, row: &RowView<'_>, mut problem: Problem) {
         let wish = found.wishes.entry(problem.column.clone()).or_default();
         wish.count += 1;
-        let place = self.table.columns.iter().position(|column| self.table.source_name(column) == problem.column);
+        let place = self
+            .table
+            .columns
+            .iter()
+            .position(|column| self.table.source_name(column) == problem.column);
         match place {
             None => wish.hopeless = true,
             Some(place) => {
-                let (policies, passes) = settle(&self.table.columns[place].converter, row.value(place));
+                let (policies, passes) =
+                    settle(&self.table.columns[place].converter, row.value(place));
                 wish.hopeless |= !passes;
                 wish.policies.extend(&policies);
                 problem.policy = (passes && !policies.is_empty()).then(|| policies.join(", "));
@@ -218,7 +284,10 @@ impl Piece<'_> {
 }
 
 /// Adds one wished setting after the other until the value passes or nothing is left to wish for.
-fn settle(converter: &Converter, value: rusqlite::types::ValueRef<'_>) -> (Vec<&'static str>, bool) {
+fn settle(
+    converter: &Converter,
+    value: rusqlite::types::ValueRef<'_>,
+) -> (Vec<&'static str>, bool) {
     let mut tried = converter.clone();
     let mut policies = Vec::new();
     let mut buffer = Vec::new();
@@ -226,7 +295,10 @@ fn settle(converter: &Converter, value: rusqlite::types::ValueRef<'_>) -> (Vec<&
         buffer.clear();
         match tried.encode(value, &mut buffer) {
             Ok(_) => return (policies, true),
-            Err(Reject { policy: Some(policy), .. }) if !policies.contains(&policy) => {
+            Err(Reject {
+                policy: Some(policy),
+                ..
+            }) if !policies.contains(&policy) => {
                 policies.push(policy);
                 match policy.split_once(": ") {
                     // Which unit is guessed from the whole column later; a value alone passes or not by that guess.
@@ -241,7 +313,13 @@ fn settle(converter: &Converter, value: rusqlite::types::ValueRef<'_>) -> (Vec<&
     }
 }
 
-fn report(progress: &UnboundedSender<Progress>, table: &str, found: &Scanned, began: Instant, done: bool) {
+fn report(
+    progress: &UnboundedSender<Progress>,
+    table: &str,
+    found: &Scanned,
+    began: Instant,
+    done: bool,
+) {
     let elapsed_ms = began.elapsed().as_millis().max(1) as u64;
     // Nobody listening is no reason to stop.
     let _ = progress.send(Progress::Rows {

@@ -33,7 +33,10 @@ impl Additions {
             Some(("zone", _)) => self.zone = true,
             Some(("target_rows", _)) => self.replace = true,
             _ => {
-                self.columns.entry(format!("{table}.{column}")).or_default().insert(policy.to_owned());
+                self.columns
+                    .entry(format!("{table}.{column}"))
+                    .or_default()
+                    .insert(policy.to_owned());
             }
         }
     }
@@ -50,21 +53,40 @@ fn write(transfer: &Transfer, additions: &Additions, out: &mut String) -> std::f
     match transfer.zone {
         Some(zone) if zone.offset_s == 0 => writeln!(out, "zone: UTC")?,
         Some(zone) => {
-            let (sign, offset) = (if zone.offset_s < 0 { '-' } else { '+' }, zone.offset_s.abs());
-            writeln!(out, "zone: \"{sign}{:02}:{:02}\"", offset / 3600, offset / 60 % 60)?;
+            let (sign, offset) = (
+                if zone.offset_s < 0 { '-' } else { '+' },
+                zone.offset_s.abs(),
+            );
+            writeln!(
+                out,
+                "zone: \"{sign}{:02}:{:02}\"",
+                offset / 3600,
+                offset / 60 % 60
+            )?;
         }
-        None if additions.zone => writeln!(out, "zone: UTC  # what text without an offset means; check that it is true")?,
+        None if additions.zone => writeln!(
+            out,
+            "zone: UTC  # what text without an offset means; check that it is true"
+        )?,
         None => {}
     }
-    let stated = transfer.exclude.iter().map(|pattern| pattern.as_str().to_owned());
+    let stated = transfer
+        .exclude
+        .iter()
+        .map(|pattern| pattern.as_str().to_owned());
     let exclude: Vec<String> = stated.chain(additions.exclude.iter().cloned()).collect();
     if !exclude.is_empty() {
         writeln!(out, "exclude:")?;
-        exclude.iter().try_for_each(|name| writeln!(out, "  - {}", scalar(name)))?;
+        exclude
+            .iter()
+            .try_for_each(|name| writeln!(out, "  - {}", scalar(name)))?;
     }
     if !transfer.rename.is_empty() {
         writeln!(out, "rename:")?;
-        transfer.rename.iter().try_for_each(|(from, to)| writeln!(out, "  {}: {}", scalar(from), scalar(to)))?;
+        transfer
+            .rename
+            .iter()
+            .try_for_each(|(from, to)| writeln!(out, "  {}: {}", scalar(from), scalar(to)))?;
     }
     if transfer.target_rows == TargetRows::Replace || additions.replace {
         writeln!(out, "target_rows: replace")?;
@@ -80,19 +102,30 @@ fn write_columns(transfer: &Transfer, additions: &Additions, out: &mut String) -
     writeln!(out, "columns:")?;
     let mut columns: Vec<(String, BTreeMap<String, String>)> = Vec::new();
     for (pattern, policy) in &transfer.columns {
-        let pairs = policy.pairs().into_iter().map(|(key, value)| (key.to_owned(), value.to_owned()));
+        let pairs = policy
+            .pairs()
+            .into_iter()
+            .map(|(key, value)| (key.to_owned(), value.to_owned()));
         columns.push((pattern.as_str().to_owned(), pairs.collect()));
     }
     for (name, policies) in &additions.columns {
-        let at = columns.iter().position(|(stated, _)| stated == name).unwrap_or_else(|| {
-            columns.push((name.clone(), BTreeMap::new()));
-            columns.len() - 1
-        });
+        let at = columns
+            .iter()
+            .position(|(stated, _)| stated == name)
+            .unwrap_or_else(|| {
+                columns.push((name.clone(), BTreeMap::new()));
+                columns.len() - 1
+            });
         let pairs = policies.iter().filter_map(|policy| policy.split_once(": "));
-        columns[at].1.extend(pairs.map(|(key, value)| (key.to_owned(), value.to_owned())));
+        columns[at]
+            .1
+            .extend(pairs.map(|(key, value)| (key.to_owned(), value.to_owned())));
     }
     for (name, pairs) in columns {
-        let pairs: Vec<String> = pairs.iter().map(|(key, value)| format!("{key}: {}", quoted_if_word(value))).collect();
+        let pairs: Vec<String> = pairs
+            .iter()
+            .map(|(key, value)| format!("{key}: {}", quoted_if_word(value)))
+            .collect();
         writeln!(out, "  {}: {{ {} }}", scalar(&name), pairs.join(", "))?;
     }
     Ok(())
@@ -104,7 +137,13 @@ fn write_checks(transfer: &Transfer, out: &mut String) -> std::fmt::Result {
     }
     for list in &transfer.lists {
         let order: Vec<String> = list.order_by.iter().map(|column| scalar(column)).collect();
-        write!(out, "  - {{ name: {}, table: {}, order_by: [{}]", scalar(&list.name), scalar(&list.table), order.join(", "))?;
+        write!(
+            out,
+            "  - {{ name: {}, table: {}, order_by: [{}]",
+            scalar(&list.name),
+            scalar(&list.table),
+            order.join(", ")
+        )?;
         if let Some(limit) = list.limit {
             write!(out, ", limit: {limit}")?;
         }
@@ -115,21 +154,36 @@ fn write_checks(transfer: &Transfer, out: &mut String) -> std::fmt::Result {
     }
     for slug in &transfer.slugs {
         let (table, column) = (scalar(&slug.table), scalar(&slug.column));
-        writeln!(out, "  - {{ table: {table}, column: {column}, trim: {}, ignore_case: {} }}", slug.trim, slug.ignore_case)?;
+        writeln!(
+            out,
+            "  - {{ table: {table}, column: {column}, trim: {}, ignore_case: {} }}",
+            slug.trim, slug.ignore_case
+        )?;
     }
     Ok(())
 }
 
 /// `null` alone would be YAML's null, not the word.
 fn quoted_if_word(value: &str) -> String {
-    if value == "null" { "\"null\"".to_owned() } else { value.to_owned() }
+    if value == "null" {
+        "\"null\"".to_owned()
+    } else {
+        value.to_owned()
+    }
 }
 
 /// A name as a double-quoted scalar, whose escapes are those of JSON.
 fn scalar(text: &str) -> String {
     let plain = !text.is_empty()
-        && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '.')
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '.')
         && text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-        && !["true", "false", "null", "yes", "no", "on", "off", "y", "n"].contains(&text.to_ascii_lowercase().as_str());
-    if plain { text.to_owned() } else { serde_json::Value::from(text).to_string() }
+        && !["true", "false", "null", "yes", "no", "on", "off", "y", "n"]
+            .contains(&text.to_ascii_lowercase().as_str());
+    if plain {
+        text.to_owned()
+    } else {
+        serde_json::Value::from(text).to_string()
+    }
 }
