@@ -4,6 +4,7 @@
 
 mod action;
 mod check;
+mod cockpit;
 mod demo;
 mod fleet;
 mod journal;

@@ -7,6 +7,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::model::Model;
 use super::model::ui::{Focus, Overlay, View};
+use crate::runbook::Gate;
 use crate::session::charter::LineKind;
 use crate::session::roles::Act;
 use crate::session::{Command, Phase, Refusal, StepStatus, decide};
@@ -227,14 +228,14 @@ pub static ACTIONS: &[Action] = &[
         "Start an engine for this session when none runs. It looks at what is really there before it goes on."),
     action!(Do::Output, [key('o')], "output", Look, true, can_read_output,
         "Read what the selected step has printed, or the running one."),
-    action!(Do::Show(View::Bridge), [key('1')], "bridge", Look, false, always, "The bridge: as much as fits on one screen."),
-    action!(Do::Show(View::Steps), [key('2')], "steps", Look, false, always, "Every step; the selected one in full, with its tables and checks."),
-    action!(Do::Show(View::Pool), [key('3')], "pool", Look, false, always, "The connection pool over time."),
-    action!(Do::Show(View::Traffic), [key('4')], "traffic", Look, false, always, "5xx and latency, with baseline and thresholds."),
-    action!(Do::Show(View::Fleet), [key('5')], "fleet", Look, false, always, "Every instance, the triggers and the monitoring checklist."),
-    action!(Do::Show(View::Gates), [key('6')], "gates", Look, false, always, "Every gate with its evidence, its signers and when they signed."),
-    action!(Do::Show(View::Journal), [key('7')], "journal", Look, false, always, "Everything that has happened."),
-    action!(Do::Show(View::Rollback), [key('8')], "rollback", Look, false, always, "What a rollback would undo, row by row, or how far it has come."),
+    action!(Do::Show(View::Bridge), [key('1')], "bridge", Look, false, can_look, "The bridge: as much as fits on one screen."),
+    action!(Do::Show(View::Steps), [key('2')], "steps", Look, false, can_look, "Every step; the selected one in full, with its tables and checks."),
+    action!(Do::Show(View::Pool), [key('3')], "pool", Look, false, can_look, "The connection pool over time."),
+    action!(Do::Show(View::Traffic), [key('4')], "traffic", Look, false, can_look, "5xx and latency, with baseline and thresholds."),
+    action!(Do::Show(View::Fleet), [key('5')], "fleet", Look, false, can_look, "Every instance, the triggers and the monitoring checklist."),
+    action!(Do::Show(View::Gates), [key('6')], "gates", Look, false, can_look, "Every gate with its evidence, its signers and when they signed."),
+    action!(Do::Show(View::Journal), [key('7')], "journal", Look, false, can_look, "Everything that has happened."),
+    action!(Do::Show(View::Rollback), [key('8')], "rollback", Look, false, can_look, "What a rollback would undo, row by row, or how far it has come."),
     action!(Do::NextPanel, [named(KeyCode::Tab), named(KeyCode::Right), key('l')], "panel", Look, false, has_panels, "The next panel."),
     action!(Do::PreviousPanel, [named(KeyCode::BackTab), named(KeyCode::Left)], "panel", Look, false, has_panels, "The panel before."),
     action!(Do::Up, [named(KeyCode::Up), key('k')], "up", Look, false, has_list, "One line up."),
@@ -315,6 +316,14 @@ fn always(_: &Model) -> Availability {
     Availability::Yes
 }
 
+fn can_look(model: &Model) -> Availability {
+    if model.session.fired.is_some() && model.session.phase == Phase::Open {
+        Availability::No("the countdown has the screen until the rollback begins".to_owned())
+    } else {
+        Availability::Yes
+    }
+}
+
 fn can_roll_back(model: &Model) -> Availability {
     allowed(
         model,
@@ -353,14 +362,19 @@ fn can_start(model: &Model) -> Availability {
 }
 
 fn can_sign(model: &Model) -> Availability {
-    let Some(gate) = model.selected_gate() else {
-        return Availability::No("the runbook has no gates".to_owned());
-    };
+    match model.selected_gate() {
+        None => Availability::No("the runbook has no gates".to_owned()),
+        Some(gate) => can_sign_gate(model, gate),
+    }
+}
+
+/// Whether the person at this terminal can sign this gate now.
+pub fn can_sign_gate(model: &Model, gate: &Gate) -> Availability {
     allowed(
         model,
         &Command::Sign {
             gate: gate.id.clone(),
-            role: None,
+            role: model.signs_as(gate),
             note: None,
         },
     )
@@ -492,6 +506,9 @@ fn can_inject(model: &Model) -> Availability {
 }
 
 fn has_panels(model: &Model) -> Availability {
+    if can_look(model) != Availability::Yes {
+        return can_look(model);
+    }
     if model.ui.view == View::Bridge {
         Availability::Yes
     } else {

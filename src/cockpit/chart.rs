@@ -72,7 +72,7 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, chart: &Chart<'_>) {
         area
     };
     let top = scale_top(chart);
-    for level in &chart.levels {
+    for level in chart.levels.iter().filter(|l| l.value <= top) {
         let y = row_of(plot, top, level.value);
         let dashes = if level.meaning == Meaning::Threshold {
             "╌"
@@ -91,15 +91,26 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, chart: &Chart<'_>) {
     }
 }
 
-/// The value at the upper edge: a round number above everything that is shown.
+/// The value at the upper edge: a round number above all lines and the lowest threshold. Thresholds beyond it are named at the
+/// edge: drawn to scale, a far one would flatten everything that is near.
 fn scale_top(chart: &Chart<'_>) -> f64 {
     let values = chart.series.iter().flat_map(|s| visible(chart, &s.points));
+    let thresholds = chart
+        .levels
+        .iter()
+        .filter(|l| l.meaning == Meaning::Threshold);
+    let nearest = thresholds.map(|l| l.value).fold(f64::INFINITY, f64::min);
+    let baselines = chart
+        .levels
+        .iter()
+        .filter(|l| l.meaning != Meaning::Threshold);
     let highest = values
         .filter_map(|(_, v)| v)
-        .chain(chart.levels.iter().map(|l| l.value))
+        .chain(baselines.map(|l| l.value))
+        .chain([nearest])
         .filter(|v| v.is_finite())
         .fold(chart.least_top, f64::max);
-    round_up(highest * 1.05)
+    round_up(highest * 1.15)
 }
 
 /// 1, 2, 2.5 or 5 times a power of ten.
@@ -234,7 +245,8 @@ fn draw_labels(canvas: &mut Canvas<'_>, area: Rect, plot: Rect, chart: &Chart<'_
     }
     for level in &chart.levels {
         let row = row_of(plot, top, level.value);
-        wanted.push((row, level.label.clone(), level.meaning));
+        let beyond = if level.value > top { "↑" } else { "" };
+        wanted.push((row, format!("{}{beyond}", level.label), level.meaning));
     }
     let mut taken: Vec<u16> = Vec::new();
     for (row, label, meaning) in wanted {

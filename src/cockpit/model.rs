@@ -20,9 +20,10 @@ use super::bridge::Fault;
 use super::news::{Engine, News};
 use crate::journal::{OutputLine, Progress};
 use crate::runbook::Role;
+use crate::session::confidence::{Confidence, confidence};
 use crate::session::live::{InstanceState, InstanceView, ItemView, Presence, TriggerView};
 use crate::session::state::NotASession;
-use crate::session::{Actor, Event, Phase, Recorded, Session, StepState};
+use crate::session::{Actor, Event, GateView, Phase, Recorded, Session, StepState};
 
 /// Events that are kept for the screen; older ones are in the journal.
 const KEPT_EVENTS: usize = 2_000;
@@ -36,6 +37,10 @@ pub struct Model {
     pub session: Session,
     /// Events in words, oldest first.
     pub events: VecDeque<Told>,
+    /// Every gate as it stands after the last event.
+    pub gates: Vec<GateView>,
+    /// The confidence score after the last event.
+    pub confidence: Confidence,
     /// When each signature was given, by gate and role.
     pub signed: BTreeMap<(String, Role), DateTime<Utc>>,
     /// Whether an engine runs.
@@ -99,6 +104,8 @@ impl Model {
         let session = Session::open(first)?;
         let mut model = Model {
             events: VecDeque::new(),
+            gates: Vec::new(),
+            confidence: confidence(&session),
             signed: BTreeMap::new(),
             engine: Engine::Gone { last: None },
             live_ms: 0,
@@ -122,18 +129,14 @@ impl Model {
             session,
         };
         model.play(seat.playing);
-        for entry in &entries {
-            model.take_entry(entry);
-        }
+        model.take_entries(&entries);
         Ok(model)
     }
 
     /// Takes in what has come; says whether anything on the screen may differ.
     pub fn take(&mut self, news: News) -> bool {
         let changed = !news.is_empty();
-        for entry in &news.entries {
-            self.take_entry(entry);
-        }
+        self.take_entries(&news.entries);
         for sample in news.samples {
             self.series.push(sample);
         }
@@ -161,6 +164,16 @@ impl Model {
             self.engine = engine;
         }
         changed
+    }
+
+    fn take_entries(&mut self, entries: &[Recorded]) {
+        for entry in entries {
+            self.take_entry(entry);
+        }
+        if !entries.is_empty() {
+            self.gates = self.session.gates();
+            self.confidence = confidence(&self.session);
+        }
     }
 
     fn take_entry(&mut self, entry: &Recorded) {
@@ -256,10 +269,39 @@ impl Model {
         self.session.charter.instances.iter().map(unseen).collect()
     }
 
+    /// The gate under the cursor: the one that was chosen, else the first that the person at this terminal can sign, else the first
+    /// that is not green.
+    pub fn selected_gate_index(&self) -> usize {
+        let last = self.gates.len().saturating_sub(1);
+        if let Some(chosen) = self.ui.gate {
+            return chosen.min(last);
+        }
+        let mine = |role: &Role| self.me.as_ref().is_some_and(|me| me.roles.contains(role));
+        let signable = self.gates.iter().position(|g| {
+            let by_me = g.signers.iter().flat_map(|(_, s)| s);
+            let signed = by_me
+                .into_iter()
+                .any(|s| self.me.as_ref().is_some_and(|me| me.id == s.by));
+            !signed && g.evidence_is_green() && g.missing_roles().iter().any(mine)
+        });
+        signable
+            .or_else(|| self.gates.iter().position(|g| !g.green))
+            .unwrap_or_default()
+    }
+
     /// The gate under the cursor.
     pub fn selected_gate(&self) -> Option<&crate::runbook::Gate> {
-        let gates = &self.session.charter.gates;
-        gates.get(self.ui.gate.min(gates.len().saturating_sub(1)))
+        self.session.charter.gates.get(self.selected_gate_index())
+    }
+
+    /// The role in which the person at this terminal would sign a gate: their own before one in which they stand in for somebody,
+    /// and one that has yet to sign before one that has.
+    pub fn signs_as(&self, gate: &crate::runbook::Gate) -> Option<Role> {
+        let missing = self.session.gate(gate).missing_roles();
+        let mine = || self.me.iter().flat_map(|me| me.roles.iter().copied());
+        mine()
+            .find(|r| missing.contains(r))
+            .or_else(|| mine().find(|r| gate.signers.contains(r)))
     }
 
     /// The step under the cursor: the one that was chosen, else the one that is being done or comes next.

@@ -13,6 +13,7 @@ use super::model::Model;
 use super::model::ui::{Brought, Focus, Form, FormKind, Overlay, Pick, PickKind, Toast, View};
 use super::news::News;
 use super::theme::Meaning;
+use crate::runbook::Gate;
 use crate::session::{Command, Phase};
 
 /// What can happen to a cockpit.
@@ -250,8 +251,11 @@ fn perform(model: &mut Model, act: Do) -> Update {
         Do::Start => start(model),
         Do::Resume => send(model, Command::Resume, "resumed".to_owned()),
         Do::RollBack => roll_back(model),
-        Do::Sign => open_form_on_gate(model, FormKind::Sign),
-        Do::Withdraw => open_form_on_gate(model, FormKind::Withdraw),
+        Do::Sign => open_form_on_gate(model, |model, gate| FormKind::Sign {
+            role: model.signs_as(gate),
+            gate: gate.id.clone(),
+        }),
+        Do::Withdraw => open_form_on_gate(model, |_, gate| FormKind::Withdraw(gate.id.clone())),
         Do::Hold => open_form(model, FormKind::Hold),
         Do::Note => open_form(model, FormKind::Note),
         Do::Extend => open_form(model, FormKind::Extend),
@@ -300,7 +304,7 @@ fn look(model: &mut Model, act: Do) -> Update {
         }
         Do::Show(view) => show(model, view),
         Do::Back if model.ui.view == View::Bridge => {
-            model.ui.step = None;
+            (model.ui.gate, model.ui.step) = (None, None);
             model.ui.events_up = 0;
             Update::redraw()
         }
@@ -379,7 +383,7 @@ fn move_cursor(model: &mut Model, motion: Motion) -> Update {
     match model.ui.focus() {
         Some(Focus::Gates) => {
             let gates = model.session.charter.gates.len();
-            model.ui.gate = motion.apply(model.ui.gate, gates);
+            model.ui.gate = Some(motion.apply(model.selected_gate_index(), gates));
         }
         Some(Focus::Steps) => {
             let at = model.selected_step();
@@ -424,6 +428,10 @@ fn roll_back(model: &mut Model) -> Update {
 
 /// Asks the engine; until it answers nothing else is asked.
 fn send(model: &mut Model, command: Command, asked: String) -> Update {
+    if matches!(command, Command::Sign { .. }) {
+        // On to the next gate that can be signed.
+        model.ui.gate = None;
+    }
     model.ui.asked = Some(asked.clone());
     let start_engine = !model.engine.is_live() && matches!(command, Command::RollBack { .. });
     Update::with(vec![Effect::Send {
@@ -446,9 +454,9 @@ fn open_form(model: &mut Model, kind: FormKind) -> Update {
     Update::redraw()
 }
 
-fn open_form_on_gate(model: &mut Model, kind: fn(String) -> FormKind) -> Update {
-    match model.selected_gate().map(|g| g.id.clone()) {
-        Some(gate) => open_form(model, kind(gate)),
+fn open_form_on_gate(model: &mut Model, kind: fn(&Model, &Gate) -> FormKind) -> Update {
+    match model.selected_gate().map(|gate| kind(model, gate)) {
+        Some(kind) => open_form(model, kind),
         None => Update::nothing(),
     }
 }
@@ -497,6 +505,3 @@ pub fn output_of(model: &Model) -> Option<(String, u32)> {
         .or_else(|| steps.iter().filter(begun).max_by_key(|s| s.started_ms))?;
     Some((step.id.clone(), step.attempt.max(1)))
 }
-
-#[cfg(test)]
-mod tests;

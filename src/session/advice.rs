@@ -456,6 +456,3 @@ fn span(ms: i64) -> String {
         h => format!("{h}:{:02}:{:02}", s / 60 % 60, s % 60),
     }
 }
-
-#[cfg(test)]
-mod tests;

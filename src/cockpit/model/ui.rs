@@ -1,5 +1,6 @@
 //! Where the cursor is and what lies over the screen. Not in here: what the keys do (`update`).
 
+use crate::runbook::Role;
 use crate::session::Command;
 
 use crate::cockpit::theme::Meaning;
@@ -11,8 +12,8 @@ pub struct Ui {
     pub view: View,
     /// The panel that the arrows act on, in views that have several.
     pub focus: Focus,
-    /// The gate under the cursor.
-    pub gate: usize,
+    /// The gate under the cursor; `None` follows what can be signed.
+    pub gate: Option<usize>,
     /// The step under the cursor; `None` follows the one that is being done.
     pub step: Option<usize>,
     /// Events above the last that are scrolled away.
@@ -187,7 +188,12 @@ pub struct Field {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FormKind {
     /// Sign this gate.
-    Sign(String),
+    Sign {
+        /// Which.
+        gate: String,
+        /// As what.
+        role: Option<Role>,
+    },
     /// Withdraw the signature on this gate.
     Withdraw(String),
     /// Roll back.
@@ -213,7 +219,7 @@ impl Form {
     /// An empty form.
     pub fn new(kind: FormKind) -> Form {
         let labels: &[&'static str] = match &kind {
-            FormKind::Sign(_) => &["note (optional)"],
+            FormKind::Sign { .. } => &["note (optional)"],
             FormKind::Withdraw(_) | FormKind::Complete => &[],
             FormKind::RollBack => &["the session's name", "why (optional)"],
             FormKind::Hold => &["why (optional)"],
@@ -267,9 +273,9 @@ impl Form {
             }
         };
         Ok(match &self.kind {
-            FormKind::Sign(gate) => Command::Sign {
+            FormKind::Sign { gate, role } => Command::Sign {
                 gate: gate.clone(),
-                role: None,
+                role: *role,
                 note: Some(self.text(0).to_owned()).filter(|n| !n.is_empty()),
             },
             FormKind::Withdraw(gate) => Command::Withdraw {

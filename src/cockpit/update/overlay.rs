@@ -135,7 +135,9 @@ fn form_key(model: &mut Model, mut form: Form, event: KeyEvent) -> Option<Update
         KeyCode::Char('z' | 'l') if ctrl => return None,
         KeyCode::Enter => return Some(submitted(model, form)),
         // Space opened the form and signs; only after something was typed it is a blank.
-        KeyCode::Char(' ') if matches!(form.kind, FormKind::Sign(_)) && form.text(0).is_empty() => {
+        KeyCode::Char(' ')
+            if matches!(form.kind, FormKind::Sign { .. }) && form.text(0).is_empty() =>
+        {
             return Some(submitted(model, form));
         }
         KeyCode::Tab | KeyCode::Down if fields > 0 => form.at = (form.at + 1) % fields,

@@ -4,7 +4,7 @@
 use ratatui::layout::Rect;
 
 use super::shared::{below, paragraph, row};
-use super::{footer, rollback};
+use super::{footer, rollback, traffic};
 use crate::cockpit::canvas::{Canvas, columns};
 use crate::cockpit::model::Model;
 use crate::cockpit::news::Engine;
@@ -40,7 +40,8 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
         y: area.y + 1,
         height: area.height - 1,
     };
-    let foot = 2.min(page.height);
+    let asks = model.ui.toast.is_some() || model.ui.asked.is_some();
+    let foot = (1 + u16::from(asks)).min(page.height);
     let page = Rect {
         height: page.height - foot,
         ..page
@@ -51,13 +52,39 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
     used += clock(canvas, below(page, used), model);
     used += explanation(canvas, below(page, used), model);
     used += u16::from(page.height > 16);
-    rollback::draw_undo(canvas, below(page, used), model);
+    let rows = model.session.charter.rollback.len() as u16 + 2;
+    let undo = Rect {
+        height: rows.min(page.height.saturating_sub(used)),
+        ..below(page, used)
+    };
+    rollback::draw_undo(canvas, undo, model);
+    used += undo.height;
+    evidence(canvas, below(page, used), model);
     let status = Rect {
         y: area.bottom() - foot,
         height: foot,
         ..area
     };
     footer::draw(canvas, status, model);
+}
+
+/// What led to it, where there is room: the same charts as on the bridge.
+fn evidence(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
+    if area.height < 7 || area.width < 60 {
+        return;
+    }
+    let half = area.width / 2;
+    let left = Rect {
+        width: half,
+        ..area
+    };
+    let right = Rect {
+        x: area.x + half,
+        width: area.width - half,
+        ..area
+    };
+    traffic::draw_errors(canvas, left, model);
+    traffic::draw_latency(canvas, right, model);
 }
 
 /// A row in alarm colours from edge to edge.

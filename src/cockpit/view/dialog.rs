@@ -14,14 +14,14 @@ use crate::cockpit::theme::Meaning;
 pub fn draw_form(canvas: &mut Canvas<'_>, area: Rect, model: &Model, form: &Form) {
     let height = match form.kind {
         FormKind::RollBack => 20,
-        FormKind::Sign(_) | FormKind::Withdraw(_) => 15,
+        FormKind::Sign { .. } | FormKind::Withdraw(_) => 15,
         _ => 11,
     };
     let place = centred(area, 84, height);
     canvas.clear(place);
     let title = title(model, form);
     let enter = match form.kind {
-        FormKind::Sign(_) => "Space or Enter signs, Esc back",
+        FormKind::Sign { .. } => "Space or Enter signs, Esc back",
         _ => "Enter does it, Esc back",
     };
     let head = Head {
@@ -57,7 +57,10 @@ fn title(model: &Model, form: &Form) -> String {
         found.map_or_else(String::new, |g| g.title.clone())
     };
     match &form.kind {
-        FormKind::Sign(id) => format!("Sign {id}: {}", gate(id)),
+        FormKind::Sign { gate: id, role } => {
+            let role = role.map_or_else(String::new, |r| format!(" as {}", r.title()));
+            format!("Sign {id}{role}: {}", gate(id))
+        }
         FormKind::Withdraw(id) => format!("Withdraw from {id}: {}", gate(id)),
         FormKind::RollBack => "ROLL BACK".to_owned(),
         FormKind::Hold => "Hold".to_owned(),
@@ -72,7 +75,7 @@ fn title(model: &Model, form: &Form) -> String {
 fn explain(canvas: &mut Canvas<'_>, area: Rect, model: &Model, form: &Form) -> u16 {
     let session = &model.session;
     let text = match &form.kind {
-        FormKind::Sign(id) | FormKind::Withdraw(id) => {
+        FormKind::Sign { gate: id, .. } | FormKind::Withdraw(id) => {
             let gate = session.charter.gates.iter().find(|g| &g.id == id);
             let used = gate.map_or(0, |g| gates::describe(canvas, area, model, g));
             return used + u16::from(used < area.height);

@@ -12,11 +12,11 @@ use crate::runbook::Gate;
 use crate::session::{EvidenceState, GateView};
 
 /// Columns that a title keeps before signatures are shortened.
-const LEAST_TITLE: u16 = 16;
+const LEAST_TITLE: u16 = 8;
 
 /// The panel: one row per gate.
 pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
-    let views = model.session.gates();
+    let views = &model.gates;
     let green = views.iter().filter(|v| v.green).count();
     let go = green == views.len();
     let verdict = if go {
@@ -35,7 +35,8 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
         focused: model.ui.focus() == Some(Focus::Gates),
     };
     let inner = canvas.panel(area, &head);
-    let first = window(model.ui.gate, views.len(), usize::from(inner.height));
+    let at = model.selected_gate_index();
+    let first = window(at, views.len(), usize::from(inner.height));
     for (n, view) in views
         .iter()
         .enumerate()
@@ -44,7 +45,7 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
     {
         let gate = &model.session.charter.gates[n];
         let place = row(inner, (n - first) as u16);
-        let selected = head.focused && n == model.ui.gate;
+        let selected = head.focused && n == at;
         gate_row(canvas, place, model, gate, view, selected);
     }
 }

@@ -53,7 +53,7 @@ fn chapters(model: &Model) -> Vec<(&'static str, String)> {
         String::new()
     } else {
         format!(
-            " Runbook time runs ×{}: a minute of the runbook passes in {:.1} s.",
+            " Time runs ×{}: a minute of the runbook takes {:.0} s.",
             charter.speed,
             60.0 / charter.speed
         )
@@ -62,20 +62,50 @@ fn chapters(model: &Model) -> Vec<(&'static str, String)> {
         .me
         .as_ref()
         .map_or("nobody yet", |m| model.name_of(&m.id));
+    let text = |text: &str| text.to_owned();
     vec![
-        ("Where", format!(
-            "On the bridge of a real cutover, in a sandbox: {instances} processes of a web application serve real traffic from SQLite. At the end they serve from PostgreSQL, or from SQLite again.{speed}"
-        )),
-        ("Top", "What to do next and who must do it. It always says which key.".to_owned()),
-        ("Left", "Go / no-go gates, the steps A–G, the latest events.".to_owned()),
-        ("Right", "Triggers as fuses, errors, latency, the pool, the fleet. Digits enlarge.".to_owned()),
-        ("Who", format!(
-            "You are {me}. A gate needs each of its signers: p plays another person, or run cutover join --as qa in another terminal."
-        )),
-        ("Drive", "Enter starts the next step, Space signs the selected gate (Tab and arrows select), o shows what a step prints.".to_owned()),
-        ("Break it", "F injects a fault: try 5xx once the fleet is on PostgreSQL, and watch the fuse, the countdown and the rollback. R rolls back by hand.".to_owned()),
-        ("Leave", "q leaves, and stops nothing. ? explains every key.".to_owned()),
+        (
+            "Where",
+            format!(
+                "The bridge of a real cutover, in a sandbox: {instances} processes of a web application serve \
+                 real traffic from SQLite. At the end they serve from PostgreSQL.{speed}"
+            ),
+        ),
         ("Now", now(model)),
+        (
+            "Top",
+            text("What to do next, who must do it, and the key for it."),
+        ),
+        (
+            "Left",
+            text("Go / no-go gates, the steps A–G, the latest events."),
+        ),
+        (
+            "Right",
+            text("Triggers as fuses, errors, latency, pool, fleet. Digits enlarge."),
+        ),
+        (
+            "Who",
+            format!(
+                "You are {me}. Every gate needs its own signers: p plays another person here, \
+                 cutover join --as qa does in another terminal."
+            ),
+        ),
+        (
+            "Drive",
+            text("Enter starts the next step, Space signs a gate, o shows output."),
+        ),
+        (
+            "Break it",
+            text(
+                "F injects a fault: try 5xx once the fleet is on PostgreSQL; watch the fuse, the countdown, \
+                 the rollback. R rolls back by hand.",
+            ),
+        ),
+        (
+            "Leave",
+            text("q leaves, and stops nothing. ? explains every key."),
+        ),
     ]
 }
 
@@ -83,7 +113,7 @@ fn chapters(model: &Model) -> Vec<(&'static str, String)> {
 fn now(model: &Model) -> String {
     let advice = next_action(&model.session, model.now_ms);
     match hint(model, &advice) {
-        Some(hint) => format!("{} Press {hint}.", advice.sentence),
+        Some(hint) => format!("{} {hint}.", advice.sentence),
         None => advice.sentence,
     }
 }

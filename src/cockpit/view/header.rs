@@ -11,10 +11,9 @@ use crate::cockpit::news::Engine;
 use crate::cockpit::theme::Meaning;
 use crate::session::StepStatus;
 use crate::session::advice::{Advice, Urgency, next_action};
-use crate::session::confidence::confidence;
 
 /// The elevated monitoring of G1 lasts so long.
-const STABILISE_MS: i64 = 3_600_000;
+const STABILISE: &str = "60:00";
 /// Somebody who was not seen for so long (real time) has left.
 const PRESENT_MS: i64 = 15_000;
 
@@ -102,7 +101,7 @@ fn engine(model: &Model) -> Piece<'static> {
 
 fn clocks(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
     let wide = area.width >= 110;
-    let parts = [
+    let mut parts = vec![
         vec![
             piece("session ", Meaning::Muted),
             piece(span(model.runbook_ms(model.clock_ms())), Meaning::Text),
@@ -110,8 +109,10 @@ fn clocks(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
         freeze_clock(model, wide),
         switch_clock(model, wide),
         rollback_clock(model, wide),
-        confidence_part(model, wide),
     ];
+    if area.width >= 100 {
+        parts.push(confidence_part(model));
+    }
     let mut all = vec![piece(" ", Meaning::Text)];
     for (n, part) in parts.into_iter().enumerate() {
         if n > 0 {
@@ -131,7 +132,11 @@ fn freeze_clock(model: &Model, wide: bool) -> Vec<Piece<'static>> {
         Some((since_ms, end_ms)) => {
             let ms = model.runbook_ms(end_ms.unwrap_or(model.clock_ms()) - since_ms);
             let meaning = against(ms, limit_ms);
-            let word = if end_ms.is_some() { "lasted " } else { "" };
+            let word = if end_ms.is_some() && wide {
+                "lasted "
+            } else {
+                ""
+            };
             piece(format!("{word}{}", span(ms)), meaning)
         }
     };
@@ -146,7 +151,7 @@ fn switch_clock(model: &Model, wide: bool) -> Vec<Piece<'static>> {
     let session = &model.session;
     let verify_ms = session.charter.limits.verify_within_ms;
     let of = if wide { " of " } else { "/" };
-    let and = if wide { " and " } else { "/" };
+    let and = if wide { ", " } else { "/" };
     let value = match session.switched_ms() {
         None => piece("–", Meaning::Muted),
         Some(since_ms) => {
@@ -166,12 +171,9 @@ fn switch_clock(model: &Model, wide: bool) -> Vec<Piece<'static>> {
             piece(span(ms), meaning)
         }
     };
-    let limits = format!("{of}{}{and}{}", span(verify_ms), span(STABILISE_MS));
+    let limits = format!("{of}{}{and}{}", span(verify_ms), STABILISE);
     vec![
-        piece(
-            if wide { "since the switch " } else { "switch " },
-            Meaning::Muted,
-        ),
+        piece("switch ", Meaning::Muted),
         value,
         piece(limits, Meaning::Muted),
     ]
@@ -197,15 +199,15 @@ fn rollback_clock(model: &Model, wide: bool) -> Vec<Piece<'static>> {
     ]
 }
 
-fn confidence_part(model: &Model, wide: bool) -> Vec<Piece<'static>> {
-    let score = confidence(&model.session);
+fn confidence_part(model: &Model) -> Vec<Piece<'static>> {
+    let score = &model.confidence;
     let meaning = if score.critical.is_some() {
         Meaning::Danger
     } else {
         Meaning::Text
     };
     vec![
-        piece(if wide { "confidence " } else { "conf " }, Meaning::Muted),
+        piece("confidence ", Meaning::Muted),
         piece(format!("{}/100", score.score), meaning),
     ]
 }
@@ -226,7 +228,8 @@ fn people(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
         let place = match here {
             Some(presence) if area.width >= 150 => format!(", {}", presence.view),
             Some(_) => String::new(),
-            None => ", away".to_owned(),
+            None if area.width >= 150 => ", away".to_owned(),
+            None => String::new(),
         };
         let you = if me == Some(person.id.as_str()) {
             ", you"
@@ -264,12 +267,11 @@ fn advice(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
         width: area.width.saturating_sub(used + 2),
         ..area
     };
-    let mut sentence = advice.sentence.clone();
+    // The key comes first: it must not be what a long sentence cuts off.
+    let hint = hint(model, &advice).map_or_else(String::new, |h| format!("[{h}] "));
+    let mut sentence = format!("{hint}{}", advice.sentence);
     if let Some(left_ms) = model.pace.left_ms().filter(|_| advice.act.is_none()) {
         sentence.push_str(&format!(" About {} left.", lasting(left_ms)));
-    }
-    if let Some(hint) = hint(model, &advice) {
-        sentence.push_str(&format!(" [{hint}]"));
     }
     let body = if advice.urgency == Urgency::Calm {
         Meaning::Text
@@ -303,14 +305,8 @@ pub fn hint(model: &Model, advice: &Advice) -> Option<String> {
 
 /// Whether there is any gate that the person at this terminal can sign now.
 fn signable_by_me(model: &Model) -> bool {
-    model.session.charter.gates.iter().any(|g| {
-        let command = crate::session::Command::Sign {
-            gate: g.id.clone(),
-            role: None,
-            note: None,
-        };
-        actions::allowed(model, &command) == Availability::Yes
-    })
+    let mut gates = model.session.charter.gates.iter();
+    gates.any(|g| actions::can_sign_gate(model, g) == Availability::Yes)
 }
 
 fn engine_gone(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {

@@ -144,7 +144,7 @@ fn two_columns(body: Rect, gates: u16) -> Vec<(Panel, Rect)> {
         height: bottom,
         ..right
     };
-    let pool = row.width / 2 + 1;
+    let pool = row.width * 3 / 5;
     places.push((Panel::Pool, column(row, 0, pool)));
     places.push((Panel::Fleet, column(row, pool, row.width - pool)));
     places

@@ -74,7 +74,11 @@ fn numbers(
 ) -> Vec<Piece<'static>> {
     let mut all = vec![piece(who, Meaning::Muted)];
     for (signal, word, meaning) in parts {
-        let word = if width < 46 {
+        let narrow = width < 46;
+        if narrow && *signal == "pg_idle_in_transaction" {
+            continue;
+        }
+        let word = if narrow {
             &word[..word.len().min(4)]
         } else {
             word

@@ -8,10 +8,9 @@ use super::steps::draw_progress;
 use crate::cockpit::canvas::{Canvas, Head, columns, piece};
 use crate::cockpit::format::span;
 use crate::cockpit::model::Model;
-use crate::cockpit::model::telling::undo_words;
 use crate::cockpit::model::ui::View;
 use crate::cockpit::theme::Meaning;
-use crate::session::{Phase, RollbackCause, StepState, StepStatus};
+use crate::session::{Phase, RollbackCause, StepState, StepStatus, Undo};
 
 /// The view.
 pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
@@ -178,13 +177,7 @@ fn row_line(
 /// The list of rows, and what has been recorded to be undone.
 pub fn draw_undo(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
     let rows = &model.session.charter.rollback;
-    let undos: Vec<String> = model
-        .session
-        .undos
-        .iter()
-        .rev()
-        .map(|(step, undo)| format!("{step}: {}", undo_words(undo)))
-        .collect();
+    let undos = undo_lines(model);
     let wide = area.width >= 70;
     let left = if wide { area.width / 2 } else { area.width };
     canvas.write(
@@ -219,10 +212,10 @@ pub fn draw_undo(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
         return;
     }
     let heading = match undos.len() {
-        0 => "Nothing has been done yet that would have to be undone.".to_owned(),
-        n => format!("What has been done and is undone, the latest first ({n}):"),
+        0 => "Nothing has been done that needs undoing.",
+        _ => "What it undoes, the latest first:",
     };
-    canvas.write(list.x, list.y, list.width, &heading, Meaning::Muted);
+    canvas.write(list.x, list.y, list.width, heading, Meaning::Muted);
     let room = usize::from(list.height.saturating_sub(1));
     let shown = if undos.len() > room {
         room.saturating_sub(1)
@@ -244,4 +237,29 @@ pub fn draw_undo(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
         let text = format!("… and {} more", undos.len() - shown);
         canvas.write(place.x + 1, place.y, columns(&text), &text, Meaning::Muted);
     }
+}
+
+/// What has been written down to be undone, the latest first; what is the same for several instances in one line.
+fn undo_lines(model: &Model) -> Vec<String> {
+    let mut lines: Vec<(String, Vec<&str>)> = Vec::new();
+    for (step, undo) in model.session.undos.iter().rev() {
+        let (what, instance) = match undo {
+            Undo::Maintenance => ("maintenance off", None),
+            Undo::Fence => ("write fence released", None),
+            Undo::Config { instance, .. } => ("former configuration back", Some(instance)),
+            Undo::SwitchAction => ("the switch run backwards", None),
+            Undo::Restart { instance } => ("restarted on it", Some(instance)),
+            Undo::Command => ("the operator's own undo", None),
+        };
+        let what = format!("{step}: {what}");
+        match lines.iter_mut().find(|(w, _)| *w == what) {
+            Some((_, instances)) => instances.extend(instance.map(String::as_str)),
+            None => lines.push((what, instance.map(String::as_str).into_iter().collect())),
+        }
+    }
+    let join = |(what, instances): (String, Vec<&str>)| match instances.as_slice() {
+        [] => what,
+        all => format!("{what}: {}", all.join(" ")),
+    };
+    lines.into_iter().map(join).collect()
 }

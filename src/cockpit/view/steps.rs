@@ -4,13 +4,13 @@ use ratatui::layout::Rect;
 
 use super::shared::{below, paragraph, row, step_mark, window};
 use crate::cockpit::canvas::{Canvas, Head, Piece, columns, piece};
-use crate::cockpit::format::{count, lasting, percent, short, span};
+use crate::cockpit::format::{count, percent, short, span};
 use crate::cockpit::model::Model;
 use crate::cockpit::model::pace::Sum;
 use crate::cockpit::model::ui::{Focus, View};
 use crate::cockpit::theme::Meaning;
 use crate::runbook::Start;
-use crate::session::{StepLine, StepState, StepStatus};
+use crate::session::{Phase, StepLine, StepState, StepStatus};
 
 /// The panel.
 pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
@@ -45,7 +45,7 @@ fn draw_strip(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
             all.push(piece(format!(" {name}"), Meaning::Muted));
             last = letter;
         }
-        let (mark, meaning) = step_mark(state.status);
+        let (mark, meaning) = mark_of(model, state);
         all.push(piece(mark, meaning));
     }
     canvas.pieces(area.x, area.y, area.width, &all);
@@ -63,7 +63,7 @@ fn draw_rows(canvas: &mut Canvas<'_>, area: Rect, model: &Model, focused: bool) 
     let mut lines = Vec::new();
     for (n, state) in steps.iter().enumerate() {
         lines.push(Line::Step(n));
-        if state.status == StepStatus::Running {
+        if is_running(model, state) {
             if model.pace.sum(&state.id).is_some() {
                 lines.push(Line::Progress(n));
             }
@@ -112,6 +112,18 @@ fn draw_rows(canvas: &mut Canvas<'_>, area: Rect, model: &Model, focused: bool) 
     }
 }
 
+/// Whether a step is being done: a rollback halts what runs, and no event says so of the step.
+fn is_running(model: &Model, state: &StepState) -> bool {
+    state.status == StepStatus::Running && model.session.phase == Phase::Open
+}
+
+fn mark_of(model: &Model, state: &StepState) -> (&'static str, Meaning) {
+    if state.status == StepStatus::Running && !is_running(model, state) {
+        return ("■", Meaning::Warn);
+    }
+    step_mark(state.status)
+}
+
 /// What the running step has printed last.
 fn printed<'a>(model: &'a Model, state: &StepState) -> Option<&'a str> {
     let line = model.last_line.as_ref()?;
@@ -120,8 +132,8 @@ fn printed<'a>(model: &'a Model, state: &StepState) -> Option<&'a str> {
 
 fn step_row(canvas: &mut Canvas<'_>, area: Rect, model: &Model, n: usize) {
     let (line, state) = (&model.session.charter.steps[n], &model.session.steps[n]);
-    let (mark, meaning) = step_mark(state.status);
-    let current = n == model.current_index() && !model.is_over();
+    let (mark, meaning) = mark_of(model, state);
+    let current = n == model.current_index() && model.session.phase == Phase::Open;
     let title = match (state.status, current) {
         (StepStatus::Running | StepStatus::Failed | StepStatus::Unknown, _) | (_, true) => {
             Meaning::Title
@@ -169,6 +181,7 @@ fn status_words(model: &Model, line: &StepLine, state: &StepState, n: usize) -> 
     let time = lasted().unwrap_or_default();
     match state.status {
         StepStatus::Done => (time, Meaning::Muted),
+        StepStatus::Running if !is_running(model, state) => ("halted".to_owned(), Meaning::Warn),
         StepStatus::Running => (format!("{attempt}{time}"), Meaning::Running),
         StepStatus::Failed => (format!("FAILED {attempt}{time}"), Meaning::Danger),
         StepStatus::Skipped => ("skipped".to_owned(), Meaning::Warn),
@@ -206,29 +219,17 @@ fn pending_words(model: &Model, line: &StepLine, n: usize) -> (String, Meaning) 
     }
 }
 
-/// `██████░░░░ 45 %  9 000 of 20 000 rows  4.5k/s  about 2:40 min left`, as much as fits.
+/// `██████░░░░ 9 000 of 20 000 rows  4.5k/s  2:40 left  45 %`, in short numbers where the long ones do not fit.
 pub fn draw_progress(canvas: &mut Canvas<'_>, area: Rect, model: &Model, sum: &Sum) {
-    let mut words = Vec::new();
-    if let Some(ratio) = sum.ratio() {
-        words.push(percent(ratio));
-    }
-    words.push(match sum.total {
-        Some(total) => format!("{} of {} {}", count(sum.done), count(total), sum.unit),
-        None => format!("{} {}", count(sum.done), sum.unit),
-    });
-    if let Some(rate) = model.pace.per_s() {
-        words.push(format!("{} {}/s", short(rate), sum.unit));
-    }
-    if let Some(left_ms) = model.pace.left_ms() {
-        words.push(format!("about {} left", lasting(left_ms)));
-    }
-    words.push(sum.item.clone());
-    let bar = if sum.total.is_some() {
-        (area.width / 4).clamp(6, 24)
-    } else {
-        0
+    let bar = match sum.ratio() {
+        Some(_) => (area.width / 5).clamp(6, 24),
+        None => 0,
     };
     let room = area.width.saturating_sub(bar + 1);
+    let long = words(model, sum, count);
+    let short = words(model, sum, |n| short(n as f64));
+    let needed = |words: &[String]| columns(&words[..words.len().min(3)].join("  "));
+    let words = if needed(&long) <= room { long } else { short };
     let mut text = String::new();
     for word in words {
         let longer = format!("{text}{}{word}", if text.is_empty() { "" } else { "  " });
@@ -237,11 +238,46 @@ pub fn draw_progress(canvas: &mut Canvas<'_>, area: Rect, model: &Model, sum: &S
         }
         text = longer;
     }
-    if let Some(ratio) = sum.ratio() {
-        canvas.bar(area.x, area.y, bar, ratio, Meaning::Running);
-        canvas.write(area.x + bar + 1, area.y, room, &text, Meaning::Text);
-    } else {
-        canvas.write(area.x, area.y, area.width, &text, Meaning::Text);
+    let ratio = sum.ratio().unwrap_or_default();
+    canvas.bar(area.x, area.y, bar, ratio, Meaning::Running);
+    let x = area.x + bar + u16::from(bar > 0);
+    canvas.write(x, area.y, room, &text, Meaning::Text);
+}
+
+/// What is said of progress, the most important first.
+fn words(model: &Model, sum: &Sum, number: fn(u64) -> String) -> Vec<String> {
+    let mut words = vec![amount(model, sum.done, sum.total, &sum.unit, number)];
+    // Time that passes has no rate.
+    if let Some(rate) = model.pace.per_s().filter(|_| sum.unit != TIME) {
+        words.push(format!("{}/s", short(rate)));
+    }
+    if let Some(left_ms) = model.pace.left_ms() {
+        words.push(format!("{} left", span(left_ms)));
+    }
+    words.extend(sum.ratio().map(percent));
+    if sum.item != sum.unit {
+        words.push(sum.item.clone());
+    }
+    words
+}
+
+/// The unit of progress that is nothing but time passing.
+const TIME: &str = "ms";
+
+/// `9 000 of 20 000 rows`; time reads as time of the runbook.
+fn amount(
+    model: &Model,
+    done: u64,
+    total: Option<u64>,
+    unit: &str,
+    number: fn(u64) -> String,
+) -> String {
+    let time = |ms: u64| span(model.runbook_ms(i64::try_from(ms).unwrap_or(i64::MAX)));
+    match total {
+        Some(total) if unit == TIME => format!("{} of {}", time(done), time(total)),
+        None if unit == TIME => time(done),
+        Some(total) => format!("{} of {} {unit}", number(done), number(total)),
+        None => format!("{} {unit}", number(done)),
     }
 }
 
@@ -294,7 +330,7 @@ fn describe(
     state: &StepState,
 ) {
     let n = model.selected_step();
-    let (mark, meaning) = step_mark(state.status);
+    let (mark, meaning) = mark_of(model, state);
     let (status, _) = status_words(model, line, state, n);
     let by = state.by.as_ref().map_or_else(String::new, |b| {
         format!(", started by {}", model.name_of(b))
@@ -347,10 +383,7 @@ pub fn draw_parts(canvas: &mut Canvas<'_>, area: Rect, model: &Model, step: &str
             };
             canvas.bar(place.x + name + 1, place.y, bar, ratio, Meaning::Running);
         }
-        let text = match part.total {
-            Some(total) => format!("{} of {} {}", count(part.done), count(total), part.unit),
-            None => format!("{} {}", count(part.done), part.unit),
-        };
+        let text = amount(model, part.done, part.total, &part.unit, count);
         let rest = Rect {
             x: place.x + name + bar + 2,
             width: area.width.saturating_sub(name + bar + 2),

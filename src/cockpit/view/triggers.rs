@@ -9,8 +9,8 @@ use crate::cockpit::model::Model;
 use crate::cockpit::model::ui::View;
 use crate::cockpit::theme::Meaning;
 use crate::runbook::{Condition, Trigger};
-use crate::session::TriggerPhase;
 use crate::session::live::TriggerView;
+use crate::session::{Phase, TriggerPhase};
 
 /// A trigger as it is shown: the worst of its instances.
 struct Fuse<'a> {
@@ -37,6 +37,9 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
         .count();
     let mut note = Vec::new();
     match (burning, blind) {
+        _ if model.session.phase != Phase::Open => {
+            note.push(piece("as they were; judged no more", Meaning::Muted));
+        }
         (0, 0) => note.push(piece("none burns", Meaning::Muted)),
         (0, b) => note.push(piece(format!("{b} blind"), Meaning::Unknown)),
         (n, _) => note.push(piece(format!("{n} BURNING"), Meaning::Warn)),
@@ -194,18 +197,14 @@ fn checklist_row(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
             Some(Some(false)) => ("✗", Meaning::Danger),
             Some(None) => ("?", Meaning::Unknown),
         };
-        let title = if area.width >= 56 {
-            format!(" {}", first_word(&item.title))
+        let title = if area.width >= 90 {
+            format!(" {} ", item.title)
         } else {
             String::new()
         };
         all.push(piece(format!(" {mark}{}{title}", item.id), meaning));
     }
     canvas.pieces(area.x, area.y, area.width, &all);
-}
-
-fn first_word(title: &str) -> &str {
-    title.split_whitespace().next_back().unwrap_or_default()
 }
 
 fn fuses(model: &Model) -> Vec<Fuse<'_>> {

@@ -1,0 +1,7 @@
+//! The cockpit: what it shows, what its keys do, and how it behaves as a process in a terminal.
+
+mod advice;
+mod keys;
+mod screens;
+mod states;
+mod story;

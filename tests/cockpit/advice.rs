@@ -1,0 +1,209 @@
+//! The one sentence: what to do next and who must do it, in every situation that a night can bring.
+
+use cutover::runbook::Role;
+use cutover::session::advice::{Urgency, next_action};
+use cutover::session::roles::Act;
+use cutover::session::{Command, Event, Found, Outcome};
+
+use super::story::Story;
+
+fn advice(story: &Story) -> (Urgency, Option<Act>, Vec<Role>, String) {
+    let advice = next_action(&story.session, story.at_ms);
+    (
+        advice.urgency,
+        advice.act,
+        advice.waits_for,
+        advice.sentence,
+    )
+}
+
+fn sentence(story: &Story) -> String {
+    advice(story).3
+}
+
+#[test]
+fn the_night_from_its_beginning() {
+    let mut story = Story::begin();
+    let (urgency, act, who, text) = advice(&story);
+    assert_eq!((urgency, act), (Urgency::Waiting, Some(Act::StartStep)));
+    assert_eq!(who, [Role::ReleaseManager]);
+    assert_eq!(
+        text,
+        "Robin Marsh (release manager) starts P1: Announce the freeze and the window."
+    );
+    story.start();
+    assert_eq!(
+        sentence(&story),
+        "P1 is running: Announce the freeze and the window. Meanwhile Robin Marsh (release manager) signs K8; \
+         Ada Lindqvist (engineer) signs K8; Quinn Sato (QA) signs K8."
+    );
+    story.end(Outcome::done("announced"));
+    assert_eq!(sentence(&story), "P2 (Who is on call) starts by itself.");
+    story
+        .start()
+        .command("robin", Command::Confirm { step: None })
+        .command("quinn", Command::Confirm { step: None });
+    let (_, act, who, text) = advice(&story);
+    assert_eq!(act, Some(Act::Confirm));
+    assert_eq!(who, [Role::Engineer, Role::Dba]);
+    assert_eq!(
+        text,
+        "P2 waits for Ada Lindqvist (engineer), Dan Okafor (DBA) to confirm being on call."
+    );
+}
+
+#[test]
+fn gates_name_their_signers_and_then_what_is_missing() {
+    let mut story = Story::begin();
+    story.reach("A1");
+    assert_eq!(
+        sentence(&story),
+        "A1 waits: Robin Marsh (release manager) signs K7 and K8; Ada Lindqvist (engineer) signs K8; Quinn Sato (QA) signs K8."
+    );
+    story.sign("robin", &["K7", "K8"]).sign("ada", &["K8"]);
+    story.sign("quinn", &["K8"]);
+    assert_eq!(
+        sentence(&story),
+        "NO-GO for A1: K3 lacks evidence: no rehearsal: run `cutover rehearse`."
+    );
+    let mut story = Story::begin();
+    story.reach("F1");
+    assert_eq!(sentence(&story), "F1 waits: Quinn Sato (QA) signs K5.");
+    story.sign("quinn", &["K5"]);
+    assert_eq!(
+        sentence(&story),
+        "GO: every gate is green. Robin Marsh (release manager) starts F1: Switch the provider configuration."
+    );
+}
+
+#[test]
+fn what_went_wrong_comes_before_what_comes_next() {
+    let mut story = Story::begin();
+    story.reach("D2").start();
+    story.end(Outcome::failed("connection lost").passing());
+    assert_eq!(
+        sentence(&story),
+        "D2 failed (connection lost) and is tried again by itself: attempt 2 of 3."
+    );
+    story
+        .start()
+        .end(Outcome::failed("row 7 of Tags: a date that is none."));
+    let (urgency, act, _, text) = advice(&story);
+    assert_eq!((urgency, act), (Urgency::Alarm, Some(Act::StartStep)));
+    assert_eq!(
+        text,
+        "D2 FAILED: row 7 of Tags: a date that is none. Robin Marsh (release manager) removes the cause and starts it again, or anyone rolls back."
+    );
+}
+
+#[test]
+fn an_interrupted_step_asks_a_person_only_when_no_machine_can_tell() {
+    let mut story = Story::begin();
+    story.reach("C1").start();
+    let (step, attempt) = ("C1".to_owned(), 1);
+    story.happen(Event::StepLost { step, attempt });
+    assert_eq!(
+        sentence(&story),
+        "C1 was interrupted: the engine finds out how far it came."
+    );
+    story.happen(Event::StepFoundOut {
+        step: "C1".to_owned(),
+        found: Found::AskPerson {
+            detail: "one of two migrations is there".to_owned(),
+        },
+        by: None,
+    });
+    let (urgency, act, who, text) = advice(&story);
+    assert_eq!((urgency, act), (Urgency::Alarm, Some(Act::Decide)));
+    assert_eq!(who, [Role::ReleaseManager, Role::Engineer]);
+    assert!(text.contains("one of two migrations is there"), "{text}");
+}
+
+#[test]
+fn burning_held_and_overrun() {
+    let mut story = Story::begin();
+    story.reach("G1").start();
+    let reason = "alarm in the database room".to_owned();
+    story.command("dan", Command::Hold { reason });
+    assert_eq!(
+        sentence(&story),
+        "HELD by dan: alarm in the database room. G1 runs on. Robin Marsh (release manager) resumes it."
+    );
+    story.burn("T3b", "5xx 1.3 % is above 1 %");
+    let (urgency, act, who, text) = advice(&story);
+    assert_eq!((urgency, act), (Urgency::Alarm, Some(Act::RollBack)));
+    assert_eq!(who, Role::ALL);
+    assert_eq!(
+        text,
+        "T3b burns: 5xx 1.3 % is above 1 % and fires when it has held for 5:00. Find the cause, or roll back now: anyone may."
+    );
+    let mut story = Story::begin();
+    story.reach("D2").start();
+    story.happen(Event::FreezeOverran {
+        limit_ms: 45 * 60_000,
+    });
+    assert_eq!(
+        sentence(&story),
+        "The freeze has lasted longer than the agreed 45:00: Robin Marsh (release manager) extends it or rolls back."
+    );
+}
+
+#[test]
+fn the_countdown_and_the_rollback() {
+    let mut story = Story::begin();
+    story.reach("G1").start().fire("T3b", "5xx 1.3 % for 5:00");
+    story.pass(17_001);
+    let (urgency, act, _, text) = advice(&story);
+    assert_eq!((urgency, act), (Urgency::Rollback, Some(Act::RollBack)));
+    assert!(
+        text.starts_with("ROLLBACK in 13 s: T3b fired: 5xx 1.3 % for 5:00."),
+        "{text}"
+    );
+    story.pass(13_000).roll_back_to("R3").pass(4_000);
+    assert_eq!(
+        sentence(&story),
+        "Rolling back (T3b fired): R3, Release the fence and restart the instances; 0:22 of 10:00. Wait: it goes on by itself."
+    );
+    let mut healthy = Story {
+        entries: story.entries.clone(),
+        session: story.session.clone(),
+        at_ms: story.at_ms,
+    };
+    let ended = |row: &str, outcome| Event::RollbackRowFinished {
+        row: row.to_owned(),
+        outcome,
+    };
+    healthy.happen(ended("R3", Outcome::done("restarted")));
+    healthy.roll_back_to("the end");
+    let (urgency, .., text) = advice(&healthy);
+    assert_eq!(urgency, Urgency::Calm);
+    assert!(
+        text.starts_with("Rolled back: the application serves from SQLite again"),
+        "{text}"
+    );
+    story.happen(ended("R3", Outcome::failed("app-4 did not start")));
+    story.roll_back_to("the end");
+    let (urgency, .., text) = advice(&story);
+    assert_eq!(urgency, Urgency::Rollback);
+    assert_eq!(
+        text,
+        "Rolled back, and NOT healthy: R3 failed: app-4 did not start. Ada Lindqvist (engineer) must look at the application by hand."
+    );
+}
+
+#[test]
+fn the_good_end() {
+    let mut story = Story::begin();
+    story.reach("the end");
+    let (_, act, who, text) = advice(&story);
+    assert_eq!(
+        (act, who),
+        (Some(Act::Complete), vec![Role::ReleaseManager])
+    );
+    assert!(text.starts_with("Every step is done"), "{text}");
+    story.command("robin", Command::Complete);
+    assert_eq!(
+        sentence(&story),
+        "The release is complete: nothing is left to do here."
+    );
+}

@@ -1,0 +1,197 @@
+//! What the screen shows in its important states: word for word at three sizes, and what stands out in each theme.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use cutover::cockpit::model::ui::View;
+use cutover::cockpit::snapshot;
+use cutover::cockpit::theme::{Meaning, Theme};
+use cutover::cockpit::update::{Message, update};
+use ratatui::style::{Modifier, Style};
+
+use super::states;
+use super::story::Story;
+
+const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (200, 60)];
+
+fn theme(name: &str) -> Theme {
+    Theme::load(name).expect("embedded")
+}
+
+#[test]
+fn main_screen_word_for_word() {
+    for (name, mut model) in states::all() {
+        update(&mut model, Message::Came(Box::default()));
+        for (width, height) in SIZES {
+            let text = snapshot::text(&model, &theme("default"), width, height);
+            for other in ["light", "mono"] {
+                let same = snapshot::text(&model, &theme(other), width, height);
+                assert_eq!(text, same, "{name}: {other} says something else");
+            }
+            insta::assert_snapshot!(format!("{name}_{width}x{height}"), text);
+        }
+    }
+}
+
+#[test]
+fn what_stands_out_in_each_theme() {
+    for (name, mut model) in states::all() {
+        update(&mut model, Message::Came(Box::default()));
+        for theme_name in Theme::embedded() {
+            let theme = theme(theme_name);
+            let loud = loud(&theme, &snapshot::frame(&model, &theme, 120, 40));
+            insta::assert_snapshot!(format!("{name}_loud_{theme_name}"), loud);
+        }
+    }
+}
+
+#[test]
+fn every_view_word_for_word() {
+    let mut model = states::burning();
+    for view in View::ALL {
+        model.ui.view = view;
+        let name = format!("view_{}", view.title().to_lowercase());
+        for (width, height) in [(80, 24), (120, 40)] {
+            let text = snapshot::text(&model, &theme("default"), width, height);
+            insta::assert_snapshot!(format!("{name}_{width}x{height}"), text);
+        }
+    }
+    let mut importing = states::importing();
+    importing.ui.view = View::Steps;
+    insta::assert_snapshot!(
+        "view_steps_importing_120x40",
+        snapshot::text(&importing, &theme("default"), 120, 40)
+    );
+}
+
+#[test]
+fn the_guide_word_for_word() {
+    let mut story = states::sandbox();
+    story.pass(1_000);
+    let mut model = story.seen_by("robin");
+    model.play(Some("robin".to_owned()));
+    super::keys::press(&mut model, "g");
+    insta::assert_snapshot!(
+        "guide_80x24",
+        snapshot::text(&model, &theme("default"), 80, 24)
+    );
+}
+
+#[test]
+fn any_size_without_a_panic() {
+    let mut models: Vec<_> = states::all();
+    models.push(("failed", states::failed()));
+    let mut sandbox = states::sandbox().seen_by("robin");
+    super::keys::press(&mut sandbox, "F");
+    models.push(("faults", sandbox.clone()));
+    super::keys::press(&mut sandbox, "\u{1b}?");
+    models.push(("help", sandbox));
+    let mut signing = states::half_signed();
+    super::keys::press(&mut signing, "jjjjj ");
+    models.push(("signing", signing));
+    let mut leaving = states::importing();
+    super::keys::press(&mut leaving, "R");
+    models.push(("typing", leaving));
+    let theme = theme("default");
+    for (n, (_, model)) in models.iter_mut().enumerate() {
+        update(model, Message::Came(Box::default()));
+        for width in 0..=200u16 {
+            for height in 0..=80u16 {
+                // Every small size in some state, and in each state other ones of the large sizes.
+                let small = width < 24 || height < 8;
+                let drawn = (usize::from(width) * 81 + usize::from(height)) % 197 == n;
+                if small && n == usize::from(height) % 13 || drawn {
+                    model.ui.view = View::ALL[usize::from(height) % 8];
+                    snapshot::frame(model, &theme, width, height);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn hostile_text_reaches_no_cell() {
+    let mut story = Story::begin();
+    story.pass(1_000).command(
+        "ada",
+        cutover::session::Command::Note {
+            text: format!("\u{1b}[2J\u{1b}]0;pwned\u{7}\u{202e}{}", "日本".repeat(500)),
+        },
+    );
+    story
+        .start()
+        .pass(500)
+        .end(cutover::session::Outcome::failed(
+            "\u{9b}31mred\u{1b}c\nsecond line\ttab \u{feff}".repeat(40),
+        ));
+    let mut model = story.seen_by("robin");
+    for view in View::ALL {
+        model.ui.view = view;
+        for (width, height) in SIZES {
+            let buf = snapshot::frame(&model, &theme("default"), width, height);
+            for cell in &buf.content {
+                let obeyed = |c: char| c.is_control() || ('\u{202a}'..='\u{202e}').contains(&c);
+                assert!(!cell.symbol().chars().any(obeyed), "{:?}", cell.symbol());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_picture_is_well_formed_and_holds_the_text() {
+    let svg = snapshot::svg(&states::burning(), &theme("default"), 120, 40);
+    assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n"));
+    assert_eq!(svg.matches("<text").count(), svg.matches("</text>").count());
+    assert!(svg.contains("tool-catalogue-7"));
+    assert!(!svg.contains('\u{1b}'));
+}
+
+/// Words whose style is louder than plain text, by row: `12 warn: 1 BURNING`.
+fn loud(theme: &Theme, buf: &ratatui::buffer::Buffer) -> String {
+    let quiet = [
+        Meaning::Text,
+        Meaning::Muted,
+        Meaning::Border,
+        Meaning::Title,
+        Meaning::Key,
+    ];
+    // Where a theme draws two meanings alike, the first names both.
+    let names: BTreeMap<String, &str> = Meaning::ALL
+        .iter()
+        .rev()
+        .filter(|(m, _)| !quiet.contains(m))
+        .map(|(m, name)| (key(theme.style(*m)), *name))
+        .collect();
+    let mut out = String::new();
+    for y in 0..buf.area.height {
+        let mut run: Option<(&str, String)> = None;
+        for x in 0..=buf.area.width {
+            let cell = (x < buf.area.width).then(|| &buf[(x, y)]);
+            let name = cell.and_then(|c| names.get(&key(c.style())).copied());
+            if run.as_ref().map(|(n, _)| *n) != name {
+                if let Some((name, text)) = run
+                    .take()
+                    .filter(|(_, t)| t.chars().any(char::is_alphanumeric))
+                {
+                    let _ = writeln!(out, "{y:>2} {name}: {}", text.trim());
+                }
+                run = name.map(|n| (n, String::new()));
+            }
+            if let (Some((_, text)), Some(cell)) = (&mut run, cell) {
+                text.push_str(cell.symbol());
+            }
+        }
+    }
+    out
+}
+
+fn key(style: Style) -> String {
+    let reset = |c: Option<ratatui::style::Color>| c.unwrap_or(ratatui::style::Color::Reset);
+    let modifiers = style.add_modifier - Modifier::empty();
+    format!(
+        "{:?} {:?} {:?}",
+        reset(style.fg),
+        reset(style.bg),
+        modifiers
+    )
+}

@@ -1,0 +1,224 @@
+//! The important states of the screen, by name.
+
+use cutover::cockpit::model::Model;
+use cutover::cockpit::news::{Engine, News};
+use cutover::session::live::InstanceState::{NotReady, Ready, Restarting};
+use cutover::session::live::TriggerView;
+use cutover::session::{Command, Outcome, TriggerPhase};
+
+use super::story::{MINUTE, Story, checklist, fleet, fuse, import_progress, printed};
+
+/// Every important state, as the release manager sees it.
+pub fn all() -> Vec<(&'static str, Model)> {
+    vec![
+        ("fresh", fresh()),
+        ("half_signed", half_signed()),
+        ("importing", importing()),
+        ("burning", burning()),
+        ("fired", fired()),
+        ("rolling_back", rolling_back()),
+        ("engine_gone", engine_gone()),
+        ("completed", completed()),
+        ("rolled_back", rolled_back()),
+    ]
+}
+
+pub fn fresh() -> Model {
+    let mut story = Story::begin();
+    story.pass(12_000);
+    story.seen_by("robin")
+}
+
+pub fn half_signed() -> Model {
+    let mut story = Story::begin();
+    story.pass(2_000).reach("A1").pass(20_000).rehearsed();
+    story
+        .sign("ada", &["K3", "K4", "K8"])
+        .sign("quinn", &["K8"]);
+    let mut model = story.seen_by("robin");
+    model.take(News {
+        samples: story.traffic(1.0),
+        fleet: Some(fleet(&[Ready; 6])),
+        ..News::default()
+    });
+    model
+}
+
+fn import(story: &mut Story) -> Model {
+    story.pass(2_000).reach("D2").pass(1_000).start();
+    let begun_ms = story.at_ms;
+    let mut model = story.seen_by("robin");
+    model.take(News {
+        samples: story.traffic(1.0),
+        fleet: Some(fleet(&[Ready; 6])),
+        checklist: Some(checklist(None)),
+        ..News::default()
+    });
+    for second in 1..=40 {
+        let at_ms = begun_ms + second * 1_000;
+        model.tick(Some(at_ms), model.wall);
+        model.take(News {
+            presence: Some(story.presence(at_ms)),
+            progress: Some(import_progress(at_ms, second as f64 / 92.0)),
+            last_line: Some(printed(
+                "D2",
+                at_ms,
+                "ToolContents: batch 19 of 49 committed",
+            )),
+            ..News::default()
+        });
+    }
+    model
+}
+
+pub fn importing() -> Model {
+    import(&mut Story::begin())
+}
+
+pub fn engine_gone() -> Model {
+    let mut model = import(&mut Story::begin());
+    model.take(News {
+        engine: Some(Engine::Gone {
+            last: Some((4_242, false)),
+        }),
+        ..News::default()
+    });
+    model.tick(Some(model.now_ms + 12_000), model.wall);
+    model
+}
+
+fn fuses(t3a: TriggerPhase, streak_ms: i64) -> Vec<TriggerView> {
+    let mut all: Vec<TriggerView> = (1..=6)
+        .map(|n| {
+            let id = format!("T1a.app-{n}");
+            match n {
+                3 => fuse(
+                    &id,
+                    TriggerPhase::Burning,
+                    41_000,
+                    5 * MINUTE,
+                    "app-3 answers 503",
+                ),
+                _ => fuse(&id, TriggerPhase::Clear, 0, 5 * MINUTE, "ready"),
+            }
+        })
+        .collect();
+    all.push(fuse(
+        "T1b",
+        TriggerPhase::Clear,
+        0,
+        0,
+        "1 of 6 are not ready (16.7 %), allowed 20 %",
+    ));
+    all.push(fuse("T3a", t3a, streak_ms, 10 * MINUTE, REASON));
+    all.push(fuse(
+        "T3b",
+        TriggerPhase::Blind,
+        MINUTE,
+        5 * MINUTE,
+        "12 requests in the window, 20 are needed",
+    ));
+    all
+}
+
+const REASON: &str = "5xx 0.28 % is above 0.24 % (2 × baseline 0.12 %)";
+
+pub fn after_reopening() -> Story {
+    let mut story = Story::begin();
+    story
+        .pass(2_000)
+        .reach("G1")
+        .pass(1_000)
+        .start()
+        .pass(4 * MINUTE);
+    story.burn("T3a", REASON).pass(6 * MINUTE + 12_000);
+    story
+}
+
+fn look(story: &Story, t3a: TriggerPhase, streak_ms: i64) -> Model {
+    let mut model = story.seen_by("robin");
+    model.take(News {
+        samples: story.traffic(2.3),
+        fleet: Some(fleet(&[Ready, Ready, NotReady, Ready, Ready, Ready])),
+        triggers: Some(fuses(t3a, streak_ms)),
+        checklist: Some(checklist(Some("M4"))),
+        last_line: Some(printed("G1", story.at_ms, "10:12 of 60:00 watched")),
+        ..News::default()
+    });
+    model
+}
+
+pub fn burning() -> Model {
+    let story = after_reopening();
+    look(&story, TriggerPhase::Burning, 6 * MINUTE + 12_000)
+}
+
+fn fired_story() -> Story {
+    let mut story = after_reopening();
+    story.pass(3 * MINUTE + 48_000);
+    story.fire("T3a", &format!("{REASON} for 10:00"));
+    story
+}
+
+pub fn fired() -> Model {
+    let mut story = fired_story();
+    story.pass(12_000);
+    look(&story, TriggerPhase::Fired, 10 * MINUTE)
+}
+
+pub fn rolling_back() -> Model {
+    let mut story = fired_story();
+    story.pass(30_000).roll_back_to("R3").pass(21_000);
+    let mut model = story.seen_by("robin");
+    model.take(News {
+        samples: story.traffic(2.3),
+        fleet: Some(fleet(&[Ready, Ready, Restarting, Restarting, Ready, Ready])),
+        triggers: Some(fuses(TriggerPhase::Fired, 10 * MINUTE)),
+        progress: Some(vec![cutover::journal::Progress {
+            step: "R3".to_owned(),
+            item: "instances".to_owned(),
+            done: 4,
+            total: Some(6),
+            unit: "instances".to_owned(),
+            at_ms: story.at_ms,
+        }]),
+        ..News::default()
+    });
+    model
+}
+
+pub fn rolled_back() -> Model {
+    let mut story = fired_story();
+    story.pass(30_000).roll_back_to("the end").pass(60_000);
+    look(&story, TriggerPhase::Fired, 10 * MINUTE)
+}
+
+pub fn completed() -> Model {
+    let mut story = Story::begin();
+    story.pass(2_000).reach("the end").pass(30_000);
+    story.command("robin", Command::Complete);
+    let mut model = story.seen_by("robin");
+    model.take(News {
+        samples: story.traffic(1.0),
+        fleet: Some(fleet(&[Ready; 6])),
+        checklist: Some(checklist(None)),
+        ..News::default()
+    });
+    model
+}
+
+/// The sandbox as `make demo` opens it.
+pub fn sandbox() -> Story {
+    let mut story = Story::begin_in_sandbox();
+    story.pass(3_000);
+    story
+}
+
+/// A step that failed for good.
+pub fn failed() -> Model {
+    let mut story = Story::begin();
+    story.pass(2_000).reach("C1").pass(1_000).start().pass(4_000).end(Outcome::failed(
+        "psql: error: relation \"tools\" already exists; the target holds 3 tables of an earlier attempt, SQLite is untouched and frozen",
+    ));
+    story.seen_by("robin")
+}
