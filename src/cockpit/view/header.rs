@@ -193,7 +193,7 @@ fn rollback_clock(model: &Model, wide: bool) -> Vec<Piece<'static>> {
         piece(if wide { "rollback " } else { "RTO " }, Meaning::Muted),
         value,
         piece(
-            format!("{}{}", if wide { " of RTO " } else { "/" }, span(rto_ms)),
+            format!("{}{}", if wide { " of " } else { "/" }, span(rto_ms)),
             Meaning::Muted,
         ),
     ]
@@ -208,7 +208,7 @@ fn confidence_part(model: &Model) -> Vec<Piece<'static>> {
     };
     vec![
         piece("confidence ", Meaning::Muted),
-        piece(format!("{}/100", score.score), meaning),
+        piece(format!("{} of 100", score.score), meaning),
     ]
 }
 
