@@ -11,6 +11,7 @@ mod journal;
 mod monitor;
 mod parity;
 mod runbook;
+mod session;
 mod source;
 mod support;
 mod target;
