@@ -29,6 +29,7 @@ fn charter() -> Charter {
         sandbox: true,
         rehearsal: false,
         speed: 1.0,
+        wait_before: Vec::new(),
     };
     Charter::new(&reference(), opening)
 }
@@ -85,7 +86,7 @@ fn random_nights_keep_every_promise() {
     let nights = std::env::var("NIGHTS")
         .ok()
         .and_then(|n| n.parse().ok())
-        .unwrap_or(60_u64);
+        .unwrap_or(30_u64);
     let mut ends = simulation::Ends::default();
     for seed in first..first + nights {
         let night = std::panic::catch_unwind(|| simulation::night(seed));

@@ -145,8 +145,10 @@ pub enum Refusal {
         "{step}, which needed {gate}, has begun: the signature stands. Hold or roll back instead"
     )]
     TooLateToWithdraw { gate: String, step: String },
-    #[error("{step} is not waiting for a confirmation")]
+    #[error("{step} waits for no confirmation")]
     NothingToConfirm { step: String },
+    #[error("{step} is already confirmed as {roles}")]
+    AlreadyConfirmed { step: String, roles: String },
     #[error("{step} cannot be skipped: the runbook does not allow it")]
     NotSkippable { step: String },
     #[error("{step} is {status}, not unknown: there is nothing to decide")]
@@ -326,24 +328,37 @@ fn confirm(session: &Session, actor: &Actor, asked: Option<&str>) -> Result<Vec<
                 && asked.is_none_or(|a| a == line.id)
         })
         .ok_or_else(|| Refusal::NothingToConfirm {
-            step: asked.unwrap_or("no step").to_owned(),
+            step: asked.unwrap_or("the session").to_owned(),
         })?;
     let (line, state) = waiting;
     let LineKind::Confirm(roles) = &line.kind else {
         unreachable!("BUG: filtered above")
     };
-    let mine: Vec<Role> = roles
+    let (done, open): (Vec<Role>, Vec<Role>) = roles
         .iter()
-        .copied()
-        .filter(|r| actor.roles.contains(r) && !state.confirmed.contains_key(r))
-        .collect();
-    if mine.is_empty() {
-        return Err(Refusal::NotASigner {
-            gate: line.id.clone(),
-            roles: titles(roles),
-            who: actor.id.clone(),
+        .filter(|r| actor.roles.contains(r))
+        .partition(|r| state.confirmed.contains_key(r));
+    if open.is_empty() {
+        let (step, who) = (line.id.clone(), actor.id.clone());
+        return Err(match done.as_slice() {
+            [] => Refusal::NotASigner {
+                gate: step,
+                roles: titles(roles),
+                who,
+            },
+            done => Refusal::AlreadyConfirmed {
+                step,
+                roles: titles(done),
+            },
         });
     }
+    // Their own roles; those in which they stand in only once these are confirmed, so that nobody's place is taken by accident.
+    let person = session.charter.person(&actor.id);
+    let own = |r: &Role| person.is_none_or(|p| p.roles.contains(r));
+    let mine: Vec<Role> = match open.iter().copied().filter(own).collect::<Vec<_>>() {
+        own if own.is_empty() => open,
+        own => own,
+    };
     let mut confirmed = state.confirmed.clone();
     let mut events = Vec::new();
     for role in mine {

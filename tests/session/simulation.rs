@@ -15,7 +15,7 @@ use super::language::{Bridge, rehearsal};
 
 const PEOPLE: [&str; 4] = ["robin", "ada", "dan", "quinn"];
 /// Moments in a night.
-const MOMENTS: usize = 700;
+const MOMENTS: usize = 500;
 
 /// How nights ended.
 #[derive(Debug, Default)]
@@ -240,8 +240,40 @@ impl Night<'_> {
     }
 
     fn somebody_acts(&mut self) {
+        if self.chance(0.6) {
+            return self.somebody_helps();
+        }
         let who = *PEOPLE.choose(self.rng).expect("some");
         let command = self.command();
+        let actor = self.bridge.actor(who);
+        if let Ok(events) = decide(&self.bridge.session, &actor, &command) {
+            self.append(&events);
+        }
+    }
+
+    /// What brings the night on: a signature that is missing, the next step, the end.
+    fn somebody_helps(&mut self) {
+        let views = self.bridge.session.gates();
+        let open = views.iter().filter(|v| v.evidence_is_green());
+        let missing: Vec<(String, Role)> = open
+            .flat_map(|v| v.missing_roles().into_iter().map(|r| (v.id.clone(), r)))
+            .collect();
+        let (who, command) = match missing.choose(self.rng) {
+            Some((gate, role)) => {
+                let (gate, role) = (gate.clone(), *role);
+                (
+                    role.key(),
+                    Command::Sign {
+                        gate,
+                        role: Some(role),
+                        note: None,
+                    },
+                )
+            }
+            None if self.bridge.session.held.is_some() => ("robin", Command::Resume),
+            None if self.bridge.session.next_step().is_none() => ("robin", Command::Complete),
+            None => ("robin", Command::StartStep { step: None }),
+        };
         let actor = self.bridge.actor(who);
         if let Ok(events) = decide(&self.bridge.session, &actor, &command) {
             self.append(&events);
