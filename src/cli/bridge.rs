@@ -1,6 +1,7 @@
 //! The way from a terminal to the engine: its socket, and starting it. Who we are is for the engine to see.
 
 use crate::cockpit::bridge::{Bridge, BridgeError, Fault};
+use crate::demo::control::{self, self as sandbox};
 use crate::engine::protocol::{Answer, Ask, Request};
 use crate::engine::{detach, socket};
 use crate::journal::Folder;
@@ -12,11 +13,13 @@ pub struct SocketBridge {
     folder: Folder,
     claim: Option<String>,
     sandbox: Option<std::path::PathBuf>,
+    program: Option<std::path::PathBuf>,
     runtime: tokio::runtime::Handle,
 }
 
 impl SocketBridge {
-    /// The bridge to a session, from within a runtime; its calls block, so they are made from threads that may. `claim` is whom we play by default, `sandbox` the sandbox's folder if it is one.
+    /// The bridge to a session, from within a runtime; its calls block, so they are made from threads that may. `claim` is whom we
+    /// play by default, `sandbox` the sandbox's folder if it is one.
     pub fn new(
         folder: Folder,
         claim: Option<String>,
@@ -26,8 +29,15 @@ impl SocketBridge {
             folder,
             claim,
             sandbox,
+            program: None,
             runtime: tokio::runtime::Handle::current(),
         }
+    }
+
+    /// The same bridge, but engines are started from this program instead of the one that runs.
+    pub fn with_program(mut self, program: Option<std::path::PathBuf>) -> SocketBridge {
+        self.program = program;
+        self
     }
 
     /// Asks the engine.
@@ -78,10 +88,24 @@ impl Bridge for SocketBridge {
     }
 
     fn start_engine(&self) -> Result<(), BridgeError> {
-        let started = self.runtime.block_on(detach::spawn(&self.folder, &[]));
-        started
-            .map(|_| ())
-            .map_err(|e| BridgeError::Failed { why: e.to_string() })
+        let failed = |why: String| BridgeError::Failed { why };
+        let started = match &self.program {
+            Some(program) => {
+                let mut engine = std::process::Command::new(program);
+                engine.arg("engine").arg("--dir").arg(self.folder.dir());
+                self.runtime
+                    .block_on(detach::spawn_command(&self.folder, engine))
+            }
+            None => self.runtime.block_on(detach::spawn(&self.folder, &[])),
+        };
+        let leader = started.map_err(|e| failed(e.to_string()))?.pid;
+        // The sandbox ends its engines with everything else.
+        match &self.sandbox {
+            Some(dir) => control::ask(dir, &sandbox::Request::Adopt { leader })
+                .map(drop)
+                .map_err(|e| failed(format!("the engine {leader} will outlive the sandbox: {e}"))),
+            None => Ok(()),
+        }
     }
 
     fn faults(&self) -> Vec<Fault> {

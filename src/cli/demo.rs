@@ -6,18 +6,18 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Args;
 
-use super::load;
+use super::bridge::SocketBridge;
+use super::load::{self, Loaded};
 use super::operators::{self, Script};
 use super::orders::Standing;
 use super::rehearse::{self, Stage};
 use super::{Exit, follow, join, run};
-use crate::demo::control::{self, Request};
+use crate::cockpit::bridge::Bridge;
 use crate::demo::faults::Fault;
 use crate::demo::sandbox::{self, Lifetime, Sandbox};
-use crate::journal::holder::read_holder;
 use crate::journal::{Folder, is_engine_alive};
 use crate::runbook::Role;
-use crate::session::Session;
+use crate::session::{RehearsalEvidence, Session};
 
 /// The runbook that is shipped, word for word.
 const RUNBOOK: &str = include_str!("../../runbook.yaml");
@@ -40,6 +40,9 @@ pub struct DemoArgs {
     /// Rows of sample data
     #[arg(long, default_value_t = 50_000, value_parser = clap::value_parser!(u32).range(500..))]
     rows: u32,
+    /// Requests per second from simulated users
+    #[arg(long, default_value_t = 150)]
+    rate: u32,
     /// Seed of data and traffic
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -72,6 +75,7 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<Exit> {
         dir: args.dir.clone(),
         rows: args.rows,
         seed: args.seed,
+        rate: args.rate,
         speed: args.speed,
         lifetime: if headless {
             Lifetime::Starter
@@ -93,71 +97,124 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<Exit> {
 }
 
 async fn on(sandbox: &Sandbox, args: &DemoArgs, headless: bool) -> anyhow::Result<Exit> {
-    let folder = open(sandbox.dir(), args).await?;
-    adopt_engine(sandbox.dir(), &folder);
-    if !headless {
-        let exit = join::cockpit(
-            folder.clone(),
-            Some(Role::ReleaseManager.key().to_owned()),
-            Some(sandbox.dir().to_owned()),
-            true,
+    let stage = Night::new(sandbox.dir(), RUNBOOK, f64::from(args.speed));
+    eprintln!("rehearsing on a scratch database, rollback included");
+    let evidence = stage.rehearse().await?;
+    let folder = stage
+        .open(
+            1,
+            evidence,
+            args.fault.as_ref().map(|(_, step)| step.as_str()),
         )
         .await?;
+    if !headless {
+        let playing = Role::ReleaseManager.key().to_owned();
+        let dir = sandbox.dir().to_owned();
+        let exit = join::cockpit(folder.clone(), Some(playing), Some(dir), true).await?;
         if is_engine_alive(&folder)? {
             eprintln!("the sandbox goes on for 30 minutes; end it with `cutover demo --stop`");
         }
         return Ok(exit);
     }
-    let script = Script {
-        dir: sandbox.dir().to_owned(),
-        fault: args.fault.clone(),
-        limit: Duration::from_secs(120 + 3 * 3600 / u64::from(args.speed)),
-    };
-    let session = operators::play(&folder, script).await?;
+    let session = operators::play(&folder, stage.script(args.fault.clone())).await?;
     println!("{}", summary(&session, &folder));
     Ok(follow::exit_of(&session).unwrap_or(Exit::Failed))
 }
 
-/// Rehearses, opens a session and starts its engine.
-async fn open(dir: &Path, args: &DemoArgs) -> anyhow::Result<Folder> {
-    let environment = sandbox::environment(dir)?;
-    let path = dir.join("runbook.yaml");
-    std::fs::write(&path, RUNBOOK).with_context(|| path.display().to_string())?;
-    let env = |name: &str| environment.get(name).cloned();
-    let loaded = load::parse("runbook.yaml", RUNBOOK.to_owned(), dir.to_owned(), &env)?;
-    let root = dir.join(run::ROOT);
-    let speed = f64::from(args.speed);
-    eprintln!("rehearsing on a scratch database, rollback included");
-    let evidence = rehearse::rehearse(
-        &path,
-        &loaded,
-        &Stage {
-            root: root.clone(),
-            sandbox: true,
-            speed,
-        },
-    )
-    .await?;
-    let mut standing = Standing::new(&path, &loaded);
-    standing.sandbox = true;
-    standing.speed = speed;
-    standing.evidence = Some(evidence);
-    standing.wait_before = args.fault.iter().map(|(_, step)| step.clone()).collect();
-    let folder = Folder::create(&root, &format!("{}-1", loaded.runbook.name))?;
-    standing.write(&folder)?;
-    run::start_engine(&folder).await?;
-    Ok(folder)
+/// A cutover in a sandbox: what is rehearsed, opened and played there.
+#[derive(Debug, Clone)]
+pub struct Night {
+    dir: PathBuf,
+    runbook: String,
+    speed: f64,
+    program: Option<PathBuf>,
 }
 
-/// The sandbox ends the engine with everything else.
-fn adopt_engine(dir: &Path, folder: &Folder) {
-    if let Some(engine) = read_holder(folder)
-        && let Err(error) = control::ask(dir, &Request::Adopt { leader: engine.pid })
-    {
-        eprintln!(
-            "the engine {} will outlive the sandbox: {error}",
-            engine.pid
-        );
+impl Night {
+    /// By a runbook's text, in the sandbox of this folder.
+    pub fn new(dir: &Path, runbook: &str, speed: f64) -> Night {
+        Night {
+            dir: dir.to_owned(),
+            runbook: runbook.to_owned(),
+            speed,
+            program: None,
+        }
+    }
+
+    /// With engines of another program than the one that runs.
+    pub fn with_program(self, program: &Path) -> Night {
+        Night {
+            program: Some(program.to_owned()),
+            ..self
+        }
+    }
+
+    fn load(&self) -> anyhow::Result<Loaded> {
+        let environment = sandbox::environment(&self.dir)?;
+        let env = |name: &str| environment.get(name).cloned();
+        Ok(load::parse(
+            "runbook.yaml",
+            self.runbook.clone(),
+            self.dir.clone(),
+            &env,
+        )?)
+    }
+
+    /// Where the sandbox's sessions are.
+    pub fn root(&self) -> PathBuf {
+        self.dir.join(run::ROOT)
+    }
+
+    /// Rehearses on the scratch database.
+    ///
+    /// # Errors
+    /// The sandbox is gone, or the rehearsal did not come to its end.
+    pub async fn rehearse(&self) -> anyhow::Result<RehearsalEvidence> {
+        let stage = Stage {
+            root: self.root(),
+            sandbox: Some(self.dir.clone()),
+            speed: self.speed,
+            program: self.program.clone(),
+        };
+        rehearse::rehearse(&self.dir.join("runbook.yaml"), &self.load()?, &stage).await
+    }
+
+    /// Opens the n-th session and starts its engine. `wait_before` is a step that a person starts, whatever the runbook says.
+    ///
+    /// # Errors
+    /// The engine does not start.
+    pub async fn open(
+        &self,
+        n: u32,
+        evidence: RehearsalEvidence,
+        wait_before: Option<&str>,
+    ) -> anyhow::Result<Folder> {
+        let loaded = self.load()?;
+        let path = self.dir.join("runbook.yaml");
+        std::fs::write(&path, &self.runbook).with_context(|| path.display().to_string())?;
+        let standing = Standing {
+            sandbox: true,
+            speed: self.speed,
+            evidence: Some(evidence),
+            wait_before: wait_before.into_iter().map(str::to_owned).collect(),
+            ..Standing::new(&path, &loaded)
+        };
+        let folder = Folder::create(&self.root(), &format!("{}-{n}", loaded.runbook.name))?;
+        standing.write(&folder)?;
+        let bridge = SocketBridge::new(folder.clone(), None, Some(self.dir.clone()))
+            .with_program(self.program.clone());
+        tokio::task::spawn_blocking(move || bridge.start_engine()).await??;
+        Ok(folder)
+    }
+
+    /// What the scripted operators do in it.
+    pub fn script(&self, fault: Option<(Fault, String)>) -> Script {
+        Script {
+            dir: self.dir.clone(),
+            fault,
+            limit: Duration::from_secs_f64(240.0 + 3.0 * 3600.0 / self.speed),
+            program: self.program.clone(),
+        }
     }
 }
 

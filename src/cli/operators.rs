@@ -28,6 +28,8 @@ pub struct Script {
     pub fault: Option<(Fault, String)>,
     /// Nothing may take longer, all in all.
     pub limit: Duration,
+    /// Engines are started from this program; from the one that runs where absent.
+    pub program: Option<PathBuf>,
 }
 
 /// Plays a session to its end.
@@ -56,7 +58,8 @@ struct Play {
 impl Play {
     fn new(folder: &Folder, script: Script) -> anyhow::Result<Play> {
         Ok(Play {
-            bridge: SocketBridge::new(folder.clone(), None, Some(script.dir.clone())),
+            bridge: SocketBridge::new(folder.clone(), None, Some(script.dir.clone()))
+                .with_program(script.program.clone()),
             follower: Follower::open(folder)?,
             folder: folder.clone(),
             script,

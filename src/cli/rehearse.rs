@@ -36,10 +36,12 @@ pub struct RehearseArgs {
 pub struct Stage {
     /// Where sessions and rehearsals are kept.
     pub root: PathBuf,
-    /// Whether this is the sandbox.
-    pub sandbox: bool,
+    /// The sandbox's folder, where this is one.
+    pub sandbox: Option<PathBuf>,
     /// How many times faster the runbook's minutes pass.
     pub speed: f64,
+    /// Engines are started from this program; from the one that runs where absent.
+    pub program: Option<PathBuf>,
 }
 
 /// `cutover rehearse`
@@ -54,8 +56,9 @@ pub async fn run(args: RehearseArgs) -> anyhow::Result<Exit> {
     };
     let stage = Stage {
         root: PathBuf::from(run::ROOT),
-        sandbox: false,
+        sandbox: None,
         speed: 1.0,
+        program: None,
     };
     let evidence = rehearse(&args.runbook, &loaded, &stage).await?;
     for (_, ok, line) in &evidence.parts {
@@ -86,7 +89,8 @@ pub async fn rehearse(
     copy_source(&loaded.runbook, &scratch.copy).await?;
     let folder = new_folder(&stage.root, &loaded.runbook.name)?;
     let mut standing = Standing::new(path, loaded);
-    (standing.sandbox, standing.rehearsal, standing.speed) = (stage.sandbox, true, stage.speed);
+    (standing.sandbox, standing.rehearsal, standing.speed) =
+        (stage.sandbox.is_some(), true, stage.speed);
     standing.write(&folder)?;
     act(loaded, scratch.point.as_ref(), &folder, "point").await?;
     let played = match staging_is_ready(&loaded.runbook).await {
@@ -99,7 +103,7 @@ pub async fn rehearse(
         &loaded.runbook,
         &session,
         &Follower::open(&folder)?,
-        stage.sandbox,
+        stage.sandbox.is_some(),
     )?;
     keep(&stage.root, &evidence)?;
     Ok(evidence)
@@ -224,9 +228,14 @@ async fn staging_is_ready(runbook: &Runbook) -> anyhow::Result<()> {
 
 /// Lets the engine go through every step by itself, then rolls back, as somebody would with the finger on the key.
 async fn play(folder: &Folder, stage: &Stage) -> anyhow::Result<Session> {
-    run::start_engine(folder).await?;
-    let claim = stage.sandbox.then(|| Role::ReleaseManager.key().to_owned());
-    let bridge = SocketBridge::new(folder.clone(), claim, None);
+    let claim = stage
+        .sandbox
+        .as_ref()
+        .map(|_| Role::ReleaseManager.key().to_owned());
+    let bridge = SocketBridge::new(folder.clone(), claim, stage.sandbox.clone())
+        .with_program(stage.program.clone());
+    let starting = bridge.clone();
+    tokio::task::spawn_blocking(move || starting.start_engine()).await??;
     let roll_back = Command::RollBack {
         reason: "the end of the rehearsal".into(),
         confirm: Some(folder.session()),
