@@ -1,6 +1,6 @@
 //! SQLite: open, schema, write fence, backup, restore drill.
 //!
-//! The application's file is opened read-only everywhere except in [`fence`], which takes a lock and writes nothing. Everything
+//! The application's file is opened read-only everywhere except in [`fence`], which takes a lock and writes no row. Everything
 //! here blocks; callers in the engine use `spawn_blocking`. Rows are read by `transfer` and `parity`, each in its own way.
 //!
 //! POSIX locks belong to a process and a file, and closing *any* descriptor of that file drops them. So nothing in here opens

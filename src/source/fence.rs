@@ -1,7 +1,7 @@
 //! The write fence (`A1`): proof that writes have stopped, a lock that keeps them stopped, and a watch that shows any drift.
 //!
 //! The fence is an open `BEGIN IMMEDIATE` on one connection held for the whole freeze. In both journal modes it shuts out every
-//! other writer and lets readers go on. Nothing is ever written through it. It dies with its process: a resumed engine raises it
+//! other writer and lets readers go on. No row is ever written through it. It dies with its process: a resumed engine raises it
 //! again and compares [`Fingerprint`]s. Maintenance mode is the application's own and not in here.
 
 use std::collections::HashMap;
@@ -92,6 +92,7 @@ impl Fence {
         let mut proof = Proof::begin(&file, &watch)?;
         let data_version = loop {
             proof.wait_for_quiet(quiet, cancel)?;
+            settle_wal(&lock);
             begin_immediate(&file, &lock, quiet.busy_timeout)?;
             // A commit may have slipped in between the last look and the lock.
             match proof.look()? {
@@ -255,6 +256,16 @@ fn open_for_locking(file: &Candidate) -> Result<Connection, Error> {
             path: file.named.clone(),
         }),
         Err(error) => Err(file.explain(error)),
+    }
+}
+
+/// Moves what the WAL holds into the file, as SQLite itself does now and then, waiting for nobody. Should this process die, the
+/// application closing its last connection then finds nothing left to move, the file stays untouched, and its fingerprint still
+/// says that nothing was written.
+fn settle_wal(lock: &Connection) {
+    // Where it cannot (a reader holds on to an older state, the disk is full), the fingerprint may later decide nothing.
+    if let Err(error) = lock.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
+        tracing::debug!(%error, "the WAL was not checkpointed before the fence");
     }
 }
 

@@ -96,21 +96,25 @@ impl Fingerprint {
             };
         }
         match (&self.wal, &now.wal) {
-            (Some(before), Some(after)) if before == after && before.committed_frames > 0 => {
+            (Some(before), Some(after)) if before == after && after.committed_frames > 0 => {
                 Comparison::Same
             }
-            (before, after) if before == after && self.modified_ns == now.modified_ns => {
-                Comparison::Same
+            (Some(before), Some(after))
+                if before.salt == after.salt
+                    && before.committed_frames != after.committed_frames =>
+            {
+                changed(
+                    "number of committed WAL frames",
+                    before.committed_frames.to_string(),
+                    after.committed_frames.to_string(),
+                )
             }
-            (Some(before), Some(after)) if before != after && before.salt == after.salt => changed(
-                "number of committed WAL frames",
-                before.committed_frames.to_string(),
-                after.committed_frames.to_string(),
-            ),
             // A restarted WAL gets its new salts from the first commit that is written into it.
-            (_, Some(after)) if self.wal != now.wal && after.committed_frames > 0 => {
+            (_, Some(after)) if after.committed_frames > 0 => {
                 Comparison::Changed("the WAL was started anew and holds commits".to_owned())
             }
+            // No commit in the WAL, and none was moved from it into the file.
+            _ if self.modified_ns == now.modified_ns => Comparison::Same,
             _ => Comparison::Undecided(
                 "the WAL was checkpointed, and what it held is in the file".to_owned(),
             ),
@@ -239,12 +243,19 @@ mod tests {
         assert!(matches!(before.compare(&wal(8, 1)), Comparison::Changed(_)));
         let checkpointed = Fingerprint {
             wal: None,
+            modified_ns: 5,
             ..before.clone()
         };
         assert!(matches!(
             before.compare(&checkpointed),
             Comparison::Undecided(_)
         ));
+        // Everything was in the file already, and the last connection only removed the WAL.
+        let closed = Fingerprint {
+            wal: None,
+            ..before.clone()
+        };
+        assert_eq!(before.compare(&closed), Comparison::Same);
         assert_eq!(
             checkpointed.compare(&checkpointed.clone()),
             Comparison::Same
