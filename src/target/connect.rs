@@ -113,14 +113,13 @@ impl Endpoint {
             for mode in self.modes(host, address) {
                 match self.attempt(host, address, mode, on_notice.clone()).await {
                     Ok(client) => return Ok(client),
-                    Err(error) => {
-                        let stop = !is_about_this_host_only(&error)
-                            && !matches!(error, Error::NotAuthorised { .. });
+                    // Another mode may be let in.
+                    Err(error @ Error::NotAuthorised { .. }) => failure = error,
+                    Err(error) if is_about_this_host_only(&error) => {
                         failure = error;
-                        if stop {
-                            return Err(failure);
-                        }
+                        break;
                     }
+                    Err(error) => return Err(error),
                 }
             }
         }
@@ -422,4 +421,34 @@ async fn is_of_kind(client: &Client, kind: SessionKind) -> Result<bool, Error> {
         SessionKind::Primary => !in_recovery,
         SessionKind::Standby => in_recovery,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The modes that are tried for a host at `address`.
+    fn modes(url: &str, address: &str) -> Vec<SslMode> {
+        let endpoint = Endpoint::parse_in(url, &|_| None).unwrap();
+        endpoint.modes(&endpoint.hosts[0], Some(address.parse().unwrap()))
+    }
+
+    #[test]
+    fn plain_text_leaves_the_machine_only_when_it_is_stated() {
+        assert_eq!(modes("postgres://u@h/d", "10.0.0.1"), [SslMode::Require]);
+        assert_eq!(modes("postgres://u@h/d", "127.0.0.1"), [SslMode::Prefer]);
+        assert_eq!(modes("postgres://u@h/d", "::1"), [SslMode::Prefer]);
+        assert_eq!(
+            modes("postgres://u@h/d?sslmode=disable", "10.0.0.1"),
+            [SslMode::Disable]
+        );
+        assert_eq!(
+            modes("postgres://u@h/d?sslmode=verify-full", "10.0.0.1"),
+            [SslMode::VerifyFull]
+        );
+        assert_eq!(
+            modes("postgres://u@h/d?sslmode=prefer", "10.0.0.1"),
+            [SslMode::Prefer, SslMode::Disable]
+        );
+    }
 }
