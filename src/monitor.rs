@@ -87,10 +87,12 @@ impl Monitor {
         }
     }
 
-    /// An instance is about to be restarted on purpose: its start-up grace begins, and a new boot marker is due in its log.
+    /// An instance is about to be restarted on purpose: its start-up grace begins, and a new boot marker is due in its log. Said again
+    /// within the grace it is the same restart, so that nobody lengthens a grace by repeating themselves.
     pub fn restarted(&self, instance: &str) {
         let log = logs::path_of(&self.context.runbook.fleet, instance);
-        self.context.restarts.began(instance, log);
+        let grace = self.context.grace();
+        self.context.restarts.began(instance, log, grace);
     }
 
     /// The fleet as it was last seen.

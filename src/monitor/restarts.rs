@@ -20,8 +20,12 @@ pub(super) struct Restart {
 }
 
 impl Restarts {
-    /// An instance is about to be restarted. Its log's end is looked up beside, so that no slow file system delays the restart.
-    pub(super) fn began(&self, instance: &str, log: Option<PathBuf>) {
+    /// An instance is about to be restarted, unless it already was within the grace. Its log's end is looked up beside, so that no
+    /// slow file system delays the restart.
+    pub(super) fn began(&self, instance: &str, log: Option<PathBuf>, grace: Duration) {
+        if self.in_grace(instance, grace) {
+            return;
+        }
         let restart = Restart {
             at: Instant::now(),
             log_end: None,

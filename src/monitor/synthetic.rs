@@ -96,6 +96,9 @@ impl Take for Synthetic {
         } = &self.context;
         let instances = &runbook.fleet.instances;
         let requests = &runbook.verification.requests;
+        if instances.is_empty() {
+            return Vec::new();
+        }
         let limit = Duration::from_millis(self.rhythm.time_limit_ms.max(1) as u64);
         let pairs = requests.iter().enumerate().map(|(n, request)| {
             let instance = &instances[(self.turn + n) % instances.len()];
