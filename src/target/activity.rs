@@ -9,7 +9,7 @@ use tokio_postgres::Client;
 
 use super::{Endpoint, Error};
 
-/// Client connections to one database, and how much room the server has.
+/// Client connections to one database, the probe's own left out, and how much room the server has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PoolActivity {
     /// Running a statement.
@@ -22,7 +22,7 @@ pub struct PoolActivity {
     pub waiting: u32,
     /// Whose state the server does not show us: without `pg_monitor`, everybody else's.
     pub hidden: u32,
-    /// Client connections on the whole server.
+    /// Client connections on the whole server, this one included.
     pub server_total: u32,
     /// `max_connections` less what is reserved for superusers: how many ordinary clients fit.
     pub server_limit: u32,
@@ -84,9 +84,9 @@ impl ActivityProbe {
 /// `backend_type` is hidden together with the state, so that a client of another role shows as one with a database and no type.
 const QUERY: &str = "
     WITH clients AS (
-      SELECT datname, state, wait_event_type FROM pg_stat_activity
-      WHERE pid <> pg_backend_pid() AND datid IS NOT NULL AND coalesce(backend_type, 'client backend') = 'client backend'),
-    ours AS (SELECT * FROM clients WHERE datname = current_database())
+      SELECT pid, datname, state, wait_event_type FROM pg_stat_activity
+      WHERE datid IS NOT NULL AND coalesce(backend_type, 'client backend') = 'client backend'),
+    ours AS (SELECT * FROM clients WHERE datname = current_database() AND pid <> pg_backend_pid())
     SELECT
       (SELECT count(*) FROM ours WHERE state = 'active'),
       (SELECT count(*) FROM ours WHERE state = 'idle'),
