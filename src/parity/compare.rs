@@ -3,7 +3,7 @@
 //! First each side is read once into a fingerprint. Where the fingerprints are equal, so are the tables. Where they are not, a
 //! second look at the partitions that differ ([`super::differ`]) names the rows.
 
-use super::differ::{Arriving, Examples, Found, Group, Unmatched};
+use super::differ::{Arriving, Examples, Found, Group, Keyed, Unmatched};
 use super::error::Error;
 use super::fingerprint::{Fingerprint, HashKey};
 use super::pair::TablePair;
@@ -60,7 +60,13 @@ pub async fn tables(
 ) -> Result<Report, Error> {
     let begun = Instant::now();
     let run = Run::new(sides, options, progress, cancel)?;
-    let lanes = (0..options.lanes.clamp(1, 16)).map(|lane| run.lane(lane));
+    let count = options.lanes.clamp(1, 16).min(run.tables_left().max(1));
+    let shared = if count > 1 {
+        Some(sides.share().await?)
+    } else {
+        None
+    };
+    let lanes = (0..count).map(|lane| run.lane(shared.as_deref().filter(|_| lane > 0)));
     let ended = futures_util::future::join_all(lanes).await;
     let mut report = run.finish();
     report.seconds = begun.elapsed().as_secs_f64();
@@ -155,21 +161,20 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// Takes one table after another until none is left. An error ends the other lanes too, and this lane's query on the server.
-    async fn lane(&self, lane: usize) -> Result<(), Error> {
+    /// Takes one table after another until none is left, on the first connection or on one that sees what was shared. An error ends
+    /// the other lanes too, and this lane's query on the server.
+    async fn lane(&self, shared: Option<&str>) -> Result<(), Error> {
         let own;
-        let client = if lane == 0 {
-            &self.sides.client
-        } else {
-            if self.next_is_none() {
-                return Ok(());
+        let client = match shared {
+            None => &self.sides.client,
+            Some(shared) => {
+                own = self
+                    .sides
+                    .session(shared)
+                    .await
+                    .inspect_err(|_| self.cancel.cancel())?;
+                &own
             }
-            own = self
-                .sides
-                .session()
-                .await
-                .inspect_err(|_| self.cancel.cancel())?;
-            &own
         };
         let worked = self.work(client).await;
         if worked.is_err() {
@@ -204,11 +209,11 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn next_is_none(&self) -> bool {
+    fn tables_left(&self) -> usize {
         self.queue
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .is_empty()
+            .len()
     }
 
     fn finish(self) -> Report {
@@ -227,7 +232,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn write(&self, table: &str, differences: &[(Box<[u8]>, Difference)]) -> Result<(), Error> {
+    fn write(&self, table: &str, differences: &[Keyed]) -> Result<(), Error> {
         #[derive(serde::Serialize)]
         struct Line<'a> {
             table: &'a str,

@@ -151,6 +151,9 @@ fn hold(rows: &mut Vec<Held>, row: Arriving<'_>) {
     });
 }
 
+/// A difference, and the canonical form of the key it was found under.
+pub(crate) type Keyed = (Box<[u8]>, Difference);
+
 /// What the second look found in one table.
 #[derive(Debug, Default)]
 pub(crate) struct Found {
@@ -163,7 +166,7 @@ pub(crate) struct Found {
     /// Rows of the source whose counterpart was rewritten after the switch.
     pub(crate) changed_since: u64,
     /// Every difference in this group, in the order of the keys.
-    pub(crate) differences: Vec<(Box<[u8]>, Difference)>,
+    pub(crate) differences: Vec<Keyed>,
 }
 
 fn judge_key(key: &[u8], entry: Entry, pair: &TablePair, found: &mut Found) {
@@ -265,7 +268,7 @@ fn row_name(held: &Held, pair: &TablePair) -> String {
 #[derive(Debug)]
 pub(crate) struct Examples {
     limit: usize,
-    kept: BTreeMap<Kind, Vec<(Box<[u8]>, Difference)>>,
+    kept: BTreeMap<Kind, Vec<Keyed>>,
 }
 
 impl Examples {
@@ -278,7 +281,7 @@ impl Examples {
     }
 
     /// Takes the differences of one group over.
-    pub(crate) fn take(&mut self, differences: Vec<(Box<[u8]>, Difference)>) {
+    pub(crate) fn take(&mut self, differences: Vec<Keyed>) {
         for (key, difference) in differences {
             let kept = self.kept.entry(difference.kind).or_default();
             let at = kept.partition_point(|(other, _)| *other <= key);

@@ -78,8 +78,6 @@ pub enum Compared {
     /// Nothing: not begun, or broken off before both sides were read.
     #[default]
     Nothing,
-    /// Every row of the sample, and both row counts.
-    Sample,
     /// Every row and every value of both sides.
     All,
 }

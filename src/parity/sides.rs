@@ -42,7 +42,6 @@ pub struct Sides {
     pub(crate) pairs: Vec<Arc<TablePair>>,
     pub(crate) unpaired: Vec<Unpaired>,
     pub(crate) skipped: Vec<Skipped>,
-    exported: String,
 }
 
 /// A table of the source that cannot be compared.
@@ -85,7 +84,6 @@ impl Sides {
             pairs: Vec::new(),
             unpaired: Vec::new(),
             skipped: Vec::new(),
-            exported: String::new(),
         };
         sides.begin().await?;
         Ok(sides)
@@ -111,16 +109,6 @@ impl Sides {
     async fn begin(&mut self) -> Result<(), Error> {
         begin(&self.client, &self.opening, None).await?;
         let targets = schema::target(&self.client, &self.schema).await?;
-        let failed = |source| Error::Server {
-            doing: "sharing the snapshot".to_owned(),
-            source,
-        };
-        self.exported = self
-            .client
-            .query_one("SELECT pg_export_snapshot()", &[])
-            .await
-            .map_err(failed)?
-            .get(0);
         self.pairs.clear();
         self.unpaired.clear();
         self.skipped.clear();
@@ -128,10 +116,24 @@ impl Sides {
         Ok(())
     }
 
-    /// A further connection to the target that sees the same moment.
-    pub(crate) async fn session(&self) -> Result<Client, Error> {
+    /// Lets further connections see the same moment. Needs the first one to be idle.
+    pub(crate) async fn share(&self) -> Result<String, Error> {
+        let failed = |source| Error::Server {
+            doing: "sharing the snapshot".to_owned(),
+            source,
+        };
+        Ok(self
+            .client
+            .query_one("SELECT pg_export_snapshot()", &[])
+            .await
+            .map_err(failed)?
+            .get(0))
+    }
+
+    /// A further connection to the target that sees the moment that was shared.
+    pub(crate) async fn session(&self, shared: &str) -> Result<Client, Error> {
         let client = connect(&self.endpoint).await?;
-        begin(&client, &self.opening, Some(&self.exported)).await?;
+        begin(&client, &self.opening, Some(shared)).await?;
         Ok(client)
     }
 

@@ -166,7 +166,7 @@ impl Reading<'_> {
                 each(&self.row(&fields, &mut canonical)?);
                 count += 1;
             }
-            if count % ROWS_PER_LOOK == 0 {
+            if count.is_multiple_of(ROWS_PER_LOOK) {
                 (self.progress)(count);
                 self.keep_pace(begun, count).await;
             }

@@ -378,7 +378,7 @@ impl Bench {
         )
         .await;
         let source = rusqlite::Connection::open(&pair.source).expect("the file");
-        source.execute_batch("PRAGMA foreign_keys = OFF; PRAGMA synchronous = OFF; ATTACH ':memory:' AS pristine").expect("a copy");
+        source.execute_batch("PRAGMA foreign_keys = OFF; PRAGMA synchronous = OFF; PRAGMA journal_mode = MEMORY; ATTACH ':memory:' AS pristine").expect("a copy");
         for table in TABLES {
             pair.on_target(&format!(
                 "CREATE TABLE pristine.\"{table}\" AS TABLE public.\"{table}\""
