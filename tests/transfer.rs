@@ -1,5 +1,8 @@
 //! The import against a real SQLite file and a real server: what arrives, what is refused, what survives.
 
+mod property;
+mod resume;
+mod rules;
 mod torture;
 
 use std::path::{Path, PathBuf};

@@ -74,6 +74,8 @@ pub struct Column {
     pub identity: Option<Identity>,
     /// Computed by the server.
     pub generated: bool,
+    /// Its collation, qualified, where it is not its type's own.
+    pub collation: Option<String>,
     /// Compares by something other than bytes where it must be unique: `citext`, a nondeterministic collation.
     pub folds: bool,
 }
@@ -321,9 +323,10 @@ async fn columns(
         .query(
             "SELECT a.attrelid, a.attnum, a.attname::text, a.atttypid, a.atttypmod, format_type(a.atttypid, a.atttypmod), a.attnotnull,
                     a.atthasdef OR a.attidentity <> '', a.attidentity::text, a.attgenerated <> '',
-                    coalesce(NOT l.collisdeterministic, false)
-             FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-             LEFT JOIN pg_collation l ON l.oid = a.attcollation
+                    coalesce(NOT l.collisdeterministic, false),
+                    CASE WHEN a.attcollation <> t.typcollation THEN format('%I.%I', ln.nspname, l.collname) END
+             FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+             LEFT JOIN pg_collation l ON l.oid = a.attcollation LEFT JOIN pg_namespace ln ON ln.oid = l.collnamespace
              WHERE n.nspname = $1 AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND a.attnum > 0 AND NOT a.attisdropped
              ORDER BY a.attrelid, a.attnum",
             &[&schema],
@@ -347,6 +350,7 @@ async fn columns(
                     _ => None,
                 },
                 generated: row.get(9),
+                collation: row.get(11),
                 folds,
             };
             (row.get(0), column)

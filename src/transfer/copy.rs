@@ -5,6 +5,7 @@ mod definitions;
 mod lane;
 mod load;
 mod meter;
+mod patience;
 mod prepare;
 mod rebuild;
 pub mod record;
@@ -34,6 +35,7 @@ use crate::transfer::{Error, Progress};
 use board::{Board, Load};
 use lane::Floor;
 use meter::{Gauge, Meter};
+use patience::Patience;
 use rebuild::ForeignGate;
 use record::{Definition, DefinitionKind, DefinitionState, Task};
 
@@ -122,10 +124,29 @@ pub async fn copy(
     progress: &(dyn Fn(Progress) + Sync),
     cancel: &CancellationToken,
 ) -> Result<Copied, Error> {
-    let mut session =
-        Session::open(source, target, schema, transfer, options, progress, cancel).await?;
-    session.load_and_rebuild(progress, cancel).await?;
-    session.finish(progress).await
+    let began = Instant::now();
+    let mut patience = Patience::default();
+    loop {
+        let whole = async {
+            let mut session =
+                Session::open(source, target, schema, transfer, options, progress, cancel).await?;
+            session.load_and_rebuild(progress, cancel).await?;
+            session.finish(progress).await
+        };
+        match whole.await {
+            Ok(copied) => {
+                return Ok(Copied {
+                    seconds: began.elapsed().as_secs_f64(),
+                    ..copied
+                });
+            }
+            Err(error) => {
+                patience
+                    .wait_after(error, "importing", progress, cancel)
+                    .await?;
+            }
+        }
+    }
 }
 
 /// An import under way, phase by phase: `open` orders and prepares (`D1`), `load_and_rebuild` loads (`D2`) and rebuilds (`D4`),
@@ -138,7 +159,6 @@ pub struct Session {
     definitions: Vec<Definition>,
     finished: bool,
     sizes: prepare::Sizes,
-    transfer: Transfer,
     seconds: Vec<f64>,
 }
 
@@ -178,7 +198,7 @@ impl Session {
             Some(key) => key.clone(),
             None => prepare::derived_key(source, &layout, &sizes, transfer, schema)?,
         };
-        let foreseen = foreseen::foresee(&control, source, &layout, schema, cancel).await?;
+        let foreseen = foreseen::foresee(&control, source, &layout, cancel).await?;
         let recorded = |definitions: &[Definition]| {
             progress(Progress::Definitions {
                 definitions: definitions.to_vec(),
@@ -216,7 +236,6 @@ impl Session {
             definitions,
             finished,
             sizes,
-            transfer: transfer.clone(),
             seconds,
         })
     }
@@ -399,12 +418,11 @@ impl Session {
             });
             numbered.collect::<Vec<_>>()
         };
-        self.import
-            .layout
-            .tables
-            .iter()
-            .flat_map(of_table)
-            .collect()
+        // After the end, forced row security hides the rows again; the sequences were proven before.
+        let visible =
+            |table: &&TableLayout| !(self.finished && table.target.row_security_forced);
+        let tables = self.import.layout.tables.iter();
+        tables.filter(visible).flat_map(of_table).collect()
     }
 
     async fn outcome(&self) -> Result<Copied, Error> {
@@ -445,11 +463,6 @@ impl Session {
         copied.constraints_rebuilt = definitions.iter().filter(rebuilt).count() as u64;
         copied.seconds = self.began.elapsed().as_secs_f64();
         Ok(copied)
-    }
-
-    /// The transfer section this import was opened with.
-    pub fn transfer(&self) -> &Transfer {
-        &self.transfer
     }
 }
 

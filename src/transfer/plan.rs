@@ -195,10 +195,7 @@ pub async fn plan(
         Scan::Full => {
             let scanned = both.scan(source, progress, cancel).await?;
             both.judge(
-                source,
-                &client,
-                schema,
-                &scanned,
+                source, &client, &scanned,
                 &mut plan,
                 &mut additions,
                 cancel,
@@ -273,7 +270,6 @@ impl Both {
         &self,
         source: &Path,
         client: &tokio_postgres::Client,
-        schema: &str,
         scanned: &[Scanned],
         plan: &mut Plan,
         additions: &mut Additions,
@@ -285,9 +281,7 @@ impl Both {
                 client,
                 source,
                 table,
-                self.layout.encoding,
-                schema,
-                Some(scanned),
+                self.layout.encoding, Some(scanned),
                 cancel,
             )
             .await?;

@@ -1,7 +1,6 @@
 //! A lane: one connection that takes piece after piece from the board, with retries where a fault passes.
 
 use std::sync::Mutex;
-use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio_postgres::Client;
@@ -11,16 +10,12 @@ use crate::target::quoted;
 use crate::text::printable;
 use crate::transfer::copy::board::{Board, Work};
 use crate::transfer::copy::meter::Meter;
+use crate::transfer::copy::patience::Patience;
 use crate::transfer::copy::rebuild::{self, ForeignGate};
 use crate::transfer::copy::record::{Definition, Task};
 use crate::transfer::copy::{Import, load};
 use crate::transfer::error::server;
 use crate::transfer::{Error, Progress};
-
-/// Attempts at one piece without any progress before a passing fault counts as definite.
-const ATTEMPTS: u32 = 8;
-const FIRST_WAIT: Duration = Duration::from_millis(200);
-const LONGEST_WAIT: Duration = Duration::from_secs(15);
 
 /// What all lanes share.
 pub struct Floor<'f> {
@@ -96,36 +91,15 @@ struct Lane<'l, 'f> {
 impl Lane<'_, '_> {
     /// Tries until it is done, or the fault is definite, or nothing moves any more.
     async fn persist(&mut self, work: Work) -> Result<(), Error> {
-        let mut attempt = 0;
-        let mut wait = FIRST_WAIT;
+        let mut patience = Patience::default();
         loop {
             let before = self.floor.meter.rows();
-            let error = match self.attempt(work).await {
-                Ok(()) => return Ok(()),
-                Err(error) => error,
-            };
-            if self.floor.cancel.is_cancelled() {
-                return Err(Error::Cancelled);
-            }
+            let Err(error) = self.attempt(work).await else { return Ok(()) };
             if self.floor.meter.rows() > before {
-                (attempt, wait) = (0, FIRST_WAIT);
-            }
-            attempt += 1;
-            if !error.is_passing() || attempt >= ATTEMPTS {
-                return Err(error);
+                patience.renew();
             }
             self.client = None;
-            (self.floor.progress)(Progress::Retrying {
-                doing: self.words(work),
-                attempt,
-                wait_ms: wait.as_millis() as u64,
-                reason: error.to_string(),
-            });
-            tokio::select! {
-                () = tokio::time::sleep(wait) => {}
-                () = self.floor.cancel.cancelled() => return Err(Error::Cancelled),
-            }
-            wait = (wait * 2).min(LONGEST_WAIT);
+            patience.wait_after(error, &self.words(work), self.floor.progress, &self.floor.cancel).await?;
         }
     }
 

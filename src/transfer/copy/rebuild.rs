@@ -19,18 +19,11 @@ const ROWS_NAMED: i64 = 10;
 pub struct ForeignGate(tokio::sync::Mutex<()>);
 
 /// Builds an index or key and marks it as back, in one transaction.
-pub async fn build(
-    import: &Import,
-    client: &Client,
-    definition: &Definition,
-    cancel: &CancellationToken,
-) -> Result<(), Error> {
-    let state = set_state(&import.key, definition.number, DefinitionState::Back);
-    let sql = format!(
-        "BEGIN;\n{}{};\n{state};\nCOMMIT",
-        import.build_settings, definition.put_back
-    );
-    run(import, client, definition, &sql, cancel).await
+pub async fn build(import: &Import, client: &Client, definition: &Definition, cancel: &CancellationToken) -> Result<(), Error> {
+    match state(import, client, definition).await? {
+        DefinitionState::Away => put_back(import, client, definition, &definition.put_back, DefinitionState::Back, cancel).await,
+        _ => Ok(()),
+    }
 }
 
 /// Puts a foreign key back and proves every row against it.
@@ -41,46 +34,44 @@ pub async fn foreign(
     gate: &ForeignGate,
     cancel: &CancellationToken,
 ) -> Result<(), Error> {
-    if definition.state != DefinitionState::Unproven {
-        let next = if definition.prove.is_some() {
-            DefinitionState::Unproven
-        } else {
-            DefinitionState::Back
-        };
-        let state = set_state(&import.key, definition.number, next);
-        let sql = format!(
-            "BEGIN;\n{}{};\n{state};\nCOMMIT",
-            import.build_settings, definition.put_back
-        );
+    let mut now = state(import, client, definition).await?;
+    if now == DefinitionState::Away {
+        now = if definition.prove.is_some() { DefinitionState::Unproven } else { DefinitionState::Back };
         let _turn = gate.0.lock().await;
-        run(import, client, definition, &sql, cancel).await?;
+        put_back(import, client, definition, &definition.put_back, now, cancel).await?;
     }
-    if let Some(prove) = &definition.prove {
-        let state = set_state(&import.key, definition.number, DefinitionState::Back);
-        run(
-            import,
-            client,
-            definition,
-            &format!(
-                "BEGIN;\n{}{prove};\n{state};\nCOMMIT",
-                import.build_settings
-            ),
-            cancel,
-        )
-        .await?;
+    match &definition.prove {
+        Some(prove) if now == DefinitionState::Unproven => {
+            put_back(import, client, definition, prove, DefinitionState::Back, cancel).await
+        }
+        _ => Ok(()),
     }
-    Ok(())
 }
 
-/// Puts triggers and row security back.
-pub async fn restore(
+/// Puts a trigger or row security back.
+pub async fn restore(import: &Import, client: &Client, definition: &Definition) -> Result<(), Error> {
+    put_back(import, client, definition, &definition.put_back, DefinitionState::Back, &CancellationToken::new()).await
+}
+
+/// Where the definition stands now. Waits for a transaction that an earlier connection may have left at work on it.
+async fn state(import: &Import, client: &Client, definition: &Definition) -> Result<DefinitionState, Error> {
+    let sql = "SELECT state FROM cutover.definition WHERE import = $1 AND number = $2 FOR UPDATE";
+    let row = client.query_one(sql, &[&import.key, &definition.number]).await;
+    let row = row.map_err(server(format!("looking at {}", printable(&definition.name, 80))))?;
+    Ok(DefinitionState::of_word(row.get(0)))
+}
+
+/// The new state first: its row stays locked while the work goes on, which is what [`state`] waits for.
+async fn put_back(
     import: &Import,
     client: &Client,
     definition: &Definition,
+    sql: &str,
+    next: DefinitionState,
+    cancel: &CancellationToken,
 ) -> Result<(), Error> {
-    let state = set_state(&import.key, definition.number, DefinitionState::Back);
-    let sql = format!("BEGIN;\n{};\n{state};\nCOMMIT", definition.put_back);
-    run(import, client, definition, &sql, &CancellationToken::new()).await
+    let state = set_state(&import.key, definition.number, next);
+    run(import, client, definition, &format!("BEGIN;\n{}{state};\n{sql};\nCOMMIT", import.build_settings), cancel).await
 }
 
 async fn run(

@@ -157,7 +157,8 @@ impl DefinitionState {
         }
     }
 
-    fn of_word(word: &str) -> Self {
+    /// As read back.
+    pub fn of_word(word: &str) -> Self {
         match word {
             "kept" => Self::Kept,
             "away" => Self::Away,
@@ -362,7 +363,7 @@ pub async fn evidence(
             .map_err(server(doing()))?;
     }
     for row in rows {
-        let content = storable(&row.content.to_string().replace("\\u0000", "\u{fffd}"));
+        let content = storable(&row.content.to_string());
         client
             .execute(
                 "INSERT INTO cutover.quarantine VALUES ($1, $2, $3, $4, $5, $6::text::jsonb)",

@@ -28,7 +28,6 @@ pub async fn foresee(
     client: &Client,
     source: &Path,
     layout: &std::sync::Arc<Layout>,
-    schema: &str,
     cancel: &CancellationToken,
 ) -> Result<Vec<Foreseen>, Error> {
     let mut all = Vec::new();
@@ -37,7 +36,7 @@ pub async fn foresee(
         let mut foreseen = Foreseen::new();
         if asks_for(table, |kind| kind != ConstraintKind::Foreign) {
             let probed =
-                probe::probe(client, source, table, layout.encoding, schema, None, cancel).await?;
+                probe::probe(client, source, table, layout.encoding, None, cancel).await?;
             for problem in probed
                 .problems
                 .into_iter()

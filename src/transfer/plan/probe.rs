@@ -55,7 +55,6 @@ pub async fn probe(
     source: &Path,
     table: &TableLayout,
     encoding: TextEncoding,
-    schema: &str,
     scanned: Option<&Scanned>,
     cancel: &CancellationToken,
 ) -> Result<Probed, Error> {
@@ -68,7 +67,7 @@ pub async fn probe(
         .await
         .map_err(server("probing"))?;
     let probed = ask(
-        client, source, table, encoding, schema, &questions, &columns, cancel,
+        client, source, table, encoding, &questions, &columns, cancel,
     )
     .await;
     let rolled_back = client
@@ -86,32 +85,21 @@ async fn ask(
     source: &Path,
     table: &TableLayout,
     encoding: TextEncoding,
-    schema: &str,
     questions: &[Question],
     columns: &[usize],
     cancel: &CancellationToken,
 ) -> Result<Probed, Error> {
     let name = &table.source.name;
     let doing = || format!("probing {}", printable(name, 80));
-    let list: Vec<String> = columns
-        .iter()
-        .map(|place| {
-            let column = &table.columns[*place].target;
-            let name = quoted(&column.name);
-            if column.ty.domain_checks.is_empty() && column.ty.shown == column.ty.base_shown {
-                name
-            } else {
-                // Without the domain's own checks, which would stop the load at the first row.
-                format!("{name}::{} AS {name}", column.ty.base_shown)
-            }
-        })
-        .collect();
+    // The types below the domains, whose own checks would stop the load at the first row.
+    let column = |place: &usize| {
+        let column = &table.columns[*place].target;
+        let collation = column.collation.as_ref().map(|name| format!(" COLLATE {name}")).unwrap_or_default();
+        format!(", {} {}{collation}", quoted(&column.name), column.ty.base_shown)
+    };
     let create = format!(
-        "CREATE TEMPORARY TABLE cutover_probe ON COMMIT DROP AS
-         SELECT 0::bigint AS \"cutover place\", ''::text AS \"cutover key\"{} FROM {}.{} WITH NO DATA",
-        list.iter().map(|column| format!(", {column}")).collect::<String>(),
-        quoted(schema),
-        quoted(&table.target.name)
+        "CREATE TEMPORARY TABLE cutover_probe (\"cutover place\" bigint, \"cutover key\" text{}) ON COMMIT DROP",
+        columns.iter().map(column).collect::<String>()
     );
     client
         .batch_execute(&create)

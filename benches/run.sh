@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# Every figure that README and docs quote, measured here: both sides of each ratio in one run.
+# Usage: run.sh [WORK_FOLDER]
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+work=${1:-$(mktemp -d)}; mkdir -p "$work"; chmod 755 "$work"
+cargo build --release --locked
+admin=$("$here/cluster.sh" start "$work/cluster"); trap '"$here/cluster.sh" stop "$work/cluster"' EXIT
+"$here/copy.sh" "$admin" "$work/tools.db"
