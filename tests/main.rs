@@ -9,6 +9,7 @@ mod demo;
 mod fleet;
 mod journal;
 mod monitor;
+mod night;
 mod parity;
 mod runbook;
 mod session;

@@ -123,15 +123,22 @@ async fn prepare_scratch(runbook: &Runbook, url: &str) -> anyhow::Result<()> {
             "`rehearsal.url` is the target itself; a rehearsal empties its database, so nothing was done"
         );
     }
-    let schema = crate::target::quoted(&runbook.target.schema);
+    empty(&scratch, &runbook.target.schema).await
+}
+
+/// Drops every table of a schema, and what `cutover` keeps beside it. For scratch databases only.
+///
+/// # Errors
+/// PostgreSQL cannot be reached, or refuses.
+pub async fn empty(scratch: &Endpoint, schema: &str) -> anyhow::Result<()> {
+    let client = scratch.connect().await?;
+    let drops = "SELECT format('DROP TABLE %I.%I CASCADE', n.nspname, c.relname) \
+                 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+                 WHERE n.nspname = $1 AND c.relkind IN ('r', 'p') AND NOT c.relispartition";
     let rows = client
-        .query(
-            "SELECT format('DROP TABLE %I.%I CASCADE', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
-             WHERE n.nspname = $1 AND c.relkind IN ('r', 'p') AND NOT c.relispartition",
-            &[&runbook.target.schema],
-        )
+        .query(drops, &[&schema])
         .await
-        .with_context(|| format!("looking into {schema} of the scratch database"))?;
+        .context("looking into the scratch database")?;
     for row in rows {
         client
             .batch_execute(&row.get::<_, String>(0))
@@ -141,8 +148,7 @@ async fn prepare_scratch(runbook: &Runbook, url: &str) -> anyhow::Result<()> {
     client
         .batch_execute("DROP SCHEMA IF EXISTS cutover CASCADE")
         .await
-        .context("emptying the scratch database")?;
-    Ok(())
+        .context("emptying the scratch database")
 }
 
 /// A copy of the live file, by SQLite's own backup; the application goes on writing.

@@ -78,7 +78,10 @@ async fn run(config: Config, supervised: bool) -> std::io::Result<()> {
         "HostStarting",
         json!({"message": "host starting", "generation": config.generation}),
     );
-    if faults::current(&config).crash_on_start {
+    if faults::current(&config)
+        .crash_on_start
+        .contains(&config.instance)
+    {
         let message = "Unable to resolve service for type 'IToolCatalogue'";
         log.write(
             Level::Critical,

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use super::announce::run_action;
@@ -162,7 +163,17 @@ pub async fn rollout(ctx: &Context, batch: u32) -> Outcome {
             outputs: &outputs,
         },
     };
-    match fleet::rollout(&ctx.shared.http, plan, &Hooks { ctx }, &ctx.cancel).await {
+    match fleet::rollout(
+        &ctx.shared.http,
+        plan,
+        &Hooks {
+            ctx,
+            said: Mutex::default(),
+        },
+        &ctx.cancel,
+    )
+    .await
+    {
         Ok(turns) => {
             let slowest_ms = turns
                 .iter()
@@ -210,6 +221,8 @@ async fn already_through(ctx: &Context) -> BTreeSet<String> {
 
 struct Hooks<'a> {
     ctx: &'a Context,
+    /// What has been said already: only changes are news.
+    said: Mutex<Vec<InstanceView>>,
 }
 
 impl RolloutHooks for Hooks<'_> {
@@ -243,9 +256,14 @@ impl RolloutHooks for Hooks<'_> {
         self.ctx
             .reporter
             .progress("instances", ready as u64, fleet.len() as u64, "instances");
-        fleet
-            .iter()
-            .for_each(|view| self.ctx.reporter.instance(view.clone()));
+        let mut said = self
+            .said
+            .lock()
+            .expect("BUG: nobody panics while holding it");
+        for view in fleet.iter().filter(|v| !said.contains(v)) {
+            self.ctx.reporter.instance(view.clone());
+        }
+        *said = fleet.to_vec();
     }
 }
 

@@ -23,7 +23,7 @@ pub struct AppFaults {
     /// Instances that answer 503 when asked whether they are ready.
     pub not_ready: Vec<String>,
     /// Processes end while they start.
-    pub crash_on_start: bool,
+    pub crash_on_start: Vec<String>,
     /// Every so many requests one is answered 500.
     pub error_every: Option<u64>,
     /// Requests take this much longer.

@@ -66,7 +66,9 @@ pub(super) async fn inject(running: &Running, fault: Fault) -> Result<(), Error>
         Fault::NotReady => mislead(running, |faults| {
             faults.not_ready = unready(&running.production)
         }),
-        Fault::CrashOnStart => mislead(running, |faults| faults.crash_on_start = true),
+        Fault::CrashOnStart => mislead(running, |faults| {
+            faults.crash_on_start = unready(&running.production)
+        }),
         Fault::ErrorsLow => mislead(running, |faults| faults.error_every = Some(LOW_ERROR_EVERY)),
         Fault::ErrorsHigh => mislead(running, |faults| {
             faults.error_every = Some(HIGH_ERROR_EVERY)

@@ -1,0 +1,365 @@
+//! Whole nights in a real sandbox, played by scripted operators: the clean one, one per fault, and ones whose engine is killed.
+//!
+//! Each ends with the application serving from where it must, with every row and every acknowledged write. Not in here: the
+//! screen.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use cutover::cli::demo::Night;
+use cutover::cli::follow::{exit_of, words};
+use cutover::cli::{Exit, operators, rehearse};
+use cutover::demo::faults::{self, Fault};
+use cutover::demo::sandbox::{Options, Sandbox};
+use cutover::engine::ledger::from_entry;
+use cutover::journal::holder::read_holder;
+use cutover::journal::{Folder, Follower};
+use cutover::session::{Event, RehearsalEvidence, Session, StepStatus};
+use cutover::target::Endpoint;
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::support;
+
+/// A minute of the runbook lasts a second.
+const SPEED: f64 = 60.0;
+
+/// A sandbox has the machine for itself: two of them would measure each other.
+static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
+/// A sandbox in which nights are played.
+struct Stage {
+    sandbox: Sandbox,
+    night: Night,
+    evidence: RehearsalEvidence,
+    nights: u32,
+}
+
+impl Stage {
+    /// A sandbox and a rehearsal in it. The runbook is the reference one, with shorter real-time waits: those do not scale.
+    async fn set() -> Stage {
+        let options = Options {
+            instances: 6,
+            rate: 60,
+            speed: SPEED as u32,
+            ..Options::small(support::cutover())
+        };
+        let sandbox = tokio::task::spawn_blocking(|| Sandbox::start(options))
+            .await
+            .unwrap()
+            .expect("a sandbox");
+        let mut runbook = include_str!("../runbook.yaml").to_owned();
+        for (long, short) in [
+            ("quiet: 5s ", "quiet: 1s "),
+            ("ready_within: 60s", "ready_within: 20s"),
+            ("window: 60m", "window: 20m"),
+            ("stays_green: 10m", "stays_green: 2m"),
+        ] {
+            assert!(
+                runbook.contains(long),
+                "the reference runbook has no {long:?}"
+            );
+            runbook = runbook.replace(long, short);
+        }
+        let night = Night::new(sandbox.dir(), &runbook, SPEED).with_program(support::cutover());
+        let evidence = night.rehearse().await.expect("a rehearsal");
+        Stage {
+            sandbox,
+            night,
+            evidence,
+            nights: 0,
+        }
+    }
+
+    /// Plays a night to its end; `killer` may do something to the engine meanwhile.
+    async fn play(
+        &mut self,
+        fault: Option<(Fault, String)>,
+        killer: Option<&str>,
+    ) -> (Folder, Session) {
+        self.nights += 1;
+        let wait_before = fault.as_ref().map(|(_, step)| step.as_str());
+        let folder = self
+            .night
+            .open(self.nights, self.evidence.clone(), wait_before)
+            .await
+            .expect("a session");
+        let killing = killer.map(|row| {
+            let (folder, row) = (folder.clone(), row.to_owned());
+            tokio::task::spawn_blocking(move || kill_at(&folder, &row))
+        });
+        let session = operators::play(&folder, self.night.script(fault))
+            .await
+            .expect("the night ends");
+        if let Some(killing) = killing {
+            killing
+                .await
+                .expect("the engine was killed where it was to be");
+        }
+        (folder, session)
+    }
+
+    /// What a night left in PostgreSQL and in the processes goes, so that the next one begins on clean ground.
+    async fn clear(&self) {
+        let dir = self.sandbox.dir().to_owned();
+        tokio::task::spawn_blocking(move || faults::heal(&dir))
+            .await
+            .unwrap()
+            .expect("faults are taken back");
+        let url = self.sandbox.environment().unwrap()["TARGET_URL"].clone();
+        rehearse::empty(&Endpoint::parse(&url).unwrap(), "public")
+            .await
+            .expect("an empty target");
+    }
+
+    /// Every instance answers from SQLite, which holds every row of the backup and every write that it acknowledged.
+    async fn assert_on_sqlite(&self, session: &Session) {
+        for n in 1..=6 {
+            let url = &self.sandbox.environment().unwrap()[&format!("APP_{n}")];
+            let ready: Value = support::http()
+                .get(format!("{url}/ready"))
+                .send()
+                .await
+                .unwrap()
+                .json()
+                .await
+                .unwrap();
+            assert_eq!(ready["provider"], "Sqlite", "app-{n}: {ready}");
+        }
+        let live = rusqlite::Connection::open(self.sandbox.layout().live()).unwrap();
+        let count = |table: &str| -> i64 {
+            live.query_row(&format!("SELECT count(*) FROM \"{table}\""), [], |r| {
+                r.get(0)
+            })
+            .unwrap()
+        };
+        let counts = session
+            .steps
+            .iter()
+            .find_map(|s| s.outcome.as_ref()?.facts.get("counts"));
+        for table in counts.and_then(Value::as_array).into_iter().flatten() {
+            let (name, before) = (
+                table["table"].as_str().unwrap(),
+                table["rows"].as_i64().unwrap(),
+            );
+            assert!(
+                count(name) >= before,
+                "{name} has {} rows, had {before}",
+                count(name)
+            );
+        }
+        let acknowledged =
+            std::fs::read_to_string(self.sandbox.layout().acknowledged()).unwrap_or_default();
+        for line in acknowledged
+            .lines()
+            .filter(|l| l.contains(r#""provider":"Sqlite""#))
+        {
+            let write: Value = serde_json::from_str(line).unwrap();
+            let slug = write["slug"].as_str().unwrap();
+            let found: i64 = live
+                .query_row(
+                    r#"SELECT count(*) FROM "ToolContents" WHERE "Slug" = ?1"#,
+                    [slug],
+                    |r| r.get(0),
+                )
+                .unwrap();
+            assert_eq!(found, 1, "the acknowledged write {slug} is not there once");
+        }
+    }
+}
+
+/// Kills the engine with no chance to tidy up, once a row has begun for the first time.
+fn kill_at(folder: &Folder, row: &str) {
+    let mut follower = Follower::open(folder).expect("a journal");
+    let mut seen = Vec::new();
+    let deadline = Instant::now() + Duration::from_secs(180);
+    let begins = |event: &Event| match event {
+        Event::StepStarted { step, .. } => *step == row,
+        Event::RollbackRowStarted { row: begun } => *begun == row,
+        _ => false,
+    };
+    while !seen.iter().any(begins) {
+        assert!(Instant::now() < deadline, "waited in vain for {row}");
+        std::thread::sleep(Duration::from_millis(5));
+        seen.extend(
+            follower
+                .poll()
+                .expect("a sound chain")
+                .iter()
+                .map(|e| from_entry(e).unwrap().event),
+        );
+    }
+    let engine = read_holder(folder).expect("a holder").pid;
+    support::signal(engine, Signal::KILL);
+}
+
+/// What a night said, for a failed assertion.
+fn story(folder: &Folder) -> String {
+    let entries = Follower::open(folder)
+        .and_then(|mut f| f.poll())
+        .expect("a sound chain");
+    entries
+        .iter()
+        .filter_map(|e| words(&from_entry(e).ok()?.event))
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+/// The row that caught it: the trigger that fired first, or the step that failed or was waited for in vain.
+fn caught_by(session: &Session) -> String {
+    match &session.fired {
+        Some(fired) => fired
+            .trigger
+            .split('.')
+            .next()
+            .unwrap_or_default()
+            .to_owned(),
+        None => session
+            .steps
+            .iter()
+            .find(|s| s.status == StepStatus::Failed)
+            .map_or_else(|| "nothing".to_owned(), |s| s.id.clone()),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_fault_is_caught_by_its_row_and_leaves_the_application_on_sqlite() {
+    let _alone = ONE_AT_A_TIME.lock().await;
+    let mut stage = Stage::set().await;
+    assert!(
+        stage.evidence.parts.iter().all(|(_, ok, _)| *ok),
+        "{:?}",
+        stage.evidence.parts
+    );
+    for line in include_str!("night/faults.txt")
+        .lines()
+        .filter(|l| !l.starts_with('#'))
+    {
+        let [name, step, row, exit] = line.split_whitespace().collect::<Vec<_>>()[..] else {
+            panic!("faults.txt: {line}");
+        };
+        let fault: Fault = name.parse().unwrap();
+        let (folder, session) = stage.play(Some((fault, step.to_owned())), None).await;
+        let code = exit_of(&session).map(|e| (e as u8).to_string());
+        assert_eq!(
+            code.as_deref(),
+            Some(exit),
+            "{name}@{step}:\n{}",
+            story(&folder)
+        );
+        assert_eq!(
+            caught_by(&session),
+            row,
+            "{name}@{step}:\n{}",
+            story(&folder)
+        );
+        stage.assert_on_sqlite(&session).await;
+        stage.clear().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_engine_goes_on_where_it_was() {
+    let _alone = ONE_AT_A_TIME.lock().await;
+    let mut stage = Stage::set().await;
+    for row in ["D2", "F2"] {
+        let (folder, session) = stage.play(None, Some(row)).await;
+        assert_eq!(
+            exit_of(&session),
+            Some(Exit::Done),
+            "killed at {row}:\n{}",
+            story(&folder)
+        );
+        assert!(
+            session.seq > 0 && story(&folder).matches("runs it").count() == 2,
+            "{}",
+            story(&folder)
+        );
+        assert_rows_once(&stage, &session).await;
+        // Back to SQLite for the next night: the release is complete, so this is the sandbox's affair.
+        stage = Stage::set().await;
+    }
+    let fault = Some(("5xx".parse().unwrap(), "G1".to_owned()));
+    let (folder, session) = stage.play(fault, Some("R3")).await;
+    assert_eq!(
+        exit_of(&session),
+        Some(Exit::RolledBack),
+        "killed at R3:\n{}",
+        story(&folder)
+    );
+    stage.assert_on_sqlite(&session).await;
+}
+
+/// Every row of the backup is in PostgreSQL once; what the application has written since is its own.
+async fn assert_rows_once(stage: &Stage, session: &Session) {
+    let url = stage.sandbox.environment().unwrap()["TARGET_URL"].clone();
+    let client = Endpoint::parse(&url)
+        .unwrap()
+        .connect()
+        .await
+        .expect("the target");
+    let imported: Vec<(String, u64)> = session
+        .steps
+        .iter()
+        .find_map(|s| {
+            serde_json::from_value(s.outcome.as_ref()?.facts.get("imported")?.clone()).ok()
+        })
+        .expect("what was imported");
+    for (table, rows) in imported.iter().filter(|(t, _)| t != "ToolContents") {
+        let sql = format!("SELECT count(*) FROM \"{table}\"");
+        let there: i64 = client.query_one(&sql, &[]).await.unwrap().get(0);
+        assert!(
+            there as u64 >= *rows,
+            "{table}: {there} rows, {rows} were imported"
+        );
+    }
+    let twice: i64 = client
+        .query_one(r#"SELECT count(*) FROM (SELECT "Slug" FROM "ToolContents" GROUP BY 1 HAVING count(*) > 1) t"#, &[])
+        .await
+        .unwrap()
+        .get(0);
+    assert_eq!(twice, 0);
+}
+
+#[test]
+fn the_clean_night_ends_on_postgresql_with_every_row_done() {
+    let _alone = ONE_AT_A_TIME.blocking_lock();
+    let output = Command::new(support::cutover())
+        .args([
+            "demo",
+            "--headless",
+            "--speed",
+            "60",
+            "--rows",
+            "2000",
+            "--rate",
+            "60",
+        ])
+        .stdin(Stdio::null())
+        .output()
+        .expect("the demo runs");
+    let log = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{log}");
+    let whole: Value = serde_json::from_slice(&output.stdout).expect("one JSON object on stdout");
+    let rows: BTreeMap<&str, &Value> = whole["rows"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|r| (r["id"].as_str().unwrap(), r))
+        .collect();
+    let protocol = "P1 P2 P3 A1 A2 A3 A4 B1 B2 B3 C1 C2 C3 D1 D2 D3 D4 E1 E2 E3 E4 F1 F2 F3 F4 V1 V2 V3 V4 V5 G1 G2";
+    for id in protocol.split(' ') {
+        assert_eq!(rows[id]["status"], "done", "{id}: {}", rows[id]);
+        assert!(rows[id]["seconds"].as_f64().is_some(), "{id}: {}", rows[id]);
+    }
+    for id in "K1 K2 K3 K4 K5 K6 K7 K8 T1a T1b T2a T2b T2c T3a T3b T4a T4b T4c T4d R1 R6 M1 M5 X1"
+        .split(' ')
+    {
+        assert!(rows.contains_key(id), "{id} has no row");
+    }
+    assert_eq!(whole["confidence"], 100);
+    let dir = whole["folder"].as_str().map(Path::new).unwrap();
+    assert!(!dir.exists(), "the sandbox is gone with its folder");
+}
