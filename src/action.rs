@@ -10,6 +10,7 @@ mod file;
 pub mod http;
 mod output;
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -20,8 +21,8 @@ use self::output::Output;
 use crate::clock;
 pub use crate::runbook::action::{Action, Effect, Placeholders, SubstitutionError};
 
-/// Everything that one run needs.
-#[derive(Debug, Clone, Copy)]
+/// Everything that one run needs. Its `Debug` shows the names of the secrets only.
+#[derive(Clone, Copy)]
 pub struct Run<'a> {
     /// What to do.
     pub action: &'a Action,
@@ -33,6 +34,19 @@ pub struct Run<'a> {
     pub folder: &'a Path,
     /// Where the output is kept. Replaced if it exists.
     pub output_path: &'a Path,
+}
+
+impl fmt::Debug for Run<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let secrets: Vec<&str> = self.secrets.iter().map(|(name, _)| name.as_str()).collect();
+        f.debug_struct("Run")
+            .field("action", self.action)
+            .field("placeholders", self.placeholders)
+            .field("secrets", &secrets)
+            .field("folder", &self.folder)
+            .field("output_path", &self.output_path)
+            .finish()
+    }
 }
 
 /// One line of output, made harmless, without its line break.
