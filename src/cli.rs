@@ -17,6 +17,7 @@ pub mod orders;
 pub mod pair;
 pub mod plan;
 pub mod rehearse;
+pub mod report;
 pub mod run;
 pub mod status;
 pub mod verify;
@@ -80,6 +81,8 @@ pub enum Subcommands {
     Rehearse(rehearse::RehearseArgs),
     /// Compare every row and every value of a SQLite file with PostgreSQL
     Verify(verify::VerifyArgs),
+    /// The evidence of a session, as Markdown and JSON
+    Report(report::ReportArgs),
     /// The engine of a session
     #[command(hide = true)]
     Engine(engine::EngineArgs),
@@ -190,6 +193,7 @@ async fn dispatch(command: Subcommands) -> anyhow::Result<Exit> {
         S::Copy(args) => copy::run(args).await,
         S::Rehearse(args) => rehearse::run(args).await,
         S::Verify(args) => verify::run(args).await,
+        S::Report(args) => report::run(args).await,
         S::Engine(args) => engine::run(args).await,
     }
 }

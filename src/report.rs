@@ -1,5 +1,284 @@
-//! The evidence of a session, as Markdown and JSON.
+//! The evidence of a session, as Markdown and JSON. From the session's folder alone: the journal's chain is verified first, then the
+//! session is folded from it. Touches no database and no network.
+//!
+//! - [`rows`]: one line per row of the protocol.
+//! - [`evidence`]: gates and signatures, triggers, checks, rollback, planned against actual.
+//! - [`markdown`]: for people.
+//!
+//! What the JSON holds is documented in `docs/report.md`.
 
+pub mod evidence;
+pub mod markdown;
 pub mod rows;
+mod signals;
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde_json::Value;
 
 pub use rows::{RowReport, RowStatus, Section, rows, rows_seen};
+
+use crate::journal::{self, Artefact, Folder, Follower};
+use crate::session::confidence::{Confidence, confidence};
+use crate::session::live::{self, ItemView};
+use crate::session::state::NotASession;
+use crate::session::words::words;
+use crate::session::{Phase, Recorded, Session};
+use crate::text::printable;
+
+/// Version of the report's form.
+pub const FORMAT: u32 = 1;
+/// The longest text that a report takes over from elsewhere.
+const MAX_TEXT_CHARS: usize = 4_000;
+
+/// Everything that is known of a session, to write down.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    /// [`FORMAT`].
+    pub report: u32,
+    /// Name of the session.
+    pub session: String,
+    /// How it ended, or where it stands.
+    pub result: Outcome,
+    /// Whether this was the sandbox: its evidence counts there only.
+    pub sandbox: bool,
+    /// Whether this was a rehearsal.
+    pub rehearsal: bool,
+    /// Runbook time ran this many times faster than real time.
+    pub speed: f64,
+    /// The runbook that every signature covers.
+    pub runbook_hash: String,
+    /// What was verified before anything was read.
+    pub chain: Chain,
+    /// Wall clock of the first entry.
+    pub opened: chrono::DateTime<chrono::Utc>,
+    /// Wall clock of the last entry.
+    pub last: chrono::DateTime<chrono::Utc>,
+    /// Real seconds between them, by the clock that does not jump.
+    pub seconds: f64,
+    /// Who was on the bridge.
+    pub people: Vec<evidence::PersonReport>,
+    /// X1.
+    pub confidence: Confidence,
+    /// One line per row of the protocol.
+    pub rows: Vec<RowReport>,
+    /// K rows, with evidence and every signature.
+    pub gates: Vec<evidence::GateReport>,
+    /// T rows that moved, with each move.
+    pub triggers: Vec<evidence::TriggerReport>,
+    /// Named results of steps: parity, verification, migrations, checklist.
+    pub checks: Vec<evidence::CheckReport>,
+    /// The rollback, if there was one.
+    pub rollback: Option<evidence::RollbackReport>,
+    /// Agreed limits against what it took.
+    pub plan: Vec<evidence::PlanReport>,
+    /// What the signals did that triggers and checklist judge.
+    pub signals: Vec<signals::SignalReport>,
+    /// What was kept, by hash.
+    pub artefacts: Vec<Artefact>,
+    /// Every event in words.
+    pub timeline: Vec<Line>,
+}
+
+/// How a session ended, or where it stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// The release is complete.
+    Completed,
+    /// Rolled back.
+    RolledBack,
+    /// Ended before anything touched the target.
+    NoGo,
+    /// Not over.
+    Open,
+    /// Not over: the rollback runs.
+    RollingBack,
+}
+
+/// The chain that was verified.
+#[derive(Debug, Clone, Serialize)]
+pub struct Chain {
+    /// Entries in it.
+    pub entries: u64,
+    /// Hash of the last one.
+    pub head: String,
+    /// `true`: there is no report of a chain that does not verify.
+    pub verified: bool,
+}
+
+/// An event in words.
+#[derive(Debug, Clone, Serialize)]
+pub struct Line {
+    /// Its number in the chain.
+    pub seq: u64,
+    /// Session time.
+    pub at_ms: i64,
+    /// Wall clock.
+    pub wall: chrono::DateTime<chrono::Utc>,
+    /// What happened.
+    pub text: String,
+}
+
+/// Why there is no report.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The journal cannot be read, or its chain does not verify.
+    #[error(transparent)]
+    Journal(#[from] journal::Error),
+    /// The journal is not one of a session.
+    #[error(transparent)]
+    NotASession(#[from] NotASession),
+    /// An entry is of a version that this one does not know.
+    #[error("entry {seq} (`{kind}`) of the journal is unknown to this version of cutover: {why}")]
+    Unknown {
+        /// Its number.
+        seq: u64,
+        /// Its kind.
+        kind: String,
+        /// Why it cannot be read.
+        why: String,
+    },
+    /// The report cannot be written.
+    #[error("cannot write {}: {why}", path.display())]
+    Write {
+        /// Which file.
+        path: PathBuf,
+        /// What the operating system said.
+        why: String,
+    },
+}
+
+/// Verifies the chain of a session's journal and collects its evidence.
+///
+/// # Errors
+/// A damaged chain above all: nothing is told from it.
+pub fn collect(folder: &Folder) -> Result<Report, Error> {
+    let mut follower = Follower::open(folder)?;
+    let entries = follower.poll()?;
+    let recorded = entries
+        .into_iter()
+        .map(|e| {
+            let (seq, kind) = (e.seq, e.kind.clone());
+            let read = Recorded::read(e.seq, e.at_ms, e.wall, &e.kind, e.body);
+            read.map_err(|why| Error::Unknown {
+                seq,
+                kind: printable(&kind, 80),
+                why: why.to_string(),
+            })
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    let session = Session::replay(&recorded)?;
+    // What lies beside the chain is told as such and decides nothing.
+    let seen: Vec<ItemView> = follower.board(live::key::CHECKLIST)?.unwrap_or_default();
+    let head = follower.head();
+    let chain = Chain {
+        entries: head.seq,
+        head: head.hash.to_string(),
+        verified: true,
+    };
+    let mut report = of(&session, &recorded, &seen, chain);
+    report.signals = signals::collect(&session, &follower)?;
+    report.artefacts = follower.artefacts()?;
+    Ok(report)
+}
+
+/// The report of a session and its events, without what lies beside the chain.
+fn of(session: &Session, recorded: &[Recorded], seen: &[ItemView], chain: Chain) -> Report {
+    let charter = &session.charter;
+    let (first, last) = (&recorded[0], &recorded[recorded.len() - 1]);
+    let timeline = recorded.iter().filter_map(|entry| {
+        Some(Line {
+            seq: entry.seq,
+            at_ms: entry.at_ms,
+            wall: entry.wall,
+            text: words(&entry.event)?,
+        })
+    });
+    Report {
+        report: FORMAT,
+        session: charter.session.clone(),
+        result: outcome(session),
+        sandbox: charter.sandbox,
+        rehearsal: charter.rehearsal,
+        speed: charter.speed,
+        runbook_hash: charter.runbook_hash.0.clone(),
+        chain,
+        opened: first.wall,
+        last: last.wall,
+        seconds: (last.at_ms - first.at_ms) as f64 / 1_000.0,
+        people: evidence::people(session),
+        confidence: confidence(session),
+        rows: rows_seen(session, seen),
+        gates: evidence::gates(session, recorded),
+        triggers: evidence::triggers(session, recorded),
+        checks: evidence::checks(session),
+        rollback: evidence::rollback(session),
+        plan: evidence::plan(session),
+        signals: Vec::new(),
+        artefacts: Vec::new(),
+        timeline: timeline.collect(),
+    }
+}
+
+fn outcome(session: &Session) -> Outcome {
+    match session.phase {
+        Phase::Completed => Outcome::Completed,
+        Phase::RolledBack if session.is_no_go() => Outcome::NoGo,
+        Phase::RolledBack => Outcome::RolledBack,
+        Phase::RollingBack => Outcome::RollingBack,
+        Phase::Open => Outcome::Open,
+    }
+}
+
+impl Report {
+    /// As JSON, every text in it made harmless.
+    pub fn to_json(&self) -> Value {
+        let mut json = serde_json::to_value(self).expect("BUG: a report is plain data");
+        make_harmless(&mut json);
+        json
+    }
+
+    /// Writes `report.md` and `report.json` into a folder, which is made where it is missing. Their paths.
+    ///
+    /// # Errors
+    /// [`Error::Write`]; a file that was there before is replaced at once or not at all.
+    pub fn write(&self, folder: &Path) -> Result<[PathBuf; 2], Error> {
+        let failed = |path: &Path| {
+            let path = path.to_owned();
+            move |error: std::io::Error| Error::Write {
+                path,
+                why: error.to_string(),
+            }
+        };
+        std::fs::create_dir_all(folder).map_err(failed(folder))?;
+        let json = format!("{:#}\n", self.to_json());
+        let files = [
+            (folder.join("report.md"), markdown::render(self)),
+            (folder.join("report.json"), json),
+        ];
+        for (path, text) in &files {
+            replace(path, folder, text).map_err(failed(path))?;
+        }
+        Ok(files.map(|(path, _)| path))
+    }
+}
+
+fn replace(path: &Path, folder: &Path, text: &str) -> std::io::Result<()> {
+    use std::io::Write;
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(text.as_bytes())?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    Ok(())
+}
+
+fn make_harmless(value: &mut Value) {
+    match value {
+        Value::String(text) => *text = printable(text, MAX_TEXT_CHARS),
+        Value::Array(items) => items.iter_mut().for_each(make_harmless),
+        Value::Object(fields) => fields.values_mut().for_each(make_harmless),
+        _ => {}
+    }
+}

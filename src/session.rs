@@ -13,6 +13,7 @@ pub mod gates;
 pub mod live;
 pub mod roles;
 pub mod state;
+pub mod words;
 
 pub use charter::{Charter, LineKind, Opening, RowLine, StepLine};
 pub use decide::{Command, Refusal, decide};

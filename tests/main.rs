@@ -11,6 +11,7 @@ mod journal;
 mod monitor;
 mod night;
 mod parity;
+mod report;
 mod runbook;
 mod session;
 mod source;

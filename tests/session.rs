@@ -1,6 +1,6 @@
 //! The rules of a session: scenarios written as files, who may do what as a table, and a seeded simulation of whole nights.
 
-mod language;
+pub mod language;
 mod permits;
 mod simulation;
 

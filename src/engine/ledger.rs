@@ -91,14 +91,6 @@ pub fn to_entry(event: &Event) -> (String, serde_json::Value) {
 /// # Errors
 /// The entry is not one that this version of `cutover` knows.
 pub fn from_entry(entry: &journal::Entry) -> Result<Recorded, serde_json::Error> {
-    let mut body = entry.body.clone();
-    if let Some(fields) = body.as_object_mut() {
-        fields.insert("event".to_owned(), entry.kind.clone().into());
-    }
-    Ok(Recorded {
-        seq: entry.seq,
-        at_ms: entry.at_ms,
-        wall: entry.wall,
-        event: serde_json::from_value(body)?,
-    })
+    let body = entry.body.clone();
+    Recorded::read(entry.seq, entry.at_ms, entry.wall, &entry.kind, body)
 }

@@ -423,3 +423,27 @@ pub struct Recorded {
     #[serde(flatten)]
     pub event: Event,
 }
+
+impl Recorded {
+    /// An entry of the journal, which keeps an event as its kind and the rest, read back.
+    ///
+    /// # Errors
+    /// It is not an event that this version knows.
+    pub fn read(
+        seq: u64,
+        at_ms: i64,
+        wall: chrono::DateTime<chrono::Utc>,
+        kind: &str,
+        mut body: Value,
+    ) -> Result<Recorded, serde_json::Error> {
+        if let Some(fields) = body.as_object_mut() {
+            fields.insert("event".to_owned(), kind.into());
+        }
+        Ok(Recorded {
+            seq,
+            at_ms,
+            wall,
+            event: serde_json::from_value(body)?,
+        })
+    }
+}

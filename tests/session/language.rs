@@ -469,7 +469,7 @@ fn show(bridge: &Bridge, what: &str) -> Vec<String> {
             .steps
             .iter()
             .filter(|s| s.status != StepStatus::Pending || s.started_ms.is_some())
-            .map(|s| format!("{} {}", s.id, cutover::session::decide::status(s.status)))
+            .map(|s| format!("{} {}", s.id, decide::status(s.status)))
             .collect(),
         "gates" => session
             .gates()

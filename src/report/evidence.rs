@@ -1,0 +1,339 @@
+//! Gates and who signed what, what triggers did, what steps checked, the rollback, and planned against actual. Not in here: the
+//! rules (`session`); this only tells what they came to.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use super::rows::{RowReport, Section, rows};
+use crate::runbook::Role;
+use crate::session::{
+    Event, EvidenceView, LineKind, Recorded, RollbackCause, Session, Signature, TriggerPhase,
+};
+
+/// Somebody on the bridge.
+#[derive(Debug, Clone, Serialize)]
+pub struct PersonReport {
+    /// As signatures name them.
+    pub id: String,
+    /// Their name.
+    pub name: String,
+    /// Their own roles.
+    pub roles: Vec<Role>,
+    /// How many rows of the protocol name them.
+    pub rows: usize,
+}
+
+/// A K row.
+#[derive(Debug, Clone, Serialize)]
+pub struct GateReport {
+    /// `K1`.
+    pub id: String,
+    /// As the runbook calls it.
+    pub title: String,
+    /// The step that waited for it.
+    pub before: String,
+    /// Whether it is green at the end.
+    pub green: bool,
+    /// Each piece of evidence, at the end.
+    pub evidence: Vec<EvidenceView>,
+    /// Every signature that was ever given, in order.
+    pub signatures: Vec<SignatureReport>,
+}
+
+/// A signature.
+#[derive(Debug, Clone, Serialize)]
+pub struct SignatureReport {
+    /// Who.
+    pub by: String,
+    /// As what.
+    pub role: Role,
+    /// What they said.
+    pub note: Option<String>,
+    /// Hash of the evidence that it covers.
+    pub evidence_hash: String,
+    /// Its entry in the chain.
+    pub seq: u64,
+    /// When.
+    pub wall: DateTime<Utc>,
+    /// Whether it covers what is true at the end.
+    pub valid: bool,
+}
+
+/// A T row that moved.
+#[derive(Debug, Clone, Serialize)]
+pub struct TriggerReport {
+    /// `T3a`, or `T1a.app-3`.
+    pub id: String,
+    /// Each change of its state.
+    pub moves: Vec<MoveReport>,
+}
+
+/// A change of a trigger's state.
+#[derive(Debug, Clone, Serialize)]
+pub struct MoveReport {
+    /// To what.
+    pub to: TriggerPhase,
+    /// In words and numbers.
+    pub reason: String,
+    /// Session time.
+    pub at_ms: i64,
+    /// Its entry in the chain.
+    pub seq: u64,
+}
+
+/// A named result of a step.
+#[derive(Debug, Clone, Serialize)]
+pub struct CheckReport {
+    /// The step.
+    pub step: String,
+    /// The check.
+    pub check: String,
+    /// Whether it held.
+    pub ok: bool,
+    /// In words and numbers.
+    pub detail: String,
+}
+
+/// The rollback.
+#[derive(Debug, Clone, Serialize)]
+pub struct RollbackReport {
+    /// Who or what began it.
+    pub cause: RollbackCause,
+    /// Why.
+    pub reason: String,
+    /// Session time at which it began.
+    pub started_ms: i64,
+    /// Real seconds until the application served from SQLite again.
+    pub restored_seconds: Option<f64>,
+    /// Real seconds that all of it took.
+    pub seconds: Option<f64>,
+    /// The agreed RTO in real seconds.
+    pub rto_seconds: f64,
+    /// Whether the application served again within it.
+    pub within_rto: Option<bool>,
+    /// Whether it serves from SQLite again.
+    pub healthy: Option<bool>,
+    /// Each row.
+    pub rows: Vec<RowReport>,
+}
+
+/// An agreed limit against what it took.
+#[derive(Debug, Clone, Serialize)]
+pub struct PlanReport {
+    /// What.
+    pub what: &'static str,
+    /// The limit in real seconds.
+    pub planned_seconds: f64,
+    /// What it took, or has taken so far; `None` where it did not happen.
+    pub actual_seconds: Option<f64>,
+    /// Whether the limit was kept.
+    pub kept: Option<bool>,
+}
+
+pub(super) fn people(session: &Session) -> Vec<PersonReport> {
+    let people = session.charter.people.iter();
+    let rows = rows(session);
+    people
+        .map(|person| PersonReport {
+            id: person.id.clone(),
+            name: person.name.clone(),
+            roles: person.roles.clone(),
+            rows: rows.iter().filter(|r| r.by.contains(&person.id)).count(),
+        })
+        .collect()
+}
+
+pub(super) fn gates(session: &Session, recorded: &[Recorded]) -> Vec<GateReport> {
+    let charter = &session.charter;
+    let views = session.gates();
+    charter
+        .gates
+        .iter()
+        .zip(views)
+        .map(|(gate, view)| {
+            let valid = |signature: &Signature, seq: u64| {
+                let newest = newest_signature(recorded, &gate.id, signature.role);
+                let stands = view
+                    .signers
+                    .iter()
+                    .any(|(_, s)| s.as_ref() == Some(signature));
+                stands && newest == Some(seq)
+            };
+            GateReport {
+                id: gate.id.clone(),
+                title: gate.title.clone(),
+                before: gate.before.clone(),
+                green: view.green,
+                signatures: signatures(recorded, &gate.id)
+                    .map(|(entry, signature)| SignatureReport {
+                        by: signature.by.clone(),
+                        role: signature.role,
+                        note: signature.note.clone(),
+                        evidence_hash: signature.evidence_hash.clone(),
+                        seq: entry.seq,
+                        wall: entry.wall,
+                        valid: valid(signature, entry.seq),
+                    })
+                    .collect(),
+                evidence: view.evidence,
+            }
+        })
+        .collect()
+}
+
+fn signatures<'r>(
+    recorded: &'r [Recorded],
+    gate: &'r str,
+) -> impl Iterator<Item = (&'r Recorded, &'r Signature)> {
+    recorded.iter().filter_map(move |entry| match &entry.event {
+        Event::GateSigned { gate: g, signature } if g == gate => Some((entry, signature)),
+        _ => None,
+    })
+}
+
+fn newest_signature(recorded: &[Recorded], gate: &str, role: Role) -> Option<u64> {
+    signatures(recorded, gate)
+        .filter(|(_, s)| s.role == role)
+        .map(|(entry, _)| entry.seq)
+        .last()
+}
+
+pub(super) fn triggers(session: &Session, recorded: &[Recorded]) -> Vec<TriggerReport> {
+    let mut reports: Vec<TriggerReport> = Vec::new();
+    for entry in recorded {
+        let (id, to, reason) = match &entry.event {
+            Event::TriggerMoved {
+                trigger,
+                state,
+                reason,
+            } => (trigger, *state, reason),
+            Event::TriggerFired { trigger, reason } => (trigger, TriggerPhase::Fired, reason),
+            _ => continue,
+        };
+        let step = MoveReport {
+            to,
+            reason: reason.clone(),
+            at_ms: entry.at_ms,
+            seq: entry.seq,
+        };
+        match reports.iter_mut().find(|r| r.id == *id) {
+            Some(report) => report.moves.push(step),
+            None => reports.push(TriggerReport {
+                id: id.clone(),
+                moves: vec![step],
+            }),
+        }
+    }
+    let triggers = &session.charter.triggers;
+    let place = |id: &str| {
+        let own = id.split('.').next();
+        triggers.iter().position(|t| Some(t.id.as_str()) == own)
+    };
+    reports.sort_by_key(|r| place(&r.id).unwrap_or(usize::MAX));
+    reports
+}
+
+pub(super) fn checks(session: &Session) -> Vec<CheckReport> {
+    let outcomes = session
+        .steps
+        .iter()
+        .filter_map(|s| Some((&s.id, s.outcome.as_ref()?)));
+    outcomes
+        .flat_map(|(step, outcome)| {
+            outcome.checks.iter().map(|check| CheckReport {
+                step: step.clone(),
+                check: check.name.clone(),
+                ok: check.ok,
+                detail: check.detail.clone(),
+            })
+        })
+        .collect()
+}
+
+fn seconds(from_ms: i64, to_ms: i64) -> f64 {
+    (to_ms - from_ms).max(0) as f64 / 1_000.0
+}
+
+fn real_seconds(session: &Session, runbook_ms: i64) -> f64 {
+    session.charter.real_ms(runbook_ms) as f64 / 1_000.0
+}
+
+pub(super) fn rollback(session: &Session) -> Option<RollbackReport> {
+    let rollback = session.rollback.as_ref()?;
+    let rto_seconds = real_seconds(session, session.charter.limits.rto_ms);
+    let restored = rollback
+        .restored_ms
+        .map(|ms| seconds(rollback.started_ms, ms));
+    Some(RollbackReport {
+        cause: rollback.cause.clone(),
+        reason: rollback.reason.clone(),
+        started_ms: rollback.started_ms,
+        restored_seconds: restored,
+        seconds: rollback.ended_ms.map(|ms| seconds(rollback.started_ms, ms)),
+        rto_seconds,
+        within_rto: match (restored, rollback.ended_ms) {
+            (Some(took), _) => Some(took <= rto_seconds),
+            (None, Some(_)) => Some(false),
+            (None, None) => None,
+        },
+        healthy: rollback.healthy,
+        rows: rows(session)
+            .into_iter()
+            .filter(|r| r.section == Section::Rollback)
+            .collect(),
+    })
+}
+
+/// Freeze, verification and rollback against what was agreed; the rollback also against its rehearsal.
+pub(super) fn plan(session: &Session) -> Vec<PlanReport> {
+    let limits = &session.charter.limits;
+    let line = |what, planned_seconds: f64, actual: Option<f64>| PlanReport {
+        what,
+        planned_seconds,
+        actual_seconds: actual,
+        kept: actual.map(|a| a <= planned_seconds),
+    };
+    let freeze = session
+        .freeze()
+        .map(|(since, until)| seconds(since, until.unwrap_or(session.at_ms)));
+    let mut plan = vec![
+        line(
+            "freeze, extensions included",
+            real_seconds(session, limits.freeze_ms + session.freeze_extended_ms),
+            freeze,
+        ),
+        line(
+            "verification after the switch",
+            real_seconds(session, limits.verify_within_ms),
+            verified(session),
+        ),
+    ];
+    let restored = session
+        .rollback
+        .as_ref()
+        .and_then(|r| Some(seconds(r.started_ms, r.restored_ms?)));
+    plan.push(line(
+        "rollback (RTO)",
+        real_seconds(session, limits.rto_ms),
+        restored,
+    ));
+    if let Some(rehearsal) = &session.rehearsal {
+        let took = rehearsal.rollback_ms as f64 / 1_000.0;
+        let rto = real_seconds(session, limits.rto_ms);
+        plan.push(line("rollback, as rehearsed", rto, Some(took)));
+    }
+    plan
+}
+
+/// From the switch until the last of V1–V5 was over.
+fn verified(session: &Session) -> Option<f64> {
+    let switched_ms = session.switched_ms()?;
+    let lines = session.charter.steps.iter().zip(&session.steps);
+    let mut verify = lines
+        .filter(|(line, _)| line.kind == LineKind::Verify)
+        .map(|(_, state)| state);
+    let last = verify.try_fold(switched_ms, |last, state| {
+        Some(last.max(state.ended_ms.filter(|_| state.is_over())?))
+    })?;
+    Some(seconds(switched_ms, last))
+}

@@ -1,0 +1,98 @@
+//! Events in words, one line each. The plain log and the report say the same thing.
+
+use super::event::{Event, Found, RollbackCause, TriggerPhase};
+
+/// An event in words; `None` for what only machines need. Holds foreign text as it came.
+pub fn words(event: &Event) -> Option<String> {
+    let ended = |ok: bool| if ok { "done" } else { "FAILED" };
+    Some(match event {
+        Event::SessionOpened { charter } if charter.sandbox => {
+            format!(
+                "session {} opened in the sandbox, time ×{}",
+                charter.session, charter.speed
+            )
+        }
+        Event::SessionOpened { charter } => format!("session {} opened", charter.session),
+        Event::EngineStarted { pid, .. } => format!("engine {pid} runs it"),
+        Event::RehearsalRecorded { rehearsal } => {
+            format!("rehearsal {} counts as evidence", rehearsal.session)
+        }
+        Event::StepStarted {
+            step,
+            attempt: 1,
+            by: Some(by),
+        } => format!("{step:<4} started by {by}"),
+        Event::StepStarted {
+            step, attempt: 1, ..
+        } => format!("{step:<4} started"),
+        Event::StepStarted { step, attempt, .. } => format!("{step:<4} started, attempt {attempt}"),
+        Event::StepConfirmed { step, role, by } => {
+            format!("{step:<4} confirmed by {by} as {}", role.title())
+        }
+        Event::StepFinished { step, outcome, .. } => {
+            format!("{step:<4} {}: {}", ended(outcome.ok), outcome.summary)
+        }
+        Event::StepLost { step, .. } => format!("{step:<4} unknown: the engine died while it ran"),
+        Event::StepFoundOut { step, found, .. } => match found {
+            Found::Done { outcome } => {
+                format!("{step:<4} found {}: {}", ended(outcome.ok), outcome.summary)
+            }
+            Found::RunAgain { detail } => format!("{step:<4} goes on: {detail}"),
+            Found::AskPerson { detail } => format!("{step:<4} DECIDE: {detail}"),
+        },
+        Event::StepSkipped { step, by, reason } => format!("{step:<4} skipped by {by}: {reason}"),
+        Event::GateSigned { gate, signature } => {
+            format!(
+                "{gate:<4} signed by {} as {}",
+                signature.by,
+                signature.role.title()
+            )
+        }
+        Event::SignatureWithdrawn { gate, by, .. } => {
+            format!("{gate:<4} signature withdrawn by {by}")
+        }
+        Event::SessionHeld { by, reason } => format!("HELD by {by}: {reason}"),
+        Event::SessionResumed { by } => format!("resumed by {by}"),
+        Event::FreezeExtended { by, by_ms } => {
+            format!("freeze extended by {} min by {by}", by_ms / 60_000)
+        }
+        Event::FreezeOverran { limit_ms } => format!(
+            "the freeze has lasted longer than {} min",
+            limit_ms / 60_000
+        ),
+        Event::DriftFound { detail } => {
+            format!("DRIFT: {detail}; everything since the freeze is void")
+        }
+        Event::TriggerMoved {
+            state: TriggerPhase::Clear,
+            trigger,
+            ..
+        } => format!("{trigger:<4} clear"),
+        Event::TriggerMoved {
+            trigger,
+            state,
+            reason,
+        } => format!("{trigger:<4} {state:?}: {reason}").to_lowercase(),
+        Event::TriggerFired { trigger, reason } => {
+            format!("{trigger:<4} FIRED: {reason}; rollback is mandatory")
+        }
+        Event::RollbackStarted { cause, reason } => match cause {
+            RollbackCause::Person { by } => format!("ROLLBACK by {by}: {reason}"),
+            RollbackCause::Trigger { trigger } => format!("ROLLBACK by {trigger}: {reason}"),
+        },
+        Event::RollbackRowStarted { row } => format!("{row:<4} started"),
+        Event::RollbackRowFinished { row, outcome } => {
+            format!("{row:<4} {}: {}", ended(outcome.ok), outcome.summary)
+        }
+        Event::RolledBack { healthy: true } => {
+            "rolled back: the application serves from SQLite".into()
+        }
+        Event::RolledBack { healthy: false } => {
+            "rolled back, but NOT HEALTHY: see the failed rows above and act on them".into()
+        }
+        Event::SessionCompleted { by } => format!("release completed by {by}"),
+        Event::NoteWritten { by, text } => format!("{by}: {text}"),
+        Event::AlarmRaised { text } => format!("ALARM: {text}"),
+        Event::UndoRecorded { .. } => return None,
+    })
+}

@@ -1,0 +1,205 @@
+//! The report: from a session's folder alone, after verifying its chain, with nothing foreign let through.
+
+use cutover::engine::lease::Lease;
+use cutover::engine::ledger::to_entry;
+use cutover::journal::{Folder, Journal, Reading, Retention, Sample};
+use cutover::report::{self, Outcome, RowStatus};
+use cutover::session::{Event, Recorded};
+
+use crate::session::language::Bridge;
+
+/// Writes a session's events into a journal of its own.
+fn journal(events: &[Recorded]) -> (tempfile::TempDir, Folder) {
+    let root = tempfile::tempdir().expect("a folder");
+    let folder = Folder::create(root.path(), "tonight").expect("a session's folder");
+    let lease = Lease::take(&folder).expect("the lease");
+    let (mut journal, _) = Journal::open(&folder, lease.fencing()).expect("a journal");
+    for entry in events {
+        let (kind, body) = to_entry(&entry.event);
+        let wall = entry.wall + chrono::TimeDelta::milliseconds(entry.at_ms);
+        journal
+            .append(entry.at_ms, wall, &[(&kind, &body)])
+            .expect("appended");
+    }
+    let mut scribe = journal.scribe(Retention::default()).expect("a scribe");
+    let notes = scribe.notes();
+    for (n, value) in [0.001, 0.02, 0.004].into_iter().enumerate() {
+        notes.sample(Sample {
+            signal: "http_5xx_ratio".into(),
+            at_ms: n as i64 * 1_000,
+            reading: Reading::Value(value),
+            n: 100,
+        });
+    }
+    notes
+        .publish("C1 output", "output", 0, b"migrated")
+        .expect("published");
+    scribe.flush(10_000, "boot", 10_000).expect("written");
+    drop(scribe);
+    journal.finish().expect("finished");
+    (root, folder)
+}
+
+fn row<'r>(report: &'r report::Report, id: &str) -> &'r report::RowReport {
+    report
+        .rows
+        .iter()
+        .find(|r| r.id == id)
+        .unwrap_or_else(|| panic!("no row {id}"))
+}
+
+#[test]
+fn a_completed_night_is_told_row_by_row() {
+    let mut bridge = Bridge::open();
+    bridge.reach("end");
+    bridge.append(Event::SessionCompleted { by: "robin".into() });
+    let (_root, folder) = journal(&bridge.journal);
+    let report = report::collect(&folder).expect("a report");
+
+    assert_eq!(report.result, Outcome::Completed);
+    assert_eq!(report.confidence.score, 100);
+    assert_eq!(report.chain.entries, bridge.journal.len() as u64);
+    let ids: Vec<&str> = report.rows.iter().map(|r| r.id.as_str()).collect();
+    for id in [
+        "P1", "A2", "K8", "T3a", "T4d", "M5", "R4+", "V5", "G2", "X1",
+    ] {
+        assert!(ids.contains(&id), "{id} of {ids:?}");
+    }
+    assert_eq!(row(&report, "A2").status, RowStatus::Done);
+    assert!(row(&report, "A2").seconds.is_some());
+    assert_eq!(row(&report, "P2").by.len(), 4);
+    assert_eq!(row(&report, "K8").by, ["robin", "ada", "quinn"]);
+    assert_eq!(row(&report, "R3").status, RowStatus::NotNeeded);
+    let freeze = &report.plan[0];
+    assert_eq!(freeze.kept, Some(true), "{freeze:?}");
+    let signal = report
+        .signals
+        .iter()
+        .find(|s| s.signal == "http_5xx_ratio")
+        .expect("judged");
+    assert_eq!((signal.samples, signal.max), (3, Some(0.02)));
+    assert_eq!(report.artefacts.len(), 1);
+}
+
+#[test]
+fn a_rollback_is_told_with_its_cause_and_against_its_rto() {
+    let mut bridge = Bridge::open();
+    bridge.reach("F3");
+    bridge.append(Event::TriggerFired {
+        trigger: "T3b".into(),
+        reason: "5xx at 3.2 % for 5 min".into(),
+    });
+    bridge.now_ms += 30_000;
+    bridge.settle();
+    while let Some(state) = bridge.session.rollback.as_ref().and_then(|r| {
+        r.rows
+            .iter()
+            .find(|s| s.status == cutover::session::StepStatus::Running)
+    }) {
+        let row = state.id.clone();
+        bridge.now_ms += 2_000;
+        let outcome = cutover::session::Outcome::done("put back");
+        bridge.append(Event::RollbackRowFinished { row, outcome });
+        bridge.settle();
+    }
+    let (_root, folder) = journal(&bridge.journal);
+    let report = report::collect(&folder).expect("a report");
+    assert_eq!(report.result, Outcome::RolledBack);
+    assert_eq!(report.confidence.score, 0);
+    let rollback = report.rollback.as_ref().expect("a rollback");
+    assert_eq!(
+        (rollback.healthy, rollback.within_rto),
+        (Some(true), Some(true))
+    );
+    assert_eq!(rollback.restored_seconds, Some(10.0));
+    assert_eq!(row(&report, "T3b").status, RowStatus::Fired);
+    assert_eq!(row(&report, "R4+").status, RowStatus::Done);
+    let text = report::markdown::render(&report);
+    assert!(
+        text.contains("Begun by trigger T3b: 5xx at 3.2 % for 5 min."),
+        "{text}"
+    );
+}
+
+#[test]
+fn nothing_foreign_reaches_a_reader_as_it_came() {
+    let mut bridge = Bridge::open();
+    bridge.reach("A1");
+    let hostile = "\u{1b}]52;c;aGk=\u{7} <img src=x> | **bold** \u{202e}txt.exe\n# heading";
+    bridge.append(Event::NoteWritten {
+        by: "robin".into(),
+        text: hostile.into(),
+    });
+    bridge.append(Event::AlarmRaised {
+        text: hostile.into(),
+    });
+    let (_root, folder) = journal(&bridge.journal);
+    let report = report::collect(&folder).expect("a report");
+    let out = tempfile::tempdir().expect("a folder");
+    let paths = report.write(out.path()).expect("written");
+    for path in paths {
+        let text = std::fs::read_to_string(&path).expect("text");
+        let bad = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+        assert!(!text.contains(bad), "{}", path.display());
+        assert!(!text.contains("\n# heading"), "{}", path.display());
+    }
+    let text = std::fs::read_to_string(out.path().join("report.md")).expect("text");
+    assert!(!text.contains("<img") && !text.contains("**bold**"));
+    assert!(text.contains("**Not over.**"));
+}
+
+#[test]
+fn a_journal_that_was_changed_is_not_reported() {
+    let mut bridge = Bridge::open();
+    bridge.reach("A1");
+    let (_root, folder) = journal(&bridge.journal);
+    let connection = rusqlite::Connection::open(folder.journal_path()).expect("the file");
+    let guards: Vec<String> = connection
+        .prepare("SELECT name FROM sqlite_schema WHERE type = 'trigger'")
+        .and_then(|mut s| s.query_map([], |row| row.get(0))?.collect())
+        .expect("names");
+    for guard in guards {
+        connection
+            .execute_batch(&format!("DROP TRIGGER \"{guard}\""))
+            .expect("dropped");
+    }
+    let changed = connection
+        .execute(
+            "UPDATE entries SET body = replace(body, 'robin', 'mallory') WHERE seq = 2",
+            [],
+        )
+        .expect("changed");
+    assert_eq!(changed, 1);
+    drop(connection);
+    let refused = report::collect(&folder)
+        .expect_err("the chain does not hold")
+        .to_string();
+    assert!(refused.contains("damaged or changed"), "{refused}");
+}
+
+#[test]
+fn the_documentation_names_every_key() {
+    let mut bridge = Bridge::open();
+    bridge.reach("end");
+    let (_root, folder) = journal(&bridge.journal);
+    let json = report::collect(&folder).expect("a report").to_json();
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/report.md");
+    let docs = std::fs::read_to_string(path).expect("docs/report.md");
+    let mut keys = std::collections::BTreeSet::new();
+    gather(&json, &mut keys);
+    keys.retain(|key| !docs.contains(&format!("`{key}`")));
+    assert!(keys.is_empty(), "docs/report.md does not name {keys:?}");
+}
+
+fn gather(json: &serde_json::Value, keys: &mut std::collections::BTreeSet<String>) {
+    match json {
+        serde_json::Value::Object(fields) => {
+            for (key, value) in fields {
+                keys.insert(key.clone());
+                gather(value, keys);
+            }
+        }
+        serde_json::Value::Array(items) => items.iter().for_each(|item| gather(item, keys)),
+        _ => {}
+    }
+}
