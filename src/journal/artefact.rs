@@ -3,6 +3,7 @@
 use std::fs::{self, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::canonical::Hash;
@@ -16,6 +17,9 @@ pub const ARTEFACT_MAX_BYTES: usize = 16 * 1024 * 1024;
 /// The most that a session's artefacts may take together.
 pub const ARTEFACTS_MAX_BYTES: u64 = 1024 * 1024 * 1024;
 
+/// How the names of files begin that are not finished; no hash begins so.
+const UNFINISHED: &str = ".new.";
+
 /// The engine's side: puts artefacts into the folder.
 #[derive(Debug)]
 pub(super) struct Store {
@@ -26,7 +30,9 @@ pub(super) struct Store {
 }
 
 impl Store {
+    /// The caller holds the lease, so that nobody else is writing there.
     pub fn new(folder: Folder, stored_bytes: u64) -> Self {
+        sweep(&folder);
         Self {
             folder,
             stored_bytes: AtomicU64::new(stored_bytes),
@@ -57,25 +63,38 @@ impl Store {
         if read(&self.folder, artefact.sha256).is_ok() {
             return Ok(artefact);
         }
+        self.reserve(&artefact)?;
+        self.write(&path, kept).inspect_err(|_| {
+            self.stored_bytes
+                .fetch_sub(artefact.size_bytes, Ordering::Relaxed);
+        })?;
+        Ok(artefact)
+    }
+
+    fn reserve(&self, artefact: &Artefact) -> Result<(), Error> {
         let before = self
             .stored_bytes
             .fetch_add(artefact.size_bytes, Ordering::Relaxed);
-        if before + artefact.size_bytes > ARTEFACTS_MAX_BYTES {
-            self.stored_bytes
-                .fetch_sub(artefact.size_bytes, Ordering::Relaxed);
-            return Err(Error::Artefact {
-                name: artefact.name,
-                why: format!(
-                    "it was not kept: this session's artefacts have reached their limit of {ARTEFACTS_MAX_BYTES} bytes"
-                ),
-            });
+        if before + artefact.size_bytes <= ARTEFACTS_MAX_BYTES {
+            return Ok(());
         }
+        self.stored_bytes
+            .fetch_sub(artefact.size_bytes, Ordering::Relaxed);
+        Err(Error::Artefact {
+            name: artefact.name.clone(),
+            why: format!(
+                "it was not kept: this session's artefacts have reached their limit of {ARTEFACTS_MAX_BYTES} bytes"
+            ),
+        })
+    }
+
+    fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), Error> {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         let fresh = self
             .folder
             .artefacts_dir()
-            .join(format!(".{}.{turn}", std::process::id()));
-        let put = || -> io::Result<()> {
+            .join(format!("{UNFINISHED}{}.{turn}", std::process::id()));
+        let write = || -> io::Result<()> {
             let mut file = OpenOptions::new()
                 .write(true)
                 .create(true)
@@ -83,16 +102,27 @@ impl Store {
                 .mode(FILE_MODE)
                 .open(&fresh)?;
             share_file(&fresh)?;
-            file.write_all(kept)?;
+            file.write_all(bytes)?;
             file.sync_all()?;
-            fs::rename(&fresh, &path)?;
-            sync_parent(&path)
+            fs::rename(&fresh, path)?;
+            sync_parent(path)
         };
-        put().map_err(Error::io("write", &path)).inspect_err(|_| {
-            // Half a file under a temporary name; whether it can be removed changes nothing.
+        write().map_err(Error::io("write", path)).inspect_err(|_| {
+            // What the disk did not confirm must not be found there, and taken for published, by the next who publishes the same.
             let _ = fs::remove_file(&fresh);
-        })?;
-        Ok(artefact)
+            let _ = fs::remove_file(path);
+        })
+    }
+}
+
+/// Removes what an engine that died had not finished writing.
+fn sweep(folder: &Folder) {
+    let entries = fs::read_dir(folder.artefacts_dir());
+    for entry in entries.into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
+            // Best effort: it is in nobody's way.
+            let _ = fs::remove_file(entry.path());
+        }
     }
 }
 

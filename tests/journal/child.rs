@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use cutover::journal::Folder;
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
 const ROLE: &str = "CUTOVER_TEST_ROLE";
 const FOLDER: &str = "CUTOVER_TEST_FOLDER";
@@ -80,9 +81,16 @@ impl Running {
         std::iter::from_fn(|| self.hear()).collect()
     }
 
-    pub fn signal(&self, signal: rustix::process::Signal) {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, signal).expect("a signal");
+    /// Stops it, and waits until it has stopped.
+    pub fn stop(&self) {
+        let pid = Pid::from_child(&self.child);
+        kill_process(pid, Signal::STOP).expect("a signal");
+        waitpid(Some(pid), WaitOptions::UNTRACED).expect("it has stopped");
+    }
+
+    /// Lets it go on.
+    pub fn go_on(&self) {
+        kill_process(Pid::from_child(&self.child), Signal::CONT).expect("a signal");
     }
 }
 

@@ -13,6 +13,7 @@ use super::{child, engine, session};
 pub const WRITER: &str = "journal::crash::child_writes_until_it_is_killed";
 const MOST_EVENTS_AT_ONCE: u64 = 4;
 const ROUNDS: u32 = 12;
+const ROUNDS_OF_A_SOAK: u32 = 300;
 
 #[test]
 fn child_writes_until_it_is_killed() {
@@ -50,7 +51,11 @@ fn killed_at_any_moment_it_opens_and_holds_what_was_acknowledged() {
     let session = session();
     let folder = &session.folder;
     let mut last_fencing = 0;
-    for round in 0..ROUNDS {
+    let rounds = match std::env::var_os("CUTOVER_SOAK") {
+        None => ROUNDS,
+        Some(_) => ROUNDS_OF_A_SOAK,
+    };
+    for round in 0..rounds {
         let mut writer = child::start(WRITER, folder);
         let mut acknowledged = 0;
         for _ in 0..rng.random_range(1..12) {

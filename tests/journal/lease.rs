@@ -5,7 +5,6 @@ use std::sync::mpsc::{TryRecvError, channel};
 
 use cutover::engine::lease::{Error, Lease};
 use cutover::journal::{self, EngineState, Follower, Retention, is_engine_alive};
-use rustix::process::Signal;
 
 use super::{child, engine, session, wall};
 
@@ -157,12 +156,7 @@ fn a_stopped_engine_keeps_its_lease_and_goes_on_when_continued() {
     let folder = &session.folder;
     let mut running = child::start(ENGINE, folder);
     running.hear().expect("a first event");
-    running.signal(Signal::STOP);
-    rustix::process::waitpid(
-        rustix::process::Pid::from_raw(running.pid().cast_signed()),
-        rustix::process::WaitOptions::UNTRACED,
-    )
-    .expect("it has stopped");
+    running.stop();
 
     let refused = Lease::take(folder);
     let Err(e @ Error::Held { .. }) = &refused else {
@@ -182,7 +176,7 @@ fn a_stopped_engine_keeps_its_lease_and_goes_on_when_continued() {
     assert_eq!(beat.age_ms("boot", beat.boot_ms + 2_500), Some(2_500));
     assert_eq!(beat.age_ms("another boot", beat.boot_ms + 2_500), None);
 
-    running.signal(Signal::CONT);
+    running.go_on();
     // What it had said before it stopped, and then what it says awake.
     while (follower.head().seq as usize) < before + 3 {
         running.hear().expect("it goes on");

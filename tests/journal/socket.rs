@@ -6,7 +6,6 @@ use std::time::Duration;
 use cutover::engine::lease::Lease;
 use cutover::engine::socket::{self, Call, Error, Fault, MAX_REQUEST_BYTES};
 use cutover::journal::Folder;
-use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
@@ -309,10 +308,10 @@ async fn a_dead_engines_socket_is_replaced_and_a_stopped_ones_is_not() {
     assert_eq!(engine.hear().as_deref(), Some("listening"));
     ask(folder, "x").await.expect("an answer");
 
-    engine.signal(Signal::STOP);
+    engine.stop();
     let silent = socket::ping(folder).await;
     assert!(matches!(silent, Err(Error::NoAnswer { .. })), "{silent:?}");
-    engine.signal(Signal::CONT);
+    engine.go_on();
     ask(folder, "x").await.expect("an answer again");
 
     engine.kill();
