@@ -224,8 +224,17 @@ fn trigger_row(session: &Session, trigger: &Trigger) -> RowReport {
             ..row
         };
     }
-    match judged_check(session, trigger) {
-        Some((ok, detail)) => RowReport {
+    let armed_ms = session.step(&trigger.from).and_then(|s| s.started_ms);
+    match (&trigger.when, judged_check(session, trigger)) {
+        // What never moved never burned, nor was it blind.
+        (Condition::Signal { .. }, _) if armed_ms.is_some() => RowReport {
+            status: RowStatus::Clear,
+            started_ms: armed_ms,
+            seconds: armed_ms.map(|ms| seconds(ms, session.at_ms)),
+            summary: "never met".into(),
+            ..row
+        },
+        (_, Some((ok, detail))) => RowReport {
             status: if ok {
                 RowStatus::Clear
             } else {
@@ -234,7 +243,7 @@ fn trigger_row(session: &Session, trigger: &Trigger) -> RowReport {
             summary: detail,
             ..row
         },
-        None => row,
+        _ => row,
     }
 }
 

@@ -419,8 +419,7 @@ impl Session {
             numbered.collect::<Vec<_>>()
         };
         // After the end, forced row security hides the rows again; the sequences were proven before.
-        let visible =
-            |table: &&TableLayout| !(self.finished && table.target.row_security_forced);
+        let visible = |table: &&TableLayout| !(self.finished && table.target.row_security_forced);
         let tables = self.import.layout.tables.iter();
         tables.filter(visible).flat_map(of_table).collect()
     }

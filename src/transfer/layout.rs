@@ -201,7 +201,8 @@ impl Layout {
         let columns = self.pair_columns(source, target, transfer);
         if columns.is_empty() {
             let reason = "none of its columns moves";
-            self.problems.push(structural(&source.name, "", reason, exclude(&source.name)));
+            self.problems
+                .push(structural(&source.name, "", reason, exclude(&source.name)));
             return;
         }
         self.tables.push(TableLayout {

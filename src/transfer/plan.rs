@@ -194,13 +194,8 @@ pub async fn plan(
         Scan::SchemaOnly => sizes(source, &both.layout).await?,
         Scan::Full => {
             let scanned = both.scan(source, progress, cancel).await?;
-            both.judge(
-                source, &client, &scanned,
-                &mut plan,
-                &mut additions,
-                cancel,
-            )
-            .await?;
+            both.judge(source, &client, &scanned, &mut plan, &mut additions, cancel)
+                .await?;
             scanned
         }
     };
@@ -281,7 +276,8 @@ impl Both {
                 client,
                 source,
                 table,
-                self.layout.encoding, Some(scanned),
+                self.layout.encoding,
+                Some(scanned),
                 cancel,
             )
             .await?;

@@ -91,8 +91,18 @@ async fn assert_equal(pair: &Pair) {
     let target = pair.client().await;
     for (there, here) in CONTENT {
         let mut statement = source.prepare(there).expect(there);
-        let expected: Vec<String> = statement.query_map([], |row| row.get(0)).expect(there).collect::<Result<_, _>>().expect(there);
-        let found: Vec<String> = target.query(*here, &[]).await.expect(here).iter().map(|row| row.get(0)).collect();
+        let expected: Vec<String> = statement
+            .query_map([], |row| row.get(0))
+            .expect(there)
+            .collect::<Result<_, _>>()
+            .expect(there);
+        let found: Vec<String> = target
+            .query(*here, &[])
+            .await
+            .expect(here)
+            .iter()
+            .map(|row| row.get(0))
+            .collect();
         assert_eq!(found.len(), expected.len(), "{here}");
         assert!(found == expected, "{here}");
     }
@@ -101,16 +111,29 @@ async fn assert_equal(pair: &Pair) {
 /// The binary, started on the pair. Its output goes nowhere, so that it never waits for a reader.
 fn start(pair: &Pair) -> tokio::process::Child {
     let mut command = Command::new(crate::support::cutover());
-    command.args(["copy", "--json", "--batch-rows", "500", "--from"]).arg(&pair.file).args(["--to", &pair.database.url]);
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+        .args(["copy", "--json", "--batch-rows", "500", "--from"])
+        .arg(&pair.file)
+        .args(["--to", &pair.database.url]);
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     let mut command = tokio::process::Command::from(command);
     command.kill_on_drop(true).spawn().expect("the binary")
 }
 
 #[tokio::test]
 async fn killed_at_any_moment_it_ends_as_if_it_had_not_been() {
-    let kills: u32 = if std::env::var_os("CUTOVER_SOAK").is_some() { 500 } else { 20 };
-    let seed = std::env::var("CUTOVER_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(|| rand::rng().random());
+    let kills: u32 = if std::env::var_os("CUTOVER_SOAK").is_some() {
+        500
+    } else {
+        20
+    };
+    let seed = std::env::var("CUTOVER_SEED")
+        .ok()
+        .and_then(|seed| seed.parse().ok())
+        .unwrap_or_else(|| rand::rng().random());
     println!("CUTOVER_SEED={seed}");
     let mut random = StdRng::seed_from_u64(seed);
     let pair = Pair::new(SOURCE, TARGET).await;
@@ -118,7 +141,11 @@ async fn killed_at_any_moment_it_ends_as_if_it_had_not_been() {
     let (mut killed, mut ended) = (0, 0);
     while killed < kills || ended == 0 {
         let mut child = start(&pair);
-        let moment = Duration::from_millis(if killed < kills { random.random_range(20..1200) } else { 120_000 });
+        let moment = Duration::from_millis(if killed < kills {
+            random.random_range(20..1200)
+        } else {
+            120_000
+        });
         match tokio::time::timeout(moment, child.wait()).await {
             Err(_) => {
                 child.kill().await.expect("kill -9");
@@ -129,7 +156,8 @@ async fn killed_at_any_moment_it_ends_as_if_it_had_not_been() {
                 ended += 1;
                 assert_equal(&pair).await;
                 assert_eq!(pair.text(DEFINITIONS).await, before);
-                pair.execute(r#"TRUNCATE "Parents", "Children", "Pairs", "Bare""#).await;
+                pair.execute(r#"TRUNCATE "Parents", "Children", "Pairs", "Bare""#)
+                    .await;
             }
         }
     }
@@ -142,9 +170,18 @@ async fn a_lost_connection_is_taken_up_again() {
     let before = pair.text(DEFINITIONS).await;
     let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
     let progress = |report: Progress| drop(sender.send(report));
-    let options = Options { batch_rows: 500, ..Options::default() };
-    let (cancel, transfer, endpoint) = (CancellationToken::new(), Transfer::default(), pair.endpoint());
-    let importing = copy(&pair.file, &endpoint, "public", &transfer, &options, &progress, &cancel);
+    let options = Options {
+        batch_rows: 500,
+        ..Options::default()
+    };
+    let (cancel, transfer, endpoint) = (
+        CancellationToken::new(),
+        Transfer::default(),
+        pair.endpoint(),
+    );
+    let importing = copy(
+        &pair.file, &endpoint, "public", &transfer, &options, &progress, &cancel,
+    );
     let cutting = async {
         let client = pair.client().await;
         let (mut cuts, mut retries) = (0, 0);
@@ -180,13 +217,37 @@ async fn cancelled_it_stops_and_goes_on_later() {
             cancel.cancel();
         }
     };
-    let options = Options { batch_rows: 500, ..Options::default() };
-    let stopped = copy(&pair.file, &pair.endpoint(), "public", &Transfer::default(), &options, &stop, &cancel).await;
-    assert!(matches!(stopped, Err(cutover::transfer::Error::Cancelled)), "{stopped:?}");
-    let copied = pair.copy_with(&Transfer::default(), &options).await.expect("the rest");
+    let options = Options {
+        batch_rows: 500,
+        ..Options::default()
+    };
+    let stopped = copy(
+        &pair.file,
+        &pair.endpoint(),
+        "public",
+        &Transfer::default(),
+        &options,
+        &stop,
+        &cancel,
+    )
+    .await;
+    assert!(
+        matches!(stopped, Err(cutover::transfer::Error::Cancelled)),
+        "{stopped:?}"
+    );
+    let copied = pair
+        .copy_with(&Transfer::default(), &options)
+        .await
+        .expect("the rest");
     assert_eq!(copied.rows, ROWS as u64);
     assert_equal(&pair).await;
-    let again = pair.copy_with(&Transfer::default(), &options).await.expect("nothing left to do");
-    assert_eq!((again.rows, again.constraints_rebuilt), (copied.rows, copied.constraints_rebuilt));
+    let again = pair
+        .copy_with(&Transfer::default(), &options)
+        .await
+        .expect("nothing left to do");
+    assert_eq!(
+        (again.rows, again.constraints_rebuilt),
+        (copied.rows, copied.constraints_rebuilt)
+    );
     assert_equal(&pair).await;
 }

@@ -11,11 +11,18 @@ fn with(column: &str, settings: &[(&str, &str)]) -> Transfer {
     for (key, value) in settings {
         policy.set(key, value).expect("a known setting");
     }
-    Transfer { columns: vec![(Pattern::new(column), policy)], ..Transfer::default() }
+    Transfer {
+        columns: vec![(Pattern::new(column), policy)],
+        ..Transfer::default()
+    }
 }
 
 fn rows(problems: &[Problem], table: &str) -> Vec<RowKey> {
-    problems.iter().filter(|problem| problem.table == table).map(|problem| problem.rowid.clone()).collect()
+    problems
+        .iter()
+        .filter(|problem| problem.table == table)
+        .map(|problem| problem.rowid.clone())
+        .collect()
 }
 
 async fn problems_of_copy(pair: &Pair, transfer: &Transfer) -> Vec<Problem> {
@@ -41,8 +48,16 @@ async fn names_pair_across_conventions() {
     transfer.rename.insert("Old.B".to_owned(), "c".to_owned());
     assert!(pair.plan(&transfer).await.problems.is_empty());
     assert_eq!(pair.copy(&transfer).await.expect("the import").rows, 3);
-    assert_eq!(pair.text("SELECT html_body FROM tool_contents").await.as_deref(), Some("y"));
-    assert_eq!(pair.text("SELECT c::text FROM fresh").await.as_deref(), Some("2"));
+    assert_eq!(
+        pair.text("SELECT html_body FROM tool_contents")
+            .await
+            .as_deref(),
+        Some("y")
+    );
+    assert_eq!(
+        pair.text("SELECT c::text FROM fresh").await.as_deref(),
+        Some("2")
+    );
 }
 
 #[tokio::test]
@@ -66,15 +81,31 @@ async fn orphans_are_named_before_and_during() {
         "CREATE TABLE p (id integer PRIMARY KEY); CREATE TABLE c (id integer PRIMARY KEY, p integer CONSTRAINT fk REFERENCES p);",
     )
     .await;
-    assert_eq!(rows(&pair.plan(&Transfer::default()).await.problems, "c"), [RowKey::Rowid(11)]);
-    let Err(Error::Rebuild { name, why, .. }) = pair.copy(&Transfer::default()).await else { panic!("the orphan was let in") };
+    assert_eq!(
+        rows(&pair.plan(&Transfer::default()).await.problems, "c"),
+        [RowKey::Rowid(11)]
+    );
+    let Err(Error::Rebuild { name, why, .. }) = pair.copy(&Transfer::default()).await else {
+        panic!("the orphan was let in")
+    };
     assert_eq!(name, "fk");
     assert!(why.contains("(7)"), "{why}");
     let aside = with("c.p", &[("on_problem", "quarantine")]);
-    let transfer = Transfer { target_rows: TargetRows::Replace, ..aside };
-    let copied = pair.copy(&transfer).await.expect("with the orphan put aside");
-    assert_eq!((copied.rows, copied.quarantined, copied.constraints_rebuilt), (3, 1, 1));
-    let kept = pair.text("SELECT content->>'p' FROM cutover.quarantine WHERE source_row = '11'").await;
+    let transfer = Transfer {
+        target_rows: TargetRows::Replace,
+        ..aside
+    };
+    let copied = pair
+        .copy(&transfer)
+        .await
+        .expect("with the orphan put aside");
+    assert_eq!(
+        (copied.rows, copied.quarantined, copied.constraints_rebuilt),
+        (3, 1, 1)
+    );
+    let kept = pair
+        .text("SELECT content->>'p' FROM cutover.quarantine WHERE source_row = '11'")
+        .await;
     assert_eq!(kept.as_deref(), Some("7"));
 }
 
@@ -87,8 +118,17 @@ async fn duplicates_under_the_targets_rules_are_named() {
     )
     .await;
     let plan = pair.plan(&Transfer::default()).await;
-    assert_eq!(rows(&plan.problems, "t"), [RowKey::Rowid(2), RowKey::Rowid(2)]);
-    assert!(plan.problems.iter().all(|problem| problem.reason.ends_with("as row 1")), "{:?}", plan.problems);
+    assert_eq!(
+        rows(&plan.problems, "t"),
+        [RowKey::Rowid(2), RowKey::Rowid(2)]
+    );
+    assert!(
+        plan.problems
+            .iter()
+            .all(|problem| problem.reason.ends_with("as row 1")),
+        "{:?}",
+        plan.problems
+    );
     let problems = problems_of_copy(&pair, &Transfer::default()).await;
     assert_eq!(rows(&problems, "t"), [RowKey::Rowid(2)], "{problems:?}");
 }
@@ -103,14 +143,30 @@ async fn a_failed_rebuild_names_the_rows_and_loses_no_definition() {
         "CREATE TABLE t (id integer PRIMARY KEY, v text); CREATE UNIQUE INDEX ix ON t (v);",
     )
     .await;
-    let Err(Error::Rebuild { why, .. }) = pair.copy(&Transfer::default()).await else { panic!("the duplicate was let in") };
+    let Err(Error::Rebuild { why, .. }) = pair.copy(&Transfer::default()).await else {
+        panic!("the duplicate was let in")
+    };
     assert!(why.contains("29999 and 5"), "{why}");
-    assert_eq!(pair.text("SELECT state FROM cutover.definition WHERE name = 'ix'").await.as_deref(), Some("away"));
-    pair.execute("UPDATE t SET v = 'other' WHERE id = 29999").await;
-    let copied = pair.copy(&Transfer::default()).await.expect("after the row was mended");
+    assert_eq!(
+        pair.text("SELECT state FROM cutover.definition WHERE name = 'ix'")
+            .await
+            .as_deref(),
+        Some("away")
+    );
+    pair.execute("UPDATE t SET v = 'other' WHERE id = 29999")
+        .await;
+    let copied = pair
+        .copy(&Transfer::default())
+        .await
+        .expect("after the row was mended");
     assert_eq!(copied.constraints_rebuilt, 2);
-    let back = pair.text("SELECT indexdef FROM pg_indexes WHERE indexname = 'ix'").await;
-    assert_eq!(back.as_deref(), Some("CREATE UNIQUE INDEX ix ON public.t USING btree (v)"));
+    let back = pair
+        .text("SELECT indexdef FROM pg_indexes WHERE indexname = 'ix'")
+        .await;
+    assert_eq!(
+        back.as_deref(),
+        Some("CREATE UNIQUE INDEX ix ON public.t USING btree (v)")
+    );
 }
 
 #[tokio::test]
@@ -122,10 +178,24 @@ async fn rows_in_the_target_are_refused_or_replaced() {
     .await;
     let problems = problems_of_copy(&pair, &Transfer::default()).await;
     assert_eq!(problems[0].policy.as_deref(), Some("target_rows: replace"));
-    let transfer = Transfer { target_rows: TargetRows::Replace, ..Transfer::default() };
+    let transfer = Transfer {
+        target_rows: TargetRows::Replace,
+        ..Transfer::default()
+    };
     pair.copy(&transfer).await.expect("the import");
-    assert_eq!(pair.text("SELECT string_agg(id::text, ',') FROM t").await.as_deref(), Some("1"));
-    assert_eq!(pair.text("SELECT count(*)::text FROM other").await.as_deref(), Some("1"), "what is not planned is not emptied");
+    assert_eq!(
+        pair.text("SELECT string_agg(id::text, ',') FROM t")
+            .await
+            .as_deref(),
+        Some("1")
+    );
+    assert_eq!(
+        pair.text("SELECT count(*)::text FROM other")
+            .await
+            .as_deref(),
+        Some("1"),
+        "what is not planned is not emptied"
+    );
 }
 
 #[tokio::test]
@@ -143,11 +213,21 @@ async fn sequences_work_for_the_next_insert() {
     )
     .await;
     let copied = pair.copy(&Transfer::default()).await.expect("the import");
-    for (table, next) in [("always", "43"), ("negative", "1"), ("empty", "1"), ("down", "-4")] {
+    for (table, next) in [
+        ("always", "43"),
+        ("negative", "1"),
+        ("empty", "1"),
+        ("down", "-4"),
+    ] {
         let sql = format!("INSERT INTO {table} DEFAULT VALUES RETURNING id::text");
         assert_eq!(pair.text(&sql).await.as_deref(), Some(next), "{table}");
     }
-    let unproven: Vec<&str> = copied.sequences.iter().filter(|one| !one.proven).map(|one| one.table.as_str()).collect();
+    let unproven: Vec<&str> = copied
+        .sequences
+        .iter()
+        .filter(|one| !one.proven)
+        .map(|one| one.table.as_str())
+        .collect();
     assert_eq!(unproven, ["full_up"]);
     assert_eq!(rows(&copied.problems, "full_up"), [RowKey::None]);
 }
@@ -160,8 +240,19 @@ async fn forced_row_security_is_lifted_and_comes_back() {
          CREATE POLICY nobody ON t USING (false);",
     )
     .await;
-    assert_eq!(pair.copy(&Transfer::default()).await.expect("the import").rows, 2);
-    assert_eq!(pair.text("SELECT relforcerowsecurity::text FROM pg_class WHERE relname = 't'").await.as_deref(), Some("true"));
+    assert_eq!(
+        pair.copy(&Transfer::default())
+            .await
+            .expect("the import")
+            .rows,
+        2
+    );
+    assert_eq!(
+        pair.text("SELECT relforcerowsecurity::text FROM pg_class WHERE relname = 't'")
+            .await
+            .as_deref(),
+        Some("true")
+    );
 }
 
 #[tokio::test]
@@ -173,8 +264,17 @@ async fn partitions_receive_their_rows() {
          CREATE TABLE t25 PARTITION OF t FOR VALUES FROM ('2025-01-01') TO ('2026-01-01');",
     )
     .await;
-    assert_eq!(pair.copy(&Transfer::default()).await.expect("the import").rows, 2);
-    assert_eq!(pair.text("SELECT count(*)::text FROM t25").await.as_deref(), Some("1"));
+    assert_eq!(
+        pair.copy(&Transfer::default())
+            .await
+            .expect("the import")
+            .rows,
+        2
+    );
+    assert_eq!(
+        pair.text("SELECT count(*)::text FROM t25").await.as_deref(),
+        Some("1")
+    );
 }
 
 #[tokio::test]
@@ -185,18 +285,40 @@ async fn utf16_files_arrive_and_half_pairs_are_refused() {
         "CREATE TABLE t (id integer PRIMARY KEY, v text);",
     )
     .await;
-    assert_eq!(rows(&pair.plan(&Transfer::default()).await.problems, "t"), [RowKey::Rowid(2)]);
-    pair.copy(&with("t.v", &[("on_problem", "quarantine")])).await.expect("the others");
-    assert_eq!(pair.text("SELECT v FROM t WHERE id = 1").await.as_deref(), Some("é😀"));
+    assert_eq!(
+        rows(&pair.plan(&Transfer::default()).await.problems, "t"),
+        [RowKey::Rowid(2)]
+    );
+    pair.copy(&with("t.v", &[("on_problem", "quarantine")]))
+        .await
+        .expect("the others");
+    assert_eq!(
+        pair.text("SELECT v FROM t WHERE id = 1").await.as_deref(),
+        Some("é😀")
+    );
 }
 
 #[tokio::test]
 async fn missing_rights_are_named_with_their_grant() {
     let pair = Pair::new("CREATE TABLE t (id INTEGER PRIMARY KEY);", "SELECT 1").await;
-    let superuser = cutover::target::Endpoint::parse(&pair.database.superuser_url).expect("a URL").connect().await.expect("a connection");
-    superuser.batch_execute("CREATE TABLE public.t (id integer PRIMARY KEY); GRANT SELECT ON public.t TO PUBLIC").await.expect("a foreign table");
+    let superuser = cutover::target::Endpoint::parse(&pair.database.superuser_url)
+        .expect("a URL")
+        .connect()
+        .await
+        .expect("a connection");
+    superuser
+        .batch_execute(
+            "CREATE TABLE public.t (id integer PRIMARY KEY); GRANT SELECT ON public.t TO PUBLIC",
+        )
+        .await
+        .expect("a foreign table");
     let problems = problems_of_copy(&pair, &Transfer::default()).await;
-    assert!(problems.iter().any(|problem| problem.reason.contains("OWNER TO")), "{problems:?}");
+    assert!(
+        problems
+            .iter()
+            .any(|problem| problem.reason.contains("OWNER TO")),
+        "{problems:?}"
+    );
 }
 
 #[tokio::test]
@@ -221,22 +343,50 @@ async fn what_converts_in_other_classes() {
         transfer.columns.extend(with(column, settings).columns);
     }
     let copied = pair.copy(&transfer).await.expect("the import");
-    assert_eq!(copied.quarantined, 6, "every value of row 3 that does not fit");
+    assert_eq!(
+        copied.quarantined, 6,
+        "every value of row 3 that does not fit"
+    );
     for (sql, expected) in [
-        ("SELECT span::text FROM t WHERE id = 1", "-1 days -02:03:04.5"),
-        ("SELECT tags::text FROM t WHERE id = 1", r#"{a,"b,\"c",NULL}"#),
+        (
+            "SELECT span::text FROM t WHERE id = 1",
+            "-1 days -02:03:04.5",
+        ),
+        (
+            "SELECT tags::text FROM t WHERE id = 1",
+            r#"{a,"b,\"c",NULL}"#,
+        ),
         ("SELECT tags::text FROM t WHERE id = 2", "{}"),
         ("SELECT bytes::text FROM t WHERE id = 2", "\\x37"),
-        ("SELECT (julian AT TIME ZONE 'UTC')::text FROM t WHERE id = 1", "2000-01-01 00:00:00"),
-        ("SELECT ticks::text FROM t WHERE id = 1", "2000-01-01 00:00:00"),
-        ("SELECT guid::text FROM t WHERE id = 1", "a1b2c3d4-e5f6-4711-8899-aabbccddeeff"),
+        (
+            "SELECT (julian AT TIME ZONE 'UTC')::text FROM t WHERE id = 1",
+            "2000-01-01 00:00:00",
+        ),
+        (
+            "SELECT ticks::text FROM t WHERE id = 1",
+            "2000-01-01 00:00:00",
+        ),
+        (
+            "SELECT guid::text FROM t WHERE id = 1",
+            "a1b2c3d4-e5f6-4711-8899-aabbccddeeff",
+        ),
         ("SELECT net::text FROM t WHERE id = 1", "10.0.0.0/8"),
         ("SELECT bits::text FROM t WHERE id = 1", "101"),
-        ("SELECT small::text FROM t WHERE id = 1", "2024-02-29 12:34:56.123"),
+        (
+            "SELECT small::text FROM t WHERE id = 1",
+            "2024-02-29 12:34:56.123",
+        ),
     ] {
         assert_eq!(pair.text(sql).await.as_deref(), Some(expected), "{sql}");
     }
-    assert_eq!(pair.text("SELECT num_nonnulls(span, tags, guid, net, bits, small)::text FROM t WHERE id = 3").await.as_deref(), Some("0"));
+    assert_eq!(
+        pair.text(
+            "SELECT num_nonnulls(span, tags, guid, net, bits, small)::text FROM t WHERE id = 3"
+        )
+        .await
+        .as_deref(),
+        Some("0")
+    );
 }
 
 #[tokio::test]
@@ -248,15 +398,32 @@ async fn large_values_go_in_pieces() {
     )
     .await;
     pair.copy(&Transfer::default()).await.expect("the import");
-    let lengths = pair.text("SELECT concat_ws(' ', length(a), octet_length(a), length(b), length(c)) FROM t").await;
-    assert_eq!(lengths.as_deref(), Some("10000000 20000000 5000000 10000000"));
-    assert_eq!(pair.text("SELECT (a = repeat('é', 10000000))::text FROM t").await.as_deref(), Some("true"));
+    let lengths = pair
+        .text("SELECT concat_ws(' ', length(a), octet_length(a), length(b), length(c)) FROM t")
+        .await;
+    assert_eq!(
+        lengths.as_deref(),
+        Some("10000000 20000000 5000000 10000000")
+    );
+    assert_eq!(
+        pair.text("SELECT (a = repeat('é', 10000000))::text FROM t")
+            .await
+            .as_deref(),
+        Some("true")
+    );
 }
 
 #[tokio::test]
 async fn a_file_that_is_missing_is_not_made() {
-    let pair = Pair::new("CREATE TABLE t (id INTEGER);", "CREATE TABLE t (id integer)").await;
+    let pair = Pair::new(
+        "CREATE TABLE t (id INTEGER);",
+        "CREATE TABLE t (id integer)",
+    )
+    .await;
     std::fs::remove_file(&pair.file).expect("gone");
-    assert!(matches!(pair.copy(&Transfer::default()).await, Err(Error::Source { .. })));
+    assert!(matches!(
+        pair.copy(&Transfer::default()).await,
+        Err(Error::Source { .. })
+    ));
     assert!(!pair.file.exists());
 }

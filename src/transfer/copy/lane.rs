@@ -94,12 +94,21 @@ impl Lane<'_, '_> {
         let mut patience = Patience::default();
         loop {
             let before = self.floor.meter.rows();
-            let Err(error) = self.attempt(work).await else { return Ok(()) };
+            let Err(error) = self.attempt(work).await else {
+                return Ok(());
+            };
             if self.floor.meter.rows() > before {
                 patience.renew();
             }
             self.client = None;
-            patience.wait_after(error, &self.words(work), self.floor.progress, &self.floor.cancel).await?;
+            patience
+                .wait_after(
+                    error,
+                    &self.words(work),
+                    self.floor.progress,
+                    &self.floor.cancel,
+                )
+                .await?;
         }
     }
 

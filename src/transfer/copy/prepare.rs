@@ -201,7 +201,11 @@ async fn usable(
     if transfer.target_rows == TargetRows::Replace && !key_is_stated {
         return Ok(None);
     }
-    for table in layout.tables.iter().filter(|table| !table.target.row_security_forced) {
+    for table in layout
+        .tables
+        .iter()
+        .filter(|table| !table.target.row_security_forced)
+    {
         let loaded: u64 = tasks
             .iter()
             .filter(|task| task.target_oid == table.target.oid)

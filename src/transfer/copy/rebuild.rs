@@ -19,9 +19,24 @@ const ROWS_NAMED: i64 = 10;
 pub struct ForeignGate(tokio::sync::Mutex<()>);
 
 /// Builds an index or key and marks it as back, in one transaction.
-pub async fn build(import: &Import, client: &Client, definition: &Definition, cancel: &CancellationToken) -> Result<(), Error> {
+pub async fn build(
+    import: &Import,
+    client: &Client,
+    definition: &Definition,
+    cancel: &CancellationToken,
+) -> Result<(), Error> {
     match state(import, client, definition).await? {
-        DefinitionState::Away => put_back(import, client, definition, &definition.put_back, DefinitionState::Back, cancel).await,
+        DefinitionState::Away => {
+            put_back(
+                import,
+                client,
+                definition,
+                &definition.put_back,
+                DefinitionState::Back,
+                cancel,
+            )
+            .await
+        }
         _ => Ok(()),
     }
 }
@@ -36,28 +51,69 @@ pub async fn foreign(
 ) -> Result<(), Error> {
     let mut now = state(import, client, definition).await?;
     if now == DefinitionState::Away {
-        now = if definition.prove.is_some() { DefinitionState::Unproven } else { DefinitionState::Back };
+        now = if definition.prove.is_some() {
+            DefinitionState::Unproven
+        } else {
+            DefinitionState::Back
+        };
         let _turn = gate.0.lock().await;
-        put_back(import, client, definition, &definition.put_back, now, cancel).await?;
+        put_back(
+            import,
+            client,
+            definition,
+            &definition.put_back,
+            now,
+            cancel,
+        )
+        .await?;
     }
     match &definition.prove {
         Some(prove) if now == DefinitionState::Unproven => {
-            put_back(import, client, definition, prove, DefinitionState::Back, cancel).await
+            put_back(
+                import,
+                client,
+                definition,
+                prove,
+                DefinitionState::Back,
+                cancel,
+            )
+            .await
         }
         _ => Ok(()),
     }
 }
 
 /// Puts a trigger or row security back.
-pub async fn restore(import: &Import, client: &Client, definition: &Definition) -> Result<(), Error> {
-    put_back(import, client, definition, &definition.put_back, DefinitionState::Back, &CancellationToken::new()).await
+pub async fn restore(
+    import: &Import,
+    client: &Client,
+    definition: &Definition,
+) -> Result<(), Error> {
+    put_back(
+        import,
+        client,
+        definition,
+        &definition.put_back,
+        DefinitionState::Back,
+        &CancellationToken::new(),
+    )
+    .await
 }
 
 /// Where the definition stands now. Waits for a transaction that an earlier connection may have left at work on it.
-async fn state(import: &Import, client: &Client, definition: &Definition) -> Result<DefinitionState, Error> {
+async fn state(
+    import: &Import,
+    client: &Client,
+    definition: &Definition,
+) -> Result<DefinitionState, Error> {
     let sql = "SELECT state FROM cutover.definition WHERE import = $1 AND number = $2 FOR UPDATE";
-    let row = client.query_one(sql, &[&import.key, &definition.number]).await;
-    let row = row.map_err(server(format!("looking at {}", printable(&definition.name, 80))))?;
+    let row = client
+        .query_one(sql, &[&import.key, &definition.number])
+        .await;
+    let row = row.map_err(server(format!(
+        "looking at {}",
+        printable(&definition.name, 80)
+    )))?;
     Ok(DefinitionState::of_word(row.get(0)))
 }
 
@@ -71,7 +127,14 @@ async fn put_back(
     cancel: &CancellationToken,
 ) -> Result<(), Error> {
     let state = set_state(&import.key, definition.number, next);
-    run(import, client, definition, &format!("BEGIN;\n{}{state};\n{sql};\nCOMMIT", import.build_settings), cancel).await
+    run(
+        import,
+        client,
+        definition,
+        &format!("BEGIN;\n{}{state};\n{sql};\nCOMMIT", import.build_settings),
+        cancel,
+    )
+    .await
 }
 
 async fn run(

@@ -35,8 +35,7 @@ pub async fn foresee(
     for table in &layout.tables {
         let mut foreseen = Foreseen::new();
         if asks_for(table, |kind| kind != ConstraintKind::Foreign) {
-            let probed =
-                probe::probe(client, source, table, layout.encoding, None, cancel).await?;
+            let probed = probe::probe(client, source, table, layout.encoding, None, cancel).await?;
             for problem in probed
                 .problems
                 .into_iter()

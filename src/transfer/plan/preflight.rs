@@ -114,12 +114,22 @@ pub async fn occupied(
     for table in layout.tables.iter().filter(|table| table.target.owned) {
         let sql = if table.target.row_security_forced {
             // Its policies would hide rows from a count; its size they cannot hide.
-            format!("SELECT sign(pg_relation_size({}))::bigint", table.target.oid)
+            format!(
+                "SELECT sign(pg_relation_size({}))::bigint",
+                table.target.oid
+            )
         } else {
             let name = quoted(&table.target.name);
-            format!("SELECT count(*) FROM (SELECT FROM {}.{name} LIMIT {COUNTED_AT_MOST}) AS held", quoted(schema))
+            format!(
+                "SELECT count(*) FROM (SELECT FROM {}.{name} LIMIT {COUNTED_AT_MOST}) AS held",
+                quoted(schema)
+            )
         };
-        let rows: i64 = client.query_one(&sql, &[]).await.map_err(server("looking for rows in the target"))?.get(0);
+        let rows: i64 = client
+            .query_one(&sql, &[])
+            .await
+            .map_err(server("looking for rows in the target"))?
+            .get(0);
         if rows > 0 {
             let count = if rows == COUNTED_AT_MOST {
                 format!("{rows} rows or more")

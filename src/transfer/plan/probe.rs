@@ -94,8 +94,16 @@ async fn ask(
     // The types below the domains, whose own checks would stop the load at the first row.
     let column = |place: &usize| {
         let column = &table.columns[*place].target;
-        let collation = column.collation.as_ref().map(|name| format!(" COLLATE {name}")).unwrap_or_default();
-        format!(", {} {}{collation}", quoted(&column.name), column.ty.base_shown)
+        let collation = column
+            .collation
+            .as_ref()
+            .map(|name| format!(" COLLATE {name}"))
+            .unwrap_or_default();
+        format!(
+            ", {} {}{collation}",
+            quoted(&column.name),
+            column.ty.base_shown
+        )
     };
     let create = format!(
         "CREATE TEMPORARY TABLE cutover_probe (\"cutover place\" bigint, \"cutover key\" text{}) ON COMMIT DROP",
