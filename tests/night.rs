@@ -39,7 +39,7 @@ struct Stage {
 
 impl Stage {
     /// A sandbox and a rehearsal in it. The runbook is the reference one, with shorter real-time waits: those do not scale.
-    async fn set() -> Stage {
+    async fn set(window: &str) -> Stage {
         let options = Options {
             instances: 6,
             rate: 60,
@@ -54,7 +54,7 @@ impl Stage {
         for (long, short) in [
             ("quiet: 5s ", "quiet: 1s "),
             ("ready_within: 60s", "ready_within: 20s"),
-            ("window: 60m", "window: 20m"),
+            ("window: 60m", window),
             ("stays_green: 10m", "stays_green: 2m"),
         ] {
             assert!(
@@ -152,21 +152,28 @@ impl Stage {
         }
         let acknowledged =
             std::fs::read_to_string(self.sandbox.layout().acknowledged()).unwrap_or_default();
-        for line in acknowledged
+        let on_sqlite = acknowledged
             .lines()
-            .filter(|l| l.contains(r#""provider":"Sqlite""#))
-        {
-            let write: Value = serde_json::from_str(line).unwrap();
-            let slug = write["slug"].as_str().unwrap();
-            let found: i64 = live
-                .query_row(
-                    r#"SELECT count(*) FROM "ToolContents" WHERE "Slug" = ?1"#,
-                    [slug],
-                    |r| r.get(0),
-                )
-                .unwrap();
-            assert_eq!(found, 1, "the acknowledged write {slug} is not there once");
-        }
+            .filter(|l| l.contains(r#""provider":"Sqlite""#));
+        let missing: Vec<&str> = on_sqlite
+            .filter(|line| {
+                let write: Value = serde_json::from_str(line).unwrap();
+                let slug = write["slug"].as_str().unwrap();
+                let found: i64 = live
+                    .query_row(
+                        r#"SELECT count(*) FROM "ToolContents" WHERE "Slug" = ?1"#,
+                        [slug],
+                        |r| r.get(0),
+                    )
+                    .unwrap();
+                found != 1
+            })
+            .collect();
+        assert!(
+            missing.is_empty(),
+            "acknowledged writes are not there once:\n{}",
+            missing.join("\n")
+        );
     }
 }
 
@@ -227,16 +234,19 @@ fn caught_by(session: &Session) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_fault_is_caught_by_its_row_and_leaves_the_application_on_sqlite() {
     let _alone = ONE_AT_A_TIME.lock().await;
-    let mut stage = Stage::set().await;
+    let mut stage = Stage::set("window: 20m").await;
     assert!(
         stage.evidence.parts.iter().all(|(_, ok, _)| *ok),
         "{:?}",
         stage.evidence.parts
     );
-    for line in include_str!("night/faults.txt")
-        .lines()
-        .filter(|l| !l.starts_with('#'))
-    {
+    let long = if std::env::var_os("CUTOVER_SOAK").is_some() {
+        include_str!("night/faults-soak.txt")
+    } else {
+        ""
+    };
+    let nights = include_str!("night/faults.txt").lines().chain(long.lines());
+    for line in nights.filter(|l| !l.starts_with('#')) {
         let [name, step, row, exit] = line.split_whitespace().collect::<Vec<_>>()[..] else {
             panic!("faults.txt: {line}");
         };
@@ -263,7 +273,7 @@ async fn every_fault_is_caught_by_its_row_and_leaves_the_application_on_sqlite()
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_engine_goes_on_where_it_was() {
     let _alone = ONE_AT_A_TIME.lock().await;
-    let mut stage = Stage::set().await;
+    let mut stage = Stage::set("window: 5m").await;
     for row in ["D2", "F2"] {
         let (folder, session) = stage.play(None, Some(row)).await;
         assert_eq!(
@@ -279,7 +289,7 @@ async fn a_killed_engine_goes_on_where_it_was() {
         );
         assert_rows_once(&stage, &session).await;
         // Back to SQLite for the next night: the release is complete, so this is the sandbox's affair.
-        stage = Stage::set().await;
+        stage = Stage::set("window: 5m").await;
     }
     let fault = Some(("5xx".parse().unwrap(), "G1".to_owned()));
     let (folder, session) = stage.play(fault, Some("R3")).await;

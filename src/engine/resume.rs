@@ -16,7 +16,7 @@ use super::work::Work;
 use super::{Error, Orders};
 use crate::clock;
 use crate::journal::{Entry, Follower, Journal, Retention};
-use crate::session::{Charter, Event, LineKind, Outcome, Phase, Recorded, Session, StepStatus};
+use crate::session::{Charter, Event, LineKind, Phase, Recorded, Session, StepStatus};
 use crate::source::fence::{Fence, Quiet};
 use crate::source::fingerprint::{Comparison, Fingerprint};
 use crate::step::context::{SessionClock, Shared};
@@ -211,24 +211,5 @@ impl Conduct {
         } else {
             self.append(events)
         }
-    }
-
-    /// A step of a session that is rolling back ended with its engine.
-    pub(super) fn note_abandoned(&mut self) -> Result<(), Error> {
-        let session = self.session();
-        let Some(step) = session
-            .steps
-            .iter()
-            .find(|s| s.status == StepStatus::Running)
-        else {
-            return Ok(());
-        };
-        let outcome = Outcome::failed("ended with its engine, before the rollback");
-        let event = Event::StepFinished {
-            step: step.id.clone(),
-            attempt: step.attempt,
-            outcome,
-        };
-        self.append(vec![event])
     }
 }
