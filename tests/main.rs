@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)] // a test that unwraps says where it failed
 
 mod action;
+mod architecture;
 mod check;
 mod cockpit;
 mod demo;

@@ -1,7 +1,7 @@
 //! The way from a terminal to the engine: its socket, and starting it. Who we are is for the engine to see.
 
 use crate::cockpit::bridge::{Bridge, BridgeError, Fault};
-use crate::demo::control::{self, self as sandbox};
+use crate::demo::control;
 use crate::engine::protocol::{Answer, Ask, Request};
 use crate::engine::{detach, socket};
 use crate::journal::Folder;
@@ -101,7 +101,7 @@ impl Bridge for SocketBridge {
         let leader = started.map_err(|e| failed(e.to_string()))?.pid;
         // The sandbox ends its engines with everything else.
         match &self.sandbox {
-            Some(dir) => control::ask(dir, &sandbox::Request::Adopt { leader })
+            Some(dir) => control::ask(dir, &control::Request::Adopt { leader })
                 .map(drop)
                 .map_err(|e| failed(format!("the engine {leader} will outlive the sandbox: {e}"))),
             None => Ok(()),
@@ -112,7 +112,7 @@ impl Bridge for SocketBridge {
         let Some(dir) = &self.sandbox else {
             return Vec::new();
         };
-        if crate::demo::control::state(dir).is_err() {
+        if control::state(dir).is_err() {
             return Vec::new();
         }
         crate::demo::faults::Fault::ALL

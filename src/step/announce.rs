@@ -124,7 +124,7 @@ pub async fn baseline(ctx: &Context, window_ms: i64) -> Outcome {
         let gone_ms = (ctx.shared.clock.now_ms() - began_ms).min(real_ms);
         ctx.reporter
             .progress("window", gone_ms as u64, real_ms as u64, "ms");
-        let slice = std::time::Duration::from_millis((real_ms / 50).max(100) as u64);
+        let slice = Duration::from_millis((real_ms / 50).max(100) as u64);
         if let Ok(seen) = tokio::time::timeout(slice, &mut window).await {
             break seen;
         }
