@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 pub use baseline::Baseline;
@@ -32,6 +32,9 @@ use crate::trigger::cadence::Rhythm;
 use restarts::Restarts;
 use schedule::run;
 use sink::Sink;
+
+/// How long a restart waits for the end of a log to be looked up.
+const LOG_LOOKUP_LIMIT: Duration = Duration::from_secs(1);
 
 /// Session time, in milliseconds.
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
@@ -90,9 +93,21 @@ impl Monitor {
     /// An instance is about to be restarted on purpose: its start-up grace begins, and a new boot marker is due in its log. Said again
     /// within the grace it is the same restart, so that nobody lengthens a grace by repeating themselves.
     pub fn restarted(&self, instance: &str) {
+        let _ = self.began(instance);
+    }
+
+    /// Like [`Monitor::restarted`], and returns once the end of the instance's log is known, or after a second. To be awaited before
+    /// the restart, so that neither its silence nor its boot marker comes before we know of it.
+    pub async fn restarting(&self, instance: &str) {
+        if let Some(lookup) = self.began(instance) {
+            let _ = tokio::time::timeout(LOG_LOOKUP_LIMIT, lookup).await;
+        }
+    }
+
+    fn began(&self, instance: &str) -> Option<JoinHandle<()>> {
         let log = logs::path_of(&self.context.runbook.fleet, instance);
         let grace = self.context.grace();
-        self.context.restarts.began(instance, log, grace);
+        self.context.restarts.began(instance, log, grace)
     }
 
     /// The fleet as it was last seen.

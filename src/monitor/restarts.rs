@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
+use tokio::task::JoinHandle;
+
 /// The restarts of a fleet. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Restarts(Arc<Mutex<BTreeMap<String, Restart>>>);
@@ -21,10 +23,15 @@ pub(super) struct Restart {
 
 impl Restarts {
     /// An instance is about to be restarted, unless it already was within the grace. Its log's end is looked up beside, so that no
-    /// slow file system delays the restart.
-    pub(super) fn began(&self, instance: &str, log: Option<PathBuf>, grace: Duration) {
+    /// slow file system delays the restart; the task that does it is given back.
+    pub(super) fn began(
+        &self,
+        instance: &str,
+        log: Option<PathBuf>,
+        grace: Duration,
+    ) -> Option<JoinHandle<()>> {
         if self.in_grace(instance, grace) {
-            return;
+            return None;
         }
         let restart = Restart {
             at: Instant::now(),
@@ -32,15 +39,14 @@ impl Restarts {
         };
         self.lock().insert(instance.to_owned(), restart);
         let (restarts, instance) = (self.clone(), instance.to_owned());
-        let (Some(log), Ok(runtime)) = (log, tokio::runtime::Handle::try_current()) else {
-            return;
-        };
-        runtime.spawn_blocking(move || {
+        let runtime = tokio::runtime::Handle::try_current().ok()?;
+        let log = log?;
+        Some(runtime.spawn_blocking(move || {
             let end = std::fs::metadata(log).ok().map(|m| (m.ino(), m.len()));
             if let Some(restart) = restarts.lock().get_mut(&instance) {
                 restart.log_end = end;
             }
-        });
+        }))
     }
 
     /// The newest restart of an instance.

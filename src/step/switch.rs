@@ -230,11 +230,11 @@ impl RolloutHooks for Hooks<'_> {
         let undo = Undo::Restart {
             instance: instance.to_owned(),
         };
-        self.ctx
-            .reporter
-            .undo(undo)
-            .await
-            .map_err(|e| e.to_string())
+        let recorded = self.ctx.reporter.undo(undo).await;
+        recorded.map_err(|e| e.to_string())?;
+        // Said here and not only as news: a sample may be taken before the engine gets to read it, and T1b fires on the first.
+        self.ctx.shared.monitor.restarting(instance).await;
+        Ok(())
     }
 
     async fn may_go_on(&self, next: &[&str]) -> bool {
