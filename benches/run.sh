@@ -7,3 +7,4 @@ work=${1:-$(mktemp -d)}; mkdir -p "$work"; chmod 755 "$work"
 cargo build --release --locked
 admin=$("$here/cluster.sh" start "$work/cluster"); trap '"$here/cluster.sh" stop "$work/cluster"' EXIT
 "$here/copy.sh" "$admin" "$work/tools.db"
+"$here/verify.sh" "$admin" "$work/tools.db"

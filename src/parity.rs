@@ -7,6 +7,7 @@
 //! Shares no conversion code with `transfer`: the checker must not inherit the copier's mistakes. It reads both schemas itself, and
 //! has only the pairing of names in common. What *equal* means per type is in `docs/equality.md`.
 
+mod aside;
 mod canon;
 pub mod checks;
 mod compare;
@@ -16,6 +17,7 @@ mod error;
 mod fingerprint;
 mod look;
 mod pair;
+mod pairing;
 mod report;
 mod schema;
 mod shown;

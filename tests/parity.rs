@@ -4,5 +4,6 @@ mod broken;
 mod checks;
 mod command;
 mod compare;
+mod imported;
 mod mutations;
 mod pair;

@@ -1,37 +1,21 @@
 //! `cutover verify`: the parity check alone, on any pair of databases, also one that another tool loaded.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
-use anyhow::Context as _;
 use clap::Args;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use super::Exit;
-use super::load::{self, Unread};
+use super::pair::{Pair, PairArgs};
 use crate::parity::{self, Check, Error, Opening, Options, Progress, Report, Sides, checks};
-use crate::runbook::{self, transfer::Transfer};
-use crate::target::Endpoint;
 
 /// Compare every row and every value of a SQLite file with PostgreSQL
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
-    /// The runbook that names both sides
-    #[arg(conflicts_with_all = ["from", "to", "transfer", "schema"], default_value = "runbook.yaml")]
-    pub runbook: PathBuf,
-    /// The SQLite file, best the verified backup
-    #[arg(long, value_name = "FILE", requires = "to")]
-    pub from: Option<PathBuf>,
-    /// The PostgreSQL database; its password belongs in PGPASSWORD or ~/.pgpass
-    #[arg(long, value_name = "URL", requires = "from")]
-    pub to: Option<String>,
-    /// The runbook's `transfer:` section in a file of its own
-    #[arg(long, value_name = "FILE", requires = "from")]
-    pub transfer: Option<PathBuf>,
-    /// The schema of the application's tables
-    #[arg(long, default_value = "public")]
-    pub schema: String,
+    #[command(flatten)]
+    pair: PairArgs,
     /// Only these tables, by their names in SQLite
     #[arg(long, value_name = "TABLE", value_delimiter = ',')]
     pub tables: Option<Vec<String>>,
@@ -44,17 +28,6 @@ pub struct VerifyArgs {
     /// Read at most so many rows per second from PostgreSQL, on one connection
     #[arg(long, value_name = "N")]
     pub rate: Option<u32>,
-    /// One JSON object on stdout
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// What is compared with what.
-struct Pair {
-    source: PathBuf,
-    target: Endpoint,
-    schema: String,
-    transfer: Transfer,
 }
 
 /// What `--json` prints: the report, and why it is not complete.
@@ -68,24 +41,18 @@ struct Printed<'a> {
 
 /// `cutover verify`
 pub async fn run(args: VerifyArgs) -> anyhow::Result<Exit> {
-    let pair = match pair(&args) {
+    let pair = match args.pair.resolve() {
         Ok(pair) => pair,
-        Err(Wrong::Usage(message)) => {
-            eprintln!("{message}");
+        Err(error) => {
+            eprintln!("cutover: {error}");
             return Ok(Exit::Usage);
         }
-        Err(Wrong::Failed(error)) => return Err(error),
     };
-    if pair.target.has_password_in_url() {
-        eprintln!(
-            "cutover: a password in a URL shows in the process list: use PGPASSWORD or ~/.pgpass"
-        );
-    }
     let (report, error) = match verify(&args, &pair).await {
         Ok(report) => (report, None),
         Err(error) => (error.so_far().cloned().unwrap_or_default(), Some(error)),
     };
-    if args.json {
+    if args.pair.json {
         let printed = Printed {
             report: &report,
             error: error.as_ref().map(ToString::to_string),
@@ -103,53 +70,6 @@ pub async fn run(args: VerifyArgs) -> anyhow::Result<Exit> {
         None if report.equal => Ok(Exit::Done),
         None => Ok(Exit::NoGo),
     }
-}
-
-/// Why nothing can be compared.
-enum Wrong {
-    Usage(String),
-    Failed(anyhow::Error),
-}
-
-fn pair(args: &VerifyArgs) -> Result<Pair, Wrong> {
-    let failed = |error: anyhow::Error| Wrong::Failed(error);
-    let (Some(from), Some(to)) = (&args.from, &args.to) else {
-        let loaded = load::load(&args.runbook).map_err(|error| match error {
-            Unread::Invalid { rendered } => Wrong::Usage(rendered),
-            other => failed(other.into()),
-        })?;
-        let runbook = loaded.runbook;
-        let target = Endpoint::parse(&runbook.target.url)
-            .map_err(|error| Wrong::Usage(error.to_string()))?;
-        let source = loaded.base.join(&runbook.source.file);
-        return Ok(Pair {
-            source,
-            target,
-            schema: runbook.target.schema,
-            transfer: runbook.transfer,
-        });
-    };
-    let target = Endpoint::parse(to).map_err(|error| Wrong::Usage(error.to_string()))?;
-    let transfer = match &args.transfer {
-        Some(file) => section(file)?,
-        None => Transfer::default(),
-    };
-    Ok(Pair {
-        source: from.clone(),
-        target,
-        schema: args.schema.clone(),
-        transfer,
-    })
-}
-
-fn section(file: &Path) -> Result<Transfer, Wrong> {
-    let bytes = std::fs::read(file)
-        .with_context(|| file.display().to_string())
-        .map_err(Wrong::Failed)?;
-    let name = file.display().to_string();
-    let text = runbook::decode(&name, &bytes);
-    let parsed = text.and_then(|text| runbook::parse_transfer(&name, text));
-    parsed.map_err(|problems| Wrong::Usage(runbook::render(&problems)))
 }
 
 async fn verify(args: &VerifyArgs, pair: &Pair) -> Result<Report, Error> {
@@ -206,7 +126,7 @@ async fn verify(args: &VerifyArgs, pair: &Pair) -> Result<Report, Error> {
         }
     }
     eprintln!(
-        "rows {:.1} s, checks {:.1} s",
+        "rows {:.2} s, checks {:.2} s",
         of_rows.as_secs_f64(),
         (begun.elapsed() - of_rows).as_secs_f64()
     );

@@ -112,7 +112,12 @@ impl<'a> Run<'a> {
                 .is_none_or(|tables| tables.iter().any(|table| table == name))
         };
         let known = |name: &String| {
-            sides.table(name).is_some() || sides.unpaired.iter().any(|other| other.table == *name)
+            sides.table(name).is_some()
+                || sides
+                    .pairing
+                    .unpaired
+                    .iter()
+                    .any(|other| other.table == *name)
         };
         if let Some(unknown) = options.tables.iter().flatten().find(|name| !known(name)) {
             return Err(Error::Unknown {
@@ -121,6 +126,7 @@ impl<'a> Run<'a> {
             });
         }
         let mut queue: Vec<_> = sides
+            .pairing
             .pairs
             .iter()
             .filter(|pair| wanted(&pair.source))
@@ -129,6 +135,7 @@ impl<'a> Run<'a> {
         // The largest first: lanes then end at about the same time.
         queue.sort_by_key(|pair| (std::cmp::Reverse(pair.size_bytes), pair.source.clone()));
         let unpaired = sides
+            .pairing
             .unpaired
             .iter()
             .filter(|other| wanted(&other.table))
@@ -226,7 +233,7 @@ impl<'a> Run<'a> {
         Report {
             equal,
             tables,
-            skipped: self.sides.skipped.clone(),
+            skipped: self.sides.pairing.skipped.clone(),
             checks: Vec::new(),
             seconds: 0.0,
         }

@@ -327,6 +327,7 @@ mod tests {
             columns: vec![column("k"), column("v")],
             key_columns,
             rowid: None,
+            aside: None,
             has_long_values: false,
             size_bytes: 0,
         }

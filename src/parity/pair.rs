@@ -2,6 +2,9 @@
 
 use super::equality::{Kind, Rule};
 use super::snapshot::Snapshot;
+use crate::runbook::transfer::OnProblem;
+use std::collections::HashSet;
+use std::sync::Arc;
 
 /// A table on both sides.
 #[derive(Debug, Clone)]
@@ -18,6 +21,8 @@ pub(crate) struct TablePair {
     pub(crate) key_columns: usize,
     /// The name by which SQLite gives the rowid, unless the table has none or columns shadow all of its names.
     pub(crate) rowid: Option<&'static str>,
+    /// Rowids that the import has on record as put aside, where a policy let it; none where there is no such record.
+    pub(crate) aside: Option<Arc<HashSet<i64>>>,
     /// The target keeps values outside the rows: some may be too long for the text form.
     pub(crate) has_long_values: bool,
     /// Size of the target's table, for the order of work.
@@ -36,6 +41,13 @@ pub(crate) struct ColumnPair {
 }
 
 impl TablePair {
+    /// Whether the runbook lets the import put rows of this table aside.
+    pub(crate) fn may_put_aside(&self) -> bool {
+        self.columns
+            .iter()
+            .any(|column| column.rule.policy.on_problem == Some(OnProblem::Quarantine))
+    }
+
     /// The target's table, quoted.
     pub(crate) fn target_sql(&self) -> String {
         format!("{}.{}", quoted(&self.schema), quoted(&self.target))

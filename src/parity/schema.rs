@@ -14,6 +14,8 @@ pub(crate) struct SourceTable {
     pub(crate) name: String,
     /// Its columns in their order, generated ones included.
     pub(crate) columns: Vec<String>,
+    /// Those of them that SQLite computes.
+    pub(crate) generated: Vec<String>,
     /// The columns of its primary key, in the key's order.
     pub(crate) key: Vec<String>,
     /// The name by which SQLite gives the rowid, unless there is none or columns shadow all of its names.
@@ -78,13 +80,17 @@ fn source_table(
     name: String,
     without_rowid: bool,
 ) -> Result<SourceTable, rusqlite::Error> {
-    let mut columns = Vec::new();
+    let (mut columns, mut generated) = (Vec::new(), Vec::new());
     let mut key = Vec::new();
-    let mut info = connection
-        .prepare("SELECT name, pk FROM pragma_table_xinfo(?1) WHERE hidden <> 1 ORDER BY cid")?;
+    let mut info = connection.prepare(
+        "SELECT name, pk, hidden FROM pragma_table_xinfo(?1) WHERE hidden <> 1 ORDER BY cid",
+    )?;
     let mut rows = info.query([&name])?;
     while let Some(row) = rows.next()? {
         let (column, place): (String, u32) = (row.get(0)?, row.get(1)?);
+        if row.get::<_, u32>(2)? > 1 {
+            generated.push(column.clone());
+        }
         if place > 0 {
             key.push((place, column.clone()));
         }
@@ -107,6 +113,7 @@ fn source_table(
     Ok(SourceTable {
         name,
         columns,
+        generated,
         key: key.into_iter().map(|(_, column)| column).collect(),
         rowid,
         foreign_keys,
@@ -191,11 +198,11 @@ pub(crate) async fn target(client: &Client, schema: &str) -> Result<Vec<TargetTa
     Ok(tables)
 }
 
-/// Ordinary and partitioned tables; parts of a partitioned table are read through it.
+/// Ordinary and partitioned tables; the parts of a partitioned table are read through it.
 const TABLES: &str = "
     SELECT c.relname::text, a.attname::text, a.atttypid, a.atttypmod,
            pg_catalog.pg_total_relation_size(c.oid) AS size,
-           c.relkind = 'p' OR c.relispartition OR EXISTS (SELECT FROM pg_catalog.pg_inherits h WHERE h.inhparent = c.oid)
+           c.relkind = 'p' OR EXISTS (SELECT FROM pg_catalog.pg_inherits h WHERE h.inhparent = c.oid)
              OR (c.reltoastrelid <> 0 AND pg_catalog.pg_relation_size(c.reltoastrelid) > 0) AS long,
            (SELECT pg_catalog.array_agg(k.attname::text ORDER BY n.place)
               FROM pg_catalog.pg_index i
@@ -205,7 +212,7 @@ const TABLES: &str = "
       FROM pg_catalog.pg_class c
       JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace AND n.nspname = $1
       LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-     WHERE c.relkind IN ('r', 'p')
+     WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition
      ORDER BY c.relname, a.attnum";
 
 /// The types of the server, to follow a domain to what it is made of.

@@ -3,16 +3,13 @@
 //!
 //! Every check and every comparison of one run sees the same moment of the target.
 
-use super::equality::Rule;
 use super::error::Error;
-use super::pair::{ColumnPair, TablePair, literal};
-use super::report::Skipped;
-use super::schema::{self, SourceSchema, SourceTable, TargetTable};
+use super::pair::{TablePair, literal};
+use super::pairing::Pairing;
+use super::schema::{self, SourceSchema};
 use super::snapshot::Snapshot;
 use crate::runbook::transfer::Transfer;
 use crate::target::Endpoint;
-use crate::text::printable;
-use crate::transfer::matching;
 use rusqlite::Connection;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -39,17 +36,7 @@ pub struct Sides {
     pub(crate) since: Option<Snapshot>,
     pub(crate) client: Client,
     pub(crate) source_schema: SourceSchema,
-    pub(crate) pairs: Vec<Arc<TablePair>>,
-    pub(crate) unpaired: Vec<Unpaired>,
-    pub(crate) skipped: Vec<Skipped>,
-}
-
-/// A table of the source that cannot be compared.
-#[derive(Debug, Clone)]
-pub(crate) struct Unpaired {
-    pub(crate) table: String,
-    pub(crate) target: String,
-    pub(crate) problem: String,
+    pub(crate) pairing: Pairing,
 }
 
 impl Sides {
@@ -81,9 +68,7 @@ impl Sides {
             since,
             client,
             source_schema,
-            pairs: Vec::new(),
-            unpaired: Vec::new(),
-            skipped: Vec::new(),
+            pairing: Pairing::default(),
         };
         sides.begin().await?;
         Ok(sides)
@@ -109,10 +94,14 @@ impl Sides {
     async fn begin(&mut self) -> Result<(), Error> {
         begin(&self.client, &self.opening, None).await?;
         let targets = schema::target(&self.client, &self.schema).await?;
-        self.pairs.clear();
-        self.unpaired.clear();
-        self.skipped.clear();
-        self.pair(&targets);
+        let aside = super::aside::recorded(&self.client, &self.schema).await?;
+        self.pairing = Pairing::of(
+            &self.source_schema,
+            &targets,
+            &self.schema,
+            &self.transfer,
+            aside,
+        );
         Ok(())
     }
 
@@ -154,171 +143,8 @@ impl Sides {
 
     /// The pair of a table by its name in the source.
     pub(crate) fn table(&self, source: &str) -> Option<&Arc<TablePair>> {
-        self.pairs.iter().find(|pair| pair.source == source)
+        self.pairing.pairs.iter().find(|pair| pair.source == source)
     }
-
-    fn pair(&mut self, targets: &[TargetTable]) {
-        for (name, why) in &self.source_schema.others {
-            self.skipped.push(Skipped {
-                name: printable(name, 80),
-                why: (*why).to_owned(),
-            });
-        }
-        let (excluded, planned): (Vec<_>, Vec<_>) = self
-            .source_schema
-            .tables
-            .iter()
-            .partition(|table| self.transfer.excludes_table(&table.name));
-        for table in excluded {
-            self.skipped.push(Skipped {
-                name: printable(&table.name, 80),
-                why: "excluded by the transfer section".to_owned(),
-            });
-        }
-        // One that is renamed is meant to be compared.
-        let (history, planned): (Vec<_>, Vec<_>) = planned.into_iter().partition(|table| {
-            matching::is_migration_history(&table.name)
-                && self.transfer.renamed_table(&table.name).is_none()
-        });
-        for table in history {
-            self.skipped.push(Skipped {
-                name: printable(&table.name, 80),
-                why: "migration history; the target keeps its own".to_owned(),
-            });
-        }
-        let sources: Vec<_> = planned.iter().map(|table| table.name.as_str()).collect();
-        let names: Vec<_> = targets.iter().map(|table| table.name.as_str()).collect();
-        let found = matching::pair(&sources, &names, |name| {
-            self.transfer.renamed_table(name).map(str::to_owned)
-        });
-        for (table, found) in planned.into_iter().zip(found) {
-            let partner = found
-                .map_err(|why| (String::new(), why.to_string()))
-                .and_then(|(name, _)| {
-                    let target = targets
-                        .iter()
-                        .find(|target| target.name == name)
-                        .expect("BUG: matched a name that was not given");
-                    pair_columns(table, target, &self.schema, &self.transfer)
-                        .map_err(|problem| (name.to_owned(), problem))
-                });
-            match partner {
-                Ok(pair) => self.pairs.push(Arc::new(pair)),
-                Err((target, problem)) => self.unpaired.push(Unpaired {
-                    table: table.name.clone(),
-                    target,
-                    problem,
-                }),
-            }
-        }
-    }
-}
-
-/// Pairs the columns of a table, the key's first.
-fn pair_columns(
-    source: &SourceTable,
-    target: &TargetTable,
-    schema: &str,
-    transfer: &Transfer,
-) -> Result<TablePair, String> {
-    let planned: Vec<_> = source
-        .columns
-        .iter()
-        .filter(|column| !transfer.excludes_column(&source.name, column))
-        .map(String::as_str)
-        .collect();
-    let names: Vec<_> = target
-        .columns
-        .iter()
-        .map(|column| column.name.as_str())
-        .collect();
-    let found = matching::pair(&planned, &names, |column| {
-        transfer
-            .renamed_column(&source.name, column)
-            .map(str::to_owned)
-    });
-    let mut columns = Vec::new();
-    let mut problems = Vec::new();
-    for (column, found) in planned.iter().zip(found) {
-        match found {
-            Ok((name, _)) => {
-                let partner = target
-                    .columns
-                    .iter()
-                    .find(|column| column.name == name)
-                    .expect("BUG: matched a name that was not given");
-                let rule = Rule {
-                    kind: partner.kind.clone(),
-                    policy: transfer.column(&source.name, column),
-                    zone: transfer.zone,
-                };
-                columns.push(ColumnPair {
-                    source: (*column).to_owned(),
-                    target: name.to_owned(),
-                    rule,
-                });
-            }
-            Err(why) => problems.push(format!("column {}: {why}", printable(column, 80))),
-        }
-    }
-    if !problems.is_empty() {
-        return Err(problems.join("; "));
-    }
-    if columns.is_empty() {
-        return Err("no column to compare".to_owned());
-    }
-    let key_columns = bring_key_forward(&mut columns, source, target);
-    Ok(TablePair {
-        source: source.name.clone(),
-        schema: schema.to_owned(),
-        target: target.name.clone(),
-        columns,
-        key_columns,
-        rowid: source.rowid,
-        has_long_values: target.has_long_values,
-        size_bytes: target.size_bytes,
-    })
-}
-
-/// Puts the columns of the target's key, or else of the source's, to the front, if all of them are compared.
-fn bring_key_forward(
-    columns: &mut [ColumnPair],
-    source: &SourceTable,
-    target: &TargetTable,
-) -> usize {
-    let of_target =
-        |key: &[String], columns: &[ColumnPair]| places(key, columns, |column| &column.target);
-    let of_source =
-        |key: &[String], columns: &[ColumnPair]| places(key, columns, |column| &column.source);
-    let Some(key) = of_target(&target.key, columns).or_else(|| of_source(&source.key, columns))
-    else {
-        return 0;
-    };
-    columns.sort_by_key(|column| {
-        key.iter()
-            .position(|name| *name == column.source)
-            .unwrap_or(usize::MAX)
-    });
-    key.len()
-}
-
-/// The source names of a key's columns, if there is a key and all of it is compared.
-fn places(
-    key: &[String],
-    columns: &[ColumnPair],
-    name: impl Fn(&ColumnPair) -> &String,
-) -> Option<Vec<String>> {
-    if key.is_empty() {
-        return None;
-    }
-    key.iter()
-        .map(|part| {
-            columns
-                .iter()
-                .find(|column| name(column) == part)
-                .map(|column| column.source.clone())
-        })
-        .collect()
 }
 
 /// Runs blocking work on a read-only connection to the source.

@@ -20,7 +20,7 @@ use std::sync::Arc;
 /// A side could not be read.
 pub async fn distributions(sides: &Sides, id: &str) -> Result<Vec<Check>, Error> {
     let mut checks = Vec::new();
-    for pair in &sides.pairs {
+    for pair in &sides.pairing.pairs {
         checks.push(table(sides, id, pair).await?);
     }
     Ok(checks)

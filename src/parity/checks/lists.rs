@@ -83,7 +83,7 @@ impl<'a> Ordered<'a> {
     async fn check(&self, id: &str) -> Result<Check, Error> {
         let new = self.look.new_keys().await?;
         // What was written since the switch is set apart on both sides; so many more have to be read to fill the list.
-        let limit = self.list.limit.map(|limit| limit + new.len() as u64);
+        let limit = self.list.limit.map(|limit| limit + self.set_apart(&new));
         let source = self.source(limit, &new).await?;
         let target = self.target(limit, Orders::Own).await?;
         let shown = self.list.limit.map_or(usize::MAX, |limit| {
@@ -141,6 +141,17 @@ impl<'a> Ordered<'a> {
             .target(&self.target_order(limit, orders), take)
             .await?;
         Ok(places)
+    }
+
+    /// How many rows at most are read and not shown: new ones, and those that the import put aside.
+    fn set_apart(&self, new: &HashSet<Box<[u8]>>) -> u64 {
+        (new.len()
+            + self
+                .look
+                .pair()
+                .aside
+                .as_ref()
+                .map_or(0, |aside| aside.len())) as u64
     }
 
     fn cut(&self) -> Cut {
@@ -236,7 +247,7 @@ impl<'a> Ordered<'a> {
             left = left.saturating_sub(1);
             Ok(())
         };
-        let limit = at as u64 + 1 + self.look.new_keys().await?.len() as u64;
+        let limit = at as u64 + 1 + self.set_apart(&self.look.new_keys().await?);
         let (found, _) = self
             .look
             .source(&self.source_order(Some(limit)), None, take)
@@ -254,7 +265,7 @@ impl<'a> Ordered<'a> {
             .map(|column| column.source.clone())
             .collect();
         let (mut found, mut left) = (None, at);
-        let limit = at as u64 + 1 + self.look.new_keys().await?.len() as u64;
+        let limit = at as u64 + 1 + self.set_apart(&self.look.new_keys().await?);
         let take = |row: &TargetRow<'_>| {
             if row.is_new {
                 return;

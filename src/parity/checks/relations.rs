@@ -129,7 +129,14 @@ async fn of_target(sides: &Sides) -> Result<Vec<Relation>, Error> {
     let mut keys: Vec<(String, Relation)> = Vec::new();
     for row in sides.ask("reading the foreign keys", &sql).await? {
         let text = |at: usize| row.get(at).cloned().flatten().unwrap_or_default();
-        let by_target = |name: &str| sides.pairs.iter().find(|pair| pair.target == name).cloned();
+        let by_target = |name: &str| {
+            sides
+                .pairing
+                .pairs
+                .iter()
+                .find(|pair| pair.target == name)
+                .cloned()
+        };
         let (Some(child), Some(parent)) = (by_target(&text(0)), by_target(&text(1))) else {
             continue;
         };
@@ -175,6 +182,7 @@ fn of_source(sides: &Sides) -> Vec<Relation> {
         for key in &table.foreign_keys {
             // SQLite does not care for letter case in names.
             let parent = sides
+                .pairing
                 .pairs
                 .iter()
                 .find(|pair| pair.source.eq_ignore_ascii_case(&key.parent));
@@ -226,7 +234,7 @@ fn spelled(pair: &TablePair, names: &[String]) -> Option<Vec<String>> {
 /// Columns such as `CategoryId` where exactly one table `…Categories` has a key of one column of the same kind.
 fn by_name(sides: &Sides) -> Vec<Relation> {
     let mut relations = Vec::new();
-    for child in &sides.pairs {
+    for child in &sides.pairing.pairs {
         for column in &child.columns {
             let Some(stem) = stem(&column.source) else {
                 continue;
@@ -237,7 +245,7 @@ fn by_name(sides: &Sides) -> Vec<Relation> {
                     && is_plural(&parent.source, &stem)
                     && !(parent.source == child.source && parent.columns[0].source == column.source)
             };
-            let candidates: Vec<_> = sides.pairs.iter().filter(fits).collect();
+            let candidates: Vec<_> = sides.pairing.pairs.iter().filter(fits).collect();
             if let [parent] = candidates.as_slice() {
                 relations.push(Relation {
                     child: child.clone(),

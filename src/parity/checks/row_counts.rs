@@ -7,7 +7,6 @@ use super::super::report::Check;
 use super::super::sides::Sides;
 use super::super::source_rows::SourceRow;
 use super::Wrong;
-use crate::runbook::transfer::OnProblem;
 use crate::text::printable;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -25,7 +24,12 @@ pub async fn row_counts(
     tables: Option<&[String]>,
 ) -> Result<Vec<Check>, Error> {
     let known = |name: &String| {
-        sides.table(name).is_some() || sides.unpaired.iter().any(|other| other.table == *name)
+        sides.table(name).is_some()
+            || sides
+                .pairing
+                .unpaired
+                .iter()
+                .any(|other| other.table == *name)
     };
     if let Some(name) = tables.into_iter().flatten().find(|name| !known(name)) {
         return Err(Error::Unknown {
@@ -35,10 +39,20 @@ pub async fn row_counts(
     }
     let wanted = |name: &str| tables.is_none_or(|tables| tables.iter().any(|table| table == name));
     let mut checks = Vec::new();
-    for pair in sides.pairs.iter().filter(|pair| wanted(&pair.source)) {
+    for pair in sides
+        .pairing
+        .pairs
+        .iter()
+        .filter(|pair| wanted(&pair.source))
+    {
         checks.push(table(sides, id, pair).await?);
     }
-    for other in sides.unpaired.iter().filter(|other| wanted(&other.table)) {
+    for other in sides
+        .pairing
+        .unpaired
+        .iter()
+        .filter(|other| wanted(&other.table))
+    {
         let mut wrong = Wrong::default();
         wrong.add(|| format!("{}: {}", printable(&other.table, 80), other.problem));
         checks.push(wrong.verdict(id, name(&other.table), String::new));
@@ -94,11 +108,7 @@ async fn table(sides: &Sides, id: &str, pair: &Arc<TablePair>) -> Result<Check, 
 
 /// Rows of the source that the target should hold, and those that a policy left out.
 async fn source_rows(sides: &Sides, pair: &Arc<TablePair>) -> Result<(u64, u64), Error> {
-    let leaves_out = pair
-        .columns
-        .iter()
-        .any(|column| column.rule.policy.on_problem == Some(OnProblem::Quarantine));
-    if leaves_out {
+    if pair.may_put_aside() {
         let count = |rows: &mut u64, _: &SourceRow<'_>| {
             *rows += 1;
             Ok(())

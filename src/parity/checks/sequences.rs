@@ -145,7 +145,12 @@ impl Sequence {
     }
 
     async fn in_source(&self, sides: &Sides) -> Result<Option<i128>, Error> {
-        let Some(pair) = sides.pairs.iter().find(|pair| pair.target == self.table) else {
+        let Some(pair) = sides
+            .pairing
+            .pairs
+            .iter()
+            .find(|pair| pair.target == self.table)
+        else {
             return Ok(None);
         };
         let Some(column) = pair

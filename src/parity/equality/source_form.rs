@@ -47,25 +47,20 @@ pub(crate) fn from_source(value: ValueRef<'_>, rule: &Rule, row: &mut Row) -> Ta
 }
 
 fn misfit(value: ValueRef<'_>, on_problem: Option<OnProblem>, row: &mut Row) -> Taken {
+    if on_problem == Some(OnProblem::Null) {
+        row.null();
+        return Taken::ByPolicy;
+    }
+    match value {
+        ValueRef::Null => row.null(),
+        ValueRef::Integer(n) => row.unfit(b'i', &n.to_be_bytes()),
+        ValueRef::Real(x) => row.unfit(b'r', &x.to_bits().to_be_bytes()),
+        ValueRef::Text(text) => row.unfit(b't', text),
+        ValueRef::Blob(bytes) => row.unfit(b'b', bytes),
+    }
     match on_problem {
-        Some(OnProblem::Null) => {
-            row.null();
-            Taken::ByPolicy
-        }
-        Some(OnProblem::Quarantine) => {
-            row.null();
-            Taken::Quarantined
-        }
-        Some(OnProblem::Refuse) | None => {
-            match value {
-                ValueRef::Null => row.null(),
-                ValueRef::Integer(n) => row.unfit(b'i', &n.to_be_bytes()),
-                ValueRef::Real(x) => row.unfit(b'r', &x.to_bits().to_be_bytes()),
-                ValueRef::Text(text) => row.unfit(b't', text),
-                ValueRef::Blob(bytes) => row.unfit(b'b', bytes),
-            }
-            Taken::Unfit
-        }
+        Some(OnProblem::Quarantine) => Taken::Quarantined,
+        _ => Taken::Unfit,
     }
 }
 

@@ -1,0 +1,228 @@
+//! Which table of the source is compared with which of the target, and which columns with which: by the import's rule for names, on
+//! schemas that the checker has read itself. Pure.
+
+use super::aside::{Aside, Record};
+use super::equality::Rule;
+use super::pair::{ColumnPair, TablePair};
+use super::report::Skipped;
+use super::schema::{SourceSchema, SourceTable, TargetTable};
+use crate::runbook::transfer::{OnProblem, Transfer};
+use crate::text::printable;
+use crate::transfer::matching::{self, Unmatched, is_migration_history};
+use std::collections::HashSet;
+use std::sync::Arc;
+
+/// What is compared, what cannot be, and what is not meant to be.
+#[derive(Debug, Default)]
+pub(crate) struct Pairing {
+    /// Tables that are compared.
+    pub(crate) pairs: Vec<Arc<TablePair>>,
+    /// Tables of the source that should be compared and cannot.
+    pub(crate) unpaired: Vec<Unpaired>,
+    /// What is left alone on purpose.
+    pub(crate) skipped: Vec<Skipped>,
+}
+
+/// A table of the source that cannot be compared.
+#[derive(Debug, Clone)]
+pub(crate) struct Unpaired {
+    /// Its name.
+    pub(crate) table: String,
+    /// Its partner, where it has one.
+    pub(crate) target: String,
+    /// Why it cannot be compared.
+    pub(crate) problem: String,
+}
+
+impl Pairing {
+    /// Pairs the tables of both sides.
+    pub(crate) fn of(
+        source: &SourceSchema,
+        targets: &[TargetTable],
+        schema: &str,
+        transfer: &Transfer,
+        mut aside: Option<Aside>,
+    ) -> Self {
+        let mut pairing = Self::default();
+        for (name, why) in &source.others {
+            pairing.skip(name, why);
+        }
+        let mut planned = Vec::new();
+        for table in &source.tables {
+            if transfer.excludes_table(&table.name) {
+                pairing.skip(&table.name, "excluded by the transfer section");
+            } else if is_migration_history(&table.name)
+                && transfer.renamed_table(&table.name).is_none()
+            {
+                pairing.skip(&table.name, "migration history; the target keeps its own");
+            } else {
+                planned.push(table);
+            }
+        }
+        let sources: Vec<_> = planned.iter().map(|table| table.name.as_str()).collect();
+        let names = targets.iter().map(|table| table.name.as_str());
+        let names: Vec<_> = names.filter(|name| !is_migration_history(name)).collect();
+        let found = matching::pair(&sources, &names, |name| {
+            transfer.renamed_table(name).map(str::to_owned)
+        });
+        for (table, found) in planned.into_iter().zip(found) {
+            let partner = found
+                .map_err(|why| (String::new(), why.to_string()))
+                .and_then(|(name, _)| {
+                    let target = targets
+                        .iter()
+                        .find(|target| target.name == name)
+                        .expect("BUG: matched a name that was not given");
+                    pair_columns(table, target, schema, transfer)
+                        .map_err(|problem| (name.to_owned(), problem))
+                });
+            match partner {
+                Ok(mut pair) => {
+                    if pair.may_put_aside() {
+                        let records = aside
+                            .as_mut()
+                            .map(|aside| aside.remove(&pair.source).unwrap_or_default());
+                        pair.aside = records.map(|records| Arc::new(left_out(&pair, &records)));
+                    }
+                    pairing.pairs.push(Arc::new(pair));
+                }
+                Err((target, problem)) => pairing.unpaired.push(Unpaired {
+                    table: table.name.clone(),
+                    target,
+                    problem,
+                }),
+            }
+        }
+        pairing
+    }
+
+    fn skip(&mut self, name: &str, why: &str) {
+        self.skipped.push(Skipped {
+            name: printable(name, 80),
+            why: why.to_owned(),
+        });
+    }
+}
+
+/// The rows that are not in the target. One whose column has the policy `null` is on record too, for the value that it lost.
+fn left_out(pair: &TablePair, records: &[Record]) -> HashSet<i64> {
+    let is_left_out = |record: &&Record| match pair.column(&record.column) {
+        Some(column) => column.rule.policy.on_problem == Some(OnProblem::Quarantine),
+        None => true,
+    };
+    records
+        .iter()
+        .filter(is_left_out)
+        .map(|record| record.rowid)
+        .collect()
+}
+
+/// Pairs the columns of a table, the key's first.
+fn pair_columns(
+    source: &SourceTable,
+    target: &TargetTable,
+    schema: &str,
+    transfer: &Transfer,
+) -> Result<TablePair, String> {
+    let planned = source
+        .columns
+        .iter()
+        .filter(|column| !transfer.excludes_column(&source.name, column));
+    let planned: Vec<_> = planned.map(String::as_str).collect();
+    let names: Vec<_> = target
+        .columns
+        .iter()
+        .map(|column| column.name.as_str())
+        .collect();
+    let found = matching::pair(&planned, &names, |column| {
+        transfer
+            .renamed_column(&source.name, column)
+            .map(str::to_owned)
+    });
+    let mut columns = Vec::new();
+    let mut problems = Vec::new();
+    for (column, found) in planned.into_iter().zip(found) {
+        match found {
+            Ok((name, _)) => {
+                let partner = target
+                    .columns
+                    .iter()
+                    .find(|column| column.name == name)
+                    .expect("BUG: matched a name that was not given");
+                let rule = Rule {
+                    kind: partner.kind.clone(),
+                    policy: transfer.column(&source.name, column),
+                    zone: transfer.zone,
+                };
+                columns.push(ColumnPair {
+                    source: column.to_owned(),
+                    target: name.to_owned(),
+                    rule,
+                });
+            }
+            // What SQLite computes is no data; the application's own migrations decide whether PostgreSQL computes it too.
+            Err(Unmatched::Missing)
+                if source.generated.iter().any(|generated| generated == column) => {}
+            Err(why) => problems.push(format!("column {}: {why}", printable(column, 80))),
+        }
+    }
+    if !problems.is_empty() {
+        return Err(problems.join("; "));
+    }
+    if columns.is_empty() {
+        return Err("no column to compare".to_owned());
+    }
+    let key_columns = bring_key_forward(&mut columns, source, target);
+    Ok(TablePair {
+        source: source.name.clone(),
+        schema: schema.to_owned(),
+        target: target.name.clone(),
+        columns,
+        key_columns,
+        rowid: source.rowid,
+        aside: None,
+        has_long_values: target.has_long_values,
+        size_bytes: target.size_bytes,
+    })
+}
+
+/// Puts the columns of the target's key, or else of the source's, to the front, if all of them are compared.
+fn bring_key_forward(
+    columns: &mut [ColumnPair],
+    source: &SourceTable,
+    target: &TargetTable,
+) -> usize {
+    let of_target =
+        |key: &[String], columns: &[ColumnPair]| places(key, columns, |column| &column.target);
+    let of_source =
+        |key: &[String], columns: &[ColumnPair]| places(key, columns, |column| &column.source);
+    let Some(key) = of_target(&target.key, columns).or_else(|| of_source(&source.key, columns))
+    else {
+        return 0;
+    };
+    columns.sort_by_key(|column| {
+        key.iter()
+            .position(|name| *name == column.source)
+            .unwrap_or(usize::MAX)
+    });
+    key.len()
+}
+
+/// The source names of a key's columns, if there is a key and all of it is compared.
+fn places(
+    key: &[String],
+    columns: &[ColumnPair],
+    name: impl Fn(&ColumnPair) -> &String,
+) -> Option<Vec<String>> {
+    if key.is_empty() {
+        return None;
+    }
+    key.iter()
+        .map(|part| {
+            columns
+                .iter()
+                .find(|column| name(column) == part)
+                .map(|column| column.source.clone())
+        })
+        .collect()
+}

@@ -1,0 +1,133 @@
+//! What the import has written, read by code that shares no conversion with it: two witnesses that must agree, value by value.
+
+use super::pair::Pair;
+use crate::support;
+use cutover::parity::{self, Options};
+use cutover::runbook::{parse_transfer, render};
+use cutover::target::Endpoint;
+use cutover::transfer::copy::{self, copy};
+use std::path::Path;
+use tokio_util::sync::CancellationToken;
+
+/// Every policy that the torture corpus needs; what no policy lets pass is put aside.
+const SETTLED: &str = r#"
+zone: UTC
+target_rows: replace
+exclude: [torture_expect, "LLLL*", "", OnlyInSqliteTable, Drift, "*2Jevil"]
+columns:
+  "*": { on_problem: quarantine }
+  Bools.V: { boolean_words: true, boolean_bytes: true }
+  Instants.V: { fraction: truncate, offset: to_utc, far_years: keep, epoch: s }
+  NaiveTs.V: { fraction: truncate }
+  DateOnlys.V: { midnight: allow }
+  EpochInstants.V: { epoch: ms }
+  Decimals.V: { negative_zero: drop }
+  Guids.V: { guid_text: any }
+  JsonDocs.V: { jsonb_blob: decode }
+  PgEnum.V: { enum: ordinal }
+  PgChar.V: { char_padding: pad }
+  PgInet.V: { netmask: keep }
+"#;
+
+fn fixture(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/transfer/torture")
+        .join(name);
+    std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+#[tokio::test]
+async fn the_torture_corpus_arrives_as_the_checker_reads_it() {
+    let folder = tempfile::TempDir::new().expect("a folder");
+    let file = folder.path().join("torture.db");
+    rusqlite::Connection::open(&file)
+        .expect("a file")
+        .execute_batch(&fixture("sqlite.sql"))
+        .expect("sqlite.sql");
+    let database = support::database().await;
+    let superuser = Endpoint::parse(&database.superuser_url)
+        .expect("a URL")
+        .connect()
+        .await
+        .expect("a connection");
+    superuser
+        .batch_execute("CREATE EXTENSION citext")
+        .await
+        .expect("citext");
+    let target = Endpoint::parse(&database.url).expect("a URL");
+    target
+        .connect()
+        .await
+        .expect("a connection")
+        .batch_execute(&fixture("postgres.sql"))
+        .await
+        .expect("postgres.sql");
+    let transfer = parse_transfer("settled", SETTLED)
+        .unwrap_or_else(|problems| panic!("{}", render(&problems)));
+    let cancel = CancellationToken::new();
+    let copied = copy(
+        &file,
+        &target,
+        "public",
+        &transfer,
+        &copy::Options::default(),
+        &|_| (),
+        &cancel,
+    )
+    .await;
+    let copied = copied.unwrap_or_else(|e| panic!("{e}"));
+    let report = parity::compare(
+        &file,
+        &target,
+        "public",
+        &transfer,
+        &Options::default(),
+        &|_| (),
+        &cancel,
+    )
+    .await
+    .expect("a report");
+    let wrong: Vec<_> = report
+        .tables
+        .iter()
+        .filter(|table| !table.is_equal())
+        .map(|table| table.verdict("E2"))
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    let aside: u64 = report.tables.iter().map(|table| table.quarantined).sum();
+    assert_eq!(aside, copied.quarantined);
+}
+
+#[tokio::test]
+async fn an_import_passes_every_check() {
+    let pair = Pair::load().await;
+    pair.on_target(r#"TRUNCATE "Categories", "Tools", "ToolTags", "Log", "Empty""#)
+        .await;
+    let cancel = CancellationToken::new();
+    let mut transfer = pair.transfer.clone();
+    let mut pad = cutover::runbook::transfer::ColumnPolicy::default();
+    pad.set("char_padding", "pad").expect("a setting");
+    transfer
+        .columns
+        .push((cutover::runbook::transfer::Pattern::new("Tools.Code"), pad));
+    let copied = copy(
+        &pair.source,
+        &pair.endpoint(),
+        "public",
+        &transfer,
+        &copy::Options::default(),
+        &|_| (),
+        &cancel,
+    )
+    .await;
+    assert_eq!(copied.unwrap_or_else(|e| panic!("{e}")).rows, 562);
+    let report = pair.compare().await;
+    assert!(report.equal, "{report:#?}");
+    let red: Vec<_> = parity::checks::all(&pair.sides().await)
+        .await
+        .expect("checks")
+        .into_iter()
+        .filter(|check| !check.ok)
+        .collect();
+    assert!(red.is_empty(), "{red:#?}");
+}
