@@ -362,23 +362,28 @@ pub async fn evidence(
             .await
             .map_err(server(doing()))?;
     }
-    for row in rows {
-        let content = storable(&row.content.to_string());
-        client
-            .execute(
-                "INSERT INTO cutover.quarantine VALUES ($1, $2, $3, $4, $5, $6::text::jsonb)",
-                &[
-                    &key,
-                    &table,
-                    &storable(&row.row.to_string()),
-                    &storable(&row.column),
-                    &storable(&row.reason),
-                    &content,
-                ],
-            )
-            .await
-            .map_err(server(doing()))?;
+    if rows.is_empty() {
+        return Ok(());
     }
+    let column = |of: &dyn Fn(&Quarantined) -> String| -> Vec<String> {
+        rows.iter().map(|row| storable(&of(row))).collect()
+    };
+    let (keys, columns) = (
+        column(&|row| row.row.to_string()),
+        column(&|row| row.column.clone()),
+    );
+    let (reasons, contents) = (
+        column(&|row| row.reason.clone()),
+        column(&|row| row.content.to_string()),
+    );
+    client
+        .execute(
+            "INSERT INTO cutover.quarantine
+             SELECT $1, $2, k, c, r, content::jsonb FROM unnest($3::text[], $4::text[], $5::text[], $6::text[]) AS u(k, c, r, content)",
+            &[&key, &table, &keys, &columns, &reasons, &contents],
+        )
+        .await
+        .map_err(server(doing()))?;
     Ok(())
 }
 
