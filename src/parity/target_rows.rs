@@ -16,6 +16,8 @@ use tokio_util::sync::CancellationToken;
 
 /// How often progress is told and the pace is kept.
 const ROWS_PER_LOOK: u64 = 4096;
+/// How many messages of the server are taken at a time.
+const ROWS_PER_TAKE: usize = 256;
 
 /// One row of `COPY`'s text format, taken apart.
 #[derive(Debug, Default)]
@@ -138,35 +140,42 @@ impl Reading<'_> {
             self.rest
         );
         let begun = Instant::now();
-        let mut stream = Box::pin(self.client.copy_out(&copy).await.map_err(failed)?);
+        // What has arrived is taken together, so that waiting and cancellation cost nothing per row.
+        let stream = self.client.copy_out(&copy).await.map_err(failed)?;
+        let mut stream = Box::pin(stream.ready_chunks(ROWS_PER_TAKE));
         let (mut fields, mut canonical) = (Fields::default(), Row::default());
         let mut partial = Vec::new();
-        let mut count = 0_u64;
+        let (mut count, mut told) = (0_u64, 0);
         loop {
-            let chunk = tokio::select! {
+            let taken = tokio::select! {
                 biased;
                 () = self.cancel.cancelled() => return Err(Error::Cancelled),
-                chunk = stream.next() => chunk,
+                taken = stream.next() => taken,
             };
-            let Some(chunk) = chunk else { break };
-            let chunk = chunk.map_err(failed)?;
-            // The server sends a row per message; the protocol does not promise it.
-            for piece in chunk.split_inclusive(|&byte| byte == b'\n') {
-                let Some(line) = piece.strip_suffix(b"\n") else {
-                    partial.extend_from_slice(piece);
-                    continue;
-                };
-                if partial.is_empty() {
-                    fields.split(line);
-                } else {
-                    partial.extend_from_slice(line);
-                    fields.split(&partial);
-                    partial.clear();
+            let Some(taken) = taken else { break };
+            for chunk in taken {
+                // The server sends a row per message; the protocol does not promise it.
+                for piece in chunk
+                    .map_err(failed)?
+                    .split_inclusive(|&byte| byte == b'\n')
+                {
+                    let Some(line) = piece.strip_suffix(b"\n") else {
+                        partial.extend_from_slice(piece);
+                        continue;
+                    };
+                    if partial.is_empty() {
+                        fields.split(line);
+                    } else {
+                        partial.extend_from_slice(line);
+                        fields.split(&partial);
+                        partial.clear();
+                    }
+                    each(&self.row(&fields, &mut canonical)?);
+                    count += 1;
                 }
-                each(&self.row(&fields, &mut canonical)?);
-                count += 1;
             }
-            if count.is_multiple_of(ROWS_PER_LOOK) {
+            if count - told >= ROWS_PER_LOOK {
+                told = count;
                 (self.progress)(count);
                 self.keep_pace(begun, count).await;
             }

@@ -7,6 +7,7 @@ use super::super::look::Look;
 use super::super::report::Check;
 use super::super::sides::Sides;
 use super::super::source_rows::SourceRow;
+use super::super::target_rows::TargetRow;
 use super::Wrong;
 use super::relations::{self, Relation};
 use std::collections::{BTreeMap, HashSet};
@@ -36,15 +37,15 @@ async fn join(sides: &Sides, id: &str, relation: &Relation) -> Result<Check, Err
     let look = Look::only(sides, &relation.child, &relation.columns);
     let rewritten = Rewritten::of(sides, relation).await?;
     let (mut target, mut children) = (Fingerprint::default(), 0_u64);
-    look.target("", |row| {
+    let count = |row: &TargetRow<'_>| {
         if !row.is_new {
             children += 1;
             let form = hash.hash(row.canonical);
             target.add(form, form, row.canonical.len());
         }
-    })
-    .await?;
-    let source = rewritten.source_fingerprint(sides, relation, hash).await?;
+    };
+    let of_source = rewritten.source_fingerprint(sides, relation, hash);
+    let ((), source) = tokio::try_join!(look.target("", count), of_source)?;
     let suspicious: HashSet<usize> = source
         .differing(&target)
         .into_iter()

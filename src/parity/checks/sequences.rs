@@ -6,6 +6,7 @@ use super::super::report::Check;
 use super::super::sides::Sides;
 use super::Wrong;
 use crate::text::printable;
+use rusqlite::OptionalExtension;
 use std::sync::Arc;
 
 /// One verdict per sequence that fills a column of the schema: its next value lies beyond every id that the target holds, that the
@@ -178,13 +179,15 @@ fn furthest_in_source(
         table: pair.source.clone(),
         source,
     };
-    let furthest = if upward { "max" } else { "min" };
+    let order = if upward { "DESC" } else { "ASC" };
     let (column, table) = (quoted(column_name), quoted(&pair.source));
+    // In this form SQLite walks the table from its end where the column is the rowid.
     let sql = format!(
-        "SELECT {furthest}({column}) FROM {table} NOT INDEXED WHERE typeof({column}) = 'integer'"
+        "SELECT {column} FROM {table} NOT INDEXED WHERE typeof({column}) = 'integer' ORDER BY {column} {order} LIMIT 1"
     );
     let held: Option<i64> = connection
         .query_row(&sql, [], |row| row.get(0))
+        .optional()
         .map_err(failed)?;
     let keeps_count = "SELECT count(*) FROM sqlite_schema WHERE name = 'sqlite_sequence'";
     let mut given = None;
