@@ -257,8 +257,10 @@ fn a_damaged_runbook_never_panics_and_every_problem_has_a_place() {
         .ok()
         .and_then(|s| s.parse().ok())
         .unwrap_or(1_u64);
+    let soak = std::env::var_os("CUTOVER_SOAK").is_some();
+    let changes: u64 = if soak { 20_000 } else { 200 };
     let mut invalid = 0;
-    for seed in first..first + 200 {
+    for seed in first..first + changes {
         let text = mutated(&reference, seed);
         let reading = std::panic::catch_unwind(|| {
             let reading = read(&text);
@@ -275,9 +277,12 @@ fn a_damaged_runbook_never_panics_and_every_problem_has_a_place() {
                 .any(|p| p.severity == runbook::Severity::Error),
             "SEED={seed}: a runbook or an error, never both or neither"
         );
-        invalid += usize::from(reading.runbook.is_none());
+        invalid += u64::from(reading.runbook.is_none());
     }
-    assert!(invalid > 80, "the changes hardly hurt: {invalid} of 200");
+    assert!(
+        invalid > changes / 3,
+        "the changes hardly hurt: {invalid} of {changes}"
+    );
 }
 
 #[test]

@@ -83,10 +83,8 @@ fn random_nights_keep_every_promise() {
         .ok()
         .and_then(|s| s.parse().ok())
         .unwrap_or(1_u64);
-    let nights = std::env::var("NIGHTS")
-        .ok()
-        .and_then(|n| n.parse().ok())
-        .unwrap_or(30_u64);
+    let soak = std::env::var_os("CUTOVER_SOAK").is_some();
+    let nights: u64 = if soak { 2_000 } else { 30 };
     let mut ends = simulation::Ends::default();
     for seed in first..first + nights {
         let night = std::panic::catch_unwind(|| simulation::night(seed));
