@@ -1,7 +1,10 @@
 //! The cockpit: what it shows, what its keys do, and how it behaves as a process in a terminal.
 
 mod advice;
+mod alone;
 mod keys;
+mod nights;
 mod screens;
 mod states;
 mod story;
+mod terminal;

@@ -28,6 +28,8 @@ use crate::session::state::NotASession;
 
 /// The shortest time between two frames.
 const FRAME: Duration = Duration::from_millis(33);
+/// What is being asked when somebody leaves has so long to end.
+const GOODBYE: Duration = Duration::from_millis(300);
 /// How often clocks are looked at while they run fast.
 const FAST_TICK: Duration = Duration::from_millis(200);
 /// How often clocks are looked at otherwise.
@@ -123,6 +125,7 @@ pub fn run(
         title,
         theme,
         screen,
+        aside: false,
         model,
     };
     Ok(driver.drive(&messages))
@@ -153,6 +156,8 @@ struct Driver {
     theme: Theme,
     title: String,
     screen: Screen,
+    /// Put aside: nothing is drawn until it goes on.
+    aside: bool,
     asker: Asker,
     presenter: Presenter,
     watch: Sender<Watch>,
@@ -166,14 +171,14 @@ impl Driver {
         let mut ticked = Instant::now();
         let parting = loop {
             let frame_due = drawn.map_or(Duration::ZERO, |at| FRAME.saturating_sub(at.elapsed()));
-            if dirty && frame_due.is_zero() {
+            if dirty && frame_due.is_zero() && !self.aside {
                 if self.draw().is_err() {
                     break Parting::TerminalLost;
                 }
                 (dirty, drawn) = (false, Some(Instant::now()));
             }
             let tick_due = self.tick().saturating_sub(ticked.elapsed());
-            let wait = if dirty {
+            let wait = if dirty && !self.aside {
                 frame_due.min(tick_due)
             } else {
                 tick_due
@@ -200,12 +205,17 @@ impl Driver {
                 break parting;
             }
         };
-        Left {
+        let left = Left {
             parting,
             phase: self.model.session.phase,
             session: self.model.session.charter.session.clone(),
             engine: self.model.engine.is_live(),
-        }
+        };
+        // The terminal first; then what is being asked may end, but nobody waits long for it.
+        drop(self.screen);
+        self.asker.end(GOODBYE);
+        self.presenter.end(GOODBYE);
+        left
     }
 
     fn draw(&mut self) -> std::io::Result<()> {
@@ -225,7 +235,7 @@ impl Driver {
 
     fn present(&self) {
         let view = self.model.ui.view.title();
-        let _ = self.presenter.send((view, self.model.playing.clone()));
+        self.presenter.send((view, self.model.playing.clone()));
     }
 
     /// Carries out an effect; says why the cockpit is left, if it is.
@@ -253,18 +263,25 @@ impl Driver {
                 let _ = self.watch.send(Watch { step, attempt });
                 return None;
             }
-            Effect::Repaint => return self.screen.repaint().err().map(|_| Parting::TerminalLost),
+            Effect::Repaint if self.aside => return None,
+            Effect::Repaint => return lost(self.screen.repaint()),
             Effect::Suspend => {
-                let title = self.title.clone();
-                return self
-                    .screen
-                    .suspend(&title)
-                    .err()
-                    .map(|_| Parting::TerminalLost);
+                self.aside = true;
+                return lost(self.screen.set_aside());
             }
+            Effect::GoOn if self.aside => {
+                self.aside = false;
+                return lost(self.screen.go_on(&self.title));
+            }
+            Effect::GoOn => return lost(self.screen.repaint()),
             Effect::Leave(parting) => return Some(parting),
         };
-        let _ = self.asker.send(ask);
+        self.asker.send(ask);
         None
     }
+}
+
+/// A terminal that cannot be written to is gone.
+fn lost(done: std::io::Result<()>) -> Option<Parting> {
+    done.err().map(|_| Parting::TerminalLost)
 }

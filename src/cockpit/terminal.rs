@@ -13,6 +13,7 @@ use crossterm::terminal::{
 use crossterm::{cursor, execute};
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
+use ratatui::layout::{Position, Rect};
 use rustix::process::{Signal, kill_current_process_group};
 
 /// Whether the terminal is ours now, so that a panic anywhere gives it back.
@@ -57,19 +58,30 @@ impl Screen {
     /// # Errors
     /// The terminal is gone.
     pub fn repaint(&mut self) -> io::Result<()> {
-        self.terminal.clear()
+        // Not `clear`: that asks the terminal where its cursor is, and waits for an answer that the thread for keys would swallow.
+        let area = Rect::from((Position::ORIGIN, self.terminal.size()?));
+        self.terminal.resize(area)
     }
 
-    /// Gives the terminal back, stops the foreground job as `^Z` would, and takes the terminal again when it goes on.
+    /// Gives the terminal back and stops the foreground job as `^Z` would. It may return before the stop takes hold: whoever calls it
+    /// draws nothing until SIGCONT has come and [`Screen::go_on`] was called.
     ///
     /// # Errors
-    /// The terminal is gone.
-    pub fn suspend(&mut self, title: &str) -> io::Result<()> {
+    /// The job cannot be stopped.
+    pub fn set_aside(&mut self) -> io::Result<()> {
         give_back();
         // The whole group, as the terminal itself does it: a `make` that waits for us stops with us.
         kill_current_process_group(Signal::STOP)?;
+        Ok(())
+    }
+
+    /// Takes the terminal again.
+    ///
+    /// # Errors
+    /// The terminal is gone.
+    pub fn go_on(&mut self, title: &str) -> io::Result<()> {
         take(title)?;
-        self.terminal.clear()
+        self.repaint()
     }
 }
 

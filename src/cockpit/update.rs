@@ -86,6 +86,8 @@ pub enum Effect {
     Repaint,
     /// Put the cockpit aside.
     Suspend,
+    /// The cockpit was put aside and goes on.
+    GoOn,
     /// Leave.
     Leave(Parting),
 }
@@ -163,7 +165,7 @@ pub fn update(model: &mut Model, message: Message) -> Update {
             Update::redraw()
         }
         Message::SuspendAsked => Update::with(vec![Effect::Suspend]),
-        Message::Continued => Update::with(vec![Effect::Repaint]),
+        Message::Continued => Update::with(vec![Effect::GoOn]),
         Message::EndAsked => Update::with(vec![Effect::Leave(Parting::Ended)]),
         Message::TerminalLost => Update::with(vec![Effect::Leave(Parting::TerminalLost)]),
     }

@@ -4,8 +4,8 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::thread;
-use std::time::Duration;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use crossterm::event::{Event, read};
 use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM, SIGTSTP};
@@ -53,10 +53,40 @@ pub struct Watch {
     pub attempt: u32,
 }
 
-/// The way to the thread that asks.
-pub type Asker = Sender<Ask>;
-/// The way to the thread that says who is here: the view, and who is played.
-pub type Presenter = Sender<(&'static str, Option<String>)>;
+/// The way to a thread that asks the engine.
+pub struct Worker<T> {
+    sender: Sender<T>,
+    thread: JoinHandle<()>,
+}
+
+/// The thread that asks.
+pub type Asker = Worker<Ask>;
+/// The thread that says who is here: the view, and who is played.
+pub type Presenter = Worker<(&'static str, Option<String>)>;
+
+impl<T: Send + 'static> Worker<T> {
+    fn start(work: impl FnOnce(Receiver<T>) + Send + 'static) -> Worker<T> {
+        let (sender, receiver) = channel();
+        Worker {
+            sender,
+            thread: thread::spawn(move || work(receiver)),
+        }
+    }
+
+    /// Gives it something to ask.
+    pub fn send(&self, work: T) {
+        let _ = self.sender.send(work);
+    }
+
+    /// Lets it end what it is at, but not for longer than this.
+    pub fn end(self, patience: Duration) {
+        drop(self.sender);
+        let deadline = Instant::now() + patience;
+        while !self.thread.is_finished() && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
 
 /// Keys, pastes and sizes.
 pub fn keys(to: Sender<Message>) {
@@ -146,15 +176,13 @@ pub fn journal(mut follow: Follow, to: Sender<Message>) -> Sender<Watch> {
 
 /// The engine, one question at a time.
 pub fn asker(bridge: Arc<dyn Bridge>, to: Sender<Message>) -> Asker {
-    let (sender, asks) = channel::<Ask>();
-    thread::spawn(move || {
+    Worker::start(move |asks| {
         for ask in asks {
             if to.send(answer(&*bridge, ask)).is_err() {
                 return;
             }
         }
-    });
-    sender
+    })
 }
 
 fn answer(bridge: &dyn Bridge, ask: Ask) -> Message {
@@ -193,8 +221,7 @@ fn answer(bridge: &dyn Bridge, ask: Ask) -> Message {
 
 /// Says again and again that somebody is here. Nobody waits for the answer.
 pub fn presenter(bridge: Arc<dyn Bridge>) -> Presenter {
-    let (sender, places): (Presenter, Receiver<_>) = channel();
-    thread::spawn(move || {
+    Worker::start(move |places: Receiver<(&'static str, Option<String>)>| {
         let mut here: Option<(&'static str, Option<String>)> = None;
         loop {
             match places.recv_timeout(PRESENT) {
@@ -206,6 +233,5 @@ pub fn presenter(bridge: Arc<dyn Bridge>) -> Presenter {
                 let _ = bridge.present(view, playing.as_deref());
             }
         }
-    });
-    sender
+    })
 }

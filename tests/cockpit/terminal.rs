@@ -1,0 +1,234 @@
+//! A program in a terminal of its own: what it shows, what is typed, and whether it leaves the terminal as it found it.
+
+use std::io::{Read, Write};
+use std::num::NonZeroU16;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use portable_pty::{Child, CommandBuilder, ExitStatus, MasterPty, PtySize, native_pty_system};
+use rustix::process::Signal;
+
+use crate::support;
+
+/// A terminal and the program in it.
+pub struct Terminal {
+    master: Option<Box<dyn MasterPty + Send>>,
+    keys: Option<Box<dyn Write + Send>>,
+    reading: Option<JoinHandle<()>>,
+    closing: Arc<AtomicBool>,
+    screen: Arc<Mutex<vt100::Parser>>,
+    program: Box<dyn Child + Send + Sync>,
+}
+
+/// How long anything may take to show, on a slow machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+impl Terminal {
+    /// Starts `cutover` with these arguments.
+    pub fn open(args: &[&str], folder: &Path, (width, height): (u16, u16)) -> Terminal {
+        Terminal::open_with(args, folder, (width, height), &[])
+    }
+
+    pub fn open_with(
+        args: &[&str],
+        folder: &Path,
+        (width, height): (u16, u16),
+        env: &[(&str, &str)],
+    ) -> Terminal {
+        let pair = native_pty_system()
+            .openpty(size(width, height))
+            .expect("a terminal");
+        let mut command = CommandBuilder::new(support::cutover());
+        command.args(args);
+        command.cwd(folder);
+        command.env("TERM", "xterm-256color");
+        command.env("COLORTERM", "truecolor");
+        command.env_remove("NO_COLOR");
+        for (name, value) in env {
+            command.env(name, value);
+        }
+        let program = pair.slave.spawn_command(command).expect("cutover");
+        drop(pair.slave);
+        let screen = Arc::new(Mutex::new(vt100::Parser::new(
+            cells(height),
+            cells(width),
+            0,
+        )));
+        let mut reader = pair.master.try_clone_reader().expect("its output");
+        let shown = Arc::clone(&screen);
+        let closing = Arc::new(AtomicBool::new(false));
+        let closed = Arc::clone(&closing);
+        let reading = std::thread::spawn(move || {
+            let mut bytes = [0; 16_384];
+            while let Ok(n @ 1..) = reader.read(&mut bytes) {
+                if closed.load(Ordering::SeqCst) {
+                    return;
+                }
+                shown.lock().expect("a screen").process(&bytes[..n]);
+            }
+        });
+        Terminal {
+            keys: Some(pair.master.take_writer().expect("its keys")),
+            master: Some(pair.master),
+            reading: Some(reading),
+            closing,
+            screen,
+            program,
+        }
+    }
+
+    /// What it shows.
+    pub fn text(&self) -> String {
+        self.screen.lock().expect("a screen").screen().contents()
+    }
+
+    /// How many colours of text it shows, besides the terminal's own.
+    pub fn colours(&self) -> usize {
+        let parser = self.screen.lock().expect("a screen");
+        let screen = parser.screen();
+        let (rows, columns) = screen.size();
+        let cells = (0..rows.get()).flat_map(|y| (0..columns.get()).map(move |x| (y, x)));
+        let mut seen = Vec::new();
+        for color in cells.filter_map(|(y, x)| Some(screen.cell(y, x)?.fgcolor())) {
+            if color != vt100::Color::Default && !seen.contains(&color) {
+                seen.push(color);
+            }
+        }
+        seen.len()
+    }
+
+    /// Types.
+    pub fn press(&mut self, keys: &str) -> &mut Terminal {
+        let writer = self.keys.as_mut().expect("a terminal");
+        writer.write_all(keys.as_bytes()).expect("typed");
+        writer.flush().expect("typed");
+        self
+    }
+
+    /// Waits until it shows this.
+    pub fn shows(&mut self, what: &str) -> &mut Terminal {
+        self.until(what, |text| text.contains(what))
+    }
+
+    /// Waits until it no longer shows this.
+    pub fn hides(&mut self, what: &str) -> &mut Terminal {
+        self.until(&format!("no {what}"), |text| !text.contains(what))
+    }
+
+    /// Waits until what it shows is so.
+    pub fn until(&mut self, what: &str, is_so: impl Fn(&str) -> bool) -> &mut Terminal {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let text = self.text();
+            if is_so(&text) {
+                return self;
+            }
+            let ended = self.program.try_wait().expect("a process of ours");
+            assert!(
+                Instant::now() < deadline && ended.is_none(),
+                "waited in vain for {what:?}; the program {}; the screen:\n{text}",
+                ended.map_or_else(|| "runs".to_owned(), |e| e.to_string())
+            );
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
+    }
+
+    pub fn resize(&mut self, width: u16, height: u16) -> &mut Terminal {
+        let master = self.master.as_ref().expect("a terminal");
+        let mut screen = self.screen.lock().expect("a screen");
+        master.resize(size(width, height)).expect("resized");
+        screen.screen_mut().set_size(cells(height), cells(width));
+        drop(screen);
+        self
+    }
+
+    pub fn signal(&mut self, signal: Signal) -> &mut Terminal {
+        support::signal(self.process(), signal);
+        self
+    }
+
+    pub fn process(&self) -> u32 {
+        self.program.process_id().expect("a process")
+    }
+
+    /// The terminal goes away, as when its window is closed.
+    pub fn hang_up(&mut self) {
+        // The thread that reads holds the terminal too; it lets go at the next output, which painting everything again makes.
+        self.closing.store(true, Ordering::SeqCst);
+        self.press("\u{c}");
+        if let Some(reading) = self.reading.take() {
+            reading.join().expect("a thread of ours");
+        }
+        self.keys = None;
+        self.master = None;
+    }
+
+    /// Waits until the program has ended.
+    pub fn ends(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.program.try_wait().expect("a process of ours") {
+                return status;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "it does not end; the screen:\n{}",
+                self.text()
+            );
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
+    }
+
+    /// Whether the terminal is as a shell would want it: main screen, cursor, no brackets around pastes, echo.
+    #[track_caller]
+    pub fn assert_restored(&self) {
+        let deadline = Instant::now() + PATIENCE;
+        let master = self.master.as_ref().expect("a terminal");
+        loop {
+            let modes = format!("{:?}", master.get_termios().expect("modes").local_flags);
+            let parser = self.screen.lock().expect("a screen");
+            let screen = parser.screen();
+            let taken = [
+                ("no line editing", !modes.contains("ICANON")),
+                ("no echo", !modes.contains("ECHO ")),
+                ("the alternate screen", screen.alternate_screen()),
+                ("no cursor", screen.hide_cursor()),
+                ("pastes in brackets", screen.bracketed_paste()),
+            ];
+            drop(parser);
+            let left: Vec<&str> = taken.iter().filter(|(_, t)| *t).map(|(n, _)| *n).collect();
+            if left.is_empty() {
+                return;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "it leaves {left:?} behind: {modes}"
+            );
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        let _ = self.program.kill();
+        let _ = self.program.wait();
+    }
+}
+
+/// At least one.
+fn cells(n: u16) -> NonZeroU16 {
+    NonZeroU16::new(n).unwrap_or(NonZeroU16::MIN)
+}
+
+fn size(width: u16, height: u16) -> PtySize {
+    PtySize {
+        rows: height,
+        cols: width,
+        pixel_width: 0,
+        pixel_height: 0,
+    }
+}
