@@ -276,7 +276,7 @@ impl Model {
         if let Some(chosen) = self.ui.gate {
             return chosen.min(last);
         }
-        let mine = |role: &Role| self.me.as_ref().is_some_and(|me| me.roles.contains(role));
+        let mine = |role: &Role| self.own_roles().contains(role);
         let signable = self.gates.iter().position(|g| {
             let by_me = g.signers.iter().flat_map(|(_, s)| s);
             let signed = by_me
@@ -292,6 +292,14 @@ impl Model {
     /// The gate under the cursor.
     pub fn selected_gate(&self) -> Option<&crate::runbook::Gate> {
         self.session.charter.gates.get(self.selected_gate_index())
+    }
+
+    /// The roles of the person at this terminal, without those in which they could stand in for somebody: that is a decision of
+    /// theirs, not something to be led into.
+    pub fn own_roles(&self) -> &[Role] {
+        let me = self.me.as_ref();
+        me.and_then(|me| self.session.charter.person(&me.id))
+            .map_or(&[], |p| &p.roles)
     }
 
     /// The role in which the person at this terminal would sign a gate: their own before one in which they stand in for somebody,

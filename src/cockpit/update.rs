@@ -10,7 +10,9 @@ use crossterm::event::{KeyEvent, KeyEventKind};
 use super::actions::{self, Availability, Do};
 use super::bridge::{BridgeError, Fault};
 use super::model::Model;
-use super::model::ui::{Brought, Focus, Form, FormKind, Overlay, Pick, PickKind, Toast, View};
+use super::model::ui::{
+    Awaited, Brought, Focus, Form, FormKind, Overlay, Pick, PickKind, Toast, View,
+};
 use super::news::News;
 use super::theme::Meaning;
 use crate::runbook::Gate;
@@ -40,8 +42,8 @@ pub enum Message {
     Answered {
         /// What was asked, in words.
         asked: String,
-        /// What came of it.
-        result: Result<(), BridgeError>,
+        /// What came of it: the number of the last event, where there is one.
+        result: Result<Option<u64>, BridgeError>,
     },
     /// Which faults there are.
     FaultsListed(Vec<Fault>),
@@ -107,6 +109,8 @@ pub enum Parting {
 const TOAST_MS: i64 = 8_000;
 /// For so long `R` waits when the countdown comes up under somebody's typing.
 const GUARD_MS: i64 = 1_500;
+/// So long an answer waits to show in the journal.
+const SETTLED_MS: i64 = 3_000;
 /// A page of a list.
 const PAGE: usize = 10;
 
@@ -145,10 +149,12 @@ pub fn update(model: &mut Model, message: Message) -> Update {
         Message::Key(event) if event.kind == KeyEventKind::Release => Update::nothing(),
         Message::Key(event) => on_key(model, event),
         Message::Pasted(text) => overlay::on_paste(model, &text),
-        Message::Resized => Update::redraw(),
+        // Everything, even if the size is what it was: on the way there and back a terminal loses what was on it.
+        Message::Resized => Update::with(vec![Effect::Repaint]),
         Message::Ticked { now_ms, wall } => on_tick(model, now_ms, wall),
         Message::Came(news) => {
             let changed = model.take(*news);
+            settle(model);
             bring_up(model);
             Update {
                 effects: Vec::new(),
@@ -175,6 +181,7 @@ fn on_tick(model: &mut Model, now_ms: Option<i64>, wall: DateTime<Utc>) -> Updat
     let second = |model: &Model| model.runbook_ms(model.clock_ms()) / 1_000;
     let before = second(model);
     model.tick(now_ms, wall);
+    settle(model);
     if let Some(toast) = &model.ui.toast
         && model.now_ms - toast.since_ms > TOAST_MS
     {
@@ -206,10 +213,30 @@ fn bring_up(model: &mut Model) {
     model.ui.view = View::Rollback;
 }
 
-fn on_answer(model: &mut Model, asked: &str, result: Result<(), BridgeError>) -> Update {
+/// What was asked is done once the journal shows it: until then the screen is that of before, and another key would be pressed on
+/// what is no longer true. A journal that cannot be read does not block the keys for ever.
+fn settle(model: &mut Model) {
+    let Some(awaited) = &model.ui.awaited else {
+        return;
+    };
+    let seen = model.session.seq >= awaited.seq;
+    if seen || model.now_ms - awaited.since_ms > SETTLED_MS {
+        model.ui.awaited = None;
+        let asked = model.ui.asked.take().unwrap_or_default();
+        say(model, format!("done: {asked}"), Meaning::Ok);
+    }
+}
+
+fn on_answer(model: &mut Model, asked: &str, result: Result<Option<u64>, BridgeError>) -> Update {
+    if let Ok(Some(seq)) = result {
+        let since_ms = model.now_ms;
+        model.ui.awaited = Some(Awaited { seq, since_ms });
+        settle(model);
+        return Update::redraw();
+    }
     model.ui.asked = None;
     match result {
-        Ok(()) => say(model, format!("done: {asked}"), Meaning::Ok),
+        Ok(_) => say(model, format!("done: {asked}"), Meaning::Ok),
         Err(BridgeError::Refused(refusal)) => say(model, refusal.to_string(), Meaning::Warn),
         Err(BridgeError::NoEngine) => say(
             model,

@@ -127,7 +127,7 @@ fn a_storm_of_sizes_leaves_a_whole_screen() {
     for n in 0..60u16 {
         terminal.resize(1 + n * 37 % 200, 1 + n * 23 % 60);
     }
-    terminal.resize(120, 40).press("\u{c}");
+    terminal.resize(0, 0).resize(120, 40).press("\u{c}");
     terminal.until("the whole screen", |text| {
         let lines: Vec<&str> = text.lines().collect();
         lines.len() == 40 && lines[39].contains("q leave") && text.contains("Latency")

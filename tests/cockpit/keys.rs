@@ -44,7 +44,7 @@ fn sent(effects: &[Effect]) -> Vec<Command> {
 }
 
 /// The engine has carried it out, or not.
-fn answer(model: &mut Model, result: Result<(), BridgeError>) {
+fn answer(model: &mut Model, result: Result<Option<u64>, BridgeError>) {
     let asked = model.ui.asked.clone().expect("something was asked");
     update(model, Message::Answered { asked, result });
 }
@@ -60,7 +60,21 @@ fn enter_starts_the_next_step_by_name_and_only_once() {
         "{}",
         said(&model)
     );
-    answer(&mut model, Ok(()));
+    let seq = model.session.seq + 1;
+    answer(&mut model, Ok(Some(seq)));
+    assert_eq!(
+        sent(&press(&mut model, "\n")),
+        [],
+        "the journal does not show it yet"
+    );
+    let mut story = Story::begin();
+    story.pass(13_000).start();
+    let entries = story.entries.split_off(seq as usize - 1);
+    let news = News {
+        entries,
+        ..News::default()
+    };
+    update(&mut model, Message::Came(Box::new(news)));
     assert_eq!(said(&model), "done: started P1");
 }
 

@@ -50,20 +50,16 @@ impl Night {
             robin.press("\r").shows("done: confirmed being on call");
         }
         robin.shows("A1 waits: ");
-        for (digit, gates) in [("2", 3), ("1", 3), ("4", 1)] {
+        let people: [(&str, &[&str]); 3] = [
+            ("2", &["K3", "K4", "K8"]),
+            ("4", &["K8"]),
+            ("1", &["K6", "K7", "K8"]),
+        ];
+        for (digit, gates) in people {
             robin.press("p").shows("Whom do you want to play?");
             robin.press(digit).shows("you play");
-            for _ in 0..gates {
-                robin.press(" ").shows("A signature covers the runbook");
-                robin.press(" ").shows("signed").hides("A signature covers");
-                robin.hides("asking the engine");
-            }
+            sign(robin, gates);
         }
-        robin
-            .press("p")
-            .shows("Whom")
-            .press("1")
-            .shows("you play Robin");
         robin.shows("starts A1");
     }
 
@@ -71,11 +67,7 @@ impl Night {
     fn up_to_the_switch(&mut self, quinn: &mut Terminal) {
         self.robin.press("\r").shows("signs K1 and K2");
         let mut dan = self.join("dba", (100, 30));
-        for _ in 0..2 {
-            dan.press(" ").shows("A signature covers the runbook");
-            dan.press(" ").shows("signed").hides("A signature covers");
-            dan.hides("asking the engine");
-        }
+        sign(&mut dan, &["K1", "K2"]);
         dan.press("q").ends();
         dan.assert_restored();
         self.robin.shows("starts B1").press("\r");
@@ -125,22 +117,35 @@ fn errors_after_the_switch_end_in_a_rollback_on_every_screen() {
     night.robin.assert_restored();
 }
 
+/// Signs these gates, in the order in which the cursor finds them.
+fn sign(terminal: &mut Terminal, gates: &[&str]) {
+    for gate in gates {
+        terminal.press(" ").shows(&format!("Sign {gate} as"));
+        terminal.press(" ").shows(&format!("done: {gate} signed"));
+    }
+}
+
 /// Moves to a line of a list and chooses it.
 fn choose(terminal: &mut Terminal, name: &str) {
     for _ in 0..20 {
-        let text = terminal.text();
-        let chosen = text.lines().find(|l| l.contains('▸') && l.contains("┃"));
-        let here = chosen.is_some_and(|l| l.split_whitespace().any(|w| w == name));
-        if here {
+        let here = chosen(&terminal.text());
+        if here.split_whitespace().any(|w| w == name) {
             terminal.press("\r").shows("injected");
             return;
         }
-        let before = text.clone();
         terminal
             .press("j")
-            .until("another line", |now| now != before);
+            .until("another line", |text| chosen(text) != here);
     }
     panic!("{name} is not in the list:\n{}", terminal.text());
+}
+
+/// The line of a list under the cursor.
+fn chosen(text: &str) -> String {
+    let line = text.lines().filter_map(|l| l.split_once("┃▸")).next_back();
+    line.map_or_else(String::new, |(_, rest)| {
+        rest.split('┃').next().unwrap_or_default().to_owned()
+    })
 }
 
 #[test]
@@ -150,14 +155,7 @@ fn a_rough_night_a_closed_terminal_and_a_rollback_by_hand() {
     let mut quinn = night.join("qa", (120, 40));
     night.robin.press("\r").shows("signs K1 and K2");
     let mut dan = night.join("dba", (120, 40));
-    dan.press(" ")
-        .shows("A signature")
-        .press(" ")
-        .shows("K1 signed");
-    dan.press(" ")
-        .shows("Sign K2")
-        .press(" ")
-        .shows("K2 signed");
+    sign(&mut dan, &["K1", "K2"]);
     night.robin.shows("starts B1").press("\r");
     // Dan watches the import, and his window is closed in the middle of it.
     dan.shows("Import in transactional batches")

@@ -11,7 +11,7 @@ use crossterm::event::{Event, read};
 use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM, SIGTSTP};
 use signal_hook::iterator::Signals;
 
-use super::super::bridge::{Bridge, BridgeError};
+use super::super::bridge::Bridge;
 use super::super::follow::Follow;
 use super::super::terminal;
 use super::super::update::Message;
@@ -200,12 +200,12 @@ fn answer(bridge: &dyn Bridge, ask: Ask) -> Message {
             };
             let result = started
                 .and_then(|()| bridge.send(&command, playing.as_deref()))
-                .map(|_| ());
+                .map(Some);
             Message::Answered { asked, result }
         }
         Ask::StartEngine => Message::Answered {
             asked: "engine started".to_owned(),
-            result: bridge.start_engine(),
+            result: bridge.start_engine().map(|()| None),
         },
         Ask::Faults => Message::FaultsListed(bridge.faults()),
         Ask::Inject(name) => {
@@ -213,7 +213,7 @@ fn answer(bridge: &dyn Bridge, ask: Ask) -> Message {
                 Some(name) => format!("fault {name} injected"),
                 None => "every fault taken back".to_owned(),
             };
-            let result: Result<(), BridgeError> = bridge.inject_fault(name.as_deref());
+            let result = bridge.inject_fault(name.as_deref()).map(|()| None);
             Message::Answered { asked, result }
         }
     }

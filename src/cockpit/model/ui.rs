@@ -24,10 +24,21 @@ pub struct Ui {
     pub toast: Option<Toast>,
     /// A command that the engine has not answered yet, in words.
     pub asked: Option<String>,
+    /// The event that the engine's answer names, until the journal shows it: what is drawn is not what was answered before that.
+    pub awaited: Option<Awaited>,
     /// Until this session time `R` does not roll back: the countdown has just come up under somebody's typing.
     pub guard_until_ms: Option<i64>,
     /// Sequence number of the fired trigger or rollback that has been brought to the screen.
     pub brought: Brought,
+}
+
+/// An answer of the engine whose events have yet to be read from the journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Awaited {
+    /// Number of the last of them.
+    pub seq: u64,
+    /// Session time of the answer.
+    pub since_ms: i64,
 }
 
 /// What has been brought to the screen by itself, so that it happens once.

@@ -282,10 +282,8 @@ fn advice(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
 }
 
 fn is_mine(model: &Model, advice: &Advice) -> bool {
-    model
-        .me
-        .as_ref()
-        .is_some_and(|me| me.roles.iter().any(|r| advice.waits_for.contains(r)))
+    let mine = model.own_roles();
+    mine.iter().any(|r| advice.waits_for.contains(r))
 }
 
 /// Which key does what the advice asks for, and in the sandbox, whom to play for it.
@@ -303,10 +301,14 @@ pub fn hint(model: &Model, advice: &Advice) -> Option<String> {
     (model.session.charter.sandbox && !can).then(|| format!("p: play {}, then {key}", person.name))
 }
 
-/// Whether there is any gate that the person at this terminal can sign now.
+/// Whether there is any gate that the person at this terminal can sign now, in a role of their own.
 fn signable_by_me(model: &Model) -> bool {
+    let own = model.own_roles();
     let mut gates = model.session.charter.gates.iter();
-    gates.any(|g| actions::can_sign_gate(model, g) == Availability::Yes)
+    gates.any(|gate| {
+        let in_own_role = model.signs_as(gate).is_some_and(|r| own.contains(&r));
+        in_own_role && actions::can_sign_gate(model, gate) == Availability::Yes
+    })
 }
 
 fn engine_gone(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {

@@ -10,7 +10,7 @@ use crate::cockpit::model::ui::View;
 use crate::cockpit::theme::Meaning;
 use crate::runbook::{Condition, Trigger};
 use crate::session::live::TriggerView;
-use crate::session::{Phase, TriggerPhase};
+use crate::session::{Phase, StepState, TriggerPhase};
 
 /// A trigger as it is shown: the worst of its instances.
 struct Fuse<'a> {
@@ -67,7 +67,7 @@ fn draw_list(canvas: &mut Canvas<'_>, area: Rect, model: &Model, fuses: &[Fuse<'
         if y >= area.height {
             return;
         }
-        fuse_row(canvas, row(area, y), fuse);
+        fuse_row(canvas, row(area, y), model, fuse);
         y += 1;
         let speaks = matches!(
             fuse.phase,
@@ -96,9 +96,9 @@ fn draw_list(canvas: &mut Canvas<'_>, area: Rect, model: &Model, fuses: &[Fuse<'
 }
 
 /// `T3a 5xx above twice the…  ▓▓▓▓▓░░░  6:12 of 10:00`.
-fn fuse_row(canvas: &mut Canvas<'_>, area: Rect, fuse: &Fuse<'_>) {
+fn fuse_row(canvas: &mut Canvas<'_>, area: Rect, model: &Model, fuse: &Fuse<'_>) {
     let (mark, meaning) = mark(fuse);
-    let words = words(fuse);
+    let words = words(model, fuse);
     let start = [
         piece(mark, meaning),
         piece(
@@ -154,17 +154,26 @@ fn mark(fuse: &Fuse<'_>) -> (&'static str, Meaning) {
     }
 }
 
-fn words(fuse: &Fuse<'_>) -> String {
+fn words(model: &Model, fuse: &Fuse<'_>) -> String {
     let fuse_words = || format!("{} of {}", span(fuse.streak_ms), span(fuse.full_ms));
     match fuse.phase {
         Some(TriggerPhase::Fired) => "FIRED".to_owned(),
-        _ if !fuse.armed => format!("from {}", fuse.trigger.from),
+        _ if !fuse.armed => when_armed(model, fuse.trigger),
         None => "no word yet".to_owned(),
         Some(TriggerPhase::Clear) if fuse.full_ms == 0 => "clear".to_owned(),
         Some(TriggerPhase::Clear) => format!("clear, {}", span(fuse.full_ms)),
         Some(TriggerPhase::Burning) => fuse_words(),
         Some(TriggerPhase::Blind) if fuse.streak_ms > 0 => format!("blind at {}", fuse_words()),
         Some(TriggerPhase::Blind) => "blind".to_owned(),
+    }
+}
+
+/// From when a trigger is armed, or until when it was.
+fn when_armed(model: &Model, trigger: &Trigger) -> String {
+    let is_over = |id: &String| model.session.step(id).is_some_and(StepState::is_over);
+    match trigger.until.as_ref().filter(|id| is_over(id)) {
+        Some(until) => format!("until {until}"),
+        None => format!("from {}", trigger.from),
     }
 }
 
@@ -268,7 +277,7 @@ pub fn draw_full(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
         if used >= inner.height {
             break;
         }
-        fuse_row(canvas, row(inner, used), &fuse);
+        fuse_row(canvas, row(inner, used), model, &fuse);
         used += 1;
         if fuse.armed && !fuse.reason.is_empty() {
             let place = Rect {
