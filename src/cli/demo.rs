@@ -88,7 +88,7 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<Exit> {
     eprintln!("the sandbox is in {}", sandbox.dir().display());
     let ended = tokio::select! {
         ended = on(&sandbox, &args, headless) => ended,
-        () = interrupted() => Err(anyhow::anyhow!("interrupted; the sandbox and everything in it is gone")),
+        () = interrupted(headless) => Err(anyhow::anyhow!("interrupted; the sandbox and everything in it is gone")),
     };
     if headless || ended.is_err() {
         tokio::task::spawn_blocking(move || sandbox.stop()).await??;
@@ -245,8 +245,12 @@ fn stop(dir: Option<&Path>) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Ctrl-C, a closed terminal or a polite kill: the sandbox goes with us.
-async fn interrupted() {
+/// Ctrl-C, a closed terminal or a polite kill: without a cockpit the sandbox goes with us. A cockpit minds its own signals, and a
+/// terminal that is closed stops nothing.
+async fn interrupted(headless: bool) {
+    if !headless {
+        return std::future::pending().await;
+    }
     use tokio::signal::unix::{SignalKind, signal};
     let wait = async |kind| match signal(kind) {
         Ok(mut signal) => drop(signal.recv().await),

@@ -1,5 +1,6 @@
 //! `cutover join`: another cockpit on the same session.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -63,7 +64,8 @@ pub async fn cockpit(
     let bridge = Arc::new(SocketBridge::new(folder.clone(), claim, sandbox));
     let left = tokio::task::spawn_blocking(move || crate::cockpit::run(options, follower, bridge))
         .await??;
-    eprintln!("{left}");
+    // The terminal may be gone; that is no reason to fail.
+    let _ = writeln!(std::io::stderr(), "{left}");
     let session = status::read(&folder)?;
     Ok(follow::exit_of(&session).unwrap_or(Exit::Done))
 }

@@ -395,8 +395,8 @@ fn sign(
     let line = find_gate(session, gate)?;
     let view = session.gate(line);
     let who = actor.id.clone();
+    // Their own roles come first, so that a deputy signs as themselves where they can.
     let fits = |r: &Role| line.signers.contains(r) && asked.is_none_or(|a| a == *r);
-    // In the actor's order: their own roles before those in which they stand in for somebody.
     let mine: Vec<Role> = actor.roles.iter().copied().filter(fits).collect();
     let Some(first) = mine.first() else {
         return Err(Refusal::NotASigner {

@@ -2,6 +2,7 @@
 //! same request once writes had stopped.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::context::Context;
@@ -79,12 +80,11 @@ async fn ask_all(ctx: &Context, instances: &[Instance], check: &str) -> Outcome 
         .iter()
         .chain(&ctx.runbook.verification.write)
         .collect();
-    let (total, mut done, mut bad) = (instances.len() * requests.len(), 0, Vec::new());
-    for instance in instances {
+    let total = instances.len() * requests.len();
+    let done = AtomicU64::new(0);
+    let one = async |instance: &Instance| {
+        let mut bad = Vec::new();
         for request in &requests {
-            if ctx.cancel.is_cancelled() {
-                return Outcome::failed("halted before every request was made");
-            }
             let kept = recorded.get(&request.name).map(|h| unhex(h));
             let judged = match get(ctx, request, instance).await {
                 Ok(answer) => judge(request, &answer, kept.as_deref()).map_err(|e| e.to_string()),
@@ -95,11 +95,17 @@ async fn ask_all(ctx: &Context, instances: &[Instance], check: &str) -> Outcome 
                 ctx.reporter.line(&line);
                 bad.push(line);
             }
-            done += 1;
+            let so_far = done.fetch_add(1, Ordering::Relaxed) + 1;
             ctx.reporter
-                .progress("requests", done, total as u64, "requests");
+                .progress("requests", so_far, total as u64, "requests");
         }
-    }
+        bad
+    };
+    let asked = futures_util::future::join_all(instances.iter().map(one));
+    let Some(bad) = ctx.cancel.run_until_cancelled(asked).await else {
+        return Outcome::failed("halted before every request was made");
+    };
+    let bad: Vec<String> = bad.into_iter().flatten().collect();
     let names: Vec<_> = requests.iter().map(|r| r.name.as_str()).collect();
     let summary = match bad.first() {
         None => format!(
