@@ -222,9 +222,9 @@ async fn failing_processes() {
 
     faults::inject(dir, Fault::CrashOnStart).unwrap();
     bench.ask(&Request::Restart {
-        name: "app-1".into(),
+        name: "app-2".into(),
     });
-    let log = bench.sandbox.layout().instance_log("app-1");
+    let log = bench.sandbox.layout().instance_log("app-2");
     let crashes = || {
         std::fs::read_to_string(&log)
             .unwrap()
@@ -235,9 +235,8 @@ async fn failing_processes() {
         crashes() >= 2
     })
     .await;
-    bench.switch("app-1", "Sqlite").await;
-    bench.wait_for("APP_1", 200, "Sqlite").await;
     faults::heal(dir).unwrap();
+    bench.wait_for("APP_2", 200, "Postgres").await;
 
     faults::inject(dir, Fault::TargetDown).unwrap();
     bench.wait_for("APP_2", 503, "Postgres").await;

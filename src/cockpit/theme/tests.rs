@@ -46,7 +46,7 @@ fn a_broken_theme_warns_and_falls_back() {
     let cases = [
         ("styles = 3", "invalid type"),
         (
-            "[styles]\nok = { fg = \"nocolour\" }\n",
+            "inherits = \"default\"\n[styles]\nok = { fg = \"nocolour\" }\n",
             "neither in the palette",
         ),
         (
