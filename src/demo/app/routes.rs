@@ -118,10 +118,20 @@ async fn fail_on_purpose(app: &App, path: &str) -> Option<Response> {
     }
     let every = faults.error_every?;
     let served = SERVED.fetch_add(1, Ordering::Relaxed) + 1;
-    served.is_multiple_of(every).then(|| {
-        let error = StoreError::new(Kind::Deadlock, "40P01: deadlock detected");
-        failure(app, path, &error)
-    })
+    // Instances take turns, so that the fleet fails evenly and not all at once.
+    let number: u64 = app
+        .config
+        .instance
+        .rsplit('-')
+        .next()
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(0);
+    (served + number * every / 6)
+        .is_multiple_of(every)
+        .then(|| {
+            let error = StoreError::new(Kind::Deadlock, "40P01: deadlock detected");
+            failure(app, path, &error)
+        })
 }
 
 /// An exception on its way out: logged, counted, answered.
