@@ -179,8 +179,17 @@ impl Stage {
             missing.is_empty() || std::env::var_os("CUTOVER_SOAK").is_none(),
             "{said}"
         );
-        if !missing.is_empty() {
-            eprintln!("{said}");
+        for line in &missing {
+            let write: Value = serde_json::from_str(line).unwrap();
+            let id = write["toolId"].as_i64().unwrap();
+            let sql =
+                r#"SELECT "Slug" || ' of ' || "CreatedAt" FROM "ToolContents" WHERE "Id" = ?1"#;
+            let row: Result<String, _> = live.query_row(sql, [id], |r| r.get(0));
+            let others = acknowledged
+                .lines()
+                .filter(|l| l.contains(&format!("\"toolId\":{id}}}")))
+                .count();
+            eprintln!("{line}\nits id {id} was acknowledged {others} times and now is {row:?}");
         }
     }
 }
