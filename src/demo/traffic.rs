@@ -53,6 +53,8 @@ pub(super) struct Counts {
     reads: u64,
     /// Writes answered with success.
     acknowledged: u64,
+    /// Writes answered with success, but with another tool than the one sent in: nothing was acknowledged.
+    mistaken: u64,
     /// Writes refused because of maintenance.
     refused_in_maintenance: u64,
     /// Writes not sent because the last answer said to come back later.
@@ -133,7 +135,7 @@ impl Traffic {
             under_way: Semaphore::new(MOST_UNDER_WAY),
             asked_to_wait: AtomicBool::new(false),
         });
-        let rng = StdRng::seed_from_u64(users.seed);
+        let rng = wishes(users.seed);
         tokio::spawn(
             stop.clone()
                 .run_until_cancelled_owned(balance(street.clone())),
@@ -192,7 +194,8 @@ async fn deal(street: Arc<Street>, rate: u32, mut rng: StdRng) {
         due += f64::from(rate) * TICK.as_secs_f64();
         while due >= 1.0 {
             due -= 1.0;
-            let wish = street.draw(&mut rng);
+            let asked_to_wait = street.asked_to_wait.load(Ordering::Relaxed);
+            let wish = draw(&mut rng, &street.slugs, asked_to_wait);
             tokio::spawn(street.clone().fulfil(wish));
         }
     }
@@ -211,42 +214,48 @@ enum Wish {
     Later,
 }
 
+/// What users wish for, by the seed of the sandbox. Not the stream that the data was drawn from: the two would meet, and a user
+/// would send in the id of a tool that is there.
+fn wishes(seed: u64) -> StdRng {
+    StdRng::seed_from_u64(!seed)
+}
+
+/// One write in ten; half of the rest are pages of the list.
+fn draw(rng: &mut StdRng, slugs: &[String], asked_to_wait: bool) -> Wish {
+    let dice = rng.random_range(0..20_u32);
+    if dice < 2 {
+        return publication(rng, asked_to_wait);
+    }
+    match dice < 11 || slugs.is_empty() {
+        true => Wish::Page(rng.random_range(1..=30)),
+        false => Wish::Tool(slugs[rng.random_range(0..slugs.len())].clone()),
+    }
+}
+
+fn publication(rng: &mut StdRng, asked_to_wait: bool) -> Wish {
+    // Told to come back later, users mostly do; one in ten tries all the same, and so finds out when it is over.
+    let (id, keen) = (guid(rng.random()), rng.random_ratio(1, 10));
+    if asked_to_wait && !keen {
+        return Wish::Later;
+    }
+    let slug = format!("community-{id}");
+    let price = format!(
+        "{}.{:02}",
+        rng.random_range(0..200_u32),
+        rng.random_range(0..100_u32)
+    );
+    let body = json!({
+        "externalId": id,
+        "title": format!("Community Tool {}", rng.random_range(1..10_000_u32)),
+        "slug": slug,
+        "body": "Sent in by a user.",
+        "price": price,
+        "isPublished": true,
+    });
+    Wish::Publish { id, slug, body }
+}
+
 impl Street {
-    /// One write in ten; half of the rest are pages of the list.
-    fn draw(&self, rng: &mut StdRng) -> Wish {
-        let dice = rng.random_range(0..20_u32);
-        if dice < 2 {
-            return self.publication(rng);
-        }
-        match dice < 11 || self.slugs.is_empty() {
-            true => Wish::Page(rng.random_range(1..=30)),
-            false => Wish::Tool(self.slugs[rng.random_range(0..self.slugs.len())].clone()),
-        }
-    }
-
-    fn publication(&self, rng: &mut StdRng) -> Wish {
-        // Told to come back later, users mostly do; one in ten tries all the same, and so finds out when it is over.
-        let (id, keen) = (guid(rng.random()), rng.random_ratio(1, 10));
-        if self.asked_to_wait.load(Ordering::Relaxed) && !keen {
-            return Wish::Later;
-        }
-        let slug = format!("community-{id}");
-        let price = format!(
-            "{}.{:02}",
-            rng.random_range(0..200_u32),
-            rng.random_range(0..100_u32)
-        );
-        let body = json!({
-            "externalId": id,
-            "title": format!("Community Tool {}", rng.random_range(1..10_000_u32)),
-            "slug": slug,
-            "body": "Sent in by a user.",
-            "price": price,
-            "isPublished": true,
-        });
-        Wish::Publish { id, slug, body }
-    }
-
     async fn fulfil(self: Arc<Self>, wish: Wish) {
         let Ok(_permit) = self.under_way.try_acquire() else {
             return self.count(|counts| counts.given_up += 1);
@@ -287,6 +296,9 @@ impl Street {
         self.count(|counts| *counts.by_status.entry(status.as_u16()).or_default() += 1);
         let stored = answer.json::<Value>().await;
         if let (true, Ok(stored)) = (status.is_success(), stored) {
+            if stored["slug"] != *slug {
+                return self.count(|counts| counts.mistaken += 1);
+            }
             let header = |name| {
                 headers
                     .get(name)
@@ -357,5 +369,40 @@ impl Street {
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
         serde_json::to_value(counts).expect("BUG: counts are plain data")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+    use crate::demo::sample;
+
+    #[test]
+    fn nobody_sends_in_what_is_there_already() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut sent = 0;
+        for seed in 0..8 {
+            let file = folder.path().join(seed.to_string());
+            sample::create(&file, 4_000, seed).expect("a sample");
+            let there: HashSet<String> = Connection::open(&file)
+                .expect("the sample")
+                .prepare(r#"SELECT lower("ExternalId") FROM "ToolContents""#)
+                .expect("a query")
+                .query_map([], |row| row.get(0))
+                .expect("rows")
+                .collect::<Result<_, _>>()
+                .expect("ids");
+            let (mut rng, slugs) = (wishes(seed), ["a", "b", "c"].map(str::to_owned));
+            for _ in 0..40_000 {
+                let Wish::Publish { id, .. } = draw(&mut rng, &slugs, false) else {
+                    continue;
+                };
+                assert!(!there.contains(&id), "seed {seed}: {id} is there already");
+                sent += 1;
+            }
+        }
+        assert!(sent > 20_000, "{sent}");
     }
 }
