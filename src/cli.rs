@@ -19,6 +19,7 @@ pub mod plan;
 pub mod rehearse;
 pub mod report;
 pub mod run;
+pub mod snapshot;
 pub mod status;
 pub mod verify;
 
@@ -83,6 +84,8 @@ pub enum Subcommands {
     Verify(verify::VerifyArgs),
     /// The evidence of a session, as Markdown and JSON
     Report(report::ReportArgs),
+    /// What a cockpit shows now, as text or as a picture
+    Snapshot(snapshot::SnapshotArgs),
     /// The engine of a session
     #[command(hide = true)]
     Engine(engine::EngineArgs),
@@ -194,6 +197,7 @@ async fn dispatch(command: Subcommands) -> anyhow::Result<Exit> {
         S::Rehearse(args) => rehearse::run(args).await,
         S::Verify(args) => verify::run(args).await,
         S::Report(args) => report::run(args).await,
+        S::Snapshot(args) => snapshot::run(args),
         S::Engine(args) => engine::run(args).await,
     }
 }

@@ -28,7 +28,7 @@ pub mod update;
 pub mod view;
 
 pub use bridge::{Bridge, BridgeError, Fault};
-pub use driver::{Left, RunError, run};
+pub use driver::{Left, RunError, look, run};
 
 /// How a cockpit is opened.
 #[derive(Debug, Clone, Default)]

@@ -41,7 +41,7 @@ pub fn can_show_a_screen() -> bool {
 }
 
 /// The account under which the engine will know us; its number where the machine has no name for it.
-fn user_name() -> String {
+pub fn user_name() -> String {
     let uid = nix::unistd::geteuid();
     let user = nix::unistd::User::from_uid(uid).ok().flatten();
     user.map_or_else(|| format!("#{uid}"), |u| u.name)

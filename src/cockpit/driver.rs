@@ -91,14 +91,7 @@ pub fn run(
     follower: Follower,
     bridge: Arc<dyn Bridge>,
 ) -> Result<Left, RunError> {
-    let mut follow = Follow::new(follower);
-    let entries = follow.entries()?;
-    let seat = Seat {
-        user: options.user.clone(),
-        playing: options.playing.clone(),
-        zone: *Local::now().offset(),
-    };
-    let mut model = Model::open(entries, seat)?;
+    let (follow, mut model) = open(&options, follower)?;
     model.faults = bridge.faults();
     let (theme, warning) = theme(&options);
     if let Some(warning) = warning {
@@ -107,8 +100,6 @@ pub fn run(
     if options.guide {
         model.ui.overlay = Some(super::model::ui::Overlay::Guide);
     }
-    model.take(follow.look()?);
-    model.tick(session_now(&model), clock::wall());
     let title = format!(
         "cutover {}",
         crate::text::printable(&model.session.charter.session, 80)
@@ -129,6 +120,28 @@ pub fn run(
         model,
     };
     Ok(driver.drive(&messages))
+}
+
+/// What a cockpit that is opened now shows first, without a terminal.
+///
+/// # Errors
+/// [`RunError`], never about a terminal.
+pub fn look(options: &Options, follower: Follower) -> Result<Model, RunError> {
+    open(options, follower).map(|(_, model)| model)
+}
+
+fn open(options: &Options, follower: Follower) -> Result<(Follow, Model), RunError> {
+    let mut follow = Follow::new(follower);
+    let entries = follow.entries()?;
+    let seat = Seat {
+        user: options.user.clone(),
+        playing: options.playing.clone(),
+        zone: *Local::now().offset(),
+    };
+    let mut model = Model::open(entries, seat)?;
+    model.take(follow.look()?);
+    model.tick(session_now(&model), clock::wall());
+    Ok((follow, model))
 }
 
 fn theme(options: &Options) -> (Theme, Option<String>) {

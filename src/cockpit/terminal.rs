@@ -3,8 +3,9 @@
 //! Not in here: what is drawn, and the keys.
 
 use std::io::{self, Stdout, Write, stdout};
-use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, Once, TryLockError};
+use std::time::{Duration, Instant};
 
 use crossterm::event::{DisableBracketedPaste, EnableBracketedPaste};
 use crossterm::terminal::{
@@ -18,6 +19,12 @@ use rustix::process::{Signal, kill_current_process_group};
 
 /// Whether the terminal is ours now, so that a panic anywhere gives it back.
 static TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// Held while a frame is written, so that the rest of it does not come after the terminal was given back.
+static PAINTING: Mutex<()> = Mutex::new(());
+
+/// How long a panic waits for the frame that another thread is writing. One in the midst of its own frame waits in vain, once.
+const LAST_FRAME: Duration = Duration::from_millis(200);
 
 /// The exit code of a bug in `cutover`.
 const BUG: i32 = 70;
@@ -49,7 +56,10 @@ impl Screen {
     /// # Errors
     /// The terminal is gone.
     pub fn draw(&mut self, paint: impl FnOnce(&mut ratatui::buffer::Buffer)) -> io::Result<()> {
-        self.terminal.draw(|frame| paint(frame.buffer_mut()))?;
+        let _painting = painting();
+        if TAKEN.load(Ordering::SeqCst) {
+            self.terminal.draw(|frame| paint(frame.buffer_mut()))?;
+        }
         Ok(())
     }
 
@@ -122,6 +132,19 @@ fn give_back() {
     let _ = stdout().flush();
 }
 
+fn painting() -> Option<MutexGuard<'static, ()>> {
+    let deadline = Instant::now() + LAST_FRAME;
+    loop {
+        match PAINTING.try_lock() {
+            Ok(guard) => return Some(guard),
+            // Nothing is guarded but the order of what is written.
+            Err(TryLockError::Poisoned(poisoned)) => return Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) if Instant::now() >= deadline => return None,
+            Err(TryLockError::WouldBlock) => std::thread::park_timeout(Duration::from_millis(1)),
+        }
+    }
+}
+
 /// A panic in any thread gives the terminal back before it is told, and ends the process: nobody should look at a screen that no
 /// longer moves.
 fn restore_on_panic() {
@@ -130,6 +153,7 @@ fn restore_on_panic() {
         let tell = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
             let was_taken = TAKEN.load(Ordering::SeqCst);
+            let _painting = painting();
             give_back();
             tell(panic);
             if was_taken {

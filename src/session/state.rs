@@ -520,6 +520,19 @@ impl Session {
         })
     }
 
+    /// The triggers that have fired, by id, the first one first: one fault often burns several.
+    pub fn fired_triggers(&self) -> Vec<&str> {
+        let first = self.fired.as_ref().map(|f| f.trigger.as_str());
+        let others = self
+            .triggers
+            .iter()
+            .filter(|(id, state)| state.phase == TriggerPhase::Fired && Some(id.as_str()) != first);
+        first
+            .into_iter()
+            .chain(others.map(|(id, _)| id.as_str()))
+            .collect()
+    }
+
     /// Whether the session ended without having touched the target: a no-go rather than a rollback.
     pub fn is_no_go(&self) -> bool {
         self.phase == Phase::RolledBack && self.fired.is_none() && !self.target_touched

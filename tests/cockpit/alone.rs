@@ -1,11 +1,17 @@
 //! The cockpit as a process in a terminal, on a journal that no engine runs: quick, and without any database.
 
-use cutover::journal::{Folder, Journal, count_lease};
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+
+use cutover::cockpit::{self, Bridge, BridgeError, Options};
+use cutover::journal::{Folder, Follower, Journal, count_lease};
 use rustix::process::Signal;
 use serde_json::json;
 
 use super::story::Story;
 use super::terminal::Terminal;
+use crate::support;
 
 /// A session's folder whose journal tells this story.
 struct Told {
@@ -188,4 +194,75 @@ fn an_engine_that_dies_shows_within_two_seconds() {
         died.elapsed()
     );
     terminal.press("q").ends();
+}
+
+/// Set in the process that [`a_panic_in_any_thread_gives_the_terminal_back`] starts of itself: the session's folder.
+const TO_PANIC: &str = "CUTOVER_TEST_TO_PANIC";
+
+/// A bridge that is broken.
+struct Broken;
+
+impl Bridge for Broken {
+    fn send(&self, _: &cutover::session::Command, _: Option<&str>) -> Result<u64, BridgeError> {
+        Err(BridgeError::NoEngine)
+    }
+
+    fn present(&self, _: &str, _: Option<&str>) -> Result<(), BridgeError> {
+        panic!("a bolt is loose")
+    }
+
+    fn start_engine(&self) -> Result<(), BridgeError> {
+        Err(BridgeError::NoEngine)
+    }
+}
+
+#[test]
+fn a_panic_in_any_thread_gives_the_terminal_back() {
+    if let Some(dir) = std::env::var_os(TO_PANIC) {
+        let folder = Folder::open_at(Path::new(&dir)).expect("a folder");
+        let follower = Follower::open(&folder).expect("a journal");
+        let left = cockpit::run(Options::default(), follower, Arc::new(Broken));
+        panic!("the cockpit outlived a panic: {left:?}");
+    }
+    let told = midway();
+    let program = std::env::current_exe().expect("this program");
+    let name = "cockpit::alone::a_panic_in_any_thread_gives_the_terminal_back";
+    let (args, env) = (["--exact", name, "--nocapture"], [(TO_PANIC, &*told.dir)]);
+    let mut terminal = Terminal::of(&program, &args, told.root.path(), (120, 40), &env);
+    assert_eq!(terminal.ends().exit_code(), 70);
+    terminal.assert_restored();
+    terminal.shown("a bolt is loose");
+}
+
+#[test]
+fn a_snapshot_is_what_the_screen_shows() {
+    let told = midway();
+    let snapshot = |options: &[&str]| {
+        let mut command = Command::new(support::cutover());
+        command.args(["snapshot", "--dir", &told.dir]).args(options);
+        let output = command.output().expect("cutover");
+        let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+        (
+            output.status.code(),
+            text(output.stdout),
+            text(output.stderr),
+        )
+    };
+    let (code, text, _) = snapshot(&["--text", "--width", "100", "--height", "30"]);
+    assert_eq!(code, Some(0));
+    assert!(text.contains("NO ENGINE") && text.contains("D2"), "{text}");
+    assert_eq!(text.lines().count(), 30);
+    let (_, gates, _) = snapshot(&["--view", "gates"]);
+    let (_, same, _) = snapshot(&["--view", "6"]);
+    assert!(gates.contains("Go / no-go"), "{gates}");
+    assert_eq!(gates, same);
+    let (code, picture, _) = snapshot(&["--svg", "--theme", "light"]);
+    assert_eq!(code, Some(0));
+    assert!(picture.starts_with("<svg ") && picture.ends_with("</svg>\n"));
+    let (code, _, said) = snapshot(&["--view", "cellar"]);
+    assert_eq!(code, Some(2));
+    assert!(said.contains("bridge, steps, pool"), "{said}");
+    let (code, _, said) = snapshot(&["--theme", "nowhere.toml"]);
+    assert_eq!(code, Some(1));
+    assert!(said.contains("nowhere.toml"), "{said}");
 }

@@ -35,13 +35,24 @@ impl Terminal {
     pub fn open_with(
         args: &[&str],
         folder: &Path,
+        size: (u16, u16),
+        env: &[(&str, &str)],
+    ) -> Terminal {
+        Terminal::of(support::cutover(), args, folder, size, env)
+    }
+
+    /// Starts a program with these arguments.
+    pub fn of(
+        program: &Path,
+        args: &[&str],
+        folder: &Path,
         (width, height): (u16, u16),
         env: &[(&str, &str)],
     ) -> Terminal {
         let pair = native_pty_system()
             .openpty(size(width, height))
             .expect("a terminal");
-        let mut command = CommandBuilder::new(support::cutover());
+        let mut command = CommandBuilder::new(program);
         command.args(args);
         command.cwd(folder);
         command.env("TERM", "xterm-256color");
@@ -111,6 +122,15 @@ impl Terminal {
     /// Waits until it shows this.
     pub fn shows(&mut self, what: &str) -> &mut Terminal {
         self.until(what, |text| text.contains(what))
+    }
+
+    /// Waits until it shows this, which a program that has ended may have left there.
+    pub fn shown(&self, what: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.text().contains(what) {
+            assert!(Instant::now() < deadline, "no {what:?}:\n{}", self.text());
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
     }
 
     /// Waits until it no longer shows this.

@@ -102,6 +102,14 @@ impl View {
         }
     }
 
+    /// The view of this title, in any case, or of this digit.
+    pub fn named(word: &str) -> Option<View> {
+        let is = |view: &View| {
+            view.title().eq_ignore_ascii_case(word) || word == view.digit().to_string()
+        };
+        View::ALL.into_iter().find(is)
+    }
+
     /// The digit that shows it.
     pub fn digit(self) -> char {
         let at = View::ALL

@@ -48,6 +48,12 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
     };
     let mut used = u16::from(page.height > 12);
     used += paragraph(canvas, below(page, used), &fired.reason, Meaning::Danger);
+    if let [_, others @ ..] = &*model.session.fired_triggers()
+        && !others.is_empty()
+    {
+        let text = format!("Also fired: {}", others.join(", "));
+        used += paragraph(canvas, below(page, used), &text, Meaning::Danger);
+    }
     used += u16::from(page.height > 12);
     used += clock(canvas, below(page, used), model);
     used += explanation(canvas, below(page, used), model);

@@ -1,0 +1,65 @@
+//! `cutover snapshot`: what a cockpit that is opened now shows, on stdout. Reads the journal alone; needs no terminal.
+
+use std::io::Write as _;
+
+use clap::Args;
+
+use super::{Exit, Which, join, run};
+use crate::cockpit::model::ui::View;
+use crate::cockpit::theme::Theme;
+use crate::cockpit::{self, Options, snapshot};
+use crate::journal::Follower;
+
+/// The largest screen, in columns and lines, that is drawn.
+const LARGEST: i64 = 500;
+
+/// What a screen shows, as a picture.
+#[derive(Debug, Args)]
+pub struct SnapshotArgs {
+    #[command(flatten)]
+    which: Which,
+    /// A picture
+    #[arg(long, conflicts_with = "text")]
+    svg: bool,
+    /// Text, one line per line of the screen; the default
+    #[arg(long)]
+    text: bool,
+    /// Columns of the screen
+    #[arg(long, default_value_t = 120, value_parser = clap::value_parser!(u16).range(1..=LARGEST))]
+    width: u16,
+    /// Lines of the screen
+    #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u16).range(1..=LARGEST))]
+    height: u16,
+    /// Which view, by its name or its digit
+    #[arg(long, default_value = "bridge", value_parser = view)]
+    view: View,
+    /// Theme: default, light, mono, or a TOML file
+    #[arg(long, default_value = "default")]
+    theme: String,
+}
+
+/// `cutover snapshot`
+pub fn run(args: SnapshotArgs) -> anyhow::Result<Exit> {
+    let theme = Theme::load(&args.theme)?;
+    let folder = run::find(&args.which)?;
+    let options = Options {
+        user: join::user_name(),
+        playing: args.which.claim,
+        ..Options::default()
+    };
+    let mut model = cockpit::look(&options, Follower::open(&folder)?)?;
+    model.ui.view = args.view;
+    let draw = if args.svg {
+        snapshot::svg
+    } else {
+        snapshot::text
+    };
+    let frame = draw(&model, &theme, args.width, args.height);
+    writeln!(std::io::stdout(), "{}", frame.trim_end())?;
+    Ok(Exit::Done)
+}
+
+fn view(word: &str) -> Result<View, String> {
+    let titles = || View::ALL.map(|v| v.title().to_lowercase()).join(", ");
+    View::named(word).ok_or_else(|| format!("one of {}, or its digit", titles()))
+}
