@@ -166,10 +166,22 @@ pub fn main() -> ExitCode {
     match ended {
         Ok(exit) => exit.into(),
         Err(error) => {
-            eprintln!("cutover: {error:#}");
+            eprintln!("cutover: {}", words(&error));
             Exit::Failed.into()
         }
     }
+}
+
+/// An error and its causes in one line; a cause that its error has already told is not told again.
+fn words(error: &anyhow::Error) -> String {
+    let mut line = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !line.contains(&cause) {
+            line.push_str(": ");
+            line.push_str(&cause);
+        }
+    }
+    line
 }
 
 async fn dispatch(command: Subcommands) -> anyhow::Result<Exit> {
@@ -199,5 +211,24 @@ async fn dispatch(command: Subcommands) -> anyhow::Result<Exit> {
         S::Report(args) => report::run(args).await,
         S::Snapshot(args) => snapshot::run(args),
         S::Engine(args) => engine::run(args).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context as _;
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let io = || std::io::Error::other("the disk is on fire");
+        let apart = Err::<(), _>(io()).context("reading a.db").unwrap_err();
+        assert_eq!(super::words(&apart), "reading a.db: the disk is on fire");
+        let whole = Err::<(), _>(io())
+            .context("a.db: the disk is on fire; nothing was written")
+            .unwrap_err();
+        assert_eq!(
+            super::words(&whole),
+            "a.db: the disk is on fire; nothing was written"
+        );
     }
 }

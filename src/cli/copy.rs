@@ -38,6 +38,7 @@ pub async fn run(args: CopyArgs) -> anyhow::Result<Exit> {
             return Ok(Exit::Usage);
         }
     };
+    pair.look_at_source()?;
     let options = Options {
         lanes: args.lanes.max(1),
         batch_rows: args.batch_rows.max(1),

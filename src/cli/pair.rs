@@ -1,4 +1,5 @@
-//! Which file and which database: from a runbook, or from `--from` and `--to`. Shared by `plan` and `copy`; opens neither.
+//! Which file and which database: from a runbook, or from `--from` and `--to`. Shared by `plan`, `copy` and `verify`; connects to
+//! nothing.
 
 use std::path::PathBuf;
 
@@ -7,6 +8,7 @@ use clap::Args;
 use crate::cli::load;
 use crate::runbook::transfer::Transfer;
 use crate::runbook::{parse_transfer, render};
+use crate::source;
 use crate::target::Endpoint;
 
 /// Both sides of a transfer.
@@ -48,6 +50,16 @@ pub struct Pair {
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Unusable(pub String);
+
+impl Pair {
+    /// Whether the file is there and can be read, so that the nearer end is complained of first.
+    ///
+    /// # Errors
+    /// What [`source::open_read_only`] says.
+    pub fn look_at_source(&self) -> Result<(), source::Error> {
+        source::open_read_only(&self.source).map(drop)
+    }
+}
 
 impl PairArgs {
     /// Reads the runbook and the transfer section.

@@ -33,6 +33,7 @@ pub async fn run(args: PlanArgs) -> anyhow::Result<Exit> {
             return Ok(Exit::Usage);
         }
     };
+    pair.look_at_source()?;
     let scan = if args.schema_only {
         Scan::SchemaOnly
     } else {

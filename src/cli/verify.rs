@@ -48,6 +48,7 @@ pub async fn run(args: VerifyArgs) -> anyhow::Result<Exit> {
             return Ok(Exit::Usage);
         }
     };
+    pair.look_at_source()?;
     let (report, error) = match verify(&args, &pair).await {
         Ok(report) => (report, None),
         Err(error) => (error.so_far().cloned().unwrap_or_default(), Some(error)),

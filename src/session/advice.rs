@@ -6,7 +6,7 @@ use super::decide::may_start;
 use super::event::{RollbackCause, TriggerPhase};
 use super::gates::{EvidenceState, GateView};
 use super::roles::Act;
-use super::state::{Phase, Rollback, Session, StepState, StepStatus};
+use super::state::{Phase, Rollback, Session, StepState, StepStatus, TriggerState};
 use crate::runbook::{Condition, Role, Start};
 
 /// What to do next.
@@ -66,7 +66,7 @@ pub fn next_action(session: &Session, at_ms: i64) -> Advice {
         Phase::Open => fired(session, at_ms)
             .or_else(|| interrupted(session))
             .or_else(|| failed(session))
-            .or_else(|| burning(session))
+            .or_else(|| burning(session, at_ms))
             .or_else(|| overrun(session))
             .or_else(|| held(session))
             .or_else(|| running(session))
@@ -200,17 +200,30 @@ fn failed(session: &Session) -> Option<Advice> {
     ))
 }
 
-fn burning(session: &Session) -> Option<Advice> {
-    let (id, state) = session
+/// What burns, the one that would fire first before the others.
+fn burning(session: &Session, at_ms: i64) -> Option<Advice> {
+    let left_ms = |id: &str, state: &TriggerState| {
+        let burned_ms = session.charter.runbook_ms(at_ms - state.since_ms);
+        full_ms(session, id).map(|full_ms| (full_ms - burned_ms).max(0))
+    };
+    let mut burning: Vec<_> = session
         .triggers
         .iter()
         .filter(|(_, t)| t.phase == TriggerPhase::Burning)
-        .min_by_key(|(_, t)| t.since_ms)?;
-    let limit = full_ms(session, id).map_or_else(String::new, |ms| {
-        format!(" and fires when it has held for {}", span(ms))
+        .map(|(id, t)| (left_ms(id, t), id, t))
+        .collect();
+    burning.sort_by_key(|(left_ms, ..)| left_ms.unwrap_or(i64::MAX));
+    let ((left_ms, id, state), others) = burning.split_first()?;
+    let left = left_ms.map_or_else(String::new, |ms| {
+        format!(" and fires in about {} unless it clears", span(ms))
     });
+    let others = match others.len() {
+        0 => String::new(),
+        1 => format!(" {} burns too.", others[0].1),
+        n => format!(" {n} others burn too."),
+    };
     let sentence = format!(
-        "{id} burns: {}{limit}. Find the cause, or roll back now: anyone may.",
+        "{id} burns{left}: {}.{others} Find the cause, or roll back now: anyone may.",
         state.reason
     );
     Some(Advice::of(

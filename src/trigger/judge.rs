@@ -307,7 +307,9 @@ impl Rule {
         let text = fuse.last.as_ref().map(|last| last.text.as_str());
         match phase {
             TriggerPhase::Clear => text.unwrap_or_default().to_owned(),
-            TriggerPhase::Burning if so_far.is_empty() => text.unwrap_or_default().to_owned(),
+            TriggerPhase::Burning if so_far.is_empty() || streak_ms == 0 => {
+                text.unwrap_or_default().to_owned()
+            }
             TriggerPhase::Burning => format!("{}, for {so_far}", text.unwrap_or_default()),
             TriggerPhase::Fired => {
                 let text = fuse.fired.as_deref().unwrap_or_default();

@@ -129,13 +129,20 @@ fn burning_held_and_overrun() {
         sentence(&story),
         "HELD by dan: alarm in the database room. G1 runs on. Robin Marsh (release manager) resumes it."
     );
-    story.burn("T3b", "5xx 1.3 % is above 1 %");
+    story.burn("T3a", "5xx 0.3 % is above 0.24 %").pass(120_000);
+    assert_eq!(
+        sentence(&story),
+        "T3a burns and fires in about 8:00 unless it clears: 5xx 0.3 % is above 0.24 %. \
+         Find the cause, or roll back now: anyone may."
+    );
+    story.burn("T3b", "5xx 1.3 % is above 1 %").pass(60_000);
     let (urgency, act, who, text) = advice(&story);
     assert_eq!((urgency, act), (Urgency::Alarm, Some(Act::RollBack)));
     assert_eq!(who, Role::ALL);
     assert_eq!(
         text,
-        "T3b burns: 5xx 1.3 % is above 1 % and fires when it has held for 5:00. Find the cause, or roll back now: anyone may."
+        "T3b burns and fires in about 4:00 unless it clears: 5xx 1.3 % is above 1 %. T3a burns too. \
+         Find the cause, or roll back now: anyone may."
     );
     let mut story = Story::begin();
     story.reach("D2").start();

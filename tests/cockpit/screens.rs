@@ -65,6 +65,17 @@ fn every_view_word_for_word() {
 }
 
 #[test]
+fn the_countdown_names_every_trigger_that_fired() {
+    let mut story = states::fired_story();
+    story.fire("T1a.app-4", "app-4 is not ready, for 5:00");
+    let model = story.seen_by("robin");
+    for (width, height) in SIZES {
+        let text = snapshot::text(&model, &theme("default"), width, height);
+        assert!(text.contains("Also fired: T1a.app-4"), "{text}");
+    }
+}
+
+#[test]
 fn the_guide_word_for_word() {
     let mut story = states::sandbox();
     story.pass(1_000);

@@ -153,7 +153,7 @@ pub fn burning() -> Model {
     look(&story, TriggerPhase::Burning, 6 * MINUTE + 12_000)
 }
 
-fn fired_story() -> Story {
+pub fn fired_story() -> Story {
     let mut story = after_reopening();
     story.pass(3 * MINUTE + 48_000);
     story.fire("T3a", &format!("{REASON} for 10:00"));

@@ -61,12 +61,14 @@ fn instance_row(canvas: &mut Canvas<'_>, area: Rect, model: &Model, instance: &I
         meaning
     };
     let canary = if instance.canary { " canary" } else { "" };
+    // Nothing is said twice.
+    let detail = Some(instance.detail.as_str()).filter(|d| *d != word);
     let pieces = [
         piece(format!("{mark} "), meaning),
         piece(format!("{:<6}", instance.id), Meaning::Text),
         piece(format!(" {word}"), meaning),
         piece(canary, Meaning::Accent),
-        piece(format!("  {}", instance.detail), Meaning::Muted),
+        piece(format!("  {}", detail.unwrap_or_default()), Meaning::Muted),
     ];
     canvas.pieces(area.x, area.y, area.width, &pieces);
 }

@@ -271,7 +271,10 @@ fn advice(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
     let hint = hint(model, &advice).map_or_else(String::new, |h| format!("[{h}] "));
     let mut sentence = format!("{hint}{}", advice.sentence);
     if let Some(left_ms) = model.pace.left_ms().filter(|_| advice.act.is_none()) {
-        sentence.push_str(&format!(" About {} left.", lasting(left_ms)));
+        sentence.push_str(&format!(
+            " About {} left.",
+            lasting(model.runbook_ms(left_ms))
+        ));
     }
     let body = if advice.urgency == Urgency::Calm {
         Meaning::Text

@@ -252,7 +252,7 @@ fn words(model: &Model, sum: &Sum, number: fn(u64) -> String) -> Vec<String> {
         words.push(format!("{}/s", short(rate)));
     }
     if let Some(left_ms) = model.pace.left_ms() {
-        words.push(format!("{} left", span(left_ms)));
+        words.push(format!("{} left", span(model.runbook_ms(left_ms))));
     }
     words.extend(sum.ratio().map(percent));
     if sum.item != sum.unit {
