@@ -5,6 +5,7 @@
 //! here: the rules (`session`), the work (`step`), the judging (`trigger`).
 
 pub mod conduct;
+pub mod cost;
 pub mod detach;
 pub mod input;
 pub mod lease;

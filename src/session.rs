@@ -6,6 +6,7 @@
 pub mod advice;
 pub mod charter;
 pub mod confidence;
+pub mod cost;
 pub mod decide;
 pub mod due;
 pub mod event;

@@ -16,6 +16,7 @@ use cutover::demo::sandbox::{Options, Sandbox};
 use cutover::engine::ledger::from_entry;
 use cutover::journal::holder::read_holder;
 use cutover::journal::{Folder, Follower};
+use cutover::session::live::{self, CostView};
 use cutover::session::{Event, RehearsalEvidence, Session, StepStatus};
 use cutover::target::Endpoint;
 use rustix::process::Signal;
@@ -277,8 +278,21 @@ async fn every_fault_is_caught_by_its_row_and_leaves_the_application_on_sqlite()
             story(&folder)
         );
         stage.assert_on_sqlite(&session).await;
+        if name == "5xx-low" {
+            assert_cost_was_told(&folder);
+        }
         stage.clear().await;
     }
+}
+
+/// Users wrote for ten minutes of the runbook, and whoever had a finger on the key could read how much.
+fn assert_cost_was_told(folder: &Folder) {
+    let cost: Option<CostView> = Follower::open(folder)
+        .and_then(|f| f.board(live::key::COST))
+        .expect("a board");
+    let cost = cost.expect("an estimate");
+    let inserted = |t: &live::WrittenTable| t.table == "ToolContents" && t.inserted > 0;
+    assert!(cost.tables.iter().any(inserted), "{cost:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,6 +8,8 @@ mod migrations;
 mod preflight;
 #[path = "target/tls.rs"]
 mod tls;
+#[path = "target/written.rs"]
+mod written;
 
 use cutover::target::{Endpoint, Error, Finding};
 use tokio_postgres::Client;

@@ -5,7 +5,9 @@ use clap::Args;
 use super::{Exit, Which, run};
 use crate::engine::ledger::from_entry;
 use crate::journal::{EngineState, Folder, Follower};
+use crate::session::cost;
 use crate::session::decide::status as word;
+use crate::session::live::{CostView, key};
 use crate::session::{Phase, Session, StepStatus};
 
 /// Where a session stands.
@@ -22,17 +24,23 @@ pub struct StatusArgs {
 pub async fn run(args: StatusArgs) -> anyhow::Result<Exit> {
     let folder = run::find(&args.which)?;
     let session = read(&folder)?;
-    let engine = Follower::open(&folder)?.engine()?;
+    let follower = Follower::open(&folder)?;
+    let engine = follower.engine()?;
+    let cost: Option<CostView> = follower.board(key::COST)?;
     if args.json {
         let gates = session.gates();
         let confidence = crate::session::confidence::confidence(&session);
         let whole = serde_json::json!({
             "session": session, "gates": gates, "confidence": confidence, "engine_alive": engine.is_alive(),
+            "rollback_cost": cost,
         });
         println!("{whole}");
         return Ok(Exit::Done);
     }
     print(&session, &engine);
+    if session.phase == Phase::Open {
+        println!("rollback: {}", cost::sentence(&session, cost.as_ref()));
+    }
     Ok(Exit::Done)
 }
 

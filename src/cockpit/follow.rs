@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::news::{Engine, News, Reading};
 use crate::clock;
 use crate::journal::{self, EngineState, Entry, Follower, OutputLine, Progress};
-use crate::session::live::{InstanceView, ItemView, Presence, TriggerView, key};
+use crate::session::live::{CostView, InstanceView, ItemView, Presence, TriggerView, key};
 use crate::session::{Event, Recorded};
 
 /// An engine gives a sign of life at least each second; after so long without one it counts as silent, which is within the two
@@ -55,6 +55,7 @@ struct Told {
     checklist: Vec<ItemView>,
     fleet: Vec<InstanceView>,
     presence: Vec<Presence>,
+    cost: Option<CostView>,
     engine: Option<Engine>,
 }
 
@@ -108,6 +109,7 @@ impl Follow {
             checklist: changed(&mut told.checklist, follower.board(key::CHECKLIST)?),
             fleet: changed(&mut told.fleet, follower.board(key::FLEET)?),
             presence: changed(&mut told.presence, follower.board(key::PRESENCE)?),
+            cost: changed(&mut told.cost, follower.board(key::COST)?.map(Some)).flatten(),
             engine: changed(&mut told.engine, Some(Some(engine(follower.engine()?)))).flatten(),
         })
     }

@@ -21,7 +21,9 @@ use super::news::{Engine, News};
 use crate::journal::{OutputLine, Progress};
 use crate::runbook::Role;
 use crate::session::confidence::{Confidence, confidence};
-use crate::session::live::{InstanceState, InstanceView, ItemView, Presence, TriggerView};
+use crate::session::live::{
+    CostView, InstanceState, InstanceView, ItemView, Presence, TriggerView,
+};
 use crate::session::state::NotASession;
 use crate::session::{Actor, Event, GateView, Phase, Recorded, Session, StepState};
 
@@ -71,6 +73,8 @@ pub struct Model {
     pub fleet: Vec<InstanceView>,
     /// Who is at the bridge.
     pub presence: Vec<Presence>,
+    /// What a rollback would cost, as last estimated.
+    pub cost: Option<CostView>,
     /// Account of the operating system at this terminal.
     pub user: String,
     /// Who the person at this terminal is on this bridge, if anybody.
@@ -121,6 +125,7 @@ impl Model {
             checklist: Vec::new(),
             fleet: Vec::new(),
             presence: Vec::new(),
+            cost: None,
             user: seat.user,
             me: None,
             playing: None,
@@ -157,6 +162,7 @@ impl Model {
             .unwrap_or(std::mem::take(&mut self.checklist));
         self.fleet = news.fleet.unwrap_or(std::mem::take(&mut self.fleet));
         self.presence = news.presence.unwrap_or(std::mem::take(&mut self.presence));
+        self.cost = news.cost.or(self.cost.take());
         if let Some(engine) = news.engine {
             if engine.is_live() || self.engine.is_live() {
                 self.live_ms = self.now_ms;

@@ -3,7 +3,7 @@
 
 use crate::journal::{OutputLine, Progress};
 use crate::session::Recorded;
-use crate::session::live::{InstanceView, ItemView, Presence, TriggerView};
+use crate::session::live::{CostView, InstanceView, ItemView, Presence, TriggerView};
 
 /// What has come in. Parts that are `None` have not changed.
 #[derive(Debug, Clone, Default)]
@@ -26,6 +26,8 @@ pub struct News {
     pub fleet: Option<Vec<InstanceView>>,
     /// Who is at the bridge.
     pub presence: Option<Vec<Presence>>,
+    /// What a rollback would cost.
+    pub cost: Option<CostView>,
     /// Whether an engine runs.
     pub engine: Option<Engine>,
 }
@@ -42,6 +44,7 @@ impl News {
             && self.checklist.is_none()
             && self.fleet.is_none()
             && self.presence.is_none()
+            && self.cost.is_none()
             && self.engine.is_none()
     }
 }

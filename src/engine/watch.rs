@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 
+use super::cost::Cost;
 use super::input::Input;
 use super::ledger::Ledger;
 use crate::journal::{self, Notes};
@@ -27,6 +28,7 @@ pub struct Watch {
     judge: Judge,
     checklist: Checklist,
     items: watch::Sender<Vec<ItemView>>,
+    cost: Cost,
     shown_ms: i64,
     kept_ms: i64,
 }
@@ -64,6 +66,7 @@ impl Watch {
             judge: Judge::new(charter, Cadence::of(runbook, charter.speed), memory),
             checklist: Checklist::new(charter, &Cadence::of(runbook, charter.speed)),
             items,
+            cost: Cost::new(runbook, session_clock, ledger.session()),
             shown_ms: 0,
             kept_ms: 0,
         }
@@ -77,6 +80,7 @@ impl Watch {
     /// What an event means for judging.
     pub fn apply(&mut self, recorded: &Recorded) {
         self.judge.apply(recorded);
+        self.cost.apply(&recorded.event);
     }
 
     /// Takes in a sample and keeps it.
@@ -102,6 +106,9 @@ impl Watch {
             notes.board(live::key::TRIGGERS, &self.judge.views(session, now_ms));
             notes.board(live::key::CHECKLIST, &items);
             notes.board(live::key::FLEET, &self.monitor.fleet());
+            if let Some(cost) = self.cost.view() {
+                notes.board(live::key::COST, &cost);
+            }
             self.items.send_replace(items);
         }
         if now_ms - self.kept_ms >= KEEP_EVERY_MS {

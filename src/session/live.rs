@@ -16,6 +16,8 @@ pub mod key {
     pub const FLEET: &str = "fleet";
     /// `Vec<Presence>`.
     pub const PRESENCE: &str = "presence";
+    /// `CostView`.
+    pub const COST: &str = "cost";
 }
 
 /// A trigger as a fuse: how far it has burned.
@@ -86,4 +88,28 @@ pub struct Presence {
     pub view: String,
     /// Session time at which they were last seen.
     pub seen_ms: i64,
+}
+
+/// What a rollback would leave behind on PostgreSQL, as last estimated: an upper bound, for attempts that were rolled back count too.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CostView {
+    /// Session time of the estimate.
+    pub at_ms: i64,
+    /// Tables that were written since writes were reopened (`F4`), the most written first.
+    pub tables: Vec<WrittenTable>,
+    /// Why nobody knows, where nobody does; `tables` then is empty or older.
+    pub unknown: Option<String>,
+}
+
+/// What was written to one table since `F4`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WrittenTable {
+    /// Its name on PostgreSQL.
+    pub table: String,
+    /// Rows inserted, at most.
+    pub inserted: u64,
+    /// Rows changed, at most.
+    pub changed: u64,
+    /// Rows deleted, at most.
+    pub deleted: u64,
 }

@@ -9,6 +9,14 @@ use crate::runbook::action::Placeholders;
 use crate::runbook::{Action, StepKind};
 use crate::session::{Check, Outcome, Undo};
 use crate::source::fence::{Fence, Quiet};
+use crate::target::Endpoint;
+use crate::target::written::{Counters, CountersProbe};
+
+/// Under this name F4 leaves behind what had been written to the target until then.
+pub const COUNTERS: &str = "counters";
+
+/// How long F4 waits for PostgreSQL's counters.
+const COUNTERS_LIMIT: Duration = Duration::from_secs(3);
 
 /// A1: maintenance on, no commit for the quiet period, fence raised.
 pub async fn freeze(ctx: &Context, on: &Action, quiet_ms: i64) -> Outcome {
@@ -85,12 +93,35 @@ pub async fn reopen(ctx: &Context) -> Outcome {
         ))
         .with_check(Check::new("verification", false, drift));
     }
+    // Before anybody can write. Not knowing what a rollback would cost is no reason to keep the application closed.
+    let counters = counters(ctx).await;
     match run_action(ctx, off, &Placeholders::new(), "maintenance-off").await {
-        Ok(_) => Outcome::done("writes are open, on PostgreSQL; SQLite stays fenced"),
+        Ok(_) => {
+            let outcome = Outcome::done("writes are open, on PostgreSQL; SQLite stays fenced");
+            match counters {
+                Some(counters) => outcome.with_fact(COUNTERS, counters),
+                None => outcome,
+            }
+        }
         Err(why) => Outcome::failed(format!(
             "maintenance could not be lifted: {why}. The application still refuses writes; PostgreSQL is complete. Try again"
         ))
         .passing(),
+    }
+}
+
+/// What had been written to the target until now.
+async fn counters(ctx: &Context) -> Option<Counters> {
+    let endpoint = Endpoint::parse(&ctx.runbook.target.url).ok()?;
+    let mut probe = CountersProbe::new(endpoint, &ctx.runbook.target.schema, COUNTERS_LIMIT);
+    match probe.read().await {
+        Ok(counters) => Some(counters),
+        Err(error) => {
+            ctx.reporter.line(&format!(
+                "what a rollback would cost will not be known: {error}"
+            ));
+            None
+        }
     }
 }
 

@@ -2,6 +2,8 @@
 
 use cutover::runbook::Role;
 use cutover::session::advice::{Urgency, next_action};
+use cutover::session::cost;
+use cutover::session::live::CostView;
 use cutover::session::roles::Act;
 use cutover::session::{Command, Event, Found, Outcome};
 
@@ -213,4 +215,54 @@ fn the_good_end() {
         sentence(&story),
         "The release is complete: nothing is left to do here."
     );
+}
+
+#[test]
+fn what_a_rollback_costs_in_words() {
+    let mut story = Story::begin();
+    story.reach("F4");
+    let view = super::states::cost(story.at_ms);
+    let told = |story: &Story, view: Option<&CostView>| {
+        let session = &story.session;
+        (cost::sentence(session, view), cost::short(session, view))
+    };
+    let (sentence, short) = told(&story, None);
+    assert_eq!(
+        sentence,
+        "It loses nothing: the application has not written to PostgreSQL."
+    );
+    assert_eq!(short, None);
+    story.start();
+    let (sentence, short) = told(&story, None);
+    assert_eq!(
+        sentence,
+        "What it leaves behind on PostgreSQL is not known."
+    );
+    assert_eq!(short.as_deref(), Some("leaves ? rows"));
+    let (sentence, short) = told(&story, Some(&view));
+    assert_eq!(
+        sentence,
+        "It leaves behind what users have written to PostgreSQL since writes were reopened, at most 39 inserted, 4 changed and \
+         1 deleted rows (ToolContents 41, ToolFeatures 3): SQLite does not have them."
+    );
+    assert_eq!(short.as_deref(), Some("leaves ≤44 rows"));
+    let blind = CostView {
+        unknown: Some("no answer within 2 s".to_owned()),
+        ..view
+    };
+    let (sentence, short) = told(&story, Some(&blind));
+    assert!(
+        sentence
+            .starts_with("Not known at the moment: no answer within 2 s. As last seen: It leaves"),
+        "{sentence}"
+    );
+    assert_eq!(short.as_deref(), Some("leaves ? rows"));
+    let nothing = CostView {
+        tables: Vec::new(),
+        unknown: None,
+        ..blind
+    };
+    let (sentence, short) = told(&story, Some(&nothing));
+    assert!(sentence.starts_with("It loses nothing"), "{sentence}");
+    assert_eq!(short, None);
 }

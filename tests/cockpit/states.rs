@@ -3,7 +3,7 @@
 use cutover::cockpit::model::Model;
 use cutover::cockpit::news::{Engine, News};
 use cutover::session::live::InstanceState::{NotReady, Ready, Restarting};
-use cutover::session::live::TriggerView;
+use cutover::session::live::{CostView, TriggerView, WrittenTable};
 use cutover::session::{Command, Outcome, TriggerPhase};
 
 use super::story::{MINUTE, Story, checklist, fleet, fuse, import_progress, printed};
@@ -143,6 +143,7 @@ fn look(story: &Story, t3a: TriggerPhase, streak_ms: i64) -> Model {
         triggers: Some(fuses(t3a, streak_ms)),
         checklist: Some(checklist(Some("M4"))),
         last_line: Some(printed("G1", story.at_ms, "10:12 of 60:00 watched")),
+        cost: Some(cost(story.at_ms)),
         ..News::default()
     });
     model
@@ -221,4 +222,22 @@ pub fn failed() -> Model {
         "psql: error: relation \"tools\" already exists; the target holds 3 tables of an earlier attempt, SQLite is untouched and frozen",
     ));
     story.seen_by("robin")
+}
+
+/// What users have written since writes were reopened.
+pub fn cost(at_ms: i64) -> CostView {
+    let table = |table: &str, inserted, changed, deleted| WrittenTable {
+        table: table.to_owned(),
+        inserted,
+        changed,
+        deleted,
+    };
+    CostView {
+        at_ms,
+        tables: vec![
+            table("ToolContents", 37, 4, 0),
+            table("ToolFeatures", 2, 0, 1),
+        ],
+        unknown: None,
+    }
 }

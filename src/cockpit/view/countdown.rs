@@ -57,6 +57,7 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
     used += u16::from(page.height > 12);
     used += clock(canvas, below(page, used), model);
     used += explanation(canvas, below(page, used), model);
+    used += rollback::cost(canvas, below(page, used), model);
     used += u16::from(page.height > 16);
     let rows = model.session.charter.rollback.len() as u16 + 2;
     let undo = Rect {

@@ -104,7 +104,8 @@ fn explain_rollback(canvas: &mut Canvas<'_>, area: Rect, model: &Model) -> u16 {
         "Ends this cutover: the application goes back to SQLite, within {} as agreed. To begin, type {name}",
         span(model.session.charter.limits.rto_ms)
     );
-    let used = paragraph(canvas, area, &text, Meaning::Danger);
+    let mut used = paragraph(canvas, area, &text, Meaning::Danger);
+    used += rollback::cost(canvas, below(area, used), model);
     let rest = below(area, used + 1);
     rollback::draw_undo(canvas, rest, model);
     area.height

@@ -8,6 +8,7 @@ use crate::cockpit::canvas::{Canvas, Piece, piece, width_of};
 use crate::cockpit::model::Model;
 use crate::cockpit::model::ui::{Overlay, View};
 use crate::cockpit::theme::Meaning;
+use crate::session::cost;
 
 /// Draws one or two rows.
 pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
@@ -86,7 +87,11 @@ pub fn keys(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
     let fixed_width = width_of(&fixed);
     let mut all: Vec<Piece<'_>> = Vec::new();
     for action in ACTIONS.iter().filter(|a| !always(a)).filter(shown) {
-        let next: Vec<Piece<'_>> = words(action).collect();
+        let mut next: Vec<Piece<'_>> = words(action).collect();
+        if action.act == Do::RollBack {
+            let cost = cost::short(&model.session, model.cost.as_ref());
+            next.extend(cost.map(|cost| piece(format!("{cost} "), Meaning::Warn)));
+        }
         if width_of(&all) + width_of(&next) + fixed_width <= area.width {
             all.extend(next);
         }

@@ -10,6 +10,7 @@ use crate::cockpit::format::span;
 use crate::cockpit::model::Model;
 use crate::cockpit::model::ui::View;
 use crate::cockpit::theme::Meaning;
+use crate::session::cost;
 use crate::session::{Phase, RollbackCause, StepState, StepStatus, Undo};
 
 /// The view.
@@ -34,8 +35,19 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
         let used = clock(canvas, inner, model);
         rows(canvas, below(inner, used + 1), model);
     } else {
-        draw_undo(canvas, inner, model);
+        let used = cost(canvas, inner, model);
+        draw_undo(canvas, below(inner, used + u16::from(used > 0)), model);
     }
+}
+
+/// What a rollback would leave behind; returns the rows used.
+pub fn cost(canvas: &mut Canvas<'_>, area: Rect, model: &Model) -> u16 {
+    let text = cost::sentence(&model.session, model.cost.as_ref());
+    let meaning = match cost::short(&model.session, model.cost.as_ref()) {
+        Some(_) => Meaning::Warn,
+        None => Meaning::Muted,
+    };
+    paragraph(canvas, area, &text, meaning)
 }
 
 /// Why, and how long it takes against the RTO; returns the rows used.

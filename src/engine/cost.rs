@@ -1,0 +1,182 @@
+//! What a rollback would cost, kept up to date from `F4` on: PostgreSQL's counters against those that `F4` recorded. Asks on a
+//! connection of its own, with a short time limit, and stops for good once a rollback has begun: a dying target delays nothing.
+//!
+//! Not in here: how counters are read (`target::written`), and how the cost is shown.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::runbook::Runbook;
+use crate::session::live::{CostView, WrittenTable};
+use crate::session::{Event, Session};
+use crate::step::context::SessionClock;
+use crate::step::writes::COUNTERS;
+use crate::target::Endpoint;
+use crate::target::written::{Counters, CountersProbe};
+
+/// How often PostgreSQL is asked. Its own counters are no fresher than about a second.
+const ASK_EVERY: Duration = Duration::from_secs(2);
+/// How long one answer may take.
+const ANSWER_LIMIT: Duration = Duration::from_secs(2);
+
+/// The running estimate.
+pub struct Cost {
+    runbook: Arc<Runbook>,
+    clock: SessionClock,
+    view: Arc<Mutex<Option<CostView>>>,
+    asking: Option<DropGuard>,
+}
+
+impl Cost {
+    /// Begins at once where `F4` is behind us already.
+    pub fn new(runbook: &Arc<Runbook>, clock: SessionClock, session: &Session) -> Self {
+        let mut cost = Self {
+            runbook: Arc::clone(runbook),
+            clock,
+            view: Arc::default(),
+            asking: None,
+        };
+        let facts = session.steps.iter().filter_map(|s| s.outcome.as_ref());
+        let recorded = facts.filter_map(|o| o.facts.get(COUNTERS)).next_back();
+        if let Some(counters) = recorded.filter(|_| session.rollback.is_none()) {
+            cost.begin(counters);
+        }
+        cost
+    }
+
+    /// What an event means for it.
+    pub fn apply(&mut self, event: &Event) {
+        match event {
+            Event::StepFinished { outcome, .. } => {
+                if let Some(counters) = outcome.facts.get(COUNTERS) {
+                    self.begin(counters);
+                }
+            }
+            Event::RollbackStarted { .. } | Event::SessionCompleted { .. } => self.asking = None,
+            _ => {}
+        }
+    }
+
+    /// The estimate as it stands; `None` before `F4`.
+    pub fn view(&self) -> Option<CostView> {
+        let view = self.view.lock().unwrap_or_else(PoisonError::into_inner);
+        view.clone()
+    }
+
+    fn begin(&mut self, counters: &serde_json::Value) {
+        let Ok(earlier) = serde_json::from_value::<Counters>(counters.clone()) else {
+            return;
+        };
+        let Ok(endpoint) = Endpoint::parse(&self.runbook.target.url) else {
+            return;
+        };
+        let probe = CountersProbe::new(endpoint, &self.runbook.target.schema, ANSWER_LIMIT);
+        let cancel = CancellationToken::new();
+        let asking = ask(probe, earlier, self.clock, Arc::clone(&self.view));
+        tokio::spawn(cancel.clone().run_until_cancelled_owned(asking));
+        self.asking = Some(cancel.drop_guard());
+    }
+}
+
+async fn ask(
+    mut probe: CountersProbe,
+    earlier: Counters,
+    clock: SessionClock,
+    view: Arc<Mutex<Option<CostView>>>,
+) {
+    loop {
+        let at_ms = clock.now_ms();
+        let counted = probe.read().await;
+        {
+            let mut view = view.lock().unwrap_or_else(PoisonError::into_inner);
+            *view = Some(match counted {
+                Ok(now) => estimate(&earlier, &now, at_ms),
+                Err(error) => CostView {
+                    unknown: Some(error.to_string()),
+                    ..view.clone().unwrap_or(CostView {
+                        at_ms,
+                        tables: Vec::new(),
+                        unknown: None,
+                    })
+                },
+            });
+        }
+        tokio::time::sleep(ASK_EVERY).await;
+    }
+}
+
+/// The counters of now against those of `F4`.
+fn estimate(earlier: &Counters, now: &Counters, at_ms: i64) -> CostView {
+    let mut tables = Vec::new();
+    let mut reset = None;
+    for (table, written) in now {
+        let before = earlier.get(table).copied().unwrap_or_default();
+        match written.since(before) {
+            Some(since) if since != Default::default() => tables.push(WrittenTable {
+                table: table.clone(),
+                inserted: since.inserted,
+                changed: since.changed,
+                deleted: since.deleted,
+            }),
+            Some(_) => {}
+            None => reset = Some(table),
+        }
+    }
+    tables.sort_by_key(|t| std::cmp::Reverse(t.inserted + t.changed + t.deleted));
+    CostView {
+        at_ms,
+        tables,
+        unknown: reset.map(|table| {
+            format!("the counters of {table} were reset on the server since writes were reopened")
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::target::written::Written;
+
+    fn counters(all: &[(&str, u64, u64, u64)]) -> Counters {
+        let one = |&(table, inserted, changed, deleted): &(&str, u64, u64, u64)| {
+            let written = Written {
+                inserted,
+                changed,
+                deleted,
+            };
+            (table.to_owned(), written)
+        };
+        all.iter().map(one).collect()
+    }
+
+    #[test]
+    fn only_what_was_written_since_counts_the_most_written_first() {
+        let earlier = counters(&[("a", 10, 0, 0), ("b", 5, 5, 5), ("c", 1, 1, 1)]);
+        let now = counters(&[
+            ("a", 11, 0, 0),
+            ("b", 5, 9, 6),
+            ("c", 1, 1, 1),
+            ("d", 0, 0, 2),
+        ]);
+        let view = estimate(&earlier, &now, 7);
+        let told: Vec<_> = view
+            .tables
+            .iter()
+            .map(|t| (t.table.as_str(), t.inserted, t.changed, t.deleted))
+            .collect();
+        assert_eq!(told, [("b", 0, 4, 1), ("d", 0, 0, 2), ("a", 1, 0, 0)]);
+        assert_eq!((view.at_ms, view.unknown), (7, None));
+    }
+
+    #[test]
+    fn counters_that_were_reset_are_no_estimate() {
+        let view = estimate(
+            &counters(&[("a", 10, 0, 0)]),
+            &counters(&[("a", 3, 0, 0)]),
+            7,
+        );
+        assert!(view.unknown.expect("a reason").contains("counters of a"));
+    }
+}

@@ -1,0 +1,75 @@
+//! What a rollback would leave behind on PostgreSQL, in words. Not in here: how it is estimated (`engine::cost`).
+
+use super::live::CostView;
+use super::state::{Phase, Session};
+
+/// Tables that a sentence names.
+const TABLES_NAMED: usize = 4;
+
+/// One sentence, for whoever has a finger on the key. Empty once there is no rollback any more.
+pub fn sentence(session: &Session, view: Option<&CostView>) -> String {
+    if session.phase == Phase::Completed {
+        return String::new();
+    }
+    if !is_open_on_target(session) {
+        return "It loses nothing: the application has not written to PostgreSQL.".to_owned();
+    }
+    let Some(view) = view else {
+        return "What it leaves behind on PostgreSQL is not known.".to_owned();
+    };
+    let known = known(view);
+    match &view.unknown {
+        None => known,
+        Some(why) => format!("Not known at the moment: {why}. As last seen: {known}"),
+    }
+}
+
+/// A few words beside the key; `None` while a rollback leaves nothing behind.
+pub fn short(session: &Session, view: Option<&CostView>) -> Option<String> {
+    if session.phase != Phase::Open || !is_open_on_target(session) {
+        return None;
+    }
+    match view {
+        Some(view) if view.unknown.is_none() => match rows(view) {
+            0 => None,
+            n => Some(format!("leaves ≤{n} rows")),
+        },
+        _ => Some("leaves ? rows".to_owned()),
+    }
+}
+
+/// Whether users could write to PostgreSQL.
+fn is_open_on_target(session: &Session) -> bool {
+    let reopened = session.step_of_kind(&super::charter::LineKind::Reopen);
+    reopened.is_some_and(|step| step.started_ms.is_some())
+}
+
+fn rows(view: &CostView) -> u64 {
+    let of_table = |t: &super::live::WrittenTable| t.inserted + t.changed + t.deleted;
+    view.tables.iter().map(of_table).sum()
+}
+
+fn known(view: &CostView) -> String {
+    if rows(view) == 0 {
+        return "It loses nothing: nobody has written to PostgreSQL since writes were reopened."
+            .to_owned();
+    }
+    let sum = |of: fn(&super::live::WrittenTable) -> u64| view.tables.iter().map(of).sum::<u64>();
+    let mut named: Vec<String> = view
+        .tables
+        .iter()
+        .take(TABLES_NAMED)
+        .map(|t| format!("{} {}", t.table, t.inserted + t.changed + t.deleted))
+        .collect();
+    if view.tables.len() > TABLES_NAMED {
+        named.push(format!("{} more tables", view.tables.len() - TABLES_NAMED));
+    }
+    format!(
+        "It leaves behind what users have written to PostgreSQL since writes were reopened, at most {} inserted, {} changed and \
+         {} deleted rows ({}): SQLite does not have them.",
+        sum(|t| t.inserted),
+        sum(|t| t.changed),
+        sum(|t| t.deleted),
+        named.join(", ")
+    )
+}
