@@ -161,8 +161,9 @@ pub fn main() -> ExitCode {
         }
     };
     let ended = runtime.block_on(dispatch(cli.command));
-    // Whatever still runs in the background must not keep a finished command alive.
-    runtime.shutdown_timeout(std::time::Duration::from_millis(200));
+    // Whatever still runs in the background must not keep a finished command alive, and ends with the process: shut down, the runtime
+    // would panic in a thread that waits with a time limit.
+    std::mem::forget(runtime);
     match ended {
         Ok(exit) => exit.into(),
         Err(error) => {

@@ -20,7 +20,7 @@
 //! 16. [`cli`]: one file per subcommand.
 //!
 //! Beside them, small and used by many: [`action`] runs what a runbook tells us to run, [`clock`] is the one place that reads
-//! time, [`text`] makes foreign text harmless.
+//! time, [`text`] makes foreign text harmless, [`private_file`] writes what holds secrets.
 
 pub mod action;
 pub mod cli;
@@ -32,6 +32,7 @@ pub mod fleet;
 pub mod journal;
 pub mod monitor;
 pub mod parity;
+pub mod private_file;
 pub mod report;
 pub mod runbook;
 pub mod session;

@@ -4,12 +4,14 @@
 //! - [`rows`]: one line per row of the protocol.
 //! - [`evidence`]: gates and signatures, triggers, checks, rollback, planned against actual.
 //! - [`markdown`]: for people.
+//! - [`sheet`]: one page of commands, for a rollback by hand.
 //!
 //! What the JSON holds is documented in `docs/report.md`.
 
 pub mod evidence;
 pub mod markdown;
 pub mod rows;
+pub mod sheet;
 mod signals;
 
 use std::path::{Path, PathBuf};

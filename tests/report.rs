@@ -3,8 +3,9 @@
 use cutover::engine::lease::Lease;
 use cutover::engine::ledger::to_entry;
 use cutover::journal::{Folder, Journal, Reading, Retention, Sample};
+use cutover::report::sheet::Sheet;
 use cutover::report::{self, Outcome, RowStatus};
-use cutover::session::{Event, Recorded};
+use cutover::session::{Event, Recorded, Undo};
 
 use crate::session::language::Bridge;
 
@@ -202,4 +203,34 @@ fn gather(json: &serde_json::Value, keys: &mut std::collections::BTreeSet<String
         serde_json::Value::Array(items) => items.iter().for_each(|item| gather(item, keys)),
         _ => {}
     }
+}
+
+#[test]
+fn the_sheet_names_every_command_of_a_rollback_by_hand() {
+    let mut bridge = Bridge::open();
+    let page = |bridge: &Bridge, engine| {
+        let sheet = Sheet {
+            runbook: &crate::session::reference(),
+            session: &bridge.session,
+            folder: std::path::Path::new("/srv/.cutover/tonight"),
+            engine,
+        };
+        sheet.markdown()
+    };
+    insta::assert_snapshot!("sheet_before_the_night", page(&bridge, None));
+    bridge.reach("G1");
+    bridge.append(Event::UndoRecorded {
+        step: "F1".into(),
+        undo: Undo::Config {
+            instance: "app-1".into(),
+            path: "/srv/app 1/app.env".into(),
+            former_sha256: "0f0f".into(),
+            written_sha256: "1e1e".into(),
+        },
+    });
+    let after = page(&bridge, Some(4711));
+    assert!(after.contains("    kill 4711\n"), "{after}");
+    let copy = "    cp /srv/.cutover/tonight/former/0f0f '/srv/app 1/app.env'\n";
+    assert!(after.contains(copy), "{after}");
+    assert!(!after.contains("Not switched yet"), "{after}");
 }

@@ -10,7 +10,7 @@ use cutover::runbook::{self, Runbook};
 use cutover::session::{Charter, Opening};
 
 /// The reference runbook; names of the environment stand for themselves.
-fn reference() -> Runbook {
+pub fn reference() -> Runbook {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("runbook.yaml");
     let text = std::fs::read_to_string(path).expect("the reference runbook");
     let env = |name: &str| {

@@ -2,8 +2,6 @@
 //! the values that it took from the environment. The file can be read by its owner alone and goes when the session is over.
 
 use std::collections::BTreeMap;
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::load::{self, Loaded};
 use crate::engine::Orders;
 use crate::journal::Folder;
+use crate::private_file;
 use crate::session::{Opening, RehearsalEvidence};
 
 /// How the file is called, in the session's folder.
@@ -63,17 +62,8 @@ impl Standing {
     /// The folder cannot be written.
     pub fn write(&self, folder: &Folder) -> anyhow::Result<()> {
         let path = folder.dir().join(FILE);
-        let partial = folder.dir().join(format!("{FILE}.partial"));
-        let mut file = std::fs::OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&partial)
-            .with_context(|| partial.display().to_string())?;
-        file.write_all(&serde_json::to_vec_pretty(self)?)?;
-        file.sync_all()?;
-        std::fs::rename(&partial, &path).with_context(|| path.display().to_string())
+        private_file::write(&path, &serde_json::to_vec_pretty(self)?)
+            .with_context(|| path.display().to_string())
     }
 
     /// Reads the file of a session.

@@ -1,10 +1,7 @@
 //! Where things are in a sandbox's folder, and the environment that its runbook reads.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The instance that no user reaches.
 pub const STAGING: &str = "staging";
@@ -117,7 +114,7 @@ impl Layout {
             .iter()
             .map(|(name, value)| format!("{name}={}\n", shell_quoted(value)))
             .collect();
-        write_private(&self.environment_file(), lines.as_bytes())
+        crate::private_file::write(&self.environment_file(), lines.as_bytes())
     }
 
     /// Reads back what was written.
@@ -128,19 +125,6 @@ impl Layout {
             .map(|(name, value)| (name.to_string(), unquoted(value)))
             .collect())
     }
-}
-
-/// Writes a file that only its owner can read, all of it or nothing.
-pub(super) fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let partial = path.with_extension("partial");
-    let mut file = File::options()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&partial)?;
-    file.write_all(bytes)?;
-    std::fs::rename(partial, path)
 }
 
 fn shell_quoted(value: &str) -> String {

@@ -23,10 +23,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::cluster;
 use super::control::{STATE_FILE, State};
-use super::layout::{Layout, write_private};
+use super::layout::Layout;
 use super::reaper::Reaper;
 use super::sample::{self, Script};
 use super::traffic::{self, Traffic};
+use crate::private_file;
 use database::Database;
 use fleet::Fleet;
 use sites::Sites;
@@ -316,7 +317,8 @@ async fn start(
     server::listen(&socket, running.clone())
         .map_err(io(format!("listening on {}", socket.display())))?;
     let json = serde_json::to_vec_pretty(&state).expect("BUG: the state is plain data");
-    write_private(&running.layout.dir.join(STATE_FILE), &json).map_err(io("writing the state"))?;
+    private_file::write(&running.layout.dir.join(STATE_FILE), &json)
+        .map_err(io("writing the state"))?;
     Ok(running)
 }
 

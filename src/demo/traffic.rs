@@ -22,8 +22,9 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::app::{INSTANCE_HEADER, PROVIDER_HEADER};
-use super::layout::{Layout, write_private};
+use super::layout::Layout;
 use super::sample::guid;
+use crate::private_file;
 
 /// Requests under way at most; beyond that users give up before they begin.
 const MOST_UNDER_WAY: usize = 256;
@@ -149,7 +150,7 @@ impl Traffic {
         tokio::spawn(stop.run_until_cancelled_owned(async move {
             loop {
                 tokio::time::sleep(Duration::from_secs(1)).await;
-                let _ = write_private(&summary, reported.counts().to_string().as_bytes());
+                let _ = private_file::write(&summary, reported.counts().to_string().as_bytes());
             }
         }));
         Ok(Self { street })

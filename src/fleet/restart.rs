@@ -53,14 +53,6 @@ pub enum RestartError {
     },
 }
 
-/// The placeholders that stand for an instance: `{instance}`, `{host}`, `{url}`.
-pub fn placeholders(instance: &Instance) -> Placeholders {
-    Placeholders::new()
-        .with("instance", &instance.id)
-        .with("host", &instance.host)
-        .with("url", &instance.url)
-}
-
 /// Restarts an instance. Whether it comes up is for [`super::wait_ready`] to say.
 ///
 /// # Errors
@@ -88,7 +80,7 @@ pub async fn run_for(
     let output = means.outputs.join(format!("{what}-{}.log", instance.id));
     let run = Run {
         action,
-        placeholders: &placeholders(instance),
+        placeholders: &Placeholders::of(instance),
         secrets: means.secrets,
         folder: means.folder,
         output_path: &output,

@@ -8,6 +8,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::model::Instance;
+
 /// One thing to do, and how long it may take before it counts as failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Action {
@@ -88,6 +90,20 @@ impl Placeholders {
     /// None.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Those that stand for an instance: `{instance}`, `{host}`, `{url}`.
+    pub fn of(instance: &Instance) -> Self {
+        Self::new()
+            .with("instance", &instance.id)
+            .with("host", &instance.host)
+            .with("url", &instance.url)
+    }
+
+    /// The text with every placeholder filled in, whatever the values hold: for showing, not for a shell.
+    pub fn filled(&self, text: &str) -> String {
+        let shown = self.fill(text, |_, _| Ok(()));
+        shown.unwrap_or_else(|_| text.to_owned())
     }
 
     /// With one more. A later value for the same name wins.

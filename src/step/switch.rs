@@ -12,6 +12,7 @@ use super::context::Context;
 use super::target::owner;
 use crate::action::config_file::{self, Edit, State};
 use crate::fleet::{self, Means, Plan, RolloutHooks};
+use crate::private_file;
 use crate::runbook::action::Placeholders;
 use crate::runbook::{Instance, SwitchHow};
 use crate::session::live::InstanceView;
@@ -129,21 +130,10 @@ pub fn former_path(ctx: &Context, sha256: &str) -> PathBuf {
 
 /// Configuration holds secrets: only the engine's user may read what is kept of it.
 fn keep_former(ctx: &Context, edit: &Edit) -> Result<(), String> {
-    use std::io::Write;
-    use std::os::unix::fs::OpenOptionsExt;
     let path = former_path(ctx, &edit.former_sha256);
-    let failed = |e: std::io::Error| format!("{}: {e}", path.display());
-    std::fs::create_dir_all(path.parent().unwrap_or(Path::new("."))).map_err(failed)?;
-    let mut file = std::fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&path)
-        .map_err(failed)?;
-    file.write_all(&edit.former)
-        .and_then(|()| file.sync_all())
-        .map_err(failed)
+    let kept = std::fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))
+        .and_then(|()| private_file::write(&path, &edit.former));
+    kept.map_err(|e| format!("{}: {e}", path.display()))
 }
 
 /// F2: canary first, then batches; a batch begins when the one before is ready, and not while the session is held.

@@ -138,7 +138,7 @@ pub async fn connectivity(ctx: &Context) -> Outcome {
     for (n, instance) in hosts.iter().enumerate() {
         ctx.reporter
             .progress("hosts", n as u64, hosts.len() as u64, "hosts");
-        let values = placeholders(instance);
+        let values = Placeholders::of(instance);
         let name = format!("connect-{}", instance.id);
         let check = match run_action(ctx, connect, &values, &name).await {
             Ok(_) => Check::new(&name, true, format!("{} connects", instance.id)),
@@ -150,12 +150,4 @@ pub async fn connectivity(ctx: &Context) -> Outcome {
         outcome = outcome.with_check(check);
     }
     outcome
-}
-
-/// What an instance puts into an action.
-pub fn placeholders(instance: &crate::runbook::Instance) -> Placeholders {
-    Placeholders::new()
-        .with("instance", instance.id.clone())
-        .with("host", instance.host.clone())
-        .with("url", instance.url.clone())
 }

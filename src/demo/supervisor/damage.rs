@@ -10,9 +10,9 @@ use tokio_postgres::NoTls;
 use super::Running;
 use crate::demo::app::AppFaults;
 use crate::demo::faults::Fault;
-use crate::demo::layout::write_private;
 use crate::demo::sample::{self, Script};
 use crate::demo::second_writer;
+use crate::private_file;
 
 /// How many bytes of a backup change.
 const DAMAGED_BYTES: usize = 64;
@@ -87,7 +87,8 @@ pub(super) async fn inject(running: &Running, fault: Fault) -> Result<(), Error>
 
 /// Takes back what can be taken back.
 pub(super) async fn heal(running: &Running) -> Result<(), Error> {
-    write_private(&running.layout.app_faults(), b"{}").map_err(io("writing the faults file"))?;
+    private_file::write(&running.layout.app_faults(), b"{}")
+        .map_err(io("writing the faults file"))?;
     if let Some(writer) = running.second_writer.lock().await.take() {
         running.fleet.starter.end(writer).await;
     }
@@ -123,7 +124,7 @@ fn mislead(running: &Running, change: impl FnOnce(&mut AppFaults)) -> Result<(),
     let mut faults = AppFaults::read(&path);
     change(&mut faults);
     let json = serde_json::to_vec(&faults).expect("BUG: faults are plain data");
-    write_private(&path, &json).map_err(io("writing the faults file"))
+    private_file::write(&path, &json).map_err(io("writing the faults file"))
 }
 
 fn write_script(running: &Running, script: Script) -> Result<(), Error> {

@@ -4,7 +4,8 @@
 use std::sync::PoisonError;
 
 use super::Running;
-use crate::demo::layout::{STAGING, write_private};
+use crate::demo::layout::STAGING;
+use crate::private_file;
 
 /// Why staging could not be lent or taken back.
 #[derive(Debug, thiserror::Error)]
@@ -61,7 +62,7 @@ pub(super) async fn begin(running: &Running) -> Result<(), Error> {
             ("PostgresUrl", &scratch),
         ],
     );
-    write_private(&config, text.as_bytes()).map_err(io("writing staging's configuration"))?;
+    private_file::write(&config, text.as_bytes()).map_err(io("writing staging's configuration"))?;
     Ok(running.fleet.start(STAGING).await?)
 }
 

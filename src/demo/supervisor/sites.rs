@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use super::database::Database;
 use super::{Arguments, Error, io};
-use crate::demo::layout::{Layout, STAGING, write_private};
+use crate::demo::layout::{Layout, STAGING};
 use crate::demo::ports;
+use crate::private_file;
 
 /// Who listens where.
 pub(super) struct Sites {
@@ -94,5 +95,5 @@ pub(super) fn configure(
     if name != STAGING {
         text.push_str(&format!("FaultsFile={}\n", layout.app_faults().display()));
     }
-    write_private(&layout.instance_config(name), text.as_bytes())
+    private_file::write(&layout.instance_config(name), text.as_bytes())
 }

@@ -1,0 +1,318 @@
+//! One page with the commands by which a person could roll back by hand if everything else were gone. Pure text from what the
+//! runbook says and the session has done so far; write it before the night, and again after each step if you like.
+//!
+//! Not in here: doing any of it (`step::rollback`), and hiding secrets, which whoever prints the page does with its whole text.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::runbook::action::{Action, Effect, Placeholders};
+use crate::runbook::{RollbackKind, Runbook, StepKind, SwitchHow};
+use crate::session::{Session, Undo};
+
+/// What the page is about.
+pub struct Sheet<'s> {
+    /// What the operator wrote.
+    pub runbook: &'s Runbook,
+    /// The session so far.
+    pub session: &'s Session,
+    /// The session's folder.
+    pub folder: &'s Path,
+    /// The engine's process, where one runs.
+    pub engine: Option<u32>,
+}
+
+impl Sheet<'_> {
+    /// The page, as Markdown.
+    pub fn markdown(&self) -> String {
+        let mut page = Page::default();
+        let name = &self.session.charter.session;
+        page.text(&format!("# Rolling back {name} by hand"));
+        page.text(
+            "For the night on which everything else is gone. As long as it is not: `R` in any cockpit, or `cutover rollback`, does \
+             all of this, in this order, and starts an engine where none runs.",
+        );
+        page.text(&format!(
+            "Session folder `{}`, runbook {}. `${{NAME}}` stands for a secret: set it from where the runbook's environment comes from.",
+            self.folder.display(),
+            self.session.charter.runbook_hash.0
+        ));
+        for row in &self.runbook.rollback {
+            page.text(&format!("## {} {}", row.id, row.title));
+            match &row.kind {
+                RollbackKind::Halt => self.halt(&mut page),
+                RollbackKind::RestoreConfig => self.restore_config(&mut page),
+                RollbackKind::Restart => self.restart(&mut page),
+                RollbackKind::Validate => self.validate(&mut page),
+                RollbackKind::LiftFreeze => self.lift_freeze(&mut page),
+                RollbackKind::Preserve => page.text(&format!(
+                    "Keep `{}` as it is, and PostgreSQL's own log. Drop nothing on PostgreSQL: rows that users have written since \
+                     writes were reopened are there and nowhere else.",
+                    self.folder.display()
+                )),
+                RollbackKind::Incident { file } => page.text(&format!(
+                    "Write down what happened and when, in `{}`.",
+                    file.display()
+                )),
+                RollbackKind::Command(action) => page.action(action, &Placeholders::new()),
+            }
+        }
+        page.text("## If the SQLite file itself is damaged");
+        self.backups(&mut page);
+        page.out
+    }
+
+    fn halt(&self, page: &mut Page) {
+        match self.engine {
+            Some(pid) => {
+                page.text("End the engine. Its fence on the SQLite file ends with it.");
+                page.commands([format!("kill {pid}")]);
+            }
+            None => page.text("No engine runs, so no fence is held and nothing new starts."),
+        }
+    }
+
+    fn restore_config(&self, page: &mut Page) {
+        let kept = self
+            .session
+            .undos
+            .iter()
+            .filter_map(|(_, undo)| match undo {
+                Undo::Config {
+                    path,
+                    former_sha256,
+                    ..
+                } => Some((path, former_sha256)),
+                _ => None,
+            });
+        let kept: Vec<_> = kept.collect();
+        if !kept.is_empty() {
+            page.text("The former bytes of every file that was changed are kept:");
+            page.commands(kept.into_iter().map(|(path, former_sha256)| {
+                let former = self.folder.join("former").join(former_sha256);
+                format!("cp {} {}", word_of(&former), word_of(path))
+            }));
+            return;
+        }
+        for step in &self.runbook.steps {
+            let StepKind::Switch { how } = &step.kind else {
+                continue;
+            };
+            match how {
+                SwitchHow::Key { key, from, to } => {
+                    page.text(&format!(
+                        "Not switched yet when this page was written. After {}: in each of these files set `{key}` from `{to}` back \
+                         to `{from}`. Once {} is done, write this page again; it then names the kept former files.",
+                        step.id, step.id
+                    ));
+                    for instance in &self.runbook.fleet.instances {
+                        let file = self.runbook.fleet.config.as_deref().unwrap_or_default();
+                        page.line(&format!("- `{}`", Placeholders::of(instance).filled(file)));
+                    }
+                    page.end();
+                }
+                SwitchHow::Action { to_source, .. } => {
+                    page.action(to_source, &Placeholders::new());
+                }
+            }
+        }
+    }
+
+    fn restart(&self, page: &mut Page) {
+        page.text("Each instance that had been restarted on PostgreSQL; where in doubt, all:");
+        let fleet = &self.runbook.fleet;
+        let restarts = fleet.instances.iter();
+        page.commands(restarts.map(|i| command_of(&fleet.restart, &Placeholders::of(i))));
+    }
+
+    fn validate(&self, page: &mut Page) {
+        page.text("Every instance must answer with success, from SQLite:");
+        for instance in &self.runbook.fleet.instances {
+            let values = Placeholders::of(instance);
+            let requests = self.runbook.verification.requests.iter().map(|r| &r.url);
+            let urls = [&self.runbook.fleet.ready].into_iter().chain(requests);
+            page.commands(urls.map(|url| format!("curl -fsS {}", word(&values.filled(url)))));
+        }
+        let file = word_of(&self.runbook.source.file);
+        let counts = self.fact("counts");
+        let tables = counts.and_then(Value::as_array);
+        match tables {
+            Some(tables) => {
+                page.text("SQLite must have at least the rows of the backup:");
+                page.commands(tables.iter().map(|table| {
+                    let name = table["table"].as_str().unwrap_or_default();
+                    let sql = format!("SELECT count(*) FROM {}", quoted(name));
+                    let rows = &table["rows"];
+                    format!("sqlite3 -readonly {file} {}    # {rows}", word(&sql))
+                }));
+            }
+            None => page.text(&format!(
+                "No backup was made before this page was written: {file} is as the application left it."
+            )),
+        }
+    }
+
+    fn lift_freeze(&self, page: &mut Page) {
+        page.text("Let users write again, on SQLite:");
+        for step in &self.runbook.steps {
+            if let StepKind::Freeze { off, .. } = &step.kind {
+                page.action(off, &Placeholders::new());
+            }
+        }
+    }
+
+    fn backups(&self, page: &mut Page) {
+        let mut any = false;
+        for name in ["backup", "second_copy"] {
+            let Some(kept) = self.fact(name) else {
+                continue;
+            };
+            let (path, sha256) = (kept["path"].as_str(), kept["sha256"].as_str());
+            let (Some(path), Some(sha256)) = (path, sha256) else {
+                continue;
+            };
+            if !any {
+                page.text(
+                    "Stop every instance first. Then the first copy whose checksum is right, and nothing beside it:",
+                );
+            }
+            any = true;
+            let file = &self.runbook.source.file;
+            let beside = |suffix: &str| word(&format!("{}{suffix}", file.display()));
+            page.commands([
+                format!(
+                    "echo {} | sha256sum --check",
+                    word(&format!("{sha256}  {path}"))
+                ),
+                format!("mv {} {}", word_of(file), beside(".damaged")),
+                format!("rm -f {} {}", beside("-wal"), beside("-shm")),
+                format!("cp {} {}", word(path), word_of(file)),
+            ]);
+        }
+        if !any {
+            page.text("No backup had been made when this page was written.");
+        }
+    }
+
+    /// What the newest step left behind under a name.
+    fn fact(&self, name: &str) -> Option<&Value> {
+        let outcomes = self.session.steps.iter().rev();
+        outcomes
+            .filter_map(|s| s.outcome.as_ref()?.facts.get(name))
+            .next()
+    }
+}
+
+/// Markdown in the making.
+#[derive(Default)]
+struct Page {
+    out: String,
+}
+
+impl Page {
+    fn text(&mut self, text: &str) {
+        self.line(text);
+        self.end();
+    }
+
+    fn line(&mut self, text: &str) {
+        writeln!(self.out, "{text}").expect("BUG: writing to a string fails");
+    }
+
+    fn end(&mut self) {
+        self.out.push('\n');
+    }
+
+    /// A block of commands, one after the other.
+    fn commands(&mut self, commands: impl IntoIterator<Item = String>) {
+        for command in commands {
+            for line in command.lines() {
+                self.line(&format!("    {line}"));
+            }
+        }
+        self.end();
+    }
+
+    fn action(&mut self, action: &Action, values: &Placeholders) {
+        self.commands([command_of(action, values)]);
+    }
+}
+
+/// An action as a shell would do it; what cannot be written so says why, as a comment.
+fn command_of(action: &Action, values: &Placeholders) -> String {
+    match action.substituted(values) {
+        Ok(action) => line_of(&action.effect),
+        Err(error) => format!("# not to be written as a command: {error}"),
+    }
+}
+
+/// An effect as a shell would do it.
+fn line_of(effect: &Effect) -> String {
+    match effect {
+        Effect::Command { argv } => words(argv),
+        Effect::Shell { line } => line.clone(),
+        Effect::Http {
+            method,
+            url,
+            headers,
+            body,
+            ..
+        } => {
+            let mut line = format!("curl -fsS -X {}", word(method));
+            for (name, value) in headers {
+                write!(line, " -H {}", word(&format!("{name}: {value}")))
+                    .expect("BUG: writing to a string fails");
+            }
+            if let Some(body) = body {
+                write!(line, " --data {}", word(body)).expect("BUG: writing to a string fails");
+            }
+            format!("{line} {}", word(url))
+        }
+        Effect::WriteFile { path, content } => {
+            format!("printf %s {} > {}", word(content), word_of(path))
+        }
+        Effect::RemoveFile { path } => format!("rm -f {}", word_of(path)),
+    }
+}
+
+fn words(argv: &[String]) -> String {
+    argv.iter().map(|w| word(w)).collect::<Vec<_>>().join(" ")
+}
+
+fn word_of(path: &Path) -> String {
+    word(&path.to_string_lossy())
+}
+
+/// A table's name in SQL.
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// As one word for a shell.
+fn word(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_is_one_word_for_a_shell() {
+        for (text, quoted) in [
+            ("restart", "restart"),
+            ("/srv/a b", "'/srv/a b'"),
+            ("it's", r"'it'\''s'"),
+            ("", "''"),
+            ("$HOME;rm", "'$HOME;rm'"),
+        ] {
+            assert_eq!(word(text), quoted);
+        }
+    }
+}
