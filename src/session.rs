@@ -5,6 +5,7 @@
 
 pub mod advice;
 pub mod charter;
+pub mod command;
 pub mod confidence;
 pub mod cost;
 pub mod decide;
@@ -17,7 +18,8 @@ pub mod state;
 pub mod words;
 
 pub use charter::{Charter, LineKind, Opening, RowLine, StepLine};
-pub use decide::{Command, Refusal, decide};
+pub use command::{Command, Refusal};
+pub use decide::decide;
 pub use event::{
     Check, Event, Found, Outcome, Recorded, RehearsalEvidence, RollbackCause, Signature,
     TriggerPhase, Undo,

@@ -217,7 +217,9 @@ fn the_sheet_names_every_command_of_a_rollback_by_hand() {
         };
         sheet.markdown()
     };
-    insta::assert_snapshot!("sheet_before_the_night", page(&bridge, None));
+    let hash = &bridge.session.charter.runbook_hash.0;
+    let before = page(&bridge, None).replace(hash.as_str(), "HASH");
+    insta::assert_snapshot!("sheet_before_the_night", before);
     bridge.reach("G1");
     bridge.append(Event::UndoRecorded {
         step: "F1".into(),

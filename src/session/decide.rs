@@ -1,175 +1,13 @@
 //! The one place that says whether a person may do a thing now. A command becomes events or a refusal; nothing is done here.
 
-use serde::{Deserialize, Serialize};
+mod gates;
 
 use super::charter::LineKind;
-use super::event::{Event, Found, Outcome, RollbackCause, Signature};
-use super::roles::{Act, Actor, permit};
+use super::command::{Command, Refusal};
+use super::event::{Event, Found, Outcome, RollbackCause};
+use super::roles::{Actor, permit};
 use super::state::{Phase, Session, StepStatus};
 use crate::runbook::Role;
-
-/// What a person asks for, in the imperative.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "command", rename_all = "snake_case")]
-pub enum Command {
-    /// Start the next step, or this one if it is the next.
-    StartStep {
-        /// Which; the next where absent.
-        step: Option<String>,
-    },
-    /// Confirm being there.
-    Confirm {
-        /// Which step; the running one where absent.
-        step: Option<String>,
-    },
-    /// Sign a gate.
-    Sign {
-        /// Which.
-        gate: String,
-        /// As what, where a person has several roles.
-        role: Option<Role>,
-        /// What they have to say.
-        note: Option<String>,
-    },
-    /// Withdraw a signature.
-    Withdraw {
-        /// Which gate.
-        gate: String,
-        /// As what, where a person has several roles.
-        role: Option<Role>,
-    },
-    /// Let nothing new start.
-    Hold {
-        /// Why.
-        reason: String,
-    },
-    /// Let things start again.
-    Resume,
-    /// Skip a step.
-    Skip {
-        /// Which.
-        step: String,
-        /// Why.
-        reason: String,
-    },
-    /// Say what an unknown step had done.
-    DecideUnknown {
-        /// Which.
-        step: String,
-        /// Whether it counts as done; otherwise it runs again.
-        done: bool,
-        /// What was looked at.
-        reason: String,
-    },
-    /// Extend the freeze.
-    ExtendFreeze {
-        /// By how much, in runbook time.
-        by_ms: i64,
-    },
-    /// Roll back.
-    RollBack {
-        /// Why.
-        reason: String,
-        /// The session's name, typed; not needed once a trigger has fired.
-        confirm: Option<String>,
-    },
-    /// Complete the release.
-    Complete,
-    /// Write a note.
-    Note {
-        /// What.
-        text: String,
-    },
-}
-
-/// Why a command was not carried out. Each says what to do instead.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
-#[serde(tag = "refusal", rename_all = "snake_case")]
-#[allow(missing_docs, reason = "each message says what its fields mean")]
-pub enum Refusal {
-    #[error(
-        "user {user} is not on this bridge: the runbook's `people` list does not name that account"
-    )]
-    NotOnBridge { user: String },
-    #[error("{who} may not {what}: that is for {allowed}")]
-    NotAllowed {
-        who: String,
-        what: String,
-        allowed: String,
-    },
-    #[error("the session is over ({phase}): nothing can change any more")]
-    Over { phase: String },
-    #[error("rollback is under way or due: nothing else can start")]
-    RollingBack,
-    #[error("{by} holds the session: {reason} (resume it first)")]
-    Held { by: String, reason: String },
-    #[error("{step} is still {status}: wait for it, hold, or roll back")]
-    Busy { step: String, status: String },
-    #[error("there is no step {step}")]
-    NoSuchStep { step: String },
-    #[error("{step} is not next: {next} is")]
-    NotNext { step: String, next: String },
-    #[error("every step is done")]
-    NothingLeft,
-    #[error("{step} needs {needed}, which is not done")]
-    Needs { step: String, needed: String },
-    #[error("NO-GO: {step} waits for {gates}")]
-    NoGo { step: String, gates: String },
-    #[error("there is no gate {gate}; the gates are {known}")]
-    NoSuchGate { gate: String, known: String },
-    #[error("{gate} asks for {roles}; {who} is none of these")]
-    NotASigner {
-        gate: String,
-        roles: String,
-        who: String,
-    },
-    #[error(
-        "{who} has already signed {gate} as {role}: one person cannot sign for two roles of a gate"
-    )]
-    TwoRoles {
-        gate: String,
-        role: String,
-        who: String,
-    },
-    #[error("{gate} is already signed as {role} by {who}")]
-    AlreadySigned {
-        gate: String,
-        role: String,
-        who: String,
-    },
-    #[error("nobody can sign {gate} over evidence that is not green: {detail}")]
-    EvidenceNotGreen { gate: String, detail: String },
-    #[error("{gate} is not signed by {who}")]
-    NotSigned { gate: String, who: String },
-    #[error(
-        "{step}, which needed {gate}, has begun: the signature stands. Hold or roll back instead"
-    )]
-    TooLateToWithdraw { gate: String, step: String },
-    #[error("{step} waits for no confirmation")]
-    NothingToConfirm { step: String },
-    #[error("{step} is already confirmed as {roles}")]
-    AlreadyConfirmed { step: String, roles: String },
-    #[error("{step} cannot be skipped: the runbook does not allow it")]
-    NotSkippable { step: String },
-    #[error("{step} is {status}, not unknown: there is nothing to decide")]
-    NotUnknown { step: String, status: String },
-    #[error("what {step} had done is being found out: a person decides only where no machine can")]
-    BeingFoundOut { step: String },
-    #[error("the session is not held")]
-    NotHeld,
-    #[error("a reason is needed")]
-    NoReason,
-    #[error("the freeze has not begun, or is over")]
-    NotFrozen,
-    #[error("the freeze can be extended by 1 minute to 24 hours at a time")]
-    BadExtension,
-    #[error("to roll back, type the session's name: {session}")]
-    ConfirmRollback { session: String },
-    #[error("the rollback has already begun")]
-    AlreadyRollingBack,
-    #[error("the release cannot be completed: {why}")]
-    NotComplete { why: String },
-}
 
 /// The events that a command leads to, or why it does not.
 ///
@@ -209,8 +47,10 @@ pub fn decide(session: &Session, actor: &Actor, command: &Command) -> Result<Vec
         }
         Command::StartStep { step } => start_step(session, by, step.as_deref()),
         Command::Confirm { step } => confirm(session, actor, step.as_deref()),
-        Command::Sign { gate, role, note } => sign(session, actor, gate, *role, note.clone()),
-        Command::Withdraw { gate, role } => withdraw(session, actor, gate, *role),
+        Command::Sign { gate, role, note } => {
+            gates::sign(session, actor, gate, *role, note.clone())
+        }
+        Command::Withdraw { gate, role } => gates::withdraw(session, actor, gate, *role),
         Command::Hold { reason: why } => Ok(vec![Event::SessionHeld {
             by,
             reason: reason(why)?,
@@ -226,26 +66,6 @@ pub fn decide(session: &Session, actor: &Actor, command: &Command) -> Result<Vec
         Command::ExtendFreeze { by_ms } => extend_freeze(session, by, *by_ms),
         Command::Complete => complete(session, by),
         Command::Note { .. } => unreachable!("BUG: notes were answered above"),
-    }
-}
-
-impl Command {
-    /// Which line of the table of roles it falls under.
-    pub fn act(&self) -> Act {
-        match self {
-            Command::StartStep { .. } => Act::StartStep,
-            Command::Confirm { .. } => Act::Confirm,
-            Command::Sign { .. } => Act::Sign,
-            Command::Withdraw { .. } => Act::Withdraw,
-            Command::Hold { .. } => Act::Hold,
-            Command::Resume => Act::Resume,
-            Command::Skip { .. } => Act::Skip,
-            Command::DecideUnknown { .. } => Act::Decide,
-            Command::ExtendFreeze { .. } => Act::ExtendFreeze,
-            Command::RollBack { .. } => Act::RollBack,
-            Command::Complete => Act::Complete,
-            Command::Note { .. } => Act::Note,
-        }
     }
 }
 
@@ -385,110 +205,6 @@ fn confirm(session: &Session, actor: &Actor, asked: Option<&str>) -> Result<Vec<
     Ok(events)
 }
 
-fn sign(
-    session: &Session,
-    actor: &Actor,
-    gate: &str,
-    asked: Option<Role>,
-    note: Option<String>,
-) -> Result<Vec<Event>, Refusal> {
-    let line = find_gate(session, gate)?;
-    let view = session.gate(line);
-    let who = actor.id.clone();
-    // Their own roles come first, so that a deputy signs as themselves where they can.
-    let fits = |r: &Role| line.signers.contains(r) && asked.is_none_or(|a| a == *r);
-    let mine: Vec<Role> = actor.roles.iter().copied().filter(fits).collect();
-    let Some(first) = mine.first() else {
-        return Err(Refusal::NotASigner {
-            gate: line.id.clone(),
-            roles: titles(&line.signers),
-            who,
-        });
-    };
-    let missing = view.missing_roles();
-    let Some(role) = mine.iter().find(|r| missing.contains(r)) else {
-        let signed = view
-            .signers
-            .iter()
-            .find(|(r, _)| r == first)
-            .and_then(|(_, s)| s.clone());
-        let who = signed.map_or(who, |s| s.by);
-        return Err(Refusal::AlreadySigned {
-            gate: line.id.clone(),
-            role: first.title().into(),
-            who,
-        });
-    };
-    if let Some((other, _)) = view
-        .signers
-        .iter()
-        .find(|(r, s)| r != role && s.as_ref().is_some_and(|s| s.by == who))
-    {
-        return Err(Refusal::TwoRoles {
-            gate: line.id.clone(),
-            role: other.title().into(),
-            who,
-        });
-    }
-    if !view.evidence_is_green() {
-        let bad = view
-            .evidence
-            .iter()
-            .find(|e| e.state != super::gates::EvidenceState::Green);
-        let detail = bad.map_or_else(String::new, |e| format!("{}: {}", e.name, e.detail));
-        return Err(Refusal::EvidenceNotGreen {
-            gate: line.id.clone(),
-            detail,
-        });
-    }
-    let signature = Signature {
-        by: who,
-        role: *role,
-        runbook_hash: session.charter.runbook_hash.clone(),
-        evidence_hash: view.evidence_hash,
-        note,
-    };
-    Ok(vec![Event::GateSigned {
-        gate: line.id.clone(),
-        signature,
-    }])
-}
-
-fn withdraw(
-    session: &Session,
-    actor: &Actor,
-    gate: &str,
-    asked: Option<Role>,
-) -> Result<Vec<Event>, Refusal> {
-    let line = find_gate(session, gate)?;
-    let who = actor.id.clone();
-    let mine = session
-        .signatures
-        .get(&line.id)
-        .and_then(|all| {
-            all.iter()
-                .find(|s| s.by == who && asked.is_none_or(|r| r == s.role))
-        })
-        .ok_or_else(|| Refusal::NotSigned {
-            gate: line.id.clone(),
-            who: who.clone(),
-        })?;
-    if session
-        .step(&line.before)
-        .is_some_and(|s| s.started_ms.is_some())
-    {
-        return Err(Refusal::TooLateToWithdraw {
-            gate: line.id.clone(),
-            step: line.before.clone(),
-        });
-    }
-    Ok(vec![Event::SignatureWithdrawn {
-        gate: line.id.clone(),
-        role: mine.role,
-        by: who,
-    }])
-}
-
 fn skip(session: &Session, by: String, step: &str, why: &str) -> Result<Vec<Event>, Refusal> {
     let index = session
         .charter
@@ -610,24 +326,6 @@ fn complete(session: &Session, by: String) -> Result<Vec<Event>, Refusal> {
         });
     }
     Ok(vec![Event::SessionCompleted { by }])
-}
-
-fn find_gate<'a>(session: &'a Session, gate: &str) -> Result<&'a crate::runbook::Gate, Refusal> {
-    session
-        .charter
-        .gates
-        .iter()
-        .find(|g| g.id.eq_ignore_ascii_case(gate))
-        .ok_or_else(|| Refusal::NoSuchGate {
-            gate: gate.to_owned(),
-            known: session
-                .charter
-                .gates
-                .iter()
-                .map(|g| g.id.as_str())
-                .collect::<Vec<_>>()
-                .join(", "),
-        })
 }
 
 fn reason(text: &str) -> Result<String, Refusal> {

@@ -1,0 +1,245 @@
+//! The rows of the night and of the way back: which there are, and what each kind has for fields. Not in here: doing them (`step`).
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Action, Role};
+
+/// One row that runs before, during or after the switch.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// The protocol's row, such as `A2`.
+    pub id: String,
+    /// As shown.
+    pub title: String,
+    /// What it does.
+    pub kind: StepKind,
+    /// Whether it goes on by itself once what comes before is done.
+    pub start: Start,
+    /// How often it may be tried, for passing faults.
+    pub attempts: u32,
+    /// Whether a person may skip it, with a reason.
+    pub may_skip: bool,
+    /// Steps that must be done first, besides all earlier ones.
+    pub needs: Vec<String>,
+}
+
+/// Who starts a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Start {
+    /// The release manager.
+    Person,
+    /// The engine, once everything before it is done and its gates are green.
+    Auto,
+}
+
+/// What a step does, with its fields.
+#[derive(Debug, Clone)]
+pub enum StepKind {
+    /// P1. Posts to a chat webhook as JSON with `text`, and writes it to the journal. `{name}` and `{freeze}` are replaced.
+    Announce {
+        /// What is said.
+        text: String,
+        /// Where to; the journal alone where absent.
+        webhook: Option<String>,
+    },
+    /// P2. Done when somebody of each role has confirmed.
+    Confirm {
+        /// Who must.
+        roles: Vec<Role>,
+    },
+    /// P3. Captures error rate, p95 latency and start-up health over a window.
+    Baseline {
+        /// How long, in runbook time.
+        window_ms: i64,
+    },
+    /// A1. Maintenance on, writes proven stopped, fence raised.
+    Freeze {
+        /// Turns maintenance on.
+        on: Action,
+        /// Turns it off again (F4, R4+).
+        off: Action,
+        /// Real time in which nothing may be written.
+        quiet_ms: i64,
+    },
+    /// A2. Online backup, checked, hashed, read-only.
+    Backup {
+        /// Folder.
+        to: PathBuf,
+        /// How long it is kept; recorded, never acted on.
+        keep_ms: i64,
+    },
+    /// A3. The second place, verified by reading back.
+    StoreBackup {
+        /// Where.
+        place: Place,
+        /// How long it is kept; recorded, never acted on.
+        keep_ms: i64,
+    },
+    /// A4. Opens each copy, counts rows, runs queries.
+    RestoreDrill {
+        /// Must each succeed on both copies, with equal answers.
+        queries: Vec<String>,
+    },
+    /// B1. Database, version, encoding, TLS, owner's rights.
+    TargetCheck,
+    /// B2. The runtime role has what it needs and no more.
+    Privileges,
+    /// B3. A connection from each application host.
+    Connectivity,
+    /// C1. The application's migrations.
+    Migrate {
+        /// Command or idempotent SQL script.
+        run: Migration,
+        /// Pinned by the runbook, shown and recorded.
+        version: String,
+        /// Real time limit.
+        timeout_ms: i64,
+    },
+    /// C2. History and schema.
+    MigrationHistory,
+    /// C3. Keeps the outputs of other steps, with hashes.
+    KeepArtefacts {
+        /// Steps.
+        of: Vec<String>,
+    },
+    /// D1. The order in which tables go.
+    ExportOrder,
+    /// D2. The rows.
+    Import,
+    /// D3. Identities and sequences.
+    Sequences,
+    /// D4. Constraints and indexes.
+    Constraints,
+    /// E1. Counts of every table.
+    RowCounts,
+    /// E2. Slugs, slices, joins, null / boolean / date.
+    Samples,
+    /// E3. Requests against staging.
+    Smoke,
+    /// E4. Green only when all it needs is.
+    ParityGate,
+    /// F1. The configuration switch.
+    Switch {
+        /// How.
+        how: SwitchHow,
+    },
+    /// F2. Canary, then batches.
+    Rollout {
+        /// Instances per batch after the canary.
+        batch: u32,
+    },
+    /// F3. What a rollback needs is at hand.
+    RollbackReady,
+    /// V1.
+    VerifyCounts,
+    /// V2.
+    VerifyEndpoints,
+    /// V3.
+    VerifySlugs,
+    /// V4.
+    VerifyOrder,
+    /// V5.
+    VerifyIntegrity,
+    /// F4. Maintenance off; the fence stays on SQLite.
+    Reopen,
+    /// G1. Watches for a window.
+    Stabilise {
+        /// How long, in runbook time.
+        window_ms: i64,
+    },
+    /// G2. Every M item green for a window.
+    Checklist {
+        /// How long, in runbook time.
+        stays_green_ms: i64,
+    },
+    /// Any command of the operator's own.
+    Command {
+        /// What to run.
+        action: Action,
+        /// How to undo it on rollback.
+        undo: Option<Action>,
+    },
+}
+
+/// How the migrations run (C1).
+#[derive(Debug, Clone)]
+pub enum Migration {
+    /// `dotnet ef database update`, a bundle, `manage.py migrate`, …
+    Command(Action),
+    /// An idempotent SQL script.
+    Script(PathBuf),
+}
+
+/// Where the second copy goes (A3).
+#[derive(Debug, Clone)]
+#[allow(clippy::large_enum_variant, reason = "a runbook holds one")]
+pub enum Place {
+    /// A folder, ideally on another disk.
+    Directory(PathBuf),
+    /// Upload, and read back to verify. `{file}` is the local file.
+    Commands {
+        /// Sends `{file}`.
+        upload: Action,
+        /// Fetches it back into `{file}`.
+        read_back: Action,
+    },
+}
+
+/// How the provider is switched (F1).
+#[derive(Debug, Clone)]
+pub enum SwitchHow {
+    /// One key in every instance's configuration file (`fleet.config`).
+    Key {
+        /// Key; dots descend in a JSON file.
+        key: String,
+        /// Value that must be there before.
+        from: String,
+        /// Value that is written.
+        to: String,
+    },
+    /// An action and its undo.
+    Action {
+        /// Switches to PostgreSQL.
+        to_target: Action,
+        /// Switches back to SQLite.
+        to_source: Action,
+    },
+}
+
+/// A row of the rollback list (R rows).
+#[derive(Debug, Clone)]
+pub struct RollbackRow {
+    /// `R3`.
+    pub id: String,
+    /// As shown.
+    pub title: String,
+    /// What it does.
+    pub kind: RollbackKind,
+}
+
+/// What a row of the rollback list does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RollbackKind {
+    /// R1. Cancels what runs; nothing new starts.
+    Halt,
+    /// R2. Former configuration back, from the bytes kept.
+    RestoreConfig,
+    /// R3. Fence released, instances restarted.
+    Restart,
+    /// R4. Readiness, core requests, row counts on SQLite.
+    Validate,
+    /// R4+. Maintenance off.
+    LiftFreeze,
+    /// R5. Logs, settings, statistics, with hashes.
+    Preserve,
+    /// R6. Incident record; blocks the next attempt.
+    Incident {
+        /// Where the record is written.
+        file: PathBuf,
+    },
+    /// Any command of the operator's own.
+    Command(Action),
+}

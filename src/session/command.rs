@@ -1,0 +1,189 @@
+//! What a person may ask for, and why it is not done. Not in here: whether it is ([`super::decide`]).
+
+use serde::{Deserialize, Serialize};
+
+use super::roles::Act;
+use crate::runbook::Role;
+
+/// What a person asks for, in the imperative.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "snake_case")]
+pub enum Command {
+    /// Start the next step, or this one if it is the next.
+    StartStep {
+        /// Which; the next where absent.
+        step: Option<String>,
+    },
+    /// Confirm being there.
+    Confirm {
+        /// Which step; the running one where absent.
+        step: Option<String>,
+    },
+    /// Sign a gate.
+    Sign {
+        /// Which.
+        gate: String,
+        /// As what, where a person has several roles.
+        role: Option<Role>,
+        /// What they have to say.
+        note: Option<String>,
+    },
+    /// Withdraw a signature.
+    Withdraw {
+        /// Which gate.
+        gate: String,
+        /// As what, where a person has several roles.
+        role: Option<Role>,
+    },
+    /// Let nothing new start.
+    Hold {
+        /// Why.
+        reason: String,
+    },
+    /// Let things start again.
+    Resume,
+    /// Skip a step.
+    Skip {
+        /// Which.
+        step: String,
+        /// Why.
+        reason: String,
+    },
+    /// Say what an unknown step had done.
+    DecideUnknown {
+        /// Which.
+        step: String,
+        /// Whether it counts as done; otherwise it runs again.
+        done: bool,
+        /// What was looked at.
+        reason: String,
+    },
+    /// Extend the freeze.
+    ExtendFreeze {
+        /// By how much, in runbook time.
+        by_ms: i64,
+    },
+    /// Roll back.
+    RollBack {
+        /// Why.
+        reason: String,
+        /// The session's name, typed; not needed once a trigger has fired.
+        confirm: Option<String>,
+    },
+    /// Complete the release.
+    Complete,
+    /// Write a note.
+    Note {
+        /// What.
+        text: String,
+    },
+}
+
+/// Why a command was not carried out. Each says what to do instead.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[serde(tag = "refusal", rename_all = "snake_case")]
+#[allow(missing_docs, reason = "each message says what its fields mean")]
+pub enum Refusal {
+    #[error(
+        "user {user} is not on this bridge: the runbook's `people` list does not name that account"
+    )]
+    NotOnBridge { user: String },
+    #[error("{who} may not {what}: that is for {allowed}")]
+    NotAllowed {
+        who: String,
+        what: String,
+        allowed: String,
+    },
+    #[error("the session is over ({phase}): nothing can change any more")]
+    Over { phase: String },
+    #[error("rollback is under way or due: nothing else can start")]
+    RollingBack,
+    #[error("{by} holds the session: {reason} (resume it first)")]
+    Held { by: String, reason: String },
+    #[error("{step} is still {status}: wait for it, hold, or roll back")]
+    Busy { step: String, status: String },
+    #[error("there is no step {step}")]
+    NoSuchStep { step: String },
+    #[error("{step} is not next: {next} is")]
+    NotNext { step: String, next: String },
+    #[error("every step is done")]
+    NothingLeft,
+    #[error("{step} needs {needed}, which is not done")]
+    Needs { step: String, needed: String },
+    #[error("NO-GO: {step} waits for {gates}")]
+    NoGo { step: String, gates: String },
+    #[error("there is no gate {gate}; the gates are {known}")]
+    NoSuchGate { gate: String, known: String },
+    #[error("{gate} asks for {roles}; {who} is none of these")]
+    NotASigner {
+        gate: String,
+        roles: String,
+        who: String,
+    },
+    #[error(
+        "{who} has already signed {gate} as {role}: one person cannot sign for two roles of a gate"
+    )]
+    TwoRoles {
+        gate: String,
+        role: String,
+        who: String,
+    },
+    #[error("{gate} is already signed as {role} by {who}")]
+    AlreadySigned {
+        gate: String,
+        role: String,
+        who: String,
+    },
+    #[error("nobody can sign {gate} over evidence that is not green: {detail}")]
+    EvidenceNotGreen { gate: String, detail: String },
+    #[error("{gate} is not signed by {who}")]
+    NotSigned { gate: String, who: String },
+    #[error(
+        "{step}, which needed {gate}, has begun: the signature stands. Hold or roll back instead"
+    )]
+    TooLateToWithdraw { gate: String, step: String },
+    #[error("{step} waits for no confirmation")]
+    NothingToConfirm { step: String },
+    #[error("{step} is already confirmed as {roles}")]
+    AlreadyConfirmed { step: String, roles: String },
+    #[error("{step} cannot be skipped: the runbook does not allow it")]
+    NotSkippable { step: String },
+    #[error("{step} is {status}, not unknown: there is nothing to decide")]
+    NotUnknown { step: String, status: String },
+    #[error("what {step} had done is being found out: a person decides only where no machine can")]
+    BeingFoundOut { step: String },
+    #[error("the session is not held")]
+    NotHeld,
+    #[error("a reason is needed")]
+    NoReason,
+    #[error("the freeze has not begun, or is over")]
+    NotFrozen,
+    #[error("the freeze can be extended by 1 minute to 24 hours at a time")]
+    BadExtension,
+    #[error("to roll back, type the session's name: {session}")]
+    ConfirmRollback { session: String },
+    #[error("the rollback has already begun")]
+    AlreadyRollingBack,
+    #[error("the release cannot be completed: {why}")]
+    NotComplete { why: String },
+}
+
+impl Command {
+    /// Which line of the table of roles it falls under.
+    pub fn act(&self) -> Act {
+        match self {
+            Command::StartStep { .. } => Act::StartStep,
+            Command::Confirm { .. } => Act::Confirm,
+            Command::Sign { .. } => Act::Sign,
+            Command::Withdraw { .. } => Act::Withdraw,
+            Command::Hold { .. } => Act::Hold,
+            Command::Resume => Act::Resume,
+            Command::Skip { .. } => Act::Skip,
+            Command::DecideUnknown { .. } => Act::Decide,
+            Command::ExtendFreeze { .. } => Act::ExtendFreeze,
+            Command::RollBack { .. } => Act::RollBack,
+            Command::Complete => Act::Complete,
+            Command::Note { .. } => Act::Note,
+        }
+    }
+}
