@@ -4,6 +4,7 @@
 //! screen.
 
 use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -397,4 +398,48 @@ fn the_clean_night_ends_on_postgresql_with_every_row_done() {
     assert_eq!(whole["confidence"], 100);
     let dir = whole["folder"].as_str().map(Path::new).unwrap();
     assert!(!dir.exists(), "the sandbox is gone with its folder");
+}
+
+/// What becomes of a night that is ended from outside.
+#[test]
+fn an_interrupted_night_leaves_nothing_behind() {
+    let _alone = ONE_AT_A_TIME.blocking_lock();
+    for end in [Signal::INT, Signal::KILL] {
+        let root = tempfile::tempdir().expect("a folder");
+        let dir = root.path().join("sandbox");
+        let mut demo = Command::new(support::cutover())
+            .args(["demo", "--headless", "--speed", "60", "--rows", "500"])
+            .arg("--dir")
+            .arg(&dir)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the demo");
+        let log = BufReader::new(demo.stderr.take().expect("a log"));
+        let mut lines = log.lines().map(|line| line.expect("text"));
+        let begun = |line: &String| line.contains("P3   started") && !line.contains("rehearsal");
+        lines.find(begun).expect("the night began");
+        assert!(processes_of(&dir) > 8, "engine, instances, supervisor");
+        support::signal(demo.id(), end);
+        // Nobody is left to write to the log once all are gone.
+        assert!(!lines.any(|line| line.contains("FAILED")), "{end:?}");
+        let code = demo.wait().expect("an end").code();
+        assert_eq!(code, (end == Signal::INT).then_some(1), "{end:?}");
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while processes_of(&dir) > 0 {
+            assert!(Instant::now() < deadline, "{end:?} leaves processes behind");
+            std::thread::park_timeout(Duration::from_millis(20));
+        }
+    }
+}
+
+/// Processes that have this folder among their arguments.
+fn processes_of(dir: &Path) -> usize {
+    let dir = dir.to_str().expect("UTF-8");
+    let entries = std::fs::read_dir("/proc").expect("processes");
+    let lines = entries.filter_map(|e| std::fs::read(e.ok()?.path().join("cmdline")).ok());
+    lines
+        .filter(|line| String::from_utf8_lossy(line).contains(dir))
+        .count()
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
+use rustix::process::{Pid, Signal, kill_process};
 
 use super::bridge::SocketBridge;
 use super::load::{self, Loaded};
@@ -15,6 +16,7 @@ use super::{Exit, follow, join, run};
 use crate::cockpit::bridge::Bridge;
 use crate::demo::faults::Fault;
 use crate::demo::sandbox::{self, Lifetime, Sandbox};
+use crate::journal::holder::read_holder;
 use crate::journal::{Folder, is_engine_alive};
 use crate::runbook::Role;
 use crate::session::{RehearsalEvidence, Session};
@@ -91,6 +93,7 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<Exit> {
         () = interrupted(headless) => Err(anyhow::anyhow!("interrupted; the sandbox and everything in it is gone")),
     };
     if headless || ended.is_err() {
+        end_engines(sandbox.dir());
         tokio::task::spawn_blocking(move || sandbox.stop()).await??;
     }
     ended
@@ -239,6 +242,7 @@ fn stop(dir: Option<&Path>) -> anyhow::Result<Exit> {
         eprintln!("no sandbox runs");
     }
     for dir in found {
+        end_engines(&dir);
         sandbox::stop(&dir)?;
         eprintln!("{} has ended", dir.display());
     }
@@ -260,5 +264,17 @@ async fn interrupted(headless: bool) {
         () = wait(SignalKind::interrupt()) => {}
         () = wait(SignalKind::terminate()) => {}
         () = wait(SignalKind::hangup()) => {}
+    }
+}
+
+/// Engines go before what they work on, so that none takes the end of its sandbox for a night that went wrong.
+fn end_engines(dir: &Path) {
+    for listed in Folder::list(&dir.join(run::ROOT)).unwrap_or_default() {
+        let alive = is_engine_alive(&listed.folder).unwrap_or(false);
+        let holder = read_holder(&listed.folder).filter(|_| alive);
+        if let Some(pid) = holder.and_then(|h| Pid::from_raw(h.pid.cast_signed())) {
+            // It may have ended by itself in between.
+            let _ = kill_process(pid, Signal::TERM);
+        }
     }
 }

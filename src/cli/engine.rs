@@ -1,15 +1,20 @@
 //! The engine's own process. It leaves the terminal that started it before it does anything else.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
 use super::Exit;
 use super::orders::Standing;
+use crate::demo::control;
 use crate::engine::{self, detach};
 use crate::journal::Folder;
 use crate::session::Phase;
+
+/// How often the engine of a sandbox looks whether there still is one.
+const LOOK_AT_SANDBOX: Duration = Duration::from_millis(300);
 
 /// The engine of a session.
 #[derive(Debug, Args)]
@@ -31,9 +36,13 @@ pub async fn run(args: EngineArgs) -> anyhow::Result<Exit> {
         .init();
     // The folder of a session that is about to be opened has orders and no journal yet.
     let folder = Folder::create_at(&args.dir)?;
-    let orders = Standing::read(&folder)?.orders(folder.clone())?;
+    let standing = Standing::read(&folder)?;
+    let orders = standing.orders(folder.clone())?;
     let stop = CancellationToken::new();
     tokio::spawn(stop_on_signal(stop.clone()));
+    if standing.sandbox {
+        tokio::spawn(stop_with_sandbox(standing.base, stop.clone()));
+    }
     engine::run(orders, stop).await?;
     let over = super::status::read(&folder)
         .is_ok_and(|s| matches!(s.phase, Phase::RolledBack | Phase::Completed));
@@ -50,4 +59,12 @@ async fn stop_on_signal(stop: CancellationToken) {
         term.recv().await;
         stop.cancel();
     }
+}
+
+/// With its sandbox everything that belongs to it goes, also when its supervisor was killed.
+async fn stop_with_sandbox(dir: PathBuf, stop: CancellationToken) {
+    while control::is_supervised(&dir) {
+        tokio::time::sleep(LOOK_AT_SANDBOX).await;
+    }
+    stop.cancel();
 }

@@ -7,6 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::process::{Pid, test_kill_process};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -123,6 +124,12 @@ pub fn state(dir: &Path) -> Result<State, Error> {
         .map_err(|error| not_running(format!("{}: {error}", path.display())))?;
     serde_json::from_slice(&bytes)
         .map_err(|error| not_running(format!("{}: {error}", path.display())))
+}
+
+/// Whether the supervisor of this folder lives.
+pub fn is_supervised(dir: &Path) -> bool {
+    let pid = state(dir).map(|state| Pid::from_raw(state.pid.cast_signed()));
+    pid.is_ok_and(|pid| pid.is_some_and(|pid| test_kill_process(pid).is_ok()))
 }
 
 /// Asks the supervisor of this folder and waits for its answer.
