@@ -182,7 +182,7 @@ impl Session {
             application_name,
         };
         let mut control = target.connect().await?;
-        let layout = Both::read(source, &control, schema, transfer).await?.layout;
+        let mut layout = Both::read(source, &control, schema, transfer).await?.layout;
         let mut problems = preflight::missing(&control, schema, &layout).await?;
         problems.extend(layout.problems.iter().cloned());
         if !problems.is_empty() {
@@ -194,10 +194,16 @@ impl Session {
         let sizes = tokio::task::spawn_blocking(move || prepare::sizes(&path, &shared))
             .await
             .expect("BUG: measuring panicked")?;
+        let key_is_stated = options.key.is_some();
         let key = match &options.key {
             Some(key) => key.clone(),
             None => prepare::derived_key(source, &layout, &sizes, transfer, schema)?,
         };
+        if prepare::start_over(&mut control, &key, schema, &layout, transfer, key_is_stated).await?
+        {
+            // What an import that never ended had taken away is back, and has to be seen.
+            layout = Both::read(source, &control, schema, transfer).await?.layout;
+        }
         let foreseen = foreseen::foresee(&control, source, &layout, cancel).await?;
         let recorded = |definitions: &[Definition]| {
             progress(Progress::Definitions {
@@ -211,7 +217,7 @@ impl Session {
             &layout,
             &sizes,
             transfer,
-            options.key.is_some(),
+            key_is_stated,
             &recorded,
         )
         .await?;

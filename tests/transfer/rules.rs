@@ -170,6 +170,36 @@ async fn a_failed_rebuild_names_the_rows_and_loses_no_definition() {
 }
 
 #[tokio::test]
+async fn a_new_import_after_one_that_never_ended_takes_everything_away_again() {
+    let pair = Pair::new(
+        "CREATE TABLE p (id INTEGER PRIMARY KEY); CREATE TABLE c (id INTEGER PRIMARY KEY, p INTEGER, v TEXT);
+         INSERT INTO p VALUES (1); INSERT INTO c VALUES (10, 1, 'kept'), (11, 7, 'orphan');",
+        "CREATE TABLE p (id integer PRIMARY KEY); CREATE TABLE c (id integer PRIMARY KEY, p integer CONSTRAINT fk REFERENCES p, v text);
+         CREATE FUNCTION spoil() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.v := 'spoiled'; RETURN NEW; END $$;
+         CREATE TRIGGER spoiling BEFORE INSERT ON c FOR EACH ROW EXECUTE FUNCTION spoil();",
+    )
+    .await;
+    let Err(Error::Rebuild { .. }) = pair.copy(&Transfer::default()).await else {
+        panic!("the orphan was let in")
+    };
+    let transfer = Transfer {
+        target_rows: TargetRows::Replace,
+        ..with("c.p", &[("on_problem", "quarantine")])
+    };
+    pair.copy(&transfer).await.expect("the import");
+    let rows = pair.text("SELECT string_agg(v, ',') FROM c").await;
+    assert_eq!(rows.as_deref(), Some("kept"));
+    let enabled = pair
+        .text("SELECT tgenabled::text FROM pg_trigger WHERE tgname = 'spoiling'")
+        .await;
+    assert_eq!(enabled.as_deref(), Some("O"));
+    let proven = pair
+        .text("SELECT convalidated::text FROM pg_constraint WHERE conname = 'fk'")
+        .await;
+    assert_eq!(proven.as_deref(), Some("true"));
+}
+
+#[tokio::test]
 async fn rows_in_the_target_are_refused_or_replaced() {
     let pair = Pair::new(
         "CREATE TABLE t (id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1);",

@@ -118,7 +118,7 @@ pub async fn end_leftovers(client: &Client, application_name: &str) -> Result<()
     Ok(())
 }
 
-/// Finds the recorded import of this key, or records a new one; then takes away what is in the way. Safe to repeat at any point. An
+/// Finds the recorded import of this key, or records a new one ([`start_over`] has made way for it); then takes away what is in the way. Safe to repeat at any point. An
 /// import that has ended counts as done when its key was stated; a derived key with `target_rows: replace` means to do it again.
 #[allow(clippy::too_many_arguments)]
 pub async fn prepare(
@@ -131,7 +131,6 @@ pub async fn prepare(
     key_is_stated: bool,
     recorded: &(dyn Fn(&[Definition]) + Sync),
 ) -> Result<Prepared, Error> {
-    record::create(client).await?;
     if let Some(import) = usable(client, key, schema, layout, transfer, key_is_stated).await? {
         let prepared = load(client, key, import.finished).await?;
         if import.finished {
@@ -142,7 +141,6 @@ pub async fn prepare(
             return Ok(prepared);
         }
     } else {
-        start_over(client, schema, transfer).await?;
         let occupied = preflight::occupied(client, schema, layout, transfer).await?;
         if !occupied.is_empty() {
             return Err(Error::Problems(occupied));
@@ -228,22 +226,40 @@ async fn usable(
     Ok(Some(import))
 }
 
-/// Another import that never ended keeps its definitions until somebody finishes it, or says that rows may be replaced.
-async fn start_over(client: &mut Client, schema: &str, transfer: &Transfer) -> Result<(), Error> {
+/// Another import that never ended keeps its definitions until somebody finishes it, or says that rows may be replaced. Whether
+/// definitions were put back, so that what was read of the target before is no longer true.
+pub async fn start_over(
+    client: &mut Client,
+    key: &str,
+    schema: &str,
+    layout: &Layout,
+    transfer: &Transfer,
+    key_is_stated: bool,
+) -> Result<bool, Error> {
+    record::create(client).await?;
+    if usable(client, key, schema, layout, transfer, key_is_stated)
+        .await?
+        .is_some()
+    {
+        return Ok(false);
+    }
     let imports = record::imports(client, schema).await?;
     let Some(unfinished) = imports.iter().find(|import| !import.finished) else {
-        return Ok(());
+        return Ok(false);
     };
     let definitions = record::definitions(client, &unfinished.key).await?;
-    let tables = table_oids(client, schema).await?;
+    let tables = table_oids(client).await?;
     let mut away: Vec<&Definition> = definitions
         .iter()
-        .filter(|definition| definition.state == DefinitionState::Away)
+        .filter(|definition| is_open(definition.state))
         .collect();
     // What hung on tables that are gone is gone with them.
-    away.retain(|definition| tables.contains(&definition.table_oid));
+    away.retain(|definition| {
+        let mut ends = [Some(definition.table_oid), definition.other_oid].into_iter();
+        ends.all(|oid| oid.is_none_or(|oid| tables.contains(&oid)))
+    });
     if away.is_empty() {
-        return Ok(());
+        return Ok(false);
     }
     if transfer.target_rows != TargetRows::Replace {
         return Err(Error::OtherImport {
@@ -254,25 +270,42 @@ async fn start_over(client: &mut Client, schema: &str, transfer: &Transfer) -> R
     let doing = || "putting back the definitions of an import that never ended";
     let transaction = client.transaction().await.map_err(server(doing()))?;
     let filled = record_names(&transaction, &unfinished.key).await?;
-    for table in filled {
-        transaction
-            .batch_execute(&format!("TRUNCATE {table}"))
-            .await
-            .map_err(server(doing()))?;
+    let mut statements = Vec::new();
+    // A key that is back without its proof would be in the way of emptying the table it refers to.
+    let unproven = |definition: &&&Definition| definition.state == DefinitionState::Unproven;
+    statements.extend(
+        away.iter()
+            .filter(unproven)
+            .map(|key| key.take_away.clone()),
+    );
+    if !filled.is_empty() {
+        statements.push(format!("TRUNCATE {}", filled.join(", ")));
     }
     for definition in away.iter().rev() {
-        let state = record::set_state(&unfinished.key, definition.number, DefinitionState::Back);
+        statements.push(definition.put_back.clone());
+        statements.extend(definition.prove.clone());
+        let back = DefinitionState::Back;
+        statements.push(record::set_state(&unfinished.key, definition.number, back));
+    }
+    for statement in statements {
         transaction
-            .batch_execute(&format!("{};\n{state}", definition.put_back))
+            .batch_execute(&statement)
             .await
             .map_err(server(doing()))?;
     }
-    transaction.commit().await.map_err(server(doing()))
+    transaction.commit().await.map_err(server(doing()))?;
+    Ok(true)
 }
 
-async fn table_oids(client: &Client, schema: &str) -> Result<Vec<u32>, Error> {
+/// Whether something is still to be done for the definition to be as it was.
+fn is_open(state: DefinitionState) -> bool {
+    matches!(state, DefinitionState::Away | DefinitionState::Unproven)
+}
+
+/// Tables of every schema: a foreign key into the planned ones may be on any.
+async fn table_oids(client: &Client) -> Result<Vec<u32>, Error> {
     let rows = client
-        .query("SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1", &[&schema])
+        .query("SELECT oid FROM pg_class WHERE relkind IN ('r', 'p')", &[])
         .await
         .map_err(server("reading the target's tables"))?;
     Ok(rows.iter().map(|row| row.get(0)).collect())
