@@ -1,5 +1,6 @@
 //! The import against a real SQLite file and a real server: what arrives, what is refused, what survives.
 
+mod classes;
 mod property;
 mod resume;
 mod rules;

@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::runbook::transfer::OnProblem;
 use crate::transfer::convert::{Class, Reject, Use, put_null, shown};
-use crate::transfer::layout::TableLayout;
+use crate::transfer::layout::{ColumnLayout, TableLayout};
+use crate::transfer::page;
 use crate::transfer::plan::{Problem, RowKey};
 use crate::transfer::reader::RowView;
 
@@ -64,6 +65,8 @@ pub struct Encoder<'l> {
     pub quarantined: Vec<Quarantined>,
     /// Uses of policies per column since they were last taken.
     uses: Vec<[u64; Use::NAMES.len()]>,
+    /// Rows may be too large for a page.
+    wide: bool,
 }
 
 impl<'l> Encoder<'l> {
@@ -76,6 +79,7 @@ impl<'l> Encoder<'l> {
             problems: Vec::new(),
             quarantined: Vec::new(),
             uses,
+            wide: page::can_overflow(layout),
         }
     }
 
@@ -92,7 +96,7 @@ impl<'l> Encoder<'l> {
         }
         let (start, splices_start) = (out.len(), splices.len());
         let mut outcome = Outcome::Encoded;
-        let mut spliced_bytes = 0;
+        let (mut spliced_bytes, mut in_page) = (0, page::header(self.layout.columns.len()));
         out.extend_from_slice(&(self.layout.columns.len() as i16).to_be_bytes());
         for (place, column) in self.layout.columns.iter().enumerate() {
             let value = row.value(place);
@@ -102,8 +106,14 @@ impl<'l> Encoder<'l> {
                     if field.uses.0 != 0 {
                         count(&mut self.uses[place], field.uses.0);
                     }
-                    if let Some(tail) = field.tail {
-                        spliced_bytes += tail.len();
+                    let tail_bytes = field.tail.map_or(0, <[u8]>::len);
+                    // After the length; a NULL has no more.
+                    let bytes = out.len() - field_start - 4 + tail_bytes;
+                    if self.wide && !matches!(value, rusqlite::types::ValueRef::Null) {
+                        in_page += page::least(&column.converter.kind, bytes);
+                    }
+                    if field.tail.is_some() {
+                        spliced_bytes += tail_bytes;
                         splices.push(Splice {
                             at: out.len(),
                             column: place,
@@ -117,12 +127,20 @@ impl<'l> Encoder<'l> {
                 }
             }
         }
-        if out.len() - start + spliced_bytes > MAX_ROW_BYTES && outcome == Outcome::Encoded {
-            self.refused_whole(
-                row,
-                "the row is larger than the 1 GiB that PostgreSQL can build",
-            );
-            outcome = Outcome::Refused;
+        if outcome == Outcome::Encoded {
+            let too_large = if out.len() - start + spliced_bytes > MAX_ROW_BYTES {
+                Some("the row is larger than the 1 GiB that PostgreSQL can build".to_owned())
+            } else if self.wide && in_page > page::ROOM {
+                let room = page::ROOM;
+                Some(format!(
+                    "the row needs {in_page} bytes or more in a page of PostgreSQL's, which has room for {room}"
+                ))
+            } else {
+                None
+            };
+            if let Some(reason) = too_large {
+                outcome = self.refused_whole(row, reason);
+            }
         }
         if outcome != Outcome::Encoded {
             out.truncate(start);
@@ -161,15 +179,24 @@ impl<'l> Encoder<'l> {
         }
     }
 
-    fn refused_whole(&mut self, row: &RowView<'_>, reason: &str) {
+    /// The row as a whole does not fit: put aside where the policy of every column says so.
+    fn refused_whole(&mut self, row: &RowView<'_>, reason: String) -> Outcome {
+        let aside = |column: &ColumnLayout| {
+            column.converter.policy.on_problem == Some(OnProblem::Quarantine)
+        };
+        if self.layout.columns.iter().all(aside) {
+            self.put_aside(row, String::new(), reason);
+            return Outcome::Aside;
+        }
         self.problems.push(Problem {
             table: self.layout.source.name.clone(),
             column: String::new(),
             rowid: row.key(),
             value: String::new(),
-            reason: reason.to_owned(),
+            reason,
             policy: None,
         });
+        Outcome::Refused
     }
 
     fn put_aside(&mut self, row: &RowView<'_>, column: String, reason: String) {

@@ -173,6 +173,7 @@ async fn run(
     let rows = match code {
         SqlState::FOREIGN_KEY_VIOLATION => orphans(client, definition).await,
         SqlState::UNIQUE_VIOLATION => duplicates(client, import, definition).await,
+        SqlState::PROGRAM_LIMIT_EXCEEDED => too_long(client, import, definition, &error).await,
         _ if crate::transfer::error::is_passing(&error) => return Err(server(doing())(error)),
         _ => Ok(String::new()),
     };
@@ -258,18 +259,7 @@ async fn duplicates(
         return Ok(String::new());
     };
     let keys = index.expressions.join(", ");
-    let primary =
-        table.target.constraints.iter().find(|constraint| {
-            constraint.kind == crate::target::catalogue::ConstraintKind::Primary
-        });
-    let names: Vec<String> = primary
-        .map(|key| key.columns.iter().map(|name| quoted(name)).collect())
-        .unwrap_or_default();
-    let row = if names.is_empty() {
-        "ctid::text".to_owned()
-    } else {
-        format!("concat_ws(', ', {})", names.join(", "))
-    };
+    let row = row_name(&table.target);
     let condition = index
         .predicate
         .as_ref()
@@ -289,6 +279,52 @@ async fn duplicates(
         &format!("; rows with the same key: {}", named.join("; ")),
         1000,
     ))
+}
+
+/// The row whose entry is too long for the index, which PostgreSQL names by its place in the table.
+async fn too_long(
+    client: &Client,
+    import: &Import,
+    definition: &Definition,
+    error: &tokio_postgres::Error,
+) -> Result<String, tokio_postgres::Error> {
+    let tables = &import.layout.tables;
+    let table = tables
+        .iter()
+        .find(|table| table.target.oid == definition.table_oid);
+    let detail = error.as_db_error().and_then(|said| said.detail());
+    let place = detail
+        .and_then(|said| said.split_once("references tuple ")?.1.split_once(')'))
+        .map(|(place, _)| format!("{place})"));
+    let (Some(table), Some(place)) = (table, place) else {
+        return Ok(String::new());
+    };
+    let sql = format!(
+        "SELECT {} FROM {} WHERE ctid = $1::text::tid",
+        row_name(&table.target),
+        relation_name(client, definition.table_oid).await?
+    );
+    let row = client.query_opt(&sql, &[&place]).await?;
+    let named = row.and_then(|row| row.get::<_, Option<String>>(0));
+    Ok(named.map_or_else(String::new, |row| {
+        printable(&format!("; the row is {row}"), 1000)
+    }))
+}
+
+/// SQL that names a row: its primary key, or where it lies.
+fn row_name(table: &crate::target::catalogue::Table) -> String {
+    let primary = table
+        .constraints
+        .iter()
+        .find(|constraint| constraint.kind == crate::target::catalogue::ConstraintKind::Primary);
+    let names: Vec<String> = primary
+        .map(|key| key.columns.iter().map(|name| quoted(name)).collect())
+        .unwrap_or_default();
+    if names.is_empty() {
+        "ctid::text".to_owned()
+    } else {
+        format!("concat_ws(', ', {})", names.join(", "))
+    }
 }
 
 async fn relation_name(client: &Client, oid: u32) -> Result<String, tokio_postgres::Error> {

@@ -65,7 +65,7 @@ pub async fn foresee(
     Ok(all)
 }
 
-/// Whether a column under a constraint, a unique index or a domain's check is put aside on problems.
+/// Whether a column under a constraint, a unique index, an index with a limit or a domain's check is put aside on problems.
 fn asks_for(table: &TableLayout, counts: impl Fn(ConstraintKind) -> bool) -> bool {
     table.columns.iter().any(|column| {
         let name = &column.target.name;
@@ -74,7 +74,11 @@ fn asks_for(table: &TableLayout, counts: impl Fn(ConstraintKind) -> bool) -> boo
             .constraints
             .iter()
             .any(|constraint| counts(constraint.kind) && constraint.columns.contains(name));
-        let indexed = table.target.indexes.iter().filter(|index| index.unique);
+        let indexed = table
+            .target
+            .indexes
+            .iter()
+            .filter(|index| index.unique || probe::may_be_too_long(table, index, None));
         let indexed = indexed
             .flat_map(|index| &index.columns)
             .any(|key| key.as_ref().is_none_or(|key| key == name));

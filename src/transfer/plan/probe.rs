@@ -319,9 +319,68 @@ fn questions(table: &TableLayout, scanned: Option<&Scanned>) -> (Vec<Question>, 
         questions.push(collides(table, index, &plain.unwrap_or_default()));
         need(needs);
     }
+    for index in &table.target.indexes {
+        if !may_be_too_long(table, index, scanned) {
+            continue;
+        }
+        let names: Vec<String> = index.columns.iter().flatten().cloned().collect();
+        if let Some(places) = places(table, &names) {
+            questions.push(too_long(table, index, &places));
+            let all = || (0..table.columns.len()).collect();
+            need(index.predicate.as_ref().map_or(places, |_| all()));
+        }
+    }
     needed.sort_unstable();
     needed.dedup();
     (questions, needed)
+}
+
+/// What a btree takes of one entry, its header of eight bytes included.
+const INDEX_ROW_BYTES: u64 = 2704;
+
+/// Whether some entry of this index may be too long for it; by the longest values, where a scan has seen them.
+pub fn may_be_too_long(table: &TableLayout, index: &Index, scanned: Option<&Scanned>) -> bool {
+    let names: Vec<&String> = index.columns.iter().flatten().collect();
+    if names.len() != index.columns.len() || !index.definition.contains(" USING btree ") {
+        return false;
+    }
+    let column = |place: usize| match table.columns[place].converter.kind {
+        Kind::Text(_) | Kind::Char(_) | Kind::Bytea | Kind::Jsonb | Kind::Array { .. } => scanned
+            .and_then(|scanned| scanned.looks.get(place))
+            .map_or(INDEX_ROW_BYTES, |look| look.largest),
+        _ => 16,
+    };
+    let places = table.columns.iter().enumerate();
+    let keyed = places.filter(|(_, column)| names.contains(&&column.target.name));
+    let longest: u64 = keyed.map(|(place, _)| column(place)).sum();
+    longest + 8 * names.len() as u64 + 8 > INDEX_ROW_BYTES
+}
+
+/// The probe table has compressed its values as the index would.
+fn too_long(table: &TableLayout, index: &Index, places: &[usize]) -> Question {
+    let sizes: Vec<String> = index
+        .expressions
+        .iter()
+        .map(|key| format!("coalesce(pg_column_size({key}), 0)"))
+        .collect();
+    let covered = index
+        .predicate
+        .iter()
+        .map(|predicate| format!(" AND ({predicate})"));
+    Question {
+        name: index.name.clone(),
+        column: reported(table, places),
+        sql: format!(
+            "SELECT \"cutover place\", \"cutover key\", NULL::text FROM pg_temp.cutover_probe
+             WHERE 8 + {} > {INDEX_ROW_BYTES}{} ORDER BY 1 LIMIT {LISTED_PER_COLUMN}",
+            sizes.join(" + "),
+            covered.collect::<String>()
+        ),
+        reason: format!(
+            "longer than the {INDEX_ROW_BYTES} bytes that the index {} can take, compressed",
+            printable(&index.name, 80)
+        ),
+    }
 }
 
 /// Places of target columns among the moving ones; None when one does not move.

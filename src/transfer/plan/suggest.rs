@@ -33,6 +33,8 @@ impl Additions {
             Some(("zone", _)) => self.zone = true,
             Some(("target_rows", _)) => self.replace = true,
             _ => {
+                // A row as a whole is put aside by the policy of all its columns.
+                let column = if column.is_empty() { "*" } else { column };
                 self.columns
                     .entry(format!("{table}.{column}"))
                     .or_default()
