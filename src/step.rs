@@ -110,9 +110,21 @@ fn progress_of_transfer(reporter: &Reporter, progress: &crate::transfer::Progres
             rows_total,
             ..
         } => reporter.progress(table, *rows, *rows_total, "rows"),
-        P::Rebuilding { table, name, done } => {
+        P::Rebuilding {
+            table,
+            name,
+            done,
+            back,
+            total,
+            filled,
+            ..
+        } => {
             let state = if *done { "is back" } else { "is being rebuilt" };
             reporter.line(&format!("{table}: {name} {state}"));
+            // While rows still come in, they are what the screen counts.
+            if *filled {
+                reporter.progress("indexes and keys", *back, *total, "rebuilt");
+            }
         }
         P::Retrying {
             doing,

@@ -122,18 +122,29 @@ impl Printer {
                     return;
                 }
                 last.insert(table.clone(), now);
-                let left = left_ms
-                    .map(|left| format!(", {:.1} s left", left as f64 / 1000.0))
-                    .unwrap_or_default();
+                let left = left(*left_ms);
                 let megabytes = *bytes as f64 / 1e6;
                 eprintln!(
                     "{}: {rows} of {rows_total} rows, {megabytes:.1} MB, {rows_per_s} rows/s{left}",
                     printable(table, 80)
                 );
             }
-            Progress::Rebuilding { table, name, done } => {
+            Progress::Rebuilding {
+                table,
+                name,
+                done,
+                back,
+                total,
+                left_ms,
+                ..
+            } => {
                 let state = if *done { "is back" } else { "is being rebuilt" };
-                eprintln!("{}: {} {state}", printable(table, 80), printable(name, 80));
+                eprintln!(
+                    "{}: {} {state}, {back} of {total}{}",
+                    printable(table, 80),
+                    printable(name, 80),
+                    left(*left_ms)
+                );
             }
             Progress::Retrying {
                 doing,
@@ -152,4 +163,10 @@ impl Printer {
             Progress::Phase { phase } => eprintln!("{phase}"),
         }
     }
+}
+
+fn left(left_ms: Option<u64>) -> String {
+    left_ms
+        .map(|left| format!(", {:.1} s left", left as f64 / 1000.0))
+        .unwrap_or_default()
 }

@@ -2,6 +2,7 @@
 
 mod board;
 mod definitions;
+mod forecast;
 mod lane;
 mod load;
 mod meter;
@@ -221,7 +222,7 @@ impl Session {
             &recorded,
         )
         .await?;
-        let build_settings = build_settings(&control, options.lanes).await?;
+        let build_settings = build_settings(&control).await?;
         let import = Import {
             target,
             source: source.to_path_buf(),
@@ -267,15 +268,17 @@ impl Session {
         };
         let builds = of_kind(&[DefinitionKind::Index, DefinitionKind::Key]);
         let foreign = of_kind(&[DefinitionKind::Foreign]);
+        let board = self.board(&builds, &foreign);
+        let meter = Meter::new(self.gauges(), &board.rebuilds());
         let floor = Floor {
             import: &self.import,
             tasks: &self.tasks,
-            board: Mutex::new(self.board(&builds, &foreign)),
+            board: Mutex::new(board),
             builds: &builds,
             foreign: &foreign,
             changed: Notify::new(),
             gate: ForeignGate::default(),
-            meter: Meter::new(self.gauges()),
+            meter,
             progress,
             cancel: cancel.child_token(),
         };
@@ -322,6 +325,7 @@ impl Session {
         });
         let builds = builds.iter().map(|build| board::Build {
             table: self.place_of(build.table_oid),
+            key: build.kind == DefinitionKind::Key,
             done: false,
         });
         let foreign = foreign.iter().map(|key| board::Foreign {
@@ -330,7 +334,7 @@ impl Session {
             done: false,
         });
         Board::new(
-            self.import.layout.tables.len(),
+            self.sizes.iter().map(|(rows, _)| *rows).collect(),
             loads.collect(),
             builds.collect(),
             foreign.collect(),
@@ -480,9 +484,8 @@ fn exhausted(sequence: &sequences::Aligned) -> Problem {
     crate::transfer::layout::structural(&sequence.table, &sequence.column, reason, None)
 }
 
-/// More memory for sorting than the cautious default, never less than the server's own setting; parallel workers only where lanes
-/// leave room for them.
-async fn build_settings(client: &Client, lanes: usize) -> Result<String, Error> {
+/// More memory for sorting than the cautious default, never less than the server's own setting.
+async fn build_settings(client: &Client) -> Result<String, Error> {
     let row = client
         .query_one(
             "SELECT pg_size_bytes(current_setting('maintenance_work_mem'))",
@@ -491,12 +494,7 @@ async fn build_settings(client: &Client, lanes: usize) -> Result<String, Error> 
         .await
         .map_err(server("reading the server's settings"))?;
     let wanted_kb = (row.get::<_, i64>(0) / 1024).max(256 * 1024);
-    let workers = if lanes > 1 {
-        "SET LOCAL max_parallel_maintenance_workers = 0;\n"
-    } else {
-        ""
-    };
     Ok(format!(
-        "SET LOCAL maintenance_work_mem = {wanted_kb};\nSET LOCAL synchronous_commit = off;\n{workers}"
+        "SET LOCAL maintenance_work_mem = {wanted_kb};\nSET LOCAL synchronous_commit = off;\n"
     ))
 }

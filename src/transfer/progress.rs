@@ -31,6 +31,14 @@ pub enum Progress {
         name: String,
         /// Whether it is done.
         done: bool,
+        /// How many are back in this process.
+        back: u64,
+        /// Out of how many.
+        total: u64,
+        /// Whether every row of every table is in, so that only rebuilding is left.
+        filled: bool,
+        /// Until the whole import is done, where it can be told.
+        left_ms: Option<u64>,
     },
     /// A passing fault; the import goes on after a pause.
     Retrying {

@@ -1,9 +1,12 @@
 //! What is to be done and what may be done now: loads, then indexes of loaded tables, then foreign keys, then statistics. Pure.
 //!
-//! Lanes ask for the next piece and report it done; running it is theirs.
+//! Lanes ask for the next piece and report it done; running it is theirs. Loads go in the plan's order; of what is ready to be rebuilt,
+//! the largest goes first, so that no lane is left alone with it at the end.
+
+use std::cmp::Reverse;
 
 /// One piece of work, by its place in the board's lists.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Work {
     /// A task: a table or a range of one.
     Load(usize),
@@ -29,6 +32,8 @@ pub struct Load {
 pub struct Build {
     /// On which table; None for one that does not move.
     pub table: Option<usize>,
+    /// A key, whose constraint locks the whole table for a moment once its index is there.
+    pub key: bool,
     /// Already back.
     pub done: bool,
 }
@@ -52,8 +57,9 @@ enum State {
 }
 
 /// The board.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Board {
+    rows: Vec<u64>,
     loads: Vec<(Load, State)>,
     builds: Vec<(Build, State)>,
     foreign: Vec<(Foreign, State)>,
@@ -66,8 +72,13 @@ fn state(done: bool) -> State {
 }
 
 impl Board {
-    /// A board over this many tables.
-    pub fn new(tables: usize, loads: Vec<Load>, builds: Vec<Build>, foreign: Vec<Foreign>) -> Self {
+    /// A board over tables of so many rows.
+    pub fn new(
+        rows: Vec<u64>,
+        loads: Vec<Load>,
+        builds: Vec<Build>,
+        foreign: Vec<Foreign>,
+    ) -> Self {
         Self {
             loads: loads
                 .into_iter()
@@ -81,7 +92,8 @@ impl Board {
                 .into_iter()
                 .map(|key| (key, state(key.done)))
                 .collect(),
-            analyses: vec![State::Waiting; tables],
+            analyses: vec![State::Waiting; rows.len()],
+            rows,
             failed: false,
         }
     }
@@ -101,6 +113,18 @@ impl Board {
         Some(work)
     }
 
+    /// How many of so many lanes find nothing to do now. Their processors are free for a parallel build.
+    pub fn idle(&self, lanes: usize) -> usize {
+        let running = self
+            .states()
+            .filter(|state| **state == State::Running)
+            .count();
+        let free = lanes.saturating_sub(running);
+        let mut rest = self.clone();
+        let ready = (0..free).take_while(|_| rest.take(0).is_some()).count();
+        free - ready
+    }
+
     /// A piece is done.
     pub fn done(&mut self, work: Work) {
         *self.state_of(work) = State::Done;
@@ -113,15 +137,49 @@ impl Board {
 
     /// Whether nothing is left, or nothing will be started any more.
     pub fn is_over(&self) -> bool {
-        let all = self
-            .loads
-            .iter()
-            .map(|(_, state)| state)
-            .chain(self.builds.iter().map(|(_, state)| state));
-        let all = all
+        self.failed || self.states().all(|state| *state == State::Done)
+    }
+
+    /// What follows the loads, each with the rows of its table.
+    pub fn rebuilds(&self) -> Vec<(Work, u64)> {
+        let rows = |table: Option<usize>| table.map_or(0, |table| self.rows[table]);
+        let builds = self.builds.iter().enumerate();
+        let builds = builds.map(|(place, (build, _))| (Work::Build(place), rows(build.table)));
+        let foreign = self.foreign.iter().enumerate();
+        let foreign = foreign.map(|(place, (key, _))| (Work::Foreign(place), rows(key.from)));
+        let analyses = self.rows.iter().enumerate();
+        let analyses = analyses.map(|(table, rows)| (Work::Analyze(table), *rows));
+        builds.chain(foreign).chain(analyses).collect()
+    }
+
+    /// Indexes, keys and foreign keys that are back, and all of them.
+    pub fn rebuilt(&self) -> (u64, u64) {
+        let builds = self.builds.iter().map(|(_, state)| state);
+        let states: Vec<_> = builds
             .chain(self.foreign.iter().map(|(_, state)| state))
-            .chain(&self.analyses);
-        self.failed || all.into_iter().all(|state| *state == State::Done)
+            .collect();
+        let back = states.iter().filter(|state| ***state == State::Done);
+        (back.count() as u64, states.len() as u64)
+    }
+
+    /// Whether every row is in.
+    pub fn is_filled(&self) -> bool {
+        self.loads.iter().all(|(_, state)| *state == State::Done)
+    }
+
+    fn states(&self) -> impl Iterator<Item = &State> {
+        let loads = self.loads.iter().map(|(_, state)| state);
+        let builds = self.builds.iter().map(|(_, state)| state);
+        let foreign = self.foreign.iter().map(|(_, state)| state);
+        loads.chain(builds).chain(foreign).chain(&self.analyses)
+    }
+
+    /// The place of the largest table's piece, the first of several.
+    fn largest(&self, ready: impl Iterator<Item = (usize, Option<usize>)>) -> Option<usize> {
+        let rows = |table: Option<usize>| table.map_or(0, |table| self.rows[table]);
+        ready
+            .min_by_key(|(place, table)| (Reverse(rows(*table)), *place))
+            .map(|(place, _)| place)
     }
 
     fn state_of(&mut self, work: Work) -> &mut State {
@@ -147,10 +205,24 @@ impl Board {
     }
 
     fn build(&self) -> Option<Work> {
-        let ready = |(build, state): &(Build, State)| {
-            *state == State::Waiting && build.table.is_none_or(|table| self.is_loaded(table))
+        // Two keys of one table, each with its index made, would wait for each other's table in a circle.
+        let takes_turns = |build: &Build| {
+            build.key
+                && self.builds.iter().any(|(other, state)| {
+                    *state == State::Running && other.key && other.table == build.table
+                })
         };
-        self.builds.iter().position(ready).map(Work::Build)
+        let ready = self
+            .builds
+            .iter()
+            .enumerate()
+            .filter(|(_, (build, state))| {
+                *state == State::Waiting
+                    && build.table.is_none_or(|table| self.is_loaded(table))
+                    && !takes_turns(build)
+            });
+        self.largest(ready.map(|(place, (build, _))| (place, build.table)))
+            .map(Work::Build)
     }
 
     fn is_built(&self, table: Option<usize>) -> bool {
@@ -163,10 +235,11 @@ impl Board {
     }
 
     fn foreign(&self) -> Option<Work> {
-        let ready = |(key, state): &(Foreign, State)| {
+        let ready = self.foreign.iter().enumerate().filter(|(_, (key, state))| {
             *state == State::Waiting && self.is_built(key.from) && self.is_built(key.to)
-        };
-        self.foreign.iter().position(ready).map(Work::Foreign)
+        });
+        self.largest(ready.map(|(place, (key, _))| (place, key.from)))
+            .map(Work::Foreign)
     }
 
     fn analysis(&self) -> Option<Work> {
@@ -175,13 +248,10 @@ impl Board {
                 .iter()
                 .all(|(key, state)| key.from != Some(table) || *state == State::Done)
         };
-        let ready = |(table, state): (usize, &State)| {
-            *state == State::Waiting && self.is_built(Some(table)) && own_keys_back(table)
-        };
-        self.analyses
-            .iter()
-            .enumerate()
-            .position(ready)
+        let ready = self.analyses.iter().enumerate().filter(|(table, state)| {
+            **state == State::Waiting && self.is_built(Some(*table)) && own_keys_back(*table)
+        });
+        self.largest(ready.map(|(table, _)| (table, Some(table))))
             .map(Work::Analyze)
     }
 }
@@ -194,6 +264,7 @@ mod tests {
         let load = |table| Load { table, done: false };
         let build = |table| Build {
             table: Some(table),
+            key: false,
             done: false,
         };
         let key = Foreign {
@@ -202,7 +273,7 @@ mod tests {
             done: false,
         };
         Board::new(
-            2,
+            vec![10, 10],
             vec![load(0), load(1), load(1)],
             vec![build(0), build(1)],
             vec![key],
@@ -264,6 +335,60 @@ mod tests {
             "the parent needs no key of its own"
         );
         assert_eq!(board.take(0), None, "the key waits for the child's index");
+    }
+
+    #[test]
+    fn the_largest_is_rebuilt_first_and_the_last_has_the_processors() {
+        let build = |table| Build {
+            table: Some(table),
+            key: false,
+            done: false,
+        };
+        let load = |table| Load { table, done: true };
+        let mut board = Board::new(
+            vec![5, 900, 70],
+            vec![load(0), load(1), load(2)],
+            vec![build(0), build(1), build(2)],
+            Vec::new(),
+        );
+        assert_eq!(board.take(0), Some(Work::Build(1)));
+        assert_eq!(
+            board.idle(2),
+            0,
+            "the other lane has two builds to choose from"
+        );
+        assert_eq!(board.take(1), Some(Work::Build(2)));
+        board.done(Work::Build(2));
+        assert_eq!(board.take(1), Some(Work::Build(0)));
+        board.done(Work::Build(0));
+        assert_eq!(board.idle(2), 0, "two tables wait for their statistics");
+        board.done(Work::Analyze(0));
+        board.done(Work::Analyze(2));
+        assert_eq!(board.idle(2), 1, "one build is all that is left");
+        assert_eq!(board.idle(4), 3);
+    }
+
+    #[test]
+    fn two_keys_of_one_table_take_turns() {
+        let build = |key| Build {
+            table: Some(0),
+            key,
+            done: false,
+        };
+        let mut board = Board::new(
+            vec![1],
+            vec![Load {
+                table: 0,
+                done: true,
+            }],
+            vec![build(true), build(true), build(false)],
+            Vec::new(),
+        );
+        assert_eq!(board.take(0), Some(Work::Build(0)));
+        assert_eq!(board.take(1), Some(Work::Build(2)));
+        assert_eq!(board.take(1), None);
+        board.done(Work::Build(0));
+        assert_eq!(board.take(1), Some(Work::Build(1)));
     }
 
     #[test]

@@ -46,6 +46,7 @@ pub async fn run(floor: &Floor<'_>, number: usize, first: Client) -> Result<(), 
     let mut lane = Lane {
         floor,
         client: Some(first),
+        idle_lanes: 0,
     };
     loop {
         let changed = floor.changed.notified();
@@ -54,17 +55,22 @@ pub async fn run(floor: &Floor<'_>, number: usize, first: Client) -> Result<(), 
             if board.is_over() {
                 return Ok(());
             }
-            board.take(number)
+            let lanes = floor.import.options.lanes;
+            board.take(number).map(|work| (work, board.idle(lanes)))
         };
-        let Some(work) = next else {
+        let Some((work, idle_lanes)) = next else {
             tokio::select! {
                 () = changed => continue,
                 () = floor.cancel.cancelled() => return Err(Error::Cancelled),
             }
         };
+        lane.idle_lanes = idle_lanes;
+        floor.meter.began(work);
         match lane.persist(work).await {
             Ok(()) => {
                 floor.board().done(work);
+                floor.meter.ended(work);
+                lane.announce(work, true);
                 floor.changed.notify_waiters();
             }
             Err(error) => {
@@ -86,6 +92,8 @@ impl Floor<'_> {
 struct Lane<'l, 'f> {
     floor: &'l Floor<'f>,
     client: Option<Client>,
+    /// Lanes that had nothing to do when the present piece was taken.
+    idle_lanes: usize,
 }
 
 impl Lane<'_, '_> {
@@ -153,22 +161,25 @@ impl Lane<'_, '_> {
                         (floor.progress)(report);
                     }
                 };
+                floor.meter.loading(table);
                 load::load(floor.import, client, task, table, &added, &floor.cancel).await
             }
             Work::Build(place) => {
                 let definition = &floor.builds[place];
-                self.announce(definition, false);
-                rebuild::build(floor.import, client, definition, &floor.cancel).await?;
-                self.announce(definition, true);
-                Ok(())
+                self.announce(work, false);
+                rebuild::build(
+                    floor.import,
+                    client,
+                    definition,
+                    self.idle_lanes,
+                    &floor.cancel,
+                )
+                .await
             }
             Work::Foreign(place) => {
                 let definition = &floor.foreign[place];
-                self.announce(definition, false);
-                rebuild::foreign(floor.import, client, definition, &floor.gate, &floor.cancel)
-                    .await?;
-                self.announce(definition, true);
-                Ok(())
+                self.announce(work, false);
+                rebuild::foreign(floor.import, client, definition, &floor.gate, &floor.cancel).await
             }
             Work::Analyze(place) => {
                 let name = &floor.import.layout.tables[place].target.name;
@@ -185,11 +196,23 @@ impl Lane<'_, '_> {
         }
     }
 
-    fn announce(&self, definition: &Definition, done: bool) {
-        (self.floor.progress)(Progress::Rebuilding {
+    /// Says that an index, key or foreign key is being rebuilt, or is back; nothing of other work.
+    fn announce(&self, work: Work, done: bool) {
+        let floor = self.floor;
+        let definition = match work {
+            Work::Build(place) => &floor.builds[place],
+            Work::Foreign(place) => &floor.foreign[place],
+            Work::Load(_) | Work::Analyze(_) => return,
+        };
+        let (back, total) = floor.board().rebuilt();
+        (floor.progress)(Progress::Rebuilding {
             table: definition.table.clone(),
             name: definition.name.clone(),
             done,
+            back,
+            total,
+            filled: floor.board().is_filled(),
+            left_ms: floor.meter.left_ms(),
         });
     }
 }

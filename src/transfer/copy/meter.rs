@@ -1,14 +1,15 @@
-//! How far an import is and how long it will take. Counts come in by batch; reports go out a few times per second.
+//! How far an import is. Counts come in by batch; reports go out a few times per second. How long it will take is [`super::forecast`]'s.
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use crate::transfer::Progress;
+use crate::transfer::copy::board::Work;
+use crate::transfer::copy::forecast::{self, Loading, Rebuild, Share};
 use crate::transfer::copy::load::Added;
 
 const BETWEEN_REPORTS: Duration = Duration::from_millis(200);
-/// Rebuilding takes about this share of the time that loading takes, until it has been seen.
-const REBUILD_SHARE: f64 = 0.8;
 
 /// What is known of one table.
 #[derive(Debug, Clone)]
@@ -41,6 +42,15 @@ impl Gauge {
             reported: None,
         }
     }
+
+    fn loading(&self) -> Loading {
+        Loading {
+            rows_total: self.rows_total,
+            rows: self.rows,
+            bytes: self.bytes,
+            rows_before: self.rows_before,
+        }
+    }
 }
 
 /// Counts of all tables.
@@ -48,15 +58,52 @@ impl Gauge {
 pub struct Meter {
     began: Instant,
     gauges: Mutex<Vec<Gauge>>,
+    rebuilds: Mutex<BTreeMap<Work, Rebuild>>,
 }
 
 impl Meter {
-    /// A meter that starts now.
-    pub fn new(gauges: Vec<Gauge>) -> Self {
+    /// A meter that starts now. `rebuilds` is what follows the loads, with the rows of its tables.
+    pub fn new(gauges: Vec<Gauge>, rebuilds: &[(Work, u64)]) -> Self {
+        let waiting = |(work, rows): &(Work, u64)| (*work, Rebuild::new(*work, *rows));
         Self {
             began: Instant::now(),
             gauges: Mutex::new(gauges),
+            rebuilds: Mutex::new(rebuilds.iter().map(waiting).collect()),
         }
+    }
+
+    /// The first rows of a table are on their way.
+    pub fn loading(&self, table: usize) {
+        let now = Instant::now();
+        self.gauges()[table].span.get_or_insert((now, now));
+    }
+
+    /// A piece of work begins.
+    pub fn began(&self, work: Work) {
+        self.set(work, Share::Running);
+    }
+
+    /// It is done.
+    pub fn ended(&self, work: Work) {
+        self.set(work, Share::Done);
+    }
+
+    fn set(&self, work: Work, share: Share) {
+        let mut rebuilds = self.rebuilds.lock().expect("BUG: a lane panicked");
+        if let Some(rebuild) = rebuilds.get_mut(&work) {
+            rebuild.share = share;
+        }
+    }
+
+    /// Until everything is loaded and rebuilt; None while too little has been seen.
+    pub fn left_ms(&self) -> Option<u64> {
+        self.left_after(&self.gauges(), self.began.elapsed())
+    }
+
+    fn left_after(&self, gauges: &[Gauge], elapsed: Duration) -> Option<u64> {
+        let loads: Vec<Loading> = gauges.iter().map(Gauge::loading).collect();
+        let rebuilds = self.rebuilds.lock().expect("BUG: a lane panicked");
+        forecast::left_ms(&loads, rebuilds.values(), elapsed)
     }
 
     fn gauges(&self) -> std::sync::MutexGuard<'_, Vec<Gauge>> {
@@ -91,68 +138,17 @@ impl Meter {
             return None;
         }
         gauge.reported = Some(now);
-        let seconds = (now - began.min(self.began)).as_secs_f64().max(0.001);
-        let report = Progress::Rows {
+        let seconds = (now - began).as_secs_f64().max(0.001);
+        let left_ms = self.left_after(&gauges, now - self.began);
+        let gauge = &gauges[table];
+        Some(Progress::Rows {
             table: gauge.table.clone(),
             rows: gauge.rows,
             rows_total: gauge.rows_total.max(gauge.rows),
             bytes: gauge.bytes,
             rows_per_s: ((gauge.rows - gauge.rows_before) as f64 / seconds) as u64,
-            left_ms: None,
+            left_ms,
             done,
-        };
-        Some(with_time_left(report, left_ms(&gauges, now - self.began)))
+        })
     }
-}
-
-fn with_time_left(report: Progress, left: Option<u64>) -> Progress {
-    match report {
-        Progress::Rows {
-            table,
-            rows,
-            rows_total,
-            bytes,
-            rows_per_s,
-            done,
-            ..
-        } => Progress::Rows {
-            table,
-            rows,
-            rows_total,
-            bytes,
-            rows_per_s,
-            left_ms: left,
-            done,
-        },
-        other => other,
-    }
-}
-
-/// By bytes, since rows of different tables cost different time; tables that have not begun count with the average row.
-fn left_ms(gauges: &[Gauge], elapsed: Duration) -> Option<u64> {
-    let rows: u64 = gauges.iter().map(|gauge| gauge.rows).sum();
-    let bytes: u64 = gauges.iter().map(|gauge| gauge.bytes).sum();
-    let here: u64 = gauges
-        .iter()
-        .map(|gauge| gauge.rows - gauge.rows_before)
-        .sum();
-    if here == 0 || bytes == 0 || elapsed < Duration::from_millis(100) {
-        return None;
-    }
-    let average = bytes as f64 / rows as f64;
-    let cost = |gauge: &Gauge| {
-        if gauge.rows > 0 {
-            gauge.bytes as f64 / gauge.rows as f64
-        } else {
-            average
-        }
-    };
-    let remaining: f64 = gauges
-        .iter()
-        .map(|gauge| gauge.rows_total.saturating_sub(gauge.rows) as f64 * cost(gauge))
-        .sum();
-    let loaded_here = bytes as f64 * here as f64 / rows as f64;
-    let per_byte = elapsed.as_secs_f64() / loaded_here;
-    let whole = (loaded_here + remaining) * per_byte;
-    Some(((remaining * per_byte + whole * REBUILD_SHARE) * 1000.0) as u64)
 }

@@ -18,20 +18,30 @@ const ROWS_NAMED: i64 = 10;
 #[derive(Debug, Default)]
 pub struct ForeignGate(tokio::sync::Mutex<()>);
 
-/// Builds an index or key and marks it as back, in one transaction.
+/// Builds an index or key and marks it as back, in one transaction. The build may share its sorting among as many of the server's
+/// parallel workers as there are idle lanes; a lone lane leaves that to the server's own setting.
 pub async fn build(
     import: &Import,
     client: &Client,
     definition: &Definition,
+    idle_lanes: usize,
     cancel: &CancellationToken,
 ) -> Result<(), Error> {
+    let workers = if import.options.lanes > 1 {
+        format!(
+            "SELECT pg_catalog.set_config('max_parallel_maintenance_workers',
+               least({idle_lanes}, current_setting('max_parallel_maintenance_workers')::int)::text, true);\n"
+        )
+    } else {
+        String::new()
+    };
     match state(import, client, definition).await? {
         DefinitionState::Away => {
             put_back(
                 import,
                 client,
                 definition,
-                &definition.put_back,
+                &format!("{workers}{}", definition.put_back),
                 DefinitionState::Back,
                 cancel,
             )
