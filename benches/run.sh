@@ -6,5 +6,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 work=${1:-$(mktemp -d)}; mkdir -p "$work"; chmod 755 "$work"
 cargo build --release --locked
 admin=$("$here/cluster.sh" start "$work/cluster"); trap '"$here/cluster.sh" stop "$work/cluster"' EXIT
-"$here/copy.sh" "$admin" "$work/tools.db"
-"$here/verify.sh" "$admin" "$work/tools.db"
+echo "== copy against the floor"; "$here/copy.sh" "$admin" "$work/tools.db"
+echo "== copy against others"; "$here/peers.sh" "$admin" "$work/tools.db"
+echo "== one large blob"; "$here/blob.sh" "$admin" "$work"
+echo "== cost per row, and memory, as tables grow"; "$here/curve.sh" "$admin" "$work"
+echo "== verify against bare reads"; "$here/verify.sh" "$admin" "$work/tools.db"
