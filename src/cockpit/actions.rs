@@ -43,6 +43,8 @@ pub enum Do {
     StartEngine,
     /// Read what a step printed.
     Output,
+    /// Read which rows differ.
+    Differences,
     /// Play another person.
     Play,
     /// Inject a fault.
@@ -202,6 +204,8 @@ macro_rules! action {
 pub static ACTIONS: &[Action] = &[
     action!(Do::RollBack, [key('R')], "ROLL BACK", Cutover, true, can_roll_back,
         "Roll back. Before a trigger has fired the session's name must be typed; afterwards it begins at once. Anyone on the bridge may."),
+    action!(Do::Differences, [named(KeyCode::Enter)], "differences", Look, true, can_read_differences,
+        "Read the rows that differ, while all rows are being compared; afterwards on the step that found some."),
     action!(Do::Confirm, [named(KeyCode::Enter)], "I am on call", Cutover, true, can_confirm,
         "Confirm being on call, while a step waits for that."),
     action!(Do::Decide, [key('d')], "decide", Cutover, true, can_decide,
@@ -488,6 +492,20 @@ fn can_read_output(model: &Model) -> Availability {
     }
 }
 
+/// Enter starts steps; here it does not, because what compares is running, or was chosen and has found something.
+fn can_read_differences(model: &Model) -> Availability {
+    let running = model.moving_step().map(|step| &step.id);
+    let chosen = model.ui.step.and_then(|at| model.session.steps.get(at));
+    let chosen = chosen.filter(|_| model.ui.focus() == Some(Focus::Steps));
+    let compares = |id: &String| *id == model.parity.step;
+    let differs = model.parity.tables.iter().any(|table| table.differs());
+    if running.is_some_and(compares) || (differs && chosen.is_some_and(|step| compares(&step.id))) {
+        Availability::Yes
+    } else {
+        Availability::Elsewhere("no step compares rows, and the selected one found no difference")
+    }
+}
+
 fn in_sandbox(model: &Model) -> Availability {
     if model.session.charter.sandbox {
         Availability::Yes
@@ -561,7 +579,12 @@ mod tests {
 
     #[test]
     fn keys_are_shared_only_by_actions_that_exclude_each_other() {
-        let shared = [(Do::Confirm, Do::Start), (Do::Resume, Do::Hold)];
+        let shared = [
+            (Do::Differences, Do::Confirm),
+            (Do::Differences, Do::Start),
+            (Do::Confirm, Do::Start),
+            (Do::Resume, Do::Hold),
+        ];
         for (n, a) in ACTIONS.iter().enumerate() {
             for b in &ACTIONS[n + 1..] {
                 let same = a.keys.iter().any(|k| b.keys.contains(k));

@@ -7,7 +7,9 @@ use serde_json::Value;
 use super::news::{Engine, News, Reading};
 use crate::clock;
 use crate::journal::{self, EngineState, Entry, Follower, OutputLine, Progress};
-use crate::session::live::{CostView, InstanceView, ItemView, Presence, TriggerView, key};
+use crate::session::live::{
+    CostView, InstanceView, ItemView, ParityView, Presence, TriggerView, key,
+};
 use crate::session::{Event, Recorded};
 
 /// An engine gives a sign of life at least each second; after so long without one it counts as silent, which is within the two
@@ -56,6 +58,7 @@ struct Told {
     fleet: Vec<InstanceView>,
     presence: Vec<Presence>,
     cost: Option<CostView>,
+    parity: ParityView,
     engine: Option<Engine>,
 }
 
@@ -110,6 +113,7 @@ impl Follow {
             fleet: changed(&mut told.fleet, follower.board(key::FLEET)?),
             presence: changed(&mut told.presence, follower.board(key::PRESENCE)?),
             cost: changed(&mut told.cost, follower.board(key::COST)?.map(Some)).flatten(),
+            parity: changed(&mut told.parity, follower.board(key::PARITY)?),
             engine: changed(&mut told.engine, Some(Some(engine(follower.engine()?)))).flatten(),
         })
     }

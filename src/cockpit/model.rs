@@ -22,7 +22,7 @@ use crate::journal::{OutputLine, Progress};
 use crate::runbook::Role;
 use crate::session::confidence::{Confidence, confidence};
 use crate::session::live::{
-    CostView, InstanceState, InstanceView, ItemView, Presence, TriggerView,
+    CostView, InstanceState, InstanceView, ItemView, ParityView, Presence, TriggerView,
 };
 use crate::session::state::NotASession;
 use crate::session::{Actor, Event, GateView, Phase, Recorded, Session, StepState};
@@ -75,6 +75,8 @@ pub struct Model {
     pub presence: Vec<Presence>,
     /// What a rollback would cost, as last estimated.
     pub cost: Option<CostView>,
+    /// The comparison of every row, as it goes or as it ended.
+    pub parity: ParityView,
     /// Account of the operating system at this terminal.
     pub user: String,
     /// Who the person at this terminal is on this bridge, if anybody.
@@ -126,6 +128,7 @@ impl Model {
             fleet: Vec::new(),
             presence: Vec::new(),
             cost: None,
+            parity: ParityView::default(),
             user: seat.user,
             me: None,
             playing: None,
@@ -163,6 +166,7 @@ impl Model {
         self.fleet = news.fleet.unwrap_or(std::mem::take(&mut self.fleet));
         self.presence = news.presence.unwrap_or(std::mem::take(&mut self.presence));
         self.cost = news.cost.or(self.cost.take());
+        self.parity = news.parity.unwrap_or(std::mem::take(&mut self.parity));
         if let Some(engine) = news.engine {
             if engine.is_live() || self.engine.is_live() {
                 self.live_ms = self.now_ms;

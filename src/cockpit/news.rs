@@ -3,7 +3,7 @@
 
 use crate::journal::{OutputLine, Progress};
 use crate::session::Recorded;
-use crate::session::live::{CostView, InstanceView, ItemView, Presence, TriggerView};
+use crate::session::live::{CostView, InstanceView, ItemView, ParityView, Presence, TriggerView};
 
 /// What has come in. Parts that are `None` have not changed.
 #[derive(Debug, Clone, Default)]
@@ -28,6 +28,8 @@ pub struct News {
     pub presence: Option<Vec<Presence>>,
     /// What a rollback would cost.
     pub cost: Option<CostView>,
+    /// The comparison of every row.
+    pub parity: Option<ParityView>,
     /// Whether an engine runs.
     pub engine: Option<Engine>,
 }
@@ -45,6 +47,7 @@ impl News {
             && self.fleet.is_none()
             && self.presence.is_none()
             && self.cost.is_none()
+            && self.parity.is_none()
             && self.engine.is_none()
     }
 }

@@ -314,7 +314,7 @@ fn perform(model: &mut Model, act: Do) -> Update {
 /// Actions that change nothing but the screen.
 fn look(model: &mut Model, act: Do) -> Update {
     match act {
-        Do::Output => open_output(model),
+        Do::Output | Do::Differences => open_output(model),
         Do::Play => open_pick(model, PickKind::Person),
         Do::Fault => {
             let update = open_pick(model, PickKind::Fault);

@@ -15,7 +15,7 @@ use crate::clock;
 use crate::journal::{Folder, Notes, Progress, Scribe, Stream};
 use crate::runbook::Runbook;
 use crate::session::due::{check_triggers, due, step_ended};
-use crate::session::live::{self, Presence};
+use crate::session::live::{self, ParityView, Presence};
 use crate::session::{
     Actor, Command, Event, Outcome, Phase, Recorded, Refusal, Session, StepStatus, decide,
 };
@@ -272,6 +272,11 @@ impl Conduct {
                 unit: unit.to_owned(),
                 at_ms,
             }),
+            News::Parity(tables) => {
+                let step = row.to_owned();
+                self.notes
+                    .board(live::key::PARITY, &ParityView { step, tables });
+            }
             News::Line(line) => self.notes.output(row, attempt, Stream::Step, at_ms, &line),
             News::Undo { undo, durable } => {
                 let known = self.ledger.session().undos.iter().any(|(_, u)| *u == undo);

@@ -18,6 +18,8 @@ pub mod key {
     pub const PRESENCE: &str = "presence";
     /// `CostView`.
     pub const COST: &str = "cost";
+    /// `ParityView`.
+    pub const PARITY: &str = "parity";
 }
 
 /// A trigger as a fuse: how far it has burned.
@@ -75,6 +77,33 @@ pub enum InstanceState {
     NotReady,
     /// Being restarted on purpose.
     Restarting,
+}
+
+/// A comparison of every row as it goes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ParityView {
+    /// The step that compares.
+    pub step: String,
+    /// Its tables in the order in which they were begun.
+    pub tables: Vec<ComparedTable>,
+}
+
+/// One table of a comparison.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ComparedTable {
+    /// Its name.
+    pub table: String,
+    /// Rows of PostgreSQL that were read so far.
+    pub compared: u64,
+    /// Rows that are equal, and rows missing, extra or different, once that is known.
+    pub found: Option<(u64, u64)>,
+}
+
+impl ComparedTable {
+    /// Whether rows are known to be missing, extra or different.
+    pub fn differs(&self) -> bool {
+        self.found.is_some_and(|(_, different)| different > 0)
+    }
 }
 
 /// Somebody at the bridge.

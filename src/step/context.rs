@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::journal::Folder;
 use crate::monitor::Monitor;
 use crate::runbook::{Runbook, Step};
-use crate::session::live::{InstanceView, ItemView};
+use crate::session::live::{ComparedTable, InstanceView, ItemView};
 use crate::session::{Outcome, Session, Undo};
 use crate::source::fence::Fence;
 
@@ -84,6 +84,8 @@ pub enum News {
     },
     /// A line of output, already harmless.
     Line(String),
+    /// How a comparison of every row goes, table by table; each replaces the one before.
+    Parity(Vec<ComparedTable>),
     /// How to undo what is about to be done. Answered once it is durable.
     Undo {
         /// How.
@@ -132,6 +134,11 @@ impl Reporter {
     /// A line of output; made harmless here.
     pub fn line(&self, text: &str) {
         self.send(News::Line(crate::text::printable(text, 2_000)));
+    }
+
+    /// How a comparison of every row goes.
+    pub fn parity(&self, tables: Vec<ComparedTable>) {
+        self.send(News::Parity(tables));
     }
 
     /// An instance changed its state.

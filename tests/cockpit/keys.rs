@@ -293,3 +293,17 @@ fn an_idle_screen_is_not_drawn() {
         "at most once a second"
     );
 }
+
+#[test]
+fn enter_opens_the_differences_while_rows_are_compared_and_closes_them_again() {
+    let mut model = states::comparing();
+    let effects = press(&mut model, "\n");
+    let watched = effects
+        .iter()
+        .any(|e| matches!(e, Effect::Watch { step, .. } if step == "E2"));
+    assert!(watched && sent(&effects).is_empty(), "{effects:?}");
+    let shown = snapshot::text(&model, &Theme::load("default").expect("embedded"), 120, 40);
+    assert!(shown.contains("Output of E2"), "{shown}");
+    press(&mut model, "\n");
+    assert!(model.ui.overlay.is_none());
+}

@@ -56,6 +56,12 @@ fn every_view_word_for_word() {
             insta::assert_snapshot!(format!("{name}_{width}x{height}"), text);
         }
     }
+    let mut comparing = states::comparing();
+    comparing.ui.view = View::Steps;
+    insta::assert_snapshot!(
+        "view_steps_comparing_120x40",
+        snapshot::text(&comparing, &theme("default"), 120, 40)
+    );
     let mut importing = states::importing();
     importing.ui.view = View::Steps;
     insta::assert_snapshot!(

@@ -3,7 +3,7 @@
 use cutover::cockpit::model::Model;
 use cutover::cockpit::news::{Engine, News};
 use cutover::session::live::InstanceState::{NotReady, Ready, Restarting};
-use cutover::session::live::{CostView, TriggerView, WrittenTable};
+use cutover::session::live::{ComparedTable, CostView, ParityView, TriggerView, WrittenTable};
 use cutover::session::{Command, Outcome, TriggerPhase};
 
 use super::story::{MINUTE, Story, checklist, fleet, fuse, import_progress, printed};
@@ -14,6 +14,7 @@ pub fn all() -> Vec<(&'static str, Model)> {
         ("fresh", fresh()),
         ("half_signed", half_signed()),
         ("importing", importing()),
+        ("comparing", comparing()),
         ("burning", burning()),
         ("fired", fired()),
         ("rolling_back", rolling_back()),
@@ -84,6 +85,36 @@ pub fn engine_gone() -> Model {
         ..News::default()
     });
     model.tick(Some(model.now_ms + 12_000), model.wall);
+    model
+}
+
+/// E2 while it compares: tables in every state.
+pub fn comparing() -> Model {
+    let mut story = Story::begin();
+    story
+        .pass(2_000)
+        .reach("E2")
+        .pass(1_000)
+        .start()
+        .pass(9_000);
+    let line = |table: &str, compared, found| ComparedTable {
+        table: table.to_owned(),
+        compared,
+        found,
+    };
+    let mut model = story.seen_by("robin");
+    model.take(News {
+        parity: Some(ParityView {
+            step: "E2".to_owned(),
+            tables: vec![
+                line("ToolContents", 81_920, None),
+                line("ToolFeatures", 142_000, Some((141_998, 2))),
+                line("ToolCategories", 310, Some((310, 0))),
+            ],
+        }),
+        last_line: Some(printed("E2", story.at_ms, "ToolFeatures: 2 differences")),
+        ..News::default()
+    });
     model
 }
 

@@ -51,7 +51,7 @@ fn reading_key(model: &mut Model, mut overlay: Overlay, event: KeyEvent) -> Opti
         (&overlay, act),
         (Overlay::Help { .. }, Do::Help)
             | (Overlay::Guide, Do::Guide)
-            | (Overlay::Output { .. }, Do::Output)
+            | (Overlay::Output { .. }, Do::Output | Do::Differences)
     );
     let is_q = event.code == KeyCode::Char('q');
     if own || act == Do::Back || is_q {

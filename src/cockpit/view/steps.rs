@@ -10,6 +10,7 @@ use crate::cockpit::model::pace::Sum;
 use crate::cockpit::model::ui::{Focus, View};
 use crate::cockpit::theme::Meaning;
 use crate::runbook::Start;
+use crate::session::live::ComparedTable;
 use crate::session::{Phase, StepLine, StepState, StepStatus};
 
 /// The panel.
@@ -365,8 +366,57 @@ fn describe(
     draw_parts(canvas, below(area, used), model, &state.id);
 }
 
+/// The tables of a comparison of every row, unequal ones first: what was compared, what is equal, what differs.
+fn draw_tables(canvas: &mut Canvas<'_>, area: Rect, tables: &[ComparedTable]) {
+    let mut tables: Vec<_> = tables.iter().collect();
+    tables.sort_by_key(|t| match t.found {
+        Some((_, different)) if different > 0 => 0,
+        None => 1,
+        Some(_) => 2,
+    });
+    for (n, table) in tables.iter().take(usize::from(area.height)).enumerate() {
+        let place = row(area, n as u16);
+        let compared = format!("{} compared", count(table.compared));
+        let (mark, meaning, text) = match table.found {
+            None => ("▸", Meaning::Running, compared),
+            Some((equal, 0)) => {
+                let text = format!("{compared} {} equal", count(equal));
+                ("✓", Meaning::Ok, text)
+            }
+            Some((equal, different)) => {
+                let (equal, different) = (count(equal), count(different));
+                let text = format!("{compared} {equal} equal {different} differ");
+                ("✗", Meaning::Danger, text)
+            }
+        };
+        let start = [
+            piece(format!("{mark} "), meaning),
+            piece(table.table.as_str(), Meaning::Text),
+        ];
+        let used = canvas.pieces(place.x, place.y, place.width, &start);
+        let rest = Rect {
+            x: place.x + used + 1,
+            width: place.width.saturating_sub(used + 1),
+            ..place
+        };
+        let meaning = if meaning == Meaning::Danger {
+            meaning
+        } else {
+            Meaning::Muted
+        };
+        canvas.write_right(rest, &text, meaning);
+    }
+}
+
 /// Parts of a step: tables, instances, files; each with a bar.
 pub fn draw_parts(canvas: &mut Canvas<'_>, area: Rect, model: &Model, step: &str) {
+    let compared = model.parity.tables.len() as u16;
+    let area = if model.parity.step == step && compared > 0 {
+        draw_tables(canvas, area, &model.parity.tables);
+        below(area, compared.min(area.height))
+    } else {
+        area
+    };
     let mut parts: Vec<_> = model.progress.iter().filter(|p| p.step == step).collect();
     // Unfinished ones first, so that they are in sight.
     parts.sort_by_key(|p| p.total.is_some_and(|t| p.done >= t));
