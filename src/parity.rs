@@ -24,6 +24,7 @@ mod shown;
 mod sides;
 mod snapshot;
 mod source_rows;
+mod source_value;
 mod target_rows;
 
 pub use compare::{Options, tables};

@@ -7,3 +7,4 @@ mod compare;
 mod imported;
 mod mutations;
 mod pair;
+mod stored;

@@ -112,7 +112,7 @@ async fn verify(args: &VerifyArgs, pair: &Pair) -> Result<Report, Error> {
     let mut report = parity::tables(&sides, &options, &told, &CancellationToken::new()).await?;
     let of_rows = begun.elapsed();
     if args.tables.is_none() {
-        match checks::all(&sides).await {
+        match checks::all(&sides, &checks::Equal::of(&report)).await {
             Ok(found) => report.checks = found,
             Err(cause) => {
                 let so_far = Box::new(Report {

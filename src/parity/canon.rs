@@ -45,7 +45,7 @@ impl Row {
 
     /// Appends a `NULL`.
     pub(crate) fn null(&mut self) {
-        self.cell(Tag::Null, |_| ());
+        self.bytes.extend_from_slice(&header(Tag::Null, 0));
     }
 
     /// Appends a value whose canonical form is these bytes; a long one by its digest.
@@ -53,15 +53,18 @@ impl Row {
         if bytes.len() > LARGE_BYTES {
             self.large(bytes.len() as u64, &Sha256::digest(bytes));
         } else {
-            self.cell(Tag::Value, |out| out.extend_from_slice(bytes));
+            self.bytes
+                .extend_from_slice(&header(Tag::Value, bytes.len()));
+            self.bytes.extend_from_slice(bytes);
         }
     }
 
     /// Appends a whole number so that the bytes order as the numbers do.
     pub(crate) fn number(&mut self, number: i64) {
-        self.cell(Tag::Value, |out| {
-            out.extend_from_slice(&(number ^ i64::MIN).to_be_bytes())
-        });
+        let mut cell = [0; HEADER_BYTES + 8];
+        cell[..HEADER_BYTES].copy_from_slice(&header(Tag::Value, 8));
+        cell[HEADER_BYTES..].copy_from_slice(&(number ^ i64::MIN).to_be_bytes());
+        self.bytes.extend_from_slice(&cell);
     }
 
     /// Appends a long value by what the server told about it.
@@ -97,13 +100,17 @@ impl Row {
 
     fn cell<T>(&mut self, tag: Tag, write: impl FnOnce(&mut Vec<u8>) -> T) -> T {
         let start = self.bytes.len();
-        self.bytes.push(tag as u8);
-        self.bytes.extend_from_slice(&[0; 4]);
+        self.bytes.extend_from_slice(&header(tag, 0));
         let out = write(&mut self.bytes);
-        let length = (self.bytes.len() - start - HEADER_BYTES) as u32;
-        self.bytes[start + 1..start + HEADER_BYTES].copy_from_slice(&length.to_be_bytes());
+        let length = self.bytes.len() - start - HEADER_BYTES;
+        self.bytes[start..start + HEADER_BYTES].copy_from_slice(&header(tag, length));
         out
     }
+}
+
+fn header(tag: Tag, length: usize) -> [u8; HEADER_BYTES] {
+    let [a, b, c, d] = (length as u32).to_be_bytes();
+    [tag as u8, a, b, c, d]
 }
 
 /// The cells of a row's canonical form, each with its tag and length, so that two of them compare as bytes.

@@ -5,21 +5,23 @@
 
 use super::differ::{Arriving, Examples, Found, Group, Keyed, Unmatched};
 use super::error::Error;
-use super::fingerprint::{Fingerprint, HashKey};
+use super::fingerprint::{Fingerprint, HashKey, Partitions};
 use super::pair::TablePair;
 use super::report::{Compared, Difference, Progress, Report, TableReport};
-use super::sides::{Opening, Sides};
+use super::sides::{Opening, Sides, Ways};
 use super::source_rows::{self, Tally};
 use super::target_rows::{Reading, TargetRow};
 use crate::text::printable;
+use futures_util::future::join_all;
 use std::collections::VecDeque;
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
+use tokio::sync::mpsc;
 use tokio_postgres::Client;
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::sync::CancellationToken;
 
 /// How tables are compared.
 #[derive(Debug, Clone)]
@@ -59,16 +61,15 @@ pub async fn tables(
     cancel: &CancellationToken,
 ) -> Result<Report, Error> {
     let begun = Instant::now();
-    let run = Run::new(sides, options, progress, cancel)?;
-    let count = options.lanes.clamp(1, 16).min(run.tables_left().max(1));
-    let shared = if count > 1 {
-        Some(sides.share().await?)
+    let run = Arc::new(Run::new(sides, options, cancel)?);
+    let _stop = run.cancel.clone().drop_guard();
+    let lanes = options.lanes.clamp(1, 16).min(run.tables_left().max(1));
+    let ended = if lanes > 1 {
+        in_parallel(&run, lanes, &sides.share().await?, progress).await
     } else {
-        None
+        vec![run.lane(&sides.client, progress).await]
     };
-    let lanes = (0..count).map(|lane| run.lane(shared.as_deref().filter(|_| lane > 0)));
-    let ended = futures_util::future::join_all(lanes).await;
-    let mut report = run.finish();
+    let mut report = run.report(sides);
     report.seconds = begun.elapsed().as_secs_f64();
     // One lane's error stops the others, which then say that they were cancelled: the cause is the other one.
     let mut causes: Vec<_> = ended.into_iter().filter_map(Result::err).collect();
@@ -85,26 +86,47 @@ pub async fn tables(
     }
 }
 
-struct Run<'a> {
-    sides: &'a Sides,
-    options: &'a Options,
-    progress: &'a (dyn Fn(Progress) + Sync),
+/// Several lanes, each with a thread, a runtime and a connection of its own: rows then never change threads between the socket and
+/// their sums, which would cost more than taking them apart.
+async fn in_parallel(
+    run: &Arc<Run>,
+    lanes: usize,
+    shared: &str,
+    progress: &(dyn Fn(Progress) + Sync),
+) -> Vec<Result<(), Error>> {
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let threads = (0..lanes).map(|_| {
+        let (run, shared, tell) = (run.clone(), shared.to_owned(), tell.clone());
+        tokio::task::spawn_blocking(move || run.own_lane(&shared, &tell))
+    });
+    let ended = join_all(threads);
+    drop(tell);
+    let listen = async {
+        while let Some(news) = told.recv().await {
+            progress(news);
+        }
+    };
+    let (ended, ()) = tokio::join!(ended, listen);
+    let ended = ended.into_iter();
+    ended
+        .map(|lane| lane.unwrap_or_else(|died| Err(Error::Died(died.to_string()))))
+        .collect()
+}
+
+/// What the lanes share.
+struct Run {
+    ways: Arc<Ways>,
+    options: Options,
+    /// Every thread ends with the run, however it ends.
     cancel: CancellationToken,
-    /// Reading threads of the source end with the run, however it ends.
-    _stop: DropGuard,
     hash: HashKey,
     queue: Mutex<VecDeque<Arc<TablePair>>>,
     reports: Mutex<Vec<TableReport>>,
     differences: Option<Mutex<std::io::BufWriter<std::fs::File>>>,
 }
 
-impl<'a> Run<'a> {
-    fn new(
-        sides: &'a Sides,
-        options: &'a Options,
-        progress: &'a (dyn Fn(Progress) + Sync),
-        cancel: &CancellationToken,
-    ) -> Result<Self, Error> {
+impl Run {
+    fn new(sides: &Sides, options: &Options, cancel: &CancellationToken) -> Result<Self, Error> {
         let wanted = |name: &str| {
             options
                 .tables
@@ -154,13 +176,10 @@ impl<'a> Run<'a> {
             })?;
             Ok::<_, Error>(Mutex::new(std::io::BufWriter::new(file)))
         });
-        let cancel = cancel.child_token();
         Ok(Self {
-            sides,
-            options,
-            progress,
-            _stop: cancel.clone().drop_guard(),
-            cancel,
+            ways: sides.ways.clone(),
+            options: options.clone(),
+            cancel: cancel.child_token(),
             hash: HashKey::random(),
             queue: Mutex::new(queue.into()),
             reports: Mutex::new(reports),
@@ -168,30 +187,42 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// Takes one table after another until none is left, on the first connection or on one that sees what was shared. An error ends
-    /// the other lanes too, and this lane's query on the server.
-    async fn lane(&self, shared: Option<&str>) -> Result<(), Error> {
-        let own;
-        let client = match shared {
-            None => &self.sides.client,
-            Some(shared) => {
-                own = self
-                    .sides
-                    .session(shared)
-                    .await
-                    .inspect_err(|_| self.cancel.cancel())?;
-                &own
-            }
+    /// A lane with a runtime and a connection that sees what was shared. Blocks.
+    fn own_lane(&self, shared: &str, tell: &mpsc::UnboundedSender<Progress>) -> Result<(), Error> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| Error::Died(error.to_string()))?;
+        let progress = |news| {
+            // Nobody listens any more once the run is being dropped.
+            let _ = tell.send(news);
         };
-        let worked = self.work(client).await;
+        runtime.block_on(async {
+            let client = self.ways.session(shared).await;
+            let client = client.inspect_err(|_| self.cancel.cancel())?;
+            self.lane(&client, &progress).await
+        })
+    }
+
+    /// Takes one table after another until none is left. An error ends the other lanes too, and this lane's query on the server.
+    async fn lane(
+        &self,
+        client: &Client,
+        progress: &(dyn Fn(Progress) + Sync),
+    ) -> Result<(), Error> {
+        let worked = self.work(client, progress).await;
         if worked.is_err() {
             self.cancel.cancel();
-            self.sides.cancel_on_server(client).await;
+            self.ways.cancel_on_server(client).await;
         }
         worked
     }
 
-    async fn work(&self, client: &Client) -> Result<(), Error> {
+    async fn work(
+        &self,
+        client: &Client,
+        progress: &(dyn Fn(Progress) + Sync),
+    ) -> Result<(), Error> {
         loop {
             let next = self
                 .queue
@@ -203,10 +234,11 @@ impl<'a> Run<'a> {
                 run: self,
                 client,
                 pair: &pair,
+                progress,
             }
             .compare()
             .await?;
-            (self.progress)(Progress::of(&report));
+            progress(Progress::of(&report));
             let mut reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(pending) = reports.iter_mut().find(|pending| {
                 (&pending.table, &pending.target) == (&report.table, &report.target)
@@ -223,17 +255,16 @@ impl<'a> Run<'a> {
             .len()
     }
 
-    fn finish(self) -> Report {
-        let mut tables = self
-            .reports
-            .into_inner()
-            .unwrap_or_else(PoisonError::into_inner);
+    fn report(&self, sides: &Sides) -> Report {
+        let reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tables = reports.clone();
+        drop(reports);
         tables.sort_by(|a, b| a.table.cmp(&b.table));
         let equal = tables.iter().all(TableReport::is_equal);
         Report {
             equal,
             tables,
-            skipped: self.sides.pairing.skipped.clone(),
+            skipped: sides.pairing.skipped.clone(),
             checks: Vec::new(),
             seconds: 0.0,
         }
@@ -266,9 +297,10 @@ impl<'a> Run<'a> {
 
 /// One table in one lane.
 struct Table<'a> {
-    run: &'a Run<'a>,
+    run: &'a Run,
     client: &'a Client,
     pair: &'a Arc<TablePair>,
+    progress: &'a (dyn Fn(Progress) + Sync),
 }
 
 impl Table<'_> {
@@ -286,10 +318,11 @@ impl Table<'_> {
         report.by_policy = tally.by_policy;
         report.quarantined = tally.quarantined;
         report.new_since_switch = new_rows;
+        report.since_switch = self.run.ways.since.is_some();
         let differing = source.differing(&target);
         drop((source, target));
         let mut examples = Examples::new(self.run.options.examples);
-        for group in Group::divide(&differing) {
+        for group in Group::divide(&differing, self.partitions()) {
             let found = self.look_again(group).await?;
             report.missing += found.missing;
             report.extra += found.extra;
@@ -314,11 +347,12 @@ impl Table<'_> {
             self.run.cancel.clone(),
             self.run.hash,
         );
+        let partitions = self.partitions();
         let work = move |connection: &rusqlite::Connection| {
-            let mut fingerprint = Fingerprint::default();
+            let mut fingerprint = Fingerprint::empty(partitions);
             let tally = source_rows::read(connection, &pair, "", &seen, &cancel, |row| {
                 fingerprint.add(
-                    hash.hash(&row.canonical[..row.key_bytes]),
+                    hash.partition(&row.canonical[..row.key_bytes], partitions),
                     hash.hash(row.canonical),
                     row.canonical.len(),
                 );
@@ -326,14 +360,15 @@ impl Table<'_> {
             })?;
             Ok((fingerprint, tally))
         };
-        self.run.sides.on_source(work).await
+        self.run.ways.on_source(work).await
     }
 
     async fn fingerprint_target(&self, seen: &Arc<AtomicU64>) -> Result<(Fingerprint, u64), Error> {
-        let (mut fingerprint, mut new_rows) = (Fingerprint::default(), 0);
+        let partitions = self.partitions();
+        let (mut fingerprint, mut new_rows) = (Fingerprint::empty(partitions), 0);
         let hash = self.run.hash;
         let progress = |rows| {
-            (self.run.progress)(Progress::reading(
+            (self.progress)(Progress::reading(
                 self.pair,
                 seen.load(Ordering::Relaxed),
                 rows,
@@ -344,7 +379,7 @@ impl Table<'_> {
                 new_rows += 1;
             } else {
                 fingerprint.add(
-                    hash.hash(&row.canonical[..row.key_bytes]),
+                    hash.partition(&row.canonical[..row.key_bytes], partitions),
                     hash.hash(row.canonical),
                     row.canonical.len(),
                 );
@@ -354,14 +389,19 @@ impl Table<'_> {
         Ok((fingerprint, new_rows))
     }
 
+    fn partitions(&self) -> Partitions {
+        Partitions::of_table(self.pair.size_bytes)
+    }
+
     /// Reads one group of partitions again, the source first.
     async fn look_again(&self, group: Group) -> Result<Found, Error> {
         let (pair, cancel, hash) = (self.pair.clone(), self.run.cancel.clone(), self.run.hash);
+        let partitions = self.partitions();
         let of_source = group.clone();
         let hold = move |connection: &rusqlite::Connection| {
             let mut unmatched = Unmatched::default();
             source_rows::read(connection, &pair, "", &AtomicU64::new(0), &cancel, |row| {
-                if of_source.holds(hash.hash(&row.canonical[..row.key_bytes])) {
+                if of_source.holds(hash.partition(&row.canonical[..row.key_bytes], partitions)) {
                     let (canonical, key_bytes, address) =
                         (row.canonical, row.key_bytes, row.address());
                     unmatched.hold_source(Arriving {
@@ -376,10 +416,10 @@ impl Table<'_> {
             })?;
             Ok(unmatched)
         };
-        let mut unmatched = self.run.sides.on_source(hold).await?;
+        let mut unmatched = self.run.ways.on_source(hold).await?;
         let each = |row: &TargetRow<'_>| {
             let (canonical, key_bytes, is_new) = (row.canonical, row.key_bytes, row.is_new);
-            if group.holds(hash.hash(&canonical[..key_bytes]))
+            if group.holds(hash.partition(&canonical[..key_bytes], partitions))
                 && (is_new || !unmatched.let_go(canonical, key_bytes))
             {
                 unmatched.hold_target(Arriving {
@@ -402,8 +442,8 @@ impl Table<'_> {
             client: self.client,
             pair: self.pair,
             rest: "",
-            since: self.run.sides.since.as_ref(),
-            rows_per_second: self.run.sides.opening.rows_per_second,
+            since: self.run.ways.since.as_ref(),
+            rows_per_second: self.run.ways.opening.rows_per_second,
             progress,
             cancel: &self.run.cancel,
         }

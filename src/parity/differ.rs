@@ -4,7 +4,7 @@
 //! What is left when both sides are read are the differences. Memory is bounded by the size of a group, whatever differs.
 
 use super::canon::cells;
-use super::fingerprint::{PARTITIONS, partition};
+use super::fingerprint::Partitions;
 use super::pair::TablePair;
 use super::report::{Difference, Kind};
 use std::collections::{BTreeMap, HashMap};
@@ -18,12 +18,12 @@ pub(crate) struct Group(Vec<bool>);
 
 impl Group {
     /// Divides the differing partitions, each with its size in bytes, into groups that fit into memory.
-    pub(crate) fn divide(differing: &[(usize, u64)]) -> Vec<Self> {
+    pub(crate) fn divide(differing: &[(usize, u64)], partitions: Partitions) -> Vec<Self> {
         let mut groups: Vec<Self> = Vec::new();
         let mut room = 0;
         for &(at, size_bytes) in differing {
             if groups.is_empty() || size_bytes > room {
-                groups.push(Self(vec![false; PARTITIONS]));
+                groups.push(Self(vec![false; partitions.count()]));
                 room = GROUP_BYTES;
             }
             if let Some(group) = groups.last_mut() {
@@ -34,9 +34,9 @@ impl Group {
         groups
     }
 
-    /// Whether a key belongs to the group.
-    pub(crate) fn holds(&self, key_hash: u128) -> bool {
-        self.0[partition(key_hash)]
+    /// Whether a partition belongs to the group.
+    pub(crate) fn holds(&self, partition: usize) -> bool {
+        self.0[partition]
     }
 }
 
@@ -307,6 +307,7 @@ mod tests {
     use super::super::canon::Row;
     use super::super::equality::{Kind as TypeKind, Rule};
     use super::super::pair::ColumnPair;
+    use super::super::source_value::Encoding;
     use super::*;
     use crate::runbook::transfer::ColumnPolicy;
 
@@ -329,6 +330,8 @@ mod tests {
             rowid: None,
             aside: None,
             has_long_values: false,
+            has_computed: false,
+            encoding: Encoding::Utf8,
             size_bytes: 0,
         }
     }
@@ -459,11 +462,10 @@ mod tests {
     #[test]
     fn groups_hold_every_differing_partition_once() {
         let differing: Vec<_> = (0..100).map(|at| (at, GROUP_BYTES / 3)).collect();
-        let groups = Group::divide(&differing);
+        let groups = Group::divide(&differing, Partitions::of_table(0));
         assert_eq!(groups.len(), 34);
         for at in 0..100 {
-            let hash = (at as u128) << 64;
-            assert_eq!(groups.iter().filter(|group| group.holds(hash)).count(), 1);
+            assert_eq!(groups.iter().filter(|group| group.holds(at)).count(), 1);
         }
     }
 }

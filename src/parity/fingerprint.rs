@@ -7,8 +7,23 @@
 use siphasher::sip128::{Hasher128, SipHasher13};
 use std::hash::Hasher;
 
-/// Into how many partitions a table's keys fall. A lone difference costs a second look at one part in so many.
-pub(crate) const PARTITIONS: usize = 4096;
+/// Into how many partitions a table's keys fall. A lone difference costs a second look at one part in so many, and what is held of
+/// one has to fit into memory; but the sums of all of them are touched at random, and should fit into the processor's cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Partitions(usize);
+
+impl Partitions {
+    /// About one for each mebibyte of the table.
+    pub(crate) fn of_table(size_bytes: u64) -> Self {
+        let mebibytes = usize::try_from(size_bytes >> 20).unwrap_or(usize::MAX);
+        Self(mebibytes.clamp(256, 1 << 16).next_power_of_two())
+    }
+
+    /// How many.
+    pub(crate) fn count(self) -> usize {
+        self.0
+    }
+}
 
 /// The key of one run's hashes.
 #[derive(Debug, Clone, Copy)]
@@ -26,11 +41,17 @@ impl HashKey {
         hasher.write(bytes);
         hasher.finish128().as_u128()
     }
-}
 
-/// The partition of a key's hash.
-pub(crate) fn partition(key_hash: u128) -> usize {
-    (key_hash >> 64) as usize % PARTITIONS
+    /// The partition of a key. It only has to be the same on both sides, and spread keys evenly: a cheap hash will do.
+    pub(crate) fn partition(self, key: &[u8], partitions: Partitions) -> usize {
+        let state = key.chunks(8).fold(self.0, |state, chunk| {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            let product = u128::from(state ^ u64::from_le_bytes(word)) * u128::from(self.1 | 1);
+            product as u64 ^ (product >> 64) as u64
+        });
+        state as usize & (partitions.0 - 1)
+    }
 }
 
 /// What one partition of one side holds.
@@ -49,18 +70,17 @@ pub(crate) struct Fingerprint {
     parts: Vec<Part>,
 }
 
-impl Default for Fingerprint {
-    fn default() -> Self {
+impl Fingerprint {
+    /// Of no rows yet.
+    pub(crate) fn empty(partitions: Partitions) -> Self {
         Self {
-            parts: vec![Part::default(); PARTITIONS],
+            parts: vec![Part::default(); partitions.0],
         }
     }
-}
 
-impl Fingerprint {
-    /// Adds a row.
-    pub(crate) fn add(&mut self, key_hash: u128, row_hash: u128, size_bytes: usize) {
-        let part = &mut self.parts[partition(key_hash)];
+    /// Adds a row to a partition.
+    pub(crate) fn add(&mut self, partition: usize, row_hash: u128, size_bytes: usize) {
+        let part = &mut self.parts[partition];
         part.sum = part.sum.wrapping_add(row_hash);
         part.rows += 1;
         part.size_bytes += size_bytes as u64;
@@ -87,11 +107,29 @@ mod tests {
 
     fn fingerprint(rows: &[(&str, &str)]) -> Fingerprint {
         let key = HashKey(1, 2);
-        let mut out = Fingerprint::default();
+        let partitions = Partitions::of_table(0);
+        let mut out = Fingerprint::empty(partitions);
         for (k, v) in rows {
-            out.add(key.hash(k.as_bytes()), key.hash(v.as_bytes()), v.len());
+            out.add(
+                key.partition(k.as_bytes(), partitions),
+                key.hash(v.as_bytes()),
+                v.len(),
+            );
         }
         out
+    }
+
+    #[test]
+    fn numbered_keys_spread_over_the_partitions() {
+        let key = HashKey::random();
+        let partitions = Partitions::of_table(4 << 30);
+        assert_eq!(partitions.count(), 4096);
+        let mut rows = vec![0_u32; partitions.count()];
+        for number in 0..64 * 4096_u64 {
+            rows[key.partition(&number.to_be_bytes(), partitions)] += 1;
+        }
+        let fullest = rows.iter().max();
+        assert!(fullest < Some(&256), "64 on average, {fullest:?} in one");
     }
 
     #[test]

@@ -94,8 +94,8 @@ impl<'a> Look<'a> {
             client: &self.sides.client,
             pair: &self.pair,
             rest,
-            since: self.sides.since.as_ref(),
-            rows_per_second: self.sides.opening.rows_per_second,
+            since: self.sides.ways.since.as_ref(),
+            rows_per_second: self.sides.ways.opening.rows_per_second,
             progress: &|_| (),
             cancel: &CancellationToken::new(),
         };
@@ -105,7 +105,7 @@ impl<'a> Look<'a> {
     /// The keys, in canonical form, of all rows that were written after the switch.
     pub(crate) async fn new_keys(&self) -> Result<HashSet<Box<[u8]>>, Error> {
         let mut keys = HashSet::new();
-        if let Some(since) = &self.sides.since {
+        if let Some(since) = &self.sides.ways.since {
             let only_new = format!(" WHERE {}", since.new_row_sql(""));
             let keyed = Look::identified(self.sides, &self.pair, &[]);
             keyed
@@ -155,7 +155,7 @@ impl Sides {
 
     /// A condition that only rows fulfil which were there at the switch, to follow `WHERE`; `true` before the switch.
     pub(crate) fn old_rows_sql(&self, alias: &str) -> String {
-        match &self.since {
+        match &self.ways.since {
             Some(since) => format!("NOT {}", since.new_row_sql(alias)),
             None => "true".to_owned(),
         }

@@ -2,6 +2,7 @@
 
 use super::equality::{Kind, Rule};
 use super::snapshot::Snapshot;
+use super::source_value::{Encoding, Fetch};
 use crate::runbook::transfer::OnProblem;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -25,6 +26,10 @@ pub(crate) struct TablePair {
     pub(crate) aside: Option<Arc<HashSet<i64>>>,
     /// The target keeps values outside the rows: some may be too long for the text form.
     pub(crate) has_long_values: bool,
+    /// The target computes some of its columns.
+    pub(crate) has_computed: bool,
+    /// How the source stores text.
+    pub(crate) encoding: Encoding,
     /// Size of the target's table, for the order of work.
     pub(crate) size_bytes: u64,
 }
@@ -58,10 +63,24 @@ impl TablePair {
         self.columns.iter().find(|column| column.source == source)
     }
 
-    /// What SQLite is asked: every column, then the rowid where there is one. Never through an index, which may lie.
+    /// The rowid's name where a row of the source is known by it: because it has no key, may be on record as put aside, or has long
+    /// values that are read apart.
+    pub(crate) fn needed_rowid(&self) -> Option<&'static str> {
+        self.rowid
+            .filter(|_| self.key_columns == 0 || self.aside.is_some() || self.has_pieces())
+    }
+
+    /// Whether long values of the source are read in pieces: where the target has long ones too, so that other tables do not pay
+    /// for the question.
+    pub(crate) fn has_pieces(&self) -> bool {
+        self.has_long_values && self.rowid.is_some() && self.encoding == Encoding::Utf8
+    }
+
+    /// What SQLite is asked: every column, then the rowid where it is needed. Never through an index, which may lie.
     pub(crate) fn source_select(&self) -> String {
-        let mut columns: Vec<_> = self.columns.iter().map(ColumnPair::source_sql).collect();
-        columns.extend(self.rowid.map(str::to_owned));
+        let fetched = |column: &ColumnPair| Fetch::of(self, column).sql(&column.source_sql());
+        let mut columns: Vec<_> = self.columns.iter().map(fetched).collect();
+        columns.extend(self.needed_rowid().map(str::to_owned));
         format!(
             "SELECT {} FROM {} NOT INDEXED",
             columns.join(", "),
@@ -83,6 +102,15 @@ impl TablePair {
         }
         columns.extend(since.map(|snapshot| snapshot.new_row_sql("")));
         format!("SELECT {} FROM {}", columns.join(", "), self.target_sql())
+    }
+
+    /// The target's table with its columns, for `COPY` without a query; none where the table has parts or computed columns, which
+    /// `COPY` would leave out or refuse, or values that may be too long.
+    pub(crate) fn target_columns(&self) -> Option<String> {
+        let names = self.columns.iter().map(|column| quoted(&column.target));
+        let names: Vec<_> = names.collect();
+        (!self.has_long_values && !self.has_computed)
+            .then(|| format!("{} ({})", self.target_sql(), names.join(", ")))
     }
 
     /// The same tables with some of the columns, and those of the key, which stay in front. A column that is not compared is left

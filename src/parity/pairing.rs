@@ -6,6 +6,7 @@ use super::equality::Rule;
 use super::pair::{ColumnPair, TablePair};
 use super::report::Skipped;
 use super::schema::{SourceSchema, SourceTable, TargetTable};
+use super::source_value::Encoding;
 use crate::runbook::transfer::{OnProblem, Transfer};
 use crate::text::printable;
 use crate::transfer::matching::{self, Unmatched, is_migration_history};
@@ -78,6 +79,7 @@ impl Pairing {
                 });
             match partner {
                 Ok(mut pair) => {
+                    pair.encoding = source.encoding;
                     if pair.may_put_aside() {
                         let records = aside
                             .as_mut()
@@ -182,6 +184,8 @@ fn pair_columns(
         rowid: source.rowid,
         aside: None,
         has_long_values: target.has_long_values,
+        has_computed: target.has_computed,
+        encoding: Encoding::default(),
         size_bytes: target.size_bytes,
     })
 }

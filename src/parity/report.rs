@@ -43,8 +43,12 @@ pub struct Progress {
     pub target_rows: u64,
     /// The table's comparison is over.
     pub done: bool,
+    /// Rows that are equal, once it is over.
+    pub equal: u64,
     /// Rows missing, extra or different, once it is over.
     pub differences: u64,
+    /// The first of them for people, once it is over.
+    pub examples: Vec<String>,
 }
 
 impl Progress {
@@ -55,7 +59,9 @@ impl Progress {
             source_rows,
             target_rows,
             done: false,
+            equal: 0,
             differences: 0,
+            examples: Vec::new(),
         }
     }
 
@@ -66,7 +72,11 @@ impl Progress {
             source_rows: report.source_rows,
             target_rows: report.target_rows,
             done: true,
+            equal: report
+                .source_rows
+                .saturating_sub(report.missing + report.different + report.changed_since_switch),
             differences: report.missing + report.extra + report.different,
+            examples: report.examples.iter().map(Difference::to_string).collect(),
         }
     }
 }
@@ -118,6 +128,9 @@ pub struct TableReport {
     /// Source rows whose counterpart was rewritten after the switch. Not differences.
     #[serde(default)]
     pub changed_since_switch: u64,
+    /// Rows were judged by the snapshot of the switch. One that was deleted since is among those missing: it leaves no trace.
+    #[serde(default)]
+    pub since_switch: bool,
 }
 
 impl TableReport {
@@ -181,6 +194,9 @@ impl TableReport {
                 )
             }
         };
+        if self.since_switch && self.missing > 0 {
+            line.push_str("; what the application deleted since the switch is among those missing");
+        }
         let by_policy: u64 = self.by_policy.iter().map(|column| column.values).sum();
         let asides = [
             (by_policy, "values changed by policy"),
@@ -261,4 +277,30 @@ pub struct Check {
     /// Further examples of what is wrong, bounded.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub examples: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_that_was_not_compared_is_never_equal_and_says_why() {
+        let mut table = TableReport {
+            table: "Tools".to_owned(),
+            problem: Some("missing in the target".to_owned()),
+            ..TableReport::default()
+        };
+        let verdict = table.verdict("E2");
+        assert!(!verdict.ok);
+        assert_eq!(
+            verdict.detail,
+            "Tools was not compared: missing in the target"
+        );
+        table.problem = None;
+        let verdict = table.verdict("E2");
+        assert!(!verdict.ok, "no rows on either side are not equal rows");
+        assert_eq!(verdict.detail, "Tools was not compared");
+        table.compared = Compared::All;
+        assert!(table.verdict("E2").ok);
+    }
 }

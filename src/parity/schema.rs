@@ -3,6 +3,7 @@
 
 use super::equality::Kind;
 use super::error::Error;
+use super::source_value::Encoding;
 use rusqlite::Connection;
 use std::collections::{BTreeMap, HashMap};
 use tokio_postgres::Client;
@@ -38,6 +39,8 @@ pub(crate) struct SourceForeignKey {
 /// Everything in the source that holds rows, and what does not count as a table.
 #[derive(Debug, Default)]
 pub(crate) struct SourceSchema {
+    /// How the file stores text.
+    pub(crate) encoding: Encoding,
     /// Ordinary tables by name.
     pub(crate) tables: Vec<SourceTable>,
     /// Other names, with the reason.
@@ -50,7 +53,13 @@ pub(crate) fn source(connection: &Connection) -> Result<SourceSchema, Error> {
         table: "sqlite_schema".to_owned(),
         source,
     };
-    let mut schema = SourceSchema::default();
+    let encoding: String = connection
+        .pragma_query_value(None, "encoding", |row| row.get(0))
+        .map_err(failed)?;
+    let mut schema = SourceSchema {
+        encoding: Encoding::named(&encoding),
+        ..SourceSchema::default()
+    };
     let mut list = connection
         .prepare("SELECT name, type, wr FROM pragma_table_list WHERE schema = 'main' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name")
         .map_err(failed)?;
@@ -153,6 +162,8 @@ pub(crate) struct TargetTable {
     pub(crate) key: Vec<String>,
     /// Some values are kept outside the rows.
     pub(crate) has_long_values: bool,
+    /// The server computes some columns, which `COPY` does not give without a query.
+    pub(crate) has_computed: bool,
     /// Size of the table itself.
     pub(crate) size_bytes: u64,
 }
@@ -181,6 +192,7 @@ pub(crate) async fn target(client: &Client, schema: &str) -> Result<Vec<TargetTa
             tables.push(TargetTable {
                 name,
                 has_long_values: row.get("long"),
+                has_computed: row.get("computed"),
                 size_bytes: row.get::<_, i64>("size").unsigned_abs(),
                 key: row.get::<_, Option<Vec<String>>>("key").unwrap_or_default(),
                 columns: Vec::new(),
@@ -204,6 +216,7 @@ const TABLES: &str = "
            pg_catalog.pg_total_relation_size(c.oid) AS size,
            c.relkind = 'p' OR EXISTS (SELECT FROM pg_catalog.pg_inherits h WHERE h.inhparent = c.oid)
              OR (c.reltoastrelid <> 0 AND pg_catalog.pg_relation_size(c.reltoastrelid) > 0) AS long,
+           EXISTS (SELECT FROM pg_catalog.pg_attribute g WHERE g.attrelid = c.oid AND g.attgenerated <> '') AS computed,
            (SELECT pg_catalog.array_agg(k.attname::text ORDER BY n.place)
               FROM pg_catalog.pg_index i
              CROSS JOIN LATERAL pg_catalog.unnest(i.indkey) WITH ORDINALITY AS n(attnum, place)

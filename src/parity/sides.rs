@@ -28,15 +28,20 @@ pub struct Opening {
 
 /// A source and a target, ready to be compared.
 pub struct Sides {
-    pub(crate) source: PathBuf,
-    pub(crate) endpoint: Endpoint,
+    pub(crate) ways: Arc<Ways>,
     pub(crate) schema: String,
     pub(crate) transfer: Transfer,
-    pub(crate) opening: Opening,
-    pub(crate) since: Option<Snapshot>,
     pub(crate) client: Client,
     pub(crate) source_schema: SourceSchema,
     pub(crate) pairing: Pairing,
+}
+
+/// How further connections to both sides are made, from whichever thread.
+pub(crate) struct Ways {
+    source: PathBuf,
+    endpoint: Endpoint,
+    pub(crate) opening: Opening,
+    pub(crate) since: Option<Snapshot>,
 }
 
 impl Sides {
@@ -59,13 +64,16 @@ impl Sides {
         // The source first: a file that is not there is the more likely mistake, and the cheaper one to find.
         let source_schema = blocking(source, schema::source).await?;
         let client = connect(target).await?;
-        let mut sides = Self {
+        let ways = Ways {
             source: source.to_owned(),
             endpoint: target.clone(),
-            schema: schema.to_owned(),
-            transfer: transfer.clone(),
             opening: opening.clone(),
             since,
+        };
+        let mut sides = Self {
+            ways: Arc::new(ways),
+            schema: schema.to_owned(),
+            transfer: transfer.clone(),
             client,
             source_schema,
             pairing: Pairing::default(),
@@ -87,12 +95,12 @@ impl Sides {
             .batch_execute("ROLLBACK")
             .await
             .map_err(failed)?;
-        self.source_schema = blocking(&self.source, schema::source).await?;
+        self.source_schema = self.on_source(schema::source).await?;
         self.begin().await
     }
 
     async fn begin(&mut self) -> Result<(), Error> {
-        begin(&self.client, &self.opening, None).await?;
+        begin(&self.client, &self.ways.opening, None).await?;
         let targets = schema::target(&self.client, &self.schema).await?;
         let aside = super::aside::recorded(&self.client, &self.schema).await?;
         self.pairing = Pairing::of(
@@ -119,6 +127,21 @@ impl Sides {
             .get(0))
     }
 
+    /// A further connection to the source.
+    pub(crate) async fn on_source<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.ways.on_source(work).await
+    }
+
+    /// The pair of a table by its name in the source.
+    pub(crate) fn table(&self, source: &str) -> Option<&Arc<TablePair>> {
+        self.pairing.pairs.iter().find(|pair| pair.source == source)
+    }
+}
+
+impl Ways {
     /// A further connection to the target that sees the moment that was shared.
     pub(crate) async fn session(&self, shared: &str) -> Result<Client, Error> {
         let client = connect(&self.endpoint).await?;
@@ -139,11 +162,6 @@ impl Sides {
         work: impl FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         blocking(&self.source, work).await
-    }
-
-    /// The pair of a table by its name in the source.
-    pub(crate) fn table(&self, source: &str) -> Option<&Arc<TablePair>> {
-        self.pairing.pairs.iter().find(|pair| pair.source == source)
     }
 }
 

@@ -1,11 +1,12 @@
 //! Reads a table of the source, row by row, into canonical form. Blocks; one pass; nothing is kept.
 
 use super::canon::Row;
-use super::equality::{Taken, from_source};
+use super::equality::{Kind, Taken, from_source};
 use super::error::Error;
-use super::pair::TablePair;
+use super::pair::{TablePair, quoted};
 use super::report::ByPolicy;
 use super::shown;
+use super::source_value::{Fetched, Places, read_long};
 use rusqlite::Connection;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio_util::sync::CancellationToken;
@@ -23,20 +24,32 @@ pub(crate) struct SourceRow<'a> {
     pub(crate) key_bytes: usize,
     raw: &'a rusqlite::Row<'a>,
     pair: &'a TablePair,
+    places: &'a Places,
+    /// Long values as people see them.
+    long: &'a [(usize, String)],
 }
 
 impl SourceRow<'_> {
     /// The row as people see it, one text per column.
     pub(crate) fn shown(&self) -> Result<Vec<String>, rusqlite::Error> {
-        (0..self.pair.columns.len())
-            .map(|at| Ok(shown::source(self.raw.get_ref(at)?)))
-            .collect()
+        let mut scratch = Vec::new();
+        let columns = 0..self.pair.columns.len();
+        let text = |at| {
+            if let Some((_, long)) = self.long.iter().find(|(column, _)| *column == at) {
+                return Ok(long.clone());
+            }
+            match self.places.value(self.raw, at, &mut scratch)? {
+                Fetched::Value(value) => Ok(shown::source(value)),
+                Fetched::Long => Ok(String::new()),
+            }
+        };
+        columns.map(text).collect()
     }
 
     /// What names the row where its table has no key.
     pub(crate) fn address(&self) -> Option<String> {
-        self.pair.rowid?;
-        let rowid = self.raw.get::<_, i64>(self.pair.columns.len()).ok()?;
+        self.pair.needed_rowid()?;
+        let rowid = self.raw.get::<_, i64>(self.places.rowid).ok()?;
         Some(format!("rowid={rowid}"))
     }
 }
@@ -70,6 +83,8 @@ pub(crate) fn read(
     let mut by_policy = vec![ByPolicy::default(); pair.columns.len()];
     let mut tally = Tally::default();
     let mut canonical = Row::default();
+    let places = Places::of(pair);
+    let (mut scratch, mut long) = (Vec::new(), Vec::new());
     let mut count = 0_u64;
     while let Some(raw) = rows.next().map_err(failed)? {
         count += 1;
@@ -80,21 +95,33 @@ pub(crate) fn read(
             }
         }
         canonical.clear();
+        long.clear();
         let (mut key_bytes, mut left_out) = (0, false);
         for (at, column) in pair.columns.iter().enumerate() {
-            let value = raw.get_ref(at).map_err(failed)?;
-            match from_source(value, &column.rule, &mut canonical) {
-                Taken::Exact | Taken::Unfit => {}
-                Taken::ByPolicy => note(&mut by_policy[at], || shown::source(value)),
-                Taken::Quarantined => left_out = true,
+            match places.value(raw, at, &mut scratch).map_err(failed)? {
+                Fetched::Value(value) => match from_source(value, &column.rule, &mut canonical) {
+                    Taken::Exact | Taken::Unfit => {}
+                    Taken::ByPolicy => note(&mut by_policy[at], || shown::source(value)),
+                    Taken::Quarantined => left_out = true,
+                },
+                Fetched::Long => {
+                    let rowid = raw.get(places.rowid).map_err(failed)?;
+                    let taken = long_value(connection, pair, at, rowid, &mut canonical);
+                    let (taken, text) = taken.map_err(failed)?;
+                    left_out |= taken == Taken::Quarantined;
+                    if taken == Taken::ByPolicy {
+                        note(&mut by_policy[at], || text.clone());
+                    }
+                    long.push((at, text));
+                }
             }
             if at + 1 == pair.key_columns {
                 key_bytes = canonical.mark();
             }
         }
-        if let (Some(aside), Some(_)) = (&pair.aside, pair.rowid) {
+        if let (Some(aside), Some(_)) = (&pair.aside, pair.needed_rowid()) {
             // What the import has on record counts, and nothing else: a row that is lost without a word is missing.
-            left_out = aside.contains(&raw.get(pair.columns.len()).map_err(failed)?);
+            left_out = aside.contains(&raw.get(places.rowid).map_err(failed)?);
         }
         if left_out {
             tally.quarantined += 1;
@@ -108,6 +135,8 @@ pub(crate) fn read(
             key_bytes,
             raw,
             pair,
+            places: &places,
+            long: &long,
         })
         .map_err(failed)?;
     }
@@ -119,6 +148,43 @@ pub(crate) fn read(
         }
     }
     Ok(tally)
+}
+
+/// Appends one cell for a long value; what became of it, and how it is shown. Where its digest is not all that there is to it,
+/// it has to be held after all.
+fn long_value(
+    connection: &Connection,
+    pair: &TablePair,
+    at: usize,
+    rowid: i64,
+    canonical: &mut Row,
+) -> Result<(Taken, String), rusqlite::Error> {
+    let column = &pair.columns[at];
+    let value = column.source_sql();
+    let ask = |what: &str| {
+        let (table, key) = (
+            quoted(&pair.source),
+            pair.rowid.expect("BUG: read in pieces without a rowid"),
+        );
+        connection.prepare_cached(&format!(
+            "SELECT {what} FROM {table} NOT INDEXED WHERE {key} = ?1"
+        ))
+    };
+    let storage: String = ask(&format!("typeof({value})"))?.query_row([rowid], |row| row.get(0))?;
+    let is_blob = column.rule.kind == Kind::Bytes && storage == "blob";
+    let is_text = column.rule.kind == Kind::Text && storage == "text";
+    if (is_blob || is_text)
+        && let Ok(long) = read_long(connection, pair, column, rowid)
+        && (is_blob || long.is_clean_text)
+    {
+        canonical.large(long.size_bytes, &long.sha256);
+        return Ok((Taken::Exact, shown::long(long.size_bytes, &long.sha256)));
+    }
+    ask(&value)?.query_row([rowid], |row| {
+        let value = row.get_ref(0)?;
+        let taken = from_source(value, &column.rule, canonical);
+        Ok((taken, shown::source(value)))
+    })
 }
 
 fn note(done: &mut ByPolicy, example: impl FnOnce() -> String) {

@@ -10,6 +10,7 @@ use super::pair::TablePair;
 use super::shown;
 use super::snapshot::Snapshot;
 use futures_util::StreamExt;
+use memchr::{memchr, memchr2};
 use std::time::{Duration, Instant};
 use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
@@ -34,10 +35,7 @@ impl Fields {
         let mut null = false;
         let mut rest = line;
         loop {
-            let plain = rest
-                .iter()
-                .position(|byte| matches!(byte, b'\t' | b'\\'))
-                .unwrap_or(rest.len());
+            let plain = memchr2(b'\t', b'\\', rest).unwrap_or(rest.len());
             self.bytes.extend_from_slice(&rest[..plain]);
             match rest.get(plain) {
                 None => {
@@ -134,11 +132,17 @@ impl Reading<'_> {
             doing: format!("reading {}", self.pair.target),
             source,
         };
-        let copy = format!(
-            "COPY ({}{}) TO STDOUT",
-            self.pair.target_select(self.since),
-            self.rest
-        );
+        let copy = match self.pair.target_columns() {
+            // Without a query between them and COPY, the server gives whole tables a little faster.
+            Some(plain) if self.rest.is_empty() && self.since.is_none() => {
+                format!("COPY {plain} TO STDOUT")
+            }
+            _ => format!(
+                "COPY ({}{}) TO STDOUT",
+                self.pair.target_select(self.since),
+                self.rest
+            ),
+        };
         let begun = Instant::now();
         // What has arrived is taken together, so that waiting and cancellation cost nothing per row.
         let stream = self.client.copy_out(&copy).await.map_err(failed)?;
@@ -155,14 +159,15 @@ impl Reading<'_> {
             let Some(taken) = taken else { break };
             for chunk in taken {
                 // The server sends a row per message; the protocol does not promise it.
-                for piece in chunk
-                    .map_err(failed)?
-                    .split_inclusive(|&byte| byte == b'\n')
-                {
-                    let Some(line) = piece.strip_suffix(b"\n") else {
-                        partial.extend_from_slice(piece);
-                        continue;
+                let chunk = chunk.map_err(failed)?;
+                let mut rest = &chunk[..];
+                while !rest.is_empty() {
+                    let Some(end) = memchr(b'\n', rest) else {
+                        partial.extend_from_slice(rest);
+                        break;
                     };
+                    let line = &rest[..end];
+                    rest = &rest[end + 1..];
                     if partial.is_empty() {
                         fields.split(line);
                     } else {

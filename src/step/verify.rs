@@ -3,8 +3,11 @@
 use super::backup::Kept;
 use super::context::Context;
 use super::target::owner;
-use crate::parity::{self, Opening, Sides, checks};
+use crate::parity::checks::{self, Equal};
+use crate::parity::{self, Opening, Sides};
+use crate::session::live::ComparedTable;
 use crate::session::{Check, Outcome, StepStatus};
+use std::sync::{Mutex, PoisonError};
 
 /// One kind of check, and the name under which triggers know it.
 #[derive(Clone, Copy)]
@@ -43,13 +46,14 @@ pub async fn samples(ctx: &Context) -> Outcome {
     run(
         ctx,
         &[
+            // What all rows prove, the others need not read again.
+            Rows,
             Slugs,
             Order,
             Joins,
             Distributions,
             Integrity,
             Sequences,
-            Rows,
         ],
         false,
     )
@@ -120,12 +124,12 @@ async fn run(ctx: &Context, kinds: &[Kind], after_switch: bool) -> Outcome {
         Ok(sides) => sides,
         Err(error) => return unread(&error, 0, after_switch),
     };
-    let mut found = Vec::new();
+    let (mut found, mut equal) = (Vec::new(), Equal::default());
     for (n, kind) in kinds.iter().enumerate() {
         ctx.reporter
             .progress("checks", n as u64, kinds.len() as u64, "checks");
         let one = tokio::select! {
-            one = check(ctx, &sides, *kind) => one,
+            one = check(ctx, &sides, *kind, &mut equal) => one,
             () = ctx.cancel.cancelled() => return Outcome::failed("halted before every check was made"),
         };
         match one {
@@ -133,6 +137,8 @@ async fn run(ctx: &Context, kinds: &[Kind], after_switch: bool) -> Outcome {
             Err(error) => return unread(&error, found.len(), after_switch),
         }
     }
+    // A check that names what happened says more than the rows it happened to.
+    found.sort_by_key(|(kind, _)| matches!(kind, Kind::Rows));
     conclude(ctx, found, after_switch)
 }
 
@@ -140,6 +146,7 @@ async fn check(
     ctx: &Context,
     sides: &Sides,
     kind: Kind,
+    equal: &mut Equal,
 ) -> Result<Vec<parity::Check>, parity::Error> {
     let id = ctx.reporter.row.as_str();
     match kind {
@@ -149,46 +156,54 @@ async fn check(
         }
         Kind::Slugs => checks::slugs(sides, id).await,
         Kind::Order => checks::lists(sides, id).await,
-        Kind::Joins => checks::joins(sides, id).await,
-        Kind::Distributions => checks::distributions(sides, id).await,
+        Kind::Joins => checks::joins(sides, id, equal).await,
+        Kind::Distributions => checks::distributions(sides, id, equal).await,
         Kind::Integrity => checks::integrity(sides, id).await,
         Kind::Sequences => checks::sequences(sides, id).await,
-        Kind::Rows => rows(ctx, sides).await,
+        Kind::Rows => rows(ctx, sides, equal).await,
     }
 }
 
 /// Every row and every value; a difference per table is one failed check.
-async fn rows(ctx: &Context, sides: &Sides) -> Result<Vec<parity::Check>, parity::Error> {
-    let reporter = ctx.reporter.clone();
-    let progress = move |p: parity::Progress| {
-        reporter.progress(&p.table, p.target_rows, p.source_rows, "rows");
+async fn rows(
+    ctx: &Context,
+    sides: &Sides,
+    equal: &mut Equal,
+) -> Result<Vec<parity::Check>, parity::Error> {
+    let board = Mutex::new(Vec::new());
+    let progress = |news: parity::Progress| {
+        let mut tables = board.lock().unwrap_or_else(PoisonError::into_inner);
+        take(&mut tables, &news);
+        ctx.reporter.parity(tables.clone());
+        let compared = tables.iter().map(|table| table.compared).sum();
+        drop(tables);
+        ctx.reporter.progress("all tables", compared, 0, "rows");
+        if news.differences > 0 {
+            let (table, count) = (&news.table, news.differences);
+            ctx.reporter.line(&format!("{table}: {count} differences"));
+        }
+        // They can be read while other tables are still being compared.
+        for example in &news.examples {
+            ctx.reporter.line(&format!("    {example}"));
+        }
     };
     let report = parity::tables(sides, &parity::Options::default(), &progress, &ctx.cancel).await?;
-    Ok(report
-        .tables
-        .iter()
-        .map(|t| {
-            let ok = t.is_equal();
-            let differences = t.missing + t.extra + t.different;
-            let first = t.examples.first().map_or_else(String::new, |d| {
-                format!(
-                    "; first: key {}, column {}: {} against {}",
-                    d.key, d.column, d.source, d.target
-                )
-            });
-            parity::Check {
-                id: ctx.reporter.row.clone(),
-                name: format!("rows of {}", t.table),
-                ok,
-                detail: if ok {
-                    format!("{}: {} rows equal in every value", t.table, t.source_rows)
-                } else {
-                    format!("{}: {differences} differences{first}", t.table)
-                },
-                examples: vec![],
-            }
-        })
-        .collect())
+    *equal = Equal::of(&report);
+    let row = &ctx.reporter.row;
+    Ok(report.tables.iter().map(|t| t.verdict(row)).collect())
+}
+
+/// Brings a table's line up to date, or adds it.
+fn take(tables: &mut Vec<ComparedTable>, news: &parity::Progress) {
+    let now = ComparedTable {
+        table: news.table.clone(),
+        compared: news.target_rows,
+        found: news.done.then_some((news.equal, news.differences)),
+    };
+    match tables.iter_mut().find(|line| line.table == now.table) {
+        Some(line) => *line = now,
+        None => tables.push(now),
+    }
 }
 
 fn conclude(ctx: &Context, found: Vec<(Kind, Vec<parity::Check>)>, after_switch: bool) -> Outcome {
@@ -196,17 +211,20 @@ fn conclude(ctx: &Context, found: Vec<(Kind, Vec<parity::Check>)>, after_switch:
         .iter()
         .flat_map(|(kind, checks)| checks.iter().map(move |c| (*kind, c)));
     let bad: Vec<(Kind, &parity::Check)> = all.clone().filter(|(_, c)| !c.ok).collect();
-    for (_, check) in all.clone() {
+    for (kind, check) in all.clone() {
         ctx.reporter.line(&format!(
             "{} {}: {}",
             if check.ok { "ok " } else { "BAD" },
             check.name,
             check.detail
         ));
-        check
-            .examples
-            .iter()
-            .for_each(|e| ctx.reporter.line(&format!("    {e}")));
+        // Those of rows were told as they were found.
+        if !matches!(kind, Kind::Rows) {
+            check
+                .examples
+                .iter()
+                .for_each(|e| ctx.reporter.line(&format!("    {e}")));
+        }
     }
     let total = all.count();
     let summary = match bad.first() {

@@ -1,6 +1,7 @@
 //! The checks: what the application sees, each fault caught by the right check with the right row in its message.
 
 use super::pair::Pair;
+use cutover::parity::checks::Equal;
 use cutover::parity::{Check, Error, Opening, Sides, checks};
 use cutover::runbook::transfer::{OrderedList, Slug};
 
@@ -9,8 +10,8 @@ async fn all(sides: &Sides) -> Result<Vec<Check>, Error> {
     let mut found = checks::row_counts(sides, "E1", None).await?;
     found.extend(checks::slugs(sides, "T4b").await?);
     found.extend(checks::lists(sides, "T4c").await?);
-    found.extend(checks::joins(sides, "E2").await?);
-    found.extend(checks::distributions(sides, "E2").await?);
+    found.extend(checks::joins(sides, "E2", &Equal::default()).await?);
+    found.extend(checks::distributions(sides, "E2", &Equal::default()).await?);
     found.extend(checks::integrity(sides, "T4d").await?);
     found.extend(checks::sequences(sides, "V5").await?);
     Ok(found)
@@ -202,7 +203,7 @@ async fn a_sequence_never_gives_the_id_of_a_deleted_row() {
 async fn a_systematic_shift_is_named_as_one() {
     let pair = Pair::load().await;
     pair.on_target(r#"UPDATE "Tools" SET "CreatedAt" = "CreatedAt" + interval '1 hour', "Published" = NOT "Published""#).await;
-    let found = checks::distributions(&pair.sides().await, "E2")
+    let found = checks::distributions(&pair.sides().await, "E2", &Equal::default())
         .await
         .expect("distributions");
     let check = found

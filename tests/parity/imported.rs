@@ -123,7 +123,7 @@ async fn an_import_passes_every_check() {
     assert_eq!(copied.unwrap_or_else(|e| panic!("{e}")).rows, 562);
     let report = pair.compare().await;
     assert!(report.equal, "{report:#?}");
-    let red: Vec<_> = parity::checks::all(&pair.sides().await)
+    let red: Vec<_> = parity::checks::all(&pair.sides().await, &parity::checks::Equal::of(&report))
         .await
         .expect("checks")
         .into_iter()

@@ -1,6 +1,7 @@
 //! Random single changes on either side of a loaded pair: every one found and named, and no false alarm in between.
 
 use super::pair::Pair;
+use cutover::parity::checks::Equal;
 use cutover::parity::{self, Check, Kind, Options, Report, Sides, checks};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
@@ -452,7 +453,7 @@ impl Bench {
     async fn checks(&self, every: bool, machinery: bool) -> Vec<Check> {
         let sides = &self.sides;
         match (every, machinery) {
-            (true, _) => checks::all(sides).await.expect("checks"),
+            (true, _) => checks::all(sides, &Equal::default()).await.expect("checks"),
             (_, true) => {
                 let mut found = checks::sequences(sides, "V5").await.expect("sequences");
                 found.extend(checks::integrity(sides, "V5").await.expect("integrity"));

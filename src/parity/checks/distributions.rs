@@ -10,20 +10,33 @@ use super::super::pair::{ColumnPair, TablePair, quoted};
 use super::super::report::Check;
 use super::super::sides::Sides;
 use super::super::source_rows::SourceRow;
-use super::Wrong;
+use super::{Equal, Wrong};
 use crate::text::printable;
 use std::sync::Arc;
 
-/// One verdict per table over all of its columns.
+/// One verdict per table over all of its columns. A table whose rows are known to be equal has nothing systematic to be named.
 ///
 /// # Errors
 /// A side could not be read.
-pub async fn distributions(sides: &Sides, id: &str) -> Result<Vec<Check>, Error> {
+pub async fn distributions(sides: &Sides, id: &str, equal: &Equal) -> Result<Vec<Check>, Error> {
     let mut checks = Vec::new();
     for pair in &sides.pairing.pairs {
-        checks.push(table(sides, id, pair).await?);
+        checks.push(if equal.holds(pair) {
+            Wrong::default().verdict(id, name(pair), || {
+                format!(
+                    "NULLs, booleans and ranges of {} columns agree: every value is equal",
+                    pair.columns.len()
+                )
+            })
+        } else {
+            table(sides, id, pair).await?
+        });
     }
     Ok(checks)
+}
+
+fn name(pair: &TablePair) -> String {
+    format!("distributions of {}", printable(&pair.source, 80))
 }
 
 /// What is known of one column on one side.
@@ -104,8 +117,7 @@ async fn table(sides: &Sides, id: &str, pair: &Arc<TablePair>) -> Result<Check, 
             wrong.add(|| format!("{title}: {what}"));
         }
     }
-    let name = format!("distributions of {}", printable(&pair.source, 80));
-    Ok(wrong.verdict(id, name, || {
+    Ok(wrong.verdict(id, name(pair), || {
         format!(
             "NULLs, booleans and ranges of {} columns agree",
             pair.columns.len()

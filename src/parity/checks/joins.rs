@@ -2,26 +2,36 @@
 
 use super::super::canon::cells;
 use super::super::error::Error;
-use super::super::fingerprint::{Fingerprint, HashKey, partition};
+use super::super::fingerprint::{Fingerprint, HashKey, Partitions};
 use super::super::look::Look;
 use super::super::report::Check;
 use super::super::sides::Sides;
 use super::super::source_rows::SourceRow;
 use super::super::target_rows::TargetRow;
-use super::Wrong;
 use super::relations::{self, Relation};
+use super::{Equal, Wrong};
 use std::collections::{BTreeMap, HashSet};
 
-/// One verdict per relation, declared or recognised by name.
+/// One verdict per relation, declared or recognised by name. Where all children are known to be equal, so are their numbers.
 ///
 /// # Errors
 /// A side could not be read.
-pub async fn joins(sides: &Sides, id: &str) -> Result<Vec<Check>, Error> {
+pub async fn joins(sides: &Sides, id: &str, equal: &Equal) -> Result<Vec<Check>, Error> {
     let mut checks = Vec::new();
     for relation in relations::all(sides).await? {
-        checks.push(join(sides, id, &relation).await?);
+        checks.push(if equal.holds(&relation.child) {
+            Wrong::default().verdict(id, name(&relation), || {
+                "as many children per parent on both sides: every child is equal".to_owned()
+            })
+        } else {
+            join(sides, id, &relation).await?
+        });
     }
     Ok(checks)
+}
+
+fn name(relation: &Relation) -> String {
+    format!("join {}", relation.title())
 }
 
 /// Children of one parent, as people see the reference, on both sides.
@@ -36,12 +46,16 @@ async fn join(sides: &Sides, id: &str, relation: &Relation) -> Result<Check, Err
     let hash = HashKey::random();
     let look = Look::only(sides, &relation.child, &relation.columns);
     let rewritten = Rewritten::of(sides, relation).await?;
-    let (mut target, mut children) = (Fingerprint::default(), 0_u64);
+    let partitions = partitions(relation);
+    let (mut target, mut children) = (Fingerprint::empty(partitions), 0_u64);
     let count = |row: &TargetRow<'_>| {
         if !row.is_new {
             children += 1;
-            let form = hash.hash(row.canonical);
-            target.add(form, form, row.canonical.len());
+            target.add(
+                hash.partition(row.canonical, partitions),
+                hash.hash(row.canonical),
+                row.canonical.len(),
+            );
         }
     };
     let of_source = rewritten.source_fingerprint(sides, relation, hash);
@@ -72,9 +86,13 @@ async fn join(sides: &Sides, id: &str, relation: &Relation) -> Result<Check, Err
             });
         }
     }
-    Ok(wrong.verdict(id, format!("join {}", relation.title()), || {
+    Ok(wrong.verdict(id, name(relation), || {
         format!("{children} children, as many per parent on both sides")
     }))
+}
+
+fn partitions(relation: &Relation) -> Partitions {
+    Partitions::of_table(relation.child.size_bytes)
 }
 
 /// Children that the application rewrote after the switch: neither side's version of them counts.
@@ -113,14 +131,21 @@ impl Rewritten {
     ) -> Result<Fingerprint, Error> {
         let (look, _) = self.look(sides, relation);
         let cut = Cut::new(&look, relation, &self.0);
+        let partitions = partitions(relation);
         let add = move |fingerprint: &mut Fingerprint, row: &SourceRow<'_>| {
             if let Some(reference) = cut.reference(row.canonical) {
-                let form = hash.hash(reference);
-                fingerprint.add(form, form, reference.len());
+                fingerprint.add(
+                    hash.partition(reference, partitions),
+                    hash.hash(reference),
+                    reference.len(),
+                );
             }
             Ok(())
         };
-        Ok(look.source("", Fingerprint::default(), add).await?.0)
+        Ok(look
+            .source("", Fingerprint::empty(partitions), add)
+            .await?
+            .0)
     }
 
     /// Children per parent, for the parents in some partitions.
@@ -132,6 +157,7 @@ impl Rewritten {
         suspicious: &HashSet<usize>,
     ) -> Result<BTreeMap<Box<[u8]>, Children>, Error> {
         let (look, _) = self.look(sides, relation);
+        let partitions = partitions(relation);
         let (cut, of_source, columns) = (
             Cut::new(&look, relation, &self.0),
             suspicious.clone(),
@@ -139,7 +165,7 @@ impl Rewritten {
         );
         let count = move |counts: &mut BTreeMap<Box<[u8]>, Children>, row: &SourceRow<'_>| {
             if let Some(reference) = cut.reference(row.canonical)
-                && of_source.contains(&partition(hash.hash(reference)))
+                && of_source.contains(&hash.partition(reference, partitions))
             {
                 let entry = counts.entry(reference.into()).or_default();
                 entry.source += 1;
@@ -152,7 +178,7 @@ impl Rewritten {
         let (mut counts, _) = look.source("", BTreeMap::new(), count).await?;
         let look = Look::only(sides, &relation.child, &relation.columns);
         look.target("", |row| {
-            if !row.is_new && suspicious.contains(&partition(hash.hash(row.canonical))) {
+            if !row.is_new && suspicious.contains(&hash.partition(row.canonical, partitions)) {
                 let entry = counts.entry(row.canonical.into()).or_default();
                 entry.target += 1;
                 if entry.shown.is_empty() {

@@ -25,13 +25,7 @@ pub(crate) fn from_target(
         return Ok(());
     };
     match kind {
-        Kind::Integer => {
-            let number: i64 = std::str::from_utf8(text)
-                .ok()
-                .and_then(|t| t.parse().ok())
-                .ok_or(Unreadable)?;
-            row.number(number);
-        }
+        Kind::Integer => row.number(integer(text).ok_or(Unreadable)?),
         Kind::Boolean if matches!(text, b"t" | b"f") => row.value(text),
         Kind::Boolean => return Err(Unreadable),
         Kind::Float64 => row.value(&float::<f64>(text)?.to_bits().to_be_bytes()),
@@ -60,6 +54,27 @@ pub(crate) fn from_target(
         Kind::Array(element) => array(text, element, row)?,
     }
     Ok(())
+}
+
+/// Digits with or without a minus before them, and nothing else.
+fn integer(text: &[u8]) -> Option<i64> {
+    let (negative, digits) = match text {
+        [b'-', digits @ ..] => (true, digits),
+        digits => (false, digits),
+    };
+    // Eighteen digits cannot overflow; the few longer ones are read with care.
+    if !(1..=18).contains(&digits.len()) {
+        return std::str::from_utf8(text).ok()?.parse().ok();
+    }
+    let mut number = 0;
+    for digit in digits {
+        let value = digit.wrapping_sub(b'0');
+        if value > 9 {
+            return None;
+        }
+        number = number * 10 + i64::from(value);
+    }
+    Some(if negative { -number } else { number })
 }
 
 fn float<T: std::str::FromStr>(text: &[u8]) -> Result<T, Unreadable> {
@@ -98,14 +113,22 @@ fn bytes(text: &[u8], row: &mut Row) -> Result<(), Unreadable> {
     })
 }
 
+/// The value of every hexadecimal digit; `NO_DIGIT` for other bytes.
+const NIBBLES: [u8; 256] = {
+    let mut nibbles = [NO_DIGIT; 256];
+    let mut value = 0;
+    while value < 16 {
+        nibbles[b"0123456789abcdef"[value] as usize] = value as u8;
+        nibbles[b"0123456789ABCDEF"[value] as usize] = value as u8;
+        value += 1;
+    }
+    nibbles
+};
+const NO_DIGIT: u8 = 0xff;
+
 fn pair(digits: &[u8]) -> Option<u8> {
-    let nibble = |digit: u8| match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        b'A'..=b'F' => Some(digit - b'A' + 10),
-        _ => None,
-    };
-    Some(nibble(digits[0])? << 4 | nibble(digits[1])?)
+    let (high, low) = (NIBBLES[digits[0] as usize], NIBBLES[digits[1] as usize]);
+    (high | low != NO_DIGIT).then_some(high << 4 | low)
 }
 
 fn infinite(text: &[u8]) -> Option<i64> {
@@ -163,27 +186,21 @@ pub(crate) fn write_json(json: &Json, row: &mut Row) {
 
 /// Thirty-two hexadecimal digits, bare or grouped 8-4-4-4-12.
 pub(crate) fn uuid(text: &[u8]) -> Option<[u8; 16]> {
-    let mut digits = [0_u8; 32];
+    /// Where the pairs of digits are when they are grouped.
+    const GROUPED: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
+    let mut id = [0; 16];
     match text.len() {
-        32 => digits.copy_from_slice(text),
-        36 => {
-            let mut at = 0;
-            for (n, &byte) in text.iter().enumerate() {
-                if matches!(n, 8 | 13 | 18 | 23) {
-                    if byte != b'-' {
-                        return None;
-                    }
-                } else {
-                    digits[at] = byte;
-                    at += 1;
-                }
+        32 => {
+            for (byte, digits) in id.iter_mut().zip(text.chunks_exact(2)) {
+                *byte = pair(digits)?;
+            }
+        }
+        36 if [8, 13, 18, 23].iter().all(|&at| text[at] == b'-') => {
+            for (byte, at) in id.iter_mut().zip(GROUPED) {
+                *byte = pair(&text[at..])?;
             }
         }
         _ => return None,
-    }
-    let mut id = [0; 16];
-    for (byte, digits) in id.iter_mut().zip(digits.chunks_exact(2)) {
-        *byte = pair(digits)?;
     }
     Some(id)
 }
@@ -458,6 +475,39 @@ mod tests {
             source(text("abc"), &Kind::Integer, &quarantine).0,
             Taken::Quarantined
         );
+    }
+
+    #[test]
+    fn identifiers_and_integers_are_read_digit_by_digit() {
+        let id = [
+            0xa1, 0xb2, 0xc3, 0xd4, 0xe5, 0xf6, 0x47, 0x11, 0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd,
+            0xee, 0xff,
+        ];
+        assert_eq!(uuid(b"a1b2c3d4-e5f6-4711-8899-aabbccddeeff"), Some(id));
+        assert_eq!(uuid(b"A1B2C3D4E5F647118899AABBCCDDEEFF"), Some(id));
+        for text in [
+            &b"a1b2c3d4-e5f6-4711-8899-aabbccddeef"[..],
+            b"a1b2c3d4-e5f6-4711-8899-aabbccddeefg",
+            b"a1b2c3d4-e5f6-4711-8899aabbccddeeff0",
+            b"-a1b2c3d4e5f647118899aabbccddeeff---",
+            b"g1b2c3d4e5f647118899aabbccddeeff",
+        ] {
+            assert_eq!(uuid(text), None, "{}", String::from_utf8_lossy(text));
+        }
+        for number in [
+            0,
+            7,
+            -7,
+            i64::MAX,
+            i64::MIN,
+            999_999_999_999_999_999,
+            1_000_000_000_000_000_000,
+        ] {
+            assert_eq!(integer(number.to_string().as_bytes()), Some(number));
+        }
+        for text in [&b""[..], b"-", b"1 ", b"1a", b"9223372036854775808", b"--1"] {
+            assert_eq!(integer(text), None, "{}", String::from_utf8_lossy(text));
+        }
     }
 
     #[test]
