@@ -105,3 +105,50 @@ async fn rows_that_row_security_would_hide_are_an_error() {
             .contains("row-level security")
     );
 }
+
+#[tokio::test]
+async fn a_server_that_goes_away_in_the_middle_of_a_table_leaves_it_unknown() {
+    let pair = Pair::load().await;
+    // Far more than the connection holds in its buffers: what is left of it can never be read.
+    pair.on_source(
+        r#"CREATE TABLE "Big" ("Id" INTEGER NOT NULL PRIMARY KEY, "V" TEXT);
+           WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300000)
+           INSERT INTO "Big" SELECT i, printf('%0200d', i) FROM n"#,
+    );
+    pair.on_target(
+        r#"CREATE TABLE "Big" ("Id" bigint PRIMARY KEY, "V" text);
+           INSERT INTO "Big" SELECT i, lpad(i::text, 200, '0') FROM generate_series(1, 300000) i"#,
+    )
+    .await;
+    let ended = std::sync::Once::new();
+    let progress = |progress: Progress| {
+        if progress.table == "Big" && progress.target_rows > 0 {
+            ended.call_once(|| end_sessions(&pair.database.superuser_url));
+        }
+    };
+    let options = Options {
+        lanes: 1,
+        ..Options::default()
+    };
+    let compared = parity::compare(
+        &pair.source,
+        &pair.endpoint(),
+        "public",
+        &pair.transfer,
+        &options,
+        &progress,
+        &CancellationToken::new(),
+    )
+    .await;
+    let error = compared.expect_err("the server is gone");
+    assert!(matches!(error.cause(), Error::Server { .. }), "{error:?}");
+    let so_far = error.so_far().expect("what was compared");
+    let big = so_far.tables.iter().find(|table| table.table == "Big");
+    let big = big.expect("the table");
+    assert_eq!(big.compared, Compared::Nothing);
+    assert!(!so_far.equal && !big.is_equal() && !big.verdict("E2").ok);
+    assert!(
+        error.to_string().contains("0 of 6 tables"),
+        "the largest is read first: {error}"
+    );
+}
