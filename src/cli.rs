@@ -16,6 +16,7 @@ pub mod operators;
 pub mod orders;
 pub mod pair;
 pub mod plan;
+pub mod problems;
 pub mod rehearse;
 pub mod report;
 pub mod run;

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::Exit;
 use crate::cli::pair::PairArgs;
+use crate::cli::problems;
 use crate::text::printable;
 use crate::transfer::copy::{Copied, Options, copy};
 use crate::transfer::{Error, Progress};
@@ -69,10 +71,21 @@ pub async fn run(args: CopyArgs) -> anyhow::Result<Exit> {
             problems,
             ..Copied::default()
         },
-        Err(error) => return Err(error.into()),
+        Err(error) => {
+            let error = anyhow::Error::from(error);
+            eprintln!("cutover: {}. {}", super::words(&error), printer.state());
+            return Ok(Exit::Failed);
+        }
     };
-    for problem in &copied.problems {
-        eprintln!("cutover: problem: {problem}");
+    if !copied.problems.is_empty() {
+        for line in problems::lines(&copied.problems, &BTreeMap::new()) {
+            eprintln!("cutover: {line}");
+        }
+        eprintln!(
+            "cutover: the import stopped there. {}. `cutover plan` finds all problems at once and writes the transfer section that \
+             would settle them",
+            printer.state()
+        );
     }
     if args.pair.json {
         println!("{}", serde_json::to_string(&copied)?);
@@ -97,9 +110,21 @@ pub async fn run(args: CopyArgs) -> anyhow::Result<Exit> {
 #[derive(Default)]
 pub struct Printer {
     last: Mutex<BTreeMap<String, Instant>>,
+    /// Whether anything has begun to change the target.
+    begun: AtomicBool,
 }
 
 impl Printer {
+    /// In what state an import that stopped leaves both databases, and what is safe to do next.
+    fn state(&self) -> &'static str {
+        if self.begun.load(Ordering::Relaxed) {
+            "SQLite is untouched. PostgreSQL keeps every committed batch with its checkpoint, and records in its schema cutover what \
+             was taken away for the load: started again, the same command goes on from there"
+        } else {
+            "SQLite is untouched, and so are PostgreSQL's tables"
+        }
+    }
+
     /// Prints a report, or leaves it out.
     pub fn print(&self, report: &Progress) {
         match report {
@@ -112,6 +137,7 @@ impl Printer {
                 left_ms,
                 done,
             } => {
+                self.begun.store(true, Ordering::Relaxed);
                 let mut last = self.last.lock().expect("BUG: printing panicked");
                 let now = Instant::now();
                 if !done
@@ -155,6 +181,7 @@ impl Printer {
                 eprintln!("{doing}: {reason}; attempt {attempt} failed, the next in {wait_ms} ms");
             }
             Progress::Definitions { definitions } => {
+                self.begun.store(true, Ordering::Relaxed);
                 eprintln!(
                     "{} definitions are recorded in the target's schema cutover and taken away for the load",
                     definitions.len()

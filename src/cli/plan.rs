@@ -5,11 +5,9 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::Exit;
 use crate::cli::copy::Printer;
 use crate::cli::pair::PairArgs;
+use crate::cli::problems;
 use crate::text::printable;
 use crate::transfer::plan::{Plan, Scan, plan};
-
-/// Problems of one column that people see; `--json` has them all.
-const SHOWN_PER_COLUMN: usize = 5;
 
 /// Arguments of `plan`.
 #[derive(Debug, clap::Args)]
@@ -94,30 +92,8 @@ fn print(plan: &Plan) {
     for note in &plan.notes {
         println!("note: {note}");
     }
-    let mut shown = std::collections::BTreeMap::new();
-    for problem in &plan.problems {
-        let count = shown
-            .entry((&problem.table, &problem.column))
-            .or_insert(0usize);
-        *count += 1;
-        if *count <= SHOWN_PER_COLUMN {
-            println!("problem: {problem}");
-        }
-    }
-    for ((table, column), count) in shown {
-        let unlisted = plan
-            .unlisted
-            .get(&format!("{table}.{column}"))
-            .copied()
-            .unwrap_or_default() as usize;
-        if count + unlisted > SHOWN_PER_COLUMN {
-            let more = count + unlisted - SHOWN_PER_COLUMN;
-            println!(
-                "problem: {}.{}: and {more} more",
-                printable(table, 80),
-                printable(column, 80)
-            );
-        }
+    for line in problems::lines(&plan.problems, &plan.unlisted) {
+        println!("{line}");
     }
     if plan.problems.is_empty() {
         println!("nothing stands in the way");

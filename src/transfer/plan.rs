@@ -137,6 +137,10 @@ impl std::fmt::Display for RowKey {
 
 impl std::fmt::Display for Problem {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // What concerns the whole database names no table.
+        if self.table.is_empty() {
+            return write!(f, "{}", self.reason);
+        }
         write!(f, "{}", printable(&self.table, 80))?;
         if !self.column.is_empty() {
             write!(f, ".{}", printable(&self.column, 80))?;
