@@ -31,6 +31,19 @@ pub struct Loading {
     pub bytes: u64,
     /// Rows that were there when this process began.
     pub rows_before: u64,
+    /// Batches of this process that are in.
+    pub batches: u64,
+    /// Batches that are on their way: half of each has been sent, for want of better knowledge.
+    pub batches_running: u64,
+}
+
+impl Loading {
+    fn rows_on_their_way(&self) -> f64 {
+        let rows_here = self.rows.saturating_sub(self.rows_before) as f64;
+        let batch = rows_here / self.batches.max(1) as f64;
+        let left = self.rows_total.saturating_sub(self.rows) as f64;
+        (batch * self.batches_running as f64 / 2.0).min(left)
+    }
 }
 
 /// How much of a rebuild is done.
@@ -97,8 +110,9 @@ pub fn left_ms<'r>(
             average
         };
         let row = LOAD_ROW + row_bytes * LOAD_BYTE;
-        done += load.rows.saturating_sub(load.rows_before) as f64 * row;
-        left += load.rows_total.saturating_sub(load.rows) as f64 * row;
+        let on_their_way = load.rows_on_their_way();
+        done += (load.rows.saturating_sub(load.rows_before) as f64 + on_their_way) * row;
+        left += (load.rows_total.saturating_sub(load.rows) as f64 - on_their_way) * row;
     }
     for rebuild in rebuilds {
         done += rebuild.done();
@@ -120,6 +134,8 @@ mod tests {
             rows,
             bytes: rows * 100,
             rows_before: 0,
+            batches: 1,
+            batches_running: 0,
         }
     }
 
@@ -141,6 +157,20 @@ mod tests {
             ..loading(900, 1000)
         };
         assert_eq!(left(&[resumed], &[]), Some(1000));
+    }
+
+    #[test]
+    fn of_a_batch_on_its_way_half_is_done() {
+        let running = Loading {
+            batches_running: 1,
+            ..loading(200, 400)
+        };
+        assert_eq!(left(&[running], &[]), Some(333));
+        let more_than_is_left = Loading {
+            batches_running: 4,
+            ..loading(300, 400)
+        };
+        assert_eq!(left(&[more_than_is_left], &[]), Some(0));
     }
 
     #[test]

@@ -161,8 +161,11 @@ impl Lane<'_, '_> {
                         (floor.progress)(report);
                     }
                 };
-                floor.meter.loading(table);
-                load::load(floor.import, client, task, table, &added, &floor.cancel).await
+                floor.meter.load_began(table);
+                let outcome =
+                    load::load(floor.import, client, task, table, &added, &floor.cancel).await;
+                floor.meter.load_ended(table);
+                outcome
             }
             Work::Build(place) => {
                 let definition = &floor.builds[place];

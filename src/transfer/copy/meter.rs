@@ -26,6 +26,8 @@ pub struct Gauge {
     pub rows_before: u64,
     /// Loading began and, where it is done, ended.
     pub span: Option<(Instant, Instant)>,
+    batches: u64,
+    loads_running: u64,
     reported: Option<Instant>,
 }
 
@@ -39,6 +41,8 @@ impl Gauge {
             bytes,
             rows_before: rows,
             span: None,
+            batches: 0,
+            loads_running: 0,
             reported: None,
         }
     }
@@ -49,6 +53,8 @@ impl Gauge {
             rows: self.rows,
             bytes: self.bytes,
             rows_before: self.rows_before,
+            batches: self.batches,
+            batches_running: self.loads_running,
         }
     }
 }
@@ -72,10 +78,17 @@ impl Meter {
         }
     }
 
-    /// The first rows of a table are on their way.
-    pub fn loading(&self, table: usize) {
+    /// Rows of a table are on their way over one lane.
+    pub fn load_began(&self, table: usize) {
         let now = Instant::now();
-        self.gauges()[table].span.get_or_insert((now, now));
+        let gauge = &mut self.gauges()[table];
+        gauge.span.get_or_insert((now, now));
+        gauge.loads_running += 1;
+    }
+
+    /// No longer, whether they are in or not.
+    pub fn load_ended(&self, table: usize) {
+        self.gauges()[table].loads_running -= 1;
     }
 
     /// A piece of work begins.
@@ -127,6 +140,7 @@ impl Meter {
         let gauge = &mut gauges[table];
         gauge.rows += added.rows;
         gauge.bytes += added.bytes;
+        gauge.batches += 1;
         let began = gauge.span.map_or(now, |(began, _)| began);
         gauge.span = Some((began, now));
         let done = gauge.rows >= gauge.rows_total;
