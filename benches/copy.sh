@@ -11,7 +11,7 @@ run() { psql -X -q -v ON_ERROR_STOP=1 -d "$@"; }
 stamped() { while IFS= read -r line; do echo "$EPOCHREALTIME $line"; done; }
 out=$(mktemp -d); trap 'rm -rf "$out"' EXIT
 for ((n = 1; n <= runs; n++)); do
-  floor=$("$here/limit.sh" "$admin" "$file" | tee /dev/stderr | sed 's/.*total \([0-9.]*\).*/\1/')
+  floor=$("$here/limit.sh" "$admin" "$file" | tee -a /dev/stderr | sed 's/.*total \([0-9.]*\).*/\1/')
   run "$admin" -c "drop database if exists copied" -c "create database copied" 2>/dev/null
   run "$(url copied)" -f "$here/data/schema_postgres.sql"; run "$admin" -c checkpoint
   began=$EPOCHREALTIME
