@@ -16,6 +16,7 @@ pub mod sequences;
 pub mod session_settings;
 mod tls;
 mod url;
+pub mod write_probe;
 pub mod written;
 
 pub use endpoint::{Endpoint, SslMode};

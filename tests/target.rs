@@ -8,6 +8,8 @@ mod migrations;
 mod preflight;
 #[path = "target/tls.rs"]
 mod tls;
+#[path = "target/write_probe.rs"]
+mod write_probe;
 #[path = "target/written.rs"]
 mod written;
 

@@ -71,7 +71,13 @@ pub const ORDERED_LIST: &[&str] = &["name", "table", "order_by", "limit"];
 /// Keys of a slug.
 pub const SLUG: &[&str] = &["table", "column", "trim", "ignore_case"];
 /// Keys of `verification`.
-pub const VERIFICATION: &[&str] = &["critical", "sample_rows", "requests", "write"];
+pub const VERIFICATION: &[&str] = &[
+    "critical",
+    "sample_rows",
+    "requests",
+    "write",
+    "write_probe",
+];
 /// Keys of a synthetic request.
 pub const REQUEST: &[&str] = &[
     "name",

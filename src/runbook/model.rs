@@ -225,6 +225,8 @@ pub struct Verification {
     pub requests: Vec<Request>,
     /// The representative write (V2), through maintenance's bypass.
     pub write: Option<Request>,
+    /// Tables into which E2 and V5 may write a row that is rolled back.
+    pub write_probe: Vec<String>,
 }
 
 /// One synthetic request.

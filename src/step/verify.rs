@@ -2,11 +2,12 @@
 
 use super::backup::Kept;
 use super::context::Context;
-use super::target::owner;
+use super::target::{owner, runtime};
 use crate::parity::checks::{self, Equal};
 use crate::parity::{self, Opening, Sides};
 use crate::session::live::ComparedTable;
 use crate::session::{Check, Outcome, StepStatus};
+use crate::target::{Error, write_probe};
 use std::sync::{Mutex, PoisonError};
 
 /// One kind of check, and the name under which triggers know it.
@@ -21,6 +22,7 @@ enum Kind {
     Integrity,
     Sequences,
     Rows,
+    WriteProbe,
 }
 
 impl Kind {
@@ -30,6 +32,7 @@ impl Kind {
             Kind::Slugs => "slugs",
             Kind::Order => "order",
             Kind::Integrity => "integrity",
+            Kind::WriteProbe => "write_probe",
             Kind::Joins | Kind::Distributions | Kind::Sequences | Kind::Rows => "samples",
         }
     }
@@ -42,7 +45,7 @@ pub async fn row_counts(ctx: &Context) -> Outcome {
 
 /// E2: slugs, ordered slices, joins, null / boolean / date, integrity, and every row's values.
 pub async fn samples(ctx: &Context) -> Outcome {
-    use Kind::{Distributions, Integrity, Joins, Order, Rows, Sequences, Slugs};
+    use Kind::{Distributions, Integrity, Joins, Order, Rows, Sequences, Slugs, WriteProbe};
     run(
         ctx,
         &[
@@ -54,6 +57,7 @@ pub async fn samples(ctx: &Context) -> Outcome {
             Distributions,
             Integrity,
             Sequences,
+            WriteProbe,
         ],
         false,
     )
@@ -77,7 +81,8 @@ pub async fn order(ctx: &Context) -> Outcome {
 
 /// V5: slugs unique, no orphans, sequences aligned.
 pub async fn integrity(ctx: &Context) -> Outcome {
-    run(ctx, &[Kind::Integrity, Kind::Sequences], true).await
+    let kinds = [Kind::Integrity, Kind::Sequences, Kind::WriteProbe];
+    run(ctx, &kinds, true).await
 }
 
 /// E4: green only when all it needs is done and green.
@@ -161,7 +166,46 @@ async fn check(
         Kind::Integrity => checks::integrity(sides, id).await,
         Kind::Sequences => checks::sequences(sides, id).await,
         Kind::Rows => rows(ctx, sides, equal).await,
+        Kind::WriteProbe => Ok(write_probe(ctx).await),
     }
+}
+
+/// One row per allowed table, written as the application's role and rolled back.
+async fn write_probe(ctx: &Context) -> Vec<parity::Check> {
+    let tables = &ctx.runbook.verification.write_probe;
+    if tables.is_empty() {
+        return Vec::new();
+    }
+    let check = |ok, detail| parity::Check {
+        id: ctx.reporter.row.clone(),
+        name: "write probe".to_owned(),
+        ok,
+        detail,
+        examples: Vec::new(),
+    };
+    let connected = async {
+        let endpoint = runtime(ctx).map_err(|outcome| outcome.summary)?;
+        endpoint.connect().await.map_err(|error| error.to_string())
+    };
+    let mut client = match connected.await {
+        Ok(client) => client,
+        Err(why) => return vec![check(false, format!("no table was probed: {why}"))],
+    };
+    let mut checks = Vec::new();
+    for table in tables {
+        let probed = write_probe::probe(&mut client, &ctx.runbook.target.schema, table).await;
+        checks.push(match probed {
+            Ok(probed) => check(probed.ok, probed.detail),
+            Err(error) => {
+                let doing = "write a row and roll it back";
+                check(
+                    false,
+                    format!("{table}: {}", Error::of_statement(doing, &error)),
+                )
+            }
+        });
+    }
+    checks
 }
 
 /// Every row and every value; a difference per table is one failed check.

@@ -263,6 +263,9 @@ pub(super) fn verification(reader: &mut Reader<'_>, root: &Fields<'_>) -> Verifi
             .want(&fields, "requests", |r, i| r.list(i, actions::request))
             .unwrap_or_default(),
         write: reader.want(&fields, "write", actions::request),
+        write_probe: reader
+            .want(&fields, "write_probe", |r, i| r.list(i, Reader::text))
+            .unwrap_or_default(),
     }
 }
 
