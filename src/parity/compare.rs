@@ -133,15 +133,12 @@ impl Run {
                 .as_ref()
                 .is_none_or(|tables| tables.iter().any(|table| table == name))
         };
-        let known = |name: &String| {
-            sides.table(name).is_some()
-                || sides
-                    .pairing
-                    .unpaired
-                    .iter()
-                    .any(|other| other.table == *name)
-        };
-        if let Some(unknown) = options.tables.iter().flatten().find(|name| !known(name)) {
+        if let Some(unknown) = options
+            .tables
+            .iter()
+            .flatten()
+            .find(|name| !sides.knows(name))
+        {
             return Err(Error::Unknown {
                 what: "comparing tables".to_owned(),
                 name: unknown.clone(),

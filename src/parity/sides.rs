@@ -139,6 +139,12 @@ impl Sides {
     pub(crate) fn table(&self, source: &str) -> Option<&Arc<TablePair>> {
         self.pairing.pairs.iter().find(|pair| pair.source == source)
     }
+
+    /// Whether the source has a table of this name, also one without a partner.
+    pub(crate) fn knows(&self, source: &str) -> bool {
+        let unpaired = &self.pairing.unpaired;
+        self.table(source).is_some() || unpaired.iter().any(|other| other.table == source)
+    }
 }
 
 impl Ways {

@@ -23,15 +23,7 @@ pub async fn row_counts(
     id: &str,
     tables: Option<&[String]>,
 ) -> Result<Vec<Check>, Error> {
-    let known = |name: &String| {
-        sides.table(name).is_some()
-            || sides
-                .pairing
-                .unpaired
-                .iter()
-                .any(|other| other.table == *name)
-    };
-    if let Some(name) = tables.into_iter().flatten().find(|name| !known(name)) {
+    if let Some(name) = tables.into_iter().flatten().find(|name| !sides.knows(name)) {
         return Err(Error::Unknown {
             what: "row counts".to_owned(),
             name: name.clone(),
