@@ -9,6 +9,7 @@ use super::load::{self, Unread};
 use super::orders::Standing;
 use super::{Exit, Which, follow, join};
 use crate::cockpit::bridge::Bridge;
+use crate::demo::sandbox;
 use crate::journal::Folder;
 use crate::session::Phase;
 
@@ -103,7 +104,16 @@ pub fn create(dir: Option<&Path>, session: Option<&str>, runbook: &str) -> anyho
 pub fn find(which: &Which) -> anyhow::Result<Folder> {
     Ok(match &which.dir {
         Some(dir) => Folder::open_at(dir)?,
-        None => Folder::find(Path::new(ROOT), which.session.as_deref())?,
+        None => here_or_in_a_sandbox(which.session.as_deref())?,
+    })
+}
+
+/// A session below this folder; where there is none, that of a sandbox of this user, which has a folder of its own.
+fn here_or_in_a_sandbox(session: Option<&str>) -> anyhow::Result<Folder> {
+    Folder::find(Path::new(ROOT), session).or_else(|error| {
+        let in_sandboxes = sandbox::running().into_iter();
+        let mut found = in_sandboxes.filter_map(|d| Folder::find(&d.join(ROOT), session).ok());
+        found.next().ok_or_else(|| error.into())
     })
 }
 
