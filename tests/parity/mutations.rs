@@ -537,5 +537,8 @@ async fn every_single_change_is_found_and_named() {
                 "seed {seed}, after change {n}, a false alarm: {report:#?} {red:#?}"
             );
         }
+        if (n + 1) % 1_000 == 0 {
+            println!("{} changes, each found and named", n + 1);
+        }
     }
 }

@@ -150,6 +150,9 @@ async fn killed_at_any_moment_it_ends_as_if_it_had_not_been() {
             Err(_) => {
                 child.kill().await.expect("kill -9");
                 killed += 1;
+                if killed % 50 == 0 {
+                    println!("{killed} kills, {ended} arrivals");
+                }
             }
             Ok(status) => {
                 assert_eq!(status.expect("its end").code(), Some(0));
