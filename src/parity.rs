@@ -32,7 +32,7 @@ pub use error::Error;
 pub use report::{
     ByPolicy, Check, Compared, Difference, Kind, Progress, Report, Skipped, TableReport,
 };
-pub use sides::{Opening, Sides};
+pub use sides::{APPLICATION_NAME, Opening, Sides};
 
 use crate::runbook::transfer::Transfer;
 use crate::target::Endpoint;

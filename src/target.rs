@@ -8,6 +8,7 @@ pub mod catalogue;
 mod connect;
 pub mod endpoint;
 mod error;
+pub mod load_share;
 pub mod migrations;
 mod passfile;
 pub mod preflight;

@@ -7,4 +7,5 @@ mod compare;
 mod imported;
 mod mutations;
 mod pair;
+mod production;
 mod stored;

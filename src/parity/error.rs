@@ -98,6 +98,12 @@ impl Error {
         }
     }
 
+    /// Whether the server ended a statement at the limit that it was given: nothing is known to be wrong.
+    pub fn took_too_long(&self) -> bool {
+        let canceled = Some(&tokio_postgres::error::SqlState::QUERY_CANCELED);
+        matches!(self.cause(), Error::Server { source, .. } if source.code() == canceled)
+    }
+
     /// What was compared before the error, if the comparison had begun.
     pub fn so_far(&self) -> Option<&Report> {
         match self {

@@ -15,6 +15,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio_postgres::Client;
 
+/// What our sessions are called in `pg_stat_activity`.
+pub const APPLICATION_NAME: &str = "cutover verify";
+
 /// How the target is opened.
 #[derive(Debug, Clone, Default)]
 pub struct Opening {
@@ -184,7 +187,8 @@ async fn blocking<T: Send + 'static>(
 }
 
 async fn connect(target: &Endpoint) -> Result<Client, Error> {
-    target.connect().await.map_err(|source| Error::Connect {
+    let named = target.with_application_name(APPLICATION_NAME);
+    named.connect().await.map_err(|source| Error::Connect {
         endpoint: target.redacted(),
         source,
     })

@@ -1,4 +1,5 @@
-//! Reads a table of the target as PostgreSQL's own text (`COPY … TO STDOUT`), row by row, into canonical form.
+//! Reads a table of the target as PostgreSQL's own text, row by row, into canonical form: by `COPY … TO STDOUT` as fast as it comes,
+//! by a cursor where there is a pace to keep.
 //!
 //! A stream that ends early is an error, never a short table: the server says how many rows it sent only by ending the stream in
 //! good order, and `COPY` inside one repeatable-read transaction either does that or fails.
@@ -11,14 +12,19 @@ use super::shown;
 use super::snapshot::Snapshot;
 use futures_util::StreamExt;
 use memchr::{memchr, memchr2};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-use tokio_postgres::Client;
+use tokio_postgres::{Client, SimpleQueryMessage};
 use tokio_util::sync::CancellationToken;
 
-/// How often progress is told and the pace is kept.
+/// How often progress is told.
 const ROWS_PER_LOOK: u64 = 4096;
 /// How many messages of the server are taken at a time.
 const ROWS_PER_TAKE: usize = 256;
+/// Into how many takes a second's rows are cut where there is a pace.
+const TAKES_PER_SECOND: u32 = 10;
+/// Names cursors apart: one that nobody closed lives as long as its transaction.
+static CURSORS: AtomicU64 = AtomicU64::new(0);
 
 /// One row of `COPY`'s text format, taken apart.
 #[derive(Debug, Default)]
@@ -30,8 +36,7 @@ struct Fields {
 impl Fields {
     /// Takes a line without its line feed apart: tabs separate, `\N` is NULL, a backslash escapes.
     fn split(&mut self, line: &[u8]) {
-        self.bytes.clear();
-        self.ends.clear();
+        self.clear();
         let mut null = false;
         let mut rest = line;
         loop {
@@ -63,6 +68,18 @@ impl Fields {
                 }
             }
         }
+    }
+
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.ends.clear();
+    }
+
+    /// Adds a value that needs no taking apart.
+    fn push(&mut self, value: Option<&str>) {
+        self.bytes
+            .extend_from_slice(value.unwrap_or_default().as_bytes());
+        self.ends.push((self.bytes.len(), value.is_none()));
     }
 
     fn get(&self, at: usize) -> Option<&[u8]> {
@@ -127,7 +144,15 @@ pub(crate) struct Reading<'a> {
 
 impl Reading<'_> {
     /// Gives every row to `each`.
-    pub(crate) async fn rows(&self, mut each: impl FnMut(&TargetRow<'_>)) -> Result<(), Error> {
+    pub(crate) async fn rows(&self, each: impl FnMut(&TargetRow<'_>)) -> Result<(), Error> {
+        match self.rows_per_second {
+            None => self.streamed(each).await,
+            Some(rate) => self.paced(rate.max(1), each).await,
+        }
+    }
+
+    /// As fast as the server sends them.
+    async fn streamed(&self, mut each: impl FnMut(&TargetRow<'_>)) -> Result<(), Error> {
         let failed = |source| Error::Server {
             doing: format!("reading {}", self.pair.target),
             source,
@@ -143,7 +168,6 @@ impl Reading<'_> {
                 self.rest
             ),
         };
-        let begun = Instant::now();
         // What has arrived is taken together, so that waiting and cancellation cost nothing per row.
         let stream = self.client.copy_out(&copy).await.map_err(failed)?;
         let mut stream = Box::pin(stream.ready_chunks(ROWS_PER_TAKE));
@@ -182,7 +206,6 @@ impl Reading<'_> {
             if count - told >= ROWS_PER_LOOK {
                 told = count;
                 (self.progress)(count);
-                self.keep_pace(begun, count).await;
             }
         }
         if !partial.is_empty() {
@@ -236,16 +259,50 @@ impl Reading<'_> {
         })
     }
 
-    async fn keep_pace(&self, begun: Instant, count: u64) {
-        if let Some(rate) = self.rows_per_second {
-            let due = Duration::from_secs_f64(count as f64 / f64::from(rate.max(1)));
-            if let Some(ahead) = due.checked_sub(begun.elapsed()) {
-                tokio::select! {
-                    () = self.cancel.cancelled() => {}
-                    () = tokio::time::sleep(ahead) => {}
+    /// At most `rate` rows per second, by a cursor: between two takes the server does nothing for us, and no statement of ours takes
+    /// longer than one take, however large the table is.
+    async fn paced(&self, rate: u32, mut each: impl FnMut(&TargetRow<'_>)) -> Result<(), Error> {
+        let failed = |source| Error::Server {
+            doing: format!("reading {}", self.pair.target),
+            source,
+        };
+        let cursor = format!("cutover_{}", CURSORS.fetch_add(1, Ordering::Relaxed));
+        let select = self.pair.target_select(self.since);
+        let declare = format!(
+            "DECLARE {cursor} NO SCROLL CURSOR FOR {select}{}",
+            self.rest
+        );
+        self.client.batch_execute(&declare).await.map_err(failed)?;
+        let take = format!(
+            "FETCH FORWARD {} FROM {cursor}",
+            (rate / TAKES_PER_SECOND).max(1)
+        );
+        let (mut fields, mut canonical) = (Fields::default(), Row::default());
+        let (begun, mut count) = (Instant::now(), 0_u64);
+        loop {
+            let before = count;
+            let rows = self.client.simple_query_raw(&take).await.map_err(failed)?;
+            let mut rows = std::pin::pin!(rows);
+            while let Some(message) = rows.next().await {
+                if let SimpleQueryMessage::Row(row) = message.map_err(failed)? {
+                    fields.clear();
+                    (0..row.len()).for_each(|at| fields.push(row.get(at)));
+                    each(&self.row(&fields, &mut canonical)?);
+                    count += 1;
                 }
             }
+            (self.progress)(count);
+            if count == before {
+                break;
+            }
+            let due = Duration::from_secs_f64(count as f64 / f64::from(rate));
+            tokio::select! {
+                () = self.cancel.cancelled() => return Err(Error::Cancelled),
+                () = tokio::time::sleep(due.saturating_sub(begun.elapsed())) => {}
+            }
         }
+        let close = format!("CLOSE {cursor}");
+        self.client.batch_execute(&close).await.map_err(failed)
     }
 }
 

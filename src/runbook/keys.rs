@@ -73,7 +73,8 @@ pub const SLUG: &[&str] = &["table", "column", "trim", "ignore_case"];
 /// Keys of `verification`.
 pub const VERIFICATION: &[&str] = &[
     "critical",
-    "sample_rows",
+    "rows_per_second",
+    "statement_limit",
     "requests",
     "write",
     "write_probe",

@@ -219,8 +219,10 @@ pub struct Instance {
 pub struct Verification {
     /// Tables whose rows must all be there (V1, T4a).
     pub critical: Vec<String>,
-    /// Rows per table and kind of sample (E2).
-    pub sample_rows: u32,
+    /// Rows that are read from PostgreSQL per second at most, once the application is on it (V).
+    pub rows_per_second: u32,
+    /// How long one statement of V may take.
+    pub statement_limit_ms: i64,
     /// Requests to staging, to each instance, and in between.
     pub requests: Vec<Request>,
     /// The representative write (V2), through maintenance's bypass.

@@ -7,7 +7,8 @@ use crate::parity::checks::{self, Equal};
 use crate::parity::{self, Opening, Sides};
 use crate::session::live::ComparedTable;
 use crate::session::{Check, Outcome, StepStatus};
-use crate::target::{Error, write_probe};
+use crate::target::load_share::{self, LoadShare};
+use crate::target::{Endpoint, Error, write_probe};
 use std::sync::{Mutex, PoisonError};
 
 /// One kind of check, and the name under which triggers know it.
@@ -114,37 +115,112 @@ async fn run(ctx: &Context, kinds: &[Kind], after_switch: bool) -> Outcome {
         Ok(endpoint) => endpoint,
         Err(outcome) => return outcome,
     };
-    let opening = Opening {
+    if !after_switch {
+        let opening = Opening::default();
+        return match look(ctx, &backup, &endpoint, &opening, kinds).await {
+            Ok(found) => conclude(ctx, found, None),
+            Err(stopped) => stopped.before_switch(),
+        };
+    }
+    let opening = in_production(ctx);
+    let looking = look(ctx, &backup, &endpoint, &opening, kinds);
+    let (found, share) = load_share::during(&endpoint, parity::APPLICATION_NAME, looking).await;
+    ctx.reporter.line(&format!("load: {share}"));
+    match found {
+        Ok(found) => conclude(ctx, found, Some(share)),
+        Err(stopped) => stopped.after_switch(ctx),
+    }
+}
+
+/// What holds the checks down once PostgreSQL is production.
+fn in_production(ctx: &Context) -> Opening {
+    let verification = &ctx.runbook.verification;
+    Opening {
         since_snapshot: ctx.fact("snapshot"),
-        ..Opening::default()
-    };
+        statement_limit_ms: Some(
+            verification
+                .statement_limit_ms
+                .try_into()
+                .unwrap_or(u32::MAX),
+        ),
+        rows_per_second: Some(verification.rows_per_second),
+    }
+}
+
+type Found = Vec<(Kind, Vec<parity::Check>)>;
+
+/// Why not every check was made.
+enum Stopped {
+    Halted,
+    Unread { error: parity::Error, made: usize },
+}
+
+/// Makes the checks one after the other, all in the same moment of PostgreSQL.
+async fn look(
+    ctx: &Context,
+    backup: &Kept,
+    endpoint: &Endpoint,
+    opening: &Opening,
+    kinds: &[Kind],
+) -> Result<Found, Stopped> {
     let open = Sides::open(
         &backup.path,
-        &endpoint,
+        endpoint,
         &ctx.runbook.target.schema,
         &ctx.runbook.transfer,
-        &opening,
+        opening,
     );
-    let sides = match open.await {
-        Ok(sides) => sides,
-        Err(error) => return unread(&error, 0, after_switch),
-    };
+    let unread = |made| move |error| Stopped::Unread { error, made };
+    let sides = open.await.map_err(unread(0))?;
     let (mut found, mut equal) = (Vec::new(), Equal::default());
     for (n, kind) in kinds.iter().enumerate() {
         ctx.reporter
             .progress("checks", n as u64, kinds.len() as u64, "checks");
         let one = tokio::select! {
             one = check(ctx, &sides, *kind, &mut equal) => one,
-            () = ctx.cancel.cancelled() => return Outcome::failed("halted before every check was made"),
+            () = ctx.cancel.cancelled() => return Err(Stopped::Halted),
         };
-        match one {
-            Ok(checks) => found.push((*kind, checks)),
-            Err(error) => return unread(&error, found.len(), after_switch),
-        }
+        found.push((*kind, one.map_err(unread(n))?));
     }
     // A check that names what happened says more than the rows it happened to.
     found.sort_by_key(|(kind, _)| matches!(kind, Kind::Rows));
-    conclude(ctx, found, after_switch)
+    Ok(found)
+}
+
+impl Stopped {
+    fn why(&self) -> String {
+        match self {
+            Stopped::Halted => "halted before every check was made".to_owned(),
+            Stopped::Unread { error, made } => {
+                format!("{error}; {made} kinds of check had been made before that")
+            }
+        }
+    }
+
+    /// A check that could not be made is not green, and not red either: it may be tried again.
+    fn before_switch(&self) -> Outcome {
+        let outcome = Outcome::failed(self.why());
+        match self {
+            Stopped::Halted => outcome,
+            Stopped::Unread { .. } => outcome.passing(),
+        }
+    }
+
+    /// After the switch it is V failed, unless nothing but our own limit ended it: then people decide.
+    fn after_switch(&self, ctx: &Context) -> Outcome {
+        let why = self.why();
+        match self {
+            Stopped::Halted => Outcome::failed(why),
+            Stopped::Unread { error, .. } if error.took_too_long() => Outcome::failed(format!(
+                "{why}. Nothing is known to be wrong: a statement needed more than the {} s that `verification.statement_limit` \
+                 allows in production",
+                ctx.runbook.verification.statement_limit_ms / 1000
+            )),
+            Stopped::Unread { .. } => {
+                Outcome::failed(why.clone()).with_check(Check::new("verification", false, why))
+            }
+        }
+    }
 }
 
 async fn check(
@@ -250,7 +326,8 @@ fn take(tables: &mut Vec<ComparedTable>, news: &parity::Progress) {
     }
 }
 
-fn conclude(ctx: &Context, found: Vec<(Kind, Vec<parity::Check>)>, after_switch: bool) -> Outcome {
+/// The checks as an outcome; with what they cost production where that is what they were made in.
+fn conclude(ctx: &Context, found: Found, share: Option<LoadShare>) -> Outcome {
     let all = found
         .iter()
         .flat_map(|(kind, checks)| checks.iter().map(move |c| (*kind, c)));
@@ -279,7 +356,10 @@ fn conclude(ctx: &Context, found: Vec<(Kind, Vec<parity::Check>)>, after_switch:
             first.detail
         ),
     };
-    let mut outcome = Outcome::done(summary.clone());
+    let mut outcome = Outcome::done(match share {
+        Some(share) => format!("{summary}; {share}"),
+        None => summary.clone(),
+    });
     let mut names: Vec<&str> = found.iter().map(|(k, _)| k.name()).collect();
     names.sort_unstable();
     names.dedup();
@@ -288,19 +368,8 @@ fn conclude(ctx: &Context, found: Vec<(Kind, Vec<parity::Check>)>, after_switch:
         let detail = red.map_or_else(|| "green".to_owned(), |(_, c)| c.detail.clone());
         outcome = outcome.with_check(Check::new(name, red.is_none(), detail));
     }
-    if after_switch {
+    if share.is_some() {
         outcome = outcome.with_check(Check::new("verification", bad.is_empty(), summary));
     }
     outcome
-}
-
-/// A check that could not be made is not green, and not red either: it may be tried again, but after the switch it is V failed.
-fn unread(error: &parity::Error, made: usize, after_switch: bool) -> Outcome {
-    let why = format!("{error}; {made} kinds of check had been made before that");
-    let outcome = Outcome::failed(why.clone());
-    if after_switch {
-        outcome.with_check(Check::new("verification", false, why))
-    } else {
-        outcome.passing()
-    }
 }

@@ -127,10 +127,12 @@ pub async fn copy(
 ) -> Result<Copied, Error> {
     let began = Instant::now();
     let mut patience = Patience::default();
+    let mut reached = false;
     loop {
         let whole = async {
             let mut session =
                 Session::open(source, target, schema, transfer, options, progress, cancel).await?;
+            reached = true;
             session.load_and_rebuild(progress, cancel).await?;
             session.finish(progress).await
         };
@@ -141,6 +143,8 @@ pub async fn copy(
                     ..copied
                 });
             }
+            // Where nobody ever answered, the address is wrong more often than the server is away for a moment.
+            Err(error) if !reached && error.is_nobody_there() => return Err(error),
             Err(error) => {
                 patience
                     .wait_after(error, "importing", progress, cancel)

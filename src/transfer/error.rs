@@ -121,6 +121,16 @@ impl Error {
             _ => false,
         }
     }
+
+    /// Whether no server answered at the address at all; one that answers that it is starting or full is there.
+    pub(crate) fn is_nobody_there(&self) -> bool {
+        use crate::target::Error as Target;
+        matches!(
+            self,
+            Self::Connect { source, .. }
+                if matches!(source, Target::Refused { .. } | Target::Unreachable { .. } | Target::Timeout { .. })
+        )
+    }
 }
 
 /// Whether PostgreSQL's answer tells of a state that passes: the connection is gone, the server restarts, a deadlock was resolved.

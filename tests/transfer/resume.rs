@@ -212,6 +212,36 @@ async fn a_lost_connection_is_taken_up_again() {
 }
 
 #[tokio::test]
+async fn where_nobody_listens_it_says_so_without_trying_again() {
+    let pair = Pair::new(SOURCE, "").await;
+    let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    let port = taken.local_addr().expect("its number").port();
+    drop(taken);
+    let url = format!("postgresql://somebody@127.0.0.1:{port}/nothing");
+    let retried = std::sync::atomic::AtomicBool::new(false);
+    let progress = |report: Progress| {
+        if matches!(report, Progress::Retrying { .. }) {
+            retried.store(true, std::sync::atomic::Ordering::Relaxed);
+        }
+    };
+    let refused = copy(
+        &pair.file,
+        &cutover::target::Endpoint::parse(&url).expect("a URL"),
+        "public",
+        &Transfer::default(),
+        &Options::default(),
+        &progress,
+        &CancellationToken::new(),
+    )
+    .await;
+    assert!(
+        matches!(refused, Err(cutover::transfer::Error::Connect { .. })),
+        "{refused:?}"
+    );
+    assert!(!retried.into_inner());
+}
+
+#[tokio::test]
 async fn cancelled_it_stops_and_goes_on_later() {
     let pair = Pair::new(SOURCE, TARGET).await;
     let cancel = CancellationToken::new();

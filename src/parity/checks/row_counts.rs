@@ -73,7 +73,13 @@ async fn table(sides: &Sides, id: &str, pair: &Arc<TablePair>) -> Result<Check, 
     let mut wrong = Wrong::default();
     if source != target {
         let what = if source > target {
-            format!("{} missing", source - target)
+            let perhaps = match &sides.ways.since {
+                Some(_) => {
+                    " (one that the application deleted since the switch counts too: it leaves nothing to tell it by)"
+                }
+                None => "",
+            };
+            format!("{} missing{perhaps}", source - target)
         } else {
             format!("{} too many", target - source)
         };

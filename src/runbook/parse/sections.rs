@@ -256,9 +256,14 @@ pub(super) fn verification(reader: &mut Reader<'_>, root: &Fields<'_>) -> Verifi
     let fields = fields.unwrap_or(NOTHING);
     Verification {
         critical: critical.unwrap_or_default(),
-        sample_rows: reader
-            .want(&fields, "sample_rows", |r, i| r.small(i, 1..=1_000_000))
-            .unwrap_or(200),
+        rows_per_second: reader
+            .want(&fields, "rows_per_second", |r, i| {
+                r.small(i, 1..=100_000_000)
+            })
+            .unwrap_or(100_000),
+        statement_limit_ms: reader
+            .want(&fields, "statement_limit", Reader::positive_duration)
+            .unwrap_or(30_000),
         requests: reader
             .want(&fields, "requests", |r, i| r.list(i, actions::request))
             .unwrap_or_default(),

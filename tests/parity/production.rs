@@ -1,0 +1,109 @@
+//! The checks beside production: at a pace, under a time limit, and with their share of the load known.
+
+use super::pair::Pair;
+use cutover::parity::{self, Kind, Opening, Options, Report, Sides, checks};
+use cutover::target::load_share;
+use tokio_util::sync::CancellationToken;
+
+/// Few enough that the larger tables of the pair take several takes.
+const PACED: Opening = Opening {
+    since_snapshot: None,
+    statement_limit_ms: None,
+    rows_per_second: Some(600),
+};
+
+async fn sides(pair: &Pair, opening: &Opening) -> Sides {
+    Sides::open(
+        &pair.source,
+        &pair.endpoint(),
+        "public",
+        &pair.transfer,
+        opening,
+    )
+    .await
+    .expect("both sides")
+}
+
+async fn compare(sides: &Sides) -> Report {
+    let options = Options::default();
+    parity::tables(sides, &options, &|_| (), &CancellationToken::new())
+        .await
+        .expect("a report")
+}
+
+#[tokio::test]
+async fn a_paced_reading_sees_what_a_fast_one_sees() {
+    let pair = Pair::load().await;
+    let paced = sides(&pair, &PACED).await;
+    let report = compare(&paced).await;
+    assert!(report.equal, "{report:#?}");
+    for check in checks::all(&paced, &checks::Equal::of(&report))
+        .await
+        .expect("the checks")
+    {
+        assert!(check.ok, "{check:?}");
+    }
+    pair.on_target(
+        r#"UPDATE "Tools" SET "Slug" = "Slug" || 'x' WHERE "Id" = (SELECT max("Id") FROM "Tools")"#,
+    )
+    .await;
+    let paced = sides(&pair, &PACED).await;
+    let report = compare(&paced).await;
+    let differing: Vec<_> = report
+        .tables
+        .iter()
+        .filter(|table| !table.is_equal())
+        .collect();
+    let [tools] = differing.as_slice() else {
+        panic!("{report:#?}")
+    };
+    assert_eq!((tools.table.as_str(), tools.different), ("Tools", 1));
+    assert!(tools.examples.iter().all(|one| one.kind == Kind::Different));
+}
+
+#[tokio::test]
+async fn a_statement_that_needs_too_long_is_ended_and_told_apart_from_a_difference() {
+    let pair = Pair::load().await;
+    let opening = Opening {
+        statement_limit_ms: Some(200),
+        ..PACED
+    };
+    let limited = sides(&pair, &opening).await;
+    pair.on_target(r#"BEGIN; LOCK TABLE "Tools" IN ACCESS EXCLUSIVE MODE"#)
+        .await;
+    let error = checks::row_counts(&limited, "V1", Some(&["Tools".to_owned()]))
+        .await
+        .expect_err("the table is locked");
+    assert!(error.took_too_long(), "{error:?}");
+    pair.on_target("ROLLBACK").await;
+    let error = limited_by_nothing(&pair).await;
+    assert!(!error.took_too_long(), "{error:?}");
+}
+
+/// Another error of the server: the table is gone.
+async fn limited_by_nothing(pair: &Pair) -> parity::Error {
+    let sides = sides(pair, &PACED).await;
+    pair.on_target(r#"DROP TABLE "Tools" CASCADE"#).await;
+    checks::row_counts(&sides, "V1", Some(&["Tools".to_owned()]))
+        .await
+        .expect_err("the table is gone")
+}
+
+#[tokio::test]
+async fn the_share_of_the_load_is_ours_and_not_others() {
+    let pair = Pair::load().await;
+    let endpoint = pair.endpoint();
+    let ours = endpoint
+        .with_application_name("ours")
+        .connect()
+        .await
+        .expect("a connection");
+    let work = async {
+        let other = pair.on_target("SELECT pg_sleep(2)");
+        let (slept, ()) = tokio::join!(ours.batch_execute("SELECT pg_sleep(1)"), other);
+        slept.expect("a second's sleep");
+    };
+    let ((), share) = load_share::during(&endpoint, "ours", work).await;
+    assert!(share.samples > 0 && share.ours > 0, "{share:?}");
+    assert!(share.all > share.ours, "{share:?}");
+}
