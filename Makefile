@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 CARGO ?= cargo
 
-.PHONY: help demo test lint soak bench postgres
+.PHONY: help demo test lint soak bench postgres programs
 
 help:
 	@echo 'make demo   a sandbox with everything real, and the cockpit on it'
@@ -15,7 +15,7 @@ demo: postgres
 	./target/release/cutover demo --speed 10
 
 # Whole nights are played one after the other, with the machine for themselves: their minutes last a second.
-test: postgres lint
+test: postgres programs lint
 	$(CARGO) test --locked -- --skip night
 	$(CARGO) test --locked --test it night -- --test-threads=1
 
@@ -23,7 +23,7 @@ lint:
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 
-soak: postgres
+soak: postgres programs
 	CUTOVER_SOAK=1 $(CARGO) test --locked --release -- --test-threads=1
 
 bench: postgres
@@ -32,3 +32,7 @@ bench: postgres
 # PostgreSQL's server programs, which the demo and the tests start throwaway servers from; installed where they are missing.
 postgres:
 	@scripts/postgres-programs.sh
+
+# What the tests of the probes ask beside PostgreSQL: a Prometheus server and PgBouncer; installed where they are missing.
+programs:
+	@scripts/watch-programs.sh

@@ -3,19 +3,22 @@
 //!
 //! - [`schedule`]: when a probe is asked, for how long, and what becomes of it.
 //! - [`sink`]: where samples go, and what happens when nobody takes them.
-//! - `readiness`, [`metrics`], `synthetic`, `pool`, [`logs`]: the kinds.
+//! - `readiness`, [`metrics`], `synthetic`, `pool`, [`logs`], `prometheus`, `command`: the kinds.
 //! - [`baseline`]: P3, what was normal in a window.
 
 pub mod baseline;
+mod command;
 pub mod logs;
 pub mod metrics;
 mod pool;
+mod prometheus;
 mod readiness;
 mod restarts;
 mod schedule;
 mod sink;
 mod synthetic;
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -46,10 +49,20 @@ pub struct Monitor {
     tasks: JoinSet<()>,
 }
 
+/// What the probes' commands run with.
+#[derive(Clone)]
+pub struct Ground {
+    /// The runbook's folder: where commands start.
+    pub folder: PathBuf,
+    /// Values that only commands see, by name; blotted out of what they print.
+    pub secrets: Arc<[(String, String)]>,
+}
+
 /// What every probe shares.
 #[derive(Clone)]
 struct Context {
     runbook: Arc<Runbook>,
+    ground: Ground,
     clock: Clock,
     speed: f64,
     client: reqwest::Client,
@@ -65,6 +78,7 @@ impl Monitor {
     /// Must be called within a tokio runtime.
     pub fn start(
         runbook: Arc<Runbook>,
+        ground: Ground,
         clock: Clock,
         speed: f64,
         sink: mpsc::Sender<Sample>,
@@ -77,6 +91,7 @@ impl Monitor {
             restarts: Restarts::default(),
             sink: Sink::new(sink),
             runbook,
+            ground,
         };
         let cancel = CancellationToken::new();
         let mut tasks = JoinSet::new();
@@ -122,7 +137,9 @@ impl Monitor {
         self.context.sink.begin_capture();
         let window = tokio::time::sleep(Duration::from_millis(real_ms));
         let waited = cancel.run_until_cancelled(window).await;
-        let samples = self.context.sink.end_capture();
+        let mut samples = self.context.sink.end_capture();
+        let recall = prometheus::recall(&self.context, window_ms, &mut samples);
+        cancel.run_until_cancelled(recall).await;
         let min_requests = self.context.runbook.limits.min_requests;
         waited.map(|()| Baseline::of(&samples, min_requests))
     }
@@ -172,6 +189,14 @@ impl Context {
             }
             ProbeKind::Logs { rules } => {
                 tasks.spawn(run(logs::Logs::new(context, rules), probe, self, cancel))
+            }
+            ProbeKind::Prometheus(server) => {
+                let probe_ = prometheus::Prometheus::new(context, rhythm, server);
+                tasks.spawn(run(probe_, probe, self, cancel))
+            }
+            ProbeKind::Command { action, signals } => {
+                let probe_ = command::Command::new(context, rhythm, action, signals);
+                tasks.spawn(run(probe_, probe, self, cancel))
             }
         };
     }

@@ -1,13 +1,16 @@
 //! Probes against real HTTP servers, a real PostgreSQL and real log files, good and bad: what they see becomes a sample, what they
 //! cannot see becomes *no data* with its reason, and no probe spoils another.
 
+mod command;
+mod daemon;
 mod logs;
 mod metrics;
+mod prometheus;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use cutover::monitor::{Clock, Monitor};
+use cutover::monitor::{Clock, Ground, Monitor};
 use cutover::runbook::{Probe, ProbeKind, Request, RequestClass, Runbook};
 use cutover::session::live::InstanceState;
 use cutover::trigger::{Reading, Sample};
@@ -46,8 +49,12 @@ impl Watch {
         let began = Instant::now();
         let clock: Clock = Arc::new(move || began.elapsed().as_millis() as i64);
         let (sink, samples) = mpsc::channel(10_000);
+        let ground = Ground {
+            folder: std::env::temp_dir(),
+            secrets: Arc::new([]),
+        };
         Watch {
-            monitor: Monitor::start(Arc::new(runbook), clock, 1.0, sink),
+            monitor: Monitor::start(Arc::new(runbook), ground, clock, 1.0, sink),
             samples,
         }
     }

@@ -319,6 +319,7 @@ fn the_documentation_names_every_section_kind_and_key() {
         keys::PLACE,
         keys::PROBE,
         keys::LOG_RULE,
+        keys::QUERY,
         keys::TRIGGER,
         keys::WHEN,
         keys::ITEM,
@@ -355,4 +356,33 @@ fn every_kind_in_the_table_is_one_that_the_parser_knows() {
     for step in &runbook.steps {
         assert!(known.contains(&step.kind.key()), "{}", step.id);
     }
+}
+
+#[test]
+fn a_rehearsal_asks_no_server_of_production_and_judges_nothing_that_it_would_have_said() {
+    let text = reference()
+        .replace(
+            "\nprobes:\n",
+            "\nprobes:\n  - { id: queue, kind: command, shell: \"echo 1\", signals: [queue_depth] }\n",
+        )
+        .replace(
+            "\ntriggers:\n",
+            "\ntriggers:\n  - { id: Q, title: Queue, from: F2, when: { signal: queue_depth, above: 9, for: 1m } }\n",
+        )
+        .replace(
+            "\nmonitoring:\n",
+            "\nmonitoring:\n  - { id: M6, title: Queue, conditions: [ { signal: queue_depth, at_most: 9 } ] }\n",
+        );
+    let reading = read(&text);
+    assert!(
+        reading.problems.is_empty(),
+        "{}",
+        rendered(&reading.problems)
+    );
+    let runbook = reading.runbook.expect("a runbook");
+    let rehearsed = runbook::rehearsal::of(&runbook).expect("a rehearsal");
+    assert_eq!(runbook.probes.len(), rehearsed.probes.len() + 1);
+    assert_eq!(runbook.triggers.len(), rehearsed.triggers.len() + 1);
+    assert_eq!(runbook.monitoring.len(), rehearsed.monitoring.len() + 1);
+    assert!(rehearsed.probes.iter().all(|probe| probe.id != "queue"));
 }

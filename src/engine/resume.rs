@@ -16,6 +16,7 @@ use super::work::Work;
 use super::{Error, Orders};
 use crate::clock;
 use crate::journal::{Entry, Follower, Journal, Retention};
+use crate::monitor::Ground;
 use crate::session::{Charter, Event, LineKind, Phase, Recorded, Session, StepStatus};
 use crate::source::fence::{Fence, Quiet};
 use crate::source::fingerprint::{Comparison, Fingerprint};
@@ -45,7 +46,18 @@ pub async fn begin(
 
     let (held, is_held) = watch::channel(ledger.session().held.is_some());
     let (items, checklist) = watch::channel(Vec::new());
-    let watch = Watch::start(&orders.runbook, &ledger, memory, items, inputs.clone());
+    let ground = Ground {
+        folder: orders.base.clone(),
+        secrets: Arc::clone(&orders.secrets),
+    };
+    let watch = Watch::start(
+        &orders.runbook,
+        ground,
+        &ledger,
+        memory,
+        items,
+        inputs.clone(),
+    );
     let shared = Shared {
         fence: Mutex::new(None),
         checklist,

@@ -9,7 +9,7 @@ use super::cost::Cost;
 use super::input::Input;
 use super::ledger::Ledger;
 use crate::journal::{self, Notes};
-use crate::monitor::{Clock, Monitor};
+use crate::monitor::{Clock, Ground, Monitor};
 use crate::runbook::Runbook;
 use crate::session::live::{self, InstanceView, ItemView};
 use crate::session::{Event, Recorded, Session};
@@ -40,6 +40,7 @@ impl Watch {
     /// Starts the probes. `memory` is what an earlier engine's judge knew.
     pub fn start(
         runbook: &Arc<Runbook>,
+        ground: Ground,
         ledger: &Ledger,
         memory: Option<Memory>,
         items: watch::Sender<Vec<ItemView>>,
@@ -59,6 +60,7 @@ impl Watch {
         Watch {
             monitor: Arc::new(Monitor::start(
                 Arc::clone(runbook),
+                ground,
                 clock,
                 charter.speed,
                 sink,

@@ -153,6 +153,24 @@ pub async fn get(
     limited(client.get(parse(url)?), url, time_limit, limit_bytes).await
 }
 
+/// Gets one address with headers, reading at most so many bytes.
+///
+/// # Errors
+/// No complete answer.
+pub async fn get_with(
+    client: &reqwest::Client,
+    url: &str,
+    headers: &[(String, String)],
+    time_limit: Duration,
+    limit_bytes: usize,
+) -> Result<Answer, AskError> {
+    let mut outgoing = client.get(parse(url)?);
+    for (name, value) in headers {
+        outgoing = outgoing.header(name, value);
+    }
+    limited(outgoing, url, time_limit, limit_bytes).await
+}
+
 /// Compares an answer with what its request expects and, where the request compares bodies, with the recorded body, byte for
 /// byte.
 ///

@@ -161,7 +161,11 @@ pub const PROBE_KINDS: &[(&str, &[&str])] = &[
     ("synthetic", &[]),
     ("pool", &[]),
     ("logs", &["rules"]),
+    ("prometheus", &["url", "headers", "queries", "baseline"]),
+    ("command", &["command", "shell", "signals"]),
 ];
+/// Keys of a question to a Prometheus server.
+pub const QUERY: &[&str] = &["signal", "query", "requests"];
 /// Keys of a log rule.
 pub const LOG_RULE: &[&str] = &["category", "match"];
 /// Keys of a trigger.

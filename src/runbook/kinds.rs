@@ -69,6 +69,8 @@ impl ProbeKind {
             Self::Synthetic => "synthetic",
             Self::Pool => "pool",
             Self::Logs { .. } => "logs",
+            Self::Prometheus(_) => "prometheus",
+            Self::Command { .. } => "command",
         }
     }
 }

@@ -5,11 +5,13 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+mod probes;
 mod steps;
 mod watch;
 
 pub use super::action::Action;
 pub use super::transfer::Transfer;
+pub use probes::*;
 pub use steps::*;
 pub use watch::*;
 

@@ -2,6 +2,7 @@
 //! given out only where no error was found. Not in here: what must hold between the parts (`check`).
 
 mod actions;
+mod probes;
 mod sections;
 mod steps;
 mod transfer;
@@ -184,7 +185,7 @@ fn runbook(reader: &mut Reader<'_>, node: &Node) -> Option<Runbook> {
         rehearsal: reader.want(&fields, "rehearsal", sections::rehearsal),
         gates: some_of(reader, &fields, "gates", steps::gate),
         steps: some_of(reader, &fields, "steps", steps::step),
-        probes: some_of(reader, &fields, "probes", watch::probe),
+        probes: some_of(reader, &fields, "probes", probes::probe),
         triggers: some_of(reader, &fields, "triggers", watch::trigger),
         monitoring: some_of(reader, &fields, "monitoring", watch::checklist_item),
         rollback: some_of(reader, &fields, "rollback", steps::rollback_row),

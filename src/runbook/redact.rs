@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::model::{Rehearsal, Request, Target};
+use super::model::{PrometheusServer, Rehearsal, Request, Target};
 
 impl fmt::Debug for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -36,6 +36,16 @@ impl fmt::Debug for Request {
             .field("status", &self.status)
             .field("contains", &self.contains)
             .field("compare_body", &self.compare_body)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for PrometheusServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PrometheusServer")
+            .field("url", &super::problem::mask_passwords(&self.url))
+            .field("queries", &self.queries)
+            .field("baseline_ms", &self.baseline_ms)
             .finish_non_exhaustive()
     }
 }

@@ -1,8 +1,10 @@
 //! A runbook as it is rehearsed: the whole protocol on the scratch side, with nobody to wait for. Production is neither asked
 //! nor told anything: its place is taken by the staging slot.
 
+use std::collections::BTreeSet;
+
 use super::action::{Action, Effect};
-use super::{Place, RollbackKind, Runbook, Start, StepKind};
+use super::{Condition, Place, Probe, ProbeKind, RollbackKind, Runbook, Start, StepKind};
 
 /// How long a rehearsal watches where the night would watch for an hour.
 const WINDOW_MS: i64 = 60_000;
@@ -55,10 +57,33 @@ pub fn of(runbook: &Runbook) -> Option<Runbook> {
             _ => {}
         }
     }
+    watch_staging_only(&mut rehearsed);
     for row in &mut rehearsed.rollback {
         if let RollbackKind::Incident { file } = &mut row.kind {
             *file = folder.join("incident.md");
         }
     }
     Some(rehearsed)
+}
+
+/// Servers and commands that the runbook names are production's: they are not asked, and nothing that they would say is judged.
+fn watch_staging_only(rehearsed: &mut Runbook) {
+    rehearsed.probes.retain(|probe| {
+        !matches!(
+            probe.kind,
+            ProbeKind::Prometheus(_) | ProbeKind::Command { .. }
+        )
+    });
+    let probes = rehearsed.probes.iter();
+    let made: BTreeSet<String> = probes.flat_map(Probe::signals).collect();
+    rehearsed.triggers.retain(|trigger| match &trigger.when {
+        Condition::Signal { signal, .. } => made.contains(signal),
+        Condition::Check { .. } => true,
+    });
+    for item in &mut rehearsed.monitoring {
+        item.conditions.retain(|(signal, _)| made.contains(signal));
+    }
+    rehearsed
+        .monitoring
+        .retain(|item| !item.conditions.is_empty());
 }

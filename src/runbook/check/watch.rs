@@ -1,6 +1,6 @@
 //! Fleet, probes, triggers and checklist: everything that is judged is also measured.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Check;
 use crate::runbook::model::{Bound, Condition, ProbeKind, Trigger};
@@ -64,6 +64,26 @@ fn probes(check: &mut Check<'_, '_, '_>) {
         };
         let expected = format!("{missing}, which this probe asks");
         check.error(&format!("probes[{}]", probe.id), &expected, "none", None);
+    }
+    signals(check);
+}
+
+/// Every probe makes a signal, and none that another makes: the samples of the two would be one series.
+fn signals(check: &mut Check<'_, '_, '_>) {
+    let mut made: BTreeMap<String, &str> = BTreeMap::new();
+    for probe in &check.runbook.probes {
+        let path = format!("probes[{}]", probe.id);
+        let signals = probe.signals();
+        if signals.is_empty() {
+            check.error(&path, "at least one signal", "none", None);
+        }
+        for signal in signals {
+            if let Some(other) = made.insert(signal.clone(), &probe.id) {
+                let found = format!("`{signal}`, which {other} makes");
+                check.error(&path, "signals that no other probe makes", &found, None);
+                break;
+            }
+        }
     }
 }
 

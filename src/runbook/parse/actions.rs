@@ -134,7 +134,8 @@ pub(super) fn url(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<String> {
     }
 }
 
-fn headers(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Vec<(String, String)>> {
+/// Names and values of headers.
+pub(super) fn headers(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Vec<(String, String)>> {
     let mut headers = Vec::new();
     for (key, item) in reader.entries(item) {
         let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);

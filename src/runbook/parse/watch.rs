@@ -1,68 +1,11 @@
-//! Probes, triggers and the monitoring checklist.
+//! Triggers and the monitoring checklist.
 
 use super::super::keys;
-use super::super::model::{Bound, ChecklistItem, Condition, LogRule, Probe, ProbeKind, Trigger};
+use super::super::model::{Bound, ChecklistItem, Condition, Trigger};
 use super::super::reader::{Fields, Item, Reader, quoted};
-use super::steps::of_kind;
 
 /// The least of a baseline's multiple for ratios, below which nothing is a regression (0.1 %).
 const DEFAULT_RATIO_FLOOR: f64 = 0.001;
-
-pub(super) fn probe(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Probe> {
-    let (fields, kind) = of_kind(reader, item, keys::PROBE, keys::PROBE_KINDS)?;
-    let kind = match kind {
-        Some("metrics") => {
-            let window_ms = reader.want(&fields, "window", Reader::positive_duration);
-            ProbeKind::Metrics {
-                window_ms: window_ms.unwrap_or(300_000),
-            }
-        }
-        Some("synthetic") => ProbeKind::Synthetic,
-        Some("pool") => ProbeKind::Pool,
-        Some("logs") => ProbeKind::Logs {
-            rules: reader
-                .need(&fields, "rules", |r, i| r.list(i, log_rule))
-                .unwrap_or_default(),
-        },
-        _ => ProbeKind::Readiness,
-    };
-    Some(Probe {
-        id: reader.need(&fields, "id", Reader::id).unwrap_or_default(),
-        kind,
-        interval_ms: reader
-            .want(&fields, "interval", Reader::positive_duration)
-            .unwrap_or(5_000),
-        timeout_ms: reader
-            .want(&fields, "timeout", Reader::positive_duration)
-            .unwrap_or(3_000),
-    })
-}
-
-fn log_rule(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<LogRule> {
-    let fields = reader.fields(item, keys::LOG_RULE)?;
-    let categories: Vec<_> = LogRule::CATEGORIES.iter().map(|c| (*c, *c)).collect();
-    let category = reader.need(&fields, "category", |r, i| r.one_of(i, &categories));
-    let pattern = reader.need(&fields, "match", |r, i| {
-        let pattern = r.text(i)?;
-        match regex::Regex::new(&pattern) {
-            Ok(_) => Some(pattern),
-            Err(error) => {
-                let why = error.to_string();
-                let why = why.lines().last().unwrap_or_default();
-                let why = why.trim_start_matches("error: ");
-                r.wrong(
-                    i,
-                    "a regular expression",
-                    Some(crate::text::printable(why, 200)),
-                )
-            }
-        }
-    });
-    Some(LogRule {
-        category: category?.to_owned(),
-        pattern: pattern?,
-    })
-}
 
 pub(super) fn trigger(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Trigger> {
     let fields = reader.fields(item, keys::TRIGGER)?;

@@ -1,0 +1,139 @@
+//! What is watched: probes, and the signals that come of them. Not in here: asking (`monitor`).
+
+use crate::runbook::action::Action;
+
+/// Something that is watched.
+#[derive(Debug, Clone)]
+pub struct Probe {
+    /// Short and unique.
+    pub id: String,
+    /// What it asks.
+    pub kind: ProbeKind,
+    /// Runbook time between two samples; never scaled below 200 ms.
+    pub interval_ms: i64,
+    /// Real time limit of one sample.
+    pub timeout_ms: i64,
+}
+
+/// What a probe asks, and which signals come of it (see [`Probe::signals`]).
+#[derive(Debug, Clone)]
+pub enum ProbeKind {
+    /// Every instance's readiness.
+    Readiness,
+    /// Every instance's `/metrics`: rates over a sliding window.
+    Metrics {
+        /// Length of the window, in runbook time.
+        window_ms: i64,
+    },
+    /// The verification section's requests, through the fleet in turn.
+    Synthetic,
+    /// `pg_stat_activity` of the target.
+    Pool,
+    /// The instances' log files.
+    Logs {
+        /// First match decides.
+        rules: Vec<LogRule>,
+    },
+    /// A Prometheus server.
+    Prometheus(PrometheusServer),
+    /// Anything that prints numbers.
+    Command {
+        /// A command or a shell line; its time limit is the probe's.
+        action: Action,
+        /// What its lines are called: the first line is the first signal.
+        signals: Vec<String>,
+    },
+}
+
+/// A Prometheus server and what it is asked. `Debug` does not show the headers.
+#[derive(Clone)]
+pub struct PrometheusServer {
+    /// Below which `/api/v1/query` is.
+    pub url: String,
+    /// Sent along; values may be secrets and are never shown.
+    pub headers: Vec<(String, String)>,
+    /// Asked each time, all at once.
+    pub queries: Vec<PromQuery>,
+    /// How far back the baseline reaches, in runbook time; the baseline step's own window where absent.
+    pub baseline_ms: Option<i64>,
+}
+
+/// One signal by PromQL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PromQuery {
+    /// What the answer is called.
+    pub signal: String,
+    /// Must come to one number.
+    pub query: String,
+    /// How many requests stand behind a ratio: below `min_requests` it says nothing.
+    pub requests: Option<String>,
+}
+
+/// Sorts log lines.
+#[derive(Debug, Clone)]
+pub struct LogRule {
+    /// One of [`LogRule::CATEGORIES`].
+    pub category: String,
+    /// Regular expression.
+    pub pattern: String,
+}
+
+impl LogRule {
+    /// What the monitoring checklist knows.
+    pub const CATEGORIES: [&str; 7] = [
+        "host_booted",
+        "services_initialised",
+        "unhandled_exception",
+        "migration_completed",
+        "pending_migration",
+        "ddl_exception",
+        "database_exception",
+    ];
+}
+
+impl Probe {
+    /// The signals that this probe makes. `ready` has one series per instance (`ready.<instance>`).
+    pub fn signals(&self) -> Vec<String> {
+        let fixed: &[&str] = match &self.kind {
+            ProbeKind::Readiness => &["ready", "unready_ratio"],
+            ProbeKind::Metrics { .. } => &[
+                "http_5xx_ratio",
+                "http_4xx_ratio",
+                "requests_per_s",
+                "latency_p50_ms",
+                "latency_p95_ms",
+                "latency_p99_ms",
+                "pool_active",
+                "pool_idle",
+                "pool_waiting",
+                "pool_max",
+                "pool_used_ratio",
+                "pool_timeouts",
+            ],
+            ProbeKind::Synthetic => &[
+                "synthetic_failed_ratio",
+                "synthetic_read_ms",
+                "synthetic_write_ms",
+            ],
+            ProbeKind::Pool => &[
+                "pg_active",
+                "pg_idle",
+                "pg_idle_in_transaction",
+                "pg_waiting",
+                "pg_max",
+            ],
+            ProbeKind::Prometheus(server) => {
+                return server.queries.iter().map(|q| q.signal.clone()).collect();
+            }
+            ProbeKind::Command { signals, .. } => return signals.clone(),
+            ProbeKind::Logs { .. } => {
+                return LogRule::CATEGORIES
+                    .iter()
+                    .map(|c| format!("log_{c}"))
+                    .chain(["instances_booted_ratio".to_owned()])
+                    .collect();
+            }
+        };
+        fixed.iter().map(|s| (*s).to_owned()).collect()
+    }
+}
