@@ -157,7 +157,7 @@ pub fn main() -> ExitCode {
     {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("cutover: the operating system gives no threads: {error}");
+            errln!("cutover: the operating system gives no threads: {error}");
             return Exit::Failed.into();
         }
     };
@@ -168,7 +168,7 @@ pub fn main() -> ExitCode {
     match ended {
         Ok(exit) => exit.into(),
         Err(error) => {
-            eprintln!("cutover: {}", words(&error));
+            errln!("cutover: {}", words(&error));
             Exit::Failed.into()
         }
     }

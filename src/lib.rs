@@ -20,7 +20,10 @@
 //! 16. [`cli`]: one file per subcommand.
 //!
 //! Beside them, small and used by many: [`action`] runs what a runbook tells us to run, [`clock`] is the one place that reads
-//! time, [`text`] makes foreign text harmless, [`private_file`] writes what holds secrets.
+//! time, [`text`] makes foreign text harmless, [`private_file`] writes what holds secrets, `print` writes lines.
+
+#[macro_use]
+mod print;
 
 pub mod action;
 pub mod cli;

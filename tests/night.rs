@@ -406,11 +406,10 @@ fn an_interrupted_night_leaves_nothing_behind() {
     let _alone = ONE_AT_A_TIME.blocking_lock();
     for end in [Signal::INT, Signal::KILL] {
         let root = tempfile::tempdir().expect("a folder");
-        let dir = root.path().join("sandbox");
+        let dir = root.path();
         let mut demo = Command::new(support::cutover())
             .args(["demo", "--headless", "--speed", "60", "--rows", "500"])
-            .arg("--dir")
-            .arg(&dir)
+            .env("TMPDIR", dir)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -420,18 +419,42 @@ fn an_interrupted_night_leaves_nothing_behind() {
         let mut lines = log.lines().map(|line| line.expect("text"));
         let begun = |line: &String| line.contains("P3   started") && !line.contains("rehearsal");
         lines.find(begun).expect("the night began");
-        assert!(processes_of(&dir) > 8, "engine, instances, supervisor");
+        assert!(processes_of(dir) > 8, "engine, instances, supervisor");
+        it_is_found_from_any_folder(dir);
         support::signal(demo.id(), end);
         // Nobody is left to write to the log once all are gone.
         assert!(!lines.any(|line| line.contains("FAILED")), "{end:?}");
         let code = demo.wait().expect("an end").code();
         assert_eq!(code, (end == Signal::INT).then_some(1), "{end:?}");
         let deadline = Instant::now() + Duration::from_secs(30);
-        while processes_of(&dir) > 0 {
+        while processes_of(dir) > 0 {
             assert!(Instant::now() < deadline, "{end:?} leaves processes behind");
             std::thread::park_timeout(Duration::from_millis(20));
         }
     }
+}
+
+/// `cutover status` in a folder without sessions shows that of the running sandbox, whether or not anybody reads all of it.
+fn it_is_found_from_any_folder(sandboxes: &Path) {
+    let elsewhere = tempfile::tempdir().expect("a folder");
+    let status = || {
+        let mut command = Command::new(support::cutover());
+        command
+            .arg("status")
+            .env("TMPDIR", sandboxes)
+            .current_dir(elsewhere.path())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command.spawn().expect("status")
+    };
+    let read = status().wait_with_output().expect("its end");
+    let text = String::from_utf8_lossy(&read.stdout);
+    assert!(text.contains("tool-catalogue"), "{read:?}");
+    let mut unread = status();
+    drop(unread.stdout.take());
+    let unread = unread.wait_with_output().expect("its end");
+    assert_eq!(unread.status.code(), read.status.code(), "{unread:?}");
+    assert_eq!(unread.stderr, read.stderr, "{unread:?}");
 }
 
 /// Processes that have this folder among their arguments.

@@ -251,7 +251,7 @@ pub async fn rollback(args: RollbackArgs) -> anyhow::Result<Exit> {
     let bridge = SocketBridge::new(folder.clone(), args.which.claim.clone(), None);
     let sent = tokio::task::spawn_blocking(move || match bridge.send(&command, None) {
         Err(BridgeError::NoEngine) => {
-            eprintln!("no engine runs; starting one");
+            errln!("no engine runs; starting one");
             bridge.start_engine()?;
             bridge.send(&command, None)
         }
@@ -271,11 +271,14 @@ fn ask_for_confirmation(folder: &Folder) -> Option<String> {
     if session.fired.is_some() || !std::io::stdin().is_terminal() {
         return None;
     }
-    eprint!(
+    let mut terminal = std::io::stderr();
+    write!(
+        terminal,
         "This takes {} back to SQLite. Type its name to go on: ",
         session.charter.session
-    );
-    std::io::stderr().flush().ok()?;
+    )
+    .and_then(|()| terminal.flush())
+    .ok()?;
     let mut line = String::new();
     std::io::stdin().read_line(&mut line).ok()?;
     Some(line.trim().to_owned())
@@ -286,11 +289,11 @@ async fn send(which: Which, command: Command) -> anyhow::Result<Exit> {
     let bridge = SocketBridge::new(folder.clone(), which.claim, None);
     match tokio::task::spawn_blocking(move || bridge.send(&command, None)).await? {
         Ok(_) => {
-            eprintln!("done");
+            errln!("done");
             Ok(Exit::Done)
         }
         Err(BridgeError::Refused(refusal)) => {
-            eprintln!("refused: {refusal}");
+            errln!("refused: {refusal}");
             Ok(if matches!(refusal, crate::session::Refusal::NoGo { .. }) {
                 Exit::NoGo
             } else {

@@ -61,7 +61,7 @@ pub async fn run(args: CheckArgs) -> anyhow::Result<Exit> {
     let reading = match read_runbook(&args.runbook) {
         Ok(reading) => reading,
         Err(why) => {
-            eprintln!("cutover: {why}");
+            errln!("cutover: {why}");
             return Ok(Exit::Usage);
         }
     };
@@ -76,7 +76,7 @@ pub async fn run(args: CheckArgs) -> anyhow::Result<Exit> {
             environment: &findings,
         };
         let json = serde_json::to_string(&report).expect("BUG: a report is plain data");
-        println!("{json}");
+        outln!("{json}");
     } else {
         print(&args, &reading, reading.runbook.as_ref(), &findings);
     }
@@ -98,13 +98,13 @@ pub fn folder_of(runbook: &Path) -> &Path {
 fn print(args: &CheckArgs, reading: &Reading, runbook: Option<&Runbook>, findings: &[Finding]) {
     let name = printable(&args.runbook.display().to_string(), 400);
     if !reading.problems.is_empty() {
-        eprint!("{}", runbook::render(&reading.problems));
+        errln!("{}", runbook::render(&reading.problems).trim_end());
     }
     let Some(runbook) = runbook else {
-        eprintln!("{name} is invalid; nothing was connected to.");
+        errln!("{name} is invalid; nothing was connected to.");
         return;
     };
-    println!(
+    outln!(
         "{name}: valid ({} steps, {} gates, {} triggers), hash {}",
         runbook.steps.len(),
         runbook.gates.len(),
@@ -117,20 +117,20 @@ fn print(args: &CheckArgs, reading: &Reading, runbook: Option<&Runbook>, finding
             (false, true) => "FAIL",
             (false, false) => "warn",
         };
-        println!("{mark}  {}: {}", finding.name, finding.detail);
+        outln!("{mark}  {}: {}", finding.name, finding.detail);
     }
     let failed = findings.iter().filter(|f| f.blocks()).count();
     if failed > 0 {
-        println!(
+        outln!(
             "{failed} of {} checks failed; nothing was changed.",
             findings.len()
         );
     } else if !findings.is_empty() {
-        println!("{} checks passed; nothing was changed.", findings.len());
+        outln!("{} checks passed; nothing was changed.", findings.len());
     }
     let warnings = reading.problems.iter();
     let warnings = warnings.filter(|p| p.severity == Severity::Warning).count();
     if warnings > 0 {
-        println!("The runbook has {warnings} warning(s), above.");
+        outln!("The runbook has {warnings} warning(s), above.");
     }
 }

@@ -36,7 +36,7 @@ pub async fn run(args: CopyArgs) -> anyhow::Result<Exit> {
     let pair = match args.pair.resolve() {
         Ok(pair) => pair,
         Err(error) => {
-            eprintln!("cutover: {error}");
+            errln!("cutover: {error}");
             return Ok(Exit::Usage);
         }
     };
@@ -73,24 +73,24 @@ pub async fn run(args: CopyArgs) -> anyhow::Result<Exit> {
         },
         Err(error) => {
             let error = anyhow::Error::from(error);
-            eprintln!("cutover: {}. {}", super::words(&error), printer.state());
+            errln!("cutover: {}. {}", super::words(&error), printer.state());
             return Ok(Exit::Failed);
         }
     };
     if !copied.problems.is_empty() {
         for line in problems::lines(&copied.problems, &BTreeMap::new()) {
-            eprintln!("cutover: {line}");
+            errln!("cutover: {line}");
         }
-        eprintln!(
+        errln!(
             "cutover: the import stopped there. {}. `cutover plan` finds all problems at once and writes the transfer section that \
              would settle them",
             printer.state()
         );
     }
     if args.pair.json {
-        println!("{}", serde_json::to_string(&copied)?);
+        outln!("{}", serde_json::to_string(&copied)?);
     } else if copied.problems.is_empty() {
-        println!(
+        outln!(
             "{} rows in {} tables, {} constraints and indexes rebuilt, {} sequences aligned, {:.2} s",
             copied.rows,
             copied.tables.len(),
@@ -150,7 +150,7 @@ impl Printer {
                 last.insert(table.clone(), now);
                 let left = left(*left_ms);
                 let megabytes = *bytes as f64 / 1e6;
-                eprintln!(
+                errln!(
                     "{}: {rows} of {rows_total} rows, {megabytes:.1} MB, {rows_per_s} rows/s{left}",
                     printable(table, 80)
                 );
@@ -165,7 +165,7 @@ impl Printer {
                 ..
             } => {
                 let state = if *done { "is back" } else { "is being rebuilt" };
-                eprintln!(
+                errln!(
                     "{}: {} {state}, {back} of {total}{}",
                     printable(table, 80),
                     printable(name, 80),
@@ -178,16 +178,16 @@ impl Printer {
                 wait_ms,
                 reason,
             } => {
-                eprintln!("{doing}: {reason}; attempt {attempt} failed, the next in {wait_ms} ms");
+                errln!("{doing}: {reason}; attempt {attempt} failed, the next in {wait_ms} ms");
             }
             Progress::Definitions { definitions } => {
                 self.begun.store(true, Ordering::Relaxed);
-                eprintln!(
+                errln!(
                     "{} definitions are recorded in the target's schema cutover and taken away for the load",
                     definitions.len()
                 );
             }
-            Progress::Phase { phase } => eprintln!("{phase}"),
+            Progress::Phase { phase } => errln!("{phase}"),
         }
     }
 }

@@ -72,7 +72,7 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<Exit> {
         return stop(args.dir.as_deref());
     }
     let headless = args.headless || !join::can_show_a_screen();
-    eprintln!("starting a sandbox: application, traffic, PostgreSQL");
+    errln!("starting a sandbox: application, traffic, PostgreSQL");
     let options = sandbox::Options {
         dir: args.dir.clone(),
         rows: args.rows,
@@ -87,7 +87,7 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<Exit> {
         ..sandbox::Options::new(std::env::current_exe()?)
     };
     let sandbox = tokio::task::spawn_blocking(move || Sandbox::start(options)).await??;
-    eprintln!("the sandbox is in {}", sandbox.dir().display());
+    errln!("the sandbox is in {}", sandbox.dir().display());
     let ended = tokio::select! {
         ended = on(&sandbox, &args, headless) => ended,
         () = interrupted(headless) => Err(anyhow::anyhow!("interrupted; the sandbox and everything in it is gone")),
@@ -101,7 +101,7 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<Exit> {
 
 async fn on(sandbox: &Sandbox, args: &DemoArgs, headless: bool) -> anyhow::Result<Exit> {
     let stage = Night::new(sandbox.dir(), RUNBOOK, f64::from(args.speed));
-    eprintln!("rehearsing on a scratch database, rollback included");
+    errln!("rehearsing on a scratch database, rollback included");
     let evidence = stage.rehearse().await?;
     let folder = stage
         .open(
@@ -115,12 +115,12 @@ async fn on(sandbox: &Sandbox, args: &DemoArgs, headless: bool) -> anyhow::Resul
         let dir = sandbox.dir().to_owned();
         let exit = join::cockpit(folder.clone(), Some(playing), Some(dir), true).await?;
         if is_engine_alive(&folder)? {
-            eprintln!("the sandbox goes on for 30 minutes; end it with `cutover demo --stop`");
+            errln!("the sandbox goes on for 30 minutes; end it with `cutover demo --stop`");
         }
         return Ok(exit);
     }
     let session = operators::play(&folder, stage.script(args.fault.clone())).await?;
-    println!("{}", summary(&session, &folder));
+    outln!("{}", summary(&session, &folder));
     Ok(follow::exit_of(&session).unwrap_or(Exit::Failed))
 }
 
@@ -239,12 +239,12 @@ fn summary(session: &Session, folder: &Folder) -> serde_json::Value {
 fn stop(dir: Option<&Path>) -> anyhow::Result<Exit> {
     let found = dir.map_or_else(sandbox::running, |d| vec![d.to_owned()]);
     if found.is_empty() {
-        eprintln!("no sandbox runs");
+        errln!("no sandbox runs");
     }
     for dir in found {
         end_engines(&dir);
         sandbox::stop(&dir)?;
-        eprintln!("{} has ended", dir.display());
+        errln!("{} has ended", dir.display());
     }
     Ok(Exit::Done)
 }

@@ -60,8 +60,8 @@ pub async fn until_over(folder: &Folder, to: To) -> anyhow::Result<Exit> {
 
 fn say(to: To, text: &str) {
     match to {
-        To::Stdout => println!("{text}"),
-        To::Stderr => eprintln!("{text}"),
+        To::Stdout => outln!("{text}"),
+        To::Stderr => errln!("{text}"),
     }
 }
 

@@ -75,7 +75,7 @@ impl Play {
             for entry in self.follower.poll()? {
                 let recorded = from_entry(&entry)?;
                 if let Some(line) = follow::line(&recorded) {
-                    eprintln!("{line}");
+                    errln!("{line}");
                 }
                 self.entries.push(recorded);
             }
@@ -113,7 +113,7 @@ impl Play {
             "the engine died {RESTARTS} times; see {}",
             self.folder.log_path().display()
         );
-        eprintln!("the engine is gone; starting another");
+        errln!("the engine is gone; starting another");
         self.bridge
             .start_engine()
             .map_err(|e| anyhow::anyhow!("{e}"))
@@ -227,9 +227,9 @@ impl Play {
             return;
         };
         self.injected = true;
-        eprintln!("injecting {fault} before {step}");
+        errln!("injecting {fault} before {step}");
         if let Err(error) = faults::inject(&self.script.dir, fault) {
-            eprintln!("the fault could not be injected: {error}");
+            errln!("the fault could not be injected: {error}");
         }
     }
 
@@ -249,7 +249,7 @@ impl Play {
         match self.bridge.send(&command, Some(role.key())) {
             Ok(_) | Err(BridgeError::Refused(_) | BridgeError::NoEngine) => Ok(()),
             Err(error) => {
-                eprintln!("{error}");
+                errln!("{error}");
                 Ok(())
             }
         }

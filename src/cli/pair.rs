@@ -97,7 +97,7 @@ impl PairArgs {
         }
         let target = Endpoint::parse(&url).map_err(|error| Unusable(error.to_string()))?;
         if self.to.is_some() && target.has_password_in_url() {
-            eprintln!(
+            errln!(
                 "cutover: the URL holds a password, which every process list shows; PGPASSWORD or a .pgpass file would not"
             );
         }

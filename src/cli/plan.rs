@@ -27,7 +27,7 @@ pub async fn run(args: PlanArgs) -> anyhow::Result<Exit> {
     let pair = match args.pair.resolve() {
         Ok(pair) => pair,
         Err(error) => {
-            eprintln!("cutover: {error}");
+            errln!("cutover: {error}");
             return Ok(Exit::Usage);
         }
     };
@@ -50,7 +50,7 @@ pub async fn run(args: PlanArgs) -> anyhow::Result<Exit> {
     )
     .await?;
     if args.pair.json {
-        println!("{}", serde_json::to_string(&plan)?);
+        outln!("{}", serde_json::to_string(&plan)?);
     } else {
         print(&plan);
     }
@@ -63,7 +63,7 @@ pub async fn run(args: PlanArgs) -> anyhow::Result<Exit> {
 
 fn print(plan: &Plan) {
     for table in &plan.tables {
-        println!(
+        outln!(
             "{} → {}: {} rows, {} bytes",
             printable(&table.table, 80),
             printable(&table.target, 80),
@@ -76,29 +76,29 @@ fn print(plan: &Plan) {
                 printable(&column.source, 30),
                 printable(&column.target, 40),
             );
-            println!(
+            outln!(
                 "    {name:<28} {source:<14} → {target:<28} {}",
                 column.conversion
             );
         }
     }
     for skipped in &plan.skipped {
-        println!(
+        outln!(
             "left behind: {}: {}",
             printable(&skipped.name, 80),
             skipped.why
         );
     }
     for note in &plan.notes {
-        println!("note: {note}");
+        outln!("note: {note}");
     }
     for line in problems::lines(&plan.problems, &plan.unlisted) {
-        println!("{line}");
+        outln!("{line}");
     }
     if plan.problems.is_empty() {
-        println!("nothing stands in the way");
+        outln!("nothing stands in the way");
     } else {
-        println!(
+        outln!(
             "\nThis transfer section would settle all of it; read it before you use it:\n\n{}",
             plan.suggested
         );

@@ -49,7 +49,7 @@ pub async fn run(args: RehearseArgs) -> anyhow::Result<Exit> {
     let loaded = match load::load(&args.runbook) {
         Ok(loaded) => loaded,
         Err(error @ Unread::Invalid { .. }) => {
-            eprintln!("{error}");
+            errln!("{error}");
             return Ok(Exit::Usage);
         }
         Err(error) => anyhow::bail!("{error}"),
@@ -62,10 +62,10 @@ pub async fn run(args: RehearseArgs) -> anyhow::Result<Exit> {
     };
     let evidence = rehearse(&args.runbook, &loaded, &stage).await?;
     for (_, ok, line) in &evidence.parts {
-        eprintln!("{} {line}", if *ok { "ok    " } else { "FAILED" });
+        errln!("{} {line}", if *ok { "ok    " } else { "FAILED" });
     }
     if args.json {
-        println!("{}", serde_json::to_string(&evidence)?);
+        outln!("{}", serde_json::to_string(&evidence)?);
     }
     let green = evidence.parts.len() == 3 && evidence.parts.iter().all(|(_, ok, _)| *ok);
     Ok(if green { Exit::Done } else { Exit::Failed })
@@ -253,7 +253,7 @@ async fn play(folder: &Folder, stage: &Stage) -> anyhow::Result<Session> {
         for entry in follower.poll()? {
             let recorded = crate::engine::ledger::from_entry(&entry)?;
             if let Some(line) = follow::line(&recorded) {
-                eprintln!("  rehearsal {line}");
+                errln!("  rehearsal {line}");
             }
             entries.push(recorded);
         }

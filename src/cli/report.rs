@@ -37,22 +37,23 @@ pub async fn run(args: ReportArgs) -> anyhow::Result<Exit> {
     let folder = run::find(&args.which)?;
     if args.sheet {
         let out = args.out.unwrap_or_else(|| folder.dir().to_owned());
-        println!("{}", write_sheet(&folder, &out)?.display());
+        outln!("{}", write_sheet(&folder, &out)?.display());
         return Ok(Exit::Done);
     }
     let report = report::collect(&folder)?;
     if args.json {
-        println!("{}", report.to_json());
+        outln!("{}", report.to_json());
         return Ok(Exit::Done);
     }
     let out = args.out.unwrap_or_else(|| folder.dir().to_owned());
     let paths = report.write(&out)?;
-    eprintln!(
+    errln!(
         "chain verified: {} entries, head {}",
-        report.chain.entries, report.chain.head
+        report.chain.entries,
+        report.chain.head
     );
     for path in paths {
-        println!("{}", path.display());
+        outln!("{}", path.display());
     }
     Ok(Exit::Done)
 }

@@ -35,14 +35,14 @@ pub async fn run(args: RunArgs) -> anyhow::Result<Exit> {
     let loaded = match load::load(&args.runbook) {
         Ok(loaded) => loaded,
         Err(error @ Unread::Invalid { .. }) => {
-            eprintln!("{error}");
+            errln!("{error}");
             return Ok(Exit::Usage);
         }
         Err(error) => anyhow::bail!("{error}"),
     };
     let folder = match unfinished(&args, &loaded.runbook.name)? {
         Some(folder) => {
-            eprintln!("resuming session {}", folder.session());
+            errln!("resuming session {}", folder.session());
             folder
         }
         None => {

@@ -1,7 +1,5 @@
 //! `cutover snapshot`: what a cockpit that is opened now shows, on stdout. Reads the journal alone; needs no terminal.
 
-use std::io::Write as _;
-
 use clap::Args;
 
 use super::{Exit, Which, join, run};
@@ -55,7 +53,7 @@ pub fn run(args: SnapshotArgs) -> anyhow::Result<Exit> {
         snapshot::text
     };
     let frame = draw(&model, &theme, args.width, args.height);
-    writeln!(std::io::stdout(), "{}", frame.trim_end())?;
+    outln!("{}", frame.trim_end());
     Ok(Exit::Done)
 }
 

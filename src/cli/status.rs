@@ -34,12 +34,12 @@ pub async fn run(args: StatusArgs) -> anyhow::Result<Exit> {
             "session": session, "gates": gates, "confidence": confidence, "engine_alive": engine.is_alive(),
             "rollback_cost": cost,
         });
-        println!("{whole}");
+        outln!("{whole}");
         return Ok(Exit::Done);
     }
     print(&session, &engine);
     if session.phase == Phase::Open {
-        println!("rollback: {}", cost::sentence(&session, cost.as_ref()));
+        outln!("rollback: {}", cost::sentence(&session, cost.as_ref()));
     }
     Ok(Exit::Done)
 }
@@ -70,17 +70,17 @@ fn print(session: &Session, engine: &EngineState) {
     } else {
         "NO ENGINE RUNS"
     };
-    println!("{}  {phase}  {alive}", session.charter.session);
+    outln!("{}  {phase}  {alive}", session.charter.session);
     if session.charter.sandbox {
-        println!("SANDBOX, time ×{}", session.charter.speed);
+        outln!("SANDBOX, time ×{}", session.charter.speed);
     }
     if let Some(held) = &session.held {
-        println!("HELD by {}: {}", held.by, held.reason);
+        outln!("HELD by {}: {}", held.by, held.reason);
     }
     if let Some(fired) = &session.fired {
-        println!("TRIGGER {} FIRED: {}", fired.trigger, fired.reason);
+        outln!("TRIGGER {} FIRED: {}", fired.trigger, fired.reason);
     }
-    println!();
+    outln!("");
     for gate in session.gates() {
         let missing: Vec<_> = gate.missing_roles().iter().map(|r| r.title()).collect();
         let state = match (gate.green, gate.evidence_is_green()) {
@@ -88,30 +88,30 @@ fn print(session: &Session, engine: &EngineState) {
             (false, true) => format!("to be signed by {}", missing.join(", ")),
             (false, false) => "evidence is not green".to_owned(),
         };
-        println!("{:<4} {state}", gate.id);
+        outln!("{:<4} {state}", gate.id);
     }
-    println!();
+    outln!("");
     for (line, state) in session.charter.steps.iter().zip(&session.steps) {
         let what = state
             .outcome
             .as_ref()
             .map_or(line.title.as_str(), |o| o.summary.as_str());
-        println!("{:<4} {:<8} {what}", line.id, word(state.status));
+        outln!("{:<4} {:<8} {what}", line.id, word(state.status));
         if let Some(question) = &state.question {
-            println!("     decide: {question}");
+            outln!("     decide: {question}");
         }
     }
     if let Some(rollback) = &session.rollback {
-        println!("\nrollback: {}", rollback.reason);
+        outln!("\nrollback: {}", rollback.reason);
         for (line, state) in session.charter.rollback.iter().zip(&rollback.rows) {
             let what = state
                 .outcome
                 .as_ref()
                 .map_or(line.title.as_str(), |o| o.summary.as_str());
-            println!("{:<4} {:<8} {what}", line.id, word(state.status));
+            outln!("{:<4} {:<8} {what}", line.id, word(state.status));
         }
     }
-    println!("\n{}", next(session));
+    outln!("\n{}", next(session));
 }
 
 /// One line: what to do next.

@@ -48,7 +48,7 @@ pub async fn run(args: VerifyArgs) -> anyhow::Result<Exit> {
     let pair = match args.pair.resolve() {
         Ok(pair) => pair,
         Err(error) => {
-            eprintln!("cutover: {error}");
+            errln!("cutover: {error}");
             return Ok(Exit::Usage);
         }
     };
@@ -57,7 +57,7 @@ pub async fn run(args: VerifyArgs) -> anyhow::Result<Exit> {
         let verifying = verify(&args, &pair);
         let (verified, share) =
             load_share::during(&pair.target, parity::APPLICATION_NAME, verifying).await;
-        eprintln!("load: {share}");
+        errln!("load: {share}");
         verified
     } else {
         verify(&args, &pair).await
@@ -71,13 +71,13 @@ pub async fn run(args: VerifyArgs) -> anyhow::Result<Exit> {
             report: &report,
             error: error.as_ref().map(ToString::to_string),
         };
-        println!("{}", serde_json::to_string(&printed)?);
+        outln!("{}", serde_json::to_string(&printed)?);
     } else {
         print(&report, error.is_none());
     }
     match error {
         Some(error @ Error::Unknown { .. }) => {
-            eprintln!("cutover: {error}");
+            errln!("cutover: {error}");
             Ok(Exit::Usage)
         }
         Some(error) => Err(error.into()),
@@ -119,7 +119,7 @@ async fn verify(args: &VerifyArgs, pair: &Pair) -> Result<Report, Error> {
                 differences,
                 ..
             } = progress;
-            eprintln!("{table}: {source_rows} rows compared, {differences} differences");
+            errln!("{table}: {source_rows} rows compared, {differences} differences");
         }
     };
     let mut report = parity::tables(&sides, &options, &told, &CancellationToken::new()).await?;
@@ -139,7 +139,7 @@ async fn verify(args: &VerifyArgs, pair: &Pair) -> Result<Report, Error> {
             }
         }
     }
-    eprintln!(
+    errln!(
         "rows {:.2} s, checks {:.2} s",
         of_rows.as_secs_f64(),
         (begun.elapsed() - of_rows).as_secs_f64()
@@ -157,7 +157,7 @@ fn print(report: &Report, is_complete: bool) {
         .map(|table| table.verdict("E2"))
         .collect();
     for check in rows.iter().chain(&report.checks) {
-        println!(
+        outln!(
             "{} {:<4} {}: {}",
             if check.ok { "ok " } else { "BAD" },
             check.id,
@@ -168,13 +168,13 @@ fn print(report: &Report, is_complete: bool) {
             check
                 .examples
                 .iter()
-                .for_each(|example| println!("         {example}"));
+                .for_each(|example| outln!("         {example}"));
         }
     }
     for skipped in &report.skipped {
-        println!("--       {} is not compared: {}", skipped.name, skipped.why);
+        outln!("--       {} is not compared: {}", skipped.name, skipped.why);
     }
-    println!(
+    outln!(
         "{}",
         match (is_complete, report.equal) {
             (false, _) => "NOT compared to the end, so nothing is known to be equal",

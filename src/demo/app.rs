@@ -54,7 +54,7 @@ pub fn main(config: &Path, supervised: bool) -> ExitCode {
     let config = match Config::read(config) {
         Ok(config) => config,
         Err(error) => {
-            eprintln!("{error}");
+            errln!("{error}");
             return ExitCode::FAILURE;
         }
     };
@@ -65,7 +65,7 @@ pub fn main(config: &Path, supervised: bool) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{error}");
+            errln!("{error}");
             ExitCode::FAILURE
         }
     }

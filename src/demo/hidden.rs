@@ -117,11 +117,11 @@ fn operate(dir: &std::path::Path, order: Order) -> ExitCode {
     match outcome {
         Ok(serde_json::Value::Null) => ExitCode::SUCCESS,
         Ok(value) => {
-            println!("{value}");
+            outln!("{value}");
             ExitCode::SUCCESS
         }
         Err(error) => {
-            eprintln!("{error}");
+            errln!("{error}");
             ExitCode::FAILURE
         }
     }

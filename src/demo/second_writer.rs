@@ -29,7 +29,7 @@ pub fn main(file: &Path) -> ExitCode {
     let connection = match open() {
         Ok(connection) => connection,
         Err(error) => {
-            eprintln!("{}: {error}", file.display());
+            errln!("{}: {error}", file.display());
             return ExitCode::FAILURE;
         }
     };

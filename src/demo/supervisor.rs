@@ -176,7 +176,7 @@ pub(super) fn main(arguments: Arguments) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             say(&error.to_string());
-            eprintln!("{error}");
+            errln!("{error}");
             ExitCode::FAILURE
         }
     }

@@ -324,7 +324,7 @@ impl Street {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         if let Err(error) = file.write_all(format!("{line}\n").as_bytes()) {
-            eprintln!("the list of acknowledged writes: {error}");
+            errln!("the list of acknowledged writes: {error}");
         }
         self.count(|counts| counts.acknowledged += 1);
     }

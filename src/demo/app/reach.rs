@@ -31,11 +31,11 @@ pub fn reach(config: &Path) -> ExitCode {
         });
     match said {
         Ok(said) => {
-            println!("{said}");
+            outln!("{said}");
             ExitCode::SUCCESS
         }
         Err(problem) => {
-            eprintln!("{problem}");
+            errln!("{problem}");
             ExitCode::FAILURE
         }
     }

@@ -18,7 +18,7 @@ pub(super) async fn serve(port: u16, file: PathBuf, stop: CancellationToken) {
     let router = Router::new().route("/chat", post(keep)).with_state(file);
     let listener = match tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await {
         Ok(listener) => listener,
-        Err(error) => return eprintln!("the chat webhook on port {port}: {error}"),
+        Err(error) => return errln!("the chat webhook on port {port}: {error}"),
     };
     let _ = axum::serve(listener, router)
         .with_graceful_shutdown(stop.cancelled_owned())
@@ -40,7 +40,7 @@ async fn keep(State(file): State<PathBuf>, Json(message): Json<Value>) -> Status
     match append() {
         Ok(()) => StatusCode::OK,
         Err(error) => {
-            eprintln!("{}: {error}", file.display());
+            errln!("{}: {error}", file.display());
             StatusCode::INTERNAL_SERVER_ERROR
         }
     }

@@ -139,9 +139,7 @@ impl Instance {
             && self.process.is_none()
             && self.ended_at.is_none_or(|at| at.elapsed() > RESTART_PAUSE)
         {
-            let _ = self
-                .start(starter)
-                .inspect_err(|error| eprintln!("{error}"));
+            let _ = self.start(starter).inspect_err(|error| errln!("{error}"));
         }
     }
 }
