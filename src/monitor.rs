@@ -3,13 +3,14 @@
 //!
 //! - [`schedule`]: when a probe is asked, for how long, and what becomes of it.
 //! - [`sink`]: where samples go, and what happens when nobody takes them.
-//! - `readiness`, [`metrics`], `synthetic`, `pool`, [`logs`], `prometheus`, `command`: the kinds.
+//! - `readiness`, [`metrics`], `synthetic`, `pool`, `pgbouncer`, [`logs`], `prometheus`, `command`: the kinds.
 //! - [`baseline`]: P3, what was normal in a window.
 
 pub mod baseline;
 mod command;
 pub mod logs;
 pub mod metrics;
+mod pgbouncer;
 mod pool;
 mod prometheus;
 mod readiness;
@@ -189,6 +190,10 @@ impl Context {
             }
             ProbeKind::Logs { rules } => {
                 tasks.spawn(run(logs::Logs::new(context, rules), probe, self, cancel))
+            }
+            ProbeKind::PgBouncer(bouncer) => {
+                let probe_ = pgbouncer::Bouncer::new(rhythm, bouncer);
+                tasks.spawn(run(probe_, probe, self, cancel))
             }
             ProbeKind::Prometheus(server) => {
                 let probe_ = prometheus::Prometheus::new(context, rhythm, server);

@@ -4,6 +4,7 @@
 //! runbook pins. Rows are loaded by `transfer`.
 
 pub mod activity;
+pub mod bouncer;
 pub mod catalogue;
 mod connect;
 pub mod endpoint;

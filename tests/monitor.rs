@@ -5,6 +5,7 @@ mod command;
 mod daemon;
 mod logs;
 mod metrics;
+mod pgbouncer;
 mod prometheus;
 
 use std::sync::Arc;

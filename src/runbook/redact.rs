@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::model::{PrometheusServer, Rehearsal, Request, Target};
+use super::model::{PgBouncer, PrometheusServer, Rehearsal, Request, Target};
 
 impl fmt::Debug for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -46,6 +46,14 @@ impl fmt::Debug for PrometheusServer {
             .field("url", &super::problem::mask_passwords(&self.url))
             .field("queries", &self.queries)
             .field("baseline_ms", &self.baseline_ms)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for PgBouncer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PgBouncer")
+            .field("database", &self.database)
             .finish_non_exhaustive()
     }
 }

@@ -71,7 +71,7 @@ fn watch_staging_only(rehearsed: &mut Runbook) {
     rehearsed.probes.retain(|probe| {
         !matches!(
             probe.kind,
-            ProbeKind::Prometheus(_) | ProbeKind::Command { .. }
+            ProbeKind::PgBouncer(_) | ProbeKind::Prometheus(_) | ProbeKind::Command { .. }
         )
     });
     let probes = rehearsed.probes.iter();

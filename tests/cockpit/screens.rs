@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use cutover::cockpit::model::ui::View;
+use cutover::cockpit::news::Reading;
 use cutover::cockpit::snapshot;
 use cutover::cockpit::theme::{Meaning, Theme};
 use cutover::cockpit::update::{Message, update};
@@ -79,6 +80,32 @@ fn the_countdown_names_every_trigger_that_fired() {
         let text = snapshot::text(&model, &theme("default"), width, height);
         assert!(text.contains("Also fired: T1a.app-4"), "{text}");
     }
+}
+
+#[test]
+fn clients_that_wait_in_a_pgbouncer_have_a_line_in_the_pool_panel() {
+    let mut model = states::burning();
+    model.ui.view = View::Pool;
+    let text = snapshot::text(&model, &theme("default"), 120, 40);
+    assert!(!text.contains("pgb "), "{text}");
+    for (signal, value) in [
+        ("bouncer_active", 40.0),
+        ("bouncer_waiting", 7.0),
+        ("bouncer_maxwait_ms", 1_250.0),
+        ("bouncer_servers_active", 20.0),
+        ("bouncer_servers_idle", 0.0),
+    ] {
+        model.series.push(Reading {
+            signal: signal.to_owned(),
+            at_ms: model.now_ms,
+            value: Some(value),
+        });
+    }
+    let text = snapshot::text(&model, &theme("default"), 120, 40);
+    let line = text.lines().find(|line| line.contains("pgb "));
+    let line = line.unwrap_or_else(|| panic!("{text}"));
+    assert!(line.contains("waiting 7"), "{line}");
+    assert!(line.contains("maxwait ms 1"), "{line}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The connection pool: as the application sees it, as PostgreSQL sees it, and over time.
+//! The connection pool: as the application sees it, as PostgreSQL and PgBouncer see it, and over time.
 
 use ratatui::layout::Rect;
 
@@ -62,6 +62,23 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
         canvas.pieces(place.x, place.y, place.width, &server);
         used += 1;
     }
+    if inner.height > used && model.series.last("bouncer_waiting").is_some() {
+        let bouncer = numbers(
+            model,
+            "pgb",
+            &[
+                ("bouncer_active", "active", Meaning::Middle),
+                ("bouncer_servers_idle", "idle", Meaning::Low),
+                ("bouncer_waiting", "waiting", Meaning::High),
+                ("bouncer_servers_active", "servers", Meaning::Muted),
+                ("bouncer_maxwait_ms", "maxwait ms", Meaning::Warn),
+            ],
+            inner.width,
+        );
+        let place = row(inner, used);
+        canvas.pieces(place.x, place.y, place.width, &bouncer);
+        used += 1;
+    }
     history(canvas, below(inner, used), model);
 }
 
@@ -75,7 +92,7 @@ fn numbers(
     let mut all = vec![piece(who, Meaning::Muted)];
     for (signal, word, meaning) in parts {
         let narrow = width < 46;
-        if narrow && *signal == "pg_idle_in_transaction" {
+        if narrow && matches!(*signal, "pg_idle_in_transaction" | "bouncer_maxwait_ms") {
             continue;
         }
         let word = if narrow {

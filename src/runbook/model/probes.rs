@@ -34,6 +34,8 @@ pub enum ProbeKind {
         /// First match decides.
         rules: Vec<LogRule>,
     },
+    /// A PgBouncer's console.
+    PgBouncer(PgBouncer),
     /// A Prometheus server.
     Prometheus(PrometheusServer),
     /// Anything that prints numbers.
@@ -43,6 +45,15 @@ pub enum ProbeKind {
         /// What its lines are called: the first line is the first signal.
         signals: Vec<String>,
     },
+}
+
+/// A PgBouncer in front of the target. `Debug` does not show the URL.
+#[derive(Clone)]
+pub struct PgBouncer {
+    /// Its console: a `postgres://` URL of the database `pgbouncer`.
+    pub url: String,
+    /// Only the pools of this database.
+    pub database: Option<String>,
 }
 
 /// A Prometheus server and what it is asked. `Debug` does not show the headers.
@@ -121,6 +132,15 @@ impl Probe {
                 "pg_idle_in_transaction",
                 "pg_waiting",
                 "pg_max",
+            ],
+            ProbeKind::PgBouncer(_) => &[
+                "bouncer_active",
+                "bouncer_waiting",
+                "bouncer_maxwait_ms",
+                "bouncer_servers_active",
+                "bouncer_servers_idle",
+                "bouncer_queries_per_s",
+                "bouncer_query_ms",
             ],
             ProbeKind::Prometheus(server) => {
                 return server.queries.iter().map(|q| q.signal.clone()).collect();

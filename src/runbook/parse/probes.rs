@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use super::super::action::{Action, Effect};
 use super::super::keys;
-use super::super::model::{LogRule, Probe, ProbeKind, PromQuery, PrometheusServer};
+use super::super::model::{LogRule, PgBouncer, Probe, ProbeKind, PromQuery, PrometheusServer};
 use super::super::reader::{Fields, Item, Reader};
-use super::actions;
 use super::steps::of_kind;
+use super::{actions, sections};
 
 /// The one signal that has a series per instance.
 const PER_INSTANCE: &str = "ready";
@@ -46,6 +46,12 @@ fn probe_kind(
                 .need(fields, "rules", |r, i| r.list(i, log_rule))
                 .unwrap_or_default(),
         },
+        Some("pgbouncer") => ProbeKind::PgBouncer(PgBouncer {
+            url: reader
+                .need(fields, "url", sections::database_url)
+                .unwrap_or_default(),
+            database: reader.want(fields, "database", Reader::text),
+        }),
         Some("prometheus") => ProbeKind::Prometheus(prometheus(reader, fields)),
         Some("command") => {
             let effect = program(reader, fields);

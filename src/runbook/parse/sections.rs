@@ -77,7 +77,7 @@ pub(super) fn source(reader: &mut Reader<'_>, root: &Fields<'_>) -> Source {
 }
 
 /// A connection URL. Its value is never shown, whatever is wrong with it.
-fn database_url(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<String> {
+pub(super) fn database_url(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<String> {
     let expected = "a postgres:// URL";
     let text = reader.text_as(item, expected)?;
     let known = ["postgres://", "postgresql://"];
