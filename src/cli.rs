@@ -20,6 +20,7 @@ pub mod problems;
 pub mod rehearse;
 pub mod report;
 pub mod run;
+pub mod salvage;
 pub mod snapshot;
 pub mod status;
 pub mod verify;
@@ -85,6 +86,8 @@ pub enum Subcommands {
     Verify(verify::VerifyArgs),
     /// The evidence of a session, as Markdown and JSON
     Report(report::ReportArgs),
+    /// What a rollback leaves behind in PostgreSQL, and how to bring it back
+    Salvage(salvage::SalvageArgs),
     /// What a cockpit shows now, as text or as a picture
     Snapshot(snapshot::SnapshotArgs),
     /// The engine of a session
@@ -211,6 +214,7 @@ async fn dispatch(command: Subcommands) -> anyhow::Result<Exit> {
         S::Rehearse(args) => rehearse::run(args).await,
         S::Verify(args) => verify::run(args).await,
         S::Report(args) => report::run(args).await,
+        S::Salvage(args) => salvage::run(args).await,
         S::Snapshot(args) => snapshot::run(args),
         S::Engine(args) => engine::run(args).await,
     }

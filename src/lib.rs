@@ -38,6 +38,7 @@ pub mod parity;
 pub mod private_file;
 pub mod report;
 pub mod runbook;
+pub mod salvage;
 pub mod session;
 pub mod source;
 pub mod step;

@@ -27,6 +27,12 @@ mod source_rows;
 mod source_value;
 mod target_rows;
 
+// What a value or a row is to the checker: `salvage` looks with the same eyes.
+pub(crate) use canon::Row as Canonical;
+pub(crate) use equality::{Kind as ValueKind, Rule, Taken, from_source, from_target};
+pub(crate) use error::server_message;
+pub(crate) use pair::TablePair;
+
 pub use compare::{Options, tables};
 pub use error::Error;
 pub use report::{

@@ -15,6 +15,7 @@ mod night;
 mod parity;
 mod report;
 mod runbook;
+mod salvage;
 mod session;
 mod source;
 mod support;

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::announce::run_action;
 use super::backup::Kept;
@@ -18,6 +18,14 @@ use crate::runbook::{Instance, SwitchHow};
 use crate::session::live::InstanceView;
 use crate::session::{Check, Outcome, Undo};
 use crate::source::backup;
+
+/// Under this name F1 leaves PostgreSQL's snapshot behind. It is durable before the first instance is restarted.
+pub const SNAPSHOT: &str = "snapshot";
+
+/// How long F1 waits for transactions that were under way to end.
+const QUIET_LIMIT: Duration = Duration::from_secs(5);
+/// How often it looks.
+const QUIET_LOOK: Duration = Duration::from_millis(100);
 
 /// F1: switches every instance's configuration. Nothing is restarted yet, so nothing changes yet for the application.
 pub async fn switch(ctx: &Context, how: &SwitchHow) -> Outcome {
@@ -42,7 +50,7 @@ pub async fn switch(ctx: &Context, how: &SwitchHow) -> Outcome {
         }
     };
     match switched {
-        Ok(summary) => Outcome::done(summary).with_fact("snapshot", snapshot),
+        Ok(summary) => Outcome::done(summary).with_fact(SNAPSHOT, snapshot),
         Err(why) => Outcome::failed(format!(
             "the switch is not complete: {why}. No instance was restarted, so the application still runs on SQLite; a rollback puts \
              every file back"
@@ -50,16 +58,30 @@ pub async fn switch(ctx: &Context, how: &SwitchHow) -> Outcome {
     }
 }
 
-/// Rows that are written later are *new since the switch*.
+/// Rows that are written later are *new since the switch*. Waits a little for a moment without a transaction under way, for a
+/// snapshot does not know the savepoints of one: what they wrote before and what they write later would look alike.
 async fn snapshot(ctx: &Context) -> Result<String, String> {
     let endpoint = owner(ctx).map_err(|o| o.summary)?;
     let ask = async {
         let client = endpoint.connect().await.map_err(|e| e.to_string())?;
-        let row = client
-            .query_one("SELECT pg_current_snapshot()::text", &[])
-            .await;
-        row.map(|r| r.get::<_, String>(0))
-            .map_err(|e| e.to_string())
+        let begun = Instant::now();
+        loop {
+            let row = client
+                .query_one("SELECT pg_current_snapshot()::text", &[])
+                .await;
+            let snapshot: String = row.map_err(|e| e.to_string())?.get(0);
+            let under_way = snapshot.rsplit(':').next().unwrap_or_default();
+            if under_way.is_empty() {
+                return Ok(snapshot);
+            }
+            if begun.elapsed() > QUIET_LIMIT {
+                ctx.reporter.line(&format!(
+                    "transactions {under_way} were under way on PostgreSQL's server; what they write counts as new since the switch"
+                ));
+                return Ok(snapshot);
+            }
+            tokio::time::sleep(QUIET_LOOK).await;
+        }
     };
     tokio::time::timeout(Duration::from_secs(15), ask)
         .await

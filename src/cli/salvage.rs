@@ -1,0 +1,162 @@
+//! `cutover salvage`: what a rollback would leave behind in PostgreSQL, or has left behind, and how to bring it back.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use clap::{Args, Subcommand};
+use tokio_util::sync::CancellationToken;
+
+use super::orders::Standing;
+use super::{Exit, Which, run, status};
+use crate::runbook::Runbook;
+use crate::salvage::{Search, Since, TableCost};
+use crate::session::Session;
+use crate::step::backup::Kept;
+use crate::step::switch::SNAPSHOT;
+use crate::target::Endpoint;
+
+/// How long connecting may take.
+const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+
+/// What a rollback leaves behind, and how to bring it back.
+#[derive(Debug, Args)]
+pub struct SalvageArgs {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Count exactly what was written to PostgreSQL since the switch, per table
+    Cost(CostArgs),
+}
+
+/// What a rollback now would leave behind.
+#[derive(Debug, Args)]
+pub struct CostArgs {
+    #[command(flatten)]
+    which: Which,
+    /// One JSON object on stdout
+    #[arg(long)]
+    json: bool,
+    /// Seconds that one statement may take on PostgreSQL; a table that takes longer is named, and the others go on
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    limit: u64,
+}
+
+/// `cutover salvage`
+///
+/// # Errors
+/// What was asked for cannot be had; the message says what and why.
+pub async fn run(args: SalvageArgs) -> anyhow::Result<Exit> {
+    match args.what {
+        What::Cost(args) => cost(args).await,
+    }
+}
+
+/// A fact that a step of the session left behind.
+fn fact<T: serde::de::DeserializeOwned>(session: &Session, name: &str) -> Option<T> {
+    let outcomes = session.steps.iter().rev();
+    let mut facts = outcomes.filter_map(|s| s.outcome.as_ref()?.facts.get(name));
+    facts.find_map(|value| serde_json::from_value(value.clone()).ok())
+}
+
+/// What to look for, by what the session has on record.
+fn since(session: &Session, runbook: &Runbook, limit: Duration) -> anyhow::Result<Option<Since>> {
+    let Some(snapshot) = fact::<String>(session, SNAPSHOT) else {
+        return Ok(None);
+    };
+    let copies = [
+        fact::<Kept>(session, "backup"),
+        fact(session, "second_copy"),
+    ];
+    let backup = copies
+        .into_iter()
+        .flatten()
+        .find(|kept| kept.path.is_file());
+    let backup = backup.context("neither copy of the backup is where the session put it")?;
+    Ok(Some(Since {
+        backup: backup.path,
+        schema: runbook.target.schema.clone(),
+        transfer: runbook.transfer.clone(),
+        snapshot,
+        statement_limit: limit,
+        scratch: std::env::temp_dir(),
+    }))
+}
+
+async fn cost(args: CostArgs) -> anyhow::Result<Exit> {
+    let begun = Instant::now();
+    let folder = run::find(&args.which)?;
+    let session = status::read(&folder)?;
+    let standing = Standing::read(&folder).context(
+        "what the session was opened with is gone, as it is once a session is over; `cutover salvage show` says what it left behind",
+    )?;
+    let orders = standing.orders(folder)?;
+    if args.limit == 0 {
+        bail!("--limit 0: a statement without a limit has no place on a database in production");
+    }
+    let limit = Duration::from_secs(args.limit);
+    let costs = match since(&session, &orders.runbook, limit)? {
+        // Nobody can have written to PostgreSQL yet.
+        None => Vec::new(),
+        Some(since) => {
+            let endpoint = Endpoint::parse(&orders.runbook.target.url)?;
+            let endpoint = endpoint.with_application_name("cutover salvage");
+            let cancel = CancellationToken::new();
+            let search = Search::open(since, &endpoint, CONNECT_LIMIT, &cancel).await?;
+            search.run(()).await?.0
+        }
+    };
+    let complete = costs.iter().all(|cost| cost.lacks.is_none());
+    if args.json {
+        println!("{}", json(&costs, complete, begun.elapsed()));
+    } else {
+        print(&costs);
+    }
+    Ok(if complete { Exit::Done } else { Exit::Failed })
+}
+
+fn sums(costs: &[TableCost]) -> [u64; 3] {
+    costs.iter().fold([0; 3], |[i, c, d], cost| {
+        [i + cost.inserted, c + cost.changed, d + cost.deleted]
+    })
+}
+
+fn json(costs: &[TableCost], complete: bool, took: Duration) -> serde_json::Value {
+    let [inserted, changed, deleted] = sums(costs);
+    serde_json::json!({
+        "tables": costs, "inserted": inserted, "changed": changed, "deleted": deleted, "complete": complete,
+        "seconds": took.as_secs_f64(),
+    })
+}
+
+/// Tables with something to lose, then the sum.
+fn print(costs: &[TableCost]) {
+    let told = |cost: &&TableCost| cost.rows() > 0 || cost.lacks.is_some();
+    let shown: Vec<_> = costs.iter().filter(told).collect();
+    if !shown.is_empty() {
+        println!(
+            "{:<32} {:>10} {:>10} {:>10}",
+            "", "inserted", "changed", "deleted"
+        );
+    }
+    for cost in shown {
+        println!(
+            "{:<32} {:>10} {:>10} {:>10}",
+            crate::text::printable(&cost.table, 32),
+            cost.inserted,
+            cost.changed,
+            cost.deleted
+        );
+        if let Some(lacks) = &cost.lacks {
+            println!("  not complete: {}", crate::text::printable(lacks, 400));
+        }
+    }
+    let [inserted, changed, deleted] = sums(costs);
+    println!(
+        "{} rows were written to PostgreSQL since the switch and are not in SQLite: {inserted} inserted, {changed} changed, {deleted} \
+         deleted",
+        inserted + changed + deleted
+    );
+}

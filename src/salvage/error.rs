@@ -1,0 +1,71 @@
+//! What can go wrong while looking for, keeping or bringing back rows. Neither database is changed by any of these.
+
+use std::path::PathBuf;
+
+use crate::parity::{self, server_message};
+use crate::text::printable;
+
+/// An error of salvage.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Either side cannot be opened, or its schema not be read.
+    #[error(transparent)]
+    Sides(#[from] parity::Error),
+    /// The file to bring rows into cannot be opened.
+    #[error(transparent)]
+    Source(#[from] crate::source::Error),
+    /// PostgreSQL refused a statement or went away.
+    #[error("{}: {}", printable(.doing, 200), server_message(.source))]
+    Server {
+        /// What was being done.
+        doing: String,
+        /// PostgreSQL's answer.
+        source: tokio_postgres::Error,
+    },
+    /// PostgreSQL said nothing for too long.
+    #[error("{}: PostgreSQL said nothing for {seconds} s", printable(.doing, 200))]
+    Silent {
+        /// What was being done.
+        doing: String,
+        /// How long was waited.
+        seconds: u64,
+    },
+    /// The server is not the one of the switch, or too much happened since.
+    #[error("{0}")]
+    NotComparable(String),
+    /// SQLite failed, on whichever file.
+    #[error("{}: {source}", printable(.doing, 200))]
+    Sqlite {
+        /// What was being done.
+        doing: String,
+        /// SQLite's answer.
+        source: rusqlite::Error,
+    },
+    /// A file of ours cannot be written or read.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is there and is no salvage file.
+    #[error("{} is not a salvage file: {why}", path.display())]
+    NotASalvageFile {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// Somebody cancelled.
+    #[error("cancelled")]
+    Cancelled,
+}
+
+impl Error {
+    /// Wraps SQLite's answer.
+    pub(super) fn sqlite(doing: impl Into<String>) -> impl FnOnce(rusqlite::Error) -> Self {
+        let doing = doing.into();
+        move |source| Self::Sqlite { doing, source }
+    }
+}

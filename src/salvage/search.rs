@@ -1,0 +1,292 @@
+//! Finds what was written to PostgreSQL since the switch, table by table, in one read-only moment of the target.
+//!
+//! A row whose `xmin` the snapshot of `F1` does not see was written later; its key tells whether the backup has it. What the backup
+//! has and PostgreSQL has not was deleted: first by counting, and where the count says so by an anti-join. A row that was written
+//! again with the values it had is no loss. What one table cannot tell does not keep the others from telling.
+
+mod looking;
+mod target_table;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+
+use super::backup::BackupTable;
+use super::cell::Cell;
+use super::error::Error;
+use super::{Operation, TableCost};
+use crate::parity::{Opening, Sides};
+use crate::runbook::transfer::Transfer;
+use crate::source::schema::Schema;
+use crate::target::Endpoint;
+use looking::Looking;
+use target_table::TargetTable;
+
+/// What the server may still need to say that a statement took too long.
+const GRACE: Duration = Duration::from_secs(5);
+/// Transaction ids in rows wrap around after so many.
+const WRAP: u64 = 1 << 31;
+
+/// What is looked for, and where.
+#[derive(Debug, Clone)]
+pub struct Since {
+    /// The verified backup.
+    pub backup: PathBuf,
+    /// The schema that holds the application's tables.
+    pub schema: String,
+    /// How its values were converted.
+    pub transfer: Transfer,
+    /// `pg_current_snapshot()::text` as recorded at `F1`.
+    pub snapshot: String,
+    /// How long one statement may take on the server.
+    pub statement_limit: Duration,
+    /// A folder for scratch files.
+    pub scratch: PathBuf,
+}
+
+/// A row that was found.
+#[derive(Debug)]
+pub struct Row<'a> {
+    /// Its table in the source.
+    pub table: &'a str,
+    /// What was done to it.
+    pub operation: Operation,
+    /// Its key as SQLite spells it; empty where the table has none.
+    pub key: Vec<Cell>,
+    /// Its columns, those of the key first.
+    pub columns: Vec<Column<'a>>,
+}
+
+/// One value of it.
+#[derive(Debug)]
+pub struct Column<'a> {
+    /// The column's name in the source.
+    pub name: &'a str,
+    /// What SQLite would have; NULL in a deleted row.
+    pub new: Cell,
+    /// What the backup has; NULL in an inserted row.
+    pub was: Cell,
+    /// PostgreSQL's own text.
+    pub target: Option<String>,
+    /// Both sides differ.
+    pub changed: bool,
+    /// `new` is not what PostgreSQL has, and why.
+    pub problem: Option<Problem>,
+}
+
+/// Why a value does not come back as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Problem {
+    /// `new` is the nearest that the column's form holds.
+    Nearest,
+    /// The column's form has no such value.
+    NoForm,
+}
+
+/// Takes the rows that are found.
+pub trait Sink: Send {
+    /// A row of the table that is being looked at.
+    ///
+    /// # Errors
+    /// It cannot be kept; the search ends.
+    fn row(&mut self, row: &Row<'_>) -> Result<(), Error>;
+
+    /// The table is done. With [`TableCost::lacks`] its rows are not to be kept.
+    ///
+    /// # Errors
+    /// As above.
+    fn table(&mut self, cost: &TableCost) -> Result<(), Error>;
+}
+
+/// Counts, and keeps nothing.
+impl Sink for () {
+    fn row(&mut self, _: &Row<'_>) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn table(&mut self, _: &TableCost) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+/// Both sides, opened.
+pub struct Search {
+    sides: Sides,
+    since: Since,
+    cancel: CancellationToken,
+}
+
+impl Search {
+    /// Opens both sides, within `connect_limit`.
+    ///
+    /// # Errors
+    /// One of them cannot be opened, or the server is not the one of the switch.
+    pub async fn open(
+        since: Since,
+        target: &Endpoint,
+        connect_limit: Duration,
+        cancel: &CancellationToken,
+    ) -> Result<Self, Error> {
+        let opening = Opening {
+            since_snapshot: Some(since.snapshot.clone()),
+            statement_limit_ms: u32::try_from(since.statement_limit.as_millis()).ok(),
+            ..Opening::default()
+        };
+        let doing = || format!("asking {}", target.redacted());
+        let open = async {
+            let sides = Sides::open(
+                &since.backup,
+                target,
+                &since.schema,
+                &since.transfer,
+                &opening,
+            )
+            .await?;
+            comparable(&sides, &since.snapshot).await?;
+            Ok(sides)
+        };
+        let sides = tokio::select! {
+            () = cancel.cancelled() => return Err(Error::Cancelled),
+            opened = tokio::time::timeout(connect_limit, open) => opened.unwrap_or_else(|_| {
+                Err(Error::Silent { doing: doing(), seconds: connect_limit.as_secs() })
+            })?,
+        };
+        Ok(Self {
+            sides,
+            since,
+            cancel: cancel.clone(),
+        })
+    }
+
+    /// Looks at every table and gives what it finds to `sink`, which comes back with the counts.
+    ///
+    /// # Errors
+    /// `sink` refuses a row, the backup cannot be read, or somebody cancelled. A table that PostgreSQL does not give is no error: its
+    /// cost says what it lacks.
+    pub async fn run<S: Sink + 'static>(self, mut sink: S) -> Result<(Vec<TableCost>, S), Error> {
+        let handle = Handle::current();
+        let work = move || {
+            let costs = self.tables(&handle, &mut sink)?;
+            Ok((costs, sink))
+        };
+        tokio::task::spawn_blocking(work)
+            .await
+            .expect("BUG: the search does not panic")
+    }
+
+    fn tables(&self, handle: &Handle, sink: &mut dyn Sink) -> Result<Vec<TableCost>, Error> {
+        let doing = format!("reading {}", self.since.backup.display());
+        let connection = crate::source::open_read_only(&self.since.backup)?;
+        let schema = Schema::read(&connection).map_err(Error::sqlite(doing))?;
+        let mut costs = Vec::new();
+        for unpaired in &self.sides.pairing.unpaired {
+            let cost = TableCost {
+                table: unpaired.table.clone(),
+                target: unpaired.target.clone(),
+                lacks: Some(unpaired.problem.clone()),
+                ..TableCost::default()
+            };
+            sink.table(&cost)?;
+            costs.push(cost);
+        }
+        let mut gone: Option<String> = None;
+        for pair in &self.sides.pairing.pairs {
+            let mut cost = TableCost {
+                table: pair.source.clone(),
+                target: pair.target.clone(),
+                ..TableCost::default()
+            };
+            let looked = match (&gone, schema.table(&pair.source)) {
+                (Some(why), _) => Err(Error::NotComparable(why.clone())),
+                (None, None) => Err(Error::NotComparable("the backup lacks it".to_owned())),
+                (None, Some(table)) => Looking {
+                    target: TargetTable {
+                        search: self,
+                        handle,
+                        pair,
+                    },
+                    backup: BackupTable::new(&connection, pair, table, &self.since.scratch),
+                    sink,
+                    cost: &mut cost,
+                }
+                .look(),
+            };
+            match looked {
+                Ok(()) => {}
+                Err(error @ (Error::Server { .. } | Error::Silent { .. })) => {
+                    let silent = matches!(error, Error::Silent { .. });
+                    if silent || self.undo(handle).is_err() {
+                        gone = Some(error.to_string());
+                    }
+                    cost.lacks = Some(error.to_string());
+                }
+                Err(Error::NotComparable(why)) => cost.lacks = Some(why),
+                Err(error) => return Err(error),
+            }
+            sink.table(&cost)?;
+            costs.push(cost);
+        }
+        costs.sort_by(|a, b| a.table.cmp(&b.table));
+        Ok(costs)
+    }
+
+    /// Goes on after a statement that failed.
+    fn undo(&self, handle: &Handle) -> Result<(), Error> {
+        self.within(handle, "going on after an error", async {
+            self.sides
+                .client
+                .batch_execute("ROLLBACK TO table_begins")
+                .await
+        })
+    }
+
+    /// Waits for the server as long as a statement may take, and a little longer.
+    fn within<T>(
+        &self,
+        handle: &Handle,
+        doing: &str,
+        ask: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, Error> {
+        let limit = self.since.statement_limit + GRACE;
+        handle.block_on(async {
+            tokio::select! {
+                biased;
+                () = self.cancel.cancelled() => Err(Error::Cancelled),
+                answer = tokio::time::timeout(limit, ask) => match answer {
+                    Ok(answer) => answer.map_err(|source| Error::Server { doing: doing.to_owned(), source }),
+                    Err(_) => Err(Error::Silent { doing: doing.to_owned(), seconds: limit.as_secs() }),
+                },
+            }
+        })
+    }
+}
+
+/// Refuses a server whose transaction ids say nothing about the snapshot: another one, or one that has given out too many since.
+async fn comparable(sides: &Sides, snapshot: &str) -> Result<(), Error> {
+    let row = sides
+        .client
+        .query_one("SELECT pg_current_snapshot()::text", &[])
+        .await;
+    let row = row.map_err(|source| Error::Server {
+        doing: "asking for the present snapshot".to_owned(),
+        source,
+    })?;
+    let next = |text: &str| -> Option<u64> { text.split(':').nth(1)?.parse().ok() };
+    let now: String = row.get(0);
+    match (next(snapshot), next(&now)) {
+        (Some(then), Some(now)) if now < then => Err(Error::NotComparable(format!(
+            "PostgreSQL's transaction ids went back from {then} to {now}: this is not the server of the switch, or it was restored"
+        ))),
+        (Some(then), Some(now)) if now - then < WRAP => Ok(()),
+        (Some(then), Some(now)) => Err(Error::NotComparable(format!(
+            "PostgreSQL has given out {} transaction ids since the switch; after {WRAP} the age of a row can no longer be told",
+            now - then
+        ))),
+        _ => Err(Error::NotComparable(format!(
+            "{} is no snapshot",
+            crate::text::printable(snapshot, 80)
+        ))),
+    }
+}

@@ -1,0 +1,212 @@
+//! What was done to one table since the switch.
+
+use super::target_table::{Age, TargetRow, TargetTable};
+use super::{Cell, Column, Error, Operation, Problem, Row, Sink, TableCost};
+use crate::parity::TablePair;
+use crate::salvage::back::{Back, Reverse};
+use crate::salvage::backup::{BackupRow, BackupTable, Bag};
+
+/// One table being looked at.
+pub(super) struct Looking<'a> {
+    pub(super) target: TargetTable<'a>,
+    pub(super) backup: BackupTable<'a>,
+    pub(super) sink: &'a mut dyn Sink,
+    pub(super) cost: &'a mut TableCost,
+}
+
+impl Looking<'_> {
+    /// Counts and gives every row.
+    pub(super) fn look(mut self) -> Result<(), Error> {
+        let (old, new) = self.target.count()?;
+        let imported = self.backup.imported()?;
+        if new == 0 && imported == Some(old) {
+            return Ok(());
+        }
+        if self.target.pair.key_columns == 0 {
+            return self.look_without_key(new, imported == Some(old));
+        }
+        let known = if new == 0 { 0 } else { self.newer_rows()? };
+        let left = imported.map(|rows| i128::from(rows) - i128::from(old) - i128::from(known));
+        match left {
+            Some(0) => Ok(()),
+            Some(less) if less < 0 => Err(self.strangers(-less)),
+            left => self.deleted_rows(left),
+        }
+    }
+
+    fn strangers(&self, rows: i128) -> Error {
+        Error::NotComparable(format!(
+            "{rows} rows of {} are older than the switch and not in the backup: something wrote to PostgreSQL between the import and \
+             the switch, and what was written later cannot be told apart from it",
+            self.target.pair.target
+        ))
+    }
+
+    /// Rows written since the switch; how many of them were imported before.
+    fn newer_rows(&mut self) -> Result<u64, Error> {
+        let reverses = self.backup.reverses()?;
+        let (target, key_columns) = (self.target, self.target.pair.key_columns);
+        let mut known = 0;
+        target.rows(target.pair.columns.len(), Age::Newer, |row| {
+            let key = row.canonical[..key_columns].concat();
+            let spelled = row.texts.iter().take(key_columns).zip(&reverses);
+            let spelled: Vec<Cell> = spelled
+                .map(|(text, reverse)| match reverse.value(text.as_deref()) {
+                    Back::Exact(cell) | Back::Nearest(cell) => cell,
+                    Back::None => Cell::Null,
+                })
+                .collect();
+            let before = self.backup.find(&key, &spelled)?;
+            known += u64::from(before.as_ref().is_some_and(|row| !row.aside));
+            match before {
+                Some(before) if before.canonical == row.canonical => {
+                    self.cost.rewritten += 1;
+                    Ok(())
+                }
+                before => self.found(&row, before.as_ref(), &reverses),
+            }
+        })?;
+        Ok(known)
+    }
+
+    /// A row that PostgreSQL has, and the backup has otherwise or not at all.
+    fn found(
+        &mut self,
+        row: &TargetRow,
+        before: Option<&BackupRow>,
+        reverses: &[Reverse],
+    ) -> Result<(), Error> {
+        let mut columns = Vec::with_capacity(row.texts.len());
+        for (at, column) in self.target.pair.columns.iter().enumerate() {
+            let was = before.map_or(Cell::Null, |row| row.cells[at].clone());
+            let same = before.is_some_and(|before| before.canonical[at] == row.canonical[at]);
+            // A value that PostgreSQL still has keeps the spelling it had.
+            let (new, problem) = if same {
+                (was.clone(), None)
+            } else {
+                match reverses[at].value(row.texts[at].as_deref()) {
+                    Back::Exact(cell) => (cell, None),
+                    Back::Nearest(cell) => (cell, Some(Problem::Nearest)),
+                    Back::None => (was.clone(), Some(Problem::NoForm)),
+                }
+            };
+            columns.push(Column {
+                name: &column.source,
+                new,
+                was,
+                target: row.texts[at].clone(),
+                changed: !same,
+                problem,
+            });
+        }
+        let operation = match before {
+            Some(_) => Operation::Changed,
+            None => Operation::Inserted,
+        };
+        give(self.target.pair, operation, columns, self.sink, self.cost)
+    }
+
+    /// What the backup has and PostgreSQL has not, whatever its age.
+    fn deleted_rows(&mut self, expected: Option<i128>) -> Result<(), Error> {
+        let bag = Bag::new(&self.target.search.since.scratch)?;
+        let key = self.target.pair.key_columns;
+        self.target
+            .rows(key, Age::Any, |row| bag.put(&row.canonical.concat()))?;
+        let found = self.lost_rows(&bag)?;
+        match expected.map(|expected| i128::from(found) - expected) {
+            Some(more) if more > 0 => Err(self.strangers(more)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Rows of the backup that are not in the bag.
+    fn lost_rows(&mut self, bag: &Bag) -> Result<u64, Error> {
+        let Self {
+            target,
+            backup,
+            sink,
+            cost,
+        } = self;
+        let mut found = 0;
+        backup.rows(|row| {
+            if bag.take(&backup.key_of(&row))? {
+                return Ok(());
+            }
+            found += 1;
+            let columns = target.pair.columns.iter().zip(row.cells);
+            let columns = columns.map(|(column, was)| Column {
+                name: &column.source,
+                new: Cell::Null,
+                was,
+                target: None,
+                changed: true,
+                problem: None,
+            });
+            give(
+                target.pair,
+                Operation::Deleted,
+                columns.collect(),
+                &mut **sink,
+                cost,
+            )
+        })?;
+        Ok(found)
+    }
+
+    /// A table without a key is a bag of rows: of a changed row, the old one counts as deleted and the new one as inserted.
+    fn look_without_key(&mut self, new: u64, old_are_whole: bool) -> Result<(), Error> {
+        let (target, width) = (self.target, self.target.pair.columns.len());
+        let reverses = self.backup.reverses()?;
+        if old_are_whole {
+            return target.rows(width, Age::Newer, |row| self.found(&row, None, &reverses));
+        }
+        let bag = Bag::new(&target.search.since.scratch)?;
+        target.rows(width, Age::Older, |row| bag.put(&row.canonical.concat()))?;
+        if new == 0 {
+            self.lost_rows(&bag)?;
+            return Ok(());
+        }
+        // What the backup has beyond the older rows may have been written again as it was.
+        let lost = Bag::new(&target.search.since.scratch)?;
+        self.backup.rows(|row| {
+            let key = self.backup.key_of(&row);
+            if bag.take(&key)? {
+                return Ok(());
+            }
+            lost.put(&key)
+        })?;
+        let kept = Bag::new(&target.search.since.scratch)?;
+        target.rows(width, Age::Older, |row| kept.put(&row.canonical.concat()))?;
+        target.rows(width, Age::Newer, |row| {
+            let key = row.canonical.concat();
+            if lost.take(&key)? {
+                self.cost.rewritten += 1;
+                return kept.put(&key);
+            }
+            self.found(&row, None, &reverses)
+        })?;
+        self.lost_rows(&kept).map(drop)
+    }
+}
+
+/// Counts a row and gives it on.
+fn give(
+    pair: &TablePair,
+    operation: Operation,
+    columns: Vec<Column<'_>>,
+    sink: &mut dyn Sink,
+    cost: &mut TableCost,
+) -> Result<(), Error> {
+    cost.count(operation);
+    let key = columns.iter().take(pair.key_columns);
+    let key = key.map(|column| match operation {
+        Operation::Deleted => column.was.clone(),
+        Operation::Inserted | Operation::Changed => column.new.clone(),
+    });
+    sink.row(&Row {
+        table: &pair.source,
+        operation,
+        key: key.collect(),
+        columns,
+    })
+}
