@@ -17,6 +17,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
+pub use self::command::Following;
 use self::output::Output;
 use crate::clock;
 pub use crate::runbook::action::{Action, Effect, Placeholders, SubstitutionError};
@@ -222,6 +223,20 @@ pub async fn run(
         output_problem: kept.problem,
         tail: kept.tail,
     })
+}
+
+/// Starts a command or a shell line that prints for as long as it runs. Its output is not kept, and neither capped nor blotted: it is for
+/// judging only. `None` for any other effect.
+///
+/// # Errors
+/// The command could not be started.
+pub fn follow(run: Run<'_>) -> Result<Option<Following>, Error> {
+    let argv = match run.action.substituted(run.placeholders)?.effect {
+        Effect::Command { argv } => argv,
+        Effect::Shell { line } => vec!["/bin/sh".to_owned(), "-c".to_owned(), line],
+        _ => return Ok(None),
+    };
+    Following::start(&argv, &run).map(Some)
 }
 
 /// For effects that end when their future is dropped.

@@ -19,6 +19,7 @@ mod schedule;
 mod sink;
 mod synthetic;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -30,7 +31,7 @@ use tokio_util::sync::CancellationToken;
 pub use baseline::Baseline;
 
 use crate::runbook::{Instance, Probe, ProbeKind, Runbook};
-use crate::session::live::{InstanceState, InstanceView};
+use crate::session::live::{DetailView, InstanceState, InstanceView};
 use crate::trigger::Sample;
 use crate::trigger::cadence::Rhythm;
 use restarts::Restarts;
@@ -70,6 +71,8 @@ struct Context {
     restarts: Restarts,
     sink: Sink,
     fleet: Arc<Mutex<Vec<InstanceView>>>,
+    /// What probes tell people beside their numbers, by topic.
+    details: Arc<Mutex<BTreeMap<&'static str, Vec<String>>>>,
 }
 
 impl Monitor {
@@ -93,6 +96,7 @@ impl Monitor {
             sink: Sink::new(sink),
             runbook,
             ground,
+            details: Arc::default(),
         };
         let cancel = CancellationToken::new();
         let mut tasks = JoinSet::new();
@@ -129,6 +133,17 @@ impl Monitor {
     /// The fleet as it was last seen.
     pub fn fleet(&self) -> Vec<InstanceView> {
         self.context.board().clone()
+    }
+
+    /// What probes tell people beside their numbers: topic and lines, made harmless.
+    pub fn details(&self) -> Vec<DetailView> {
+        let details = self.context.details.lock();
+        let details = details.expect("BUG: no holder panics");
+        let view = |(topic, lines): (&&str, &Vec<String>)| DetailView {
+            topic: (*topic).to_owned(),
+            lines: lines.clone(),
+        };
+        details.iter().map(view).collect()
     }
 
     /// Watches for a window of runbook time and says what was normal in it (P3). `None` where it was cancelled. One at a time: a
@@ -188,8 +203,9 @@ impl Context {
             ProbeKind::Pool => {
                 tasks.spawn(run(pool::Pool::new(context, rhythm), probe, self, cancel))
             }
-            ProbeKind::Logs { rules } => {
-                tasks.spawn(run(logs::Logs::new(context, rules), probe, self, cancel))
+            ProbeKind::Logs { rules, follow } => {
+                let probe_ = logs::Logs::new(context, rules, follow.as_ref());
+                tasks.spawn(run(probe_, probe, self, cancel))
             }
             ProbeKind::PgBouncer(bouncer) => {
                 let probe_ = pgbouncer::Bouncer::new(rhythm, bouncer);
@@ -208,6 +224,12 @@ impl Context {
 
     fn board(&self) -> std::sync::MutexGuard<'_, Vec<InstanceView>> {
         self.fleet.lock().expect("BUG: no holder panics")
+    }
+
+    /// Says what people should see beside the numbers. Replaces what was said before.
+    fn tell(&self, topic: &'static str, lines: Vec<String>) {
+        let mut details = self.details.lock().expect("BUG: no holder panics");
+        details.insert(topic, lines);
     }
 
     /// Real milliseconds of a window of runbook time.

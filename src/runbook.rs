@@ -12,6 +12,7 @@ pub mod problem;
 mod reader;
 mod redact;
 pub mod rehearsal;
+pub mod rule_sets;
 pub mod transfer;
 mod tree;
 

@@ -88,6 +88,43 @@ pub(super) async fn run(
     Ok(ended)
 }
 
+/// A command that is read for as long as it runs. Dropped, it is killed with its whole group.
+pub struct Following {
+    child: Child,
+    pipes: Pipes,
+    _group: Group,
+}
+
+impl Following {
+    pub(super) fn start(argv: &[String], run: &Run<'_>) -> Result<Self, Error> {
+        let mut child = spawn(argv, run)?;
+        Ok(Self {
+            _group: Group::of(&child),
+            pipes: Pipes::of(&mut child),
+            child,
+        })
+    }
+
+    /// What it prints next, as it came; `None` once it has closed both streams. Cancel-safe.
+    pub async fn read(&mut self) -> Option<(Stream, Vec<u8>)> {
+        while self.pipes.are_open() {
+            let (stream, bytes) = self.pipes.read().await;
+            if !bytes.is_empty() {
+                return Some((stream, bytes));
+            }
+        }
+        None
+    }
+
+    /// How it ended, in a few words. Waits for it.
+    pub async fn ended(mut self) -> String {
+        match self.child.wait().await {
+            Ok(status) => status.to_string(),
+            Err(error) => error.to_string(),
+        }
+    }
+}
+
 /// What comes next for a command that does not end.
 enum Measure {
     Terminate,

@@ -8,7 +8,7 @@ use super::news::{Engine, News, Reading};
 use crate::clock;
 use crate::journal::{self, EngineState, Entry, Follower, OutputLine, Progress};
 use crate::session::live::{
-    CostView, InstanceView, ItemView, ParityView, Presence, TriggerView, key,
+    CostView, DetailView, InstanceView, ItemView, ParityView, Presence, TriggerView, key,
 };
 use crate::session::{Event, Recorded};
 
@@ -58,6 +58,7 @@ struct Told {
     fleet: Vec<InstanceView>,
     presence: Vec<Presence>,
     cost: Option<CostView>,
+    details: Vec<DetailView>,
     parity: ParityView,
     engine: Option<Engine>,
 }
@@ -113,6 +114,7 @@ impl Follow {
             fleet: changed(&mut told.fleet, follower.board(key::FLEET)?),
             presence: changed(&mut told.presence, follower.board(key::PRESENCE)?),
             cost: changed(&mut told.cost, follower.board(key::COST)?.map(Some)).flatten(),
+            details: changed(&mut told.details, follower.board(key::DETAILS)?),
             parity: changed(&mut told.parity, follower.board(key::PARITY)?),
             engine: changed(&mut told.engine, Some(Some(engine(follower.engine()?)))).flatten(),
         })

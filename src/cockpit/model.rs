@@ -22,7 +22,7 @@ use crate::journal::{OutputLine, Progress};
 use crate::runbook::Role;
 use crate::session::confidence::{Confidence, confidence};
 use crate::session::live::{
-    CostView, InstanceState, InstanceView, ItemView, ParityView, Presence, TriggerView,
+    CostView, DetailView, InstanceState, InstanceView, ItemView, ParityView, Presence, TriggerView,
 };
 use crate::session::state::NotASession;
 use crate::session::{Actor, Event, GateView, Phase, Recorded, Session, StepState};
@@ -73,6 +73,8 @@ pub struct Model {
     pub fleet: Vec<InstanceView>,
     /// Who is at the bridge.
     pub presence: Vec<Presence>,
+    /// What probes tell people beside their numbers.
+    pub details: Vec<DetailView>,
     /// What a rollback would cost, as last estimated.
     pub cost: Option<CostView>,
     /// The comparison of every row, as it goes or as it ended.
@@ -127,6 +129,7 @@ impl Model {
             checklist: Vec::new(),
             fleet: Vec::new(),
             presence: Vec::new(),
+            details: Vec::new(),
             cost: None,
             parity: ParityView::default(),
             user: seat.user,
@@ -165,6 +168,7 @@ impl Model {
             .unwrap_or(std::mem::take(&mut self.checklist));
         self.fleet = news.fleet.unwrap_or(std::mem::take(&mut self.fleet));
         self.presence = news.presence.unwrap_or(std::mem::take(&mut self.presence));
+        self.details = news.details.unwrap_or(std::mem::take(&mut self.details));
         self.cost = news.cost.or(self.cost.take());
         self.parity = news.parity.unwrap_or(std::mem::take(&mut self.parity));
         if let Some(engine) = news.engine {

@@ -3,7 +3,9 @@
 
 use crate::journal::{OutputLine, Progress};
 use crate::session::Recorded;
-use crate::session::live::{CostView, InstanceView, ItemView, ParityView, Presence, TriggerView};
+use crate::session::live::{
+    CostView, DetailView, InstanceView, ItemView, ParityView, Presence, TriggerView,
+};
 
 /// What has come in. Parts that are `None` have not changed.
 #[derive(Debug, Clone, Default)]
@@ -28,6 +30,8 @@ pub struct News {
     pub presence: Option<Vec<Presence>>,
     /// What a rollback would cost.
     pub cost: Option<CostView>,
+    /// What probes tell people beside their numbers.
+    pub details: Option<Vec<DetailView>>,
     /// The comparison of every row.
     pub parity: Option<ParityView>,
     /// Whether an engine runs.
@@ -47,6 +51,7 @@ impl News {
             && self.fleet.is_none()
             && self.presence.is_none()
             && self.cost.is_none()
+            && self.details.is_none()
             && self.parity.is_none()
             && self.engine.is_none()
     }

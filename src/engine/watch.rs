@@ -108,6 +108,7 @@ impl Watch {
             notes.board(live::key::TRIGGERS, &self.judge.views(session, now_ms));
             notes.board(live::key::CHECKLIST, &items);
             notes.board(live::key::FLEET, &self.monitor.fleet());
+            notes.board(live::key::DETAILS, &self.monitor.details());
             if let Some(cost) = self.cost.view() {
                 notes.board(live::key::COST, &cost);
             }

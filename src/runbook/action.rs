@@ -152,6 +152,19 @@ impl Placeholders {
 }
 
 impl Action {
+    /// Whether it is another for each instance: it is a command that names one.
+    pub fn is_per_instance(&self) -> bool {
+        let texts = match &self.effect {
+            Effect::Command { argv } => argv.as_slice(),
+            Effect::Shell { line } => std::slice::from_ref(line),
+            _ => &[],
+        };
+        let names = ["{instance}", "{host}", "{url}"];
+        texts
+            .iter()
+            .any(|text| names.iter().any(|n| text.contains(n)))
+    }
+
     /// The action with every placeholder filled in.
     ///
     /// # Errors

@@ -160,7 +160,7 @@ pub const PROBE_KINDS: &[(&str, &[&str])] = &[
     ("metrics", &["window"]),
     ("synthetic", &[]),
     ("pool", &[]),
-    ("logs", &["rules"]),
+    ("logs", &["rules", "command", "shell"]),
     ("pgbouncer", &["url", "database"]),
     ("prometheus", &["url", "headers", "queries", "baseline"]),
     ("command", &["command", "shell", "signals"]),
@@ -168,7 +168,7 @@ pub const PROBE_KINDS: &[(&str, &[&str])] = &[
 /// Keys of a question to a Prometheus server.
 pub const QUERY: &[&str] = &["signal", "query", "requests"];
 /// Keys of a log rule.
-pub const LOG_RULE: &[&str] = &["category", "match"];
+pub const LOG_RULE: &[&str] = &["category", "match", "fields", "endpoint"];
 /// Keys of a trigger.
 pub const TRIGGER: &[&str] = &["id", "title", "from", "until", "when"];
 /// Keys of a trigger's `when`.

@@ -68,11 +68,10 @@ pub fn of(runbook: &Runbook) -> Option<Runbook> {
 
 /// Servers and commands that the runbook names are production's: they are not asked, and nothing that they would say is judged.
 fn watch_staging_only(rehearsed: &mut Runbook) {
-    rehearsed.probes.retain(|probe| {
-        !matches!(
-            probe.kind,
-            ProbeKind::PgBouncer(_) | ProbeKind::Prometheus(_) | ProbeKind::Command { .. }
-        )
+    rehearsed.probes.retain(|probe| match &probe.kind {
+        ProbeKind::PgBouncer(_) | ProbeKind::Prometheus(_) | ProbeKind::Command { .. } => false,
+        ProbeKind::Logs { follow, .. } => follow.as_ref().is_none_or(Action::is_per_instance),
+        _ => true,
     });
     let probes = rehearsed.probes.iter();
     let made: BTreeSet<String> = probes.flat_map(Probe::signals).collect();

@@ -18,6 +18,8 @@ pub mod key {
     pub const PRESENCE: &str = "presence";
     /// `CostView`.
     pub const COST: &str = "cost";
+    /// `Vec<DetailView>`.
+    pub const DETAILS: &str = "details";
     /// `ParityView`.
     pub const PARITY: &str = "parity";
 }
@@ -77,6 +79,15 @@ pub enum InstanceState {
     NotReady,
     /// Being restarted on purpose.
     Restarting,
+}
+
+/// What a probe tells people beside its numbers: who waits for whom, where exceptions happened. Nothing judges it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DetailView {
+    /// `logs`, `database`.
+    pub topic: String,
+    /// Made harmless; a few.
+    pub lines: Vec<String>,
 }
 
 /// A comparison of every row as it goes.

@@ -3,9 +3,12 @@
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::path::Path;
+use std::time::Duration;
 
 use cutover::monitor::logs::follow::Follower;
-use cutover::runbook::{LogRule, ProbeKind};
+use cutover::monitor::logs::rules::Rules;
+use cutover::runbook::action::Effect;
+use cutover::runbook::{Action, LogRule, ProbeKind, rule_sets};
 use cutover::trigger::Reading;
 
 use super::{Watch, runbook, servers};
@@ -83,9 +86,11 @@ fn a_line_without_end_and_a_flood_stay_within_bounds() {
 fn kind() -> ProbeKind {
     let rule = |category: &str, pattern: &str| LogRule {
         category: category.to_owned(),
-        pattern: pattern.to_owned(),
+        pattern: Some(pattern.to_owned()),
+        ..LogRule::default()
     };
     ProbeKind::Logs {
+        follow: None,
         rules: vec![
             rule("database_exception", "PostgresException"),
             rule("unhandled_exception", "Unhandled"),
@@ -150,4 +155,188 @@ async fn an_instance_has_booted_once_its_log_says_so_after_its_restart() {
     watch.until_value("instances_booted_ratio", 0.5).await;
     fs::write(log(2), "HostBooted\n").expect("a new file");
     watch.until_value("instances_booted_ratio", 1.0).await;
+}
+
+#[tokio::test]
+async fn json_lines_are_sorted_by_their_fields_and_tell_the_endpoint() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let log = folder.path().join("app-1.log");
+    let servers = servers(1).await;
+    let rule = LogRule {
+        category: "endpoint_exception".to_owned(),
+        fields: vec![("LogLevel".to_owned(), "^(Error|Critical)$".to_owned())],
+        endpoint: vec!["Scopes.RequestPath".to_owned()],
+        ..LogRule::default()
+    };
+    let kind = ProbeKind::Logs {
+        rules: vec![rule],
+        follow: None,
+    };
+    let mut runbook = runbook(vec![kind], &servers);
+    runbook.fleet.log = Some(folder.path().join("{instance}.log").display().to_string());
+    append(&log, "");
+    let mut watch = Watch::start(runbook);
+    watch.until_value("log_endpoint_exception", 0.0).await;
+    let failed = |path: &str| {
+        format!(
+            "{{\"LogLevel\":\"Error\",\"Message\":\"boom\",\"Scopes\":[{{\"RequestPath\":\"{path}\"}}]}}\n"
+        )
+    };
+    append(
+        &log,
+        "{\"LogLevel\":\"Information\",\"Message\":\"Error\"}\n",
+    );
+    append(
+        &log,
+        "LogLevel: Error, but no JSON\n{\"LogLevel\":\"Error\"\n",
+    );
+    append(&log, &failed("/tools?page=1").repeat(2));
+    append(&log, &failed("/\\u001b[2J"));
+    watch.until_value("log_endpoint_exception", 3.0).await;
+    let details = watch.monitor.details();
+    let logs = details.iter().find(|d| d.topic == "logs").expect("logs");
+    assert_eq!(logs.lines, ["exceptions: /tools 2, /\\u{1b}[2J 1"]);
+}
+
+#[tokio::test]
+async fn a_kind_of_database_exception_counts_as_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let log = folder.path().join("app-1.log");
+    let servers = servers(1).await;
+    let kind = ProbeKind::Logs {
+        rules: rule_sets::rules("npgsql"),
+        follow: None,
+    };
+    let mut runbook = runbook(vec![kind], &servers);
+    runbook.fleet.log = Some(folder.path().join("{instance}.log").display().to_string());
+    append(&log, "");
+    let mut watch = Watch::start(runbook);
+    watch.until_value("log_database_exception", 0.0).await;
+    append(
+        &log,
+        "Npgsql.PostgresException (0x80004005): 40P01: deadlock detected\nNpgsql.NpgsqlException: broken\n",
+    );
+    watch.until_value("log_database_exception", 2.0).await;
+    watch.until_value("log_database_deadlock", 1.0).await;
+    watch.until_value("log_database_timeout", 0.0).await;
+    let details = watch.monitor.details();
+    assert_eq!(details[0].lines, ["database: deadlock 1, other 1"]);
+}
+
+fn follow(line: &str) -> ProbeKind {
+    let ProbeKind::Logs { rules, .. } = kind() else {
+        unreachable!("it is one of logs")
+    };
+    ProbeKind::Logs {
+        rules,
+        follow: Some(Action {
+            effect: Effect::Shell {
+                line: line.to_owned(),
+            },
+            time_limit: Duration::from_secs(1),
+        }),
+    }
+}
+
+#[tokio::test]
+async fn what_a_command_prints_is_a_log_of_each_instance() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let servers = servers(2).await;
+    let log = |n: usize| folder.path().join(format!("app-{n}.log"));
+    append(&log(1), "");
+    append(&log(2), "");
+    let line = format!("tail -n 0 -F {}/{{instance}}.log", folder.path().display());
+    let mut runbook = runbook(vec![follow(&line)], &servers);
+    runbook.fleet.log = None;
+    let mut watch = Watch::start(runbook);
+    watch.until_value("log_unhandled_exception", 0.0).await;
+    // Nobody says when `tail` has begun: what it is to see comes again until it has.
+    let long = "x".repeat(100_000);
+    let mut seen = Reading::value(0.0);
+    while seen.number() < Some(3.0) {
+        append(&log(1), &format!("{long} Unhandled\nUnhandled\n"));
+        append(&log(2), "Unhandled\n");
+        let some = |r: &Reading| r.number().is_some();
+        seen = watch.until("log_unhandled_exception", some).await.reading;
+    }
+    watch.monitor.restarted("app-1");
+    watch.until_value("instances_booted_ratio", 0.5).await;
+    let mut booted = Reading::value(0.5);
+    while booted != Reading::value(1.0) {
+        append(&log(1), "HostBooted\n");
+        booted = watch
+            .until("instances_booted_ratio", |_| true)
+            .await
+            .reading;
+    }
+    let monitor = watch.monitor;
+    monitor.stop().await;
+}
+
+#[tokio::test]
+async fn a_command_that_ends_is_started_again_and_its_silence_proves_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let servers = servers(1).await;
+    let started = folder.path().join("started");
+    let line = format!(
+        "echo x >> {0}; echo Unhandled; echo the log is gone >&2; exit 3",
+        started.display()
+    );
+    let mut watch = Watch::start(runbook(vec![follow(&line)], &servers));
+    let why = "the fleet: the command ended: exit status: 3: the log is gone";
+    let reading = watch.until_reason("log_database_exception", why).await;
+    assert!(matches!(reading, Reading::NoData { .. }), "{reading:?}");
+    watch
+        .until_reason("instances_booted_ratio", "no instance has a log of its own")
+        .await;
+    watch
+        .until("log_unhandled_exception", |r| r.number() >= Some(3.0))
+        .await;
+    let times = fs::read_to_string(&started).expect("it ran");
+    assert!(times.lines().count() >= 3, "{times}");
+}
+
+#[tokio::test]
+async fn a_command_that_floods_waits_and_nothing_of_it_is_lost() {
+    let servers = servers(1).await;
+    // 12 MB, three times of what is kept of it.
+    let line = "yes 'Unhandled exception' | head -n 600000; exec sleep 600";
+    let mut watch = Watch::start(runbook(vec![follow(line)], &servers));
+    watch
+        .until_value("log_unhandled_exception", 600_000.0)
+        .await;
+    watch.monitor.stop().await;
+}
+
+#[test]
+fn what_dotnet_prints_is_sorted_by_the_ready_made_rules() {
+    let rules = rule_sets::rules("dotnet");
+    let rules = Rules::new(&rules).expect("rules");
+    let mut wrong = Vec::new();
+    let table = include_str!("dotnet.txt").lines();
+    for row in table.filter(|row| !row.is_empty() && !row.starts_with('#')) {
+        let (expected, line) = row.split_once(" | ").expect("a category and a line");
+        let found = match rules.sort(line.as_bytes()) {
+            None => "-".to_owned(),
+            Some(sorted) => match sorted.endpoint {
+                Some(endpoint) => format!("{} {endpoint}", sorted.category),
+                None => sorted.category.to_owned(),
+            },
+        };
+        if found != expected {
+            wrong.push(format!("{expected}, found {found}: {line}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_set_has_rules_and_dotnet_has_those_of_all() {
+    let count = |name| rule_sets::rules(name).len();
+    let [all, sets @ ..] = rule_sets::NAMES;
+    assert!(sets.iter().all(|name| count(name) > 0));
+    assert_eq!(
+        count(all),
+        sets.iter().map(|name| count(name)).sum::<usize>()
+    );
 }

@@ -2,7 +2,7 @@
 
 use ratatui::layout::Rect;
 
-use super::shared::{below, row};
+use super::shared::{below, details, row};
 use super::traffic::{from_ms, series, window_ms};
 use crate::cockpit::canvas::{Canvas, Head, Piece, piece};
 use crate::cockpit::chart::{self, Chart, Level};
@@ -79,6 +79,12 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
         canvas.pieces(place.x, place.y, place.width, &bouncer);
         used += 1;
     }
+    // The chart has the better half.
+    let room = Rect {
+        height: inner.height.saturating_sub(used) / 2,
+        ..below(inner, used)
+    };
+    used += details(canvas, room, model, "database");
     history(canvas, below(inner, used), model);
 }
 

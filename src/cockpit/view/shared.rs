@@ -92,3 +92,25 @@ pub fn against(value_ms: i64, limit_ms: i64) -> Meaning {
         _ => Meaning::Text,
     }
 }
+
+/// What probes tell of a topic, a row each; returns the rows used.
+pub fn details(canvas: &mut Canvas<'_>, area: Rect, model: &Model, topic: &str) -> u16 {
+    let meaning = match model.is_stale() {
+        true => Meaning::Stale,
+        false => Meaning::Text,
+    };
+    let lines = detail_lines(model, topic);
+    let lines = lines.iter().take(usize::from(area.height));
+    let mut used = 0;
+    for line in lines {
+        canvas.write(area.x, area.y + used, area.width, line, meaning);
+        used += 1;
+    }
+    used
+}
+
+/// What probes tell of a topic.
+pub fn detail_lines<'m>(model: &'m Model, topic: &str) -> &'m [String] {
+    let of_topic = model.details.iter().find(|detail| detail.topic == topic);
+    of_topic.map_or(&[], |detail| detail.lines.as_slice())
+}

@@ -2,7 +2,7 @@
 
 use ratatui::layout::Rect;
 
-use super::shared::below;
+use super::shared::{below, detail_lines, details};
 use crate::cockpit::canvas::{Canvas, Head, piece};
 use crate::cockpit::chart::{self, Chart, Level, Series};
 use crate::cockpit::format::{millis, percent, short, span};
@@ -76,7 +76,8 @@ pub fn draw_latency(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
 
 /// The view: both, large; and what else is known of the traffic in a row.
 pub fn draw_view(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
-    let numbers = 3.min(area.height);
+    let said = detail_lines(model, "logs").len() as u16;
+    let numbers = (3 + said).min(area.height);
     let rest = area.height - numbers;
     let half = rest / 2;
     draw_errors(
@@ -124,6 +125,7 @@ pub fn draw_view(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
         .collect();
     if inner.height > 0 {
         canvas.pieces(inner.x, inner.y, inner.width, &pieces);
+        details(canvas, below(inner, 1), model, "logs");
     }
 }
 

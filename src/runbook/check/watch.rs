@@ -56,7 +56,7 @@ fn probes(check: &mut Check<'_, '_, '_>) {
     for probe in &runbook.probes {
         let missing = match probe.kind {
             ProbeKind::Metrics { .. } if runbook.fleet.metrics.is_none() => "`fleet.metrics`",
-            ProbeKind::Logs { .. } if runbook.fleet.log.is_none() => "`fleet.log`",
+            ProbeKind::Logs { follow: None, .. } if runbook.fleet.log.is_none() => "`fleet.log`",
             ProbeKind::Synthetic if runbook.verification.requests.is_empty() => {
                 "`verification.requests`"
             }

@@ -29,10 +29,13 @@ pub enum ProbeKind {
     Synthetic,
     /// `pg_stat_activity` of the target.
     Pool,
-    /// The instances' log files.
+    /// The instances' logs.
     Logs {
         /// First match decides.
         rules: Vec<LogRule>,
+        /// A command that prints what is new in a log for as long as it runs; one for each instance where it names the instance. The
+        /// fleet's log files where absent.
+        follow: Option<Action>,
     },
     /// A PgBouncer's console.
     PgBouncer(PgBouncer),
@@ -80,25 +83,42 @@ pub struct PromQuery {
     pub requests: Option<String>,
 }
 
-/// Sorts log lines.
-#[derive(Debug, Clone)]
+/// Sorts log lines: all that it asks for must hold.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LogRule {
     /// One of [`LogRule::CATEGORIES`].
     pub category: String,
-    /// Regular expression.
-    pub pattern: String,
+    /// A regular expression that the line matches. What its group `endpoint` finds is the endpoint.
+    pub pattern: Option<String>,
+    /// Fields of a line that is a JSON object, as a path and a regular expression that the value matches.
+    pub fields: Vec<(String, String)>,
+    /// Paths of the field that names the endpoint; the first that is there.
+    pub endpoint: Vec<String>,
 }
 
 impl LogRule {
     /// What the monitoring checklist knows.
-    pub const CATEGORIES: [&str; 7] = [
+    pub const CATEGORIES: [&str; 12] = [
         "host_booted",
         "services_initialised",
         "unhandled_exception",
+        "endpoint_exception",
         "migration_completed",
         "pending_migration",
         "ddl_exception",
         "database_exception",
+        "database_timeout",
+        "database_deadlock",
+        "database_authentication",
+        "database_constraint",
+    ];
+
+    /// Kinds of database exception: each counts as one, too.
+    pub const DATABASE_KINDS: [&str; 4] = [
+        "database_timeout",
+        "database_deadlock",
+        "database_authentication",
+        "database_constraint",
     ];
 }
 

@@ -6,6 +6,8 @@ use super::super::action::{Action, Effect};
 use super::super::keys;
 use super::super::model::{LogRule, PgBouncer, Probe, ProbeKind, PromQuery, PrometheusServer};
 use super::super::reader::{Fields, Item, Reader};
+use super::super::rule_sets;
+use super::super::tree::Value;
 use super::steps::of_kind;
 use super::{actions, sections};
 
@@ -41,11 +43,18 @@ fn probe_kind(
         }
         Some("synthetic") => ProbeKind::Synthetic,
         Some("pool") => ProbeKind::Pool,
-        Some("logs") => ProbeKind::Logs {
-            rules: reader
-                .need(fields, "rules", |r, i| r.list(i, log_rule))
-                .unwrap_or_default(),
-        },
+        Some("logs") => {
+            let rules = reader.need(fields, "rules", log_rules);
+            let follows = fields.has("command") || fields.has("shell");
+            let effect = match follows {
+                true => Some(program(reader, fields)?),
+                false => None,
+            };
+            ProbeKind::Logs {
+                rules: rules.unwrap_or_default(),
+                follow: effect.map(|effect| limited(effect, timeout_ms)),
+            }
+        }
         Some("pgbouncer") => ProbeKind::PgBouncer(PgBouncer {
             url: reader
                 .need(fields, "url", sections::database_url)
@@ -57,10 +66,7 @@ fn probe_kind(
             let effect = program(reader, fields);
             let signals = reader.need(fields, "signals", |r, i| r.list(i, signal));
             ProbeKind::Command {
-                action: Action {
-                    effect: effect?,
-                    time_limit: Duration::from_millis(timeout_ms.unsigned_abs()),
-                },
+                action: limited(effect?, timeout_ms),
                 signals: signals.unwrap_or_default(),
             }
         }
@@ -98,6 +104,13 @@ fn query(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<PromQuery> {
     })
 }
 
+fn limited(effect: Effect, timeout_ms: i64) -> Action {
+    Action {
+        effect,
+        time_limit: Duration::from_millis(timeout_ms.unsigned_abs()),
+    }
+}
+
 /// `command` or `shell`, exactly one of them.
 fn program(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<Effect> {
     match (fields.get("command"), fields.get("shell")) {
@@ -131,28 +144,63 @@ fn signal(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<String> {
     reader.wrong(item, expected, None)
 }
 
+/// The name of a ready-made set, or a list of rules and such names.
+fn log_rules(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Vec<LogRule>> {
+    if matches!(item.node.value, Value::Scalar { .. }) {
+        return rule_set(reader, item);
+    }
+    let lists = reader.list(item, |reader, item| match item.node.value {
+        Value::Scalar { .. } => rule_set(reader, item),
+        _ => log_rule(reader, item).map(|rule| vec![rule]),
+    })?;
+    Some(lists.concat())
+}
+
+fn rule_set(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Vec<LogRule>> {
+    let names = rule_sets::NAMES.map(|name| (name, name));
+    reader.one_of(item, &names).map(rule_sets::rules)
+}
+
 fn log_rule(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<LogRule> {
     let fields = reader.fields(item, keys::LOG_RULE)?;
     let categories: Vec<_> = LogRule::CATEGORIES.iter().map(|c| (*c, *c)).collect();
     let category = reader.need(&fields, "category", |r, i| r.one_of(i, &categories));
-    let pattern = reader.need(&fields, "match", |r, i| {
-        let pattern = r.text(i)?;
-        match regex::Regex::new(&pattern) {
-            Ok(_) => Some(pattern),
-            Err(error) => {
-                let why = error.to_string();
-                let why = why.lines().last().unwrap_or_default();
-                let why = why.trim_start_matches("error: ");
-                r.wrong(
-                    i,
-                    "a regular expression",
-                    Some(crate::text::printable(why, 200)),
-                )
-            }
-        }
+    let pattern = reader.want(&fields, "match", regular_expression);
+    let of_json = reader.want(&fields, "fields", |r, i| {
+        let entries = r.entries(i);
+        let read = entries.into_iter().filter_map(|(key, item)| {
+            let pattern = regular_expression(r, &item)?;
+            Some((key.text.clone(), pattern))
+        });
+        Some(read.collect::<Vec<_>>())
     });
+    let endpoint = reader.want(&fields, "endpoint", |r, i| match i.node.value {
+        Value::List(_) => r.list(i, Reader::text),
+        _ => r.text(i).map(|path| vec![path]),
+    });
+    if !fields.has("match") && !fields.has("fields") {
+        let expected = "`match`, `fields` or both";
+        reader.problem(fields.place, &fields.path, expected, "neither", None);
+    }
     Some(LogRule {
         category: category?.to_owned(),
-        pattern: pattern?,
+        pattern,
+        fields: of_json.unwrap_or_default(),
+        endpoint: endpoint.unwrap_or_default(),
     })
+}
+
+/// A regular expression.
+fn regular_expression(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<String> {
+    let pattern = reader.text(item)?;
+    match regex::Regex::new(&pattern) {
+        Ok(_) => Some(pattern),
+        Err(error) => {
+            let why = error.to_string();
+            let why = why.lines().last().unwrap_or_default();
+            let why = why.trim_start_matches("error: ");
+            let hint = Some(crate::text::printable(why, 200));
+            reader.wrong(item, "a regular expression", hint)
+        }
+    }
 }
