@@ -74,6 +74,8 @@ pub enum Subcommands {
     Note(act::NoteArgs),
     /// Roll back
     Rollback(act::RollbackArgs),
+    /// After a rollback, record what was corrected
+    Correct(act::CorrectArgs),
     /// Complete the release
     Complete(act::CompleteArgs),
     /// What would move, and every value that will not convert
@@ -209,6 +211,7 @@ async fn dispatch(command: Subcommands) -> anyhow::Result<Exit> {
         S::Note(args) => act::note(args).await,
         S::Rollback(args) => act::rollback(args).await,
         S::Complete(args) => act::complete(args).await,
+        S::Correct(args) => act::correct(args).await,
         S::Plan(args) => plan::run(args).await,
         S::Copy(args) => copy::run(args).await,
         S::Rehearse(args) => rehearse::run(args).await,

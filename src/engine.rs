@@ -4,6 +4,7 @@
 //! reaches it as an [`Input`]; it answers with events, appends them, folds them in, and carries out what they ask for. Not in
 //! here: the rules (`session`), the work (`step`), the judging (`trigger`).
 
+pub mod amend;
 pub mod conduct;
 pub mod cost;
 pub mod detach;

@@ -4,6 +4,7 @@
 //! Not in here: judging samples (`trigger`), doing anything (`engine`, `step`).
 
 pub mod advice;
+pub mod attempt;
 pub mod charter;
 pub mod command;
 pub mod confidence;

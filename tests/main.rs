@@ -5,6 +5,7 @@
 
 mod action;
 mod architecture;
+mod attempt;
 mod check;
 mod cockpit;
 mod demo;

@@ -1,5 +1,7 @@
 //! The report: from a session's folder alone, after verifying its chain, with nothing foreign let through.
 
+use std::path::Path;
+
 use cutover::engine::lease::Lease;
 use cutover::engine::ledger::to_entry;
 use cutover::journal::{Folder, Journal, Reading, Retention, Sample};
@@ -12,7 +14,13 @@ use crate::session::language::Bridge;
 /// Writes a session's events into a journal of its own.
 fn journal(events: &[Recorded]) -> (tempfile::TempDir, Folder) {
     let root = tempfile::tempdir().expect("a folder");
-    let folder = Folder::create(root.path(), "tonight").expect("a session's folder");
+    let folder = journal_below(root.path(), events);
+    (root, folder)
+}
+
+/// The same, in a folder of sessions.
+pub fn journal_below(root: &Path, events: &[Recorded]) -> Folder {
+    let folder = Folder::create(root, "tonight").expect("a session's folder");
     let lease = Lease::take(&folder).expect("the lease");
     let (mut journal, _) = Journal::open(&folder, lease.fencing()).expect("a journal");
     for entry in events {
@@ -38,7 +46,7 @@ fn journal(events: &[Recorded]) -> (tempfile::TempDir, Folder) {
     scribe.flush(10_000, "boot", 10_000).expect("written");
     drop(scribe);
     journal.finish().expect("finished");
-    (root, folder)
+    folder
 }
 
 fn row<'r>(report: &'r report::Report, id: &str) -> &'r report::RowReport {
@@ -92,17 +100,7 @@ fn a_rollback_is_told_with_its_cause_and_against_its_rto() {
     });
     bridge.now_ms += 30_000;
     bridge.settle();
-    while let Some(state) = bridge.session.rollback.as_ref().and_then(|r| {
-        r.rows
-            .iter()
-            .find(|s| s.status == cutover::session::StepStatus::Running)
-    }) {
-        let row = state.id.clone();
-        bridge.now_ms += 2_000;
-        let outcome = cutover::session::Outcome::done("put back");
-        bridge.append(Event::RollbackRowFinished { row, outcome });
-        bridge.settle();
-    }
+    bridge.do_rollback_rows(2_000);
     let (_root, folder) = journal(&bridge.journal);
     let report = report::collect(&folder).expect("a report");
     assert_eq!(report.result, Outcome::RolledBack);

@@ -26,6 +26,7 @@ pub fn reference() -> Runbook {
 fn charter() -> Charter {
     let opening = Opening {
         session: "tonight".into(),
+        target: "db:5432/tools".into(),
         sandbox: true,
         rehearsal: false,
         speed: 1.0,

@@ -31,6 +31,7 @@ pub(crate) fn reference() -> Runbook {
 fn charter(runbook: &Runbook, speed: f64) -> Charter {
     let opening = Opening {
         session: "scenario".to_owned(),
+        target: "db:5432/tools".into(),
         sandbox: true,
         rehearsal: false,
         speed,

@@ -115,6 +115,16 @@ pub struct NoteArgs {
     which: Which,
 }
 
+/// Record what was corrected after a rollback.
+#[derive(Debug, Args)]
+pub struct CorrectArgs {
+    #[command(flatten)]
+    which: Which,
+    /// What was corrected
+    #[arg(long)]
+    what: String,
+}
+
 /// Roll back.
 #[derive(Debug, Args)]
 pub struct RollbackArgs {
@@ -262,6 +272,29 @@ pub async fn rollback(args: RollbackArgs) -> anyhow::Result<Exit> {
         anyhow::bail!("{error}");
     }
     super::follow::until_over(&folder, super::follow::To::Stderr).await
+}
+
+/// `cutover correct`: the session is over and has no engine any more.
+pub async fn correct(args: CorrectArgs) -> anyhow::Result<Exit> {
+    let folder = super::run::find(&args.which)?;
+    let session = folder.session();
+    let command = Command::Correct { what: args.what };
+    let claim = args.which.claim;
+    let written = tokio::task::spawn_blocking(move || {
+        crate::engine::amend::amend(&folder, claim.as_deref(), &command)
+    });
+    match written.await?? {
+        Ok(()) => {
+            errln!(
+                "recorded in {session}; a rehearsal newer than this opens the way to the next attempt"
+            );
+            Ok(Exit::Done)
+        }
+        Err(refusal) => {
+            errln!("refused: {refusal}");
+            Ok(Exit::Failed)
+        }
+    }
 }
 
 /// On a terminal, the name is asked for; in a script it must be an argument.

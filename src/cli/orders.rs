@@ -13,6 +13,7 @@ use crate::engine::Orders;
 use crate::journal::Folder;
 use crate::private_file;
 use crate::session::{Opening, RehearsalEvidence};
+use crate::target::Endpoint;
 
 /// How the file is called, in the session's folder.
 const FILE: &str = "orders.json";
@@ -113,6 +114,7 @@ impl Standing {
         Ok(Orders {
             opening: Opening {
                 session: folder.session(),
+                target: Endpoint::parse(&runbook.target.url)?.identity(),
                 sandbox: self.sandbox,
                 rehearsal: self.rehearsal,
                 speed: self.speed,

@@ -11,7 +11,10 @@ use super::{Exit, Which, follow, join};
 use crate::cockpit::bridge::Bridge;
 use crate::demo::sandbox;
 use crate::journal::Folder;
-use crate::session::Phase;
+use crate::runbook::Runbook;
+use crate::session::attempt::{self, NotYet};
+use crate::session::{Phase, RehearsalEvidence};
+use crate::target::Endpoint;
 
 /// Open or resume a session.
 #[derive(Debug, Args)]
@@ -48,6 +51,10 @@ pub async fn run(args: RunArgs) -> anyhow::Result<Exit> {
         None => {
             let mut standing = Standing::new(&args.runbook, &loaded);
             standing.evidence = super::rehearse::newest(Path::new(ROOT), &loaded.runbook);
+            if let Err(not_yet) = may_attempt(&args, &loaded.runbook, standing.evidence.as_ref())? {
+                errln!("NO-GO: {not_yet}");
+                return Ok(Exit::NoGo);
+            }
             let folder = create(
                 args.dir.as_deref(),
                 args.session.as_deref(),
@@ -62,6 +69,26 @@ pub async fn run(args: RunArgs) -> anyhow::Result<Exit> {
         return follow::until_over(&folder, follow::To::Stdout).await;
     }
     join::cockpit(folder, None, None, false).await
+}
+
+/// Whether every session beside the new one that was rolled back from the same target lets it be attempted again (R6).
+fn may_attempt(
+    args: &RunArgs,
+    runbook: &Runbook,
+    rehearsal: Option<&RehearsalEvidence>,
+) -> anyhow::Result<Result<(), NotYet>> {
+    let target = Endpoint::parse(&runbook.target.url)?.identity();
+    let beside = args.dir.as_deref().and_then(Path::parent);
+    for found in Folder::list(beside.unwrap_or(Path::new(ROOT)))? {
+        // One that cannot be read says nothing; `status` and `report` say why.
+        let Ok(earlier) = super::status::read(&found.folder) else {
+            continue;
+        };
+        if let Err(not_yet) = attempt::may_follow(&earlier, &target, rehearsal) {
+            return Ok(Err(not_yet));
+        }
+    }
+    Ok(Ok(()))
 }
 
 /// Where sessions are, below the folder that `cutover` is started in.

@@ -15,7 +15,7 @@ use super::watch::{MEMORY, Watch};
 use super::work::Work;
 use super::{Error, Orders};
 use crate::clock;
-use crate::journal::{Entry, Follower, Journal, Retention};
+use crate::journal::{Entry, Folder, Follower, Journal, Retention};
 use crate::monitor::Ground;
 use crate::session::{Charter, Event, LineKind, Phase, Recorded, Session, StepStatus};
 use crate::source::fence::{Fence, Quiet};
@@ -37,7 +37,7 @@ pub async fn begin(
     } else {
         entries
     };
-    let session = fold(&orders, &entries)?;
+    let session = fold(&orders.folder, &entries)?;
     check_runbook(&orders, &session)?;
     let clock = session_clock(&session, &entries);
     let memory = Follower::open(&orders.folder)?.board(MEMORY)?;
@@ -87,9 +87,10 @@ fn open(journal: &mut Journal, orders: &Orders) -> Result<Vec<Entry>, Error> {
     Ok(journal.append(0, clock::wall(), &[(&kind, &body)])?)
 }
 
-fn fold(orders: &Orders, entries: &[Entry]) -> Result<Session, Error> {
+/// The session that a journal's entries tell of.
+pub(super) fn fold(folder: &Folder, entries: &[Entry]) -> Result<Session, Error> {
     let broken = |why: String| Error::NotASession {
-        folder: orders.folder.dir().to_owned(),
+        folder: folder.dir().to_owned(),
         why,
     };
     let recorded: Vec<Recorded> = entries
@@ -119,7 +120,7 @@ fn check_runbook(orders: &Orders, session: &Session) -> Result<(), Error> {
 
 /// Session time goes on where it was. On the same boot the boot clock tells how long nobody was there; after a restart of the
 /// machine the wall clock has to.
-fn session_clock(session: &Session, entries: &[Entry]) -> SessionClock {
+pub(super) fn session_clock(session: &Session, entries: &[Entry]) -> SessionClock {
     let now_ms = clock::now_ms();
     let session_ms = match &session.engine {
         Some(engine) if engine.boot_id == clock::boot_id() => {

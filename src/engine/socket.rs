@@ -18,7 +18,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub use client::{ping, send};
-pub use peer::PeerIdentity;
+pub use peer::{PeerIdentity, user_of_this_process};
 pub use server::{Call, serve};
 
 /// The longest request, with its line end.

@@ -84,7 +84,7 @@ fn rolled_back(session: &Session) -> Advice {
         .map_or_else(String::new, |t| format!(" after {t}"));
     if rollback.healthy == Some(true) {
         return Advice::calm(format!(
-            "Rolled back: the application serves from SQLite again{took}. Write the corrective action into the incident review."
+            "Rolled back: the application serves from SQLite again{took}. Before another attempt: `cutover correct`, then a new rehearsal."
         ));
     }
     let sentence = format!(

@@ -14,6 +14,9 @@ pub struct Charter {
     pub session: String,
     /// What every signature covers.
     pub runbook_hash: RunbookHash,
+    /// The database that the application is taken to: `host:port/name`, without user or password. Empty in journals of before.
+    #[serde(default)]
+    pub target: String,
     /// Whether this is the sandbox, which alone lets people say who they are. Its evidence counts here only.
     pub sandbox: bool,
     /// Whether this is a rehearsal on the scratch side.
@@ -106,6 +109,8 @@ pub struct InstanceLine {
 pub struct Opening {
     /// Name of the session.
     pub session: String,
+    /// See [`Charter::target`].
+    pub target: String,
     /// See [`Charter::sandbox`].
     pub sandbox: bool,
     /// See [`Charter::rehearsal`].
@@ -139,6 +144,7 @@ impl Charter {
         }
         Charter {
             session: opening.session,
+            target: opening.target,
             runbook_hash: runbook.hash.clone(),
             sandbox: opening.sandbox,
             rehearsal: opening.rehearsal,

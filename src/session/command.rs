@@ -77,6 +77,11 @@ pub enum Command {
         /// What.
         text: String,
     },
+    /// After a rollback, record what was corrected (R6).
+    Correct {
+        /// What.
+        what: String,
+    },
 }
 
 /// Why a command was not carried out. Each says what to do instead.
@@ -164,6 +169,8 @@ pub enum Refusal {
     ConfirmRollback { session: String },
     #[error("the rollback has already begun")]
     AlreadyRollingBack,
+    #[error("the session was not rolled back: there is nothing to correct before another attempt")]
+    NotRolledBack,
     #[error("the release cannot be completed: {why}")]
     NotComplete { why: String },
 }
@@ -184,6 +191,7 @@ impl Command {
             Command::RollBack { .. } => Act::RollBack,
             Command::Complete => Act::Complete,
             Command::Note { .. } => Act::Note,
+            Command::Correct { .. } => Act::Correct,
         }
     }
 }

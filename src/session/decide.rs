@@ -26,6 +26,15 @@ pub fn decide(session: &Session, actor: &Actor, command: &Command) -> Result<Vec
             text: reason(text)?,
         }]);
     }
+    if let Command::Correct { what } = command {
+        if session.phase != Phase::RolledBack {
+            return Err(Refusal::NotRolledBack);
+        }
+        return Ok(vec![Event::CorrectionRecorded {
+            by: actor.id.clone(),
+            what: reason(what)?,
+        }]);
+    }
     if matches!(session.phase, Phase::RolledBack | Phase::Completed) {
         let phase = if session.phase == Phase::Completed {
             "completed"
@@ -65,7 +74,9 @@ pub fn decide(session: &Session, actor: &Actor, command: &Command) -> Result<Vec
         } => decide_unknown(session, by, step, *done, why),
         Command::ExtendFreeze { by_ms } => extend_freeze(session, by, *by_ms),
         Command::Complete => complete(session, by),
-        Command::Note { .. } => unreachable!("BUG: notes were answered above"),
+        Command::Note { .. } | Command::Correct { .. } => {
+            unreachable!("BUG: what may come after the end was answered above")
+        }
     }
 }
 

@@ -191,6 +191,13 @@ pub enum Event {
         /// What.
         text: String,
     },
+    /// After a rollback: somebody recorded what was corrected (R6).
+    CorrectionRecorded {
+        /// Who.
+        by: String,
+        /// What.
+        what: String,
+    },
     /// Something that people should know and that changes no state.
     AlarmRaised {
         /// What.

@@ -42,13 +42,15 @@ pub enum Act {
     Complete,
     /// Write a note.
     Note,
+    /// Record what was corrected after a rollback.
+    Correct,
 }
 
 const ANYONE: &[Role] = &Role::ALL;
 const DRIVER: &[Role] = &[Role::ReleaseManager];
 
 /// The table: an act, who may, and how it is called in a refusal.
-pub const PERMITS: [(Act, &[Role], &str); 12] = [
+pub const PERMITS: [(Act, &[Role], &str); 13] = [
     (Act::StartStep, DRIVER, "start a step"),
     (Act::Confirm, ANYONE, "confirm being on call"),
     (Act::Sign, ANYONE, "sign a gate"),
@@ -65,6 +67,11 @@ pub const PERMITS: [(Act, &[Role], &str); 12] = [
     (Act::RollBack, ANYONE, "roll back"),
     (Act::Complete, DRIVER, "complete the release"),
     (Act::Note, ANYONE, "write a note"),
+    (
+        Act::Correct,
+        &[Role::ReleaseManager, Role::Engineer],
+        "record what was corrected",
+    ),
 ];
 
 /// Whether these roles may do it, and if not, who may: `(what, who)` for a message.

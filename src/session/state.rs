@@ -41,6 +41,8 @@ pub struct Session {
     pub rollback: Option<Rollback>,
     /// How to undo what was done, oldest first.
     pub undos: Vec<(String, Undo)>,
+    /// After a rollback: what was corrected, by the last who said so.
+    pub correction: Option<Correction>,
     /// Notes and alarms, oldest first: time, who, text.
     pub notes: Vec<(i64, Option<String>, String)>,
     /// The engine's clock at its last start.
@@ -49,6 +51,17 @@ pub struct Session {
     pub seq: u64,
     /// Time of the last event that was applied.
     pub at_ms: i64,
+}
+
+/// What was corrected after a rollback (R6).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Correction {
+    /// Who recorded it.
+    pub by: String,
+    /// In their words.
+    pub what: String,
+    /// When: seconds since 1970.
+    pub unix_s: i64,
 }
 
 /// Where the whole stands.
@@ -226,6 +239,7 @@ impl Session {
             fired: None,
             rollback: None,
             undos: Vec::new(),
+            correction: None,
             notes: Vec::new(),
             engine: None,
             seq: first.seq,
@@ -310,6 +324,13 @@ impl Session {
             Event::SessionCompleted { .. } => self.phase = Phase::Completed,
             Event::NoteWritten { by, text } => {
                 self.notes.push((at_ms, Some(by.clone()), text.clone()))
+            }
+            Event::CorrectionRecorded { by, what } => {
+                self.correction = Some(Correction {
+                    by: by.clone(),
+                    what: what.clone(),
+                    unix_s: recorded.wall.timestamp(),
+                });
             }
             Event::AlarmRaised { text } => self.notes.push((at_ms, None, text.clone())),
             event => {

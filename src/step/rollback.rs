@@ -415,7 +415,7 @@ fn incident(ctx: &Context, file: &Path) -> Outcome {
     let written = std::fs::write(&partial, text).and_then(|()| std::fs::rename(&partial, &path));
     match written {
         Ok(()) => Outcome::done(format!(
-            "opened {}; no new attempt before its corrective action is validated",
+            "opened {}; no new attempt on this target before `cutover correct` and a newer green rehearsal",
             path.display()
         )),
         Err(e) => Outcome::failed(format!("{}: {e}. Open the review by hand", path.display())),

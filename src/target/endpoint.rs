@@ -242,6 +242,11 @@ impl Endpoint {
         hosts.join(", ")
     }
 
+    /// Which database this is, whoever logs in: `host:port/name`.
+    pub fn identity(&self) -> String {
+        format!("{}/{}", self.host_label(), self.database)
+    }
+
     /// The password for `host`, and where it came from. The password file is read anew each time: it may have been rotated.
     pub(super) fn password_for(&self, host: &Host) -> Option<(Secret, PasswordSource)> {
         if let Some(known) = &self.password {

@@ -51,6 +51,7 @@ impl Story {
             &runbook,
             Opening {
                 session: "tool-catalogue-7".to_owned(),
+                target: "db:5432/tools".into(),
                 sandbox,
                 rehearsal: false,
                 speed,

@@ -72,6 +72,19 @@ impl Bridge {
         }
     }
 
+    /// Ends every row of a rollback that has begun, each after so long.
+    pub fn do_rollback_rows(&mut self, each_ms: i64) {
+        while let Some(row) = self.session.rollback.as_ref().and_then(|r| {
+            let running = r.rows.iter().find(|s| s.status == StepStatus::Running)?;
+            Some(running.id.clone())
+        }) {
+            self.now_ms += each_ms;
+            let outcome = Outcome::done("put back");
+            self.append(Event::RollbackRowFinished { row, outcome });
+            self.settle();
+        }
+    }
+
     /// What went into the journal, read back, is the same session.
     pub fn assert_replays(&self) {
         let text = serde_json::to_string(&self.journal).expect("JSON");
@@ -287,6 +300,9 @@ fn command(text: &str) -> Command {
             }
         }
         ["complete"] => Command::Complete,
+        ["correct", what @ ..] => Command::Correct {
+            what: what.join(" "),
+        },
         ["note", text @ ..] => Command::Note {
             text: text.join(" "),
         },
@@ -457,6 +473,7 @@ fn shown(event: &Event) -> String {
         Event::RolledBack { healthy } => format!("rolled back, healthy: {healthy}"),
         Event::SessionCompleted { by } => format!("completed by {by}"),
         Event::NoteWritten { by, text } => format!("note by {by}: {text}"),
+        Event::CorrectionRecorded { by, what } => format!("corrected, says {by}: {what}"),
         Event::RehearsalRecorded { .. } => "rehearsal recorded".into(),
         other => format!("{other:?}"),
     }

@@ -38,6 +38,7 @@ fn commands() -> Vec<Command> {
         },
         Command::Complete,
         Command::Note { text: text() },
+        Command::Correct { what: text() },
     ]
 }
 

@@ -74,6 +74,9 @@ fn words(event: &Event, charter: &Charter) -> Words {
         )),
         Event::DriftFound { detail } => bad(format!("DRIFT: {detail}")),
         Event::NoteWritten { by, text } => ("»", Meaning::Accent, format!("{by}: {text}")),
+        Event::CorrectionRecorded { by, what } => {
+            good(format!("{by} recorded what was corrected: {what}"))
+        }
         Event::AlarmRaised { text } => bad(text.clone()),
         Event::SessionCompleted { by } => good(format!("{by} completed the release")),
         event => step_words(event, charter)

@@ -38,13 +38,21 @@ pub(super) async fn identify(stream: &UnixStream) -> io::Result<PeerIdentity> {
 }
 
 async fn user_name(uid: u32) -> String {
-    let asked = timeout(
-        NAME_LIMIT,
-        spawn_blocking(move || User::from_uid(Uid::from_raw(uid))),
-    )
-    .await;
+    let asked = timeout(NAME_LIMIT, spawn_blocking(move || name_of(uid))).await;
     match asked {
-        Ok(Ok(Ok(Some(user)))) => printable(&user.name, MAX_NAME_CHARS),
+        Ok(Ok(name)) => name,
         _ => format!("#{uid}"),
     }
+}
+
+fn name_of(uid: u32) -> String {
+    match User::from_uid(Uid::from_raw(uid)) {
+        Ok(Some(user)) => printable(&user.name, MAX_NAME_CHARS),
+        _ => format!("#{uid}"),
+    }
+}
+
+/// Who runs this process, as the socket would say it.
+pub fn user_of_this_process() -> String {
+    name_of(rustix::process::geteuid().as_raw())
 }

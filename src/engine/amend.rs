@@ -1,0 +1,38 @@
+//! What may still be written after a session's end: notes, and what was corrected after a rollback. For that moment this process is
+//! the session's engine: it holds the lease, and asks the same rule as any other.
+//!
+//! Nothing is done in here but appending.
+
+use super::lease::Lease;
+use super::ledger::Ledger;
+use super::socket::user_of_this_process;
+use super::{Error, resume};
+use crate::journal::{Folder, Journal};
+use crate::session::roles::Actor;
+use crate::session::{Command, Refusal, decide};
+
+/// Records what somebody says of a session that is over. Who they are is the user that this process runs as; in the sandbox alone,
+/// `claim` may name somebody else.
+///
+/// # Errors
+/// Outer: an engine runs the session, or its journal cannot be written. Inner: the rule refuses. Nothing was written then.
+pub fn amend(
+    folder: &Folder,
+    claim: Option<&str>,
+    command: &Command,
+) -> Result<Result<(), Refusal>, Error> {
+    let lease = Lease::take(folder)?;
+    let (journal, entries) = Journal::open(folder, lease.fencing())?;
+    let session = resume::fold(folder, &entries)?;
+    let clock = resume::session_clock(&session, &entries);
+    let mut ledger = Ledger::new(journal, session, clock);
+    let user = user_of_this_process();
+    let answer = ledger.append_with(|session| {
+        let actor = Actor::identify(&session.charter, &user, claim)
+            .ok_or(Refusal::NotOnBridge { user: user.clone() })?;
+        decide(session, &actor, command)
+    })?;
+    ledger.finish()?;
+    lease.release()?;
+    Ok(answer.map(drop))
+}
