@@ -182,7 +182,7 @@ fn the_documentation_names_every_key() {
     bridge.reach("end");
     let (_root, folder) = journal(&bridge.journal);
     let json = report::collect(&folder).expect("a report").to_json();
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/report.md");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/report.md");
     let docs = std::fs::read_to_string(path).expect("docs/report.md");
     let mut keys = std::collections::BTreeSet::new();
     gather(&json, &mut keys);

@@ -110,7 +110,7 @@ async fn cost(args: CostArgs) -> anyhow::Result<Exit> {
     };
     let complete = costs.iter().all(|cost| cost.lacks.is_none());
     if args.json {
-        println!("{}", json(&costs, complete, begun.elapsed()));
+        outln!("{}", json(&costs, complete, begun.elapsed()));
     } else {
         print(&costs);
     }
@@ -136,13 +136,16 @@ fn print(costs: &[TableCost]) {
     let told = |cost: &&TableCost| cost.rows() > 0 || cost.lacks.is_some();
     let shown: Vec<_> = costs.iter().filter(told).collect();
     if !shown.is_empty() {
-        println!(
+        outln!(
             "{:<32} {:>10} {:>10} {:>10}",
-            "", "inserted", "changed", "deleted"
+            "",
+            "inserted",
+            "changed",
+            "deleted"
         );
     }
     for cost in shown {
-        println!(
+        outln!(
             "{:<32} {:>10} {:>10} {:>10}",
             crate::text::printable(&cost.table, 32),
             cost.inserted,
@@ -150,11 +153,11 @@ fn print(costs: &[TableCost]) {
             cost.deleted
         );
         if let Some(lacks) = &cost.lacks {
-            println!("  not complete: {}", crate::text::printable(lacks, 400));
+            outln!("  not complete: {}", crate::text::printable(lacks, 400));
         }
     }
     let [inserted, changed, deleted] = sums(costs);
-    println!(
+    outln!(
         "{} rows were written to PostgreSQL since the switch and are not in SQLite: {inserted} inserted, {changed} changed, {deleted} \
          deleted",
         inserted + changed + deleted

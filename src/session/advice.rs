@@ -82,6 +82,11 @@ fn rolled_back(session: &Session) -> Advice {
         .restored_ms
         .map(|ms| span(session.charter.runbook_ms(ms - rollback.started_ms)))
         .map_or_else(String::new, |t| format!(" after {t}"));
+    if rollback.healthy == Some(true) && session.is_no_go() {
+        return Advice::calm(format!(
+            "No-go: PostgreSQL was not touched, and the application serves from SQLite as before{took}. Another session may be opened at any time."
+        ));
+    }
     if rollback.healthy == Some(true) {
         return Advice::calm(format!(
             "Rolled back: the application serves from SQLite again{took}. Before another attempt: `cutover correct`, then a new rehearsal."
