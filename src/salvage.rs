@@ -8,10 +8,12 @@
 //!
 //! Not in here: when a rollback salvages (`step`), and the estimate while users write (`engine::cost`).
 
+pub mod apply;
 pub mod back;
 mod backup;
 pub mod cell;
 mod error;
+pub mod file;
 mod form;
 mod search;
 

@@ -1,7 +1,8 @@
 //! SQLite: open, schema, write fence, backup, restore drill.
 //!
-//! The application's file is opened read-only everywhere except in [`fence`], which takes a lock and writes no row. Everything
-//! here blocks; callers in the engine use `spawn_blocking`. Rows are read by `transfer` and `parity`, each in its own way.
+//! The application's file is opened read-only everywhere except in [`fence`], which takes a lock and writes no row, in [`ids`], which
+//! raises the numbers that SQLite gives out next, and by `salvage`, where a person asks for it. Everything here blocks; callers in the
+//! engine use `spawn_blocking`. Rows are read by `transfer` and `parity`, each in its own way.
 //!
 //! POSIX locks belong to a process and a file, and closing *any* descriptor of that file drops them. So nothing in here opens
 //! the live file or its `-shm` except through SQLite, which knows about this; only the `-wal`, which carries no locks, is read
@@ -15,10 +16,11 @@ mod error;
 pub mod fence;
 pub mod fingerprint;
 mod holders;
+pub mod ids;
 pub mod inspect;
 mod open;
 pub mod schema;
 pub mod store;
 
 pub use error::{Error, Holder};
-pub use open::open_read_only;
+pub use open::{open_read_only, open_read_write};

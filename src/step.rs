@@ -10,6 +10,7 @@ pub mod context;
 pub mod import;
 pub mod migrate;
 pub mod rollback;
+pub mod salvage;
 pub mod smoke;
 pub mod stabilise;
 pub mod switch;

@@ -75,6 +75,15 @@ const ABSENCES: &[(&str, &[&str])] = &[
         ],
     ),
     ("transfer", &["crate::parity"]),
+    (
+        "salvage",
+        &[
+            "transfer::convert",
+            "transfer::copy",
+            "crate::engine",
+            "crate::step",
+        ],
+    ),
     ("step", &["Journal::open", "append_with", "ratatui::"]),
     ("fleet", &["crate::engine", "ratatui::"]),
     ("monitor", &["crate::engine", "ratatui::"]),

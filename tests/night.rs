@@ -3,7 +3,7 @@
 //! Each ends with the application serving from where it must, with every row and every acknowledged write. Not in here: the
 //! screen.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -17,11 +17,18 @@ use cutover::demo::sandbox::{Options, Sandbox};
 use cutover::engine::ledger::from_entry;
 use cutover::journal::holder::read_holder;
 use cutover::journal::{Folder, Follower};
+use cutover::parity;
+use cutover::runbook::{parse, render};
+use cutover::salvage::cell::Cell;
+use cutover::salvage::file::{Choice, Salvaged, SalvagedRow};
+use cutover::salvage::{self, Operation};
 use cutover::session::live::{self, CostView};
 use cutover::session::{Event, RehearsalEvidence, Session, StepStatus};
+use cutover::step::backup::Kept;
 use cutover::target::Endpoint;
 use rustix::process::Signal;
 use serde_json::Value;
+use tokio_util::sync::CancellationToken;
 
 use crate::support;
 
@@ -115,6 +122,14 @@ impl Stage {
         rehearse::empty(&Endpoint::parse(&url).unwrap(), "public")
             .await
             .expect("an empty target");
+    }
+
+    /// The writes that users were told had been stored, the oldest first.
+    fn acknowledged(&self) -> Vec<Value> {
+        let list =
+            std::fs::read_to_string(self.sandbox.layout().acknowledged()).unwrap_or_default();
+        let writes = list.lines().map(serde_json::from_str);
+        writes.collect::<Result<_, _>>().expect("JSON lines")
     }
 
     /// Every instance answers from SQLite, which holds every row of the backup and every write that it acknowledged.
@@ -264,6 +279,7 @@ async fn every_fault_is_caught_by_its_row_and_leaves_the_application_on_sqlite()
             panic!("faults.txt: {line}");
         };
         let fault: Fault = name.parse().unwrap();
+        let acknowledged_before = stage.acknowledged().len();
         let (folder, session) = stage.play(Some((fault, step.to_owned())), None).await;
         let code = exit_of(&session).map(|e| (e as u8).to_string());
         assert_eq!(
@@ -281,6 +297,7 @@ async fn every_fault_is_caught_by_its_row_and_leaves_the_application_on_sqlite()
         stage.assert_on_sqlite(&session).await;
         if name == "5xx-low" {
             assert_cost_was_told(&folder);
+            assert_salvaged(&stage, &folder, &session, acknowledged_before).await;
         }
         stage.clear().await;
     }
@@ -294,6 +311,107 @@ fn assert_cost_was_told(folder: &Folder) {
     let cost = cost.expect("an estimate");
     let inserted = |t: &live::WrittenTable| t.table == "ToolContents" && t.inserted > 0;
     assert!(cost.tables.iter().any(inserted), "{cost:?}");
+}
+
+/// The salvage file holds what users wrote to PostgreSQL, no more and no less: all that they were told had been stored; and brought
+/// into the backup it gives what PostgreSQL had. No id was given out twice.
+async fn assert_salvaged(stage: &Stage, folder: &Folder, session: &Session, before: usize) {
+    let path = folder.dir().join(salvage::file::NAME);
+    let salvaged = Salvaged::open(&path).unwrap_or_else(|e| panic!("{e}:\n{}", story(folder)));
+    let costs = salvaged.tables().expect("tables");
+    assert!(costs.iter().all(|c| c.lacks.is_none()), "{costs:#?}");
+    let chosen = salvaged.chosen(&Choice::default()).expect("rows");
+    let rows: Vec<_> = chosen.iter().map(|n| salvaged.row(*n).unwrap()).collect();
+    assert!(
+        rows.iter()
+            .all(|r| r.table == "ToolContents" && r.operation == Operation::Inserted),
+        "{rows:#?}"
+    );
+    let value = |row: &SalvagedRow, name: &str| -> Cell {
+        let mut values = row.values.iter();
+        values.find(|v| v.name == name).unwrap().new.clone()
+    };
+    let kept: BTreeMap<String, Cell> = rows
+        .iter()
+        .map(|row| {
+            (
+                value(row, "Slug").as_str().unwrap().to_owned(),
+                value(row, "Id"),
+            )
+        })
+        .collect();
+    let night = &stage.acknowledged()[before..];
+    let on_postgres = night.iter().filter(|w| w["provider"] == "Postgres");
+    let acknowledged: Vec<&str> = on_postgres.map(|w| w["slug"].as_str().unwrap()).collect();
+    assert!(acknowledged.len() > 5, "{} writes", acknowledged.len());
+    assert!(
+        acknowledged.iter().all(|slug| kept.contains_key(*slug)),
+        "{acknowledged:?} {kept:?}"
+    );
+    // What was stored and not acknowledged (an answer lost to the fault) is there too, and nothing else.
+    let backup: Kept = session
+        .steps
+        .iter()
+        .find_map(|s| serde_json::from_value(s.outcome.as_ref()?.facts.get("backup")?.clone()).ok())
+        .expect("a backup");
+    let url = stage.sandbox.environment().unwrap()["TARGET_URL"].clone();
+    let endpoint = Endpoint::parse(&url).unwrap();
+    let client = endpoint.connect().await.expect("the target");
+    let stored = client
+        .query(r#"SELECT "Slug" FROM "ToolContents""#, &[])
+        .await
+        .unwrap();
+    let old = rusqlite::Connection::open(&backup.path).unwrap();
+    let is_old = |slug: &str| -> bool {
+        let sql = r#"SELECT EXISTS (SELECT 1 FROM "ToolContents" WHERE "Slug" = ?1)"#;
+        old.query_row(sql, [slug], |r| r.get(0)).unwrap()
+    };
+    let new: BTreeSet<String> = stored
+        .iter()
+        .map(|row| row.get::<_, String>(0))
+        .filter(|slug| !is_old(slug))
+        .collect();
+    assert_eq!(kept.keys().cloned().collect::<BTreeSet<_>>(), new);
+    // Brought into the backup, all of them make it what PostgreSQL is.
+    let restored = stage.sandbox.dir().join("restored.db");
+    std::fs::copy(&backup.path, &restored).expect("a copy");
+    let applied = Command::new(support::cutover())
+        .args(["salvage", "apply", "--all", "--json", "--dir"])
+        .arg(folder.dir())
+        .arg("--to")
+        .arg(&restored)
+        .output()
+        .expect("the command");
+    assert_eq!(applied.status.code(), Some(0), "{applied:?}");
+    let outcome: Value = serde_json::from_slice(&applied.stdout).expect("one JSON object");
+    assert_eq!(outcome["committed"], true, "{outcome}");
+    let environment = stage.sandbox.environment().unwrap();
+    let env = |name: &str| environment.get(name).cloned();
+    let runbook = parse("runbook.yaml", include_str!("../runbook.yaml"), &env);
+    let transfer = runbook
+        .unwrap_or_else(|p| panic!("{}", render(&p)))
+        .transfer;
+    let options = parity::Options::default();
+    let cancel = CancellationToken::new();
+    let report = parity::compare(
+        &restored,
+        &endpoint,
+        "public",
+        &transfer,
+        &options,
+        &|_| {},
+        &cancel,
+    );
+    let report = report.await.expect("a report");
+    let different: Vec<_> = report.tables.iter().filter(|t| !t.is_equal()).collect();
+    assert!(different.is_empty(), "{different:#?}");
+    // SQLite, where users write again, gives out other ids.
+    let live = rusqlite::Connection::open(stage.sandbox.layout().live()).unwrap();
+    for (slug, id) in &kept {
+        let sql = r#"SELECT "Slug" FROM "ToolContents" WHERE "Id" = ?1"#;
+        let taken: Option<String> = live.query_row(sql, [id], |r| r.get(0)).ok();
+        assert_eq!(taken, None, "{slug} has id {id:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

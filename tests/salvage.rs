@@ -1,6 +1,7 @@
 //! What users wrote to PostgreSQL since the switch: counted, kept, brought back. Against real pairs of databases.
 
 mod back;
+mod bring;
 mod cost;
 
 use std::path::PathBuf;

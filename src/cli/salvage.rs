@@ -1,5 +1,9 @@
 //! `cutover salvage`: what a rollback would leave behind in PostgreSQL, or has left behind, and how to bring it back.
 
+mod apply;
+mod show;
+
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
@@ -8,10 +12,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::orders::Standing;
 use super::{Exit, Which, run, status};
+use crate::journal::Folder;
 use crate::runbook::Runbook;
+use crate::salvage::file::{Choice, NAME, Salvaged};
 use crate::salvage::{Search, Since, TableCost};
-use crate::session::Session;
+use crate::session::{Phase, Session};
 use crate::step::backup::Kept;
+use crate::step::salvage::{Record, SALVAGE};
 use crate::step::switch::SNAPSHOT;
 use crate::target::Endpoint;
 
@@ -29,6 +36,10 @@ pub struct SalvageArgs {
 enum What {
     /// Count exactly what was written to PostgreSQL since the switch, per table
     Cost(CostArgs),
+    /// The rows that a rollback left behind
+    Show(show::ShowArgs),
+    /// Bring rows into SQLite, all chosen ones in one transaction or none
+    Apply(apply::ApplyArgs),
 }
 
 /// What a rollback now would leave behind.
@@ -51,7 +62,77 @@ pub struct CostArgs {
 pub async fn run(args: SalvageArgs) -> anyhow::Result<Exit> {
     match args.what {
         What::Cost(args) => cost(args).await,
+        What::Show(args) => show::run(args),
+        What::Apply(args) => apply::run(args),
     }
+}
+
+/// Which rows of the salvage file.
+#[derive(Debug, Args)]
+struct ChoiceArgs {
+    /// Only rows of these tables
+    #[arg(long, value_name = "TABLE")]
+    table: Vec<String>,
+    /// Only the rows with these numbers, as `show` prints them
+    #[arg(long, value_name = "N")]
+    row: Vec<i64>,
+    /// Only the rows with these keys, as `show` prints them: Table=17, Table="abc", Table=[1,"x"]
+    #[arg(long, value_name = "TABLE=KEY", value_parser = key)]
+    key: Vec<(String, String)>,
+}
+
+impl ChoiceArgs {
+    fn choice(&self) -> Choice {
+        Choice {
+            tables: self.table.clone(),
+            rows: self.row.clone(),
+            keys: self.key.clone(),
+        }
+    }
+}
+
+fn key(text: &str) -> Result<(String, String), String> {
+    let (table, key) = text.split_once('=').ok_or("write TABLE=KEY")?;
+    // As the file spells it: a word that is no JSON is a string.
+    let value: serde_json::Value =
+        serde_json::from_str(key).unwrap_or_else(|_| serde_json::Value::from(key));
+    let list = if value.is_array() {
+        value
+    } else {
+        vec![value].into()
+    };
+    Ok((table.to_owned(), list.to_string()))
+}
+
+/// The salvage file of a session.
+fn open(which: &Which) -> anyhow::Result<(Folder, Salvaged)> {
+    let folder = run::find(which)?;
+    let path = folder.dir().join(NAME);
+    if !path.is_file() {
+        let session = status::read(&folder)?;
+        let why = match session.phase {
+            Phase::RolledBack | Phase::RollingBack => {
+                let record = session.rollback.as_ref().and_then(|rollback| {
+                    let outcomes = rollback.rows.iter().filter_map(|row| row.outcome.as_ref());
+                    outcomes.filter_map(|o| o.facts.get(SALVAGE)).next_back()
+                });
+                let record = record.and_then(|v| serde_json::from_value::<Record>(v.clone()).ok());
+                record.map_or_else(
+                    || "its rollback has not come to R5 yet".to_owned(),
+                    |record| record.sentence(),
+                )
+            }
+            _ => "it was not rolled back; `cutover salvage cost` counts what a rollback now would leave behind".to_owned(),
+        };
+        bail!("session {} has no salvage file: {why}", folder.session());
+    }
+    let salvaged = Salvaged::open(&path)?;
+    Ok((folder, salvaged))
+}
+
+/// One spelling of a path, so that a file is known again.
+fn source(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_owned())
 }
 
 /// A fact that a step of the session left behind.

@@ -1,4 +1,4 @@
-//! Opening a database to read it: never creating, never repairing, never leaving a file behind for the application to trip over.
+//! Opening a database, nearly always to read it: never creating, never repairing, never leaving a file behind for the application to trip over.
 //!
 //! What cannot be opened is looked at more closely to say why. That look is a raw read and happens only after SQLite has refused
 //! the file, when no lock of ours can be on it.
@@ -41,6 +41,22 @@ pub fn open_read_only(path: &Path) -> Result<Connection, Error> {
     let connection = open().map_err(|error| file.explain(error))?;
     file.refuse_short(&connection)?;
     Ok(connection)
+}
+
+/// A connection that can write to a database that is there; it waits for other writers, and creates nothing.
+///
+/// # Errors
+/// As [`open_read_only`]; that the file cannot be written shows at the first write.
+pub fn open_read_write(path: &Path) -> Result<Connection, Error> {
+    drop(open_read_only(path)?);
+    let file = Candidate::look(path)?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let open = || {
+        let connection = Connection::open_with_flags(&file.real, flags)?;
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        Ok(connection)
+    };
+    open().map_err(|error| file.explain(error))
 }
 
 /// A path that could be a database, before SQLite has looked at it.

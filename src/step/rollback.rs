@@ -1,11 +1,13 @@
 //! R1–R6: one list, from any state, each row idempotent. A row that has nothing to undo says so and passes; one that fails is named
-//! and does not stop the others. Nothing here waits for PostgreSQL: a dead target never delays the way back.
+//! and does not stop the others. Nothing here waits for PostgreSQL but the ids, for a second at most: a dead target never delays the
+//! way back.
 
 use std::path::Path;
 use std::time::Duration;
 
 use super::announce::run_action;
 use super::context::Context;
+use super::salvage::{self, SALVAGE};
 use super::switch::former_path;
 use super::writes::maintenance_off;
 use crate::action::config_file::{self, Restored};
@@ -33,7 +35,11 @@ pub async fn run(ctx: &Context) -> Outcome {
         RollbackKind::Restart => restart(ctx).await,
         RollbackKind::Validate => validate(ctx).await,
         RollbackKind::LiftFreeze => lift_freeze(ctx).await,
-        RollbackKind::Preserve => preserve(ctx).await,
+        RollbackKind::Preserve => {
+            // Side by side: a dead target is waited for once.
+            let (kept, salvaged) = tokio::join!(preserve(ctx), salvage::keep(ctx));
+            with_salvage(ctx, kept, &salvaged)
+        }
         RollbackKind::Incident { file } => incident(ctx, file),
         RollbackKind::Command(action) => {
             match run_action(ctx, action, &Placeholders::new(), "command").await {
@@ -42,6 +48,17 @@ pub async fn run(ctx: &Context) -> Outcome {
             }
         }
     }
+}
+
+/// What users wrote belongs to what is preserved. Where they could write and it is not complete, the row says so in red; the
+/// application is back all the same.
+fn with_salvage(ctx: &Context, mut outcome: Outcome, salvaged: &salvage::Record) -> Outcome {
+    let sentence = salvaged.sentence();
+    outcome.summary = format!("{sentence}; {}", outcome.summary);
+    let complete = salvaged.lacks.is_empty() || !salvage::was_open(ctx);
+    outcome
+        .with_check(Check::new("salvaged", complete, sentence))
+        .with_fact(SALVAGE, salvaged)
 }
 
 fn undos<'a>(
@@ -120,7 +137,13 @@ fn switch_back(ctx: &Context) -> Option<&crate::runbook::Action> {
 /// R3: the fence is released first, so that instances come up on a file that they can use; then every instance that was restarted
 /// since the switch is restarted again.
 async fn restart(ctx: &Context) -> Outcome {
-    let released = release_fence(ctx).await;
+    let mut released = release_fence(ctx).await;
+    let ids = salvage::raise_ids(ctx).await;
+    ctx.reporter.line(&ids);
+    if salvage::was_open(ctx) {
+        released.push_str("; ");
+        released.push_str(&ids);
+    }
     let restarted: Vec<Instance> = undos(ctx, |u| matches!(u, Undo::Restart { .. }))
         .filter_map(|u| match u {
             Undo::Restart { instance } => ctx

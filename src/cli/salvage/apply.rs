@@ -1,0 +1,132 @@
+//! `cutover salvage apply`: brings chosen rows of a salvage file into SQLite.
+
+use std::path::PathBuf;
+
+use anyhow::bail;
+use chrono::{SecondsFormat, Utc};
+use clap::Args;
+
+use super::super::{Exit, Which, status};
+use super::{ChoiceArgs, open};
+use crate::salvage::apply::{Brought, Fate, Means, Outcome, apply};
+use crate::session::Phase;
+use crate::text::printable;
+
+/// Conflicts that are listed for people.
+const LISTED: usize = 50;
+
+/// Bring rows into SQLite.
+#[derive(Debug, Args)]
+pub struct ApplyArgs {
+    #[command(flatten)]
+    which: Which,
+    /// Every row of the file
+    #[arg(long, conflicts_with_all = ["table", "row", "key"])]
+    all: bool,
+    #[command(flatten)]
+    choice: ChoiceArgs,
+    /// Another file than the session's source: a copy to try it on
+    #[arg(long, value_name = "FILE")]
+    to: Option<PathBuf>,
+    /// Show what would happen, and take it back
+    #[arg(long)]
+    dry_run: bool,
+    /// Leave out rows with a conflict, instead of bringing in none
+    #[arg(long)]
+    skip_conflicts: bool,
+    /// Bring in the nearest value where a column's form cannot hold PostgreSQL's
+    #[arg(long)]
+    nearest: bool,
+    /// One JSON object on stdout
+    #[arg(long)]
+    json: bool,
+}
+
+/// `cutover salvage apply`: 0 when all chosen rows are in SQLite (or, in a dry run, could be), 3 when a conflict or a foreign key
+/// stands in the way.
+///
+/// # Errors
+/// A file cannot be read or written.
+pub fn run(args: ApplyArgs) -> anyhow::Result<Exit> {
+    let choice = args.choice.choice();
+    if !args.all && choice == Default::default() {
+        errln!(
+            "cutover: say which rows: --all, --table, --row or --key; `cutover salvage show` lists them"
+        );
+        return Ok(Exit::Usage);
+    }
+    let (folder, mut salvaged) = open(&args.which)?;
+    let about = salvaged.about()?;
+    let over = matches!(
+        status::read(&folder)?.phase,
+        Phase::RolledBack | Phase::Completed
+    );
+    if !over && args.to.is_none() {
+        bail!(
+            "session {} is not over yet; nothing was changed",
+            about.session
+        );
+    }
+    let file = super::source(args.to.as_ref().unwrap_or(&about.source));
+    let chosen = salvaged.chosen(&choice)?;
+    let means = Means {
+        dry_run: args.dry_run,
+        skip_conflicts: args.skip_conflicts,
+        nearest: args.nearest,
+    };
+    let outcome = apply(&salvaged, &chosen, &file, means)?;
+    if outcome.committed {
+        let now = Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true);
+        // The rows are in SQLite; should this fail, rows with a key are found there the next time.
+        salvaged.note_applied(&outcome.applied(), &file, &now)?;
+    }
+    let stands = outcome.conflicts() + outcome.violations.len() > 0;
+    let left_out = stands && !(outcome.committed && args.skip_conflicts);
+    if args.json {
+        outln!("{}", serde_json::to_string(&outcome)?);
+    } else {
+        print(&outcome, &args, &file.display().to_string());
+    }
+    Ok(if left_out { Exit::NoGo } else { Exit::Done })
+}
+
+fn print(outcome: &Outcome, args: &ApplyArgs, file: &str) {
+    let conflicts: Vec<&Brought> = outcome
+        .rows
+        .iter()
+        .filter(|row| matches!(row.fate, Fate::Conflict(_)))
+        .collect();
+    for row in conflicts.iter().take(LISTED) {
+        let Fate::Conflict(why) = &row.fate else {
+            continue;
+        };
+        outln!(
+            "conflict: row {} ({} {} {}): {}",
+            row.row,
+            row.operation.word(),
+            printable(&row.table, 80),
+            printable(&row.key, 80),
+            printable(why, 300)
+        );
+    }
+    if conflicts.len() > LISTED {
+        outln!("and {} more conflicts", conflicts.len() - LISTED);
+    }
+    for violation in outcome.violations.iter().take(LISTED) {
+        outln!("foreign key: {}", printable(violation, 300));
+    }
+    let there = outcome.rows.iter();
+    let there = there.filter(|row| row.fate == Fate::Already).count();
+    let (applied, conflicts) = (outcome.applied().len(), conflicts.len());
+    let end = match (outcome.committed, args.dry_run) {
+        (true, _) => format!("{applied} rows brought into {file}"),
+        (false, true) => {
+            format!("dry run: {applied} rows would be brought into {file}; it is unchanged")
+        }
+        (false, false) => format!("nothing was brought in; {file} is unchanged"),
+    };
+    outln!("{end}; {there} were there already, {conflicts} have a conflict");
+    if !outcome.committed && !args.dry_run && conflicts > 0 && outcome.violations.is_empty() {
+        outln!("--skip-conflicts brings in the others");
+    }
+}

@@ -1,0 +1,124 @@
+//! `cutover salvage show`: what a salvage file holds, table by table and row by row.
+
+use clap::Args;
+
+use super::super::{Exit, Which};
+use super::{ChoiceArgs, open};
+use crate::salvage::cell::Cell;
+use crate::salvage::file::{SalvagedRow, SalvagedValue};
+use crate::salvage::{Operation, Problem};
+use crate::text::printable;
+
+/// Characters of a value on a line for people.
+const SHOWN: usize = 60;
+
+/// The rows that a rollback left behind.
+#[derive(Debug, Args)]
+pub struct ShowArgs {
+    #[command(flatten)]
+    which: Which,
+    #[command(flatten)]
+    choice: ChoiceArgs,
+    /// At most so many rows
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    limit: usize,
+    /// One JSON object per line on stdout: what the file says of itself, each table, each row; no limit unless stated
+    #[arg(long)]
+    json: bool,
+}
+
+/// `cutover salvage show`
+///
+/// # Errors
+/// There is no salvage file, or it cannot be read.
+pub fn run(args: ShowArgs) -> anyhow::Result<Exit> {
+    let (_, salvaged) = open(&args.which)?;
+    let (about, tables) = (salvaged.about()?, salvaged.tables()?);
+    let chosen = salvaged.chosen(&args.choice.choice())?;
+    if args.json {
+        let told = serde_json::json!({
+            "session": about.session, "made": about.made, "source": about.source, "backup": about.backup,
+            "backup_sha256": about.backup_sha256, "snapshot": about.snapshot,
+        });
+        outln!("{}", serde_json::json!({ "about": told }));
+        for table in tables {
+            outln!("{}", serde_json::json!({ "table": table }));
+        }
+        for number in chosen {
+            let row = salvaged.row(number)?;
+            let applied = salvaged.applied(number, &super::source(&about.source))?;
+            outln!("{}", json(&row, applied));
+        }
+        return Ok(Exit::Done);
+    }
+    outln!(
+        "session {}, salvaged {} for {}",
+        about.session,
+        about.made,
+        about.source.display()
+    );
+    super::print(&tables);
+    let total = chosen.len();
+    for number in chosen.into_iter().take(args.limit) {
+        outln!("");
+        print(&salvaged.row(number)?);
+        if let Some(at) = salvaged.applied(number, &super::source(&about.source))? {
+            outln!("      brought into {} at {at}", about.source.display());
+        }
+    }
+    if total > args.limit {
+        outln!("\n{} more rows; --limit shows them", total - args.limit);
+    }
+    Ok(Exit::Done)
+}
+
+fn print(row: &SalvagedRow) {
+    let key = match row.key.as_str() {
+        "[]" => String::new(),
+        key => format!(" {}", printable(key, SHOWN)),
+    };
+    outln!(
+        "{:>4}  {} {}{key}",
+        row.row,
+        row.operation.word(),
+        printable(&row.table, SHOWN)
+    );
+    for value in row.values.iter().filter(|value| value.changed) {
+        outln!("      {}", line(row.operation, value));
+    }
+}
+
+fn line(operation: Operation, value: &SalvagedValue) -> String {
+    let name = printable(&value.name, SHOWN);
+    let (new, was) = (value.new.shown(SHOWN), value.was.shown(SHOWN));
+    let target = printable(value.target.as_deref().unwrap_or("NULL"), SHOWN);
+    match (operation, value.problem) {
+        (Operation::Deleted, _) => format!("{name}: {was}"),
+        (_, Some(Problem::NoForm)) => {
+            format!("{name}: PostgreSQL has {target}, for which the column has no form")
+        }
+        (_, Some(Problem::Nearest)) => {
+            format!("{name}: {new}, the nearest to PostgreSQL's {target}")
+        }
+        (Operation::Inserted, None) => format!("{name}: {new}"),
+        (Operation::Changed, None) => format!("{name}: {was} → {new}"),
+    }
+}
+
+fn json(row: &SalvagedRow, applied: Option<String>) -> serde_json::Value {
+    let value = |value: &SalvagedValue| {
+        let problem = value.problem.map(|problem| match problem {
+            Problem::Nearest => "nearest",
+            Problem::NoForm => "no form",
+        });
+        serde_json::json!({
+            "column": value.name, "key": value.is_key, "changed": value.changed, "new": Cell::json(&value.new),
+            "was": Cell::json(&value.was), "target": value.target, "problem": problem,
+        })
+    };
+    let values: Vec<_> = row.values.iter().map(value).collect();
+    let key: serde_json::Value = serde_json::from_str(&row.key).unwrap_or_default();
+    serde_json::json!({
+        "row": row.row, "of": row.table, "operation": row.operation, "key": key, "applied": applied, "values": values,
+    })
+}

@@ -1,0 +1,255 @@
+//! A salvage file, read: what it says of itself, its tables, its rows, and which of them were brought into which file.
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+
+use super::{APPLICATION_ID, About};
+use crate::salvage::cell::Cell;
+use crate::salvage::error::Error;
+use crate::salvage::search::Problem;
+use crate::salvage::{Operation, TableCost};
+
+/// A salvage file, read.
+pub struct Salvaged {
+    connection: Connection,
+    path: PathBuf,
+}
+
+/// A row of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SalvagedRow {
+    /// Its number in the file.
+    pub row: i64,
+    /// Its table in the source.
+    pub table: String,
+    /// What was done to it.
+    pub operation: Operation,
+    /// Its key as a JSON array; empty where the table has none.
+    pub key: String,
+    /// Its values, those of the key first.
+    pub values: Vec<SalvagedValue>,
+}
+
+/// A value of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SalvagedValue {
+    /// The column.
+    pub name: String,
+    /// Belongs to the key.
+    pub is_key: bool,
+    /// Both sides differ.
+    pub changed: bool,
+    /// What SQLite would have.
+    pub new: Cell,
+    /// What the backup has.
+    pub was: Cell,
+    /// PostgreSQL's text.
+    pub target: Option<String>,
+    /// `new` is not what PostgreSQL has, and why.
+    pub problem: Option<Problem>,
+}
+
+/// Which rows of a file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Choice {
+    /// Of these tables; of all where empty.
+    pub tables: Vec<String>,
+    /// With these numbers; all where empty.
+    pub rows: Vec<i64>,
+    /// With these keys, as table and key (`17`, `"abc"` or `[1,"x"]`).
+    pub keys: Vec<(String, String)>,
+}
+
+impl Choice {
+    fn holds(&self, row: i64, table: &str, key: &str) -> bool {
+        let named = |(of, wanted): &(String, String)| {
+            of == table && (wanted == key || format!("[{wanted}]") == key)
+        };
+        (self.tables.is_empty() || self.tables.iter().any(|name| name == table))
+            && (self.rows.is_empty() || self.rows.contains(&row))
+            && (self.keys.is_empty() || self.keys.iter().any(named))
+    }
+}
+
+impl Salvaged {
+    /// Opens a file.
+    ///
+    /// # Errors
+    /// It is not there, or not a salvage file that was finished.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        std::fs::metadata(path).map_err(|source| Error::File {
+            path: path.to_owned(),
+            source,
+        })?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let wrong = |why: String| Error::NotASalvageFile {
+            path: path.to_owned(),
+            why,
+        };
+        let connection =
+            Connection::open_with_flags(path, flags).map_err(|error| wrong(error.to_string()))?;
+        let pragma = |name: &str| connection.pragma_query_value(None, name, |row| row.get(0));
+        let id: i32 = pragma("application_id").map_err(|error| wrong(error.to_string()))?;
+        let version: i32 = pragma("user_version").map_err(|error| wrong(error.to_string()))?;
+        if id != APPLICATION_ID {
+            return Err(wrong("it is another SQLite database".to_owned()));
+        }
+        if version != 1 {
+            return Err(wrong(format!(
+                "it is of version {version}, this cutover knows 1"
+            )));
+        }
+        Ok(Self {
+            connection,
+            path: path.to_owned(),
+        })
+    }
+
+    fn failed(&self) -> impl FnOnce(rusqlite::Error) -> Error + use<> {
+        Error::sqlite(format!("reading {}", self.path.display()))
+    }
+
+    /// What it says of itself.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn about(&self) -> Result<About, Error> {
+        let get = |name: &str| -> rusqlite::Result<String> {
+            let sql = "SELECT value FROM cutover_salvage WHERE name = ?1";
+            let value = self.connection.query_row(sql, [name], |row| row.get(0));
+            Ok(value.optional()?.unwrap_or_default())
+        };
+        let read = || -> rusqlite::Result<About> {
+            Ok(About {
+                session: get("session")?,
+                source: get("source")?.into(),
+                backup: get("backup")?.into(),
+                backup_sha256: get("backup_sha256")?,
+                snapshot: get("snapshot")?,
+                made: get("made")?,
+            })
+        };
+        read().map_err(self.failed())
+    }
+
+    /// What was found per table, and what is lacking.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn tables(&self) -> Result<Vec<TableCost>, Error> {
+        let read = || -> rusqlite::Result<Vec<TableCost>> {
+            let mut statement = self.connection.prepare(
+                "SELECT name, target, inserted, changed, deleted, rewritten, lacks FROM cutover_tables ORDER BY name",
+            )?;
+            let rows = statement.query_map([], |row| {
+                let count = |at| row.get::<_, i64>(at).map(i64::unsigned_abs);
+                Ok(TableCost {
+                    table: row.get(0)?,
+                    target: row.get(1)?,
+                    inserted: count(2)?,
+                    changed: count(3)?,
+                    deleted: count(4)?,
+                    rewritten: count(5)?,
+                    lacks: row.get(6)?,
+                })
+            })?;
+            rows.collect()
+        };
+        read().map_err(self.failed())
+    }
+
+    /// The numbers of the chosen rows, in the order in which they were found.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn chosen(&self, choice: &Choice) -> Result<Vec<i64>, Error> {
+        let read = || -> rusqlite::Result<Vec<i64>> {
+            let mut statement = self
+                .connection
+                .prepare("SELECT row, table_name, key FROM cutover_rows ORDER BY row")?;
+            let mut rows = statement.query([])?;
+            let mut chosen = Vec::new();
+            while let Some(row) = rows.next()? {
+                let number = row.get(0)?;
+                if choice.holds(number, &row.get::<_, String>(1)?, &row.get::<_, String>(2)?) {
+                    chosen.push(number);
+                }
+            }
+            Ok(chosen)
+        };
+        read().map_err(self.failed())
+    }
+
+    /// One row.
+    ///
+    /// # Errors
+    /// The file cannot be read, or has no such row.
+    pub fn row(&self, row: i64) -> Result<SalvagedRow, Error> {
+        self.read_row(row).map_err(self.failed())
+    }
+
+    fn read_row(&self, number: i64) -> rusqlite::Result<SalvagedRow> {
+        let (table, operation, key): (String, String, String) = self
+            .connection
+            .prepare_cached("SELECT table_name, operation, key FROM cutover_rows WHERE row = ?1")?
+            .query_row([number], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        let mut statement = self.connection.prepare_cached(
+            "SELECT name, is_key, changed, new, was, target, problem FROM cutover_values WHERE row = ?1 ORDER BY place",
+        )?;
+        let values = statement.query_map([number], |row| {
+            let problem: Option<String> = row.get(6)?;
+            Ok(SalvagedValue {
+                name: row.get(0)?,
+                is_key: row.get(1)?,
+                changed: row.get(2)?,
+                new: Cell::of(row.get_ref(3)?),
+                was: Cell::of(row.get_ref(4)?),
+                target: row.get(5)?,
+                problem: problem.map(|word| match word.as_str() {
+                    "nearest" => Problem::Nearest,
+                    _ => Problem::NoForm,
+                }),
+            })
+        })?;
+        Ok(SalvagedRow {
+            row: number,
+            table,
+            operation: Operation::named(&operation).ok_or(rusqlite::Error::InvalidQuery)?,
+            key,
+            values: values.collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// When a row was brought into a file, if it was.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn applied(&self, row: i64, into: &Path) -> Result<Option<String>, Error> {
+        let sql = "SELECT at FROM cutover_applied WHERE row = ?1 AND file = ?2";
+        let file = into.to_string_lossy();
+        self.connection
+            .query_row(sql, params![row, file], |row| row.get(0))
+            .optional()
+            .map_err(self.failed())
+    }
+
+    /// Notes that rows were brought into a file.
+    ///
+    /// # Errors
+    /// The salvage file cannot be written.
+    pub fn note_applied(&mut self, rows: &[i64], into: &Path, at: &str) -> Result<(), Error> {
+        let file = into.to_string_lossy().into_owned();
+        let failed = self.failed();
+        let mut note = || -> rusqlite::Result<()> {
+            let transaction = self.connection.transaction()?;
+            for row in rows {
+                transaction
+                    .prepare_cached("INSERT OR REPLACE INTO cutover_applied VALUES (?1, ?2, ?3)")?
+                    .execute(params![row, file, at])?;
+            }
+            transaction.commit()
+        };
+        note().map_err(failed)
+    }
+}

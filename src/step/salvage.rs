@@ -1,0 +1,274 @@
+//! What a rollback keeps of the rows that users wrote to PostgreSQL, and the ids that it keeps from being given out twice.
+//!
+//! The salvage file is made in R5, when the application is on SQLite again: nothing waits for it. The ids are raised in R3, before
+//! the first instance comes back, where PostgreSQL answers within a second; that is all that a rollback ever waits for PostgreSQL.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
+
+use super::backup::Kept;
+use super::context::Context;
+use super::switch::SNAPSHOT;
+use super::target::owner;
+use crate::runbook::transfer::Transfer;
+use crate::salvage::file::{About, NAME, Salvaged, Writer};
+use crate::salvage::{Search, Since, TableCost};
+use crate::session::charter::LineKind;
+use crate::source::digest;
+use crate::source::ids::{self, Raised};
+use crate::source::schema::Schema;
+use crate::target::quoted;
+use crate::transfer::matching;
+
+/// Under this name R5 leaves behind what it salvaged.
+pub const SALVAGE: &str = "salvage";
+
+/// How long PostgreSQL may take to let us in.
+const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+/// How long it may take for one table. The application is back; only the end of the session waits.
+const STATEMENT_LIMIT: Duration = Duration::from_secs(300);
+/// Instances go on writing to PostgreSQL until they are restarted: so many ids are left free for that, or as many as were given out
+/// since the import, if that is more.
+const HEADROOM: i64 = 1_000;
+/// How long the ids are waited for.
+const IDS_LIMIT: Duration = Duration::from_secs(1);
+
+/// What was salvaged; fact [`SALVAGE`].
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// The file, where there is one.
+    pub file: Option<std::path::PathBuf>,
+    /// Its checksum.
+    pub sha256: Option<String>,
+    /// Tables with rows in it, or that it lacks.
+    pub tables: Vec<TableCost>,
+    /// What is not in it, and why; empty when everything is.
+    pub lacks: Vec<String>,
+}
+
+impl Record {
+    /// One sentence.
+    pub fn sentence(&self) -> String {
+        let sum = |of: fn(&TableCost) -> u64| self.tables.iter().map(of).sum::<u64>();
+        let found = format!(
+            "{} inserted, {} changed and {} deleted rows",
+            sum(|t| t.inserted),
+            sum(|t| t.changed),
+            sum(|t| t.deleted)
+        );
+        match (&self.file, self.lacks.first()) {
+            (None, None) => "nothing was written to PostgreSQL since the switch".to_owned(),
+            (None, Some(why)) => format!("there is no salvage file: {why}"),
+            (Some(file), None) => format!(
+                "{found} are kept in {}; `cutover salvage show`",
+                file.display()
+            ),
+            (Some(file), Some(first)) => format!(
+                "{found} are kept in {}, which is not complete ({} lacking): {first}",
+                file.display(),
+                self.lacks.len()
+            ),
+        }
+    }
+}
+
+/// Keeps what users wrote, as far as PostgreSQL gives it. What was kept before a crash and is whole stays as it is.
+pub async fn keep(ctx: &Context) -> Record {
+    let Some(snapshot) = ctx.fact::<String>(SNAPSHOT) else {
+        return Record::default();
+    };
+    let path = ctx.folder.dir().join(NAME);
+    let earlier = whole(ctx, &path);
+    if let Some(record) = &earlier
+        && record.lacks.is_empty()
+    {
+        return record.clone();
+    }
+    match gather(ctx, snapshot).await {
+        Ok(record) => record,
+        // Half of it is better than nothing.
+        Err(why) => earlier.unwrap_or_else(|| Record {
+            lacks: vec![why],
+            ..Record::default()
+        }),
+    }
+}
+
+/// Whether users could write to PostgreSQL at all.
+pub fn was_open(ctx: &Context) -> bool {
+    let reopened = ctx.session.step_of_kind(&LineKind::Reopen);
+    reopened.is_some_and(|step| step.started_ms.is_some())
+}
+
+/// A file of this session that an earlier attempt finished.
+fn whole(ctx: &Context, path: &std::path::Path) -> Option<Record> {
+    let salvaged = Salvaged::open(path).ok()?;
+    let ours = salvaged.about().ok()?.session == ctx.session.charter.session;
+    ours.then(|| record(path, salvaged.tables().ok()?))?
+}
+
+fn record(path: &std::path::Path, tables: Vec<TableCost>) -> Option<Record> {
+    let told = |table: &TableCost| table.rows() > 0 || table.lacks.is_some();
+    let lacks = |table: &TableCost| Some(format!("{}: {}", table.table, table.lacks.as_ref()?));
+    Some(Record {
+        sha256: digest::of_file(path, &CancellationToken::new()).ok(),
+        file: Some(path.to_owned()),
+        lacks: tables.iter().filter_map(lacks).collect(),
+        tables: tables.into_iter().filter(told).collect(),
+    })
+}
+
+async fn gather(ctx: &Context, snapshot: String) -> Result<Record, String> {
+    let copies = [ctx.fact::<Kept>("backup"), ctx.fact("second_copy")];
+    let backup = copies.into_iter().flatten().find(|c| c.path.is_file());
+    let backup = backup.ok_or("neither copy of the backup is where it was put")?;
+    let endpoint = owner(ctx).map_err(|outcome| outcome.summary)?;
+    let path = ctx.folder.dir().join(NAME);
+    let about = About {
+        session: ctx.session.charter.session.clone(),
+        source: ctx.runbook.source.file.clone(),
+        backup: backup.path.clone(),
+        backup_sha256: backup.sha256.clone(),
+        snapshot: snapshot.clone(),
+        made: chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
+    };
+    let since = Since {
+        backup: backup.path,
+        schema: ctx.runbook.target.schema.clone(),
+        transfer: ctx.runbook.transfer.clone(),
+        snapshot,
+        statement_limit: STATEMENT_LIMIT,
+        scratch: ctx.folder.dir().to_owned(),
+    };
+    let salvage = async {
+        let search = Search::open(since, &endpoint, CONNECT_LIMIT, &ctx.cancel).await?;
+        let writer = Writer::create(&path, &about)?;
+        let (tables, writer) = search.run(writer).await?;
+        let nothing = |table: &TableCost| table.rows() == 0 && table.lacks.is_none();
+        if tables.iter().all(nothing) {
+            return Ok(None);
+        }
+        writer.finish()?;
+        Ok(Some(tables))
+    };
+    match salvage.await {
+        Ok(None) => Ok(Record::default()),
+        Ok(Some(tables)) => record(&path, tables).ok_or_else(|| "BUG: no record".to_owned()),
+        Err(error) => {
+            let error: crate::salvage::Error = error;
+            Err(error.to_string())
+        }
+    }
+}
+
+/// A sequence as D3 left it behind in fact `sequences`.
+#[derive(Debug, Deserialize)]
+struct Numbered {
+    /// Schema and name.
+    sequence: String,
+    /// The target's table.
+    table: String,
+    /// Where it stood after the import.
+    last_value: i64,
+}
+
+/// Raises SQLite's next ids beyond those that PostgreSQL has given out, so that the two never hand out the same one. Says what came
+/// of it; nothing that happens here keeps an instance from coming back.
+pub async fn raise_ids(ctx: &Context) -> String {
+    if !was_open(ctx) {
+        return "no id was given out by PostgreSQL".to_owned();
+    }
+    let given_out = match tokio::time::timeout(IDS_LIMIT, given_out(ctx)).await {
+        Ok(Ok(given_out)) => given_out,
+        Ok(Err(why)) => return not_raised(&why),
+        Err(_) => return not_raised("PostgreSQL did not answer within a second"),
+    };
+    let (file, transfer) = (
+        ctx.runbook.source.file.clone(),
+        ctx.runbook.transfer.clone(),
+    );
+    let raised = tokio::task::spawn_blocking(move || raise(&file, &transfer, &given_out))
+        .await
+        .expect("BUG: raising ids does not panic");
+    match raised {
+        Ok(raised) => said(&raised),
+        Err(why) => not_raised(&why),
+    }
+}
+
+fn not_raised(why: &str) -> String {
+    format!("SQLite may give out ids that PostgreSQL has given out: {why}")
+}
+
+fn said(raised: &Raised) -> String {
+    let mut said = match raised.raised.len() {
+        0 => "SQLite's next ids are beyond PostgreSQL's".to_owned(),
+        n => format!("the next ids of {n} tables raised beyond PostgreSQL's"),
+    };
+    if !raised.cannot.is_empty() {
+        said.push_str(&format!(
+            "; without AUTOINCREMENT ids may repeat in {}",
+            raised.cannot.join(", ")
+        ));
+    }
+    said
+}
+
+/// The number that counts as the last one of each sequence, by the target's table.
+async fn given_out(ctx: &Context) -> Result<BTreeMap<String, i64>, String> {
+    let sequences: Vec<Numbered> = ctx.fact("sequences").unwrap_or_default();
+    if sequences.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let endpoint = owner(ctx).map_err(|outcome| outcome.summary)?;
+    let client = endpoint.connect().await.map_err(|e| e.to_string())?;
+    let parts: Vec<String> = sequences
+        .iter()
+        .enumerate()
+        .filter_map(|(at, numbered)| {
+            let (schema, name) = numbered.sequence.split_once('.')?;
+            let sequence = format!("{}.{}", quoted(schema), quoted(name));
+            Some(format!(
+                "SELECT {at}, last_value FROM {sequence} WHERE is_called"
+            ))
+        })
+        .collect();
+    let rows = client.query(&parts.join(" UNION ALL "), &[]).await;
+    let mut given_out = BTreeMap::new();
+    for row in rows.map_err(|e| e.to_string())? {
+        let (at, last): (i32, i64) = (row.get(0), row.get(1));
+        let numbered = usize::try_from(at).ok().and_then(|at| sequences.get(at));
+        if let Some(numbered) = numbered {
+            let headroom = last.saturating_sub(numbered.last_value).max(HEADROOM);
+            let beyond = last.saturating_add(headroom);
+            let known = given_out.entry(numbered.table.clone()).or_insert(beyond);
+            *known = (*known).max(beyond);
+        }
+    }
+    Ok(given_out)
+}
+
+/// Pairs the tables by the import's rule for names, and raises.
+fn raise(
+    file: &std::path::Path,
+    transfer: &Transfer,
+    given_out: &BTreeMap<String, i64>,
+) -> Result<Raised, String> {
+    let connection = crate::source::open_read_only(file).map_err(|e| e.to_string())?;
+    let schema = Schema::read(&connection).map_err(|e| e.to_string())?;
+    drop(connection);
+    let sources: Vec<&str> = schema.tables.iter().map(|t| t.name.as_str()).collect();
+    let targets: Vec<&str> = given_out.keys().map(String::as_str).collect();
+    let pairs = matching::pair(&sources, &targets, |name| {
+        transfer.renamed_table(name).map(str::to_owned)
+    });
+    let last = sources.iter().zip(pairs).filter_map(|(source, pair)| {
+        let (target, _) = pair.ok()?;
+        Some(((*source).to_owned(), *given_out.get(target)?))
+    });
+    let last: Vec<(String, i64)> = last.collect();
+    ids::raise(file, &last).map_err(|e| e.to_string())
+}
