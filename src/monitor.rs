@@ -3,7 +3,7 @@
 //!
 //! - [`schedule`]: when a probe is asked, for how long, and what becomes of it.
 //! - [`sink`]: where samples go, and what happens when nobody takes them.
-//! - `readiness`, [`metrics`], `synthetic`, `pool`, `pgbouncer`, [`logs`], `prometheus`, `command`: the kinds.
+//! - `readiness`, [`metrics`], `synthetic`, `pool`, `postgres`, `pgbouncer`, [`logs`], `prometheus`, `command`: the kinds.
 //! - [`baseline`]: P3, what was normal in a window.
 
 pub mod baseline;
@@ -12,6 +12,7 @@ pub mod logs;
 pub mod metrics;
 mod pgbouncer;
 mod pool;
+mod postgres;
 mod prometheus;
 mod readiness;
 mod restarts;
@@ -205,6 +206,10 @@ impl Context {
             }
             ProbeKind::Logs { rules, follow } => {
                 let probe_ = logs::Logs::new(context, rules, follow.as_ref());
+                tasks.spawn(run(probe_, probe, self, cancel))
+            }
+            ProbeKind::Postgres { slow_ms, window_ms } => {
+                let probe_ = postgres::Postgres::new(context, rhythm, *slow_ms, *window_ms);
                 tasks.spawn(run(probe_, probe, self, cancel))
             }
             ProbeKind::PgBouncer(bouncer) => {

@@ -11,6 +11,7 @@ pub mod endpoint;
 mod error;
 pub mod load_share;
 pub mod migrations;
+pub mod observe;
 mod passfile;
 pub mod preflight;
 pub mod script;

@@ -6,6 +6,7 @@ mod daemon;
 mod logs;
 mod metrics;
 mod pgbouncer;
+mod postgres;
 mod prometheus;
 
 use std::sync::Arc;

@@ -161,6 +161,7 @@ pub const PROBE_KINDS: &[(&str, &[&str])] = &[
     ("synthetic", &[]),
     ("pool", &[]),
     ("logs", &["rules", "command", "shell"]),
+    ("postgres", &["slow", "window"]),
     ("pgbouncer", &["url", "database"]),
     ("prometheus", &["url", "headers", "queries", "baseline"]),
     ("command", &["command", "shell", "signals"]),

@@ -69,6 +69,7 @@ impl ProbeKind {
             Self::Synthetic => "synthetic",
             Self::Pool => "pool",
             Self::Logs { .. } => "logs",
+            Self::Postgres { .. } => "postgres",
             Self::PgBouncer(_) => "pgbouncer",
             Self::Prometheus(_) => "prometheus",
             Self::Command { .. } => "command",

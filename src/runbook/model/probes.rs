@@ -29,6 +29,13 @@ pub enum ProbeKind {
     Synthetic,
     /// `pg_stat_activity` of the target.
     Pool,
+    /// What goes on inside the target.
+    Postgres {
+        /// A statement that takes longer is slow; real time.
+        slow_ms: i64,
+        /// Over which deadlocks, temporary files and slow statements are counted, in runbook time.
+        window_ms: i64,
+    },
     /// The instances' logs.
     Logs {
         /// First match decides.
@@ -152,6 +159,16 @@ impl Probe {
                 "pg_idle_in_transaction",
                 "pg_waiting",
                 "pg_max",
+            ],
+            ProbeKind::Postgres { .. } => &[
+                "pg_used_ratio",
+                "pg_lock_waits",
+                "pg_lock_wait_ms",
+                "pg_running_ms",
+                "pg_slow_statements",
+                "pg_deadlocks",
+                "pg_conflicts",
+                "pg_temp_files",
             ],
             ProbeKind::PgBouncer(_) => &[
                 "bouncer_active",

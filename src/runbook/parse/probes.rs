@@ -55,6 +55,14 @@ fn probe_kind(
                 follow: effect.map(|effect| limited(effect, timeout_ms)),
             }
         }
+        Some("postgres") => {
+            let slow_ms = reader.want(fields, "slow", Reader::positive_duration);
+            let window_ms = reader.want(fields, "window", Reader::positive_duration);
+            ProbeKind::Postgres {
+                slow_ms: slow_ms.unwrap_or(1_000),
+                window_ms: window_ms.unwrap_or(300_000),
+            }
+        }
         Some("pgbouncer") => ProbeKind::PgBouncer(PgBouncer {
             url: reader
                 .need(fields, "url", sections::database_url)
