@@ -5,6 +5,9 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 work=${1:-$(mktemp -d)}; mkdir -p "$work"; chmod 755 "$work"
 cargo build --release --locked
+# DuckDB comes as Python packages; without them, or without a network, it is left out, and said to be.
+if [[ -z ${DUCKDB_PYTHON:-} ]] && python3 -m venv "$work/venv" && "$work/venv/bin/pip" -q install duckdb==1.5.5 \
+  duckdb-extension-sqlite-scanner==1.5.5 duckdb-extension-postgres-scanner==1.5.5; then export DUCKDB_PYTHON="$work/venv/bin/python"; fi
 admin=$("$here/cluster.sh" start "$work/cluster"); trap '"$here/cluster.sh" stop "$work/cluster"' EXIT
 echo "== copy against the floor"; "$here/copy.sh" "$admin" "$work/tools.db"
 echo "== copy against others"; "$here/peers.sh" "$admin" "$work/tools.db"

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # `cutover verify` over every row against bare reads of both sides and DuckDB's EXCEPT, in one run, one after the other and again.
-# Makes SQLITE_FILE when it is missing. DuckDB is left out, and said to be, where PYTHON has none (packages: duckdb, and
+# Makes SQLITE_FILE when it is missing. DuckDB is left out, and said to be, where DUCKDB_PYTHON has none (packages: duckdb, and
 # duckdb-extension-sqlite-scanner and duckdb-extension-postgres-scanner of the same version).
 # Usage: verify.sh ADMIN_URL SQLITE_FILE [RUNS]
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 admin=$1 file=$2 runs=${3:-5}
-binary=${CUTOVER:-$here/../target/release/cutover} python=${PYTHON:-python3}
+binary=${CUTOVER:-$here/../target/release/cutover} python=${DUCKDB_PYTHON:-python3}
 target="${admin%/*}/verified"
 tables='ToolCategories ToolContents ToolFeatures ToolSteps __EFMigrationsHistory'
 run() { psql -X -q -v ON_ERROR_STOP=1 -d "$@"; }

@@ -210,7 +210,7 @@ fn the_sheet_names_every_command_of_a_rollback_by_hand() {
         let sheet = Sheet {
             runbook: &crate::session::reference(),
             session: &bridge.session,
-            folder: std::path::Path::new("/srv/.cutover/tonight"),
+            folder: Path::new("/srv/.cutover/tonight"),
             engine,
         };
         sheet.markdown()
