@@ -9,6 +9,7 @@ pub mod backup;
 pub mod context;
 pub mod import;
 pub mod migrate;
+pub mod preserve;
 pub mod rollback;
 pub mod salvage;
 pub mod smoke;

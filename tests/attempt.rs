@@ -148,6 +148,7 @@ fn cutover(folder: &Path, args: &[&str]) -> Output {
         "APP_DIR",
         "APPCTL",
         "PROBE_TOKEN",
+        "TARGET_LOG",
     ] {
         command.env(name, folder.join("nothing"));
     }

@@ -295,12 +295,26 @@ async fn every_fault_is_caught_by_its_row_and_leaves_the_application_on_sqlite()
             story(&folder)
         );
         stage.assert_on_sqlite(&session).await;
+        assert_preserved(&folder);
         if name == "5xx-low" {
             assert_cost_was_told(&folder);
             assert_salvaged(&stage, &folder, &session, acknowledged_before).await;
         }
         stage.clear().await;
     }
+}
+
+/// The end of the server's log is kept, also of a server that is down, and every hash is right.
+fn assert_preserved(folder: &Folder) {
+    let log = std::fs::read_dir(folder.dir().join("preserved")).expect("R5's folder");
+    let mut names = log.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    assert!(names.any(|name| name.starts_with("log-")));
+    let checked = Command::new("sha256sum")
+        .args(["--check", "--strict", "preserved/SHA256SUMS"])
+        .current_dir(folder.dir())
+        .output()
+        .expect("sha256sum");
+    assert!(checked.status.success(), "{checked:?}");
 }
 
 /// Users wrote for ten minutes of the runbook, and whoever had a finger on the key could read how much.

@@ -13,6 +13,7 @@ fn environment(name: &str) -> Option<String> {
         "SCRATCH_URL" => "postgres://owner:scratch-secret@127.0.0.1/scratch",
         "SCRATCH_RUNTIME_URL" => "postgres://app:scratch-secret@127.0.0.1/scratch",
         "PROBE_TOKEN" => "token-secret",
+        "TARGET_LOG" => "/var/log/postgresql.log",
         "APP_1" => "http://127.0.0.1:5001",
         "APP_2" => "http://127.0.0.1:5002",
         "APP_3" => "http://127.0.0.1:5003",

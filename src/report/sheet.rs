@@ -47,7 +47,7 @@ impl Sheet<'_> {
                 RollbackKind::Restart => self.restart(&mut page),
                 RollbackKind::Validate => self.validate(&mut page),
                 RollbackKind::LiftFreeze => self.lift_freeze(&mut page),
-                RollbackKind::Preserve => page.text(&format!(
+                RollbackKind::Preserve { .. } => page.text(&format!(
                     "Keep `{}` as it is, and PostgreSQL's own log. Drop nothing on PostgreSQL: rows that users have written since \
                      writes were reopened are there and nowhere else.",
                     self.folder.display()

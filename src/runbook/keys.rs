@@ -196,7 +196,7 @@ pub const ROLLBACK_KINDS: &[(&str, &[&str])] = &[
     ("restart", &[]),
     ("validate", &[]),
     ("lift_freeze", &[]),
-    ("preserve", &[]),
+    ("preserve", &["logs", "dump"]),
     ("incident", &["file"]),
     ("command", &["action"]),
 ];

@@ -86,7 +86,7 @@ impl RollbackKind {
             Self::Restart => "restart",
             Self::Validate => "validate",
             Self::LiftFreeze => "lift_freeze",
-            Self::Preserve => "preserve",
+            Self::Preserve { .. } => "preserve",
             Self::Incident { .. } => "incident",
             Self::Command(_) => "command",
         }

@@ -161,7 +161,7 @@ impl Charter {
                 .map(|row| RowLine {
                     id: row.id.clone(),
                     title: row.title.clone(),
-                    within_rto: !matches!(row.kind, R::Preserve | R::Incident { .. }),
+                    within_rto: !matches!(row.kind, R::Preserve { .. } | R::Incident { .. }),
                 })
                 .collect(),
             instances,

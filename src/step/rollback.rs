@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::announce::run_action;
 use super::context::Context;
+use super::preserve::preserve;
 use super::salvage::{self, SALVAGE};
 use super::switch::former_path;
 use super::writes::maintenance_off;
@@ -18,9 +19,6 @@ use crate::session::live::{InstanceState, InstanceView};
 use crate::session::{Check, Outcome, RollbackCause, Undo};
 use crate::source::drill::TableCount;
 use crate::source::open_read_only;
-
-/// How long PostgreSQL may take to leave its numbers behind (R5); it is not waited for any longer.
-const PRESERVE_LIMIT: Duration = Duration::from_secs(5);
 
 /// Does one row of the list.
 pub async fn run(ctx: &Context) -> Outcome {
@@ -35,9 +33,10 @@ pub async fn run(ctx: &Context) -> Outcome {
         RollbackKind::Restart => restart(ctx).await,
         RollbackKind::Validate => validate(ctx).await,
         RollbackKind::LiftFreeze => lift_freeze(ctx).await,
-        RollbackKind::Preserve => {
+        RollbackKind::Preserve { logs, dump } => {
             // Side by side: a dead target is waited for once.
-            let (kept, salvaged) = tokio::join!(preserve(ctx), salvage::keep(ctx));
+            let preserving = preserve(ctx, logs, dump.as_ref());
+            let (kept, salvaged) = tokio::join!(preserving, salvage::keep(ctx));
             with_salvage(ctx, kept, &salvaged)
         }
         RollbackKind::Incident { file } => incident(ctx, file),
@@ -338,64 +337,6 @@ async fn lift_freeze(ctx: &Context) -> Outcome {
             "maintenance could not be lifted: {why}. The application is on SQLite and refuses writes; lift it by hand"
         )),
     }
-}
-
-/// R5: what PostgreSQL can tell within a few seconds; what our own folder holds is there already.
-async fn preserve(ctx: &Context) -> Outcome {
-    let folder = ctx.folder.dir().join("output");
-    let _ = std::fs::create_dir_all(&folder);
-    let asked = tokio::time::timeout(PRESERVE_LIMIT, ask_target(ctx)).await;
-    let (summary, text) = match asked {
-        Ok(Ok(text)) => (
-            "settings and statistics of PostgreSQL are kept".to_owned(),
-            text,
-        ),
-        Ok(Err(why)) => (
-            format!("PostgreSQL could not be asked: {why}; the logs of the steps are kept"),
-            why,
-        ),
-        Err(_) => {
-            let why = "PostgreSQL did not answer in 5 s".to_owned();
-            (format!("{why}; the logs of the steps are kept"), why)
-        }
-    };
-    let path = folder.join("R5-1-postgresql.txt");
-    match std::fs::write(&path, text) {
-        Ok(()) => {
-            ctx.reporter.artefact("postgresql", path);
-            Outcome::done(summary)
-        }
-        Err(e) => Outcome::failed(format!("{}: {e}", path.display())),
-    }
-}
-
-async fn ask_target(ctx: &Context) -> Result<String, String> {
-    const QUERIES: [(&str, &str); 4] = [
-        ("version", "SELECT version()"),
-        (
-            "settings",
-            "SELECT name || ' = ' || setting FROM pg_settings WHERE source NOT IN ('default', 'override') ORDER BY 1",
-        ),
-        (
-            "databases",
-            "SELECT d::text FROM pg_stat_database d WHERE datname = current_database()",
-        ),
-        (
-            "tables",
-            "SELECT t::text FROM pg_stat_user_tables t ORDER BY relid",
-        ),
-    ];
-    let endpoint = super::target::owner(ctx).map_err(|o| o.summary)?;
-    let client = endpoint.connect().await.map_err(|e| e.to_string())?;
-    let mut text = String::new();
-    for (name, sql) in QUERIES {
-        text.push_str(&format!("-- {name}\n"));
-        for row in client.query(sql, &[]).await.map_err(|e| e.to_string())? {
-            text.push_str(&row.get::<_, String>(0));
-            text.push('\n');
-        }
-    }
-    Ok(text)
 }
 
 /// R6: the record that an incident review begins with.

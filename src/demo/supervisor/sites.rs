@@ -48,6 +48,7 @@ impl Sites {
             ("TARGET_RUNTIME_URL", database.target_runtime.clone()),
             ("SCRATCH_URL", database.scratch.clone()),
             ("SCRATCH_RUNTIME_URL", database.scratch_runtime.clone()),
+            ("TARGET_LOG", path(database.log_path())),
             ("BACKUP_DIR", path(layout.backups())),
             ("OFFSITE_DIR", path(layout.offsite())),
             (

@@ -234,7 +234,12 @@ pub enum RollbackKind {
     /// R4+. Maintenance off.
     LiftFreeze,
     /// R5. Logs, settings, statistics, with hashes.
-    Preserve,
+    Preserve {
+        /// PostgreSQL's own logs, where this machine can read them.
+        logs: Vec<PathBuf>,
+        /// Dumps the target into `{file}`.
+        dump: Option<Action>,
+    },
     /// R6. Incident record; blocks the next attempt.
     Incident {
         /// Where the record is written.

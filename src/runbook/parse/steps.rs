@@ -303,7 +303,12 @@ pub(super) fn rollback_row(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<R
         Some("restart") => Some(RollbackKind::Restart),
         Some("validate") => Some(RollbackKind::Validate),
         Some("lift_freeze") => Some(RollbackKind::LiftFreeze),
-        Some("preserve") => Some(RollbackKind::Preserve),
+        Some("preserve") => Some(RollbackKind::Preserve {
+            logs: reader
+                .want(&fields, "logs", |r, i| r.list(i, Reader::path))
+                .unwrap_or_default(),
+            dump: reader.want(&fields, "dump", actions::action),
+        }),
         _ => None,
     };
     Some(RollbackRow {
