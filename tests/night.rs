@@ -4,13 +4,16 @@
 //! screen.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::Permissions;
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use cutover::cli::demo::Night;
 use cutover::cli::follow::{exit_of, words};
+use cutover::cli::operators::Script;
 use cutover::cli::{Exit, operators, rehearse};
 use cutover::demo::faults::{self, Fault};
 use cutover::demo::sandbox::{Options, Sandbox};
@@ -49,6 +52,11 @@ struct Stage {
 impl Stage {
     /// A sandbox and a rehearsal in it. The runbook is the reference one, with shorter real-time waits: those do not scale.
     async fn set(window: &str) -> Stage {
+        Stage::set_with(&[("window: 60m", window)], &[]).await
+    }
+
+    /// With further changes to the runbook, and programs of its own in the sandbox's folder.
+    async fn set_with(changes: &[(&str, &str)], programs: &[(&str, &str)]) -> Stage {
         let options = Options {
             instances: 6,
             rate: 60,
@@ -64,14 +72,21 @@ impl Stage {
             ("quiet: 5s ", "quiet: 1s "),
             ("ready_within: 60s", "ready_within: 20s"),
             ("window: 5m, start: auto", "window: 2m, start: auto"),
-            ("window: 60m", window),
             ("stays_green: 10m", "stays_green: 2m"),
-        ] {
+        ]
+        .iter()
+        .chain(changes)
+        {
             assert!(
                 runbook.contains(long),
                 "the reference runbook has no {long:?}"
             );
             runbook = runbook.replace(long, short);
+        }
+        for (name, text) in programs {
+            let path = sandbox.dir().join(name);
+            std::fs::write(&path, text).expect("a program");
+            std::fs::set_permissions(&path, Permissions::from_mode(0o755)).expect("its mode");
         }
         let night = Night::new(sandbox.dir(), &runbook, SPEED).with_program(support::cutover());
         let evidence = night.rehearse().await.expect("a rehearsal");
@@ -89,6 +104,19 @@ impl Stage {
         fault: Option<(Fault, String)>,
         killer: Option<&str>,
     ) -> (Folder, Session) {
+        let rows: Vec<String> = killer.into_iter().map(str::to_owned).collect();
+        self.play_with(fault, move |folder| {
+            rows.iter().for_each(|row| kill_at(folder, row, 1));
+        })
+        .await
+    }
+
+    /// The same; `meanwhile` has the session's folder, in a thread of its own.
+    async fn play_with(
+        &mut self,
+        fault: Option<(Fault, String)>,
+        meanwhile: impl FnOnce(&Folder) + Send + 'static,
+    ) -> (Folder, Session) {
         self.nights += 1;
         let wait_before = fault.as_ref().map(|(_, step)| step.as_str());
         let folder = self
@@ -96,18 +124,16 @@ impl Stage {
             .open(self.nights, self.evidence.clone(), wait_before)
             .await
             .expect("a session");
-        let killing = killer.map(|row| {
-            let (folder, row) = (folder.clone(), row.to_owned());
-            tokio::task::spawn_blocking(move || kill_at(&folder, &row))
-        });
-        let session = operators::play(&folder, self.night.script(fault))
+        let beside = folder.clone();
+        let aside = tokio::task::spawn_blocking(move || meanwhile(&beside));
+        let script = Script {
+            restarts: 20,
+            ..self.night.script(fault)
+        };
+        let session = operators::play(&folder, script)
             .await
             .expect("the night ends");
-        if let Some(killing) = killing {
-            killing
-                .await
-                .expect("the engine was killed where it was to be");
-        }
+        aside.await.expect("what was to be done meanwhile");
         (folder, session)
     }
 
@@ -207,8 +233,15 @@ impl Stage {
     }
 }
 
-/// Kills the engine with no chance to tidy up, once a row has begun for the first time.
-fn kill_at(folder: &Folder, row: &str) {
+/// Kills the engine with no chance to tidy up, once a row has begun for the n-th time.
+fn kill_at(folder: &Folder, row: &str, times: usize) {
+    wait_for(folder, row, times);
+    let engine = read_holder(folder).expect("a holder").pid;
+    support::signal(engine, Signal::KILL);
+}
+
+/// Waits until a row has begun for the n-th time.
+fn wait_for(folder: &Folder, row: &str, times: usize) {
     let mut follower = Follower::open(folder).expect("a journal");
     let mut seen = Vec::new();
     let deadline = Instant::now() + Duration::from_secs(180);
@@ -217,7 +250,7 @@ fn kill_at(folder: &Folder, row: &str) {
         Event::RollbackRowStarted { row: begun } => *begun == row,
         _ => false,
     };
-    while !seen.iter().any(begins) {
+    while seen.iter().filter(|event| begins(event)).count() < times {
         assert!(Instant::now() < deadline, "waited in vain for {row}");
         std::thread::sleep(Duration::from_millis(5));
         seen.extend(
@@ -228,8 +261,6 @@ fn kill_at(folder: &Folder, row: &str) {
                 .map(|e| from_entry(e).unwrap().event),
         );
     }
-    let engine = read_holder(folder).expect("a holder").pid;
-    support::signal(engine, Signal::KILL);
 }
 
 /// What a night said, for a failed assertion.
@@ -449,15 +480,35 @@ async fn a_killed_engine_goes_on_where_it_was() {
         // Back to SQLite for the next night: the release is complete, so this is the sandbox's affair.
         stage = Stage::set("window: 5m").await;
     }
+    // And at every row of the rollback, twice each.
     let fault = Some(("5xx".parse().unwrap(), "G1".to_owned()));
-    let (folder, session) = stage.play(fault, Some("R3")).await;
+    let (folder, session) = stage
+        .play_with(fault, |folder| {
+            for row in ["R1", "R2", "R3", "R4", "R4+", "R5", "R6"] {
+                kill_at(folder, row, 1);
+                kill_at(folder, row, 2);
+            }
+        })
+        .await;
     assert_eq!(
         exit_of(&session),
         Some(Exit::RolledBack),
-        "killed at R3:\n{}",
+        "{}",
         story(&folder)
     );
+    let rollback = session.rollback.as_ref().expect("a rollback");
+    assert_eq!(rollback.healthy, Some(true), "{}", story(&folder));
+    assert!(
+        rollback
+            .rows
+            .iter()
+            .all(|row| row.status == StepStatus::Done && row.attempt == 3),
+        "{:#?}",
+        rollback.rows
+    );
     stage.assert_on_sqlite(&session).await;
+    let kept = Salvaged::open(&folder.dir().join(salvage::file::NAME)).expect("a salvage file");
+    assert!(kept.tables().unwrap().iter().all(|t| t.lacks.is_none()));
 }
 
 /// Every row of the backup is in PostgreSQL once; what the application has written since is its own.
@@ -489,6 +540,78 @@ async fn assert_rows_once(stage: &Stage, session: &Session) {
         .unwrap()
         .get(0);
     assert_eq!(twice, 0);
+}
+
+/// What others did to the configuration and to the restart while the night went on: named, with what to do; the rest goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollback_names_what_it_cannot_put_right_and_goes_on() {
+    let _alone = ONE_AT_A_TIME.lock().await;
+    let changes = [
+        ("window: 60m", "window: 20m"),
+        ("ready_within: 20s", "ready_within: 5s"),
+        (
+            r#"["${APPCTL}", appctl, --dir, "${APP_DIR}", restart, "{instance}"]"#,
+            r#"["${APP_DIR}/restart.sh", "{instance}", "${APPCTL}", appctl, --dir, "${APP_DIR}", restart, "{instance}"]"#,
+        ),
+    ];
+    let programs = [("restart.sh", include_str!("night/restart.sh"))];
+    let mut stage = Stage::set_with(&changes, &programs).await;
+    let dir = stage.sandbox.dir().to_owned();
+    let fault = Some(("5xx".parse().unwrap(), "G1".to_owned()));
+    let there = dir.clone();
+    let (folder, session) = stage
+        .play_with(fault, move |folder| {
+            wait_for(folder, "G1", 1);
+            let config = |n: u32| there.join(format!("instances/app-{n}/app.env"));
+            let switched = std::fs::read_to_string(config(2)).unwrap();
+            std::fs::write(config(2), format!("{switched}# by hand\n")).unwrap();
+            // From here on the restart of app-3 writes the old configuration, and that of app-4 is gone.
+            std::fs::copy(config(3), there.join("app-3.again")).unwrap();
+        })
+        .await;
+    let story = story(&folder);
+    assert_eq!(exit_of(&session), Some(Exit::RolledBack), "{story}");
+    let rollback = session.rollback.as_ref().expect("a rollback");
+    assert_eq!(rollback.healthy, Some(false), "{story}");
+    let row = |id: &str| rollback.rows.iter().find(|row| row.id == id).unwrap();
+    let said = |id: &str| row(id).outcome.as_ref().unwrap().summary.clone();
+    assert!(
+        said("R2").contains("app-2/app.env was edited by somebody else; theirs is kept as"),
+        "{story}"
+    );
+    let theirs = std::fs::read_dir(dir.join("instances/app-2")).unwrap();
+    let theirs = theirs
+        .flatten()
+        .find(|f| f.file_name().to_string_lossy().contains(".theirs-"));
+    let theirs = std::fs::read_to_string(theirs.expect("theirs is kept").path()).unwrap();
+    assert!(theirs.ends_with("# by hand\n"), "{theirs}");
+    assert_eq!(row("R3").status, StepStatus::Failed, "{story}");
+    assert!(
+        said("R3").contains("app-4: restart failed with exit code 127"),
+        "{story}"
+    );
+    let checks = &row("R4").outcome.as_ref().unwrap().checks;
+    let bad: Vec<_> = checks.iter().filter(|check| !check.ok).collect();
+    let again = bad.iter().find(|check| check.name == "configuration_app-3");
+    let again = again.unwrap_or_else(|| panic!("{bad:#?}"));
+    assert!(
+        again.detail.contains("is switched to PostgreSQL again"),
+        "{again:?}"
+    );
+    // The others are back, and what follows was done.
+    for id in ["R1", "R2", "R4+", "R5", "R6"] {
+        assert_eq!(row(id).status, StepStatus::Done, "{id}: {story}");
+    }
+    for n in [1, 2, 5, 6] {
+        let url = &stage.sandbox.environment().unwrap()[&format!("APP_{n}")];
+        let ready = support::http()
+            .get(format!("{url}/ready"))
+            .send()
+            .await
+            .unwrap();
+        let ready: Value = ready.json().await.unwrap();
+        assert_eq!(ready["provider"], "Sqlite", "app-{n}: {ready}");
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod back;
 mod bring;
 mod cost;
+mod property;
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -124,6 +124,9 @@ async fn on(sandbox: &Sandbox, args: &DemoArgs, headless: bool) -> anyhow::Resul
     Ok(follow::exit_of(&session).unwrap_or(Exit::Failed))
 }
 
+/// How often scripted operators start a dead engine again.
+const RESTARTS: u32 = 5;
+
 /// A cutover in a sandbox: what is rehearsed, opened and played there.
 #[derive(Debug, Clone)]
 pub struct Night {
@@ -215,6 +218,7 @@ impl Night {
         Script {
             dir: self.dir.clone(),
             fault,
+            restarts: RESTARTS,
             limit: Duration::from_secs_f64(240.0 + 3.0 * 3600.0 / self.speed),
             program: self.program.clone(),
         }

@@ -16,9 +16,6 @@ use crate::session::{Command, LineKind, Phase, Recorded, Refusal, Session, StepS
 
 /// How long the people of the script watch a red checklist before one of them rolls back, in runbook time.
 const PATIENCE_MS: i64 = 20 * 60_000;
-/// How often a dead engine is started again before the script gives up.
-const RESTARTS: u32 = 5;
-
 /// What the script has to do beside its job.
 #[derive(Debug, Clone)]
 pub struct Script {
@@ -28,6 +25,8 @@ pub struct Script {
     pub fault: Option<(Fault, String)>,
     /// Nothing may take longer, all in all.
     pub limit: Duration,
+    /// How often a dead engine is started again before the script gives up.
+    pub restarts: u32,
     /// Engines are started from this program; from the one that runs where absent.
     pub program: Option<PathBuf>,
 }
@@ -109,14 +108,17 @@ impl Play {
     fn restart(&mut self) -> anyhow::Result<()> {
         self.restarts += 1;
         anyhow::ensure!(
-            self.restarts <= RESTARTS,
-            "the engine died {RESTARTS} times; see {}",
+            self.restarts <= self.script.restarts,
+            "the engine died {} times; see {}",
+            self.restarts,
             self.folder.log_path().display()
         );
         errln!("the engine is gone; starting another");
-        self.bridge
-            .start_engine()
-            .map_err(|e| anyhow::anyhow!("{e}"))
+        // One that does not come up is no different from one that dies a moment later.
+        if let Err(error) = self.bridge.start_engine() {
+            errln!("{error}");
+        }
+        Ok(())
     }
 
     /// The one thing that somebody would do now, if there is one.

@@ -1,6 +1,7 @@
 //! R1–R6: one list, from any state, each row idempotent. A row that has nothing to undo says so and passes; one that fails is named
-//! and does not stop the others. Nothing here waits for PostgreSQL but the ids, for a second at most: a dead target never delays the
-//! way back.
+//! and does not stop the others. Nothing on the way back waits for PostgreSQL longer than a second.
+
+mod validate;
 
 use std::path::Path;
 use std::time::Duration;
@@ -17,8 +18,6 @@ use crate::runbook::action::Placeholders;
 use crate::runbook::{Instance, RollbackKind, StepKind, SwitchHow};
 use crate::session::live::{InstanceState, InstanceView};
 use crate::session::{Check, Outcome, RollbackCause, Undo};
-use crate::source::drill::TableCount;
-use crate::source::open_read_only;
 
 /// Does one row of the list.
 pub async fn run(ctx: &Context) -> Outcome {
@@ -31,7 +30,7 @@ pub async fn run(ctx: &Context) -> Outcome {
         RollbackKind::Halt => Outcome::done("nothing runs any more, nothing new starts"),
         RollbackKind::RestoreConfig => restore_config(ctx).await,
         RollbackKind::Restart => restart(ctx).await,
-        RollbackKind::Validate => validate(ctx).await,
+        RollbackKind::Validate => validate::validate(ctx).await,
         RollbackKind::LiftFreeze => lift_freeze(ctx).await,
         RollbackKind::Preserve { logs, dump } => {
             // Side by side: a dead target is waited for once.
@@ -74,7 +73,7 @@ fn undos<'a>(
 /// R2: the former bytes of every configuration file, or the switch's own undo.
 async fn restore_config(ctx: &Context) -> Outcome {
     let mut outcome = Outcome::done("");
-    let mut restored = 0;
+    let (mut restored, mut theirs) = (0, Vec::new());
     for undo in undos(ctx, |u| matches!(u, Undo::Config { .. })) {
         let Undo::Config {
             instance,
@@ -93,11 +92,10 @@ async fn restore_config(ctx: &Context) -> Outcome {
         match put_back {
             Ok(Restored::TheirsKept(aside)) => {
                 restored += 1;
-                let aside = aside.display();
-                ctx.reporter.line(&format!(
-                    "{} was edited by somebody else; theirs is kept as {aside}",
-                    path.display()
-                ));
+                let (path, aside) = (path.display(), aside.display());
+                let said = format!("{path} was edited by somebody else; theirs is kept as {aside}");
+                ctx.reporter.line(&said);
+                theirs.push(said);
             }
             Ok(_) => restored += 1,
             Err(why) => {
@@ -120,6 +118,10 @@ async fn restore_config(ctx: &Context) -> Outcome {
             0 => "nothing had been switched".to_owned(),
             n => format!("{n} configurations are as they were"),
         };
+    }
+    for said in theirs {
+        outcome.summary.push_str("; ");
+        outcome.summary.push_str(&said);
     }
     outcome
 }
@@ -236,89 +238,6 @@ async fn bring_back(ctx: &Context, instance: &Instance, outputs: &Path) -> Resul
     }
     show(InstanceState::NotReady, &last);
     Err(last)
-}
-
-/// R4: every instance answers its readiness and the core reads, and SQLite has the rows that it had.
-async fn validate(ctx: &Context) -> Outcome {
-    let mut outcome = Outcome::done("");
-    let client = &ctx.shared.http;
-    for instance in &ctx.runbook.fleet.instances {
-        let mut bad = Vec::new();
-        if let Err(e) =
-            fleet::ready_once(client, &ctx.runbook.fleet, instance, Duration::from_secs(5)).await
-        {
-            bad.push(e.to_string());
-        }
-        for request in &ctx.runbook.verification.requests {
-            let limit = Duration::from_secs(10);
-            let judged = match fleet::request::ask(client, request, &instance.url, limit).await {
-                Ok(answer) => {
-                    fleet::request::judge(request, &answer, None).map_err(|e| e.to_string())
-                }
-                Err(e) => Err(e.to_string()),
-            };
-            bad.extend(judged.err().map(|why| format!("{}: {why}", request.name)));
-        }
-        let detail = bad.first().cloned().unwrap_or_else(|| "healthy".into());
-        outcome = outcome.with_check(Check::new(
-            &format!("healthy_{}", instance.id),
-            bad.is_empty(),
-            detail,
-        ));
-    }
-    outcome = match count_rows(ctx).await {
-        Ok(detail) => outcome.with_check(Check::new("source_rows", true, detail)),
-        Err(why) => outcome.with_check(Check::new("source_rows", false, why)),
-    };
-    let bad: Vec<_> = outcome
-        .checks
-        .iter()
-        .filter(|c| !c.ok)
-        .map(|c| format!("{}: {}", c.name, c.detail))
-        .collect();
-    outcome.summary = match bad.first() {
-        None => {
-            let rows = outcome.checks.last().map_or("", |c| c.detail.as_str());
-            format!(
-                "{} instances healthy; {rows}",
-                ctx.runbook.fleet.instances.len()
-            )
-        }
-        Some(first) => format!("{} checks failed; {first}", bad.len()),
-    };
-    outcome
-}
-
-/// SQLite's rows against those of the backup. Before the freeze there is no backup to compare with.
-async fn count_rows(ctx: &Context) -> Result<String, String> {
-    let Some(before) = ctx.fact::<Vec<TableCount>>("counts") else {
-        return Ok("no backup had been made; SQLite was not touched".into());
-    };
-    let path = ctx.runbook.source.file.clone();
-    tokio::task::spawn_blocking(move || {
-        let connection = open_read_only(&path).map_err(|e| e.to_string())?;
-        let mut rows = 0_u64;
-        for TableCount {
-            table,
-            rows: expected,
-        } in before
-        {
-            let sql = format!("SELECT count(*) FROM {}", crate::target::quoted(&table));
-            let now: i64 = connection
-                .query_row(&sql, [], |r| r.get(0))
-                .map_err(|e| format!("{table}: {e}"))?;
-            // More is the application at work again; fewer is loss.
-            if now.cast_unsigned() < expected {
-                return Err(format!(
-                    "{table} has {now} rows on SQLite, the backup has {expected}"
-                ));
-            }
-            rows += now.cast_unsigned();
-        }
-        Ok(format!("SQLite has its {rows} rows"))
-    })
-    .await
-    .expect("BUG: counting does not panic")
 }
 
 /// R4+: maintenance off, so that the application ends as it was.

@@ -1,0 +1,239 @@
+//! R4: does the application serve from SQLite again? Every instance is asked, its configuration looked at, and the file with its rows.
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::action::config_file::{self, State};
+use crate::fleet;
+use crate::session::{Check, Outcome, Undo};
+use crate::source::drill::TableCount;
+use crate::source::{open_read_only, open_read_write};
+use crate::step::backup::Kept;
+use crate::step::context::Context;
+use crate::target::Endpoint;
+
+/// How long PostgreSQL may take to say who is still connected.
+const TARGET_LIMIT: Duration = Duration::from_secs(1);
+
+/// R4: every instance answers its readiness and the core reads, and SQLite has the rows that it had.
+pub async fn validate(ctx: &Context) -> Outcome {
+    let mut outcome = Outcome::done("");
+    // Asked while the instances are: it has until they have answered, or a second.
+    let mut still_there =
+        tokio::spawn(tokio::time::timeout(TARGET_LIMIT, connections(ctx.clone())));
+    let client = &ctx.shared.http;
+    for instance in &ctx.runbook.fleet.instances {
+        let mut bad = Vec::new();
+        if let Err(e) =
+            fleet::ready_once(client, &ctx.runbook.fleet, instance, Duration::from_secs(5)).await
+        {
+            bad.push(e.to_string());
+        }
+        for request in &ctx.runbook.verification.requests {
+            let limit = Duration::from_secs(10);
+            let judged = match fleet::request::ask(client, request, &instance.url, limit).await {
+                Ok(answer) => {
+                    fleet::request::judge(request, &answer, None).map_err(|e| e.to_string())
+                }
+                Err(e) => Err(e.to_string()),
+            };
+            bad.extend(judged.err().map(|why| format!("{}: {why}", request.name)));
+        }
+        let detail = bad.first().cloned().unwrap_or_else(|| "healthy".into());
+        outcome = outcome.with_check(Check::new(
+            &format!("healthy_{}", instance.id),
+            bad.is_empty(),
+            detail,
+        ));
+    }
+    for (instance, why) in other_configurations(ctx) {
+        outcome = outcome.with_check(Check::new(&format!("configuration_{instance}"), false, why));
+    }
+    outcome = match source(ctx).await {
+        Ok(detail) => outcome.with_check(Check::new("source_rows", true, detail)),
+        Err(why) => outcome.with_check(Check::new("source_rows", false, why)),
+    };
+    let bad: Vec<_> = outcome
+        .checks
+        .iter()
+        .filter(|c| !c.ok)
+        .map(|c| format!("{}: {}", c.name, c.detail))
+        .collect();
+    outcome.summary = match bad.first() {
+        None => {
+            let rows = outcome.checks.last().map_or("", |c| c.detail.as_str());
+            format!(
+                "{} instances healthy; {rows}",
+                ctx.runbook.fleet.instances.len()
+            )
+        }
+        Some(first) => format!("{} checks failed; {first}", bad.len()),
+    };
+    if let Ok(Ok(Some(note))) = (&mut still_there).await {
+        outcome.summary.push_str("; ");
+        outcome.summary.push_str(&note);
+    }
+    outcome
+}
+
+/// Configurations that are no longer what R2 put back: an instance that reads them comes up on PostgreSQL again.
+fn other_configurations(ctx: &Context) -> Vec<(String, String)> {
+    let undos = ctx.session.undos.iter().map(|(_, undo)| undo);
+    let looked = undos.filter_map(|undo| match undo {
+        Undo::Config {
+            instance,
+            path,
+            former_sha256,
+            written_sha256,
+        } => {
+            let what = match config_file::state(path, former_sha256, written_sha256) {
+                Ok(State::Former) => return None,
+                Ok(State::Written) => "is switched to PostgreSQL again".to_owned(),
+                Ok(State::Gone) => "is gone again".to_owned(),
+                Ok(State::Theirs) => "was changed by somebody else since R2".to_owned(),
+                Err(error) => error.to_string(),
+            };
+            let former = ctx.folder.dir().join("former").join(former_sha256);
+            let why = format!(
+                "{}: {what}, and {instance} may run on PostgreSQL. Stop what writes it, copy {} there and restart {instance}",
+                path.display(),
+                former.display()
+            );
+            Some((instance.clone(), why))
+        }
+        _ => None,
+    });
+    looked.collect()
+}
+
+/// Connections that the application's role still has on PostgreSQL, in words: an instance that did not leave, or a pool in between.
+/// Nothing is known where PostgreSQL does not answer.
+async fn connections(ctx: Context) -> Option<String> {
+    const QUERY: &str = "SELECT application_name, count(*) FROM pg_catalog.pg_stat_activity
+        WHERE usename = $1 AND datname = current_database() AND pid <> pg_backend_pid() AND application_name NOT LIKE 'cutover%'
+        GROUP BY 1 ORDER BY 1 LIMIT 20";
+    let runtime = Endpoint::parse(&ctx.runbook.target.runtime_url).ok()?;
+    let owner = Endpoint::parse(&ctx.runbook.target.url).ok()?;
+    let client = owner.connect().await.ok()?;
+    let rows = client.query(QUERY, &[&runtime.user()]).await.ok()?;
+    let shown = rows.iter().map(|row| {
+        let (name, count): (String, i64) = (row.get(0), row.get(1));
+        format!("{} from {}", count, crate::text::printable(&name, 40))
+    });
+    let shown: Vec<_> = shown.collect();
+    (!shown.is_empty()).then(|| {
+        format!(
+            "PostgreSQL still has connections of the application ({}): where that is no pool, an instance has not left it. Restart it \
+             by hand",
+            shown.join(", ")
+        )
+    })
+}
+
+/// The application's file: there, writable, and with the rows of the backup. Before the freeze there is no backup to compare with.
+async fn source(ctx: &Context) -> Result<String, String> {
+    let before = ctx.fact::<Vec<TableCount>>("counts");
+    let path = ctx.runbook.source.file.clone();
+    let looked = tokio::task::spawn_blocking(move || look_at(&path, before.as_deref())).await;
+    looked
+        .expect("BUG: looking at the file does not panic")
+        .map_err(|why| match ctx.fact::<Kept>("backup") {
+            Some(backup) => format!("{why}. The verified backup is {}", backup.path.display()),
+            None => why,
+        })
+}
+
+fn look_at(path: &Path, before: Option<&[TableCount]>) -> Result<String, String> {
+    let connection = open_read_only(path).map_err(|e| e.to_string())?;
+    is_writable(path)?;
+    let Some(before) = before else {
+        return Ok("no backup had been made; SQLite was not touched".into());
+    };
+    let mut rows = 0_u64;
+    for TableCount {
+        table,
+        rows: expected,
+    } in before
+    {
+        let sql = format!("SELECT count(*) FROM {}", crate::target::quoted(table));
+        let now: i64 = connection
+            .query_row(&sql, [], |r| r.get(0))
+            .map_err(|e| format!("{table}: {e}"))?;
+        // More is the application at work again; fewer is loss.
+        if now.cast_unsigned() < *expected {
+            return Err(format!(
+                "{table} has {now} rows on SQLite, the backup has {expected}"
+            ));
+        }
+        rows += now.cast_unsigned();
+    }
+    Ok(format!("SQLite has its {rows} rows"))
+}
+
+/// Takes the write lock and lets go of it again. That somebody else has it says as much.
+fn is_writable(path: &Path) -> Result<(), String> {
+    let mode = path.metadata().map_err(|e| e.to_string())?.permissions();
+    if mode.readonly() {
+        return Err(format!(
+            "{} is read-only: the application cannot write. Give its owner the right to (`chmod u+w`)",
+            path.display()
+        ));
+    }
+    let connection = open_read_write(path).map_err(|e| e.to_string())?;
+    match connection.execute_batch("BEGIN IMMEDIATE; ROLLBACK") {
+        Err(error) if error.sqlite_error_code() != Some(rusqlite::ErrorCode::DatabaseBusy) => {
+            Err(format!(
+                "{} cannot be written: {error}. Make it and its folder writable for the application",
+                path.display()
+            ))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn counts(rows: u64) -> Vec<TableCount> {
+        vec![TableCount {
+            table: "t".to_owned(),
+            rows,
+        }]
+    }
+
+    #[test]
+    fn a_file_that_the_application_cannot_use_is_named_with_what_to_do() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("app.db");
+        let connection = rusqlite::Connection::open(&path).expect("a file");
+        connection
+            .execute_batch("CREATE TABLE t (a); INSERT INTO t VALUES (1), (2)")
+            .expect("rows");
+        let look = |rows| look_at(&path, Some(&counts(rows)));
+        assert_eq!(look(2), Ok("SQLite has its 2 rows".to_owned()));
+        assert!(look(3).expect_err("fewer").contains("the backup has 3"));
+        assert!(look_at(&path, None).is_ok());
+        // Somebody who writes shows that it can be written.
+        connection
+            .execute_batch("BEGIN IMMEDIATE")
+            .expect("a writer");
+        assert!(look(2).is_ok());
+        connection.execute_batch("COMMIT").expect("an end");
+        let mode = |mode| {
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).expect("a mode");
+        };
+        mode(0o444);
+        assert!(look(2).expect_err("read-only").contains("chmod u+w"));
+        mode(0o644);
+        let aside = folder.path().join("moved.db");
+        std::fs::rename(&path, &aside).expect("moved");
+        let gone = look(2).expect_err("gone");
+        assert!(
+            gone.contains("app.db") && gone.contains("no file"),
+            "{gone}"
+        );
+        assert!(!path.exists(), "nothing was created in its place");
+    }
+}
