@@ -103,6 +103,12 @@ fn print(session: &Session, engine: &EngineState) {
     }
     if let Some(rollback) = &session.rollback {
         outln!("\nrollback: {}", rollback.reason);
+        if let Some(after_ms) = session.first_undo_after_ms() {
+            outln!(
+                "first undo {:.1} s after it was asked for, countdown included",
+                after_ms as f64 / 1000.0
+            );
+        }
         for (line, state) in session.charter.rollback.iter().zip(&rollback.rows) {
             let what = state
                 .outcome

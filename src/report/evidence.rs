@@ -284,6 +284,9 @@ pub(super) fn rollback(session: &Session) -> Option<RollbackReport> {
     })
 }
 
+/// How soon after the countdown, or after a person's word, something is taken back.
+const REACTION_SECONDS: f64 = 1.0;
+
 /// Freeze, verification and rollback against what was agreed; the rollback also against its rehearsal.
 pub(super) fn plan(session: &Session) -> Vec<PlanReport> {
     let limits = &session.charter.limits;
@@ -317,6 +320,18 @@ pub(super) fn plan(session: &Session) -> Vec<PlanReport> {
         real_seconds(session, limits.rto_ms),
         restored,
     ));
+    if let Some(after_ms) = session.first_undo_after_ms() {
+        let waited = match session.rollback.as_ref().map(|r| &r.cause) {
+            Some(RollbackCause::Trigger { .. }) => real_seconds(session, limits.countdown_ms),
+            _ => 0.0,
+        };
+        let actual = Some(seconds(0, after_ms));
+        plan.push(line(
+            "condition met to first undo",
+            waited + REACTION_SECONDS,
+            actual,
+        ));
+    }
     if let Some(rehearsal) = &session.rehearsal {
         let took = rehearsal.rollback_ms as f64 / 1_000.0;
         let rto = real_seconds(session, limits.rto_ms);

@@ -93,6 +93,9 @@ pub struct RowLine {
     pub title: String,
     /// Whether the application serves again once it is done (the RTO ends with the last such row).
     pub within_rto: bool,
+    /// Whether it takes something back; the others halt, look or keep.
+    #[serde(default)]
+    pub undoes: bool,
 }
 
 /// What the rules know of an instance.
@@ -162,6 +165,10 @@ impl Charter {
                     id: row.id.clone(),
                     title: row.title.clone(),
                     within_rto: !matches!(row.kind, R::Preserve { .. } | R::Incident { .. }),
+                    undoes: matches!(
+                        row.kind,
+                        R::RestoreConfig | R::Restart | R::LiftFreeze | R::Command(_)
+                    ),
                 })
                 .collect(),
             instances,

@@ -554,6 +554,18 @@ impl Session {
             .collect()
     }
 
+    /// From the moment that asked for the rollback (a trigger's condition was met, or a person confirmed) to the start of the first
+    /// row that undoes something, in real milliseconds; what the countdown takes is in it.
+    pub fn first_undo_after_ms(&self) -> Option<i64> {
+        let rollback = self.rollback.as_ref()?;
+        let asked_ms = match &rollback.cause {
+            RollbackCause::Trigger { .. } => self.fired.as_ref()?.at_ms,
+            RollbackCause::Person { .. } => rollback.started_ms,
+        };
+        let first = self.charter.rollback.iter().position(|row| row.undoes)?;
+        Some(rollback.rows.get(first)?.started_ms? - asked_ms)
+    }
+
     /// Whether the session ended without having touched the target: a no-go rather than a rollback.
     pub fn is_no_go(&self) -> bool {
         self.phase == Phase::RolledBack && self.fired.is_none() && !self.target_touched

@@ -73,7 +73,20 @@ fn clock(canvas: &mut Canvas<'_>, area: Rect, model: &Model) -> u16 {
     } else {
         "rolling back for"
     };
-    let text = format!("{what} {} of RTO {}", span(took_ms), span(rto_ms));
+    let mut text = format!("{what} {} of RTO {}", span(took_ms), span(rto_ms));
+    if let Some(after_ms) = model.session.first_undo_after_ms() {
+        let asked = match &rollback.cause {
+            RollbackCause::Person { .. } => "the word",
+            RollbackCause::Trigger { .. } => "the trigger fired",
+        };
+        let after = after_ms as f64 / 1000.0;
+        let more = format!(" · first undo {after:.1} s after {asked}");
+        // Whole or not at all.
+        let room = usize::from(area.width - (area.width / 3).min(40)).saturating_sub(1);
+        if text.chars().count() + more.chars().count() <= room {
+            text.push_str(&more);
+        }
+    }
     let place = row(area, used);
     if used < area.height {
         let bar = (area.width / 3).min(40);
