@@ -6,6 +6,7 @@
 pub mod act;
 pub mod bridge;
 pub mod check;
+pub mod close;
 pub mod copy;
 pub mod demo;
 pub mod engine;
@@ -76,6 +77,8 @@ pub enum Subcommands {
     Rollback(act::RollbackArgs),
     /// After a rollback, record what was corrected
     Correct(act::CorrectArgs),
+    /// After the end, see what is left and put it on record
+    Close(close::CloseArgs),
     /// Complete the release
     Complete(act::CompleteArgs),
     /// What would move, and every value that will not convert
@@ -212,6 +215,7 @@ async fn dispatch(command: Subcommands) -> anyhow::Result<Exit> {
         S::Rollback(args) => act::rollback(args).await,
         S::Complete(args) => act::complete(args).await,
         S::Correct(args) => act::correct(args).await,
+        S::Close(args) => close::run(args).await,
         S::Plan(args) => plan::run(args).await,
         S::Copy(args) => copy::run(args).await,
         S::Rehearse(args) => rehearse::run(args).await,

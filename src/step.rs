@@ -6,6 +6,7 @@
 
 pub mod announce;
 pub mod backup;
+pub mod closing;
 pub mod context;
 pub mod import;
 pub mod migrate;

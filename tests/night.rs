@@ -477,6 +477,14 @@ async fn a_killed_engine_goes_on_where_it_was() {
             story(&folder)
         );
         assert_rows_once(&stage, &session).await;
+        let (code, said) = close(&stage, &folder, &["--drop-schema"]);
+        assert_eq!(code, Some(0), "{said}");
+        assert!(said.contains("was dropped from the target"), "{said}");
+        assert_eq!(
+            said.matches("is whole; to be kept until").count(),
+            2,
+            "{said}"
+        );
         // Back to SQLite for the next night: the release is complete, so this is the sandbox's affair.
         stage = Stage::set("window: 5m").await;
     }
@@ -509,6 +517,31 @@ async fn a_killed_engine_goes_on_where_it_was() {
     stage.assert_on_sqlite(&session).await;
     let kept = Salvaged::open(&folder.dir().join(salvage::file::NAME)).expect("a salvage file");
     assert!(kept.tables().unwrap().iter().all(|t| t.lacks.is_none()));
+    drop(kept);
+    let (code, said) = close(&stage, &folder, &[]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(
+        said.contains("note schema cutover: still in the target"),
+        "{said}"
+    );
+    assert!(story(&folder).contains("closed by "), "{}", story(&folder));
+}
+
+/// `cutover close` as the release manager: its exit code, and what it said.
+fn close(stage: &Stage, folder: &Folder, more: &[&str]) -> (Option<i32>, String) {
+    let output = Command::new(support::cutover())
+        .args(["close", "--as", "release_manager", "--dir"])
+        .arg(folder.dir())
+        .args(more)
+        .current_dir(stage.sandbox.dir())
+        .envs(stage.sandbox.environment().unwrap())
+        .output()
+        .expect("close");
+    let said = [output.stdout, output.stderr].concat();
+    (
+        output.status.code(),
+        String::from_utf8_lossy(&said).into_owned(),
+    )
 }
 
 /// Every row of the backup is in PostgreSQL once; what the application has written since is its own.

@@ -294,8 +294,8 @@ pub fn for_act(act: Act) -> Option<&'static Action> {
         Act::RollBack => Do::RollBack,
         Act::Complete => Do::Complete,
         Act::Note => Do::Note,
-        // The session is over and has no engine: `cutover correct` is a shell's.
-        Act::Correct => return None,
+        // The session is over and has no engine: these are a shell's.
+        Act::Correct | Act::Close => return None,
     };
     ACTIONS.iter().find(|a| a.act == wanted)
 }

@@ -3,13 +3,19 @@
 //!
 //! Nothing is done in here but appending.
 
-use super::lease::Lease;
+use std::time::{Duration, Instant};
+
+use super::lease::{self, Lease};
 use super::ledger::Ledger;
 use super::socket::user_of_this_process;
 use super::{Error, resume};
 use crate::journal::{Folder, Journal};
 use crate::session::roles::Actor;
 use crate::session::{Command, Refusal, decide};
+
+/// How long an engine may take to end once its session is over.
+const ENDING: Duration = Duration::from_secs(5);
+const BETWEEN_TRIES: Duration = Duration::from_millis(50);
 
 /// Records what somebody says of a session that is over. Who they are is the user that this process runs as; in the sandbox alone,
 /// `claim` may name somebody else.
@@ -21,7 +27,7 @@ pub fn amend(
     claim: Option<&str>,
     command: &Command,
 ) -> Result<Result<(), Refusal>, Error> {
-    let lease = Lease::take(folder)?;
+    let lease = lease_of_the_last_engine(folder)?;
     let (journal, entries) = Journal::open(folder, lease.fencing())?;
     let session = resume::fold(folder, &entries)?;
     let clock = resume::session_clock(&session, &entries);
@@ -35,4 +41,17 @@ pub fn amend(
     ledger.finish()?;
     lease.release()?;
     Ok(answer.map(drop))
+}
+
+/// An engine whose session has just ended is about to let go; it is waited for.
+fn lease_of_the_last_engine(folder: &Folder) -> Result<Lease, lease::Error> {
+    let deadline = Instant::now() + ENDING;
+    loop {
+        match Lease::take(folder) {
+            Err(lease::Error::Held { .. }) if Instant::now() < deadline => {
+                std::thread::sleep(BETWEEN_TRIES);
+            }
+            taken => return taken,
+        }
+    }
 }

@@ -77,6 +77,11 @@ pub enum Command {
         /// What.
         text: String,
     },
+    /// After the end, record what is left.
+    Close {
+        /// A line each.
+        found: Vec<String>,
+    },
     /// After a rollback, record what was corrected (R6).
     Correct {
         /// What.
@@ -171,6 +176,8 @@ pub enum Refusal {
     AlreadyRollingBack,
     #[error("the session was not rolled back: there is nothing to correct before another attempt")]
     NotRolledBack,
+    #[error("the session is not over: complete it or roll it back first")]
+    NotOver,
     #[error("the release cannot be completed: {why}")]
     NotComplete { why: String },
 }
@@ -192,6 +199,7 @@ impl Command {
             Command::Complete => Act::Complete,
             Command::Note { .. } => Act::Note,
             Command::Correct { .. } => Act::Correct,
+            Command::Close { .. } => Act::Close,
         }
     }
 }

@@ -35,7 +35,17 @@ pub fn decide(session: &Session, actor: &Actor, command: &Command) -> Result<Vec
             what: reason(what)?,
         }]);
     }
-    if matches!(session.phase, Phase::RolledBack | Phase::Completed) {
+    let is_over = matches!(session.phase, Phase::RolledBack | Phase::Completed);
+    if let Command::Close { found } = command {
+        if !is_over {
+            return Err(Refusal::NotOver);
+        }
+        return Ok(vec![Event::SessionClosed {
+            by: actor.id.clone(),
+            found: found.clone(),
+        }]);
+    }
+    if is_over {
         let phase = if session.phase == Phase::Completed {
             "completed"
         } else {
@@ -74,7 +84,7 @@ pub fn decide(session: &Session, actor: &Actor, command: &Command) -> Result<Vec
         } => decide_unknown(session, by, step, *done, why),
         Command::ExtendFreeze { by_ms } => extend_freeze(session, by, *by_ms),
         Command::Complete => complete(session, by),
-        Command::Note { .. } | Command::Correct { .. } => {
+        Command::Note { .. } | Command::Correct { .. } | Command::Close { .. } => {
             unreachable!("BUG: what may come after the end was answered above")
         }
     }

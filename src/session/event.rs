@@ -198,6 +198,13 @@ pub enum Event {
         /// What.
         what: String,
     },
+    /// After the end: somebody looked at what was left.
+    SessionClosed {
+        /// Who.
+        by: String,
+        /// What was found, a line each.
+        found: Vec<String>,
+    },
     /// Something that people should know and that changes no state.
     AlarmRaised {
         /// What.

@@ -44,13 +44,15 @@ pub enum Act {
     Note,
     /// Record what was corrected after a rollback.
     Correct,
+    /// Record what is left after the end.
+    Close,
 }
 
 const ANYONE: &[Role] = &Role::ALL;
 const DRIVER: &[Role] = &[Role::ReleaseManager];
 
 /// The table: an act, who may, and how it is called in a refusal.
-pub const PERMITS: [(Act, &[Role], &str); 13] = [
+pub const PERMITS: [(Act, &[Role], &str); 14] = [
     (Act::StartStep, DRIVER, "start a step"),
     (Act::Confirm, ANYONE, "confirm being on call"),
     (Act::Sign, ANYONE, "sign a gate"),
@@ -71,6 +73,11 @@ pub const PERMITS: [(Act, &[Role], &str); 13] = [
         Act::Correct,
         &[Role::ReleaseManager, Role::Engineer],
         "record what was corrected",
+    ),
+    (
+        Act::Close,
+        &[Role::ReleaseManager, Role::Engineer, Role::Dba],
+        "close the session",
     ),
 ];
 

@@ -93,6 +93,7 @@ pub fn words(event: &Event) -> Option<String> {
         Event::SessionCompleted { by } => format!("release completed by {by}"),
         Event::NoteWritten { by, text } => format!("{by}: {text}"),
         Event::CorrectionRecorded { by, what } => format!("corrected, says {by}: {what}"),
+        Event::SessionClosed { by, found } => format!("closed by {by}: {}", found.join("; ")),
         Event::AlarmRaised { text } => format!("ALARM: {text}"),
         Event::UndoRecorded { .. } => return None,
     })

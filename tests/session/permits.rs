@@ -39,6 +39,9 @@ fn commands() -> Vec<Command> {
         Command::Complete,
         Command::Note { text: text() },
         Command::Correct { what: text() },
+        Command::Close {
+            found: vec![text()],
+        },
     ]
 }
 

@@ -77,6 +77,9 @@ fn words(event: &Event, charter: &Charter) -> Words {
         Event::CorrectionRecorded { by, what } => {
             good(format!("{by} recorded what was corrected: {what}"))
         }
+        Event::SessionClosed { by, found } => {
+            good(format!("{by} closed the session: {}", found.join("; ")))
+        }
         Event::AlarmRaised { text } => bad(text.clone()),
         Event::SessionCompleted { by } => good(format!("{by} completed the release")),
         event => step_words(event, charter)

@@ -190,6 +190,7 @@ fn words(command: &Command) -> String {
         Command::RollBack { .. } => "rollback begun".to_owned(),
         Command::Complete => "release completed".to_owned(),
         Command::Note { .. } => "note written".to_owned(),
+        Command::Close { .. } => "closed".to_owned(),
         Command::Correct { .. } => "correction recorded".to_owned(),
     }
 }

@@ -1,0 +1,96 @@
+//! `cutover close`: the work after a release or a rollback. Says what is left, drops on request what is needed no more, and puts on
+//! record what was found.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::load::{self, Unread};
+use super::{Exit, Which, run};
+use crate::engine::{amend, ledger::from_entry};
+use crate::journal::Follower;
+use crate::session::{Command, Phase, Recorded, Session};
+use crate::step::closing;
+use crate::text::printable;
+
+/// Close a session that is over.
+#[derive(Debug, Args)]
+pub struct CloseArgs {
+    #[command(flatten)]
+    which: Which,
+    /// The session's runbook
+    #[arg(long, default_value = "runbook.yaml", value_name = "FILE")]
+    runbook: PathBuf,
+    /// Drop the schema `cutover` from the target, unless something in it is nowhere else
+    #[arg(long)]
+    drop_schema: bool,
+}
+
+/// `cutover close`
+///
+/// # Errors
+/// The journal cannot be read or written, or an engine runs the session.
+pub async fn run(args: CloseArgs) -> anyhow::Result<Exit> {
+    let folder = run::find(&args.which)?;
+    let mut follower = Follower::open(&folder)?;
+    let entries = follower.poll()?;
+    let entries: Vec<Recorded> = entries.iter().map(from_entry).collect::<Result<_, _>>()?;
+    let session = Session::replay(&entries)?;
+    let name = &session.charter.session;
+    anyhow::ensure!(
+        matches!(session.phase, Phase::RolledBack | Phase::Completed),
+        "session {name} is not over: complete it or roll it back first"
+    );
+    let loaded = match load::load(&args.runbook) {
+        Ok(loaded) => loaded,
+        Err(error @ Unread::Invalid { .. }) => {
+            errln!("{error}");
+            return Ok(Exit::Usage);
+        }
+        Err(error) => anyhow::bail!("{error}"),
+    };
+    anyhow::ensure!(
+        loaded.runbook.hash == session.charter.runbook_hash,
+        "{} is not the runbook that session {name} was opened with; nothing was looked at",
+        args.runbook.display()
+    );
+    let mut record = Vec::new();
+    let mut dropped = true;
+    if args.drop_schema {
+        let line = match closing::drop_schema(&loaded.runbook).await {
+            Ok(done) => done,
+            Err(why) => {
+                dropped = false;
+                format!("the schema `cutover` was not dropped: {why}")
+            }
+        };
+        outln!("{}", printable(&line, 500));
+        record.push(line);
+    }
+    let findings = closing::look(&loaded.runbook, &entries).await;
+    for finding in &findings {
+        let mark = match (finding.ok, finding.required) {
+            (true, _) => "ok  ",
+            (false, true) => "OPEN",
+            (false, false) => "note",
+        };
+        let line = format!("{mark} {}: {}", finding.name, finding.detail);
+        outln!("{}", printable(&line, 500));
+        record.push(line);
+    }
+    let command = Command::Close { found: record };
+    let claim = args.which.claim;
+    let recording = move || amend::amend(&folder, claim.as_deref(), &command);
+    if let Err(refusal) = tokio::task::spawn_blocking(recording).await?? {
+        errln!("not put on record: {refusal}");
+        return Ok(Exit::Failed);
+    }
+    let open = findings.iter().filter(|f| f.blocks()).count();
+    Ok(if open == 0 && dropped {
+        errln!("{name} is closed, and what was found is on record");
+        Exit::Done
+    } else {
+        errln!("on record; {open} things are still open");
+        Exit::NoGo
+    })
+}

@@ -1,0 +1,219 @@
+//! What is left of a session that is over: the fence, our own connections, the schema that the import kept in the target, the backups
+//! and how long they are kept. Looks; drops that schema when asked, and nothing else.
+
+use std::path::Path;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+use tokio_postgres::Client;
+use tokio_util::sync::CancellationToken;
+
+use super::backup::Kept;
+use crate::runbook::Runbook;
+use crate::session::{Event, Recorded};
+use crate::source::digest;
+use crate::target::{Endpoint, Error, Finding};
+
+/// How long to wait for the application, which may be writing to SQLite again.
+const LOCK_LIMIT: Duration = Duration::from_secs(5);
+
+/// Looks at everything that a session may have left. `entries` is its whole journal. A target that does not answer is a finding.
+pub async fn look(runbook: &Runbook, entries: &[Recorded]) -> Vec<Finding> {
+    let file = runbook.source.file.clone();
+    let kept = backups(entries);
+    let on_disk = tokio::task::spawn_blocking(move || {
+        let mut found = vec![fence(&file)];
+        found.extend(kept.iter().map(|(kept, ended)| backup(kept, *ended)));
+        found
+    });
+    let mut findings = on_disk.await.expect("BUG: looking does not panic");
+    match connect(runbook).await {
+        Ok(client) => {
+            findings.push(or_finding("connections", connections(&client).await));
+            findings.push(or_finding("schema cutover", schema(&client).await));
+        }
+        Err(error) => findings.push(Finding::required(
+            "PostgreSQL",
+            false,
+            format!("{error}; nothing is known of its schema `cutover` and of our connections"),
+        )),
+    }
+    findings
+}
+
+async fn connect(runbook: &Runbook) -> Result<Client, Error> {
+    Endpoint::parse(&runbook.target.url)?.connect().await
+}
+
+fn or_finding(name: &str, found: Result<Finding, tokio_postgres::Error>) -> Finding {
+    found.unwrap_or_else(|error| {
+        Finding::required(name, false, Error::of_statement("look", &error).to_string())
+    })
+}
+
+/// Whether somebody could write to SQLite. The lock that is taken to find out is let go at once.
+fn fence(file: &Path) -> Finding {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let tried = Connection::open_with_flags(file, flags).and_then(|connection| {
+        connection.busy_timeout(LOCK_LIMIT)?;
+        connection.execute_batch("BEGIN IMMEDIATE; ROLLBACK")
+    });
+    let shown = file.display();
+    match tried {
+        Ok(()) => Finding::required("fence", true, format!("nobody holds {shown}")),
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {
+            Finding::required(
+                "fence",
+                false,
+                format!(
+                    "{shown} is locked by somebody: `cutover status` says whether an engine of ours runs"
+                ),
+            )
+        }
+        // Retired files are often made read-only or moved away.
+        Err(error) => Finding::advice("fence", true, format!("{shown} is not writable ({error})")),
+    }
+}
+
+/// Both copies of the backup, and when they were made.
+fn backups(entries: &[Recorded]) -> Vec<(Kept, DateTime<Utc>)> {
+    let finished = entries.iter().filter_map(|entry| match &entry.event {
+        Event::StepFinished { outcome, .. } => Some((outcome, entry.wall)),
+        _ => None,
+    });
+    let mut kept: Vec<(Kept, DateTime<Utc>)> = Vec::new();
+    for (outcome, wall) in finished {
+        for fact in ["backup", "second_copy"] {
+            let read = outcome.facts.get(fact).cloned();
+            let Some(one) = read.and_then(|value| serde_json::from_value::<Kept>(value).ok())
+            else {
+                continue;
+            };
+            kept.retain(|(other, _)| other.path != one.path);
+            kept.push((one, wall));
+        }
+    }
+    kept
+}
+
+fn backup(kept: &Kept, made: DateTime<Utc>) -> Finding {
+    let shown = kept.path.display();
+    let until = made + TimeDelta::milliseconds(kept.keep_ms);
+    let until = until.format("%Y-%m-%d");
+    let found = digest::of_file(&kept.path, &CancellationToken::new());
+    match found {
+        Ok(hash) if hash == kept.sha256 => Finding::required(
+            "backup",
+            true,
+            format!("{shown} is whole; to be kept until {until}"),
+        ),
+        Ok(_) => Finding::required(
+            "backup",
+            false,
+            format!("{shown} is no longer what was backed up; it was to be kept until {until}"),
+        ),
+        Err(error) => Finding::required(
+            "backup",
+            false,
+            format!("{error}; it was to be kept until {until}"),
+        ),
+    }
+}
+
+async fn connections(client: &Client) -> Result<Finding, tokio_postgres::Error> {
+    let sql = "SELECT count(*) FROM pg_catalog.pg_stat_activity \
+               WHERE application_name LIKE 'cutover%' AND datname = current_database() AND pid <> pg_backend_pid()";
+    let ours: i64 = client.query_one(sql, &[]).await?.get(0);
+    Ok(Finding::required(
+        "connections",
+        ours == 0,
+        match ours {
+            0 => "no connection of ours to PostgreSQL".to_owned(),
+            n => format!(
+                "{n} connections of ours to PostgreSQL: another session, or `verify`, or `plan`"
+            ),
+        },
+    ))
+}
+
+/// What the schema `cutover` of the target holds that is nowhere else.
+struct Held {
+    is_there: bool,
+    not_put_back: i64,
+    quarantined: i64,
+}
+
+async fn held(client: &Client) -> Result<Held, tokio_postgres::Error> {
+    let sql = "SELECT to_regclass('cutover.definition') IS NOT NULL";
+    let is_there: bool = client.query_one(sql, &[]).await?.get(0);
+    if !is_there {
+        return Ok(Held {
+            is_there,
+            not_put_back: 0,
+            quarantined: 0,
+        });
+    }
+    let sql = "SELECT (SELECT count(*) FROM cutover.definition d JOIN cutover.import i ON i.key = d.import WHERE i.finished IS NULL), \
+               (SELECT count(*) FROM cutover.quarantine)";
+    let row = client.query_one(sql, &[]).await?;
+    Ok(Held {
+        is_there,
+        not_put_back: row.get(0),
+        quarantined: row.get(1),
+    })
+}
+
+impl Held {
+    /// Why dropping it would lose something.
+    fn loss(&self) -> Option<String> {
+        if self.not_put_back > 0 {
+            return Some(format!(
+                "it holds {} definitions of keys, indexes and triggers of an import that did not end: drop the imported tables too, or let \
+                 `cutover copy` end it",
+                self.not_put_back
+            ));
+        }
+        (self.quarantined > 0).then(|| {
+            format!(
+                "it holds {} rows that a policy put aside, in cutover.quarantine: take them out first",
+                self.quarantined
+            )
+        })
+    }
+}
+
+async fn schema(client: &Client) -> Result<Finding, tokio_postgres::Error> {
+    let held = held(client).await?;
+    Ok(match (held.is_there, held.loss()) {
+        (false, _) => Finding::required("schema cutover", true, "not in the target"),
+        (true, Some(loss)) => Finding::advice("schema cutover", false, loss),
+        (true, None) => Finding::advice(
+            "schema cutover",
+            false,
+            "still in the target, and needed no more: `--drop-schema` drops it",
+        ),
+    })
+}
+
+/// Drops the schema `cutover` of the target, unless something is in it that is nowhere else.
+///
+/// # Errors
+/// Why it is still there.
+pub async fn drop_schema(runbook: &Runbook) -> Result<String, String> {
+    let client = connect(runbook).await.map_err(|e| e.to_string())?;
+    let failed =
+        |e: tokio_postgres::Error| Error::of_statement("drop schema cutover", &e).to_string();
+    let held = held(&client).await.map_err(failed)?;
+    if let Some(loss) = held.loss() {
+        return Err(loss);
+    }
+    if !held.is_there {
+        return Ok("the target has no schema `cutover`".to_owned());
+    }
+    client
+        .batch_execute("DROP SCHEMA cutover CASCADE")
+        .await
+        .map_err(failed)?;
+    Ok("the schema `cutover` was dropped from the target".to_owned())
+}
