@@ -242,24 +242,24 @@ fn kill_at(folder: &Folder, row: &str, times: usize) {
 
 /// Waits until a row has begun for the n-th time.
 fn wait_for(folder: &Folder, row: &str, times: usize) {
-    let mut follower = Follower::open(folder).expect("a journal");
-    let mut seen = Vec::new();
-    let deadline = Instant::now() + Duration::from_secs(180);
-    let begins = |event: &Event| match event {
+    wait_until(folder, times, |event| match event {
         Event::StepStarted { step, .. } => *step == row,
         Event::RollbackRowStarted { row: begun } => *begun == row,
         _ => false,
-    };
-    while seen.iter().filter(|event| begins(event)).count() < times {
-        assert!(Instant::now() < deadline, "waited in vain for {row}");
+    });
+}
+
+/// Waits for the n-th event of a kind.
+fn wait_until(folder: &Folder, times: usize, is_it: impl Fn(&Event) -> bool) {
+    let mut follower = Follower::open(folder).expect("a journal");
+    let mut seen = 0;
+    let deadline = Instant::now() + Duration::from_secs(180);
+    while seen < times {
+        assert!(Instant::now() < deadline, "waited in vain");
         std::thread::sleep(Duration::from_millis(5));
-        seen.extend(
-            follower
-                .poll()
-                .expect("a sound chain")
-                .iter()
-                .map(|e| from_entry(e).unwrap().event),
-        );
+        let entries = follower.poll().expect("a sound chain");
+        let events = entries.iter().map(|e| from_entry(e).unwrap().event);
+        seen += events.filter(|event| is_it(event)).count();
     }
 }
 
@@ -645,6 +645,102 @@ async fn a_rollback_names_what_it_cannot_put_right_and_goes_on() {
         let ready: Value = ready.json().await.unwrap();
         assert_eq!(ready["provider"], "Sqlite", "app-{n}: {ready}");
     }
+}
+
+/// A target that says nothing, and one that can write nothing, when it comes to the rollback: the application is back all the same,
+/// and what could not be kept is named.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_target_that_hangs_or_is_full_delays_nothing() {
+    let _alone = ONE_AT_A_TIME.lock().await;
+    let mut stage = Stage::set("window: 20m").await;
+    let url = stage.sandbox.environment().unwrap()["TARGET_URL"].clone();
+    let fault = || Some(("5xx".parse().unwrap(), "G1".to_owned()));
+    let client = Endpoint::parse(&url).unwrap().connect().await.unwrap();
+    let row = client.query_one("SELECT pg_backend_pid()", &[]).await;
+    let backend: i32 = row.unwrap().get(0);
+    let postmaster = parent(backend.unsigned_abs()).expect("a postmaster");
+    drop(client);
+
+    let (folder, session) = stage
+        .play_with(fault(), move |folder| {
+            wait_until(folder, 1, has_fired);
+            // No new ones first, then those that are there.
+            support::signal(postmaster, Signal::STOP);
+            let stopped = children(postmaster);
+            stopped
+                .iter()
+                .for_each(|pid| support::signal(*pid, Signal::STOP));
+            wait_for(folder, "R6", 1);
+            stopped
+                .iter()
+                .for_each(|pid| support::signal(*pid, Signal::CONT));
+            support::signal(postmaster, Signal::CONT);
+        })
+        .await;
+    let told = assert_back(&stage, &folder, &session).await;
+    assert!(
+        told("R3").contains("PostgreSQL did not answer within a second"),
+        "{}",
+        told("R3")
+    );
+    assert!(
+        told("R5").contains("there is no salvage file"),
+        "{}",
+        told("R5")
+    );
+    let salvaged = session
+        .rollback
+        .as_ref()
+        .unwrap()
+        .rows
+        .iter()
+        .find(|r| r.id == "R5");
+    assert_eq!(salvaged.unwrap().status, StepStatus::Failed);
+    stage.clear().await;
+
+    let (folder, session) = stage
+        .play_with(fault(), move |folder| {
+            wait_until(folder, 1, has_fired);
+            let all = children(postmaster).into_iter().chain([postmaster]);
+            all.for_each(support::no_more_room);
+        })
+        .await;
+    let _ = assert_back(&stage, &folder, &session).await;
+}
+
+/// The countdown runs: half a second is left until the rollback.
+fn has_fired(event: &Event) -> bool {
+    matches!(event, Event::TriggerFired { .. })
+}
+
+/// The application serves from SQLite, and every row within the RTO was done. Gives what a row said.
+async fn assert_back(
+    stage: &Stage,
+    folder: &Folder,
+    session: &Session,
+) -> impl Fn(&str) -> String + use<> {
+    let story = story(folder);
+    assert_eq!(exit_of(session), Some(Exit::RolledBack), "{story}");
+    let rollback = session.rollback.clone().expect("a rollback");
+    assert_eq!(rollback.healthy, Some(true), "{story}");
+    stage.assert_on_sqlite(session).await;
+    move |id| {
+        let row = rollback.rows.iter().find(|row| row.id == id);
+        row.and_then(|row| Some(row.outcome.as_ref()?.summary.clone()))
+            .unwrap_or_default()
+    }
+}
+
+fn parent(pid: u32) -> Option<u32> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, rest) = stat.rsplit_once(") ")?;
+    rest.split(' ').nth(1)?.parse().ok()
+}
+
+fn children(of: u32) -> Vec<u32> {
+    let entries = std::fs::read_dir("/proc").expect("processes").flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter(|pid| parent(*pid) == Some(of)).collect()
 }
 
 #[test]

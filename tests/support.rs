@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use cutover::demo::cluster::{Cluster, Options};
-use rustix::process::{Pid, Signal};
+use rustix::process::{Pid, Resource, Rlimit, Signal};
 
 /// The binary under test.
 pub fn cutover() -> &'static Path {
@@ -69,6 +69,17 @@ pub async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
 pub fn signal(process: u32, signal: Signal) {
     let pid = Pid::from_raw(process as i32).expect("a process number");
     rustix::process::kill_process(pid, signal).expect("a process of ours");
+}
+
+/// From here on the process can make no file longer: what a full disk is to it.
+pub fn no_more_room(process: u32) {
+    let pid = Pid::from_raw(process as i32).expect("a process number");
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    // It may have ended by itself.
+    let _ = rustix::process::prlimit(Some(pid), Resource::Fsize, none);
 }
 
 /// Whether a process runs; one that has ended and was not waited for does not.

@@ -116,9 +116,12 @@ async fn connections(ctx: Context) -> Option<String> {
     let owner = Endpoint::parse(&ctx.runbook.target.url).ok()?;
     let client = owner.connect().await.ok()?;
     let rows = client.query(QUERY, &[&runtime.user()]).await.ok()?;
-    let shown = rows.iter().map(|row| {
+    // The staging slot stays where it is.
+    let staging = ctx.runbook.fleet.staging.as_ref().map(|slot| &slot.id);
+    let shown = rows.iter().filter_map(|row| {
         let (name, count): (String, i64) = (row.get(0), row.get(1));
-        format!("{} from {}", count, crate::text::printable(&name, 40))
+        (Some(&name) != staging)
+            .then(|| format!("{count} from {}", crate::text::printable(&name, 40)))
     });
     let shown: Vec<_> = shown.collect();
     (!shown.is_empty()).then(|| {
