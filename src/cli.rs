@@ -19,6 +19,7 @@ pub mod pair;
 pub mod plan;
 pub mod problems;
 pub mod rehearse;
+pub mod replay;
 pub mod report;
 pub mod run;
 pub mod salvage;
@@ -91,6 +92,8 @@ pub enum Subcommands {
     Verify(verify::VerifyArgs),
     /// The evidence of a session, as Markdown and JSON
     Report(report::ReportArgs),
+    /// When each trigger of a runbook would have fired over recorded samples
+    Replay(replay::ReplayArgs),
     /// What a rollback leaves behind in PostgreSQL, and how to bring it back
     Salvage(salvage::SalvageArgs),
     /// What a cockpit shows now, as text or as a picture
@@ -221,6 +224,7 @@ async fn dispatch(command: Subcommands) -> anyhow::Result<Exit> {
         S::Rehearse(args) => rehearse::run(args).await,
         S::Verify(args) => verify::run(args).await,
         S::Report(args) => report::run(args).await,
+        S::Replay(args) => replay::run(args).await,
         S::Salvage(args) => salvage::run(args).await,
         S::Snapshot(args) => snapshot::run(args),
         S::Engine(args) => engine::run(args).await,

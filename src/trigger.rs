@@ -11,6 +11,7 @@
 //! - [`fuse`]: the state machine of one trigger on one signal.
 //! - [`judge`]: all triggers of a session; its verdicts become events.
 //! - [`checklist`]: M1–M5, green for how long.
+//! - [`replay`]: the rules over what was recorded.
 //! - [`wording`]: numbers as people read them.
 //!
 //! Not in here: taking samples (`monitor`), triggers that judge a step's checks (`session::due`).
@@ -19,6 +20,7 @@ pub mod cadence;
 pub mod checklist;
 pub mod fuse;
 pub mod judge;
+pub mod replay;
 pub mod sample;
 pub mod standing;
 pub mod wording;

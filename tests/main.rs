@@ -14,6 +14,7 @@ mod journal;
 mod monitor;
 mod night;
 mod parity;
+mod replay;
 mod report;
 mod runbook;
 mod salvage;

@@ -28,7 +28,7 @@ pub(crate) fn reference() -> Runbook {
         .unwrap_or_else(|problems| panic!("{}", runbook::render(&problems)))
 }
 
-fn charter(runbook: &Runbook, speed: f64) -> Charter {
+pub(crate) fn charter(runbook: &Runbook, speed: f64) -> Charter {
     let opening = Opening {
         session: "scenario".to_owned(),
         target: "db:5432/tools".into(),

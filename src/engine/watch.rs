@@ -11,7 +11,7 @@ use super::ledger::Ledger;
 use crate::journal::{self, Notes};
 use crate::monitor::{Clock, Ground, Monitor};
 use crate::runbook::Runbook;
-use crate::session::live::{self, InstanceView, ItemView};
+use crate::session::live::{self, InstanceView, ItemView, TriggerView};
 use crate::session::{Event, Recorded, Session};
 use crate::trigger::{Cadence, Checklist, Judge, Memory, Reading, Sample};
 
@@ -99,6 +99,11 @@ impl Watch {
         }
     }
 
+    /// Every trigger as it stands.
+    pub fn triggers(&self, session: &Session, now_ms: i64) -> Vec<TriggerView> {
+        self.judge.views(session, now_ms)
+    }
+
     /// What the judge has to say now; brings the board up to date.
     pub fn judge(&mut self, session: &Session, now_ms: i64, notes: &Notes) -> Vec<Event> {
         let verdicts = self.judge.tick(session, now_ms);
@@ -125,8 +130,9 @@ impl Watch {
 /// A sample as the journal keeps it.
 fn kept(sample: &Sample) -> journal::Sample {
     let (reading, n) = match &sample.reading {
-        Reading::Value { value, n } | Reading::Partial { value, n, .. } => {
-            (journal::Reading::of(*value), *n)
+        Reading::Value { value, n } => (journal::Reading::of(*value), *n),
+        Reading::Partial { value, n, reason } => {
+            (journal::Reading::Partial(*value, reason.clone()), *n)
         }
         Reading::NoData { reason } => (journal::Reading::NoData(reason.clone()), None),
     };
@@ -134,6 +140,6 @@ fn kept(sample: &Sample) -> journal::Sample {
         signal: sample.signal.clone(),
         at_ms: sample.at_ms,
         reading,
-        n: n.unwrap_or(1),
+        n: n.unwrap_or(0),
     }
 }

@@ -354,7 +354,8 @@ fn sample(row: &Row<'_>, first: usize) -> rusqlite::Result<Sample> {
         signal: row.get(first)?,
         at_ms: row.get(first + 1)?,
         reading: match (value, no_data) {
-            (Some(value), _) => Reading::Value(value),
+            (Some(value), Some(why)) => Reading::Partial(value, why),
+            (Some(value), None) => Reading::Value(value),
             (None, why) => Reading::NoData(why.unwrap_or_default()),
         },
         n: row.get::<_, i64>(first + 4)?.cast_unsigned(),

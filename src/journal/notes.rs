@@ -82,6 +82,10 @@ impl Notes {
     pub fn sample(&self, sample: Sample) {
         let reading = match sample.reading {
             Reading::Value(value) => Reading::of(value),
+            Reading::Partial(value, why) => match Reading::of(value) {
+                Reading::Value(value) => Reading::Partial(value, printable(&why, MAX_REASON_CHARS)),
+                none => none,
+            },
             Reading::NoData(why) => Reading::NoData(printable(&why, MAX_REASON_CHARS)),
         };
         let mut waiting = self.lock();
@@ -301,7 +305,7 @@ fn write_samples(tx: &Connection, samples: &[Sample]) -> rusqlite::Result<()> {
     for s in samples {
         let no_data = match &s.reading {
             Reading::Value(_) => None,
-            Reading::NoData(why) => Some(why),
+            Reading::Partial(_, why) | Reading::NoData(why) => Some(why),
         };
         name.execute(params![s.signal])?;
         insert.execute(params![

@@ -31,6 +31,8 @@ pub struct Entry {
 pub enum Reading {
     /// A finite number, in the signal's unit.
     Value(f64),
+    /// A number from a part of those that were asked, and who is missing: bad it counts, good it proves nothing.
+    Partial(f64, String),
     /// It could not be asked or the answer made no sense: why. Never a zero.
     NoData(String),
 }
@@ -48,7 +50,7 @@ impl Reading {
     /// The number, if there is one.
     pub fn value(&self) -> Option<f64> {
         match self {
-            Self::Value(value) => Some(*value),
+            Self::Value(value) | Self::Partial(value, _) => Some(*value),
             Self::NoData(_) => None,
         }
     }
@@ -63,7 +65,7 @@ pub struct Sample {
     pub at_ms: i64,
     /// What was read.
     pub reading: Reading,
-    /// How many observations stand behind it (requests in a ratio); 1 for a plain gauge.
+    /// How many observations stand behind it (requests in a ratio); 0 where that means nothing.
     pub n: u64,
 }
 

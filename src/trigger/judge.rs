@@ -202,6 +202,15 @@ impl Judge {
         verdicts
     }
 
+    /// The streaks of the triggers that judge a signal, by their ids, in real milliseconds.
+    pub fn streaks(&self, signal: &str) -> impl Iterator<Item = (&str, i64)> {
+        let positions = self.by_signal.get(signal).into_iter().flatten();
+        positions.map(|n| {
+            let (rule, fuse) = &self.fuses[*n];
+            (rule.id.as_str(), fuse.streak_ms)
+        })
+    }
+
     /// Every trigger as a fuse, in the charter's order; those of kind `check` as the session knows them.
     pub fn views(&self, session: &Session, now_ms: i64) -> Vec<TriggerView> {
         let mut views = Vec::new();
