@@ -239,6 +239,25 @@ pub fn follow(run: Run<'_>) -> Result<Option<Following>, Error> {
     Following::start(&argv, &run).map(Some)
 }
 
+/// Runs a command or a shell line with this text on its standard input, for as long as it takes: the caller's limit is around it. What
+/// it prints is not kept.
+///
+/// # Errors
+/// It could not be started or has failed, in a line for people, secrets blotted out.
+pub async fn tell(run: Run<'_>, text: &[u8]) -> Result<(), String> {
+    let action = run.action.substituted(run.placeholders);
+    let argv = match action.map_err(|error| error.to_string())?.effect {
+        Effect::Command { argv } => argv,
+        Effect::Shell { line } => vec!["/bin/sh".to_owned(), "-c".to_owned(), line],
+        _ => return Err("this is no command".to_owned()),
+    };
+    let told = command::tell(&argv, &run, text).await;
+    told.map_err(|why| {
+        let secrets = run.secrets.iter().filter(|(_, value)| value.len() >= 4);
+        secrets.fold(why, |why, (_, secret)| why.replace(secret.as_str(), "***"))
+    })
+}
+
 /// For effects that end when their future is dropped.
 async fn limited(
     limit: Duration,

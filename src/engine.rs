@@ -11,6 +11,7 @@ pub mod detach;
 pub mod input;
 pub mod lease;
 pub mod ledger;
+pub mod notify;
 pub mod protocol;
 pub mod resume;
 pub mod serve;

@@ -14,6 +14,7 @@ pub mod due;
 pub mod event;
 pub mod gates;
 pub mod live;
+pub mod notice;
 pub mod roles;
 pub mod state;
 pub mod words;

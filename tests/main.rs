@@ -13,6 +13,7 @@ mod fleet;
 mod journal;
 mod monitor;
 mod night;
+mod notify;
 mod parity;
 mod replay;
 mod report;

@@ -1,6 +1,7 @@
 //! Probes against real HTTP servers, a real PostgreSQL and real log files, good and bad: what they see becomes a sample, what they
 //! cannot see becomes *no data* with its reason, and no probe spoils another.
 
+mod certificate;
 mod command;
 mod daemon;
 mod logs;

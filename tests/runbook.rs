@@ -321,6 +321,7 @@ fn the_documentation_names_every_section_kind_and_key() {
         keys::PROBE,
         keys::LOG_RULE,
         keys::QUERY,
+        keys::CHANNEL,
         keys::TRIGGER,
         keys::WHEN,
         keys::ITEM,

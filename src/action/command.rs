@@ -7,7 +7,7 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -31,7 +31,7 @@ pub(super) async fn run(
     output: &mut Output<'_>,
     cancel: &CancellationToken,
 ) -> Result<Ended, Error> {
-    let mut child = spawn(argv, run)?;
+    let mut child = spawn(argv, run, Stdio::null())?;
     let group = Group::of(&child);
     let mut pipes = Pipes::of(&mut child);
     let mut exited = tokio::task::spawn_blocking({
@@ -97,7 +97,7 @@ pub struct Following {
 
 impl Following {
     pub(super) fn start(argv: &[String], run: &Run<'_>) -> Result<Self, Error> {
-        let mut child = spawn(argv, run)?;
+        let mut child = spawn(argv, run, Stdio::null())?;
         Ok(Self {
             _group: Group::of(&child),
             pipes: Pipes::of(&mut child),
@@ -125,6 +125,44 @@ impl Following {
     }
 }
 
+/// Runs a command with this text on its standard input, and reads what it prints. Dropped, it is killed with its whole group.
+///
+/// # Errors
+/// It could not be started, or how it failed and what it said last.
+pub(super) async fn tell(argv: &[String], run: &Run<'_>, text: &[u8]) -> Result<(), String> {
+    let mut child = spawn(argv, run, Stdio::piped()).map_err(|error| error.to_string())?;
+    let stdin = child.stdin.take();
+    let mut following = Following {
+        _group: Group::of(&child),
+        pipes: Pipes::of(&mut child),
+        child,
+    };
+    let give = async {
+        if let Some(mut stdin) = stdin {
+            // One that does not read it may be content without it; its exit code tells.
+            let _ = stdin.write_all(text).await;
+        }
+    };
+    let hear = async {
+        let mut last = String::new();
+        while let Some((_, bytes)) = following.read().await {
+            let text = String::from_utf8_lossy(&bytes);
+            if let Some(line) = text.lines().rfind(|line| !line.trim().is_empty()) {
+                last = line.to_owned();
+            }
+        }
+        last
+    };
+    let ((), last) = tokio::join!(give, hear);
+    let status = following.child.wait().await;
+    match status {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) if last.is_empty() => Err(status.to_string()),
+        Ok(status) => Err(format!("{status}: {last}")),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
 /// What comes next for a command that does not end.
 enum Measure {
     Terminate,
@@ -139,7 +177,7 @@ impl Ended {
     }
 }
 
-fn spawn(argv: &[String], run: &Run<'_>) -> Result<Child, Error> {
+fn spawn(argv: &[String], run: &Run<'_>, stdin: Stdio) -> Result<Child, Error> {
     let (program, arguments) = argv
         .split_first()
         .filter(|(program, _)| !program.is_empty())
@@ -154,7 +192,7 @@ fn spawn(argv: &[String], run: &Run<'_>) -> Result<Child, Error> {
     }
     command.envs(run.secrets.iter().map(|(name, value)| (name, value)));
     command
-        .stdin(Stdio::null())
+        .stdin(stdin)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     Command::from(command)

@@ -7,6 +7,7 @@ use tokio::sync::watch as tokio_watch;
 
 use super::input::Input;
 use super::ledger::Ledger;
+use super::notify::Notifier;
 use super::protocol::{Answer, Ask, Request};
 use super::watch::Watch;
 use super::work::Work;
@@ -16,6 +17,7 @@ use crate::journal::{Folder, Notes, Progress, Scribe, Stream};
 use crate::runbook::Runbook;
 use crate::session::due::{check_triggers, due, step_ended};
 use crate::session::live::{self, ParityView, Presence};
+use crate::session::notice::Notices;
 use crate::session::{
     Actor, Command, Event, Outcome, Phase, Recorded, Refusal, Session, StepStatus, decide,
 };
@@ -26,6 +28,9 @@ use crate::step::News;
 const LOOK_FOR_DRIFT_EVERY_MS: i64 = 500;
 /// Somebody who has not been heard of for this long has left the bridge.
 const GONE_AFTER_MS: i64 = 10_000;
+
+/// How often it is looked whether people have to be told something.
+const NOTICE_EVERY_MS: i64 = 500;
 
 /// How often samples, progress and the sign of life are written.
 const WRITE_EVERY_MS: i64 = 100;
@@ -38,10 +43,13 @@ pub struct Conduct {
     notes: Notes,
     work: Work,
     watch: Watch,
+    notices: Notices,
+    notifier: Notifier,
     held: tokio_watch::Sender<bool>,
     present: Vec<Presence>,
     drift_looked_ms: i64,
     written_ms: i64,
+    noticed_ms: i64,
     boot_id: String,
 }
 
@@ -53,8 +61,10 @@ impl Conduct {
         scribe: Scribe,
         work: Work,
         watch: Watch,
+        notifier: Notifier,
         held: tokio_watch::Sender<bool>,
     ) -> Conduct {
+        let notices = Notices::begin(ledger.session(), ledger.clock.now_ms());
         Conduct {
             orders,
             ledger,
@@ -62,10 +72,13 @@ impl Conduct {
             scribe,
             work,
             watch,
+            notices,
+            notifier,
             held,
             present: Vec::new(),
             drift_looked_ms: i64::MIN / 2,
             written_ms: i64::MIN / 2,
+            noticed_ms: i64::MIN / 2,
             boot_id: clock::boot_id(),
         }
     }
@@ -128,6 +141,7 @@ impl Conduct {
                 self.work.ended(&row);
                 self.append(vec![Event::RollbackRowFinished { row, outcome }])?;
             }
+            Input::Untold { text } => self.append(vec![Event::AlarmRaised { text }])?,
             Input::Sampled(sample) => {
                 self.watch
                     .observe(&sample, self.ledger.session(), &self.notes)
@@ -159,6 +173,7 @@ impl Conduct {
         if !verdicts.is_empty() {
             self.append(verdicts)?;
         }
+        self.look_for_notices(now_ms);
         if now_ms - self.drift_looked_ms >= LOOK_FOR_DRIFT_EVERY_MS {
             self.drift_looked_ms = now_ms;
             if let Some(detail) = self.work.drift() {
@@ -170,6 +185,19 @@ impl Conduct {
             self.scribe.flush(now_ms, &self.boot_id, clock::now_ms())?;
         }
         Ok(())
+    }
+
+    /// People who are not looking are told of what has come about.
+    fn look_for_notices(&mut self, now_ms: i64) {
+        if now_ms - self.noticed_ms < NOTICE_EVERY_MS {
+            return;
+        }
+        self.noticed_ms = now_ms;
+        let triggers = self.watch.triggers(self.ledger.session(), now_ms);
+        let notices = self
+            .notices
+            .looked(self.ledger.session(), &triggers, now_ms);
+        notices.iter().for_each(|notice| self.notifier.tell(notice));
     }
 
     /// Before the switch, drift voids what was built on the freeze; after it, it can only be said.
@@ -326,6 +354,8 @@ impl Conduct {
     fn act(&mut self, recorded: &[Recorded]) -> Result<(), Error> {
         for entry in recorded {
             self.watch.apply(entry);
+            let notices = self.notices.happened(self.ledger.session(), entry);
+            notices.iter().for_each(|notice| self.notifier.tell(notice));
             match &entry.event {
                 Event::StepStarted { step, attempt, .. } => {
                     self.work
@@ -365,6 +395,7 @@ impl Conduct {
     pub async fn end(mut self) {
         let over = self.is_over();
         self.work.end(over).await;
+        self.notifier.end().await;
         if let Err(error) =
             self.scribe
                 .flush(self.ledger.clock.now_ms(), &self.boot_id, clock::now_ms())

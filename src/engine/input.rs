@@ -53,6 +53,11 @@ pub enum Input {
         /// How.
         outcome: Outcome,
     },
+    /// Somebody could not be told something.
+    Untold {
+        /// Who, what and why.
+        text: String,
+    },
     /// A probe took a sample, or could not.
     Sampled(Sample),
 }

@@ -11,6 +11,7 @@ use super::conduct::Conduct;
 use super::input::Input;
 use super::lease::Lease;
 use super::ledger::{Ledger, from_entry, to_entry};
+use super::notify::{Desk, Notifier};
 use super::watch::{MEMORY, Watch};
 use super::work::Work;
 use super::{Error, Orders};
@@ -50,6 +51,12 @@ pub async fn begin(
         folder: orders.base.clone(),
         secrets: Arc::clone(&orders.secrets),
     };
+    let desk = Desk {
+        folder: orders.base.clone(),
+        secrets: Arc::clone(&orders.secrets),
+    };
+    let name = ledger.session().charter.session.clone();
+    let notifier = Notifier::start(&orders.runbook.notify, &name, &desk, inputs.clone());
     let watch = Watch::start(
         &orders.runbook,
         ground,
@@ -67,7 +74,7 @@ pub async fn begin(
         clock,
     };
     let work = Work::new(Arc::new(shared), inputs);
-    let mut conduct = Conduct::new(orders, ledger, scribe, work, watch, held);
+    let mut conduct = Conduct::new(orders, ledger, scribe, work, watch, notifier, held);
     conduct.append(vec![Event::EngineStarted {
         pid: std::process::id(),
         version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -19,6 +19,7 @@ pub const RUNBOOK: &[&str] = &[
     "probes",
     "triggers",
     "monitoring",
+    "notify",
     "rollback",
 ];
 /// Keys of a person.
@@ -187,6 +188,10 @@ pub const WHEN: &[&str] = &[
 pub const ITEM: &[&str] = &["id", "title", "conditions"];
 /// Keys of a condition of the checklist.
 pub const ITEM_CONDITION: &[&str] = &["signal", "at_most", "at_least", "at_most_baseline", "floor"];
+/// Keys of a way to people who are not looking.
+pub const CHANNEL: &[&str] = &[
+    "id", "webhook", "headers", "command", "shell", "events", "timeout",
+];
 /// Keys of every row of the rollback; those of its kind come on top.
 pub const ROLLBACK: &[&str] = &["id", "kind", "title"];
 /// Kinds of rollback row, each with its own keys.

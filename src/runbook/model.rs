@@ -5,12 +5,14 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+mod notify;
 mod probes;
 mod steps;
 mod watch;
 
 pub use super::action::Action;
 pub use super::transfer::Transfer;
+pub use notify::*;
 pub use probes::*;
 pub use steps::*;
 pub use watch::*;
@@ -48,6 +50,8 @@ pub struct Runbook {
     pub triggers: Vec<Trigger>,
     /// M rows.
     pub monitoring: Vec<ChecklistItem>,
+    /// Whom to tell what, of those who are not looking.
+    pub notify: Vec<Channel>,
     /// R rows in the order in which they run.
     pub rollback: Vec<RollbackRow>,
     /// What signatures cover.

@@ -2,6 +2,7 @@
 //! given out only where no error was found. Not in here: what must hold between the parts (`check`).
 
 mod actions;
+mod notify;
 mod probes;
 mod sections;
 mod steps;
@@ -188,6 +189,7 @@ fn runbook(reader: &mut Reader<'_>, node: &Node) -> Option<Runbook> {
         probes: some_of(reader, &fields, "probes", probes::probe),
         triggers: some_of(reader, &fields, "triggers", watch::trigger),
         monitoring: some_of(reader, &fields, "monitoring", watch::checklist_item),
+        notify: some_of(reader, &fields, "notify", notify::channel),
         rollback: some_of(reader, &fields, "rollback", steps::rollback_row),
         hash: RunbookHash::default(),
     })

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::model::{PgBouncer, PrometheusServer, Rehearsal, Request, Target};
+use super::model::{Channel, Means, PgBouncer, PrometheusServer, Rehearsal, Request, Target};
 
 impl fmt::Debug for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -54,6 +54,20 @@ impl fmt::Debug for PgBouncer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PgBouncer")
             .field("database", &self.database)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Channel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let means = match self.means {
+            Means::Webhook { .. } => "webhook",
+            Means::Command(_) => "command",
+        };
+        f.debug_struct("Channel")
+            .field("id", &self.id)
+            .field("means", &means)
+            .field("events", &self.events)
             .finish_non_exhaustive()
     }
 }

@@ -25,6 +25,7 @@ pub fn of(runbook: &Runbook) -> Option<Runbook> {
     rehearsed.fleet.staging = None;
     rehearsed.rehearsal = None;
     rehearsed.gates.clear();
+    rehearsed.notify.clear();
     rehearsed
         .steps
         .retain(|s| !matches!(s.kind, StepKind::Confirm { .. }));

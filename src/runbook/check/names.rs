@@ -69,6 +69,7 @@ fn ids(check: &Check<'_, '_, '_>) -> Vec<(&'static str, Vec<String>)> {
         ("probes", all(&runbook.probes, |p| &p.id)),
         ("triggers", all(&runbook.triggers, |t| &t.id)),
         ("monitoring", all(&runbook.monitoring, |m| &m.id)),
+        ("notify", all(&runbook.notify, |c| &c.id)),
         ("rollback", all(&runbook.rollback, |r| &r.id)),
     ]
 }

@@ -20,7 +20,7 @@ pub(super) fn probe(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Probe> {
     let timeout_ms = timeout_ms.unwrap_or(3_000);
     Some(Probe {
         id: reader.need(&fields, "id", Reader::id).unwrap_or_default(),
-        kind: probe_kind(reader, &fields, kind, timeout_ms)?,
+        kind: probe_kind(reader, &fields, kind, timeout_ms),
         interval_ms: reader
             .want(&fields, "interval", Reader::positive_duration)
             .unwrap_or(5_000),
@@ -33,8 +33,8 @@ fn probe_kind(
     fields: &Fields<'_>,
     kind: Option<&str>,
     timeout_ms: i64,
-) -> Option<ProbeKind> {
-    Some(match kind {
+) -> ProbeKind {
+    match kind {
         Some("metrics") => {
             let window_ms = reader.want(fields, "window", Reader::positive_duration);
             ProbeKind::Metrics {
@@ -47,7 +47,7 @@ fn probe_kind(
             let rules = reader.need(fields, "rules", log_rules);
             let follows = fields.has("command") || fields.has("shell");
             let effect = match follows {
-                true => Some(program(reader, fields)?),
+                true => Some(program(reader, fields).unwrap_or_else(none)),
                 false => None,
             };
             ProbeKind::Logs {
@@ -74,12 +74,19 @@ fn probe_kind(
             let effect = program(reader, fields);
             let signals = reader.need(fields, "signals", |r, i| r.list(i, signal));
             ProbeKind::Command {
-                action: limited(effect?, timeout_ms),
+                action: limited(effect.unwrap_or_else(none), timeout_ms),
                 signals: signals.unwrap_or_default(),
             }
         }
         _ => ProbeKind::Readiness,
-    })
+    }
+}
+
+/// In the place of one that was not understood, which has been reported.
+fn none() -> Effect {
+    Effect::Shell {
+        line: String::new(),
+    }
 }
 
 fn prometheus(reader: &mut Reader<'_>, fields: &Fields<'_>) -> PrometheusServer {
@@ -112,7 +119,8 @@ fn query(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<PromQuery> {
     })
 }
 
-fn limited(effect: Effect, timeout_ms: i64) -> Action {
+/// An effect with a probe's or a channel's own time limit.
+pub(super) fn limited(effect: Effect, timeout_ms: i64) -> Action {
     Action {
         effect,
         time_limit: Duration::from_millis(timeout_ms.unsigned_abs()),
@@ -120,7 +128,7 @@ fn limited(effect: Effect, timeout_ms: i64) -> Action {
 }
 
 /// `command` or `shell`, exactly one of them.
-fn program(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<Effect> {
+pub(super) fn program(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<Effect> {
     match (fields.get("command"), fields.get("shell")) {
         (Some(command), None) => Some(Effect::Command {
             argv: actions::argv(reader, &command)?,

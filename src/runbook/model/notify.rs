@@ -1,0 +1,86 @@
+//! Whom to tell what, and how. Not in here: what there is to tell (`session::notice`), telling it (`engine::notify`).
+
+use serde::{Deserialize, Serialize};
+
+use crate::runbook::action::Action;
+
+/// A way to people who are not looking. `Debug` does not show the webhook, which often is a secret.
+#[derive(Clone)]
+pub struct Channel {
+    /// Short and unique.
+    pub id: String,
+    /// How.
+    pub means: Means,
+    /// What it is used for.
+    pub events: Vec<Occasion>,
+    /// Real time limit of one attempt.
+    pub timeout_ms: i64,
+}
+
+/// How somebody is told.
+#[derive(Clone)]
+pub enum Means {
+    /// A request with JSON.
+    Webhook {
+        /// Where to.
+        url: String,
+        /// Sent along; values may be secrets and are never shown.
+        headers: Vec<(String, String)>,
+    },
+    /// A command or a shell line, with the text on its standard input.
+    Command(Action),
+}
+
+/// What somebody can be told of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Occasion {
+    /// A gate waits for a signature.
+    Signature,
+    /// A step needs a decision.
+    Decision,
+    /// A trigger burns past half of its streak.
+    Burning,
+    /// A trigger fired.
+    Fired,
+    /// A trigger has been blind for too long.
+    Blind,
+    /// The freeze is near its limit, or beyond.
+    Freeze,
+    /// The engine was gone and is back.
+    Engine,
+    /// The session was rolled back.
+    RolledBack,
+    /// What burned is clear again; the release is complete.
+    AllClear,
+}
+
+impl Occasion {
+    /// All of them.
+    pub const ALL: [Occasion; 9] = [
+        Occasion::Signature,
+        Occasion::Decision,
+        Occasion::Burning,
+        Occasion::Fired,
+        Occasion::Blind,
+        Occasion::Freeze,
+        Occasion::Engine,
+        Occasion::RolledBack,
+        Occasion::AllClear,
+    ];
+
+    /// As written in a runbook.
+    pub fn key(self) -> &'static str {
+        match self {
+            Occasion::Signature => "signature",
+            Occasion::Decision => "decision",
+            Occasion::Burning => "burning",
+            Occasion::Fired => "fired",
+            Occasion::Blind => "blind",
+            Occasion::Freeze => "freeze",
+            Occasion::Engine => "engine",
+            Occasion::RolledBack => "rolled_back",
+            Occasion::AllClear => "all_clear",
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! A server whose certificate ran out years ago, and which nobody vouches for.
+
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+
+use cutover::runbook::{Instance, ProbeKind, PromQuery, PrometheusServer};
+use cutover::session::live::InstanceState;
+use cutover::trigger::Reading;
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::{ServerConfig, ServerConnection, Stream};
+
+use super::{Watch, runbook, servers};
+
+/// Answers `ready` to whoever believes it, on a thread that ends with the process.
+fn server() -> String {
+    let mut parameters =
+        rcgen::CertificateParams::new(vec!["127.0.0.1".to_owned()]).expect("parameters");
+    parameters.not_before = rcgen::date_time_ymd(2019, 1, 1);
+    parameters.not_after = rcgen::date_time_ymd(2020, 1, 1);
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let certificate = parameters.self_signed(&key).expect("a certificate");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.der().clone()], private)
+        .expect("a configuration");
+    let config = Arc::new(config);
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("its address");
+    std::thread::spawn(move || {
+        for socket in listener.incoming().flatten() {
+            let config = Arc::clone(&config);
+            std::thread::spawn(move || answer(config, socket));
+        }
+    });
+    format!("https://{address}")
+}
+
+fn answer(config: Arc<ServerConfig>, mut socket: TcpStream) -> std::io::Result<()> {
+    let mut connection = ServerConnection::new(config).expect("a connection");
+    let mut stream = Stream::new(&mut connection, &mut socket);
+    let mut asked = [0; 4096];
+    let _ = stream.read(&mut asked)?;
+    stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\nconnection: close\r\n\r\nready")
+}
+
+#[tokio::test]
+async fn a_certificate_that_nobody_can_believe_is_a_failure_of_the_instance_and_no_data_of_a_server()
+ {
+    let servers = servers(2).await;
+    let url = server();
+    let prometheus = ProbeKind::Prometheus(PrometheusServer {
+        url: url.clone(),
+        headers: Vec::new(),
+        queries: vec![PromQuery {
+            signal: "depth".to_owned(),
+            query: "depth".to_owned(),
+            requests: None,
+        }],
+        baseline_ms: None,
+    });
+    let kinds = vec![
+        ProbeKind::Readiness,
+        ProbeKind::Metrics { window_ms: 60_000 },
+        prometheus,
+    ];
+    let mut runbook = runbook(kinds, &servers);
+    for probe in &mut runbook.probes {
+        probe.timeout_ms = 5_000;
+    }
+    runbook.fleet.instances[1] = Instance {
+        url,
+        ..runbook.fleet.instances[1].clone()
+    };
+    let mut watch = Watch::start(runbook);
+    watch.until_value("ready.app-2", 0.0).await;
+    watch.until_value("ready.app-1", 1.0).await;
+    watch.until_value("unready_ratio", 0.5).await;
+    let view = watch.monitor.fleet()[1].clone();
+    assert_eq!(view.state, InstanceState::NotReady);
+    assert!(view.detail.contains("certificate"), "{}", view.detail);
+    let reading = watch.until_reason("depth", "certificate").await;
+    assert!(matches!(reading, Reading::NoData { .. }), "{reading:?}");
+    let reading = watch.until_reason("pool_waiting", "not scraped").await;
+    assert!(matches!(reading, Reading::NoData { .. }), "{reading:?}");
+}
