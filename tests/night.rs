@@ -306,7 +306,8 @@ async fn every_fault_is_caught_by_its_row_and_leaves_the_application_on_sqlite()
     };
     let nights = include_str!("night/faults.txt").lines().chain(long.lines());
     for line in nights.filter(|l| !l.starts_with('#')) {
-        let [name, step, row, exit] = line.split_whitespace().collect::<Vec<_>>()[..] else {
+        let words: Vec<_> = line.split_whitespace().collect();
+        let [name, step, row, exit, ref named @ ..] = words[..] else {
             panic!("faults.txt: {line}");
         };
         let fault: Fault = name.parse().unwrap();
@@ -319,12 +320,23 @@ async fn every_fault_is_caught_by_its_row_and_leaves_the_application_on_sqlite()
             "{name}@{step}:\n{}",
             story(&folder)
         );
+        eprintln!(
+            "REASON {name}@{step}: {:?}",
+            session.fired.as_ref().map(|f| &f.reason)
+        );
         let caught_by = caught_by(&session);
         assert!(
             caught_by.iter().any(|r| r == row),
             "{name}@{step} was caught by {caught_by:?}, not by {row}:\n{}",
             story(&folder)
         );
+        for name in named {
+            let reason = session.fired.as_ref().map(|fired| fired.reason.as_str());
+            assert!(
+                reason.is_some_and(|r| r.contains(name)),
+                "{line}: {reason:?}"
+            );
+        }
         stage.assert_on_sqlite(&session).await;
         assert_preserved(&folder);
         if name == "5xx-low" {

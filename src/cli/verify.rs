@@ -90,6 +90,7 @@ async fn verify(args: &VerifyArgs, pair: &Pair) -> Result<Report, Error> {
     let begun = Instant::now();
     let opening = Opening {
         since_snapshot: args.since.clone(),
+        is_frozen: false,
         rows_per_second: args.rate,
         statement_limit_ms: args.statement_limit.map(|s| s.saturating_mul(1000)),
     };

@@ -102,6 +102,21 @@ impl<'a> Look<'a> {
         reading.rows(each).await
     }
 
+    /// The rows that are set apart on both sides: those that were written after the switch. While writes are frozen, only those whose
+    /// keys the source does not have: nobody was to rewrite the others.
+    pub(crate) async fn apart(&self) -> Result<Apart, Error> {
+        let mut keys = self.new_keys().await?;
+        if self.sides.ways.opening.is_frozen && !keys.is_empty() {
+            let keyed = Look::identified(self.sides, &self.pair, &[]);
+            let without = move |keys: &mut HashSet<Box<[u8]>>, row: &SourceRow<'_>| {
+                keys.remove(&row.canonical[..row.key_bytes]);
+                Ok(())
+            };
+            keys = keyed.source("", keys, without).await?.0;
+        }
+        Ok(Apart(keys))
+    }
+
     /// The keys, in canonical form, of all rows that were written after the switch.
     pub(crate) async fn new_keys(&self) -> Result<HashSet<Box<[u8]>>, Error> {
         let mut keys = HashSet::new();
@@ -115,6 +130,27 @@ impl<'a> Look<'a> {
                 .await?;
         }
         Ok(keys)
+    }
+}
+
+/// Rows that are set apart, by their keys in canonical form.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Apart(HashSet<Box<[u8]>>);
+
+impl Apart {
+    /// How many rows at most.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether a row of the source is.
+    pub(crate) fn has_source(&self, row: &SourceRow<'_>) -> bool {
+        self.0.contains(&row.canonical[..row.key_bytes])
+    }
+
+    /// Whether a row of the target is.
+    pub(crate) fn has_target(&self, row: &TargetRow<'_>) -> bool {
+        row.is_new && self.0.contains(&row.canonical[..row.key_bytes])
     }
 }
 
@@ -151,6 +187,16 @@ impl Sides {
                 column: "count".to_owned(),
                 value: crate::text::printable(text.unwrap_or("nothing"), 80),
             })
+    }
+
+    /// A condition that the rows fulfil by which integrity is judged, to follow `WHERE`: those that were there at the switch, or all
+    /// while writes are frozen.
+    pub(crate) fn judged_rows_sql(&self, alias: &str) -> String {
+        if self.ways.opening.is_frozen {
+            "true".to_owned()
+        } else {
+            self.old_rows_sql(alias)
+        }
     }
 
     /// A condition that only rows fulfil which were there at the switch, to follow `WHERE`; `true` before the switch.

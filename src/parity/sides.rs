@@ -23,6 +23,9 @@ pub const APPLICATION_NAME: &str = "cutover verify";
 pub struct Opening {
     /// `pg_current_snapshot()::text` as recorded at `F1`: rows that it does not see are new since the switch, and are set apart.
     pub since_snapshot: Option<String>,
+    /// Nobody may have written since that snapshot but by inserting (`V2`'s representative write): a row of the backup that has been
+    /// rewritten all the same is judged like any other. So it is from `F1` to `F4`.
+    pub is_frozen: bool,
     /// How long one statement may take on the target; none before the switch, some seconds in production.
     pub statement_limit_ms: Option<u32>,
     /// At most so many rows per second and connection are read from the target: for a target that is in production.

@@ -6,7 +6,7 @@ use super::target::{owner, runtime};
 use crate::parity::checks::{self, Equal};
 use crate::parity::{self, Opening, Sides};
 use crate::session::live::ComparedTable;
-use crate::session::{Check, Outcome, StepStatus};
+use crate::session::{Check, LineKind, Outcome, StepStatus};
 use crate::target::load_share::{self, LoadShare};
 use crate::target::{Endpoint, Error, write_probe};
 use std::sync::{Mutex, PoisonError};
@@ -137,6 +137,10 @@ fn in_production(ctx: &Context) -> Opening {
     let verification = &ctx.runbook.verification;
     Opening {
         since_snapshot: ctx.fact("snapshot"),
+        is_frozen: !ctx
+            .session
+            .step_of_kind(&LineKind::Reopen)
+            .is_some_and(|reopen| reopen.status == StepStatus::Done),
         statement_limit_ms: Some(
             verification
                 .statement_limit_ms

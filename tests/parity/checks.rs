@@ -274,6 +274,50 @@ async fn what_the_application_writes_after_the_switch_is_set_apart() {
     );
 }
 
+/// From F1 to F4 nobody writes but V2, which may leave a row behind. What is rewritten all the same was not the application's doing.
+#[tokio::test]
+async fn while_writes_are_frozen_only_a_new_row_is_set_apart() {
+    let pair = Pair::load().await;
+    let snapshot: String = pair
+        .client
+        .query_one("SELECT pg_current_snapshot()::text", &[])
+        .await
+        .expect("a snapshot")
+        .get(0);
+    let opening = Opening {
+        since_snapshot: Some(snapshot),
+        is_frozen: true,
+        ..Opening::default()
+    };
+    let bad = async |pair: &Pair| -> Vec<String> {
+        let sides = Sides::open(
+            &pair.source,
+            &pair.endpoint(),
+            "public",
+            &pair.transfer,
+            &opening,
+        )
+        .await
+        .expect("both sides");
+        let mut found = checks::slugs(&sides, "V3").await.expect("slugs");
+        found.extend(checks::lists(&sides, "V4").await.expect("lists"));
+        found.extend(checks::integrity(&sides, "V5").await.expect("integrity"));
+        let bad = found.into_iter().filter(|check| !check.ok);
+        bad.map(|check| format!("{}: {}", check.id, check.detail))
+            .collect()
+    };
+    pair.on_target(
+        r#"INSERT INTO "Tools" SELECT 201, 'aaa', 'A', "Body", "Published", "Price", "Rating", "ExternalId", now(), "Day", "Opens", "Took", "Meta", "Payload", "Code", 2 FROM "Tools" WHERE "Id" = 1"#,
+    )
+    .await;
+    assert_eq!(bad(&pair).await, [""; 0], "V2's own row");
+    pair.on_target(r#"UPDATE "Tools" SET "Slug" = '000' WHERE "Id" = 7"#)
+        .await;
+    let said = bad(&pair).await.join("\n");
+    assert!(said.contains("V3: ") && said.contains("V4: "), "{said}");
+    assert!(said.contains("leads to record 7 in the backup"), "{said}");
+}
+
 #[tokio::test]
 async fn a_check_of_something_that_is_not_there_is_an_error() {
     let mut pair = Pair::load().await;

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 /// Few enough that the larger tables of the pair take several takes.
 const PACED: Opening = Opening {
     since_snapshot: None,
+    is_frozen: false,
     statement_limit_ms: None,
     rows_per_second: Some(600),
 };

@@ -96,7 +96,7 @@ async fn orphans(sides: &Sides, id: &str, relation: &Relation) -> Result<Check, 
     let condition = format!(
         "{} AND {}",
         relation.target_orphan_sql(),
-        sides.old_rows_sql("c.")
+        sides.judged_rows_sql("c.")
     );
     let from = format!(
         "FROM {} AS c WHERE {condition}",
@@ -224,7 +224,7 @@ async fn unique_keys(sides: &Sides, id: &str) -> Result<Check, Error> {
             "SELECT {list}, count(*) FROM {} WHERE {} AND {} GROUP BY {list} HAVING count(*) > 1 ORDER BY {list} LIMIT {EXAMPLES}",
             pair.target_sql(),
             filled.join(" AND "),
-            sides.old_rows_sql("")
+            sides.judged_rows_sql("")
         );
         for row in sides
             .ask(&format!("checking that {table} has no doubles"), &sql)

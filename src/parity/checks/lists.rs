@@ -6,7 +6,7 @@
 use super::super::canon::cells;
 use super::super::error::Error;
 use super::super::fingerprint::HashKey;
-use super::super::look::Look;
+use super::super::look::{Apart, Look};
 use super::super::pair::quoted;
 use super::super::report::Check;
 use super::super::sides::Sides;
@@ -15,7 +15,6 @@ use super::super::target_rows::TargetRow;
 use super::{Wrong, named};
 use crate::runbook::transfer::OrderedList;
 use crate::text::printable;
-use std::collections::HashSet;
 
 /// One verdict per configured list.
 ///
@@ -81,11 +80,11 @@ impl<'a> Ordered<'a> {
     }
 
     async fn check(&self, id: &str) -> Result<Check, Error> {
-        let new = self.look.new_keys().await?;
+        let new = self.look.apart().await?;
         // What was written since the switch is set apart on both sides; so many more have to be read to fill the list.
         let limit = self.list.limit.map(|limit| limit + self.set_apart(&new));
         let source = self.source(limit, &new).await?;
-        let target = self.target(limit, Orders::Own).await?;
+        let target = self.target(limit, Orders::Own, &new).await?;
         let shown = self.list.limit.map_or(usize::MAX, |limit| {
             usize::try_from(limit).unwrap_or(usize::MAX)
         });
@@ -96,8 +95,11 @@ impl<'a> Ordered<'a> {
         let mut wrong = Wrong::default();
         let parting = parting(source, target);
         if let Some(at) = parting.first {
-            let agreeing = self.agreeing(limit, source, shown).await?;
-            let (here, there) = (self.source_at(at, &new).await?, self.target_at(at).await?);
+            let agreeing = self.agreeing(limit, source, shown, &new).await?;
+            let (here, there) = (
+                self.source_at(at, &new).await?,
+                self.target_at(at, &new).await?,
+            );
             let title = printable(&self.list.name, 80);
             wrong.add(|| format!("list {title}, place {}: {here} in the backup, {there} in PostgreSQL; {agreeing}", at + 1));
         }
@@ -111,14 +113,10 @@ impl<'a> Ordered<'a> {
         }))
     }
 
-    async fn source(
-        &self,
-        limit: Option<u64>,
-        new: &HashSet<Box<[u8]>>,
-    ) -> Result<Vec<Place>, Error> {
+    async fn source(&self, limit: Option<u64>, new: &Apart) -> Result<Vec<Place>, Error> {
         let (cut, new) = (self.cut(), new.clone());
         let take = move |places: &mut Vec<Place>, row: &SourceRow<'_>| {
-            if !new.contains(&row.canonical[..row.key_bytes]) {
+            if !new.has_source(row) {
                 places.push(cut.place(row.canonical, row.key_bytes));
             }
             Ok(())
@@ -130,10 +128,15 @@ impl<'a> Ordered<'a> {
             .0)
     }
 
-    async fn target(&self, limit: Option<u64>, orders: Orders) -> Result<Vec<Place>, Error> {
+    async fn target(
+        &self,
+        limit: Option<u64>,
+        orders: Orders,
+        new: &Apart,
+    ) -> Result<Vec<Place>, Error> {
         let (cut, mut places) = (self.cut(), Vec::new());
         let take = |row: &TargetRow<'_>| {
-            if !row.is_new {
+            if !new.has_target(row) {
                 places.push(cut.place(row.canonical, row.key_bytes));
             }
         };
@@ -144,7 +147,7 @@ impl<'a> Ordered<'a> {
     }
 
     /// How many rows at most are read and not shown: new ones, and those that the import put aside.
-    fn set_apart(&self, new: &HashSet<Box<[u8]>>) -> u64 {
+    fn set_apart(&self, new: &Apart) -> u64 {
         (new.len()
             + self
                 .look
@@ -206,6 +209,7 @@ impl<'a> Ordered<'a> {
         limit: Option<u64>,
         source: &[Place],
         shown: usize,
+        new: &Apart,
     ) -> Result<String, Error> {
         let mut ways = vec![
             (Orders::Bytes, "COLLATE \"C\" with NULL first"),
@@ -216,7 +220,7 @@ impl<'a> Ordered<'a> {
             ways.push((Orders::Icu, "COLLATE \"und-x-icu\" with NULL first"));
         }
         for (orders, name) in ways {
-            let target = self.target(limit, orders).await?;
+            let target = self.target(limit, orders, new).await?;
             if parting(source, &target[..target.len().min(shown)])
                 .first
                 .is_none()
@@ -228,7 +232,8 @@ impl<'a> Ordered<'a> {
     }
 
     /// The record at a place of the source's list, for people.
-    async fn source_at(&self, at: usize, new: &HashSet<Box<[u8]>>) -> Result<String, Error> {
+    async fn source_at(&self, at: usize, new: &Apart) -> Result<String, Error> {
+        let limit = at as u64 + 1 + self.set_apart(new);
         let (new, mut left) = (new.clone(), at);
         let names: Vec<_> = self
             .look
@@ -238,7 +243,7 @@ impl<'a> Ordered<'a> {
             .map(|column| column.source.clone())
             .collect();
         let take = move |found: &mut Option<String>, row: &SourceRow<'_>| {
-            if new.contains(&row.canonical[..row.key_bytes]) {
+            if new.has_source(row) {
                 return Ok(());
             }
             if left == 0 && found.is_none() {
@@ -247,7 +252,6 @@ impl<'a> Ordered<'a> {
             left = left.saturating_sub(1);
             Ok(())
         };
-        let limit = at as u64 + 1 + self.set_apart(&self.look.new_keys().await?);
         let (found, _) = self
             .look
             .source(&self.source_order(Some(limit)), None, take)
@@ -256,7 +260,7 @@ impl<'a> Ordered<'a> {
     }
 
     /// The record at a place of the target's list, for people.
-    async fn target_at(&self, at: usize) -> Result<String, Error> {
+    async fn target_at(&self, at: usize, new: &Apart) -> Result<String, Error> {
         let names: Vec<_> = self
             .look
             .pair()
@@ -265,9 +269,9 @@ impl<'a> Ordered<'a> {
             .map(|column| column.source.clone())
             .collect();
         let (mut found, mut left) = (None, at);
-        let limit = at as u64 + 1 + self.set_apart(&self.look.new_keys().await?);
+        let limit = at as u64 + 1 + self.set_apart(new);
         let take = |row: &TargetRow<'_>| {
-            if row.is_new {
+            if new.has_target(row) {
                 return;
             }
             if left == 0 && found.is_none() {

@@ -3,7 +3,7 @@
 use super::super::canon::{Tag, cells};
 use super::super::error::Error;
 use super::super::fingerprint::HashKey;
-use super::super::look::Look;
+use super::super::look::{Apart, Look};
 use super::super::report::Check;
 use super::super::sides::Sides;
 use super::{EXAMPLES, Wrong, named};
@@ -50,13 +50,13 @@ async fn column(sides: &Sides, id: &str, slug: &Slug) -> Result<[Check; 2], Erro
     };
     let at = look.place(&slug.column).ok_or_else(unknown)?;
     let hash = HashKey::random();
-    let new = look.new_keys().await?;
-    let rewritten = new.clone();
+    let apart = look.apart().await?;
+    let of_source = apart.clone();
     let rule = slug.clone();
     let (mut leads, _) = look
         .source("", HashMap::<u128, Leads>::new(), move |leads, row| {
             if let Some(form) = looked_up(row.canonical, at, &rule)
-                && !rewritten.contains(&row.canonical[..row.key_bytes])
+                && !of_source.has_source(row)
             {
                 let entry = leads.entry(hash.hash(form.as_bytes())).or_default();
                 entry.source_records = entry
@@ -68,7 +68,7 @@ async fn column(sides: &Sides, id: &str, slug: &Slug) -> Result<[Check; 2], Erro
         })
         .await?;
     look.target("", |row| {
-        if let (false, Some(form)) = (row.is_new, looked_up(row.canonical, at, slug)) {
+        if let (false, Some(form)) = (apart.has_target(row), looked_up(row.canonical, at, slug)) {
             let entry = leads.entry(hash.hash(form.as_bytes())).or_default();
             entry.target_records = entry
                 .target_records
@@ -94,6 +94,7 @@ async fn column(sides: &Sides, id: &str, slug: &Slug) -> Result<[Check; 2], Erro
     } else {
         Naming {
             look: &look,
+            apart: &apart,
             at,
             slug,
             hash,
@@ -137,6 +138,7 @@ struct Shown {
 
 struct Naming<'a> {
     look: &'a Look<'a>,
+    apart: &'a Apart,
     at: usize,
     slug: &'a Slug,
     hash: HashKey,
@@ -174,8 +176,10 @@ impl Naming<'_> {
             .await?;
         self.look
             .target("", |row| {
-                if let (false, Some(form)) = (row.is_new, looked_up(row.canonical, at, self.slug))
-                    && wanted.contains(&hash.hash(form.as_bytes()))
+                if let (false, Some(form)) = (
+                    self.apart.has_target(row),
+                    looked_up(row.canonical, at, self.slug),
+                ) && wanted.contains(&hash.hash(form.as_bytes()))
                 {
                     let entry = named.entry(hash.hash(form.as_bytes())).or_default();
                     entry.slug = printable(&form, 80);
