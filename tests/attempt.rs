@@ -13,20 +13,6 @@ use crate::{report, support};
 /// The target of the charters in these tests.
 const TARGET: &str = "db:5432/tools";
 
-/// A night that ended in a rollback from PostgreSQL.
-fn rolled_back() -> Bridge {
-    let mut bridge = Bridge::open();
-    bridge.reach("F3");
-    bridge.append(Event::TriggerFired {
-        trigger: "T3b".into(),
-        reason: "5xx at 3.2 % for 5 min".into(),
-    });
-    bridge.now_ms += 30_000;
-    bridge.settle();
-    bridge.do_rollback_rows(2_000);
-    bridge
-}
-
 fn rehearsed(session: &Session, ended_unix_s: i64, ok: bool) -> RehearsalEvidence {
     let mut evidence = session.rehearsal.clone().expect("the story has one");
     evidence.ended_unix_s = ended_unix_s;
@@ -36,7 +22,7 @@ fn rehearsed(session: &Session, ended_unix_s: i64, ok: bool) -> RehearsalEvidenc
 
 #[test]
 fn a_correction_and_a_newer_green_rehearsal_open_the_way() {
-    let mut bridge = rolled_back();
+    let mut bridge = Bridge::rolled_back(2_000);
     let corrected_s = 1_000;
     let before = &bridge.session;
     let newer = rehearsed(before, corrected_s + 1, true);
@@ -81,7 +67,10 @@ fn a_no_go_and_an_unfinished_session_ask_for_nothing() {
 #[test]
 fn the_door_stays_shut_until_then() {
     let folder = tempfile::tempdir().expect("a folder");
-    report::journal_below(&folder.path().join(".cutover"), &rolled_back().journal);
+    report::journal_below(
+        &folder.path().join(".cutover"),
+        &Bridge::rolled_back(2_000).journal,
+    );
 
     let shut = cutover(folder.path(), &["run", "--log", RUNBOOK]);
     assert_eq!(shut.status.code(), Some(3), "{shut:?}");

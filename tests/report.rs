@@ -92,15 +92,7 @@ fn a_completed_night_is_told_row_by_row() {
 
 #[test]
 fn a_rollback_is_told_with_its_cause_and_against_its_rto() {
-    let mut bridge = Bridge::open();
-    bridge.reach("F3");
-    bridge.append(Event::TriggerFired {
-        trigger: "T3b".into(),
-        reason: "5xx at 3.2 % for 5 min".into(),
-    });
-    bridge.now_ms += 30_000;
-    bridge.settle();
-    bridge.do_rollback_rows(2_000);
+    let bridge = Bridge::rolled_back(2_000);
     let (_root, folder) = journal(&bridge.journal);
     let report = report::collect(&folder).expect("a report");
     assert_eq!(report.result, Outcome::RolledBack);

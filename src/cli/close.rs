@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::load::{self, Unread};
+use super::load;
 use super::{Exit, Which, run};
 use crate::engine::{amend, ledger::from_entry};
 use crate::journal::Follower;
@@ -41,13 +41,8 @@ pub async fn run(args: CloseArgs) -> anyhow::Result<Exit> {
         matches!(session.phase, Phase::RolledBack | Phase::Completed),
         "session {name} is not over: complete it or roll it back first"
     );
-    let loaded = match load::load(&args.runbook) {
-        Ok(loaded) => loaded,
-        Err(error @ Unread::Invalid { .. }) => {
-            errln!("{error}");
-            return Ok(Exit::Usage);
-        }
-        Err(error) => anyhow::bail!("{error}"),
+    let Some(loaded) = load::load_or_say(&args.runbook)? else {
+        return Ok(Exit::Usage);
     };
     anyhow::ensure!(
         loaded.runbook.hash == session.charter.runbook_hash,

@@ -37,6 +37,21 @@ pub enum Unread {
     },
 }
 
+/// As [`load`]; every problem of a runbook that can be read and is wrong goes to standard error, and there is none then.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn load_or_say(path: &Path) -> anyhow::Result<Option<Loaded>> {
+    match load(path) {
+        Ok(loaded) => Ok(Some(loaded)),
+        Err(error @ Unread::Invalid { .. }) => {
+            errln!("{error}");
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Reads a runbook with the environment of this process.
 ///
 /// # Errors

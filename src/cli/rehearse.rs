@@ -8,7 +8,7 @@ use clap::Args;
 use tokio_util::sync::CancellationToken;
 
 use super::bridge::SocketBridge;
-use super::load::{self, Loaded, Unread};
+use super::load::{self, Loaded};
 use super::orders::Standing;
 use super::{Exit, follow, run, status};
 use crate::action;
@@ -46,13 +46,8 @@ pub struct Stage {
 
 /// `cutover rehearse`
 pub async fn run(args: RehearseArgs) -> anyhow::Result<Exit> {
-    let loaded = match load::load(&args.runbook) {
-        Ok(loaded) => loaded,
-        Err(error @ Unread::Invalid { .. }) => {
-            errln!("{error}");
-            return Ok(Exit::Usage);
-        }
-        Err(error) => anyhow::bail!("{error}"),
+    let Some(loaded) = load::load_or_say(&args.runbook)? else {
+        return Ok(Exit::Usage);
     };
     let stage = Stage {
         root: PathBuf::from(run::ROOT),

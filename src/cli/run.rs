@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::bridge::SocketBridge;
-use super::load::{self, Unread};
+use super::load;
 use super::orders::Standing;
 use super::{Exit, Which, follow, join};
 use crate::cockpit::bridge::Bridge;
@@ -35,13 +35,8 @@ pub struct RunArgs {
 
 /// `cutover run`
 pub async fn run(args: RunArgs) -> anyhow::Result<Exit> {
-    let loaded = match load::load(&args.runbook) {
-        Ok(loaded) => loaded,
-        Err(error @ Unread::Invalid { .. }) => {
-            errln!("{error}");
-            return Ok(Exit::Usage);
-        }
-        Err(error) => anyhow::bail!("{error}"),
+    let Some(loaded) = load::load_or_say(&args.runbook)? else {
+        return Ok(Exit::Usage);
     };
     let folder = match unfinished(&args, &loaded.runbook.name)? {
         Some(folder) => {

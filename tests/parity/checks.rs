@@ -223,12 +223,7 @@ async fn a_systematic_shift_is_named_as_one() {
 #[tokio::test]
 async fn what_the_application_writes_after_the_switch_is_set_apart() {
     let pair = Pair::load().await;
-    let snapshot: String = pair
-        .client
-        .query_one("SELECT pg_current_snapshot()::text", &[])
-        .await
-        .expect("a snapshot")
-        .get(0);
+    let snapshot = pair.snapshot().await;
     pair.on_target(
         r#"INSERT INTO "Tools" SELECT 201, 'aaa', 'A', "Body", "Published", "Price", "Rating", "ExternalId", now(), "Day", "Opens", "Took", "Meta", "Payload", "Code", 2 FROM "Tools" WHERE "Id" = 1;
            UPDATE "Tools" SET "Title" = 'renamed', "Slug" = 'zzz', "CategoryId" = 3 WHERE "Id" = 7;
@@ -278,12 +273,7 @@ async fn what_the_application_writes_after_the_switch_is_set_apart() {
 #[tokio::test]
 async fn while_writes_are_frozen_only_a_new_row_is_set_apart() {
     let pair = Pair::load().await;
-    let snapshot: String = pair
-        .client
-        .query_one("SELECT pg_current_snapshot()::text", &[])
-        .await
-        .expect("a snapshot")
-        .get(0);
+    let snapshot = pair.snapshot().await;
     let opening = Opening {
         since_snapshot: Some(snapshot),
         is_frozen: true,

@@ -68,6 +68,13 @@ impl Pair {
             .unwrap_or_else(|e| panic!("{sql}: {e:?}"));
     }
 
+    /// What the target's transactions see now, as F1 records it.
+    pub async fn snapshot(&self) -> String {
+        let sql = "SELECT pg_current_snapshot()::text";
+        let row = self.client.query_one(sql, &[]).await;
+        row.expect("a snapshot").get(0)
+    }
+
     pub fn endpoint(&self) -> Endpoint {
         Endpoint::parse(&self.database.url).expect("a URL")
     }

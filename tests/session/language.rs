@@ -72,6 +72,20 @@ impl Bridge {
         }
     }
 
+    /// A night that was rolled back from PostgreSQL: T3b fires after F3, and every row of the rollback takes so long.
+    pub fn rolled_back(each_ms: i64) -> Bridge {
+        let mut bridge = Bridge::open();
+        bridge.reach("F3");
+        bridge.append(Event::TriggerFired {
+            trigger: "T3b".into(),
+            reason: "5xx at 3.2 % for 5 min".into(),
+        });
+        bridge.now_ms += 30_000;
+        bridge.settle();
+        bridge.do_rollback_rows(each_ms);
+        bridge
+    }
+
     /// Ends every row of a rollback that has begun, each after so long.
     pub fn do_rollback_rows(&mut self, each_ms: i64) {
         while let Some(row) = self.session.rollback.as_ref().and_then(|r| {
