@@ -70,6 +70,9 @@ pub struct TableCost {
     /// What is not known or not complete, and why; the numbers are then those that were found until there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lacks: Option<String>,
+    /// The rows themselves broke off: those that were counted until there are in no salvage file.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub broke_off: bool,
 }
 
 impl TableCost {

@@ -264,16 +264,20 @@ impl Writer {
                 "BUG: tables come one after the other"
             );
             // Half a table would be taken for a whole one.
-            let end = match cost.lacks {
-                Some(_) => "ROLLBACK TO one_table; RELEASE one_table",
-                None => "RELEASE one_table",
+            let end = match cost.broke_off {
+                true => "ROLLBACK TO one_table; RELEASE one_table",
+                false => "RELEASE one_table",
             };
             connection.execute_batch(end)?;
-            if current.refused > 0 && lacks.is_none() {
-                lacks = Some(format!(
+            if current.refused > 0 && !cost.broke_off {
+                let refused = format!(
                     "{} rows do not fit the application's own table here; they are in cutover_values alone",
                     current.refused
-                ));
+                );
+                lacks = Some(match lacks {
+                    Some(before) => format!("{before}; {refused}"),
+                    None => refused,
+                });
             }
             keys = current.key_columns;
         }

@@ -21,7 +21,7 @@ use crate::parity::{Opening, Sides};
 use crate::runbook::transfer::Transfer;
 use crate::source::schema::Schema;
 use crate::target::Endpoint;
-use looking::Looking;
+use looking::{Looking, Stage};
 use target_table::TargetTable;
 
 /// What the server may still need to say that a statement took too long.
@@ -93,7 +93,7 @@ pub trait Sink: Send {
     /// It cannot be kept; the search ends.
     fn row(&mut self, row: &Row<'_>) -> Result<(), Error>;
 
-    /// The table is done. With [`TableCost::lacks`] its rows are not to be kept.
+    /// The table is done. With [`TableCost::broke_off`] its rows are not to be kept.
     ///
     /// # Errors
     /// As above.
@@ -198,6 +198,7 @@ impl Search {
                 target: pair.target.clone(),
                 ..TableCost::default()
             };
+            let mut stage = Stage::Counting;
             let looked = match (&gone, schema.table(&pair.source)) {
                 (Some(why), _) => Err(Error::NotComparable(why.clone())),
                 (None, None) => Err(Error::NotComparable("the backup lacks it".to_owned())),
@@ -210,6 +211,7 @@ impl Search {
                     backup: BackupTable::new(&connection, pair, table, &self.since.scratch),
                     sink,
                     cost: &mut cost,
+                    stage: &mut stage,
                 }
                 .look(),
             };
@@ -220,11 +222,18 @@ impl Search {
                     if silent || self.undo(handle).is_err() {
                         gone = Some(error.to_string());
                     }
-                    cost.lacks = Some(error.to_string());
+                    cost.lacks = Some(match stage {
+                        Stage::Deletions => {
+                            format!("which rows were deleted is not known: {error}")
+                        }
+                        Stage::Counting | Stage::Rows => error.to_string(),
+                    });
                 }
                 Err(Error::NotComparable(why)) => cost.lacks = Some(why),
                 Err(error) => return Err(error),
             }
+            // Half of the rows would be taken for all; all of them stay, whatever else is not known.
+            cost.broke_off = cost.lacks.is_some() && stage == Stage::Rows;
             sink.table(&cost)?;
             costs.push(cost);
         }

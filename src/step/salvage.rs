@@ -52,13 +52,18 @@ pub struct Record {
 impl Record {
     /// One sentence.
     pub fn sentence(&self) -> String {
-        let sum = |of: fn(&TableCost) -> u64| self.tables.iter().map(of).sum::<u64>();
+        let kept = || self.tables.iter().filter(|table| !table.broke_off);
+        let sum = |of: fn(&TableCost) -> u64| kept().map(of).sum::<u64>();
         let found = format!(
             "{} inserted, {} changed and {} deleted rows",
             sum(|t| t.inserted),
             sum(|t| t.changed),
             sum(|t| t.deleted)
         );
+        let seen = self.tables.iter().filter(|table| table.broke_off);
+        let seen: String = seen
+            .map(|table| format!("; {} of {} seen, not kept", table.rows(), table.table))
+            .collect();
         match (&self.file, self.lacks.first()) {
             (None, None) => "nothing was written to PostgreSQL since the switch".to_owned(),
             (None, Some(why)) => format!("there is no salvage file: {why}"),
@@ -67,7 +72,7 @@ impl Record {
                 file.display()
             ),
             (Some(file), Some(first)) => format!(
-                "{found} are kept in {}, which is not complete ({} lacking): {first}",
+                "{found} are kept in {}, which is not complete ({} lacking): {first}{seen}",
                 file.display(),
                 self.lacks.len()
             ),
@@ -152,11 +157,13 @@ async fn gather(ctx: &Context, snapshot: String) -> Result<Record, String> {
             return Ok(None);
         }
         writer.finish()?;
-        Ok(Some(tables))
+        Ok(Some(()))
     };
     match salvage.await {
         Ok(None) => Ok(Record::default()),
-        Ok(Some(tables)) => record(&path, tables).ok_or_else(|| "BUG: no record".to_owned()),
+        // The file knows more than the search: rows that the application's own tables did not take.
+        Ok(Some(())) => whole(ctx, &path)
+            .ok_or_else(|| format!("{} was written and cannot be read", path.display())),
         Err(error) => {
             let error: crate::salvage::Error = error;
             Err(error.to_string())

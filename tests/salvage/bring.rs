@@ -4,8 +4,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use cutover::parity;
+use cutover::salvage::TableCost;
 use cutover::salvage::apply::{Fate, Means, Outcome, apply};
 use cutover::salvage::file::{About, Choice, Salvaged, Writer};
+use cutover::step::salvage::Record;
 use tokio_util::sync::CancellationToken;
 
 use super::Night;
@@ -25,6 +27,17 @@ impl Left {
     async fn behind(writes: &str) -> Self {
         let night = Night::import(SOURCE, TARGET, TRANSFER).await;
         night.on_target(writes).await;
+        let left = Self::lacking(night).await;
+        let tables = left.salvaged().tables().expect("tables");
+        assert!(
+            tables.iter().all(|table| table.lacks.is_none()),
+            "{tables:#?}"
+        );
+        left
+    }
+
+    /// As [`Self::behind`], of a night of which not everything can be told.
+    async fn lacking(night: Night) -> Self {
         let file = night.folder.path().join("salvage.db");
         let about = About {
             session: "s-1".to_owned(),
@@ -35,8 +48,7 @@ impl Left {
             made: "2026-01-01T00:00:00Z".to_owned(),
         };
         let writer = Writer::create(&file, &about).expect("a writer");
-        let (costs, writer) = night.search(night.since(), writer).await;
-        assert!(costs.iter().all(|cost| cost.lacks.is_none()), "{costs:#?}");
+        let (_, writer) = night.search(night.since(), writer).await;
         writer.finish().expect("a file");
         Self { night, file }
     }
@@ -150,6 +162,69 @@ async fn the_file_is_its_owners_and_holds_both_sides() {
         )
         .expect("a value");
     assert_eq!((&*new, &*was, &*target), ("99.5", "12.25", "99.5000"));
+}
+
+/// What cannot be told of a table's old rows does not take its new ones away.
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_were_read_whole_are_kept_whatever_else_is_not_known() {
+    let mut night = Night::import(SOURCE, TARGET, TRANSFER).await;
+    night
+        .on_target(r#"INSERT INTO "Tags" VALUES ('stranger', 9, 9)"#)
+        .await;
+    let client = night.endpoint().connect().await.expect("a connection");
+    let row = client.query_one("SELECT pg_current_snapshot()::text", &[]);
+    night.snapshot = row.await.expect("a snapshot").get(0);
+    night
+        .on_target(
+            r#"INSERT INTO "Tags" VALUES ('new', 1, 7); UPDATE "Tags" SET "Weight" = 8 WHERE "Name" = 'b'"#,
+        )
+        .await;
+    let left = Left::lacking(night).await;
+    let salvaged = left.salvaged();
+    let tables = salvaged.tables().expect("tables");
+    let tags = tables.iter().find(|table| table.table == "Tags");
+    let tags = tags.expect("the table is named");
+    assert!(tags.lacks.is_some() && !tags.broke_off, "{tags:?}");
+    assert_eq!((tags.inserted, tags.changed), (1, 1));
+    let outcome = left.apply(&left.live(), &Choice::default(), Means::default());
+    assert_eq!((outcome.committed, outcome.applied().len()), (true, 2));
+}
+
+#[test]
+fn rows_that_are_not_in_the_file_are_not_counted_as_kept() {
+    let table = |name: &str, inserted, broke_off: bool| TableCost {
+        table: name.to_owned(),
+        inserted,
+        lacks: broke_off.then(|| "it broke off".to_owned()),
+        broke_off,
+        ..TableCost::default()
+    };
+    let record = Record {
+        file: Some("salvage.db".into()),
+        tables: vec![table("Orders", 5, true), table("Tools", 2, false)],
+        lacks: vec!["Orders: it broke off".to_owned()],
+        ..Record::default()
+    };
+    let said = record.sentence();
+    assert!(said.starts_with("2 inserted, 0 changed"), "{said}");
+    assert!(said.ends_with("5 of Orders seen, not kept"), "{said}");
+}
+
+/// A row that the application's own table refuses is in the values alone, and the file says so of the table.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_applications_own_table_does_not_take_is_told_by_the_file() {
+    let night = Night::import(SOURCE, TARGET, TRANSFER).await;
+    night
+        .on_target(r#"ALTER TABLE "Tools" ALTER "Title" DROP NOT NULL; UPDATE "Tools" SET "Title" = NULL WHERE "Id" = 4"#)
+        .await;
+    let left = Left::lacking(night).await;
+    let tables = left.salvaged().tables().expect("tables");
+    let tools = tables.iter().find(|table| table.table == "Tools");
+    let lacks = tools.and_then(|table| table.lacks.as_deref());
+    assert!(
+        lacks.is_some_and(|why| why.contains("1 rows do not fit")),
+        "{tables:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -140,11 +140,13 @@ impl Salvaged {
     pub fn tables(&self) -> Result<Vec<TableCost>, Error> {
         let read = || -> rusqlite::Result<Vec<TableCost>> {
             let mut statement = self.connection.prepare(
-                "SELECT name, target, inserted, changed, deleted, rewritten, lacks FROM cutover_tables ORDER BY name",
+                "SELECT name, target, inserted, changed, deleted, rewritten, lacks,
+                     NOT EXISTS (SELECT 1 FROM cutover_rows WHERE table_name = name)
+                 FROM cutover_tables ORDER BY name",
             )?;
             let rows = statement.query_map([], |row| {
                 let count = |at| row.get::<_, i64>(at).map(i64::unsigned_abs);
-                Ok(TableCost {
+                let mut cost = TableCost {
                     table: row.get(0)?,
                     target: row.get(1)?,
                     inserted: count(2)?,
@@ -152,11 +154,26 @@ impl Salvaged {
                     deleted: count(4)?,
                     rewritten: count(5)?,
                     lacks: row.get(6)?,
-                })
+                    broke_off: false,
+                };
+                cost.broke_off = cost.rows() > 0 && row.get(7)?;
+                Ok(cost)
             })?;
             rows.collect()
         };
         read().map_err(self.failed())
+    }
+
+    /// How many of its rows were brought into a file.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn applied_rows(&self, into: &Path) -> Result<u64, Error> {
+        let sql = "SELECT count(*) FROM cutover_applied WHERE file = ?1";
+        let count = self
+            .connection
+            .query_row(sql, [into.to_string_lossy()], |row| row.get::<_, i64>(0));
+        count.map(i64::unsigned_abs).map_err(self.failed())
     }
 
     /// The numbers of the chosen rows, in the order in which they were found.

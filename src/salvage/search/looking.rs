@@ -12,6 +12,18 @@ pub(super) struct Looking<'a> {
     pub(super) backup: BackupTable<'a>,
     pub(super) sink: &'a mut dyn Sink,
     pub(super) cost: &'a mut TableCost,
+    pub(super) stage: &'a mut Stage,
+}
+
+/// How far looking at a table has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// No row was given yet.
+    Counting,
+    /// Rows are being given: an end here is one in the middle.
+    Rows,
+    /// Every newer row was given; what was deleted is looked for.
+    Deletions,
 }
 
 impl Looking<'_> {
@@ -25,11 +37,12 @@ impl Looking<'_> {
         if self.target.pair.key_columns == 0 {
             return self.look_without_key(new, imported == Some(old));
         }
+        *self.stage = Stage::Rows;
         let known = if new == 0 { 0 } else { self.newer_rows()? };
+        *self.stage = Stage::Deletions;
         let left = imported.map(|rows| i128::from(rows) - i128::from(old) - i128::from(known));
         match left {
             Some(0) => Ok(()),
-            Some(less) if less < 0 => Err(self.strangers(-less)),
             left => self.deleted_rows(left),
         }
     }
@@ -126,6 +139,7 @@ impl Looking<'_> {
             backup,
             sink,
             cost,
+            ..
         } = self;
         let mut found = 0;
         backup.rows(|row| {
@@ -158,7 +172,11 @@ impl Looking<'_> {
         let (target, width) = (self.target, self.target.pair.columns.len());
         let reverses = self.backup.reverses()?;
         if old_are_whole {
+            *self.stage = Stage::Rows;
             return target.rows(width, Age::Newer, |row| self.found(&row, None, &reverses));
+        }
+        if new == 0 {
+            *self.stage = Stage::Deletions;
         }
         let bag = Bag::new(&target.search.since.scratch)?;
         target.rows(width, Age::Older, |row| bag.put(&row.canonical.concat()))?;
@@ -177,6 +195,7 @@ impl Looking<'_> {
         })?;
         let kept = Bag::new(&target.search.since.scratch)?;
         target.rows(width, Age::Older, |row| kept.put(&row.canonical.concat()))?;
+        *self.stage = Stage::Rows;
         target.rows(width, Age::Newer, |row| {
             let key = row.canonical.concat();
             if lost.take(&key)? {
