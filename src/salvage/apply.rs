@@ -100,30 +100,39 @@ pub fn apply(
 ) -> Result<Outcome, Error> {
     let failed = || Error::sqlite(format!("writing {}", file.display()));
     let mut connection = open_read_write(file)?;
+    let mut touched = BTreeSet::new();
+    let mut lots = ORDER.map(|operation| (operation, Vec::new()));
+    for number in chosen {
+        let (operation, table) = salvaged.kind(*number)?;
+        touched.insert(table);
+        let mut lots = lots.iter_mut();
+        if let Some((_, lot)) = lots.find(|(of, _)| *of == operation) {
+            lot.push(*number);
+        }
+    }
     // Nothing may cascade: what would be left without its parent is found below, and shown.
     connection
         .execute_batch("PRAGMA foreign_keys = OFF")
         .map_err(failed())?;
+    // The application waits for whoever holds the write lock: what can be read without it is read before.
+    let version = data_version(&connection).map_err(failed())?;
+    let schema = Schema::read(&connection).map_err(failed())?;
+    let mut before = violations(&connection, &schema, &touched).map_err(failed())?;
     let transaction = connection
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .map_err(failed())?;
     let schema = Schema::read(&transaction).map_err(failed())?;
     let mut outcome = Outcome::default();
-    let mut touched = BTreeSet::new();
     let bringing = Bringing {
         connection: &transaction,
         schema: &schema,
         means,
     };
-    for operation in [Operation::Deleted, Operation::Changed, Operation::Inserted] {
+    for (_, lot) in lots {
         let mut waiting = Vec::new();
-        for number in chosen {
-            let row = salvaged.row(*number)?;
-            if row.operation != operation {
-                continue;
-            }
-            touched.insert(row.table.clone());
-            let known = salvaged.applied(*number, file)?;
+        for number in lot {
+            let row = salvaged.row(number)?;
+            let known = salvaged.applied(number, file)?;
             match bringing.bring(&row, known.is_some()).map_err(failed())? {
                 // Another row of this lot may hold the value that has to be unique.
                 Fate::Conflict(why) if why.starts_with(UNIQUE) => waiting.push(row),
@@ -134,10 +143,11 @@ pub fn apply(
     }
     outcome.rows.sort_by_key(|row| row.row);
     let after = violations(&transaction, &schema, &touched).map_err(failed())?;
-    if !after.is_empty() {
-        let before = violations(&open_read_only(file)?, &schema, &touched).map_err(failed())?;
-        outcome.violations = new_ones(&before, &after);
+    if !after.is_empty() && data_version(&transaction).map_err(failed())? != version {
+        // Somebody wrote between that look and the lock.
+        before = violations(&open_read_only(file)?, &schema, &touched).map_err(failed())?;
     }
+    outcome.violations = new_ones(&before, &after);
     let clean = outcome.violations.is_empty() && (outcome.conflicts() == 0 || means.skip_conflicts);
     if clean && !means.dry_run {
         transaction.commit().map_err(failed())?;
@@ -146,6 +156,16 @@ pub fn apply(
         transaction.rollback().map_err(failed())?;
     }
     Ok(outcome)
+}
+
+/// What was deleted makes room for what was changed, and both for what was inserted.
+const ORDER: [Operation; 3] = [Operation::Deleted, Operation::Changed, Operation::Inserted];
+/// A statement that went well and did nothing.
+const NOTHING_TAKEN: &str = "SQLite took nothing: a trigger left it out";
+
+/// Another number whenever another connection has committed.
+fn data_version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.pragma_query_value(None, "data_version", |row| row.get(0))
 }
 
 /// How a refusal for the sake of uniqueness begins.
@@ -345,7 +365,9 @@ impl Bringing<'_> {
             .prepare_cached(&sql)?
             .execute(params_from_iter(values.iter().map(|value| &value.was)))?;
         Ok(match deleted {
-            0 => Fate::Conflict("SQLite no longer has such a row".to_owned()),
+            0 => {
+                Fate::Conflict("SQLite no longer has such a row, or a trigger keeps it".to_owned())
+            }
             _ => Fate::Applied,
         })
     }
@@ -387,6 +409,7 @@ impl Bringing<'_> {
             .prepare_cached(sql)?
             .execute(params_from_iter(values));
         match done {
+            Ok(0) => Ok(Fate::Conflict(NOTHING_TAKEN.to_owned())),
             Ok(_) => Ok(Fate::Applied),
             // A trigger that ended the transaction has taken everything back.
             Err(error) if self.connection.is_autocommit() => Err(error),

@@ -310,6 +310,53 @@ async fn chosen_rows_by_number_and_by_key() {
     assert_eq!(again.rows[0].fate, Fate::Already);
 }
 
+/// A trigger that leaves a row out is no error to SQLite, and the row is not there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_a_trigger_leaves_out_is_a_conflict() {
+    let left = Left::behind(WRITES).await;
+    let live = left.live();
+    execute(
+        &live,
+        "CREATE TRIGGER no_five BEFORE INSERT ON Tools WHEN NEW.Slug = 'five' BEGIN SELECT RAISE(IGNORE); END;
+         CREATE TRIGGER keep_three BEFORE DELETE ON Orders WHEN OLD.Id = 3 BEGIN SELECT RAISE(IGNORE); END;
+         CREATE TRIGGER keep_two BEFORE UPDATE ON Tools WHEN OLD.Id = 2 BEGIN SELECT RAISE(IGNORE); END",
+    );
+    let outcome = left.apply(&live, &Choice::default(), Means::default());
+    assert!(!outcome.committed);
+    let told = conflicts(&outcome);
+    assert_eq!(told.len(), 3, "{told:?}");
+    let all = told.iter().all(|why| why.contains("a trigger left it out"));
+    assert!(all, "{told:?}");
+}
+
+/// A foreign key that was broken before is not held against what comes in.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_pointed_nowhere_before_stops_nothing() {
+    let left = Left::behind(WRITES).await;
+    let live = left.live();
+    execute(
+        &live,
+        "PRAGMA foreign_keys = OFF; INSERT INTO Orders VALUES (90, 4711, 1)",
+    );
+    let outcome = left.apply(&live, &Choice::default(), Means::default());
+    assert!(outcome.committed, "{outcome:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whether_a_note_can_be_written_shows_before_rows_come_in() {
+    let left = Left::behind(WRITES).await;
+    let mut salvaged = left.salvaged();
+    salvaged.can_note().expect("a note");
+    let nothing = salvaged.applied_rows(Path::new(""));
+    assert_eq!(nothing.expect("a count"), 0);
+    execute(
+        &left.file,
+        "CREATE TRIGGER full BEFORE INSERT ON cutover_applied BEGIN SELECT RAISE(ABORT, 'disk is full'); END",
+    );
+    let error = salvaged.can_note().expect_err("refused").to_string();
+    assert!(error.contains("disk is full"), "{error}");
+}
+
 /// A unique value that moved from one row to another, and one that was freed by a deletion.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_order_of_rows_does_not_matter_to_unique_keys() {

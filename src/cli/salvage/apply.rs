@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use chrono::{SecondsFormat, Utc};
 use clap::Args;
 
 use super::super::{Exit, Which, status};
 use super::{ChoiceArgs, open};
 use crate::salvage::apply::{Brought, Fate, Means, Outcome, apply};
+use crate::salvage::file::NAME;
 use crate::session::Phase;
 use crate::text::printable;
 
@@ -74,18 +75,33 @@ pub fn run(args: ApplyArgs) -> anyhow::Result<Exit> {
         skip_conflicts: args.skip_conflicts,
         nearest: args.nearest,
     };
-    let outcome = apply(&salvaged, &chosen, &file, means)?;
-    if outcome.committed {
-        let now = Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true);
-        // The rows are in SQLite; should this fail, rows with a key are found there the next time.
-        salvaged.note_applied(&outcome.applied(), &file, &now)?;
+    if !means.dry_run {
+        let why = "nothing was brought in, because it could not be noted";
+        salvaged.can_note().context(why)?;
     }
+    let outcome = apply(&salvaged, &chosen, &file, means)?;
+    let applied = outcome.applied();
+    let noted = match outcome.committed {
+        true => {
+            let now = Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true);
+            salvaged.note_applied(&applied, &file, &now)
+        }
+        false => Ok(()),
+    };
     let stands = outcome.conflicts() + outcome.violations.len() > 0;
     let left_out = stands && !(outcome.committed && args.skip_conflicts);
     if args.json {
         outln!("{}", serde_json::to_string(&outcome)?);
     } else {
         print(&outcome, &args, &file.display().to_string());
+    }
+    if let Err(error) = noted {
+        bail!(
+            "{} rows ARE in {}; that could not be noted in {NAME}: {error}. Rows with a key are found there the next time; rows of tables \
+             without one would come twice",
+            applied.len(),
+            file.display()
+        );
     }
     Ok(if left_out { Exit::NoGo } else { Exit::Done })
 }

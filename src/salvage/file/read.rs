@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, params};
 
 use super::{APPLICATION_ID, About};
 use crate::salvage::cell::Cell;
@@ -238,6 +238,22 @@ impl Salvaged {
         })
     }
 
+    /// What was done to one row, and its table.
+    ///
+    /// # Errors
+    /// As [`Self::row`].
+    pub fn kind(&self, row: i64) -> Result<(Operation, String), Error> {
+        let read = || -> rusqlite::Result<(Operation, String)> {
+            let (word, table): (String, String) = self
+                .connection
+                .prepare_cached("SELECT operation, table_name FROM cutover_rows WHERE row = ?1")?
+                .query_row([row], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            let operation = Operation::named(&word).ok_or(rusqlite::Error::InvalidQuery)?;
+            Ok((operation, table))
+        };
+        read().map_err(self.failed())
+    }
+
     /// When a row was brought into a file, if it was.
     ///
     /// # Errors
@@ -245,10 +261,27 @@ impl Salvaged {
     pub fn applied(&self, row: i64, into: &Path) -> Result<Option<String>, Error> {
         let sql = "SELECT at FROM cutover_applied WHERE row = ?1 AND file = ?2";
         let file = into.to_string_lossy();
-        self.connection
-            .query_row(sql, params![row, file], |row| row.get(0))
-            .optional()
-            .map_err(self.failed())
+        let read = || {
+            let mut statement = self.connection.prepare_cached(sql)?;
+            let at = statement.query_row(params![row, file], |row| row.get(0));
+            at.optional()
+        };
+        read().map_err(self.failed())
+    }
+
+    /// Whether [`Self::note_applied`] could write at this moment: writes a note, and takes it back.
+    ///
+    /// # Errors
+    /// The salvage file cannot be written.
+    pub fn can_note(&mut self) -> Result<(), Error> {
+        let failed = Error::sqlite(format!("writing {}", self.path.display()));
+        let mut attempt = || -> rusqlite::Result<()> {
+            let behavior = TransactionBehavior::Immediate;
+            let transaction = self.connection.transaction_with_behavior(behavior)?;
+            transaction.execute("INSERT INTO cutover_applied VALUES (0, '', '')", [])?;
+            transaction.rollback()
+        };
+        attempt().map_err(failed)
     }
 
     /// Notes that rows were brought into a file.
@@ -257,7 +290,7 @@ impl Salvaged {
     /// The salvage file cannot be written.
     pub fn note_applied(&mut self, rows: &[i64], into: &Path, at: &str) -> Result<(), Error> {
         let file = into.to_string_lossy().into_owned();
-        let failed = self.failed();
+        let failed = Error::sqlite(format!("writing {}", self.path.display()));
         let mut note = || -> rusqlite::Result<()> {
             let transaction = self.connection.transaction()?;
             for row in rows {
