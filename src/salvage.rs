@@ -4,7 +4,7 @@
 //! [`search`] finds the rows: what is newer than the snapshot recorded at `F1`, and what the backup has and PostgreSQL has not. It
 //! reads one moment of the target, read-only, and holds one row at a time. [`back`] turns PostgreSQL's values into those that the
 //! application's SQLite file holds; the checker (`parity`) judges each. [`file`](mod@file) is the salvage file, [`apply`] brings
-//! chosen rows of it into the source.
+//! chosen rows of it into the source. [`tally`] has the sums.
 //!
 //! Not in here: when a rollback salvages (`step`), and the estimate while users write (`engine::cost`).
 
@@ -16,6 +16,7 @@ mod error;
 pub mod file;
 mod form;
 mod search;
+pub mod tally;
 
 pub use error::Error;
 pub use search::{Column, Problem, Row, Search, Since, Sink};

@@ -4,6 +4,7 @@ mod back;
 mod bring;
 mod cost;
 mod property;
+mod tally;
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -15,6 +15,7 @@ use super::{Exit, Which, run, status};
 use crate::journal::Folder;
 use crate::runbook::Runbook;
 use crate::salvage::file::{Choice, NAME, Salvaged};
+use crate::salvage::tally::{sums, total};
 use crate::salvage::{Search, Since, TableCost};
 use crate::session::{Phase, Session};
 use crate::step::backup::Kept;
@@ -51,7 +52,7 @@ pub struct CostArgs {
     #[arg(long)]
     json: bool,
     /// Seconds that one statement may take on PostgreSQL; a table that takes longer is named, and the others go on
-    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     limit: u64,
 }
 
@@ -174,9 +175,6 @@ async fn cost(args: CostArgs) -> anyhow::Result<Exit> {
         "what the session was opened with is gone, as it is once a session is over; `cutover salvage show` says what it left behind",
     )?;
     let orders = standing.orders(folder)?;
-    if args.limit == 0 {
-        bail!("--limit 0: a statement without a limit has no place on a database in production");
-    }
     let limit = Duration::from_secs(args.limit);
     let costs = match since(&session, &orders.runbook, limit)? {
         // Nobody can have written to PostgreSQL yet.
@@ -194,14 +192,9 @@ async fn cost(args: CostArgs) -> anyhow::Result<Exit> {
         outln!("{}", json(&costs, complete, begun.elapsed()));
     } else {
         print(&costs);
+        outln!("{}", total(&costs));
     }
     Ok(if complete { Exit::Done } else { Exit::Failed })
-}
-
-fn sums(costs: &[TableCost]) -> [u64; 3] {
-    costs.iter().fold([0; 3], |[i, c, d], cost| {
-        [i + cost.inserted, c + cost.changed, d + cost.deleted]
-    })
 }
 
 fn json(costs: &[TableCost], complete: bool, took: Duration) -> serde_json::Value {
@@ -212,7 +205,7 @@ fn json(costs: &[TableCost], complete: bool, took: Duration) -> serde_json::Valu
     })
 }
 
-/// Tables with something to lose, then the sum.
+/// Tables with something to lose.
 fn print(costs: &[TableCost]) {
     let told = |cost: &&TableCost| cost.rows() > 0 || cost.lacks.is_some();
     let shown: Vec<_> = costs.iter().filter(told).collect();
@@ -237,10 +230,4 @@ fn print(costs: &[TableCost]) {
             outln!("  not complete: {}", crate::text::printable(lacks, 400));
         }
     }
-    let [inserted, changed, deleted] = sums(costs);
-    outln!(
-        "{} rows were written to PostgreSQL since the switch and are not in SQLite: {inserted} inserted, {changed} changed, {deleted} \
-         deleted",
-        inserted + changed + deleted
-    );
 }

@@ -6,11 +6,14 @@ use super::super::{Exit, Which};
 use super::{ChoiceArgs, open};
 use crate::salvage::cell::Cell;
 use crate::salvage::file::{SalvagedRow, SalvagedValue};
+use crate::salvage::tally::held;
 use crate::salvage::{Operation, Problem};
 use crate::text::printable;
 
 /// Characters of a value on a line for people.
 const SHOWN: usize = 60;
+/// Rows that are listed for people unless they want more.
+const LISTED: usize = 50;
 
 /// The rows that a rollback left behind.
 #[derive(Debug, Args)]
@@ -19,10 +22,10 @@ pub struct ShowArgs {
     which: Which,
     #[command(flatten)]
     choice: ChoiceArgs,
-    /// At most so many rows
-    #[arg(long, value_name = "N", default_value_t = 50)]
-    limit: usize,
-    /// One JSON object per line on stdout: what the file says of itself, each table, each row; no limit unless stated
+    /// At most so many rows; 50 for people, all with --json
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+    /// One JSON object per line on stdout: what the file says of itself, each table, each row
     #[arg(long)]
     json: bool,
 }
@@ -44,7 +47,7 @@ pub fn run(args: ShowArgs) -> anyhow::Result<Exit> {
         for table in tables {
             outln!("{}", serde_json::json!({ "table": table }));
         }
-        for number in chosen {
+        for number in chosen.into_iter().take(args.limit.unwrap_or(usize::MAX)) {
             let row = salvaged.row(number)?;
             let applied = salvaged.applied(number, &super::source(&about.source))?;
             outln!("{}", json(&row, applied));
@@ -58,16 +61,19 @@ pub fn run(args: ShowArgs) -> anyhow::Result<Exit> {
         about.source.display()
     );
     super::print(&tables);
-    let total = chosen.len();
-    for number in chosen.into_iter().take(args.limit) {
+    let source = super::source(&about.source);
+    let applied = salvaged.applied_rows(&source)?;
+    outln!("{}", held(&tables, applied, &about.source));
+    let (total, limit) = (chosen.len(), args.limit.unwrap_or(LISTED));
+    for number in chosen.into_iter().take(limit) {
         outln!("");
         print(&salvaged.row(number)?);
-        if let Some(at) = salvaged.applied(number, &super::source(&about.source))? {
+        if let Some(at) = salvaged.applied(number, &source)? {
             outln!("      brought into {} at {at}", about.source.display());
         }
     }
-    if total > args.limit {
-        outln!("\n{} more rows; --limit shows them", total - args.limit);
+    if total > limit {
+        outln!("\n{} more rows; --limit shows them", total - limit);
     }
     Ok(Exit::Done)
 }
