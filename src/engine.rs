@@ -116,6 +116,15 @@ pub async fn run(orders: Orders, stop: CancellationToken) -> Result<(), Error> {
     if let Err(error) = &ended {
         tracing::error!(%error, "the engine ends");
     }
+    conduct.tell_the_last().await;
+    while let Ok(input) = ears.try_recv() {
+        if matches!(input, Input::Untold { .. })
+            && ended.is_ok()
+            && let Err(error) = conduct.take(input)
+        {
+            tracing::error!(%error, "it could not be recorded that somebody was not told");
+        }
+    }
     conduct.end().await;
     deaf.cancel();
     lease.release()?;

@@ -26,7 +26,7 @@ use cutover::salvage::cell::Cell;
 use cutover::salvage::file::{Choice, Salvaged, SalvagedRow};
 use cutover::salvage::{self, Operation};
 use cutover::session::live::{self, CostView};
-use cutover::session::{Event, RehearsalEvidence, Session, StepStatus};
+use cutover::session::{Event, RehearsalEvidence, Session, StepStatus, Undo};
 use cutover::step::backup::Kept;
 use cutover::target::Endpoint;
 use rustix::process::Signal;
@@ -718,6 +718,61 @@ async fn a_target_that_hangs_or_is_full_delays_nothing() {
         })
         .await;
     let _ = assert_back(&stage, &folder, &session).await;
+}
+
+/// From wherever somebody rolls back from any shell, the application ends on SQLite with all that it had.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollback_by_hand_from_any_moment_ends_on_sqlite() {
+    let _alone = ONE_AT_A_TIME.lock().await;
+    let mut stage = Stage::set("window: 5m").await;
+    let long = if std::env::var_os("CUTOVER_SOAK").is_some() {
+        include_str!("night/rollbacks-soak.txt")
+    } else {
+        ""
+    };
+    let moments = include_str!("night/rollbacks.txt").lines();
+    for line in moments.chain(long.lines()).filter(|l| !l.starts_with('#')) {
+        let [moment, exit] = line.split_whitespace().collect::<Vec<_>>()[..] else {
+            panic!("rollbacks.txt: {line}");
+        };
+        let (step, restarts) = moment.split_once(':').unwrap_or((moment, "0"));
+        let (step, restarts) = (step.to_owned(), restarts.parse::<usize>().unwrap());
+        let asked = exit.to_owned();
+        let (folder, session) = stage
+            .play_with(None, move |folder| {
+                if restarts > 0 {
+                    wait_until(folder, restarts, |event| {
+                        matches!(
+                            event,
+                            Event::UndoRecorded {
+                                undo: Undo::Restart { .. },
+                                ..
+                            }
+                        )
+                    });
+                } else {
+                    wait_for(folder, &step, 1);
+                }
+                let rolled_back = Command::new(support::cutover())
+                    .args(["rollback", "--as", "qa", "--reason", "a drill", "--confirm"])
+                    .arg(folder.session())
+                    .arg("--dir")
+                    .arg(folder.dir())
+                    .output()
+                    .expect("rollback");
+                let code = rolled_back.status.code().map(|code| code.to_string());
+                assert_eq!(code, Some(asked), "{rolled_back:?}");
+            })
+            .await;
+        let story = story(&folder);
+        let code = exit_of(&session).map(|e| (e as u8).to_string());
+        assert_eq!(code.as_deref(), Some(exit), "{moment}:\n{story}");
+        let rollback = session.rollback.as_ref().expect("a rollback");
+        assert_eq!(rollback.healthy, Some(true), "{moment}:\n{story}");
+        assert_eq!(rollback.reason, "a drill", "{moment}:\n{story}");
+        stage.assert_on_sqlite(&session).await;
+        stage.clear().await;
+    }
 }
 
 /// The countdown runs: half a second is left until the rollback.

@@ -105,10 +105,11 @@ async fn a_chat_and_a_pager_are_told_what_they_are_for() {
         webhook("chat", &url, &[Occasion::Fired]),
         shell("pager", &line),
     ];
-    let (notifier, mut ears) = notifier(&channels);
+    let (mut notifier, mut ears) = notifier(&channels);
     notifier.tell(&notice(Occasion::Blind));
     notifier.tell(&notice(Occasion::Fired));
     notifier.end().await;
+    drop(notifier);
     let posted = posted.lock().expect("a lock").clone();
     let [(header, json)] = posted.as_slice() else {
         panic!("{posted:?}")

@@ -14,6 +14,7 @@ use crate::engine::ledger::from_entry;
 use crate::journal::{self, Follower};
 use crate::runbook::{self, Runbook};
 use crate::session::{Charter, Event, Opening, Outcome, Session};
+use crate::text::printable;
 use crate::trigger::cadence::Rhythm;
 use crate::trigger::replay::{ItemStory, Moment, Replay, Story, replay};
 use crate::trigger::wording::duration;
@@ -167,8 +168,8 @@ fn read_samples(file: &Path) -> anyhow::Result<Vec<Sample>> {
             serde_json::from_str(text).with_context(|| format!("{} is no sample", at()))?;
         let reading = match (line.value, line.no_data) {
             (Some(value), None) => Reading::over(value, line.n),
-            (Some(value), Some(why)) => Reading::over(value, line.n).partial(why),
-            (None, Some(why)) => Reading::no_data(why),
+            (Some(value), Some(why)) => Reading::over(value, line.n).partial(printable(&why, 400)),
+            (None, Some(why)) => Reading::no_data(printable(&why, 400)),
             (None, None) => bail!("{}: expected `value`, `no_data` or both", at()),
         };
         samples.push(Sample::new(line.signal, line.at_ms, reading));

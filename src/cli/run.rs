@@ -73,17 +73,41 @@ fn may_attempt(
     rehearsal: Option<&RehearsalEvidence>,
 ) -> anyhow::Result<Result<(), NotYet>> {
     let target = Endpoint::parse(&runbook.target.url)?.identity();
-    let beside = args.dir.as_deref().and_then(Path::parent);
-    for found in Folder::list(beside.unwrap_or(Path::new(ROOT)))? {
-        // One that cannot be read says nothing; `status` and `report` say why.
-        let Ok(earlier) = super::status::read(&found.folder) else {
-            continue;
-        };
-        if let Err(not_yet) = attempt::may_follow(&earlier, &target, rehearsal) {
+    let mut roots = vec![PathBuf::from(ROOT)];
+    if let Some(dir) = &args.dir {
+        roots.extend(std::path::absolute(dir)?.parent().map(Path::to_owned));
+    }
+    for root in roots {
+        let refused = first_that_refuses(&root, &target, rehearsal)?;
+        if let Some(not_yet) = refused {
             return Ok(Err(not_yet));
         }
     }
     Ok(Ok(()))
+}
+
+fn first_that_refuses(
+    root: &Path,
+    target: &str,
+    rehearsal: Option<&RehearsalEvidence>,
+) -> anyhow::Result<Option<NotYet>> {
+    for found in Folder::list(root)? {
+        let earlier = match super::status::read(&found.folder) {
+            Ok(earlier) => earlier,
+            Err(error) => {
+                // Whether it was rolled back from this target cannot be known; people decide.
+                errln!(
+                    "session {} cannot be read, so nobody knows whether it asks for a correction: {error}",
+                    found.session
+                );
+                continue;
+            }
+        };
+        if let Err(not_yet) = attempt::may_follow(&earlier, target, rehearsal) {
+            return Ok(Some(not_yet));
+        }
+    }
+    Ok(None)
 }
 
 /// Where sessions are, below the folder that `cutover` is started in.

@@ -11,10 +11,10 @@ use super::socket::user_of_this_process;
 use super::{Error, resume};
 use crate::journal::{Folder, Journal};
 use crate::session::roles::Actor;
-use crate::session::{Command, Refusal, decide};
+use crate::session::{Command, Event, Refusal, Session, decide};
 
 /// How long an engine may take to end once its session is over.
-const ENDING: Duration = Duration::from_secs(5);
+const ENDING: Duration = Duration::from_secs(15);
 const BETWEEN_TRIES: Duration = Duration::from_millis(50);
 
 /// Records what somebody says of a session that is over. Who they are is the user that this process runs as; in the sandbox alone,
@@ -33,14 +33,31 @@ pub fn amend(
     let clock = resume::session_clock(&session, &entries);
     let mut ledger = Ledger::new(journal, session, clock);
     let user = user_of_this_process();
-    let answer = ledger.append_with(|session| {
-        let actor = Actor::identify(&session.charter, &user, claim)
-            .ok_or(Refusal::NotOnBridge { user: user.clone() })?;
-        decide(session, &actor, command)
-    })?;
+    let answered = ledger.append_with(|session| answer(session, &user, claim, command))?;
     ledger.finish()?;
     lease.release()?;
-    Ok(answer.map(drop))
+    Ok(answered.map(drop))
+}
+
+/// Whether [`amend`] would record it, as things stand now.
+///
+/// # Errors
+/// Why not.
+pub fn may_amend(session: &Session, claim: Option<&str>, command: &Command) -> Result<(), Refusal> {
+    answer(session, &user_of_this_process(), claim, command).map(drop)
+}
+
+fn answer(
+    session: &Session,
+    user: &str,
+    claim: Option<&str>,
+    command: &Command,
+) -> Result<Vec<Event>, Refusal> {
+    let not_here = || Refusal::NotOnBridge {
+        user: user.to_owned(),
+    };
+    let actor = Actor::identify(&session.charter, user, claim).ok_or_else(not_here)?;
+    decide(session, &actor, command)
 }
 
 /// An engine whose session has just ended is about to let go; it is waited for.

@@ -391,11 +391,15 @@ impl Conduct {
         Ok(())
     }
 
+    /// Waits a moment for the notices that are still on their way. What could not be told comes back as an input.
+    pub async fn tell_the_last(&mut self) {
+        self.notifier.end().await;
+    }
+
     /// Ends in order: what runs is cancelled, what is known is written.
     pub async fn end(mut self) {
         let over = self.is_over();
         self.work.end(over).await;
-        self.notifier.end().await;
         if let Err(error) =
             self.scribe
                 .flush(self.ledger.clock.now_ms(), &self.boot_id, clock::now_ms())

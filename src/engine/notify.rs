@@ -96,11 +96,13 @@ impl Notifier {
     }
 
     /// Waits a moment for what is still on its way.
-    pub async fn end(mut self) {
+    pub async fn end(&mut self) {
         self.channels.clear();
         let all = async { while self.tasks.join_next().await.is_some() {} };
         if tokio::time::timeout(LAST_WORDS, all).await.is_err() {
-            tracing::warn!("not everybody could be told before the engine ended");
+            let _ = self.inputs.send(Input::Untold {
+                text: "not everybody could be told of the end: look who knows".to_owned(),
+            });
         }
     }
 }
@@ -118,6 +120,14 @@ async fn deliver_all(
             tracing::warn!(channel = channel.id, why, "could not tell people");
             let _ = inputs.send(undelivered(&channel, &letter.notice, &why));
         }
+    }
+}
+
+/// What is at the bottom of it: the layers above only say that sending failed.
+fn innermost(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(cause) => innermost(cause),
+        None => printable(&error.to_string(), 200),
     }
 }
 
@@ -160,7 +170,7 @@ async fn once(
             let answer = request.send().await;
             // The address often is a secret.
             let status = answer
-                .map_err(|error| error.without_url().to_string())?
+                .map_err(|error| innermost(&error.without_url()))?
                 .status();
             match status.is_success() {
                 true => Ok(()),

@@ -82,7 +82,10 @@ impl Prometheus {
         let reading = value.and_then(|points| {
             let requests = requests.transpose()?;
             let latest = |points: &Points| points.points.last().map(|point| point.value);
-            let n = requests.as_ref().and_then(latest).map(count);
+            // Where nobody knows how many there were, there were none to speak of.
+            let n = requests
+                .as_ref()
+                .map(|points| latest(points).map(count).unwrap_or_default());
             let value = latest(&points).ok_or("the query has no result")?;
             let warning = points.warning.or(requests.and_then(|r| r.warning));
             let reading = Reading::over(value, n);

@@ -60,8 +60,14 @@ pub fn of(runbook: &Runbook) -> Option<Runbook> {
     }
     watch_staging_only(&mut rehearsed);
     for row in &mut rehearsed.rollback {
-        if let RollbackKind::Incident { file } = &mut row.kind {
-            *file = folder.join("incident.md");
+        match &mut row.kind {
+            RollbackKind::Incident { file } => *file = folder.join("incident.md"),
+            // Both are production's.
+            RollbackKind::Preserve { logs, dump } => {
+                logs.clear();
+                *dump = None;
+            }
+            _ => {}
         }
     }
     Some(rehearsed)

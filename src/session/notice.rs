@@ -85,7 +85,9 @@ impl Notices {
                     "The freeze has lasted longer than the agreed {}.",
                     duration(*limit_ms)
                 ),
-                format!("`cutover extend {name}` extends it, `cutover rollback {name}` ends it."),
+                format!(
+                    "`cutover extend 15 {name}` gives it 15 minutes more, `cutover rollback {name}` ends it."
+                ),
             ),
             Event::RolledBack { .. } => notice(
                 Occasion::RolledBack,
@@ -190,7 +192,7 @@ impl Notices {
             format!("freeze {limit_ms}"),
             Occasion::Freeze,
             format!("Writes have been stopped for {passed} of the agreed {limit}."),
-            format!("`cutover extend {name}` extends it, `cutover rollback {name}` ends it."),
+            format!("`cutover extend 15 {name}` gives it 15 minutes more, `cutover rollback {name}` ends it."),
         )
     }
 

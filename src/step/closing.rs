@@ -11,19 +11,26 @@ use tokio_util::sync::CancellationToken;
 
 use super::backup::Kept;
 use crate::runbook::Runbook;
-use crate::session::{Event, Recorded};
+use crate::session::{Event, Phase, Recorded};
 use crate::source::digest;
 use crate::target::{Endpoint, Error, Finding};
 
 /// How long to wait for the application, which may be writing to SQLite again.
 const LOCK_LIMIT: Duration = Duration::from_secs(5);
 
-/// Looks at everything that a session may have left. `entries` is its whole journal. A target that does not answer is a finding.
-pub async fn look(runbook: &Runbook, entries: &[Recorded]) -> Vec<Finding> {
-    let file = runbook.source.file.clone();
+/// Looks at everything that a session may have left. `base` is the runbook's folder, `entries` the whole journal, `phase` how the session
+/// ended. A target that does not answer is a finding.
+pub async fn look(
+    runbook: &Runbook,
+    base: &Path,
+    entries: &[Recorded],
+    phase: Phase,
+) -> Vec<Finding> {
+    let file = base.join(&runbook.source.file);
+    let is_production = phase == Phase::RolledBack;
     let kept = backups(entries);
     let on_disk = tokio::task::spawn_blocking(move || {
-        let mut found = vec![fence(&file)];
+        let mut found = vec![fence(&file, is_production)];
         found.extend(kept.iter().map(|(kept, ended)| backup(kept, *ended)));
         found
     });
@@ -52,8 +59,8 @@ fn or_finding(name: &str, found: Result<Finding, tokio_postgres::Error>) -> Find
     })
 }
 
-/// Whether somebody could write to SQLite. The lock that is taken to find out is let go at once.
-fn fence(file: &Path) -> Finding {
+/// Whether the application could write to SQLite. The lock that is taken to find out is let go at once.
+fn fence(file: &Path, is_production: bool) -> Finding {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let tried = Connection::open_with_flags(file, flags).and_then(|connection| {
         connection.busy_timeout(LOCK_LIMIT)?;
@@ -71,6 +78,11 @@ fn fence(file: &Path) -> Finding {
                 ),
             )
         }
+        Err(error) if is_production => Finding::required(
+            "fence",
+            false,
+            format!("{shown} is production, and cannot be written: {error}"),
+        ),
         // Retired files are often made read-only or moved away.
         Err(error) => Finding::advice("fence", true, format!("{shown} is not writable ({error})")),
     }
@@ -204,6 +216,10 @@ pub async fn drop_schema(runbook: &Runbook) -> Result<String, String> {
     let client = connect(runbook).await.map_err(|e| e.to_string())?;
     let failed =
         |e: tokio_postgres::Error| Error::of_statement("drop schema cutover", &e).to_string();
+    // Nobody may begin an import between the look and the drop.
+    let begin = "BEGIN; SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = '30s'; \
+                 DO $$ BEGIN IF to_regclass('cutover.import') IS NOT NULL THEN LOCK TABLE cutover.import; END IF; END $$";
+    client.batch_execute(begin).await.map_err(failed)?;
     let held = held(&client).await.map_err(failed)?;
     if let Some(loss) = held.loss() {
         return Err(loss);
@@ -212,7 +228,7 @@ pub async fn drop_schema(runbook: &Runbook) -> Result<String, String> {
         return Ok("the target has no schema `cutover`".to_owned());
     }
     client
-        .batch_execute("DROP SCHEMA cutover CASCADE")
+        .batch_execute("DROP SCHEMA cutover CASCADE; COMMIT")
         .await
         .map_err(failed)?;
     Ok("the schema `cutover` was dropped from the target".to_owned())

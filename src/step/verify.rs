@@ -141,12 +141,12 @@ fn in_production(ctx: &Context) -> Opening {
             .session
             .step_of_kind(&LineKind::Reopen)
             .is_some_and(|reopen| reopen.status == StepStatus::Done),
-        statement_limit_ms: Some(
-            verification
-                .statement_limit_ms
-                .try_into()
-                .unwrap_or(u32::MAX),
-        ),
+        // At most what PostgreSQL can hold: 24 days.
+        statement_limit_ms: verification
+            .statement_limit_ms
+            .min(i64::from(i32::MAX))
+            .try_into()
+            .ok(),
         rows_per_second: Some(verification.rows_per_second),
     }
 }

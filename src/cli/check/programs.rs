@@ -6,7 +6,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::runbook::action::Effect;
-use crate::runbook::{Action, Migration, Place, RollbackKind, Runbook, StepKind, SwitchHow};
+use crate::runbook::{
+    Action, Means, Migration, Place, ProbeKind, RollbackKind, Runbook, StepKind, SwitchHow,
+};
 use crate::target::Finding;
 use crate::text::printable;
 
@@ -63,6 +65,21 @@ fn actions(runbook: &Runbook) -> Vec<&Action> {
     }
     actions.extend(runbook.rollback.iter().filter_map(|row| match &row.kind {
         RollbackKind::Command(action) => Some(action),
+        RollbackKind::Preserve { dump, .. } => dump.as_ref(),
+        _ => None,
+    }));
+    actions.extend(
+        runbook
+            .notify
+            .iter()
+            .filter_map(|channel| match &channel.means {
+                Means::Command(action) => Some(action),
+                Means::Webhook { .. } => None,
+            }),
+    );
+    actions.extend(runbook.probes.iter().filter_map(|probe| match &probe.kind {
+        ProbeKind::Command { action, .. } => Some(action),
+        ProbeKind::Logs { follow, .. } => follow.as_ref(),
         _ => None,
     }));
     actions

@@ -77,6 +77,9 @@ fn words(event: &Event, charter: &Charter) -> Words {
         Event::CorrectionRecorded { by, what } => {
             good(format!("{by} recorded what was corrected: {what}"))
         }
+        Event::SessionClosed { by, found } if found.iter().any(|line| line.starts_with("OPEN")) => {
+            wary(format!("{by} closed the session: {}", found.join("; ")))
+        }
         Event::SessionClosed { by, found } => {
             good(format!("{by} closed the session: {}", found.join("; ")))
         }

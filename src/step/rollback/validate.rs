@@ -67,6 +67,9 @@ pub async fn validate(ctx: &Context) -> Outcome {
     };
     if !still_there.is_finished() {
         still_there.abort();
+        outcome.summary.push_str(
+            "; PostgreSQL was not waited for, so who is still connected to it is not known",
+        );
     } else if let Ok(Some(note)) = still_there.await {
         outcome.summary.push_str("; ");
         outcome.summary.push_str(&note);
