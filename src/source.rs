@@ -23,4 +23,4 @@ pub mod schema;
 pub mod store;
 
 pub use error::{Error, Holder};
-pub use open::{open_read_only, open_read_write};
+pub use open::{open_read_only, open_read_only_within, open_read_write, open_read_write_within};

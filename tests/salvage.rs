@@ -3,6 +3,7 @@
 mod back;
 mod bring;
 mod cost;
+mod ids;
 mod property;
 mod tally;
 

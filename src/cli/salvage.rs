@@ -1,6 +1,7 @@
 //! `cutover salvage`: what a rollback would leave behind in PostgreSQL, or has left behind, and how to bring it back.
 
 mod apply;
+mod make;
 mod show;
 
 use std::path::{Path, PathBuf};
@@ -19,7 +20,7 @@ use crate::salvage::tally::{sums, total};
 use crate::salvage::{Search, Since, TableCost};
 use crate::session::{Phase, Session};
 use crate::step::backup::Kept;
-use crate::step::salvage::{Record, SALVAGE};
+use crate::step::salvage::{Record, SALVAGE, fact};
 use crate::step::switch::SNAPSHOT;
 use crate::target::Endpoint;
 
@@ -41,6 +42,8 @@ enum What {
     Show(show::ShowArgs),
     /// Bring rows into SQLite, all chosen ones in one transaction or none
     Apply(apply::ApplyArgs),
+    /// Make the salvage file of a rollback whose R5 could not
+    Make(make::MakeArgs),
 }
 
 /// What a rollback now would leave behind.
@@ -65,6 +68,7 @@ pub async fn run(args: SalvageArgs) -> anyhow::Result<Exit> {
         What::Cost(args) => cost(args).await,
         What::Show(args) => show::run(args),
         What::Apply(args) => apply::run(args),
+        What::Make(args) => make::run(args).await,
     }
 }
 
@@ -134,13 +138,6 @@ fn open(which: &Which) -> anyhow::Result<(Folder, Salvaged)> {
 /// One spelling of a path, so that a file is known again.
 fn source(path: &Path) -> PathBuf {
     path.canonicalize().unwrap_or_else(|_| path.to_owned())
-}
-
-/// A fact that a step of the session left behind.
-fn fact<T: serde::de::DeserializeOwned>(session: &Session, name: &str) -> Option<T> {
-    let outcomes = session.steps.iter().rev();
-    let mut facts = outcomes.filter_map(|s| s.outcome.as_ref()?.facts.get(name));
-    facts.find_map(|value| serde_json::from_value(value.clone()).ok())
 }
 
 /// What to look for, by what the session has on record.

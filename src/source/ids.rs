@@ -7,11 +7,12 @@ use std::time::Duration;
 use rusqlite::{OptionalExtension, TransactionBehavior, params};
 
 use super::error::Error;
-use super::open::open_read_write;
+use super::open::open_read_write_within;
 use super::schema::{Position, Schema};
 
-/// How long another writer is waited for: instances are about to come back, and they wait too.
-const BUSY_LIMIT: Duration = Duration::from_millis(500);
+/// How long one statement waits for another writer: instances are about to come back, and they wait too. Opening the file is one
+/// statement, taking the write lock another.
+pub const BUSY_LIMIT: Duration = Duration::from_millis(500);
 
 /// What became of the numbers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -32,9 +33,8 @@ pub fn raise(path: &Path, last: &[(String, i64)]) -> Result<Raised, Error> {
         path: path.to_owned(),
         source,
     };
-    let mut connection = open_read_write(path)?;
+    let mut connection = open_read_write_within(path, BUSY_LIMIT)?;
     let mut work = || -> rusqlite::Result<Raised> {
-        connection.busy_timeout(BUSY_LIMIT)?;
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let schema = Schema::read(&transaction)?;
         let mut raised = Raised::default();

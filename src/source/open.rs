@@ -26,19 +26,27 @@ pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// One variant per kind of bad file: missing (never created), not a file, empty, not SQLite, encrypted, truncated, corrupt, hot
 /// journal, somebody else's WAL database, no permission.
 pub fn open_read_only(path: &Path) -> Result<Connection, Error> {
+    open_read_only_within(path, BUSY_TIMEOUT)
+}
+
+/// As [`open_read_only`]; each statement waits `busy_limit` for a writer's commit.
+///
+/// # Errors
+/// As above.
+pub fn open_read_only_within(path: &Path, busy_limit: Duration) -> Result<Connection, Error> {
     let file = Candidate::look(path)?;
     file.refuse_foreign_wal()?;
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let open = || {
         let connection = Connection::open_with_flags(&file.real, flags)?;
-        connection.busy_timeout(BUSY_TIMEOUT)?;
+        connection.busy_timeout(busy_limit)?;
         // Nothing is read before the first statement; this one reads the header, the schema and the WAL's index.
         connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| {
             row.get::<_, i64>(0)
         })?;
         Ok(connection)
     };
-    let connection = open().map_err(|error| file.explain(error))?;
+    let connection = open().map_err(|error| file.explain_after(error, busy_limit))?;
     file.refuse_short(&connection)?;
     Ok(connection)
 }
@@ -48,15 +56,23 @@ pub fn open_read_only(path: &Path) -> Result<Connection, Error> {
 /// # Errors
 /// As [`open_read_only`]; that the file cannot be written shows at the first write.
 pub fn open_read_write(path: &Path) -> Result<Connection, Error> {
-    drop(open_read_only(path)?);
+    open_read_write_within(path, BUSY_TIMEOUT)
+}
+
+/// As [`open_read_write`]; each statement waits `busy_limit` for other writers.
+///
+/// # Errors
+/// As above.
+pub fn open_read_write_within(path: &Path, busy_limit: Duration) -> Result<Connection, Error> {
+    drop(open_read_only_within(path, busy_limit)?);
     let file = Candidate::look(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let open = || {
         let connection = Connection::open_with_flags(&file.real, flags)?;
-        connection.busy_timeout(BUSY_TIMEOUT)?;
+        connection.busy_timeout(busy_limit)?;
         Ok(connection)
     };
-    open().map_err(|error| file.explain(error))
+    open().map_err(|error| file.explain_after(error, busy_limit))
 }
 
 /// A path that could be a database, before SQLite has looked at it.
@@ -115,6 +131,22 @@ impl Candidate {
                 our_uid,
             }),
             _ => Ok(()),
+        }
+    }
+
+    /// As [`Self::explain`], of a statement that waited so long for others.
+    fn explain_after(&self, error: rusqlite::Error, busy_limit: Duration) -> Error {
+        match self.explain(error) {
+            Error::Busy {
+                path,
+                holders_found,
+                ..
+            } => Error::Busy {
+                path,
+                waited_ms: u64::try_from(busy_limit.as_millis()).unwrap_or(u64::MAX),
+                holders_found,
+            },
+            other => other,
         }
     }
 

@@ -1,9 +1,12 @@
 //! What a rollback keeps of the rows that users wrote to PostgreSQL, and the ids that it keeps from being given out twice.
 //!
-//! The salvage file is made in R5, when the application is on SQLite again: nothing waits for it. The ids are raised in R3, before
-//! the first instance comes back, where PostgreSQL answers within a second; that is all that a rollback ever waits for PostgreSQL.
+//! The salvage file is made in R5, when the application is on SQLite again: no instance waits for it, but the end of the session does,
+//! up to 5 s for PostgreSQL to let us in and up to 300 s (and 5 s for the answer) for each statement. A session that is over can have it made
+//! as well ([`make`]). The ids are raised in R3, before the first instance comes back: PostgreSQL is waited for a second at most, SQLite's
+//! own file two.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -13,14 +16,17 @@ use super::backup::Kept;
 use super::context::Context;
 use super::switch::SNAPSHOT;
 use super::target::owner;
+use crate::journal::Folder;
+use crate::runbook::Runbook;
 use crate::runbook::transfer::Transfer;
 use crate::salvage::file::{About, NAME, Salvaged, Writer};
-use crate::salvage::{Search, Since, TableCost};
+use crate::salvage::{Error, Search, Since, TableCost};
+use crate::session::Session;
 use crate::session::charter::LineKind;
 use crate::source::digest;
 use crate::source::ids::{self, Raised};
 use crate::source::schema::Schema;
-use crate::target::quoted;
+use crate::target::{Endpoint, quoted};
 use crate::transfer::matching;
 
 /// Under this name R5 leaves behind what it salvaged.
@@ -35,12 +41,14 @@ const STATEMENT_LIMIT: Duration = Duration::from_secs(300);
 const HEADROOM: i64 = 1_000;
 /// How long the ids are waited for.
 const IDS_LIMIT: Duration = Duration::from_secs(1);
+/// How long raising them in SQLite may take. Instances wait to be restarted.
+const FILE_LIMIT: Duration = Duration::from_secs(2);
 
 /// What was salvaged; fact [`SALVAGE`].
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
     /// The file, where there is one.
-    pub file: Option<std::path::PathBuf>,
+    pub file: Option<PathBuf>,
     /// Its checksum.
     pub sha256: Option<String>,
     /// Tables with rows in it, or that it lacks.
@@ -66,7 +74,9 @@ impl Record {
             .collect();
         match (&self.file, self.lacks.first()) {
             (None, None) => "nothing was written to PostgreSQL since the switch".to_owned(),
-            (None, Some(why)) => format!("there is no salvage file: {why}"),
+            (None, Some(why)) => format!(
+                "there is no salvage file: {why}; `cutover salvage make` tries again, as long as PostgreSQL is left as it is"
+            ),
             (Some(file), None) => format!(
                 "{found} are kept in {}; `cutover salvage show`",
                 file.display()
@@ -82,24 +92,29 @@ impl Record {
 
 /// Keeps what users wrote, as far as PostgreSQL gives it. What was kept before a crash and is whole stays as it is.
 pub async fn keep(ctx: &Context) -> Record {
-    let Some(snapshot) = ctx.fact::<String>(SNAPSHOT) else {
-        return Record::default();
+    let wanted = match Wanted::of(&ctx.folder, &ctx.session, &ctx.runbook) {
+        Ok(None) => return Record::default(),
+        Ok(Some(wanted)) => Ok(wanted),
+        Err(why) => Err(why),
     };
-    let path = ctx.folder.dir().join(NAME);
-    let earlier = whole(ctx, &path);
+    let session = ctx.session.charter.session.clone();
+    let earlier = whole(ctx.folder.dir().join(NAME), session).await;
     if let Some(record) = &earlier
         && record.lacks.is_empty()
     {
         return record.clone();
     }
-    match gather(ctx, snapshot).await {
-        Ok(record) => record,
-        // Half of it is better than nothing.
-        Err(why) => earlier.unwrap_or_else(|| Record {
+    let made = match wanted {
+        Ok(wanted) => make(wanted, &ctx.cancel).await,
+        Err(why) => Err(why),
+    };
+    // Half of it is better than nothing.
+    made.unwrap_or_else(|why| {
+        earlier.unwrap_or_else(|| Record {
             lacks: vec![why],
             ..Record::default()
-        }),
-    }
+        })
+    })
 }
 
 /// Whether users could write to PostgreSQL at all.
@@ -109,13 +124,16 @@ pub fn was_open(ctx: &Context) -> bool {
 }
 
 /// A file of this session that an earlier attempt finished.
-fn whole(ctx: &Context, path: &std::path::Path) -> Option<Record> {
-    let salvaged = Salvaged::open(path).ok()?;
-    let ours = salvaged.about().ok()?.session == ctx.session.charter.session;
-    ours.then(|| record(path, salvaged.tables().ok()?))?
+async fn whole(path: PathBuf, session: String) -> Option<Record> {
+    blocking(move || {
+        let salvaged = Salvaged::open(&path).ok()?;
+        let ours = salvaged.about().ok()?.session == session;
+        ours.then(|| record(&path, salvaged.tables().ok()?))?
+    })
+    .await
 }
 
-fn record(path: &std::path::Path, tables: Vec<TableCost>) -> Option<Record> {
+fn record(path: &Path, tables: Vec<TableCost>) -> Option<Record> {
     let told = |table: &TableCost| table.rows() > 0 || table.lacks.is_some();
     let lacks = |table: &TableCost| Some(format!("{}: {}", table.table, table.lacks.as_ref()?));
     Some(Record {
@@ -126,48 +144,104 @@ fn record(path: &std::path::Path, tables: Vec<TableCost>) -> Option<Record> {
     })
 }
 
-async fn gather(ctx: &Context, snapshot: String) -> Result<Record, String> {
-    let copies = [ctx.fact::<Kept>("backup"), ctx.fact("second_copy")];
-    let backup = copies.into_iter().flatten().find(|c| c.path.is_file());
-    let backup = backup.ok_or("neither copy of the backup is where it was put")?;
-    let endpoint = owner(ctx).map_err(|outcome| outcome.summary)?;
-    let path = ctx.folder.dir().join(NAME);
-    let about = About {
-        session: ctx.session.charter.session.clone(),
-        source: ctx.runbook.source.file.clone(),
-        backup: backup.path.clone(),
-        backup_sha256: backup.sha256.clone(),
-        snapshot: snapshot.clone(),
-        made: chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
-    };
-    let since = Since {
-        backup: backup.path,
-        schema: ctx.runbook.target.schema.clone(),
-        transfer: ctx.runbook.transfer.clone(),
-        snapshot,
-        statement_limit: STATEMENT_LIMIT,
-        scratch: ctx.folder.dir().to_owned(),
-    };
+/// Files are read and written where nobody else has to wait for the disk.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    tokio::task::spawn_blocking(work)
+        .await
+        .expect("BUG: work on a salvage file does not panic")
+}
+
+/// What a salvage file is made of.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    /// Where it goes.
+    pub path: PathBuf,
+    /// What it says of itself.
+    pub about: About,
+    /// What is looked for.
+    pub since: Since,
+    /// And where.
+    pub endpoint: Endpoint,
+}
+
+impl Wanted {
+    /// By what the session has on record; none where nobody can have written to PostgreSQL.
+    ///
+    /// # Errors
+    /// The backup is gone, or the target's URL is wrong.
+    pub fn of(
+        folder: &Folder,
+        session: &Session,
+        runbook: &Runbook,
+    ) -> Result<Option<Self>, String> {
+        let Some(snapshot) = fact::<String>(session, SNAPSHOT) else {
+            return Ok(None);
+        };
+        let copies = [
+            fact::<Kept>(session, "backup"),
+            fact(session, "second_copy"),
+        ];
+        let backup = copies.into_iter().flatten().find(|c| c.path.is_file());
+        let backup = backup.ok_or("neither copy of the backup is where it was put")?;
+        Ok(Some(Self {
+            path: folder.dir().join(NAME),
+            about: About {
+                session: session.charter.session.clone(),
+                source: runbook.source.file.clone(),
+                backup: backup.path.clone(),
+                backup_sha256: backup.sha256.clone(),
+                snapshot: snapshot.clone(),
+                made: chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
+            },
+            since: Since {
+                backup: backup.path,
+                schema: runbook.target.schema.clone(),
+                transfer: runbook.transfer.clone(),
+                snapshot,
+                statement_limit: STATEMENT_LIMIT,
+                scratch: folder.dir().to_owned(),
+            },
+            endpoint: Endpoint::parse(&runbook.target.url).map_err(|e| e.to_string())?,
+        }))
+    }
+}
+
+/// A fact that a step of the session left behind, newest step first.
+pub fn fact<T: serde::de::DeserializeOwned>(session: &Session, name: &str) -> Option<T> {
+    let outcomes = session.steps.iter().rev();
+    let mut facts = outcomes.filter_map(|s| s.outcome.as_ref()?.facts.get(name));
+    facts.find_map(|value| serde_json::from_value(value.clone()).ok())
+}
+
+/// Makes the file; there is none where nothing was written.
+///
+/// # Errors
+/// There is no file, and why.
+pub async fn make(wanted: Wanted, cancel: &CancellationToken) -> Result<Record, String> {
+    let Wanted {
+        path,
+        about,
+        since,
+        endpoint,
+    } = wanted;
+    let (to, session) = (path.clone(), about.session.clone());
     let salvage = async {
-        let search = Search::open(since, &endpoint, CONNECT_LIMIT, &ctx.cancel).await?;
-        let writer = Writer::create(&path, &about)?;
+        let search = Search::open(since, &endpoint, CONNECT_LIMIT, cancel).await?;
+        let writer = blocking(move || Writer::create(&to, &about)).await?;
         let (tables, writer) = search.run(writer).await?;
         let nothing = |table: &TableCost| table.rows() == 0 && table.lacks.is_none();
         if tables.iter().all(nothing) {
-            return Ok(None);
+            return Ok::<_, Error>(false);
         }
-        writer.finish()?;
-        Ok(Some(()))
+        blocking(move || writer.finish()).await?;
+        Ok(true)
     };
-    match salvage.await {
-        Ok(None) => Ok(Record::default()),
+    match salvage.await.map_err(|error| error.to_string())? {
+        false => Ok(Record::default()),
         // The file knows more than the search: rows that the application's own tables did not take.
-        Ok(Some(())) => whole(ctx, &path)
+        true => whole(path.clone(), session)
+            .await
             .ok_or_else(|| format!("{} was written and cannot be read", path.display())),
-        Err(error) => {
-            let error: crate::salvage::Error = error;
-            Err(error.to_string())
-        }
     }
 }
 
@@ -197,12 +271,11 @@ pub async fn raise_ids(ctx: &Context) -> String {
         ctx.runbook.source.file.clone(),
         ctx.runbook.transfer.clone(),
     );
-    let raised = tokio::task::spawn_blocking(move || raise(&file, &transfer, &given_out))
-        .await
-        .expect("BUG: raising ids does not panic");
-    match raised {
-        Ok(raised) => said(&raised),
-        Err(why) => not_raised(&why),
+    let raising = blocking(move || raise(&file, &transfer, &given_out));
+    match tokio::time::timeout(FILE_LIMIT, raising).await {
+        Ok(Ok(raised)) => said(&raised),
+        Ok(Err(why)) => not_raised(&why),
+        Err(_) => not_raised("SQLite did not come to it within two seconds"),
     }
 }
 
@@ -260,11 +333,12 @@ async fn given_out(ctx: &Context) -> Result<BTreeMap<String, i64>, String> {
 
 /// Pairs the tables by the import's rule for names, and raises.
 fn raise(
-    file: &std::path::Path,
+    file: &Path,
     transfer: &Transfer,
     given_out: &BTreeMap<String, i64>,
 ) -> Result<Raised, String> {
-    let connection = crate::source::open_read_only(file).map_err(|e| e.to_string())?;
+    let connection =
+        crate::source::open_read_only_within(file, ids::BUSY_LIMIT).map_err(|e| e.to_string())?;
     let schema = Schema::read(&connection).map_err(|e| e.to_string())?;
     drop(connection);
     let sources: Vec<&str> = schema.tables.iter().map(|t| t.name.as_str()).collect();

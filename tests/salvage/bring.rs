@@ -7,7 +7,8 @@ use cutover::parity;
 use cutover::salvage::TableCost;
 use cutover::salvage::apply::{Fate, Means, Outcome, apply};
 use cutover::salvage::file::{About, Choice, Salvaged, Writer};
-use cutover::step::salvage::Record;
+use cutover::step::salvage::{Record, Wanted, make};
+use cutover::target::Endpoint;
 use tokio_util::sync::CancellationToken;
 
 use super::Night;
@@ -210,20 +211,60 @@ fn rows_that_are_not_in_the_file_are_not_counted_as_kept() {
     assert!(said.ends_with("5 of Orders seen, not kept"), "{said}");
 }
 
-/// A row that the application's own table refuses is in the values alone, and the file says so of the table.
+/// PostgreSQL was away when the rollback came to R5, and is there again.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_applications_own_table_does_not_take_is_told_by_the_file() {
+async fn a_file_that_could_not_be_made_is_made_later() {
+    let night = Night::import(SOURCE, TARGET, TRANSFER).await;
+    night.on_target(WRITES).await;
+    let path = night.folder.path().join("salvage.db");
+    let mut wanted = Wanted {
+        path: path.clone(),
+        about: About {
+            session: "s-1".to_owned(),
+            source: night.source.clone(),
+            backup: night.source.clone(),
+            backup_sha256: "0".repeat(64),
+            snapshot: night.snapshot.clone(),
+            made: "2026-01-01T00:00:00Z".to_owned(),
+        },
+        since: night.since(),
+        endpoint: Endpoint::parse("postgres://x@127.0.0.1:1/x").expect("a URL"),
+    };
+    let cancel = CancellationToken::new();
+    make(wanted.clone(), &cancel)
+        .await
+        .expect_err("nobody there");
+    assert!(!path.exists());
+    wanted.endpoint = night.endpoint();
+    let record = make(wanted, &cancel).await.expect("a file");
+    assert_eq!((record.lacks.len(), record.file), (0, Some(path.clone())));
+    let left = Left { night, file: path };
+    let live = left.live();
+    let outcome = left.apply(&live, &Choice::default(), Means::default());
+    assert!(outcome.committed, "{outcome:#?}");
+    assert_eq!(left.differences(&live).await, Vec::<String>::new());
+}
+
+/// A row that the application's own table refuses is in the values alone: the file knows it, and R5 has to be red for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_recorded_is_what_the_file_says() {
     let night = Night::import(SOURCE, TARGET, TRANSFER).await;
     night
         .on_target(r#"ALTER TABLE "Tools" ALTER "Title" DROP NOT NULL; UPDATE "Tools" SET "Title" = NULL WHERE "Id" = 4"#)
         .await;
     let left = Left::lacking(night).await;
-    let tables = left.salvaged().tables().expect("tables");
-    let tools = tables.iter().find(|table| table.table == "Tools");
-    let lacks = tools.and_then(|table| table.lacks.as_deref());
+    let wanted = Wanted {
+        path: left.night.folder.path().join("again.db"),
+        about: left.salvaged().about().expect("about"),
+        since: left.night.since(),
+        endpoint: left.night.endpoint(),
+    };
+    let record = make(wanted, &CancellationToken::new())
+        .await
+        .expect("a file");
     assert!(
-        lacks.is_some_and(|why| why.contains("1 rows do not fit")),
-        "{tables:?}"
+        record.lacks.iter().any(|why| why.contains("do not fit")),
+        "{record:?}"
     );
 }
 

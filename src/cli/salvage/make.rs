@@ -1,0 +1,106 @@
+//! `cutover salvage make`: the salvage file of a session whose rollback could not make it, because PostgreSQL did not answer then.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, ensure};
+use chrono::{DateTime, Utc};
+use clap::Args;
+use tokio_util::sync::CancellationToken;
+
+use super::super::{Exit, Which, load, run, status};
+use crate::engine::amend;
+use crate::engine::lease::Lease;
+use crate::engine::ledger::from_entry;
+use crate::journal::{Folder, Follower};
+use crate::runbook::rehearsal;
+use crate::salvage::file::NAME;
+use crate::session::{Command, Phase, Session};
+use crate::step::salvage::{Wanted, make};
+use crate::text::printable;
+
+/// Make the salvage file of a session that was rolled back.
+#[derive(Debug, Args)]
+pub struct MakeArgs {
+    #[command(flatten)]
+    which: Which,
+    /// The session's runbook
+    #[arg(long, default_value = "runbook.yaml", value_name = "FILE")]
+    runbook: PathBuf,
+}
+
+/// `cutover salvage make`: 0 when the file holds everything, or nothing was written; 1 when it lacks something.
+///
+/// # Errors
+/// The session was not rolled back, has a file, or is not of this runbook; or there is still no file, and why.
+pub async fn run(args: MakeArgs) -> anyhow::Result<Exit> {
+    let folder = run::find(&args.which)?;
+    let session = status::read(&folder)?;
+    let name = &session.charter.session;
+    ensure!(
+        session.phase == Phase::RolledBack,
+        "session {name} has not been rolled back to its end; R5 makes the file"
+    );
+    let path = folder.dir().join(NAME);
+    ensure!(
+        !path.exists(),
+        "{} is there. To have it made again move it aside, and keep it: it knows which rows were brought in",
+        path.display()
+    );
+    if let Some(later) = later_attempt(&folder, &session) {
+        anyhow::bail!(
+            "session {later} was opened for the same target after {name}: what users wrote then can no longer be told from what it did there"
+        );
+    }
+    let Some(loaded) = load::load_or_say(&args.runbook)? else {
+        return Ok(Exit::Usage);
+    };
+    ensure!(
+        loaded.runbook.hash == session.charter.runbook_hash,
+        "{} is not the runbook that session {name} was opened with; nothing was looked at",
+        args.runbook.display()
+    );
+    let runbook = match session.charter.rehearsal {
+        true => rehearsal::of(&loaded.runbook).context("the runbook has no `rehearsal` section")?,
+        false => loaded.runbook,
+    };
+    let wanted = Wanted::of(&folder, &session, &runbook).map_err(anyhow::Error::msg)?;
+    let Some(wanted) = wanted else {
+        outln!("nobody could write to PostgreSQL: the session never came to F1");
+        return Ok(Exit::Done);
+    };
+    // Two at a time would write the same file.
+    let lease = Lease::take(&folder)?;
+    let record = make(wanted, &CancellationToken::new()).await;
+    lease.release()?;
+    let record = record.map_err(anyhow::Error::msg)?;
+    let sentence = record.sentence();
+    outln!("{}", printable(&sentence, 500));
+    let text = format!("salvaged after the rollback: {sentence}");
+    let claim = args.which.claim;
+    let note = move || amend::amend(&folder, claim.as_deref(), &Command::Note { text });
+    if let Err(refusal) = tokio::task::spawn_blocking(note).await?? {
+        errln!("not put on record: {refusal}");
+        return Ok(Exit::Failed);
+    }
+    Ok(match record.lacks.is_empty() {
+        true => Exit::Done,
+        false => Exit::Failed,
+    })
+}
+
+/// A session beside this one that had the same target later, and may have emptied its tables.
+fn later_attempt(folder: &Folder, session: &Session) -> Option<String> {
+    let begun = opened(folder)?;
+    let beside = Folder::list(folder.dir().parent()?).ok()?;
+    beside.into_iter().find_map(|other| {
+        let target = status::read(&other.folder).ok()?.charter.target;
+        let same = target == session.charter.target;
+        (same && opened(&other.folder)? > begun).then_some(other.session)
+    })
+}
+
+/// When a session was opened.
+fn opened(folder: &Folder) -> Option<DateTime<Utc>> {
+    let entries = Follower::open(folder).ok()?.poll().ok()?;
+    Some(from_entry(entries.first()?).ok()?.wall)
+}
