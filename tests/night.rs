@@ -98,17 +98,9 @@ impl Stage {
         }
     }
 
-    /// Plays a night to its end; `killer` may do something to the engine meanwhile.
-    async fn play(
-        &mut self,
-        fault: Option<(Fault, String)>,
-        killer: Option<&str>,
-    ) -> (Folder, Session) {
-        let rows: Vec<String> = killer.into_iter().map(str::to_owned).collect();
-        self.play_with(fault, move |folder| {
-            rows.iter().for_each(|row| kill_at(folder, row, 1));
-        })
-        .await
+    /// Plays a night to its end.
+    async fn play(&mut self, fault: Option<(Fault, String)>) -> (Folder, Session) {
+        self.play_with(fault, |_| ()).await
     }
 
     /// The same; `meanwhile` has the session's folder, in a thread of its own.
@@ -263,6 +255,31 @@ fn wait_until(folder: &Folder, times: usize, is_it: impl Fn(&Event) -> bool) {
     }
 }
 
+/// Kills the engine once a row of the rollback has begun for the `times`-th time, unless the row was quicker.
+fn kill_unless_done(folder: &Folder, row: &str, times: usize) {
+    let is_done = |event: &Event| matches!(event, Event::RollbackRowFinished { row: done, .. } if done == row);
+    let mut follower = Follower::open(folder).expect("a journal");
+    let (mut begun, mut done) = (0, false);
+    let deadline = Instant::now() + Duration::from_secs(180);
+    while begun < times && !done {
+        assert!(Instant::now() < deadline, "waited in vain for {row}");
+        std::thread::sleep(Duration::from_millis(5));
+        for entry in follower.poll().expect("a sound chain") {
+            let event = from_entry(&entry).unwrap().event;
+            done |= is_done(&event);
+            begun += usize::from(
+                matches!(event, Event::RollbackRowStarted { row: begun } if begun == row),
+            );
+        }
+    }
+    if begun >= times
+        && let Some(holder) = read_holder(folder)
+        && support::is_alive(holder.pid)
+    {
+        support::signal(holder.pid, Signal::KILL);
+    }
+}
+
 /// What a night said, for a failed assertion.
 fn story(folder: &Folder) -> String {
     let entries = Follower::open(folder)
@@ -312,7 +329,7 @@ async fn every_fault_is_caught_by_its_row_and_leaves_the_application_on_sqlite()
         };
         let fault: Fault = name.parse().unwrap();
         let acknowledged_before = stage.acknowledged().len();
-        let (folder, session) = stage.play(Some((fault, step.to_owned())), None).await;
+        let (folder, session) = stage.play(Some((fault, step.to_owned()))).await;
         let code = exit_of(&session).map(|e| (e as u8).to_string());
         assert_eq!(
             code.as_deref(),
@@ -343,6 +360,59 @@ async fn every_fault_is_caught_by_its_row_and_leaves_the_application_on_sqlite()
             assert_cost_was_told(&folder);
             assert_salvaged(&stage, &folder, &session, acknowledged_before).await;
         }
+        stage.clear().await;
+    }
+    assert_by_hand_from_any_moment(&mut stage).await;
+}
+
+/// From wherever somebody rolls back from any shell, the application ends on SQLite with all that it had.
+async fn assert_by_hand_from_any_moment(stage: &mut Stage) {
+    let long = if std::env::var_os("CUTOVER_SOAK").is_some() {
+        include_str!("night/rollbacks-soak.txt")
+    } else {
+        ""
+    };
+    let moments = include_str!("night/rollbacks.txt").lines();
+    for line in moments.chain(long.lines()).filter(|l| !l.starts_with('#')) {
+        let [moment, exit] = line.split_whitespace().collect::<Vec<_>>()[..] else {
+            panic!("rollbacks.txt: {line}");
+        };
+        let (step, restarts) = moment.split_once(':').unwrap_or((moment, "0"));
+        let (step, restarts) = (step.to_owned(), restarts.parse::<usize>().unwrap());
+        let asked = exit.to_owned();
+        let (folder, session) = stage
+            .play_with(None, move |folder| {
+                if restarts > 0 {
+                    wait_until(folder, restarts, |event| {
+                        matches!(
+                            event,
+                            Event::UndoRecorded {
+                                undo: Undo::Restart { .. },
+                                ..
+                            }
+                        )
+                    });
+                } else {
+                    wait_for(folder, &step, 1);
+                }
+                let rolled_back = Command::new(support::cutover())
+                    .args(["rollback", "--as", "qa", "--reason", "a drill", "--confirm"])
+                    .arg(folder.session())
+                    .arg("--dir")
+                    .arg(folder.dir())
+                    .output()
+                    .expect("rollback");
+                let code = rolled_back.status.code().map(|code| code.to_string());
+                assert_eq!(code, Some(asked), "{rolled_back:?}");
+            })
+            .await;
+        let story = story(&folder);
+        let code = exit_of(&session).map(|e| (e as u8).to_string());
+        assert_eq!(code.as_deref(), Some(exit), "{moment}:\n{story}");
+        let rollback = session.rollback.as_ref().expect("a rollback");
+        assert_eq!(rollback.healthy, Some(true), "{moment}:\n{story}");
+        assert_eq!(rollback.reason, "a drill", "{moment}:\n{story}");
+        stage.assert_on_sqlite(&session).await;
         stage.clear().await;
     }
 }
@@ -475,38 +545,37 @@ async fn assert_salvaged(stage: &Stage, folder: &Folder, session: &Session, befo
 async fn a_killed_engine_goes_on_where_it_was() {
     let _alone = ONE_AT_A_TIME.lock().await;
     let mut stage = Stage::set("window: 5m").await;
-    for row in ["D2", "F2"] {
-        let (folder, session) = stage.play(None, Some(row)).await;
-        assert_eq!(
-            exit_of(&session),
-            Some(Exit::Done),
-            "killed at {row}:\n{}",
-            story(&folder)
-        );
-        assert!(
-            session.seq > 0 && story(&folder).matches("runs it").count() == 2,
-            "{}",
-            story(&folder)
-        );
-        assert_rows_once(&stage, &session).await;
-        let (code, said) = close(&stage, &folder, &["--drop-schema"]);
-        assert_eq!(code, Some(0), "{said}");
-        assert!(said.contains("was dropped from the target"), "{said}");
-        assert_eq!(
-            said.matches("is whole; to be kept until").count(),
-            2,
-            "{said}"
-        );
-        // Back to SQLite for the next night: the release is complete, so this is the sandbox's affair.
-        stage = Stage::set("window: 5m").await;
-    }
+    // In the middle of the import, and in the middle of the rollout of the same night.
+    let (folder, session) = stage
+        .play_with(None, |folder| {
+            kill_at(folder, "D2", 1);
+            kill_at(folder, "F2", 1);
+        })
+        .await;
+    assert_eq!(exit_of(&session), Some(Exit::Done), "{}", story(&folder));
+    assert!(
+        session.seq > 0 && story(&folder).matches("runs it").count() == 3,
+        "{}",
+        story(&folder)
+    );
+    assert_rows_once(&stage, &session).await;
+    let (code, said) = close(&stage, &folder, &["--drop-schema"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("was dropped from the target"), "{said}");
+    assert_eq!(
+        said.matches("is whole; to be kept until").count(),
+        2,
+        "{said}"
+    );
+    // Back to SQLite for the next night: the release is complete, so this is the sandbox's affair.
+    stage = Stage::set("window: 5m").await;
     // And at every row of the rollback, twice each.
     let fault = Some(("5xx".parse().unwrap(), "G1".to_owned()));
     let (folder, session) = stage
         .play_with(fault, |folder| {
             for row in ["R1", "R2", "R3", "R4", "R4+", "R5", "R6"] {
-                kill_at(folder, row, 1);
-                kill_at(folder, row, 2);
+                kill_unless_done(folder, row, 1);
+                kill_unless_done(folder, row, 2);
             }
         })
         .await;
@@ -522,10 +591,13 @@ async fn a_killed_engine_goes_on_where_it_was() {
         rollback
             .rows
             .iter()
-            .all(|row| row.status == StepStatus::Done && row.attempt == 3),
+            .all(|row| row.status == StepStatus::Done && row.attempt <= 3),
         "{:#?}",
         rollback.rows
     );
+    // Rows that are over in a moment may be over before the signal comes; most are not.
+    let engines = story(&folder).matches("runs it").count();
+    assert!(engines > 7, "{engines} engines:\n{}", story(&folder));
     stage.assert_on_sqlite(&session).await;
     let kept = Salvaged::open(&folder.dir().join(salvage::file::NAME)).expect("a salvage file");
     assert!(kept.tables().unwrap().iter().all(|t| t.lacks.is_none()));
@@ -718,61 +790,6 @@ async fn a_target_that_hangs_or_is_full_delays_nothing() {
         })
         .await;
     let _ = assert_back(&stage, &folder, &session).await;
-}
-
-/// From wherever somebody rolls back from any shell, the application ends on SQLite with all that it had.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_rollback_by_hand_from_any_moment_ends_on_sqlite() {
-    let _alone = ONE_AT_A_TIME.lock().await;
-    let mut stage = Stage::set("window: 5m").await;
-    let long = if std::env::var_os("CUTOVER_SOAK").is_some() {
-        include_str!("night/rollbacks-soak.txt")
-    } else {
-        ""
-    };
-    let moments = include_str!("night/rollbacks.txt").lines();
-    for line in moments.chain(long.lines()).filter(|l| !l.starts_with('#')) {
-        let [moment, exit] = line.split_whitespace().collect::<Vec<_>>()[..] else {
-            panic!("rollbacks.txt: {line}");
-        };
-        let (step, restarts) = moment.split_once(':').unwrap_or((moment, "0"));
-        let (step, restarts) = (step.to_owned(), restarts.parse::<usize>().unwrap());
-        let asked = exit.to_owned();
-        let (folder, session) = stage
-            .play_with(None, move |folder| {
-                if restarts > 0 {
-                    wait_until(folder, restarts, |event| {
-                        matches!(
-                            event,
-                            Event::UndoRecorded {
-                                undo: Undo::Restart { .. },
-                                ..
-                            }
-                        )
-                    });
-                } else {
-                    wait_for(folder, &step, 1);
-                }
-                let rolled_back = Command::new(support::cutover())
-                    .args(["rollback", "--as", "qa", "--reason", "a drill", "--confirm"])
-                    .arg(folder.session())
-                    .arg("--dir")
-                    .arg(folder.dir())
-                    .output()
-                    .expect("rollback");
-                let code = rolled_back.status.code().map(|code| code.to_string());
-                assert_eq!(code, Some(asked), "{rolled_back:?}");
-            })
-            .await;
-        let story = story(&folder);
-        let code = exit_of(&session).map(|e| (e as u8).to_string());
-        assert_eq!(code.as_deref(), Some(exit), "{moment}:\n{story}");
-        let rollback = session.rollback.as_ref().expect("a rollback");
-        assert_eq!(rollback.healthy, Some(true), "{moment}:\n{story}");
-        assert_eq!(rollback.reason, "a drill", "{moment}:\n{story}");
-        stage.assert_on_sqlite(&session).await;
-        stage.clear().await;
-    }
 }
 
 /// The countdown runs: half a second is left until the rollback.
