@@ -14,9 +14,9 @@ demo: postgres
 	$(CARGO) build --release --locked
 	./target/release/cutover demo --speed 10
 
-# Whole nights are played one after the other, with the machine for themselves: their minutes last a second.
+# More threads than cores: most tests wait for a server. Whole nights are played one after the other, with the machine for themselves: their minutes last a second.
 test: postgres programs lint
-	$(CARGO) test --locked -- --skip night
+	$(CARGO) test --locked -- --skip night --test-threads=4
 	$(CARGO) test --locked --test it night -- --test-threads=1
 
 lint:

@@ -1,0 +1,217 @@
+//! A night per fault: the row that must catch it does, and says what it found.
+
+use cutover::cli::follow::exit_of;
+use cutover::demo::faults::Fault;
+use cutover::journal::{Folder, Follower};
+use cutover::parity;
+use cutover::runbook::{parse, render};
+use cutover::salvage::cell::Cell;
+use cutover::salvage::file::{Choice, Salvaged, SalvagedRow};
+use cutover::salvage::{self, Operation};
+use cutover::session::live::{self, CostView};
+use cutover::session::{Session, StepStatus};
+use cutover::step::backup::Kept;
+use cutover::target::Endpoint;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
+use tokio_util::sync::CancellationToken;
+
+use super::ONE_AT_A_TIME;
+use super::moments::story;
+use super::rollback::assert_by_hand_from_any_moment;
+use super::stage::Stage;
+use crate::support;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_fault_is_caught_by_its_row_and_leaves_the_application_on_sqlite() {
+    let _alone = ONE_AT_A_TIME.lock().await;
+    let mut stage = Stage::set("window: 20m").await;
+    assert!(
+        stage.evidence.parts.iter().all(|(_, ok, _)| *ok),
+        "{:?}",
+        stage.evidence.parts
+    );
+    let long = if std::env::var_os("CUTOVER_SOAK").is_some() {
+        include_str!("faults-soak.txt")
+    } else {
+        ""
+    };
+    let nights = include_str!("faults.txt").lines().chain(long.lines());
+    for line in nights.filter(|l| !l.starts_with('#')) {
+        let words: Vec<_> = line.split_whitespace().collect();
+        let [name, step, row, exit, ref named @ ..] = words[..] else {
+            panic!("faults.txt: {line}");
+        };
+        let fault: Fault = name.parse().unwrap();
+        let acknowledged_before = stage.acknowledged().len();
+        let (folder, session) = stage.play(Some((fault, step.to_owned()))).await;
+        let code = exit_of(&session).map(|e| (e as u8).to_string());
+        assert_eq!(
+            code.as_deref(),
+            Some(exit),
+            "{name}@{step}:\n{}",
+            story(&folder)
+        );
+        let caught_by = caught_by(&session);
+        assert!(
+            caught_by.iter().any(|r| r == row),
+            "{name}@{step} was caught by {caught_by:?}, not by {row}:\n{}",
+            story(&folder)
+        );
+        for name in named {
+            let reason = session.fired.as_ref().map(|fired| fired.reason.as_str());
+            assert!(
+                reason.is_some_and(|r| r.contains(name)),
+                "{line}: {reason:?}"
+            );
+        }
+        stage.assert_on_sqlite(&session).await;
+        assert_preserved(&folder);
+        if name == "5xx-low" {
+            assert_cost_was_told(&folder);
+            assert_salvaged(&stage, &folder, &session, acknowledged_before).await;
+        }
+        stage.clear().await;
+    }
+    assert_by_hand_from_any_moment(&mut stage).await;
+}
+
+/// The rows that caught it: the triggers that fired, for one fault may burn several; or the step that failed or was waited for in
+/// vain.
+fn caught_by(session: &Session) -> Vec<String> {
+    let fired = session.fired_triggers();
+    if fired.is_empty() {
+        let failed = session
+            .steps
+            .iter()
+            .filter(|s| s.status == StepStatus::Failed);
+        return failed.take(1).map(|s| s.id.clone()).collect();
+    }
+    let rule = |id: &&str| id.split('.').next().unwrap_or_default().to_owned();
+    fired.iter().map(rule).collect()
+}
+
+/// The end of the server's log is kept, also of a server that is down, and every hash is right.
+fn assert_preserved(folder: &Folder) {
+    let log = std::fs::read_dir(folder.dir().join("preserved")).expect("R5's folder");
+    let mut names = log.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    assert!(names.any(|name| name.starts_with("log-")));
+    let checked = Command::new("sha256sum")
+        .args(["--check", "--strict", "preserved/SHA256SUMS"])
+        .current_dir(folder.dir())
+        .output()
+        .expect("sha256sum");
+    assert!(checked.status.success(), "{checked:?}");
+}
+
+/// Users wrote for ten minutes of the runbook, and whoever had a finger on the key could read how much.
+fn assert_cost_was_told(folder: &Folder) {
+    let cost: Option<CostView> = Follower::open(folder)
+        .and_then(|f| f.board(live::key::COST))
+        .expect("a board");
+    let cost = cost.expect("an estimate");
+    let inserted = |t: &live::WrittenTable| t.table == "ToolContents" && t.inserted > 0;
+    assert!(cost.tables.iter().any(inserted), "{cost:?}");
+}
+
+/// The salvage file holds what users wrote to PostgreSQL, no more and no less: all that they were told had been stored; and brought
+/// into the backup it gives what PostgreSQL had. No id was given out twice.
+async fn assert_salvaged(stage: &Stage, folder: &Folder, session: &Session, before: usize) {
+    let path = folder.dir().join(salvage::file::NAME);
+    let salvaged = Salvaged::open(&path).unwrap_or_else(|e| panic!("{e}:\n{}", story(folder)));
+    let costs = salvaged.tables().expect("tables");
+    assert!(costs.iter().all(|c| c.lacks.is_none()), "{costs:#?}");
+    let chosen = salvaged.chosen(&Choice::default()).expect("rows");
+    let rows: Vec<_> = chosen.iter().map(|n| salvaged.row(*n).unwrap()).collect();
+    assert!(
+        rows.iter()
+            .all(|r| r.table == "ToolContents" && r.operation == Operation::Inserted),
+        "{rows:#?}"
+    );
+    let value = |row: &SalvagedRow, name: &str| -> Cell {
+        let mut values = row.values.iter();
+        values.find(|v| v.name == name).unwrap().new.clone()
+    };
+    let kept: BTreeMap<String, Cell> = rows
+        .iter()
+        .map(|row| {
+            (
+                value(row, "Slug").as_str().unwrap().to_owned(),
+                value(row, "Id"),
+            )
+        })
+        .collect();
+    let night = &stage.acknowledged()[before..];
+    let on_postgres = night.iter().filter(|w| w["provider"] == "Postgres");
+    let acknowledged: Vec<&str> = on_postgres.map(|w| w["slug"].as_str().unwrap()).collect();
+    assert!(acknowledged.len() > 5, "{} writes", acknowledged.len());
+    assert!(
+        acknowledged.iter().all(|slug| kept.contains_key(*slug)),
+        "{acknowledged:?} {kept:?}"
+    );
+    // What was stored and not acknowledged (an answer lost to the fault) is there too, and nothing else.
+    let backup: Kept = session
+        .steps
+        .iter()
+        .find_map(|s| serde_json::from_value(s.outcome.as_ref()?.facts.get("backup")?.clone()).ok())
+        .expect("a backup");
+    let url = stage.sandbox.environment().unwrap()["TARGET_URL"].clone();
+    let endpoint = Endpoint::parse(&url).unwrap();
+    let client = endpoint.connect().await.expect("the target");
+    let stored = client
+        .query(r#"SELECT "Slug" FROM "ToolContents""#, &[])
+        .await
+        .unwrap();
+    let old = rusqlite::Connection::open(&backup.path).unwrap();
+    let is_old = |slug: &str| -> bool {
+        let sql = r#"SELECT EXISTS (SELECT 1 FROM "ToolContents" WHERE "Slug" = ?1)"#;
+        old.query_row(sql, [slug], |r| r.get(0)).unwrap()
+    };
+    let new: BTreeSet<String> = stored
+        .iter()
+        .map(|row| row.get::<_, String>(0))
+        .filter(|slug| !is_old(slug))
+        .collect();
+    assert_eq!(kept.keys().cloned().collect::<BTreeSet<_>>(), new);
+    // Brought into the backup, all of them make it what PostgreSQL is.
+    let restored = stage.sandbox.dir().join("restored.db");
+    std::fs::copy(&backup.path, &restored).expect("a copy");
+    let applied = Command::new(support::cutover())
+        .args(["salvage", "apply", "--all", "--json", "--dir"])
+        .arg(folder.dir())
+        .arg("--to")
+        .arg(&restored)
+        .output()
+        .expect("the command");
+    assert_eq!(applied.status.code(), Some(0), "{applied:?}");
+    let outcome: Value = serde_json::from_slice(&applied.stdout).expect("one JSON object");
+    assert_eq!(outcome["committed"], true, "{outcome}");
+    let environment = stage.sandbox.environment().unwrap();
+    let env = |name: &str| environment.get(name).cloned();
+    let runbook = parse("runbook.yaml", include_str!("../../runbook.yaml"), &env);
+    let transfer = runbook
+        .unwrap_or_else(|p| panic!("{}", render(&p)))
+        .transfer;
+    let options = parity::Options::default();
+    let cancel = CancellationToken::new();
+    let report = parity::compare(
+        &restored,
+        &endpoint,
+        "public",
+        &transfer,
+        &options,
+        &|_| {},
+        &cancel,
+    );
+    let report = report.await.expect("a report");
+    let different: Vec<_> = report.tables.iter().filter(|t| !t.is_equal()).collect();
+    assert!(different.is_empty(), "{different:#?}");
+    // SQLite, where users write again, gives out other ids.
+    let live = rusqlite::Connection::open(stage.sandbox.layout().live()).unwrap();
+    for (slug, id) in &kept {
+        let sql = r#"SELECT "Slug" FROM "ToolContents" WHERE "Id" = ?1"#;
+        let taken: Option<String> = live.query_row(sql, [id], |r| r.get(0)).ok();
+        assert_eq!(taken, None, "{slug} has id {id:?}");
+    }
+}

@@ -1,0 +1,87 @@
+//! What happens beside a night: waiting for a moment of it, killing its engine there, and telling what it said.
+
+use cutover::cli::follow::words;
+use cutover::engine::ledger::from_entry;
+use cutover::journal::holder::read_holder;
+use cutover::journal::{Folder, Follower};
+use cutover::session::Event;
+use rustix::process::Signal;
+use std::time::{Duration, Instant};
+
+use crate::support;
+
+/// Kills the engine with no chance to tidy up, once a row has begun for the n-th time.
+pub(super) fn kill_at(folder: &Folder, row: &str, times: usize) {
+    wait_for(folder, row, times);
+    kill(folder);
+}
+
+/// The same for a row of the rollback, unless the row was quicker.
+pub(super) fn kill_unless_done(folder: &Folder, row: &str, times: usize) {
+    let (mut begun, mut done) = (0, false);
+    watch(folder, row, |event| {
+        done |= matches!(event, Event::RollbackRowFinished { row: ended, .. } if ended == row);
+        begun += usize::from(begins(event, row));
+        done || begun >= times
+    });
+    if begun >= times {
+        kill(folder);
+    }
+}
+
+fn kill(folder: &Folder) {
+    let engine = read_holder(folder).expect("a holder").pid;
+    // One that has just ended by itself is as dead as it was to be.
+    if support::is_alive(engine) {
+        support::signal(engine, Signal::KILL);
+    }
+}
+
+/// Waits until a row has begun for the n-th time.
+pub(super) fn wait_for(folder: &Folder, row: &str, times: usize) {
+    wait_until(folder, times, |event| begins(event, row));
+}
+
+fn begins(event: &Event, row: &str) -> bool {
+    match event {
+        Event::StepStarted { step, .. } => step == row,
+        Event::RollbackRowStarted { row: begun } => begun == row,
+        _ => false,
+    }
+}
+
+/// Waits for the n-th event of a kind.
+pub(super) fn wait_until(folder: &Folder, times: usize, is_it: impl Fn(&Event) -> bool) {
+    let mut seen = 0;
+    watch(folder, "an event", |event| {
+        seen += usize::from(is_it(event));
+        seen >= times
+    });
+}
+
+/// Follows a journal from its beginning until `enough` says so.
+fn watch(folder: &Folder, what: &str, mut enough: impl FnMut(&Event) -> bool) {
+    let mut follower = Follower::open(folder).expect("a journal");
+    let deadline = Instant::now() + Duration::from_secs(180);
+    loop {
+        for entry in follower.poll().expect("a sound chain") {
+            if enough(&from_entry(&entry).unwrap().event) {
+                return;
+            }
+        }
+        assert!(Instant::now() < deadline, "waited in vain for {what}");
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
+}
+
+/// What a night said, for a failed assertion.
+pub(super) fn story(folder: &Folder) -> String {
+    let entries = Follower::open(folder)
+        .and_then(|mut f| f.poll())
+        .expect("a sound chain");
+    entries
+        .iter()
+        .filter_map(|e| words(&from_entry(e).ok()?.event))
+        .collect::<Vec<_>>()
+        .join("\n")
+}

@@ -1,0 +1,355 @@
+//! Rollbacks: by hand from any moment, through a killed engine, with a target that hangs or is full, and with what others did meanwhile.
+
+use cutover::cli::Exit;
+use cutover::cli::follow::exit_of;
+use cutover::journal::Folder;
+use cutover::salvage;
+use cutover::salvage::file::Salvaged;
+use cutover::session::{Event, Session, StepStatus, Undo};
+use cutover::target::Endpoint;
+use rustix::process::Signal;
+use serde_json::Value;
+use std::process::Command;
+
+use super::ONE_AT_A_TIME;
+use super::moments::{kill_at, kill_unless_done, story, wait_for, wait_until};
+use super::stage::Stage;
+use crate::support;
+
+/// From wherever somebody rolls back from any shell, the application ends on SQLite with all that it had.
+pub(super) async fn assert_by_hand_from_any_moment(stage: &mut Stage) {
+    let long = if std::env::var_os("CUTOVER_SOAK").is_some() {
+        include_str!("rollbacks-soak.txt")
+    } else {
+        ""
+    };
+    let moments = include_str!("rollbacks.txt").lines();
+    for line in moments.chain(long.lines()).filter(|l| !l.starts_with('#')) {
+        let [moment, exit] = line.split_whitespace().collect::<Vec<_>>()[..] else {
+            panic!("rollbacks.txt: {line}");
+        };
+        let (step, restarts) = moment.split_once(':').unwrap_or((moment, "0"));
+        let (step, restarts) = (step.to_owned(), restarts.parse::<usize>().unwrap());
+        let asked = exit.to_owned();
+        let (folder, session) = stage
+            .play_with(None, move |folder| {
+                if restarts > 0 {
+                    wait_until(folder, restarts, |event| {
+                        matches!(
+                            event,
+                            Event::UndoRecorded {
+                                undo: Undo::Restart { .. },
+                                ..
+                            }
+                        )
+                    });
+                } else {
+                    wait_for(folder, &step, 1);
+                }
+                let rolled_back = Command::new(support::cutover())
+                    .args(["rollback", "--as", "qa", "--reason", "a drill", "--confirm"])
+                    .arg(folder.session())
+                    .arg("--dir")
+                    .arg(folder.dir())
+                    .output()
+                    .expect("rollback");
+                let code = rolled_back.status.code().map(|code| code.to_string());
+                assert_eq!(code, Some(asked), "{rolled_back:?}");
+            })
+            .await;
+        let story = story(&folder);
+        let code = exit_of(&session).map(|e| (e as u8).to_string());
+        assert_eq!(code.as_deref(), Some(exit), "{moment}:\n{story}");
+        let rollback = session.rollback.as_ref().expect("a rollback");
+        assert_eq!(rollback.healthy, Some(true), "{moment}:\n{story}");
+        assert_eq!(rollback.reason, "a drill", "{moment}:\n{story}");
+        stage.assert_on_sqlite(&session).await;
+        stage.clear().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_engine_goes_on_where_it_was() {
+    let _alone = ONE_AT_A_TIME.lock().await;
+    let mut stage = Stage::set("window: 5m").await;
+    // In the middle of the import, and in the middle of the rollout of the same night.
+    let (folder, session) = stage
+        .play_with(None, |folder| {
+            kill_at(folder, "D2", 1);
+            kill_at(folder, "F2", 1);
+        })
+        .await;
+    assert_eq!(exit_of(&session), Some(Exit::Done), "{}", story(&folder));
+    assert!(
+        session.seq > 0 && story(&folder).matches("runs it").count() == 3,
+        "{}",
+        story(&folder)
+    );
+    assert_rows_once(&stage, &session).await;
+    let (code, said) = close(&stage, &folder, &["--drop-schema"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("was dropped from the target"), "{said}");
+    assert_eq!(
+        said.matches("is whole; to be kept until").count(),
+        2,
+        "{said}"
+    );
+    // Back to SQLite for the next night: the release is complete, so this is the sandbox's affair.
+    stage = Stage::set("window: 5m").await;
+    // And at every row of the rollback, twice each.
+    let fault = Some(("5xx".parse().unwrap(), "G1".to_owned()));
+    let (folder, session) = stage
+        .play_with(fault, |folder| {
+            for row in ["R1", "R2", "R3", "R4", "R4+", "R5", "R6"] {
+                kill_unless_done(folder, row, 1);
+                kill_unless_done(folder, row, 2);
+            }
+        })
+        .await;
+    assert_eq!(
+        exit_of(&session),
+        Some(Exit::RolledBack),
+        "{}",
+        story(&folder)
+    );
+    let rollback = session.rollback.as_ref().expect("a rollback");
+    assert_eq!(rollback.healthy, Some(true), "{}", story(&folder));
+    assert!(
+        rollback
+            .rows
+            .iter()
+            .all(|row| row.status == StepStatus::Done && row.attempt <= 3),
+        "{:#?}",
+        rollback.rows
+    );
+    // Rows that are over in a moment may be over before the signal comes; most are not.
+    let engines = story(&folder).matches("runs it").count();
+    assert!(engines > 7, "{engines} engines:\n{}", story(&folder));
+    stage.assert_on_sqlite(&session).await;
+    let kept = Salvaged::open(&folder.dir().join(salvage::file::NAME)).expect("a salvage file");
+    assert!(kept.tables().unwrap().iter().all(|t| t.lacks.is_none()));
+    drop(kept);
+    let (code, said) = close(&stage, &folder, &[]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(
+        said.contains("note schema cutover: still in the target"),
+        "{said}"
+    );
+    assert!(story(&folder).contains("closed by "), "{}", story(&folder));
+}
+
+/// `cutover close` as the release manager: its exit code, and what it said.
+fn close(stage: &Stage, folder: &Folder, more: &[&str]) -> (Option<i32>, String) {
+    let output = Command::new(support::cutover())
+        .args(["close", "--as", "release_manager", "--dir"])
+        .arg(folder.dir())
+        .args(more)
+        .current_dir(stage.sandbox.dir())
+        .envs(stage.sandbox.environment().unwrap())
+        .output()
+        .expect("close");
+    let said = [output.stdout, output.stderr].concat();
+    (
+        output.status.code(),
+        String::from_utf8_lossy(&said).into_owned(),
+    )
+}
+
+/// Every row of the backup is in PostgreSQL once; what the application has written since is its own.
+async fn assert_rows_once(stage: &Stage, session: &Session) {
+    let url = stage.sandbox.environment().unwrap()["TARGET_URL"].clone();
+    let client = Endpoint::parse(&url)
+        .unwrap()
+        .connect()
+        .await
+        .expect("the target");
+    let imported: Vec<(String, u64)> = session
+        .steps
+        .iter()
+        .find_map(|s| {
+            serde_json::from_value(s.outcome.as_ref()?.facts.get("imported")?.clone()).ok()
+        })
+        .expect("what was imported");
+    for (table, rows) in imported.iter().filter(|(t, _)| t != "ToolContents") {
+        let sql = format!("SELECT count(*) FROM \"{table}\"");
+        let there: i64 = client.query_one(&sql, &[]).await.unwrap().get(0);
+        assert!(
+            there as u64 >= *rows,
+            "{table}: {there} rows, {rows} were imported"
+        );
+    }
+    let twice: i64 = client
+        .query_one(r#"SELECT count(*) FROM (SELECT "Slug" FROM "ToolContents" GROUP BY 1 HAVING count(*) > 1) t"#, &[])
+        .await
+        .unwrap()
+        .get(0);
+    assert_eq!(twice, 0);
+}
+
+/// What others did to the configuration and to the restart while the night went on: named, with what to do; the rest goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollback_names_what_it_cannot_put_right_and_goes_on() {
+    let _alone = ONE_AT_A_TIME.lock().await;
+    let changes = [
+        ("window: 60m", "window: 20m"),
+        ("ready_within: 20s", "ready_within: 5s"),
+        (
+            r#"["${APPCTL}", appctl, --dir, "${APP_DIR}", restart, "{instance}"]"#,
+            r#"["${APP_DIR}/restart.sh", "{instance}", "${APPCTL}", appctl, --dir, "${APP_DIR}", restart, "{instance}"]"#,
+        ),
+    ];
+    let programs = [("restart.sh", include_str!("restart.sh"))];
+    let mut stage = Stage::set_with(&changes, &programs).await;
+    let dir = stage.sandbox.dir().to_owned();
+    let fault = Some(("5xx".parse().unwrap(), "G1".to_owned()));
+    let there = dir.clone();
+    let (folder, session) = stage
+        .play_with(fault, move |folder| {
+            wait_for(folder, "G1", 1);
+            let config = |n: u32| there.join(format!("instances/app-{n}/app.env"));
+            let switched = std::fs::read_to_string(config(2)).unwrap();
+            std::fs::write(config(2), format!("{switched}# by hand\n")).unwrap();
+            // From here on the restart of app-3 writes the old configuration, and that of app-4 is gone.
+            std::fs::copy(config(3), there.join("app-3.again")).unwrap();
+        })
+        .await;
+    let story = story(&folder);
+    assert_eq!(exit_of(&session), Some(Exit::RolledBack), "{story}");
+    let rollback = session.rollback.as_ref().expect("a rollback");
+    assert_eq!(rollback.healthy, Some(false), "{story}");
+    let row = |id: &str| rollback.rows.iter().find(|row| row.id == id).unwrap();
+    let said = |id: &str| row(id).outcome.as_ref().unwrap().summary.clone();
+    assert!(
+        said("R2").contains("app-2/app.env was edited by somebody else; theirs is kept as"),
+        "{story}"
+    );
+    let theirs = std::fs::read_dir(dir.join("instances/app-2")).unwrap();
+    let theirs = theirs
+        .flatten()
+        .find(|f| f.file_name().to_string_lossy().contains(".theirs-"));
+    let theirs = std::fs::read_to_string(theirs.expect("theirs is kept").path()).unwrap();
+    assert!(theirs.ends_with("# by hand\n"), "{theirs}");
+    assert_eq!(row("R3").status, StepStatus::Failed, "{story}");
+    assert!(
+        said("R3").contains("app-4: restart failed with exit code 127"),
+        "{story}"
+    );
+    let checks = &row("R4").outcome.as_ref().unwrap().checks;
+    let bad: Vec<_> = checks.iter().filter(|check| !check.ok).collect();
+    let again = bad.iter().find(|check| check.name == "configuration_app-3");
+    let again = again.unwrap_or_else(|| panic!("{bad:#?}"));
+    assert!(
+        again.detail.contains("is switched to PostgreSQL again"),
+        "{again:?}"
+    );
+    // The others are back, and what follows was done.
+    for id in ["R1", "R2", "R4+", "R5", "R6"] {
+        assert_eq!(row(id).status, StepStatus::Done, "{id}: {story}");
+    }
+    for n in [1, 2, 5, 6] {
+        let url = &stage.sandbox.environment().unwrap()[&format!("APP_{n}")];
+        let ready = support::http()
+            .get(format!("{url}/ready"))
+            .send()
+            .await
+            .unwrap();
+        let ready: Value = ready.json().await.unwrap();
+        assert_eq!(ready["provider"], "Sqlite", "app-{n}: {ready}");
+    }
+}
+
+/// A target that says nothing, and one that can write nothing, when it comes to the rollback: the application is back all the same,
+/// and what could not be kept is named.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_target_that_hangs_or_is_full_delays_nothing() {
+    let _alone = ONE_AT_A_TIME.lock().await;
+    let mut stage = Stage::set("window: 20m").await;
+    let url = stage.sandbox.environment().unwrap()["TARGET_URL"].clone();
+    let fault = || Some(("5xx".parse().unwrap(), "G1".to_owned()));
+    let client = Endpoint::parse(&url).unwrap().connect().await.unwrap();
+    let row = client.query_one("SELECT pg_backend_pid()", &[]).await;
+    let backend: i32 = row.unwrap().get(0);
+    let postmaster = parent(backend.unsigned_abs()).expect("a postmaster");
+    drop(client);
+
+    let (folder, session) = stage
+        .play_with(fault(), move |folder| {
+            wait_until(folder, 1, has_fired);
+            // No new ones first, then those that are there.
+            support::signal(postmaster, Signal::STOP);
+            let stopped = children(postmaster);
+            stopped
+                .iter()
+                .for_each(|pid| support::signal(*pid, Signal::STOP));
+            wait_for(folder, "R6", 1);
+            stopped
+                .iter()
+                .for_each(|pid| support::signal(*pid, Signal::CONT));
+            support::signal(postmaster, Signal::CONT);
+        })
+        .await;
+    let told = assert_back(&stage, &folder, &session).await;
+    assert!(
+        told("R3").contains("PostgreSQL did not answer within a second"),
+        "{}",
+        told("R3")
+    );
+    assert!(
+        told("R5").contains("there is no salvage file"),
+        "{}",
+        told("R5")
+    );
+    let salvaged = session
+        .rollback
+        .as_ref()
+        .unwrap()
+        .rows
+        .iter()
+        .find(|r| r.id == "R5");
+    assert_eq!(salvaged.unwrap().status, StepStatus::Failed);
+    stage.clear().await;
+
+    let (folder, session) = stage
+        .play_with(fault(), move |folder| {
+            wait_until(folder, 1, has_fired);
+            let all = children(postmaster).into_iter().chain([postmaster]);
+            all.for_each(support::no_more_room);
+        })
+        .await;
+    let _ = assert_back(&stage, &folder, &session).await;
+}
+
+/// The countdown runs: half a second is left until the rollback.
+fn has_fired(event: &Event) -> bool {
+    matches!(event, Event::TriggerFired { .. })
+}
+
+/// The application serves from SQLite, and every row within the RTO was done. Gives what a row said.
+async fn assert_back(
+    stage: &Stage,
+    folder: &Folder,
+    session: &Session,
+) -> impl Fn(&str) -> String + use<> {
+    let story = story(folder);
+    assert_eq!(exit_of(session), Some(Exit::RolledBack), "{story}");
+    let rollback = session.rollback.clone().expect("a rollback");
+    assert_eq!(rollback.healthy, Some(true), "{story}");
+    stage.assert_on_sqlite(session).await;
+    move |id| {
+        let row = rollback.rows.iter().find(|row| row.id == id);
+        row.and_then(|row| Some(row.outcome.as_ref()?.summary.clone()))
+            .unwrap_or_default()
+    }
+}
+
+fn parent(pid: u32) -> Option<u32> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, rest) = stat.rsplit_once(") ")?;
+    rest.split(' ').nth(1)?.parse().ok()
+}
+
+fn children(of: u32) -> Vec<u32> {
+    let entries = std::fs::read_dir("/proc").expect("processes").flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter(|pid| parent(*pid) == Some(of)).collect()
+}

@@ -1,0 +1,200 @@
+//! The sandbox in which nights are played one after the other, and what each of them must leave behind.
+
+use cutover::cli::demo::Night;
+use cutover::cli::operators::Script;
+use cutover::cli::{operators, rehearse};
+use cutover::demo::faults::{self, Fault};
+use cutover::demo::sandbox::{Options, Sandbox};
+use cutover::journal::Folder;
+use cutover::session::{RehearsalEvidence, Session};
+use cutover::target::Endpoint;
+use serde_json::Value;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+
+use super::SPEED;
+use crate::support;
+
+/// A sandbox in which nights are played.
+pub(super) struct Stage {
+    pub(super) sandbox: Sandbox,
+    pub(super) night: Night,
+    pub(super) evidence: RehearsalEvidence,
+    nights: u32,
+}
+
+impl Stage {
+    /// A sandbox and a rehearsal in it. The runbook is the reference one, with shorter real-time waits: those do not scale.
+    pub(super) async fn set(window: &str) -> Stage {
+        Stage::set_with(&[("window: 60m", window)], &[]).await
+    }
+
+    /// With further changes to the runbook, and programs of its own in the sandbox's folder.
+    pub(super) async fn set_with(changes: &[(&str, &str)], programs: &[(&str, &str)]) -> Stage {
+        let options = Options {
+            instances: 6,
+            rate: 60,
+            speed: SPEED as u32,
+            ..Options::small(support::cutover())
+        };
+        let sandbox = tokio::task::spawn_blocking(|| Sandbox::start(options))
+            .await
+            .unwrap()
+            .expect("a sandbox");
+        let mut runbook = include_str!("../../runbook.yaml").to_owned();
+        for (long, short) in [
+            ("quiet: 5s ", "quiet: 1s "),
+            ("ready_within: 60s", "ready_within: 20s"),
+            ("window: 5m, start: auto", "window: 2m, start: auto"),
+            ("stays_green: 10m", "stays_green: 2m"),
+        ]
+        .iter()
+        .chain(changes)
+        {
+            assert!(
+                runbook.contains(long),
+                "the reference runbook has no {long:?}"
+            );
+            runbook = runbook.replace(long, short);
+        }
+        for (name, text) in programs {
+            let path = sandbox.dir().join(name);
+            std::fs::write(&path, text).expect("a program");
+            std::fs::set_permissions(&path, Permissions::from_mode(0o755)).expect("its mode");
+        }
+        let night = Night::new(sandbox.dir(), &runbook, SPEED).with_program(support::cutover());
+        let evidence = night.rehearse().await.expect("a rehearsal");
+        Stage {
+            sandbox,
+            night,
+            evidence,
+            nights: 0,
+        }
+    }
+
+    /// Plays a night to its end.
+    pub(super) async fn play(&mut self, fault: Option<(Fault, String)>) -> (Folder, Session) {
+        self.play_with(fault, |_| ()).await
+    }
+
+    /// The same; `meanwhile` has the session's folder, in a thread of its own.
+    pub(super) async fn play_with(
+        &mut self,
+        fault: Option<(Fault, String)>,
+        meanwhile: impl FnOnce(&Folder) + Send + 'static,
+    ) -> (Folder, Session) {
+        self.nights += 1;
+        let wait_before = fault.as_ref().map(|(_, step)| step.as_str());
+        let folder = self
+            .night
+            .open(self.nights, self.evidence.clone(), wait_before)
+            .await
+            .expect("a session");
+        let beside = folder.clone();
+        let aside = tokio::task::spawn_blocking(move || meanwhile(&beside));
+        let script = Script {
+            restarts: 20,
+            ..self.night.script(fault)
+        };
+        let session = operators::play(&folder, script)
+            .await
+            .expect("the night ends");
+        aside.await.expect("what was to be done meanwhile");
+        (folder, session)
+    }
+
+    /// What a night left in PostgreSQL and in the processes goes, so that the next one begins on clean ground.
+    pub(super) async fn clear(&self) {
+        let dir = self.sandbox.dir().to_owned();
+        tokio::task::spawn_blocking(move || faults::heal(&dir))
+            .await
+            .unwrap()
+            .expect("faults are taken back");
+        let url = self.sandbox.environment().unwrap()["TARGET_URL"].clone();
+        rehearse::empty(&Endpoint::parse(&url).unwrap(), "public")
+            .await
+            .expect("an empty target");
+    }
+
+    /// The writes that users were told had been stored, the oldest first.
+    pub(super) fn acknowledged(&self) -> Vec<Value> {
+        let list =
+            std::fs::read_to_string(self.sandbox.layout().acknowledged()).unwrap_or_default();
+        let writes = list.lines().map(serde_json::from_str);
+        writes.collect::<Result<_, _>>().expect("JSON lines")
+    }
+
+    /// Every instance answers from SQLite, which holds every row of the backup and every write that it acknowledged.
+    pub(super) async fn assert_on_sqlite(&self, session: &Session) {
+        for n in 1..=6 {
+            let url = &self.sandbox.environment().unwrap()[&format!("APP_{n}")];
+            let ready: Value = support::http()
+                .get(format!("{url}/ready"))
+                .send()
+                .await
+                .unwrap()
+                .json()
+                .await
+                .unwrap();
+            assert_eq!(ready["provider"], "Sqlite", "app-{n}: {ready}");
+        }
+        let live = rusqlite::Connection::open(self.sandbox.layout().live()).unwrap();
+        let count = |table: &str| -> i64 {
+            live.query_row(&format!("SELECT count(*) FROM \"{table}\""), [], |r| {
+                r.get(0)
+            })
+            .unwrap()
+        };
+        let counts = session
+            .steps
+            .iter()
+            .find_map(|s| s.outcome.as_ref()?.facts.get("counts"));
+        for table in counts.and_then(Value::as_array).into_iter().flatten() {
+            let (name, before) = (
+                table["table"].as_str().unwrap(),
+                table["rows"].as_i64().unwrap(),
+            );
+            assert!(
+                count(name) >= before,
+                "{name} has {} rows, had {before}",
+                count(name)
+            );
+        }
+        let acknowledged =
+            std::fs::read_to_string(self.sandbox.layout().acknowledged()).unwrap_or_default();
+        let on_sqlite = acknowledged
+            .lines()
+            .filter(|l| l.contains(r#""provider":"Sqlite""#));
+        let missing: Vec<&str> = on_sqlite
+            .filter(|line| {
+                let write: Value = serde_json::from_str(line).unwrap();
+                let slug = write["slug"].as_str().unwrap();
+                let found: i64 = live
+                    .query_row(
+                        r#"SELECT count(*) FROM "ToolContents" WHERE "Slug" = ?1"#,
+                        [slug],
+                        |r| r.get(0),
+                    )
+                    .unwrap();
+                found != 1
+            })
+            .collect();
+        for line in &missing {
+            let write: Value = serde_json::from_str(line).unwrap();
+            let id = write["toolId"].as_i64().unwrap();
+            let sql =
+                r#"SELECT "Slug" || ' of ' || "CreatedAt" FROM "ToolContents" WHERE "Id" = ?1"#;
+            let row: Result<String, _> = live.query_row(sql, [id], |r| r.get(0));
+            let others = acknowledged
+                .lines()
+                .filter(|l| l.contains(&format!("\"toolId\":{id}}}")))
+                .count();
+            eprintln!("{line}\nits id {id} was acknowledged {others} times and now is {row:?}");
+        }
+        assert!(
+            missing.is_empty(),
+            "{} acknowledged writes are not there once",
+            missing.len()
+        );
+    }
+}
