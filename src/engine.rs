@@ -15,6 +15,7 @@ pub mod notify;
 pub mod protocol;
 pub mod resume;
 pub mod serve;
+pub mod signatures;
 pub mod socket;
 pub mod watch;
 pub mod work;
@@ -93,7 +94,8 @@ pub async fn run(orders: Orders, stop: CancellationToken) -> Result<(), Error> {
     let (inputs, mut ears) = mpsc::unbounded_channel();
     let mut conduct = resume::begin(orders, &lease, inputs.clone()).await?;
     let deaf = CancellationToken::new();
-    serve::listen(conduct.folder(), &lease, inputs, deaf.clone())?;
+    let verifier = Arc::new(conduct.verifier());
+    serve::listen(conduct.folder(), &lease, verifier, inputs, deaf.clone())?;
     let mut tick = tokio::time::interval(Duration::from_millis(50));
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let ended = loop {

@@ -16,6 +16,7 @@ pub mod gates;
 pub mod live;
 pub mod notice;
 pub mod roles;
+pub mod signing;
 pub mod state;
 pub mod words;
 
@@ -24,7 +25,7 @@ pub use command::{Command, Refusal};
 pub use decide::decide;
 pub use event::{
     Check, Event, Found, Outcome, Recorded, RehearsalEvidence, RollbackCause, Signature,
-    TriggerPhase, Undo,
+    SshSignature, TriggerPhase, Undo,
 };
 pub use gates::{EvidenceState, EvidenceView, GateView};
 pub use roles::{Act, Actor};

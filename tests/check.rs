@@ -102,3 +102,42 @@ async fn a_source_that_is_missing_is_not_created() {
     assert!(finding(&findings, "target, runtime role").ok);
     assert!(!folder.path().join("tools.db").exists());
 }
+
+#[tokio::test]
+async fn everybody_who_may_have_to_sign_is_listed() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let nowhere = "postgres://nobody@127.0.0.1:1/x";
+    let mut runbook = runbook_in(folder.path(), nowhere, nowhere);
+    runbook.signatures = Some(runbook::Signatures {
+        allowed_signers: "allowed_signers".into(),
+        revoked: Some("revoked".into()),
+        required: runbook::SignedGates::These(vec!["K5".to_owned(), "K6".to_owned()]),
+    });
+    let findings = examine(&runbook, folder.path()).await;
+    assert!(finding(&findings, "allowed signers").blocks());
+    assert!(finding(&findings, "revoked keys").blocks());
+    assert!(finding(&findings, "signer quinn").blocks());
+
+    let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIERkWSTRSo6Covp0t/LJxjSRWDfo8PQpA+3bm5EnT0Vb";
+    let allowed = folder.path().join("allowed_signers");
+    std::fs::write(&allowed, format!("quinn,robin {key}\n")).expect("written");
+    let shared = std::fs::Permissions::from_mode(0o664);
+    std::fs::set_permissions(&allowed, shared).expect("a mode");
+    std::fs::write(folder.path().join("revoked"), "no list\n").expect("written");
+    let findings = examine(&runbook, folder.path()).await;
+    assert!(finding(&findings, "allowed signers").ok);
+    assert!(!finding(&findings, "allowed signers, mode").ok);
+    assert!(finding(&findings, "revoked keys").blocks());
+    assert!(finding(&findings, "signer quinn").ok && finding(&findings, "signer robin").ok);
+    assert!(
+        finding(&findings, "signer ada").blocks(),
+        "ada is robin's deputy"
+    );
+    assert!(findings.iter().all(|f| f.name != "signer dan"), "K5 and K6");
+
+    std::fs::write(folder.path().join("revoked"), format!("{key}\n")).expect("written");
+    let findings = examine(&runbook, folder.path()).await;
+    assert!(finding(&findings, "revoked keys").ok);
+}

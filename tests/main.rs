@@ -20,6 +20,7 @@ mod report;
 mod runbook;
 mod salvage;
 mod session;
+mod signatures;
 mod source;
 mod support;
 mod target;

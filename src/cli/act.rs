@@ -1,5 +1,7 @@
 //! What people do, without a screen: one command each, the same that the cockpit sends.
 
+use std::path::PathBuf;
+
 use clap::Args;
 
 use super::bridge::SocketBridge;
@@ -8,6 +10,7 @@ use crate::cockpit::bridge::{Bridge, BridgeError};
 use crate::journal::Folder;
 use crate::runbook::Role;
 use crate::session::Command;
+use crate::ssh::Passphrase;
 
 /// Start the next step.
 #[derive(Debug, Args)]
@@ -39,6 +42,9 @@ pub struct SignArgs {
     /// What you have to say
     #[arg(long)]
     note: Option<String>,
+    /// Your SSH key, where the gate asks for one: a key file, or a public key whose private one your agent holds
+    #[arg(long, value_name = "FILE", env = crate::ssh::KEY_VARIABLE)]
+    key: Option<PathBuf>,
 }
 
 /// Withdraw a signature.
@@ -164,15 +170,14 @@ pub async fn confirm(args: ConfirmArgs) -> anyhow::Result<Exit> {
 
 /// `cutover sign`
 pub async fn sign(args: SignArgs) -> anyhow::Result<Exit> {
-    send(
-        args.which,
-        Command::Sign {
-            gate: args.gate,
-            role: args.role,
-            note: args.note,
-        },
-    )
-    .await
+    let command = Command::Sign {
+        gate: args.gate,
+        role: args.role,
+        note: args.note,
+        proof: None,
+    };
+    let signing = |bridge: SocketBridge| bridge.signing(args.key, Passphrase::OnTerminal);
+    send_by(args.which, command, signing).await
 }
 
 /// `cutover withdraw`
@@ -318,8 +323,16 @@ fn ask_for_confirmation(folder: &Folder) -> Option<String> {
 }
 
 async fn send(which: Which, command: Command) -> anyhow::Result<Exit> {
+    send_by(which, command, |bridge| bridge).await
+}
+
+async fn send_by(
+    which: Which,
+    command: Command,
+    with: impl FnOnce(SocketBridge) -> SocketBridge,
+) -> anyhow::Result<Exit> {
     let folder = super::run::find(&which)?;
-    let bridge = SocketBridge::new(folder.clone(), which.claim, None);
+    let bridge = with(SocketBridge::new(folder.clone(), which.claim, None));
     match tokio::task::spawn_blocking(move || bridge.send(&command, None)).await? {
         Ok(_) => {
             errln!("done");

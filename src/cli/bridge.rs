@@ -1,11 +1,16 @@
 //! The way from a terminal to the engine: its socket, and starting it. Who we are is for the engine to see.
 
+use super::{join, status};
+use crate::clock;
 use crate::cockpit::bridge::{Bridge, BridgeError, Fault};
 use crate::demo::control;
 use crate::engine::protocol::{Answer, Ask, Request};
 use crate::engine::{detach, socket};
 use crate::journal::Folder;
-use crate::session::Command;
+use crate::session::decide::statement;
+use crate::session::signing::Proof;
+use crate::session::{Actor, Command};
+use crate::ssh::{self, Passphrase};
 
 /// A session's engine behind its socket.
 #[derive(Debug, Clone)]
@@ -15,6 +20,8 @@ pub struct SocketBridge {
     sandbox: Option<std::path::PathBuf>,
     program: Option<std::path::PathBuf>,
     runtime: tokio::runtime::Handle,
+    key: Option<std::path::PathBuf>,
+    passphrase: Passphrase,
 }
 
 impl SocketBridge {
@@ -31,6 +38,8 @@ impl SocketBridge {
             sandbox,
             program: None,
             runtime: tokio::runtime::Handle::current(),
+            key: None,
+            passphrase: Passphrase::ByAskpass,
         }
     }
 
@@ -38,6 +47,51 @@ impl SocketBridge {
     pub fn with_program(mut self, program: Option<std::path::PathBuf>) -> SocketBridge {
         self.program = program;
         self
+    }
+
+    /// The same bridge, but gates are signed with this SSH key (where absent, the one that the environment names, or a usual one),
+    /// whose passphrase is asked for like this.
+    pub fn signing(mut self, key: Option<std::path::PathBuf>, passphrase: Passphrase) -> Self {
+        (self.key, self.passphrase) = (key, passphrase);
+        self
+    }
+
+    /// The command with a signature by the SSH key of whoever runs this process, where the gate asks for one. Where the rules would
+    /// refuse it anyway it stays as it is: the engine says why.
+    fn with_proof(&self, command: &Command, playing: Option<&str>) -> Result<Command, BridgeError> {
+        let mut command = command.clone();
+        let Command::Sign {
+            gate,
+            role,
+            note,
+            proof: proof @ None,
+        } = &mut command
+        else {
+            return Ok(command);
+        };
+        let failed = |why: String| BridgeError::Failed { why };
+        let session = status::read(&self.folder).map_err(|e| failed(e.to_string()))?;
+        let claim = playing.or(self.claim.as_deref());
+        let actor = Actor::identify(&session.charter, &join::user_name(), claim);
+        let note = note.as_deref();
+        let now = clock::wall();
+        let Some(Ok(says)) = actor.map(|me| statement(&session, &me, gate, *role, note, now))
+        else {
+            return Ok(command);
+        };
+        if !session.charter.wants_ssh(&says.gate) {
+            return Ok(command);
+        }
+        let message = says.text();
+        let signed = ssh::sign(self.key.as_deref(), &message, self.passphrase);
+        let signature = self.runtime.block_on(signed);
+        *role = Some(says.role);
+        *proof = Some(Box::new(Proof {
+            message,
+            signature: signature.map_err(|e| failed(e.to_string()))?,
+            checked: None,
+        }));
+        Ok(command)
     }
 
     /// Asks the engine.
@@ -62,12 +116,8 @@ impl SocketBridge {
 
 impl Bridge for SocketBridge {
     fn send(&self, command: &Command, playing: Option<&str>) -> Result<u64, BridgeError> {
-        match self.ask(
-            Ask::Command {
-                command: command.clone(),
-            },
-            playing,
-        )? {
+        let command = self.with_proof(command, playing)?;
+        match self.ask(Ask::Command { command }, playing)? {
             Answer::Done { seq } => Ok(seq),
             Answer::Refused { refusal } => Err(BridgeError::Refused(refusal)),
             Answer::Failed { why } => Err(BridgeError::Failed { why }),

@@ -156,6 +156,7 @@ impl Play {
                             gate: gate.id.clone(),
                             role: Some(role),
                             note: None,
+                            proof: None,
                         },
                         role,
                     )?;

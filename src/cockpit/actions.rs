@@ -310,11 +310,14 @@ pub fn allowed(model: &Model, command: &Command) -> Availability {
         return Availability::No(Refusal::NotOnBridge { user }.to_string());
     };
     match decide(&model.session, me, command) {
-        Err(refusal) => Availability::No(refusal.to_string()),
-        Ok(_) if !model.engine.is_live() && !matches!(command, Command::RollBack { .. }) => {
+        // The key signs on the way to the engine.
+        Err(refusal) if !matches!(refusal, Refusal::SshNeeded { .. }) => {
+            Availability::No(refusal.to_string())
+        }
+        _ if !model.engine.is_live() && !matches!(command, Command::RollBack { .. }) => {
             Availability::No("no engine works on this session: E starts one".to_owned())
         }
-        Ok(_) => Availability::Yes,
+        _ => Availability::Yes,
     }
 }
 
@@ -382,6 +385,7 @@ pub fn can_sign_gate(model: &Model, gate: &Gate) -> Availability {
             gate: gate.id.clone(),
             role: model.signs_as(gate),
             note: None,
+            proof: None,
         },
     )
 }

@@ -9,6 +9,7 @@ use super::input::Input;
 use super::ledger::Ledger;
 use super::notify::Notifier;
 use super::protocol::{Answer, Ask, Request};
+use super::signatures::Verifier;
 use super::watch::Watch;
 use super::work::Work;
 use super::{Error, Orders};
@@ -96,6 +97,17 @@ impl Conduct {
     /// The session's folder.
     pub fn folder(&self) -> &Folder {
         &self.orders.folder
+    }
+
+    /// Who looks at SSH signatures before this loop sees them.
+    pub fn verifier(&self) -> Verifier {
+        Verifier::new(
+            &self.session().charter,
+            self.runbook().signatures.as_ref(),
+            &self.orders.base,
+            self.notes.clone(),
+            self.ledger.clock,
+        )
     }
 
     /// Whether the session is over.

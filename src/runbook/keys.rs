@@ -7,6 +7,7 @@ pub const RUNBOOK: &[&str] = &[
     "name",
     "secrets",
     "people",
+    "signatures",
     "limits",
     "source",
     "target",
@@ -23,7 +24,9 @@ pub const RUNBOOK: &[&str] = &[
     "rollback",
 ];
 /// Keys of a person.
-pub const PERSON: &[&str] = &["id", "name", "roles", "user", "deputies"];
+pub const PERSON: &[&str] = &["id", "name", "roles", "user", "principal", "deputies"];
+/// Keys of `signatures`.
+pub const SIGNATURES: &[&str] = &["allowed_signers", "revoked", "required"];
 /// Keys of `limits`.
 pub const LIMITS: &[&str] = &[
     "freeze",

@@ -26,6 +26,8 @@ pub struct Runbook {
     pub secrets: Vec<String>,
     /// The people on the bridge.
     pub people: Vec<Person>,
+    /// Which gates are signed with SSH keys, and whose keys count.
+    pub signatures: Option<Signatures>,
     /// Agreed windows and limits.
     pub limits: Limits,
     /// The SQLite side.
@@ -56,6 +58,15 @@ pub struct Runbook {
     pub rollback: Vec<RollbackRow>,
     /// What signatures cover.
     pub hash: RunbookHash,
+}
+
+impl Runbook {
+    /// Whether somebody may act in a role: their own, or that of somebody whose deputy they are.
+    pub fn may_act(&self, person: &Person, role: Role) -> bool {
+        let holders = self.people.iter().filter(|p| p.roles.contains(&role));
+        let mut able = holders.into_iter();
+        able.any(|p| p.id == person.id || p.deputies.contains(&person.id))
+    }
 }
 
 /// SHA-256, in hex, over the file's bytes and the resolved value of every `${NAME}` that is not a secret; secrets count by name.
@@ -113,8 +124,48 @@ pub struct Person {
     pub roles: Vec<Role>,
     /// User name of the operating system.
     pub user: String,
+    /// As whom the list of allowed signers knows their SSH key; their id where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub principal: Option<String>,
     /// Ids of people who may act in their place.
     pub deputies: Vec<String>,
+}
+
+impl Person {
+    /// As whom the list of allowed signers knows their SSH key.
+    pub fn principal(&self) -> &str {
+        self.principal.as_deref().unwrap_or(&self.id)
+    }
+}
+
+/// Signatures that are made with SSH keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signatures {
+    /// OpenSSH's list of whose key counts as whose (`allowed_signers`).
+    pub allowed_signers: PathBuf,
+    /// OpenSSH's list of revoked keys: a KRL, or public keys line by line.
+    pub revoked: Option<PathBuf>,
+    /// Which gates have to be signed so.
+    pub required: SignedGates,
+}
+
+/// Which gates have to be signed with an SSH key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SignedGates {
+    /// Every one.
+    All,
+    /// These, by id.
+    These(Vec<String>),
+}
+
+impl Signatures {
+    /// Ids of the gates that have to be signed with an SSH key.
+    pub fn gates(&self, gates: &[Gate]) -> Vec<String> {
+        match &self.required {
+            SignedGates::All => gates.iter().map(|g| g.id.clone()).collect(),
+            SignedGates::These(ids) => ids.clone(),
+        }
+    }
 }
 
 /// Agreed windows and limits, all in milliseconds of runbook time unless they are I/O or grace, which never scale.

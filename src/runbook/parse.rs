@@ -175,6 +175,7 @@ fn runbook(reader: &mut Reader<'_>, node: &Node) -> Option<Runbook> {
             .want(&fields, "name", session_name)
             .unwrap_or_default(),
         people: some_of(reader, &fields, "people", sections::person),
+        signatures: reader.want(&fields, "signatures", sections::signatures),
         limits: sections::limits(reader, &fields),
         source: sections::source(reader, &fields),
         target: sections::target(reader, &fields),

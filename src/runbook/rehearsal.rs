@@ -25,6 +25,7 @@ pub fn of(runbook: &Runbook) -> Option<Runbook> {
     rehearsed.fleet.staging = None;
     rehearsed.rehearsal = None;
     rehearsed.gates.clear();
+    rehearsed.signatures = None;
     rehearsed.notify.clear();
     rehearsed
         .steps

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::signing::SigningRules;
 use crate::runbook::{
     ChecklistItem, Gate, Limits, Person, Role, Runbook, RunbookHash, Start, StepKind, Trigger,
 };
@@ -25,6 +26,9 @@ pub struct Charter {
     pub speed: f64,
     /// The people on the bridge.
     pub people: Vec<Person>,
+    /// Which gates have to be signed with an SSH key; `None` where the runbook names no allowed signers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signing: Option<SigningRules>,
     /// Agreed limits, in runbook time.
     pub limits: Limits,
     /// K rows.
@@ -153,6 +157,9 @@ impl Charter {
             rehearsal: opening.rehearsal,
             speed: opening.speed,
             people: runbook.people.clone(),
+            signing: runbook.signatures.as_ref().map(|s| SigningRules {
+                gates: s.gates(&runbook.gates),
+            }),
             limits: runbook.limits.clone(),
             gates: runbook.gates.clone(),
             steps,
@@ -193,6 +200,24 @@ impl Charter {
     /// Position of the first step of a kind.
     pub fn index_of_kind(&self, kind: &LineKind) -> Option<usize> {
         self.steps.iter().position(|s| &s.kind == kind)
+    }
+
+    /// Whether a gate has to be signed with an SSH key.
+    pub fn wants_ssh(&self, gate: &str) -> bool {
+        let rules = self.signing.as_ref();
+        rules.is_some_and(|rules| rules.gates.iter().any(|g| g == gate))
+    }
+
+    /// In whose place somebody acts in a role that is not their own; `None` in one that is.
+    pub fn stands_in_for(&self, person: &str, role: Role) -> Option<String> {
+        if self.person(person)?.roles.contains(&role) {
+            return None;
+        }
+        let holders = self.people.iter().filter(|p| p.roles.contains(&role));
+        let absent = holders
+            .into_iter()
+            .find(|p| p.deputies.iter().any(|d| d == person))?;
+        Some(absent.id.clone())
     }
 
     /// The person with this id.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::roles::Act;
+use super::signing::{Flaw, Proof};
 use crate::runbook::Role;
 
 /// What a person asks for, in the imperative.
@@ -27,6 +28,9 @@ pub enum Command {
         role: Option<Role>,
         /// What they have to say.
         note: Option<String>,
+        /// The same, signed with their SSH key.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        proof: Option<Box<Proof>>,
     },
     /// Withdraw a signature.
     Withdraw {
@@ -146,6 +150,33 @@ pub enum Refusal {
     },
     #[error("nobody can sign {gate} over evidence that is not green: {detail}")]
     EvidenceNotGreen { gate: String, detail: String },
+    #[error(
+        "{gate} has to be signed with your SSH key: `cutover sign {gate} --key FILE`, or name the key in CUTOVER_SSH_KEY"
+    )]
+    SshNeeded { gate: String },
+    #[error(
+        "the runbook names no allowed signers, so no SSH signature can be checked: sign {gate} without one"
+    )]
+    SshNotAsked { gate: String },
+    #[error("the SSH signature on {gate} does not count: {flaw}")]
+    SshFlawed { gate: String, flaw: Flaw },
+    #[error(
+        "the SSH signature on {gate} does not count: its {what} is {said}, and should be {is}. Look again, and sign again"
+    )]
+    SshOther {
+        gate: String,
+        what: String,
+        said: String,
+        is: String,
+    },
+    #[error(
+        "the SSH signature does not count: by the signer's clock it was made at {said}, and the engine's says {ours}. Set the clock that is wrong, and sign again"
+    )]
+    SshClock { said: String, ours: String },
+    #[error(
+        "{gate} is already signed with that SSH key, by {who}: one person cannot sign for two roles of a gate"
+    )]
+    SshSameKey { gate: String, who: String },
     #[error("{gate} is not signed by {who}")]
     NotSigned { gate: String, who: String },
     #[error(

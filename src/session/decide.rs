@@ -2,6 +2,8 @@
 
 mod gates;
 
+pub use gates::statement;
+
 use super::charter::LineKind;
 use super::command::{Command, Refusal};
 use super::event::{Event, Found, Outcome, RollbackCause};
@@ -66,9 +68,12 @@ pub fn decide(session: &Session, actor: &Actor, command: &Command) -> Result<Vec
         }
         Command::StartStep { step } => start_step(session, by, step.as_deref()),
         Command::Confirm { step } => confirm(session, actor, step.as_deref()),
-        Command::Sign { gate, role, note } => {
-            gates::sign(session, actor, gate, *role, note.clone())
-        }
+        Command::Sign {
+            gate,
+            role,
+            note,
+            proof,
+        } => gates::sign(session, actor, gate, *role, note.clone(), proof.as_deref()),
         Command::Withdraw { gate, role } => gates::withdraw(session, actor, gate, *role),
         Command::Hold { reason: why } => Ok(vec![Event::SessionHeld {
             by,

@@ -370,9 +370,37 @@ pub struct Signature {
     pub runbook_hash: RunbookHash,
     /// What it covers: the gate's evidence at that time.
     pub evidence_hash: String,
+    /// In whose place, for a deputy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stands_in_for: Option<String>,
     /// What they said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// What they signed with their SSH key, where they did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ssh: Option<Box<SshSignature>>,
+}
+
+/// A signature by an SSH key: everything that OpenSSH needs to check it again, without `cutover`, but the list of allowed signers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SshSignature {
+    /// The text that was signed; see `docs/signatures.md`.
+    pub message: String,
+    /// As `ssh-keygen -Y sign` wrote it.
+    pub signature: String,
+    /// OpenSSH's namespace.
+    pub namespace: String,
+    /// As whom the key was listed.
+    pub principal: String,
+    /// The key's fingerprint.
+    pub key: String,
+    /// The engine's wall clock, as of which it was checked.
+    pub at: chrono::DateTime<chrono::Utc>,
+    /// SHA-256 of the list of allowed signers that was asked; kept as an artefact.
+    pub allowed_signers_sha256: String,
+    /// SHA-256 of the list of revoked keys that was asked, where there is one; kept as an artefact.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked_sha256: Option<String>,
 }
 
 /// What a rehearsal proved.

@@ -82,6 +82,7 @@ impl Session {
                     s.role == role
                         && s.runbook_hash == self.charter.runbook_hash
                         && s.evidence_hash == evidence_hash
+                        && (s.ssh.is_some() || !self.charter.wants_ssh(&gate.id))
                 })
                 .cloned()
         };

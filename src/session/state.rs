@@ -17,6 +17,8 @@ use crate::runbook::{Role, Trigger};
 pub struct Session {
     /// What binds it.
     pub charter: Charter,
+    /// When it was opened, by the wall clock: tells it from another session of the same name.
+    pub opened: chrono::DateTime<chrono::Utc>,
     /// Where the whole stands.
     pub phase: Phase,
     /// One per step of the charter, in its order.
@@ -228,6 +230,7 @@ impl Session {
         Ok(Session {
             steps: charter.steps.iter().map(StepState::pending).collect(),
             charter: (**charter).clone(),
+            opened: first.wall,
             phase: Phase::Open,
             signatures: BTreeMap::new(),
             rehearsal: None,
@@ -282,7 +285,10 @@ impl Session {
             Event::UndoRecorded { step, undo } => self.undos.push((step.clone(), undo.clone())),
             Event::GateSigned { gate, signature } => {
                 let list = self.signatures.entry(gate.clone()).or_default();
-                list.retain(|s| s.role != signature.role);
+                // What the same person or key once signed in another role is void, and must not come back to life beside this.
+                let key = |s: &Signature| s.ssh.as_ref().map(|ssh| ssh.key.clone());
+                let same_key = |s: &Signature| key(s).is_some() && key(s) == key(signature);
+                list.retain(|s| s.role != signature.role && s.by != signature.by && !same_key(s));
                 list.push(signature.clone());
             }
             Event::SignatureWithdrawn { gate, role, .. } => {

@@ -8,6 +8,7 @@ use cutover::cockpit::theme::Theme;
 use cutover::cockpit::update::{Effect, Message, Parting, update};
 use cutover::cockpit::{BridgeError, Left, snapshot};
 use cutover::runbook::Role;
+use cutover::session::signing::SigningRules;
 use cutover::session::{Command, Refusal};
 
 use super::states;
@@ -113,8 +114,24 @@ fn space_signs_what_can_be_signed_and_shows_what_it_covers() {
         gate: "K6".to_owned(),
         role: Some(Role::ReleaseManager),
         note: None,
+        proof: None,
     };
     assert_eq!(sent(&press(&mut model, " ")), [expected]);
+}
+
+#[test]
+fn a_gate_that_wants_an_ssh_key_says_so_and_the_key_comes_in_on_the_way() {
+    let mut model = states::half_signed();
+    let gates = vec!["K6".to_owned()];
+    model.session.charter.signing = Some(SigningRules { gates });
+    press(&mut model, " ");
+    let text = snapshot::text(&model, &Theme::standard(), 120, 40);
+    assert!(text.contains("made with your SSH key"), "{text}");
+    let commands = sent(&press(&mut model, " "));
+    assert!(
+        matches!(commands.as_slice(), [Command::Sign { proof: None, .. }]),
+        "{commands:?}"
+    );
 }
 
 #[test]

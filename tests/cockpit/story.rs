@@ -114,9 +114,13 @@ impl Story {
         let role = self.actor(who).roles.first().copied();
         for gate in gates {
             let gate = (*gate).to_owned();
-            let note = None;
-            self.pass(7_000)
-                .command(who, Command::Sign { gate, role, note });
+            let sign = Command::Sign {
+                gate,
+                role,
+                note: None,
+                proof: None,
+            };
+            self.pass(7_000).command(who, sign);
         }
         self
     }

@@ -167,6 +167,7 @@ impl Bridge {
                     gate: view.id.clone(),
                     role: Some(role),
                     note: None,
+                    proof: None,
                 };
                 if let Ok(events) = decide(&self.session, &self.actor(role.key()), &command) {
                     self.append_all(&events);
@@ -282,6 +283,7 @@ fn command(text: &str) -> Command {
             gate: owned(gate),
             role: rest.get(1).map(|key| role(key)),
             note: None,
+            proof: None,
         },
         ["withdraw", gate, rest @ ..] => Command::Withdraw {
             gate: owned(gate),

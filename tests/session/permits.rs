@@ -15,6 +15,7 @@ fn commands() -> Vec<Command> {
             gate: gate(),
             role: None,
             note: None,
+            proof: None,
         },
         Command::Withdraw {
             gate: gate(),

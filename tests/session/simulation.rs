@@ -267,6 +267,7 @@ impl Night<'_> {
                         gate,
                         role: Some(role),
                         note: None,
+                        proof: None,
                     },
                 )
             }
@@ -299,6 +300,7 @@ impl Night<'_> {
                 gate,
                 role,
                 note: None,
+                proof: None,
             },
             13..=15 => Command::Confirm { step: None },
             16 => Command::Resume,

@@ -1,5 +1,5 @@
 //! What a valid runbook names, looked at: source, target, scratch side, fleet, files and folders, disk. Nothing is changed: databases
-//! are read, instances are asked with GET, no program is run.
+//! are read, instances are asked with GET, and no program is run but `ssh-keygen`, which reads the lists of signers.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,6 +9,7 @@ use crate::action::config_file;
 use crate::fleet;
 use crate::runbook::{Instance, Migration, Place, RequestClass, Runbook, StepKind, SwitchHow};
 use crate::source;
+use crate::ssh;
 use crate::target::{Endpoint, Finding, preflight};
 use crate::text::printable;
 
@@ -34,8 +35,59 @@ pub async fn examine(runbook: &Runbook, folder: &Path) -> Vec<Finding> {
     findings.extend(instances(runbook, folder).await);
     let path = std::env::var_os("PATH");
     findings.extend(programs::examine(runbook, folder, path.as_deref()));
+    findings.extend(signers(runbook, folder).await);
     findings.extend(files(runbook, folder, size_bytes));
     findings
+}
+
+/// Everybody who may have to sign with an SSH key is listed, and the lists are what they should be.
+async fn signers(runbook: &Runbook, folder: &Path) -> Vec<Finding> {
+    let Some(signatures) = &runbook.signatures else {
+        return Vec::new();
+    };
+    let allowed = folder.join(&signatures.allowed_signers);
+    let mut findings = vec![readable("allowed signers", &allowed)];
+    findings.extend(only_its_owner_may_write("allowed signers, mode", &allowed));
+    if let Some(revoked) = &signatures.revoked {
+        let revoked = folder.join(revoked);
+        let shown = printable(&revoked.display().to_string(), 240);
+        findings.push(match ssh::is_revocation_list(&revoked).await {
+            Ok(true) => Finding::required("revoked keys", true, shown),
+            Ok(false) => {
+                let detail = format!("{shown} is neither a KRL nor a list of public keys");
+                Finding::required("revoked keys", false, detail)
+            }
+            Err(why) => Finding::required("revoked keys", false, format!("{shown}: {why}")),
+        });
+        findings.extend(only_its_owner_may_write("revoked keys, mode", &revoked));
+    }
+    let gates = signatures.gates(&runbook.gates);
+    let wanted = runbook.gates.iter().filter(|g| gates.contains(&g.id));
+    let roles: Vec<_> = wanted.flat_map(|g| g.signers.iter().copied()).collect();
+    for person in &runbook.people {
+        if !roles.iter().any(|role| runbook.may_act(person, *role)) {
+            continue;
+        }
+        let principal = person.principal();
+        let name = format!("signer {}", person.id);
+        findings.push(match ssh::lists_principal(&allowed, principal).await {
+            Ok(true) => Finding::required(name, true, format!("{principal} is listed")),
+            Ok(false) => {
+                let detail = format!("no line of the allowed signers is for {principal}");
+                Finding::required(name, false, detail)
+            }
+            Err(why) => Finding::required(name, false, why),
+        });
+    }
+    findings
+}
+
+/// Whoever may write the list may sign as everybody.
+fn only_its_owner_may_write(name: &str, path: &Path) -> Option<Finding> {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = path.metadata().ok()?.permissions().mode();
+    let detail = "others than its owner may change it: chmod go-w";
+    (mode & 0o022 != 0).then(|| Finding::advice(name, false, detail.to_owned()))
 }
 
 /// The SQLite file: it opens, and holds the tables that the runbook names. Its size comes beside.

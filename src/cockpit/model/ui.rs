@@ -296,6 +296,7 @@ impl Form {
                 gate: gate.clone(),
                 role: *role,
                 note: Some(self.text(0).to_owned()).filter(|n| !n.is_empty()),
+                proof: None,
             },
             FormKind::Withdraw(gate) => Command::Withdraw {
                 gate: gate.clone(),

@@ -209,8 +209,15 @@ pub fn describe(canvas: &mut Canvas<'_>, area: Rect, model: &Model, gate: &Gate)
                     .note
                     .as_ref()
                     .map_or_else(String::new, |n| format!(": {n}"));
+                let place = s.stands_in_for.as_ref().map_or_else(String::new, |absent| {
+                    format!(" for {}", model.name_of(absent))
+                });
+                let key = s
+                    .ssh
+                    .as_ref()
+                    .map_or_else(String::new, |ssh| format!(", with {}", ssh.key));
                 let text = format!(
-                    "✓ signed as {} by {}{when}{note}",
+                    "✓ signed as {} by {}{place}{when}{key}{note}",
                     role.title(),
                     model.name_of(&s.by)
                 );
@@ -229,6 +236,10 @@ pub fn describe(canvas: &mut Canvas<'_>, area: Rect, model: &Model, gate: &Gate)
         short_hash(&view.evidence_hash)
     );
     line(canvas, &covers, Meaning::Muted);
+    if model.session.charter.wants_ssh(&gate.id) {
+        let how = "It is made with your SSH key: the one in CUTOVER_SSH_KEY, or a usual one; loaded into your agent, if it has a passphrase.";
+        line(canvas, how, Meaning::Muted);
+    }
     used
 }
 

@@ -1,12 +1,18 @@
 //! People and gates: every gate can turn green, and somebody can sign it.
 
 use super::Check;
-use crate::runbook::model::{EvidenceRef, Gate, Role, StepKind};
+use crate::runbook::model::{EvidenceRef, Gate, Role, SignedGates, StepKind};
 
 pub(super) fn check(check: &mut Check<'_, '_, '_>) {
     if check.sound(&["people"]) {
         deputies(check);
         roles(check);
+    }
+    if check.sound(&["signatures", "gates"]) {
+        signed_gates(check);
+    }
+    if check.sound(&["people"]) {
+        principals(check);
     }
     let runbook = check.runbook;
     for gate in &runbook.gates {
@@ -35,6 +41,34 @@ fn deputies(check: &mut Check<'_, '_, '_>) {
     }
 }
 
+/// Gates that have to be signed with an SSH key exist, and have signers.
+fn signed_gates(check: &mut Check<'_, '_, '_>) {
+    let runbook = check.runbook;
+    let Some(SignedGates::These(wanted)) = runbook.signatures.as_ref().map(|s| &s.required) else {
+        return;
+    };
+    let ids: Vec<&str> = runbook.gates.iter().map(|g| g.id.as_str()).collect();
+    for (n, id) in wanted.iter().enumerate() {
+        let path = format!("signatures.required[{n}]");
+        check.known(&path, "the id of a gate", id, &ids);
+    }
+}
+
+/// Two people under one name in the list of allowed signers could sign for each other.
+fn principals(check: &mut Check<'_, '_, '_>) {
+    let runbook = check.runbook;
+    for (n, person) in runbook.people.iter().enumerate() {
+        let before = &runbook.people[..n];
+        let twin = before.iter().find(|p| p.principal() == person.principal());
+        // The same id twice is another mistake, which is named already.
+        if let Some(twin) = twin.filter(|twin| twin.id != person.id) {
+            let path = format!("people[{}].principal", person.id);
+            let found = format!("that of {}", twin.id);
+            check.error(&path, "a principal of their own", &found, None);
+        }
+    }
+}
+
 /// Without somebody who drives, nothing starts; without somebody of each role, a confirmation never ends.
 fn roles(check: &mut Check<'_, '_, '_>) {
     if people_for(check, Role::ReleaseManager).is_empty() {
@@ -59,16 +93,9 @@ fn roles(check: &mut Check<'_, '_, '_>) {
 
 /// Ids of those who may act in a role, deputies included.
 fn people_for(check: &Check<'_, '_, '_>, role: Role) -> Vec<String> {
-    let holders = || {
-        check
-            .runbook
-            .people
-            .iter()
-            .filter(move |p| p.roles.contains(&role))
-    };
-    let own = holders().map(|p| p.id.clone());
-    let deputies = holders().flat_map(|p| p.deputies.iter().cloned());
-    let mut ids: Vec<String> = own.chain(deputies).collect();
+    let runbook = check.runbook;
+    let able = runbook.people.iter().filter(|p| runbook.may_act(p, role));
+    let mut ids: Vec<String> = able.map(|p| p.id.clone()).collect();
     ids.sort();
     ids.dedup();
     ids

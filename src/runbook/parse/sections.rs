@@ -3,10 +3,11 @@
 use super::super::action::{Action, Effect};
 use super::super::keys;
 use super::super::model::{
-    Fleet, History, Instance, Limits, Person, Rehearsal, RequiredSchema, Source, Target,
-    Verification,
+    Fleet, History, Instance, Limits, Person, Rehearsal, RequiredSchema, Signatures, SignedGates,
+    Source, Target, Verification,
 };
 use super::super::reader::{Fields, Item, Reader};
+use super::super::tree::Value;
 use super::{actions, list_of, role};
 
 const NOTHING: Fields<'static> = Fields::EMPTY;
@@ -32,9 +33,38 @@ pub(super) fn person(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Person>
         user: reader
             .need(&fields, "user", Reader::text)
             .unwrap_or_default(),
+        principal: reader.want(&fields, "principal", principal),
         deputies: reader
             .want(&fields, "deputies", |r, i| r.list(i, Reader::text))
             .unwrap_or_default(),
+    })
+}
+
+/// As OpenSSH's list of allowed signers names somebody; `*`, `?`, `!` and `,` mean something else there.
+fn principal(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<String> {
+    let expected = "a principal: letters, digits, `@`, `.`, `_`, `+` or `-`";
+    let text = reader.text_as(item, expected)?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || "@._+-".contains(c);
+    if text.chars().all(plain) && !text.starts_with('-') {
+        return Some(text);
+    }
+    reader.wrong(item, expected, None)
+}
+
+pub(super) fn signatures(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Signatures> {
+    let fields = reader.fields(item, keys::SIGNATURES)?;
+    let allowed_signers = reader.need(&fields, "allowed_signers", Reader::path);
+    let required = reader.want(&fields, "required", |r, i| match i.node.value {
+        Value::List(_) => r.list(i, Reader::text).map(SignedGates::These),
+        _ => r.boolean(i).map(|all| match all {
+            true => SignedGates::All,
+            false => SignedGates::These(Vec::new()),
+        }),
+    });
+    Some(Signatures {
+        allowed_signers: allowed_signers.unwrap_or_default(),
+        revoked: reader.want(&fields, "revoked", Reader::path),
+        required: required.unwrap_or(SignedGates::All),
     })
 }
 

@@ -1,0 +1,120 @@
+//! SSH signatures that come over the socket are looked at before the loop sees them: the loop waits for no program. What was found
+//! is laid beside the request; whether it is enough is the rules' business.
+
+use std::path::PathBuf;
+
+use chrono::SubsecRound;
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
+
+use super::protocol::{Ask, Request};
+use crate::clock;
+use crate::journal::Notes;
+use crate::session::signing::{Checked, Flaw, Proof};
+use crate::session::{Actor, Charter, Command};
+use crate::ssh::{self, Lists};
+use crate::step::context::SessionClock;
+
+/// Checks that run at once; more wait.
+const AT_ONCE: usize = 2;
+/// How the lists are called among the artefacts.
+const KIND: &str = "signatures";
+
+/// Looks at signatures.
+pub struct Verifier {
+    charter: Charter,
+    allowed_signers: Option<PathBuf>,
+    revoked: Option<PathBuf>,
+    notes: Notes,
+    clock: SessionClock,
+    turns: Semaphore,
+}
+
+impl Verifier {
+    /// A verifier for a session. Relative paths of the runbook begin at `base`.
+    pub fn new(
+        charter: &Charter,
+        lists: Option<&crate::runbook::Signatures>,
+        base: &std::path::Path,
+        notes: Notes,
+        clock: SessionClock,
+    ) -> Verifier {
+        Verifier {
+            charter: charter.clone(),
+            allowed_signers: lists.map(|l| base.join(&l.allowed_signers)),
+            revoked: lists.and_then(|l| Some(base.join(l.revoked.as_ref()?))),
+            notes,
+            clock,
+            turns: Semaphore::new(AT_ONCE),
+        }
+    }
+
+    /// Whether a request has something to look at.
+    pub fn concerns(request: &Request) -> bool {
+        matches!(
+            &request.ask,
+            Ask::Command {
+                command: Command::Sign { proof: Some(_), .. }
+            }
+        )
+    }
+
+    /// The request, with what was found about its signature. `user` is the operating system's word for who asks.
+    pub async fn look(&self, mut request: Request, user: &str) -> Request {
+        let actor = Actor::identify(&self.charter, user, request.claim.as_deref());
+        if let (
+            Some(actor),
+            Ask::Command {
+                command:
+                    Command::Sign {
+                        proof: Some(proof), ..
+                    },
+            },
+        ) = (actor, &mut request.ask)
+        {
+            proof.checked = self.check(&actor, proof).await;
+        }
+        request
+    }
+
+    async fn check(&self, actor: &Actor, proof: &Proof) -> Option<Result<Checked, Flaw>> {
+        let allowed = self.allowed_signers.clone()?;
+        let revoked = self.revoked.clone();
+        let principal = self.charter.person(&actor.id)?.principal().to_owned();
+        let unchecked = |why: String| Some(Err(Flaw::Unchecked { why }));
+        let Ok(_turn) = self.turns.acquire().await else {
+            return unchecked("the engine is ending".to_owned());
+        };
+        let read = spawn_blocking(move || Lists::read(&allowed, revoked.as_deref()));
+        let lists = match read.await.expect("BUG: reading files does not panic") {
+            Ok(lists) => lists,
+            Err(why) => return unchecked(why),
+        };
+        let at = clock::wall().trunc_subsecs(0);
+        let checked = ssh::verify(&lists, &principal, &proof.message, &proof.signature, at).await;
+        if checked.is_ok()
+            && let Err(why) = self.keep(lists).await
+        {
+            return unchecked(why);
+        }
+        Some(checked)
+    }
+
+    /// Whoever checks the signature later needs the lists that it was checked against.
+    async fn keep(&self, lists: Lists) -> Result<(), String> {
+        let (notes, at_ms) = (self.notes.clone(), self.clock.now_ms());
+        let kept = spawn_blocking(move || {
+            notes.publish("allowed_signers", KIND, at_ms, &lists.allowed_signers)?;
+            match &lists.revoked {
+                Some(revoked) => notes
+                    .publish("revoked_keys", KIND, at_ms, revoked)
+                    .map(drop),
+                None => Ok(()),
+            }
+        });
+        let kept = kept.await.expect("BUG: publishing does not panic");
+        kept.map_err(|error| {
+            format!("the lists of keys could not be kept with the session: {error}")
+        })
+    }
+}
