@@ -17,6 +17,7 @@ pub mod folder;
 mod follower;
 pub mod head;
 pub mod holder;
+pub mod lines;
 mod notes;
 mod record;
 mod schema;

@@ -4,26 +4,30 @@
 //! - [`rows`]: one line per row of the protocol.
 //! - [`evidence`]: gates and signatures, triggers, checks, rollback, planned against actual.
 //! - [`markdown`]: for people.
+//! - [`bundle`]: a folder that holds the report and everything by which anybody can check it.
 //! - [`sheet`]: one page of commands, for a rollback by hand.
 //!
 //! What the JSON holds is documented in `docs/report.md`.
 
+pub mod bundle;
 pub mod evidence;
 pub mod markdown;
+mod material;
 pub mod rows;
 pub mod sheet;
 mod signals;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::Serialize;
 use serde_json::Value;
 
+pub use material::{Beside, LeftOut, Material};
 pub use rows::{RowReport, RowStatus, Section, rows, rows_seen};
 
-use crate::journal::{self, Artefact, Folder, Follower};
+use crate::journal::{self, Artefact, Folder};
 use crate::session::confidence::{Confidence, confidence};
-use crate::session::live::{self, ItemView};
+use crate::session::live::ItemView;
 use crate::session::state::NotASession;
 use crate::session::words::words;
 use crate::session::{Phase, Recorded, Session};
@@ -142,6 +146,16 @@ pub enum Error {
         /// Why it cannot be read.
         why: String,
     },
+    /// The folder for the bundle holds something else.
+    #[error(
+        "{} holds files that are no part of a report ({}); name a folder that is empty or not there", dir.display(), files.join(", ")
+    )]
+    Occupied {
+        /// The folder.
+        dir: PathBuf,
+        /// A few of its files.
+        files: Vec<String>,
+    },
     /// The report cannot be written.
     #[error("cannot write {}: {why}", path.display())]
     Write {
@@ -157,33 +171,7 @@ pub enum Error {
 /// # Errors
 /// A damaged chain above all: nothing is told from it.
 pub fn collect(folder: &Folder) -> Result<Report, Error> {
-    let mut follower = Follower::open(folder)?;
-    let entries = follower.poll()?;
-    let recorded = entries
-        .into_iter()
-        .map(|e| {
-            let (seq, kind) = (e.seq, e.kind.clone());
-            let read = Recorded::read(e.seq, e.at_ms, e.wall, &e.kind, e.body);
-            read.map_err(|why| Error::Unknown {
-                seq,
-                kind: printable(&kind, 80),
-                why: why.to_string(),
-            })
-        })
-        .collect::<Result<Vec<_>, _>>()?;
-    let session = Session::replay(&recorded)?;
-    // What lies beside the chain is told as such and decides nothing.
-    let seen: Vec<ItemView> = follower.board(live::key::CHECKLIST)?.unwrap_or_default();
-    let head = follower.head();
-    let chain = Chain {
-        entries: head.seq,
-        head: head.hash.to_string(),
-        verified: true,
-    };
-    let mut report = of(&session, &recorded, &seen, chain);
-    report.signals = signals::collect(&session, &follower)?;
-    report.artefacts = follower.artefacts()?;
-    Ok(report)
+    Material::of_folder(folder)?.report()
 }
 
 /// The report of a session and its events, without what lies beside the chain.
@@ -242,38 +230,10 @@ impl Report {
         json
     }
 
-    /// Writes `report.md` and `report.json` into a folder, which is made where it is missing. Their paths.
-    ///
-    /// # Errors
-    /// [`Error::Write`]; a file that was there before is replaced at once or not at all.
-    pub fn write(&self, folder: &Path) -> Result<[PathBuf; 2], Error> {
-        let failed = |path: &Path| {
-            let path = path.to_owned();
-            move |error: std::io::Error| Error::Write {
-                path,
-                why: error.to_string(),
-            }
-        };
-        std::fs::create_dir_all(folder).map_err(failed(folder))?;
-        let json = format!("{:#}\n", self.to_json());
-        let files = [
-            (folder.join("report.md"), markdown::render(self)),
-            (folder.join("report.json"), json),
-        ];
-        for (path, text) in &files {
-            replace(path, folder, text).map_err(failed(path))?;
-        }
-        Ok(files.map(|(path, _)| path))
+    /// As the text of `report.json`.
+    pub fn to_json_text(&self) -> String {
+        format!("{:#}\n", self.to_json())
     }
-}
-
-fn replace(path: &Path, folder: &Path, text: &str) -> std::io::Result<()> {
-    use std::io::Write;
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(text.as_bytes())?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    Ok(())
 }
 
 fn make_harmless(value: &mut Value) {

@@ -17,5 +17,5 @@ pub mod transfer;
 mod tree;
 
 pub use model::*;
-pub use parse::{Reading, decode, parse, parse_transfer, read};
+pub use parse::{Reading, decode, hash, parse, parse_transfer, read};
 pub use problem::{Problem, Severity, render};

@@ -38,6 +38,7 @@ pub async fn run(args: EngineArgs) -> anyhow::Result<Exit> {
     let folder = Folder::create_at(&args.dir)?;
     let standing = Standing::read(&folder)?;
     let orders = standing.orders(folder.clone())?;
+    standing.keep_runbook(&folder, &orders.runbook)?;
     let stop = CancellationToken::new();
     tokio::spawn(stop_on_signal(stop.clone()));
     if standing.sandbox {

@@ -11,7 +11,9 @@ use serde::{Deserialize, Serialize};
 use super::load::{self, Loaded};
 use crate::engine::Orders;
 use crate::journal::Folder;
+use crate::journal::folder::share_file;
 use crate::private_file;
+use crate::runbook::Runbook;
 use crate::session::{Opening, RehearsalEvidence};
 use crate::target::Endpoint;
 
@@ -65,6 +67,27 @@ impl Standing {
         let path = folder.dir().join(FILE);
         private_file::write(&path, &serde_json::to_vec_pretty(self)?)
             .with_context(|| path.display().to_string())
+    }
+
+    /// Keeps the runbook in the folder beyond the session's end, without secrets, so that anyone can check what signatures covered. One
+    /// with a password written in it is not kept.
+    ///
+    /// # Errors
+    /// The folder cannot be written.
+    pub fn keep_runbook(&self, folder: &Folder, runbook: &Runbook) -> anyhow::Result<()> {
+        if runbook.shows_password {
+            return Ok(());
+        }
+        let values = serde_json::to_vec_pretty(&runbook.values)?;
+        for (path, bytes) in [
+            (folder.runbook_path(), self.runbook.as_bytes()),
+            (folder.runbook_values_path(), &values),
+        ] {
+            private_file::write(&path, bytes)
+                .and_then(|()| share_file(&path))
+                .with_context(|| path.display().to_string())?;
+        }
+        Ok(())
     }
 
     /// Reads the file of a session.

@@ -7,18 +7,21 @@ use clap::Args;
 
 use super::orders::Standing;
 use super::{Exit, Which, run, status};
-use crate::journal::Folder;
 use crate::journal::holder::read_holder;
+use crate::journal::{Folder, Hash};
 use crate::private_file;
 use crate::report;
+use crate::report::bundle;
+use crate::report::bundle::check::{Expected, check, folder_of};
 use crate::report::sheet::Sheet;
+use crate::text::printable;
 
 /// The evidence of a session.
 #[derive(Debug, Args)]
 pub struct ReportArgs {
     #[command(flatten)]
     which: Which,
-    /// Where `report.md` and `report.json` go; the session's folder where absent
+    /// A new or empty folder for the report and all by which it can be checked; `report/` in the session's folder where absent
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// One JSON object on stdout, and no files
@@ -27,35 +30,97 @@ pub struct ReportArgs {
     /// Instead, one page (`sheet.md`) with the commands by which a person could roll back by hand
     #[arg(long, conflicts_with = "json")]
     sheet: bool,
+    /// Instead, check a folder that `cutover report` wrote; nothing else is needed for that
+    #[arg(long, value_name = "BUNDLE", conflicts_with_all = ["out", "sheet", "session", "dir"])]
+    verify: Option<PathBuf>,
+    /// With --verify: the hash of the last event, as somebody wrote it down at some time
+    #[arg(long, value_name = "HASH", requires = "verify")]
+    head: Option<Hash>,
+    /// With --verify: the bundle's seal, as somebody wrote it down
+    #[arg(long, value_name = "HASH", requires = "verify")]
+    seal: Option<Hash>,
 }
 
-/// `cutover report`: verifies the journal's chain, then writes what it tells.
+/// `cutover report`: verifies the journal's chain, then writes what it tells; or checks what was written.
 ///
 /// # Errors
 /// There is no such session, its chain does not verify, or the files cannot be written.
 pub async fn run(args: ReportArgs) -> anyhow::Result<Exit> {
+    if let Some(bundle) = &args.verify {
+        let (head, seal) = (args.head, args.seal);
+        return Ok(verify(bundle, Expected { head, seal }, args.json));
+    }
     let folder = run::find(&args.which)?;
     if args.sheet {
         let out = args.out.unwrap_or_else(|| folder.dir().to_owned());
         outln!("{}", write_sheet(&folder, &out)?.display());
         return Ok(Exit::Done);
     }
-    let report = report::collect(&folder)?;
     if args.json {
-        outln!("{}", report.to_json());
+        outln!("{}", report::collect(&folder)?.to_json());
         return Ok(Exit::Done);
     }
-    let out = args.out.unwrap_or_else(|| folder.dir().to_owned());
-    let paths = report.write(&out)?;
+    let out = args.out.unwrap_or_else(|| folder.dir().join("report"));
+    let written = bundle::write(&folder, &out)?;
     errln!(
         "chain verified: {} entries, head {}",
-        report.chain.entries,
-        report.chain.head
+        written.head.seq,
+        written.head.hash
     );
-    for path in paths {
-        outln!("{}", path.display());
+    errln!("seal {}", written.seal);
+    errln!(
+        "write both down where nobody on the bridge can change them: `cutover report --verify` compares them"
+    );
+    for left in &written.left_out {
+        errln!(
+            "not in it: {}: {}",
+            printable(&left.file, 200),
+            printable(&left.why, 300)
+        );
+    }
+    for name in [bundle::MARKDOWN, bundle::JSON] {
+        outln!("{}", written.dir.join(name).display());
     }
     Ok(Exit::Done)
+}
+
+/// Checks a bundle and says what holds, what does not, and what no check of this kind can show.
+fn verify(bundle: &Path, expected: Expected, json: bool) -> Exit {
+    let verdict = check(&folder_of(bundle), expected);
+    let exit = if verdict.ok { Exit::Done } else { Exit::Failed };
+    if json {
+        let verdict = serde_json::to_string(&verdict).expect("BUG: a verdict is plain data");
+        outln!("{verdict}");
+        return exit;
+    }
+    for line in &verdict.holds {
+        outln!("ok    {line}");
+    }
+    for line in &verdict.not_checked {
+        outln!("note  {line}");
+    }
+    for finding in &verdict.findings {
+        let line = finding.line.map(|n| format!(", line {n}"));
+        let line = line.unwrap_or_default();
+        outln!(
+            "BAD   {}{line}: {}",
+            finding.file,
+            printable(&finding.what, 600)
+        );
+    }
+    if let Some(head) = verdict.head {
+        outln!("head  {} (event {})", head.hash, head.seq);
+    }
+    if let Some(seal) = verdict.seal {
+        outln!("seal  {seal}");
+    }
+    if verdict.ok && expected.head.is_none() && expected.seal.is_none() {
+        outln!(
+            "It holds in itself. Somebody who could write all of it could have made all of it anew: compare the head or the seal with what \
+             was written down elsewhere (--head, --seal)."
+        );
+    }
+    exit
 }
 
 /// Writes the page; secrets stand in it by their names, and only its owner can read it.

@@ -119,7 +119,8 @@ impl Link<'_> {
         Hash::of(self.canonical().as_bytes())
     }
 
-    fn canonical(&self) -> String {
+    /// The line that is hashed.
+    pub fn canonical(&self) -> String {
         format!(
             r#"{{"at_ms":{},"body":{},"fencing":{},"format":{FORMAT},"kind":{},"previous":"{}","seq":{},"wall":{}}}"#,
             self.at_ms,

@@ -244,7 +244,7 @@ impl Chain {
     }
 
     /// Whether the entry is the next link.
-    fn accept(&mut self, stored: &Stored) -> Result<Entry, Damage> {
+    pub fn accept(&mut self, stored: &Stored) -> Result<Entry, Damage> {
         let seq = self.tail.seq + 1;
         if stored.seq > seq {
             return Err(Damage::Missing { seq });
@@ -322,15 +322,15 @@ pub(super) fn stored_tail(conn: &Connection) -> rusqlite::Result<Head> {
 }
 
 /// A row of `entries`, as it lies there.
-struct Stored {
-    seq: u64,
-    fencing: u64,
-    at_ms: i64,
-    wall: String,
-    kind: String,
-    body: String,
-    previous: Hash,
-    hash: Hash,
+pub(super) struct Stored {
+    pub seq: u64,
+    pub fencing: u64,
+    pub at_ms: i64,
+    pub wall: String,
+    pub kind: String,
+    pub body: String,
+    pub previous: Hash,
+    pub hash: Hash,
 }
 
 enum ReadFailure {
@@ -375,7 +375,7 @@ impl Stored {
         }
     }
 
-    fn link(&self, previous: Hash, seq: u64) -> Link<'_> {
+    pub fn link(&self, previous: Hash, seq: u64) -> Link<'_> {
         Link {
             previous,
             seq,

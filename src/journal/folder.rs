@@ -233,6 +233,16 @@ impl Folder {
         self.dir.join("engine.log")
     }
 
+    /// `runbook.yaml`: the runbook as it was when the session opened, to the byte.
+    pub fn runbook_path(&self) -> PathBuf {
+        self.dir.join("runbook.yaml")
+    }
+
+    /// `runbook.values.json`: every `${NAME}` of the runbook and its value, `null` where that is secret.
+    pub fn runbook_values_path(&self) -> PathBuf {
+        self.dir.join("runbook.values.json")
+    }
+
     /// `artefacts/`: published files, each named by its SHA-256.
     pub fn artefacts_dir(&self) -> PathBuf {
         self.dir.join("artefacts")
@@ -242,6 +252,11 @@ impl Folder {
 /// Gives `path` the mode that files of a session have, whatever the process's umask was when it was made.
 pub(crate) fn share_file(path: &Path) -> io::Result<()> {
     fs::set_permissions(path, fs::Permissions::from_mode(FILE_MODE))
+}
+
+/// The same for a folder.
+pub(crate) fn share_dir(path: &Path) -> io::Result<()> {
+    fs::set_permissions(path, fs::Permissions::from_mode(FOLDER_MODE))
 }
 
 /// Makes a directory and its parents; one that this call made gets [`FOLDER_MODE`] whatever the umask, an existing one is left as it is.
@@ -255,8 +270,7 @@ fn make_dir(dir: &Path) -> Result<(), Error> {
         make_dir(parent)?;
     }
     match fs::DirBuilder::new().mode(FOLDER_MODE).create(dir) {
-        Ok(()) => fs::set_permissions(dir, fs::Permissions::from_mode(FOLDER_MODE))
-            .map_err(io_error("set the mode of", dir)),
+        Ok(()) => share_dir(dir).map_err(io_error("set the mode of", dir)),
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => Ok(()),
         Err(e) => Err(io_error("make the folder", dir)(e)),
     }

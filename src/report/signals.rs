@@ -1,11 +1,11 @@
 //! What the judged signals did: how many samples, how many of them no data, and how far they went. From the samples beside the chain,
 //! which are not chained; the report says so.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use crate::journal::{self, Follower};
+use crate::journal::Sample;
 use crate::runbook::Condition;
 use crate::session::Session;
 
@@ -31,11 +31,12 @@ pub struct SignalReport {
 /// Every signal that a trigger or the checklist judges, by name.
 pub(super) fn collect(
     session: &Session,
-    follower: &Follower,
-) -> Result<Vec<SignalReport>, journal::Error> {
-    names(session)
-        .into_iter()
-        .map(|signal| one(session, follower, signal))
+    samples: &BTreeMap<String, Vec<Sample>>,
+) -> Vec<SignalReport> {
+    let of = |signal: &String| samples.get(signal).map_or(&[][..], Vec::as_slice);
+    let names = names(session).into_iter();
+    names
+        .map(|signal| one(session, of(&signal), signal.clone()))
         .collect()
 }
 
@@ -65,14 +66,9 @@ fn names(session: &Session) -> BTreeSet<String> {
     names
 }
 
-fn one(
-    session: &Session,
-    follower: &Follower,
-    signal: String,
-) -> Result<SignalReport, journal::Error> {
-    let samples = follower.samples(&signal, i64::MIN, i64::MAX)?;
+fn one(session: &Session, samples: &[Sample], signal: String) -> SignalReport {
     let values: Vec<f64> = samples.iter().filter_map(|s| s.reading.value()).collect();
-    Ok(SignalReport {
+    SignalReport {
         baseline: session.baseline(&signal),
         samples: values.len(),
         no_data: samples.len() - values.len(),
@@ -80,5 +76,5 @@ fn one(
         max: values.iter().copied().reduce(f64::max),
         last: values.last().copied(),
         signal,
-    })
+    }
 }

@@ -1,6 +1,7 @@
 //! What a runbook says, as plain values. Not in here: YAML, locations and messages (`parse`), what must hold between the parts
 //! (`check`). Durations are milliseconds of runbook time; ratios are fractions (`20%` is 0.2).
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -56,6 +57,11 @@ pub struct Runbook {
     pub notify: Vec<Channel>,
     /// R rows in the order in which they run.
     pub rollback: Vec<RollbackRow>,
+    /// Every `${NAME}` that the file names, and its value; `None` where that is secret. Together with the file this is what `hash` is
+    /// taken over.
+    pub values: BTreeMap<String, Option<String>>,
+    /// Whether a password stands written in the file.
+    pub shows_password: bool,
     /// What signatures cover.
     pub hash: RunbookHash,
 }

@@ -9,6 +9,8 @@ mod steps;
 mod transfer;
 mod watch;
 
+use std::collections::BTreeMap;
+
 use sha2::{Digest, Sha256};
 
 use super::check;
@@ -43,6 +45,7 @@ pub fn parse(
 
 /// Like [`parse`], but gives warnings out beside a valid runbook too.
 pub fn read(file_name: &str, text: &str, env: &dyn Fn(&str) -> Option<String>) -> Reading {
+    let whole = text;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut reader = Reader::new(file_name, text, Some(env));
     let runbook = root(text, &mut reader).and_then(|node| {
@@ -51,7 +54,16 @@ pub fn read(file_name: &str, text: &str, env: &dyn Fn(&str) -> Option<String>) -
         // Each side keeps its own migration history, whatever the framework calls it.
         let history = Pattern::new(runbook.target.history.table.clone());
         runbook.transfer.exclude.push(history);
-        runbook.hash = hash(text, &reader);
+        runbook.values = reader.resolved.clone();
+        for (_, value) in runbook
+            .values
+            .iter_mut()
+            .filter(|(name, _)| reader.secrets.contains(*name))
+        {
+            *value = None;
+        }
+        runbook.hash = hash(whole, &runbook.values);
+        runbook.shows_password = !reader.passwords_written().is_empty();
         Some(runbook)
     });
     let (problems, valid) = finish(reader);
@@ -124,20 +136,19 @@ fn finish(reader: Reader<'_>) -> (Vec<Problem>, bool) {
     (problems, valid)
 }
 
-/// What signatures cover: the file, and every value that entered it and is no secret.
-fn hash(text: &str, reader: &Reader<'_>) -> RunbookHash {
+/// What signatures cover: the file, and every value that entered it and is no secret. `values` has every `${NAME}` of the file; `None`
+/// where its value is secret, or where it has none.
+pub fn hash(text: &str, values: &BTreeMap<String, Option<String>>) -> RunbookHash {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut digest = Sha256::new();
     let mut field = |bytes: &[u8]| {
         digest.update((bytes.len() as u64).to_be_bytes());
         digest.update(bytes);
     };
     field(text.as_bytes());
-    for (name, value) in &reader.resolved {
+    for (name, value) in values {
         field(name.as_bytes());
-        match value {
-            Some(value) if !reader.secrets.contains(name) => field(value.as_bytes()),
-            _ => field(b"secret"),
-        }
+        field(value.as_ref().map_or(b"secret", |value| value.as_bytes()));
     }
     let hash = digest.finalize();
     RunbookHash(hash.iter().map(|b| format!("{b:02x}")).collect())
@@ -192,6 +203,8 @@ fn runbook(reader: &mut Reader<'_>, node: &Node) -> Option<Runbook> {
         monitoring: some_of(reader, &fields, "monitoring", watch::checklist_item),
         notify: some_of(reader, &fields, "notify", notify::channel),
         rollback: some_of(reader, &fields, "rollback", steps::rollback_row),
+        values: BTreeMap::new(),
+        shows_password: false,
         hash: RunbookHash::default(),
     })
 }
