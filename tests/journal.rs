@@ -9,7 +9,7 @@ mod follow;
 mod lease;
 mod names;
 mod socket;
-mod tamper;
+pub mod tamper;
 
 use chrono::{DateTime, Utc};
 use cutover::engine::lease::Lease;

@@ -15,6 +15,7 @@ mod monitor;
 mod night;
 mod notify;
 mod parity;
+mod people;
 mod replay;
 mod report;
 mod runbook;

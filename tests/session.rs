@@ -1,7 +1,7 @@
 //! The rules of a session: scenarios written as files, who may do what as a table, and a seeded simulation of whole nights.
 
 pub mod language;
-mod permits;
+pub mod permits;
 mod simulation;
 
 use std::path::{Path, PathBuf};

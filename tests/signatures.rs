@@ -3,24 +3,19 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command as Process, Output, Stdio};
-use std::sync::Arc;
 
 use chrono::{Duration, Utc};
 use cutover::cli::status;
 use cutover::engine::protocol::{Answer, Ask, Request};
-use cutover::engine::{self, Orders, socket};
+use cutover::engine::socket;
 use cutover::journal::Folder;
 use cutover::runbook::{RehearsalPart, Role, Runbook, Signatures, SignedGates};
 use cutover::session::decide::statement;
 use cutover::session::signing::{Flaw, NAMESPACE, Proof, Statement};
-use cutover::session::{
-    Actor, Command, Opening, Refusal, RehearsalEvidence, Session, SshSignature,
-};
+use cutover::session::{Actor, Command, Refusal, RehearsalEvidence, Session, SshSignature};
 use cutover::ssh::{self, Passphrase};
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 
-use crate::support;
+use crate::support::{self, Engine};
 
 /// A folder with a key for each of the people, and the lists that name them.
 struct Keys {
@@ -84,7 +79,7 @@ struct Night {
     dir: tempfile::TempDir,
     folder: Folder,
     runbook: Runbook,
-    engine: Option<(CancellationToken, JoinHandle<Result<(), engine::Error>>)>,
+    engine: Option<Engine>,
 }
 
 impl Night {
@@ -111,35 +106,12 @@ impl Night {
     }
 
     async fn run(&mut self, rehearsal: Option<RehearsalEvidence>) {
-        let orders = Orders {
-            folder: self.folder.clone(),
-            runbook: Arc::new(self.runbook.clone()),
-            secrets: Vec::new().into(),
-            base: self.dir.path().to_owned(),
-            opening: Opening {
-                session: "tonight".to_owned(),
-                target: "db:5432/tools".to_owned(),
-                sandbox: true,
-                rehearsal: false,
-                speed: 1.0,
-                wait_before: Vec::new(),
-            },
-            rehearsal,
-        };
-        let stop = CancellationToken::new();
-        let engine = tokio::spawn(engine::run(orders, stop.clone()));
-        self.engine = Some((stop, engine));
-        let folder = self.folder.clone();
-        support::until("the engine answers", async || {
-            socket::ping(&folder).await.is_ok()
-        })
-        .await;
+        let engine = Engine::start(&self.folder, &self.runbook, true, rehearsal).await;
+        self.engine = Some(engine);
     }
 
     async fn end(&mut self) {
-        let (stop, engine) = self.engine.take().expect("an engine");
-        stop.cancel();
-        engine.await.expect("an end").expect("an orderly one");
+        self.engine.take().expect("an engine").end().await;
     }
 
     fn session(&self) -> Session {
@@ -438,6 +410,25 @@ async fn keys_that_are_not_the_signers_do_not_count() {
         .sign_k8("quinn", Role::Qa, "quinn")
         .await
         .expect("signed");
+    night.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_engine_found_cannot_be_sent_along() {
+    let mut night = Night::begin().await;
+    let proof = night
+        .proof(&night.says("quinn", "K8", Role::Qa), "ada")
+        .await;
+    let found = serde_json::json!({"Ok": {
+        "principal": "quinn", "key": "SHA256:x", "at": "2026-03-01T02:00:00Z", "allowed_signers_sha256": "", "revoked_sha256": null,
+    }});
+    let request = serde_json::json!({"request": {"claim": "quinn", "ask": {"ask": "command", "command": {
+        "command": "sign", "gate": "K8", "role": "qa", "note": null,
+        "proof": {"message": proof.message, "signature": proof.signature, "checked": found},
+    }}}});
+    let answer = support::say(&night.folder, &request.to_string()).await;
+    assert!(answer.contains("\"flaw\":\"anothers_key\""), "{answer}");
+    assert!(night.session().signatures.is_empty());
     night.end().await;
 }
 

@@ -1,12 +1,20 @@
 //! What several concerns share: databases, sandboxes, waiting for content with a deadline.
 
 use std::path::Path;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use cutover::demo::cluster::{Cluster, Options};
+use cutover::engine::{self, Orders, socket};
+use cutover::journal::Folder;
+use cutover::runbook::Runbook;
+use cutover::session::{Opening, RehearsalEvidence};
 use rustix::process::{Pid, Resource, Rlimit, Signal};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 /// The binary under test.
 pub fn cutover() -> &'static Path {
@@ -43,6 +51,70 @@ pub async fn database() -> TestDatabase {
         superuser_url: cluster.superuser_url(&name),
         name,
     }
+}
+
+/// A real engine in this process, on a session of a test's own.
+pub struct Engine {
+    stop: CancellationToken,
+    task: JoinHandle<Result<(), engine::Error>>,
+}
+
+impl Engine {
+    /// Starts one and waits until it answers. Nothing of what the runbook names has to be there before a step needs it.
+    pub async fn start(
+        folder: &Folder,
+        runbook: &Runbook,
+        sandbox: bool,
+        rehearsal: Option<RehearsalEvidence>,
+    ) -> Engine {
+        let orders = Orders {
+            folder: folder.clone(),
+            runbook: Arc::new(runbook.clone()),
+            secrets: Vec::new().into(),
+            base: folder.dir().to_owned(),
+            opening: Opening {
+                session: folder.session(),
+                target: "db:5432/tools".to_owned(),
+                sandbox,
+                rehearsal: false,
+                speed: 1.0,
+                wait_before: Vec::new(),
+            },
+            rehearsal,
+        };
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(engine::run(orders, stop.clone()));
+        until("the engine answers", async || {
+            socket::ping(folder).await.is_ok()
+        })
+        .await;
+        Engine { stop, task }
+    }
+
+    /// Ends it in order.
+    pub async fn end(self) {
+        self.stop.cancel();
+        self.task.await.expect("an end").expect("an orderly one");
+    }
+
+    /// Why it ended by itself.
+    pub async fn ended_because(self) -> engine::Error {
+        let ended = tokio::time::timeout(Duration::from_secs(30), self.task).await;
+        let ended = ended.expect("an end").expect("no panic");
+        ended.expect_err("it should have given up")
+    }
+}
+
+/// Writes a line to an engine's socket by hand, past everything of ours, and reads what comes back.
+pub async fn say(folder: &Folder, line: &str) -> String {
+    let mut stream = UnixStream::connect(folder.socket_path())
+        .await
+        .expect("a connection");
+    let line = line.to_owned() + "\n";
+    stream.write_all(line.as_bytes()).await.expect("written");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("an answer");
+    answer
 }
 
 /// An HTTP client.

@@ -514,6 +514,21 @@ fn remove_log(folder: &Folder) {
     }
 }
 
+/// Appends an entry as the engine would, but by hand: with the guards back in place, and with the hash that belongs to it.
+pub fn append_by_hand(folder: &Folder, kind: &str, body: &str) {
+    tamper(folder, |conn| {
+        let last: i64 = conn
+            .query_row("SELECT max(seq) FROM entries", [], |row| row.get(0))
+            .expect("an entry");
+        conn.execute(
+            "INSERT INTO entries SELECT ?1 + 1, fencing, at_ms, wall, ?2, ?3, hash, hash FROM entries WHERE seq = ?1",
+            params![last, kind, body],
+        )
+        .expect("a row");
+        rehash(conn, last + 1, "");
+    });
+}
+
 /// Runs `sql` and gives the entry `seq` the hash that belongs to it.
 fn rehash(conn: &Connection, seq: i64, sql: &str) {
     conn.execute_batch(sql).expect("the change");

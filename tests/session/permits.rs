@@ -5,7 +5,7 @@ use cutover::session::roles::{PERMITS, permit};
 use cutover::session::{Actor, Command, Event, Recorded, Refusal, Session, decide};
 
 /// One command for each act.
-fn commands() -> Vec<Command> {
+pub fn commands() -> Vec<Command> {
     let text = || "because".to_owned();
     let gate = || "K8".to_owned();
     vec![
