@@ -11,6 +11,7 @@ pub mod copy;
 pub mod demo;
 pub mod engine;
 pub mod follow;
+pub mod guard;
 pub mod join;
 pub mod load;
 pub mod operators;
@@ -101,6 +102,9 @@ pub enum Subcommands {
     /// The engine of a session
     #[command(hide = true)]
     Engine(engine::EngineArgs),
+    /// Tells people when an engine dies
+    #[command(hide = true)]
+    Guard(guard::GuardArgs),
 }
 
 /// Which session, for every command that speaks to one.
@@ -228,6 +232,7 @@ async fn dispatch(command: Subcommands) -> anyhow::Result<Exit> {
         S::Salvage(args) => salvage::run(args).await,
         S::Snapshot(args) => snapshot::run(args),
         S::Engine(args) => engine::run(args).await,
+        S::Guard(args) => guard::run(args).await,
     }
 }
 

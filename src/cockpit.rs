@@ -21,6 +21,7 @@ pub mod follow;
 mod format;
 pub mod model;
 pub mod news;
+pub mod ring;
 pub mod snapshot;
 mod terminal;
 pub mod theme;
@@ -39,6 +40,8 @@ pub struct Options {
     pub playing: Option<String>,
     /// Theme: `default`, `light`, `mono`, or a path to a TOML file.
     pub theme: Option<String>,
+    /// Never ring, whatever the runbook says.
+    pub silent: bool,
     /// Open the first-minute guide at once (`cutover demo`).
     pub guide: bool,
 }

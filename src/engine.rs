@@ -8,6 +8,7 @@ pub mod amend;
 pub mod conduct;
 pub mod cost;
 pub mod detach;
+pub mod guard;
 pub mod input;
 pub mod lease;
 pub mod ledger;

@@ -33,14 +33,30 @@ pub use baseline::Baseline;
 
 use crate::runbook::{Instance, Probe, ProbeKind, Runbook};
 use crate::session::live::{DetailView, InstanceState, InstanceView};
-use crate::trigger::Sample;
 use crate::trigger::cadence::Rhythm;
+use crate::trigger::{Reading, Sample};
 use restarts::Restarts;
-use schedule::run;
+use schedule::{Take as _, run};
 use sink::Sink;
 
 /// How long a restart waits for the end of a log to be looked up.
 const LOG_LOOKUP_LIMIT: Duration = Duration::from_secs(1);
+
+/// What the probe of a server beside the application says when it is asked once, a line per signal; `None` for probes of every other
+/// kind, which ask what the runbook names elsewhere, or run programs.
+pub async fn ask_once(client: reqwest::Client, probe: &Probe) -> Option<Vec<(String, Reading)>> {
+    let limit = Rhythm::of(probe, 1.0).limit();
+    match &probe.kind {
+        ProbeKind::PgBouncer(bouncer) => {
+            Some(pgbouncer::Bouncer::new(limit, bouncer).take(0).await)
+        }
+        ProbeKind::Prometheus(server) => {
+            let mut server = prometheus::Prometheus::new(client, limit, server);
+            Some(server.take(0).await)
+        }
+        _ => None,
+    }
+}
 
 /// Session time, in milliseconds.
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
@@ -213,11 +229,11 @@ impl Context {
                 tasks.spawn(run(probe_, probe, self, cancel))
             }
             ProbeKind::PgBouncer(bouncer) => {
-                let probe_ = pgbouncer::Bouncer::new(rhythm, bouncer);
+                let probe_ = pgbouncer::Bouncer::new(rhythm.limit(), bouncer);
                 tasks.spawn(run(probe_, probe, self, cancel))
             }
             ProbeKind::Prometheus(server) => {
-                let probe_ = prometheus::Prometheus::new(context, rhythm, server);
+                let probe_ = prometheus::Prometheus::new(context.client, rhythm.limit(), server);
                 tasks.spawn(run(probe_, probe, self, cancel))
             }
             ProbeKind::Command { action, signals } => {

@@ -101,14 +101,18 @@ fn the_door_stays_shut_until_then() {
     assert_eq!(sessions.count(), 1, "no session was opened");
 }
 
-const RUNBOOK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/runbook.yaml");
+pub(crate) const RUNBOOK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/runbook.yaml");
 
 fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// Runs a command in `folder`, with everything that the reference runbook takes from the environment.
 fn cutover(folder: &Path, args: &[&str]) -> Output {
+    command(folder, args).output().expect("cutover")
+}
+
+/// A command in `folder`, with everything that the reference runbook takes from the environment; nobody is at its addresses.
+pub(crate) fn command(folder: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(support::cutover());
     command.args(args).current_dir(folder);
     for name in ["TARGET", "TARGET_RUNTIME", "SCRATCH", "SCRATCH_RUNTIME"] {
@@ -141,5 +145,5 @@ fn cutover(folder: &Path, args: &[&str]) -> Output {
     ] {
         command.env(name, folder.join("nothing"));
     }
-    command.output().expect("cutover")
+    command
 }

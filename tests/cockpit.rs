@@ -4,6 +4,7 @@ mod advice;
 mod alone;
 mod keys;
 mod nights;
+mod ring;
 mod screens;
 mod states;
 mod story;

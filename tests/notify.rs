@@ -82,6 +82,7 @@ fn notice(occasion: Occasion) -> Notice {
         occasion,
         text: "T3b fired: 5xx 2 %.".to_owned(),
         act: "Roll back.".to_owned(),
+        roles: Vec::new(),
     }
 }
 
@@ -108,7 +109,7 @@ async fn a_chat_and_a_pager_are_told_what_they_are_for() {
     let (mut notifier, mut ears) = notifier(&channels);
     notifier.tell(&notice(Occasion::Blind));
     notifier.tell(&notice(Occasion::Fired));
-    notifier.end().await;
+    notifier.end(DEADLINE).await;
     drop(notifier);
     let posted = posted.lock().expect("a lock").clone();
     let [(header, json)] = posted.as_slice() else {
@@ -328,12 +329,14 @@ fn of_several_triggers_that_fire_the_first_is_told_and_so_is_the_end() {
         2_000,
         Event::AlarmRaised {
             text: "T3a is blind: no sample yet".to_owned(),
+            blind: Some("T3a".to_owned()),
         },
     );
     night.happens(
         2_000,
         Event::AlarmRaised {
             text: "chat is blind: no".to_owned(),
+            blind: None,
         },
     );
     assert_eq!(night.told(Occasion::Blind).len(), 1);

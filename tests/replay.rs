@@ -127,7 +127,7 @@ fn what_is_no_sample_is_named_by_its_line() {
 }
 
 /// A session's journal: the switch at one minute, then errors for six minutes, of which a part was seen in a part of the fleet only.
-fn recorded(root: &Path) -> Folder {
+fn recorded(root: &Path, requests: u64) -> Folder {
     let runbook = crate::trigger::reference();
     let charter = crate::trigger::charter(&runbook, 1.0);
     let folder = Folder::create(root, &charter.session).expect("a session's folder");
@@ -176,7 +176,7 @@ fn recorded(root: &Path) -> Folder {
             signal: "http_5xx_ratio".to_owned(),
             at_ms,
             reading,
-            n: 500,
+            n: Some(requests),
         });
     }
     scribe.flush(420_000, "boot", 0).expect("written");
@@ -188,7 +188,7 @@ fn recorded(root: &Path) -> Folder {
 #[test]
 fn a_session_is_judged_again_and_what_was_judged_then_is_left_out() {
     let root = tempfile::tempdir().expect("a folder");
-    let session = recorded(root.path());
+    let session = recorded(root.path(), 500);
     let dir = session.dir().display().to_string();
     let story = |path: &Path| {
         let output = replay(path, &["--dir", &dir, "--json"]);
@@ -208,4 +208,21 @@ fn a_session_is_judged_again_and_what_was_judged_then_is_left_out() {
     let (_folder, milder) = runbook(T3B, "when: { signal: http_5xx_ratio, above: 3%, for: 5m }");
     let t3b = story(&milder);
     assert!(t3b["fired_ms"].is_null() && t3b["burned"] == 0, "{t3b}");
+}
+
+/// A ratio over no requests says nothing: it was stored as such, and is not taken for one over an unknown number.
+#[test]
+fn a_ratio_over_no_requests_burns_nothing() {
+    let root = tempfile::tempdir().expect("a folder");
+    let session = recorded(root.path(), 0);
+    let (_folder, path) = runbook("\n", "\n");
+    let output = replay(
+        &path,
+        &["--dir", &session.dir().display().to_string(), "--json"],
+    );
+    let json: serde_json::Value =
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", said(&output)));
+    let mut triggers = json["triggers"].as_array().expect("triggers").iter();
+    let t3b = triggers.find(|t| t["trigger"] == "T3b").expect("T3b");
+    assert!(t3b["fired_ms"].is_null(), "{t3b}");
 }

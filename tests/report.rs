@@ -39,7 +39,7 @@ pub fn journal_below(root: &Path, events: &[Recorded]) -> Folder {
             signal: "http_5xx_ratio".into(),
             at_ms: n as i64 * 1_000,
             reading: Reading::Value(value),
-            n: 100,
+            n: Some(100),
         });
     }
     notes
@@ -134,9 +134,7 @@ fn nothing_foreign_reaches_a_reader_as_it_came() {
         by: "robin".into(),
         text: hostile.into(),
     });
-    bridge.append(Event::AlarmRaised {
-        text: hostile.into(),
-    });
+    bridge.append(Event::alarm(hostile.into()));
     let (_root, folder) = journal(&bridge.journal);
     let out = tempfile::tempdir().expect("a folder");
     report::bundle::write(&folder, out.path()).expect("written");

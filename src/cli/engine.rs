@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
 use super::Exit;
 use super::orders::Standing;
 use crate::demo::control;
-use crate::engine::{self, detach};
+use crate::engine::{self, detach, guard};
 use crate::journal::Folder;
 use crate::session::Phase;
 
@@ -39,12 +40,17 @@ pub async fn run(args: EngineArgs) -> anyhow::Result<Exit> {
     let standing = Standing::read(&folder)?;
     let orders = standing.orders(folder.clone())?;
     standing.keep_runbook(&folder, &orders.runbook)?;
+    let guard = match guard::is_wanted(&orders.runbook.notify) {
+        true => Some(guard::post(&folder).context("the engine's guard cannot be started")?),
+        false => None,
+    };
     let stop = CancellationToken::new();
     tokio::spawn(stop_on_signal(stop.clone()));
     if standing.sandbox {
         tokio::spawn(stop_with_sandbox(standing.base, stop.clone()));
     }
     engine::run(orders, stop).await?;
+    drop(guard);
     let over = super::status::read(&folder)
         .is_ok_and(|s| matches!(s.phase, Phase::RolledBack | Phase::Completed));
     if over {

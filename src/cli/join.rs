@@ -59,6 +59,7 @@ pub async fn cockpit(
         user: user_name(),
         playing: claim.clone(),
         theme: std::env::var("CUTOVER_THEME").ok(),
+        silent: std::env::var_os("CUTOVER_SILENT").is_some_and(|v| !v.is_empty()),
         guide,
     };
     let bridge = Arc::new(SocketBridge::new(folder.clone(), claim, sandbox));

@@ -121,7 +121,7 @@ fn of_session(runbook: &Runbook, which: &Which) -> anyhow::Result<Record> {
 
 /// A sample as the judge knows it.
 fn sample(kept: journal::Sample) -> Sample {
-    let n = Some(kept.n).filter(|n| *n > 0);
+    let n = kept.n;
     let reading = match kept.reading {
         journal::Reading::Value(value) => Reading::over(value, n),
         journal::Reading::Partial(value, why) => Reading::over(value, n).partial(why),

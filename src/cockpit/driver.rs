@@ -17,6 +17,7 @@ use super::Options;
 use super::bridge::Bridge;
 use super::follow::{Follow, FollowError};
 use super::model::{Model, Seat};
+use super::ring::Tongue;
 use super::terminal::Screen;
 use super::theme::{Depth, Theme};
 use super::update::{Effect, Message, Parting, update};
@@ -116,6 +117,7 @@ pub fn run(
         title,
         theme,
         screen,
+        tongue: (!options.silent).then(tongue),
         aside: false,
         model,
     };
@@ -157,6 +159,15 @@ fn theme(options: &Options) -> (Theme, Option<String>) {
     )
 }
 
+fn tongue() -> Tongue {
+    let variable = |name: &str| std::env::var(name).ok();
+    Tongue::of(
+        variable("TERM").as_deref(),
+        variable("TERM_PROGRAM").as_deref(),
+        variable("TMUX").as_deref(),
+    )
+}
+
 /// The session's time by the clock that the engine wrote down when it started; `None` on another boot.
 fn session_now(model: &Model) -> Option<i64> {
     let engine = model.session.engine.as_ref()?;
@@ -169,6 +180,8 @@ struct Driver {
     theme: Theme,
     title: String,
     screen: Screen,
+    /// How the terminal is rung; `None` where nobody wants that.
+    tongue: Option<Tongue>,
     /// Put aside: nothing is drawn until it goes on.
     aside: bool,
     asker: Asker,
@@ -275,6 +288,12 @@ impl Driver {
             Effect::Watch { step, attempt } => {
                 let _ = self.watch.send(Watch { step, attempt });
                 return None;
+            }
+            Effect::Ring(ringing) => {
+                return match self.tongue {
+                    Some(tongue) => lost(self.screen.ring(&tongue.bytes(&ringing))),
+                    None => None,
+                };
             }
             Effect::Repaint if self.aside => return None,
             Effect::Repaint => return lost(self.screen.repaint()),

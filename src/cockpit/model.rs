@@ -18,6 +18,7 @@ use self::telling::Told;
 use self::ui::Ui;
 use super::bridge::Fault;
 use super::news::{Engine, News};
+use super::ring::{Ringer, Ringing};
 use crate::journal::{OutputLine, Progress};
 use crate::runbook::Role;
 use crate::session::confidence::{Confidence, confidence};
@@ -87,6 +88,8 @@ pub struct Model {
     pub playing: Option<String>,
     /// Faults that the sandbox can inject.
     pub faults: Vec<Fault>,
+    /// What this terminal has rung for.
+    pub ringer: Ringer,
     /// Where the cursor is and what lies over the screen.
     pub ui: Ui,
 }
@@ -136,11 +139,13 @@ impl Model {
             me: None,
             playing: None,
             faults: Vec::new(),
+            ringer: Ringer::default(),
             ui: Ui::default(),
             session,
         };
         model.play(seat.playing);
         model.take_entries(&entries);
+        model.ringer = Ringer::begin(&model.session, model.now_ms);
         Ok(model)
     }
 
@@ -175,6 +180,15 @@ impl Model {
             if engine.is_live() || self.engine.is_live() {
                 self.live_ms = self.now_ms;
             }
+            if let (
+                Engine::Live { .. } | Engine::Silent { .. },
+                Engine::Gone {
+                    last: Some((pid, false)),
+                },
+            ) = (&self.engine, &engine)
+            {
+                self.ringer.engine_died(&self.session, *pid);
+            }
             self.engine = engine;
         }
         changed
@@ -197,6 +211,7 @@ impl Model {
         }
         if entry.seq > self.session.seq {
             self.session.apply(entry);
+            self.ringer.happened(&self.session, entry);
         }
         self.events
             .push_back(telling::tell(entry, &self.session.charter));
@@ -214,6 +229,14 @@ impl Model {
         if self.engine.is_live() {
             self.live_ms = self.now_ms;
         }
+    }
+
+    /// What is due at this terminal for somebody who does not look at it.
+    pub fn ringing(&mut self) -> Option<Ringing> {
+        self.ringer
+            .looked(&self.session, &self.triggers, self.now_ms);
+        let roles = self.own_roles().to_vec();
+        self.ringer.take(&self.session, &roles)
     }
 
     /// Says something that is no answer to a key.

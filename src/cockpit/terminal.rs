@@ -73,6 +73,19 @@ impl Screen {
         self.terminal.resize(area)
     }
 
+    /// Writes what makes a terminal noticed, between two frames.
+    ///
+    /// # Errors
+    /// The terminal is gone.
+    pub fn ring(&mut self, bytes: &str) -> io::Result<()> {
+        let _painting = painting();
+        if TAKEN.load(Ordering::SeqCst) {
+            stdout().write_all(bytes.as_bytes())?;
+            stdout().flush()?;
+        }
+        Ok(())
+    }
+
     /// Gives the terminal back and stops the foreground job as `^Z` would. It may return before the stop takes hold: whoever calls it
     /// draws nothing until SIGCONT has come and [`Screen::go_on`] was called.
     ///

@@ -14,6 +14,7 @@ use super::model::ui::{
     Awaited, Brought, Focus, Form, FormKind, Overlay, Pick, PickKind, Toast, View,
 };
 use super::news::News;
+use super::ring::Ringing;
 use super::theme::Meaning;
 use crate::runbook::Gate;
 use crate::session::{Command, Phase};
@@ -84,6 +85,8 @@ pub enum Effect {
         /// From 1.
         attempt: u32,
     },
+    /// Make the terminal noticed.
+    Ring(Ringing),
     /// Paint everything again.
     Repaint,
     /// Put the cockpit aside.
@@ -157,7 +160,7 @@ pub fn update(model: &mut Model, message: Message) -> Update {
             settle(model);
             bring_up(model);
             Update {
-                effects: Vec::new(),
+                effects: ring(model),
                 redraw: changed,
             }
         }
@@ -182,17 +185,22 @@ fn on_tick(model: &mut Model, now_ms: Option<i64>, wall: DateTime<Utc>) -> Updat
     let before = second(model);
     model.tick(now_ms, wall);
     settle(model);
+    let effects = ring(model);
     if let Some(toast) = &model.ui.toast
         && model.now_ms - toast.since_ms > TOAST_MS
     {
         model.ui.toast = None;
-        return Update::redraw();
+        return Update::with(effects);
     }
     // A session that is over has no clock that goes on, so that an idle screen stays as it is.
     Update {
-        effects: Vec::new(),
+        effects,
         redraw: second(model) != before,
     }
+}
+
+fn ring(model: &mut Model) -> Vec<Effect> {
+    model.ringing().map(Effect::Ring).into_iter().collect()
 }
 
 /// A fired trigger and a rollback come to the screen by themselves, once each.

@@ -2,6 +2,7 @@
 //! for. Not in here: how work is started (`work`), how signals are judged (`watch`).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch as tokio_watch;
 
@@ -29,6 +30,9 @@ use crate::step::News;
 const LOOK_FOR_DRIFT_EVERY_MS: i64 = 500;
 /// Somebody who has not been heard of for this long has left the bridge.
 const GONE_AFTER_MS: i64 = 10_000;
+
+/// How long the end of an engine waits for what is still to be told.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// How often it is looked whether people have to be told something.
 const NOTICE_EVERY_MS: i64 = 500;
@@ -153,7 +157,7 @@ impl Conduct {
                 self.work.ended(&row);
                 self.append(vec![Event::RollbackRowFinished { row, outcome }])?;
             }
-            Input::Untold { text } => self.append(vec![Event::AlarmRaised { text }])?,
+            Input::Untold { text } => self.append(vec![Event::alarm(text)])?,
             Input::Sampled(sample) => {
                 self.watch
                     .observe(&sample, self.ledger.session(), &self.notes)
@@ -217,7 +221,7 @@ impl Conduct {
         self.work.drop_fence();
         if self.session().switched_ms().is_some() {
             let text = format!("SQLite was written after the switch: {detail}");
-            return self.append(vec![Event::AlarmRaised { text }]);
+            return self.append(vec![Event::alarm(text)]);
         }
         self.work.halt();
         self.append(vec![Event::DriftFound { detail }])
@@ -335,7 +339,7 @@ impl Conduct {
                         "{} could not be kept with the session: {why}",
                         path.display()
                     );
-                    self.append(vec![Event::AlarmRaised { text }])?;
+                    self.append(vec![Event::alarm(text)])?;
                 }
             }
         }
@@ -405,7 +409,7 @@ impl Conduct {
 
     /// Waits a moment for the notices that are still on their way. What could not be told comes back as an input.
     pub async fn tell_the_last(&mut self) {
-        self.notifier.end().await;
+        self.notifier.end(LAST_WORDS).await;
     }
 
     /// Ends in order: what runs is cancelled, what is known is written.

@@ -23,8 +23,6 @@ const QUEUE: usize = 64;
 const ATTEMPTS: u32 = 3;
 /// Between two attempts.
 const PAUSE: Duration = Duration::from_secs(2);
-/// How long the end of an engine waits for what is still to be told.
-const LAST_WORDS: Duration = Duration::from_secs(5);
 /// Characters of a reason.
 const WHY_CHARS: usize = 200;
 
@@ -62,7 +60,9 @@ impl Notifier {
     ) -> Notifier {
         let mut tasks = JoinSet::new();
         let mut begun = Vec::new();
-        for channel in channels {
+        // Terminals are rung by those who sit at them.
+        let ours = |channel: &&Channel| !matches!(channel.means, Means::Terminal(_));
+        for channel in channels.iter().filter(ours) {
             let (to, letters) = mpsc::channel(QUEUE);
             tasks.spawn(deliver_all(
                 channel.clone(),
@@ -95,11 +95,11 @@ impl Notifier {
         }
     }
 
-    /// Waits a moment for what is still on its way.
-    pub async fn end(&mut self) {
+    /// Takes no more, and waits so long for what is still on its way.
+    pub async fn end(&mut self, limit: Duration) {
         self.channels.clear();
         let all = async { while self.tasks.join_next().await.is_some() {} };
-        if tokio::time::timeout(LAST_WORDS, all).await.is_err() {
+        if tokio::time::timeout(limit, all).await.is_err() {
             let _ = self.inputs.send(Input::Untold {
                 text: "not everybody could be told of the end: look who knows".to_owned(),
             });
@@ -187,6 +187,7 @@ async fn once(
             };
             action::tell(run, letter.text().as_bytes()).await
         }
+        Means::Terminal(_) => Ok(()),
     }
 }
 
@@ -205,6 +206,7 @@ impl Letter {
             "event": self.notice.occasion.key(),
             "what": self.notice.text,
             "do": self.notice.act,
+            "for": self.notice.roles,
         })
     }
 }

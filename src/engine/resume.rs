@@ -8,6 +8,7 @@ use tokio::sync::{Mutex, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::conduct::Conduct;
+use super::guard;
 use super::input::Input;
 use super::lease::Lease;
 use super::ledger::{Ledger, from_entry, to_entry};
@@ -81,6 +82,7 @@ pub async fn begin(
         boot_id: clock::boot_id(),
         boot_ms: clock::now_ms(),
     }])?;
+    conduct.take_up_untold()?;
     conduct.take_up_rehearsal()?;
     restore_fence(&mut conduct).await?;
     conduct.take_up_lost_work()?;
@@ -186,6 +188,15 @@ async fn restore_fence(conduct: &mut Conduct) -> Result<(), Error> {
 }
 
 impl Conduct {
+    /// What a guard could not tell while no engine ran is said now.
+    fn take_up_untold(&mut self) -> Result<(), Error> {
+        let untold = guard::take_untold(&self.orders.folder);
+        if untold.is_empty() {
+            return Ok(());
+        }
+        self.append(untold.into_iter().map(Event::alarm).collect())
+    }
+
     /// The rehearsal that the operator's machine knows counts as evidence, once.
     fn take_up_rehearsal(&mut self) -> Result<(), Error> {
         let Some(rehearsal) = self.orders.rehearsal.clone() else {

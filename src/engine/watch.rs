@@ -140,6 +140,6 @@ fn kept(sample: &Sample) -> journal::Sample {
         signal: sample.signal.clone(),
         at_ms: sample.at_ms,
         reading,
-        n: n.unwrap_or(0),
+        n,
     }
 }

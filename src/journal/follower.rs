@@ -358,7 +358,9 @@ fn sample(row: &Row<'_>, first: usize) -> rusqlite::Result<Sample> {
             (Some(value), None) => Reading::Value(value),
             (None, why) => Reading::NoData(why.unwrap_or_default()),
         },
-        n: row.get::<_, i64>(first + 4)?.cast_unsigned(),
+        n: row
+            .get::<_, Option<i64>>(first + 4)?
+            .map(i64::cast_unsigned),
     })
 }
 

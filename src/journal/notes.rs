@@ -313,7 +313,7 @@ fn write_samples(tx: &Connection, samples: &[Sample]) -> rusqlite::Result<()> {
             s.at_ms,
             s.reading.value(),
             no_data,
-            s.n.cast_signed()
+            s.n.map(u64::cast_signed)
         ])?;
     }
     Ok(())

@@ -65,8 +65,8 @@ pub struct Sample {
     pub at_ms: i64,
     /// What was read.
     pub reading: Reading,
-    /// How many observations stand behind it (requests in a ratio); 0 where that means nothing.
-    pub n: u64,
+    /// How many observations stand behind it (requests in a ratio), of signals that mean nothing over too few.
+    pub n: Option<u64>,
 }
 
 /// How far a part of a step has come. The latest replaces the one before.

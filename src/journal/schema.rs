@@ -52,7 +52,7 @@ CREATE TABLE samples (
     at_ms   INTEGER NOT NULL,
     value   REAL,
     no_data TEXT,
-    n       INTEGER NOT NULL
+    n       INTEGER
 ) STRICT;
 CREATE INDEX samples_by_signal ON samples (signal, at_ms);
 CREATE TABLE thinned (

@@ -33,7 +33,7 @@ impl Command {
     ) -> Command {
         Command {
             context,
-            limit: Duration::from_millis(rhythm.time_limit_ms.max(1) as u64),
+            limit: rhythm.limit(),
             action: action.clone(),
             signals: signals.to_vec(),
         }

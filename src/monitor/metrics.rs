@@ -58,7 +58,7 @@ impl Metrics {
         let pages = [Some(&fleet.ready), fleet.metrics.as_ref()];
         let paths = pages.into_iter().flatten().map(|url| path_of(url));
         Metrics {
-            limit: Duration::from_millis(rhythm.time_limit_ms.max(1) as u64),
+            limit: rhythm.limit(),
             window_ms,
             selection: Selection::leaving_out(paths),
             window: Window::new(context.real_ms(window_ms)),

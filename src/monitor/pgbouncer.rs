@@ -7,7 +7,6 @@ use crate::runbook::{PgBouncer, Probe, ProbeKind};
 use crate::target::bouncer::{BouncerProbe, Pools, Totals};
 use crate::target::{Endpoint, Error};
 use crate::trigger::Reading;
-use crate::trigger::cadence::Rhythm;
 
 pub(super) struct Bouncer {
     bouncer: PgBouncer,
@@ -18,10 +17,10 @@ pub(super) struct Bouncer {
 }
 
 impl Bouncer {
-    pub(super) fn new(rhythm: Rhythm, bouncer: &PgBouncer) -> Bouncer {
+    pub(super) fn new(limit: Duration, bouncer: &PgBouncer) -> Bouncer {
         Bouncer {
             bouncer: bouncer.clone(),
-            limit: Duration::from_millis(rhythm.time_limit_ms.max(1) as u64),
+            limit,
             probe: None,
             before: None,
         }

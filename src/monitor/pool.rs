@@ -27,7 +27,7 @@ impl Pool {
     pub(super) fn new(context: Context, rhythm: Rhythm) -> Pool {
         Pool {
             url: context.runbook.target.url.clone(),
-            limit: Duration::from_millis(rhythm.time_limit_ms.max(1) as u64),
+            limit: rhythm.limit(),
             probe: None,
         }
     }

@@ -57,7 +57,7 @@ struct Grown {
 impl Postgres {
     pub(super) fn new(context: Context, rhythm: Rhythm, slow_ms: i64, window_ms: i64) -> Postgres {
         Postgres {
-            limit: Duration::from_millis(rhythm.time_limit_ms.max(1) as u64),
+            limit: rhythm.limit(),
             slow_ms,
             window_ms: context.real_ms(window_ms),
             observer: None,

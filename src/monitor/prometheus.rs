@@ -34,7 +34,7 @@ const MIN_STEP_MS: i64 = 1_000;
 const IN_FLIGHT: usize = 16;
 
 pub(super) struct Prometheus {
-    context: Context,
+    client: reqwest::Client,
     limit: Duration,
     server: PrometheusServer,
 }
@@ -48,18 +48,22 @@ struct Range {
 }
 
 impl Prometheus {
-    pub(super) fn new(context: Context, rhythm: Rhythm, server: &PrometheusServer) -> Prometheus {
+    pub(super) fn new(
+        client: reqwest::Client,
+        limit: Duration,
+        server: &PrometheusServer,
+    ) -> Prometheus {
         Prometheus {
-            context,
-            limit: Duration::from_millis(rhythm.time_limit_ms.max(1) as u64),
+            client,
+            limit,
             server: server.clone(),
         }
     }
 
     async fn ask(&self, path: &str, limit_bytes: usize) -> Result<Points, String> {
         let url = format!("{}/api/v1/{path}", self.server.url);
-        let (client, headers) = (&self.context.client, &self.server.headers);
-        let answer = get_with(client, &url, headers, self.limit, limit_bytes)
+        let headers = &self.server.headers;
+        let answer = get_with(&self.client, &url, headers, self.limit, limit_bytes)
             .await
             .map_err(|error| format!("the Prometheus server: {error}"))?;
         answer::read(&answer)
@@ -166,7 +170,7 @@ pub(super) async fn recall(context: &Context, window_ms: i64, samples: &mut Vec<
                 .max(length_ms / RANGE_POINTS)
                 .max(MIN_STEP_MS),
         };
-        let asking = Prometheus::new(context.clone(), rhythm, server);
+        let asking = Prometheus::new(context.client.clone(), rhythm.limit(), server);
         for query in &server.queries {
             match asking.past(query, range).await {
                 Ok(past) if !past.is_empty() => {

@@ -22,7 +22,7 @@ pub(super) struct Readiness {
 
 impl Readiness {
     pub(super) fn new(context: Context, rhythm: Rhythm) -> Readiness {
-        let limit = Duration::from_millis(rhythm.time_limit_ms.max(1) as u64);
+        let limit = rhythm.limit();
         Readiness { context, limit }
     }
 

@@ -31,7 +31,7 @@ pub(super) fn run(
 ) -> impl Future<Output = ()> + Send + 'static {
     let rhythm = Rhythm::of(line, context.speed);
     let interval = Duration::from_millis(rhythm.interval_ms.max(1) as u64);
-    let patience = Duration::from_millis(rhythm.time_limit_ms.max(1) as u64) * PATIENCE;
+    let patience = rhythm.limit() * PATIENCE;
     let signals = line.signals();
     let (id, clock, sink) = (line.id.clone(), context.clock.clone(), context.sink.clone());
     async move {

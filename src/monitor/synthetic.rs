@@ -99,7 +99,7 @@ impl Take for Synthetic {
         if instances.is_empty() {
             return Vec::new();
         }
-        let limit = Duration::from_millis(self.rhythm.time_limit_ms.max(1) as u64);
+        let limit = self.rhythm.limit();
         let pairs = requests.iter().enumerate().map(|(n, request)| {
             let instance = &instances[(self.turn + n) % instances.len()];
             try_one(client, request, instance, limit, at_ms)

@@ -193,7 +193,7 @@ pub const ITEM: &[&str] = &["id", "title", "conditions"];
 pub const ITEM_CONDITION: &[&str] = &["signal", "at_most", "at_least", "at_most_baseline", "floor"];
 /// Keys of a way to people who are not looking.
 pub const CHANNEL: &[&str] = &[
-    "id", "webhook", "headers", "command", "shell", "events", "timeout",
+    "id", "webhook", "headers", "command", "shell", "terminal", "events", "timeout",
 ];
 /// Keys of every row of the rollback; those of its kind come on top.
 pub const ROLLBACK: &[&str] = &["id", "kind", "title"];

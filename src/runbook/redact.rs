@@ -63,6 +63,7 @@ impl fmt::Debug for Channel {
         let means = match self.means {
             Means::Webhook { .. } => "webhook",
             Means::Command(_) => "command",
+            Means::Terminal(_) => "terminal",
         };
         f.debug_struct("Channel")
             .field("id", &self.id)

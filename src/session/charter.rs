@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::signing::SigningRules;
 use crate::runbook::{
-    ChecklistItem, Gate, Limits, Person, Role, Runbook, RunbookHash, Start, StepKind, Trigger,
+    Channel, ChecklistItem, Gate, Limits, Means, Occasion, Person, Ring, Role, Runbook,
+    RunbookHash, Start, StepKind, Trigger,
 };
 
 /// What a session is bound by.
@@ -43,6 +44,18 @@ pub struct Charter {
     pub rollback: Vec<RowLine>,
     /// Instances in rollout order, the canary first.
     pub instances: Vec<InstanceLine>,
+    /// How cockpits make themselves noticed. Empty in journals of before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rings: Vec<RingLine>,
+}
+
+/// What cockpits know of a terminal's way of making itself noticed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RingLine {
+    /// How.
+    pub ring: Ring,
+    /// What for.
+    pub events: Vec<Occasion>,
 }
 
 /// What the rules know of a step.
@@ -179,6 +192,7 @@ impl Charter {
                 })
                 .collect(),
             instances,
+            rings: runbook.notify.iter().filter_map(ring_line).collect(),
         }
     }
 
@@ -224,6 +238,16 @@ impl Charter {
     pub fn person(&self, id: &str) -> Option<&Person> {
         self.people.iter().find(|p| p.id == id)
     }
+}
+
+fn ring_line(channel: &Channel) -> Option<RingLine> {
+    let Means::Terminal(ring) = channel.means else {
+        return None;
+    };
+    Some(RingLine {
+        ring,
+        events: channel.events.clone(),
+    })
 }
 
 impl From<&crate::runbook::Step> for StepLine {

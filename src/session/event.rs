@@ -209,7 +209,17 @@ pub enum Event {
     AlarmRaised {
         /// What.
         text: String,
+        /// The trigger that sees nothing, where it is about that.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        blind: Option<String>,
     },
+}
+
+impl Event {
+    /// An alarm that is about no trigger's blindness.
+    pub fn alarm(text: String) -> Event {
+        Event::AlarmRaised { text, blind: None }
+    }
 }
 
 /// How a step or a rollback row ended.

@@ -10,7 +10,7 @@ use super::event::{Event, Recorded, TriggerPhase};
 use super::live::TriggerView;
 use super::roles::Act;
 use super::state::{Phase, Session};
-use crate::runbook::Occasion;
+use crate::runbook::{Occasion, Role};
 use crate::text::printable;
 use crate::trigger::wording::duration;
 
@@ -29,6 +29,42 @@ pub struct Notice {
     pub text: String,
     /// What to do about it, made harmless.
     pub act: String,
+    /// Of whom something is wanted; empty where it concerns everybody.
+    pub roles: Vec<Role>,
+}
+
+/// That nobody runs the session any more. Told by whoever finds it out, for an engine cannot.
+pub fn engine_gone(session: &str, pid: u32) -> Notice {
+    engine_lost(
+        format!(
+            "The engine (process {pid}) has died: nothing is watched, no step goes on, no trigger fires. The application runs as it was."
+        ),
+        format!(
+            "On the bridge host `cutover run` or, in `cutover join {session}`, E starts another, which takes up where it ended; \
+             `cutover rollback {session}` starts one that rolls back."
+        ),
+    )
+}
+
+/// That an engine holds the session and does nothing.
+pub fn engine_silent(session: &str, pid: u32) -> Notice {
+    engine_lost(
+        format!(
+            "The engine (process {pid}) gives no sign of life: it hangs or is stopped, nothing is watched and no trigger fires."
+        ),
+        format!(
+            "On the bridge host `kill -CONT {pid}` if it was stopped; else `kill -KILL {pid}`, then E in `cutover join {session}`."
+        ),
+    )
+}
+
+fn engine_lost(text: String, act: String) -> Notice {
+    Notice {
+        occasion: Occasion::Engine,
+        text,
+        act,
+        roles: Vec::new(),
+    }
 }
 
 /// What was said already.
@@ -57,6 +93,7 @@ impl Notices {
                 occasion,
                 text: printable(text, TEXT_CHARS),
                 act: printable(&act, TEXT_CHARS),
+                roles: Vec::new(),
             }]
         };
         match &recorded.event {
@@ -69,7 +106,10 @@ impl Notices {
                     duration(session.charter.limits.countdown_ms)
                 ),
             ),
-            Event::AlarmRaised { text } if is_blindness(session, text) => notice(
+            Event::AlarmRaised {
+                text,
+                blind: Some(_),
+            } => notice(
                 Occasion::Blind,
                 &format!("{text}."),
                 "Look by hand, and at the probe: nobody else is watching this.".to_owned(),
@@ -137,6 +177,7 @@ impl Notices {
             occasion,
             text: printable(&text, TEXT_CHARS),
             act: printable(&act, TEXT_CHARS),
+            roles: Vec::new(),
         })
     }
 
@@ -148,16 +189,18 @@ impl Notices {
         let notices = open.filter_map(|gate| {
             // New evidence asks for a new signature.
             let key = |role: &str| format!("sign {} {role} {}", gate.id, gate.evidence_hash);
-            let mut roles: Vec<_> = gate.missing_roles().iter().map(|r| r.title()).collect();
-            roles.retain(|role| self.said.insert(key(role)));
+            let mut roles = gate.missing_roles();
+            roles.retain(|role| self.said.insert(key(role.title())));
+            let titles: Vec<_> = roles.iter().map(|r| r.title()).collect();
             (!roles.is_empty()).then(|| Notice {
                 occasion: Occasion::Signature,
                 text: format!(
                     "{} waits for the signature of: {}.",
                     gate.id,
-                    roles.join(", ")
+                    titles.join(", ")
                 ),
                 act: format!("`cutover sign {} {name}`, or in the cockpit.", gate.id),
+                roles,
             })
         });
         notices.collect()
@@ -210,6 +253,7 @@ impl Notices {
                     occasion: Occasion::Burning,
                     text: printable(&format!("{} burns: {}.", view.id, view.reason), TEXT_CHARS),
                     act: format!("Find the cause, or `cutover rollback {name}`: anyone may."),
+                    roles: Vec::new(),
                 });
             }
         }
@@ -229,6 +273,7 @@ impl Notices {
                 occasion: Occasion::AllClear,
                 text: format!("{family} is clear again."),
                 act: "Nothing has to be done now.".to_owned(),
+                roles: Vec::new(),
             });
         }
         notices
@@ -238,13 +283,4 @@ impl Notices {
 fn is_past_half(view: &TriggerView) -> bool {
     let past_half = view.full_ms > 0 && 2 * view.streak_ms >= view.full_ms;
     view.armed && view.phase == TriggerPhase::Burning && past_half
-}
-
-/// Whether an alarm says that a trigger sees nothing.
-fn is_blindness(session: &Session, text: &str) -> bool {
-    let Some((id, _)) = text.split_once(" is blind: ") else {
-        return false;
-    };
-    let family = id.split_once('.').map_or(id, |(family, _)| family);
-    session.charter.triggers.iter().any(|t| t.id == family)
 }

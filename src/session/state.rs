@@ -338,7 +338,7 @@ impl Session {
                     unix_s: recorded.wall.timestamp(),
                 });
             }
-            Event::AlarmRaised { text } => self.notes.push((at_ms, None, text.clone())),
+            Event::AlarmRaised { text, .. } => self.notes.push((at_ms, None, text.clone())),
             event => {
                 self.apply_to_step(event, at_ms);
                 self.apply_to_rollback(event, at_ms);

@@ -94,7 +94,7 @@ pub fn words(event: &Event) -> Option<String> {
         Event::NoteWritten { by, text } => format!("{by}: {text}"),
         Event::CorrectionRecorded { by, what } => format!("corrected, says {by}: {what}"),
         Event::SessionClosed { by, found } => format!("closed by {by}: {}", found.join("; ")),
-        Event::AlarmRaised { text } => format!("ALARM: {text}"),
+        Event::AlarmRaised { text, .. } => format!("ALARM: {text}"),
         Event::UndoRecorded { .. } => return None,
     })
 }

@@ -1,6 +1,7 @@
 //! How often each signal is due, hence how far apart two samples may be and still say something about the time between them.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -63,6 +64,11 @@ impl Rhythm {
             interval_ms: ((probe.interval_ms as f64 / speed) as i64).max(MIN_INTERVAL_MS),
             time_limit_ms: probe.timeout_ms,
         }
+    }
+
+    /// How long taking one may last.
+    pub fn limit(self) -> Duration {
+        Duration::from_millis(self.time_limit_ms.max(1).unsigned_abs())
     }
 
     /// Two bad samples at most this far apart count as bad in between; beyond it the time between them is no data. About three

@@ -85,6 +85,7 @@ impl From<Verdict> for Event {
             Verdict::Fired { trigger, reason } => Event::TriggerFired { trigger, reason },
             Verdict::BlindTooLong { trigger, reason } => Event::AlarmRaised {
                 text: format!("{trigger} is blind: {reason}"),
+                blind: Some(trigger),
             },
         }
     }

@@ -5,6 +5,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use cutover::cockpit::{self, Bridge, BridgeError, Options};
+use cutover::engine::lease::Lease;
 use cutover::journal::{Folder, Follower, Journal, count_lease};
 use rustix::process::Signal;
 use serde_json::json;
@@ -59,6 +60,26 @@ fn without_an_engine_it_says_so_at_once_and_offers_one() {
         "{}",
         terminal.text()
     );
+}
+
+#[test]
+fn the_death_of_the_engine_rings_unless_the_terminal_is_to_be_silent() {
+    let told = midway();
+    let folder = Folder::create_at(Path::new(&told.dir)).expect("a session's folder");
+    let lease = Lease::take(&folder).expect("a lease");
+    let args = ["join", "--dir", &told.dir];
+    let silent = [("CUTOVER_SILENT", "1")];
+    let mut ringing = join(&told, (120, 40));
+    let mut silent = Terminal::open_with(&args, told.root.path(), (120, 40), &silent);
+    ringing.shows("● live");
+    silent.shows("● live");
+    let pid = lease.holder().pid;
+    drop(lease);
+    let order =
+        format!("\u{7}\u{1b}]9;cutover tool-catalogue-7: The engine (process {pid}) has died");
+    ringing.shows("NO ENGINE").hears(&order);
+    silent.shows("NO ENGINE").press("q").ends();
+    assert!(!silent.has_heard("\u{1b}]9;"));
 }
 
 #[test]

@@ -20,6 +20,8 @@ pub struct Terminal {
     reading: Option<JoinHandle<()>>,
     closing: Arc<AtomicBool>,
     screen: Arc<Mutex<vt100::Parser>>,
+    /// Every byte that it got.
+    heard: Arc<Mutex<Vec<u8>>>,
     program: Box<dyn Child + Send + Sync>,
 }
 
@@ -70,6 +72,8 @@ impl Terminal {
         )));
         let mut reader = pair.master.try_clone_reader().expect("its output");
         let shown = Arc::clone(&screen);
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let hears = Arc::clone(&heard);
         let closing = Arc::new(AtomicBool::new(false));
         let closed = Arc::clone(&closing);
         let reading = std::thread::spawn(move || {
@@ -79,6 +83,7 @@ impl Terminal {
                     return;
                 }
                 shown.lock().expect("a screen").process(&bytes[..n]);
+                hears.lock().expect("bytes").extend_from_slice(&bytes[..n]);
             }
         });
         Terminal {
@@ -87,8 +92,25 @@ impl Terminal {
             reading: Some(reading),
             closing,
             screen,
+            heard,
             program,
         }
+    }
+
+    /// Waits until it has got these bytes, which need not show.
+    pub fn hears(&mut self, bytes: &str) -> &mut Terminal {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.has_heard(bytes) {
+            assert!(Instant::now() < deadline, "it never got {bytes:?}");
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
+        self
+    }
+
+    /// Whether it has got these bytes.
+    pub fn has_heard(&self, bytes: &str) -> bool {
+        let heard = self.heard.lock().expect("bytes");
+        heard.windows(bytes.len()).any(|w| w == bytes.as_bytes())
     }
 
     /// What it shows.

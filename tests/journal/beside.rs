@@ -16,7 +16,7 @@ fn sample(signal: &str, at_ms: i64, reading: Reading) -> Sample {
         signal: signal.to_owned(),
         at_ms,
         reading,
-        n: 7,
+        n: Some(7),
     }
 }
 

@@ -33,7 +33,7 @@ fn child_writes_until_it_is_killed() {
             signal: "lag".to_owned(),
             at_ms: n as i64,
             reading: Reading::Value(n as f64),
-            n: 1,
+            n: Some(1),
         });
         notes.output("D2", 1, Stream::Step, n as i64, "a line");
         notes

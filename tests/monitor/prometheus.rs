@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use cutover::runbook::{ProbeKind, PromQuery, PrometheusServer, Runbook};
+use cutover::cli::check::examine;
+use cutover::runbook::{PgBouncer, ProbeKind, PromQuery, PrometheusServer, Runbook};
 use cutover::trigger::Reading;
 use tokio_util::sync::CancellationToken;
 
@@ -162,4 +163,53 @@ async fn a_server_that_is_none_is_no_data_with_the_reason() {
         let reading = watch.until_reason("queue_depth", why).await;
         assert!(matches!(reading, Reading::NoData { .. }), "{reading:?}");
     }
+}
+
+/// A Prometheus server that knows one of two, one that nobody runs, and a PgBouncer that nobody runs: found before the night, by name,
+/// without their secrets.
+#[tokio::test]
+async fn a_check_asks_the_servers_that_probes_ask() {
+    let servers = servers(1).await;
+    servers[0].text("/metrics", 200, "queue_depth 7\n");
+    let (_daemon, url) = prometheus(&servers[0]).await;
+    let depth = || query("depth", "sum(queue_depth)", None);
+    let later = query("later", "sum(queue_depth{job=\"other\"})", None);
+    let bouncer = PgBouncer {
+        url: "postgres://stats:hunter2@127.0.0.1:1/pgbouncer".to_owned(),
+        database: None,
+    };
+    let kinds = vec![
+        asking(&url, vec![depth()]),
+        asking(&url, vec![depth(), later]),
+        asking("http://127.0.0.1:1", vec![depth()]),
+        ProbeKind::PgBouncer(bouncer),
+    ];
+    let mut runbook = runbook(kinds, &servers);
+    for (probe, id) in runbook
+        .probes
+        .iter_mut()
+        .zip(["all", "some", "gone", "pooler"])
+    {
+        probe.id = id.to_owned();
+        probe.timeout_ms = 10_000;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut findings = Vec::new();
+    support::until("it has been scraped", async || {
+        findings = examine(&runbook, folder.path()).await;
+        findings.iter().any(|f| f.name == "probe all" && f.ok)
+    })
+    .await;
+    let told = findings.iter().filter(|f| f.name.starts_with("probe "));
+    let told: Vec<_> = told
+        .map(|f| (f.name.as_str(), f.ok, f.blocks(), f.detail.as_str()))
+        .collect();
+    let [all, some, gone, pooler] = told[..] else {
+        panic!("{told:?}")
+    };
+    assert_eq!(all, ("probe all", true, false, "all of its signals (1)"));
+    let lacks = "1 of 2 signals; later: the query has no result";
+    assert_eq!(some, ("probe some", false, false, lacks));
+    assert!(gone.2 && gone.3.contains("Connection refused"), "{gone:?}");
+    assert!(pooler.2 && !pooler.3.contains("hunter2"), "{pooler:?}");
 }

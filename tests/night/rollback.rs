@@ -86,6 +86,12 @@ async fn a_killed_engine_goes_on_where_it_was() {
         story(&folder)
     );
     assert_rows_once(&stage, &session).await;
+    // People who were not looking were told of both deaths, while nobody ran it; and of both returns.
+    let chat = std::fs::read_to_string(stage.sandbox.layout().chat()).expect("the chat");
+    for told in [") has died", "was gone and is back"] {
+        let times = chat.lines().filter(|line| line.contains(told)).count();
+        assert_eq!(times, 2, "{told}:\n{chat}");
+    }
     let (code, said) = close(&stage, &folder, &["--drop-schema"]);
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("was dropped from the target"), "{said}");

@@ -7,11 +7,13 @@ use std::time::Duration;
 use super::programs;
 use crate::action::config_file;
 use crate::fleet;
+use crate::monitor;
 use crate::runbook::{Instance, Migration, Place, RequestClass, Runbook, StepKind, SwitchHow};
 use crate::source;
 use crate::ssh;
 use crate::target::{Endpoint, Finding, preflight};
 use crate::text::printable;
+use crate::trigger::Reading;
 
 const ASK_LIMIT: Duration = Duration::from_secs(5);
 /// A copy takes the file's size; its write-ahead log and SQLite's own needs come on top.
@@ -33,6 +35,7 @@ pub async fn examine(runbook: &Runbook, folder: &Path) -> Vec<Finding> {
         findings.extend(database("scratch, runtime role", &rehearsal.runtime_url, None).await);
     }
     findings.extend(instances(runbook, folder).await);
+    findings.extend(servers(runbook).await);
     let path = std::env::var_os("PATH");
     findings.extend(programs::examine(runbook, folder, path.as_deref()));
     findings.extend(signers(runbook, folder).await);
@@ -152,6 +155,38 @@ async fn database(name: &str, url: &str, owned_schema: Option<&str>) -> Vec<Find
             .collect(),
         Err(error) => failed(error.to_string()),
     }
+}
+
+/// Servers that probes ask answer now: one that says nothing leaves triggers blind tonight. What a query does not know yet is advice.
+async fn servers(runbook: &Runbook) -> Vec<Finding> {
+    let client = fleet::client();
+    let mut findings = Vec::new();
+    for probe in &runbook.probes {
+        let Some(readings) = monitor::ask_once(client.clone(), probe).await else {
+            continue;
+        };
+        let name = format!("probe {}", probe.id);
+        let silent: Vec<_> = readings
+            .iter()
+            .filter_map(|(signal, reading)| match reading {
+                Reading::NoData { reason } => Some(format!("{signal}: {reason}")),
+                Reading::Value { .. } | Reading::Partial { .. } => None,
+            })
+            .collect();
+        let known = readings.len() - silent.len();
+        let detail = printable(
+            &match silent.first() {
+                None => format!("all of its signals ({known})"),
+                Some(first) => format!("{known} of {} signals; {first}", readings.len()),
+            },
+            300,
+        );
+        findings.push(match known {
+            0 => Finding::required(name, false, detail),
+            _ => Finding::advice(name, silent.is_empty(), detail),
+        });
+    }
+    findings
 }
 
 /// Every instance is ready, shows its metrics, and has the configuration and log that the runbook says.

@@ -74,7 +74,7 @@ fn actions(runbook: &Runbook) -> Vec<&Action> {
             .iter()
             .filter_map(|channel| match &channel.means {
                 Means::Command(action) => Some(action),
-                Means::Webhook { .. } => None,
+                Means::Webhook { .. } | Means::Terminal(_) => None,
             }),
     );
     actions.extend(runbook.probes.iter().filter_map(|probe| match &probe.kind {

@@ -83,7 +83,7 @@ fn words(event: &Event, charter: &Charter) -> Words {
         Event::SessionClosed { by, found } => {
             good(format!("{by} closed the session: {}", found.join("; ")))
         }
-        Event::AlarmRaised { text } => bad(text.clone()),
+        Event::AlarmRaised { text, .. } => bad(text.clone()),
         Event::SessionCompleted { by } => good(format!("{by} completed the release")),
         event => step_words(event, charter)
             .or_else(|| trigger_words(event))

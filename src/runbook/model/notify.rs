@@ -29,6 +29,18 @@ pub enum Means {
     },
     /// A command or a shell line, with the text on its standard input.
     Command(Action),
+    /// Every cockpit's own terminal.
+    Terminal(Ring),
+}
+
+/// How a terminal makes itself noticed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ring {
+    /// Its bell.
+    Bell,
+    /// A notification of the desktop, where the terminal can make one; and its bell, where it cannot.
+    Desktop,
 }
 
 /// What somebody can be told of.

@@ -1,7 +1,7 @@
 //! Whom to tell what.
 
 use super::super::keys;
-use super::super::model::{Channel, Means, Occasion};
+use super::super::model::{Channel, Means, Occasion, Ring};
 use super::super::reader::{Fields, Item, Reader, quoted};
 use super::{actions, probes};
 
@@ -31,7 +31,7 @@ pub(super) fn channel(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Channe
 }
 
 fn means(reader: &mut Reader<'_>, fields: &Fields<'_>, timeout_ms: i64) -> Option<Means> {
-    let ways = ["webhook", "command", "shell"];
+    let ways = ["webhook", "command", "shell", "terminal"];
     let given: Vec<&str> = ways.into_iter().filter(|key| fields.has(key)).collect();
     if given.len() != 1 {
         let expected = format!("exactly one of {}", quoted(ways.into_iter()));
@@ -51,6 +51,10 @@ fn means(reader: &mut Reader<'_>, fields: &Fields<'_>, timeout_ms: i64) -> Optio
     }
     if let Some(headers) = fields.get("headers") {
         reader.wrong::<()>(&headers, "`headers` only beside `webhook`", None);
+    }
+    if let Some(terminal) = fields.get("terminal") {
+        let words = [("bell", Ring::Bell), ("desktop", Ring::Desktop)];
+        return reader.one_of(&terminal, &words).map(Means::Terminal);
     }
     let effect = probes::program(reader, fields)?;
     Some(Means::Command(probes::limited(effect, timeout_ms)))

@@ -1,0 +1,37 @@
+//! The process of the guard, which an engine starts beside itself. Like the engine's, it leaves the terminal first.
+
+use clap::Args;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::Exit;
+use super::orders::Standing;
+use crate::demo::control;
+use crate::engine::notify::Desk;
+use crate::engine::{detach, guard};
+use crate::journal::Folder;
+
+/// The guard of an engine, whose end it takes from its standard input.
+#[derive(Debug, Args)]
+pub struct GuardArgs {
+    /// The session's folder
+    #[arg(long)]
+    dir: PathBuf,
+}
+
+/// `cutover guard`
+pub async fn run(args: GuardArgs) -> anyhow::Result<Exit> {
+    detach::leave_terminal()?;
+    let folder = Folder::create_at(&args.dir)?;
+    let standing = Standing::read(&folder)?;
+    let orders = standing.orders(folder.clone())?;
+    let desk = Desk {
+        folder: orders.base,
+        secrets: Arc::clone(&orders.secrets),
+    };
+    // With its sandbox everything that belongs to it goes.
+    let is_moot = || standing.sandbox && !control::is_supervised(&standing.base);
+    let engine = tokio::io::stdin();
+    guard::stand(&folder, &orders.runbook.notify, &desk, engine, is_moot).await?;
+    Ok(Exit::Done)
+}

@@ -1,0 +1,205 @@
+//! The guard: a small process beside the engine that outlives it, so that people hear of an engine that died or hangs while nobody
+//! else can tell them. It holds the reading end of a pipe whose other end the engine has: that end closes with the engine, however it
+//! ends. It never writes the journal and starts no engine; what it could not tell is left for the next one to say.
+//!
+//! Not in here: the words (`session::notice`), and delivering them (`engine::notify`).
+
+use std::fs::OpenOptions;
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::sync::mpsc;
+
+use super::Input;
+use super::notify::{Desk, Notifier};
+use crate::clock;
+use crate::journal::folder::{FILE_MODE, share_file};
+use crate::journal::{self, EngineState, Folder, Follower};
+use crate::runbook::{Channel, Means, Occasion};
+use crate::session::notice::{Notice, engine_gone, engine_silent};
+
+/// What the guard could not tell, in the session's folder.
+const UNTOLD: &str = "untold";
+/// How often it is looked whether the engine still works.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// An engine that gives no sign of life for so long hangs, or is stopped. It gives ten each second.
+const SILENT_MS: i64 = 10_000;
+/// A pipe closes a moment before the lock is let go.
+const LOCK_GOES_WITHIN: Duration = Duration::from_secs(5);
+const ASK_AGAIN: Duration = Duration::from_millis(20);
+/// Nobody waits for a guard: each channel may use all of its attempts.
+const DELIVERED_WITHIN: Duration = Duration::from_secs(120);
+
+/// A guard at its post, for as long as this is kept: it takes the end of this process for the end of the engine.
+#[derive(Debug)]
+pub struct Posted {
+    _guard: Child,
+}
+
+/// Why a guard left its post.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The session cannot be read: it is gone with what it was for, or its disk is.
+    #[error(transparent)]
+    Journal(#[from] journal::Error),
+    /// What could not be told could not be left for the next engine either.
+    #[error("cannot write {}: {source}", path.display())]
+    Untold {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+}
+
+/// Whether a guard could tell anybody.
+pub fn is_wanted(channels: &[Channel]) -> bool {
+    channels.iter().any(is_reachable)
+}
+
+fn is_reachable(channel: &Channel) -> bool {
+    channel.events.contains(&Occasion::Engine) && !matches!(channel.means, Means::Terminal(_))
+}
+
+/// Starts a guard: this program with `guard --dir FOLDER`. To be called by the engine's own process.
+///
+/// # Errors
+/// What the operating system said.
+pub fn post(folder: &Folder) -> io::Result<Posted> {
+    let guard = Command::new(std::env::current_exe()?)
+        .arg("guard")
+        .arg("--dir")
+        .arg(folder.dir())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()?;
+    Ok(Posted { _guard: guard })
+}
+
+/// Stands guard until the engine at the other end of `engine` has ended. Tells `channels` where it died or hangs; nothing where it
+/// ended in order, where another has begun meanwhile, or where `is_moot` says that there is nothing left to run.
+///
+/// # Errors
+/// See [`Error`].
+pub async fn stand(
+    folder: &Folder,
+    channels: &[Channel],
+    desk: &Desk,
+    mut engine: impl AsyncRead + Unpin,
+    is_moot: impl Fn() -> bool,
+) -> Result<(), Error> {
+    let mut follower = None;
+    let channels: Vec<_> = channels.iter().filter(|c| is_reachable(c)).collect();
+    let tell = async |notice: Notice| deliver(folder, &channels, desk, &notice).await;
+    let mut look = tokio::time::interval(LOOK_EVERY);
+    look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut was_silent = false;
+    let mut byte = [0];
+    loop {
+        tokio::select! {
+            read = engine.read(&mut byte) => if !matches!(read, Ok(1..)) { break },
+            _ = look.tick() => {
+                // An engine that has only just begun may have no journal yet.
+                follower = follower.or_else(|| Follower::open(folder).ok());
+                let silent = match &follower {
+                    Some(follower) => silent_engine(&follower.engine()?),
+                    None => None,
+                };
+                if let (Some(pid), false) = (silent, was_silent) {
+                    tell(engine_silent(&folder.session(), pid)).await?;
+                }
+                was_silent = silent.is_some();
+            }
+        }
+    }
+    match after_the_end(&Follower::open(folder)?).await? {
+        EngineState::Died { holder } if !is_moot() => {
+            tell(engine_gone(&folder.session(), holder.pid)).await
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The process of an engine that holds its lease and does nothing.
+fn silent_engine(state: &EngineState) -> Option<u32> {
+    let EngineState::Alive {
+        holder: Some(holder),
+        beat: Some(beat),
+    } = state
+    else {
+        return None;
+    };
+    let age_ms = beat.age_ms(&clock::boot_id(), clock::now_ms());
+    age_ms
+        .is_some_and(|age| age > SILENT_MS)
+        .then_some(holder.pid)
+}
+
+/// How things are once the lock is free, or another engine has it.
+async fn after_the_end(follower: &Follower) -> Result<EngineState, Error> {
+    let look = async {
+        loop {
+            match follower.engine() {
+                Ok(EngineState::Alive { .. }) => tokio::time::sleep(ASK_AGAIN).await,
+                known => return Ok(known?),
+            }
+        }
+    };
+    let known = tokio::time::timeout(LOCK_GOES_WITHIN, look).await;
+    known.unwrap_or_else(|_| Ok(follower.engine()?))
+}
+
+/// Tells everybody, and leaves what could not be told for the next engine.
+async fn deliver(
+    folder: &Folder,
+    channels: &[&Channel],
+    desk: &Desk,
+    notice: &Notice,
+) -> Result<(), Error> {
+    let (inputs, mut ears) = mpsc::unbounded_channel();
+    let channels: Vec<Channel> = channels.iter().copied().cloned().collect();
+    let mut notifier = Notifier::start(&channels, &folder.session(), desk, inputs);
+    notifier.tell(notice);
+    notifier.end(DELIVERED_WITHIN).await;
+    drop(notifier);
+    let mut untold = Vec::new();
+    while let Some(input) = ears.recv().await {
+        if let Input::Untold { text } = input {
+            untold.push(text);
+        }
+    }
+    let path = untold_path(folder);
+    leave(&path, &untold).map_err(|source| Error::Untold { path, source })
+}
+
+fn untold_path(folder: &Folder) -> PathBuf {
+    folder.dir().join(UNTOLD)
+}
+
+fn leave(path: &Path, lines: &[String]) -> io::Result<()> {
+    if lines.is_empty() {
+        return Ok(());
+    }
+    let is_new = !path.exists();
+    let mut file = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(FILE_MODE)
+        .open(path)?;
+    if is_new {
+        share_file(path)?;
+    }
+    file.write_all((lines.join("\n") + "\n").as_bytes())
+}
+
+/// What guards before this engine could not tell, a line each; they are told once.
+pub fn take_untold(folder: &Folder) -> Vec<String> {
+    let path = untold_path(folder);
+    let text = std::fs::read_to_string(&path).unwrap_or_default();
+    let _ = std::fs::remove_file(&path);
+    text.lines().map(str::to_owned).collect()
+}
