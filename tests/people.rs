@@ -83,6 +83,8 @@ fn names_after(folder: &Folder, seq: u64) -> Vec<String> {
         ]
     })
     .filter_map(|name| name.as_str().map(str::to_owned))
+    .collect::<std::collections::BTreeSet<_>>()
+    .into_iter()
     .collect()
 }
 

@@ -16,6 +16,42 @@ use crate::runbook::Role;
 /// # Errors
 /// See [`Refusal`]; nothing has changed then.
 pub fn decide(session: &Session, actor: &Actor, command: &Command) -> Result<Vec<Event>, Refusal> {
+    let mut events = decide_itself(session, actor, command)?;
+    if let Some(deputy) = as_deputy(session, actor, command, &events) {
+        events.insert(0, deputy);
+    }
+    Ok(events)
+}
+
+/// Says in whose place somebody does what none of their own roles lets them do.
+fn as_deputy(
+    session: &Session,
+    actor: &Actor,
+    command: &Command,
+    events: &[Event],
+) -> Option<Event> {
+    let own = &session.charter.person(&actor.id)?.roles;
+    let role = match events.first()? {
+        Event::GateSigned { signature, .. } => signature.role,
+        Event::StepConfirmed { role, .. } => *role,
+        _ => {
+            let needed = |roles: &[Role]| permit(command.act(), roles).is_ok();
+            let mut mine = actor.roles.iter().copied();
+            mine.find(|role| !needed(own) && needed(&[*role]))?
+        }
+    };
+    Some(Event::DeputyActed {
+        by: actor.id.clone(),
+        absent: session.charter.stands_in_for(&actor.id, role)?,
+        role,
+    })
+}
+
+fn decide_itself(
+    session: &Session,
+    actor: &Actor,
+    command: &Command,
+) -> Result<Vec<Event>, Refusal> {
     let act = command.act();
     permit(act, &actor.roles).map_err(|(what, allowed)| Refusal::NotAllowed {
         who: actor.id.clone(),

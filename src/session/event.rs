@@ -110,6 +110,15 @@ pub enum Event {
         /// Who.
         by: String,
     },
+    /// What follows, in the same moment, somebody did in the place of another.
+    DeputyActed {
+        /// Who.
+        by: String,
+        /// In whose place.
+        absent: String,
+        /// As what.
+        role: Role,
+    },
     /// Nothing new starts.
     SessionHeld {
         /// Who.

@@ -51,6 +51,9 @@ pub fn words(event: &Event) -> Option<String> {
         Event::SignatureWithdrawn { gate, by, .. } => {
             format!("{gate:<4} signature withdrawn by {by}")
         }
+        Event::DeputyActed { by, absent, role } => {
+            format!("{by} for {absent} ({}):", role.title())
+        }
         Event::SessionHeld { by, reason } => format!("HELD by {by}: {reason}"),
         Event::SessionResumed { by } => format!("resumed by {by}"),
         Event::FreezeExtended { by, by_ms } => {

@@ -470,6 +470,9 @@ fn shown(event: &Event) -> String {
         Event::SignatureWithdrawn { gate, role, by } => {
             format!("{gate}: signature as {} withdrawn by {by}", role.title())
         }
+        Event::DeputyActed { by, absent, role } => {
+            format!("{by} for {absent} ({}):", role.title())
+        }
         Event::SessionHeld { by, reason } => format!("held by {by}: {reason}"),
         Event::SessionResumed { by } => format!("resumed by {by}"),
         Event::FreezeExtended { by, by_ms } => {

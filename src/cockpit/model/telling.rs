@@ -62,6 +62,9 @@ fn words(event: &Event, charter: &Charter) -> Words {
         Event::SignatureWithdrawn { gate, role, by } => {
             wary(format!("{by} withdrew {gate} as {}", role.title()))
         }
+        Event::DeputyActed { by, absent, role } => {
+            plain(format!("{by} for {absent} ({}):", role.title()))
+        }
         Event::SessionHeld { by, reason } => wary(format!("{by} holds: {reason}")),
         Event::SessionResumed { by } => plain(format!("{by} resumed")),
         Event::FreezeExtended { by, by_ms } => plain(format!(
