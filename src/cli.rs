@@ -11,6 +11,7 @@ pub mod copy;
 pub mod demo;
 pub mod engine;
 pub mod follow;
+pub mod group;
 pub mod guard;
 pub mod join;
 pub mod load;

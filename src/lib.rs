@@ -20,7 +20,8 @@
 //! 16. [`cli`]: one file per subcommand.
 //!
 //! Beside them, small and used by many: [`action`] runs what a runbook tells us to run, [`clock`] is the one place that reads
-//! time, [`ssh`] makes and checks signatures, [`text`] makes foreign text harmless, [`private_file`] writes what holds secrets, `print` writes lines.
+//! time, [`ssh`] makes and checks signatures, [`text`] makes foreign text harmless, [`private_file`] writes what holds secrets,
+//! `print` writes lines.
 
 #[macro_use]
 mod print;

@@ -103,6 +103,50 @@ async fn a_source_that_is_missing_is_not_created() {
     assert!(!folder.path().join("tools.db").exists());
 }
 
+#[test]
+fn the_bridges_group_has_everybody_of_the_bridge() {
+    use cutover::cli::group::examine;
+
+    let nowhere = "postgres://nobody@127.0.0.1:1/x";
+    let mut runbook = runbook_in(Path::new("/"), nowhere, nowhere);
+    assert_eq!(examine(&runbook).len(), 0, "none is named");
+    let said = |runbook: &Runbook| {
+        let found = examine(runbook).remove(0);
+        (found.blocks(), found.detail)
+    };
+    runbook.bridge_group = Some("no-such-group".to_owned());
+    assert_eq!(
+        said(&runbook),
+        (
+            true,
+            "there is no group no-such-group on this machine".to_owned()
+        )
+    );
+    let gid = nix::unistd::getegid();
+    let group = nix::unistd::Group::from_gid(gid)
+        .expect("groups")
+        .expect("ours");
+    runbook.bridge_group = Some(group.name.clone());
+    let (blocks, detail) = said(&runbook);
+    assert!(
+        blocks && detail.starts_with("there is no user robin"),
+        "{detail}"
+    );
+    for person in &mut runbook.people {
+        person.user = cutover::engine::socket::user_of_this_process();
+    }
+    assert_eq!(
+        said(&runbook),
+        (false, format!("{} has everybody of the bridge", group.name))
+    );
+    runbook.people[0].user = "nobody".to_owned();
+    let (blocks, detail) = said(&runbook);
+    assert!(
+        blocks && detail.starts_with("nobody is not in the group"),
+        "{detail}"
+    );
+}
+
 #[tokio::test]
 async fn everybody_who_may_have_to_sign_is_listed() {
     use std::os::unix::fs::PermissionsExt;

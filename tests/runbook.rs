@@ -300,6 +300,8 @@ fn the_documentation_names_every_section_kind_and_key() {
     let lists = [
         keys::RUNBOOK,
         keys::PERSON,
+        keys::BRIDGE,
+        keys::SIGNATURES,
         keys::LIMITS,
         keys::SOURCE,
         keys::TARGET,
@@ -346,6 +348,21 @@ fn the_documentation_names_every_section_kind_and_key() {
         missing.is_empty(),
         "docs/runbook.md does not name {missing:?}"
     );
+}
+
+#[test]
+fn a_deputy_needs_no_role_of_their_own() {
+    let text = reference().replace(
+        "\n  - { id: ada,",
+        "\n  - { id: dora, roles: [], user: dora }\n  - { id: ada,",
+    );
+    let text = text.replace("deputies: [ada]", "deputies: [ada, dora]");
+    let reading = read(&text);
+    let found = rendered(&reading.problems);
+    let runbook = reading.runbook.unwrap_or_else(|| panic!("{found}"));
+    let dora = runbook.people.iter().find(|p| p.id == "dora").expect("her");
+    assert!(runbook.may_act(dora, runbook::Role::ReleaseManager));
+    assert!(!runbook.may_act(dora, runbook::Role::Qa));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::bridge::SocketBridge;
 use super::load::{self, Loaded};
 use super::orders::Standing;
-use super::{Exit, follow, run, status};
+use super::{Exit, follow, group, run, status};
 use crate::action;
 use crate::cockpit::bridge::Bridge;
 use crate::journal::{Folder, Follower};
@@ -83,6 +83,7 @@ pub async fn rehearse(
     prepare_scratch(&loaded.runbook, &scratch.url).await?;
     copy_source(&loaded.runbook, &scratch.copy).await?;
     let folder = new_folder(&stage.root, &loaded.runbook.name)?;
+    group::let_in(&folder, Some(&stage.root), &loaded.runbook)?;
     let mut standing = Standing::new(path, loaded);
     (standing.sandbox, standing.rehearsal, standing.speed) =
         (stage.sandbox.is_some(), true, stage.speed);

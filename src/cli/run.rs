@@ -7,7 +7,7 @@ use clap::Args;
 use super::bridge::SocketBridge;
 use super::load;
 use super::orders::Standing;
-use super::{Exit, Which, follow, join};
+use super::{Exit, Which, follow, group, join};
 use crate::cockpit::bridge::Bridge;
 use crate::demo::sandbox;
 use crate::journal::Folder;
@@ -53,7 +53,7 @@ pub async fn run(args: RunArgs) -> anyhow::Result<Exit> {
             let folder = create(
                 args.dir.as_deref(),
                 args.session.as_deref(),
-                &loaded.runbook.name,
+                &loaded.runbook,
             )?;
             standing.write(&folder)?;
             folder
@@ -127,20 +127,28 @@ pub async fn start_engine(folder: &Folder) -> anyhow::Result<()> {
 /// A folder for a new session.
 ///
 /// # Errors
-/// It is there already, or cannot be made.
-pub fn create(dir: Option<&Path>, session: Option<&str>, runbook: &str) -> anyhow::Result<Folder> {
+/// It is there already, cannot be made, or cannot be kept from others.
+pub fn create(
+    dir: Option<&Path>,
+    session: Option<&str>,
+    runbook: &Runbook,
+) -> anyhow::Result<Folder> {
     if let Some(dir) = dir {
-        return Ok(Folder::create_at(dir)?);
+        let folder = Folder::create_at(dir)?;
+        group::let_in(&folder, None, runbook)?;
+        return Ok(folder);
     }
     let root = Path::new(ROOT);
     let name = match session {
         Some(name) => name.to_owned(),
         None => (1..)
-            .map(|n| format!("{runbook}-{n}"))
+            .map(|n| format!("{}-{n}", runbook.name))
             .find(|name| !root.join(name).exists())
             .expect("BUG: there are more numbers than sessions"),
     };
-    Ok(Folder::create(root, &name)?)
+    let folder = Folder::create(root, &name)?;
+    group::let_in(&folder, Some(root), runbook)?;
+    Ok(folder)
 }
 
 /// The folder of the session that the arguments name.

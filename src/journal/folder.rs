@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -19,6 +19,9 @@ pub const DEFAULT_ROOT: &str = ".cutover";
 pub const FOLDER_MODE: u32 = 0o2770;
 /// Files: owner and group read and write.
 pub const FILE_MODE: u32 = 0o660;
+
+/// The part of a mode that is about neither owner nor group.
+const OTHERS: u32 = 0o007;
 
 const MAX_NAME_CHARS: usize = 64;
 
@@ -72,6 +75,28 @@ pub enum Error {
         /// The folder that was named.
         dir: PathBuf,
     },
+    /// Others than owner and group may enter a folder that a session is to be opened in.
+    #[error(
+        "{} holds other files, and everybody may enter it: name a folder that is not there yet, or `chmod 2770` this one",
+        dir.display()
+    )]
+    OpenToAll {
+        /// The folder.
+        dir: PathBuf,
+    },
+    /// The folder of all sessions belongs to another group, whose sessions it holds.
+    #[error(
+        "{} holds sessions of group #{found}; those of group #{wanted} need a folder of their own: `--dir`, or another working directory",
+        root.display()
+    )]
+    AnothersRoot {
+        /// The root.
+        root: PathBuf,
+        /// Its group.
+        found: u32,
+        /// The bridge's.
+        wanted: u32,
+    },
     /// The operating system said no.
     #[error("cannot {what} {}: {source}", path.display())]
     Io {
@@ -104,6 +129,33 @@ impl Folder {
         let folder = Self { dir };
         make_dir(&folder.artefacts_dir())?;
         Ok(folder)
+    }
+
+    /// The folder of a session that is about to be opened: lets in its owner and the bridge's group, by number, and nobody else. Without
+    /// a group it is the one that the operating system gave the folder. `root` holds this and other sessions, unless the folder was
+    /// named by itself.
+    ///
+    /// # Errors
+    /// [`Error::OpenToAll`], [`Error::AnothersRoot`], and [`Error::Io`] where the folder is somebody else's, or this process is not a
+    /// member of the group.
+    pub fn let_in(&self, group: Option<u32>, root: Option<&Path>) -> Result<(), Error> {
+        if mode(&self.dir)? & OTHERS != 0 {
+            let others = fs::read_dir(&self.dir).map_err(io_error("list", &self.dir))?;
+            let is_ours = |name: &std::ffi::OsStr| self.artefacts_dir().file_name() == Some(name);
+            let mut others = others.filter_map(Result::ok);
+            if others.any(|entry| !is_ours(&entry.file_name())) {
+                return Err(Error::OpenToAll {
+                    dir: self.dir.clone(),
+                });
+            }
+            share_dir(&self.dir).map_err(io_error("set the mode of", &self.dir))?;
+        }
+        let Some(group) = group else { return Ok(()) };
+        if let Some(root) = root {
+            give_root(root, group)?;
+        }
+        give(&self.dir, group)?;
+        give(&self.artefacts_dir(), group)
     }
 
     /// The session folder `dir` (`--dir`), which must hold a journal.
@@ -257,6 +309,36 @@ pub(crate) fn share_file(path: &Path) -> io::Result<()> {
 /// The same for a folder.
 pub(crate) fn share_dir(path: &Path) -> io::Result<()> {
     fs::set_permissions(path, fs::Permissions::from_mode(FOLDER_MODE))
+}
+
+/// Gives a folder to a group.
+fn give(dir: &Path, group: u32) -> Result<(), Error> {
+    if fs::metadata(dir).map_err(io_error("look at", dir))?.gid() != group {
+        chown(dir, None, Some(group)).map_err(io_error("give the bridge's group", dir))?;
+    }
+    // After the group: somebody who is not in it would lose the set-group-ID bit.
+    share_dir(dir).map_err(io_error("set the mode of", dir))
+}
+
+/// Lets a group through the folder of all sessions, unless sessions of another group are in it.
+fn give_root(root: &Path, group: u32) -> Result<(), Error> {
+    let found = fs::metadata(root).map_err(io_error("look at", root))?.gid();
+    if found == group {
+        return Ok(());
+    }
+    if Folder::list(root)?.is_empty() {
+        return give(root, group);
+    }
+    Err(Error::AnothersRoot {
+        root: root.to_owned(),
+        found,
+        wanted: group,
+    })
+}
+
+fn mode(path: &Path) -> Result<u32, Error> {
+    let found = fs::metadata(path).map_err(io_error("look at", path))?;
+    Ok(found.permissions().mode())
 }
 
 /// Makes a directory and its parents; one that this call made gets [`FOLDER_MODE`] whatever the umask, an existing one is left as it is.

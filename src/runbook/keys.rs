@@ -7,6 +7,7 @@ pub const RUNBOOK: &[&str] = &[
     "name",
     "secrets",
     "people",
+    "bridge",
     "signatures",
     "limits",
     "source",
@@ -25,6 +26,8 @@ pub const RUNBOOK: &[&str] = &[
 ];
 /// Keys of a person.
 pub const PERSON: &[&str] = &["id", "name", "roles", "user", "principal", "deputies"];
+/// Keys of `bridge`.
+pub const BRIDGE: &[&str] = &["group"];
 /// Keys of `signatures`.
 pub const SIGNATURES: &[&str] = &["allowed_signers", "revoked", "required"];
 /// Keys of `limits`.

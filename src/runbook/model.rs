@@ -27,6 +27,8 @@ pub struct Runbook {
     pub secrets: Vec<String>,
     /// The people on the bridge.
     pub people: Vec<Person>,
+    /// The operating system's group that is let into the session's folder; where absent, whichever that folder has.
+    pub bridge_group: Option<String>,
     /// Which gates are signed with SSH keys, and whose keys count.
     pub signatures: Option<Signatures>,
     /// Agreed windows and limits.

@@ -186,6 +186,7 @@ fn runbook(reader: &mut Reader<'_>, node: &Node) -> Option<Runbook> {
             .want(&fields, "name", session_name)
             .unwrap_or_default(),
         people: some_of(reader, &fields, "people", sections::person),
+        bridge_group: sections::bridge_group(reader, &fields),
         signatures: reader.want(&fields, "signatures", sections::signatures),
         limits: sections::limits(reader, &fields),
         source: sections::source(reader, &fields),

@@ -1,11 +1,14 @@
 //! Finding a session by name, and what a wrong name says.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::time::{Duration, SystemTime};
 
+use cutover::engine::socket;
 use cutover::journal::Folder;
 use cutover::journal::folder::Error;
+
+use tokio_util::sync::CancellationToken;
 
 use super::engine;
 
@@ -64,4 +67,98 @@ fn owner_and_group_and_nobody_else() {
     ] {
         assert_eq!(mode(folder.dir().join(name)), 0o660, "{name}");
     }
+}
+
+#[test]
+fn a_new_session_lets_in_the_bridges_group_and_nobody_else() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let set_mode = |path: &std::path::Path, mode| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("a mode");
+    };
+    let look = |path: &std::path::Path| {
+        let found = fs::metadata(path).expect("a folder");
+        (found.permissions().mode() & 0o7777, found.gid())
+    };
+    let own = look(dir.path()).1;
+    // One that is there and empty, and open to all.
+    let empty = dir.path().join("empty");
+    fs::create_dir(&empty).expect("a folder");
+    set_mode(&empty, 0o755);
+    let folder = Folder::create_at(&empty).expect("a session's folder");
+    folder.let_in(None, None).expect("ours");
+    assert_eq!(look(&empty), (0o2770, own));
+    // One with other files: nobody is locked out of them, and nobody is let in.
+    let full = dir.path().join("full");
+    fs::create_dir(&full).expect("a folder");
+    fs::write(full.join("notes.txt"), "x").expect("a file");
+    set_mode(&full, 0o755);
+    let folder = Folder::create_at(&full).expect("a session's folder");
+    assert!(matches!(
+        folder.let_in(Some(own), None),
+        Err(Error::OpenToAll { .. })
+    ));
+    assert_eq!(look(&full).0, 0o755);
+    set_mode(&full, 0o700);
+    folder.let_in(None, None).expect("nobody else may enter");
+    assert_eq!(look(&full).0, 0o700, "as its owner had it");
+    folder.let_in(Some(own), None).expect("ours");
+    assert_eq!(look(&full).0, 0o2770);
+}
+
+/// With a real user in a real group, and one outside. Only root can play them.
+#[tokio::test(flavor = "multi_thread")]
+async fn members_of_the_group_get_in_and_others_do_not() {
+    const MEMBER: u32 = 47_110;
+    const OTHER: u32 = 47_111;
+    const BRIDGE: u32 = 47_200;
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).expect("a mode");
+    let root = dir.path().join(".cutover");
+    let folder = Folder::create(&root, "tonight").expect("a session's folder");
+    folder.let_in(Some(BRIDGE), Some(&root)).expect("root may");
+    let mut engine = engine(&folder);
+    engine.note(1);
+    let ear = socket::serve::<String, String>(&folder, &engine.lease, CancellationToken::new());
+    let _ear = ear.expect("a socket");
+
+    let as_user = |user: u32, group: u32, line: &str| {
+        use std::os::unix::process::CommandExt;
+        let ran = std::process::Command::new("/bin/sh")
+            .args(["-c", line])
+            .current_dir("/")
+            .uid(user)
+            .gid(group)
+            .env("S", folder.dir())
+            .output();
+        ran.expect("a shell").status.success()
+    };
+    let gets_in = [
+        "ls $S",
+        "cat $S/journal.db",
+        "cat $S/journal.head",
+        "test -r $S/journal.db-shm -a -w $S/journal.db-shm",
+        "test -w $S/engine.sock",
+        "ls $S/artefacts",
+    ];
+    for line in gets_in {
+        assert!(as_user(MEMBER, BRIDGE, line), "{line} as a member");
+        assert!(!as_user(OTHER, OTHER, line), "{line} as somebody else");
+    }
+    // What a member makes there is the group's too, and what is the owner's alone stays so.
+    assert!(as_user(MEMBER, BRIDGE, "touch $S/x"));
+    let made = fs::metadata(folder.dir().join("x")).expect("a file");
+    assert_eq!((made.uid(), made.gid()), (MEMBER, BRIDGE));
+    let orders = folder.dir().join("orders.json");
+    cutover::private_file::write(&orders, b"secret").expect("written");
+    assert!(!as_user(MEMBER, BRIDGE, "cat $S/orders.json"));
+
+    // Another bridge's sessions cannot come in between.
+    let second = Folder::create(&root, "second").expect("a session's folder");
+    assert!(matches!(
+        second.let_in(Some(OTHER), Some(&root)),
+        Err(Error::AnothersRoot { .. })
+    ));
 }

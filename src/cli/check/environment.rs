@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::programs;
 use crate::action::config_file;
+use crate::cli::group;
 use crate::fleet;
 use crate::monitor;
 use crate::runbook::{Instance, Migration, Place, RequestClass, Runbook, StepKind, SwitchHow};
@@ -38,6 +39,7 @@ pub async fn examine(runbook: &Runbook, folder: &Path) -> Vec<Finding> {
     findings.extend(servers(runbook).await);
     let path = std::env::var_os("PATH");
     findings.extend(programs::examine(runbook, folder, path.as_deref()));
+    findings.extend(group::examine(runbook));
     findings.extend(signers(runbook, folder).await);
     findings.extend(files(runbook, folder, size_bytes));
     findings

@@ -51,6 +51,11 @@ fn principal(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<String> {
     reader.wrong(item, expected, None)
 }
 
+pub(super) fn bridge_group(reader: &mut Reader<'_>, root: &Fields<'_>) -> Option<String> {
+    let fields = section(reader, root, "bridge", keys::BRIDGE)?;
+    reader.need(&fields, "group", Reader::text)
+}
+
 pub(super) fn signatures(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Signatures> {
     let fields = reader.fields(item, keys::SIGNATURES)?;
     let allowed_signers = reader.need(&fields, "allowed_signers", Reader::path);

@@ -1,0 +1,71 @@
+//! The operating system's group that is on the bridge, and who is in it, by the machine's own name service.
+
+use std::ffi::CString;
+use std::path::Path;
+
+use nix::unistd::{Group, User, getgrouplist};
+
+use crate::journal::Folder;
+use crate::runbook::Runbook;
+use crate::target::Finding;
+use crate::text::printable;
+
+/// Lets the runbook's group, and nobody else, into the folder of a session that is about to be opened. `root` as in
+/// [`Folder::let_in`].
+///
+/// # Errors
+/// There is no such group, or this user may not give the folder to it.
+pub fn let_in(folder: &Folder, root: Option<&Path>, runbook: &Runbook) -> anyhow::Result<()> {
+    let number = match &runbook.bridge_group {
+        Some(name) => Some(find(name).map_err(anyhow::Error::msg)?.gid.as_raw()),
+        None => None,
+    };
+    Ok(folder.let_in(number, root)?)
+}
+
+fn find(name: &str) -> Result<Group, String> {
+    let shown = printable(name, 64);
+    match Group::from_name(name) {
+        Ok(Some(group)) => Ok(group),
+        Ok(None) => Err(format!("there is no group {shown} on this machine")),
+        Err(error) => Err(format!(
+            "nobody knows whether there is a group {shown}: {error}"
+        )),
+    }
+}
+
+/// Whether the group is there, and everybody of the bridge in it.
+pub fn examine(runbook: &Runbook) -> Vec<Finding> {
+    let Some(name) = &runbook.bridge_group else {
+        return Vec::new();
+    };
+    let group = match find(name) {
+        Ok(group) => group,
+        Err(why) => return vec![Finding::required("bridge group", false, why)],
+    };
+    let me = crate::engine::socket::user_of_this_process();
+    let people = runbook.people.iter().map(|p| p.user.as_str());
+    let users = std::iter::once(me.as_str()).chain(people);
+    let outside = users.filter_map(|user| outside(user, &group));
+    let mut outside: Vec<String> = outside.collect();
+    outside.dedup();
+    vec![match outside.as_slice() {
+        [] => {
+            let detail = format!("{} has everybody of the bridge", group.name);
+            Finding::required("bridge group", true, detail)
+        }
+        some => Finding::required("bridge group", false, some.join("; ")),
+    }]
+}
+
+/// Why a user is not let in, if they are not.
+fn outside(user: &str, group: &Group) -> Option<String> {
+    let shown = printable(user, 64);
+    let Ok(Some(known)) = User::from_name(user) else {
+        return Some(format!("there is no user {shown} on this machine"));
+    };
+    let name = CString::new(known.name).ok()?;
+    let groups = getgrouplist(&name, known.gid).unwrap_or_default();
+    let is_in = known.uid.is_root() || groups.contains(&group.gid);
+    (!is_in).then(|| format!("{shown} is not in the group {}", group.name))
+}
