@@ -55,6 +55,7 @@ pub async fn database() -> TestDatabase {
 
 /// A real engine in this process, on a session of a test's own.
 pub struct Engine {
+    folder: Folder,
     stop: CancellationToken,
     task: JoinHandle<Result<(), engine::Error>>,
 }
@@ -88,13 +89,19 @@ impl Engine {
             socket::ping(folder).await.is_ok()
         })
         .await;
-        Engine { stop, task }
+        Engine {
+            folder: folder.clone(),
+            stop,
+            task,
+        }
     }
 
-    /// Ends it in order.
+    /// Ends it in order. Its ear is a task of its own: only once that has gone can nobody take it for the next engine's.
     pub async fn end(self) {
         self.stop.cancel();
         self.task.await.expect("an end").expect("an orderly one");
+        let socket = self.folder.socket_path();
+        until("the ear is gone", async || !socket.exists()).await;
     }
 
     /// Why it ended by itself.
