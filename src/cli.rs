@@ -92,7 +92,7 @@ pub enum Subcommands {
     Rehearse(rehearse::RehearseArgs),
     /// Compare every row and every value of a SQLite file with PostgreSQL
     Verify(verify::VerifyArgs),
-    /// The evidence of a session, as Markdown and JSON
+    /// The evidence of a session: a page with pictures, Markdown and JSON; or a check of it
     Report(report::ReportArgs),
     /// When each trigger of a runbook would have fired over recorded samples
     Replay(replay::ReplayArgs),

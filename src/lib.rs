@@ -15,7 +15,7 @@
 //! 11. [`fleet`]: instances: configuration switch, restart, readiness.
 //! 12. [`monitor`]: probes that make samples.
 //! 13. [`cockpit`]: the terminal UI; sees only `session` and `journal`.
-//! 14. [`report`]: the evidence, as Markdown and JSON.
+//! 14. [`report`]: the evidence: a page with pictures, Markdown, JSON, and all by which it can be checked.
 //! 15. [`demo`]: the sandbox: sample application, throwaway PostgreSQL, traffic, faults.
 //! 16. [`cli`]: one file per subcommand.
 //!

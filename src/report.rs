@@ -1,16 +1,18 @@
-//! The evidence of a session, as Markdown and JSON. From the session's folder alone: the journal's chain is verified first, then the
+//! The evidence of a session, as a page with pictures, Markdown and JSON. From the session's folder alone: the journal's chain is verified first, then the
 //! session is folded from it. Touches no database and no network.
 //!
 //! - [`rows`]: one line per row of the protocol.
 //! - [`evidence`]: gates and signatures, triggers, checks, rollback, planned against actual.
-//! - [`markdown`]: for people.
+//! - [`html`], [`markdown`]: for people.
 //! - [`bundle`]: a folder that holds the report and everything by which anybody can check it.
 //! - [`sheet`]: one page of commands, for a rollback by hand.
 //!
 //! What the JSON holds is documented in `docs/report.md`.
 
 pub mod bundle;
+mod charts;
 pub mod evidence;
+pub mod html;
 pub mod markdown;
 mod material;
 pub mod rows;
@@ -79,8 +81,15 @@ pub struct Report {
     pub rollback: Option<evidence::RollbackReport>,
     /// Agreed limits against what it took.
     pub plan: Vec<evidence::PlanReport>,
+    /// Moments that tell one part of the night from the next.
+    pub marks: Vec<evidence::Mark>,
+    /// Every table, from the backup to the comparison.
+    pub tables: Vec<evidence::TableReport>,
     /// What the signals did that triggers and checklist judge.
     pub signals: Vec<signals::SignalReport>,
+    /// The same as curves; for pictures alone.
+    #[serde(skip)]
+    pub charts: Vec<charts::Chart>,
     /// What was kept, by hash.
     pub artefacts: Vec<Artefact>,
     /// Every event in words.
@@ -206,7 +215,10 @@ fn of(session: &Session, recorded: &[Recorded], seen: &[ItemView], chain: Chain)
         checks: evidence::checks(session),
         rollback: evidence::rollback(session),
         plan: evidence::plan(session),
+        marks: evidence::marks(session, recorded),
+        tables: Vec::new(),
         signals: Vec::new(),
+        charts: Vec::new(),
         artefacts: Vec::new(),
         timeline: timeline.collect(),
     }

@@ -1,6 +1,7 @@
 //! The report: from a session's folder alone, after verifying its chain, with nothing foreign let through.
 
 mod bundle;
+mod page;
 
 use std::path::Path;
 

@@ -242,6 +242,7 @@ fn rehearsal(night: &Night, head: &str, ended_unix_s: i64) -> RehearsalEvidence 
         ended_unix_s,
         parts: vec![(RehearsalPart::Import, true, "fine".to_owned())],
         rollback_ms: 1_000,
+        took_ms: vec![],
     }
 }
 

@@ -16,7 +16,7 @@ use crate::cockpit::bridge::Bridge;
 use crate::journal::{Folder, Follower};
 use crate::runbook::action::Placeholders;
 use crate::runbook::{Action, RehearsalPart, Role, Runbook};
-use crate::session::{Command, LineKind, Phase, RehearsalEvidence, Session, StepStatus};
+use crate::session::{Command, LineKind, Phase, RehearsalEvidence, Session, StepState, StepStatus};
 use crate::source::{backup, digest, open_read_only};
 use crate::target::Endpoint;
 
@@ -358,7 +358,18 @@ fn evidence(
             (RehearsalPart::Rollback, rollback_ok, rollback_line),
         ],
         rollback_ms,
+        took_ms: took(session),
     })
+}
+
+/// What each step, and each row of the rollback, took.
+fn took(session: &Session) -> Vec<(String, i64)> {
+    let rollback = session.rollback.iter().flat_map(|r| &r.rows);
+    let rows = session.steps.iter().chain(rollback);
+    let took = |row: &StepState| Some((row.id.clone(), row.ended_ms? - row.started_ms?));
+    rows.filter(|row| row.status == StepStatus::Done)
+        .filter_map(took)
+        .collect()
 }
 
 fn evidence_folder(root: &Path) -> PathBuf {

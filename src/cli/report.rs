@@ -78,7 +78,7 @@ pub async fn run(args: ReportArgs) -> anyhow::Result<Exit> {
             printable(&left.why, 300)
         );
     }
-    for name in [bundle::MARKDOWN, bundle::JSON] {
+    for name in [bundle::HTML, bundle::MARKDOWN, bundle::JSON] {
         outln!("{}", written.dir.join(name).display());
     }
     Ok(Exit::Done)

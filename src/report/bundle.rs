@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use self::manifest::Manifest;
-use super::{Error, LeftOut, Material, Report, markdown};
+use super::{Error, LeftOut, Material, Report, html, markdown};
 use crate::journal::folder::{share_dir, share_file};
 use crate::journal::{Folder, Hash, Head, lines};
 
@@ -33,6 +33,8 @@ pub const RUNBOOK: &str = "runbook.yaml";
 pub const RUNBOOK_VALUES: &str = "runbook.values.json";
 /// The report, for programs.
 pub const JSON: &str = "report.json";
+/// The report as a page.
+pub const HTML: &str = "report.html";
 /// The report as Markdown.
 pub const MARKDOWN: &str = "report.md";
 /// Folders of a session whose files are evidence.
@@ -94,6 +96,7 @@ pub fn write(folder: &Folder, dir: &Path) -> Result<Written, Error> {
         (BESIDE, beside),
         (JSON, report.to_json_text()),
         (MARKDOWN, markdown::render(&report)),
+        (HTML, html::render(&report)),
     ] {
         pen.text(name, text.as_bytes())?;
     }

@@ -2,10 +2,11 @@
 //! rules (`session`); this only tells what they came to.
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::rows::{RowReport, Section, rows};
 use crate::runbook::Role;
+use crate::session::live::ParityView;
 use crate::session::{
     Event, EvidenceView, LineKind, Recorded, RollbackCause, Session, Signature, TriggerPhase,
 };
@@ -53,6 +54,8 @@ pub struct SignatureReport {
     pub evidence_hash: String,
     /// Its entry in the chain.
     pub seq: u64,
+    /// When, in session time.
+    pub at_ms: i64,
     /// When.
     pub wall: DateTime<Utc>,
     /// Whether it covers what is true at the end.
@@ -113,8 +116,49 @@ pub struct RollbackReport {
     pub within_rto: Option<bool>,
     /// Whether it serves from SQLite again.
     pub healthy: Option<bool>,
+    /// What users had written to PostgreSQL and SQLite does not have, by table; empty where nothing was found to be kept.
+    pub left_behind: Vec<LeftBehind>,
+    /// The file in which those rows are kept.
+    pub salvaged_to: Option<String>,
     /// Each row.
     pub rows: Vec<RowReport>,
+}
+
+/// Rows of one table that a rollback left behind in PostgreSQL.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct LeftBehind {
+    /// Its name.
+    pub table: String,
+    /// Rows that users inserted.
+    pub inserted: u64,
+    /// Rows that they changed.
+    pub changed: u64,
+    /// Rows that they deleted.
+    pub deleted: u64,
+}
+
+/// A moment that people go by.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Mark {
+    /// In a word or two.
+    pub what: String,
+    /// Session time.
+    pub at_ms: i64,
+}
+
+/// A table, from the backup to the comparison.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TableReport {
+    /// Its name.
+    pub table: String,
+    /// Rows that the restored backup had (A4).
+    pub backup_rows: Option<u64>,
+    /// Rows that were imported (D2).
+    pub imported_rows: Option<u64>,
+    /// Rows that the comparison found equal, value by value; from beside the chain.
+    pub equal_rows: Option<u64>,
+    /// Rows that it found missing, extra or different; from beside the chain.
+    pub different_rows: Option<u64>,
 }
 
 /// An agreed limit against what it took.
@@ -171,6 +215,7 @@ pub(super) fn gates(session: &Session, recorded: &[Recorded]) -> Vec<GateReport>
                         note: signature.note.clone(),
                         evidence_hash: signature.evidence_hash.clone(),
                         seq: entry.seq,
+                        at_ms: entry.at_ms,
                         wall: entry.wall,
                         valid: valid(signature, entry.seq),
                     })
@@ -261,6 +306,9 @@ fn real_seconds(session: &Session, runbook_ms: i64) -> f64 {
 pub(super) fn rollback(session: &Session) -> Option<RollbackReport> {
     let rollback = session.rollback.as_ref()?;
     let rto_seconds = real_seconds(session, session.charter.limits.rto_ms);
+    let outcomes = rollback.rows.iter().filter_map(|row| row.outcome.as_ref());
+    let mut facts = outcomes.filter_map(|o| o.facts.get("salvage"));
+    let salvage = facts.find_map(|f| serde_json::from_value::<Salvage>(f.clone()).ok());
     let restored = rollback
         .restored_ms
         .map(|ms| seconds(rollback.started_ms, ms));
@@ -277,11 +325,93 @@ pub(super) fn rollback(session: &Session) -> Option<RollbackReport> {
             (None, None) => None,
         },
         healthy: rollback.healthy,
+        left_behind: salvage.iter().flat_map(|s| s.tables.clone()).collect(),
+        salvaged_to: salvage.map(|s| s.file),
         rows: rows(session)
             .into_iter()
             .filter(|r| r.section == Section::Rollback)
             .collect(),
     })
+}
+
+/// What R5 says of the rows that it kept.
+#[derive(Deserialize)]
+struct Salvage {
+    file: String,
+    tables: Vec<LeftBehind>,
+}
+
+/// The moments that tell one part of the night from the next.
+pub(super) fn marks(session: &Session, recorded: &[Recorded]) -> Vec<Mark> {
+    let mut marks = Vec::new();
+    let mut mark = |what: &str, at_ms: Option<i64>| {
+        let what = what.to_owned();
+        marks.extend(at_ms.map(|at_ms| Mark { what, at_ms }));
+    };
+    let reopened = session.step_of_kind(&LineKind::Reopen);
+    mark("freeze", session.freeze().map(|(since, _)| since));
+    mark("switch", session.switched_ms());
+    let reopened = reopened.filter(|step| step.is_over());
+    mark("writes reopened", reopened.and_then(|step| step.ended_ms));
+    if let Some(fired) = &session.fired {
+        mark(&format!("{} fired", fired.trigger), Some(fired.at_ms));
+    }
+    let rollback = session.rollback.as_ref();
+    mark("rollback", rollback.map(|r| r.started_ms));
+    mark("on SQLite again", rollback.and_then(|r| r.restored_ms));
+    let completed = |e: &&Recorded| matches!(e.event, Event::SessionCompleted { .. });
+    mark(
+        "completed",
+        recorded.iter().find(completed).map(|e| e.at_ms),
+    );
+    marks.sort_by_key(|mark| mark.at_ms);
+    marks
+}
+
+/// Every table of which a step or the comparison has said something.
+pub(super) fn tables(session: &Session, seen: &ParityView) -> Vec<TableReport> {
+    #[derive(Deserialize)]
+    struct Count {
+        table: String,
+        rows: u64,
+    }
+    let mut tables: Vec<TableReport> = Vec::new();
+    let counts: Vec<Count> = fact(session, "counts").unwrap_or_default();
+    let imported: Vec<(String, u64)> = fact(session, "imported").unwrap_or_default();
+    for Count { table, rows } in counts {
+        entry(&mut tables, &table).backup_rows = Some(rows);
+    }
+    for (table, rows) in imported {
+        entry(&mut tables, &table).imported_rows = Some(rows);
+    }
+    for compared in &seen.tables {
+        let entry = entry(&mut tables, &compared.table);
+        entry.equal_rows = compared.found.map(|(equal, _)| equal);
+        entry.different_rows = compared.found.map(|(_, different)| different);
+    }
+    tables
+}
+
+fn entry<'t>(tables: &'t mut Vec<TableReport>, name: &str) -> &'t mut TableReport {
+    let place = tables.iter().position(|t| t.table == name);
+    let place = place.unwrap_or_else(|| {
+        tables.push(TableReport {
+            table: name.to_owned(),
+            backup_rows: None,
+            imported_rows: None,
+            equal_rows: None,
+            different_rows: None,
+        });
+        tables.len() - 1
+    });
+    &mut tables[place]
+}
+
+/// A fact that a step left behind, the newest first.
+fn fact<T: serde::de::DeserializeOwned>(session: &Session, name: &str) -> Option<T> {
+    let mut steps = session.steps.iter().rev();
+    let fact = steps.find_map(|step| step.outcome.as_ref()?.facts.get(name))?;
+    serde_json::from_value(fact.clone()).ok()
 }
 
 /// How soon after the countdown, or after a person's word, something is taken back.

@@ -58,7 +58,7 @@ fn table(columns: &[&str], lines: impl IntoIterator<Item = Vec<String>>, out: &m
 }
 
 /// Seconds as people read them.
-fn span(seconds: f64) -> String {
+pub(super) fn span(seconds: f64) -> String {
     let whole = seconds.round() as i64;
     match whole {
         0..=9 => format!("{seconds:.1} s"),
@@ -68,11 +68,11 @@ fn span(seconds: f64) -> String {
     }
 }
 
-fn maybe_span(seconds: Option<f64>) -> String {
+pub(super) fn maybe_span(seconds: Option<f64>) -> String {
     seconds.map(span).unwrap_or_default()
 }
 
-fn number(value: Option<f64>) -> String {
+pub(super) fn number(value: Option<f64>) -> String {
     value.map_or_else(String::new, |v| {
         let digits = if v.abs() < 1.0 { 4 } else { 1 };
         let text = format!("{v:.digits$}");

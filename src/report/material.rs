@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Chain, Error, FORMAT, Report, signals};
+use super::{Chain, Error, FORMAT, Report, charts, evidence, signals};
 use crate::journal::{Artefact, Entry, Folder, Follower, Head, Sample};
 use crate::session::live::{self, ItemView, ParityView};
 use crate::session::{Recorded, Session};
@@ -109,6 +109,8 @@ impl Material {
             verified: true,
         };
         let mut report = super::of(&session, &recorded, &self.beside.checklist, chain);
+        report.tables = evidence::tables(&session, &self.beside.parity);
+        report.charts = charts::collect(&session, &self.samples);
         report.signals = signals::collect(&session, &self.samples);
         report.artefacts.clone_from(&self.beside.artefacts);
         Ok(report)

@@ -26,6 +26,8 @@ pub struct RowReport {
     pub started_ms: Option<i64>,
     /// Real seconds that it took; for a trigger, that it has been in its state.
     pub seconds: Option<f64>,
+    /// Real seconds that it took in the rehearsal that counts here.
+    pub rehearsed_seconds: Option<f64>,
     /// How often it was tried.
     pub attempts: u32,
     /// What was done or seen, in one line. Foreign text: clean it before it reaches a screen.
@@ -121,6 +123,12 @@ pub fn rows_seen(session: &Session, seen: &[ItemView]) -> Vec<RowReport> {
         });
     }
     rows.push(confidence_row(&confidence(session)));
+    for (id, took_ms) in session.rehearsal.iter().flat_map(|r| &r.took_ms) {
+        let row = rows.iter_mut().find(|row| row.id == *id);
+        if let Some(row) = row.filter(|r| matches!(r.section, Section::Step | Section::Rollback)) {
+            row.rehearsed_seconds = Some(seconds(0, *took_ms));
+        }
+    }
     rows
 }
 
@@ -133,6 +141,7 @@ fn empty(section: Section, id: &str, title: &str) -> RowReport {
         by: Vec::new(),
         started_ms: None,
         seconds: None,
+        rehearsed_seconds: None,
         attempts: 0,
         summary: String::new(),
     }

@@ -439,6 +439,9 @@ pub struct RehearsalEvidence {
     pub parts: Vec<(RehearsalPart, bool, String)>,
     /// Real time its rollback took, R1–R4+.
     pub rollback_ms: i64,
+    /// Real time that each step and each row of the rollback took, in milliseconds, by id. Empty in rehearsals of earlier versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub took_ms: Vec<(String, i64)>,
 }
 
 /// Where a trigger is. See the protocol's "A trigger".

@@ -213,6 +213,7 @@ impl Story {
                 ),
             ],
             rollback_ms: 72_000,
+            took_ms: vec![],
         };
         self.happen(Event::RehearsalRecorded { rehearsal })
     }

@@ -191,6 +191,7 @@ pub fn rehearsal(session: &Session) -> RehearsalEvidence {
             part(RehearsalPart::Rollback),
         ],
         rollback_ms: 1_000,
+        took_ms: vec![],
     }
 }
 

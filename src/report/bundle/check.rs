@@ -12,11 +12,12 @@ use serde_json::Value;
 
 use super::manifest::{self, Found};
 use super::{
-    ARTEFACTS, BESIDE, EVENTS, JSON, MARKDOWN, RUNBOOK, RUNBOOK_VALUES, SAMPLES, names, stream,
+    ARTEFACTS, BESIDE, EVENTS, HTML, JSON, MARKDOWN, RUNBOOK, RUNBOOK_VALUES, SAMPLES, names,
+    stream,
 };
 use crate::journal::{Hash, Head, Sample, lines};
 use crate::report::material::by_signal;
-use crate::report::{Beside, Material, Report, markdown};
+use crate::report::{Beside, Material, Report, html, markdown};
 use crate::session::{Event, Recorded};
 use crate::text::printable;
 
@@ -207,7 +208,7 @@ impl Checker<'_> {
         for name in unlisted.cloned().collect::<Vec<_>>() {
             self.finding(&name, None, "is not in the list: it was put in or renamed");
         }
-        for name in [EVENTS, SAMPLES, BESIDE, JSON, MARKDOWN] {
+        for name in [EVENTS, SAMPLES, BESIDE, JSON, MARKDOWN, HTML] {
             if list.is_sealed && !list.files.contains_key(name) {
                 self.finding(name, None, "is not in the list, though every bundle has it");
             }
@@ -426,6 +427,7 @@ impl Checker<'_> {
         for (name, text) in [
             (JSON, report.to_json_text()),
             (MARKDOWN, markdown::render(&report)),
+            (HTML, html::render(&report)),
         ] {
             let found = self.read(name).unwrap_or_default();
             let already = self.verdict.findings[before..]
