@@ -134,8 +134,13 @@ fn failed(path: &Path) -> impl FnOnce(io::Error) -> Error {
 }
 
 /// Makes the folder, or takes an earlier bundle out of it.
-fn clear(dir: &Path) -> Result<(), Error> {
-    fs::create_dir_all(dir).map_err(failed(dir))?;
+fn clear(dir: &Path, shared: bool) -> Result<(), Error> {
+    if !dir.is_dir() {
+        fs::create_dir_all(dir).map_err(failed(dir))?;
+        if shared {
+            share_dir(dir).map_err(failed(dir))?;
+        }
+    }
     let list = dir.join(manifest::NAME);
     let there = names(dir).map_err(failed(dir))?;
     let listed = fs::read(&list).map(|bytes| manifest::read(&bytes).files);
@@ -205,7 +210,7 @@ impl Pen<'_> {
 
     /// A new file, and its folder.
     fn make(&self, path: &Path) -> io::Result<fs::File> {
-        if let Some(parent) = path.parent() {
+        if let Some(parent) = path.parent().filter(|parent| !parent.is_dir()) {
             fs::create_dir_all(parent)?;
             if self.shared {
                 share_dir(parent)?;

@@ -150,7 +150,7 @@ mod tests {
                 7_777 => Reading::Value(99.0),
                 _ => Reading::Value(1.0),
             },
-            n: 0,
+            n: None,
         };
         let samples: Vec<Sample> = (0..10_000).map(sample).collect();
         let points = points(&samples);

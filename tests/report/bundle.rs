@@ -156,6 +156,22 @@ fn a_bundle_holds_and_has_neither_secrets_nor_the_applications_rows() {
 }
 
 #[test]
+fn in_the_sessions_folder_the_bridge_may_read_and_replace_it() {
+    use std::os::unix::fs::PermissionsExt;
+    let made = made(&night().journal);
+    let bundle = made.folder.dir().join("report");
+    write(&made.folder, &bundle).expect("a bundle");
+    let mode = |path: &Path| fs::metadata(path).expect("there").permissions().mode() & 0o7777;
+    for folder in ["", "artefacts", "output"] {
+        assert_eq!(mode(&bundle.join(folder)), 0o2770, "{folder}");
+    }
+    for name in files(&bundle) {
+        assert_eq!(mode(&bundle.join(&name)), 0o660, "{name}");
+    }
+    assert!(verdict(&bundle).ok);
+}
+
+#[test]
 fn one_changed_bit_anywhere_is_found_and_located() {
     let made = made(&night().journal);
     let mut random = StdRng::seed_from_u64(20_261_122);
