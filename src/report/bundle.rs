@@ -76,12 +76,11 @@ pub struct Written {
 pub fn write(folder: &Folder, dir: &Path) -> Result<Written, Error> {
     let mut material = Material::of_folder(folder)?;
     let report = material.report()?;
-    clear(dir)?;
+    let shared = std::path::absolute(dir).is_ok_and(|d| d.starts_with(folder.dir()));
+    clear(dir, shared)?;
     let mut pen = Pen {
         dir,
-        shared: dir
-            .canonicalize()
-            .is_ok_and(|d| d.starts_with(folder.dir())),
+        shared,
         files: BTreeMap::new(),
         left_out: Vec::new(),
     };
