@@ -6,6 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use rusqlite::ffi::{
+    SQLITE_CONSTRAINT_PRIMARYKEY, SQLITE_CONSTRAINT_ROWID, SQLITE_CONSTRAINT_UNIQUE,
+};
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params_from_iter};
 use serde::Serialize;
 
@@ -132,10 +135,10 @@ pub fn apply(
         let mut waiting = Vec::new();
         for number in lot {
             let row = salvaged.row(number)?;
-            let known = salvaged.applied(number, file)?;
-            match bringing.bring(&row, known.is_some()).map_err(failed())? {
-                // Another row of this lot may hold the value that has to be unique.
-                Fate::Conflict(why) if why.starts_with(UNIQUE) => waiting.push(row),
+            let known = salvaged.applied(number, file)?.is_some();
+            match bringing.bring(&row, known).map_err(failed())? {
+                // Another row of this lot may be in its way, with a value that has to be unique.
+                Fate::Conflict(_) => waiting.push((row, known)),
                 fate => outcome.rows.push(brought(&row, fate)),
             }
         }
@@ -168,9 +171,6 @@ fn data_version(connection: &Connection) -> rusqlite::Result<i64> {
     connection.pragma_query_value(None, "data_version", |row| row.get(0))
 }
 
-/// How a refusal for the sake of uniqueness begins.
-const UNIQUE: &str = "another row of SQLite has the same";
-
 fn brought(row: &SalvagedRow, fate: Fate) -> Brought {
     Brought {
         row: row.row,
@@ -189,16 +189,20 @@ struct Bringing<'a> {
 
 impl Bringing<'_> {
     /// Tries rows that waited for others until none gets through any more.
-    fn again(&self, mut waiting: Vec<SalvagedRow>, outcome: &mut Outcome) -> rusqlite::Result<()> {
+    fn again(
+        &self,
+        mut waiting: Vec<(SalvagedRow, bool)>,
+        outcome: &mut Outcome,
+    ) -> rusqlite::Result<()> {
         loop {
             let before = waiting.len();
             let mut still = Vec::new();
             let mut refusals = Vec::new();
-            for row in waiting {
-                match self.bring(&row, false)? {
+            for (row, known) in waiting {
+                match self.bring(&row, known)? {
                     Fate::Conflict(why) => {
                         refusals.push(Fate::Conflict(why));
-                        still.push(row);
+                        still.push((row, known));
                     }
                     fate => outcome.rows.push(brought(&row, fate)),
                 }
@@ -207,7 +211,7 @@ impl Bringing<'_> {
                 let given_up = still.iter().zip(refusals);
                 outcome
                     .rows
-                    .extend(given_up.map(|(row, fate)| brought(row, fate)));
+                    .extend(given_up.map(|((row, _), fate)| brought(row, fate)));
                 return Ok(());
             }
             waiting = still;
@@ -417,12 +421,17 @@ impl Bringing<'_> {
                 if failure.code == rusqlite::ErrorCode::ConstraintViolation =>
             {
                 let message = crate::text::printable(&message.unwrap_or_default(), 200);
-                Ok(Fate::Conflict(
-                    match message.split_once("UNIQUE constraint failed: ") {
-                        Some((_, columns)) => format!("{UNIQUE} {columns}"),
-                        None => format!("SQLite refuses it: {message}"),
-                    },
-                ))
+                let columns = message
+                    .rsplit_once(": ")
+                    .map_or("key", |(_, columns)| columns);
+                Ok(Fate::Conflict(match failure.extended_code {
+                    SQLITE_CONSTRAINT_UNIQUE
+                    | SQLITE_CONSTRAINT_PRIMARYKEY
+                    | SQLITE_CONSTRAINT_ROWID => {
+                        format!("another row of SQLite has the same {columns}")
+                    }
+                    _ => format!("SQLite refuses it: {message}"),
+                }))
             }
             Err(error) => Err(error),
         }

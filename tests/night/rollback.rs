@@ -4,11 +4,12 @@ use cutover::cli::Exit;
 use cutover::cli::follow::exit_of;
 use cutover::journal::Folder;
 use cutover::salvage;
-use cutover::salvage::file::Salvaged;
+use cutover::salvage::file::{Choice, Salvaged};
 use cutover::session::{Event, Session, StepStatus, Undo};
 use cutover::target::Endpoint;
 use rustix::process::Signal;
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::process::Command;
 
 use super::ONE_AT_A_TIME;
@@ -92,7 +93,7 @@ async fn a_killed_engine_goes_on_where_it_was() {
         let times = chat.lines().filter(|line| line.contains(told)).count();
         assert_eq!(times, 2, "{told}:\n{chat}");
     }
-    let (code, said) = close(&stage, &folder, &["--drop-schema"]);
+    let (code, said) = manage(&stage, &folder, &["close", "--drop-schema"]);
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("was dropped from the target"), "{said}");
     assert_eq!(
@@ -135,7 +136,7 @@ async fn a_killed_engine_goes_on_where_it_was() {
     let kept = Salvaged::open(&folder.dir().join(salvage::file::NAME)).expect("a salvage file");
     assert!(kept.tables().unwrap().iter().all(|t| t.lacks.is_none()));
     drop(kept);
-    let (code, said) = close(&stage, &folder, &[]);
+    let (code, said) = manage(&stage, &folder, &["close"]);
     assert_eq!(code, Some(0), "{said}");
     assert!(
         said.contains("note schema cutover: still in the target"),
@@ -144,16 +145,16 @@ async fn a_killed_engine_goes_on_where_it_was() {
     assert!(story(&folder).contains("closed by "), "{}", story(&folder));
 }
 
-/// `cutover close` as the release manager: its exit code, and what it said.
-fn close(stage: &Stage, folder: &Folder, more: &[&str]) -> (Option<i32>, String) {
+/// A command on a session as the release manager, in the sandbox: its exit code, and what it said.
+fn manage(stage: &Stage, folder: &Folder, command: &[&str]) -> (Option<i32>, String) {
     let output = Command::new(support::cutover())
-        .args(["close", "--as", "release_manager", "--dir"])
+        .args(command)
+        .args(["--as", "release_manager", "--dir"])
         .arg(folder.dir())
-        .args(more)
         .current_dir(stage.sandbox.dir())
         .envs(stage.sandbox.environment().unwrap())
         .output()
-        .expect("close");
+        .expect("cutover");
     let said = [output.stdout, output.stderr].concat();
     (
         output.status.code(),
@@ -313,6 +314,7 @@ async fn a_target_that_hangs_or_is_full_delays_nothing() {
         .iter()
         .find(|r| r.id == "R5");
     assert_eq!(salvaged.unwrap().status, StepStatus::Failed);
+    assert_salvaged_later(&stage, &folder);
     stage.clear().await;
 
     let (folder, session) = stage
@@ -323,6 +325,32 @@ async fn a_target_that_hangs_or_is_full_delays_nothing() {
         })
         .await;
     let _ = assert_back(&stage, &folder, &session).await;
+}
+
+/// PostgreSQL answers again: what users wrote there is kept now, once, and that is on record.
+fn assert_salvaged_later(stage: &Stage, folder: &Folder) {
+    let (code, said) = manage(stage, folder, &["salvage", "make"]);
+    assert_eq!(code, Some(0), "{said}");
+    let kept = Salvaged::open(&folder.dir().join(salvage::file::NAME)).expect("a salvage file");
+    assert!(kept.tables().unwrap().iter().all(|t| t.lacks.is_none()));
+    let slugs: BTreeSet<_> = kept
+        .chosen(&Choice::default())
+        .unwrap()
+        .iter()
+        .map(|n| {
+            let row = kept.row(*n).unwrap();
+            let slug = row.values.iter().find(|v| v.name == "Slug").unwrap();
+            slug.new.as_str().unwrap().to_owned()
+        })
+        .collect();
+    let acknowledged = stage.acknowledged();
+    let mut on_postgres = acknowledged.iter().filter(|w| w["provider"] == "Postgres");
+    assert!(!slugs.is_empty(), "{said}");
+    assert!(on_postgres.all(|w| slugs.contains(w["slug"].as_str().unwrap())));
+    assert!(story(folder).contains("salvaged after the rollback: "));
+    let (code, said) = manage(stage, folder, &["salvage", "make"]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("salvage.db is there."), "{said}");
 }
 
 /// The countdown runs: half a second is left until the rollback.
