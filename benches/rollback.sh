@@ -30,16 +30,19 @@ night() {
     for pid in $all; do
       if [[ $kind == stopped ]]; then kill -STOP "$pid"; else prlimit --pid "$pid" --fsize=0 2>/dev/null || true; fi
     done
-    until grep -qE ' R6 +(done|FAILED)' "$out/log" || ! kill -0 "$demo" 2>/dev/null; do sleep 0.05; done
+    until grep -v rehearsal "$out/log" | grep -qE ' R6 +(done|FAILED)' || ! kill -0 "$demo" 2>/dev/null; do sleep 0.05; done
     [[ $kind == stopped ]] && for pid in $all; do kill -CONT "$pid" 2>/dev/null || true; done
   fi
   wait "$demo" || [[ $? == 4 ]]
   rm -rf "$out/night"
-  python3 - "$out/json" <<'PYTHON'
+  python3 - "$out/json" "$kind" <<'PYTHON'
 import json, sys
 rows = {row["id"]: row for row in json.load(open(sys.argv[1]))["rows"]}
 back = [rows[r] for r in ("R1", "R2", "R3", "R4", "R4+")]
 assert all(r["status"] == "done" for r in back), [(r["id"], r["status"], r["summary"]) for r in back]
+# A night whose target answered all the same measures nothing.
+silent = "did not answer in 5 s" in rows["R5"]["summary"]
+assert silent == (sys.argv[2] == "stopped"), rows["R5"]["summary"]
 print(sum(r["seconds"] for r in back))
 PYTHON
 }

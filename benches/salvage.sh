@@ -44,6 +44,7 @@ figures() { sort -n | awk '{ v[NR] = $1; sum += $1 } END { print sum / NR, v[int
 estimating() {
   while :; do
     echo "SELECT relname::text, n_tup_ins, n_tup_upd, n_tup_del FROM pg_catalog.pg_stat_user_tables WHERE schemaname = 'public';"
+    echo "SELECT schemaname || '.' || sequencename, last_value FROM pg_catalog.pg_sequences WHERE schemaname = 'public' AND last_value IS NOT NULL;"
     echo >>"$out/asked"; sleep 2
   done | psql -X -q -At "$target" >/dev/null
 }

@@ -1,8 +1,10 @@
-//! What a rollback would cost, kept up to date from `F4` on: PostgreSQL's counters against those that `F4` recorded. Asks on a
+//! What a rollback would cost, kept up to date from `F4` on: PostgreSQL's counters against those that `F4` recorded, and the ids that it
+//! has given out. Asks on a
 //! connection of its own, with a short time limit, and stops for good once a rollback has begun: a dying target delays nothing.
 //!
 //! Not in here: how counters are read (`target::written`), and how the cost is shown.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -89,17 +91,26 @@ async fn ask(
     loop {
         let at_ms = clock.now_ms();
         let counted = probe.read().await;
+        let given_out = match &counted {
+            Ok(_) => probe.given_out().await.ok(),
+            Err(_) => None,
+        };
         {
             let mut view = view.lock().unwrap_or_else(PoisonError::into_inner);
+            let before = view.take().unwrap_or(CostView {
+                at_ms,
+                tables: Vec::new(),
+                unknown: None,
+                given_out: BTreeMap::new(),
+            });
             *view = Some(match counted {
-                Ok(now) => estimate(&earlier, &now, at_ms),
+                Ok(now) => CostView {
+                    given_out: given_out.unwrap_or(before.given_out),
+                    ..estimate(&earlier, &now, at_ms)
+                },
                 Err(error) => CostView {
                     unknown: Some(error.to_string()),
-                    ..view.clone().unwrap_or(CostView {
-                        at_ms,
-                        tables: Vec::new(),
-                        unknown: None,
-                    })
+                    ..before
                 },
             });
         }
@@ -131,6 +142,7 @@ fn estimate(earlier: &Counters, now: &Counters, at_ms: i64) -> CostView {
         unknown: reset.map(|table| {
             format!("the counters of {table} were reset on the server since writes were reopened")
         }),
+        given_out: BTreeMap::new(),
     }
 }
 

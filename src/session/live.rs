@@ -1,6 +1,8 @@
 //! The live board: what screens show besides events. The engine replaces each value as it changes; none is chained, none is
 //! state, and all of it may be lost without the session losing anything.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::event::TriggerPhase;
@@ -139,6 +141,10 @@ pub struct CostView {
     pub tables: Vec<WrittenTable>,
     /// Why nobody knows, where nobody does; `tables` then is empty or older.
     pub unknown: Option<String>,
+    /// The last number that each sequence of PostgreSQL was seen to have given out, by schema and name: what R3 raises SQLite's beyond,
+    /// whether or not PostgreSQL answers then.
+    #[serde(default)]
+    pub given_out: BTreeMap<String, i64>,
 }
 
 /// What was written to one table since `F4`.

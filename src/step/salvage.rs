@@ -2,8 +2,8 @@
 //!
 //! The salvage file is made in R5, when the application is on SQLite again: no instance waits for it, but the end of the session does,
 //! up to 5 s for PostgreSQL to let us in and up to 300 s (and 5 s for the answer) for each statement. A session that is over can have it made
-//! as well ([`make`]). The ids are raised in R3, before the first instance comes back: PostgreSQL is waited for a second at most, SQLite's
-//! own file two.
+//! as well ([`make`]). The ids are raised in R3, before the first instance comes back: by what the engine has seen every two seconds;
+//! where it has seen nothing, PostgreSQL is waited for a second at most. SQLite's own file is waited for two.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,17 +16,19 @@ use super::backup::Kept;
 use super::context::Context;
 use super::switch::SNAPSHOT;
 use super::target::owner;
-use crate::journal::Folder;
+use crate::journal::{Folder, Follower};
 use crate::runbook::Runbook;
 use crate::runbook::transfer::Transfer;
 use crate::salvage::file::{About, NAME, Salvaged, Writer};
 use crate::salvage::{Error, Search, Since, TableCost};
 use crate::session::Session;
 use crate::session::charter::LineKind;
+use crate::session::live::{CostView, key};
 use crate::source::digest;
 use crate::source::ids::{self, Raised};
 use crate::source::schema::Schema;
-use crate::target::{Endpoint, quoted};
+use crate::target::Endpoint;
+use crate::target::written::CountersProbe;
 use crate::transfer::matching;
 
 /// Under this name R5 leaves behind what it salvaged.
@@ -39,7 +41,7 @@ const STATEMENT_LIMIT: Duration = Duration::from_secs(300);
 /// Instances go on writing to PostgreSQL until they are restarted: so many ids are left free for that, or as many as were given out
 /// since the import, if that is more.
 const HEADROOM: i64 = 1_000;
-/// How long the ids are waited for.
+/// How long the ids are waited for, where they are not known.
 const IDS_LIMIT: Duration = Duration::from_secs(1);
 /// How long raising them in SQLite may take. Instances wait to be restarted.
 const FILE_LIMIT: Duration = Duration::from_secs(2);
@@ -256,17 +258,23 @@ struct Numbered {
     last_value: i64,
 }
 
-/// Raises SQLite's next ids beyond those that PostgreSQL has given out, so that the two never hand out the same one. Says what came
-/// of it; nothing that happens here keeps an instance from coming back.
+/// Raises SQLite's next ids beyond those that PostgreSQL has given out, so that the two never hand out the same one. Where an engine
+/// has seen since F4 which those are, PostgreSQL is not asked: a dead one gives out no more, and what a living one has given out since
+/// is within the headroom. Says what came of it; nothing that happens here keeps an instance from coming back.
 pub async fn raise_ids(ctx: &Context) -> String {
     if !was_open(ctx) {
         return "no id was given out by PostgreSQL".to_owned();
     }
-    let given_out = match tokio::time::timeout(IDS_LIMIT, given_out(ctx)).await {
-        Ok(Ok(given_out)) => given_out,
-        Ok(Err(why)) => return not_raised(&why),
-        Err(_) => return not_raised("PostgreSQL did not answer within a second"),
+    let sequences: Vec<Numbered> = ctx.fact("sequences").unwrap_or_default();
+    let seen = match seen(ctx) {
+        Some(seen) => seen,
+        None => match tokio::time::timeout(IDS_LIMIT, given_out(ctx)).await {
+            Ok(Ok(seen)) => seen,
+            Ok(Err(why)) => return not_raised(&why),
+            Err(_) => return not_raised("PostgreSQL did not answer within a second"),
+        },
     };
+    let given_out = seen.by_table(&sequences);
     let (file, transfer) = (
         ctx.runbook.source.file.clone(),
         ctx.runbook.transfer.clone(),
@@ -297,38 +305,60 @@ fn said(raised: &Raised) -> String {
     said
 }
 
-/// The number that counts as the last one of each sequence, by the target's table.
-async fn given_out(ctx: &Context) -> Result<BTreeMap<String, i64>, String> {
-    let sequences: Vec<Numbered> = ctx.fact("sequences").unwrap_or_default();
-    if sequences.is_empty() {
-        return Ok(BTreeMap::new());
-    }
-    let endpoint = owner(ctx).map_err(|outcome| outcome.summary)?;
-    let client = endpoint.connect().await.map_err(|e| e.to_string())?;
-    let parts: Vec<String> = sequences
-        .iter()
-        .enumerate()
-        .filter_map(|(at, numbered)| {
-            let (schema, name) = numbered.sequence.split_once('.')?;
-            let sequence = format!("{}.{}", quoted(schema), quoted(name));
-            Some(format!(
-                "SELECT {at}, last_value FROM {sequence} WHERE is_called"
-            ))
-        })
-        .collect();
-    let rows = client.query(&parts.join(" UNION ALL "), &[]).await;
-    let mut given_out = BTreeMap::new();
-    for row in rows.map_err(|e| e.to_string())? {
-        let (at, last): (i32, i64) = (row.get(0), row.get(1));
-        let numbered = usize::try_from(at).ok().and_then(|at| sequences.get(at));
-        if let Some(numbered) = numbered {
-            let headroom = last.saturating_sub(numbered.last_value).max(HEADROOM);
-            let beyond = last.saturating_add(headroom);
-            let known = given_out.entry(numbered.table.clone()).or_insert(beyond);
+/// Numbers that sequences have given out.
+struct Seen {
+    /// The last one of each, by schema and name.
+    last: BTreeMap<String, i64>,
+    /// How long users had been writing then.
+    open_ms: i64,
+    /// How long ago that was.
+    age_ms: i64,
+}
+
+impl Seen {
+    /// The number that counts as the last one, by the target's table.
+    fn by_table(&self, sequences: &[Numbered]) -> BTreeMap<String, i64> {
+        let mut by_table = BTreeMap::new();
+        for numbered in sequences {
+            let Some(&last) = self.last.get(&numbered.sequence) else {
+                continue;
+            };
+            let beyond = last.saturating_add(self.headroom(last - numbered.last_value));
+            let known = by_table.entry(numbered.table.clone()).or_insert(beyond);
             *known = (*known).max(beyond);
         }
+        by_table
     }
-    Ok(given_out)
+
+    /// As many again as were given out, and what may have been since, at twice the pace.
+    fn headroom(&self, given_out: i64) -> i64 {
+        let since = 2 * self.age_ms.max(0) / self.open_ms.max(1_000);
+        given_out.max(HEADROOM).saturating_mul(1 + since)
+    }
+}
+
+/// What the engine saw last, also an engine before this one; `None` where none has.
+fn seen(ctx: &Context) -> Option<Seen> {
+    let board = Follower::open(&ctx.folder).and_then(|f| f.board::<CostView>(key::COST));
+    let cost = board.ok()??;
+    let opened_ms = ctx.session.step_of_kind(&LineKind::Reopen)?.started_ms?;
+    (!cost.given_out.is_empty()).then(|| Seen {
+        last: cost.given_out,
+        open_ms: cost.at_ms - opened_ms,
+        age_ms: ctx.shared.clock.now_ms() - cost.at_ms,
+    })
+}
+
+/// The same, asked of PostgreSQL now.
+async fn given_out(ctx: &Context) -> Result<Seen, String> {
+    let endpoint = owner(ctx).map_err(|outcome| outcome.summary)?;
+    let mut probe = CountersProbe::new(endpoint, &ctx.runbook.target.schema, IDS_LIMIT);
+    let last = probe.given_out().await.map_err(|e| e.to_string())?;
+    Ok(Seen {
+        last,
+        open_ms: 0,
+        age_ms: 0,
+    })
 }
 
 /// Pairs the tables by the import's rule for names, and raises.
@@ -352,4 +382,62 @@ fn raise(
     });
     let last: Vec<(String, i64)> = last.collect();
     ids::raise(file, &last).map_err(|e| e.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbered(sequence: &str, table: &str, last_value: i64) -> Numbered {
+        Numbered {
+            sequence: sequence.to_owned(),
+            table: table.to_owned(),
+            last_value,
+        }
+    }
+
+    #[test]
+    fn ids_are_left_free_for_what_may_have_been_given_out_since() {
+        let minute = 60_000;
+        let table = [
+            // Given out since the import, for how long, how long ago: what is left free.
+            ((0, minute, 0), 1_000),
+            ((5_000, minute, 2_000), 5_000),
+            ((5_000, minute, minute), 15_000),
+            ((10, 1, 500), 2_000),
+            ((5_000, 0, 0), 5_000),
+            ((i64::MAX, minute, 10 * minute), i64::MAX),
+        ];
+        for ((given_out, open_ms, age_ms), free) in table {
+            let seen = Seen {
+                last: BTreeMap::new(),
+                open_ms,
+                age_ms,
+            };
+            assert_eq!(
+                seen.headroom(given_out),
+                free,
+                "{given_out} {open_ms} {age_ms}"
+            );
+        }
+    }
+
+    #[test]
+    fn of_several_sequences_of_a_table_the_furthest_counts() {
+        let last = [("public.a", 70), ("public.b", 9_000), ("public.other", 1)];
+        let seen = Seen {
+            last: last.map(|(name, n)| (name.to_owned(), n)).into(),
+            open_ms: 60_000,
+            age_ms: 0,
+        };
+        let sequences = [
+            numbered("public.a", "Tools", 50),
+            numbered("public.b", "Tools", 6_000),
+            numbered("public.none", "Steps", 4),
+        ];
+        assert_eq!(
+            seen.by_table(&sequences),
+            BTreeMap::from([("Tools".to_owned(), 12_000)])
+        );
+    }
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tokio_postgres::Client;
+use tokio_postgres::{Client, Row};
 
 use super::{Endpoint, Error};
 
@@ -69,24 +69,7 @@ impl CountersProbe {
     /// # Errors
     /// No connection, or no answer in time; the next question connects again.
     pub async fn read(&mut self) -> Result<Counters, Error> {
-        let client = self.client.take().filter(|client| !client.is_closed());
-        let asked = async {
-            let client = match client {
-                Some(client) => client,
-                None => self.endpoint.connect().await?,
-            };
-            let rows = client
-                .query(QUERY, &[&self.schema])
-                .await
-                .map_err(|error| Error::of_statement("read pg_stat_user_tables", &error))?;
-            Ok((client, rows))
-        };
-        let answer = tokio::time::timeout(self.time_limit, asked).await;
-        let (client, rows) = answer.map_err(|_| Error::Timeout {
-            host: self.endpoint.host_label(),
-            seconds: self.time_limit.as_secs(),
-        })??;
-        self.client = Some(client);
+        let rows = self.ask("read pg_stat_user_tables", COUNTERS).await?;
         let count = |n: i64| n.unsigned_abs();
         let counters = rows.iter().map(|row| {
             let written = Written {
@@ -98,10 +81,44 @@ impl CountersProbe {
         });
         Ok(counters.collect())
     }
+
+    /// The last number that each sequence has given out, by schema and name. Of those that have given out none, nothing.
+    ///
+    /// # Errors
+    /// As [`CountersProbe::read`].
+    pub async fn given_out(&mut self) -> Result<BTreeMap<String, i64>, Error> {
+        let rows = self.ask("read pg_sequences", SEQUENCES).await?;
+        Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+    }
+
+    async fn ask(&mut self, what: &'static str, query: &str) -> Result<Vec<Row>, Error> {
+        let client = self.client.take().filter(|client| !client.is_closed());
+        let asked = async {
+            let client = match client {
+                Some(client) => client,
+                None => self.endpoint.connect().await?,
+            };
+            let rows = client
+                .query(query, &[&self.schema])
+                .await
+                .map_err(|error| Error::of_statement(what, &error))?;
+            Ok((client, rows))
+        };
+        let answer = tokio::time::timeout(self.time_limit, asked).await;
+        let (client, rows) = answer.map_err(|_| Error::Timeout {
+            host: self.endpoint.host_label(),
+            seconds: self.time_limit.as_secs(),
+        })??;
+        self.client = Some(client);
+        Ok(rows)
+    }
 }
 
-const QUERY: &str = "SELECT relname::text, n_tup_ins, n_tup_upd, n_tup_del FROM pg_catalog.pg_stat_user_tables \
+const COUNTERS: &str = "SELECT relname::text, n_tup_ins, n_tup_upd, n_tup_del FROM pg_catalog.pg_stat_user_tables \
      WHERE schemaname = $1";
+/// Spelled as `step::sequences` does.
+const SEQUENCES: &str = "SELECT schemaname || '.' || sequencename, last_value FROM pg_catalog.pg_sequences \
+     WHERE schemaname = $1 AND last_value IS NOT NULL";
 
 #[cfg(test)]
 mod tests {

@@ -247,6 +247,7 @@ fn what_a_rollback_costs_in_words() {
     );
     assert_eq!(short.as_deref(), Some("leaves ≤44 rows"));
     let blind = CostView {
+        given_out: Default::default(),
         unknown: Some("no answer within 2 s".to_owned()),
         ..view
     };
@@ -258,6 +259,7 @@ fn what_a_rollback_costs_in_words() {
     );
     assert_eq!(short.as_deref(), Some("leaves ? rows"));
     let nothing = CostView {
+        given_out: Default::default(),
         tables: Vec::new(),
         unknown: None,
         ..blind

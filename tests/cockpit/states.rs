@@ -264,6 +264,7 @@ pub fn cost(at_ms: i64) -> CostView {
         deleted,
     };
     CostView {
+        given_out: Default::default(),
         at_ms,
         tables: vec![
             table("ToolContents", 37, 4, 0),

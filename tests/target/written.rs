@@ -57,3 +57,19 @@ async fn a_lost_connection_is_an_error_once() {
     let _ = probe.read().await;
     probe.read().await.unwrap();
 }
+
+#[tokio::test]
+async fn sequences_tell_the_last_number_that_they_gave_out() {
+    let database = support::database().await;
+    let client = connect(&database.url).await;
+    client
+        .batch_execute(
+            r#"CREATE SEQUENCE unused; CREATE SEQUENCE "Used"; SELECT nextval('"Used"'), nextval('"Used"');
+               CREATE SCHEMA other; CREATE SEQUENCE other.used; SELECT nextval('other.used')"#,
+        )
+        .await
+        .unwrap();
+    let mut probe = CountersProbe::new(endpoint(&database.url), "public", Duration::from_secs(10));
+    let given_out = probe.given_out().await.unwrap();
+    assert_eq!(given_out, [("public.Used".to_owned(), 2)].into());
+}
