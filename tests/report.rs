@@ -1,7 +1,9 @@
 //! The report: from a session's folder alone, after verifying its chain, with nothing foreign let through.
 
 mod bundle;
+mod confidence;
 mod page;
+mod schema;
 
 use std::path::Path;
 

@@ -1,5 +1,5 @@
 //! X1: the confidence score. Out of 100, each point with its evidence; missing evidence lowers it, a critical failure makes
-//! it 0.
+//! it 0. The formula stands in `docs/report.md`, and a test holds the two together.
 
 use serde::Serialize;
 
@@ -35,8 +35,8 @@ pub struct Part {
 const GATE_POINTS: u32 = 40;
 const STEP_POINTS: u32 = 60;
 
-/// The score of a session as it stands. Gates share 40 points, steps 60; a fired trigger, a rollback or a red piece of evidence
-/// makes it 0.
+/// The score of a session as it stands. Gates share 40 points, steps 60; a fired trigger, a rollback or a failed step other than the
+/// checklist makes it 0.
 pub fn confidence(session: &Session) -> Confidence {
     let gates = session.gates();
     let mut parts = Vec::new();
