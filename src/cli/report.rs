@@ -48,7 +48,7 @@ pub struct ReportArgs {
 pub async fn run(args: ReportArgs) -> anyhow::Result<Exit> {
     if let Some(bundle) = &args.verify {
         let (head, seal) = (args.head, args.seal);
-        return Ok(verify(bundle, Expected { head, seal }, args.json));
+        return Ok(verify(bundle, Expected { head, seal }, args.json).await);
     }
     let folder = run::find(&args.which)?;
     if args.sheet {
@@ -85,8 +85,8 @@ pub async fn run(args: ReportArgs) -> anyhow::Result<Exit> {
 }
 
 /// Checks a bundle and says what holds, what does not, and what no check of this kind can show.
-fn verify(bundle: &Path, expected: Expected, json: bool) -> Exit {
-    let verdict = check(&folder_of(bundle), expected);
+async fn verify(bundle: &Path, expected: Expected, json: bool) -> Exit {
+    let verdict = check(&folder_of(bundle), expected).await;
     let exit = if verdict.ok { Exit::Done } else { Exit::Failed };
     if json {
         let verdict = serde_json::to_string(&verdict).expect("BUG: a verdict is plain data");

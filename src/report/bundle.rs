@@ -1,13 +1,14 @@
 //! A bundle: a folder with a session's report and everything by which anybody can check it, on a machine that has nothing else.
 //!
 //! - [`manifest`]: the list of its files and hashes.
-//! - [`check`]: `cutover report --verify`.
+//! - [`check`]: `cutover report --verify`; [`signatures`]: the part of it that OpenSSH does.
 //!
 //! What is in it is documented in `docs/report.md`. Not in it: what holds secrets (`former/`, the orders) or the application's own
 //! data (a dump, `salvage.db`); each is named as left out.
 
 pub mod check;
 pub mod manifest;
+mod signatures;
 
 use std::collections::BTreeMap;
 use std::fs;

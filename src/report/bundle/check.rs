@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::manifest::{self, Found};
+use super::signatures;
 use super::{
     ARTEFACTS, BESIDE, EVENTS, HTML, JSON, MARKDOWN, RUNBOOK, RUNBOOK_VALUES, SAMPLES, names,
     stream,
@@ -18,7 +19,7 @@ use super::{
 use crate::journal::{Hash, Head, Sample, lines};
 use crate::report::material::by_signal;
 use crate::report::{Beside, Material, Report, html, markdown};
-use crate::session::{Event, Recorded};
+use crate::session::{Event, Recorded, Session};
 use crate::text::printable;
 
 /// The longest value that a finding shows.
@@ -69,14 +70,20 @@ pub struct Finding {
 }
 
 /// Checks a bundle. A folder that is no bundle is a finding too.
-pub fn check(dir: &Path, expected: Expected) -> Verdict {
+pub async fn check(dir: &Path, expected: Expected) -> Verdict {
     let mut checker = Checker {
         dir,
         hashes: BTreeMap::new(),
         verdict: Verdict::default(),
     };
-    checker.run(expected);
+    let signed = checker.run(expected);
     let mut verdict = checker.verdict;
+    if let Some((session, recorded)) = signed {
+        let checked = signatures::check(dir, &session, &recorded).await;
+        verdict.findings.extend(checked.findings);
+        verdict.holds.extend(checked.holds);
+        verdict.not_checked.extend(checked.not_checked);
+    }
     verdict.ok = verdict.findings.is_empty();
     verdict
 }
@@ -89,43 +96,40 @@ struct Checker<'d> {
 }
 
 impl Checker<'_> {
-    fn run(&mut self, expected: Expected) {
-        let Some(list) = self.list() else { return };
+    /// The session and its events, where they could be read.
+    fn run(&mut self, expected: Expected) -> Option<(Session, Vec<Recorded>)> {
+        let list = self.list()?;
         self.files(&list);
         self.expected_seal(&list, expected.seal);
-        self.contents(&list, expected);
+        let read = self.contents(&list, expected);
         self.seal(&list);
+        read
     }
 
     /// What the files say, as far as one follows from the other.
-    fn contents(&mut self, list: &Found, expected: Expected) {
-        let Some(verified) = self.chain(list) else {
-            return;
-        };
+    fn contents(&mut self, list: &Found, expected: Expected) -> Option<(Session, Vec<Recorded>)> {
+        let verified = self.chain(list)?;
         self.expected_head(&verified, expected.head);
-        let Some(material) = self.material(verified) else {
-            return;
-        };
+        let material = self.material(verified)?;
         self.artefacts(&material.beside);
         let recorded = match material.recorded() {
             Ok(recorded) => recorded,
-            Err(error) => return self.not_checked(error.to_string()),
+            Err(error) => {
+                self.not_checked(error.to_string());
+                return None;
+            }
         };
         self.hashes_in_events(&recorded);
-        let Some(report) = self.report(&material) else {
-            return;
-        };
+        let report = self.report(&material)?;
         if list.session.as_ref().is_some_and(|s| *s != report.session) {
-            self.finding(
-                manifest::NAME,
-                Some(2),
-                "names another session than the events do",
-            );
+            let what = "names another session than the events do";
+            self.finding(manifest::NAME, Some(2), what);
         }
         self.verdict.session = Some(report.session.clone());
         self.verdict.result = Some(report.result);
         self.runbook(&report);
-        self.signatures(&recorded);
+        let session = Session::replay(&recorded).ok()?;
+        Some((session, recorded))
     }
 
     fn finding(&mut self, file: &str, line: Option<u64>, what: impl Into<String>) {
@@ -466,17 +470,6 @@ impl Checker<'_> {
                 report.runbook_hash
             );
             self.finding(RUNBOOK, None, what);
-        }
-    }
-
-    /// Signatures by key are checked here, each against what it covers; today the engine's word, in the chain, is all there is.
-    fn signatures(&mut self, recorded: &[Recorded]) {
-        let signed = |entry: &&Recorded| matches!(entry.event, Event::GateSigned { .. });
-        let count = recorded.iter().filter(signed).count();
-        if count > 0 {
-            self.not_checked(format!(
-                "{count} signatures were given to the engine by users of its machine, without a key: the chain says so, and nothing else"
-            ));
         }
     }
 }

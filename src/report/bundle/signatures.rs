@@ -1,0 +1,154 @@
+//! Signatures on gates that were made with SSH keys, checked again as of their own time, against the lists of keys that the engine asked
+//! and the bundle holds. OpenSSH does it; `docs/signatures.md` says how anybody can without us.
+//!
+//! Not in here: whether those lists are the right ones, which nothing in a bundle can say.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use chrono::{DateTime, Utc};
+
+use super::check::Finding;
+use super::{ARTEFACTS, EVENTS};
+use crate::session::signing::{CLOCK_BOUND_S, Flaw, NAMESPACE, Statement};
+use crate::session::{Event, Recorded, Session, Signature, SshSignature};
+use crate::ssh::{self, Lists};
+use crate::text::printable;
+
+/// What became of the signatures.
+#[derive(Debug, Default)]
+pub(super) struct Checked {
+    pub findings: Vec<Finding>,
+    pub holds: Vec<String>,
+    pub not_checked: Vec<String>,
+}
+
+/// Checks every signature of a session.
+pub(super) async fn check(dir: &Path, session: &Session, recorded: &[Recorded]) -> Checked {
+    let mut checked = Checked::default();
+    let (mut good, mut without) = (0, 0);
+    let mut lists = BTreeSet::new();
+    for entry in recorded {
+        let Event::GateSigned { gate, signature } = &entry.event else {
+            continue;
+        };
+        let bad = |why: String| Finding {
+            file: EVENTS.to_owned(),
+            line: Some(entry.seq),
+            what: format!(
+                "the signature of {} on {} does not hold: {why}",
+                printable(&signature.by, 80),
+                printable(gate, 80)
+            ),
+        };
+        let Some(kept) = &signature.ssh else {
+            match session.charter.wants_ssh(gate) {
+                true => checked
+                    .findings
+                    .push(bad("the runbook asks for one with an SSH key".into())),
+                false => without += 1,
+            }
+            continue;
+        };
+        let said = says_what_it_should(session, gate, signature, kept);
+        let outcome = match said {
+            Ok(()) => verify(dir, kept).await,
+            Err(why) => Err(Some(why)),
+        };
+        match outcome {
+            Ok(()) => {
+                good += 1;
+                lists.insert(kept.allowed_signers_sha256.clone());
+            }
+            Err(Some(why)) => checked.findings.push(bad(why)),
+            Err(None) => checked.not_checked.push(format!(
+                "the signature in event {}: `{}` cannot be run here",
+                entry.seq,
+                ssh::PROGRAM
+            )),
+        }
+    }
+    if good > 0 {
+        let lists: Vec<String> = lists.into_iter().collect();
+        checked.holds.push(format!(
+            "{good} signatures were made with keys that were listed then; compare the list with your own: {ARTEFACTS}/{}",
+            lists.join(&format!(", {ARTEFACTS}/"))
+        ));
+    }
+    if without > 0 {
+        checked.not_checked.push(format!(
+            "{without} signatures were given to the engine by users of its machine, without a key: the chain says so, and nothing else"
+        ));
+    }
+    checked
+}
+
+/// The signed text is the one that the event around it asks for.
+fn says_what_it_should(
+    session: &Session,
+    gate: &str,
+    signature: &Signature,
+    kept: &SshSignature,
+) -> Result<(), String> {
+    let time = kept.message.lines().find_map(|l| l.strip_prefix("time: "));
+    let time = time.and_then(|t| DateTime::parse_from_rfc3339(t).ok());
+    let time = time.ok_or("its text names no time")?.with_timezone(&Utc);
+    let expected = Statement {
+        session: session.charter.session.clone(),
+        opened: session.opened,
+        runbook: signature.runbook_hash.0.clone(),
+        gate: gate.to_owned(),
+        role: signature.role,
+        person: signature.by.clone(),
+        stands_in_for: signature.stands_in_for.clone(),
+        evidence: signature.evidence_hash.clone(),
+        time,
+        note: signature.note.clone(),
+    };
+    let listed_as = session.charter.person(&signature.by).map(|p| p.principal());
+    if kept.message != expected.text() {
+        return Err("what was signed is not what the event says".to_owned());
+    }
+    if listed_as != Some(kept.principal.as_str()) || kept.namespace != NAMESPACE {
+        return Err("it is kept under another principal or namespace".to_owned());
+    }
+    if (kept.at - time).num_seconds().abs() > CLOCK_BOUND_S {
+        return Err("the signer's clock and the engine's were too far apart".to_owned());
+    }
+    Ok(())
+}
+
+/// Inner `None`: OpenSSH is not here.
+async fn verify(dir: &Path, kept: &SshSignature) -> Result<(), Option<String>> {
+    let at = |hash: &String| {
+        let is_hash = hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_hexdigit());
+        is_hash.then(|| dir.join(ARTEFACTS).join(hash))
+    };
+    let no_list = || Some("the list of keys that it was checked against has no hash".to_owned());
+    let allowed = at(&kept.allowed_signers_sha256).ok_or_else(no_list)?;
+    let revoked = kept.revoked_sha256.as_ref().map(at);
+    let revoked = revoked.map(|path| path.ok_or_else(no_list)).transpose()?;
+    let lists = Lists::read(&allowed, revoked.as_deref())
+        .map_err(|why| Some(format!("a list of keys is not in the bundle: {why}")))?;
+    let verified = ssh::verify(
+        &lists,
+        &kept.principal,
+        &kept.message,
+        &kept.signature,
+        kept.at,
+    );
+    let found = match verified.await {
+        Ok(found) => found,
+        Err(Flaw::Unchecked { .. }) => return Err(None),
+        Err(flaw) => return Err(Some(flaw.to_string())),
+    };
+    let same = found.key == kept.key
+        && found.allowed_signers_sha256 == kept.allowed_signers_sha256
+        && found.revoked_sha256 == kept.revoked_sha256;
+    match same {
+        true => Ok(()),
+        false => Err(Some(
+            "its key or its lists are not those that the event names".to_owned(),
+        )),
+    }
+}
