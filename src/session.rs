@@ -12,6 +12,7 @@ pub mod cost;
 pub mod decide;
 pub mod due;
 pub mod event;
+pub mod forecast;
 pub mod gates;
 pub mod live;
 pub mod notice;

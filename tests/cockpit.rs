@@ -2,6 +2,7 @@
 
 mod advice;
 mod alone;
+mod forecast;
 mod keys;
 mod nights;
 mod ring;

@@ -3,10 +3,12 @@
 use clap::Args;
 
 use super::{Exit, Which, run};
+use crate::clock;
 use crate::engine::ledger::from_entry;
 use crate::journal::{EngineState, Folder, Follower};
 use crate::session::cost;
 use crate::session::decide::status as word;
+use crate::session::forecast;
 use crate::session::live::{CostView, key};
 use crate::session::{Phase, Session, StepStatus};
 
@@ -38,6 +40,10 @@ pub async fn run(args: StatusArgs) -> anyhow::Result<Exit> {
         return Ok(Exit::Done);
     }
     print(&session, &engine);
+    let at_ms = session.now_ms(&clock::boot_id(), clock::now_ms());
+    if let Some(freeze) = forecast::sentence(&session, at_ms.unwrap_or(session.at_ms)) {
+        outln!("freeze: {freeze}");
+    }
     if session.phase == Phase::Open {
         outln!("rollback: {}", cost::sentence(&session, cost.as_ref()));
     }

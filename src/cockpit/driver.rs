@@ -168,11 +168,8 @@ fn tongue() -> Tongue {
     )
 }
 
-/// The session's time by the clock that the engine wrote down when it started; `None` on another boot.
 fn session_now(model: &Model) -> Option<i64> {
-    let engine = model.session.engine.as_ref()?;
-    (engine.boot_id == clock::boot_id())
-        .then(|| engine.at_ms + (clock::now_ms() - engine.boot_ms).max(0))
+    model.session.now_ms(&clock::boot_id(), clock::now_ms())
 }
 
 struct Driver {

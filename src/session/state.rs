@@ -519,6 +519,12 @@ impl Session {
             .find(|(_, s)| !s.is_over())
     }
 
+    /// Session time at `boot_ms` on the clock of the boot `boot_id`; `None` where the last engine ran on another boot, or none has.
+    pub fn now_ms(&self, boot_id: &str, boot_ms: i64) -> Option<i64> {
+        let engine = self.engine.as_ref()?;
+        (engine.boot_id == boot_id).then(|| engine.at_ms + (boot_ms - engine.boot_ms).max(0))
+    }
+
     /// When the freeze began, and when it ended.
     pub fn freeze(&self) -> Option<(i64, Option<i64>)> {
         let since_ms = self.step_of_kind(&LineKind::Freeze)?.started_ms?;

@@ -11,9 +11,12 @@ use crate::cockpit::news::Engine;
 use crate::cockpit::theme::Meaning;
 use crate::session::StepStatus;
 use crate::session::advice::{Advice, Urgency, next_action};
+use crate::session::forecast::{Forecast, forecast};
 
 /// The elevated monitoring of G1 lasts so long.
 const STABILISE: &str = "60:00";
+/// The point of no return is near, in runbook time.
+const SOON_MS: i64 = 5 * 60_000;
 /// Somebody who was not seen for so long (real time) has left.
 const PRESENT_MS: i64 = 15_000;
 
@@ -113,8 +116,12 @@ fn clocks(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
     if area.width >= 100 {
         parts.push(confidence_part(model));
     }
+    if area.width >= 150 {
+        parts.insert(2, forecast_part(model));
+    }
+    let parts = parts.into_iter().filter(|part| !part.is_empty());
     let mut all = vec![piece(" ", Meaning::Text)];
-    for (n, part) in parts.into_iter().enumerate() {
+    for (n, part) in parts.enumerate() {
         if n > 0 {
             all.push(piece(" │ ", Meaning::Border));
         }
@@ -145,6 +152,32 @@ fn freeze_clock(model: &Model, wide: bool) -> Vec<Piece<'static>> {
         value,
         piece(format!("{of}{}", span(limit_ms)), Meaning::Muted),
     ]
+}
+
+/// When the freeze will end by the rehearsal, and until when a rollback still fits into it.
+fn forecast_part(model: &Model) -> Vec<Piece<'static>> {
+    let Some(told) = forecast(&model.session, model.clock_ms()) else {
+        return Vec::new();
+    };
+    let left = span(model.runbook_ms(told.freeze_left_ms));
+    let (until, meaning) = no_return(model, &told);
+    vec![
+        piece(format!("open again in ~{left}, "), Meaning::Muted),
+        piece(until, meaning),
+    ]
+}
+
+/// `rollback fits until 03:12:40`, by the reader's clock.
+pub fn no_return(model: &Model, told: &Forecast) -> (String, Meaning) {
+    let left_ms = told.no_return_ms - model.clock_ms();
+    if told.is_past(model.clock_ms()) {
+        let late = span(model.runbook_ms(-left_ms));
+        return (format!("a rollback now ends {late} late"), Meaning::Danger);
+    }
+    let at = model.wall + chrono::TimeDelta::milliseconds(left_ms);
+    let until = format!("rollback fits until {}", time_of_day(at, model.zone));
+    let soon = model.runbook_ms(left_ms) < SOON_MS;
+    (until, if soon { Meaning::Warn } else { Meaning::Text })
 }
 
 fn switch_clock(model: &Model, wide: bool) -> Vec<Piece<'static>> {

@@ -3,6 +3,7 @@
 
 use ratatui::layout::Rect;
 
+use super::header::no_return;
 use super::shared::{against, below, paragraph, row, step_mark};
 use super::steps::draw_progress;
 use crate::cockpit::canvas::{Canvas, Head, columns, piece};
@@ -11,6 +12,7 @@ use crate::cockpit::model::Model;
 use crate::cockpit::model::ui::View;
 use crate::cockpit::theme::Meaning;
 use crate::session::cost;
+use crate::session::forecast::forecast;
 use crate::session::{Phase, RollbackCause, StepState, StepStatus, Undo};
 
 /// The view.
@@ -35,9 +37,28 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
         let used = clock(canvas, inner, model);
         rows(canvas, below(inner, used + 1), model);
     } else {
-        let used = cost(canvas, inner, model);
+        let mut used = fits(canvas, inner, model);
+        used += cost(canvas, below(inner, used), model);
         draw_undo(canvas, below(inner, used + u16::from(used > 0)), model);
     }
+}
+
+/// Until when a rollback ends within the agreed freeze; returns the rows used.
+fn fits(canvas: &mut Canvas<'_>, area: Rect, model: &Model) -> u16 {
+    let Some(told) = forecast(&model.session, model.clock_ms()) else {
+        return 0;
+    };
+    let rehearsed_ms = model
+        .session
+        .rehearsal
+        .as_ref()
+        .map_or(0, |r| r.rollback_ms);
+    let took = span(model.runbook_ms(rehearsed_ms));
+    let (until, meaning) = no_return(model, &told);
+    let text = format!(
+        "Point of no return: {until} (it took {took} in the rehearsal; the freeze is agreed)."
+    );
+    paragraph(canvas, area, &text, meaning)
 }
 
 /// What a rollback would leave behind; returns the rows used.

@@ -10,6 +10,7 @@ use crate::cockpit::model::pace::Sum;
 use crate::cockpit::model::ui::{Focus, View};
 use crate::cockpit::theme::Meaning;
 use crate::runbook::Start;
+use crate::session::forecast;
 use crate::session::live::ComparedTable;
 use crate::session::{Phase, StepLine, StepState, StepStatus};
 
@@ -213,8 +214,15 @@ fn pending_words(model: &Model, line: &StepLine, n: usize) -> (String, Meaning) 
         .iter()
         .filter(|g| g.before == line.id);
     let gates: Vec<&str> = gates.map(|g| g.id.as_str()).collect();
+    let rehearsed_ms = forecast::rehearsed_ms(&model.session, &line.id);
     match (gates.as_slice(), line.start) {
-        ([], Start::Auto) => ("auto".to_owned(), Meaning::Muted),
+        ([], Start::Auto) => match rehearsed_ms {
+            Some(ms) => (
+                format!("auto ~{}", span(model.runbook_ms(ms))),
+                Meaning::Muted,
+            ),
+            None => ("auto".to_owned(), Meaning::Muted),
+        },
         ([], Start::Person) => ("by hand".to_owned(), Meaning::Muted),
         (gates, _) => (format!("after {}", gates.join(" ")), Meaning::Muted),
     }
