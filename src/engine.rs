@@ -96,7 +96,7 @@ pub async fn run(orders: Orders, stop: CancellationToken) -> Result<(), Error> {
     let mut conduct = resume::begin(orders, &lease, inputs.clone()).await?;
     let deaf = CancellationToken::new();
     let verifier = Arc::new(conduct.verifier());
-    serve::listen(conduct.folder(), &lease, verifier, inputs, deaf.clone())?;
+    let ear = serve::listen(conduct.folder(), &lease, verifier, inputs, deaf.clone())?;
     let mut tick = tokio::time::interval(Duration::from_millis(50));
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let ended = loop {
@@ -130,6 +130,7 @@ pub async fn run(orders: Orders, stop: CancellationToken) -> Result<(), Error> {
     }
     conduct.end().await;
     deaf.cancel();
+    ear.gone().await;
     lease.release()?;
     ended
 }

@@ -1,8 +1,11 @@
 //! From the socket to the loop: each call becomes an input, with the operating system's word for who asks.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::input::Input;
@@ -11,6 +14,23 @@ use super::protocol::{Answer, Request};
 use super::signatures::Verifier;
 use super::socket;
 use crate::journal::Folder;
+
+/// How long an ear may take to go, once it was asked to.
+const GONE_WITHIN: Duration = Duration::from_secs(2);
+
+/// An engine that listens.
+pub struct Ear {
+    task: JoinHandle<()>,
+}
+
+impl Ear {
+    /// Waits until the socket is gone; it was asked to go before.
+    pub async fn gone(self) {
+        if timeout(GONE_WITHIN, self.task).await.is_err() {
+            tracing::warn!("the engine's socket is still there; the next engine removes it");
+        }
+    }
+}
 
 /// Listens until `stop`.
 ///
@@ -22,8 +42,8 @@ pub fn listen(
     verifier: Arc<Verifier>,
     inputs: mpsc::UnboundedSender<Input>,
     stop: CancellationToken,
-) -> Result<(), socket::Error> {
-    let mut calls = socket::serve::<Request, Answer>(folder, lease, stop)?;
+) -> Result<Ear, socket::Error> {
+    let (mut calls, task) = socket::serve_until_gone::<Request, Answer>(folder, lease, stop)?;
     tokio::spawn(async move {
         while let Some(call) = calls.recv().await {
             let (request, peer, answer) = call.split();
@@ -51,5 +71,5 @@ pub fn listen(
             });
         }
     });
-    Ok(())
+    Ok(Ear { task })
 }

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 pub use client::{ping, send};
 pub use peer::{PeerIdentity, user_of_this_process};
-pub use server::{Call, serve};
+pub use server::{Call, serve, serve_until_gone};
 
 /// The longest request, with its line end.
 pub const MAX_REQUEST_BYTES: usize = 64 * 1024;

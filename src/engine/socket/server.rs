@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -40,6 +41,9 @@ pub struct Call<Req, Ans> {
     reply: oneshot::Sender<Ans>,
 }
 
+/// Calls in the order in which they were complete.
+pub type Calls<Req, Ans> = mpsc::Receiver<Call<Req, Ans>>;
+
 impl<Req, Ans> Call<Req, Ans> {
     /// Answers. A speaker who has gone meanwhile is no matter.
     pub fn answer(self, answer: Ans) {
@@ -63,7 +67,24 @@ pub fn serve<Req, Ans>(
     folder: &Folder,
     lease: &Lease,
     cancel: CancellationToken,
-) -> Result<mpsc::Receiver<Call<Req, Ans>>, Error>
+) -> Result<Calls<Req, Ans>, Error>
+where
+    Req: DeserializeOwned + Send + 'static,
+    Ans: Serialize + Send + 'static,
+{
+    serve_until_gone(folder, lease, cancel).map(|(calls, _)| calls)
+}
+
+/// [`serve`], and a task that has ended once the socket is gone from the file system. Only then may the lease be let go: the next engine's
+/// socket has the same name.
+///
+/// # Errors
+/// As [`serve`].
+pub fn serve_until_gone<Req, Ans>(
+    folder: &Folder,
+    lease: &Lease,
+    cancel: CancellationToken,
+) -> Result<(Calls<Req, Ans>, JoinHandle<()>), Error>
 where
     Req: DeserializeOwned + Send + 'static,
     Ans: Serialize + Send + 'static,
@@ -84,8 +105,8 @@ where
         folder: folder.clone(),
         path,
     };
-    tokio::spawn(listen(listener, bound, me, calls, cancel));
-    Ok(receiver)
+    let task = tokio::spawn(listen(listener, bound, me, calls, cancel));
+    Ok((receiver, task))
 }
 
 /// A socket in the file system; gone when this is dropped.
