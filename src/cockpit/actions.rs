@@ -69,6 +69,8 @@ pub enum Do {
     First,
     /// To the last line.
     Last,
+    /// Who is on the bridge, and who may do what.
+    People,
     /// Explain every key.
     Help,
     /// Close what lies over the screen, or go back to the bridge.
@@ -230,12 +232,14 @@ pub static ACTIONS: &[Action] = &[
         "Extend the agreed freeze by some minutes."),
     action!(Do::Skip, [key('s')], "skip", Cutover, false, can_skip,
         "Skip the next step, where the runbook allows it; a reason is recorded."),
-    action!(Do::Note, [key('n')], "note", Cutover, true, can_note,
+    action!(Do::Note, [key('n'), key(':')], "note", Cutover, true, can_note,
         "Write a note into the journal, for everyone on the bridge and for the report."),
     action!(Do::StartEngine, [key('E')], "start an engine", Cutover, true, can_start_engine,
         "Start an engine for this session when none runs. It looks at what is really there before it goes on."),
     action!(Do::Output, [key('o')], "output", Look, true, can_read_output,
         "Read what the selected step has printed, or the running one."),
+    action!(Do::People, [key('b')], "people", Look, false, always,
+        "Who is on the bridge, in which role, looking at what, and when they were last seen; and who may do what."),
     action!(Do::Show(View::Bridge), [key('1')], "bridge", Look, false, can_look, "The bridge: as much as fits on one screen."),
     action!(Do::Show(View::Steps), [key('2')], "steps", Look, false, can_look, "Every step; the selected one in full, with its tables and checks."),
     action!(Do::Show(View::Pool), [key('3')], "pool", Look, false, can_look, "The connection pool over time."),

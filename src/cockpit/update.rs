@@ -339,6 +339,10 @@ fn look(model: &mut Model, act: Do) -> Update {
             model.ui.overlay = Some(Overlay::Help { scroll: 0 });
             Update::redraw()
         }
+        Do::People => {
+            model.ui.overlay = Some(Overlay::People { scroll: 0 });
+            Update::redraw()
+        }
         Do::Show(view) => show(model, view),
         Do::Back if model.ui.view == View::Bridge => {
             (model.ui.gate, model.ui.step) = (None, None);

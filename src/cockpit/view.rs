@@ -13,6 +13,7 @@ mod help;
 mod journal;
 mod layout;
 mod output;
+mod people;
 mod pool;
 mod rollback;
 mod shared;
@@ -89,6 +90,7 @@ fn draw_overlay(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
     match &model.ui.overlay {
         None => {}
         Some(Overlay::Help { scroll }) => help::draw(canvas, area, model, *scroll),
+        Some(Overlay::People { scroll }) => people::draw(canvas, area, model, *scroll),
         Some(Overlay::Guide) => guide::draw(canvas, area, model),
         Some(Overlay::Output { step, attempt, up }) => {
             output::draw(canvas, area, model, step, *attempt, *up);

@@ -25,11 +25,12 @@ use crate::session::{
 };
 use crate::source::fence::Fence;
 use crate::step::News;
+use crate::text::printable;
 
 /// How often drift is looked for while writes are frozen.
 const LOOK_FOR_DRIFT_EVERY_MS: i64 = 500;
-/// Somebody who has not been heard of for this long has left the bridge.
-const GONE_AFTER_MS: i64 = 10_000;
+/// The longest name of a view that is taken.
+const MAX_VIEW_CHARS: usize = 40;
 
 /// How long the end of an engine waits for what is still to be told.
 const LAST_WORDS: Duration = Duration::from_secs(5);
@@ -180,11 +181,6 @@ impl Conduct {
 
     fn tick(&mut self) -> Result<(), Error> {
         let now_ms = self.ledger.clock.now_ms();
-        let here = self.present.len();
-        self.present.retain(|p| now_ms - p.seen_ms < GONE_AFTER_MS);
-        if here != self.present.len() {
-            self.notes.board(live::key::PRESENCE, &self.present);
-        }
         let verdicts = self.watch.judge(self.ledger.session(), now_ms, &self.notes);
         if !verdicts.is_empty() {
             self.append(verdicts)?;
@@ -269,11 +265,12 @@ impl Conduct {
         })
     }
 
+    /// Whoever was here once stays on the board: when they were last seen is what others want to know.
     fn seen(&mut self, actor: &Actor, view: String) {
         let seen = Presence {
             person: actor.id.clone(),
             roles: actor.roles.clone(),
-            view,
+            view: printable(&view, MAX_VIEW_CHARS),
             seen_ms: self.ledger.clock.now_ms(),
         };
         self.present.retain(|p| p.person != seen.person);

@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::event::TriggerPhase;
 use crate::runbook::Role;
 
+/// Somebody who has not been heard of for this long, in real milliseconds, has left the bridge.
+const GONE_AFTER_MS: i64 = 15_000;
+
 /// Names of the board's values, as the journal keeps them.
 pub mod key {
     /// `Vec<TriggerView>`.
@@ -119,7 +122,7 @@ impl ComparedTable {
     }
 }
 
-/// Somebody at the bridge.
+/// Somebody who is at the bridge, or was.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Presence {
     /// Id of the person.
@@ -130,6 +133,13 @@ pub struct Presence {
     pub view: String,
     /// Session time at which they were last seen.
     pub seen_ms: i64,
+}
+
+impl Presence {
+    /// Whether they are still there: a cockpit says so every five seconds.
+    pub fn is_here(&self, now_ms: i64) -> bool {
+        now_ms - self.seen_ms < GONE_AFTER_MS
+    }
 }
 
 /// What a rollback would leave behind on PostgreSQL, as last estimated: an upper bound, for attempts that were rolled back count too.

@@ -135,6 +135,38 @@ fn a_gate_that_wants_an_ssh_key_says_so_and_the_key_comes_in_on_the_way() {
 }
 
 #[test]
+fn who_is_here_and_who_may_do_what_is_a_key_away() {
+    let mut model = states::half_signed();
+    press(&mut model, "b");
+    let text = snapshot::text(&model, &Theme::standard(), 120, 40);
+    for part in [
+        "Robin Marsh  release manager, you",
+        "looks at Bridge, seen 0:01 ago",
+        "engineer, deputy of Robin Marsh (release manager)",
+        "not seen yet",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let row = |what: &str| {
+        let line = text.lines().find(|l| l.contains(what)).expect(what);
+        // What lies beside the overlay has marks of its own.
+        let within = line.chars().skip(10).take(100);
+        within.filter(|c| *c == '✓').count()
+    };
+    assert_eq!((row("start a step"), row("roll back ")), (1, 4));
+    // Quinn's terminal is gone: what is known of her stays.
+    let later = model.now_ms + 42_000;
+    model.tick(Some(later), model.wall);
+    let text = snapshot::text(&model, &Theme::standard(), 120, 40);
+    assert!(text.contains("away, last seen 0:43 ago at Gates"), "{text}");
+    press(&mut model, "b");
+    assert!(model.ui.overlay.is_none());
+    press(&mut model, ":");
+    let text = snapshot::text(&model, &Theme::standard(), 120, 40);
+    assert!(text.contains("Everyone on the bridge sees it"), "{text}");
+}
+
+#[test]
 fn a_signature_can_carry_a_note_and_esc_gives_none() {
     let mut model = states::half_signed();
     assert_eq!(sent(&press(&mut model, " \u{1b}")), []);

@@ -164,6 +164,11 @@ pub enum Overlay {
         /// Lines that are scrolled away.
         scroll: usize,
     },
+    /// Who is on the bridge, and who may do what.
+    People {
+        /// Lines that are scrolled away.
+        scroll: usize,
+    },
     /// The first minute.
     Guide,
     /// What a step printed.

@@ -15,7 +15,7 @@ pub fn on_key(model: &mut Model, event: KeyEvent) -> Option<Update> {
     match overlay {
         Overlay::Form(form) => form_key(model, form, event),
         Overlay::Pick(pick) => pick_key(model, pick, event),
-        Overlay::Help { .. } | Overlay::Guide | Overlay::Output { .. } => {
+        Overlay::Help { .. } | Overlay::People { .. } | Overlay::Guide | Overlay::Output { .. } => {
             reading_key(model, overlay, event)
         }
     }
@@ -50,6 +50,7 @@ fn reading_key(model: &mut Model, mut overlay: Overlay, event: KeyEvent) -> Opti
     let own = matches!(
         (&overlay, act),
         (Overlay::Help { .. }, Do::Help)
+            | (Overlay::People { .. }, Do::People)
             | (Overlay::Guide, Do::Guide)
             | (Overlay::Output { .. }, Do::Output | Do::Differences)
     );
@@ -65,7 +66,9 @@ fn reading_key(model: &mut Model, mut overlay: Overlay, event: KeyEvent) -> Opti
         return None;
     };
     match &mut overlay {
-        Overlay::Help { scroll } => *scroll = motion.apply(*scroll, 200),
+        Overlay::Help { scroll } | Overlay::People { scroll } => {
+            *scroll = motion.apply(*scroll, 200);
+        }
         Overlay::Output { up, .. } => *up = motion.apply_from_end(*up, model.output.len()),
         _ => {}
     }

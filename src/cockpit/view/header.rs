@@ -17,8 +17,6 @@ use crate::session::forecast::{Forecast, forecast};
 const STABILISE: &str = "60:00";
 /// The point of no return is near, in runbook time.
 const SOON_MS: i64 = 5 * 60_000;
-/// Somebody who was not seen for so long (real time) has left.
-const PRESENT_MS: i64 = 15_000;
 
 /// Draws as many rows as the area has: title; title and advice; with clocks; with two rows of advice; with people.
 pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
@@ -250,7 +248,7 @@ fn people(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
     let me = model.me.as_ref().map(|m| m.id.as_str());
     for person in &model.session.charter.people {
         let seen = model.presence.iter().find(|p| p.person == person.id);
-        let here = seen.filter(|p| model.now_ms - p.seen_ms < PRESENT_MS);
+        let here = seen.filter(|p| p.is_here(model.now_ms));
         let (mark, meaning) = match here {
             Some(_) => ("● ", Meaning::Ok),
             None => ("○ ", Meaning::Muted),
@@ -261,7 +259,10 @@ fn people(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
         let place = match here {
             Some(presence) if area.width >= 150 => format!(", {}", presence.view),
             Some(_) => String::new(),
-            None if area.width >= 150 => ", away".to_owned(),
+            None if area.width >= 150 => match seen {
+                Some(last) => format!(", away {}", span(model.now_ms - last.seen_ms)),
+                None => ", away".to_owned(),
+            },
             None => String::new(),
         };
         let you = if me == Some(person.id.as_str()) {
