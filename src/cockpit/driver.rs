@@ -12,7 +12,9 @@ use std::time::{Duration, Instant};
 
 use chrono::Local;
 
+pub use self::waiting::LOOK;
 use self::waiting::{Ask, Asker, Presenter, Watch};
+
 use super::Options;
 use super::bridge::Bridge;
 use super::follow::{Follow, FollowError};
@@ -28,7 +30,7 @@ use crate::session::Phase;
 use crate::session::state::NotASession;
 
 /// The shortest time between two frames.
-const FRAME: Duration = Duration::from_millis(33);
+pub const FRAME: Duration = Duration::from_millis(33);
 /// What is being asked when somebody leaves has so long to end.
 const GOODBYE: Duration = Duration::from_millis(300);
 /// How often clocks are looked at while they run fast.

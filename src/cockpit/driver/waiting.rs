@@ -17,8 +17,8 @@ use super::super::terminal;
 use super::super::update::Message;
 use crate::session::Command;
 
-/// How often the journal is looked at: a death of the engine shows within one of these.
-const LOOK: Duration = Duration::from_millis(120);
+/// How often the journal is looked at: what others do, or a death of the engine, shows within one of these.
+pub const LOOK: Duration = Duration::from_millis(80);
 /// How often the terminal is looked at.
 const LOOK_AT_TERMINAL: Duration = Duration::from_millis(250);
 /// How often somebody says that they are still here.
