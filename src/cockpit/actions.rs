@@ -3,6 +3,8 @@
 //!
 //! Not in here: what an action does (`update`).
 
+pub mod search;
+
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::model::Model;
@@ -71,6 +73,8 @@ pub enum Do {
     Last,
     /// Who is on the bridge, and who may do what.
     People,
+    /// Find an action by its words.
+    Palette,
     /// Explain every key.
     Help,
     /// Close what lies over the screen, or go back to the bridge.
@@ -120,6 +124,17 @@ pub enum Availability {
     No(String),
     /// It has nothing to do with what is going on; another action of the same key may have.
     Elsewhere(&'static str),
+}
+
+impl Availability {
+    /// Why it does nothing now, in words; `None` if it does something.
+    pub fn why_not(self) -> Option<String> {
+        match self {
+            Availability::Yes => None,
+            Availability::No(why) => Some(why),
+            Availability::Elsewhere(why) => Some(why.to_owned()),
+        }
+    }
 }
 
 /// A line of the table.
@@ -232,7 +247,7 @@ pub static ACTIONS: &[Action] = &[
         "Extend the agreed freeze by some minutes."),
     action!(Do::Skip, [key('s')], "skip", Cutover, false, can_skip,
         "Skip the next step, where the runbook allows it; a reason is recorded."),
-    action!(Do::Note, [key('n'), key(':')], "note", Cutover, true, can_note,
+    action!(Do::Note, [key('n')], "note", Cutover, true, can_note,
         "Write a note into the journal, for everyone on the bridge and for the report."),
     action!(Do::StartEngine, [key('E')], "start an engine", Cutover, true, can_start_engine,
         "Start an engine for this session when none runs. It looks at what is really there before it goes on."),
@@ -259,6 +274,8 @@ pub static ACTIONS: &[Action] = &[
     action!(Do::Guide, [key('g')], "guide", Sandbox, true, in_sandbox,
         "The first-minute guide."),
     action!(Do::Help, [key('?')], "keys", Cockpit, true, always, "Every key, and why it does nothing now where it does not."),
+    action!(Do::Palette, [key(':')], "find", Cockpit, false, can_look,
+        "Find an action by its words, see whether it can be done now and why not, and do it."),
     action!(Do::Back, [named(KeyCode::Esc)], "back", Cockpit, false, always, "Close what lies over the screen, or go back to the bridge."),
     action!(Do::Repaint, [ctrl('l')], "repaint", Cockpit, false, always, "Paint everything again."),
     action!(Do::Suspend, [ctrl('z')], "suspend", Cockpit, false, always, "Put the cockpit aside; the shell's fg brings it back."),
@@ -545,7 +562,10 @@ fn has_panels(model: &Model) -> Availability {
 }
 
 fn has_list(model: &Model) -> Availability {
-    let scrolls = !matches!(model.ui.overlay, None | Some(Overlay::Guide));
+    let scrolls = matches!(
+        model.ui.overlay,
+        Some(Overlay::Help { .. } | Overlay::People { .. } | Overlay::Output { .. })
+    );
     match model.ui.focus() {
         _ if scrolls => Availability::Yes,
         Some(Focus::Gates | Focus::Steps | Focus::Events) => Availability::Yes,

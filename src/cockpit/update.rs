@@ -3,6 +3,7 @@
 //! Not in here: doing the effects (`driver`), and which key means what (`actions`).
 
 mod overlay;
+mod palette;
 
 use chrono::{DateTime, Utc};
 use crossterm::event::{KeyEvent, KeyEventKind};
@@ -11,7 +12,7 @@ use super::actions::{self, Availability, Do};
 use super::bridge::{BridgeError, Fault};
 use super::model::Model;
 use super::model::ui::{
-    Awaited, Brought, Focus, Form, FormKind, Overlay, Pick, PickKind, Toast, View,
+    Awaited, Brought, Focus, Form, FormKind, Overlay, Palette, Pick, PickKind, Toast, View,
 };
 use super::news::News;
 use super::ring::Ringing;
@@ -265,13 +266,16 @@ fn on_key(model: &mut Model, event: KeyEvent) -> Update {
     }
     match actions::find(model, event) {
         None => Update::redraw(),
-        Some((action, Availability::Yes)) => perform(model, action.act),
-        Some((_, Availability::No(why))) => {
+        Some((action, availability)) => attempt(model, action.act, availability),
+    }
+}
+
+/// Carries out an action, or says why that cannot be done now.
+fn attempt(model: &mut Model, act: Do, availability: Availability) -> Update {
+    match availability.why_not() {
+        None => perform(model, act),
+        Some(why) => {
             say(model, why, Meaning::Warn);
-            Update::redraw()
-        }
-        Some((_, Availability::Elsewhere(why))) => {
-            say(model, why.to_owned(), Meaning::Warn);
             Update::redraw()
         }
     }
@@ -341,6 +345,10 @@ fn look(model: &mut Model, act: Do) -> Update {
         }
         Do::People => {
             model.ui.overlay = Some(Overlay::People { scroll: 0 });
+            Update::redraw()
+        }
+        Do::Palette => {
+            model.ui.overlay = Some(Overlay::Palette(Palette::default()));
             Update::redraw()
         }
         Do::Show(view) => show(model, view),

@@ -13,6 +13,7 @@ mod help;
 mod journal;
 mod layout;
 mod output;
+mod palette;
 mod people;
 mod pool;
 mod rollback;
@@ -97,5 +98,6 @@ fn draw_overlay(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
         }
         Some(Overlay::Form(form)) => dialog::draw_form(canvas, area, model, form),
         Some(Overlay::Pick(pick)) => dialog::draw_pick(canvas, area, model, *pick),
+        Some(Overlay::Palette(palette)) => palette::draw(canvas, area, model, palette),
     }
 }

@@ -161,7 +161,7 @@ fn who_is_here_and_who_may_do_what_is_a_key_away() {
     assert!(text.contains("away, last seen 0:43 ago at Gates"), "{text}");
     press(&mut model, "b");
     assert!(model.ui.overlay.is_none());
-    press(&mut model, ":");
+    press(&mut model, "n");
     let text = snapshot::text(&model, &Theme::standard(), 120, 40);
     assert!(text.contains("Everyone on the bridge sees it"), "{text}");
 }
@@ -355,4 +355,47 @@ fn enter_opens_the_differences_while_rows_are_compared_and_closes_them_again() {
     assert!(shown.contains("Output of E2"), "{shown}");
     press(&mut model, "\n");
     assert!(model.ui.overlay.is_none());
+}
+
+#[test]
+fn an_action_is_found_by_its_words_and_done_as_by_its_key() {
+    let mut by_key = states::fresh();
+    let mut by_words = states::fresh();
+    let expected = sent(&press(&mut by_key, "\n"));
+    assert_eq!(sent(&press(&mut by_words, ":start\n")), expected);
+    assert_eq!(expected.len(), 1);
+    let mut model = states::importing();
+    press(&mut model, ":roll\n");
+    let text = snapshot::text(&model, &Theme::standard(), 120, 40);
+    assert!(
+        text.contains("why (optional)"),
+        "its name is typed as ever: {text}"
+    );
+}
+
+#[test]
+fn a_search_shows_what_cannot_be_done_and_enter_says_why() {
+    let mut model = states::half_signed();
+    press(&mut model, ":complete");
+    let text = snapshot::text(&model, &Theme::standard(), 120, 40);
+    assert!(
+        text.contains("Not now: the release cannot be completed"),
+        "{text}"
+    );
+    assert_eq!(sent(&press(&mut model, "\n")), []);
+    assert!(model.ui.overlay.is_none());
+    assert!(said(&model).starts_with("the release cannot be completed: A1"));
+    press(&mut model, ":zzz\n");
+    let text = snapshot::text(&model, &Theme::standard(), 120, 40);
+    assert!(text.contains("No action has these words"), "{text}");
+    assert_eq!(press(&mut model, "q\u{1b}"), [], "q is typed, Esc leaves");
+    assert!(model.ui.overlay.is_none());
+}
+
+#[test]
+fn the_countdown_is_not_covered_by_a_search() {
+    let mut model = states::fired();
+    press(&mut model, ":");
+    assert!(model.ui.overlay.is_none());
+    assert!(said(&model).contains("countdown"), "{}", said(&model));
 }

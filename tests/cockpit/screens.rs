@@ -122,6 +122,21 @@ fn the_guide_word_for_word() {
 }
 
 #[test]
+fn the_search_for_an_action_word_for_word() {
+    let mut model = states::half_signed();
+    super::keys::press(&mut model, ":");
+    insta::assert_snapshot!(
+        "palette_120x40",
+        snapshot::text(&model, &theme("default"), 120, 40)
+    );
+    super::keys::press(&mut model, "frez");
+    insta::assert_snapshot!(
+        "palette_found_80x24",
+        snapshot::text(&model, &theme("default"), 80, 24)
+    );
+}
+
+#[test]
 fn any_size_without_a_panic() {
     let mut models: Vec<_> = states::all();
     models.push(("failed", states::failed()));
@@ -136,7 +151,11 @@ fn any_size_without_a_panic() {
     let mut leaving = states::importing();
     super::keys::press(&mut leaving, "R");
     models.push(("typing", leaving));
+    let mut finding = states::importing();
+    super::keys::press(&mut finding, ":e");
+    models.push(("finding", finding));
     let theme = theme("default");
+    let states = models.len();
     for (n, (_, model)) in models.iter_mut().enumerate() {
         update(model, Message::Came(Box::default()));
         for width in 0..=200u16 {
@@ -144,7 +163,7 @@ fn any_size_without_a_panic() {
                 // Every small size in some state, and in each state other ones of the large sizes.
                 let small = width < 24 || height < 8;
                 let drawn = (usize::from(width) * 81 + usize::from(height)) % 197 == n;
-                if small && n == usize::from(height) % 13 || drawn {
+                if small && n == usize::from(height) % states || drawn {
                     model.ui.view = View::ALL[usize::from(height) % 8];
                     snapshot::frame(model, &theme, width, height);
                 }

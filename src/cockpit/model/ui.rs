@@ -184,6 +184,33 @@ pub enum Overlay {
     Form(Form),
     /// Something to choose.
     Pick(Pick),
+    /// Actions by their words.
+    Palette(Palette),
+}
+
+/// A search among the actions.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Palette {
+    /// What is typed.
+    pub query: String,
+    /// The line under the cursor, among those that are found.
+    pub at: usize,
+}
+
+impl Palette {
+    /// Puts text into the query; line breaks become blanks, and the cursor goes to what fits best.
+    pub fn insert(&mut self, text: &str) {
+        let room = LONGEST_QUERY.saturating_sub(self.query.chars().count());
+        self.query.extend(typed(text).take(room));
+        self.at = 0;
+    }
+}
+
+/// What of a text can stand in a line that is typed.
+fn typed(text: &str) -> impl Iterator<Item = char> {
+    text.chars()
+        .map(|c| if c.is_whitespace() { ' ' } else { c })
+        .filter(|c| !c.is_control())
 }
 
 /// A command in the making.
@@ -238,6 +265,8 @@ pub enum FormKind {
 
 /// The longest text that a person can type: enough for a reason, not for a paste by accident.
 const LONGEST_TEXT: usize = 400;
+/// The longest search.
+const LONGEST_QUERY: usize = 60;
 
 impl Form {
     /// An empty form.
@@ -271,12 +300,7 @@ impl Form {
             return;
         };
         let room = LONGEST_TEXT.saturating_sub(field.text.chars().count());
-        let clean = text
-            .chars()
-            .map(|c| if c.is_whitespace() { ' ' } else { c });
-        field
-            .text
-            .extend(clean.filter(|c| !c.is_control()).take(room));
+        field.text.extend(typed(text).take(room));
     }
 
     /// What has been typed into a field, without blanks around it.

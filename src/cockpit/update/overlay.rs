@@ -2,7 +2,7 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use super::{Effect, Motion, Update, say, send};
+use super::{Effect, Motion, Update, palette, say, send};
 use crate::cockpit::actions::{self, Do};
 use crate::cockpit::model::Model;
 use crate::cockpit::model::ui::{Form, FormKind, Overlay, Pick, PickKind};
@@ -15,6 +15,7 @@ pub fn on_key(model: &mut Model, event: KeyEvent) -> Option<Update> {
     match overlay {
         Overlay::Form(form) => form_key(model, form, event),
         Overlay::Pick(pick) => pick_key(model, pick, event),
+        Overlay::Palette(palette) => palette::on_key(model, palette, event),
         Overlay::Help { .. } | Overlay::People { .. } | Overlay::Guide | Overlay::Output { .. } => {
             reading_key(model, overlay, event)
         }
@@ -23,14 +24,14 @@ pub fn on_key(model: &mut Model, event: KeyEvent) -> Option<Update> {
 
 /// Pasted text goes into a field and nowhere else: a paste by accident is no command.
 pub fn on_paste(model: &mut Model, text: &str) -> Update {
-    if let Some(Overlay::Form(form)) = &mut model.ui.overlay {
-        form.insert(text);
-    } else {
-        say(
+    match &mut model.ui.overlay {
+        Some(Overlay::Form(form)) => form.insert(text),
+        Some(Overlay::Palette(palette)) => palette.insert(text),
+        _ => say(
             model,
             "pasted text is taken only where something is typed".to_owned(),
             Meaning::Warn,
-        );
+        ),
     }
     Update::redraw()
 }

@@ -72,7 +72,10 @@ fn views(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
 pub fn keys(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
     let shown = |a: &&Action| a.footer && (a.when)(model) == Availability::Yes;
     let always = |a: &&Action| matches!(a.act, Do::Help | Do::Leave);
-    let esc = matches!(model.ui.overlay, Some(Overlay::Form(_) | Overlay::Pick(_)));
+    let esc = matches!(
+        model.ui.overlay,
+        Some(Overlay::Form(_) | Overlay::Pick(_) | Overlay::Palette(_))
+    );
     if esc {
         let all = [
             piece(" Enter", Meaning::Key),

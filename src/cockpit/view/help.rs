@@ -3,7 +3,7 @@
 use ratatui::layout::Rect;
 
 use super::shared::centred;
-use crate::cockpit::actions::{ACTIONS, Action, Availability, Group};
+use crate::cockpit::actions::{ACTIONS, Action, Group};
 use crate::cockpit::canvas::{Canvas, Head, piece, wrap};
 use crate::cockpit::model::Model;
 use crate::cockpit::theme::Meaning;
@@ -18,7 +18,7 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model, scroll: usize) {
     canvas.clear(place);
     let head = Head {
         title: "Every key",
-        note: vec![piece("↑↓ scroll, Esc back", Meaning::Muted)],
+        note: vec![piece("↑↓ scroll, : finds one, Esc back", Meaning::Muted)],
         focused: true,
         ..Head::default()
     };
@@ -84,11 +84,7 @@ fn explain(all: &mut Vec<Line>, model: &Model, action: &Action, width: u16) {
     let keys: Vec<String> = action.keys.iter().map(|k| k.shown()).collect();
     let indent = 1 + KEYS + LABEL;
     let room = width.saturating_sub(indent + 1).max(8);
-    let reason = match (action.when)(model) {
-        Availability::Yes => None,
-        Availability::No(why) => Some(why),
-        Availability::Elsewhere(why) => Some(why.to_owned()),
-    };
+    let reason = (action.when)(model).why_not();
     let help = wrap(action.help, room, 4)
         .into_iter()
         .map(|t| (t, Meaning::Text));
