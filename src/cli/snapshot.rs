@@ -31,7 +31,7 @@ pub struct SnapshotArgs {
     /// Which view, by its name or its digit
     #[arg(long, default_value = "bridge", value_parser = view)]
     view: View,
-    /// Theme: default, light, mono, or a TOML file
+    /// Theme: default, light, mono, high-contrast, colour-blind, gruvbox, catppuccin, or a TOML file
     #[arg(long, default_value = "default")]
     theme: String,
 }

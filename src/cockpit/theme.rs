@@ -1,4 +1,4 @@
-//! Colours by meaning. A theme is a TOML file: a palette, a parent, and a style for each of the meanings; three are embedded.
+//! Colours by meaning. A theme is a TOML file: a palette, a parent, and a style for each of the meanings; seven are embedded.
 //! A broken theme warns and falls back, and never keeps anybody from the bridge.
 //!
 //! Not in here: glyphs and words. Every meaning is said by one of those too, so that `mono` and `NO_COLOR` lose nothing.
@@ -106,10 +106,20 @@ pub struct Theme {
 }
 
 /// Names and texts of the embedded themes.
-const EMBEDDED: [(&str, &str); 3] = [
+const EMBEDDED: [(&str, &str); 7] = [
     ("default", include_str!("../../themes/default.toml")),
     ("light", include_str!("../../themes/light.toml")),
     ("mono", include_str!("../../themes/mono.toml")),
+    (
+        "high-contrast",
+        include_str!("../../themes/high-contrast.toml"),
+    ),
+    (
+        "colour-blind",
+        include_str!("../../themes/colour-blind.toml"),
+    ),
+    ("gruvbox", include_str!("../../themes/gruvbox.toml")),
+    ("catppuccin", include_str!("../../themes/catppuccin.toml")),
 ];
 
 impl Theme {

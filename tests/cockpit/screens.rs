@@ -25,7 +25,7 @@ fn main_screen_word_for_word() {
         update(&mut model, Message::Came(Box::default()));
         for (width, height) in SIZES {
             let text = snapshot::text(&model, &theme("default"), width, height);
-            for other in ["light", "mono"] {
+            for other in Theme::embedded() {
                 let same = snapshot::text(&model, &theme(other), width, height);
                 assert_eq!(text, same, "{name}: {other} says something else");
             }

@@ -25,17 +25,56 @@ fn mono_has_no_colour() {
 }
 
 #[test]
-fn text_can_be_read_on_its_ground() {
+fn text_can_be_read_on_its_ground_and_in_a_selected_row() {
     let decoration = [Meaning::Border];
-    for name in ["default", "light"] {
+    // What is loud by its ground is no row of a list.
+    let never_selected = [Meaning::Alarm];
+    for name in Theme::embedded().filter(|name| *name != "mono") {
         let theme = Theme::load(name).expect("embedded");
+        // WCAG AA; the theme that promises more keeps that.
+        let least = if name == "high-contrast" { 7.0 } else { 4.5 };
         for (meaning, key) in Meaning::ALL {
             if decoration.contains(&meaning) {
                 continue;
             }
             let style = theme.style(meaning);
             let ratio = contrast(style.fg.expect("fg"), style.bg.expect("bg"));
-            assert!(ratio >= 4.5, "{name}: {key} has a contrast of {ratio:.2}");
+            assert!(ratio >= least, "{name}: {key} has a contrast of {ratio:.2}");
+            if never_selected.contains(&meaning) {
+                continue;
+            }
+            let selected = style.patch(theme.overlay(Meaning::Selection));
+            let ratio = contrast(selected.fg.expect("fg"), selected.bg.expect("bg"));
+            assert!(ratio >= 4.5, "{name}: {key}, selected, {ratio:.2}");
+        }
+    }
+}
+
+#[test]
+fn every_theme_of_the_folder_is_embedded() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("themes");
+    let mut files: Vec<String> = std::fs::read_dir(folder)
+        .expect("themes")
+        .map(|entry| entry.expect("a file").path())
+        .filter_map(|path| path.file_stem()?.to_str().map(str::to_owned))
+        .collect();
+    let mut embedded: Vec<String> = Theme::embedded().map(str::to_owned).collect();
+    files.sort();
+    embedded.sort();
+    assert_eq!(files, embedded);
+}
+
+/// What tells good from bad must not be a matter of red against green: it differs in lightness, or in blue.
+#[test]
+fn the_colour_blind_theme_tells_good_from_bad_without_red_against_green() {
+    let theme = Theme::load("colour-blind").expect("embedded");
+    let color = |meaning| theme.style(meaning).fg.expect("fg");
+    for bad in [Meaning::Danger, Meaning::Warn, Meaning::Threshold] {
+        for good in [Meaning::Ok, Meaning::Running, Meaning::Baseline] {
+            let (Color::Rgb(.., a), Color::Rgb(.., b)) = (color(bad), color(good)) else {
+                panic!("true colours");
+            };
+            assert!(a.abs_diff(b) >= 64, "{bad:?} {good:?}: {a} {b}");
         }
     }
 }
