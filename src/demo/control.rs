@@ -37,6 +37,9 @@ pub enum Request {
     Restart {
         /// For instance `app-1`.
         name: String,
+        /// Without waiting for its requests.
+        #[serde(default)]
+        now: bool,
     },
     /// Make something go wrong.
     Fault {

@@ -59,7 +59,12 @@ enum Order {
     /// Stop an instance.
     Stop { name: String },
     /// Restart an instance with its configuration as it is now.
-    Restart { name: String },
+    Restart {
+        name: String,
+        /// Without waiting for its requests.
+        #[arg(long)]
+        now: bool,
+    },
     /// Connect to PostgreSQL from an instance's host, as its configuration says.
     Connect { name: String },
     /// Lend staging to a rehearsal, or take it back.
@@ -103,7 +108,7 @@ fn operate(dir: &std::path::Path, order: Order) -> ExitCode {
     let outcome = match order {
         Order::Start { name } => control::ask(dir, &Request::Start { name }),
         Order::Stop { name } => control::ask(dir, &Request::Stop { name }),
-        Order::Restart { name } => control::ask(dir, &Request::Restart { name }),
+        Order::Restart { name, now } => control::ask(dir, &Request::Restart { name, now }),
         Order::Connect { name } => return connect(dir, &name),
         Order::Rehearsal {
             phase: Phase::Begin,

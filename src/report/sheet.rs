@@ -44,7 +44,7 @@ impl Sheet<'_> {
             match &row.kind {
                 RollbackKind::Halt => self.halt(&mut page),
                 RollbackKind::RestoreConfig => self.restore_config(&mut page),
-                RollbackKind::Restart => self.restart(&mut page),
+                RollbackKind::Restart { action } => self.restart(&mut page, action.as_ref()),
                 RollbackKind::Validate => self.validate(&mut page),
                 RollbackKind::LiftFreeze => self.lift_freeze(&mut page),
                 RollbackKind::Preserve { .. } => page.text(&format!(
@@ -120,11 +120,12 @@ impl Sheet<'_> {
         }
     }
 
-    fn restart(&self, page: &mut Page) {
+    fn restart(&self, page: &mut Page, action: Option<&Action>) {
         page.text("Each instance that had been restarted on PostgreSQL; where in doubt, all:");
         let fleet = &self.runbook.fleet;
         let restarts = fleet.instances.iter();
-        page.commands(restarts.map(|i| command_of(&fleet.restart, &Placeholders::of(i))));
+        let action = action.unwrap_or(&fleet.restart);
+        page.commands(restarts.map(|i| command_of(action, &Placeholders::of(i))));
     }
 
     fn validate(&self, page: &mut Page) {

@@ -204,7 +204,7 @@ pub const ROLLBACK: &[&str] = &["id", "kind", "title"];
 pub const ROLLBACK_KINDS: &[(&str, &[&str])] = &[
     ("halt", &[]),
     ("restore_config", &[]),
-    ("restart", &[]),
+    ("restart", &["action"]),
     ("validate", &[]),
     ("lift_freeze", &[]),
     ("preserve", &["logs", "dump"]),

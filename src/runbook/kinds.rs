@@ -83,7 +83,7 @@ impl RollbackKind {
         match self {
             Self::Halt => "halt",
             Self::RestoreConfig => "restore_config",
-            Self::Restart => "restart",
+            Self::Restart { .. } => "restart",
             Self::Validate => "validate",
             Self::LiftFreeze => "lift_freeze",
             Self::Preserve { .. } => "preserve",

@@ -187,7 +187,7 @@ impl Charter {
                     within_rto: !matches!(row.kind, R::Preserve { .. } | R::Incident { .. }),
                     undoes: matches!(
                         row.kind,
-                        R::RestoreConfig | R::Restart | R::LiftFreeze | R::Command(_)
+                        R::RestoreConfig | R::Restart { .. } | R::LiftFreeze | R::Command(_)
                     ),
                 })
                 .collect(),

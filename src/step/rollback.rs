@@ -13,9 +13,10 @@ use super::salvage::{self, SALVAGE};
 use super::switch::former_path;
 use super::writes::maintenance_off;
 use crate::action::config_file::{self, Restored};
+use crate::fleet::restart::run_for;
 use crate::fleet::{self, Means};
 use crate::runbook::action::Placeholders;
-use crate::runbook::{Instance, RollbackKind, StepKind, SwitchHow};
+use crate::runbook::{Action, Instance, RollbackKind, StepKind, SwitchHow};
 use crate::session::live::{InstanceState, InstanceView};
 use crate::session::{Check, Outcome, RollbackCause, Undo};
 
@@ -29,7 +30,7 @@ pub async fn run(ctx: &Context) -> Outcome {
     match &row.kind {
         RollbackKind::Halt => Outcome::done("nothing runs any more, nothing new starts"),
         RollbackKind::RestoreConfig => restore_config(ctx).await,
-        RollbackKind::Restart => restart(ctx).await,
+        RollbackKind::Restart { action } => restart(ctx, action.as_ref()).await,
         RollbackKind::Validate => validate::validate(ctx).await,
         RollbackKind::LiftFreeze => lift_freeze(ctx).await,
         RollbackKind::Preserve { logs, dump } => {
@@ -126,7 +127,7 @@ async fn restore_config(ctx: &Context) -> Outcome {
     outcome
 }
 
-fn switch_back(ctx: &Context) -> Option<&crate::runbook::Action> {
+fn switch_back(ctx: &Context) -> Option<&Action> {
     ctx.runbook.steps.iter().find_map(|s| match &s.kind {
         StepKind::Switch {
             how: SwitchHow::Action { to_source, .. },
@@ -137,7 +138,7 @@ fn switch_back(ctx: &Context) -> Option<&crate::runbook::Action> {
 
 /// R3: the fence is released first, so that instances come up on a file that they can use; then every instance that was restarted
 /// since the switch is restarted again.
-async fn restart(ctx: &Context) -> Outcome {
+async fn restart(ctx: &Context, action: Option<&Action>) -> Outcome {
     let mut released = release_fence(ctx).await;
     let ids = salvage::raise_ids(ctx).await;
     ctx.reporter.line(&ids);
@@ -159,7 +160,9 @@ async fn restart(ctx: &Context) -> Outcome {
         .collect();
     let outputs = ctx.folder.dir().join("output");
     let _ = std::fs::create_dir_all(&outputs);
-    let turns = restarted.iter().map(|i| bring_back(ctx, i, &outputs));
+    let turns = restarted
+        .iter()
+        .map(|i| bring_back(ctx, action, i, &outputs));
     let failures: Vec<String> = futures_util::future::join_all(turns)
         .await
         .into_iter()
@@ -192,8 +195,14 @@ async fn release_fence(ctx: &Context) -> String {
 }
 
 /// Two tries, for a restart that coincides with a crash of its own.
-async fn bring_back(ctx: &Context, instance: &Instance, outputs: &Path) -> Result<(), String> {
+async fn bring_back(
+    ctx: &Context,
+    action: Option<&Action>,
+    instance: &Instance,
+    outputs: &Path,
+) -> Result<(), String> {
     let fleet = &ctx.runbook.fleet;
+    let action = action.unwrap_or(&fleet.restart);
     let means = Means {
         folder: &ctx.base,
         secrets: &ctx.secrets,
@@ -212,7 +221,7 @@ async fn bring_back(ctx: &Context, instance: &Instance, outputs: &Path) -> Resul
         show(InstanceState::Restarting, "back to SQLite");
         let within = Duration::from_millis(fleet.ready_within_ms.max(0) as u64);
         let tried = async {
-            fleet::restart(instance, fleet, means, &ctx.cancel)
+            run_for("restart", action, instance, means, &ctx.cancel)
                 .await
                 .map_err(|e| e.to_string())?;
             let ready = fleet::wait_ready(

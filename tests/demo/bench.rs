@@ -91,6 +91,7 @@ impl Bench {
         std::fs::write(&path, text).expect("written");
         self.ask(&Request::Restart {
             name: name.to_string(),
+            now: false,
         });
     }
 

@@ -223,6 +223,7 @@ async fn failing_processes() {
     faults::inject(dir, Fault::CrashOnStart).unwrap();
     bench.ask(&Request::Restart {
         name: "app-2".into(),
+        now: false,
     });
     let log = bench.sandbox.layout().instance_log("app-2");
     let crashes = || {

@@ -53,6 +53,7 @@ async fn a_stopped_instance_stays_down_and_a_fallen_one_comes_back() {
         bench.sandbox.dir(),
         &Request::Restart {
             name: "app-9".into(),
+            now: false,
         },
     )
     .unwrap_err();
@@ -74,6 +75,7 @@ async fn every_acknowledged_write_is_in_the_file() {
     // In the midst of it: an instance restarts, and then writes stop.
     bench.ask(&Request::Restart {
         name: "app-2".into(),
+        now: false,
     });
     std::fs::write(layout.maintenance(), "").unwrap();
     support::until("a refusal", async || {

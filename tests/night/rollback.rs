@@ -73,37 +73,13 @@ pub(super) async fn assert_by_hand_from_any_moment(stage: &mut Stage) {
 async fn a_killed_engine_goes_on_where_it_was() {
     let _alone = ONE_AT_A_TIME.lock().await;
     let mut stage = Stage::set("window: 5m").await;
-    // In the middle of the import, and in the middle of the rollout of the same night.
-    let (folder, session) = stage
-        .play_with(None, |folder| {
-            kill_at(folder, "D2", 1);
-            kill_at(folder, "F2", 1);
-        })
-        .await;
-    assert_eq!(exit_of(&session), Some(Exit::Done), "{}", story(&folder));
-    assert!(
-        session.seq > 0 && story(&folder).matches("runs it").count() == 3,
-        "{}",
-        story(&folder)
-    );
-    assert_rows_once(&stage, &session).await;
-    // People who were not looking were told of both deaths, while nobody ran it; and of both returns.
-    let chat = std::fs::read_to_string(stage.sandbox.layout().chat()).expect("the chat");
-    for told in [") has died", "was gone and is back"] {
-        let times = chat.lines().filter(|line| line.contains(told)).count();
-        assert_eq!(times, 2, "{told}:\n{chat}");
-    }
-    let (code, said) = manage(&stage, &folder, &["close", "--drop-schema"]);
-    assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains("was dropped from the target"), "{said}");
-    assert_eq!(
-        said.matches("is whole; to be kept until").count(),
-        2,
-        "{said}"
-    );
-    // Back to SQLite for the next night: the release is complete, so this is the sandbox's affair.
-    stage = Stage::set("window: 5m").await;
-    // And at every row of the rollback, twice each.
+    assert_killed_while_rolling_back(&mut stage).await;
+    stage.clear().await;
+    assert_killed_on_the_way(&mut stage).await;
+}
+
+/// At every row of the rollback, twice each.
+async fn assert_killed_while_rolling_back(stage: &mut Stage) {
     let fault = Some(("5xx".parse().unwrap(), "G1".to_owned()));
     let (folder, session) = stage
         .play_with(fault, |folder| {
@@ -113,36 +89,60 @@ async fn a_killed_engine_goes_on_where_it_was() {
             }
         })
         .await;
-    assert_eq!(
-        exit_of(&session),
-        Some(Exit::RolledBack),
-        "{}",
-        story(&folder)
-    );
+    let story = story(&folder);
+    assert_eq!(exit_of(&session), Some(Exit::RolledBack), "{story}");
     let rollback = session.rollback.as_ref().expect("a rollback");
-    assert_eq!(rollback.healthy, Some(true), "{}", story(&folder));
-    assert!(
-        rollback
-            .rows
-            .iter()
-            .all(|row| row.status == StepStatus::Done && row.attempt <= 3),
-        "{:#?}",
-        rollback.rows
-    );
+    assert_eq!(rollback.healthy, Some(true), "{story}");
+    let mut rows = rollback.rows.iter();
+    let done = rows.all(|row| row.status == StepStatus::Done && row.attempt <= 3);
+    assert!(done, "{:#?}", rollback.rows);
     // Rows that are over in a moment may be over before the signal comes; most are not.
-    let engines = story(&folder).matches("runs it").count();
-    assert!(engines > 7, "{engines} engines:\n{}", story(&folder));
+    let engines = story.matches("runs it").count();
+    assert!(engines > 7, "{engines} engines:\n{story}");
     stage.assert_on_sqlite(&session).await;
     let kept = Salvaged::open(&folder.dir().join(salvage::file::NAME)).expect("a salvage file");
     assert!(kept.tables().unwrap().iter().all(|t| t.lacks.is_none()));
     drop(kept);
-    let (code, said) = manage(&stage, &folder, &["close"]);
+    let (code, said) = manage(stage, &folder, &["close"]);
     assert_eq!(code, Some(0), "{said}");
     assert!(
         said.contains("note schema cutover: still in the target"),
         "{said}"
     );
-    assert!(story(&folder).contains("closed by "), "{}", story(&folder));
+    assert!(self::story(&folder).contains("closed by "), "{said}");
+}
+
+/// In the middle of the import, and in the middle of the rollout of the same night, which ends on PostgreSQL.
+async fn assert_killed_on_the_way(stage: &mut Stage) {
+    let told_before = told(stage);
+    let (folder, session) = stage
+        .play_with(None, |folder| {
+            kill_at(folder, "D2", 1);
+            kill_at(folder, "F2", 1);
+        })
+        .await;
+    let story = story(&folder);
+    assert_eq!(exit_of(&session), Some(Exit::Done), "{story}");
+    assert_eq!(story.matches("runs it").count(), 3, "{story}");
+    assert_rows_once(stage, &session).await;
+    // People who were not looking were told of both deaths, while nobody ran it; and of both returns.
+    let told = told(stage);
+    assert_eq!(told.map(|n| n - 2), told_before, "{story}");
+    let (code, said) = manage(stage, &folder, &["close", "--drop-schema"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("was dropped from the target"), "{said}");
+    assert_eq!(
+        said.matches("is whole; to be kept until").count(),
+        2,
+        "{said}"
+    );
+}
+
+/// How often the chat was told that an engine has died, and that it is back.
+fn told(stage: &Stage) -> [usize; 2] {
+    let chat = std::fs::read_to_string(stage.sandbox.layout().chat()).expect("the chat");
+    [") has died", "was gone and is back"]
+        .map(|told| chat.lines().filter(|line| line.contains(told)).count())
 }
 
 /// A command on a session as the release manager, in the sandbox: its exit code, and what it said.
@@ -203,6 +203,10 @@ async fn a_rollback_names_what_it_cannot_put_right_and_goes_on() {
         (
             r#"["${APPCTL}", appctl, --dir, "${APP_DIR}", restart, "{instance}"]"#,
             r#"["${APP_DIR}/restart.sh", "{instance}", "${APPCTL}", appctl, --dir, "${APP_DIR}", restart, "{instance}"]"#,
+        ),
+        (
+            r#"["${APPCTL}", appctl, --dir, "${APP_DIR}", restart, --now, "{instance}"]"#,
+            r#"["${APP_DIR}/restart.sh", "{instance}", "${APPCTL}", appctl, --dir, "${APP_DIR}", restart, --now, "{instance}"]"#,
         ),
     ];
     let programs = [("restart.sh", include_str!("restart.sh"))];

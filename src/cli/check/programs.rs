@@ -66,6 +66,7 @@ fn actions(runbook: &Runbook) -> Vec<&Action> {
     actions.extend(runbook.rollback.iter().filter_map(|row| match &row.kind {
         RollbackKind::Command(action) => Some(action),
         RollbackKind::Preserve { dump, .. } => dump.as_ref(),
+        RollbackKind::Restart { action } => action.as_ref(),
         _ => None,
     }));
     actions.extend(

@@ -61,15 +61,16 @@ impl Starter {
     }
 
     /// Ends a process and waits for it: TERM, then KILL.
-    pub(super) async fn end(&self, mut child: Child) {
+    pub(super) async fn end(&self, child: Child) {
+        self.end_within(STOP_LIMIT, child).await;
+    }
+
+    async fn end_within(&self, limit: Duration, mut child: Child) {
         let Some(leader) = child.id() else { return };
         let group = i32::try_from(leader).ok().and_then(Pid::from_raw);
         let signal = |signal| group.map(|group| kill_process_group(group, signal));
         signal(Signal::TERM);
-        if tokio::time::timeout(STOP_LIMIT, child.wait())
-            .await
-            .is_err()
-        {
+        if tokio::time::timeout(limit, child.wait()).await.is_err() {
             signal(Signal::KILL);
             let _ = child.wait().await;
         }
@@ -119,9 +120,13 @@ impl Instance {
     }
 
     async fn stop(&mut self, starter: &Starter) {
+        self.stop_within(STOP_LIMIT, starter).await;
+    }
+
+    async fn stop_within(&mut self, limit: Duration, starter: &Starter) {
         self.wanted = false;
         if let Some(process) = self.process.take() {
-            starter.end(process).await;
+            starter.end_within(limit, process).await;
         }
     }
 
@@ -216,9 +221,11 @@ impl Fleet {
     }
 
     /// Stops and starts; the new process reads its configuration as it is now.
-    pub(super) async fn restart(&self, name: &str) -> Result<(), Error> {
+    /// Without waiting for its requests where `now` says so.
+    pub(super) async fn restart(&self, name: &str, now: bool) -> Result<(), Error> {
         let mut instance = self.find(name)?.lock().await;
-        instance.stop(&self.starter).await;
+        let limit = if now { Duration::ZERO } else { STOP_LIMIT };
+        instance.stop_within(limit, &self.starter).await;
         instance.start(&self.starter)
     }
 

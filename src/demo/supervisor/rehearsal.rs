@@ -73,7 +73,7 @@ pub(super) async fn end(running: &Running) -> Result<(), Error> {
         std::fs::rename(&kept, running.layout.instance_config(STAGING))
             .map_err(io("restoring staging's configuration"))?;
     }
-    Ok(running.fleet.restart(STAGING).await?)
+    Ok(running.fleet.restart(STAGING, false).await?)
 }
 
 /// Staging's own configuration while it is lent.

@@ -66,7 +66,7 @@ async fn obey(running: &Running, request: &Request) -> Result<Value, String> {
     match request {
         Request::Start { name } => running.fleet.start(name).await.map_err(text)?,
         Request::Stop { name } => running.fleet.stop(name).await.map_err(text)?,
-        Request::Restart { name } => running.fleet.restart(name).await.map_err(text)?,
+        Request::Restart { name, now } => running.fleet.restart(name, *now).await.map_err(text)?,
         Request::Fault { fault } => damage::inject(running, *fault)
             .await
             .map_err(|error| error.to_string())?,

@@ -228,7 +228,11 @@ pub enum RollbackKind {
     /// R2. Former configuration back, from the bytes kept.
     RestoreConfig,
     /// R3. Fence released, instances restarted.
-    Restart,
+    Restart {
+        /// Restarts one instance without waiting for its requests, which hang with a target that does not answer; the fleet's own
+        /// restart where absent.
+        action: Option<Action>,
+    },
     /// R4. Readiness, core requests, row counts on SQLite.
     Validate,
     /// R4+. Maintenance off.

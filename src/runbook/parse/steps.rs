@@ -300,7 +300,9 @@ pub(super) fn rollback_row(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<R
             .need(&fields, "action", actions::action)
             .map(RollbackKind::Command),
         Some("restore_config") => Some(RollbackKind::RestoreConfig),
-        Some("restart") => Some(RollbackKind::Restart),
+        Some("restart") => Some(RollbackKind::Restart {
+            action: reader.want(&fields, "action", actions::action),
+        }),
         Some("validate") => Some(RollbackKind::Validate),
         Some("lift_freeze") => Some(RollbackKind::LiftFreeze),
         Some("preserve") => Some(RollbackKind::Preserve {
