@@ -28,7 +28,7 @@ pub fn printable(text: &str, limit: usize) -> String {
 /// Characters that change how their neighbours are shown without being seen themselves.
 fn is_invisible_format(c: char) -> bool {
     matches!(c,
-        '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}' | '\u{FFF9}'..='\u{FFFB}' | '\u{E0000}'..='\u{E007F}')
+        '\u{AD}' | '\u{61C}' | '\u{180E}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}' | '\u{FFF9}'..='\u{FFFB}' | '\u{E0000}'..='\u{E007F}')
 }
 
 #[cfg(test)]
@@ -39,6 +39,7 @@ mod tests {
     fn escapes_what_a_terminal_would_obey() {
         assert_eq!(printable("\u{1b}[31mred\u{7}", 80), "\\u{1b}[31mred\\u{7}");
         assert_eq!(printable("\u{202e}gnp.exe", 80), "\\u{202e}gnp.exe");
+        assert_eq!(printable("a\u{61c}b\u{ad}", 80), "a\\u{61c}b\\u{ad}");
         assert_eq!(printable("a\u{9b}b\nc", 80), "a\\u{9b}b\\nc");
     }
 
