@@ -2,9 +2,9 @@
 
 use ratatui::layout::Rect;
 
-use super::shared::{below, centred, paragraph, row};
+use super::shared::{below, inset, paragraph, row, window_over};
 use super::{gates, rollback};
-use crate::cockpit::canvas::{Canvas, Head, piece};
+use crate::cockpit::canvas::{Canvas, piece};
 use crate::cockpit::format::span;
 use crate::cockpit::model::Model;
 use crate::cockpit::model::ui::{Form, FormKind, Pick, PickKind};
@@ -17,25 +17,12 @@ pub fn draw_form(canvas: &mut Canvas<'_>, area: Rect, model: &Model, form: &Form
         FormKind::Sign { .. } | FormKind::Withdraw(_) => 15,
         _ => 11,
     };
-    let place = centred(area, 84, height);
-    canvas.clear(place);
     let title = title(model, form);
     let enter = match form.kind {
         FormKind::Sign { .. } => "Space or Enter signs, Esc back",
         _ => "Enter does it, Esc back",
     };
-    let head = Head {
-        title: &title,
-        note: vec![piece(enter, Meaning::Muted)],
-        focused: true,
-        ..Head::default()
-    };
-    let inner = canvas.panel(place, &head);
-    let inner = Rect {
-        x: inner.x + 1,
-        width: inner.width.saturating_sub(2),
-        ..inner
-    };
+    let inner = inset(window_over(canvas, area, (84, height), &title, enter));
     // What is typed comes first in a small window: explanation yields.
     let fields = form.fields.len() as u16 * 2 + u16::from(form.problem.is_some());
     let room = inner.height.saturating_sub(fields);
@@ -168,15 +155,9 @@ pub fn draw_pick(canvas: &mut Canvas<'_>, area: Rect, model: &Model, pick: Pick)
         PickKind::Person => ("Whom do you want to play?", people(model)),
         PickKind::Fault => ("Inject a fault", faults(model)),
     };
-    let place = centred(area, 90, lines.len() as u16 + 2);
-    canvas.clear(place);
-    let head = Head {
-        title,
-        note: vec![piece("Enter or digit chooses, Esc back", Meaning::Muted)],
-        focused: true,
-        ..Head::default()
-    };
-    let inner = canvas.panel(place, &head);
+    let size = (90, lines.len() as u16 + 2);
+    let keys = "Enter or digit chooses, Esc back";
+    let inner = window_over(canvas, area, size, title, keys);
     let first = super::shared::window(pick.at, lines.len(), usize::from(inner.height));
     for (n, (name, text)) in lines
         .iter()

@@ -3,23 +3,16 @@
 use ratatui::layout::Rect;
 
 use super::header::hint;
-use super::shared::{below, centred, paragraph, row};
-use crate::cockpit::canvas::{Canvas, Head, piece};
+use super::shared::{below, paragraph, row, window_over};
+use crate::cockpit::canvas::Canvas;
 use crate::cockpit::model::Model;
 use crate::cockpit::theme::Meaning;
 use crate::session::advice::next_action;
 
 /// Over the screen.
 pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
-    let place = centred(area, 78, 22);
-    canvas.clear(place);
-    let head = Head {
-        title: "The first minute",
-        note: vec![piece("Esc closes this, g brings it back", Meaning::Muted)],
-        focused: true,
-        ..Head::default()
-    };
-    let inner = canvas.panel(place, &head);
+    let keys = "Esc closes this, g brings it back";
+    let inner = window_over(canvas, area, (78, 22), "The first minute", keys);
     let mut used = 0;
     for (head, text) in chapters(model) {
         if used >= inner.height {

@@ -2,9 +2,9 @@
 
 use ratatui::layout::Rect;
 
-use super::shared::centred;
+use super::shared::window_over;
 use crate::cockpit::actions::{ACTIONS, Action, Group};
-use crate::cockpit::canvas::{Canvas, Head, piece, wrap};
+use crate::cockpit::canvas::{Canvas, wrap};
 use crate::cockpit::model::Model;
 use crate::cockpit::theme::Meaning;
 
@@ -14,15 +14,8 @@ const LABEL: u16 = 16;
 
 /// Over the screen.
 pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model, scroll: usize) {
-    let place = centred(area, 110, area.height);
-    canvas.clear(place);
-    let head = Head {
-        title: "Every key",
-        note: vec![piece("↑↓ scroll, : finds one, Esc back", Meaning::Muted)],
-        focused: true,
-        ..Head::default()
-    };
-    let inner = canvas.panel(place, &head);
+    let keys = "↑↓ scroll, : finds one, Esc back";
+    let inner = window_over(canvas, area, (110, area.height), "Every key", keys);
     let lines = lines(model, inner.width);
     let height = usize::from(inner.height);
     let first = scroll.min(lines.len().saturating_sub(height));

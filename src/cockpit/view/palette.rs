@@ -2,10 +2,10 @@
 
 use ratatui::layout::Rect;
 
-use super::shared::{below, centred, paragraph, row, window};
+use super::shared::{below, inset, paragraph, row, window, window_over};
 use crate::cockpit::actions::Action;
 use crate::cockpit::actions::search::found;
-use crate::cockpit::canvas::{Canvas, Head, piece};
+use crate::cockpit::canvas::{Canvas, piece};
 use crate::cockpit::model::Model;
 use crate::cockpit::model::ui::Palette;
 use crate::cockpit::theme::Meaning;
@@ -18,20 +18,9 @@ const FOOT: u16 = 4;
 
 /// Over the screen.
 pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model, palette: &Palette) {
-    let place = centred(area, 100, area.height.saturating_sub(4).min(26));
-    canvas.clear(place);
-    let head = Head {
-        title: "Find an action",
-        note: vec![piece("↑↓ choose, Enter does it, Esc back", Meaning::Muted)],
-        focused: true,
-        ..Head::default()
-    };
-    let inner = canvas.panel(place, &head);
-    let inner = Rect {
-        x: inner.x + 1,
-        width: inner.width.saturating_sub(2),
-        ..inner
-    };
+    let size = (100, area.height.saturating_sub(4).min(26));
+    let keys = "↑↓ choose, Enter does it, Esc back";
+    let inner = inset(window_over(canvas, area, size, "Find an action", keys));
     if inner.height == 0 {
         return;
     }

@@ -2,8 +2,8 @@
 
 use ratatui::layout::Rect;
 
-use super::shared::{centred, short_role};
-use crate::cockpit::canvas::{Canvas, Head, Piece, piece};
+use super::shared::{short_role, window_over};
+use crate::cockpit::canvas::{Canvas, Piece, piece};
 use crate::cockpit::format::span;
 use crate::cockpit::model::Model;
 use crate::cockpit::theme::Meaning;
@@ -16,15 +16,8 @@ const ACT: usize = 42;
 /// Over the screen.
 pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model, scroll: usize) {
     let lines = lines(model);
-    let place = centred(area, 100, lines.len() as u16 + 2);
-    canvas.clear(place);
-    let head = Head {
-        title: "On the bridge",
-        note: vec![piece("↑↓ scroll, Esc back", Meaning::Muted)],
-        focused: true,
-        ..Head::default()
-    };
-    let inner = canvas.panel(place, &head);
+    let size = (100, lines.len() as u16 + 2);
+    let inner = window_over(canvas, area, size, "On the bridge", "↑↓ scroll, Esc back");
     let height = usize::from(inner.height);
     let first = scroll.min(lines.len().saturating_sub(height));
     for (n, line) in lines.iter().skip(first).take(height).enumerate() {

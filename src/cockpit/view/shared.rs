@@ -2,7 +2,7 @@
 
 use ratatui::layout::Rect;
 
-use crate::cockpit::canvas::{Canvas, wrap};
+use crate::cockpit::canvas::{Canvas, Head, piece, wrap};
 use crate::cockpit::model::Model;
 use crate::cockpit::theme::Meaning;
 use crate::runbook::Role;
@@ -73,6 +73,35 @@ pub fn centred(area: Rect, width: u16, height: u16) -> Rect {
         y: area.y + (area.height - height) / 2,
         width,
         height,
+    }
+}
+
+/// A window over the screen, in the middle and of at most this size: cleared, framed, with a title and a word on its keys. Returns the
+/// room within its frame.
+pub fn window_over(
+    canvas: &mut Canvas<'_>,
+    area: Rect,
+    (width, height): (u16, u16),
+    title: &str,
+    keys: &str,
+) -> Rect {
+    let place = centred(area, width, height);
+    canvas.clear(place);
+    let head = Head {
+        title,
+        note: vec![piece(keys, Meaning::Muted)],
+        focused: true,
+        ..Head::default()
+    };
+    canvas.panel(place, &head)
+}
+
+/// An area without its first and last column.
+pub fn inset(area: Rect) -> Rect {
+    Rect {
+        x: area.x + 1,
+        width: area.width.saturating_sub(2),
+        ..area
     }
 }
 

@@ -214,13 +214,13 @@ fn pending_words(model: &Model, line: &StepLine, n: usize) -> (String, Meaning) 
         .iter()
         .filter(|g| g.before == line.id);
     let gates: Vec<&str> = gates.map(|g| g.id.as_str()).collect();
-    let rehearsed_ms = forecast::rehearsed_ms(&model.session, &line.id);
+    // Less than a second says nothing.
+    let rehearsed_ms = forecast::rehearsed_ms(&model.session, &line.id)
+        .map(|ms| model.runbook_ms(ms))
+        .filter(|ms| *ms >= 1_000);
     match (gates.as_slice(), line.start) {
         ([], Start::Auto) => match rehearsed_ms {
-            Some(ms) => (
-                format!("auto ~{}", span(model.runbook_ms(ms))),
-                Meaning::Muted,
-            ),
+            Some(ms) => (format!("auto ~{}", span(ms)), Meaning::Muted),
             None => ("auto".to_owned(), Meaning::Muted),
         },
         ([], Start::Person) => ("by hand".to_owned(), Meaning::Muted),
