@@ -47,6 +47,12 @@ pub enum Do {
     Output,
     /// Read which rows differ.
     Differences,
+    /// Read all of an event.
+    Event,
+    /// Copy an event.
+    Copy,
+    /// Show only events that have some words.
+    Filter,
     /// Play another person.
     Play,
     /// Inject a fault.
@@ -221,6 +227,8 @@ macro_rules! action {
 pub static ACTIONS: &[Action] = &[
     action!(Do::RollBack, [key('R')], "ROLL BACK", Cutover, true, can_roll_back,
         "Roll back. Before a trigger has fired the session's name must be typed; afterwards it begins at once. Anyone on the bridge may."),
+    action!(Do::Event, [named(KeyCode::Enter)], "event", Look, true, can_read_event,
+        "Read all of the selected event: every field as it stands in the journal."),
     action!(Do::Differences, [named(KeyCode::Enter)], "differences", Look, true, can_read_differences,
         "Read the rows that differ, while all rows are being compared; afterwards on the step that found some."),
     action!(Do::Confirm, [named(KeyCode::Enter)], "I am on call", Cutover, true, can_confirm,
@@ -253,6 +261,10 @@ pub static ACTIONS: &[Action] = &[
         "Start an engine for this session when none runs. It looks at what is really there before it goes on."),
     action!(Do::Output, [key('o')], "output", Look, true, can_read_output,
         "Read what the selected step has printed, or the running one."),
+    action!(Do::Filter, [key('/')], "filter", Look, false, can_look,
+        "Show the journal, and of it only the events that have every word, in their line or their kind. Esc shows all again."),
+    action!(Do::Copy, [key('y')], "copy", Look, true, can_copy,
+        "Copy the selected event with all its fields to the terminal's clipboard (OSC 52), where the terminal allows that."),
     action!(Do::People, [key('b')], "people", Look, false, always,
         "Who is on the bridge, in which role, looking at what, and when they were last seen; and who may do what."),
     action!(Do::Show(View::Bridge), [key('1')], "bridge", Look, false, can_look, "The bridge: as much as fits on one screen."),
@@ -298,6 +310,17 @@ pub fn find(model: &Model, event: KeyEvent) -> Option<(&'static Action, Availabi
         }
     }
     fallback
+}
+
+/// Whether an action is what its first key does now, where that key has several.
+pub fn has_its_key(model: &Model, action: &Action) -> bool {
+    let Chord { code, ctrl } = action.keys[0];
+    let modifiers = if ctrl {
+        KeyModifiers::CONTROL
+    } else {
+        KeyModifiers::NONE
+    };
+    find(model, KeyEvent::new(code, modifiers)).is_some_and(|(found, _)| found.act == action.act)
 }
 
 /// The action that carries out what the advice asks for.
@@ -519,6 +542,26 @@ fn can_read_output(model: &Model) -> Availability {
     }
 }
 
+/// Enter starts steps; in the journal it does not, nor anywhere while an older event than the latest is chosen.
+fn can_read_event(model: &Model) -> Availability {
+    let of_events = model.ui.focus() == Some(Focus::Events);
+    let chosen = of_events && (model.ui.view == View::Journal || model.ui.event.is_some());
+    if !chosen && !matches!(model.ui.overlay, Some(Overlay::Event { .. })) {
+        return Availability::Elsewhere("no event is selected: 7 shows the journal");
+    }
+    match model.selected_event() {
+        Some(_) => Availability::Yes,
+        None => Availability::No("no event has these words: Esc shows all again".to_owned()),
+    }
+}
+
+fn can_copy(model: &Model) -> Availability {
+    match can_read_event(model) {
+        Availability::Elsewhere(why) => Availability::No(why.to_owned()),
+        other => other,
+    }
+}
+
 /// Enter starts steps; here it does not, because what compares is running, or was chosen and has found something.
 fn can_read_differences(model: &Model) -> Availability {
     let running = model.moving_step().map(|step| &step.id);
@@ -564,7 +607,12 @@ fn has_panels(model: &Model) -> Availability {
 fn has_list(model: &Model) -> Availability {
     let scrolls = matches!(
         model.ui.overlay,
-        Some(Overlay::Help { .. } | Overlay::People { .. } | Overlay::Output { .. })
+        Some(
+            Overlay::Help { .. }
+                | Overlay::People { .. }
+                | Overlay::Output { .. }
+                | Overlay::Event { .. }
+        )
     );
     match model.ui.focus() {
         _ if scrolls => Availability::Yes,
@@ -612,6 +660,9 @@ mod tests {
     #[test]
     fn keys_are_shared_only_by_actions_that_exclude_each_other() {
         let shared = [
+            (Do::Event, Do::Differences),
+            (Do::Event, Do::Confirm),
+            (Do::Event, Do::Start),
             (Do::Differences, Do::Confirm),
             (Do::Differences, Do::Start),
             (Do::Confirm, Do::Start),

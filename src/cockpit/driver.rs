@@ -119,7 +119,8 @@ pub fn run(
         title,
         theme,
         screen,
-        tongue: (!options.silent).then(tongue),
+        tongue: tongue(),
+        silent: options.silent,
         aside: false,
         model,
     };
@@ -179,8 +180,10 @@ struct Driver {
     theme: Theme,
     title: String,
     screen: Screen,
-    /// How the terminal is rung; `None` where nobody wants that.
-    tongue: Option<Tongue>,
+    /// How the terminal is spoken to beside the screen.
+    tongue: Tongue,
+    /// Nobody wants it to ring.
+    silent: bool,
     /// Put aside: nothing is drawn until it goes on.
     aside: bool,
     asker: Asker,
@@ -288,12 +291,9 @@ impl Driver {
                 let _ = self.watch.send(Watch { step, attempt });
                 return None;
             }
-            Effect::Ring(ringing) => {
-                return match self.tongue {
-                    Some(tongue) => lost(self.screen.ring(&tongue.bytes(&ringing))),
-                    None => None,
-                };
-            }
+            Effect::Ring(_) if self.silent => return None,
+            Effect::Ring(ringing) => return lost(self.screen.send(&self.tongue.bytes(&ringing))),
+            Effect::Copy(text) => return lost(self.screen.send(&self.tongue.copying(&text))),
             Effect::Repaint if self.aside => return None,
             Effect::Repaint => return lost(self.screen.repaint()),
             Effect::Suspend => {

@@ -7,6 +7,7 @@ pub mod pace;
 pub mod series;
 pub mod telling;
 pub mod ui;
+pub mod whole;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -15,7 +16,7 @@ use chrono::{DateTime, FixedOffset, Utc};
 use self::pace::Pace;
 use self::series::SeriesSet;
 use self::telling::Told;
-use self::ui::Ui;
+use self::ui::{Ui, View};
 use super::bridge::Fault;
 use super::news::{Engine, News};
 use super::ring::{Ringer, Ringing};
@@ -362,6 +363,38 @@ impl Model {
     pub fn current_index(&self) -> usize {
         let next = self.session.steps.iter().position(|s| !s.is_over());
         next.unwrap_or(self.session.steps.len().saturating_sub(1))
+    }
+
+    /// The events that are shown, oldest first: in the journal view those that have every word of the filter, elsewhere all.
+    pub fn shown_events(&self) -> Vec<&Told> {
+        let words: Vec<String> = match self.ui.view {
+            View::Journal => self.ui.filter.split_whitespace(),
+            _ => "".split_whitespace(),
+        }
+        .map(str::to_lowercase)
+        .collect();
+        self.events.iter().filter(|told| told.has(&words)).collect()
+    }
+
+    /// Place of the event under the cursor among those that are shown: the chosen one, or where that is not shown the one before it;
+    /// else the latest.
+    pub fn selected_event_index(&self, shown: &[&Told]) -> usize {
+        let upto = match self.ui.event {
+            Some(seq) => shown.partition_point(|told| told.seq <= seq),
+            None => shown.len(),
+        };
+        upto.saturating_sub(1)
+    }
+
+    /// The event under the cursor.
+    pub fn selected_event(&self) -> Option<&Told> {
+        let shown = self.shown_events();
+        shown.get(self.selected_event_index(&shown)).copied()
+    }
+
+    /// An event that is still on the screen.
+    pub fn event(&self, seq: u64) -> Option<&Told> {
+        self.events.iter().find(|told| told.seq == seq)
     }
 
     /// Name of a person on the bridge, or the id where there is none.

@@ -1,7 +1,10 @@
 //! How a cockpit makes itself noticed by somebody who is not looking at it: which notices ring at this terminal, and in what words the
-//! terminal is told. Pure.
+//! terminal is told; its clipboard is filled in the same tongue. Pure.
 //!
 //! Not in here: what there is to be told (`session::notice`), and writing it (`terminal`).
+
+use crossterm::Command;
+use crossterm::clipboard::CopyToClipboard;
 
 use crate::runbook::{Ring, Role};
 use crate::session::live::TriggerView;
@@ -11,6 +14,8 @@ use crate::text::printable;
 
 /// Characters of a notification; desktops show no more.
 const TEXT_CHARS: usize = 300;
+/// Bytes for a clipboard: terminals drop an order of much more than 74 kB, of which a quarter is its encoding.
+const COPIED_BYTES: usize = 50_000;
 
 /// What is to be heard or seen beside the screen, all at once.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,13 +115,36 @@ impl Tongue {
                 false => format!("\u{1b}]9;cutover {text}\u{1b}\\"),
             };
             bytes += &match self.within_tmux {
-                true => format!(
-                    "\u{1b}Ptmux;{}\u{1b}\\",
-                    order.replace('\u{1b}', "\u{1b}\u{1b}")
-                ),
+                true => for_the_outer_terminal(&order),
                 false => order,
             };
         }
         bytes
+    }
+
+    /// The bytes that put text into the clipboard. tmux takes them for its own where `set-clipboard` is on, and hands them on where
+    /// `allow-passthrough` is.
+    pub fn copying(self, text: &str) -> String {
+        let mut order = String::new();
+        let copy = CopyToClipboard::to_clipboard_from(cut(text));
+        copy.write_ansi(&mut order)
+            .expect("BUG: a string takes what is written");
+        match self.within_tmux {
+            true => format!("{order}{}", for_the_outer_terminal(&order)),
+            false => order,
+        }
+    }
+}
+
+fn for_the_outer_terminal(order: &str) -> String {
+    let doubled = order.replace('\u{1b}', "\u{1b}\u{1b}");
+    format!("\u{1b}Ptmux;{doubled}\u{1b}\\")
+}
+
+/// The text, or as much of it as a clipboard takes.
+fn cut(text: &str) -> String {
+    match text.char_indices().find(|(at, _)| *at > COPIED_BYTES) {
+        Some((at, _)) => format!("{}…\n", &text[..at]),
+        None => text.to_owned(),
     }
 }

@@ -73,11 +73,11 @@ impl Screen {
         self.terminal.resize(area)
     }
 
-    /// Writes what makes a terminal noticed, between two frames.
+    /// Writes what is not drawn (a bell, the clipboard) between two frames.
     ///
     /// # Errors
     /// The terminal is gone.
-    pub fn ring(&mut self, bytes: &str) -> io::Result<()> {
+    pub fn send(&mut self, bytes: &str) -> io::Result<()> {
         let _painting = painting();
         if TAKEN.load(Ordering::SeqCst) {
             stdout().write_all(bytes.as_bytes())?;

@@ -2,6 +2,7 @@
 //!
 //! Not in here: doing the effects (`driver`), and which key means what (`actions`).
 
+mod filter;
 mod overlay;
 mod palette;
 
@@ -14,6 +15,7 @@ use super::model::Model;
 use super::model::ui::{
     Awaited, Brought, Focus, Form, FormKind, Overlay, Palette, Pick, PickKind, Toast, View,
 };
+use super::model::whole;
 use super::news::News;
 use super::ring::Ringing;
 use super::theme::Meaning;
@@ -88,6 +90,8 @@ pub enum Effect {
     },
     /// Make the terminal noticed.
     Ring(Ringing),
+    /// Put text into the terminal's clipboard.
+    Copy(String),
     /// Paint everything again.
     Repaint,
     /// Put the cockpit aside.
@@ -351,10 +355,21 @@ fn look(model: &mut Model, act: Do) -> Update {
             model.ui.overlay = Some(Overlay::Palette(Palette::default()));
             Update::redraw()
         }
+        Do::Event => open_event(model),
+        Do::Copy => copy_event(model),
+        Do::Filter => {
+            let update = show(model, View::Journal);
+            model.ui.overlay = Some(Overlay::Filter);
+            update
+        }
         Do::Show(view) => show(model, view),
+        Do::Back if model.ui.view == View::Journal && !model.ui.filter.is_empty() => {
+            model.ui.filter.clear();
+            Update::redraw()
+        }
         Do::Back if model.ui.view == View::Bridge => {
             (model.ui.gate, model.ui.step) = (None, None);
-            model.ui.events_up = 0;
+            model.ui.event = None;
             Update::redraw()
         }
         Do::Back => show(model, View::Bridge),
@@ -440,8 +455,10 @@ fn move_cursor(model: &mut Model, motion: Motion) -> Update {
             model.ui.step = (motion != Motion::Last).then_some(moved);
         }
         Some(Focus::Events) => {
-            let events = model.events.len();
-            model.ui.events_up = motion.apply_from_end(model.ui.events_up, events);
+            let shown = model.shown_events();
+            let moved = motion.apply(model.selected_event_index(&shown), shown.len());
+            let is_latest = moved + 1 >= shown.len();
+            model.ui.event = shown.get(moved).filter(|_| !is_latest).map(|t| t.seq);
         }
         None => return Update::nothing(),
     }
@@ -524,6 +541,31 @@ fn open_pick(model: &mut Model, kind: PickKind) -> Update {
         at: at.unwrap_or_default(),
     }));
     Update::redraw()
+}
+
+fn open_event(model: &mut Model) -> Update {
+    let Some(seq) = model.selected_event().map(|told| told.seq) else {
+        return Update::nothing();
+    };
+    model.ui.overlay = Some(Overlay::Event { seq, scroll: 0 });
+    Update::redraw()
+}
+
+/// What is on the screen is copied: the event that is read, else the one under the cursor.
+fn copy_event(model: &mut Model) -> Update {
+    let told = match model.ui.overlay {
+        Some(Overlay::Event { seq, .. }) => model.event(seq),
+        _ => model.selected_event(),
+    };
+    let Some(told) = told else {
+        return Update::nothing();
+    };
+    let (seq, text) = (told.seq, whole::text(told, model.zone));
+    let said = format!(
+        "event {seq} went to the terminal's clipboard; a terminal may refuse that (tmux: set-clipboard on)"
+    );
+    say(model, said, Meaning::Ok);
+    Update::with(vec![Effect::Copy(text)])
 }
 
 fn open_output(model: &mut Model) -> Update {

@@ -4,6 +4,7 @@
 
 mod countdown;
 mod dialog;
+mod event;
 mod fleet;
 mod footer;
 mod gates;
@@ -98,6 +99,9 @@ fn draw_overlay(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
         }
         Some(Overlay::Form(form)) => dialog::draw_form(canvas, area, model, form),
         Some(Overlay::Pick(pick)) => dialog::draw_pick(canvas, area, model, *pick),
+        Some(Overlay::Event { seq, scroll }) => event::draw(canvas, area, model, *seq, *scroll),
+        // It is typed within the journal's own panel.
+        Some(Overlay::Filter) => {}
         Some(Overlay::Palette(palette)) => palette::draw(canvas, area, model, palette),
     }
 }

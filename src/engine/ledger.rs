@@ -77,13 +77,7 @@ impl Ledger {
 
 /// An event as the journal keeps it: its kind, and the rest.
 pub fn to_entry(event: &Event) -> (String, serde_json::Value) {
-    let mut body = serde_json::to_value(event).expect("BUG: an event is plain data");
-    let fields = body.as_object_mut().expect("BUG: an event is an object");
-    let kind = match fields.remove("event") {
-        Some(serde_json::Value::String(kind)) => kind,
-        _ => unreachable!("BUG: an event names itself"),
-    };
-    (kind, body)
+    event.parts()
 }
 
 /// An entry of the journal as an event.

@@ -488,6 +488,19 @@ pub struct Recorded {
     pub event: Event,
 }
 
+impl Event {
+    /// As the journal keeps it: its kind, and the rest as an object.
+    pub fn parts(&self) -> (String, Value) {
+        let mut body = serde_json::to_value(self).expect("BUG: an event is plain data");
+        let fields = body.as_object_mut().expect("BUG: an event is an object");
+        let kind = match fields.remove("event") {
+            Some(Value::String(kind)) => kind,
+            _ => unreachable!("BUG: an event names itself"),
+        };
+        (kind, body)
+    }
+}
+
 impl Recorded {
     /// An entry of the journal, which keeps an event as its kind and the rest, read back.
     ///

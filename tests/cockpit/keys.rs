@@ -399,3 +399,105 @@ fn the_countdown_is_not_covered_by_a_search() {
     assert!(model.ui.overlay.is_none());
     assert!(said(&model).contains("countdown"), "{}", said(&model));
 }
+
+/// The words of the events that the journal view shows, the latest last.
+fn listed(model: &Model) -> Vec<String> {
+    let shown = model.shown_events();
+    shown.iter().map(|told| told.text.clone()).collect()
+}
+
+#[test]
+fn a_filter_leaves_the_events_that_have_every_word() {
+    let mut model = states::burning();
+    let all = listed(&model).len();
+    let effects = press(&mut model, "/FAIL");
+    assert_eq!(effects, [Effect::Present(View::Journal)]);
+    assert_eq!(listed(&model), [] as [String; 0]);
+    let text = snapshot::text(&model, &Theme::standard(), 120, 40);
+    assert!(text.contains("No event has these words"), "{text}");
+    press(&mut model, "\u{8}\u{8}\u{8}\u{8}Gate_Signed dan k2\n");
+    assert_eq!(listed(&model), ["dan signed K2 as DBA"]);
+    let text = snapshot::text(&model, &Theme::standard(), 120, 40);
+    assert!(text.contains(&format!("1 of {all}")), "{text}");
+    assert_eq!(press(&mut model, "2").len(), 1, "keys are keys again");
+    assert_eq!(listed(&model).len(), all, "elsewhere everything is shown");
+    press(&mut model, "7\u{1b}");
+    assert_eq!((model.ui.view, listed(&model).len()), (View::Journal, all));
+    press(&mut model, "\u{1b}");
+    assert_eq!(model.ui.view, View::Bridge, "Esc always goes back");
+    press(&mut model, "/note\u{1b}");
+    assert_eq!(listed(&model).len(), all, "Esc drops what is being typed");
+}
+
+#[test]
+fn what_comes_in_moves_no_event_away_from_under_the_cursor() {
+    let mut story = states::after_reopening();
+    let mut model = story.seen_by("robin");
+    press(&mut model, "7kk");
+    let under = |model: &Model| model.selected_event().expect("an event").seq;
+    let chosen = under(&model);
+    let note = Command::Note {
+        text: "more".to_owned(),
+    };
+    story.command("dan", note);
+    let entries = story.entries[model.session.seq as usize..].to_vec();
+    let news = News {
+        entries,
+        ..News::default()
+    };
+    update(&mut model, Message::Came(Box::new(news)));
+    assert_eq!(under(&model), chosen);
+    press(&mut model, "G");
+    assert_eq!(under(&model), model.session.seq);
+    assert_eq!(model.ui.event, None, "the latest is followed again");
+}
+
+#[test]
+fn enter_in_the_journal_shows_all_of_an_event_and_starts_nothing() {
+    let mut model = states::half_signed();
+    press(&mut model, "/p3 step_finished\n");
+    assert_eq!(sent(&press(&mut model, "\n")), []);
+    let text = snapshot::text(&model, &Theme::standard(), 120, 40);
+    for part in [
+        "step_finished",
+        "outcome.summary",
+        "outcome.facts.baseline.latency_p95_ms",
+        "+02:00",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    press(&mut model, "\n");
+    assert!(model.ui.overlay.is_none());
+    // What Enter would do elsewhere is not promised here.
+    let mut model = states::fresh();
+    press(&mut model, "7");
+    let text = snapshot::text(&model, &Theme::standard(), 120, 40);
+    assert!(text.contains("[Esc, then Enter: start]"), "{text}");
+    assert!(!text.contains("Enter start "), "{text}");
+    assert_eq!(sent(&press(&mut model, "\u{1b}\n")).len(), 1);
+}
+
+#[test]
+fn an_event_is_copied_with_all_its_fields_and_nothing_that_a_shell_obeys() {
+    let mut story = states::after_reopening();
+    let note = Command::Note {
+        text: "\u{1b}]0;x\u{7}first\nrm -rf /".to_owned(),
+    };
+    story.command("dan", note);
+    let mut model = story.seen_by("robin");
+    assert_eq!(press(&mut model, "y"), [], "{}", said(&model));
+    assert!(said(&model).contains("7 shows the journal"));
+    let effects = press(&mut model, "7y");
+    let Some(Effect::Copy(text)) = effects.last() else {
+        panic!("{effects:?}");
+    };
+    assert!(text.contains("note_written\n"), "{text}");
+    assert!(
+        text.contains("text: \\u{1b}]0;x\\u{7}first\\nrm -rf /\n"),
+        "{text}"
+    );
+    assert!(!text.contains('\u{1b}'));
+    let again = press(&mut model, "\ny");
+    assert_eq!(again, effects[1..], "the same while it is read");
+    assert!(model.ui.overlay.is_some());
+}

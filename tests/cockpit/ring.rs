@@ -128,3 +128,17 @@ fn terminals_are_told_in_their_own_tongue() {
         );
     }
 }
+
+#[test]
+fn the_clipboard_is_filled_in_the_terminals_tongue_and_within_tmux_in_both() {
+    let plain = Tongue::of(Some("xterm-256color"), None, None);
+    let order = "\u{1b}]52;c;Zmllc3Rh\u{1b}\\";
+    assert_eq!(plain.copying("fiesta"), order);
+    let within = Tongue::of(Some("tmux-256color"), None, Some("/tmp/tmux-0/default,1,0"));
+    let wrapped = "\u{1b}Ptmux;\u{1b}\u{1b}]52;c;Zmllc3Rh\u{1b}\u{1b}\\\u{1b}\\";
+    assert_eq!(within.copying("fiesta"), format!("{order}{wrapped}"));
+    let hostile = plain.copying("\u{1b}\u{7}\u{9b}");
+    assert_eq!(hostile.matches('\u{1b}').count(), 2, "its own two alone");
+    assert!(!hostile.contains('\u{7}') && !hostile.contains('\u{9b}'));
+    assert!(plain.copying(&"日".repeat(100_000)).len() < 74_000);
+}

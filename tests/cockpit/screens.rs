@@ -137,6 +137,21 @@ fn the_search_for_an_action_word_for_word() {
 }
 
 #[test]
+fn the_journals_filter_and_all_of_an_event_word_for_word() {
+    let mut model = states::burning();
+    super::keys::press(&mut model, "/signed dan");
+    insta::assert_snapshot!(
+        "journal_filter_80x24",
+        snapshot::text(&model, &theme("default"), 80, 24)
+    );
+    super::keys::press(&mut model, "\u{8}\u{8}\u{8}robin k8\n\n");
+    insta::assert_snapshot!(
+        "journal_event_120x40",
+        snapshot::text(&model, &theme("default"), 120, 40)
+    );
+}
+
+#[test]
 fn any_size_without_a_panic() {
     let mut models: Vec<_> = states::all();
     models.push(("failed", states::failed()));

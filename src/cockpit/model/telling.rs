@@ -1,4 +1,6 @@
-//! Events in words: one line each, with what it means for the bridge. Not in here: colours.
+//! Events in words: one line each, with what it means for the bridge. Not in here: colours, and all of an event (`whole`).
+
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
@@ -6,7 +8,7 @@ use crate::cockpit::theme::Meaning;
 use crate::session::{Charter, Event, Found, Recorded, RollbackCause, TriggerPhase};
 
 /// An event in words.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Told {
     /// Its number in the journal.
     pub seq: u64,
@@ -20,12 +22,26 @@ pub struct Told {
     pub glyph: &'static str,
     /// The line. Holds foreign text.
     pub text: String,
+    /// The event itself.
+    pub entry: Arc<Recorded>,
+    /// What is searched: line and kind, in lower case.
+    searched: String,
+}
+
+impl Told {
+    /// Whether every word of a filter, in lower case, is in the line or in the event's kind.
+    pub fn has(&self, words: &[String]) -> bool {
+        words.iter().all(|word| self.searched.contains(word))
+    }
 }
 
 /// An event in words.
 pub fn tell(recorded: &Recorded, charter: &Charter) -> Told {
     let (glyph, meaning, text) = words(&recorded.event, charter);
+    let (kind, _) = recorded.event.parts();
     Told {
+        searched: format!("{text} {kind}").to_lowercase(),
+        entry: Arc::new(recorded.clone()),
         seq: recorded.seq,
         at_ms: recorded.at_ms,
         wall: recorded.wall,

@@ -16,8 +16,10 @@ pub struct Ui {
     pub gate: Option<usize>,
     /// The step under the cursor; `None` follows the one that is being done.
     pub step: Option<usize>,
-    /// Events above the last that are scrolled away.
-    pub events_up: usize,
+    /// Number of the event under the cursor; `None` follows the latest.
+    pub event: Option<u64>,
+    /// Words that the journal view's events must have.
+    pub filter: String,
     /// What lies over the screen.
     pub overlay: Option<Overlay>,
     /// What came of the last key.
@@ -143,6 +145,11 @@ impl Ui {
             View::Pool | View::Traffic | View::Fleet | View::Rollback => None,
         }
     }
+
+    /// Puts text into the journal's filter.
+    pub fn insert_into_filter(&mut self, text: &str) {
+        type_into(&mut self.filter, text, LONGEST_QUERY);
+    }
 }
 
 /// A line about what came of a key.
@@ -171,6 +178,13 @@ pub enum Overlay {
     },
     /// The first minute.
     Guide,
+    /// All of an event.
+    Event {
+        /// Its number.
+        seq: u64,
+        /// Lines that are scrolled away.
+        scroll: usize,
+    },
     /// What a step printed.
     Output {
         /// Which.
@@ -186,6 +200,8 @@ pub enum Overlay {
     Pick(Pick),
     /// Actions by their words.
     Palette(Palette),
+    /// The journal's filter, while it is typed.
+    Filter,
 }
 
 /// A search among the actions.
@@ -200,17 +216,19 @@ pub struct Palette {
 impl Palette {
     /// Puts text into the query; line breaks become blanks, and the cursor goes to what fits best.
     pub fn insert(&mut self, text: &str) {
-        let room = LONGEST_QUERY.saturating_sub(self.query.chars().count());
-        self.query.extend(typed(text).take(room));
+        type_into(&mut self.query, text, LONGEST_QUERY);
         self.at = 0;
     }
 }
 
-/// What of a text can stand in a line that is typed.
-fn typed(text: &str) -> impl Iterator<Item = char> {
-    text.chars()
+/// Puts into a line what of a text can stand there; line breaks become blanks.
+fn type_into(line: &mut String, text: &str, longest: usize) {
+    let room = longest.saturating_sub(line.chars().count());
+    let typed = text
+        .chars()
         .map(|c| if c.is_whitespace() { ' ' } else { c })
-        .filter(|c| !c.is_control())
+        .filter(|c| !c.is_control());
+    line.extend(typed.take(room));
 }
 
 /// A command in the making.
@@ -299,8 +317,7 @@ impl Form {
         let Some(field) = self.fields.get_mut(self.at) else {
             return;
         };
-        let room = LONGEST_TEXT.saturating_sub(field.text.chars().count());
-        field.text.extend(typed(text).take(room));
+        type_into(&mut field.text, text, LONGEST_TEXT);
     }
 
     /// What has been typed into a field, without blanks around it.

@@ -2,10 +2,11 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use super::{Effect, Motion, Update, palette, say, send};
+use super::{Effect, Motion, Update, filter, palette, say, send};
 use crate::cockpit::actions::{self, Do};
 use crate::cockpit::model::Model;
 use crate::cockpit::model::ui::{Form, FormKind, Overlay, Pick, PickKind};
+use crate::cockpit::model::whole;
 use crate::cockpit::theme::Meaning;
 use crate::session::Command;
 
@@ -16,9 +17,12 @@ pub fn on_key(model: &mut Model, event: KeyEvent) -> Option<Update> {
         Overlay::Form(form) => form_key(model, form, event),
         Overlay::Pick(pick) => pick_key(model, pick, event),
         Overlay::Palette(palette) => palette::on_key(model, palette, event),
-        Overlay::Help { .. } | Overlay::People { .. } | Overlay::Guide | Overlay::Output { .. } => {
-            reading_key(model, overlay, event)
-        }
+        Overlay::Filter => filter::on_key(model, event),
+        Overlay::Help { .. }
+        | Overlay::People { .. }
+        | Overlay::Guide
+        | Overlay::Output { .. }
+        | Overlay::Event { .. } => reading_key(model, overlay, event),
     }
 }
 
@@ -27,6 +31,7 @@ pub fn on_paste(model: &mut Model, text: &str) -> Update {
     match &mut model.ui.overlay {
         Some(Overlay::Form(form)) => form.insert(text),
         Some(Overlay::Palette(palette)) => palette.insert(text),
+        Some(Overlay::Filter) => model.ui.insert_into_filter(text),
         _ => say(
             model,
             "pasted text is taken only where something is typed".to_owned(),
@@ -54,6 +59,7 @@ fn reading_key(model: &mut Model, mut overlay: Overlay, event: KeyEvent) -> Opti
             | (Overlay::People { .. }, Do::People)
             | (Overlay::Guide, Do::Guide)
             | (Overlay::Output { .. }, Do::Output | Do::Differences)
+            | (Overlay::Event { .. }, Do::Event)
     );
     let is_q = event.code == KeyCode::Char('q');
     if own || act == Do::Back || is_q {
@@ -69,6 +75,11 @@ fn reading_key(model: &mut Model, mut overlay: Overlay, event: KeyEvent) -> Opti
     match &mut overlay {
         Overlay::Help { scroll } | Overlay::People { scroll } => {
             *scroll = motion.apply(*scroll, 200);
+        }
+        Overlay::Event { seq, scroll } => {
+            let told = model.event(*seq);
+            let lines = told.map_or(0, |t| whole::fields(t, model.zone).len());
+            *scroll = motion.apply(*scroll, lines);
         }
         Overlay::Output { up, .. } => *up = motion.apply_from_end(*up, model.output.len()),
         _ => {}

@@ -3,7 +3,7 @@
 use ratatui::layout::Rect;
 
 use super::shared::row;
-use crate::cockpit::actions::{ACTIONS, Action, Availability, Do};
+use crate::cockpit::actions::{self, ACTIONS, Action, Availability, Do};
 use crate::cockpit::canvas::{Canvas, Piece, piece, width_of};
 use crate::cockpit::model::Model;
 use crate::cockpit::model::ui::{Overlay, View};
@@ -70,7 +70,9 @@ fn views(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
 
 /// Keys that do something now, the most important first; help and leaving always.
 pub fn keys(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
-    let shown = |a: &&Action| a.footer && (a.when)(model) == Availability::Yes;
+    let shown = |a: &&Action| {
+        a.footer && (a.when)(model) == Availability::Yes && actions::has_its_key(model, a)
+    };
     let always = |a: &&Action| matches!(a.act, Do::Help | Do::Leave);
     let esc = matches!(
         model.ui.overlay,
@@ -82,6 +84,16 @@ pub fn keys(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
             piece(" does it  ", Meaning::Text),
             piece("Esc", Meaning::Key),
             piece(" back, nothing happens", Meaning::Text),
+        ];
+        canvas.pieces(area.x, area.y, area.width, &all);
+        return;
+    }
+    if model.ui.overlay == Some(Overlay::Filter) {
+        let all = [
+            piece(" Enter", Meaning::Key),
+            piece(" keeps it  ", Meaning::Text),
+            piece("Esc", Meaning::Key),
+            piece(" shows every event again", Meaning::Text),
         ];
         canvas.pieces(area.x, area.y, area.width, &all);
         return;

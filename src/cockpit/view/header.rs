@@ -332,7 +332,11 @@ pub fn hint(model: &Model, advice: &Advice) -> Option<String> {
         _ => (action.when)(model) == Availability::Yes,
     };
     if can && is_mine(model, advice) {
-        return Some(format!("{key}: {}", action.label));
+        let first = match actions::has_its_key(model, action) {
+            true => "",
+            false => "Esc, then ",
+        };
+        return Some(format!("{first}{key}: {}", action.label));
     }
     let person = person_for(model, &advice.waits_for)?;
     (model.session.charter.sandbox && !can).then(|| format!("p: play {}, then {key}", person.name))
