@@ -94,7 +94,7 @@ pub enum Subcommands {
     Verify(verify::VerifyArgs),
     /// The evidence of a session: a page with pictures, Markdown and JSON; or a check of it
     Report(report::ReportArgs),
-    /// When each trigger of a runbook would have fired over recorded samples
+    /// The cockpit over what was recorded; or when each trigger of a runbook would have fired over it
     Replay(replay::ReplayArgs),
     /// What a rollback leaves behind in PostgreSQL, and how to bring it back
     Salvage(salvage::SalvageArgs),

@@ -7,6 +7,7 @@
 //! - [`theme`]: colours by meaning; beside it `canvas`, `chart` and `format`, with which panels draw.
 //! - [`follow`]: from the journal to [`news`].
 //! - [`driver`] and `terminal`: the edge: raw mode, signals, threads, the loop that draws.
+//! - [`mod@replay`]: the model as it stood at any time of what was recorded.
 //! - [`snapshot`]: a frame as text or picture.
 //!
 //! Not in here: whether a command is allowed (`session::decide`), the engine's socket (the [`Bridge`] that `cli` hands in), and
@@ -21,6 +22,7 @@ pub mod follow;
 mod format;
 pub mod model;
 pub mod news;
+pub mod replay;
 pub mod ring;
 pub mod snapshot;
 mod terminal;
@@ -29,7 +31,7 @@ pub mod update;
 pub mod view;
 
 pub use bridge::{Bridge, BridgeError, Fault};
-pub use driver::{Left, RunError, look, run};
+pub use driver::{At, Left, RunError, look, look_back, replay, run};
 
 /// How a cockpit is opened.
 #[derive(Debug, Clone, Default)]

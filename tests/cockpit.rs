@@ -5,6 +5,7 @@ mod alone;
 mod forecast;
 mod keys;
 mod nights;
+mod replay;
 mod ring;
 mod screens;
 mod states;

@@ -47,6 +47,17 @@ pub fn user_name() -> String {
     user.map_or_else(|| format!("#{uid}"), |u| u.name)
 }
 
+/// How a cockpit is opened here, by the environment; `claim` is whom the person at it plays.
+pub fn options(claim: Option<String>) -> Options {
+    Options {
+        user: user_name(),
+        playing: claim,
+        theme: std::env::var("CUTOVER_THEME").ok(),
+        silent: std::env::var_os("CUTOVER_SILENT").is_some_and(|v| !v.is_empty()),
+        guide: false,
+    }
+}
+
 /// The cockpit, until it is left or the terminal is gone. The exit code is the session's, if that is over.
 pub async fn cockpit(
     folder: Folder,
@@ -56,11 +67,8 @@ pub async fn cockpit(
 ) -> anyhow::Result<Exit> {
     let follower = Follower::open(&folder)?;
     let options = Options {
-        user: user_name(),
-        playing: claim.clone(),
-        theme: std::env::var("CUTOVER_THEME").ok(),
-        silent: std::env::var_os("CUTOVER_SILENT").is_some_and(|v| !v.is_empty()),
         guide,
+        ..options(claim.clone())
     };
     let bridge = Arc::new(SocketBridge::new(folder.clone(), claim, sandbox));
     let left = tokio::task::spawn_blocking(move || crate::cockpit::run(options, follower, bridge))

@@ -1,5 +1,5 @@
-//! `cutover replay --triggers RUNBOOK`: the rules of a runbook over what was recorded, to tune thresholds on last week's incident. Reads
-//! only. Not in here: the judging (`trigger::replay`).
+//! `cutover replay`: the cockpit over what was recorded. With `--triggers RUNBOOK`: the rules of a runbook over it, to tune thresholds on last
+//! week's incident. Reads only. Not in here: the screen (`cockpit::replay`) and the judging (`trigger::replay`).
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,8 @@ use clap::Args;
 use serde::Deserialize;
 
 use super::check::read_runbook;
-use super::{Exit, Which, run};
+use super::{Exit, Which, join, run};
+use crate::cockpit::{self, At};
 use crate::engine::ledger::from_entry;
 use crate::journal::{self, Follower};
 use crate::runbook::{self, Runbook};
@@ -20,23 +21,31 @@ use crate::trigger::replay::{ItemStory, Moment, Replay, Story, replay};
 use crate::trigger::wording::duration;
 use crate::trigger::{Cadence, Reading, Sample};
 
-/// The rules of a runbook over recorded samples.
+/// What was recorded, on the screen as it was then; or the rules of a runbook over it.
 #[derive(Debug, Args)]
 pub struct ReplayArgs {
     #[command(flatten)]
     which: Which,
-    /// The runbook whose triggers, checklist and limits judge
+    /// No screen: the runbook whose triggers, checklist and limits judge what was recorded
     #[arg(long, value_name = "RUNBOOK")]
-    triggers: PathBuf,
+    triggers: Option<PathBuf>,
+    /// Begin at this time of the session, by the clock on its screens: 12:04, 1:02:03
+    #[arg(long, value_name = "TIME", value_parser = at, conflicts_with = "triggers")]
+    at: Option<At>,
     /// Samples from this file instead of a session: JSON lines such as {"signal":"http_5xx_ratio","at_ms":0,"value":0.013,"n":4210}, or with
     /// "no_data":"why" in the place of the value
-    #[arg(long, value_name = "FILE", conflicts_with = "session")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with = "session",
+        requires = "triggers"
+    )]
     samples: Option<PathBuf>,
     /// With --samples: what was normal, such as http_5xx_ratio=0.001
     #[arg(long, value_name = "SIGNAL=VALUE", requires = "samples")]
     baseline: Vec<String>,
     /// One JSON object on stdout
-    #[arg(long)]
+    #[arg(long, requires = "triggers")]
     json: bool,
 }
 
@@ -66,7 +75,10 @@ struct Record {
 /// # Errors
 /// The runbook is invalid, there is no such session, or a line of the file is no sample.
 pub async fn run(args: ReplayArgs) -> anyhow::Result<Exit> {
-    let reading = read_runbook(&args.triggers).map_err(anyhow::Error::msg)?;
+    let Some(triggers) = &args.triggers else {
+        return screen(&args.which, args.at).await;
+    };
+    let reading = read_runbook(triggers).map_err(anyhow::Error::msg)?;
     let Some(runbook) = reading.runbook else {
         errln!("{}", runbook::render(&reading.problems));
         return Ok(Exit::Usage);
@@ -84,6 +96,37 @@ pub async fn run(args: ReplayArgs) -> anyhow::Result<Exit> {
         false => print(&told),
     }
     Ok(Exit::Done)
+}
+
+/// The cockpit over what was recorded, until it is left.
+async fn screen(which: &Which, at: Option<At>) -> anyhow::Result<Exit> {
+    let folder = run::find(which)?;
+    if !join::can_show_a_screen() {
+        bail!(
+            "a replay needs a terminal. Without one: `cutover snapshot --at 12:04` draws one moment, `cutover report` writes all of it, \
+             `cutover replay --triggers RUNBOOK` judges it again"
+        );
+    }
+    let follower = Follower::open(&folder)?;
+    let options = join::options(None);
+    tokio::task::spawn_blocking(move || cockpit::replay(options, follower, at)).await??;
+    Ok(Exit::Done)
+}
+
+/// A time of a session by the clock on its screens.
+pub fn at(text: &str) -> Result<At, String> {
+    let part = |part: &str| part.parse::<i64>().ok().filter(|n| (0..6_000).contains(n));
+    let parts: Option<Vec<i64>> = text.split(':').map(part).collect();
+    let seconds = match parts.as_deref() {
+        Some([m, s]) if *s < 60 => Some(m * 60 + s),
+        Some([h, m, s]) if *m < 60 && *s < 60 => Some(h * 3_600 + m * 60 + s),
+        _ => None,
+    };
+    let seconds =
+        seconds.ok_or("minutes and seconds, such as 12:04, or hours before them, 1:02:03")?;
+    Ok(At {
+        clock_ms: seconds * 1_000,
+    })
 }
 
 /// A session's events and samples, under the runbook's rules.

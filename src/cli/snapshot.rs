@@ -1,11 +1,11 @@
-//! `cutover snapshot`: what a cockpit that is opened now shows, on stdout. Reads the journal alone; needs no terminal.
+//! `cutover snapshot`: what a cockpit that is opened now shows, or one showed then, on stdout. Reads the journal alone; needs no terminal.
 
 use clap::Args;
 
-use super::{Exit, Which, join, run};
+use super::{Exit, Which, join, replay, run};
 use crate::cockpit::model::ui::View;
 use crate::cockpit::theme::Theme;
-use crate::cockpit::{self, Options, snapshot};
+use crate::cockpit::{self, At, snapshot};
 use crate::journal::Follower;
 
 /// The largest screen, in columns and lines, that is drawn.
@@ -31,6 +31,9 @@ pub struct SnapshotArgs {
     /// Which view, by its name or its digit
     #[arg(long, default_value = "bridge", value_parser = view)]
     view: View,
+    /// The screen of that time, by the clock on it: 12:04, 1:02:03; of what was not recorded it says so
+    #[arg(long, value_name = "TIME", value_parser = replay::at)]
+    at: Option<At>,
     /// Theme: default, light, mono, high-contrast, colour-blind, gruvbox, catppuccin, or a TOML file
     #[arg(long, default_value = "default")]
     theme: String,
@@ -40,12 +43,12 @@ pub struct SnapshotArgs {
 pub fn run(args: SnapshotArgs) -> anyhow::Result<Exit> {
     let theme = Theme::load(&args.theme)?;
     let folder = run::find(&args.which)?;
-    let options = Options {
-        user: join::user_name(),
-        playing: args.which.claim,
-        ..Options::default()
+    let options = join::options(args.which.claim);
+    let follower = Follower::open(&folder)?;
+    let mut model = match args.at {
+        Some(at) => cockpit::look_back(follower, at)?,
+        None => cockpit::look(&options, follower)?,
     };
-    let mut model = cockpit::look(&options, Follower::open(&folder)?)?;
     model.ui.view = args.view;
     let draw = if args.svg {
         snapshot::svg

@@ -9,6 +9,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::model::Model;
 use super::model::ui::{Focus, Overlay, View};
+use super::replay::{Stop, Transport};
 use crate::runbook::Gate;
 use crate::session::charter::LineKind;
 use crate::session::roles::Act;
@@ -91,6 +92,8 @@ pub enum Do {
     Suspend,
     /// Leave; nothing is stopped.
     Leave,
+    /// Move in the time of what was recorded.
+    Replay(Transport),
 }
 
 /// Under which head help lists an action.
@@ -102,13 +105,21 @@ pub enum Group {
     Look,
     /// What only the sandbox has.
     Sandbox,
+    /// What only a replay has.
+    Replay,
     /// The cockpit itself.
     Cockpit,
 }
 
 impl Group {
     /// Every group in the order of help.
-    pub const ALL: [Group; 4] = [Group::Cutover, Group::Look, Group::Sandbox, Group::Cockpit];
+    pub const ALL: [Group; 5] = [
+        Group::Cutover,
+        Group::Look,
+        Group::Sandbox,
+        Group::Replay,
+        Group::Cockpit,
+    ];
 
     /// As shown.
     pub fn title(self) -> &'static str {
@@ -116,6 +127,7 @@ impl Group {
             Group::Cutover => "Drive the cutover",
             Group::Look => "Look around",
             Group::Sandbox => "In the sandbox",
+            Group::Replay => "In a replay",
             Group::Cockpit => "The cockpit itself",
         }
     }
@@ -157,9 +169,32 @@ pub struct Action {
     pub group: Group,
     /// Whether the footer shows it while it is available.
     pub footer: bool,
-    /// Whether it does something now.
-    pub when: fn(&Model) -> Availability,
+    /// Whether it does something now, at a session that is not replayed.
+    when: fn(&Model) -> Availability,
 }
+
+impl Action {
+    /// Whether it does something now.
+    pub fn now(&self, model: &Model) -> Availability {
+        let commands = matches!(self.group, Group::Cutover | Group::Sandbox);
+        match &model.replay {
+            Some(_) if commands => Availability::No(NO_COMMAND.to_owned()),
+            None if self.group == Group::Replay => {
+                Availability::Elsewhere("that exists in a replay alone")
+            }
+            _ => (self.when)(model),
+        }
+    }
+
+    /// Whether help and search name it: what moves in time is nothing for a session that runs.
+    pub fn belongs(&self, model: &Model) -> bool {
+        self.group != Group::Replay || model.replay.is_some()
+    }
+}
+
+/// Why a replay obeys no command.
+const NO_COMMAND: &str =
+    "this is a REPLAY of what was recorded: nothing can be commanded in it. q leaves it";
 
 /// A key with its modifier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -197,6 +232,8 @@ impl Chord {
             KeyCode::Char(c) => c.to_string(),
             KeyCode::Up => "↑".to_owned(),
             KeyCode::Down => "↓".to_owned(),
+            KeyCode::Left => "←".to_owned(),
+            KeyCode::Right => "→".to_owned(),
             KeyCode::PageUp => "PgUp".to_owned(),
             KeyCode::PageDown => "PgDn".to_owned(),
             KeyCode::BackTab => "Shift-Tab".to_owned(),
@@ -225,6 +262,36 @@ macro_rules! action {
 /// Every action, in the order of footer and help. Where two share a key, the first that applies is done.
 #[rustfmt::skip]
 pub static ACTIONS: &[Action] = &[
+    action!(Do::Replay(Transport::PlayPause), [key(' ')], "play / pause", Replay, true, always,
+        "Let the time go on, or let it stand."),
+    action!(Do::Replay(Transport::Faster), [key('+'), key('=')], "faster", Replay, true, always,
+        "Faster: 1, 4, 16 or 60 times the time in which it happened."),
+    action!(Do::Replay(Transport::Slower), [key('-')], "slower", Replay, false, always,
+        "Slower."),
+    action!(Do::Replay(Transport::Next(Stop::Event)), [key('.')], "next event", Replay, true, always,
+        "To the next event of the journal."),
+    action!(Do::Replay(Transport::Previous(Stop::Event)), [key(',')], "event before", Replay, false, always,
+        "To the event before."),
+    action!(Do::Replay(Transport::Next(Stop::Step)), [key(']')], "next step", Replay, true, always,
+        "To where the next step, or row of the rollback, begins."),
+    action!(Do::Replay(Transport::Previous(Stop::Step)), [key('[')], "step before", Replay, false, always,
+        "Back to where a step begins."),
+    action!(Do::Replay(Transport::Next(Stop::Gate)), [key('}')], "next signature", Replay, false, always,
+        "To the next signature on a gate, given or withdrawn."),
+    action!(Do::Replay(Transport::Previous(Stop::Gate)), [key('{')], "signature before", Replay, false, always,
+        "To the signature before."),
+    action!(Do::Replay(Transport::Next(Stop::Trouble)), [key('>')], "next trouble", Replay, true, always,
+        "To the next trouble: a trigger that begins to burn or fires, a step that fails, drift, a rollback."),
+    action!(Do::Replay(Transport::Previous(Stop::Trouble)), [key('<')], "trouble before", Replay, false, always,
+        "To the trouble before."),
+    action!(Do::Replay(Transport::Forward), [named(KeyCode::Right)], "forward", Replay, true, always,
+        "Forward by a hundredth of the whole."),
+    action!(Do::Replay(Transport::Back), [named(KeyCode::Left)], "back", Replay, true, always,
+        "Back by a hundredth of the whole."),
+    action!(Do::Replay(Transport::ToBeginning), [key('0')], "beginning", Replay, false, always,
+        "To the beginning."),
+    action!(Do::Replay(Transport::ToEnd), [key('$')], "end", Replay, false, always,
+        "To the end."),
     action!(Do::RollBack, [key('R')], "ROLL BACK", Cutover, true, can_roll_back,
         "Roll back. Before a trigger has fired the session's name must be typed; afterwards it begins at once. Anyone on the bridge may."),
     action!(Do::Event, [named(KeyCode::Enter)], "event", Look, true, can_read_event,
@@ -302,7 +369,7 @@ pub fn find(model: &Model, event: KeyEvent) -> Option<(&'static Action, Availabi
         .iter()
         .filter(|a| a.keys.iter().any(|k| k.matches(event)))
     {
-        let availability = (action.when)(model);
+        let availability = action.now(model);
         match (&availability, &fallback) {
             (Availability::Elsewhere(_), None) => fallback = Some((action, availability)),
             (Availability::Elsewhere(_), Some(_)) => {}
@@ -659,10 +726,14 @@ mod tests {
 
     #[test]
     fn keys_are_shared_only_by_actions_that_exclude_each_other() {
+        let forward = Do::Replay(Transport::Forward);
         let shared = [
             (Do::Event, Do::Differences),
             (Do::Event, Do::Confirm),
             (Do::Event, Do::Start),
+            (Do::Replay(Transport::PlayPause), Do::Sign),
+            (forward, Do::NextPanel),
+            (Do::Replay(Transport::Back), Do::PreviousPanel),
             (Do::Differences, Do::Confirm),
             (Do::Differences, Do::Start),
             (Do::Confirm, Do::Start),

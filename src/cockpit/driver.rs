@@ -16,7 +16,7 @@ pub use self::waiting::LOOK;
 use self::waiting::{Ask, Asker, Presenter, Watch};
 
 use super::Options;
-use super::bridge::Bridge;
+use super::bridge::{Bridge, BridgeError};
 use super::follow::{Follow, FollowError};
 use super::model::{Model, Seat};
 use super::ring::Tongue;
@@ -26,8 +26,8 @@ use super::update::{Effect, Message, Parting, update};
 use super::view;
 use crate::clock;
 use crate::journal::Follower;
-use crate::session::Phase;
 use crate::session::state::NotASession;
+use crate::session::{Command, Phase};
 
 /// The shortest time between two frames.
 pub const FRAME: Duration = Duration::from_millis(33);
@@ -96,6 +96,43 @@ pub fn run(
 ) -> Result<Left, RunError> {
     let (follow, mut model) = open(&options, follower)?;
     model.faults = bridge.faults();
+    show(options, follow, model, bridge)
+}
+
+/// Opens a cockpit on what has been recorded so far, and returns when it is left. It asks no engine for anything.
+///
+/// # Errors
+/// [`RunError`]; the terminal is as it was then.
+pub fn replay(options: Options, follower: Follower, at: Option<At>) -> Result<Left, RunError> {
+    let (follow, model) = open_replay(follower, at)?;
+    show(options, follow, model, Arc::new(Nobody))
+}
+
+/// What a replay shows of that time, without a terminal.
+///
+/// # Errors
+/// [`RunError`], never about a terminal.
+pub fn look_back(follower: Follower, at: At) -> Result<Model, RunError> {
+    open_replay(follower, Some(at)).map(|(_, model)| model)
+}
+
+fn open_replay(follower: Follower, at: Option<At>) -> Result<(Follow, Model), RunError> {
+    let mut follow = Follow::new(follower);
+    let tape = follow.tape()?;
+    let mut model = Model::replay(tape, *Local::now().offset())?;
+    if let Some(At { clock_ms }) = at {
+        let at_ms = model.session.charter.real_ms(clock_ms);
+        model.seek(at_ms);
+    }
+    Ok((follow, model))
+}
+
+fn show(
+    options: Options,
+    follow: Follow,
+    mut model: Model,
+    bridge: Arc<dyn Bridge>,
+) -> Result<Left, RunError> {
     let (theme, warning) = theme(&options);
     if let Some(warning) = warning {
         model.warn(warning);
@@ -175,6 +212,38 @@ fn session_now(model: &Model) -> Option<i64> {
     model.session.now_ms(&clock::boot_id(), clock::now_ms())
 }
 
+/// A moment of a session, by the clock that its screens show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct At {
+    /// Runbook milliseconds since the session was opened.
+    pub clock_ms: i64,
+}
+
+/// The other end of a replay's bridge.
+struct Nobody;
+
+impl Nobody {
+    fn refusal() -> BridgeError {
+        BridgeError::Failed {
+            why: "this is a replay".to_owned(),
+        }
+    }
+}
+
+impl Bridge for Nobody {
+    fn send(&self, _: &Command, _: Option<&str>) -> Result<u64, BridgeError> {
+        Err(Nobody::refusal())
+    }
+
+    fn present(&self, _: &str, _: Option<&str>) -> Result<(), BridgeError> {
+        Err(Nobody::refusal())
+    }
+
+    fn start_engine(&self) -> Result<(), BridgeError> {
+        Err(Nobody::refusal())
+    }
+}
+
 struct Driver {
     model: Model,
     theme: Theme,
@@ -219,15 +288,17 @@ impl Driver {
                     continue;
                 }
                 Err(RecvTimeoutError::Timeout) => {
+                    let passed = ticked.elapsed();
                     ticked = Instant::now();
-                    Message::Ticked {
-                        now_ms: session_now(&self.model),
-                        wall: clock::wall(),
-                    }
+                    self.ticked(passed)
                 }
                 Err(RecvTimeoutError::Disconnected) => break Parting::Ended,
             };
+            let played = self.is_playing();
             let outcome = update(&mut self.model, message);
+            if self.is_playing() != played {
+                ticked = Instant::now();
+            }
             dirty |= outcome.redraw;
             if let Some(parting) = outcome.effects.into_iter().find_map(|e| self.carry_out(e)) {
                 break parting;
@@ -251,7 +322,26 @@ impl Driver {
         self.screen.draw(|buf| view::draw(model, theme, buf))
     }
 
+    fn is_playing(&self) -> bool {
+        self.model.replay.as_ref().is_some_and(|r| r.is_playing())
+    }
+
+    fn ticked(&self, passed: Duration) -> Message {
+        match self.model.replay {
+            Some(_) => Message::Passed {
+                ms: i64::try_from(passed.as_millis()).unwrap_or(i64::MAX),
+            },
+            None => Message::Ticked {
+                now_ms: session_now(&self.model),
+                wall: clock::wall(),
+            },
+        }
+    }
+
     fn tick(&self) -> Duration {
+        if self.model.replay.is_some() {
+            return if self.is_playing() { FRAME } else { SLOW_TICK };
+        }
         let session = &self.model.session;
         let fast = session.charter.speed != 1.0 || session.fired.is_some();
         if fast && !self.model.is_over() {

@@ -5,6 +5,7 @@
 use serde_json::Value;
 
 use super::news::{Engine, News, Reading};
+use super::replay::Tape;
 use crate::clock;
 use crate::journal::{self, EngineState, Entry, Follower, OutputLine, Progress};
 use crate::session::live::{
@@ -118,6 +119,19 @@ impl Follow {
             parity: changed(&mut told.parity, follower.board(key::PARITY)?),
             engine: changed(&mut told.engine, Some(Some(engine(follower.engine()?)))).flatten(),
         })
+    }
+
+    /// All that has been recorded so far, with every line that a step printed.
+    ///
+    /// # Errors
+    /// [`FollowError`].
+    pub fn tape(&mut self) -> Result<Tape, FollowError> {
+        let mut tape = Tape::default();
+        tape.extend(News {
+            output: self.follower.latest_output(u32::MAX)?,
+            ..self.look()?
+        });
+        Ok(tape)
     }
 
     fn output(&mut self) -> Result<Vec<OutputLine>, FollowError> {

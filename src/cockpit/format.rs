@@ -73,6 +73,12 @@ pub fn time_of_day(wall: DateTime<Utc>, zone: FixedOffset) -> String {
     wall.with_timezone(&zone).format("%H:%M:%S").to_string()
 }
 
+/// The date and the time of day where the reader is, and how far that is from UTC.
+pub fn date_and_time(wall: DateTime<Utc>, zone: FixedOffset) -> String {
+    let there = wall.with_timezone(&zone);
+    there.format("%Y-%m-%d %H:%M:%S %:z").to_string()
+}
+
 /// The time of day where the reader is, without seconds.
 pub fn hour_minute(wall: DateTime<Utc>, zone: FixedOffset) -> String {
     wall.with_timezone(&zone).format("%H:%M").to_string()

@@ -19,6 +19,7 @@ use self::telling::Told;
 use self::ui::{Ui, View};
 use super::bridge::Fault;
 use super::news::{Engine, News};
+use super::replay::Replay;
 use super::ring::{Ringer, Ringing};
 use crate::journal::{OutputLine, Progress};
 use crate::runbook::Role;
@@ -33,6 +34,8 @@ use crate::session::{Actor, Event, GateView, Phase, Recorded, Session, StepState
 const KEPT_EVENTS: usize = 2_000;
 /// Lines of output that are kept for the screen.
 const KEPT_LINES: usize = 2_000;
+/// A recorded probe counts for so long, in real milliseconds; samples of long ago are kept one a minute.
+const PROBED_MS: i64 = 60_000;
 
 /// What the screen knows.
 #[derive(Debug, Clone)]
@@ -91,6 +94,8 @@ pub struct Model {
     pub faults: Vec<Fault>,
     /// What this terminal has rung for.
     pub ringer: Ringer,
+    /// Where a replay is; `None` where the session is followed as it goes.
+    pub replay: Option<Replay>,
     /// Where the cursor is and what lies over the screen.
     pub ui: Ui,
 }
@@ -141,6 +146,7 @@ impl Model {
             playing: None,
             faults: Vec::new(),
             ringer: Ringer::default(),
+            replay: None,
             ui: Ui::default(),
             session,
         };
@@ -195,7 +201,7 @@ impl Model {
         changed
     }
 
-    fn take_entries(&mut self, entries: &[Recorded]) {
+    pub(super) fn take_entries(&mut self, entries: &[Recorded]) {
         for entry in entries {
             self.take_entry(entry);
         }
@@ -278,9 +284,9 @@ impl Model {
         }
     }
 
-    /// Whether what is shown may be out of date because no engine lives. A session that is over needs none.
+    /// Whether what is shown may be out of date because no engine lives. A session that is over needs none, nor does what was recorded.
     pub fn is_stale(&self) -> bool {
-        !self.engine.is_live() && !self.is_over()
+        !self.engine.is_live() && !self.is_over() && self.replay.is_none()
     }
 
     /// Real milliseconds since an engine was last seen to live.
@@ -298,6 +304,9 @@ impl Model {
         if !self.fleet.is_empty() {
             return self.fleet.clone();
         }
+        if self.replay.is_some() {
+            return self.probed();
+        }
         let unseen = |i: &crate::session::charter::InstanceLine| InstanceView {
             id: i.id.clone(),
             canary: i.canary,
@@ -305,6 +314,32 @@ impl Model {
             detail: String::new(),
         };
         self.session.charter.instances.iter().map(unseen).collect()
+    }
+
+    /// The fleet by its last recorded probes, which say whether an instance was ready and no more.
+    fn probed(&self) -> Vec<InstanceView> {
+        let instance = |i: &crate::session::charter::InstanceLine| {
+            let signal = format!("ready.{}", i.id);
+            let age_ms = self.series.last_ms(&signal).map(|at| self.now_ms - at);
+            let recent = age_ms.is_some_and(|age| age <= PROBED_MS);
+            let (state, detail) = match self.series.last(&signal).flatten().filter(|_| recent) {
+                Some(ready) if ready > 0.5 => (InstanceState::Ready, "by its probe"),
+                Some(_) => (InstanceState::NotReady, "by its probe"),
+                None => (InstanceState::Unknown, "not recorded"),
+            };
+            InstanceView {
+                id: i.id.clone(),
+                canary: i.canary,
+                state,
+                detail: detail.to_owned(),
+            }
+        };
+        self.session
+            .charter
+            .instances
+            .iter()
+            .map(instance)
+            .collect()
     }
 
     /// The gate under the cursor: the one that was chosen, else the first that the person at this terminal can sign, else the first

@@ -5,6 +5,7 @@
 mod filter;
 mod overlay;
 mod palette;
+mod replay;
 
 use chrono::{DateTime, Utc};
 use crossterm::event::{KeyEvent, KeyEventKind};
@@ -37,6 +38,11 @@ pub enum Message {
         now_ms: Option<i64>,
         /// Wall clock.
         wall: DateTime<Utc>,
+    },
+    /// Real time has passed, which moves a replay that plays.
+    Passed {
+        /// Real milliseconds.
+        ms: i64,
     },
     /// Something has come in.
     Came(Box<News>),
@@ -159,6 +165,10 @@ pub fn update(model: &mut Model, message: Message) -> Update {
         Message::Pasted(text) => overlay::on_paste(model, &text),
         // Everything, even if the size is what it was: on the way there and back a terminal loses what was on it.
         Message::Resized => Update::with(vec![Effect::Repaint]),
+        Message::Passed { ms } => replay::passed(model, ms),
+        // A replay has a clock of its own, and takes in no present.
+        Message::Ticked { .. } if model.replay.is_some() => Update::nothing(),
+        Message::Came(news) if model.replay.is_some() => replay::recorded(model, *news),
         Message::Ticked { now_ms, wall } => on_tick(model, now_ms, wall),
         Message::Came(news) => {
             let changed = model.take(*news);
@@ -377,6 +387,7 @@ fn look(model: &mut Model, act: Do) -> Update {
             model.ui.focus = turn(model.ui.focus, act == Do::NextPanel);
             Update::redraw()
         }
+        Do::Replay(transport) => replay::moved(model, transport),
         Do::Repaint => Update::with(vec![Effect::Repaint]),
         Do::Suspend => Update::with(vec![Effect::Suspend]),
         Do::Leave => Update::with(vec![Effect::Leave(Parting::Asked)]),
@@ -578,6 +589,9 @@ fn open_output(model: &mut Model) -> Update {
         attempt,
         up: 0,
     });
+    if let Some(replay) = &model.replay {
+        model.seek(replay.at_ms());
+    }
     Update::with(vec![Effect::Watch { step, attempt }])
 }
 

@@ -20,6 +20,7 @@ mod pool;
 mod rollback;
 mod shared;
 mod steps;
+mod timeline;
 mod traffic;
 mod triggers;
 
@@ -42,6 +43,7 @@ pub fn draw(model: &Model, theme: &Theme, buf: &mut Buffer) {
         .then(|| format!(" STALE {} ", span(model.stale_for_ms())));
     let mut canvas = Canvas { buf, theme, stale };
     canvas.clear(area);
+    let area = timeline::draw(&mut canvas, area, model);
     if model.session.fired.is_some() && model.session.phase == Phase::Open {
         countdown::draw(&mut canvas, area, model);
     } else {

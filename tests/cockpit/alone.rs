@@ -15,12 +15,12 @@ use super::terminal::Terminal;
 use crate::support;
 
 /// A session's folder whose journal tells this story.
-struct Told {
-    root: tempfile::TempDir,
-    dir: String,
+pub struct Told {
+    pub root: tempfile::TempDir,
+    pub dir: String,
 }
 
-fn told(story: &Story) -> Told {
+pub fn told(story: &Story) -> Told {
     let root = tempfile::tempdir().expect("a folder");
     let name = &story.session.charter.session;
     let folder = Folder::create(root.path(), name).expect("a session's folder");

@@ -1,6 +1,6 @@
 //! Finds actions by what a person remembers of them: a key, the start of a word, a few letters in order.
 //!
-//! Not in here: whether what is found can be done (`Action::when`).
+//! Not in here: whether what is found can be done (`Action::now`).
 
 use super::{ACTIONS, Action, Do};
 
@@ -21,8 +21,9 @@ enum Fit {
     Sentence,
 }
 
-/// The actions that fit every word of the query, the best first, else in the order of the table. The search itself is not among them.
-pub fn found(query: &str) -> Vec<&'static Action> {
+/// The actions among these that fit every word of the query, the best first, else in the order of the table. The search itself is not
+/// among them.
+pub fn found(query: &str, among: impl Fn(&Action) -> bool) -> Vec<&'static Action> {
     let words: Vec<&str> = query.split_whitespace().collect();
     let fits = |action: &'static Action| {
         let each: Option<Vec<Fit>> = words.iter().map(|word| fit(word, action)).collect();
@@ -31,7 +32,7 @@ pub fn found(query: &str) -> Vec<&'static Action> {
     };
     let mut all: Vec<_> = ACTIONS
         .iter()
-        .filter(|action| action.act != Do::Palette)
+        .filter(|action| action.act != Do::Palette && among(action))
         .filter_map(fits)
         .collect();
     all.sort_by_key(|(worst, _)| *worst);
@@ -84,16 +85,24 @@ fn skipped(word: &str, text: &str) -> Option<usize> {
 mod tests {
     use super::*;
 
+    fn found_in_all(query: &str) -> Vec<&'static Action> {
+        found(query, |_| true)
+    }
+
     fn first(query: &str) -> Do {
-        found(query).first().expect("something").act
+        found_in_all(query).first().expect("something").act
     }
 
     #[test]
     fn every_action_is_found_by_its_label_and_by_its_key() {
-        assert_eq!(found("").len(), ACTIONS.len() - 1, "all but the search");
+        assert_eq!(
+            found_in_all("").len(),
+            ACTIONS.len() - 1,
+            "all but the search"
+        );
         for action in ACTIONS.iter().filter(|a| a.act != Do::Palette) {
             for query in [action.label.to_owned(), action.keys[0].shown()] {
-                let acts: Vec<Do> = found(&query).iter().map(|a| a.act).collect();
+                let acts: Vec<Do> = found_in_all(&query).iter().map(|a| a.act).collect();
                 assert!(acts.contains(&action.act), "{query:?}: {acts:?}");
             }
         }
@@ -106,7 +115,7 @@ mod tests {
         assert_eq!(first("freeze"), Do::Extend, "a word of the label");
         assert_eq!(first("xfz"), Do::Extend, "letters in order");
         assert_eq!(first("shell"), Do::Suspend, "a word of its sentence");
-        assert!(found("zzz").is_empty());
-        assert!(found("hold zzz").is_empty(), "every word must fit");
+        assert!(found_in_all("zzz").is_empty());
+        assert!(found_in_all("hold zzz").is_empty(), "every word must fit");
     }
 }

@@ -9,12 +9,29 @@ use crate::cockpit::news::Reading;
 const KEPT: usize = 3_600;
 
 /// Samples by signal.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct SeriesSet {
     by_signal: BTreeMap<String, VecDeque<Point>>,
 }
 
 impl SeriesSet {
+    /// The last of these samples, which are sorted by time.
+    pub fn of<'a>(samples: impl Iterator<Item = (&'a str, &'a [Point])>) -> SeriesSet {
+        let some = samples.filter(|(_, points)| !points.is_empty());
+        let kept = some.map(|(signal, points)| {
+            let first = points.len().saturating_sub(KEPT);
+            (signal.to_owned(), points[first..].iter().copied().collect())
+        });
+        SeriesSet {
+            by_signal: kept.collect(),
+        }
+    }
+
+    /// How many samples there are, of all signals.
+    pub fn samples(&self) -> usize {
+        self.by_signal.values().map(VecDeque::len).sum()
+    }
+
     /// Takes in a sample; one that comes late is put where it belongs.
     pub fn push(&mut self, sample: Reading) {
         let points = self.by_signal.entry(sample.signal).or_default();

@@ -25,7 +25,10 @@ pub fn on_key(model: &mut Model, mut palette: Palette, event: KeyEvent) -> Optio
         KeyCode::Char(c) if !ctrl => palette.insert(c.encode_utf8(&mut [0; 4])),
         code => {
             if let Some(motion) = motion(code, ctrl) {
-                palette.at = motion.apply(palette.at, found(&palette.query).len());
+                palette.at = motion.apply(
+                    palette.at,
+                    found(&palette.query, |a| a.belongs(model)).len(),
+                );
             }
         }
     }
@@ -55,10 +58,13 @@ fn close(model: &mut Model) -> Option<Update> {
 
 /// Does it as its key would, and says why not as its key would.
 fn chosen(model: &mut Model, palette: &Palette) -> Update {
-    let Some(action) = found(&palette.query).get(palette.at).copied() else {
+    let Some(action) = found(&palette.query, |a| a.belongs(model))
+        .get(palette.at)
+        .copied()
+    else {
         return Update::redraw();
     };
     model.ui.overlay = None;
-    let availability = (action.when)(model);
+    let availability = action.now(model);
     attempt(model, action.act, availability)
 }

@@ -131,6 +131,9 @@ fn clock(canvas: &mut Canvas<'_>, area: Rect, model: &Model) -> u16 {
 
 fn explanation(canvas: &mut Canvas<'_>, area: Rect, model: &Model) -> u16 {
     let text = match &model.engine {
+        _ if model.replay.is_some() => {
+            "The rollback began by itself when the countdown ended, or by R. Nobody could stop it: rollback is mandatory."
+        }
         Engine::Live { .. } => {
             "The rollback begins by itself when the countdown ends. R begins it now. Nobody can stop it: rollback is mandatory."
         }

@@ -18,7 +18,12 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
         .iter()
         .filter(|i| i.state == InstanceState::Ready)
         .count();
-    let note = if model.fleet.is_empty() {
+    let note = if model.replay.is_some() {
+        piece(
+            format!("{ready} of {} ready by their probes", all.len()),
+            Meaning::Muted,
+        )
+    } else if model.fleet.is_empty() {
         piece("not asked yet", Meaning::Muted)
     } else if ready == all.len() {
         piece(format!("all {ready} ready"), Meaning::Ok)
@@ -146,6 +151,7 @@ fn checklist(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
     for item in &model.session.charter.monitoring {
         let view = model.checklist.iter().find(|v| v.id == item.id);
         let (mark, meaning, words) = match view {
+            None if model.replay.is_some() => ("?", Meaning::Unknown, "not recorded".to_owned()),
             None => ("·", Meaning::Muted, "not watched yet".to_owned()),
             Some(v) => match v.green {
                 Some(true) => (

@@ -71,7 +71,7 @@ fn views(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
 /// Keys that do something now, the most important first; help and leaving always.
 pub fn keys(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
     let shown = |a: &&Action| {
-        a.footer && (a.when)(model) == Availability::Yes && actions::has_its_key(model, a)
+        a.footer && a.now(model) == Availability::Yes && actions::has_its_key(model, a)
     };
     let always = |a: &&Action| matches!(a.act, Do::Help | Do::Leave);
     let esc = matches!(

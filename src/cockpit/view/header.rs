@@ -53,8 +53,10 @@ fn title(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
         left.push(piece(format!(" ×{}", charter.speed), Meaning::Sandbox));
     }
     let mut right = Vec::new();
-    right.extend(me(model, wide));
-    right.push(piece("  ", Meaning::Text));
+    if model.replay.is_none() {
+        right.extend(me(model, wide));
+        right.push(piece("  ", Meaning::Text));
+    }
     right.push(engine(model));
     let time = time_of_day(model.wall, model.zone);
     right.push(piece(format!("  {time} "), Meaning::Text));
@@ -92,6 +94,9 @@ fn me(model: &Model, wide: bool) -> Vec<Piece<'_>> {
 }
 
 fn engine(model: &Model) -> Piece<'static> {
+    if model.replay.is_some() {
+        return piece("REPLAY, read only", Meaning::Alarm);
+    }
     match &model.engine {
         Engine::Live { .. } => piece("● live", Meaning::Ok),
         Engine::Silent { .. } => piece("◌ SILENT", Meaning::Alarm),
@@ -245,12 +250,16 @@ fn confidence_part(model: &Model) -> Vec<Piece<'static>> {
 
 fn people(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
     let mut all = vec![piece(" on the bridge ", Meaning::Muted)];
+    if model.replay.is_some() {
+        all.push(piece("(who was here is not recorded)", Meaning::Unknown));
+    }
     let me = model.me.as_ref().map(|m| m.id.as_str());
     for person in &model.session.charter.people {
         let seen = model.presence.iter().find(|p| p.person == person.id);
         let here = seen.filter(|p| p.is_here(model.now_ms));
         let (mark, meaning) = match here {
             Some(_) => ("● ", Meaning::Ok),
+            None if model.replay.is_some() => ("? ", Meaning::Muted),
             None => ("○ ", Meaning::Muted),
         };
         all.push(piece(format!(" {mark}"), meaning));
@@ -261,6 +270,7 @@ fn people(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
             Some(_) => String::new(),
             None if area.width >= 150 => match seen {
                 Some(last) => format!(", away {}", span(model.now_ms - last.seen_ms)),
+                None if model.replay.is_some() => String::new(),
                 None => ", away".to_owned(),
             },
             None => String::new(),
@@ -325,11 +335,14 @@ fn is_mine(model: &Model, advice: &Advice) -> bool {
 
 /// Which key does what the advice asks for, and in the sandbox, whom to play for it.
 pub fn hint(model: &Model, advice: &Advice) -> Option<String> {
+    if model.replay.is_some() {
+        return None;
+    }
     let action = actions::for_act(advice.act?)?;
     let key = action.keys[0].shown();
     let can = match advice.act? {
         crate::session::roles::Act::Sign => signable_by_me(model),
-        _ => (action.when)(model) == Availability::Yes,
+        _ => action.now(model) == Availability::Yes,
     };
     if can && is_mine(model, advice) {
         let first = match actions::has_its_key(model, action) {

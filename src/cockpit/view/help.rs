@@ -53,6 +53,11 @@ fn lines(model: &Model, width: u16) -> Vec<Line> {
         meaning,
     };
     for group in Group::ALL {
+        let actions = ACTIONS.iter().filter(|a| a.group == group);
+        let actions: Vec<_> = actions.filter(|a| a.belongs(model)).collect();
+        if actions.is_empty() {
+            continue;
+        }
         if !all.is_empty() {
             all.push(plain(String::new(), Meaning::Text));
         }
@@ -66,7 +71,7 @@ fn lines(model: &Model, width: u16) -> Vec<Line> {
         if let Some(last) = all.last_mut() {
             last.keys = group.title().to_owned();
         }
-        for action in ACTIONS.iter().filter(|a| a.group == group) {
+        for action in actions {
             explain(&mut all, model, action, width);
         }
     }
@@ -77,7 +82,7 @@ fn explain(all: &mut Vec<Line>, model: &Model, action: &Action, width: u16) {
     let keys: Vec<String> = action.keys.iter().map(|k| k.shown()).collect();
     let indent = 1 + KEYS + LABEL;
     let room = width.saturating_sub(indent + 1).max(8);
-    let reason = (action.when)(model).why_not();
+    let reason = action.now(model).why_not();
     let help = wrap(action.help, room, 4)
         .into_iter()
         .map(|t| (t, Meaning::Text));

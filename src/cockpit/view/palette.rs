@@ -25,7 +25,7 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model, palette: &Palett
         return;
     }
     draw_query(canvas, row(inner, 0), &palette.query);
-    let found = found(&palette.query);
+    let found = found(&palette.query, |a| a.belongs(model));
     let rest = below(inner, 1);
     // In a small window the list comes first.
     let foot = if rest.height > 2 * FOOT { FOOT } else { 0 };
@@ -58,7 +58,7 @@ fn draw_query(canvas: &mut Canvas<'_>, place: Rect, query: &str) {
 
 fn draw_line(canvas: &mut Canvas<'_>, place: Rect, model: &Model, action: &Action, here: bool) {
     // The mark says it too, where colours do not.
-    let (key, label, sentence) = match (action.when)(model).why_not() {
+    let (key, label, sentence) = match action.now(model).why_not() {
         None => (
             Meaning::Key,
             Meaning::Title,
@@ -84,7 +84,7 @@ fn draw_line(canvas: &mut Canvas<'_>, place: Rect, model: &Model, action: &Actio
 
 fn draw_foot(canvas: &mut Canvas<'_>, area: Rect, model: &Model, action: &Action) {
     let used = paragraph(canvas, area, action.help, Meaning::Text);
-    if let Some(why) = (action.when)(model).why_not() {
+    if let Some(why) = action.now(model).why_not() {
         let why = format!("Not now: {why}");
         paragraph(canvas, below(area, used), &why, Meaning::Warn);
     }

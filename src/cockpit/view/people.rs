@@ -50,6 +50,7 @@ fn person(model: &Model, person: &Person) -> [Vec<Piece<'static>>; 2] {
             Meaning::Muted,
             format!("away, last seen {} ago at {}", ago(p.seen_ms), p.view),
         ),
+        (None, None) if model.replay.is_some() => ("? ", Meaning::Muted, "not recorded".to_owned()),
         (None, None) => ("○ ", Meaning::Muted, "not seen yet".to_owned()),
     };
     let roles: Vec<_> = person.roles.iter().map(|r| r.title()).collect();

@@ -18,6 +18,8 @@ struct Fuse<'a> {
     phase: Option<TriggerPhase>,
     armed: bool,
     streak_ms: i64,
+    /// By the journal's events alone, which say since when it burns or is blind, but not what it had burned before.
+    is_at_least: bool,
     full_ms: i64,
     reason: String,
     /// Which instance, and how many of them are as bad.
@@ -155,7 +157,8 @@ fn mark(fuse: &Fuse<'_>) -> (&'static str, Meaning) {
 }
 
 fn words(model: &Model, fuse: &Fuse<'_>) -> String {
-    let fuse_words = || format!("{} of {}", span(fuse.streak_ms), span(fuse.full_ms));
+    let least = if fuse.is_at_least { "≥" } else { "" };
+    let fuse_words = || format!("{least}{} of {}", span(fuse.streak_ms), span(fuse.full_ms));
     match fuse.phase {
         Some(TriggerPhase::Fired) => "FIRED".to_owned(),
         _ if !fuse.armed => when_armed(model, fuse.trigger),
@@ -201,6 +204,7 @@ fn checklist_row(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
     for item in &model.session.charter.monitoring {
         let view = model.checklist.iter().find(|v| v.id == item.id);
         let (mark, meaning) = match view.map(|v| v.green) {
+            None if model.replay.is_some() => ("?", Meaning::Unknown),
             None => ("·", Meaning::Muted),
             Some(Some(true)) => ("✓", Meaning::Ok),
             Some(Some(false)) => ("✗", Meaning::Danger),
@@ -231,12 +235,19 @@ fn fuse<'a>(model: &'a Model, trigger: &'a Trigger) -> Fuse<'a> {
     };
     let worst = views.iter().max_by_key(|v| (rank(v.phase), v.streak_ms));
     let Some(worst) = worst else {
-        let known = model.session.triggers.iter().find(|(id, _)| mine(id));
+        let known = model.session.triggers.iter().filter(|(id, _)| mine(id));
+        let known = known.max_by_key(|(_, t)| rank(t.phase));
+        let burning = known.filter(|(_, t)| t.phase == TriggerPhase::Burning);
+        let streak_ms = burning.map_or(0, |(_, t)| {
+            let for_ms = model.runbook_ms(model.clock_ms() - t.since_ms);
+            for_ms.clamp(0, full_ms)
+        });
         return Fuse {
             trigger,
             phase: known.map(|(_, t)| t.phase),
             armed: known.is_some(),
-            streak_ms: 0,
+            streak_ms,
+            is_at_least: true,
             full_ms,
             reason: known.map_or_else(String::new, |(_, t)| t.reason.clone()),
             instance: None,
@@ -250,6 +261,7 @@ fn fuse<'a>(model: &'a Model, trigger: &'a Trigger) -> Fuse<'a> {
         phase: Some(worst.phase),
         armed: worst.armed,
         streak_ms: worst.streak_ms,
+        is_at_least: false,
         full_ms: worst.full_ms,
         reason: worst.reason.clone(),
         instance: instance.filter(|_| !quiet).map(|i| (i, as_bad)),
