@@ -5,6 +5,7 @@ mod alone;
 mod forecast;
 mod keys;
 mod nights;
+mod pictures;
 mod replay;
 mod ring;
 mod screens;
