@@ -3,6 +3,7 @@
 mod advice;
 mod alone;
 mod forecast;
+mod hostile;
 mod keys;
 mod nights;
 mod pictures;
