@@ -34,6 +34,8 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::cockpit::theme::Theme;
+
 /// Takes an application from SQLite to PostgreSQL, live, with a rollback key.
 #[derive(Debug, Parser)]
 #[command(name = "cutover", version, about, long_about = None, max_term_width = 120)]
@@ -119,6 +121,26 @@ pub struct Which {
     /// Whom to play (the sandbox alone)
     #[arg(long = "as", value_name = "PERSON")]
     pub claim: Option<String>,
+}
+
+/// How a cockpit looks, for every command that opens one.
+#[derive(Debug, Clone, Args)]
+pub struct Colours {
+    #[arg(long, value_name = "NAME|FILE", env = "CUTOVER_THEME", hide_env_values = true, help = theme_help())]
+    theme: Option<String>,
+}
+
+impl Colours {
+    /// The theme that is asked for, if one is; an empty variable asks for none.
+    pub fn asked(self) -> Option<String> {
+        self.theme.filter(|name| !name.is_empty())
+    }
+}
+
+/// What can be said to `--theme`.
+fn theme_help() -> String {
+    let names: Vec<_> = Theme::embedded().collect();
+    format!("Theme: {}, or a TOML file", names.join(", "))
 }
 
 /// How a command ended.

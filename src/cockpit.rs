@@ -40,7 +40,7 @@ pub struct Options {
     pub user: String,
     /// Whom they play: a person's id or a role's key. Honoured in the sandbox alone.
     pub playing: Option<String>,
-    /// Theme: `default`, `light`, `mono`, or a path to a TOML file.
+    /// Theme: the name of an embedded one, or a path to a TOML file.
     pub theme: Option<String>,
     /// Never ring, whatever the runbook says.
     pub silent: bool,

@@ -12,7 +12,8 @@ use super::load::{self, Loaded};
 use super::operators::{self, Script};
 use super::orders::Standing;
 use super::rehearse::{self, Stage};
-use super::{Exit, follow, join, run};
+use super::{Colours, Exit, follow, join, run};
+use crate::cockpit;
 use crate::cockpit::bridge::Bridge;
 use crate::demo::faults::Fault;
 use crate::demo::sandbox::{self, Lifetime, Sandbox};
@@ -51,6 +52,8 @@ pub struct DemoArgs {
     /// End the sandbox that runs
     #[arg(long)]
     stop: bool,
+    #[command(flatten)]
+    colours: Colours,
 }
 
 fn fault(text: &str) -> Result<(Fault, String), String> {
@@ -112,8 +115,12 @@ async fn on(sandbox: &Sandbox, args: &DemoArgs, headless: bool) -> anyhow::Resul
         .await?;
     if !headless {
         let playing = Role::ReleaseManager.key().to_owned();
+        let options = cockpit::Options {
+            guide: true,
+            ..join::options(Some(playing), args.colours.clone())
+        };
         let dir = sandbox.dir().to_owned();
-        let exit = join::cockpit(folder.clone(), Some(playing), Some(dir), true).await?;
+        let exit = join::cockpit(folder.clone(), options, Some(dir)).await?;
         if is_engine_alive(&folder)? {
             errln!("the sandbox goes on for 30 minutes; end it with `cutover demo --stop`");
         }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::bridge::SocketBridge;
-use super::{Exit, Which, follow, run, status};
+use super::{Colours, Exit, Which, follow, run, status};
 use crate::cockpit::Options;
 use crate::journal::{Folder, Follower};
 
@@ -19,6 +19,8 @@ pub struct JoinArgs {
     /// A plain running log instead of the cockpit
     #[arg(long)]
     log: bool,
+    #[command(flatten)]
+    colours: Colours,
 }
 
 /// `cutover join`
@@ -31,7 +33,7 @@ pub async fn run(args: JoinArgs) -> anyhow::Result<Exit> {
     let sandbox = sandbox
         .then(|| folder.dir().parent().map(PathBuf::from))
         .flatten();
-    cockpit(folder, args.which.claim, sandbox, false).await
+    cockpit(folder, options(args.which.claim, args.colours), sandbox).await
 }
 
 /// Whether there is a terminal to draw on and to read keys from.
@@ -47,12 +49,12 @@ pub fn user_name() -> String {
     user.map_or_else(|| format!("#{uid}"), |u| u.name)
 }
 
-/// How a cockpit is opened here, by the environment; `claim` is whom the person at it plays.
-pub fn options(claim: Option<String>) -> Options {
+/// How a cockpit is opened here, by arguments and environment; `claim` is whom the person at it plays.
+pub fn options(claim: Option<String>, colours: Colours) -> Options {
     Options {
         user: user_name(),
         playing: claim,
-        theme: std::env::var("CUTOVER_THEME").ok(),
+        theme: colours.asked(),
         silent: std::env::var_os("CUTOVER_SILENT").is_some_and(|v| !v.is_empty()),
         guide: false,
     }
@@ -61,15 +63,11 @@ pub fn options(claim: Option<String>) -> Options {
 /// The cockpit, until it is left or the terminal is gone. The exit code is the session's, if that is over.
 pub async fn cockpit(
     folder: Folder,
-    claim: Option<String>,
+    options: Options,
     sandbox: Option<PathBuf>,
-    guide: bool,
 ) -> anyhow::Result<Exit> {
     let follower = Follower::open(&folder)?;
-    let options = Options {
-        guide,
-        ..options(claim.clone())
-    };
+    let claim = options.playing.clone();
     let bridge = Arc::new(SocketBridge::new(folder.clone(), claim, sandbox));
     let left = tokio::task::spawn_blocking(move || crate::cockpit::run(options, follower, bridge))
         .await??;

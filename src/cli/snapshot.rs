@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{Exit, Which, join, replay, run};
+use super::{Colours, Exit, Which, join, replay, run};
 use crate::cockpit::model::ui::View;
 use crate::cockpit::theme::Theme;
 use crate::cockpit::{self, At, snapshot};
@@ -34,16 +34,15 @@ pub struct SnapshotArgs {
     /// The screen of that time, by the clock on it: 12:04, 1:02:03; of what was not recorded it says so
     #[arg(long, value_name = "TIME", value_parser = replay::at)]
     at: Option<At>,
-    /// Theme: default, light, mono, high-contrast, colour-blind, gruvbox, catppuccin, or a TOML file
-    #[arg(long, default_value = "default")]
-    theme: String,
+    #[command(flatten)]
+    colours: Colours,
 }
 
 /// `cutover snapshot`
 pub fn run(args: SnapshotArgs) -> anyhow::Result<Exit> {
-    let theme = Theme::load(&args.theme)?;
     let folder = run::find(&args.which)?;
-    let options = join::options(args.which.claim);
+    let options = join::options(args.which.claim, args.colours);
+    let theme = Theme::load(options.theme.as_deref().unwrap_or("default"))?;
     let follower = Follower::open(&folder)?;
     let mut model = match args.at {
         Some(at) => cockpit::look_back(follower, at)?,

@@ -82,6 +82,8 @@ pub enum Do {
     People,
     /// Find an action by its words.
     Palette,
+    /// Choose how it looks.
+    Theme,
     /// Explain every key.
     Help,
     /// Close what lies over the screen, or go back to the bridge.
@@ -355,6 +357,8 @@ pub static ACTIONS: &[Action] = &[
     action!(Do::Help, [key('?')], "keys", Cockpit, true, always, "Every key, and why it does nothing now where it does not."),
     action!(Do::Palette, [key(':')], "find", Cockpit, false, can_look,
         "Find an action by its words, see whether it can be done now and why not, and do it."),
+    action!(Do::Theme, [key('T')], "theme", Cockpit, false, can_dress,
+        "Choose colours; the screen shows each as the cursor comes to it. --theme and CUTOVER_THEME choose from the start."),
     action!(Do::Back, [named(KeyCode::Esc)], "back", Cockpit, false, always, "Close what lies over the screen, or go back to the bridge."),
     action!(Do::Repaint, [ctrl('l')], "repaint", Cockpit, false, always, "Paint everything again."),
     action!(Do::Suspend, [ctrl('z')], "suspend", Cockpit, false, always, "Put the cockpit aside; the shell's fg brings it back."),
@@ -441,6 +445,14 @@ fn can_look(model: &Model) -> Availability {
         Availability::No("the countdown has the screen until the rollback begins".to_owned())
     } else {
         Availability::Yes
+    }
+}
+
+fn can_dress(model: &Model) -> Availability {
+    if model.ui.look.no_color {
+        Availability::No("NO_COLOR is set: there are no colours to choose".to_owned())
+    } else {
+        can_look(model)
     }
 }
 

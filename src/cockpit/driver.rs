@@ -18,6 +18,7 @@ use self::waiting::{Ask, Asker, Presenter, Watch};
 use super::Options;
 use super::bridge::{Bridge, BridgeError};
 use super::follow::{Follow, FollowError};
+use super::model::ui::Look;
 use super::model::{Model, Seat};
 use super::ring::Tongue;
 use super::terminal::Screen;
@@ -133,7 +134,9 @@ fn show(
     mut model: Model,
     bridge: Arc<dyn Bridge>,
 ) -> Result<Left, RunError> {
-    let (theme, warning) = theme(&options);
+    let wardrobe = Wardrobe::here();
+    let (theme, warning) = wardrobe.wear(options.theme.as_deref());
+    model.ui.look = Look::of(&theme.name, wardrobe.no_color);
     if let Some(warning) = warning {
         model.warn(warning);
     }
@@ -155,6 +158,7 @@ fn show(
         presenter: waiting::presenter(bridge),
         title,
         theme,
+        wardrobe,
         screen,
         tongue: tongue(),
         silent: options.silent,
@@ -186,17 +190,28 @@ fn open(options: &Options, follower: Follower) -> Result<(Follow, Model), RunErr
     Ok((follow, model))
 }
 
-fn theme(options: &Options) -> (Theme, Option<String>) {
-    let variable = |name: &str| std::env::var(name).ok().filter(|v| !v.is_empty());
-    let depth = Depth::of(
-        variable("COLORTERM").as_deref(),
-        variable("TERM").as_deref(),
-    );
-    Theme::choose(
-        options.theme.as_deref(),
-        variable("NO_COLOR").is_some(),
-        depth,
-    )
+/// What this terminal can show of a theme.
+#[derive(Clone, Copy)]
+struct Wardrobe {
+    no_color: bool,
+    depth: Depth,
+}
+
+impl Wardrobe {
+    fn here() -> Wardrobe {
+        let variable = |name: &str| std::env::var(name).ok().filter(|v| !v.is_empty());
+        Wardrobe {
+            no_color: variable("NO_COLOR").is_some(),
+            depth: Depth::of(
+                variable("COLORTERM").as_deref(),
+                variable("TERM").as_deref(),
+            ),
+        }
+    }
+
+    fn wear(self, theme: Option<&str>) -> (Theme, Option<String>) {
+        Theme::choose(theme, self.no_color, self.depth)
+    }
 }
 
 fn tongue() -> Tongue {
@@ -247,6 +262,7 @@ impl Bridge for Nobody {
 struct Driver {
     model: Model,
     theme: Theme,
+    wardrobe: Wardrobe,
     title: String,
     screen: Screen,
     /// How the terminal is spoken to beside the screen.
@@ -384,6 +400,14 @@ impl Driver {
             Effect::Ring(_) if self.silent => return None,
             Effect::Ring(ringing) => return lost(self.screen.send(&self.tongue.bytes(&ringing))),
             Effect::Copy(text) => return lost(self.screen.send(&self.tongue.copying(&text))),
+            Effect::Dress(name) => {
+                let (theme, warning) = self.wardrobe.wear(Some(&name));
+                self.theme = theme;
+                if let Some(warning) = warning {
+                    self.model.warn(warning);
+                }
+                return None;
+            }
             Effect::Repaint if self.aside => return None,
             Effect::Repaint => return lost(self.screen.repaint()),
             Effect::Suspend => {

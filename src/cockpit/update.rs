@@ -98,6 +98,8 @@ pub enum Effect {
     Ring(Ringing),
     /// Put text into the terminal's clipboard.
     Copy(String),
+    /// Wear the theme of this name, or show it for now.
+    Dress(String),
     /// Paint everything again.
     Repaint,
     /// Put the cockpit aside.
@@ -173,9 +175,10 @@ pub fn update(model: &mut Model, message: Message) -> Update {
         Message::Came(news) => {
             let changed = model.take(*news);
             settle(model);
-            bring_up(model);
+            let mut effects = bring_up(model);
+            effects.extend(ring(model));
             Update {
-                effects: ring(model),
+                effects,
                 redraw: changed,
             }
         }
@@ -219,21 +222,26 @@ fn ring(model: &mut Model) -> Vec<Effect> {
 }
 
 /// A fired trigger and a rollback come to the screen by themselves, once each.
-fn bring_up(model: &mut Model) {
+fn bring_up(model: &mut Model) -> Vec<Effect> {
     let wanted = match (&model.session.fired, model.session.phase) {
         (_, Phase::RollingBack) => Brought::Rollback,
         (Some(_), Phase::Open) => Brought::Countdown,
-        _ => return,
+        _ => return Vec::new(),
     };
     if model.ui.brought == wanted {
-        return;
+        return Vec::new();
     }
-    if model.ui.overlay.take().is_some() && wanted == Brought::Countdown {
+    let overlay = model.ui.overlay.take();
+    if overlay.is_some() && wanted == Brought::Countdown {
         model.ui.guard_until_ms = Some(model.now_ms + GUARD_MS);
     }
     model.ui.brought = wanted;
     model.ui.toast = None;
     model.ui.view = View::Rollback;
+    match overlay {
+        Some(Overlay::Pick(pick)) => overlay::undressed(model, pick.kind),
+        _ => Vec::new(),
+    }
 }
 
 /// What was asked is done once the journal shows it: until then the screen is that of before, and another key would be pressed on
@@ -342,6 +350,7 @@ fn look(model: &mut Model, act: Do) -> Update {
     match act {
         Do::Output | Do::Differences => open_output(model),
         Do::Play => open_pick(model, PickKind::Person),
+        Do::Theme => open_pick(model, PickKind::Theme),
         Do::Fault => {
             let update = open_pick(model, PickKind::Fault);
             Update {
@@ -546,6 +555,10 @@ fn open_pick(model: &mut Model, kind: PickKind) -> Update {
             people.iter().position(|p| Some(&p.id) == mine)
         }
         PickKind::Fault => None,
+        PickKind::Theme => {
+            let look = &model.ui.look;
+            look.themes().iter().position(|name| *name == look.theme)
+        }
     };
     model.ui.overlay = Some(Overlay::Pick(Pick {
         kind,

@@ -197,6 +197,20 @@ fn no_color_means_no_colour_and_a_broken_theme_warns() {
 }
 
 #[test]
+fn a_theme_is_chosen_at_the_start_and_while_it_is_open() {
+    let told = midway();
+    let args = ["join", "--dir", &told.dir, "--theme", "mono"];
+    let env = [("CUTOVER_THEME", "light")];
+    let mut terminal = Terminal::open_with(&args, told.root.path(), (80, 24), &env);
+    terminal.shows("Go / no-go");
+    assert_eq!(terminal.colours(), 0, "what was said wins");
+    terminal.press("T").shows("Choose colours");
+    terminal.press("1").hides("Choose colours");
+    assert!(terminal.colours() > 0);
+    terminal.press("q").ends();
+}
+
+#[test]
 fn an_engine_that_dies_shows_within_two_seconds() {
     let mut story = Story::begin();
     story.pass(2_000);

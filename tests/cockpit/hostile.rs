@@ -233,7 +233,9 @@ fn hostile_text_in_every_foreign_field_reaches_no_cell_and_breaks_no_row() {
                 let what = format!("text {t}, story {s}, {}", view.title());
                 check(&model, &what);
             }
-            for keys in ["?", "b", "o", " ", "R", "h", "p", "F", "d", ":", "7\n", "/"] {
+            for keys in [
+                "?", "b", "o", " ", "R", "h", "p", "F", "d", ":", "7\n", "/", "T",
+            ] {
                 let mut model = model.clone();
                 open(&mut model, keys, hostile);
                 update(&mut model, Message::Pasted(hostile.to_owned()));

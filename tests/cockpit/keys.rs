@@ -2,7 +2,7 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use cutover::cockpit::model::Model;
-use cutover::cockpit::model::ui::View;
+use cutover::cockpit::model::ui::{Look, View};
 use cutover::cockpit::news::News;
 use cutover::cockpit::theme::Theme;
 use cutover::cockpit::update::{Effect, Message, Parting, update};
@@ -500,4 +500,48 @@ fn an_event_is_copied_with_all_its_fields_and_nothing_that_a_shell_obeys() {
     let again = press(&mut model, "\ny");
     assert_eq!(again, effects[1..], "the same while it is read");
     assert!(model.ui.overlay.is_some());
+}
+
+#[test]
+fn themes_are_shown_under_the_cursor_and_worn_with_enter() {
+    let dress = |name: &str| Effect::Dress(name.to_owned());
+    let mut model = states::importing();
+    assert_eq!(press(&mut model, "T"), []);
+    assert_eq!(press(&mut model, "j"), [dress("light")]);
+    assert_eq!(press(&mut model, "\u{1b}"), [dress("default")], "back");
+    assert_eq!(model.ui.look.theme, "default");
+    let last = press(&mut model, ":theme\njjj\n").pop();
+    assert_eq!(last, Some(dress("high-contrast")));
+    assert_eq!(model.ui.look.theme, "high-contrast");
+    assert!(model.ui.overlay.is_none());
+    model.ui.look.no_color = true;
+    assert_eq!(press(&mut model, "T"), []);
+    assert!(said(&model).contains("NO_COLOR"), "{}", said(&model));
+}
+
+#[test]
+fn a_theme_of_ones_own_can_be_chosen_again() {
+    let mut model = states::importing();
+    model.ui.look = Look::of("mine.toml", false);
+    press(&mut model, "Tk");
+    assert_eq!(model.ui.look.theme, "mine.toml", "only shown so far");
+    let effects = press(&mut model, "j\n");
+    assert_eq!(effects.last(), Some(&Effect::Dress("mine.toml".to_owned())));
+}
+
+#[test]
+fn a_countdown_takes_off_a_theme_that_is_only_shown() {
+    let mut story = states::after_reopening();
+    let mut model = story.seen_by("robin");
+    press(&mut model, "Tjj");
+    story.fire("T3a", "5xx too high");
+    let news = News {
+        entries: story.entries[model.session.seq as usize..].to_vec(),
+        ..News::default()
+    };
+    let effects = update(&mut model, Message::Came(Box::new(news))).effects;
+    assert!(
+        effects.contains(&Effect::Dress("default".to_owned())),
+        "{effects:?}"
+    );
 }

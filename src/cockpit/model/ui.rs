@@ -3,7 +3,7 @@
 use crate::runbook::Role;
 use crate::session::Command;
 
-use crate::cockpit::theme::Meaning;
+use crate::cockpit::theme::{Meaning, Theme};
 
 /// Where the cursor is and what lies over the screen.
 #[derive(Debug, Clone, Default)]
@@ -20,6 +20,8 @@ pub struct Ui {
     pub event: Option<u64>,
     /// Words that the journal view's events must have.
     pub filter: String,
+    /// Which theme is worn.
+    pub look: Look,
     /// What lies over the screen.
     pub overlay: Option<Overlay>,
     /// What came of the last key.
@@ -149,6 +151,41 @@ impl Ui {
     /// Puts text into the journal's filter.
     pub fn insert_into_filter(&mut self, text: &str) {
         type_into(&mut self.filter, text, LONGEST_QUERY);
+    }
+}
+
+/// Which theme is worn, and which could be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Look {
+    /// The theme that was chosen; a preview changes the screen and not this.
+    pub theme: String,
+    /// A theme of the person's own, a file, beside the embedded ones.
+    pub own: Option<String>,
+    /// Nobody may choose: `NO_COLOR` is set.
+    pub no_color: bool,
+}
+
+impl Default for Look {
+    fn default() -> Look {
+        Look::of("default", false)
+    }
+}
+
+impl Look {
+    /// This theme from the start.
+    pub fn of(theme: &str, no_color: bool) -> Look {
+        let is_embedded = Theme::embedded().any(|name| name == theme);
+        Look {
+            theme: theme.to_owned(),
+            own: (!is_embedded).then(|| theme.to_owned()),
+            no_color,
+        }
+    }
+
+    /// Every theme that can be chosen.
+    pub fn themes(&self) -> Vec<String> {
+        let own = self.own.iter().cloned();
+        Theme::embedded().map(str::to_owned).chain(own).collect()
     }
 }
 
@@ -420,4 +457,6 @@ pub enum PickKind {
     Person,
     /// Which fault to inject.
     Fault,
+    /// Which theme to wear.
+    Theme,
 }

@@ -93,9 +93,13 @@ fn pick_key(model: &mut Model, mut pick: Pick, event: KeyEvent) -> Option<Update
         PickKind::Person => model.session.charter.people.len(),
         // The last line takes every fault back.
         PickKind::Fault => model.faults.len() + 1,
+        PickKind::Theme => model.ui.look.themes().len(),
     };
     match event.code {
-        KeyCode::Esc | KeyCode::Char('q') => return close(model),
+        KeyCode::Esc | KeyCode::Char('q') => {
+            model.ui.overlay = None;
+            return Some(Update::with(undressed(model, pick.kind)));
+        }
         KeyCode::Enter | KeyCode::Char(' ') => return Some(chosen(model, pick)),
         KeyCode::Char(c @ '1'..='9') => {
             let at = c as usize - '1' as usize;
@@ -111,7 +115,23 @@ fn pick_key(model: &mut Model, mut pick: Pick, event: KeyEvent) -> Option<Update
         }
     }
     model.ui.overlay = Some(Overlay::Pick(pick));
-    Some(Update::redraw())
+    let shown = match pick.kind {
+        PickKind::Theme => theme_at(model, pick),
+        PickKind::Person | PickKind::Fault => None,
+    };
+    Some(Update::with(shown.map(Effect::Dress).into_iter().collect()))
+}
+
+fn theme_at(model: &Model, pick: Pick) -> Option<String> {
+    model.ui.look.themes().into_iter().nth(pick.at)
+}
+
+/// Nothing was chosen: a theme that was shown for now is taken off.
+pub fn undressed(model: &Model, kind: PickKind) -> Vec<Effect> {
+    match kind {
+        PickKind::Theme => vec![Effect::Dress(model.ui.look.theme.clone())],
+        PickKind::Person | PickKind::Fault => Vec::new(),
+    }
 }
 
 fn chosen(model: &mut Model, pick: Pick) -> Update {
@@ -128,6 +148,13 @@ fn chosen(model: &mut Model, pick: Pick) -> Update {
                 Meaning::Sandbox,
             );
             Update::with(vec![Effect::Present(model.ui.view)])
+        }
+        PickKind::Theme => {
+            let Some(name) = theme_at(model, pick) else {
+                return Update::redraw();
+            };
+            model.ui.look.theme.clone_from(&name);
+            Update::with(vec![Effect::Dress(name)])
         }
         PickKind::Fault => {
             let name = model.faults.get(pick.at).map(|f| f.name.clone());

@@ -154,6 +154,7 @@ pub fn draw_pick(canvas: &mut Canvas<'_>, area: Rect, model: &Model, pick: Pick)
     let (title, lines) = match pick.kind {
         PickKind::Person => ("Whom do you want to play?", people(model)),
         PickKind::Fault => ("Inject a fault", faults(model)),
+        PickKind::Theme => ("Choose colours", themes(model)),
     };
     let size = (90, lines.len() as u16 + 2);
     let keys = "Enter or digit chooses, Esc back";
@@ -200,4 +201,13 @@ fn faults(model: &Model) -> Vec<(String, String)> {
     });
     each.chain([("none".to_owned(), "Take every fault back.".to_owned())])
         .collect()
+}
+
+fn themes(model: &Model) -> Vec<(String, String)> {
+    let look = &model.ui.look;
+    let line = |name: String| {
+        let worn = if name == look.theme { "worn now" } else { "" };
+        (name, worn.to_owned())
+    };
+    look.themes().into_iter().map(line).collect()
 }
