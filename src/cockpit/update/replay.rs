@@ -1,8 +1,8 @@
 //! What comes in while a session is replayed: time that passes, more that was recorded, and the keys that move in it.
 //!
-//! Not in here: what is shown of which time (`cockpit::replay`). Nothing in here has an effect outside the screen.
+//! Not in here: what is shown of which time (`cockpit::replay`). Nothing in here has an effect outside the screen and its colours.
 
-use super::{Update, bring_up, say};
+use super::{Effect, Update, bring_up, say};
 use crate::cockpit::model::Model;
 use crate::cockpit::model::ui::{Brought, View};
 use crate::cockpit::news::News;
@@ -13,13 +13,11 @@ use crate::session::Phase;
 /// Real time has passed.
 pub fn passed(model: &mut Model, real_ms: i64) -> Update {
     let redraw = model.play_on(real_ms);
-    if redraw {
-        arrived(model);
-    }
-    Update {
-        redraw,
-        ..Update::default()
-    }
+    let effects = match redraw {
+        true => arrived(model),
+        false => Vec::new(),
+    };
+    Update { effects, redraw }
 }
 
 /// The session that is replayed goes on.
@@ -35,14 +33,16 @@ pub fn recorded(model: &mut Model, news: News) -> Update {
 /// A key that moves in time.
 pub fn moved(model: &mut Model, transport: Transport) -> Update {
     match model.transport(transport) {
-        Ok(()) => arrived(model),
-        Err(why) => say(model, why, Meaning::Muted),
+        Ok(()) => Update::with(arrived(model)),
+        Err(why) => {
+            say(model, why, Meaning::Muted);
+            Update::redraw()
+        }
     }
-    Update::redraw()
 }
 
 /// Countdown and rollback come to the screen as they did then, and leave it where they had not come yet.
-fn arrived(model: &mut Model) {
+fn arrived(model: &mut Model) -> Vec<Effect> {
     let is_calm = model.session.fired.is_none() && model.session.phase == Phase::Open;
     if is_calm {
         if model.ui.brought != Brought::Nothing && model.ui.view == View::Rollback {
@@ -50,6 +50,7 @@ fn arrived(model: &mut Model) {
         }
         model.ui.brought = Brought::Nothing;
     }
-    bring_up(model);
+    let effects = bring_up(model);
     model.ui.guard_until_ms = None;
+    effects
 }
