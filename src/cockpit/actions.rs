@@ -319,7 +319,7 @@ pub static ACTIONS: &[Action] = &[
     action!(Do::Hold, [key('h')], "hold", Cutover, true, can_hold,
         "Hold: what runs goes on, nothing new starts. Anyone on the bridge may."),
     action!(Do::Complete, [key('c')], "complete", Cutover, true, can_complete,
-        "Complete the release, once every step is done. From then on there is no rollback."),
+        "Complete the release, once every step is done. From then on there is no rollback, so that the session's name must be typed."),
     action!(Do::Extend, [key('x')], "extend freeze", Cutover, false, can_extend,
         "Extend the agreed freeze by some minutes."),
     action!(Do::Skip, [key('s')], "skip", Cutover, false, can_skip,

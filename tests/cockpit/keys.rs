@@ -1,6 +1,7 @@
 //! Keys: what they do, and what they say when they do nothing.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use cutover::cockpit::actions::ACTIONS;
 use cutover::cockpit::model::Model;
 use cutover::cockpit::model::ui::{Look, View};
 use cutover::cockpit::news::News;
@@ -205,6 +206,56 @@ fn rolling_back_by_hand_takes_the_sessions_name() {
         confirm: Some("tool-catalogue-7".to_owned()),
     };
     assert_eq!(sent(&press(&mut model, "-7\n")), [expected]);
+}
+
+#[test]
+fn completing_the_release_takes_the_sessions_name() {
+    let mut model = states::done().seen_by("robin");
+    assert_eq!(sent(&press(&mut model, "c\n")), []);
+    let text = snapshot::text(&model, &Theme::standard(), 80, 24);
+    assert!(
+        text.contains("✗ type tool-catalogue-7 to complete the release"),
+        "{text}"
+    );
+    let commands = sent(&press(&mut model, "tool-catalogue-7\n"));
+    assert_eq!(commands, [Command::Complete]);
+}
+
+/// What cannot be taken back is never a bare key, nor a key and Enter. A fired trigger's rollback is: then every second counts.
+#[test]
+fn no_key_and_enter_does_what_cannot_be_taken_back() {
+    let mut states = states::all();
+    states.retain(|(name, _)| *name != "fired");
+    states.push(("done", states::done().seen_by("robin")));
+    for (name, model) in states {
+        for action in ACTIONS {
+            let mut model = model.clone();
+            let mut effects = Vec::new();
+            for code in [action.keys[0].code, KeyCode::Enter, KeyCode::Enter] {
+                let mut event = KeyEvent::new(code, KeyModifiers::NONE);
+                if action.keys[0].ctrl && code == action.keys[0].code {
+                    event.modifiers = KeyModifiers::CONTROL;
+                }
+                effects.extend(update(&mut model, Message::Key(event)).effects);
+            }
+            let harmless = |c: &Command| {
+                !matches!(
+                    c,
+                    Command::RollBack { .. }
+                        | Command::Complete
+                        | Command::Skip { .. }
+                        | Command::DecideUnknown { .. }
+                        | Command::ExtendFreeze { .. }
+                )
+            };
+            let commands = sent(&effects);
+            assert!(
+                commands.iter().all(harmless),
+                "{name}, {:?}: {commands:?}",
+                action.act
+            );
+        }
+    }
 }
 
 #[test]

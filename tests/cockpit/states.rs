@@ -225,9 +225,15 @@ pub fn rolled_back() -> Model {
     look(&story, TriggerPhase::Fired, 10 * MINUTE)
 }
 
-pub fn completed() -> Model {
+/// Every step is done; nobody has completed it yet.
+pub fn done() -> Story {
     let mut story = Story::begin();
     story.pass(2_000).reach("the end").pass(30_000);
+    story
+}
+
+pub fn completed() -> Model {
+    let mut story = done();
     story.command("robin", Command::Complete);
     let mut model = story.seen_by("robin");
     model.take(News {

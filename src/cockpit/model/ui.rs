@@ -323,13 +323,17 @@ const LONGEST_TEXT: usize = 400;
 /// The longest search.
 const LONGEST_QUERY: usize = 60;
 
+/// What is asked for before what cannot be taken back.
+const NAME: &str = "the session's name";
+
 impl Form {
     /// An empty form.
     pub fn new(kind: FormKind) -> Form {
         let labels: &[&'static str] = match &kind {
             FormKind::Sign { .. } => &["note (optional)"],
-            FormKind::Withdraw(_) | FormKind::Complete => &[],
-            FormKind::RollBack => &["the session's name", "why (optional)"],
+            FormKind::Withdraw(_) => &[],
+            FormKind::Complete => &[NAME],
+            FormKind::RollBack => &[NAME, "why (optional)"],
             FormKind::Hold => &["why (optional)"],
             FormKind::Note => &["note"],
             FormKind::Extend => &["minutes"],
@@ -385,15 +389,10 @@ impl Form {
                 gate: gate.clone(),
                 role: None,
             },
-            FormKind::RollBack => {
-                if self.text(0) != session_name {
-                    return Err(format!("type {session_name} to roll back"));
-                }
-                Command::RollBack {
-                    reason: or(self.text(1), "decided on the bridge"),
-                    confirm: Some(self.text(0).to_owned()),
-                }
-            }
+            FormKind::RollBack => Command::RollBack {
+                confirm: Some(named(self.text(0), session_name, "roll back")?),
+                reason: or(self.text(1), "decided on the bridge"),
+            },
             FormKind::Hold => Command::Hold {
                 reason: or(self.text(0), "no reason given"),
             },
@@ -412,8 +411,20 @@ impl Form {
                 done: yes_or_no(self.text(0))?,
                 reason: needed(self.text(1), "what was looked at")?,
             },
-            FormKind::Complete => Command::Complete,
+            FormKind::Complete => {
+                named(self.text(0), session_name, "complete the release")?;
+                Command::Complete
+            }
         })
+    }
+}
+
+/// The session's name, if that is what was typed.
+fn named(text: &str, session_name: &str, to: &str) -> Result<String, String> {
+    if text == session_name {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("type {session_name} to {to}"))
     }
 }
 

@@ -79,7 +79,10 @@ fn explain(canvas: &mut Canvas<'_>, area: Rect, model: &Model, form: &Form) -> u
             let question = session.step(step).and_then(|s| s.question.clone()).unwrap_or_default();
             format!("{step} was interrupted. {question} Look for yourself before you answer: yes, and it counts as done; no, and it runs again.")
         }
-        FormKind::Complete => "The release is complete and the session is over. From then on there is no rollback: SQLite stays as it was, PostgreSQL is the truth.".to_owned(),
+        FormKind::Complete => format!(
+            "The release is complete and the session is over. From then on there is no rollback: SQLite stays as it was, PostgreSQL is the truth. To complete it, type {}",
+            session.charter.session
+        ),
     };
     let used = paragraph(canvas, area, &text, Meaning::Text);
     used + u16::from(used < area.height)
