@@ -11,6 +11,3 @@ mod stage;
 
 /// A minute of the runbook lasts a second.
 const SPEED: f64 = 60.0;
-
-/// A sandbox has the machine for itself: two of them would measure each other.
-static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());

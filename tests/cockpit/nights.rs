@@ -5,6 +5,11 @@ use rustix::process::Signal;
 use super::terminal::Terminal;
 
 const SPEED: &str = "20";
+/// A minute of the runbook lasts a second: where nobody has to be quicker than a trigger.
+const FAST: &str = "60";
+
+/// Requests a second: enough to judge by, and few enough for unoptimised programs beside another night.
+const RATE: &str = "60";
 
 /// A sandbox and the cockpit that opened it. Ends with the test.
 struct Night {
@@ -14,11 +19,13 @@ struct Night {
 }
 
 impl Night {
-    fn begin(rows: &str) -> Night {
+    fn begin(rows: &str, speed: &str) -> Night {
         let folder = tempfile::tempdir().expect("a folder");
         let sandbox = folder.path().join("sandbox");
         let sandbox = sandbox.to_str().expect("UTF-8").to_owned();
-        let args = ["demo", "--speed", SPEED, "--rows", rows, "--dir", &sandbox];
+        let args = [
+            "demo", "--speed", speed, "--rows", rows, "--rate", RATE, "--dir", &sandbox,
+        ];
         let robin = Terminal::open(&args, folder.path(), (120, 40));
         let mut night = Night {
             folder,
@@ -94,7 +101,7 @@ impl Drop for Night {
 
 #[test]
 fn errors_after_the_switch_end_in_a_rollback_on_every_screen() {
-    let mut night = Night::begin("4000");
+    let mut night = Night::begin("4000", SPEED);
     night.up_to_the_freeze();
     let mut quinn = night.join("qa", (80, 24));
     night.up_to_the_switch(&mut quinn);
@@ -115,6 +122,45 @@ fn errors_after_the_switch_end_in_a_rollback_on_every_screen() {
     night.robin.press("q");
     assert_eq!(night.robin.ends().exit_code(), 4);
     night.robin.assert_restored();
+}
+
+/// The release manager drives, the DBA watches the pool, QA signs; and QA's terminal is killed before that.
+#[test]
+fn three_people_take_it_to_release() {
+    let mut night = Night::begin("2000", FAST);
+    night.up_to_the_freeze();
+    let mut dan = night.join("dba", (120, 40));
+    let mut quinn = night.join("qa", (80, 24));
+    dan.press("3").shows("max");
+    night.robin.shows("Dan").shows("Quinn");
+    night.robin.press("\r").shows("signs K1 and K2");
+    dan.press("6").shows("YOU");
+    sign(&mut dan, &["K1", "K2"]);
+    night.robin.shows("starts B1").press("\r");
+    quinn.signal(Signal::KILL);
+    quinn.ends();
+    night.robin.shows("signs K5");
+    let mut quinn = night.join("qa", (80, 24));
+    quinn.shows("YOU");
+    sign(&mut quinn, &["K5"]);
+    for terminal in [&mut night.robin, &mut dan] {
+        terminal.shows("8 of 8 green");
+    }
+    night.robin.press("\r").shows("G1 is running");
+    night
+        .robin
+        .shows("switch 30:")
+        .shows("completes the release");
+    // It is not theirs to say.
+    quinn.press("c").shows("release manager");
+    night.robin.press("c").shows("Complete the release");
+    night.robin.press("\r");
+    for terminal in [&mut night.robin, &mut dan, &mut quinn] {
+        terminal.shows("The release is complete");
+        terminal.press("q");
+        assert_eq!(terminal.ends().exit_code(), 0);
+        terminal.assert_restored();
+    }
 }
 
 /// Signs these gates, in the order in which the cursor finds them.
@@ -150,7 +196,7 @@ fn chosen(text: &str) -> String {
 
 #[test]
 fn a_rough_night_a_closed_terminal_and_a_rollback_by_hand() {
-    let mut night = Night::begin("400000");
+    let mut night = Night::begin("400000", SPEED);
     night.up_to_the_freeze();
     let mut quinn = night.join("qa", (120, 40));
     night.robin.press("\r").shows("signs K1 and K2");

@@ -8,12 +8,10 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::ONE_AT_A_TIME;
 use crate::support;
 
 #[test]
 fn the_clean_night_ends_on_postgresql_with_every_row_done() {
-    let _alone = ONE_AT_A_TIME.blocking_lock();
     let output = Command::new(support::cutover())
         .args([
             "demo",
@@ -55,7 +53,6 @@ fn the_clean_night_ends_on_postgresql_with_every_row_done() {
 /// What becomes of a night that is ended from outside.
 #[test]
 fn an_interrupted_night_leaves_nothing_behind() {
-    let _alone = ONE_AT_A_TIME.blocking_lock();
     for end in [Signal::INT, Signal::KILL] {
         let root = tempfile::tempdir().expect("a folder");
         let dir = root.path();

@@ -17,7 +17,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 use tokio_util::sync::CancellationToken;
 
-use super::ONE_AT_A_TIME;
 use super::moments::story;
 use super::rollback::assert_by_hand_from_any_moment;
 use super::stage::Stage;
@@ -25,7 +24,6 @@ use crate::support;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_fault_is_caught_by_its_row_and_leaves_the_application_on_sqlite() {
-    let _alone = ONE_AT_A_TIME.lock().await;
     let mut stage = Stage::set("window: 20m").await;
     assert!(
         stage.evidence.parts.iter().all(|(_, ok, _)| *ok),

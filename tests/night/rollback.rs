@@ -12,7 +12,6 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use super::ONE_AT_A_TIME;
 use super::moments::{kill_at, kill_unless_done, story, wait_for, wait_until};
 use super::stage::Stage;
 use crate::support;
@@ -71,7 +70,6 @@ pub(super) async fn assert_by_hand_from_any_moment(stage: &mut Stage) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_engine_goes_on_where_it_was() {
-    let _alone = ONE_AT_A_TIME.lock().await;
     let mut stage = Stage::set("window: 5m").await;
     assert_killed_while_rolling_back(&mut stage).await;
     stage.clear().await;
@@ -196,7 +194,6 @@ async fn assert_rows_once(stage: &Stage, session: &Session) {
 /// What others did to the configuration and to the restart while the night went on: named, with what to do; the rest goes on.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rollback_names_what_it_cannot_put_right_and_goes_on() {
-    let _alone = ONE_AT_A_TIME.lock().await;
     let changes = [
         ("window: 60m", "window: 20m"),
         ("ready_within: 20s", "ready_within: 5s"),
@@ -273,7 +270,6 @@ async fn a_rollback_names_what_it_cannot_put_right_and_goes_on() {
 /// and what could not be kept is named.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_target_that_hangs_or_is_full_delays_nothing() {
-    let _alone = ONE_AT_A_TIME.lock().await;
     let mut stage = Stage::set("window: 20m").await;
     let url = stage.sandbox.environment().unwrap()["TARGET_URL"].clone();
     let fault = || Some(("5xx".parse().unwrap(), "G1".to_owned()));
