@@ -17,6 +17,7 @@ pub mod gates;
 pub mod live;
 pub mod notice;
 pub mod roles;
+pub mod shape;
 pub mod signing;
 pub mod state;
 pub mod words;

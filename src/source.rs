@@ -20,6 +20,7 @@ pub mod ids;
 pub mod inspect;
 mod open;
 pub mod schema;
+pub mod shape;
 pub mod store;
 
 pub use error::{Error, Holder};

@@ -336,6 +336,7 @@ fn evidence(
         sandbox,
         head: follower.head().hash.to_string(),
         ended_unix_s: crate::clock::wall().timestamp(),
+        source: session.shape(),
         parts: vec![
             (
                 RehearsalPart::Migrations,
@@ -386,17 +387,26 @@ fn keep(root: &Path, evidence: &RehearsalEvidence) -> anyhow::Result<()> {
     std::fs::rename(&partial, &path).context(path.display().to_string())
 }
 
-/// The newest rehearsal of this very runbook that is not too old.
+/// The newest rehearsal of this very runbook, else the newest of all; whether it counts is for `session::gates` to say. One whose journal
+/// is gone, or does not end as the evidence says, is none.
 pub fn newest(root: &Path, runbook: &Runbook) -> Option<RehearsalEvidence> {
-    let max_age_s = runbook.rehearsal.as_ref()?.max_age_ms / 1000;
-    let now_s = crate::clock::wall().timestamp();
-    std::fs::read_dir(evidence_folder(root))
-        .ok()?
-        .filter_map(|e| {
-            serde_json::from_slice::<RehearsalEvidence>(&std::fs::read(e.ok()?.path()).ok()?).ok()
-        })
-        .filter(|e| e.runbook_hash == runbook.hash && now_s - e.ended_unix_s <= max_age_s)
-        .max_by_key(|e| e.ended_unix_s)
+    let kept = std::fs::read_dir(evidence_folder(root)).ok()?;
+    kept.filter_map(|e| {
+        serde_json::from_slice::<RehearsalEvidence>(&std::fs::read(e.ok()?.path()).ok()?).ok()
+    })
+    .filter(|evidence| is_of_its_journal(root, evidence))
+    .max_by_key(|e| (e.runbook_hash == runbook.hash, e.ended_unix_s))
+}
+
+/// Anybody can write a file that says that everything went well.
+fn is_of_its_journal(root: &Path, evidence: &RehearsalEvidence) -> bool {
+    let head = || {
+        let folder = Folder::open_at(&root.join(&evidence.session)).ok()?;
+        let mut follower = Follower::open(&folder).ok()?;
+        follower.poll().ok()?;
+        Some(follower.head().hash.to_string())
+    };
+    head().as_deref() == Some(evidence.head.as_str())
 }
 
 /// The state of a rehearsal's session, for those who want more than the evidence.

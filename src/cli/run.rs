@@ -49,7 +49,9 @@ pub async fn run(args: RunArgs) -> anyhow::Result<Exit> {
         None => {
             let mut standing = Standing::new(&args.runbook, &loaded);
             standing.evidence = super::rehearse::newest(Path::new(ROOT), &loaded.runbook);
-            if let Err(not_yet) = may_attempt(&args, &loaded.runbook, standing.evidence.as_ref())? {
+            let of_this = |e: &&RehearsalEvidence| e.runbook_hash == loaded.runbook.hash;
+            let rehearsed = standing.evidence.as_ref().filter(of_this);
+            if let Err(not_yet) = may_attempt(&args, &loaded.runbook, rehearsed)? {
                 errln!("NO-GO: {not_yet}");
                 return Ok(Exit::NoGo);
             }

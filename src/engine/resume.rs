@@ -19,7 +19,9 @@ use super::{Error, Orders};
 use crate::clock;
 use crate::journal::{Entry, Folder, Follower, Journal, Retention};
 use crate::monitor::Ground;
+use crate::session::shape::Shape;
 use crate::session::{Charter, Event, LineKind, Phase, Recorded, Session, StepStatus};
+use crate::source;
 use crate::source::fence::{Fence, Quiet};
 use crate::source::fingerprint::{Comparison, Fingerprint};
 use crate::step::context::{SessionClock, Shared};
@@ -83,7 +85,9 @@ pub async fn begin(
         boot_ms: clock::now_ms(),
     }])?;
     conduct.take_up_untold()?;
+    conduct.take_up_source().await?;
     conduct.take_up_rehearsal()?;
+    conduct.take_up_signatures().await?;
     restore_fence(&mut conduct).await?;
     conduct.take_up_lost_work()?;
     Ok(conduct)
@@ -197,6 +201,28 @@ impl Conduct {
         self.append(untold.into_iter().map(Event::alarm).collect())
     }
 
+    /// Until the freeze, the source's schema is what it is now; A1 looks once more. A file that cannot be read now is for the steps to
+    /// tell.
+    async fn take_up_source(&mut self) -> Result<(), Error> {
+        let session = self.session();
+        if session.phase != Phase::Open || session.freeze().is_some() {
+            return Ok(());
+        }
+        let path = self.runbook().source.file.clone();
+        let read = tokio::task::spawn_blocking(move || {
+            let connection = source::open_read_only(&path).ok()?;
+            source::shape::read(&connection).ok()
+        });
+        let Some(read) = read.await.expect("BUG: reading a schema does not panic") else {
+            return Ok(());
+        };
+        let shape = Shape(read);
+        if self.session().source_shape.as_ref() == Some(&shape) {
+            return Ok(());
+        }
+        self.append(vec![Event::SourceSeen { shape }])
+    }
+
     /// The rehearsal that the operator's machine knows counts as evidence, once.
     fn take_up_rehearsal(&mut self) -> Result<(), Error> {
         let Some(rehearsal) = self.orders.rehearsal.clone() else {
@@ -208,6 +234,20 @@ impl Conduct {
             return Ok(());
         }
         self.append(vec![Event::RehearsalRecorded { rehearsal }])
+    }
+
+    /// Before the switch, SSH signatures of a journal that nobody watched are checked anew; after it they have had their say, and
+    /// `cutover report --verify` is who looks at them.
+    async fn take_up_signatures(&mut self) -> Result<(), Error> {
+        let session = self.session();
+        if session.phase != Phase::Open || session.switched_ms().is_some() {
+            return Ok(());
+        }
+        let voided = self.verifier().void(session).await;
+        if voided.is_empty() {
+            return Ok(());
+        }
+        self.append(voided)
     }
 
     /// What ran when the last engine died: a step is unknown until its kind has found out; a rollback row simply goes on, for each

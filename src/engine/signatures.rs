@@ -10,8 +10,8 @@ use tokio::task::spawn_blocking;
 use super::protocol::{Ask, Request};
 use crate::clock;
 use crate::journal::Notes;
-use crate::session::signing::{Checked, Flaw, Proof};
-use crate::session::{Actor, Charter, Command};
+use crate::session::signing::{self, Checked, Flaw, Proof};
+use crate::session::{Actor, Charter, Command, Event, Session, Signature, SshSignature};
 use crate::ssh::{self, Lists};
 use crate::step::context::SessionClock;
 
@@ -75,6 +75,50 @@ impl Verifier {
             proof.checked = self.check(&actor, proof).await;
         }
         request
+    }
+
+    /// What of a session's SSH signatures does not hold when an engine takes up: nobody watched the journal since the last one, and
+    /// whoever writes chain and head anew can write any name into it. Each is judged as of the time of its signing, against the lists
+    /// that the runbook names now; what cannot be checked does not hold.
+    pub async fn void(&self, session: &Session) -> Vec<Event> {
+        let mut voided = Vec::new();
+        let signed = session.signatures.iter();
+        let signed: Vec<(&String, &Signature)> = signed
+            .flat_map(|(gate, all)| all.iter().map(move |s| (gate, s)))
+            .collect();
+        for (gate, signature) in signed {
+            let Some(kept) = &signature.ssh else { continue };
+            let why = match signing::covers(session, gate, signature, kept) {
+                Ok(()) => self.still(kept).await.err().map(|flaw| flaw.to_string()),
+                Err(unlike) => Some(unlike.to_string()),
+            };
+            voided.extend(why.map(|why| Event::SignatureVoided {
+                gate: gate.clone(),
+                role: signature.role,
+                by: signature.by.clone(),
+                why,
+            }));
+        }
+        voided
+    }
+
+    async fn still(&self, kept: &SshSignature) -> Result<(), Flaw> {
+        let allowed = self.allowed_signers.clone();
+        let unchecked = |why: String| Flaw::Unchecked { why };
+        let allowed = allowed
+            .ok_or_else(|| unchecked("the runbook names no list of allowed signers".to_owned()))?;
+        let revoked = self.revoked.clone();
+        let read = spawn_blocking(move || Lists::read(&allowed, revoked.as_deref()));
+        let lists = read.await.expect("BUG: reading files does not panic");
+        let lists = lists.map_err(unchecked)?;
+        let checked = ssh::verify(
+            &lists,
+            &kept.principal,
+            &kept.message,
+            &kept.signature,
+            kept.at,
+        );
+        checked.await.map(drop)
     }
 
     async fn check(&self, actor: &Actor, proof: &Proof) -> Option<Result<Checked, Flaw>> {

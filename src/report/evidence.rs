@@ -8,7 +8,8 @@ use super::rows::{RowReport, Section, rows};
 use crate::runbook::Role;
 use crate::session::live::ParityView;
 use crate::session::{
-    Event, EvidenceView, LineKind, Recorded, RollbackCause, Session, Signature, TriggerPhase,
+    Event, EvidenceView, GateView, LineKind, Recorded, RollbackCause, Session, Signature,
+    TriggerPhase,
 };
 
 /// Somebody on the bridge.
@@ -48,6 +49,10 @@ pub struct SignatureReport {
     pub by: String,
     /// As what.
     pub role: Role,
+    /// In whose place, for a deputy.
+    pub stands_in_for: Option<String>,
+    /// Fingerprint of the SSH key that it was made with; `None` where the engine took the word of the machine's user.
+    pub key: Option<String>,
     /// What they said.
     pub note: Option<String>,
     /// Hash of the evidence that it covers.
@@ -60,6 +65,8 @@ pub struct SignatureReport {
     pub wall: DateTime<Utc>,
     /// Whether it covers what is true at the end.
     pub valid: bool,
+    /// Why not.
+    pub void: Option<String>,
 }
 
 /// A T row that moved.
@@ -194,34 +201,30 @@ pub(super) fn gates(session: &Session, recorded: &[Recorded]) -> Vec<GateReport>
         .gates
         .iter()
         .zip(views)
-        .map(|(gate, view)| {
-            let valid = |signature: &Signature, seq: u64| {
-                let newest = newest_signature(recorded, &gate.id, signature.role);
-                let stands = view
-                    .signers
-                    .iter()
-                    .any(|(_, s)| s.as_ref() == Some(signature));
-                stands && newest == Some(seq)
-            };
-            GateReport {
-                id: gate.id.clone(),
-                title: gate.title.clone(),
-                before: gate.before.clone(),
-                green: view.green,
-                signatures: signatures(recorded, &gate.id)
-                    .map(|(entry, signature)| SignatureReport {
+        .map(|(gate, view)| GateReport {
+            id: gate.id.clone(),
+            title: gate.title.clone(),
+            before: gate.before.clone(),
+            green: view.green,
+            signatures: signatures(recorded, &gate.id)
+                .map(|(entry, signature)| {
+                    let void = void(&view, recorded, signature, entry.seq);
+                    SignatureReport {
                         by: signature.by.clone(),
                         role: signature.role,
+                        stands_in_for: signature.stands_in_for.clone(),
+                        key: signature.ssh.as_ref().map(|ssh| ssh.key.clone()),
                         note: signature.note.clone(),
                         evidence_hash: signature.evidence_hash.clone(),
                         seq: entry.seq,
                         at_ms: entry.at_ms,
                         wall: entry.wall,
-                        valid: valid(signature, entry.seq),
-                    })
-                    .collect(),
-                evidence: view.evidence,
-            }
+                        valid: void.is_none(),
+                        void,
+                    }
+                })
+                .collect(),
+            evidence: view.evidence,
         })
         .collect()
 }
@@ -236,11 +239,28 @@ fn signatures<'r>(
     })
 }
 
-fn newest_signature(recorded: &[Recorded], gate: &str, role: Role) -> Option<u64> {
-    signatures(recorded, gate)
-        .filter(|(_, s)| s.role == role)
-        .map(|(entry, _)| entry.seq)
-        .last()
+/// Why a signature does not count (any more).
+fn void(view: &GateView, recorded: &[Recorded], given: &Signature, seq: u64) -> Option<String> {
+    let since = recorded.iter().filter(|entry| entry.seq > seq);
+    let ended = since.filter_map(|entry| match &entry.event {
+        Event::GateSigned { gate, signature }
+            if *gate == view.id && signature.role == given.role =>
+        {
+            Some(format!("given again in event {}", entry.seq))
+        }
+        Event::SignatureWithdrawn { gate, role, by } if *gate == view.id && *role == given.role => {
+            Some(format!("withdrawn by {by} in event {}", entry.seq))
+        }
+        Event::SignatureVoided {
+            gate, role, why, ..
+        } if *gate == view.id && *role == given.role => Some(why.clone()),
+        _ => None,
+    });
+    let stands = |(_, s): &(Role, Option<Signature>)| s.as_ref() == Some(given);
+    ended.take(1).next().or_else(|| {
+        let void = !view.signers.iter().any(stands);
+        void.then(|| "what it covers has changed since".to_owned())
+    })
 }
 
 pub(super) fn triggers(session: &Session, recorded: &[Recorded]) -> Vec<TriggerReport> {

@@ -280,18 +280,8 @@ fn gates(gates: &[GateReport], out: &mut String) {
             };
             format!("{} {state}: {}", plain(&e.name), plain(&e.detail))
         });
-        let signed = gate.signatures.iter().map(|s| {
-            let void = if s.valid { "" } else { " (void)" };
-            let note = s.note.as_ref().map(|n| format!(" “{}”", plain(n)));
-            let time = s.wall.format("%H:%M:%S");
-            format!(
-                "{} as {} at {time}, entry {}{void}{}",
-                plain(&s.by),
-                s.role.title(),
-                s.seq,
-                note.unwrap_or_default()
-            )
-        });
+        let signed = gate.signatures.iter().filter(|s| s.valid);
+        let signed = signed.map(|s| format!("{} as {}", plain(&s.by), s.role.title()));
         vec![
             plain(&gate.id),
             plain(&gate.title),
@@ -302,6 +292,43 @@ fn gates(gates: &[GateReport], out: &mut String) {
         ]
     });
     let columns = ["gate", "what", "before", "state", "evidence", "signatures"];
+    table(&columns, lines, out);
+    signatures(gates, out);
+}
+
+fn signatures(gates: &[GateReport], out: &mut String) {
+    heading("Every signature", out);
+    let given = gates
+        .iter()
+        .flat_map(|gate| gate.signatures.iter().map(move |s| (gate, s)));
+    let lines = given.map(|(gate, s)| {
+        let some = |text: &Option<String>| text.as_deref().map_or_else(|| "–".to_owned(), plain);
+        vec![
+            plain(&gate.id),
+            plain(&s.by),
+            s.role.title().to_owned(),
+            some(&s.stands_in_for),
+            s.key.as_deref().map_or_else(|| "none".to_owned(), plain),
+            s.wall.format("%H:%M:%S").to_string(),
+            s.seq.to_string(),
+            s.void.as_deref().map_or_else(
+                || "holds".to_owned(),
+                |why| format!("**void**: {}", plain(why)),
+            ),
+            some(&s.note),
+        ]
+    });
+    let columns = [
+        "gate",
+        "who",
+        "as",
+        "in the place of",
+        "SSH key",
+        "at",
+        "event",
+        "state",
+        "said",
+    ];
     table(&columns, lines, out);
 }
 

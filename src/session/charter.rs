@@ -27,6 +27,9 @@ pub struct Charter {
     pub speed: f64,
     /// The people on the bridge.
     pub people: Vec<Person>,
+    /// Beyond this age, in real time, a rehearsal is no evidence; `None` where the runbook has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rehearsal_max_age_ms: Option<i64>,
     /// Which gates have to be signed with an SSH key; `None` where the runbook names no allowed signers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signing: Option<SigningRules>,
@@ -170,6 +173,7 @@ impl Charter {
             rehearsal: opening.rehearsal,
             speed: opening.speed,
             people: runbook.people.clone(),
+            rehearsal_max_age_ms: runbook.rehearsal.as_ref().map(|r| r.max_age_ms),
             signing: runbook.signatures.as_ref().map(|s| SigningRules {
                 gates: s.gates(&runbook.gates),
             }),

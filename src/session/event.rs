@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use super::charter::Charter;
+use super::shape::Shape;
 use crate::runbook::{RehearsalPart, Role, RunbookHash};
 
 /// One thing that has happened.
@@ -30,7 +31,12 @@ pub enum Event {
         /// The boot clock at this event, so that others on this machine can tell the session's time.
         boot_ms: i64,
     },
-    /// A rehearsal of this runbook was found, or had ended.
+    /// An engine looked at the source's schema, for the first time, or found another one than before.
+    SourceSeen {
+        /// What it saw.
+        shape: Shape,
+    },
+    /// A rehearsal was found, or had ended.
     RehearsalRecorded {
         /// Its proof.
         rehearsal: RehearsalEvidence,
@@ -109,6 +115,17 @@ pub enum Event {
         role: Role,
         /// Who.
         by: String,
+    },
+    /// An engine that took up again found an SSH signature that does not hold (any more).
+    SignatureVoided {
+        /// Which gate.
+        gate: String,
+        /// For which role.
+        role: Role,
+        /// By whom it is said to be.
+        by: String,
+        /// What is wrong with it, made harmless.
+        why: String,
     },
     /// What follows, in the same moment, somebody did in the place of another.
     DeputyActed {
@@ -435,6 +452,9 @@ pub struct RehearsalEvidence {
     pub head: String,
     /// When it ended: seconds since 1970.
     pub ended_unix_s: i64,
+    /// The source's schema, as it was frozen. `None` where it did not get that far.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Shape>,
     /// Which parts passed, each with a line for people.
     pub parts: Vec<(RehearsalPart, bool, String)>,
     /// Real time its rollback took, R1–R4+.

@@ -3,6 +3,7 @@
 //! What people take to decide and to sign is not counted, and not in here: what a running step reports of its own progress.
 
 use super::charter::LineKind;
+use super::event::RehearsalEvidence;
 use super::state::{Phase, Session, StepStatus};
 use crate::trigger::wording::duration;
 
@@ -26,13 +27,19 @@ impl Forecast {
 
 /// What a step, or a row of the rollback, took in the rehearsal, in real milliseconds.
 pub fn rehearsed_ms(session: &Session, id: &str) -> Option<i64> {
-    let times = &session.rehearsal.as_ref()?.took_ms;
+    let times = &rehearsed(session)?.took_ms;
     times.iter().find(|(of, _)| of == id).map(|(_, ms)| *ms)
+}
+
+/// The times of another runbook say nothing about this one.
+fn rehearsed(session: &Session) -> Option<&RehearsalEvidence> {
+    let same = |r: &&RehearsalEvidence| r.runbook_hash == session.charter.runbook_hash;
+    session.rehearsal.as_ref().filter(same)
 }
 
 /// The forecast, while writes are stopped and nothing is rolled back; `None` without the times of a rehearsal.
 pub fn forecast(session: &Session, at_ms: i64) -> Option<Forecast> {
-    let rehearsal = session.rehearsal.as_ref()?;
+    let rehearsal = rehearsed(session)?;
     let (since_ms, None) = session.freeze()? else {
         return None;
     };

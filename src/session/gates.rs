@@ -4,7 +4,7 @@
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::event::{Signature, hex};
+use super::event::{RehearsalEvidence, Signature, hex};
 use super::state::{Session, StepStatus};
 use crate::runbook::{EvidenceRef, Gate, RehearsalPart, Role};
 
@@ -175,20 +175,8 @@ impl Session {
             );
         };
         let hash = format!("{}:{}", r.session, r.head);
-        if r.runbook_hash != self.charter.runbook_hash {
-            return (
-                view(
-                    EvidenceState::Red,
-                    "the rehearsal was of another runbook".into(),
-                ),
-                hash,
-            );
-        }
-        if r.sandbox && !self.charter.sandbox {
-            return (
-                view(EvidenceState::Red, "the rehearsal was in a sandbox".into()),
-                hash,
-            );
+        if let Some(why) = self.does_not_count(r) {
+            return (view(EvidenceState::Red, why), hash);
         }
         let found = r.parts.iter().find(|(p, ..)| *p == part);
         let (state, detail) = match found {
@@ -200,5 +188,44 @@ impl Session {
             ),
         };
         (view(state, detail), hash)
+    }
+
+    /// Why a rehearsal, however green, is no evidence for this session (K3, K4, K6).
+    fn does_not_count(&self, rehearsal: &RehearsalEvidence) -> Option<String> {
+        if rehearsal.runbook_hash != self.charter.runbook_hash {
+            return Some("the rehearsal was of another runbook".into());
+        }
+        if rehearsal.sandbox && !self.charter.sandbox {
+            return Some("the rehearsal was in a sandbox".into());
+        }
+        let now_s = self.opened.timestamp() + self.at_ms / 1_000;
+        let age_ms = (now_s - rehearsal.ended_unix_s) * 1_000;
+        if let Some(limit_ms) = self
+            .charter
+            .rehearsal_max_age_ms
+            .filter(|limit| age_ms > *limit)
+        {
+            return Some(format!(
+                "the rehearsal is {} old, and the runbook allows {}: rehearse again",
+                age(age_ms),
+                age(limit_ms)
+            ));
+        }
+        match (&rehearsal.source, self.shape()?) {
+            (None, _) => Some("the rehearsal did not get as far as the freeze".into()),
+            (Some(was), now) => was.difference(&now).map(|what| {
+                format!("the source's schema is not the rehearsed one ({what}): rehearse again")
+            }),
+        }
+    }
+}
+
+/// `30 d 1 h`: to the hour, for what is counted in days.
+fn age(ms: i64) -> String {
+    let hours = ms / 3_600_000;
+    match (hours / 24, hours % 24) {
+        (0, hours) => format!("{hours} h"),
+        (days, 0) => format!("{days} d"),
+        (days, hours) => format!("{days} d {hours} h"),
     }
 }

@@ -7,7 +7,7 @@ use chrono::{DateTime, SecondsFormat, SubsecRound, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::command::Refusal;
-use super::event::SshSignature;
+use super::event::{Signature, SshSignature};
 use super::roles::Actor;
 use super::state::Session;
 use crate::runbook::{Gate, Role};
@@ -224,6 +224,58 @@ pub(super) fn accept(wanted: &Statement, proof: &Proof) -> Result<SshSignature, 
         allowed_signers_sha256: checked.allowed_signers_sha256.clone(),
         revoked_sha256: checked.revoked_sha256.clone(),
     })
+}
+
+/// Why the text that was signed is not the one that the event around it asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "each message says what it means")]
+pub enum Unlike {
+    #[error("its text names no time")]
+    NoTime,
+    #[error("what was signed is not what the event says")]
+    Text,
+    #[error("it is kept under another principal or namespace")]
+    Principal,
+    #[error("the signer's clock and the engine's were too far apart")]
+    Clock,
+}
+
+/// Whether what the journal keeps of an SSH signature was made for the gate, role, person and evidence of the event around it. Whoever
+/// writes a journal anew can change the event, and not what was signed.
+///
+/// # Errors
+/// See [`Unlike`].
+pub fn covers(
+    session: &Session,
+    gate: &str,
+    signature: &Signature,
+    kept: &SshSignature,
+) -> Result<(), Unlike> {
+    let time = line_of(&kept.message, "time").and_then(|t| DateTime::parse_from_rfc3339(t).ok());
+    let time = time.ok_or(Unlike::NoTime)?.with_timezone(&Utc);
+    let expected = Statement {
+        session: session.charter.session.clone(),
+        opened: session.opened,
+        runbook: signature.runbook_hash.0.clone(),
+        gate: gate.to_owned(),
+        role: signature.role,
+        person: signature.by.clone(),
+        stands_in_for: signature.stands_in_for.clone(),
+        evidence: signature.evidence_hash.clone(),
+        time,
+        note: signature.note.clone(),
+    };
+    let listed_as = session.charter.person(&signature.by).map(|p| p.principal());
+    if kept.message != expected.text() {
+        return Err(Unlike::Text);
+    }
+    if listed_as != Some(kept.principal.as_str()) || kept.namespace != NAMESPACE {
+        return Err(Unlike::Principal);
+    }
+    if (kept.at - time).num_seconds().abs() > CLOCK_BOUND_S {
+        return Err(Unlike::Clock);
+    }
+    Ok(())
 }
 
 fn other(wanted: &Statement, what: &str, message: &str) -> Refusal {

@@ -10,6 +10,7 @@ use super::event::{
     Event, Found, Outcome, Recorded, RehearsalEvidence, RollbackCause, Signature, TriggerPhase,
     Undo,
 };
+use super::shape::Shape;
 use crate::runbook::{Role, Trigger};
 
 /// Everything that is known of a session. All times are session milliseconds.
@@ -27,6 +28,8 @@ pub struct Session {
     pub signatures: BTreeMap<String, Vec<Signature>>,
     /// The newest rehearsal that was found.
     pub rehearsal: Option<RehearsalEvidence>,
+    /// The source's schema, as an engine last saw it before the freeze.
+    pub source_shape: Option<Shape>,
     /// Who holds the session, and why.
     pub held: Option<Held>,
     /// Extensions of the freeze, in runbook time.
@@ -234,6 +237,7 @@ impl Session {
             phase: Phase::Open,
             signatures: BTreeMap::new(),
             rehearsal: None,
+            source_shape: None,
             held: None,
             freeze_extended_ms: 0,
             freeze_overran: false,
@@ -281,6 +285,7 @@ impl Session {
                     at_ms,
                 });
             }
+            Event::SourceSeen { shape } => self.source_shape = Some(shape.clone()),
             Event::RehearsalRecorded { rehearsal } => self.rehearsal = Some(rehearsal.clone()),
             Event::UndoRecorded { step, undo } => self.undos.push((step.clone(), undo.clone())),
             Event::GateSigned { gate, signature } => {
@@ -291,7 +296,8 @@ impl Session {
                 list.retain(|s| s.role != signature.role && s.by != signature.by && !same_key(s));
                 list.push(signature.clone());
             }
-            Event::SignatureWithdrawn { gate, role, .. } => {
+            Event::SignatureWithdrawn { gate, role, .. }
+            | Event::SignatureVoided { gate, role, .. } => {
                 self.signatures
                     .entry(gate.clone())
                     .or_default()

@@ -14,6 +14,9 @@ pub fn words(event: &Event) -> Option<String> {
         }
         Event::SessionOpened { charter } => format!("session {} opened", charter.session),
         Event::EngineStarted { pid, .. } => format!("engine {pid} runs it"),
+        Event::SourceSeen { shape } => {
+            format!("the source's schema has {} objects", shape.0.len())
+        }
         Event::RehearsalRecorded { rehearsal } => {
             format!("rehearsal {} counts as evidence", rehearsal.session)
         }
@@ -50,6 +53,9 @@ pub fn words(event: &Event) -> Option<String> {
         }
         Event::SignatureWithdrawn { gate, by, .. } => {
             format!("{gate:<4} signature withdrawn by {by}")
+        }
+        Event::SignatureVoided { gate, by, why, .. } => {
+            format!("{gate:<4} VOID: the signature of {by}: {why}")
         }
         Event::DeputyActed { by, absent, role } => {
             format!("{by} for {absent} ({}):", role.title())

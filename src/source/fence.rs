@@ -4,7 +4,7 @@
 //! other writer and lets readers go on. No row is ever written through it. It dies with its process: a resumed engine raises it
 //! again and compares [`Fingerprint`]s. Maintenance mode is the application's own and not in here.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use super::error::Error;
 use super::fingerprint::Fingerprint;
 use super::open::{BUSY_TIMEOUT, Candidate, open_read_only};
+use super::shape;
 use crate::clock;
 
 /// How often the file is looked at during the quiet period.
@@ -120,6 +121,14 @@ impl Fence {
     /// The state of the file when the fence was raised; goes into the journal.
     pub fn fingerprint(&self) -> &Fingerprint {
         &self.fingerprint
+    }
+
+    /// What its schema says; see [`shape`].
+    ///
+    /// # Errors
+    /// The file can no longer be read.
+    pub fn shape(&self) -> Result<BTreeMap<String, String>, Error> {
+        shape::read(&self.watch).map_err(|error| self.unreadable(error))
     }
 
     /// Whether anything happened to the file since the fence was raised. Cheap; ask often.

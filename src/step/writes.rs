@@ -7,7 +7,7 @@ use super::announce::run_action;
 use super::context::Context;
 use crate::runbook::action::Placeholders;
 use crate::runbook::{Action, StepKind};
-use crate::session::{Check, Outcome, Undo};
+use crate::session::{Check, Outcome, Undo, shape};
 use crate::source::fence::{Fence, Quiet};
 use crate::target::Endpoint;
 use crate::target::written::{Counters, CountersProbe};
@@ -35,10 +35,17 @@ pub async fn freeze(ctx: &Context, on: &Action, quiet_ms: i64) -> Outcome {
     match raise(ctx, quiet_ms).await {
         Ok(fence) => {
             let fingerprint = fence.fingerprint().clone();
+            let shape = fence.shape();
             *ctx.shared.fence.lock().await = Some(fence);
-            frozen(ctx, quiet_ms)
+            let outcome = frozen(ctx, quiet_ms)
                 .await
-                .with_fact("fingerprint", fingerprint)
+                .with_fact("fingerprint", fingerprint);
+            match shape {
+                Ok(shape) => outcome.with_fact(shape::FACT, shape),
+                Err(error) => {
+                    outcome.with_check(Check::new("schema_read", false, error.to_string()))
+                }
+            }
         }
         Err(why) => Outcome::failed(format!("writes have not stopped: {why}"))
             .with_check(Check::new("writes_stopped", false, why)),

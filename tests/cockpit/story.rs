@@ -198,6 +198,7 @@ impl Story {
             sandbox: self.session.charter.sandbox,
             head: "5d41402abc4b2a76b9719d911017c592".to_owned(),
             ended_unix_s: 1_790_000_000,
+            source: None,
             parts: vec![
                 part(
                     RehearsalPart::Migrations,

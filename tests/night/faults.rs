@@ -1,6 +1,7 @@
 //! A night per fault: the row that must catch it does, and says what it found.
 
 use cutover::cli::follow::exit_of;
+use cutover::cli::status;
 use cutover::demo::faults::Fault;
 use cutover::journal::{Folder, Follower};
 use cutover::parity;
@@ -9,7 +10,7 @@ use cutover::salvage::cell::Cell;
 use cutover::salvage::file::{Choice, Salvaged, SalvagedRow};
 use cutover::salvage::{self, Operation};
 use cutover::session::live::{self, CostView};
-use cutover::session::{Session, StepStatus};
+use cutover::session::{EvidenceState, Session, StepStatus};
 use cutover::step::backup::Kept;
 use cutover::target::Endpoint;
 use serde_json::Value;
@@ -73,6 +74,32 @@ async fn every_fault_is_caught_by_its_row_and_leaves_the_application_on_sqlite()
         stage.clear().await;
     }
     assert_by_hand_from_any_moment(&mut stage).await;
+    assert_counts_for_its_schema_alone(&stage).await;
+}
+
+/// A rehearsal is no evidence once the source's schema is another (K3, K4, K6).
+async fn assert_counts_for_its_schema_alone(stage: &Stage) {
+    let live = rusqlite::Connection::open(stage.sandbox.layout().live()).unwrap();
+    live.execute_batch(r#"CREATE INDEX "later" ON "Tags" ("Id")"#)
+        .expect("an index");
+    drop(live);
+    let evidence = stage.evidence.clone();
+    let opened = stage.night.open(0, evidence, None).await;
+    let gates = status::read(&opened.expect("a session"))
+        .expect("a session")
+        .gates();
+    for id in ["K3", "K4", "K6"] {
+        let gate = gates.iter().find(|g| g.id == id).unwrap();
+        let red = gate
+            .evidence
+            .iter()
+            .filter(|e| e.state == EvidenceState::Red);
+        let why: Vec<_> = red.map(|e| e.detail.as_str()).collect();
+        assert!(
+            matches!(why[..], [why] if why.contains("index later is new")),
+            "{id}: {gate:?}"
+        );
+    }
 }
 
 /// The rows that caught it: the triggers that fired, for one fault may burn several; or the step that failed or was waited for in

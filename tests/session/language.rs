@@ -2,13 +2,15 @@
 //!
 //! - `ada: sign K8 as engineer`, `robin: start A1`, `dan: roll back "tonight" because`: a person's command
 //! - `step A1 ok quiet`, `step C1 failed migration_exit exit 1`, `step D2 passing connection lost`: a step ends
-//! - `lost D2`, `found D2 done|again|ask …`, `drift …`, `trigger T3a burning|fired …`, `rehearsal`, `row R1 ok|failed`
+//! - `lost D2`, `found D2 done|again|ask …`, `drift …`, `trigger T3a burning|fired …`, `row R1 ok|failed`
+//! - `rehearsal`, `rehearsal of-source Tools Tags=2`, `rehearsal aged 3h`; `source Tools`: the source's schema is seen
 //! - `+5m`: time goes by; `due`: what is due by itself; `reach F1`: everything goes well until F1 is next
 //! - `show steps|gates|freeze|phase|rollback|confidence`
 
 use cutover::runbook::{RehearsalPart, Role};
 use cutover::session::confidence::confidence;
 use cutover::session::due::{check_triggers, due, step_ended};
+use cutover::session::shape::Shape;
 use cutover::session::{
     Actor, Check, Command, Event, Found, LineKind, Outcome, Phase, Recorded, RehearsalEvidence,
     Session, StepStatus, TriggerPhase, decide,
@@ -185,6 +187,7 @@ pub fn rehearsal(session: &Session) -> RehearsalEvidence {
         sandbox: true,
         head: "abc".into(),
         ended_unix_s: 0,
+        source: None,
         parts: vec![
             part(RehearsalPart::Migrations),
             part(RehearsalPart::Import),
@@ -249,6 +252,7 @@ fn act(bridge: &mut Bridge, line: &str) -> Vec<String> {
             detail: rest.to_owned(),
         }],
         "trigger" => trigger(rest),
+        "source" => vec![Event::SourceSeen { shape: shape(rest) }],
         "rehearsal" => vec![Event::RehearsalRecorded {
             rehearsal: changed_rehearsal(bridge, rest),
         }],
@@ -399,9 +403,29 @@ fn changed_rehearsal(bridge: &Bridge, how: &str) -> RehearsalEvidence {
         "with-bad-import" => {
             rehearsal.parts[1] = (RehearsalPart::Import, false, "3 rows differ".into())
         }
-        _ => panic!("no such rehearsal: {how}"),
+        how => {
+            let (what, rest) = how.split_once(' ').unwrap_or((how, ""));
+            match what {
+                "of-source" => rehearsal.source = Some(shape(rest)),
+                "aged" => {
+                    let now_s = bridge.session.opened.timestamp() + bridge.session.at_ms / 1_000;
+                    rehearsal.ended_unix_s = now_s - duration_ms(rest) / 1_000;
+                    rehearsal.source = bridge.session.shape();
+                }
+                _ => panic!("no such rehearsal: {how}"),
+            }
+        }
     }
     rehearsal
+}
+
+/// `A B=2`: tables with a hash each.
+fn shape(text: &str) -> Shape {
+    let tables = words(text).into_iter().map(|word| {
+        let (name, hash) = word.split_once('=').unwrap_or((word, "1"));
+        (format!("table {name}"), hash.to_owned())
+    });
+    Shape(tables.collect())
 }
 
 fn row(text: &str) -> Event {
@@ -471,6 +495,14 @@ fn shown(event: &Event) -> String {
         Event::SignatureWithdrawn { gate, role, by } => {
             format!("{gate}: signature as {} withdrawn by {by}", role.title())
         }
+        Event::SignatureVoided {
+            gate,
+            role,
+            by,
+            why,
+        } => {
+            format!("{gate}: signature as {} by {by} void: {why}", role.title())
+        }
         Event::DeputyActed { by, absent, role } => {
             format!("{by} for {absent} ({}):", role.title())
         }
@@ -494,6 +526,7 @@ fn shown(event: &Event) -> String {
         Event::SessionCompleted { by } => format!("completed by {by}"),
         Event::NoteWritten { by, text } => format!("note by {by}: {text}"),
         Event::CorrectionRecorded { by, what } => format!("corrected, says {by}: {what}"),
+        Event::SourceSeen { shape } => format!("source seen: {} objects", shape.0.len()),
         Event::RehearsalRecorded { .. } => "rehearsal recorded".into(),
         other => format!("{other:?}"),
     }

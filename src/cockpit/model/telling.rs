@@ -59,6 +59,9 @@ fn words(event: &Event, charter: &Charter) -> Words {
         Event::EngineStarted { pid, version, .. } => {
             plain(format!("engine {version} started (process {pid})"))
         }
+        Event::SourceSeen { shape } => {
+            quiet(format!("the source's schema has {} objects", shape.0.len()))
+        }
         Event::RehearsalRecorded { rehearsal } => {
             plain(format!("rehearsal {} counts", rehearsal.session))
         }
@@ -78,6 +81,15 @@ fn words(event: &Event, charter: &Charter) -> Words {
         Event::SignatureWithdrawn { gate, role, by } => {
             wary(format!("{by} withdrew {gate} as {}", role.title()))
         }
+        Event::SignatureVoided {
+            gate,
+            role,
+            by,
+            why,
+        } => bad(format!(
+            "{gate} is not signed by {by} as {}: {why}",
+            role.title()
+        )),
         Event::DeputyActed { by, absent, role } => {
             plain(format!("{by} for {absent} ({}):", role.title()))
         }

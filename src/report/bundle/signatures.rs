@@ -6,12 +6,10 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use chrono::{DateTime, Utc};
-
 use super::check::Finding;
 use super::{ARTEFACTS, EVENTS};
-use crate::session::signing::{CLOCK_BOUND_S, Flaw, NAMESPACE, Statement};
-use crate::session::{Event, Recorded, Session, Signature, SshSignature};
+use crate::session::signing::{self, Flaw};
+use crate::session::{Event, Recorded, Session, SshSignature};
 use crate::ssh::{self, Lists};
 use crate::text::printable;
 
@@ -50,10 +48,9 @@ pub(super) async fn check(dir: &Path, session: &Session, recorded: &[Recorded]) 
             }
             continue;
         };
-        let said = says_what_it_should(session, gate, signature, kept);
-        let outcome = match said {
+        let outcome = match signing::covers(session, gate, signature, kept) {
             Ok(()) => verify(dir, kept).await,
-            Err(why) => Err(Some(why)),
+            Err(unlike) => Err(Some(unlike.to_string())),
         };
         match outcome {
             Ok(()) => {
@@ -81,41 +78,6 @@ pub(super) async fn check(dir: &Path, session: &Session, recorded: &[Recorded]) 
         ));
     }
     checked
-}
-
-/// The signed text is the one that the event around it asks for.
-fn says_what_it_should(
-    session: &Session,
-    gate: &str,
-    signature: &Signature,
-    kept: &SshSignature,
-) -> Result<(), String> {
-    let time = kept.message.lines().find_map(|l| l.strip_prefix("time: "));
-    let time = time.and_then(|t| DateTime::parse_from_rfc3339(t).ok());
-    let time = time.ok_or("its text names no time")?.with_timezone(&Utc);
-    let expected = Statement {
-        session: session.charter.session.clone(),
-        opened: session.opened,
-        runbook: signature.runbook_hash.0.clone(),
-        gate: gate.to_owned(),
-        role: signature.role,
-        person: signature.by.clone(),
-        stands_in_for: signature.stands_in_for.clone(),
-        evidence: signature.evidence_hash.clone(),
-        time,
-        note: signature.note.clone(),
-    };
-    let listed_as = session.charter.person(&signature.by).map(|p| p.principal());
-    if kept.message != expected.text() {
-        return Err("what was signed is not what the event says".to_owned());
-    }
-    if listed_as != Some(kept.principal.as_str()) || kept.namespace != NAMESPACE {
-        return Err("it is kept under another principal or namespace".to_owned());
-    }
-    if (kept.at - time).num_seconds().abs() > CLOCK_BOUND_S {
-        return Err("the signer's clock and the engine's were too far apart".to_owned());
-    }
-    Ok(())
 }
 
 /// Inner `None`: OpenSSH is not here.
