@@ -4,6 +4,7 @@
 //! - [`update`]: one message enum, one controller: a message and the model in; effects out.
 //! - [`actions`]: the one table of keys. Dispatch, footer and help derive from it.
 //! - [`view`]: panels: pure functions of model, theme and area.
+//! - [`target`]: what was drawn where, for the mouse.
 //! - [`theme`]: colours by meaning; beside it `canvas`, `chart` and `format`, with which panels draw.
 //! - [`follow`]: from the journal to [`news`].
 //! - [`driver`] and `terminal`: the edge: raw mode, signals, threads, the loop that draws.
@@ -25,6 +26,7 @@ pub mod news;
 pub mod replay;
 pub mod ring;
 pub mod snapshot;
+pub mod target;
 mod terminal;
 pub mod theme;
 pub mod update;
@@ -44,6 +46,8 @@ pub struct Options {
     pub theme: Option<String>,
     /// Never ring, whatever the runbook says.
     pub silent: bool,
+    /// Leave the mouse to the terminal, which selects text with it.
+    pub no_mouse: bool,
     /// Open the first-minute guide at once (`cutover demo`).
     pub guide: bool,
 }

@@ -5,6 +5,7 @@ mod alone;
 mod forecast;
 mod hostile;
 mod keys;
+mod mouse;
 mod nights;
 mod pictures;
 mod replay;

@@ -56,6 +56,7 @@ pub fn options(claim: Option<String>, colours: Colours) -> Options {
         playing: claim,
         theme: colours.asked(),
         silent: std::env::var_os("CUTOVER_SILENT").is_some_and(|v| !v.is_empty()),
+        no_mouse: std::env::var_os("CUTOVER_MOUSE").is_some_and(|v| v == "off"),
         guide: false,
     }
 }

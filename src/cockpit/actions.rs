@@ -84,6 +84,8 @@ pub enum Do {
     Palette,
     /// Choose how it looks.
     Theme,
+    /// Take the mouse, or give it back.
+    Mouse,
     /// Explain every key.
     Help,
     /// Close what lies over the screen, or go back to the bridge.
@@ -359,6 +361,8 @@ pub static ACTIONS: &[Action] = &[
         "Find an action by its words, see whether it can be done now and why not, and do it."),
     action!(Do::Theme, [key('T')], "theme", Cockpit, false, can_dress,
         "Choose colours; the screen shows each as the cursor comes to it. --theme and CUTOVER_THEME choose from the start."),
+    action!(Do::Mouse, [key('M')], "mouse", Cockpit, false, always,
+        "Give the mouse back to the terminal, so that it selects text, or take it again. CUTOVER_MOUSE=off leaves it from the start."),
     action!(Do::Back, [named(KeyCode::Esc)], "back", Cockpit, false, always, "Close what lies over the screen, or go back to the bridge."),
     action!(Do::Repaint, [ctrl('l')], "repaint", Cockpit, false, always, "Paint everything again."),
     action!(Do::Suspend, [ctrl('z')], "suspend", Cockpit, false, always, "Put the cockpit aside; the shell's fg brings it back."),

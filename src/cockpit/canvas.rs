@@ -9,6 +9,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
 
+use super::target::{Target, Targets};
 use super::theme::{Meaning, Theme};
 use crate::text::printable;
 
@@ -20,6 +21,8 @@ pub struct Canvas<'a> {
     pub theme: &'a Theme,
     /// Whether nothing that is drawn is live: frames of panels then say so.
     pub stale: Option<String>,
+    /// What can be clicked, as it is drawn: what is drawn later lies above.
+    pub targets: Targets,
 }
 
 /// A piece of text and what it means.
@@ -45,7 +48,24 @@ pub struct Head<'a> {
     pub focused: bool,
 }
 
+impl<'a> Canvas<'a> {
+    /// Over these cells.
+    pub fn new(buf: &'a mut Buffer, theme: &'a Theme, stale: Option<String>) -> Canvas<'a> {
+        Canvas {
+            buf,
+            theme,
+            stale,
+            targets: Targets::default(),
+        }
+    }
+}
+
 impl Canvas<'_> {
+    /// A click in this area means this.
+    pub fn target(&mut self, area: Rect, target: Target) {
+        self.targets.add(area, target);
+    }
+
     /// Paints an area with the ground and empties it.
     pub fn clear(&mut self, area: Rect) {
         let area = area.intersection(self.buf.area);
@@ -312,11 +332,7 @@ mod tests {
     fn nothing_that_a_terminal_obeys_gets_through() {
         let theme = Theme::standard();
         let mut buf = Buffer::empty(Rect::new(0, 0, 40, 2));
-        let mut canvas = Canvas {
-            buf: &mut buf,
-            theme: &theme,
-            stale: None,
-        };
+        let mut canvas = Canvas::new(&mut buf, &theme, None);
         canvas.write(
             0,
             0,

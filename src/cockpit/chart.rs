@@ -271,15 +271,7 @@ mod tests {
         let theme = Theme::load("mono").expect("embedded");
         let mut buf = Buffer::empty(Rect::new(0, 0, width, height));
         let area = buf.area;
-        draw(
-            &mut Canvas {
-                buf: &mut buf,
-                theme: &theme,
-                stale: None,
-            },
-            area,
-            chart,
-        );
+        draw(&mut Canvas::new(&mut buf, &theme, None), area, chart);
         (0..height)
             .map(|y| (0..width).map(|x| buf[(x, y)].symbol()).collect())
             .collect()

@@ -21,6 +21,7 @@ use super::follow::{Follow, FollowError};
 use super::model::ui::Look;
 use super::model::{Model, Seat};
 use super::ring::Tongue;
+use super::target::Targets;
 use super::terminal::Screen;
 use super::theme::{Depth, Theme};
 use super::update::{Effect, Message, Parting, update};
@@ -147,7 +148,8 @@ fn show(
         "cutover {}",
         crate::text::printable(&model.session.charter.session, 80)
     );
-    let screen = Screen::take(&title).map_err(RunError::Terminal)?;
+    model.ui.no_mouse = options.no_mouse;
+    let screen = Screen::take(&title, !options.no_mouse).map_err(RunError::Terminal)?;
     let (sender, messages) = channel();
     waiting::keys(sender.clone());
     waiting::signals(sender.clone()).map_err(RunError::Terminal)?;
@@ -335,7 +337,11 @@ impl Driver {
 
     fn draw(&mut self) -> std::io::Result<()> {
         let (model, theme) = (&self.model, &self.theme);
-        self.screen.draw(|buf| view::draw(model, theme, buf))
+        let mut targets = Targets::default();
+        self.screen
+            .draw(|buf| targets = view::draw(model, theme, buf))?;
+        update(&mut self.model, Message::Drawn(targets));
+        Ok(())
     }
 
     fn is_playing(&self) -> bool {
@@ -399,6 +405,7 @@ impl Driver {
             }
             Effect::Ring(_) if self.silent => return None,
             Effect::Ring(ringing) => return lost(self.screen.send(&self.tongue.bytes(&ringing))),
+            Effect::Mouse(taken) => return lost(self.screen.take_mouse(taken)),
             Effect::Copy(text) => return lost(self.screen.send(&self.tongue.copying(&text))),
             Effect::Dress(name) => {
                 let (theme, warning) = self.wardrobe.wear(Some(&name));

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, Once, TryLockError};
 use std::time::{Duration, Instant};
 
-use crossterm::event::{DisableBracketedPaste, EnableBracketedPaste};
+use crossterm::event::{DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste};
+use crossterm::style::Print;
 use crossterm::terminal::{
     EnterAlternateScreen, LeaveAlternateScreen, SetTitle, disable_raw_mode, enable_raw_mode,
 };
@@ -32,22 +33,28 @@ const BUG: i32 = 70;
 /// The terminal while it is ours; dropping it gives it back.
 pub struct Screen {
     terminal: Terminal<CrosstermBackend<Stdout>>,
+    /// Whether the mouse is ours too.
+    mouse: bool,
 }
 
+/// Presses and the wheel, with places beyond column 223; not every move, which would keep us busy for nothing.
+const TAKE_MOUSE: &str = "\u{1b}[?1000h\u{1b}[?1006h";
+
 impl Screen {
-    /// Takes the terminal: raw mode, alternate screen, pastes as pastes.
+    /// Takes the terminal: raw mode, alternate screen, pastes as pastes, and the mouse where it is wanted.
     ///
     /// # Errors
     /// There is no terminal, or it cannot do that.
-    pub fn take(title: &str) -> io::Result<Screen> {
+    pub fn take(title: &str, mouse: bool) -> io::Result<Screen> {
         restore_on_panic();
-        take(title)?;
+        take(title, mouse)?;
         let terminal = Terminal::new(CrosstermBackend::new(stdout()));
         if terminal.is_err() {
             give_back();
         }
         Ok(Screen {
             terminal: terminal?,
+            mouse,
         })
     }
 
@@ -103,8 +110,22 @@ impl Screen {
     /// # Errors
     /// The terminal is gone.
     pub fn go_on(&mut self, title: &str) -> io::Result<()> {
-        take(title)?;
+        take(title, self.mouse)?;
         self.repaint()
+    }
+
+    /// Takes the mouse, or gives it back.
+    ///
+    /// # Errors
+    /// The terminal is gone.
+    pub fn take_mouse(&mut self, mouse: bool) -> io::Result<()> {
+        self.mouse = mouse;
+        let _painting = painting();
+        match mouse {
+            _ if !TAKEN.load(Ordering::SeqCst) => Ok(()),
+            true => execute!(stdout(), Print(TAKE_MOUSE)),
+            false => execute!(stdout(), DisableMouseCapture),
+        }
     }
 }
 
@@ -114,7 +135,7 @@ impl Drop for Screen {
     }
 }
 
-fn take(title: &str) -> io::Result<()> {
+fn take(title: &str, mouse: bool) -> io::Result<()> {
     enable_raw_mode()?;
     TAKEN.store(true, Ordering::SeqCst);
     let taken = execute!(
@@ -122,7 +143,8 @@ fn take(title: &str) -> io::Result<()> {
         EnterAlternateScreen,
         EnableBracketedPaste,
         cursor::Hide,
-        SetTitle(title)
+        SetTitle(title),
+        Print(if mouse { TAKE_MOUSE } else { "" })
     );
     if taken.is_err() {
         give_back();
@@ -137,6 +159,7 @@ fn give_back() {
     }
     let _ = execute!(
         stdout(),
+        DisableMouseCapture,
         DisableBracketedPaste,
         LeaveAlternateScreen,
         cursor::Show

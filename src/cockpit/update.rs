@@ -5,10 +5,11 @@
 mod filter;
 mod overlay;
 mod palette;
+mod pointer;
 mod replay;
 
 use chrono::{DateTime, Utc};
-use crossterm::event::{KeyEvent, KeyEventKind};
+use crossterm::event::{KeyEvent, KeyEventKind, MouseEvent};
 
 use super::actions::{self, Availability, Do};
 use super::bridge::{BridgeError, Fault};
@@ -19,6 +20,7 @@ use super::model::ui::{
 use super::model::whole;
 use super::news::News;
 use super::ring::Ringing;
+use super::target::Targets;
 use super::theme::Meaning;
 use crate::runbook::Gate;
 use crate::session::{Command, Phase};
@@ -28,6 +30,10 @@ use crate::session::{Command, Phase};
 pub enum Message {
     /// A key was pressed.
     Key(KeyEvent),
+    /// The mouse was clicked or turned its wheel.
+    Mouse(MouseEvent),
+    /// A frame was drawn, in which this can be clicked.
+    Drawn(Targets),
     /// Text was pasted.
     Pasted(String),
     /// The terminal has another size.
@@ -96,6 +102,8 @@ pub enum Effect {
     },
     /// Make the terminal noticed.
     Ring(Ringing),
+    /// Take the mouse, or give it back.
+    Mouse(bool),
     /// Put text into the terminal's clipboard.
     Copy(String),
     /// Wear the theme of this name, or show it for now.
@@ -164,6 +172,11 @@ pub fn update(model: &mut Model, message: Message) -> Update {
     match message {
         Message::Key(event) if event.kind == KeyEventKind::Release => Update::nothing(),
         Message::Key(event) => on_key(model, event),
+        Message::Mouse(event) => pointer::on_mouse(model, event),
+        Message::Drawn(targets) => {
+            model.ui.targets = targets;
+            Update::nothing()
+        }
         Message::Pasted(text) => overlay::on_paste(model, &text),
         // Everything, even if the size is what it was: on the way there and back a terminal loses what was on it.
         Message::Resized => Update::with(vec![Effect::Repaint]),
@@ -397,6 +410,7 @@ fn look(model: &mut Model, act: Do) -> Update {
             Update::redraw()
         }
         Do::Replay(transport) => replay::moved(model, transport),
+        Do::Mouse => turn_mouse(model),
         Do::Repaint => Update::with(vec![Effect::Repaint]),
         Do::Suspend => Update::with(vec![Effect::Suspend]),
         Do::Leave => Update::with(vec![Effect::Leave(Parting::Asked)]),
@@ -411,6 +425,18 @@ fn show(model: &mut Model, view: View) -> Update {
     model.ui.view = view;
     model.ui.overlay = None;
     Update::with(vec![Effect::Present(view)])
+}
+
+fn turn_mouse(model: &mut Model) -> Update {
+    model.ui.no_mouse = !model.ui.no_mouse;
+    let said = match model.ui.no_mouse {
+        true => "the mouse selects text, as without a cockpit; M takes it again",
+        false => {
+            "the mouse clicks and scrolls here; M gives it back, and with Shift it selects text in most terminals"
+        }
+    };
+    say(model, said.to_owned(), Meaning::Ok);
+    Update::with(vec![Effect::Mouse(!model.ui.no_mouse)])
 }
 
 fn turn(focus: Focus, forward: bool) -> Focus {
@@ -465,22 +491,28 @@ impl Motion {
 
 fn move_cursor(model: &mut Model, motion: Motion) -> Update {
     match model.ui.focus() {
-        Some(Focus::Gates) => {
+        Some(focus) => move_in(model, focus, motion),
+        None => Update::nothing(),
+    }
+}
+
+fn move_in(model: &mut Model, list: Focus, motion: Motion) -> Update {
+    match list {
+        Focus::Gates => {
             let gates = model.session.charter.gates.len();
             model.ui.gate = Some(motion.apply(model.selected_gate_index(), gates));
         }
-        Some(Focus::Steps) => {
+        Focus::Steps => {
             let at = model.selected_step();
             let moved = motion.apply(at, model.session.steps.len());
             model.ui.step = (motion != Motion::Last).then_some(moved);
         }
-        Some(Focus::Events) => {
+        Focus::Events => {
             let shown = model.shown_events();
             let moved = motion.apply(model.selected_event_index(&shown), shown.len());
             let is_latest = moved + 1 >= shown.len();
             model.ui.event = shown.get(moved).filter(|_| !is_latest).map(|t| t.seq);
         }
-        None => return Update::nothing(),
     }
     Update::redraw()
 }

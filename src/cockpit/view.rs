@@ -31,17 +31,18 @@ use self::layout::{Panel, Places};
 use super::canvas::Canvas;
 use super::format::span;
 use super::model::Model;
-use super::model::ui::{Overlay, View};
+use super::model::ui::{Focus, Overlay, View};
+use super::target::{Target, Targets};
 use super::theme::Theme;
 use crate::session::Phase;
 
-/// Draws a whole frame.
-pub fn draw(model: &Model, theme: &Theme, buf: &mut Buffer) {
+/// Draws a whole frame; returns what can be clicked in it.
+pub fn draw(model: &Model, theme: &Theme, buf: &mut Buffer) -> Targets {
     let area = buf.area;
     let stale = model
         .is_stale()
         .then(|| format!(" STALE {} ", span(model.stale_for_ms())));
-    let mut canvas = Canvas { buf, theme, stale };
+    let mut canvas = Canvas::new(buf, theme, stale);
     canvas.clear(area);
     let area = timeline::draw(&mut canvas, area, model);
     if model.session.fired.is_some() && model.session.phase == Phase::Open {
@@ -50,6 +51,7 @@ pub fn draw(model: &Model, theme: &Theme, buf: &mut Buffer) {
         draw_places(&mut canvas, area, model);
     }
     draw_overlay(&mut canvas, area, model);
+    canvas.targets
 }
 
 fn draw_places(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
@@ -77,6 +79,15 @@ fn draw_places(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
 }
 
 fn draw_panel(canvas: &mut Canvas<'_>, place: Rect, model: &Model, panel: Panel) {
+    let larger = match panel {
+        Panel::Gates => Target::List(Focus::Gates),
+        Panel::Steps | Panel::Output => Target::List(Focus::Steps),
+        Panel::Events => Target::List(Focus::Events),
+        Panel::Triggers | Panel::Fleet => Target::Panel(View::Fleet),
+        Panel::Errors | Panel::Latency => Target::Panel(View::Traffic),
+        Panel::Pool => Target::Panel(View::Pool),
+    };
+    canvas.target(place, larger);
     match panel {
         Panel::Gates => gates::draw(canvas, place, model),
         Panel::Steps => steps::draw(canvas, place, model),

@@ -211,6 +211,32 @@ fn a_theme_is_chosen_at_the_start_and_while_it_is_open() {
 }
 
 #[test]
+fn the_mouse_is_taken_unless_it_is_to_be_left_and_given_back() {
+    let told = midway();
+    let mut terminal = join(&told, (120, 40));
+    terminal.shows("Go / no-go");
+    assert!(terminal.has_the_mouse());
+    terminal.click("7 Journal").shows("Enter all of it");
+    terminal.press("M").shows("the mouse selects text");
+    assert!(!terminal.has_the_mouse());
+    terminal.press("M").shows("the mouse clicks");
+    assert!(terminal.has_the_mouse());
+    terminal.press("\u{1a}");
+    terminal.assert_restored();
+    stopped(terminal.process());
+    terminal.signal(Signal::CONT).shows("Journal");
+    terminal.click("leave");
+    assert_eq!(terminal.ends().exit_code(), 0);
+    terminal.assert_restored();
+    let args = ["join", "--dir", &told.dir];
+    let left = [("CUTOVER_MOUSE", "off")];
+    let mut terminal = Terminal::open_with(&args, told.root.path(), (80, 24), &left);
+    terminal.shows("Go / no-go");
+    assert!(!terminal.has_the_mouse());
+    terminal.press("q").ends();
+}
+
+#[test]
 fn an_engine_that_dies_shows_within_two_seconds() {
     let mut story = Story::begin();
     story.pass(2_000);

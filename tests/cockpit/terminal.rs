@@ -224,7 +224,24 @@ impl Terminal {
         }
     }
 
-    /// Whether the terminal is as a shell would want it: main screen, cursor, no brackets around pastes, echo.
+    /// Whether clicks go to the program.
+    pub fn has_the_mouse(&self) -> bool {
+        is_taken(self.screen.lock().expect("a screen").screen())
+    }
+
+    /// Presses the left button in the middle of this text.
+    pub fn click(&mut self, what: &str) -> &mut Terminal {
+        self.shows(what);
+        let text = self.text();
+        let found = text.lines().enumerate().find_map(|(y, line)| {
+            let (before, _) = line.split_once(what)?;
+            Some((before.chars().count() + what.chars().count() / 2, y))
+        });
+        let (x, y) = found.unwrap_or_else(|| panic!("no {what:?}:\n{text}"));
+        self.press(&format!("\u{1b}[<0;{};{}M", x + 1, y + 1))
+    }
+
+    /// Whether the terminal is as a shell would want it: main screen, cursor, no brackets around pastes, no mouse, echo.
     #[track_caller]
     pub fn assert_restored(&self) {
         let deadline = Instant::now() + PATIENCE;
@@ -239,6 +256,7 @@ impl Terminal {
                 ("the alternate screen", screen.alternate_screen()),
                 ("no cursor", screen.hide_cursor()),
                 ("pastes in brackets", screen.bracketed_paste()),
+                ("the mouse", is_taken(screen)),
             ];
             drop(parser);
             let left: Vec<&str> = taken.iter().filter(|(_, t)| *t).map(|(n, _)| *n).collect();
@@ -259,6 +277,10 @@ impl Drop for Terminal {
         let _ = self.program.kill();
         let _ = self.program.wait();
     }
+}
+
+fn is_taken(screen: &vt100::Screen) -> bool {
+    screen.mouse_protocol_mode() != vt100::MouseProtocolMode::None
 }
 
 /// At least one.

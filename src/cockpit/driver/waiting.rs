@@ -88,12 +88,13 @@ impl<T: Send + 'static> Worker<T> {
     }
 }
 
-/// Keys, pastes and sizes.
+/// Keys, the mouse, pastes and sizes.
 pub fn keys(to: Sender<Message>) {
     thread::spawn(move || {
         loop {
             let message = match read() {
                 Ok(Event::Key(key)) => Message::Key(key),
+                Ok(Event::Mouse(event)) => Message::Mouse(event),
                 Ok(Event::Paste(text)) => Message::Pasted(text),
                 Ok(Event::Resize(..)) => Message::Resized,
                 Ok(_) => continue,

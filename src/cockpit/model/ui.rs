@@ -3,6 +3,7 @@
 use crate::runbook::Role;
 use crate::session::Command;
 
+use crate::cockpit::target::Targets;
 use crate::cockpit::theme::{Meaning, Theme};
 
 /// Where the cursor is and what lies over the screen.
@@ -24,6 +25,10 @@ pub struct Ui {
     pub look: Look,
     /// What lies over the screen.
     pub overlay: Option<Overlay>,
+    /// What can be clicked in the last frame.
+    pub targets: Targets,
+    /// The mouse is the terminal's own, which selects text with it.
+    pub no_mouse: bool,
     /// What came of the last key.
     pub toast: Option<Toast>,
     /// A command that the engine has not answered yet, in words.

@@ -114,12 +114,27 @@ fn pick_key(model: &mut Model, mut pick: Pick, event: KeyEvent) -> Option<Update
             }
         }
     }
+    Some(pointed_at(model, pick))
+}
+
+/// The cursor is on this line: a theme is shown for now.
+fn pointed_at(model: &mut Model, pick: Pick) -> Update {
     model.ui.overlay = Some(Overlay::Pick(pick));
     let shown = match pick.kind {
         PickKind::Theme => theme_at(model, pick),
         PickKind::Person | PickKind::Fault => None,
     };
-    Some(Update::with(shown.map(Effect::Dress).into_iter().collect()))
+    Update::with(shown.map(Effect::Dress).into_iter().collect())
+}
+
+/// A line of what lies over the screen was clicked: the cursor goes there, and where it is already, that is chosen.
+pub fn on_line(model: &mut Model, n: usize) -> Update {
+    match model.ui.overlay.clone() {
+        Some(Overlay::Pick(pick)) if pick.at == n => chosen(model, pick),
+        Some(Overlay::Pick(pick)) => pointed_at(model, Pick { at: n, ..pick }),
+        Some(Overlay::Palette(palette)) => palette::on_line(model, palette, n),
+        _ => Update::nothing(),
+    }
 }
 
 fn theme_at(model: &Model, pick: Pick) -> Option<String> {

@@ -36,6 +36,16 @@ pub fn on_key(model: &mut Model, mut palette: Palette, event: KeyEvent) -> Optio
     Some(Update::redraw())
 }
 
+/// A line was clicked: the cursor goes there, and where it is already, that is done.
+pub fn on_line(model: &mut Model, mut palette: Palette, n: usize) -> Update {
+    if palette.at == n {
+        return chosen(model, &palette);
+    }
+    palette.at = n;
+    model.ui.overlay = Some(Overlay::Palette(palette));
+    Update::redraw()
+}
+
 /// Letters are typed here, so that they do not move.
 fn motion(code: KeyCode, ctrl: bool) -> Option<Motion> {
     Some(match code {

@@ -8,6 +8,7 @@ use crate::cockpit::canvas::{Canvas, piece};
 use crate::cockpit::format::span;
 use crate::cockpit::model::Model;
 use crate::cockpit::model::ui::{Form, FormKind, Pick, PickKind};
+use crate::cockpit::target::Target;
 use crate::cockpit::theme::Meaning;
 
 /// A command in the making.
@@ -183,6 +184,7 @@ pub fn draw_pick(canvas: &mut Canvas<'_>, area: Rect, model: &Model, pick: Pick)
             piece(text.as_str(), Meaning::Text),
         ];
         canvas.pieces(place.x, place.y, place.width, &pieces);
+        canvas.target(place, Target::Line(n));
         if here {
             canvas.overlay(place, Meaning::Selection);
         }

@@ -7,6 +7,7 @@ use crate::cockpit::actions::{self, ACTIONS, Action, Availability, Do};
 use crate::cockpit::canvas::{Canvas, Piece, piece, width_of};
 use crate::cockpit::model::Model;
 use crate::cockpit::model::ui::{Overlay, View};
+use crate::cockpit::target::Target;
 use crate::cockpit::theme::Meaning;
 use crate::session::cost;
 
@@ -48,24 +49,27 @@ fn status(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
 }
 
 fn views(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
-    let mut all: Vec<Piece<'_>> = Vec::new();
+    let mut x = area.x;
     for view in View::ALL {
         let here = view == model.ui.view;
-        let text = if here {
-            Meaning::Selection
-        } else {
-            Meaning::Muted
+        let (text, key) = match here {
+            true => (Meaning::Selection, Meaning::Selection),
+            false => (Meaning::Muted, Meaning::Key),
         };
-        let key = if here {
-            Meaning::Selection
-        } else {
-            Meaning::Key
-        };
-        all.push(piece(format!(" {}", view.digit()), key));
         let mark = if here { "◂" } else { " " };
-        all.push(piece(format!(" {}{mark}", view.title()), text));
+        let pieces = [
+            piece(format!(" {}", view.digit()), key),
+            piece(format!(" {}{mark}", view.title()), text),
+        ];
+        x += clickable(canvas, area, x, &pieces, Do::Show(view));
     }
-    canvas.pieces(area.x, area.y, area.width, &all);
+}
+
+/// Writes what a click does as its key would; returns the columns used.
+fn clickable(canvas: &mut Canvas<'_>, area: Rect, x: u16, pieces: &[Piece<'_>], act: Do) -> u16 {
+    let width = canvas.pieces(x, area.y, area.right().saturating_sub(x), pieces);
+    canvas.target(Rect { x, width, ..area }, Target::Action(act));
+    width
 }
 
 /// Keys that do something now, the most important first; help and leaving always.
@@ -98,32 +102,37 @@ pub fn keys(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
         canvas.pieces(area.x, area.y, area.width, &all);
         return;
     }
-    let fixed: Vec<Piece<'_>> = ACTIONS.iter().filter(always).flat_map(words).collect();
-    let fixed_width = width_of(&fixed);
-    let mut all: Vec<Piece<'_>> = Vec::new();
+    let fixed: Vec<_> = ACTIONS.iter().filter(always).map(words).collect();
+    let fixed_width: u16 = fixed.iter().map(|(_, pieces)| width_of(pieces)).sum();
+    let mut all = Vec::new();
+    let mut used = 0;
     for action in ACTIONS.iter().filter(|a| !always(a)).filter(shown) {
-        let mut next: Vec<Piece<'_>> = words(action).collect();
-        if action.act == Do::RollBack {
+        let (act, mut next) = words(action);
+        if act == Do::RollBack {
             let cost = cost::short(&model.session, model.cost.as_ref());
             next.extend(cost.map(|cost| piece(format!("{cost} "), Meaning::Warn)));
         }
-        if width_of(&all) + width_of(&next) + fixed_width <= area.width {
-            all.extend(next);
+        let width = width_of(&next);
+        if used + width + fixed_width <= area.width {
+            used += width;
+            all.push((act, next));
         }
     }
-    all.extend(fixed);
-    canvas.pieces(area.x, area.y, area.width, &all);
+    let mut x = area.x;
+    for (act, pieces) in all.into_iter().chain(fixed) {
+        x += clickable(canvas, area, x, &pieces, act);
+    }
 }
 
-fn words(action: &'static Action) -> impl Iterator<Item = Piece<'static>> {
+fn words(action: &'static Action) -> (Do, Vec<Piece<'static>>) {
     let meaning = if action.act == Do::RollBack {
         Meaning::Danger
     } else {
         Meaning::Key
     };
-    [
+    let pieces = vec![
         piece(format!(" {}", action.keys[0].shown()), meaning),
         piece(format!(" {} ", action.label), Meaning::Text),
-    ]
-    .into_iter()
+    ];
+    (action.act, pieces)
 }

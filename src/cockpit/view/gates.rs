@@ -7,6 +7,7 @@ use crate::cockpit::canvas::{Canvas, Head, Piece, piece, width_of};
 use crate::cockpit::format::hour_minute;
 use crate::cockpit::model::Model;
 use crate::cockpit::model::ui::{Focus, View};
+use crate::cockpit::target::Target;
 use crate::cockpit::theme::Meaning;
 use crate::runbook::Gate;
 use crate::session::{EvidenceState, GateView};
@@ -47,6 +48,7 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
         let place = row(inner, (n - first) as u16);
         let selected = head.focused && n == at;
         gate_row(canvas, place, model, gate, view, selected);
+        canvas.target(place, Target::Gate(n));
     }
 }
 

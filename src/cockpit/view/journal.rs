@@ -8,6 +8,7 @@ use crate::cockpit::format::time_of_day;
 use crate::cockpit::model::Model;
 use crate::cockpit::model::telling::Told;
 use crate::cockpit::model::ui::{Focus, Overlay, View};
+use crate::cockpit::target::Target;
 use crate::cockpit::theme::Meaning;
 
 /// The panel; the view is the same, larger, with numbers, a cursor and a filter.
@@ -46,6 +47,7 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
         let place = row(inner, (n - first) as u16);
         let here = chosen && n == at;
         draw_line(canvas, place, model, told, here);
+        canvas.target(place, Target::Event(told.seq));
         if here {
             canvas.overlay(place, Meaning::Selection);
         }

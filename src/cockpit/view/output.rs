@@ -6,6 +6,7 @@ use super::shared::row;
 use crate::cockpit::canvas::{Canvas, Head, piece};
 use crate::cockpit::format::span;
 use crate::cockpit::model::Model;
+use crate::cockpit::target::Target;
 use crate::cockpit::theme::Meaning;
 
 /// Over the whole screen.
@@ -18,6 +19,7 @@ pub fn draw(
     up: usize,
 ) {
     canvas.clear(area);
+    canvas.target(area, Target::Window);
     let again = if attempt > 1 {
         format!(", attempt {attempt}")
     } else {

@@ -8,6 +8,7 @@ use crate::cockpit::actions::search::found;
 use crate::cockpit::canvas::{Canvas, piece};
 use crate::cockpit::model::Model;
 use crate::cockpit::model::ui::Palette;
+use crate::cockpit::target::Target;
 use crate::cockpit::theme::Meaning;
 
 /// Columns of key and label before the sentence.
@@ -43,6 +44,7 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model, palette: &Palett
     for (n, action) in found.iter().enumerate().skip(first).take(height) {
         let place = row(list, (n - first) as u16);
         draw_line(canvas, place, model, action, n == at);
+        canvas.target(place, Target::Line(n));
     }
     if foot > 0 {
         draw_foot(canvas, below(rest, list.height), model, found[at]);

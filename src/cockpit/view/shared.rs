@@ -4,6 +4,7 @@ use ratatui::layout::Rect;
 
 use crate::cockpit::canvas::{Canvas, Head, piece, wrap};
 use crate::cockpit::model::Model;
+use crate::cockpit::target::Target;
 use crate::cockpit::theme::Meaning;
 use crate::runbook::Role;
 use crate::session::StepStatus;
@@ -87,6 +88,8 @@ pub fn window_over(
 ) -> Rect {
     let place = centred(area, width, height);
     canvas.clear(place);
+    canvas.target(area, Target::Beside);
+    canvas.target(place, Target::Window);
     let head = Head {
         title,
         note: vec![piece(keys, Meaning::Muted)],

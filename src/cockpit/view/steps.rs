@@ -8,6 +8,7 @@ use crate::cockpit::format::{count, percent, short, span};
 use crate::cockpit::model::Model;
 use crate::cockpit::model::pace::Sum;
 use crate::cockpit::model::ui::{Focus, View};
+use crate::cockpit::target::Target;
 use crate::cockpit::theme::Meaning;
 use crate::runbook::Start;
 use crate::session::forecast;
@@ -85,6 +86,7 @@ fn draw_rows(canvas: &mut Canvas<'_>, area: Rect, model: &Model, focused: bool) 
         match line {
             Line::Step(n) => {
                 step_row(canvas, place, model, *n);
+                canvas.target(place, Target::Step(*n));
                 if focused && *n == at {
                     canvas.write(place.x, place.y, 1, "▸", Meaning::Accent);
                     canvas.overlay(place, Meaning::Selection);
