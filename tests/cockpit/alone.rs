@@ -147,6 +147,18 @@ fn a_terminal_that_goes_away_ends_it_without_spinning() {
 }
 
 #[test]
+fn a_key_that_comes_with_a_change_of_size_is_not_lost() {
+    let told = midway();
+    let mut terminal = join(&told, (80, 24));
+    terminal.shows("Go / no-go");
+    for n in 0..40 {
+        terminal.resize(81 + n, 24).press("?").shows("Every key");
+        terminal.resize(80, 24).press("?").hides("Every key");
+    }
+    terminal.press("q").ends();
+}
+
+#[test]
 fn a_storm_of_sizes_leaves_a_whole_screen() {
     let told = midway();
     let mut terminal = join(&told, (120, 40));
