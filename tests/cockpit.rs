@@ -2,6 +2,7 @@
 
 mod advice;
 mod alone;
+mod every_key;
 mod forecast;
 mod hostile;
 mod keys;

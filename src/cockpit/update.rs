@@ -9,9 +9,9 @@ mod pointer;
 mod replay;
 
 use chrono::{DateTime, Utc};
-use crossterm::event::{KeyEvent, KeyEventKind, MouseEvent};
+use crossterm::event::{KeyEvent, KeyEventKind, KeyModifiers, MouseEvent};
 
-use super::actions::{self, Availability, Do};
+use super::actions::{self, Availability, Chord, Do};
 use super::bridge::{BridgeError, Fault};
 use super::model::Model;
 use super::model::ui::{
@@ -300,9 +300,21 @@ fn on_key(model: &mut Model, event: KeyEvent) -> Update {
         return update;
     }
     match actions::find(model, event) {
-        None => Update::redraw(),
+        None => {
+            let text = format!("{} is no key here: ? lists them, : finds one", shown(event));
+            say(model, text, Meaning::Warn);
+            Update::redraw()
+        }
         Some((action, availability)) => attempt(model, action.act, availability),
     }
+}
+
+fn shown(event: KeyEvent) -> String {
+    let chord = Chord {
+        code: event.code,
+        ctrl: event.modifiers.contains(KeyModifiers::CONTROL),
+    };
+    chord.shown()
 }
 
 /// Carries out an action, or says why that cannot be done now.
@@ -400,8 +412,13 @@ fn look(model: &mut Model, act: Do) -> Update {
             Update::redraw()
         }
         Do::Back if model.ui.view == View::Bridge => {
-            (model.ui.gate, model.ui.step) = (None, None);
-            model.ui.event = None;
+            let ui = &mut model.ui;
+            let chosen = ui.gate.is_some() || ui.step.is_some() || ui.event.is_some();
+            (ui.gate, ui.step, ui.event) = (None, None, None);
+            if !chosen {
+                let text = "this is the bridge: there is nothing to go back to. q leaves it, and stops nothing";
+                say(model, text.to_owned(), Meaning::Muted);
+            }
             Update::redraw()
         }
         Do::Back => show(model, View::Bridge),
