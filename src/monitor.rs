@@ -19,6 +19,7 @@ mod restarts;
 mod schedule;
 mod sink;
 mod synthetic;
+mod tally;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -32,7 +33,7 @@ use tokio_util::sync::CancellationToken;
 pub use baseline::Baseline;
 
 use crate::runbook::{Instance, Probe, ProbeKind, Runbook};
-use crate::session::live::{DetailView, InstanceState, InstanceView};
+use crate::session::live::{DetailView, InstanceState, InstanceView, LoadsView};
 use crate::trigger::cadence::Rhythm;
 use crate::trigger::{Reading, Sample};
 use restarts::Restarts;
@@ -88,6 +89,8 @@ struct Context {
     restarts: Restarts,
     sink: Sink,
     fleet: Arc<Mutex<Vec<InstanceView>>>,
+    /// What each instance carries; `None` where no probe asks.
+    loads: Arc<Mutex<Option<Arc<LoadsView>>>>,
     /// What probes tell people beside their numbers, by topic.
     details: Arc<Mutex<BTreeMap<&'static str, Vec<String>>>>,
 }
@@ -106,6 +109,7 @@ impl Monitor {
     ) -> Monitor {
         let context = Context {
             fleet: Arc::new(Mutex::new(unseen(&runbook.fleet.instances))),
+            loads: Arc::new(Mutex::new(unscraped(&runbook, clock()).map(Arc::new))),
             clock,
             speed,
             client: crate::fleet::client(),
@@ -150,6 +154,12 @@ impl Monitor {
     /// The fleet as it was last seen.
     pub fn fleet(&self) -> Vec<InstanceView> {
         self.context.board().clone()
+    }
+
+    /// What each instance carries, as last scraped; `None` where no probe asks.
+    pub fn loads(&self) -> Option<Arc<LoadsView>> {
+        let loads = self.context.loads.lock();
+        loads.expect("BUG: no holder panics").clone()
     }
 
     /// What probes tell people beside their numbers: topic and lines, made harmless.
@@ -253,6 +263,12 @@ impl Context {
         details.insert(topic, lines);
     }
 
+    /// Says what each instance carries. Replaces what was said before.
+    fn carry(&self, loads: LoadsView) {
+        let mut told = self.loads.lock().expect("BUG: no holder panics");
+        *told = Some(Arc::new(loads));
+    }
+
     /// Real milliseconds of a window of runbook time.
     fn real_ms(&self, runbook_ms: i64) -> i64 {
         (runbook_ms as f64 / self.speed).round() as i64
@@ -261,6 +277,12 @@ impl Context {
     fn grace(&self) -> Duration {
         Duration::from_millis(self.runbook.limits.startup_grace_ms.max(0) as u64)
     }
+}
+
+fn unscraped(runbook: &Runbook, at_ms: i64) -> Option<LoadsView> {
+    let is_metrics = |probe: &Probe| matches!(probe.kind, ProbeKind::Metrics { .. });
+    let asks = runbook.probes.iter().any(is_metrics);
+    asks.then(|| metrics::loads::unknown(&runbook.fleet.instances, at_ms))
 }
 
 fn unseen(instances: &[Instance]) -> Vec<InstanceView> {

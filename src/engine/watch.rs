@@ -31,6 +31,8 @@ pub struct Watch {
     cost: Cost,
     shown_ms: i64,
     kept_ms: i64,
+    /// When the loads on the board were scraped: they are many, and put there once.
+    loads_ms: Option<i64>,
 }
 
 /// Under this name the judge's memory lies on the board, for the next engine.
@@ -71,6 +73,7 @@ impl Watch {
             cost: Cost::new(runbook, session_clock, ledger.session()),
             shown_ms: 0,
             kept_ms: 0,
+            loads_ms: None,
         }
     }
 
@@ -114,6 +117,11 @@ impl Watch {
             notes.board(live::key::CHECKLIST, &items);
             notes.board(live::key::FLEET, &self.monitor.fleet());
             notes.board(live::key::DETAILS, &self.monitor.details());
+            let loads = self.monitor.loads();
+            if let Some(loads) = loads.filter(|l| self.loads_ms != Some(l.at_ms)) {
+                self.loads_ms = Some(loads.at_ms);
+                notes.board(live::key::LOADS, &*loads);
+            }
             if let Some(cost) = self.cost.view() {
                 notes.board(live::key::COST, &cost);
             }

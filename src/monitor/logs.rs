@@ -15,6 +15,7 @@ use std::time::Instant;
 
 use super::Context;
 use super::schedule::Take;
+use super::tally::{Tally, most};
 use crate::action::Placeholders;
 use crate::runbook::{Action, Fleet, Instance, LogRule};
 use crate::trigger::Reading;
@@ -27,12 +28,6 @@ const WINDOW_MS: i64 = 5 * 60_000;
 
 /// Bytes of one log that one look reads at most; the rest waits for the next, and until then the counts are partial.
 const LOOK_LIMIT_BYTES: usize = 4 * 1024 * 1024;
-
-/// Endpoints that one look tells apart; the rest are one.
-const ENDPOINTS: usize = 50;
-
-/// Endpoints that people are shown.
-const SHOWN: usize = 5;
 
 /// Under this name people see the details.
 const TOPIC: &str = "logs";
@@ -91,7 +86,7 @@ type Booted = (Instant, Option<Place>);
 struct Counts {
     by_category: BTreeMap<String, u64>,
     /// Those that say at which endpoint they happened.
-    by_endpoint: BTreeMap<String, u64>,
+    by_endpoint: Tally,
 }
 
 /// What one look at all logs brought.
@@ -202,9 +197,9 @@ impl Logs {
 
     /// What people see beside the numbers: where exceptions happened, and of which kinds those of the database were.
     fn details(&self) -> Vec<String> {
-        let mut endpoints: BTreeMap<&str, u64> = BTreeMap::new();
-        for (endpoint, count) in self.window.iter().flat_map(|(_, c)| &c.by_endpoint) {
-            *endpoints.entry(endpoint).or_default() += count;
+        let mut endpoints = Tally::default();
+        for (_, counts) in &self.window {
+            endpoints.merge(&counts.by_endpoint);
         }
         let kinds = LogRule::DATABASE_KINDS.map(|kind| {
             let word = kind.strip_prefix("database_").unwrap_or(kind);
@@ -213,24 +208,12 @@ impl Logs {
         let of_kind: u64 = kinds.iter().map(|(_, count)| count).sum();
         let other = ("other", self.count(DATABASE) - of_kind);
         let kinds = kinds.into_iter().chain([other]);
-        let lines = [
-            ("exceptions", most(endpoints.into_iter())),
-            ("database", most(kinds)),
-        ];
+        let lines = [("exceptions", endpoints.words()), ("database", most(kinds))];
         let lines = lines.into_iter().filter(|(_, said)| !said.is_empty());
         lines
             .map(|(what, said)| format!("{what}: {said}"))
             .collect()
     }
-}
-
-/// `/tools 12, /search 3`, the most first.
-fn most<'w>(counts: impl Iterator<Item = (&'w str, u64)>) -> String {
-    let mut counts: Vec<_> = counts.filter(|(_, count)| *count > 0).collect();
-    counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-    let shown = counts.iter().take(SHOWN);
-    let shown: Vec<_> = shown.map(|(what, n)| format!("{what} {n}")).collect();
-    shown.join(", ")
 }
 
 fn is_kind(of: &str, category: &str) -> bool {
@@ -273,12 +256,7 @@ impl Counts {
     fn add(&mut self, category: &str, endpoint: Option<String>) {
         *self.by_category.entry(category.to_owned()).or_default() += 1;
         if let Some(endpoint) = endpoint {
-            let is_known = self.by_endpoint.contains_key(&endpoint);
-            let endpoint = match is_known || self.by_endpoint.len() < ENDPOINTS {
-                true => endpoint,
-                false => "others".to_owned(),
-            };
-            *self.by_endpoint.entry(endpoint).or_default() += 1;
+            self.by_endpoint.add(&endpoint, 1);
         }
     }
 }

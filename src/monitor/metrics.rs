@@ -14,8 +14,10 @@
 //! stopped are no errors, and our own questions are no traffic.
 //!
 //! An instance that cannot be scraped makes the sums *partial*: what is bad in them counts, what is good proves nothing. One that was
-//! restarted on purpose and is in its start-up grace is left out instead.
+//! restarted on purpose and is in its start-up grace is left out instead. What each instance carries by itself is told to people beside
+//! the sums ([`loads`]), and so is where requests failed.
 
+pub(super) mod loads;
 pub mod scrape;
 pub mod text;
 pub mod window;
@@ -31,13 +33,18 @@ use super::readiness::IN_FLIGHT;
 use super::schedule::Take;
 use crate::fleet::request::get;
 use crate::runbook::{Instance, Probe, ProbeKind};
+use crate::session::live::{LoadView, LoadsView};
 use crate::trigger::Reading;
 use crate::trigger::cadence::Rhythm;
+use loads::Loads;
 use scrape::{Counters, Gauges, Scrape, Selection};
 use window::{Increment, Window};
 
 /// A metrics page longer than this is no answer.
 const PAGE_LIMIT_BYTES: usize = 16 * 1024 * 1024;
+
+/// Under this name people see the details.
+const TOPIC: &str = "requests";
 
 /// Instances that a reason names; the rest are counted.
 const NAMED: usize = 3;
@@ -50,6 +57,9 @@ pub(super) struct Metrics {
     window: Window,
     /// The counters of each instance at its last scrape.
     before: BTreeMap<String, Counters>,
+    loads: Loads,
+    /// Whether a look is under way; the next one finds it so where that was given up.
+    looking: bool,
 }
 
 impl Metrics {
@@ -63,6 +73,8 @@ impl Metrics {
             selection: Selection::leaving_out(paths),
             window: Window::new(context.real_ms(window_ms)),
             before: BTreeMap::new(),
+            loads: Loads::new(context.real_ms(window_ms), window_ms),
+            looking: false,
             context,
         }
     }
@@ -89,7 +101,7 @@ impl Metrics {
     }
 
     /// Adds up what has been scraped.
-    fn gather(&mut self, scrapes: Vec<Result<Scrape, String>>) -> Round {
+    fn gather(&mut self, at_ms: i64, scrapes: Vec<Result<Scrape, String>>) -> Round {
         let grace = self.context.grace();
         let mut round = Round::default();
         let instances = &self.context.runbook.fleet.instances;
@@ -97,25 +109,53 @@ impl Metrics {
             match scrape {
                 Ok(scrape) => {
                     round.answered += 1;
-                    round.gauges.push((instance.id.clone(), scrape.gauges));
                     let before = self.before.insert(instance.id.clone(), scrape.counters);
                     let now = &self.before[&instance.id];
-                    if let Some(before) = before {
-                        round.increment.add(&now.since(&before));
+                    let increment = before.map(|before| now.since(&before));
+                    let increment = increment.unwrap_or_default();
+                    round.increment.add(&increment);
+                    let load = self
+                        .loads
+                        .scraped(&instance.id, at_ms, increment, &scrape.gauges);
+                    round.loads.push(load);
+                    round.gauges.push((instance.id.clone(), scrape.gauges));
+                }
+                Err(why) => {
+                    round.loads.push(LoadView::unknown(&instance.id));
+                    if !self.context.restarts.in_grace(&instance.id, grace) {
+                        round.failed.push(format!("{} {why}", instance.id));
                     }
                 }
-                Err(_) if self.context.restarts.in_grace(&instance.id, grace) => {}
-                Err(why) => round.failed.push(format!("{} {why}", instance.id)),
             }
         }
         round
+    }
+
+    /// Where requests failed within the window.
+    fn details(&self) -> Vec<String> {
+        let said = self.window.sum().failed_at.words();
+        let line = |said: String| format!("5xx: {said}");
+        Some(said)
+            .filter(|s| !s.is_empty())
+            .map(line)
+            .into_iter()
+            .collect()
     }
 }
 
 impl Take for Metrics {
     async fn take(&mut self, at_ms: i64) -> Vec<(String, Reading)> {
+        if std::mem::replace(&mut self.looking, true) {
+            let instances = &self.context.runbook.fleet.instances;
+            self.context.carry(loads::unknown(instances, at_ms));
+        }
         let scrapes = self.scrape_all().await;
-        let mut round = self.gather(scrapes);
+        self.looking = false;
+        let mut round = self.gather(at_ms, scrapes);
+        self.context.carry(LoadsView {
+            at_ms,
+            instances: std::mem::take(&mut round.loads),
+        });
         if round.answered == 0 {
             let why = named("not scraped", &round.failed);
             let why = why.unwrap_or_else(|| "every instance is starting up".to_owned());
@@ -123,6 +163,7 @@ impl Take for Metrics {
         }
         self.window
             .push(at_ms, std::mem::take(&mut round.increment));
+        self.context.tell(TOPIC, self.details());
         let missing = named("not scraped", &round.failed);
         let mut readings = self.window.readings(self.window_ms);
         readings.extend(pool_readings(&round.gauges));
@@ -142,6 +183,7 @@ struct Round {
     answered: usize,
     increment: Increment,
     gauges: Vec<(String, Gauges)>,
+    loads: Vec<LoadView>,
     failed: Vec<String>,
 }
 

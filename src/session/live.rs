@@ -27,6 +27,8 @@ pub mod key {
     pub const DETAILS: &str = "details";
     /// `ParityView`.
     pub const PARITY: &str = "parity";
+    /// `LoadsView`.
+    pub const LOADS: &str = "loads";
 }
 
 /// A trigger as a fuse: how far it has burned.
@@ -84,6 +86,46 @@ pub enum InstanceState {
     NotReady,
     /// Being restarted on purpose.
     Restarting,
+}
+
+/// What every instance carries, as it was last scraped.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct LoadsView {
+    /// Session time of the scrape.
+    pub at_ms: i64,
+    /// Each instance of the fleet, in its order.
+    pub instances: Vec<LoadView>,
+}
+
+/// What an instance carries, over the window of the fleet's sums. `None` where it does not expose a number, or was not scraped.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct LoadView {
+    /// `app-1`.
+    pub id: String,
+    /// Requests per second.
+    pub requests_per_s: Option<f64>,
+    /// Share of requests answered 5xx.
+    pub errors_ratio: Option<f64>,
+    /// 95th percentile of the latency.
+    pub p95_ms: Option<f64>,
+    /// Connections of its pool in use.
+    pub pool_active: Option<f64>,
+    /// Connections of its pool that are free.
+    pub pool_idle: Option<f64>,
+    /// Requests that wait for a connection.
+    pub pool_waiting: Option<f64>,
+    /// Connections that its pool may have.
+    pub pool_max: Option<f64>,
+}
+
+impl LoadView {
+    /// An instance of which nothing is known.
+    pub fn unknown(id: &str) -> LoadView {
+        LoadView {
+            id: id.to_owned(),
+            ..LoadView::default()
+        }
+    }
 }
 
 /// What a probe tells people beside its numbers: who waits for whom, where exceptions happened. Nothing judges it.

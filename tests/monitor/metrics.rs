@@ -1,6 +1,7 @@
 //! `/metrics` of a fleet: increments, resets, histograms, and pages that are none.
 
 use cutover::runbook::{Bound, ProbeKind};
+use cutover::session::live::LoadView;
 use cutover::trigger::Reading;
 use cutover::trigger::standing::{Measure, Standing};
 
@@ -173,4 +174,122 @@ async fn an_instance_that_starts_up_is_left_out() {
     watch.monitor.restarted("app-2");
     let wanted = Reading::over(0.0, Some(100));
     watch.until("http_5xx_ratio", |r| *r == wanted).await;
+}
+
+/// What an instance is said to carry.
+fn load(watch: &Watch, id: &str) -> LoadView {
+    let loads = watch.monitor.loads().expect("a probe asks");
+    let load = loads.instances.iter().find(|load| load.id == id);
+    load.expect("an instance of the fleet").clone()
+}
+
+#[tokio::test]
+async fn what_each_instance_carries_comes_of_its_own_page_and_ends_with_it() {
+    let servers = servers(3).await;
+    grows(
+        &servers[0],
+        page(1, 1_000, 50, 1_000),
+        page(1, 1_891, 59, 1_900),
+    );
+    let busy = page(1, 19, 91, 60).replace("db_pool_waiting 0", "db_pool_waiting 7");
+    grows(&servers[1], page(1, 10, 0, 10), busy);
+    let no_pool = page(1, 90, 0, 90).replace("db_pool_", "other_pool_");
+    grows(&servers[2], page(1, 0, 0, 0), no_pool);
+    let mut watch = Watch::start(runbook(vec![KIND], &servers));
+    assert_eq!(
+        load(&watch, "app-1"),
+        LoadView::unknown("app-1"),
+        "before anybody asked"
+    );
+    watch
+        .until("http_5xx_ratio", |r| {
+            matches!(
+                r,
+                Reading::Partial { n: Some(1_090), .. } | Reading::Value { n: Some(1_090), .. }
+            )
+        })
+        .await;
+    let (first, second, third) = (
+        load(&watch, "app-1"),
+        load(&watch, "app-2"),
+        load(&watch, "app-3"),
+    );
+    assert_eq!(
+        (first.errors_ratio, second.errors_ratio),
+        (Some(0.01), Some(0.91))
+    );
+    assert_eq!(
+        (first.pool_waiting, second.pool_waiting),
+        (Some(0.0), Some(7.0))
+    );
+    assert_eq!(
+        (second.pool_active, second.pool_idle, second.pool_max),
+        (Some(3.0), Some(1.0), Some(5.0))
+    );
+    assert_eq!(first.p95_ms, Some(9.5));
+    assert_eq!(
+        (third.errors_ratio, third.pool_active, third.pool_max),
+        (Some(0.0), None, None)
+    );
+    assert!(first.requests_per_s.is_some_and(|r| r > 0.0), "{first:?}");
+
+    let before_ms = watch.monitor.loads().expect("a probe asks").at_ms;
+    servers[1].text("/metrics", 500, "broken");
+    watch
+        .until_reason("http_5xx_ratio", "app-2 answered 500")
+        .await;
+    let now = watch.monitor.loads().expect("a probe asks");
+    assert!(now.at_ms > before_ms);
+    assert_eq!(
+        load(&watch, "app-2"),
+        LoadView::unknown("app-2"),
+        "no stale numbers"
+    );
+    assert_eq!(load(&watch, "app-1").errors_ratio, Some(0.01));
+}
+
+#[tokio::test]
+async fn an_instance_that_starts_up_carries_nothing_that_is_known() {
+    let servers = servers(2).await;
+    grows(&servers[0], page(1, 0, 0, 0), page(1, 100, 0, 0));
+    grows(&servers[1], page(1, 0, 0, 0), page(1, 100, 0, 0));
+    let mut watch = Watch::start(runbook(vec![KIND], &servers));
+    watch
+        .until("http_5xx_ratio", |r| *r == Reading::over(0.0, Some(200)))
+        .await;
+    watch.monitor.restarted("app-2");
+    servers[1].text("/metrics", 503, "starting");
+    watch
+        .until("pool_active", |r| *r == Reading::value(3.0))
+        .await;
+    assert_eq!(load(&watch, "app-2"), LoadView::unknown("app-2"));
+}
+
+#[tokio::test]
+async fn where_requests_failed_is_told_by_endpoint() {
+    let servers = servers(2).await;
+    let two = |at_tools: u64, at_search: u64| {
+        format!(
+            "http_requests_total{{code=\"500\",endpoint=\"/tools\"}} {at_tools}\n\
+             http_requests_total{{code=\"502\",endpoint=\"/tools\"}} {at_tools}\n\
+             http_requests_total{{code=\"500\",endpoint=\"/se\u{1b}[31march\"}} {at_search}\n\
+             http_requests_total{{code=\"404\",endpoint=\"/none\"}} 100000\n\
+             http_requests_total{{code=\"503\",endpoint=\"maintenance\"}} 100000\n"
+        )
+    };
+    grows(&servers[0], two(100, 100), two(103, 101));
+    grows(&servers[1], two(1, 1), two(5, 1));
+    let mut watch = Watch::start(runbook(vec![KIND], &servers));
+    watch
+        .until("http_5xx_ratio", |r| *r == Reading::over(1.0, Some(15)))
+        .await;
+    let details = watch.monitor.details();
+    let of_topic = details.iter().find(|detail| detail.topic == "requests");
+    let lines = &of_topic.expect("told").lines;
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(lines[0].starts_with("5xx: /tools 14, /se"), "{lines:?}");
+    assert!(
+        lines[0].ends_with("march 1") && !lines[0].contains('\u{1b}'),
+        "{lines:?}"
+    );
 }

@@ -6,6 +6,7 @@ use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 
 use super::text::{Series, TextError, series};
 use super::window::{Increment, Le};
+use crate::text::printable;
 
 const REQUESTS: &str = "http_requests_total";
 const DURATION_BUCKET: &str = "http_request_duration_seconds_bucket";
@@ -16,6 +17,9 @@ const GAUGES: [&str; 4] = [
     "db_pool_waiting",
     "db_pool_max",
 ];
+/// Characters of an endpoint's name.
+const ENDPOINT_CHARS: usize = 60;
+
 const STARTED: &str = "process_start_time_seconds";
 
 /// The endpoint under which an application counts what its maintenance refuses.
@@ -44,6 +48,8 @@ pub struct Scrape {
 pub struct Counters {
     /// By a hash of name and labels: a fleet has hundreds of thousands of these, and their names are of no interest.
     series: HashMap<u64, Counter>,
+    /// Endpoints of those series that count 5xx, made harmless.
+    failing: HashMap<u64, String>,
     started: Option<f64>,
 }
 
@@ -101,7 +107,7 @@ impl Selection {
                 *scrape.gauges.entry(family).or_default() += finite(&one)?;
             } else if one.name == STARTED {
                 scrape.counters.started = Some(finite(&one)?);
-            } else if let Some(kind) = self.counted(&one) {
+            } else if let Some((kind, endpoint)) = self.counted(&one) {
                 let value = finite(&one)?;
                 if value < 0.0 {
                     return Err(impossible(&one));
@@ -109,6 +115,10 @@ impl Selection {
                 let hasher = BuildHasherDefault::<DefaultHasher>::default();
                 let key = hasher.hash_one((one.name, one.labels));
                 let counter = Counter { kind, value };
+                if let (Kind::Requests { class: 5 }, false) = (kind, endpoint.is_empty()) {
+                    let endpoint = printable(&endpoint, ENDPOINT_CHARS);
+                    scrape.counters.failing.insert(key, endpoint);
+                }
                 scrape.counters.series.insert(key, counter);
             }
         }
@@ -119,10 +129,10 @@ impl Selection {
         Ok(scrape)
     }
 
-    /// What a series counts as, if at all.
-    fn counted(&self, one: &Series<'_>) -> Option<Kind> {
+    /// What a series counts as, if at all, and at which endpoint.
+    fn counted<'p>(&self, one: &Series<'p>) -> Option<(Kind, Cow<'p, str>)> {
         if one.name == POOL_TIMEOUTS {
-            return Some(Kind::PoolTimeouts);
+            return Some((Kind::PoolTimeouts, Cow::Borrowed("")));
         }
         let requests = one.name == REQUESTS;
         if !requests && one.name != DURATION_BUCKET {
@@ -135,9 +145,9 @@ impl Selection {
         if requests {
             let code = one.label("code")?;
             let class = code.bytes().next().filter(u8::is_ascii_digit)? - b'0';
-            return Some(Kind::Requests { class });
+            return Some((Kind::Requests { class }, endpoint));
         }
-        Some(Kind::Bucket(Le::parse(&one.label("le")?)?))
+        Some((Kind::Bucket(Le::parse(&one.label("le")?)?), endpoint))
     }
 }
 
@@ -155,7 +165,13 @@ impl Counters {
                 counter.value - former
             };
             match counter.kind {
-                Kind::Requests { class } => increment.count(class, grown),
+                Kind::Requests { class } => {
+                    increment.count(class, grown);
+                    let failing = self.failing.get(key).filter(|_| grown >= 1.0);
+                    if let Some(endpoint) = failing {
+                        increment.failed_at.add(endpoint, grown as u64);
+                    }
+                }
                 Kind::Bucket(le) => increment.fill(le, grown),
                 Kind::PoolTimeouts => {
                     *increment.pool_timeouts.get_or_insert(0.0) += grown;

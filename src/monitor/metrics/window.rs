@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use crate::monitor::tally::Tally;
 use crate::trigger::Reading;
 use crate::trigger::wording::duration;
 
@@ -42,6 +43,8 @@ pub struct Increment {
     pub server_errors: f64,
     /// Requests that waited for a connection in vain; `None` where nobody counts them.
     pub pool_timeouts: Option<f64>,
+    /// Where those answered 5xx were asked for; nothing judges it.
+    pub failed_at: Tally,
     /// Cumulative counts by bound, and how many histograms each bound stands for.
     buckets: BTreeMap<Le, (f64, u64)>,
 }
@@ -72,6 +75,7 @@ impl Increment {
         if let Some(timeouts) = other.pool_timeouts {
             *self.pool_timeouts.get_or_insert(0.0) += timeouts;
         }
+        self.failed_at.merge(&other.failed_at);
         for (le, (grown, of)) in &other.buckets {
             let (count, histograms) = self.buckets.entry(*le).or_default();
             *count += grown;
@@ -121,6 +125,8 @@ impl Increment {
 #[derive(Debug, Clone)]
 pub struct Window {
     length_ms: i64,
+    /// Rounds closer together than this are kept as one.
+    grain_ms: i64,
     rounds: VecDeque<(i64, Increment)>,
 }
 
@@ -129,7 +135,17 @@ impl Window {
     pub fn new(length_ms: i64) -> Window {
         Window {
             length_ms,
+            grain_ms: 0,
             rounds: VecDeque::new(),
+        }
+    }
+
+    /// An empty one that keeps about so many rounds and no more, however often something is pushed: where there are hundreds of windows.
+    /// What it tells is the same but for its length, which is longer by one round at most.
+    pub fn coarse(length_ms: i64, rounds: i64) -> Window {
+        Window {
+            grain_ms: length_ms / rounds.max(1),
+            ..Window::new(length_ms)
         }
     }
 
@@ -138,7 +154,14 @@ impl Window {
         if self.rounds.back().is_some_and(|(last, _)| *last > at_ms) {
             self.rounds.clear();
         }
-        self.rounds.push_back((at_ms, increment));
+        let beside = self.rounds.len().checked_sub(2).map(|n| self.rounds[n].0);
+        match self.rounds.back_mut() {
+            Some((last_ms, last)) if beside.is_some_and(|ms| at_ms - ms <= self.grain_ms) => {
+                *last_ms = at_ms;
+                last.add(&increment);
+            }
+            _ => self.rounds.push_back((at_ms, increment)),
+        }
         while let Some((oldest_ms, _)) = self.rounds.front()
             && *oldest_ms <= at_ms - self.length_ms
         {
@@ -234,6 +257,30 @@ mod tests {
         assert!(Increment::default().quantile(0.5).is_err());
         let slow = histogram(&[("0.1", 1.0), ("5", 2.0), ("+Inf", 100.0)]);
         assert_eq!(slow.quantile(0.95), Ok((5.0, 100)));
+    }
+
+    #[test]
+    fn a_coarse_window_tells_the_same_from_a_few_rounds() {
+        let (mut fine, mut coarse) = (Window::new(60_000), Window::coarse(60_000, 20));
+        for second in 0..600 {
+            let mut one = histogram(&[("0.1", 9.0), ("+Inf", 10.0)]);
+            (0..10).for_each(|n| one.count(if n == 0 && second % 2 == 0 { 5 } else { 2 }, 1.0));
+            fine.push(second * 1_000, one.clone());
+            coarse.push(second * 1_000, one);
+            assert!(coarse.rounds.len() <= 22, "{}", coarse.rounds.len());
+        }
+        assert_eq!(fine.rounds.len(), 60);
+        let share = |window: &Window| {
+            let sum = window.sum();
+            (sum.server_errors / sum.requests * 100.0).round()
+        };
+        assert_eq!((share(&fine), share(&coarse)), (5.0, 5.0));
+        let rate = |window: &Window| window.per_second(window.sum().requests).number();
+        assert_eq!((rate(&fine), rate(&coarse)), (Some(10.0), Some(10.0)));
+        assert_eq!(
+            fine.sum().quantile(0.9).map(|(s, _)| s),
+            coarse.sum().quantile(0.9).map(|(s, _)| s)
+        );
     }
 
     #[test]
