@@ -66,6 +66,13 @@ impl Canvas<'_> {
         self.targets.add(area, target);
     }
 
+    /// First line of a text in a window of so many lines, scrolled by so many; beyond its end it does not go.
+    pub fn scrolled(&mut self, by: usize, lines: usize, height: usize) -> usize {
+        let most = lines.saturating_sub(height);
+        self.targets.set_scrolls_to(most);
+        by.min(most)
+    }
+
     /// Paints an area with the ground and empties it.
     pub fn clear(&mut self, area: Rect) {
         let area = area.intersection(self.buf.area);

@@ -23,6 +23,8 @@ pub enum Target {
     Line(usize),
     /// What a key does.
     Action(Do),
+    /// A time of what is replayed, in session milliseconds.
+    Moment(i64),
     /// A window over the screen, and nothing in it.
     Window,
     /// What is beside a window over the screen: nothing below it is reached.
@@ -33,12 +35,23 @@ pub enum Target {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Targets {
     all: Vec<(Rect, Target)>,
+    scrolls_to: Option<usize>,
 }
 
 impl Targets {
     /// A click in this area means this, unless something is drawn over it later.
     pub fn add(&mut self, area: Rect, target: Target) {
         self.all.push((area, target));
+    }
+
+    /// What is read over the screen can be scrolled by so many lines at most.
+    pub fn set_scrolls_to(&mut self, lines: usize) {
+        self.scrolls_to = Some(lines);
+    }
+
+    /// By how many lines what is read can be scrolled; `None` where nothing has been drawn yet.
+    pub fn scrolls_to(&self) -> Option<usize> {
+        self.scrolls_to
     }
 
     /// What is at this place.

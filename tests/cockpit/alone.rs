@@ -229,6 +229,7 @@ fn the_mouse_is_taken_unless_it_is_to_be_left_and_given_back() {
     terminal.shows("Go / no-go");
     assert!(terminal.has_the_mouse());
     terminal.click("7 Journal").shows("Enter all of it");
+    terminal.press("y").hears("\u{1b}]52;c;");
     terminal.press("M").shows("the mouse selects text");
     assert!(!terminal.has_the_mouse());
     terminal.press("M").shows("the mouse clicks");

@@ -124,6 +124,45 @@ fn the_wheel_moves_the_list_under_it() {
 }
 
 #[test]
+fn what_is_read_scrolls_to_its_end_and_no_further() {
+    let mut model = states::burning();
+    for keys in ["?", "7\n"] {
+        press(&mut model, keys);
+        drawn(&mut model);
+        press(&mut model, "G");
+        drawn(&mut model);
+        let end = snapshot::text(&model, &Theme::standard(), SIZE.0, SIZE.1);
+        press(&mut model, "jjjjjk");
+        let above = snapshot::text(&model, &Theme::standard(), SIZE.0, SIZE.1);
+        assert_eq!(
+            end != above,
+            keys == "?",
+            "{keys}: one key up shows one line more"
+        );
+        press(&mut model, "\u{1b}");
+    }
+}
+
+#[test]
+fn a_click_on_the_timeline_goes_to_what_happened_there() {
+    let mut model = super::replay::replay();
+    drawn(&mut model);
+    press(&mut model, ">");
+    let burns = model.now_ms;
+    press(&mut model, "0");
+    assert!(model.now_ms < burns);
+    drawn(&mut model);
+    let place = model.ui.targets.place(Target::Moment(burns));
+    let place = place.expect("a mark on the timeline");
+    at(
+        &mut model,
+        MouseEventKind::Down(MouseButton::Left),
+        (place.x, place.y),
+    );
+    assert_eq!(model.now_ms, burns);
+}
+
+#[test]
 fn an_event_is_selected_by_one_click_and_read_by_another() {
     let mut model = states::burning();
     press(&mut model, "7");

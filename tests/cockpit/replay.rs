@@ -59,7 +59,8 @@ fn tape((story, samples): &(Story, Vec<Reading>)) -> Tape {
     tape
 }
 
-fn replay() -> Model {
+/// Its replay, at the beginning.
+pub fn replay() -> Model {
     Model::replay(tape(&night()), zone()).expect("a session")
 }
 

@@ -1,6 +1,6 @@
 //! Events in words: one line each, with what it means for the bridge. Not in here: colours, and all of an event (`whole`).
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use chrono::{DateTime, Utc};
 
@@ -24,23 +24,29 @@ pub struct Told {
     pub text: String,
     /// The event itself.
     pub entry: Arc<Recorded>,
-    /// What is searched: line and kind, in lower case.
-    searched: String,
+    /// What is searched, once anybody searches: line and kind, in lower case.
+    searched: OnceLock<String>,
 }
 
 impl Told {
     /// Whether every word of a filter, in lower case, is in the line or in the event's kind.
     pub fn has(&self, words: &[String]) -> bool {
-        words.iter().all(|word| self.searched.contains(word))
+        words.iter().all(|word| self.searched().contains(word))
+    }
+
+    fn searched(&self) -> &str {
+        self.searched.get_or_init(|| {
+            let (kind, _) = self.entry.event.parts();
+            format!("{} {kind}", self.text).to_lowercase()
+        })
     }
 }
 
 /// An event in words.
 pub fn tell(recorded: &Recorded, charter: &Charter) -> Told {
     let (glyph, meaning, text) = words(&recorded.event, charter);
-    let (kind, _) = recorded.event.parts();
     Told {
-        searched: format!("{text} {kind}").to_lowercase(),
+        searched: OnceLock::new(),
         entry: Arc::new(recorded.clone()),
         seq: recorded.seq,
         at_ms: recorded.at_ms,

@@ -2,11 +2,10 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use super::{Effect, Motion, Update, filter, palette, say, send};
+use super::{Effect, Motion, PAGE, Update, filter, palette, say, send};
 use crate::cockpit::actions::{self, Do};
 use crate::cockpit::model::Model;
 use crate::cockpit::model::ui::{Form, FormKind, Overlay, Pick, PickKind};
-use crate::cockpit::model::whole;
 use crate::cockpit::theme::Meaning;
 use crate::session::Command;
 
@@ -72,16 +71,13 @@ fn reading_key(model: &mut Model, mut overlay: Overlay, event: KeyEvent) -> Opti
         }
         return None;
     };
+    // What the last frame could scroll; a key pressed before any frame moves freely, and drawing keeps it within.
+    let most = model.ui.targets.scrolls_to().unwrap_or(usize::MAX - PAGE);
     match &mut overlay {
-        Overlay::Help { scroll } | Overlay::People { scroll } => {
-            *scroll = motion.apply(*scroll, 200);
+        Overlay::Help { scroll } | Overlay::People { scroll } | Overlay::Event { scroll, .. } => {
+            *scroll = motion.apply((*scroll).min(most), most + 1);
         }
-        Overlay::Event { seq, scroll } => {
-            let told = model.event(*seq);
-            let lines = told.map_or(0, |t| whole::fields(t, model.zone).len());
-            *scroll = motion.apply(*scroll, lines);
-        }
-        Overlay::Output { up, .. } => *up = motion.apply_from_end(*up, model.output.len()),
+        Overlay::Output { up, .. } => *up = motion.apply_from_end(*up, most + 1),
         _ => {}
     }
     model.ui.overlay = Some(overlay);

@@ -2,7 +2,7 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 
-use super::{Motion, Update, attempt, move_cursor, move_in, overlay, say};
+use super::{Motion, Update, attempt, move_cursor, move_in, overlay, replay, say};
 use crate::cockpit::actions::{ACTIONS, Do};
 use crate::cockpit::model::Model;
 use crate::cockpit::model::ui::{Focus, Overlay, View};
@@ -36,6 +36,7 @@ fn clicked(model: &mut Model, target: Target) -> Update {
         Target::Panel(view) => return act(model, Do::Show(view)),
         Target::Action(wanted) => return act(model, wanted),
         Target::Line(n) => return overlay::on_line(model, n),
+        Target::Moment(at_ms) => return replay::sought(model, at_ms),
         Target::Window => {}
         // What was typed is not lost by a click beside it.
         Target::Beside if matches!(model.ui.overlay, Some(Overlay::Form(_))) => {}

@@ -41,6 +41,12 @@ pub fn moved(model: &mut Model, transport: Transport) -> Update {
     }
 }
 
+/// A place of the timeline was clicked.
+pub fn sought(model: &mut Model, at_ms: i64) -> Update {
+    model.seek(at_ms);
+    Update::with(arrived(model))
+}
+
 /// Countdown and rollback come to the screen as they did then, and leave it where they had not come yet.
 fn arrived(model: &mut Model) -> Vec<Effect> {
     let is_calm = model.session.fired.is_none() && model.session.phase == Phase::Open;

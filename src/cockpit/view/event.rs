@@ -32,7 +32,7 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model, seq: u64, scroll
     let keys = "↑↓ scroll, y copies, Esc back";
     let inner = inset(window_over(canvas, area, size, &title, keys));
     let height = usize::from(inner.height);
-    let first = scroll.min(lines.len().saturating_sub(height));
+    let first = canvas.scrolled(scroll, lines.len(), height);
     for (n, (name, value)) in lines.iter().skip(first).take(height).enumerate() {
         let y = inner.y + n as u16;
         canvas.write(inner.x, y, names, name, Meaning::Muted);

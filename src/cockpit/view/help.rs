@@ -18,7 +18,7 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model, scroll: usize) {
     let inner = window_over(canvas, area, (110, area.height), "Every key", keys);
     let lines = lines(model, inner.width);
     let height = usize::from(inner.height);
-    let first = scroll.min(lines.len().saturating_sub(height));
+    let first = canvas.scrolled(scroll, lines.len(), height);
     for (n, line) in lines.iter().skip(first).take(height).enumerate() {
         let y = inner.y + n as u16;
         canvas.write(inner.x + 1, y, KEYS, &line.keys, Meaning::Key);

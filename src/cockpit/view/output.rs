@@ -43,7 +43,9 @@ pub fn draw(
             Meaning::Muted,
         );
     }
-    let end = model.output.len().saturating_sub(up);
+    let lines = model.output.len();
+    let up = canvas.scrolled(up, lines, usize::from(inner.height));
+    let end = lines - up;
     let first = end.saturating_sub(usize::from(inner.height));
     for (n, line) in model.output.range(first..end).enumerate() {
         let place = row(inner, n as u16);

@@ -19,7 +19,7 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model, scroll: usize) {
     let size = (100, lines.len() as u16 + 2);
     let inner = window_over(canvas, area, size, "On the bridge", "↑↓ scroll, Esc back");
     let height = usize::from(inner.height);
-    let first = scroll.min(lines.len().saturating_sub(height));
+    let first = canvas.scrolled(scroll, lines.len(), height);
     for (n, line) in lines.iter().skip(first).take(height).enumerate() {
         let width = inner.width.saturating_sub(1);
         canvas.pieces(inner.x + 1, inner.y + n as u16, width, line);

@@ -7,6 +7,7 @@ use crate::cockpit::canvas::{Canvas, columns, piece, width_of};
 use crate::cockpit::format::{date_and_time, span};
 use crate::cockpit::model::Model;
 use crate::cockpit::replay::{Mark, Replay};
+use crate::cockpit::target::Target;
 use crate::cockpit::theme::Meaning;
 
 /// Below this height the line without the track has to do.
@@ -83,9 +84,14 @@ fn track(canvas: &mut Canvas<'_>, area: Rect, model: &Model, replay: &Replay) {
         false => area,
     };
     let mut cells: Vec<Option<Mark>> = vec![None; usize::from(line.width)];
+    let last = i64::from(line.width.max(2)) - 1;
+    let begins = |n: i64| from_ms + (n * (to_ms - from_ms) + last - 1).div_euclid(last);
+    // A click on a mark goes to where that has just happened.
+    let mut moments: Vec<i64> = (0..i64::from(line.width)).map(begins).collect();
     for (at_ms, mark) in tape.marks() {
-        let cell = &mut cells[cell_of(at_ms, (from_ms, to_ms), line.width)];
-        *cell = (*cell).max(Some(mark));
+        let n = cell_of(at_ms, (from_ms, to_ms), line.width);
+        cells[n] = cells[n].max(Some(mark));
+        moments[n] = moments[n].max(at_ms);
     }
     let here = cell_of(replay.at_ms(), (from_ms, to_ms), line.width);
     for (n, mark) in cells.iter().enumerate() {
@@ -95,7 +101,14 @@ fn track(canvas: &mut Canvas<'_>, area: Rect, model: &Model, replay: &Replay) {
             None if n < here => ("━", Meaning::Text),
             None => ("─", Meaning::Border),
         };
-        canvas.write(line.x + n as u16, line.y, 1, sign, meaning);
+        let x = line.x + n as u16;
+        canvas.write(x, line.y, 1, sign, meaning);
+        let cell = Rect {
+            x,
+            width: 1,
+            ..line
+        };
+        canvas.target(cell, Target::Moment(moments[n]));
     }
 }
 
