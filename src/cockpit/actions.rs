@@ -50,6 +50,8 @@ pub enum Do {
     Differences,
     /// Read all of an event.
     Event,
+    /// Read all of a table.
+    Table,
     /// Copy an event.
     Copy,
     /// Show only events that have some words.
@@ -301,6 +303,8 @@ pub static ACTIONS: &[Action] = &[
         "Roll back. Before a trigger has fired the session's name must be typed; afterwards it begins at once. Anyone on the bridge may."),
     action!(Do::Event, [named(KeyCode::Enter)], "event", Look, true, can_read_event,
         "Read all of the selected event: every field as it stands in the journal."),
+    action!(Do::Table, [named(KeyCode::Enter)], "table", Look, true, can_read_table,
+        "Read all of the selected table: every column with its types on both sides, what does not fit, and the rows that differ with both values."),
     action!(Do::Differences, [named(KeyCode::Enter)], "differences", Look, true, can_read_differences,
         "Read the rows that differ, while all rows are being compared; afterwards on the step that found some."),
     action!(Do::Confirm, [named(KeyCode::Enter)], "I am on call", Cutover, true, can_confirm,
@@ -347,6 +351,7 @@ pub static ACTIONS: &[Action] = &[
     action!(Do::Show(View::Gates), [key('6')], "gates", Look, false, can_look, "Every gate with its evidence, its signers and when they signed."),
     action!(Do::Show(View::Journal), [key('7')], "journal", Look, false, can_look, "Everything that has happened."),
     action!(Do::Show(View::Rollback), [key('8')], "rollback", Look, false, can_look, "What a rollback would undo, row by row, or how far it has come."),
+    action!(Do::Show(View::Data), [key('9')], "data", Look, false, can_look, "Every table: how far it has been moved, what does not fit, and whether both sides are equal."),
     action!(Do::NextPanel, [named(KeyCode::Tab), named(KeyCode::Right), key('l')], "panel", Look, false, has_panels, "The next panel."),
     action!(Do::PreviousPanel, [named(KeyCode::BackTab), named(KeyCode::Left)], "panel", Look, false, has_panels, "The panel before."),
     action!(Do::Up, [named(KeyCode::Up), key('k')], "up", Look, false, has_list, "One line up."),
@@ -646,6 +651,17 @@ fn can_copy(model: &Model) -> Availability {
     }
 }
 
+/// Enter starts steps; among the tables it does not.
+fn can_read_table(model: &Model) -> Availability {
+    if model.ui.view != View::Data {
+        return Availability::Elsewhere("no table is selected: 9 shows the tables");
+    }
+    match model.selected_table() {
+        Some(_) => Availability::Yes,
+        None => Availability::No("which tables move is known once D1 is done".to_owned()),
+    }
+}
+
 /// Enter starts steps; here it does not, because what compares is running, or was chosen and has found something.
 fn can_read_differences(model: &Model) -> Availability {
     let running = model.moving_step().map(|step| &step.id);
@@ -696,11 +712,12 @@ fn has_list(model: &Model) -> Availability {
                 | Overlay::People { .. }
                 | Overlay::Output { .. }
                 | Overlay::Event { .. }
+                | Overlay::Table { .. }
         )
     );
     match model.ui.focus() {
         _ if scrolls => Availability::Yes,
-        Some(Focus::Gates | Focus::Steps | Focus::Events) => Availability::Yes,
+        Some(Focus::Gates | Focus::Steps | Focus::Events | Focus::Tables) => Availability::Yes,
         None => Availability::No("this view has no list to move in".to_owned()),
     }
 }
@@ -745,6 +762,10 @@ mod tests {
     fn keys_are_shared_only_by_actions_that_exclude_each_other() {
         let forward = Do::Replay(Transport::Forward);
         let shared = [
+            (Do::Event, Do::Table),
+            (Do::Table, Do::Differences),
+            (Do::Table, Do::Confirm),
+            (Do::Table, Do::Start),
             (Do::Event, Do::Differences),
             (Do::Event, Do::Confirm),
             (Do::Event, Do::Start),

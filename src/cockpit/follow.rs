@@ -9,7 +9,7 @@ use super::replay::Tape;
 use crate::clock;
 use crate::journal::{self, EngineState, Entry, Follower, OutputLine, Progress};
 use crate::session::live::{
-    CostView, DetailView, InstanceView, ItemView, ParityView, Presence, TriggerView, key,
+    CostView, DetailView, InstanceView, ItemView, ParityView, PlanView, Presence, TriggerView, key,
 };
 use crate::session::{Event, Recorded};
 
@@ -61,6 +61,7 @@ struct Told {
     cost: Option<CostView>,
     details: Vec<DetailView>,
     parity: ParityView,
+    plan: PlanView,
     engine: Option<Engine>,
 }
 
@@ -117,6 +118,7 @@ impl Follow {
             cost: changed(&mut told.cost, follower.board(key::COST)?.map(Some)).flatten(),
             details: changed(&mut told.details, follower.board(key::DETAILS)?),
             parity: changed(&mut told.parity, follower.board(key::PARITY)?),
+            plan: changed(&mut told.plan, follower.board(key::PLAN)?),
             engine: changed(&mut told.engine, Some(Some(engine(follower.engine()?)))).flatten(),
         })
     }

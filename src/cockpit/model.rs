@@ -5,6 +5,7 @@
 
 pub mod pace;
 pub mod series;
+pub mod tables;
 pub mod telling;
 pub mod ui;
 pub mod whole;
@@ -25,7 +26,8 @@ use crate::journal::{OutputLine, Progress};
 use crate::runbook::Role;
 use crate::session::confidence::{Confidence, confidence};
 use crate::session::live::{
-    CostView, DetailView, InstanceState, InstanceView, ItemView, ParityView, Presence, TriggerView,
+    CostView, DetailView, InstanceState, InstanceView, ItemView, ParityView, PlanView, Presence,
+    TriggerView,
 };
 use crate::session::state::NotASession;
 use crate::session::{Actor, Event, GateView, Phase, Recorded, Session, StepState};
@@ -84,6 +86,8 @@ pub struct Model {
     pub cost: Option<CostView>,
     /// The comparison of every row, as it goes or as it ended.
     pub parity: ParityView,
+    /// What moves, in which order; empty until D1 has found out.
+    pub plan: PlanView,
     /// Account of the operating system at this terminal.
     pub user: String,
     /// Who the person at this terminal is on this bridge, if anybody.
@@ -141,6 +145,7 @@ impl Model {
             details: Vec::new(),
             cost: None,
             parity: ParityView::default(),
+            plan: PlanView::default(),
             user: seat.user,
             me: None,
             playing: None,
@@ -183,6 +188,7 @@ impl Model {
         self.details = news.details.unwrap_or(std::mem::take(&mut self.details));
         self.cost = news.cost.or(self.cost.take());
         self.parity = news.parity.unwrap_or(std::mem::take(&mut self.parity));
+        self.plan = news.plan.unwrap_or(std::mem::take(&mut self.plan));
         if let Some(engine) = news.engine {
             if engine.is_live() || self.engine.is_live() {
                 self.live_ms = self.now_ms;

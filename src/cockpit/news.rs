@@ -4,7 +4,7 @@
 use crate::journal::{OutputLine, Progress};
 use crate::session::Recorded;
 use crate::session::live::{
-    CostView, DetailView, InstanceView, ItemView, ParityView, Presence, TriggerView,
+    CostView, DetailView, InstanceView, ItemView, ParityView, PlanView, Presence, TriggerView,
 };
 
 /// What has come in. Parts that are `None` have not changed.
@@ -34,6 +34,8 @@ pub struct News {
     pub details: Option<Vec<DetailView>>,
     /// The comparison of every row.
     pub parity: Option<ParityView>,
+    /// What moves, in which order.
+    pub plan: Option<PlanView>,
     /// Whether an engine runs.
     pub engine: Option<Engine>,
 }
@@ -53,6 +55,7 @@ impl News {
             && self.cost.is_none()
             && self.details.is_none()
             && self.parity.is_none()
+            && self.plan.is_none()
             && self.engine.is_none()
     }
 }

@@ -19,6 +19,8 @@ pub enum Target {
     Step(usize),
     /// An event, by its number.
     Event(u64),
+    /// A table, by its place.
+    Table(usize),
     /// A line of what is chosen from, or found.
     Line(usize),
     /// What a key does.

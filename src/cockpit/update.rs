@@ -400,6 +400,7 @@ fn look(model: &mut Model, act: Do) -> Update {
             Update::redraw()
         }
         Do::Event => open_event(model),
+        Do::Table => open_table(model),
         Do::Copy => copy_event(model),
         Do::Filter => {
             let update = show(model, View::Journal);
@@ -421,7 +422,10 @@ fn look(model: &mut Model, act: Do) -> Update {
             }
             Update::redraw()
         }
-        Do::Back => show(model, View::Bridge),
+        Do::Back => {
+            model.ui.table = None;
+            show(model, View::Bridge)
+        }
         Do::NextPanel | Do::PreviousPanel => {
             model.ui.focus = turn(model.ui.focus, act == Do::NextPanel);
             Update::redraw()
@@ -460,7 +464,7 @@ fn turn(focus: Focus, forward: bool) -> Focus {
     match (focus, forward) {
         (Focus::Gates, true) | (Focus::Events, false) => Focus::Steps,
         (Focus::Steps, true) | (Focus::Gates, false) => Focus::Events,
-        (Focus::Events, true) | (Focus::Steps, false) => Focus::Gates,
+        (Focus::Events, true) | (Focus::Steps, false) | (Focus::Tables, _) => Focus::Gates,
     }
 }
 
@@ -523,6 +527,10 @@ fn move_in(model: &mut Model, list: Focus, motion: Motion) -> Update {
             let at = model.selected_step();
             let moved = motion.apply(at, model.session.steps.len());
             model.ui.step = (motion != Motion::Last).then_some(moved);
+        }
+        Focus::Tables => {
+            let tables = model.tables().len();
+            model.ui.table = Some(motion.apply(model.selected_table_index(), tables));
         }
         Focus::Events => {
             let shown = model.shown_events();
@@ -613,6 +621,14 @@ fn open_pick(model: &mut Model, kind: PickKind) -> Update {
         kind,
         at: at.unwrap_or_default(),
     }));
+    Update::redraw()
+}
+
+fn open_table(model: &mut Model) -> Update {
+    let Some(table) = model.selected_table().map(|line| line.table) else {
+        return Update::nothing();
+    };
+    model.ui.overlay = Some(Overlay::Table { table, scroll: 0 });
     Update::redraw()
 }
 

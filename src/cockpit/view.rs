@@ -3,6 +3,7 @@
 //! Not in here: when a frame is drawn (`driver`), and what is in it before it is drawn (`model`).
 
 mod countdown;
+mod data;
 mod dialog;
 mod event;
 mod fleet;
@@ -74,6 +75,7 @@ fn draw_places(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
         View::Gates => gates::draw_view(canvas, body, model),
         View::Journal => journal::draw(canvas, body, model),
         View::Rollback => rollback::draw(canvas, body, model),
+        View::Data => data::draw(canvas, body, model),
     }
     footer::draw(canvas, footer, model);
 }
@@ -113,6 +115,9 @@ fn draw_overlay(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
         Some(Overlay::Form(form)) => dialog::draw_form(canvas, area, model, form),
         Some(Overlay::Pick(pick)) => dialog::draw_pick(canvas, area, model, *pick),
         Some(Overlay::Event { seq, scroll }) => event::draw(canvas, area, model, *seq, *scroll),
+        Some(Overlay::Table { table, scroll }) => {
+            data::draw_table(canvas, area, model, table, *scroll)
+        }
         // It is typed within the journal's own panel.
         Some(Overlay::Filter) => {}
         Some(Overlay::Palette(palette)) => palette::draw(canvas, area, model, palette),

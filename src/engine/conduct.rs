@@ -318,6 +318,7 @@ impl Conduct {
                 self.notes
                     .board(live::key::PARITY, &ParityView { step, tables });
             }
+            News::Plan(plan) => self.notes.board(live::key::PLAN, &plan),
             News::Line(line) => self.notes.output(row, attempt, Stream::Step, at_ms, &line),
             News::Undo { undo, durable } => {
                 let known = self.ledger.session().undos.iter().any(|(_, u)| *u == undo);

@@ -29,6 +29,8 @@ pub mod key {
     pub const PARITY: &str = "parity";
     /// `LoadsView`.
     pub const LOADS: &str = "loads";
+    /// `PlanView`.
+    pub const PLAN: &str = "plan";
 }
 
 /// A trigger as a fuse: how far it has burned.
@@ -137,6 +139,45 @@ pub struct DetailView {
     pub lines: Vec<String>,
 }
 
+/// What D1 found: the tables that move, in the order in which they go.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanView {
+    /// In foreign-key order.
+    pub tables: Vec<PlannedTable>,
+}
+
+/// A table that moves. All text is foreign, and harmless.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedTable {
+    /// Its name in SQLite.
+    pub table: String,
+    /// Its name in PostgreSQL.
+    pub target: String,
+    /// Rows that were counted.
+    pub rows: u64,
+    /// Bytes of its values.
+    pub bytes: u64,
+    /// In the source's order.
+    pub columns: Vec<PlannedColumn>,
+    /// The first values, columns or rows that do not fit, in words.
+    pub problems: Vec<String>,
+    /// How many more do not.
+    pub more_problems: u64,
+}
+
+/// A column that moves.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedColumn {
+    /// Its name.
+    pub column: String,
+    /// Its type as SQLite's schema says it.
+    pub source: String,
+    /// Its type in PostgreSQL.
+    pub target: String,
+    /// What happens to its values, in words.
+    pub conversion: String,
+}
+
 /// A comparison of every row as it goes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ParityView {
@@ -155,6 +196,9 @@ pub struct ComparedTable {
     pub compared: u64,
     /// Rows that are equal, and rows missing, extra or different, once that is known.
     pub found: Option<(u64, u64)>,
+    /// The first differences, with both values.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub examples: Vec<String>,
 }
 
 impl ComparedTable {

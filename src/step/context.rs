@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::journal::Folder;
 use crate::monitor::Monitor;
 use crate::runbook::{Runbook, Step};
-use crate::session::live::{ComparedTable, InstanceView, ItemView};
+use crate::session::live::{ComparedTable, InstanceView, ItemView, PlanView};
 use crate::session::{Outcome, Session, Undo};
 use crate::source::fence::Fence;
 
@@ -86,6 +86,8 @@ pub enum News {
     Line(String),
     /// How a comparison of every row goes, table by table; each replaces the one before.
     Parity(Vec<ComparedTable>),
+    /// What moves, in which order.
+    Plan(PlanView),
     /// How to undo what is about to be done. Answered once it is durable.
     Undo {
         /// How.
@@ -134,6 +136,11 @@ impl Reporter {
     /// A line of output; made harmless here.
     pub fn line(&self, text: &str) {
         self.send(News::Line(crate::text::printable(text, 2_000)));
+    }
+
+    /// What moves, in which order.
+    pub fn plan(&self, plan: PlanView) {
+        self.send(News::Plan(plan));
     }
 
     /// How a comparison of every row goes.

@@ -4,11 +4,18 @@
 use super::backup::Kept;
 use super::context::Context;
 use super::target::owner;
+use crate::session::live::{PlanView, PlannedColumn, PlannedTable};
 use crate::session::{Check, Outcome};
 use crate::target::sequences::Aligned;
+use crate::text::printable;
 use crate::transfer::copy::{self, Copied, Options};
-use crate::transfer::plan::{self, Scan};
+use crate::transfer::plan::{self, Plan, Scan};
 use crate::transfer::{Error, Progress};
+
+/// Problems of a table that a screen lists.
+const PROBLEMS: usize = 20;
+/// Characters of a name, a type or a problem.
+const TEXT_CHARS: usize = 300;
 
 /// D1: the tables in the order in which they go, and every value that will not convert. A plan with problems stops here, before
 /// anything was written.
@@ -36,6 +43,7 @@ pub async fn order(ctx: &Context) -> Outcome {
     for problem in &plan.problems {
         ctx.reporter.line(&problem.to_string());
     }
+    ctx.reporter.plan(shown(&plan));
     let names: Vec<&str> = plan.tables.iter().map(|t| t.table.as_str()).collect();
     let detail = match plan.problems.first() {
         None => format!("{} tables: {}", names.len(), names.join(", ")),
@@ -48,6 +56,39 @@ pub async fn order(ctx: &Context) -> Outcome {
         .with_check(Check::new("plan", plan.problems.is_empty(), detail))
         .with_fact("plan_hash", &plan.hash)
         .with_fact("order", names)
+}
+
+/// The plan as people look at it, made harmless.
+fn shown(plan: &Plan) -> PlanView {
+    let safe = |text: &str| printable(text, TEXT_CHARS);
+    let column = |c: &plan::PlannedColumn| PlannedColumn {
+        column: safe(&c.column),
+        source: safe(&c.source),
+        target: safe(&c.target),
+        conversion: safe(&c.conversion),
+    };
+    let table = |t: &plan::PlannedTable| {
+        let problems = plan.problems.iter().filter(|p| p.table == t.table);
+        let all: Vec<String> = problems.map(|p| safe(&p.to_string())).collect();
+        let column_of = format!("{}.", t.table);
+        let unlisted = plan
+            .unlisted
+            .iter()
+            .filter(|(of, _)| of.starts_with(&column_of));
+        let unlisted: u64 = unlisted.map(|(_, n)| n).sum();
+        PlannedTable {
+            table: safe(&t.table),
+            target: safe(&t.target),
+            rows: t.rows,
+            bytes: t.bytes,
+            columns: t.columns.iter().map(column).collect(),
+            more_problems: all.len().saturating_sub(PROBLEMS) as u64 + unlisted,
+            problems: all.into_iter().take(PROBLEMS).collect(),
+        }
+    };
+    PlanView {
+        tables: plan.tables.iter().map(table).collect(),
+    }
 }
 
 /// D2: all rows, in batches that commit with their own checkpoint. An interrupted load goes on from the last.

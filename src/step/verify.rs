@@ -9,7 +9,13 @@ use crate::session::live::ComparedTable;
 use crate::session::{Check, LineKind, Outcome, StepStatus};
 use crate::target::load_share::{self, LoadShare};
 use crate::target::{Endpoint, Error, write_probe};
+use crate::text::printable;
 use std::sync::{Mutex, PoisonError};
+
+/// Differences of a table that a screen shows.
+const EXAMPLES: usize = 50;
+/// Characters of one of them.
+const EXAMPLE_CHARS: usize = 2_000;
 
 /// One kind of check, and the name under which triggers know it.
 #[derive(Clone, Copy)]
@@ -323,6 +329,12 @@ fn take(tables: &mut Vec<ComparedTable>, news: &parity::Progress) {
         table: news.table.clone(),
         compared: news.target_rows,
         found: news.done.then_some((news.equal, news.differences)),
+        examples: news
+            .examples
+            .iter()
+            .take(EXAMPLES)
+            .map(|e| printable(e, EXAMPLE_CHARS))
+            .collect(),
     };
     match tables.iter_mut().find(|line| line.table == now.table) {
         Some(line) => *line = now,

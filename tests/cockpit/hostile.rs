@@ -9,7 +9,9 @@ use cutover::cockpit::update::{Message, update};
 use cutover::cockpit::{Fault, snapshot};
 use cutover::journal::Progress;
 use cutover::session::live::InstanceState::{NotReady, Ready, Restarting, Unknown};
-use cutover::session::live::{ComparedTable, DetailView, ParityView};
+use cutover::session::live::{
+    ComparedTable, DetailView, ParityView, PlanView, PlannedColumn, PlannedTable,
+};
 use cutover::session::{Command, Outcome, Recorded, TriggerPhase};
 use serde_json::Value;
 use unicode_width::UnicodeWidthStr;
@@ -120,6 +122,7 @@ fn seen(plain: &Story, hostile: &str) -> Model {
         table: with("Tools"),
         compared: 5,
         found,
+        examples: vec![with("row 7")],
     };
     let topics = ["database", "logs"];
     model.take(News {
@@ -152,6 +155,25 @@ fn seen(plain: &Story, hostile: &str) -> Model {
             tables: vec![compared(None), compared(Some((3, 2)))],
         }),
         progress: Some(vec![progress]),
+        plan: Some(PlanView {
+            tables: vec![PlannedTable {
+                table: with("Tools"),
+                target: with("tools"),
+                rows: 9,
+                bytes: 99,
+                columns: vec![
+                    PlannedColumn {
+                        column: with("Slug"),
+                        source: with("TEXT"),
+                        target: with("text"),
+                        conversion: with("as it is"),
+                    };
+                    2
+                ],
+                problems: vec![with("no date")],
+                more_problems: 3,
+            }],
+        }),
         last_line: Some(printed(step, story.at_ms, hostile)),
         engine: Some(Engine::Live { pid: 1 }),
         ..News::default()
@@ -234,7 +256,7 @@ fn hostile_text_in_every_foreign_field_reaches_no_cell_and_breaks_no_row() {
                 check(&model, &what);
             }
             for keys in [
-                "?", "b", "o", " ", "R", "h", "p", "F", "d", ":", "7\n", "/", "T",
+                "?", "b", "o", " ", "R", "h", "p", "F", "d", ":", "7\n", "9\n", "/", "T",
             ] {
                 let mut model = model.clone();
                 open(&mut model, keys, hostile);
@@ -258,7 +280,7 @@ fn what_is_put_in_is_really_on_the_screen() {
         model.ui.view = view;
         shows(&model, view.title());
     }
-    for keys in ["b", "o", "R", "7\n"] {
+    for keys in ["b", "o", "R", "7\n", "9\n"] {
         let mut model = model.clone();
         open(&mut model, keys, "\u{1b}[2J");
         shows(&model, keys);

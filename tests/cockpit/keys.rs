@@ -3,7 +3,7 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use cutover::cockpit::actions::ACTIONS;
 use cutover::cockpit::model::Model;
-use cutover::cockpit::model::ui::{Look, View};
+use cutover::cockpit::model::ui::{Look, Overlay, View};
 use cutover::cockpit::news::News;
 use cutover::cockpit::theme::Theme;
 use cutover::cockpit::update::{Effect, Message, Parting, update};
@@ -372,6 +372,31 @@ fn views_and_panels_follow_the_keys() {
     assert_eq!(model.ui.step, Some(model.current_index() - 1));
     press(&mut model, "\u{1b}");
     assert_eq!(model.ui.step, None, "Esc follows the running step again");
+}
+
+#[test]
+fn enter_reads_the_table_under_the_cursor_and_starts_nothing() {
+    let mut model = states::comparing();
+    assert_eq!(press(&mut model, "9"), [Effect::Present(View::Data)]);
+    let opened = |model: &Model| match &model.ui.overlay {
+        Some(Overlay::Table { table, .. }) => Some(table.clone()),
+        _ => None,
+    };
+    press(&mut model, "\n");
+    assert_eq!(
+        opened(&model).as_deref(),
+        Some("ToolFeatures"),
+        "the one that differs"
+    );
+    press(&mut model, "\n");
+    assert_eq!(opened(&model), None);
+    press(&mut model, "k");
+    assert!(press(&mut model, "\n").is_empty());
+    assert_eq!(opened(&model).as_deref(), Some("ToolContents"));
+    press(&mut model, "\u{1b}");
+    assert_eq!((opened(&model), model.ui.view), (None, View::Data));
+    press(&mut model, "\u{1b}");
+    assert_eq!((model.ui.table, model.ui.view), (None, View::Bridge));
 }
 
 #[test]

@@ -153,8 +153,8 @@ fn three_people_take_it_to_release() {
         .shows("completes the release");
     // It is not theirs to say.
     quinn.press("c").shows("release manager");
-    night.robin.press("c").shows("Complete the release");
-    night.robin.press("\r");
+    night.robin.press("c").shows("type tool-catalogue-1");
+    night.robin.press("tool-catalogue-1\r");
     for terminal in [&mut night.robin, &mut dan, &mut quinn] {
         terminal.shows("The release is complete");
         terminal.press("q");

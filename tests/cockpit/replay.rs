@@ -175,7 +175,7 @@ fn every_frame_says_that_it_is_a_replay_and_of_when() {
         model.seek(end_ms * part / 39);
         for keys in ["", "?", "\u{1b}b", "\u{1b}:", "\u{1b}o", "\u{1b}"] {
             press(&mut model, keys);
-            model.ui.view = View::ALL[part as usize % 8];
+            model.ui.view = View::ALL[part as usize % View::ALL.len()];
             for size in [(60, 20), (80, 24), (120, 40), (200, 60), (80, 6)] {
                 let text = text(&model, size);
                 let said = text.contains("REPLAY") && text.contains(&date);

@@ -11,6 +11,7 @@ use cutover::cockpit::theme::{Meaning, Theme};
 use cutover::cockpit::update::{Message, update};
 use ratatui::style::{Modifier, Style};
 
+use super::keys::press;
 use super::states;
 
 const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (200, 60)];
@@ -72,6 +73,26 @@ fn every_view_word_for_word() {
 }
 
 #[test]
+fn the_tables_word_for_word() {
+    let waiting = states::half_signed();
+    for (name, mut model) in [
+        ("before_d1", waiting),
+        ("importing", states::importing()),
+        ("comparing", states::comparing()),
+        ("burning", states::burning()),
+    ] {
+        press(&mut model, "9");
+        for (width, height) in [(80, 24), (120, 40), (200, 60)] {
+            let text = snapshot::text(&model, &theme("default"), width, height);
+            insta::assert_snapshot!(format!("data_{name}_{width}x{height}"), text);
+        }
+        press(&mut model, "\n");
+        let text = snapshot::text(&model, &theme("default"), 80, 24);
+        insta::assert_snapshot!(format!("table_{name}_80x24"), text);
+    }
+}
+
+#[test]
 fn the_countdown_names_every_trigger_that_fired() {
     let mut story = states::fired_story();
     story.fire("T1a.app-4", "app-4 is not ready, for 5:00");
@@ -114,7 +135,7 @@ fn the_guide_word_for_word() {
     story.pass(1_000);
     let mut model = story.seen_by("robin");
     model.play(Some("robin".to_owned()));
-    super::keys::press(&mut model, "g");
+    press(&mut model, "g");
     insta::assert_snapshot!(
         "guide_80x24",
         snapshot::text(&model, &theme("default"), 80, 24)
@@ -124,12 +145,12 @@ fn the_guide_word_for_word() {
 #[test]
 fn the_search_for_an_action_word_for_word() {
     let mut model = states::half_signed();
-    super::keys::press(&mut model, ":");
+    press(&mut model, ":");
     insta::assert_snapshot!(
         "palette_120x40",
         snapshot::text(&model, &theme("default"), 120, 40)
     );
-    super::keys::press(&mut model, "frez");
+    press(&mut model, "frez");
     insta::assert_snapshot!(
         "palette_found_80x24",
         snapshot::text(&model, &theme("default"), 80, 24)
@@ -139,7 +160,7 @@ fn the_search_for_an_action_word_for_word() {
 #[test]
 fn the_choice_of_colours_word_for_word() {
     let mut model = states::half_signed();
-    super::keys::press(&mut model, "Tj");
+    press(&mut model, "Tj");
     insta::assert_snapshot!(
         "themes_80x24",
         snapshot::text(&model, &theme("light"), 80, 24)
@@ -149,12 +170,12 @@ fn the_choice_of_colours_word_for_word() {
 #[test]
 fn the_journals_filter_and_all_of_an_event_word_for_word() {
     let mut model = states::burning();
-    super::keys::press(&mut model, "/signed dan");
+    press(&mut model, "/signed dan");
     insta::assert_snapshot!(
         "journal_filter_80x24",
         snapshot::text(&model, &theme("default"), 80, 24)
     );
-    super::keys::press(&mut model, "\u{8}\u{8}\u{8}robin k8\n\n");
+    press(&mut model, "\u{8}\u{8}\u{8}robin k8\n\n");
     insta::assert_snapshot!(
         "journal_event_120x40",
         snapshot::text(&model, &theme("default"), 120, 40)
@@ -166,7 +187,7 @@ fn everything() -> Vec<Model> {
     let mut models: Vec<_> = states::all().into_iter().map(|(_, model)| model).collect();
     models.push(states::failed());
     let over = |mut model: Model, keys: &str| {
-        super::keys::press(&mut model, keys);
+        press(&mut model, keys);
         model
     };
     let sandbox = || states::sandbox().seen_by("robin");

@@ -6,7 +6,7 @@ use cutover::session::live::InstanceState::{NotReady, Ready, Restarting};
 use cutover::session::live::{ComparedTable, CostView, ParityView, TriggerView, WrittenTable};
 use cutover::session::{Command, Outcome, TriggerPhase};
 
-use super::story::{MINUTE, Story, checklist, fleet, fuse, import_progress, printed};
+use super::story::{MINUTE, Story, checklist, fleet, fuse, import_progress, plan, printed};
 
 /// Every important state, as the release manager sees it.
 pub fn all() -> Vec<(&'static str, Model)> {
@@ -53,6 +53,7 @@ fn import(story: &mut Story) -> Model {
         samples: story.traffic(1.0),
         fleet: Some(fleet(&[Ready; 6])),
         checklist: Some(checklist(None)),
+        plan: Some(plan()),
         ..News::default()
     });
     for second in 1..=40 {
@@ -101,6 +102,13 @@ pub fn comparing() -> Model {
         table: table.to_owned(),
         compared,
         found,
+        examples: match table {
+            "ToolFeatures" => vec![
+                "Id=17: Price is 9.99 in the backup and 10.00 in PostgreSQL".to_owned(),
+                "Id=4711: missing in PostgreSQL".to_owned(),
+            ],
+            _ => Vec::new(),
+        },
     };
     let mut model = story.seen_by("robin");
     model.take(News {
@@ -112,6 +120,7 @@ pub fn comparing() -> Model {
                 line("ToolCategories", 310, Some((310, 0))),
             ],
         }),
+        plan: Some(plan()),
         last_line: Some(printed("E2", story.at_ms, "ToolFeatures: 2 differences")),
         ..News::default()
     });

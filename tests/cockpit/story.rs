@@ -5,7 +5,10 @@ use cutover::cockpit::model::{Model, Seat};
 use cutover::cockpit::news::{Engine, News, Reading};
 use cutover::journal::{OutputLine, Progress, Stream};
 use cutover::runbook::{self, RehearsalPart, RunbookHash};
-use cutover::session::live::{InstanceState, InstanceView, ItemView, Presence, TriggerView};
+use cutover::session::live::{
+    InstanceState, InstanceView, ItemView, PlanView, PlannedColumn, PlannedTable, Presence,
+    TriggerView,
+};
 use cutover::session::{
     Actor, Charter, Command, Event, Opening, Outcome, Recorded, RehearsalEvidence, Session,
     StepStatus, TriggerPhase, Undo, decide, due,
@@ -404,26 +407,77 @@ fn outcome(step: &str) -> Outcome {
         "A2" => Outcome::done("412 350 rows, 96 MB, sha256 9f86d081884c"),
         "A3" => Outcome::done("second copy read back, sha256 equal"),
         "A4" => Outcome::done("both copies open; 2 queries agree"),
-        "D2" => Outcome::done("412 350 rows in 9 tables, 4.4k rows/s"),
+        "D1" => Outcome::done("as it should be").with_fact("order", TABLES.map(|(table, _)| table)),
+        "D2" => Outcome::done("412 350 rows in 6 tables, 4.4k rows/s")
+            .with_fact("imported", TABLES)
+            .with_fact(
+                "policies",
+                serde_json::json!({"ToolContents.CreatedAt: assume UTC": 118, "ToolSteps.Text: strip NUL": 3}),
+            ),
         "E4" => Outcome::done("counts, samples and smoke are green"),
         "F2" => Outcome::done("canary and 5 more are ready on PostgreSQL"),
         _ => Outcome::done("as it should be"),
     }
 }
 
+/// What moves, with its rows.
+pub const TABLES: [(&str, u64); 6] = [
+    ("Tags", 1_240),
+    ("ToolCategories", 310),
+    ("ToolContentTags", 88_000),
+    ("ToolContents", 120_400),
+    ("ToolFeatures", 142_000),
+    ("ToolSteps", 60_400),
+];
+
+/// What D1 found.
+pub fn plan() -> PlanView {
+    let column = |(column, source, target, conversion): (&str, &str, &str, &str)| PlannedColumn {
+        column: column.to_owned(),
+        source: source.to_owned(),
+        target: target.to_owned(),
+        conversion: conversion.to_owned(),
+    };
+    let columns = [
+        ("Id", "INTEGER", "bigint", "as it is"),
+        (
+            "Slug",
+            "TEXT",
+            "character varying(120)",
+            "as it is; longer ones are problems",
+        ),
+        ("IsPublished", "INTEGER", "boolean", "0 and 1"),
+        (
+            "Price",
+            "REAL",
+            "numeric(10,2)",
+            "by its shortest decimal form",
+        ),
+        (
+            "CreatedAt",
+            "TEXT",
+            "timestamp with time zone",
+            "ISO 8601; assume UTC",
+        ),
+    ];
+    let table = |(table, rows): (&str, u64)| PlannedTable {
+        table: table.to_owned(),
+        target: table.to_owned(),
+        rows,
+        bytes: rows * 212,
+        columns: columns.map(column).to_vec(),
+        ..PlannedTable::default()
+    };
+    PlanView {
+        tables: TABLES.map(table).to_vec(),
+    }
+}
+
 /// How far an import has come.
 pub fn import_progress(at_ms: i64, part: f64) -> Vec<Progress> {
-    let tables = [
-        ("Tags", 1_240),
-        ("ToolCategories", 310),
-        ("ToolContentTags", 88_000),
-        ("ToolContents", 120_400),
-        ("ToolFeatures", 142_000),
-        ("ToolSteps", 60_400),
-    ];
-    let all: u64 = tables.iter().map(|(_, n)| n).sum();
+    let all: u64 = TABLES.iter().map(|(_, n)| n).sum();
     let mut left = (all as f64 * part) as u64;
-    tables
+    TABLES
         .iter()
         .map(|(table, total)| {
             let done = left.min(*total);

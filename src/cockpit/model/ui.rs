@@ -17,6 +17,8 @@ pub struct Ui {
     pub gate: Option<usize>,
     /// The step under the cursor; `None` follows the one that is being done.
     pub step: Option<usize>,
+    /// The table under the cursor; `None` follows the one that moves.
+    pub table: Option<usize>,
     /// Number of the event under the cursor; `None` follows the latest.
     pub event: Option<u64>,
     /// Words that the journal view's events must have.
@@ -82,11 +84,13 @@ pub enum View {
     Journal,
     /// What a rollback will undo, or does.
     Rollback,
+    /// Tables: how far they have been moved, and whether they are equal.
+    Data,
 }
 
 impl View {
     /// Every view in the order of its digit.
-    pub const ALL: [View; 8] = [
+    pub const ALL: [View; 9] = [
         View::Bridge,
         View::Steps,
         View::Pool,
@@ -95,6 +99,7 @@ impl View {
         View::Gates,
         View::Journal,
         View::Rollback,
+        View::Data,
     ];
 
     /// As shown, and as others at the bridge see it.
@@ -108,6 +113,7 @@ impl View {
             View::Gates => "Gates",
             View::Journal => "Journal",
             View::Rollback => "Rollback",
+            View::Data => "Data",
         }
     }
 
@@ -139,6 +145,8 @@ pub enum Focus {
     Steps,
     /// Events.
     Events,
+    /// Tables.
+    Tables,
 }
 
 impl Ui {
@@ -149,6 +157,7 @@ impl Ui {
             View::Steps => Some(Focus::Steps),
             View::Gates => Some(Focus::Gates),
             View::Journal => Some(Focus::Events),
+            View::Data => Some(Focus::Tables),
             View::Pool | View::Traffic | View::Fleet | View::Rollback => None,
         }
     }
@@ -224,6 +233,13 @@ pub enum Overlay {
     Event {
         /// Its number.
         seq: u64,
+        /// Lines that are scrolled away.
+        scroll: usize,
+    },
+    /// All of a table.
+    Table {
+        /// Its name.
+        table: String,
         /// Lines that are scrolled away.
         scroll: usize,
     },

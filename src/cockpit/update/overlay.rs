@@ -21,7 +21,8 @@ pub fn on_key(model: &mut Model, event: KeyEvent) -> Option<Update> {
         | Overlay::People { .. }
         | Overlay::Guide
         | Overlay::Output { .. }
-        | Overlay::Event { .. } => reading_key(model, overlay, event),
+        | Overlay::Event { .. }
+        | Overlay::Table { .. } => reading_key(model, overlay, event),
     }
 }
 
@@ -59,6 +60,7 @@ fn reading_key(model: &mut Model, mut overlay: Overlay, event: KeyEvent) -> Opti
             | (Overlay::Guide, Do::Guide)
             | (Overlay::Output { .. }, Do::Output | Do::Differences)
             | (Overlay::Event { .. }, Do::Event)
+            | (Overlay::Table { .. }, Do::Table)
     );
     let is_q = event.code == KeyCode::Char('q');
     if own || act == Do::Back || is_q {
@@ -74,7 +76,10 @@ fn reading_key(model: &mut Model, mut overlay: Overlay, event: KeyEvent) -> Opti
     // What the last frame could scroll; a key pressed before any frame moves freely, and drawing keeps it within.
     let most = model.ui.targets.scrolls_to().unwrap_or(usize::MAX - PAGE);
     match &mut overlay {
-        Overlay::Help { scroll } | Overlay::People { scroll } | Overlay::Event { scroll, .. } => {
+        Overlay::Help { scroll }
+        | Overlay::People { scroll }
+        | Overlay::Event { scroll, .. }
+        | Overlay::Table { scroll, .. } => {
             *scroll = motion.apply((*scroll).min(most), most + 1);
         }
         Overlay::Output { up, .. } => *up = motion.apply_from_end(*up, most + 1),

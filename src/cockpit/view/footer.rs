@@ -48,6 +48,9 @@ fn status(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
     }
 }
 
+/// Columns that all views need with a blank between them and their neighbours.
+const ROOMY: u16 = 88;
+
 fn views(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
     let mut x = area.x;
     for view in View::ALL {
@@ -56,7 +59,11 @@ fn views(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
             true => (Meaning::Selection, Meaning::Selection),
             false => (Meaning::Muted, Meaning::Key),
         };
-        let mark = if here { "◂" } else { " " };
+        let mark = match (here, area.width >= ROOMY) {
+            (true, _) => "◂",
+            (false, true) => " ",
+            (false, false) => "",
+        };
         let pieces = [
             piece(format!(" {}", view.digit()), key),
             piece(format!(" {}{mark}", view.title()), text),

@@ -1,0 +1,290 @@
+//! The tables that move: how far each has come, what does not fit, what a policy changed, and whether both sides are equal. Not in here:
+//! how they look (`view::data`).
+
+use std::collections::BTreeMap;
+
+use super::Model;
+use crate::cockpit::canvas::columns;
+use crate::cockpit::format::{count, short};
+use crate::cockpit::theme::Meaning;
+use crate::session::live::{ComparedTable, PlannedTable};
+use crate::session::{LineKind, StepStatus};
+
+/// The widest name or type in the list of columns.
+const WIDEST: u16 = 32;
+
+/// A table as it stands now. Its name is foreign text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableLine {
+    /// Its name in SQLite.
+    pub table: String,
+    /// Rows that PostgreSQL has committed.
+    pub moved: u64,
+    /// Rows that it has, where that is known.
+    pub rows: Option<u64>,
+    /// Where it is.
+    pub state: TableState,
+    /// Values, columns or rows that do not fit.
+    pub problems: u64,
+    /// Values that a policy of the runbook changed or put aside.
+    pub by_policy: u64,
+    /// How it compares, once that was begun.
+    pub compared: Option<ComparedTable>,
+}
+
+/// Where a table is on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TableState {
+    /// Its turn has not come.
+    Waiting,
+    /// A lane copies it now.
+    Moving,
+    /// The load stands still in the middle of it.
+    Halted,
+    /// All of its rows are there.
+    Moved,
+}
+
+impl Model {
+    /// Every table in the order in which they go; empty until that is known.
+    pub fn tables(&self) -> Vec<TableLine> {
+        let imported: BTreeMap<String, u64> = self
+            .fact::<Vec<(String, u64)>>("imported")
+            .unwrap_or_default()
+            .into_iter()
+            .collect();
+        let policies: BTreeMap<String, u64> = self.fact("policies").unwrap_or_default();
+        self.table_names()
+            .into_iter()
+            .map(|table| self.table_line(table, &imported, &policies))
+            .collect()
+    }
+
+    fn table_line(
+        &self,
+        table: String,
+        imported: &BTreeMap<String, u64>,
+        policies: &BTreeMap<String, u64>,
+    ) -> TableLine {
+        let charter = &self.session.charter;
+        let load = charter
+            .steps
+            .iter()
+            .rposition(|s| s.kind == LineKind::Target);
+        let load = load.and_then(|at| self.session.steps.get(at));
+        let own = |step: &str, item: &str| load.is_some_and(|l| l.id == step) && item == table;
+        let progress = self.progress.iter().find(|p| own(&p.step, &p.item));
+        let planned = self.planned(&table);
+        let done = imported.get(&table).copied();
+        let rows = done
+            .or(progress.and_then(|p| p.total))
+            .or(planned.map(|p| p.rows));
+        let moved = done.or(progress.map(|p| p.done)).unwrap_or(0);
+        let runs = load.is_some_and(|l| l.status == StepStatus::Running);
+        let state = match progress {
+            _ if done.is_some() => TableState::Moved,
+            Some(p) if p.total.is_none_or(|total| p.done >= total) => TableState::Moved,
+            Some(p) if p.done > 0 && runs => TableState::Moving,
+            Some(p) if p.done > 0 => TableState::Halted,
+            _ => TableState::Waiting,
+        };
+        TableLine {
+            moved,
+            rows,
+            state,
+            problems: planned.map_or(0, |p| p.problems.len() as u64 + p.more_problems),
+            by_policy: of_table(policies, &table).map(|(_, n)| n).sum(),
+            compared: self
+                .parity
+                .tables
+                .iter()
+                .find(|t| t.table == table)
+                .cloned(),
+            table,
+        }
+    }
+
+    /// By the plan; where that is not at hand (in a replay) by what the steps left behind.
+    fn table_names(&self) -> Vec<String> {
+        if !self.plan.tables.is_empty() {
+            return self.plan.tables.iter().map(|t| t.table.clone()).collect();
+        }
+        self.fact("order").unwrap_or_default()
+    }
+
+    fn planned(&self, table: &str) -> Option<&PlannedTable> {
+        self.plan.tables.iter().find(|t| t.table == table)
+    }
+
+    /// What the newest step left behind under a name.
+    fn fact<T: serde::de::DeserializeOwned>(&self, name: &str) -> Option<T> {
+        let outcomes = self
+            .session
+            .steps
+            .iter()
+            .rev()
+            .filter_map(|s| s.outcome.as_ref());
+        let fact = outcomes.filter_map(|o| o.facts.get(name)).next()?;
+        serde_json::from_value(fact.clone()).ok()
+    }
+
+    /// Position of the table under the cursor: the chosen one, else the first that moves, else the first that is not equal.
+    pub fn selected_table_index(&self) -> usize {
+        let tables = self.tables();
+        let last = tables.len().saturating_sub(1);
+        let moves = |t: &TableLine| matches!(t.state, TableState::Moving | TableState::Halted);
+        let differs = |t: &TableLine| t.compared.as_ref().is_some_and(ComparedTable::differs);
+        self.ui
+            .table
+            .or_else(|| tables.iter().position(moves))
+            .or_else(|| tables.iter().position(differs))
+            .unwrap_or(0)
+            .min(last)
+    }
+
+    /// The table under the cursor.
+    pub fn selected_table(&self) -> Option<TableLine> {
+        self.tables().into_iter().nth(self.selected_table_index())
+    }
+}
+
+/// All of a table: how it stands, its columns with their types on both sides, what does not fit, what was changed, which rows differ.
+pub fn whole(model: &Model, table: &str) -> Vec<(String, Meaning)> {
+    let Some(line) = model.tables().into_iter().find(|t| t.table == table) else {
+        return vec![(
+            "It is not one of the tables that move.".to_owned(),
+            Meaning::Muted,
+        )];
+    };
+    let planned = model.planned(table);
+    let mut all = stands(&line, planned);
+    all.extend(planned.map(columns_of).unwrap_or_default());
+    if planned.is_none() {
+        let why = "Its columns are not recorded.";
+        all.push((why.to_owned(), Meaning::Muted));
+    }
+    if let Some(planned) = planned.filter(|p| !p.problems.is_empty()) {
+        head(&mut all, "Does not fit");
+        all.extend(
+            planned
+                .problems
+                .iter()
+                .map(|p| (p.clone(), Meaning::Danger)),
+        );
+        if planned.more_problems > 0 {
+            let more = format!(
+                "and {} more: `cutover plan` lists them",
+                planned.more_problems
+            );
+            all.push((more, Meaning::Danger));
+        }
+    }
+    let policies: BTreeMap<String, u64> = model.fact("policies").unwrap_or_default();
+    let used: Vec<_> = of_table(&policies, table).collect();
+    if !used.is_empty() {
+        head(&mut all, "Changed or put aside by policy");
+        let used = used.into_iter();
+        all.extend(used.map(|(what, n)| (format!("{what}: {} times", count(n)), Meaning::Warn)));
+    }
+    if let Some(compared) = line.compared.filter(ComparedTable::differs) {
+        head(&mut all, "Rows that differ, SQLite's value first");
+        let examples = compared.examples.iter();
+        all.extend(examples.map(|e| (e.clone(), Meaning::Danger)));
+        let told = compared.examples.len() as u64;
+        let rest = compared.found.map_or(0, |(_, n)| n).saturating_sub(told);
+        if rest > 0 {
+            all.push((format!("and {} more", count(rest)), Meaning::Danger));
+        }
+    }
+    all
+}
+
+fn head(all: &mut Vec<(String, Meaning)>, text: &str) {
+    all.push((String::new(), Meaning::Text));
+    all.push((text.to_owned(), Meaning::Title));
+}
+
+fn stands(line: &TableLine, planned: Option<&PlannedTable>) -> Vec<(String, Meaning)> {
+    let rows = line.rows.map_or_else(|| "?".to_owned(), count);
+    let mut all = Vec::new();
+    if let Some(planned) = planned {
+        let renamed = match planned.target == line.table {
+            true => String::new(),
+            false => format!(", in PostgreSQL {}", planned.target),
+        };
+        let bytes = short(planned.bytes as f64);
+        all.push((
+            format!("{rows} rows, {bytes} bytes of values{renamed}"),
+            Meaning::Text,
+        ));
+    }
+    all.push(match line.state {
+        TableState::Waiting => ("· not begun".to_owned(), Meaning::Muted),
+        TableState::Moving => (
+            format!("▸ {} of {rows} rows moved", count(line.moved)),
+            Meaning::Running,
+        ),
+        TableState::Halted => (
+            format!("■ halted at {} of {rows} rows", count(line.moved)),
+            Meaning::Warn,
+        ),
+        TableState::Moved => (format!("✓ {} rows moved", count(line.moved)), Meaning::Ok),
+    });
+    all.extend(line.compared.as_ref().map(parity));
+    all
+}
+
+/// How a table compares, in words.
+pub fn parity(compared: &ComparedTable) -> (String, Meaning) {
+    match compared.found {
+        None => (
+            format!("▸ {} compared", count(compared.compared)),
+            Meaning::Running,
+        ),
+        Some((equal, 0)) => (format!("✓ all {} equal", count(equal)), Meaning::Ok),
+        Some((equal, different)) => {
+            let text = format!("✗ {} differ, {} equal", count(different), count(equal));
+            (text, Meaning::Danger)
+        }
+    }
+}
+
+/// `Price      NUMERIC       → numeric(10,2)    as text, exact`: aligned.
+fn columns_of(planned: &PlannedTable) -> Vec<(String, Meaning)> {
+    let mut all = Vec::new();
+    head(&mut all, "Columns");
+    let widest = |texts: &dyn Fn(usize) -> String| {
+        let widths = (0..planned.columns.len()).map(|n| columns(&texts(n)));
+        widths.max().unwrap_or(0).min(WIDEST)
+    };
+    let name = widest(&|n| planned.columns[n].column.clone());
+    let source = widest(&|n| planned.columns[n].source.clone());
+    let target = widest(&|n| planned.columns[n].target.clone());
+    all.extend(planned.columns.iter().map(|c| {
+        let text = format!(
+            "{}  {} → {}  {}",
+            padded(&c.column, name),
+            padded(&c.source, source),
+            padded(&c.target, target),
+            c.conversion
+        );
+        (text, Meaning::Text)
+    }));
+    all
+}
+
+fn padded(text: &str, width: u16) -> String {
+    let lacks = width.saturating_sub(columns(text));
+    format!("{text}{}", " ".repeat(usize::from(lacks)))
+}
+
+/// Uses of policies on a table's columns: `Table.Column: policy`.
+fn of_table<'p>(
+    policies: &'p BTreeMap<String, u64>,
+    table: &str,
+) -> impl Iterator<Item = (&'p str, u64)> {
+    let start = format!("{table}.");
+    policies
+        .iter()
+        .filter_map(move |(of, n)| Some((of.strip_prefix(&start)?, *n)))
+}

@@ -1,0 +1,201 @@
+//! The tables: how far each has been moved, what does not fit, whether both sides are equal; the selected one in full beside or over them.
+//! Not in here: what is told of a table (`model::tables`).
+
+use ratatui::layout::Rect;
+
+use super::shared::{below, inset, row, window, window_over};
+use super::steps::draw_progress;
+use crate::cockpit::canvas::{Canvas, Head, piece, wrap};
+use crate::cockpit::format::{count, short};
+use crate::cockpit::model::Model;
+use crate::cockpit::model::tables::{self, TableLine, TableState};
+use crate::cockpit::model::ui::View;
+use crate::cockpit::target::Target;
+use crate::cockpit::theme::Meaning;
+
+/// From this width on the selected table stands beside the list.
+const BESIDE: u16 = 110;
+/// The longest line of a table in full, in rows.
+const ROWS: usize = 40;
+
+/// The view.
+pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
+    let all = model.tables();
+    let wide = area.width >= BESIDE && !all.is_empty();
+    let list = Rect {
+        width: if wide { area.width / 2 } else { area.width },
+        ..area
+    };
+    draw_list(canvas, list, model, &all);
+    let Some(selected) = all.get(model.selected_table_index()).filter(|_| wide) else {
+        return;
+    };
+    let rest = Rect {
+        x: area.x + list.width,
+        width: area.width - list.width,
+        ..area
+    };
+    let head = Head {
+        title: &selected.table,
+        note: vec![piece("Enter: all of it", Meaning::Muted)],
+        ..Head::default()
+    };
+    let inner = canvas.panel(rest, &head);
+    draw_lines(canvas, inner, model, &selected.table, 0);
+}
+
+/// All of a table over the screen.
+pub fn draw_table(canvas: &mut Canvas<'_>, area: Rect, model: &Model, table: &str, scroll: usize) {
+    let width = area.width.min(150);
+    let lines = tables::whole(model, table);
+    let needs: usize = lines
+        .iter()
+        .map(|l| rows(&l.0, width.saturating_sub(4)).len())
+        .sum();
+    let size = (width, u16::try_from(needs + 2).unwrap_or(u16::MAX));
+    let keys = "↑↓ scroll, Esc back";
+    let inner = inset(window_over(canvas, area, size, table, keys));
+    draw_lines(canvas, inner, model, table, scroll);
+}
+
+fn rows(text: &str, width: u16) -> Vec<String> {
+    let rows = wrap(text, width, ROWS);
+    if rows.is_empty() {
+        vec![String::new()]
+    } else {
+        rows
+    }
+}
+
+fn draw_lines(canvas: &mut Canvas<'_>, area: Rect, model: &Model, table: &str, scroll: usize) {
+    let lines: Vec<(String, Meaning)> = tables::whole(model, table)
+        .into_iter()
+        .flat_map(|(text, meaning)| {
+            let rows = rows(&text, area.width).into_iter();
+            rows.map(move |line| (line, meaning))
+        })
+        .collect();
+    let height = usize::from(area.height);
+    let first = canvas.scrolled(scroll, lines.len(), height);
+    for (n, (text, meaning)) in lines.iter().skip(first).take(height).enumerate() {
+        canvas.write(area.x, area.y + n as u16, area.width, text, *meaning);
+    }
+}
+
+fn draw_list(canvas: &mut Canvas<'_>, area: Rect, model: &Model, all: &[TableLine]) {
+    let head = Head {
+        digit: Some(View::Data.digit()),
+        title: "Data",
+        note: vec![note(all)],
+        legend: " ✓moved ▸moving ■halted ·not begun ",
+        focused: true,
+    };
+    let inner = canvas.panel(area, &head);
+    if all.is_empty() {
+        let text =
+            "Which tables move, in which order, and what does not fit is known once D1 is done.";
+        super::shared::paragraph(canvas, inner, text, Meaning::Muted);
+        return;
+    }
+    let running = model
+        .moving_step()
+        .and_then(|step| model.pace.sum(&step.id));
+    let used = u16::from(running.is_some() && inner.height > 3);
+    if let Some(sum) = running.filter(|_| used > 0) {
+        draw_progress(canvas, row(inner, 0), model, sum);
+    }
+    let list = below(inner, used);
+    let at = model.selected_table_index();
+    let height = usize::from(list.height);
+    let first = window(at, all.len(), height);
+    for (n, line) in all.iter().enumerate().skip(first).take(height) {
+        let place = row(list, (n - first) as u16);
+        table_row(canvas, place, line);
+        canvas.target(place, Target::Table(n));
+        if n == at {
+            canvas.write(place.x, place.y, 1, "▸", Meaning::Accent);
+            canvas.overlay(place, Meaning::Selection);
+        }
+    }
+}
+
+/// How all of them stand, the worst alone.
+fn note(all: &[TableLine]) -> crate::cockpit::canvas::Piece<'static> {
+    let differ = all
+        .iter()
+        .filter(|t| t.compared.as_ref().is_some_and(|c| c.differs()));
+    let problems: u64 = all.iter().map(|t| t.problems).sum();
+    match (differ.count(), problems) {
+        _ if all.is_empty() => piece("not known yet", Meaning::Muted),
+        (0, 0) => {
+            let moved = all.iter().filter(|t| t.state == TableState::Moved).count();
+            piece(format!("{moved} of {} moved", all.len()), Meaning::Muted)
+        }
+        (0, n) => piece(format!("{} PROBLEMS", count(n)), Meaning::Danger),
+        (1, _) => piece("1 TABLE DIFFERS", Meaning::Danger),
+        (n, _) => piece(format!("{n} TABLES DIFFER"), Meaning::Danger),
+    }
+}
+
+/// `▸ ToolContents  ██████░░░  89 732 of 120 400   12 by policy   ✓ all equal`; what matters least goes first.
+fn table_row(canvas: &mut Canvas<'_>, area: Rect, line: &TableLine) {
+    let (mark, meaning) = match line.state {
+        TableState::Waiting => ("·", Meaning::Muted),
+        TableState::Moving => ("▸", Meaning::Running),
+        TableState::Halted => ("■", Meaning::Warn),
+        TableState::Moved => ("✓", Meaning::Ok),
+    };
+    let name = (area.width / 3).clamp(8, 32);
+    canvas.write(area.x + 1, area.y, 2, mark, meaning);
+    canvas.write(area.x + 3, area.y, name, &line.table, Meaning::Text);
+    let mut x = area.x + 4 + name;
+    let bar = if area.width >= 56 { 8 } else { 0 };
+    if bar > 0 {
+        let ratio = match line.rows {
+            Some(rows) if rows > 0 => line.moved as f64 / rows as f64,
+            _ => f64::from(u8::from(line.state == TableState::Moved)),
+        };
+        canvas.bar(x, area.y, bar, ratio, Meaning::Running);
+        x += bar + 1;
+    }
+    let amount = match (line.state, line.rows) {
+        (TableState::Moving | TableState::Halted, Some(rows)) => {
+            format!("{:>6} of {}", short(line.moved as f64), short(rows as f64))
+        }
+        (_, Some(rows)) => format!("{:>11} rows", count(rows)),
+        (_, None) => String::new(),
+    };
+    let rest = Rect {
+        x,
+        width: area.right().saturating_sub(x),
+        ..area
+    };
+    let told = verdict(line);
+    let right = told.map_or(0, |(text, meaning)| {
+        canvas.write_right(rest, &text, meaning)
+    });
+    let room = rest.width.saturating_sub(right + 1);
+    if canvas.columns(&amount) <= room {
+        canvas.write(rest.x, rest.y, room, &amount, Meaning::Muted);
+    }
+}
+
+/// The worst that is known of a table.
+fn verdict(line: &TableLine) -> Option<(String, Meaning)> {
+    if line.problems > 0 {
+        return Some((
+            format!("✗ {} problems", count(line.problems)),
+            Meaning::Danger,
+        ));
+    }
+    match line.compared.as_ref().map(|c| c.found) {
+        Some(Some((_, 0))) => Some(("✓ equal".to_owned(), Meaning::Ok)),
+        Some(Some((_, n))) => Some((format!("✗ {} differ", count(n)), Meaning::Danger)),
+        Some(None) => Some(("▸ comparing".to_owned(), Meaning::Running)),
+        None if line.by_policy > 0 => Some((
+            format!("{} by policy", count(line.by_policy)),
+            Meaning::Warn,
+        )),
+        None => None,
+    }
+}
