@@ -12,6 +12,8 @@ mod pictures;
 mod replay;
 mod ring;
 mod screens;
+#[cfg(target_os = "linux")]
+mod soak;
 mod states;
 mod story;
 mod terminal;

@@ -40,6 +40,8 @@ pub struct Follow {
     follower: Follower,
     watched: Option<Watched>,
     told: Told,
+    /// [`Follower::changes`] at the last look at everything; `None` where there is something new to look for.
+    looked: Option<u64>,
 }
 
 /// The step whose output is read.
@@ -72,6 +74,7 @@ impl Follow {
             follower,
             watched: None,
             told: Told::default(),
+            looked: None,
         }
     }
 
@@ -82,6 +85,7 @@ impl Follow {
             attempt,
             after: 0,
         });
+        self.looked = None;
     }
 
     /// The events that have come.
@@ -98,6 +102,17 @@ impl Follow {
     /// [`FollowError`].
     pub fn look(&mut self) -> Result<News, FollowError> {
         let entries = self.entries()?;
+        let changes = self.follower.changes();
+        if self.looked == Some(changes) {
+            // A cockpit is left open for hours on a session in which nothing happens: then only the engine is looked at, which can die
+            // without a word.
+            let engine = engine(self.follower.engine()?);
+            return Ok(News {
+                entries,
+                engine: changed(&mut self.told.engine, Some(Some(engine))).flatten(),
+                ..News::default()
+            });
+        }
         let samples = self.follower.poll_samples()?;
         let output = self.output()?;
         let told = &mut self.told;
@@ -105,7 +120,7 @@ impl Follow {
         let last_line = follower.latest_output(1)?.pop();
         let last_line = last_line.filter(|l| told.last_line.as_ref() != Some(l));
         told.last_line = last_line.clone().or(told.last_line.take());
-        Ok(News {
+        let news = News {
             entries,
             samples: samples.into_iter().map(reading).collect(),
             output,
@@ -120,7 +135,9 @@ impl Follow {
             parity: changed(&mut told.parity, follower.board(key::PARITY)?),
             plan: changed(&mut told.plan, follower.board(key::PLAN)?),
             engine: changed(&mut told.engine, Some(Some(engine(follower.engine()?)))).flatten(),
-        })
+        };
+        self.looked = Some(changes);
+        Ok(news)
     }
 
     /// All that has been recorded so far, with every line that a step printed.

@@ -28,6 +28,7 @@ pub struct Follower {
     /// Entries that the check on opening has read and no poll has returned.
     unread: Vec<Entry>,
     data_version: i64,
+    changes: u64,
     sample_cursor: i64,
 }
 
@@ -46,6 +47,7 @@ impl Follower {
             chain: Chain::ending_with(verified.head, &verified.entries),
             unread: verified.entries,
             data_version,
+            changes: 0,
             sample_cursor: 0,
         })
     }
@@ -63,9 +65,16 @@ impl Follower {
             return Ok(entries);
         }
         self.data_version = version;
+        self.changes += 1;
         self.check_tail()?;
         entries.extend(self.chain.read_on(&self.open.conn, &self.folder)?);
         Ok(entries)
+    }
+
+    /// A number that has changed if anything at all was written between the last two polls. While it has not, nothing that was read after
+    /// the former of them can read otherwise now: entries, samples, output, progress and the board alike.
+    pub fn changes(&self) -> u64 {
+        self.changes
     }
 
     /// Number and hash of the last entry that was read.
@@ -274,6 +283,7 @@ impl Follower {
         }
         self.open = schema::open_to_read(&self.folder)?;
         self.data_version = data_version(&self.open.conn, &self.folder)?;
+        self.changes += 1;
         let verified = chain::verify_with(&self.open.conn, &self.folder)?;
         let read = self.chain.tail;
         let kept = match read.seq {

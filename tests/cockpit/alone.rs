@@ -4,13 +4,17 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
+use cutover::cockpit::follow::Follow;
 use cutover::cockpit::{self, Bridge, BridgeError, Options};
 use cutover::engine::lease::Lease;
-use cutover::journal::{Folder, Follower, Journal, count_lease};
+use cutover::journal::{
+    Folder, Follower, Journal, Reading, Retention, Sample, Stream, count_lease,
+};
+use cutover::session::live::{InstanceState, key};
 use rustix::process::Signal;
 use serde_json::json;
 
-use super::story::Story;
+use super::story::{Story, fleet};
 use super::terminal::Terminal;
 use crate::support;
 
@@ -339,4 +343,48 @@ fn a_snapshot_is_what_the_screen_shows() {
     let (code, _, said) = snapshot(&["--theme", "nowhere.toml"]);
     assert_eq!(code, Some(1));
     assert!(said.contains("nowhere.toml"), "{said}");
+}
+
+#[test]
+fn a_look_at_a_quiet_journal_misses_nothing_of_what_comes_beside_the_events() {
+    let told = midway();
+    let folder = Folder::open_at(Path::new(&told.dir)).expect("a folder");
+    let fencing = count_lease(&folder, &json!({})).expect("a lease");
+    let (mut journal, _) = Journal::open(&folder, fencing).expect("a journal");
+    let mut scribe = journal.scribe(Retention::default()).expect("a scribe");
+    let notes = scribe.notes();
+    let mut follow = Follow::new(Follower::open(&folder).expect("a journal"));
+    assert!(!follow.look().expect("news").entries.is_empty());
+    assert!(follow.look().expect("news").is_empty());
+    notes.board(key::FLEET, &fleet(&[InstanceState::Ready]));
+    notes.output("D2", 1, Stream::Step, 1_000, "a line");
+    notes.sample(Sample {
+        signal: "pool_active".to_owned(),
+        at_ms: 1_000,
+        reading: Reading::Value(3.0),
+        n: None,
+    });
+    scribe.flush(1_000, "boot", 1_000).expect("written");
+    let news = follow.look().expect("news");
+    assert_eq!(news.fleet, Some(fleet(&[InstanceState::Ready])));
+    assert_eq!(news.samples.len(), 1);
+    assert_eq!(news.last_line.expect("a line").line, "a line");
+    assert!(news.output.is_empty());
+    assert!(follow.look().expect("news").is_empty());
+    // Nothing was written since; what is asked for now was there before.
+    follow.watch("D2".to_owned(), 1);
+    assert_eq!(follow.look().expect("news").output[0].line, "a line");
+    assert!(follow.look().expect("news").is_empty());
+    notes.board(key::FLEET, &fleet(&[InstanceState::Ready; 2]));
+    scribe.flush(2_000, "boot", 2_000).expect("written");
+    let news = follow.look().expect("news");
+    assert_eq!(news.fleet, Some(fleet(&[InstanceState::Ready; 2])));
+    journal
+        .append(
+            3_000,
+            chrono::Utc::now(),
+            &[("note_written", &json!({"by": "ada", "text": "x"}))],
+        )
+        .expect("written");
+    assert_eq!(follow.look().expect("news").entries.len(), 1);
 }
