@@ -1,0 +1,455 @@
+//! How quick the cockpit is: a frame of a large session, the first frame after the start, and what it costs to leave it open.
+//!
+//! - frame: every view at 200×60, with 500 instances, 60 tables and an hour of samples, by the clock around `view::draw`;
+//! - start: `cutover join` in a terminal of its own, from the start of the process until its first frame has been written, on a journal with
+//!   an hour of samples, beside a process that only says its version;
+//! - quiet: the processor's time of a cockpit on a session in which nothing happens, beside `top` at the same refresh (and `htop` and
+//!   `pg_activity`, where they are installed), at the same time, each in a terminal of its own.
+//!
+//! Usage: cargo bench --bench screen -- [frame|start|quiet [SECONDS]]        (default: all, 30 s)
+
+#![allow(clippy::print_stdout)] // whoever runs it reads it
+#![allow(dead_code)] // of the stories only a part is told here
+
+#[path = "../tests/cockpit/story.rs"]
+mod story;
+
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use cutover::cockpit::model::Model;
+use cutover::cockpit::model::ui::View;
+use cutover::cockpit::news::{News, Reading};
+use cutover::cockpit::theme::Theme;
+use cutover::cockpit::{snapshot, view};
+use cutover::engine::{self, Orders, socket};
+use cutover::journal::{self, Folder, Journal, Progress, Retention, count_lease};
+use cutover::session::live::{InstanceState, InstanceView};
+use cutover::session::{Event, Opening, Recorded};
+use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use story::{MINUTE, Story};
+use tokio_util::sync::CancellationToken;
+
+const SIZE: (u16, u16) = (200, 60);
+const INSTANCES: usize = 500;
+const TABLES: usize = 60;
+const HOUR_S: i64 = 3_600;
+/// Signals that a session of this size samples each second, beside one for each instance.
+const SIGNALS: [&str; 24] = [
+    "http_5xx_ratio",
+    "http_4xx_ratio",
+    "requests_per_s",
+    "latency_p50_ms",
+    "latency_p95_ms",
+    "latency_p99_ms",
+    "pool_active",
+    "pool_idle",
+    "pool_waiting",
+    "pool_max",
+    "pool_used_ratio",
+    "pool_timeouts",
+    "pg_active",
+    "pg_idle",
+    "pg_waiting",
+    "pg_max",
+    "pg_idle_in_transaction",
+    "synthetic_failed_ratio",
+    "synthetic_read_ms",
+    "synthetic_write_ms",
+    "unready_ratio",
+    "log_database_exception",
+    "log_unhandled_exception",
+    "instances_booted_ratio",
+];
+
+fn main() {
+    let mut args = std::env::args().skip(1).filter(|a| a != "--bench");
+    let what = args.next();
+    let seconds = args.next().map_or(30, |n| n.parse().expect("seconds"));
+    let wanted = |name: &str| what.as_deref().is_none_or(|w| w == name);
+    if wanted("frame") {
+        frame();
+    }
+    if wanted("start") {
+        start();
+    }
+    if wanted("quiet") {
+        quiet(Duration::from_secs(seconds));
+    }
+}
+
+/// A large session in the midst of its import.
+fn large() -> Model {
+    let mut story = Story::begin();
+    let Event::SessionOpened { charter } = &mut story.entries[0].event else {
+        panic!("a session begins with its charter");
+    };
+    charter.instances = (1..=INSTANCES)
+        .map(|n| cutover::session::charter::InstanceLine {
+            id: format!("app-{n}"),
+            canary: n == 1,
+        })
+        .collect();
+    story.session = cutover::session::Session::replay(&story.entries).expect("a session");
+    story
+        .pass(50 * MINUTE)
+        .reach("D2")
+        .pass(1_000)
+        .start()
+        .pass(60 * MINUTE);
+    let mut model = story.seen_by("robin");
+    let ids = model.session.charter.instances.iter().map(|i| i.id.clone());
+    let fleet: Vec<_> = ids
+        .enumerate()
+        .map(|(n, id)| InstanceView {
+            id,
+            canary: n == 0,
+            state: match n % 50 {
+                49 => InstanceState::NotReady,
+                _ => InstanceState::Ready,
+            },
+            detail: "Postgres, 3 of 3".to_owned(),
+        })
+        .collect();
+    for second in 0..HOUR_S {
+        let at_ms = story.at_ms - (HOUR_S - second) * 1_000;
+        model.take(News {
+            samples: second_of(at_ms, INSTANCES),
+            ..News::default()
+        });
+    }
+    for n in 0..20 {
+        model.tick(Some(story.at_ms + n * 500), model.wall);
+        model.take(News {
+            progress: Some(progress(story.at_ms + n * 500, n as u64)),
+            fleet: Some(fleet.clone()),
+            ..News::default()
+        });
+    }
+    model
+}
+
+fn second_of(at_ms: i64, instances: usize) -> Vec<Reading> {
+    let reading = |signal: String, value| Reading {
+        signal,
+        at_ms,
+        value: Some(value),
+    };
+    let second = at_ms as f64 / 1_000.0;
+    let signals = SIGNALS.iter().enumerate().map(|(n, signal)| {
+        let wave = (second / (7.0 + n as f64)).sin().abs();
+        let of = if signal.ends_with("ratio") {
+            0.01
+        } else {
+            60.0
+        };
+        reading((*signal).to_owned(), wave * of)
+    });
+    let ready = (1..=instances).map(|n| reading(format!("ready.app-{n}"), 1.0));
+    signals.chain(ready).collect()
+}
+
+fn progress(at_ms: i64, n: u64) -> Vec<Progress> {
+    let table = |t: usize| Progress {
+        step: "D2".to_owned(),
+        item: format!("Table{t:02}"),
+        done: (t as u64 * 900 + n * 40).min(30_000),
+        total: Some(30_000),
+        unit: "rows".to_owned(),
+        at_ms,
+    };
+    (0..TABLES).map(table).collect()
+}
+
+fn frame() {
+    let mut model = large();
+    let theme = Theme::standard();
+    let drawn = snapshot::text(&model, &theme, SIZE.0, SIZE.1);
+    assert!(
+        drawn.contains("D2") && drawn.contains("490 of 500 ready"),
+        "{drawn}"
+    );
+    println!(
+        "a frame at {}×{}: {INSTANCES} instances, {TABLES} tables, an hour of {} signals",
+        SIZE.0,
+        SIZE.1,
+        SIGNALS.len() + INSTANCES
+    );
+    let mut buf = Buffer::empty(Rect::new(0, 0, SIZE.0, SIZE.1));
+    for view in View::ALL {
+        model.ui.view = view;
+        let took = (0..400).map(|_| {
+            let begun = Instant::now();
+            view::draw(&model, &theme, &mut buf);
+            begun.elapsed()
+        });
+        figures(&format!("  {}", view.title()), took.skip(50).collect());
+    }
+    let took = (0..200).map(|n| {
+        let news = News {
+            samples: second_of(model.now_ms + n * 1_000, INSTANCES),
+            ..News::default()
+        };
+        let begun = Instant::now();
+        model.take(news);
+        begun.elapsed()
+    });
+    figures("  taking in a second of samples", took.collect());
+}
+
+fn figures(name: &str, mut all: Vec<Duration>) {
+    all.sort();
+    let ms = |share: f64| {
+        let at = ((all.len() - 1) as f64 * share).round() as usize;
+        all[at].as_secs_f64() * 1_000.0
+    };
+    println!(
+        "{name:<40} p50 {:8.3} ms  p99 {:8.3} ms  most {:8.3} ms",
+        ms(0.5),
+        ms(0.99),
+        ms(1.0)
+    );
+}
+
+/// A program in a terminal of its own.
+struct Shown {
+    program: Box<dyn Child + Send + Sync>,
+    reader: Option<Box<dyn Read + Send>>,
+    keys: Box<dyn Write + Send>,
+    _master: Box<dyn MasterPty + Send>,
+}
+
+impl Shown {
+    fn start(program: &Path, args: &[&str]) -> Shown {
+        let size = PtySize {
+            rows: 40,
+            cols: 120,
+            pixel_width: 0,
+            pixel_height: 0,
+        };
+        let pair = native_pty_system().openpty(size).expect("a terminal");
+        let mut command = CommandBuilder::new(program);
+        command.args(args);
+        command.env("TERM", "xterm-256color");
+        let child = pair.slave.spawn_command(command).expect("a program");
+        Shown {
+            program: child,
+            reader: Some(pair.master.try_clone_reader().expect("its output")),
+            keys: pair.master.take_writer().expect("its keys"),
+            _master: pair.master,
+        }
+    }
+
+    /// A shell that becomes the program at a key: what it takes to make a terminal and a process is not the program's.
+    fn at_a_key(program: &Path, args: &[&str]) -> Shown {
+        let script = "echo ready; read key; exec \"$@\"";
+        let program = program.to_str().expect("UTF-8");
+        let args = [&["-c", script, "sh", program], args].concat();
+        let mut shell = Shown::start(Path::new("/bin/sh"), &args);
+        shell.until("ready");
+        shell
+    }
+
+    /// How long it takes from the key until these bytes come.
+    fn took(mut self, wanted: &str) -> Duration {
+        let begun = Instant::now();
+        self.keys.write_all(b"\n").expect("a key");
+        self.until(wanted);
+        begun.elapsed()
+    }
+
+    /// Reads until these bytes have come.
+    fn until(&mut self, wanted: &str) {
+        let reader = self.reader.as_mut().expect("a reader");
+        let (mut seen, mut bytes) = (Vec::new(), [0; 65_536]);
+        loop {
+            let n = reader.read(&mut bytes).expect("output");
+            assert!(n > 0, "{}", String::from_utf8_lossy(&seen));
+            seen.extend_from_slice(&bytes[..n]);
+            if seen.windows(wanted.len()).any(|w| w == wanted.as_bytes()) {
+                return;
+            }
+        }
+    }
+
+    /// Reads whatever comes, so that the program never waits for its terminal.
+    fn drain(&mut self) {
+        let mut reader = self.reader.take().expect("a reader");
+        std::thread::spawn(move || {
+            let mut bytes = [0; 65_536];
+            while let Ok(1..) = reader.read(&mut bytes) {}
+        });
+    }
+
+    /// Seconds of processor time so far, of all of the program's threads.
+    fn cpu_s(&self) -> f64 {
+        let pid = self.program.process_id().expect("a process");
+        let threads = std::fs::read_dir(format!("/proc/{pid}/task")).expect("a process");
+        let on_cpu_ns = threads.map(|thread| {
+            let path = thread.expect("a thread").path().join("schedstat");
+            let text = std::fs::read_to_string(path).unwrap_or_default();
+            let ns = text.split_whitespace().next().unwrap_or("0");
+            ns.parse::<f64>().expect("nanoseconds")
+        });
+        on_cpu_ns.sum::<f64>() / 1e9
+    }
+}
+
+impl Drop for Shown {
+    fn drop(&mut self) {
+        let _ = self.program.kill();
+        let _ = self.program.wait();
+    }
+}
+
+fn cutover() -> PathBuf {
+    PathBuf::from(env!("CARGO_BIN_EXE_cutover"))
+}
+
+fn start() {
+    const TIMES: usize = 20;
+    let root = tempfile::tempdir().expect("a folder");
+    let folder = recorded(root.path());
+    let dir = folder.dir().to_str().expect("UTF-8").to_owned();
+    println!("from the start of the process until the first frame, {TIMES} times in turn");
+    let (mut joined, mut said) = (Vec::new(), Vec::new());
+    for _ in 0..TIMES {
+        let join = Shown::at_a_key(&cutover(), &["join", "--dir", &dir]);
+        joined.push(join.took("Go / no-go"));
+        let version = Shown::at_a_key(&cutover(), &["--version"]);
+        said.push(version.took("cutover 0."));
+    }
+    figures("  cutover join, an hour of samples", joined);
+    figures("  cutover --version", said);
+}
+
+/// A journal with an hour of samples of a fleet of six.
+fn recorded(root: &Path) -> Folder {
+    let mut story = Story::begin();
+    story.pass(2_000).reach("D2").pass(1_000).start();
+    let folder = Folder::create(root, "bench").expect("a session's folder");
+    let fencing = count_lease(&folder, &serde_json::json!({})).expect("a lease");
+    let (mut journal, _) = Journal::open(&folder, fencing).expect("a journal");
+    for Recorded {
+        at_ms, wall, event, ..
+    } in &story.entries
+    {
+        let (kind, body) = engine::ledger::to_entry(event);
+        journal
+            .append(*at_ms, *wall, &[(&kind, &body)])
+            .expect("written");
+    }
+    let mut scribe = journal.scribe(Retention::default()).expect("a scribe");
+    let notes = scribe.notes();
+    for second in 0..HOUR_S {
+        for reading in second_of(second * 1_000, 6) {
+            notes.sample(journal::Sample {
+                signal: reading.signal,
+                at_ms: reading.at_ms,
+                reading: journal::Reading::Value(reading.value.unwrap_or_default()),
+                n: None,
+            });
+        }
+        if second % 60 == 59 {
+            scribe.flush(second * 1_000, "boot", 0).expect("written");
+        }
+    }
+    drop(scribe);
+    journal.finish().expect("closed");
+    folder
+}
+
+fn quiet(seconds: Duration) {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let root = tempfile::tempdir().expect("a folder");
+    let folder = Folder::create(root.path(), "bench").expect("a session's folder");
+    let stop = CancellationToken::new();
+    let engine = runtime.spawn(engine::run(orders(&folder), stop.clone()));
+    while runtime.block_on(socket::ping(&folder)).is_err() {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let dir = folder.dir().to_str().expect("UTF-8").to_owned();
+    let mut shown = vec![(
+        "cutover join",
+        Shown::start(&cutover(), &["join", "--dir", &dir, "--as", "robin"]),
+    )];
+    shown[0].1.until("Go / no-go");
+    let others: [(&str, &[&str]); 3] = [
+        ("top", &["-d", "1"]),
+        ("htop", &["-d", "10"]),
+        ("pg_activity", &["--refresh", "1"]),
+    ];
+    for (name, args) in others {
+        match program(name) {
+            Some(path) => shown.push((name, Shown::start(&path, args))),
+            None => println!("{name} is not installed here, and left out"),
+        }
+    }
+    for (_, one) in &mut shown {
+        one.drain();
+    }
+    // What starting costs is not what staying costs.
+    std::thread::sleep(Duration::from_secs(3));
+    println!(
+        "processor time of leaving it open for {} s, all at the same time, refreshed each second",
+        seconds.as_secs()
+    );
+    let before: Vec<f64> = shown.iter().map(|(_, one)| one.cpu_s()).collect();
+    std::thread::sleep(seconds);
+    for ((name, one), before) in shown.iter().zip(before) {
+        let used = one.cpu_s() - before;
+        println!(
+            "  {name:<38} {used:6.2} s  {:5.2} % of a core",
+            used / seconds.as_secs_f64() * 100.0
+        );
+    }
+    drop(shown);
+    stop.cancel();
+    runtime
+        .block_on(engine)
+        .expect("an end")
+        .expect("an orderly one");
+}
+
+fn program(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path)
+        .map(|folder| folder.join(name))
+        .find(|file| file.is_file())
+}
+
+fn orders(folder: &Folder) -> Orders {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("runbook.yaml");
+    let text = std::fs::read_to_string(path).expect("the reference runbook");
+    let env = |name: &str| {
+        Some(match name {
+            name if name.ends_with("_URL") => "postgres://a@b/c".to_owned(),
+            name if name.starts_with("APP_") || name == "CHAT_WEBHOOK" => {
+                "http://127.0.0.1:1".to_owned()
+            }
+            name => format!("/{name}"),
+        })
+    };
+    Orders {
+        folder: folder.clone(),
+        runbook: Arc::new(cutover::runbook::parse("runbook.yaml", &text, &env).expect("valid")),
+        secrets: Vec::new().into(),
+        base: folder.dir().to_owned(),
+        opening: Opening {
+            session: folder.session(),
+            target: "db:5432/tools".to_owned(),
+            sandbox: true,
+            rehearsal: false,
+            speed: 1.0,
+            wait_before: Vec::new(),
+        },
+        rehearsal: None,
+    }
+}
