@@ -213,8 +213,8 @@ fn any_size_without_a_panic() {
     let mut models = everything();
     let pairs = models.len() * View::ALL.len();
     let theme = theme("default");
-    for width in (0..100u16).chain((100..=400).step_by(12)) {
-        for height in (0..50u16).chain((50..=120).step_by(7)) {
+    for width in (0..100u16).chain((100..=400).step_by(25)) {
+        for height in (0..50u16).chain((50..=120).step_by(10)) {
             let pair = (usize::from(width) + 31 * usize::from(height)) % pairs;
             let model = &mut models[pair / View::ALL.len()];
             model.ui.view = View::ALL[pair % View::ALL.len()];
