@@ -64,6 +64,8 @@ struct Told {
     details: Vec<DetailView>,
     parity: ParityView,
     plan: PlanView,
+    /// As the board has them.
+    loads: String,
     engine: Option<Engine>,
 }
 
@@ -134,6 +136,7 @@ impl Follow {
             details: changed(&mut told.details, follower.board(key::DETAILS)?),
             parity: changed(&mut told.parity, follower.board(key::PARITY)?),
             plan: changed(&mut told.plan, follower.board(key::PLAN)?),
+            loads: follower.board_if_new(key::LOADS, &mut told.loads)?,
             engine: changed(&mut told.engine, Some(Some(engine(follower.engine()?)))).flatten(),
         };
         self.looked = Some(changes);

@@ -3,6 +3,7 @@
 //!
 //! Not in here: what a key does (`actions`, `update`) and how anything looks (`view`).
 
+pub mod loads;
 pub mod pace;
 pub mod series;
 pub mod tables;
@@ -14,6 +15,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use chrono::{DateTime, FixedOffset, Utc};
 
+use self::loads::Loads;
 use self::pace::Pace;
 use self::series::SeriesSet;
 use self::telling::Told;
@@ -78,6 +80,8 @@ pub struct Model {
     pub checklist: Vec<ItemView>,
     /// The fleet.
     pub fleet: Vec<InstanceView>,
+    /// What every instance carries.
+    pub loads: Loads,
     /// Who is at the bridge.
     pub presence: Vec<Presence>,
     /// What probes tell people beside their numbers.
@@ -141,6 +145,7 @@ impl Model {
             triggers: Vec::new(),
             checklist: Vec::new(),
             fleet: Vec::new(),
+            loads: Loads::default(),
             presence: Vec::new(),
             details: Vec::new(),
             cost: None,
@@ -187,6 +192,9 @@ impl Model {
         self.presence = news.presence.unwrap_or(std::mem::take(&mut self.presence));
         self.details = news.details.unwrap_or(std::mem::take(&mut self.details));
         self.cost = news.cost.or(self.cost.take());
+        if let Some(loads) = news.loads {
+            self.loads.take(loads);
+        }
         self.parity = news.parity.unwrap_or(std::mem::take(&mut self.parity));
         self.plan = news.plan.unwrap_or(std::mem::take(&mut self.plan));
         if let Some(engine) = news.engine {

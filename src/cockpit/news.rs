@@ -4,7 +4,8 @@
 use crate::journal::{OutputLine, Progress};
 use crate::session::Recorded;
 use crate::session::live::{
-    CostView, DetailView, InstanceView, ItemView, ParityView, PlanView, Presence, TriggerView,
+    CostView, DetailView, InstanceView, ItemView, LoadsView, ParityView, PlanView, Presence,
+    TriggerView,
 };
 
 /// What has come in. Parts that are `None` have not changed.
@@ -36,6 +37,8 @@ pub struct News {
     pub parity: Option<ParityView>,
     /// What moves, in which order.
     pub plan: Option<PlanView>,
+    /// What every instance carries.
+    pub loads: Option<LoadsView>,
     /// Whether an engine runs.
     pub engine: Option<Engine>,
 }
@@ -56,6 +59,7 @@ impl News {
             && self.details.is_none()
             && self.parity.is_none()
             && self.plan.is_none()
+            && self.loads.is_none()
             && self.engine.is_none()
     }
 }

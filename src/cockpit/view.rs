@@ -11,6 +11,7 @@ mod footer;
 mod gates;
 mod guide;
 mod header;
+mod heat;
 mod help;
 mod journal;
 mod layout;
@@ -18,6 +19,7 @@ mod output;
 mod palette;
 mod people;
 mod pool;
+mod pools;
 mod rollback;
 mod shared;
 mod steps;
@@ -69,7 +71,7 @@ fn draw_places(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
             }
         }
         View::Steps => steps::draw_view(canvas, body, model),
-        View::Pool => pool::draw(canvas, body, model),
+        View::Pool => pool::draw_view(canvas, body, model),
         View::Traffic => traffic::draw_view(canvas, body, model),
         View::Fleet => fleet::draw_view(canvas, body, model),
         View::Gates => gates::draw_view(canvas, body, model),

@@ -193,12 +193,35 @@ impl Follower {
     /// # Errors
     /// From SQLite.
     pub fn board<T: serde::de::DeserializeOwned>(&self, name: &str) -> Result<Option<T>, Error> {
-        let values = self.list(
+        let value = self.board_text(name)?;
+        Ok(value.and_then(|v| serde_json::from_str(&v).ok()))
+    }
+
+    /// A value of the live board that has been put up since it read like this, which then is replaced: large ones are read as text many
+    /// times and understood once. `None` where it reads the same, was never put up, or is of another version.
+    ///
+    /// # Errors
+    /// From SQLite.
+    pub fn board_if_new<T: serde::de::DeserializeOwned>(
+        &self,
+        name: &str,
+        read: &mut String,
+    ) -> Result<Option<T>, Error> {
+        let value = self.board_text(name)?;
+        let Some(value) = value.filter(|value| value != read) else {
+            return Ok(None);
+        };
+        *read = value;
+        Ok(serde_json::from_str(read).ok())
+    }
+
+    fn board_text(&self, name: &str) -> Result<Option<String>, Error> {
+        let mut values = self.list(
             "SELECT value FROM board WHERE name = ?1",
             params![name],
             |row| row.get::<_, String>(0),
         )?;
-        Ok(values.first().and_then(|v| serde_json::from_str(v).ok()))
+        Ok(values.pop())
     }
 
     /// What a step printed in one attempt, after the line with the id `after` (0: from the beginning).

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::Context;
 use super::schedule::Take;
 use crate::runbook::{Probe, ProbeKind};
-use crate::target::observe::{Counted, Look, Observer, Statement};
+use crate::target::observe::{Counted, Look, Observer, Settings, Statement};
 use crate::target::{Endpoint, Error};
 use crate::text::printable;
 use crate::trigger::Reading;
@@ -15,6 +15,9 @@ use crate::trigger::cadence::Rhythm;
 
 /// Under this name people see the details.
 const TOPIC: &str = "database";
+
+/// How often the server's settings are asked for, in real milliseconds.
+const SETTINGS_EVERY_MS: i64 = 60_000;
 
 /// Of each list that people are shown.
 const SHOWN: usize = 5;
@@ -31,6 +34,8 @@ pub(super) struct Postgres {
     slow_ms: i64,
     window_ms: i64,
     observer: Option<Observer>,
+    /// What the server allows, and when it was asked.
+    settings: Option<(i64, Settings)>,
     before: Before,
     /// What was counted between two looks.
     window: VecDeque<(i64, Grown)>,
@@ -61,13 +66,14 @@ impl Postgres {
             slow_ms,
             window_ms: context.real_ms(window_ms),
             observer: None,
+            settings: None,
             before: Before::default(),
             window: VecDeque::new(),
             context,
         }
     }
 
-    async fn look(&mut self) -> Result<Look, Error> {
+    async fn look(&mut self, at_ms: i64) -> Result<Look, Error> {
         let kept = self
             .observer
             .take()
@@ -81,6 +87,10 @@ impl Postgres {
         };
         // Whatever an error left on the connection, the next look has a new one.
         let look = observer.look().await?;
+        let age_ms = self.settings.as_ref().map(|(asked_ms, _)| at_ms - asked_ms);
+        if age_ms.is_none_or(|age_ms| !(0..SETTINGS_EVERY_MS).contains(&age_ms)) {
+            self.settings = Some((at_ms, observer.settings().await?));
+        }
         self.observer = Some(observer);
         Ok(look)
     }
@@ -185,7 +195,7 @@ impl Postgres {
 
 impl Take for Postgres {
     async fn take(&mut self, at_ms: i64) -> Vec<(String, Reading)> {
-        let answer = tokio::time::timeout(self.limit, self.look()).await;
+        let answer = tokio::time::timeout(self.limit, self.look(at_ms)).await;
         let look = match answer {
             Ok(Ok(look)) => look,
             Ok(Err(error)) => return self.nothing(&error.to_string()),
@@ -198,7 +208,10 @@ impl Take for Postgres {
         self.window.push_back((at_ms, grown));
         let oldest_ms = at_ms - self.window_ms;
         self.window.retain(|(round_ms, _)| *round_ms > oldest_ms);
-        self.context.tell(TOPIC, details(&look));
+        let settings = self.settings.as_ref().map(|(_, settings)| settings);
+        let allowed = settings.map(allowed).unwrap_or_default();
+        let lines = details(&look).into_iter().chain(allowed).collect();
+        self.context.tell(TOPIC, lines);
         let readings = self.readings(&look);
         self.signals().into_iter().zip(readings).collect()
     }
@@ -226,6 +239,41 @@ fn details(look: &Look) -> Vec<String> {
         ));
     }
     lines
+}
+
+/// The settings that decide about connections and waiting.
+fn allowed(settings: &Settings) -> [String; 2] {
+    let value = |name: &str| settings.values.get(name).map(|v| printable(v, NAME_CHARS));
+    let number = |name: &str| value(name).and_then(|v| v.parse::<u64>().ok());
+    let reserved = ["superuser_reserved_connections", "reserved_connections"];
+    let reserved: u64 = reserved.into_iter().filter_map(number).sum();
+    let limits = [
+        ("statement", "statement_timeout"),
+        ("lock", "lock_timeout"),
+        ("transaction", "transaction_timeout"),
+        ("idle in transaction", "idle_in_transaction_session_timeout"),
+        ("idle", "idle_session_timeout"),
+    ];
+    let limits = limits.into_iter().filter_map(|(what, name)| {
+        Some(match number(name)? {
+            0 => format!("{what} none"),
+            ms if ms % 1_000 == 0 => format!("{what} {} s", ms / 1_000),
+            ms => format!("{what} {ms} ms"),
+        })
+    });
+    let limits: Vec<_> = limits.collect();
+    [
+        format!(
+            "server: max_connections {}, {reserved} of them reserved; ssl {}",
+            value("max_connections").unwrap_or_default(),
+            value("ssl").unwrap_or_default(),
+        ),
+        format!(
+            "time-outs of {}: {}",
+            name(&settings.role),
+            limits.join(", ")
+        ),
+    ]
 }
 
 /// `clients: app-1 12, app-2 11`, the most first; nothing where there is nothing.

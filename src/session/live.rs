@@ -128,6 +128,20 @@ impl LoadView {
             ..LoadView::default()
         }
     }
+
+    /// Whether nothing is known of it.
+    pub fn is_unknown(&self) -> bool {
+        let numbers = [
+            self.requests_per_s,
+            self.errors_ratio,
+            self.p95_ms,
+            self.pool_active,
+            self.pool_idle,
+            self.pool_waiting,
+            self.pool_max,
+        ];
+        numbers.iter().all(Option::is_none)
+    }
 }
 
 /// What a probe tells people beside its numbers: who waits for whom, where exceptions happened. Nothing judges it.

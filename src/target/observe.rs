@@ -2,6 +2,7 @@
 //!
 //! A connection of its own, with short time-outs, held between looks. Statements' texts are never read: they hold people's data.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio_postgres::types::ToSql;
@@ -89,6 +90,15 @@ pub struct Statement {
     pub total_ms: f64,
 }
 
+/// What the server allows, and for how long, to those who connect in this role. Ours may differ, for we set our own.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// The role.
+    pub role: String,
+    /// Values by name; times are in milliseconds, 0 is without limit. What the server's version does not know is not there.
+    pub values: BTreeMap<String, String>,
+}
+
 /// A connection that looks, again and again.
 pub struct Observer {
     client: Client,
@@ -173,6 +183,22 @@ impl Observer {
         Ok(look)
     }
 
+    /// What the server allows.
+    ///
+    /// # Errors
+    /// No answer in time.
+    pub async fn settings(&self) -> Result<Settings, Error> {
+        let mut settings = Settings::default();
+        for row in self
+            .ask("read pg_settings", SETTINGS_QUERY, i64::MAX)
+            .await?
+        {
+            settings.role = row.get(0);
+            settings.values.insert(row.get(1), row.get(2));
+        }
+        Ok(settings)
+    }
+
     /// The query for `pg_stat_statements`, where the extension is in this database, loaded, and may be read.
     async fn find_statements(&self) -> Result<Option<String>, Error> {
         let found = self
@@ -244,6 +270,13 @@ const COUNTED_QUERY: &str = "
         - current_setting('superuser_reserved_connections')::bigint
         - coalesce(current_setting('reserved_connections', true)::bigint, 0)
     FROM pg_stat_database WHERE datname = current_database() LIMIT $1";
+
+/// What a session begins with, not what ours was set to.
+const SETTINGS_QUERY: &str = "
+    SELECT session_user::text, name, reset_val FROM pg_settings
+    WHERE name IN ('max_connections', 'superuser_reserved_connections', 'reserved_connections', 'ssl', 'statement_timeout',
+      'lock_timeout', 'idle_in_transaction_session_timeout', 'idle_session_timeout', 'transaction_timeout')
+    LIMIT $1";
 
 const EXTENSION_QUERY: &str = "
     SELECT quote_ident(n.nspname) FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace

@@ -98,6 +98,8 @@ fn pool() -> Model {
         "clients: tools 41, cutover 3, psql 1",
         "waiting for: Lock transactionid 2, Client ClientRead 31",
         "pid 5121 has waited 0:08 for pid 5077, idle in transaction: UPDATE \"ToolContents\" SET \"Title\" = $1",
+        "server: max_connections 100, 3 of them reserved; ssl on",
+        "time-outs of tools: statement 30 s, lock none, idle in transaction 60 s, idle none",
     ];
     model.take(News {
         samples: story.traffic(1.0),
@@ -111,6 +113,7 @@ fn pool() -> Model {
         }]),
         ..News::default()
     });
+    states::carry(&mut model, &story, 6);
     model
 }
 

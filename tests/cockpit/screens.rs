@@ -58,6 +58,11 @@ fn every_view_word_for_word() {
             insta::assert_snapshot!(format!("{name}_{width}x{height}"), text);
         }
     }
+    for view in [View::Traffic, View::Pool, View::Fleet] {
+        model.ui.view = view;
+        let name = format!("view_{}_200x60", view.title().to_lowercase());
+        insta::assert_snapshot!(name, snapshot::text(&model, &theme("default"), 200, 60));
+    }
     let mut comparing = states::comparing();
     comparing.ui.view = View::Steps;
     insta::assert_snapshot!(
@@ -89,6 +94,21 @@ fn the_tables_word_for_word() {
         press(&mut model, "\n");
         let text = snapshot::text(&model, &theme("default"), 80, 24);
         insta::assert_snapshot!(format!("table_{name}_80x24"), text);
+    }
+}
+
+#[test]
+fn five_hundred_instances_word_for_word() {
+    let mut model = states::crowd();
+    for view in [View::Bridge, View::Traffic, View::Pool, View::Fleet] {
+        model.ui.view = view;
+        for (width, height) in SIZES {
+            let name = format!("crowd_{}_{width}x{height}", view.title().to_lowercase());
+            insta::assert_snapshot!(
+                name,
+                snapshot::text(&model, &theme("default"), width, height)
+            );
+        }
     }
 }
 
@@ -186,6 +206,7 @@ fn the_journals_filter_and_all_of_an_event_word_for_word() {
 fn everything() -> Vec<Model> {
     let mut models: Vec<_> = states::all().into_iter().map(|(_, model)| model).collect();
     models.push(states::failed());
+    models.push(states::crowd());
     let over = |mut model: Model, keys: &str| {
         press(&mut model, keys);
         model

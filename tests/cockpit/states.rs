@@ -3,10 +3,12 @@
 use cutover::cockpit::model::Model;
 use cutover::cockpit::news::{Engine, News};
 use cutover::session::live::InstanceState::{NotReady, Ready, Restarting};
-use cutover::session::live::{ComparedTable, CostView, ParityView, TriggerView, WrittenTable};
+use cutover::session::live::{
+    ComparedTable, CostView, DetailView, ParityView, TriggerView, WrittenTable,
+};
 use cutover::session::{Command, Outcome, TriggerPhase};
 
-use super::story::{MINUTE, Story, checklist, fleet, fuse, import_progress, plan, printed};
+use super::story::{MINUTE, Story, checklist, fleet, fuse, import_progress, loads, plan, printed};
 
 /// Every important state, as the release manager sees it.
 pub fn all() -> Vec<(&'static str, Model)> {
@@ -184,8 +186,46 @@ fn look(story: &Story, t3a: TriggerPhase, streak_ms: i64) -> Model {
         checklist: Some(checklist(Some("M4"))),
         last_line: Some(printed("G1", story.at_ms, "10:12 of 60:00 watched")),
         cost: Some(cost(story.at_ms)),
+        details: Some(vec![told("requests", "5xx: /tools/{id} 31, /search 4")]),
         ..News::default()
     });
+    carry(&mut model, story, 6);
+    model
+}
+
+fn told(topic: &str, line: &str) -> DetailView {
+    DetailView {
+        topic: topic.to_owned(),
+        lines: vec![line.to_owned()],
+    }
+}
+
+/// What instances carry, as a cockpit has seen it that was open all the time.
+pub fn carry(model: &mut Model, story: &Story, instances: usize) {
+    for scrape in loads(story.at_ms, instances) {
+        model.take(News {
+            loads: Some(scrape),
+            ..News::default()
+        });
+    }
+}
+
+/// Five hundred instances, a few of which are not well.
+pub fn crowd() -> Model {
+    let story = after_reopening();
+    let mut model = look(&story, TriggerPhase::Burning, 6 * MINUTE + 12_000);
+    let states: Vec<_> = (0..500)
+        .map(|n| match n {
+            2 | 251 => NotReady,
+            77 | 78 => Restarting,
+            _ => Ready,
+        })
+        .collect();
+    model.take(News {
+        fleet: Some(fleet(&states)),
+        ..News::default()
+    });
+    carry(&mut model, &story, 500);
     model
 }
 

@@ -6,8 +6,8 @@ use cutover::cockpit::news::{Engine, News, Reading};
 use cutover::journal::{OutputLine, Progress, Stream};
 use cutover::runbook::{self, RehearsalPart, RunbookHash};
 use cutover::session::live::{
-    InstanceState, InstanceView, ItemView, PlanView, PlannedColumn, PlannedTable, Presence,
-    TriggerView,
+    InstanceState, InstanceView, ItemView, LoadView, LoadsView, PlanView, PlannedColumn,
+    PlannedTable, Presence, TriggerView,
 };
 use cutover::session::{
     Actor, Charter, Command, Event, Opening, Outcome, Recorded, RehearsalEvidence, Session,
@@ -561,4 +561,47 @@ pub fn checklist(red: Option<&str>) -> Vec<ItemView> {
             },
         })
         .collect()
+}
+
+/// Ten minutes of scrapes of so many instances up to now, every five seconds. The third answers with errors since six minutes, the fifth
+/// exposes no pool, the sixth could not be scraped for a while and cannot be now.
+pub fn loads(at_ms: i64, instances: usize) -> Vec<LoadsView> {
+    let scrape = |n: i64| LoadsView {
+        at_ms: at_ms - (119 - n) * 5_000,
+        instances: (1..=instances).map(|i| load(i, n)).collect(),
+    };
+    (0..120).map(scrape).collect()
+}
+
+fn load(instance: usize, n: i64) -> LoadView {
+    let id = format!("app-{instance}");
+    if instance == 6 && ((30..40).contains(&n) || n > 100) {
+        return LoadView::unknown(&id);
+    }
+    let wave = ((n as f64 + instance as f64 * 7.0) / 9.0).sin() * 0.5 + 0.5;
+    let burns = instance == 3 && n > 48;
+    let errors = match burns {
+        true => ((n - 48) as f64 * 0.0004).min(0.017),
+        false => (wave * 0.0016 - 0.0004).max(0.0),
+    };
+    let waiting = if burns { 4.0 } else { 0.0 };
+    let pool = |value: f64| (instance != 5).then_some(value);
+    LoadView {
+        requests_per_s: Some(30.0 + wave * 4.0),
+        errors_ratio: Some(errors),
+        p95_ms: Some(if burns { 212.0 } else { 38.0 + wave * 9.0 }),
+        pool_active: pool(if burns {
+            10.0
+        } else {
+            (2.0 + wave * 3.0).round()
+        }),
+        pool_idle: pool(if burns {
+            0.0
+        } else {
+            (8.0 - wave * 3.0).round()
+        }),
+        pool_waiting: pool(waiting),
+        pool_max: pool(10.0),
+        ..LoadView::unknown(&id)
+    }
 }

@@ -4,6 +4,7 @@ use cutover::journal::{
     ARTEFACT_MAX_BYTES, EngineState, FIRST_LINES, Follower, LAST_LINES, Progress, Reading,
     Retention, Sample, Scribe, Stream,
 };
+use cutover::session::live::{LoadView, LoadsView, key};
 
 use super::{Engine, engine, session};
 
@@ -102,6 +103,34 @@ fn old_samples_are_thinned_and_the_journal_says_so() {
     assert_eq!(fresh.poll_samples().expect("samples").len(), 150);
     let gone = fresh.thinned().expect("what was taken").gone_before_ms;
     assert_eq!(gone, Some(60_001), "157 were left, the 7 oldest went");
+}
+
+#[test]
+fn a_large_value_of_the_board_is_understood_once_until_it_is_another() {
+    let session = session();
+    let engine = engine(&session.folder);
+    let mut scribe = scribe(&engine, Retention::default());
+    let notes = scribe.notes();
+    let view = |at_ms| LoadsView {
+        at_ms,
+        instances: vec![LoadView {
+            errors_ratio: Some(0.017),
+            ..LoadView::unknown("app-1")
+        }],
+    };
+    let follower = Follower::open(&session.folder).expect("a follower");
+    let mut read = String::new();
+    let mut look = || follower.board_if_new::<LoadsView>(key::LOADS, &mut read);
+    assert_eq!(look().expect("a board"), None, "nothing was put up");
+    for at_ms in [5, 10] {
+        notes.board(key::LOADS, &view(at_ms));
+        scribe.flush(at_ms, "boot", 17).expect("a flush");
+        assert_eq!(look().expect("a board"), Some(view(at_ms)));
+        assert_eq!(look().expect("a board"), None, "it reads the same");
+    }
+    notes.board(key::LOADS, &"of another version");
+    scribe.flush(15, "boot", 17).expect("a flush");
+    assert_eq!(look().expect("a board"), None);
 }
 
 #[test]

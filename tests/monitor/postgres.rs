@@ -183,3 +183,36 @@ async fn a_role_that_may_not_look_says_so() {
         .await;
     watch.until_value("pg_lock_waits", 0.0).await;
 }
+
+#[tokio::test]
+async fn the_servers_settings_are_those_that_others_begin_with_and_not_our_own() {
+    let cluster = small();
+    cluster.create_database("app").await.expect("a database");
+    let setup = client(&cluster.superuser_url("app"), "setup")
+        .await
+        .expect("a client");
+    let role: String = {
+        let owner = client(&cluster.url("app"), "owner")
+            .await
+            .expect("a client");
+        let row = owner
+            .query_one("SELECT quote_ident(session_user)", &[])
+            .await;
+        row.expect("a role").get(0)
+    };
+    setup
+        .batch_execute(&format!(
+            "ALTER ROLE {role} SET statement_timeout = '90s'; ALTER ROLE {role} SET lock_timeout = '1500ms'"
+        ))
+        .await
+        .expect("a role with limits");
+    let mut watch = Watch::start(watching(&cluster.url("app")).await);
+    watch.until("pg_used_ratio", |r| r.number().is_some()).await;
+    let text = said(&watch);
+    assert!(
+        text.contains("server: max_connections 12, 3 of them reserved; ssl off"),
+        "{text}"
+    );
+    let limits = "statement 90 s, lock 1500 ms, idle in transaction none, idle none";
+    assert!(text.contains(limits), "{text}");
+}

@@ -44,10 +44,80 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
         for (n, instance) in all.iter().enumerate() {
             instance_row(canvas, row(inner, n as u16), model, instance);
         }
+    } else if rows_of(all.len(), inner.width, cell_columns(canvas, &all)) > inner.height
+        && marks_rows(canvas, inner.width, &all) <= inner.height
+    {
+        marks(canvas, inner, model, &all);
     } else {
         cells(canvas, inner, model, &all);
     }
 }
+
+/// Marks stand in groups of so many.
+const GROUP: usize = 10;
+
+/// Rows of words below the marks.
+const WORDS: u16 = 2;
+
+/// Marks in a row of this width, beside the name of the first.
+fn marks_across(canvas: &Canvas<'_>, width: u16, all: &[InstanceView]) -> usize {
+    let room = (width + 1).saturating_sub(cell_columns(canvas, all));
+    (usize::from(room) / (GROUP + 1)).max(1) * GROUP
+}
+
+/// Rows that marks and the words below them take.
+fn marks_rows(canvas: &Canvas<'_>, width: u16, all: &[InstanceView]) -> u16 {
+    let rows = all.len().div_ceil(marks_across(canvas, width, all));
+    u16::try_from(rows)
+        .unwrap_or(u16::MAX)
+        .saturating_add(WORDS)
+}
+
+/// Too many for names: a mark for each, in groups of ten, each row beginning with the name of its first; and in words which are not ready.
+fn marks(canvas: &mut Canvas<'_>, area: Rect, model: &Model, all: &[InstanceView]) {
+    let across = marks_across(canvas, area.width, all);
+    let name = cell_columns(canvas, all).min(area.width);
+    let mut used = 0;
+    for instances in all.chunks(across) {
+        let place = row(area, used);
+        canvas.write(place.x, place.y, name, &instances[0].id, Meaning::Muted);
+        for (n, instance) in instances.iter().enumerate() {
+            let x = place.x + name + (n + n / GROUP) as u16;
+            let (sign, _, meaning) = mark(instance.state);
+            let sign = match instance.canary && instance.state == InstanceState::Ready {
+                true => "◆",
+                false => sign,
+            };
+            let meaning = if model.is_stale() {
+                Meaning::Stale
+            } else {
+                meaning
+            };
+            canvas.write(x, place.y, 1, sign, meaning);
+        }
+        used += 1;
+    }
+    let bad = all.iter().filter(|i| i.state != InstanceState::Ready);
+    let bad = bad.map(|i| {
+        let (sign, word, _) = mark(i.state);
+        let said = if i.detail.is_empty() {
+            word
+        } else {
+            i.detail.as_str()
+        };
+        format!("{sign} {} {said}", i.id)
+    });
+    let words = bad.take(WORDS_OF).collect::<Vec<_>>().join("   ");
+    let meaning = if model.is_stale() {
+        Meaning::Stale
+    } else {
+        Meaning::Warn
+    };
+    paragraph(canvas, below(area, used), &words, meaning);
+}
+
+/// Instances that have words below the marks, at most; more have no room.
+const WORDS_OF: usize = 20;
 
 fn mark(state: InstanceState) -> (&'static str, &'static str, Meaning) {
     match state {
@@ -78,10 +148,15 @@ fn instance_row(canvas: &mut Canvas<'_>, area: Rect, model: &Model, instance: &I
     canvas.pieces(area.x, area.y, area.width, &pieces);
 }
 
+/// Columns of a cell with a name.
+fn cell_columns(canvas: &Canvas<'_>, all: &[InstanceView]) -> u16 {
+    let widest = all.iter().map(|i| canvas.columns(&i.id)).max();
+    widest.unwrap_or(1) + 4
+}
+
 /// Too many for a row each: cells, and where those do not fit either, only those that are not ready.
 fn cells(canvas: &mut Canvas<'_>, area: Rect, model: &Model, all: &[InstanceView]) {
-    let widest = all.iter().map(|i| canvas.columns(&i.id)).max().unwrap_or(1);
-    let width = (widest + 4).min(area.width);
+    let width = cell_columns(canvas, all).min(area.width);
     let across = usize::from(area.width / width).max(1);
     let room = across * usize::from(area.height);
     let fits = all.len() <= room;
@@ -122,6 +197,15 @@ pub fn draw_view(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
     let items = (model.session.charter.monitoring.len() as u16 * 2 + 2).min(area.height / 3);
     let upper = area.height - items;
     let left = area.width * 2 / 5;
+    let all = model.instances();
+    let named = rows_of(
+        all.len(),
+        left.saturating_sub(2),
+        cell_columns(canvas, &all),
+    );
+    if all.len() > 1 && named > upper.saturating_sub(2) {
+        return draw_crowd(canvas, area, model, &all);
+    }
     draw(
         canvas,
         Rect {
@@ -139,6 +223,37 @@ pub fn draw_view(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
     };
     triggers::draw_full(canvas, right, model);
     checklist(canvas, below(area, upper), model);
+}
+
+/// Rows that so many cells of this width take.
+fn rows_of(cells: usize, width: u16, cell: u16) -> u16 {
+    let across = usize::from((width / cell.max(1)).max(1));
+    u16::try_from(cells.div_ceil(across)).unwrap_or(u16::MAX)
+}
+
+/// Hundreds of instances have the whole width, with their names where there is room for them; the rest of the view is below them.
+fn draw_crowd(canvas: &mut Canvas<'_>, area: Rect, model: &Model, all: &[InstanceView]) {
+    let inside = area.width.saturating_sub(2);
+    let most = area.height * 3 / 4;
+    let named = rows_of(all.len(), inside, cell_columns(canvas, all)).saturating_add(2);
+    let height = match named <= most {
+        true => named,
+        false => marks_rows(canvas, inside, all).saturating_add(2).min(most),
+    };
+    draw(canvas, Rect { height, ..area }, model);
+    let lower = below(area, height);
+    let left = area.width / 2;
+    let triggers = Rect {
+        width: left,
+        ..lower
+    };
+    let items = Rect {
+        x: area.x + left,
+        width: area.width - left,
+        ..lower
+    };
+    triggers::draw_full(canvas, triggers, model);
+    checklist(canvas, items, model);
 }
 
 fn checklist(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {

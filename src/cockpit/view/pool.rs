@@ -2,7 +2,8 @@
 
 use ratatui::layout::Rect;
 
-use super::shared::{below, details, row};
+use super::pools;
+use super::shared::{below, details, loads_rows, row};
 use super::traffic::{from_ms, series, window_ms};
 use crate::cockpit::canvas::{Canvas, Head, Piece, piece};
 use crate::cockpit::chart::{self, Chart, Level};
@@ -11,7 +12,23 @@ use crate::cockpit::model::Model;
 use crate::cockpit::model::ui::View;
 use crate::cockpit::theme::Meaning;
 
-/// The panel; the view is the same, larger.
+/// Rows of the view below which it has no room for the instances.
+const ROOMY: u16 = 16;
+
+/// The view: the panel, larger, and every instance's pool below it.
+pub fn draw_view(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
+    let most = if area.height < ROOMY {
+        0
+    } else {
+        area.height * 9 / 20
+    };
+    let table = loads_rows(model).min(most);
+    let height = area.height - table;
+    draw(canvas, Rect { height, ..area }, model);
+    pools::draw(canvas, below(area, height), model);
+}
+
+/// The panel.
 pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
     let used = model.series.last("pool_used_ratio");
     let note = match used {

@@ -2,12 +2,13 @@
 
 use ratatui::layout::Rect;
 
-use crate::cockpit::canvas::{Canvas, Head, piece, wrap};
+use crate::cockpit::canvas::{Canvas, Head, columns, fit, piece, wrap};
 use crate::cockpit::model::Model;
 use crate::cockpit::target::Target;
 use crate::cockpit::theme::Meaning;
 use crate::runbook::Role;
 use crate::session::StepStatus;
+use crate::session::live::LoadView;
 
 /// A mark of one column for a step, and what it means. The mark alone must tell.
 pub fn step_mark(status: StepStatus) -> (&'static str, Meaning) {
@@ -145,4 +146,41 @@ pub fn details(canvas: &mut Canvas<'_>, area: Rect, model: &Model, topic: &str) 
 pub fn detail_lines<'m>(model: &'m Model, topic: &str) -> &'m [String] {
     let of_topic = model.details.iter().find(|detail| detail.topic == topic);
     of_topic.map_or(&[], |detail| detail.lines.as_slice())
+}
+
+/// Rows that a table of what every instance carries wants, with its frame and heading; few while there is nothing to tell.
+pub fn loads_rows(model: &Model) -> u16 {
+    match model.loads.instances().len() {
+        0 => 3,
+        n => u16::try_from(n).unwrap_or(u16::MAX).saturating_add(3),
+    }
+}
+
+/// Says why it is not known what instances carry, where it is not.
+pub fn without_loads(canvas: &mut Canvas<'_>, area: Rect, model: &Model) -> bool {
+    let is_known = !model.loads.instances().is_empty();
+    if !is_known {
+        let words = match model.replay.is_some() {
+            true => "not recorded: what each instance carried is shown only while it happens",
+            false => "no instance was asked yet",
+        };
+        canvas.write(area.x, area.y, area.width, words, Meaning::Muted);
+    }
+    !is_known
+}
+
+/// Columns for the names of instances, of which very long ones are cut.
+pub fn name_columns(loads: &[LoadView]) -> u16 {
+    const WIDEST: u16 = 20;
+    let names = loads.iter().map(|load| columns(&fit(&load.id, WIDEST)));
+    names.max().unwrap_or_default().max(6)
+}
+
+/// How many of so many lines are shown in this height, and how many are left for a last line that tells of them.
+pub fn rows_and_rest(lines: usize, height: u16) -> (usize, usize) {
+    let height = usize::from(height);
+    match lines <= height {
+        true => (lines, 0),
+        false => (height.saturating_sub(1), lines - height.saturating_sub(1)),
+    }
 }

@@ -2,7 +2,8 @@
 
 use ratatui::layout::Rect;
 
-use super::shared::{below, detail_lines, details};
+use super::heat;
+use super::shared::{below, detail_lines, details, loads_rows};
 use crate::cockpit::canvas::{Canvas, Head, piece};
 use crate::cockpit::chart::{self, Chart, Level, Series};
 use crate::cockpit::format::{millis, percent, short, span};
@@ -12,7 +13,10 @@ use crate::cockpit::theme::Meaning;
 use crate::runbook::{Bound, Condition};
 
 /// Runbook time that a chart of ordinary width shows.
-const WINDOW_MS: i64 = 15 * 60_000;
+pub const WINDOW_MS: i64 = 15 * 60_000;
+
+/// Columns that three latencies need in the head of a panel.
+const LATENCIES: u16 = 50;
 
 /// The 5xx rate.
 pub fn draw_errors(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
@@ -48,7 +52,9 @@ pub fn draw_latency(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
         ("latency_p99_ms", "p99", Meaning::High),
     ];
     let mut note = Vec::new();
-    for (signal, label, meaning) in lines {
+    // Where not all fit, none is cut: the median is what is judged least.
+    let first = usize::from(area.width < LATENCIES);
+    for (signal, label, meaning) in lines.into_iter().skip(first) {
         note.push(piece(format!("{label} "), meaning));
         note.push(now(model, signal, millis));
         note.push(piece("  ", Meaning::Text));
@@ -74,34 +80,52 @@ pub fn draw_latency(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
     chart::draw(canvas, inner, &chart);
 }
 
-/// The view: both, large; and what else is known of the traffic in a row.
+/// Rows below which two charts are better side by side than one above the other.
+const STACKED: u16 = 14;
+
+/// What probes tell of traffic in words.
+const TOPICS: [&str; 2] = ["requests", "logs"];
+
+/// The view: both, every instance, and what else is known of the traffic.
 pub fn draw_view(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
-    let said = detail_lines(model, "logs").len() as u16;
-    let numbers = (3 + said).min(area.height);
+    let said: usize = TOPICS.iter().map(|t| detail_lines(model, t).len()).sum();
+    let numbers = (3 + said as u16).min(area.height);
     let rest = area.height - numbers;
-    let half = rest / 2;
-    draw_errors(
-        canvas,
-        Rect {
-            height: half,
+    let instances = loads_rows(model).min(rest / 2);
+    let charts = Rect {
+        height: rest - instances,
+        ..area
+    };
+    draw_charts(canvas, charts, model);
+    let height = instances;
+    let middle = below(area, charts.height);
+    heat::draw(canvas, Rect { height, ..middle }, model);
+    draw_numbers(canvas, below(area, rest), model);
+}
+
+fn draw_charts(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
+    let (first, second) = if area.height >= STACKED {
+        let height = area.height / 2;
+        (Rect { height, ..area }, below(area, height))
+    } else {
+        let width = area.width / 2;
+        let second = Rect {
+            x: area.x + width,
+            width: area.width - width,
             ..area
-        },
-        model,
-    );
-    let lower = below(area, half);
-    draw_latency(
-        canvas,
-        Rect {
-            height: rest - half,
-            ..lower
-        },
-        model,
-    );
+        };
+        (Rect { width, ..area }, second)
+    };
+    draw_errors(canvas, first, model);
+    draw_latency(canvas, second, model);
+}
+
+fn draw_numbers(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
     let head = Head {
         title: "Requests",
         ..Head::default()
     };
-    let inner = canvas.panel(below(area, rest), &head);
+    let inner = canvas.panel(area, &head);
     let per_s = |v: f64| format!("{}/s", short(v));
     let parts = [
         ("requests ", now(model, "requests_per_s", per_s)),
@@ -125,7 +149,10 @@ pub fn draw_view(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
         .collect();
     if inner.height > 0 {
         canvas.pieces(inner.x, inner.y, inner.width, &pieces);
-        details(canvas, below(inner, 1), model, "logs");
+        let mut used = 1;
+        for topic in TOPICS {
+            used += details(canvas, below(inner, used), model, topic);
+        }
     }
 }
 
@@ -170,6 +197,13 @@ pub fn series<'a>(
         meaning,
         points: model.series.since(signal, from_ms(model, window_ms)),
     }
+}
+
+/// The lowest threshold of a signal.
+pub fn threshold(model: &Model, signal: &str) -> Option<f64> {
+    let levels = levels(model, signal).into_iter();
+    let thresholds = levels.filter(|level| level.meaning == Meaning::Threshold);
+    thresholds.map(|level| level.value).reduce(f64::min)
 }
 
 /// Baseline and thresholds of a signal, from the triggers and the monitoring checklist.
