@@ -388,3 +388,17 @@ fn without_a_terminal_it_says_what_to_do_instead_and_a_moment_can_be_drawn() {
         assert!(said.contains("such as 12:04"), "{said}");
     }
 }
+
+#[test]
+fn what_each_instance_carried_is_said_to_be_unknown() {
+    let mut model = replay();
+    model.seek(night().0.at_ms / 2);
+    for view in [View::Traffic, View::Pool] {
+        model.ui.view = view;
+        for size in SIZES {
+            let text = text(&model, size);
+            let words = "not recorded: what each instance carried";
+            assert!(text.contains(words), "{text}");
+        }
+    }
+}
