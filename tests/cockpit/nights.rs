@@ -146,6 +146,10 @@ fn three_people_take_it_to_release() {
     for terminal in [&mut night.robin, &mut dan] {
         terminal.shows("8 of 8 green");
     }
+    dan.press("9").shows("✓ equal").press("\r");
+    dan.shows("INTEGER → integer")
+        .press("\u{1b}")
+        .hides("Esc back");
     night.robin.press("\r").shows("G1 is running");
     night
         .robin
@@ -153,7 +157,7 @@ fn three_people_take_it_to_release() {
         .shows("completes the release");
     // It is not theirs to say.
     quinn.press("c").shows("release manager");
-    night.robin.press("c").shows("type tool-catalogue-1");
+    night.robin.press("c").shows("Complete the release");
     night.robin.press("tool-catalogue-1\r");
     for terminal in [&mut night.robin, &mut dan, &mut quinn] {
         terminal.shows("The release is complete");
