@@ -10,7 +10,8 @@ use cutover::cockpit::{Fault, snapshot};
 use cutover::journal::Progress;
 use cutover::session::live::InstanceState::{NotReady, Ready, Restarting, Unknown};
 use cutover::session::live::{
-    ComparedTable, DetailView, ParityView, PlanView, PlannedColumn, PlannedTable,
+    ComparedTable, DetailView, LoadView, LoadsView, ParityView, PlanView, PlannedColumn,
+    PlannedTable,
 };
 use cutover::session::{Command, Outcome, Recorded, TriggerPhase};
 use serde_json::Value;
@@ -175,6 +176,18 @@ fn seen(plain: &Story, hostile: &str) -> Model {
             }],
         }),
         last_line: Some(printed(step, story.at_ms, hostile)),
+        loads: Some(LoadsView {
+            at_ms: story.at_ms,
+            instances: vec![
+                LoadView {
+                    requests_per_s: Some(31.0),
+                    errors_ratio: Some(0.02),
+                    p95_ms: Some(41.0),
+                    ..LoadView::unknown(&with("app-3"))
+                },
+                LoadView::unknown(&with("app-5")),
+            ],
+        }),
         engine: Some(Engine::Live { pid: 1 }),
         ..News::default()
     });
