@@ -125,9 +125,13 @@ fn clocks(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
     let parts = parts.into_iter().filter(|part| !part.is_empty());
     let mut all = vec![piece(" ", Meaning::Text)];
     for (n, part) in parts.enumerate() {
-        if n > 0 {
-            all.push(piece(" │ ", Meaning::Border));
+        let between = [piece(" │ ", Meaning::Border)];
+        let between = &between[..usize::from(n > 0)];
+        // A number cut in half is another number.
+        if width_of(&all) + width_of(between) + width_of(&part) > area.width {
+            continue;
         }
+        all.extend_from_slice(between);
         all.extend(part);
     }
     canvas.pieces(area.x, area.y, area.width, &all);
