@@ -16,4 +16,4 @@ mod screens;
 mod soak;
 mod states;
 mod story;
-mod terminal;
+pub mod terminal;

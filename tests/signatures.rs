@@ -1,6 +1,7 @@
 //! Signatures with SSH keys, against the real `ssh-keygen` and a real engine: what counts, what does not, and that OpenSSH alone can
 //! check what the journal keeps.
 
+mod cockpit;
 mod forged;
 
 use std::path::{Path, PathBuf};
