@@ -68,7 +68,35 @@ impl Engine {
         sandbox: bool,
         rehearsal: Option<RehearsalEvidence>,
     ) -> Engine {
-        let orders = Orders {
+        let orders = Engine::orders(folder, runbook, sandbox, rehearsal);
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(engine::run(orders, stop.clone()));
+        until("the engine answers", async || {
+            socket::ping(folder).await.is_ok()
+        })
+        .await;
+        Engine {
+            folder: folder.clone(),
+            stop,
+            task,
+        }
+    }
+
+    /// Why an engine does not begin at all.
+    pub async fn refuses(folder: &Folder, runbook: &Runbook) -> engine::Error {
+        let orders = Engine::orders(folder, runbook, true, None);
+        let ended = engine::run(orders, CancellationToken::new());
+        let ended = tokio::time::timeout(Duration::from_secs(30), ended).await;
+        ended.expect("an end").expect_err("a refusal")
+    }
+
+    fn orders(
+        folder: &Folder,
+        runbook: &Runbook,
+        sandbox: bool,
+        rehearsal: Option<RehearsalEvidence>,
+    ) -> Orders {
+        Orders {
             folder: folder.clone(),
             runbook: Arc::new(runbook.clone()),
             secrets: Vec::new().into(),
@@ -82,17 +110,6 @@ impl Engine {
                 wait_before: Vec::new(),
             },
             rehearsal,
-        };
-        let stop = CancellationToken::new();
-        let task = tokio::spawn(engine::run(orders, stop.clone()));
-        until("the engine answers", async || {
-            socket::ping(folder).await.is_ok()
-        })
-        .await;
-        Engine {
-            folder: folder.clone(),
-            stop,
-            task,
         }
     }
 

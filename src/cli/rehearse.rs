@@ -13,12 +13,17 @@ use super::orders::Standing;
 use super::{Exit, follow, group, run, status};
 use crate::action;
 use crate::cockpit::bridge::Bridge;
-use crate::journal::{Folder, Follower};
+use crate::journal::{Entry, Folder, Follower};
 use crate::runbook::action::Placeholders;
 use crate::runbook::{Action, RehearsalPart, Role, Runbook};
-use crate::session::{Command, LineKind, Phase, RehearsalEvidence, Session, StepState, StepStatus};
+use crate::session::{
+    Command, LineKind, Phase, Recorded, RehearsalEvidence, Session, StepState, StepStatus,
+};
 use crate::source::{backup, digest, open_read_only};
 use crate::target::Endpoint;
+
+/// The evidence is written within so many real seconds of its journal's last entry.
+const WRITTEN_WITHIN_S: i64 = 600;
 
 /// The whole protocol against scratch targets.
 #[derive(Debug, Args)]
@@ -94,13 +99,17 @@ pub async fn rehearse(
         Err(error) => Err(error),
     };
     act(loaded, scratch.unpoint.as_ref(), &folder, "unpoint").await?;
-    let session = played?;
+    played?;
+    let entries = Follower::open(&folder)?.poll()?;
+    let head = entries.last().map(|e| e.hash.to_string());
+    let session = folded(entries).context("the rehearsal's journal cannot be read back")?;
     let evidence = evidence(
         &loaded.runbook,
         &session,
-        &Follower::open(&folder)?,
+        head.unwrap_or_default(),
+        crate::clock::wall().timestamp(),
         stage.sandbox.is_some(),
-    )?;
+    );
     keep(&stage.root, &evidence)?;
     Ok(evidence)
 }
@@ -292,9 +301,10 @@ fn is_through(session: &Session) -> bool {
 fn evidence(
     runbook: &Runbook,
     session: &Session,
-    follower: &Follower,
+    head: String,
+    ended_unix_s: i64,
     sandbox: bool,
-) -> anyhow::Result<RehearsalEvidence> {
+) -> RehearsalEvidence {
     let done = |id: &str| {
         session
             .step(id)
@@ -330,12 +340,12 @@ fn evidence(
         ),
         (false, ..) => "the application was not healthy after the rollback".to_owned(),
     };
-    Ok(RehearsalEvidence {
+    RehearsalEvidence {
         session: session.charter.session.clone(),
         runbook_hash: runbook.hash.clone(),
         sandbox,
-        head: follower.head().hash.to_string(),
-        ended_unix_s: crate::clock::wall().timestamp(),
+        head,
+        ended_unix_s,
         source: session.shape(),
         parts: vec![
             (
@@ -360,7 +370,7 @@ fn evidence(
         ],
         rollback_ms,
         took_ms: took(session),
-    })
+    }
 }
 
 /// What each step, and each row of the rollback, took.
@@ -390,23 +400,43 @@ fn keep(root: &Path, evidence: &RehearsalEvidence) -> anyhow::Result<()> {
 /// The newest rehearsal of this very runbook, else the newest of all; whether it counts is for `session::gates` to say. One whose journal
 /// is gone, or does not end as the evidence says, is none.
 pub fn newest(root: &Path, runbook: &Runbook) -> Option<RehearsalEvidence> {
+    runbook.rehearsal.as_ref()?;
     let kept = std::fs::read_dir(evidence_folder(root)).ok()?;
     kept.filter_map(|e| {
         serde_json::from_slice::<RehearsalEvidence>(&std::fs::read(e.ok()?.path()).ok()?).ok()
     })
-    .filter(|evidence| is_of_its_journal(root, evidence))
+    .filter(|kept| is_of_its_journal(root, runbook, kept).unwrap_or(false))
     .max_by_key(|e| (e.runbook_hash == runbook.hash, e.ended_unix_s))
 }
 
-/// Anybody can write a file that says that everything went well.
-fn is_of_its_journal(root: &Path, evidence: &RehearsalEvidence) -> bool {
-    let head = || {
-        let folder = Folder::open_at(&root.join(&evidence.session)).ok()?;
-        let mut follower = Follower::open(&folder).ok()?;
-        follower.poll().ok()?;
-        Some(follower.head().hash.to_string())
-    };
-    head().as_deref() == Some(evidence.head.as_str())
+/// Anybody can write a file that says that everything went well: it has to be what its journal comes to. What came after the rehearsal's
+/// end, such as a note, changes nothing. `None` where there is no such journal.
+fn is_of_its_journal(root: &Path, runbook: &Runbook, kept: &RehearsalEvidence) -> Option<bool> {
+    let folder = Folder::open_at(&root.join(&kept.session)).ok()?;
+    let mut entries = Follower::open(&folder).ok()?.poll().ok()?;
+    let last = entries
+        .iter()
+        .position(|e| e.hash.to_string() == kept.head)?;
+    entries.truncate(last + 1);
+    let ended = entries.last()?.wall.timestamp();
+    if kept.runbook_hash != runbook.hash {
+        // It counts for nothing, and its gates say why.
+        return Some(true);
+    }
+    let session = folded(entries)?;
+    let head = kept.head.clone();
+    let sandbox = session.charter.sandbox;
+    let proven = evidence(runbook, &session, head, kept.ended_unix_s, sandbox);
+    Some(proven == *kept && (kept.ended_unix_s - ended).abs() <= WRITTEN_WITHIN_S)
+}
+
+/// The session that these entries come to.
+fn folded(entries: Vec<Entry>) -> Option<Session> {
+    let recorded = entries
+        .into_iter()
+        .map(|e| Recorded::read(e.seq, e.at_ms, e.wall, &e.kind, e.body));
+    let recorded: Vec<Recorded> = recorded.collect::<Result<_, _>>().ok()?;
+    Session::replay(&recorded).ok()
 }
 
 /// The state of a rehearsal's session, for those who want more than the evidence.

@@ -351,7 +351,8 @@ impl Driver {
     fn ticked(&self, passed: Duration) -> Message {
         match self.model.replay {
             Some(_) => Message::Passed {
-                ms: i64::try_from(passed.as_millis()).unwrap_or(i64::MAX),
+                // A process that was stopped has played nothing meanwhile.
+                ms: passed.min(2 * SLOW_TICK).as_millis() as i64,
             },
             None => Message::Ticked {
                 now_ms: session_now(&self.model),

@@ -263,6 +263,7 @@ impl Model {
     /// Says something that is no answer to a key.
     pub fn warn(&mut self, text: String) {
         self.ui.toast = Some(ui::Toast {
+            shown_ms: 0,
             text,
             meaning: crate::cockpit::theme::Meaning::Warn,
             since_ms: self.now_ms,

@@ -64,6 +64,8 @@ pub struct Replay {
     at_ms: i64,
     /// Events that the model holds.
     folded: usize,
+    /// Up to when the model holds the samples; `None` where they have to be read again.
+    sampled_ms: Option<i64>,
     speed: usize,
     playing: bool,
 }
@@ -72,6 +74,11 @@ impl Replay {
     /// What was recorded.
     pub fn tape(&self) -> &Tape {
         &self.tape
+    }
+
+    /// Whether a rollback is in what was recorded, sooner or later.
+    pub fn rolls_back(&self) -> bool {
+        self.tape.marks().any(|(_, mark)| mark == Mark::Rollback)
     }
 
     /// Session time that is shown.
@@ -102,6 +109,7 @@ impl Model {
             at_ms: tape.from_ms(),
             tape,
             folded: 1,
+            sampled_ms: None,
             speed: 0,
             playing: false,
         });
@@ -123,8 +131,14 @@ impl Model {
         };
         let new = &tape.entries()[replay.folded..events];
         (replay.folded, replay.at_ms) = (events, at_ms);
+        let sampled_ms = replay.sampled_ms.replace(at_ms);
         self.take_entries(new);
-        self.series = tape.series_until(at_ms);
+        match sampled_ms {
+            Some(before_ms) if before_ms <= at_ms => {
+                tape.series_on(&mut self.series, before_ms, at_ms);
+            }
+            _ => self.series = tape.series_until(at_ms),
+        }
         self.progress = tape.progress_until(at_ms, &self.session);
         self.last_line = tape.last_line(at_ms).cloned();
         (self.now_ms, self.wall) = (at_ms, tape.wall_at(at_ms));
@@ -138,6 +152,7 @@ impl Model {
         let ui = std::mem::take(&mut self.ui);
         let replay = self.replay.take().map(|replay| Replay {
             folded: 1,
+            sampled_ms: None,
             ..replay
         });
         let fresh = first_frame(tape, self.zone);
@@ -215,6 +230,7 @@ impl Model {
     pub fn record(&mut self, news: super::news::News) {
         if let Some(replay) = &mut self.replay {
             Arc::make_mut(&mut replay.tape).extend(news);
+            replay.sampled_ms = None;
         }
     }
 }

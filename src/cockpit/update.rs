@@ -129,8 +129,8 @@ pub enum Parting {
     TerminalLost,
 }
 
-/// For so long a toast stays, in session milliseconds.
-const TOAST_MS: i64 = 8_000;
+/// For so long a toast stays, in session milliseconds; in a replay in real ones.
+pub(super) const TOAST_MS: i64 = 8_000;
 /// For so long `R` waits when the countdown comes up under somebody's typing.
 const GUARD_MS: i64 = 1_500;
 /// So long an answer waits to show in the journal.
@@ -586,6 +586,7 @@ fn send(model: &mut Model, command: Command, asked: String) -> Update {
 
 fn say(model: &mut Model, text: String, meaning: Meaning) {
     model.ui.toast = Some(Toast {
+        shown_ms: 0,
         text,
         meaning,
         since_ms: model.now_ms,

@@ -87,8 +87,8 @@ pub async fn begin(
     conduct.take_up_untold()?;
     conduct.take_up_source().await?;
     conduct.take_up_rehearsal()?;
-    conduct.take_up_signatures().await?;
     restore_fence(&mut conduct).await?;
+    conduct.take_up_signatures().await?;
     conduct.take_up_lost_work()?;
     Ok(conduct)
 }
@@ -118,17 +118,35 @@ pub(super) fn fold(folder: &Folder, entries: &[Entry]) -> Result<Session, Error>
     Session::replay(&recorded).map_err(|e| broken(e.to_string()))
 }
 
-/// What signatures cover must be what runs.
+/// What signatures cover must be what runs; and what the journal says of gates and people is what the runbook says of them, for the
+/// rules go by the journal, which lay there while nobody watched it.
 fn check_runbook(orders: &Orders, session: &Session) -> Result<(), Error> {
     let was = &session.charter.runbook_hash;
-    if *was == orders.runbook.hash {
-        return Ok(());
+    if *was != orders.runbook.hash {
+        return Err(Error::RunbookChanged {
+            session: session.charter.session.clone(),
+            was: was.0.clone(),
+            is: orders.runbook.hash.0.clone(),
+        });
     }
-    Err(Error::RunbookChanged {
-        session: session.charter.session.clone(),
-        was: was.0.clone(),
-        is: orders.runbook.hash.0.clone(),
-    })
+    let by_runbook = Charter::new(&orders.runbook, orders.opening.clone());
+    let is = |c: &Charter| {
+        (
+            c.people.clone(),
+            c.gates.clone(),
+            c.signing.clone(),
+            c.rehearsal_max_age_ms,
+        )
+    };
+    match is(&session.charter) == is(&by_runbook) {
+        true => Ok(()),
+        false => Err(Error::NotASession {
+            folder: orders.folder.dir().to_owned(),
+            why: "what its first event says of people, gates or their signatures is not what the runbook says: it was not written \
+                  by an engine"
+                .to_owned(),
+        }),
+    }
 }
 
 /// Session time goes on where it was. On the same boot the boot clock tells how long nobody was there; after a restart of the

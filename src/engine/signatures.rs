@@ -2,6 +2,7 @@
 //! is laid beside the request; whether it is enough is the rules' business.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use chrono::SubsecRound;
 use tokio::sync::Semaphore;
@@ -17,6 +18,10 @@ use crate::step::context::SessionClock;
 
 /// Checks that run at once; more wait.
 const AT_ONCE: usize = 2;
+/// How often a signature is looked at that could not be checked, when an engine takes up.
+const TRIES: u32 = 3;
+/// Time between two of them.
+const BETWEEN_TRIES: Duration = Duration::from_secs(1);
 /// How the lists are called among the artefacts.
 const KIND: &str = "signatures";
 
@@ -89,7 +94,7 @@ impl Verifier {
         for (gate, signature) in signed {
             let Some(kept) = &signature.ssh else { continue };
             let why = match signing::covers(session, gate, signature, kept) {
-                Ok(()) => self.still(kept).await.err().map(|flaw| flaw.to_string()),
+                Ok(()) => self.no_longer(kept).await,
                 Err(unlike) => Some(unlike.to_string()),
             };
             voided.extend(why.map(|why| Event::SignatureVoided {
@@ -102,23 +107,40 @@ impl Verifier {
         voided
     }
 
-    async fn still(&self, kept: &SshSignature) -> Result<(), Flaw> {
-        let allowed = self.allowed_signers.clone();
+    /// Why a signature does not hold now. What could not be checked is tried again: a machine on which an engine has just died is busy.
+    async fn no_longer(&self, kept: &SshSignature) -> Option<String> {
+        let mut found = self.still(kept).await;
+        for _ in 1..TRIES {
+            if !matches!(found, Err(Flaw::Unchecked { .. })) {
+                break;
+            }
+            tokio::time::sleep(BETWEEN_TRIES).await;
+            found = self.still(kept).await;
+        }
+        match found {
+            Ok(checked) if checked.key == kept.key => None,
+            Ok(_) => Some("it was made with another key than the journal names".to_owned()),
+            Err(flaw) => Some(flaw.to_string()),
+        }
+    }
+
+    async fn still(&self, kept: &SshSignature) -> Result<Checked, Flaw> {
         let unchecked = |why: String| Flaw::Unchecked { why };
+        let allowed = self.allowed_signers.clone();
         let allowed = allowed
             .ok_or_else(|| unchecked("the runbook names no list of allowed signers".to_owned()))?;
         let revoked = self.revoked.clone();
         let read = spawn_blocking(move || Lists::read(&allowed, revoked.as_deref()));
         let lists = read.await.expect("BUG: reading files does not panic");
         let lists = lists.map_err(unchecked)?;
-        let checked = ssh::verify(
+        ssh::verify(
             &lists,
             &kept.principal,
             &kept.message,
             &kept.signature,
             kept.at,
-        );
-        checked.await.map(drop)
+        )
+        .await
     }
 
     async fn check(&self, actor: &Actor, proof: &Proof) -> Option<Result<Checked, Flaw>> {

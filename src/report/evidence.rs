@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::rows::{RowReport, Section, rows};
 use crate::runbook::Role;
+use crate::session::forecast::rehearsed;
 use crate::session::live::ParityView;
 use crate::session::{
     Event, EvidenceView, GateView, LineKind, Recorded, RollbackCause, Session, Signature,
@@ -482,7 +483,7 @@ pub(super) fn plan(session: &Session) -> Vec<PlanReport> {
             actual,
         ));
     }
-    if let Some(rehearsal) = &session.rehearsal {
+    if let Some(rehearsal) = rehearsed(session) {
         let took = rehearsal.rollback_ms as f64 / 1_000.0;
         let rto = real_seconds(session, limits.rto_ms);
         plan.push(line("rollback, as rehearsed", rto, Some(took)));

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use crate::runbook::{Condition, Trigger};
 use crate::session::confidence::{Confidence, confidence};
+use crate::session::forecast::rehearsed;
 use crate::session::live::ItemView;
 use crate::session::state::TriggerState;
 use crate::session::{EvidenceState, GateView, Session, StepState, StepStatus, TriggerPhase};
@@ -123,7 +124,7 @@ pub fn rows_seen(session: &Session, seen: &[ItemView]) -> Vec<RowReport> {
         });
     }
     rows.push(confidence_row(&confidence(session)));
-    for (id, took_ms) in session.rehearsal.iter().flat_map(|r| &r.took_ms) {
+    for (id, took_ms) in rehearsed(session).iter().flat_map(|r| &r.took_ms) {
         let row = rows.iter_mut().find(|row| row.id == *id);
         if let Some(row) = row.filter(|r| matches!(r.section, Section::Step | Section::Rollback)) {
             row.rehearsed_seconds = Some(seconds(0, *took_ms));

@@ -31,8 +31,8 @@ pub fn rehearsed_ms(session: &Session, id: &str) -> Option<i64> {
     times.iter().find(|(of, _)| of == id).map(|(_, ms)| *ms)
 }
 
-/// The times of another runbook say nothing about this one.
-fn rehearsed(session: &Session) -> Option<&RehearsalEvidence> {
+/// The rehearsal of this very runbook: the times of another say nothing about it.
+pub fn rehearsed(session: &Session) -> Option<&RehearsalEvidence> {
     let same = |r: &&RehearsalEvidence| r.runbook_hash == session.charter.runbook_hash;
     session.rehearsal.as_ref().filter(same)
 }

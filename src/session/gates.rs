@@ -198,8 +198,12 @@ impl Session {
         if rehearsal.sandbox && !self.charter.sandbox {
             return Some("the rehearsal was in a sandbox".into());
         }
-        let now_s = self.opened.timestamp() + self.at_ms / 1_000;
-        let age_ms = (now_s - rehearsal.ended_unix_s) * 1_000;
+        // As of the opening: a gate that was green does not turn red by waiting, in the middle of the freeze or after the end.
+        let age_s = self
+            .opened
+            .timestamp()
+            .saturating_sub(rehearsal.ended_unix_s);
+        let age_ms = age_s.saturating_mul(1_000);
         if let Some(limit_ms) = self
             .charter
             .rehearsal_max_age_ms

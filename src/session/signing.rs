@@ -236,6 +236,8 @@ pub enum Unlike {
     Text,
     #[error("it is kept under another principal or namespace")]
     Principal,
+    #[error("its signer has not that role, nor is a deputy of who has")]
+    Role,
     #[error("the signer's clock and the engine's were too far apart")]
     Clock,
 }
@@ -265,7 +267,13 @@ pub fn covers(
         time,
         note: signature.note.clone(),
     };
-    let listed_as = session.charter.person(&signature.by).map(|p| p.principal());
+    let person = session.charter.person(&signature.by);
+    let listed_as = person.map(|p| p.principal());
+    let stands_in_for = session.charter.stands_in_for(&signature.by, signature.role);
+    let own = person.is_some_and(|p| p.roles.contains(&signature.role));
+    if !own && stands_in_for.is_none() || stands_in_for != signature.stands_in_for {
+        return Err(Unlike::Role);
+    }
     if kept.message != expected.text() {
         return Err(Unlike::Text);
     }

@@ -18,7 +18,7 @@ pub fn words(event: &Event) -> Option<String> {
             format!("the source's schema has {} objects", shape.0.len())
         }
         Event::RehearsalRecorded { rehearsal } => {
-            format!("rehearsal {} counts as evidence", rehearsal.session)
+            format!("rehearsal {} was found", rehearsal.session)
         }
         Event::StepStarted {
             step,

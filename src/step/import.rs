@@ -14,7 +14,9 @@ use crate::transfer::{Error, Progress};
 
 /// Problems of a table that a screen lists.
 const PROBLEMS: usize = 20;
-/// Characters of a name, a type or a problem.
+/// Characters of a table's name: as many as progress keeps of it, for that is found by it.
+const NAME_CHARS: usize = 200;
+/// Characters of a type or a problem.
 const TEXT_CHARS: usize = 300;
 
 /// D1: the tables in the order in which they go, and every value that will not convert. A plan with problems stops here, before
@@ -77,7 +79,7 @@ fn shown(plan: &Plan) -> PlanView {
             .filter(|(of, _)| of.starts_with(&column_of));
         let unlisted: u64 = unlisted.map(|(_, n)| n).sum();
         PlannedTable {
-            table: safe(&t.table),
+            table: printable(&t.table, NAME_CHARS),
             target: safe(&t.target),
             rows: t.rows,
             bytes: t.bytes,

@@ -1,7 +1,7 @@
 //! A night per fault: the row that must catch it does, and says what it found.
 
 use cutover::cli::follow::exit_of;
-use cutover::cli::status;
+use cutover::cli::{rehearse, status};
 use cutover::demo::faults::Fault;
 use cutover::journal::{Folder, Follower};
 use cutover::parity;
@@ -77,8 +77,24 @@ async fn every_fault_is_caught_by_its_row_and_leaves_the_application_on_sqlite()
     assert_counts_for_its_schema_alone(&stage).await;
 }
 
-/// A rehearsal is no evidence once the source's schema is another (K3, K4, K6).
+/// A rehearsal is no evidence once somebody has edited what it came to, or the source's schema is another (K3, K4, K6).
 async fn assert_counts_for_its_schema_alone(stage: &Stage) {
+    let environment = stage.sandbox.environment().unwrap();
+    let env = |name: &str| environment.get(name).cloned();
+    let text = std::fs::read_to_string(stage.sandbox.dir().join("runbook.yaml")).expect("it");
+    let runbook = parse("runbook.yaml", &text, &env).unwrap_or_else(|p| panic!("{}", render(&p)));
+    let root = stage.night.root();
+    assert_eq!(
+        rehearse::newest(&root, &runbook).as_ref(),
+        Some(&stage.evidence)
+    );
+    let file = format!("rehearsals/{}.json", stage.evidence.session);
+    let path = root.join(file);
+    let mut told: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    told["rollback_ms"] = 1.into();
+    std::fs::write(&path, told.to_string()).expect("edited");
+    assert_eq!(rehearse::newest(&root, &runbook), None);
+
     let live = rusqlite::Connection::open(stage.sandbox.layout().live()).unwrap();
     live.execute_batch(r#"CREATE INDEX "later" ON "Tags" ("Id")"#)
         .expect("an index");

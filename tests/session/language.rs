@@ -408,8 +408,8 @@ fn changed_rehearsal(bridge: &Bridge, how: &str) -> RehearsalEvidence {
             match what {
                 "of-source" => rehearsal.source = Some(shape(rest)),
                 "aged" => {
-                    let now_s = bridge.session.opened.timestamp() + bridge.session.at_ms / 1_000;
-                    rehearsal.ended_unix_s = now_s - duration_ms(rest) / 1_000;
+                    let opened_s = bridge.session.opened.timestamp();
+                    rehearsal.ended_unix_s = opened_s - duration_ms(rest) / 1_000;
                     rehearsal.source = bridge.session.shape();
                 }
                 _ => panic!("no such rehearsal: {how}"),

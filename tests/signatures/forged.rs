@@ -8,6 +8,7 @@ use cutover::report::bundle;
 use cutover::report::bundle::check::{Expected, Finding, Verdict, check};
 use cutover::report::bundle::manifest::{self, Manifest};
 use cutover::runbook::Role;
+use cutover::session::signing::Statement;
 use cutover::session::{Event, Recorded, Signature, SshSignature};
 
 use super::Night;
@@ -180,6 +181,44 @@ async fn an_engine_that_takes_up_again_believes_no_name_that_was_written_into_th
         "{found:?}"
     );
 
+    let relabelled = forged(&|s| {
+        if let Some(ssh) = &mut s.ssh {
+            ssh.key = "SHA256:another".to_owned();
+        }
+    });
+    let found = taken_up(&night, &relabelled).await;
+    assert!(
+        matches!(&found[..], [(_, why)] if why.contains("another key")),
+        "{found:?}"
+    );
+    // Robin's own key, and a text of Robin's: for a role that is not Robin's.
+    let says = honest_statement(&honest[quinns], "robin");
+    let proof = night.proof(&says, "robin").await;
+    let usurped = forged(&|s| {
+        s.by = "robin".to_owned();
+        s.note = None;
+        if let Some(ssh) = &mut s.ssh {
+            ssh.message.clone_from(&proof.message);
+            ssh.signature.clone_from(&proof.signature);
+            ssh.principal = "robin".to_owned();
+        }
+    });
+    let found = taken_up(&night, &usurped).await;
+    assert!(
+        matches!(&found[..], [(_, why)] if why.contains("not that role")),
+        "{found:?}"
+    );
+    // The rules go by the charter: one that asks for no keys is not the runbook's.
+    let mut lax = honest.clone();
+    let Event::SessionOpened { charter } = &mut lax[0].event else {
+        panic!("{:?}", lax[0])
+    };
+    charter.signing = None;
+    let root = tempfile::tempdir().expect("a folder");
+    let folder = crate::report::journal_below(root.path(), &lax);
+    let refused = Engine::refuses(&folder, &night.runbook).await.to_string();
+    assert!(refused.contains("not what the runbook says"), "{refused}");
+
     // What somebody took away from the lists meanwhile does not count either.
     let keys = ["robin", "ada"].map(|who| night.keys.listed(who, who, ""));
     night.keys.allow(&keys);
@@ -197,4 +236,30 @@ async fn an_engine_that_takes_up_again_believes_no_name_that_was_written_into_th
             .all(|(_, why)| why.contains("could not be checked")),
         "{found:?}"
     );
+}
+
+/// What the signature of this event says, with another person in it.
+fn honest_statement(recorded: &Recorded, person: &str) -> Statement {
+    let Event::GateSigned { gate, signature } = &recorded.event else {
+        panic!("{recorded:?}")
+    };
+    let message = &signature.ssh.as_ref().expect("a key").message;
+    let line = |name: &str| {
+        let found = message
+            .lines()
+            .find_map(|l| l.strip_prefix(&format!("{name}: ")));
+        found.expect("a line").to_owned()
+    };
+    Statement {
+        session: line("session"),
+        opened: line("opened").parse().expect("a time"),
+        runbook: line("runbook"),
+        gate: gate.clone(),
+        role: signature.role,
+        person: person.to_owned(),
+        stands_in_for: None,
+        evidence: line("evidence"),
+        time: line("time").parse().expect("a time"),
+        note: None,
+    }
 }

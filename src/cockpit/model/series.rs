@@ -47,6 +47,20 @@ impl SeriesSet {
         self.by_signal.get(signal)?.back().map(|(_, v)| *v)
     }
 
+    /// Takes in samples that came after all that it has of a signal.
+    pub fn extend(&mut self, signal: &str, points: &[Point]) {
+        if points.is_empty() {
+            return;
+        }
+        if !self.by_signal.contains_key(signal) {
+            self.by_signal.insert(signal.to_owned(), VecDeque::new());
+        }
+        if let Some(kept) = self.by_signal.get_mut(signal) {
+            kept.extend(points);
+            kept.drain(..kept.len().saturating_sub(KEPT));
+        }
+    }
+
     /// When the last sample of a signal was taken.
     pub fn last_ms(&self, signal: &str) -> Option<i64> {
         self.by_signal.get(signal)?.back().map(|(at, _)| *at)

@@ -7,9 +7,13 @@ use super::Model;
 use crate::cockpit::canvas::columns;
 use crate::cockpit::format::{count, short};
 use crate::cockpit::theme::Meaning;
+use crate::journal::Progress;
 use crate::session::live::{ComparedTable, PlannedTable};
 use crate::session::{LineKind, StepStatus};
+use crate::text::printable;
 
+/// Characters of a name by which all that is told of a table is found: as many as progress keeps.
+const NAME_CHARS: usize = 200;
 /// The widest name or type in the list of columns.
 const WIDEST: u16 = 32;
 
@@ -43,6 +47,8 @@ pub enum TableState {
     Halted,
     /// All of its rows are there.
     Moved,
+    /// How far it had come at that time is not recorded.
+    Unknown,
 }
 
 impl Model {
@@ -52,6 +58,7 @@ impl Model {
             .fact::<Vec<(String, u64)>>("imported")
             .unwrap_or_default()
             .into_iter()
+            .map(|(table, rows)| (printable(&table, NAME_CHARS), rows))
             .collect();
         let policies: BTreeMap<String, u64> = self.fact("policies").unwrap_or_default();
         self.table_names()
@@ -73,7 +80,10 @@ impl Model {
             .rposition(|s| s.kind == LineKind::Target);
         let load = load.and_then(|at| self.session.steps.get(at));
         let own = |step: &str, item: &str| load.is_some_and(|l| l.id == step) && item == table;
-        let progress = self.progress.iter().find(|p| own(&p.step, &p.item));
+        // What was reported before this load began is of one that is void.
+        let since = load.and_then(|l| l.started_ms);
+        let of_this = |p: &&Progress| own(&p.step, &p.item) && since.is_some_and(|s| p.at_ms >= s);
+        let progress = self.progress.iter().find(of_this);
         let planned = self.planned(&table);
         let done = imported.get(&table).copied();
         let rows = done
@@ -86,6 +96,7 @@ impl Model {
             Some(p) if p.total.is_none_or(|total| p.done >= total) => TableState::Moved,
             Some(p) if p.done > 0 && runs => TableState::Moving,
             Some(p) if p.done > 0 => TableState::Halted,
+            None if self.replay.is_some() && since.is_some() => TableState::Unknown,
             _ => TableState::Waiting,
         };
         TableLine {
@@ -109,7 +120,11 @@ impl Model {
         if !self.plan.tables.is_empty() {
             return self.plan.tables.iter().map(|t| t.table.clone()).collect();
         }
-        self.fact("order").unwrap_or_default()
+        let order: Vec<String> = self.fact("order").unwrap_or_default();
+        order
+            .iter()
+            .map(|name| printable(name, NAME_CHARS))
+            .collect()
     }
 
     fn planned(&self, table: &str) -> Option<&PlannedTable> {
@@ -227,6 +242,10 @@ fn stands(line: &TableLine, planned: Option<&PlannedTable>) -> Vec<(String, Mean
         TableState::Halted => (
             format!("■ halted at {} of {rows} rows", count(line.moved)),
             Meaning::Warn,
+        ),
+        TableState::Unknown => (
+            "? how far it had come is not recorded".to_owned(),
+            Meaning::Unknown,
         ),
         TableState::Moved => (format!("✓ {} rows moved", count(line.moved)), Meaning::Ok),
     });

@@ -69,7 +69,7 @@ fn words(event: &Event, charter: &Charter) -> Words {
             quiet(format!("the source's schema has {} objects", shape.0.len()))
         }
         Event::RehearsalRecorded { rehearsal } => {
-            plain(format!("rehearsal {} counts", rehearsal.session))
+            plain(format!("rehearsal {} was found", rehearsal.session))
         }
         Event::UndoRecorded { step, undo } => quiet(format!(
             "{step} wrote down how to undo: {}",

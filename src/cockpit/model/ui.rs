@@ -212,6 +212,8 @@ pub struct Toast {
     pub meaning: Meaning,
     /// Session time at which it came up.
     pub since_ms: i64,
+    /// Real milliseconds for which it has been shown, in a replay: session time is no measure there.
+    pub shown_ms: i64,
 }
 
 /// What lies over the screen.

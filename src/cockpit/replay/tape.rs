@@ -156,6 +156,15 @@ impl Tape {
         SeriesSet::of(taken)
     }
 
+    /// Brings a screen's samples from one session time to a later one.
+    pub fn series_on(&self, series: &mut SeriesSet, after_ms: i64, until_ms: i64) {
+        for (signal, points) in &self.samples {
+            let begin = points.partition_point(|(at, _)| *at <= after_ms);
+            let end = points.partition_point(|(at, _)| *at <= until_ms);
+            series.extend(signal, &points[begin..end]);
+        }
+    }
+
     /// The last progress of steps that were over by then. How far one had come in its midst has no past.
     pub fn progress_until(&self, at_ms: i64, session: &Session) -> Vec<Progress> {
         let rows = session.rollback.iter().flat_map(|r| &r.rows);

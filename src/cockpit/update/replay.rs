@@ -2,7 +2,7 @@
 //!
 //! Not in here: what is shown of which time (`cockpit::replay`). Nothing in here has an effect outside the screen and its colours.
 
-use super::{Effect, Update, bring_up, say};
+use super::{Effect, TOAST_MS, Update, bring_up, say};
 use crate::cockpit::model::Model;
 use crate::cockpit::model::ui::{Brought, View};
 use crate::cockpit::news::News;
@@ -12,12 +12,26 @@ use crate::session::Phase;
 
 /// Real time has passed.
 pub fn passed(model: &mut Model, real_ms: i64) -> Update {
-    let redraw = model.play_on(real_ms);
-    let effects = match redraw {
+    let played = model.play_on(real_ms);
+    let effects = match played {
         true => arrived(model),
         false => Vec::new(),
     };
+    let redraw = fade(model, real_ms) || played;
     Update { effects, redraw }
+}
+
+/// What was said goes after a while; says whether it just has.
+fn fade(model: &mut Model, real_ms: i64) -> bool {
+    let Some(toast) = &mut model.ui.toast else {
+        return false;
+    };
+    toast.shown_ms += real_ms;
+    let is_over = toast.shown_ms > TOAST_MS;
+    if is_over {
+        model.ui.toast = None;
+    }
+    is_over
 }
 
 /// The session that is replayed goes on.

@@ -131,6 +131,9 @@ fn clock(canvas: &mut Canvas<'_>, area: Rect, model: &Model) -> u16 {
 
 fn explanation(canvas: &mut Canvas<'_>, area: Rect, model: &Model) -> u16 {
     let text = match &model.engine {
+        _ if model.replay.as_ref().is_some_and(|r| !r.rolls_back()) => {
+            "The rollback was to begin by itself when the countdown ended. What is recorded ends before that."
+        }
         _ if model.replay.is_some() => {
             "The rollback began by itself when the countdown ended, or by R. Nobody could stop it: rollback is mandatory."
         }

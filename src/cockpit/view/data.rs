@@ -127,6 +127,9 @@ fn note(all: &[TableLine]) -> crate::cockpit::canvas::Piece<'static> {
     let problems: u64 = all.iter().map(|t| t.problems).sum();
     match (differ.count(), problems) {
         _ if all.is_empty() => piece("not known yet", Meaning::Muted),
+        (0, 0) if all.iter().any(|t| t.state == TableState::Unknown) => {
+            piece("how far is not recorded", Meaning::Unknown)
+        }
         (0, 0) => {
             let moved = all.iter().filter(|t| t.state == TableState::Moved).count();
             piece(format!("{moved} of {} moved", all.len()), Meaning::Muted)
@@ -137,13 +140,14 @@ fn note(all: &[TableLine]) -> crate::cockpit::canvas::Piece<'static> {
     }
 }
 
-/// `▸ ToolContents  ██████░░░  89 732 of 120 400   12 by policy   ✓ all equal`; what matters least goes first.
+/// `▸ ToolContents  ██████░░░    120 400 rows   ✓ equal`; what matters least goes first.
 fn table_row(canvas: &mut Canvas<'_>, area: Rect, line: &TableLine) {
     let (mark, meaning) = match line.state {
         TableState::Waiting => ("·", Meaning::Muted),
         TableState::Moving => ("▸", Meaning::Running),
         TableState::Halted => ("■", Meaning::Warn),
         TableState::Moved => ("✓", Meaning::Ok),
+        TableState::Unknown => ("?", Meaning::Unknown),
     };
     let name = (area.width / 3).clamp(8, 32);
     canvas.write(area.x + 1, area.y, 2, mark, meaning);
@@ -177,6 +181,9 @@ fn table_row(canvas: &mut Canvas<'_>, area: Rect, line: &TableLine) {
     let room = rest.width.saturating_sub(right + 1);
     if canvas.columns(&amount) <= room {
         canvas.write(rest.x, rest.y, room, &amount, Meaning::Muted);
+    } else if let Some(rows) = line.rows {
+        let amount = format!("{:>6} rows", short(rows as f64));
+        canvas.write(rest.x, rest.y, room, &amount, Meaning::Muted);
     }
 }
 
@@ -192,10 +199,14 @@ fn verdict(line: &TableLine) -> Option<(String, Meaning)> {
         Some(Some((_, 0))) => Some(("✓ equal".to_owned(), Meaning::Ok)),
         Some(Some((_, n))) => Some((format!("✗ {} differ", count(n)), Meaning::Danger)),
         Some(None) => Some(("▸ comparing".to_owned(), Meaning::Running)),
-        None if line.by_policy > 0 => Some((
-            format!("{} by policy", count(line.by_policy)),
-            Meaning::Warn,
-        )),
+        None if line.by_policy > 0 =>
+        // As the runbook wants it: worth knowing, and no alarm.
+        {
+            Some((
+                format!("{} changed", short(line.by_policy as f64)),
+                Meaning::Muted,
+            ))
+        }
         None => None,
     }
 }

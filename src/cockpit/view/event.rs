@@ -17,7 +17,11 @@ const ROWS: usize = 200;
 pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model, seq: u64, scroll: usize) {
     let Some(told) = model.event(seq) else {
         let place = inset(window_over(canvas, area, (60, 5), "Event", "Esc back"));
-        let text = format!("Event {seq} is too long ago for this screen; the journal has it.");
+        let text = if seq > model.session.seq {
+            format!("Event {seq} has not happened yet at this time.")
+        } else {
+            format!("Event {seq} is too long ago for this screen; the journal has it.")
+        };
         paragraph(canvas, place, &text, Meaning::Muted);
         return;
     };

@@ -46,6 +46,7 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
         }
     } else if rows_of(all.len(), inner.width, cell_columns(canvas, &all)) > inner.height
         && marks_rows(canvas, inner.width, &all) <= inner.height
+        && inner.width >= cell_columns(canvas, &all) + GROUP as u16
     {
         marks(canvas, inner, model, &all);
     } else {

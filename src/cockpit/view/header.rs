@@ -116,23 +116,15 @@ fn clocks(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
         switch_clock(model, wide),
         rollback_clock(model, wide),
     ];
-    if area.width >= 100 {
-        parts.push(confidence_part(model));
-    }
     if area.width >= 150 {
         parts.insert(2, forecast_part(model));
     }
-    let parts = parts.into_iter().filter(|part| !part.is_empty());
     let mut all = vec![piece(" ", Meaning::Text)];
-    for (n, part) in parts.enumerate() {
-        let between = [piece(" │ ", Meaning::Border)];
-        let between = &between[..usize::from(n > 0)];
-        // A number cut in half is another number.
-        if width_of(&all) + width_of(between) + width_of(&part) > area.width {
-            continue;
-        }
-        all.extend_from_slice(between);
-        all.extend(part);
+    for part in parts.into_iter().filter(|part| !part.is_empty()) {
+        append(&mut all, part, area.width);
+    }
+    if area.width >= 100 && !append(&mut all, confidence_part(model, " of 100"), area.width) {
+        append(&mut all, confidence_part(model, ""), area.width);
     }
     canvas.pieces(area.x, area.y, area.width, &all);
 }
@@ -239,7 +231,19 @@ fn rollback_clock(model: &Model, wide: bool) -> Vec<Piece<'static>> {
     ]
 }
 
-fn confidence_part(model: &Model) -> Vec<Piece<'static>> {
+/// Adds a part where there is room for all of it: a number cut in half is another number.
+fn append(all: &mut Vec<Piece<'static>>, part: Vec<Piece<'static>>, width: u16) -> bool {
+    let between = [piece(" │ ", Meaning::Border)];
+    let between = &between[..usize::from(all.len() > 1)];
+    if width_of(all) + width_of(between) + width_of(&part) > width {
+        return false;
+    }
+    all.extend_from_slice(between);
+    all.extend(part);
+    true
+}
+
+fn confidence_part(model: &Model, of: &str) -> Vec<Piece<'static>> {
     let score = &model.confidence;
     let meaning = if score.critical.is_some() {
         Meaning::Danger
@@ -248,7 +252,7 @@ fn confidence_part(model: &Model) -> Vec<Piece<'static>> {
     };
     vec![
         piece("confidence ", Meaning::Muted),
-        piece(format!("{} of 100", score.score), meaning),
+        piece(format!("{}{of}", score.score), meaning),
     ]
 }
 

@@ -24,8 +24,13 @@ const BAR: u16 = 40;
 pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
     let loads = model.loads.instances();
     let waiting = loads.iter().filter(|l| waits(l)).count();
+    let unknown = loads.iter().filter(|l| l.pool_waiting.is_none()).count();
     let note = match waiting {
         _ if loads.is_empty() => Vec::new(),
+        0 if unknown > 0 => vec![piece(
+            format!("not known of {unknown} of {}", loads.len()),
+            Meaning::Unknown,
+        )],
         0 => vec![piece("nobody waits", Meaning::Muted)],
         n => vec![piece(
             format!("clients wait in {n} of {}", loads.len()),

@@ -83,6 +83,9 @@ fn track(canvas: &mut Canvas<'_>, area: Rect, model: &Model, replay: &Replay) {
         }
         false => area,
     };
+    if line.width == 0 {
+        return;
+    }
     let mut cells: Vec<Option<Mark>> = vec![None; usize::from(line.width)];
     let last = i64::from(line.width.max(2)) - 1;
     let begins = |n: i64| from_ms + (n * (to_ms - from_ms) + last - 1).div_euclid(last);
