@@ -14,9 +14,10 @@
 #[path = "../tests/cockpit/story.rs"]
 mod story;
 
+mod reference;
+
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cutover::cockpit::model::Model;
@@ -24,13 +25,14 @@ use cutover::cockpit::model::ui::View;
 use cutover::cockpit::news::{News, Reading};
 use cutover::cockpit::theme::Theme;
 use cutover::cockpit::{snapshot, view};
-use cutover::engine::{self, Orders, socket};
+use cutover::engine::{self, socket};
 use cutover::journal::{self, Folder, Journal, Progress, Retention, count_lease};
 use cutover::session::live::{InstanceState, InstanceView};
-use cutover::session::{Event, Opening, Recorded};
+use cutover::session::{Event, Recorded};
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use reference::orders;
 use story::{MINUTE, Story};
 use tokio_util::sync::CancellationToken;
 
@@ -423,33 +425,4 @@ fn program(name: &str) -> Option<PathBuf> {
     std::env::split_paths(&path)
         .map(|folder| folder.join(name))
         .find(|file| file.is_file())
-}
-
-fn orders(folder: &Folder) -> Orders {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("runbook.yaml");
-    let text = std::fs::read_to_string(path).expect("the reference runbook");
-    let env = |name: &str| {
-        Some(match name {
-            name if name.ends_with("_URL") => "postgres://a@b/c".to_owned(),
-            name if name.starts_with("APP_") || name == "CHAT_WEBHOOK" => {
-                "http://127.0.0.1:1".to_owned()
-            }
-            name => format!("/{name}"),
-        })
-    };
-    Orders {
-        folder: folder.clone(),
-        runbook: Arc::new(cutover::runbook::parse("runbook.yaml", &text, &env).expect("valid")),
-        secrets: Vec::new().into(),
-        base: folder.dir().to_owned(),
-        opening: Opening {
-            session: folder.session(),
-            target: "db:5432/tools".to_owned(),
-            sandbox: true,
-            rehearsal: false,
-            speed: 1.0,
-            wait_before: Vec::new(),
-        },
-        rehearsal: None,
-    }
 }

@@ -5,7 +5,8 @@
 
 #![allow(clippy::print_stdout)] // whoever runs it reads it
 
-use std::sync::Arc;
+mod reference;
+
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
@@ -13,10 +14,10 @@ use cutover::cli::bridge::SocketBridge;
 use cutover::cockpit::Bridge;
 use cutover::cockpit::driver::{FRAME, LOOK};
 use cutover::cockpit::follow::Follow;
-use cutover::engine::{self, Orders, socket};
+use cutover::engine::{self, socket};
 use cutover::journal::{Folder, Follower};
-use cutover::runbook::Runbook;
-use cutover::session::{Command, Event, Opening};
+use cutover::session::{Command, Event};
+use reference::orders;
 use tokio_util::sync::CancellationToken;
 
 /// Other terminals than the one at which the key is pressed.
@@ -139,38 +140,4 @@ fn report(took: Vec<Took>) {
         "DOES NOT HOLD"
     };
     println!("99th percentile within {} ms: {held}", AGREED.as_millis());
-}
-
-fn orders(folder: &Folder) -> Orders {
-    Orders {
-        folder: folder.clone(),
-        runbook: Arc::new(reference()),
-        secrets: Vec::new().into(),
-        base: folder.dir().to_owned(),
-        opening: Opening {
-            session: folder.session(),
-            target: "db:5432/tools".to_owned(),
-            sandbox: true,
-            rehearsal: false,
-            speed: 1.0,
-            wait_before: Vec::new(),
-        },
-        rehearsal: None,
-    }
-}
-
-/// The reference runbook; nothing of what it names is asked before a step is started.
-fn reference() -> Runbook {
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("runbook.yaml");
-    let text = std::fs::read_to_string(path).expect("the reference runbook");
-    let env = |name: &str| {
-        Some(match name {
-            name if name.ends_with("_URL") => "postgres://a@b/c".to_owned(),
-            name if name.starts_with("APP_") || name == "CHAT_WEBHOOK" => {
-                "http://127.0.0.1:1".to_owned()
-            }
-            name => format!("/{name}"),
-        })
-    };
-    cutover::runbook::parse("runbook.yaml", &text, &env).expect("valid")
 }

@@ -3,6 +3,7 @@
 //! Not in here: doing the effects (`driver`), and which key means what (`actions`).
 
 mod filter;
+mod motion;
 mod overlay;
 mod palette;
 mod pointer;
@@ -11,6 +12,7 @@ mod replay;
 use chrono::{DateTime, Utc};
 use crossterm::event::{KeyEvent, KeyEventKind, KeyModifiers, MouseEvent};
 
+use self::motion::{Motion, move_cursor};
 use super::actions::{self, Availability, Chord, Do};
 use super::bridge::{BridgeError, Fault};
 use super::model::Model;
@@ -466,80 +468,6 @@ fn turn(focus: Focus, forward: bool) -> Focus {
         (Focus::Steps, true) | (Focus::Gates, false) => Focus::Events,
         (Focus::Events, true) | (Focus::Steps, false) | (Focus::Tables, _) => Focus::Gates,
     }
-}
-
-/// How a cursor moves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Motion {
-    Up(usize),
-    Down(usize),
-    First,
-    Last,
-}
-
-impl Motion {
-    pub(super) fn of(act: Do) -> Option<Motion> {
-        Some(match act {
-            Do::Up => Motion::Up(1),
-            Do::Down => Motion::Down(1),
-            Do::PageUp => Motion::Up(PAGE),
-            Do::PageDown => Motion::Down(PAGE),
-            Do::First => Motion::First,
-            Do::Last => Motion::Last,
-            _ => return None,
-        })
-    }
-
-    /// The new place in a list of so many lines.
-    pub(super) fn apply(self, at: usize, lines: usize) -> usize {
-        let last = lines.saturating_sub(1);
-        match self {
-            Motion::Up(n) => at.saturating_sub(n),
-            Motion::Down(n) => (at + n).min(last),
-            Motion::First => 0,
-            Motion::Last => last,
-        }
-    }
-
-    /// The same for a list that is counted from its end.
-    pub(super) fn apply_from_end(self, up: usize, lines: usize) -> usize {
-        let last = lines.saturating_sub(1);
-        last - self
-            .apply(last.saturating_sub(up.min(last)), lines)
-            .min(last)
-    }
-}
-
-fn move_cursor(model: &mut Model, motion: Motion) -> Update {
-    match model.ui.focus() {
-        Some(focus) => move_in(model, focus, motion),
-        None => Update::nothing(),
-    }
-}
-
-fn move_in(model: &mut Model, list: Focus, motion: Motion) -> Update {
-    match list {
-        Focus::Gates => {
-            let gates = model.session.charter.gates.len();
-            model.ui.gate = Some(motion.apply(model.selected_gate_index(), gates));
-        }
-        Focus::Steps => {
-            let at = model.selected_step();
-            let moved = motion.apply(at, model.session.steps.len());
-            model.ui.step = (motion != Motion::Last).then_some(moved);
-        }
-        Focus::Tables => {
-            let tables = model.tables().len();
-            model.ui.table = Some(motion.apply(model.selected_table_index(), tables));
-        }
-        Focus::Events => {
-            let shown = model.shown_events();
-            let moved = motion.apply(model.selected_event_index(&shown), shown.len());
-            let is_latest = moved + 1 >= shown.len();
-            model.ui.event = shown.get(moved).filter(|_| !is_latest).map(|t| t.seq);
-        }
-    }
-    Update::redraw()
 }
 
 fn start(model: &mut Model) -> Update {

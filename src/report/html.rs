@@ -2,22 +2,23 @@
 //! on paper; and no meaning hangs on colour alone.
 //!
 //! - [`write`]: the one way for foreign text into it.
-//! - [`timeline`], [`chart`]: the pictures; [`axis`]: what they share.
+//! - [`timeline`], [`chart`]: the pictures; [`axis`]: what they share. [`gates`]: who signed.
 //!
 //! Not in here: what it tells (`report`).
 
 mod axis;
 mod chart;
+mod gates;
 mod timeline;
 mod write;
 
 use std::fmt::Write as _;
 
 use self::write::{esc, name, section, table};
-use super::evidence::{GateReport, RollbackReport};
+use super::evidence::RollbackReport;
 use super::markdown::{maybe_span, number, span};
 use super::{Outcome, Report, RowReport, RowStatus, Section};
-use crate::session::{EvidenceState, RollbackCause, TriggerPhase};
+use crate::session::{RollbackCause, TriggerPhase};
 use crate::trigger::wording;
 
 const STYLE: &str = include_str!("html/style.css");
@@ -44,7 +45,7 @@ pub fn render(report: &Report) -> String {
     section(
         "gates",
         "Who signed what, when",
-        &gates(&report.gates),
+        &gates::draw(&report.gates),
         &mut out,
     );
     section("plan", "Planned and actual", &plan(report), &mut out);
@@ -382,78 +383,6 @@ fn row_cells(row: &RowReport, columns: &[&str]) -> Vec<String> {
 fn rows(report: &Report, of: Section, columns: &[&str]) -> String {
     let rows = report.rows.iter().filter(|r| r.section == of);
     table(columns, rows.map(|row| row_cells(row, columns)), "None.")
-}
-
-fn gates(gates: &[GateReport]) -> String {
-    let lines = gates.iter().map(|gate| {
-        let evidence = gate.evidence.iter().map(|e| {
-            let state = match e.state {
-                EvidenceState::Green => word("good", "✓"),
-                EvidenceState::Red => word("bad", "✗ red"),
-                EvidenceState::Missing => word("warn", "○ missing"),
-            };
-            format!("{state} {}: {}", name(&e.name), name(&e.detail))
-        });
-        let signed = gate.signatures.iter().filter(|s| s.valid);
-        let signed = signed.map(|s| format!("{} as {}", name(&s.by), s.role.title()));
-        let state = match gate.green {
-            true => word("good", "✓ green"),
-            false => word("bad", "○ open"),
-        };
-        vec![
-            esc(&gate.id),
-            name(&gate.title),
-            esc(&gate.before),
-            state,
-            evidence.collect::<Vec<_>>().join("<br>"),
-            signed.collect::<Vec<_>>().join("<br>"),
-        ]
-    });
-    let columns = ["gate", "what", "before", "state", "evidence", "signed by"];
-    let mut out = table(&columns, lines, "The runbook has no gates.");
-    out.push_str("<h3>Every signature</h3>\n");
-    out.push_str(&signatures(gates));
-    out
-}
-
-fn signatures(gates: &[GateReport]) -> String {
-    let given = gates
-        .iter()
-        .flat_map(|gate| gate.signatures.iter().map(move |s| (gate, s)));
-    let lines = given.map(|(gate, s)| {
-        let some = |text: &Option<String>| text.as_deref().map_or_else(|| "–".to_owned(), name);
-        let key = s
-            .key
-            .as_ref()
-            .map(|key| format!("<code>{}</code>", esc(key)));
-        let holds = match &s.void {
-            None => word("good", "✓ holds"),
-            Some(why) => format!("{} {}", word("bad", "✗ void:"), name(why)),
-        };
-        vec![
-            esc(&gate.id),
-            name(&s.by),
-            s.role.title().to_owned(),
-            some(&s.stands_in_for),
-            key.unwrap_or_else(|| "none".to_owned()),
-            format!("{} ({})", s.wall.format("%H:%M:%S"), after(s.at_ms)),
-            s.seq.to_string(),
-            holds,
-            some(&s.note),
-        ]
-    });
-    let columns = [
-        "gate",
-        "who",
-        "as",
-        "in the place of",
-        "SSH key",
-        "when",
-        "#event",
-        "state",
-        "said",
-    ];
-    table(&columns, lines, "Nobody has signed anything.")
 }
 
 fn plan(report: &Report) -> String {

@@ -2,7 +2,8 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 
-use super::{Motion, Update, attempt, move_cursor, move_in, overlay, replay, say};
+use super::motion::{Motion, move_cursor, move_in};
+use super::{Update, attempt, overlay, replay, say};
 use crate::cockpit::actions::{ACTIONS, Do};
 use crate::cockpit::model::Model;
 use crate::cockpit::model::ui::{Focus, Overlay, View};

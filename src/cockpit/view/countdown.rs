@@ -3,7 +3,7 @@
 
 use ratatui::layout::Rect;
 
-use super::shared::{below, paragraph, row};
+use super::shared::{below, halves, paragraph, row};
 use super::{footer, rollback, traffic};
 use crate::cockpit::canvas::{Canvas, columns};
 use crate::cockpit::model::Model;
@@ -80,16 +80,7 @@ fn evidence(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
     if area.height < 7 || area.width < 60 {
         return;
     }
-    let half = area.width / 2;
-    let left = Rect {
-        width: half,
-        ..area
-    };
-    let right = Rect {
-        x: area.x + half,
-        width: area.width - half,
-        ..area
-    };
+    let (left, right) = halves(area);
     traffic::draw_errors(canvas, left, model);
     traffic::draw_latency(canvas, right, model);
 }

@@ -2,7 +2,7 @@
 
 use ratatui::layout::Rect;
 
-use super::shared::{below, paragraph, row};
+use super::shared::{below, halves, paragraph, row};
 use super::triggers;
 use crate::cockpit::canvas::{Canvas, Head, piece};
 use crate::cockpit::format::span;
@@ -243,16 +243,7 @@ fn draw_crowd(canvas: &mut Canvas<'_>, area: Rect, model: &Model, all: &[Instanc
     };
     draw(canvas, Rect { height, ..area }, model);
     let lower = below(area, height);
-    let left = area.width / 2;
-    let triggers = Rect {
-        width: left,
-        ..lower
-    };
-    let items = Rect {
-        x: area.x + left,
-        width: area.width - left,
-        ..lower
-    };
+    let (triggers, items) = halves(lower);
     triggers::draw_full(canvas, triggers, model);
     checklist(canvas, items, model);
 }

@@ -79,6 +79,17 @@ fn clickable(canvas: &mut Canvas<'_>, area: Rect, x: u16, pieces: &[Piece<'_>], 
     width
 }
 
+/// What the two keys do that are not text while somebody types.
+fn typing(canvas: &mut Canvas<'_>, area: Rect, enter: &str, esc: &str) {
+    let all = [
+        piece(" Enter", Meaning::Key),
+        piece(format!(" {enter}  "), Meaning::Text),
+        piece("Esc", Meaning::Key),
+        piece(format!(" {esc}"), Meaning::Text),
+    ];
+    canvas.pieces(area.x, area.y, area.width, &all);
+}
+
 /// Keys that do something now, the most important first; help and leaving always.
 pub fn keys(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
     let shown = |a: &&Action| {
@@ -90,24 +101,10 @@ pub fn keys(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
         Some(Overlay::Form(_) | Overlay::Pick(_) | Overlay::Palette(_))
     );
     if esc {
-        let all = [
-            piece(" Enter", Meaning::Key),
-            piece(" does it  ", Meaning::Text),
-            piece("Esc", Meaning::Key),
-            piece(" back, nothing happens", Meaning::Text),
-        ];
-        canvas.pieces(area.x, area.y, area.width, &all);
-        return;
+        return typing(canvas, area, "does it", "back, nothing happens");
     }
     if model.ui.overlay == Some(Overlay::Filter) {
-        let all = [
-            piece(" Enter", Meaning::Key),
-            piece(" keeps it  ", Meaning::Text),
-            piece("Esc", Meaning::Key),
-            piece(" shows every event again", Meaning::Text),
-        ];
-        canvas.pieces(area.x, area.y, area.width, &all);
-        return;
+        return typing(canvas, area, "keeps it", "shows every event again");
     }
     let fixed: Vec<_> = ACTIONS.iter().filter(always).map(words).collect();
     let fixed_width: u16 = fixed.iter().map(|(_, pieces)| width_of(pieces)).sum();

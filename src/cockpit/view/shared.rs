@@ -51,6 +51,18 @@ pub fn below(area: Rect, rows: u16) -> Rect {
     }
 }
 
+/// The left and the right half of an area.
+pub fn halves(area: Rect) -> (Rect, Rect) {
+    let width = area.width / 2;
+    let left = Rect { width, ..area };
+    let right = Rect {
+        x: area.x + width,
+        width: area.width - width,
+        ..area
+    };
+    (left, right)
+}
+
 /// One row of an area.
 pub fn row(area: Rect, n: u16) -> Rect {
     Rect {

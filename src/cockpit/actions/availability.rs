@@ -1,0 +1,307 @@
+//! Whether an action may be done now, and in words why not. What the rules say is asked of `session::decide`; the rest is what the screen shows.
+//!
+//! Not in here: which key it has (the table above).
+
+use super::Availability;
+use crate::cockpit::model::Model;
+use crate::cockpit::model::ui::{Focus, Overlay, View};
+use crate::runbook::Gate;
+use crate::session::charter::LineKind;
+use crate::session::{Command, Phase, Refusal, StepStatus, decide};
+
+/// Whether the rules allow this command to the person at this terminal now.
+pub fn allowed(model: &Model, command: &Command) -> Availability {
+    if let Some(asked) = &model.ui.asked {
+        return Availability::No(format!("the engine has yet to answer: {asked}"));
+    }
+    let Some(me) = &model.me else {
+        let user = model.user.clone();
+        return Availability::No(Refusal::NotOnBridge { user }.to_string());
+    };
+    match decide(&model.session, me, command) {
+        // The key signs on the way to the engine.
+        Err(refusal) if !matches!(refusal, Refusal::SshNeeded { .. }) => {
+            Availability::No(refusal.to_string())
+        }
+        _ if !model.engine.is_live() && !matches!(command, Command::RollBack { .. }) => {
+            Availability::No("no engine works on this session: E starts one".to_owned())
+        }
+        _ => Availability::Yes,
+    }
+}
+
+pub(super) fn always(_: &Model) -> Availability {
+    Availability::Yes
+}
+
+pub(super) fn can_look(model: &Model) -> Availability {
+    if model.session.fired.is_some() && model.session.phase == Phase::Open {
+        Availability::No("the countdown has the screen until the rollback begins".to_owned())
+    } else {
+        Availability::Yes
+    }
+}
+
+pub(super) fn can_dress(model: &Model) -> Availability {
+    if model.ui.look.no_color {
+        Availability::No("NO_COLOR is set: there are no colours to choose".to_owned())
+    } else {
+        can_look(model)
+    }
+}
+
+pub(super) fn can_roll_back(model: &Model) -> Availability {
+    allowed(
+        model,
+        &Command::RollBack {
+            reason: "-".to_owned(),
+            confirm: Some(model.session.charter.session.clone()),
+        },
+    )
+}
+
+pub(super) fn can_confirm(model: &Model) -> Availability {
+    let waiting = model.session.charter.steps.iter().zip(&model.session.steps);
+    let step = waiting
+        .filter(|(_, s)| s.status == StepStatus::Running)
+        .find_map(|(line, state)| match &line.kind {
+            LineKind::Confirm(roles) => Some((roles, state)),
+            _ => None,
+        });
+    let Some((roles, state)) = step else {
+        return Availability::Elsewhere("no step waits for a confirmation");
+    };
+    let mine = |r: &&crate::runbook::Role| model.me.as_ref().is_some_and(|m| m.roles.contains(r));
+    if roles.iter().any(|r| mine(&r))
+        && roles
+            .iter()
+            .filter(mine)
+            .all(|r| state.confirmed.contains_key(r))
+    {
+        return Availability::No("you have confirmed; the others have yet to".to_owned());
+    }
+    allowed(model, &Command::Confirm { step: None })
+}
+
+pub(super) fn can_start(model: &Model) -> Availability {
+    allowed(model, &Command::StartStep { step: None })
+}
+
+pub(super) fn can_sign(model: &Model) -> Availability {
+    match model.selected_gate() {
+        None => Availability::No("the runbook has no gates".to_owned()),
+        Some(gate) => can_sign_gate(model, gate),
+    }
+}
+
+/// Whether the person at this terminal can sign this gate now.
+pub fn can_sign_gate(model: &Model, gate: &Gate) -> Availability {
+    allowed(
+        model,
+        &Command::Sign {
+            gate: gate.id.clone(),
+            role: model.signs_as(gate),
+            note: None,
+            proof: None,
+        },
+    )
+}
+
+pub(super) fn can_withdraw(model: &Model) -> Availability {
+    let Some(gate) = model.selected_gate() else {
+        return Availability::No("the runbook has no gates".to_owned());
+    };
+    allowed(
+        model,
+        &Command::Withdraw {
+            gate: gate.id.clone(),
+            role: None,
+        },
+    )
+}
+
+pub(super) fn can_hold(model: &Model) -> Availability {
+    if model.session.held.is_some() {
+        return Availability::Elsewhere("the session is held already");
+    }
+    allowed(
+        model,
+        &Command::Hold {
+            reason: "-".to_owned(),
+        },
+    )
+}
+
+pub(super) fn can_resume(model: &Model) -> Availability {
+    if model.session.held.is_none() {
+        return Availability::Elsewhere("the session is not held");
+    }
+    allowed(model, &Command::Resume)
+}
+
+pub(super) fn can_decide(model: &Model) -> Availability {
+    let asked = model
+        .session
+        .current_step()
+        .filter(|s| s.status == StepStatus::Unknown);
+    match asked {
+        None => Availability::No("no step waits for a decision".to_owned()),
+        Some(step) if step.question.is_none() => Availability::No(format!(
+            "the engine still finds out what {} had done",
+            step.id
+        )),
+        Some(step) => allowed(
+            model,
+            &Command::DecideUnknown {
+                step: step.id.clone(),
+                done: true,
+                reason: "-".to_owned(),
+            },
+        ),
+    }
+}
+
+pub(super) fn can_skip(model: &Model) -> Availability {
+    match model.session.next_step() {
+        None => Availability::No("every step is done".to_owned()),
+        Some((line, _)) => allowed(
+            model,
+            &Command::Skip {
+                step: line.id.clone(),
+                reason: "-".to_owned(),
+            },
+        ),
+    }
+}
+
+pub(super) fn can_extend(model: &Model) -> Availability {
+    allowed(model, &Command::ExtendFreeze { by_ms: 60_000 })
+}
+
+pub(super) fn can_complete(model: &Model) -> Availability {
+    allowed(model, &Command::Complete)
+}
+
+pub(super) fn can_note(model: &Model) -> Availability {
+    allowed(
+        model,
+        &Command::Note {
+            text: "-".to_owned(),
+        },
+    )
+}
+
+pub(super) fn can_start_engine(model: &Model) -> Availability {
+    use crate::cockpit::news::Engine;
+    match &model.engine {
+        Engine::Live { pid } => Availability::No(format!("engine {pid} works on this session")),
+        Engine::Silent { pid } => Availability::No(format!(
+            "engine {pid} holds the session and gives no sign of life: end that process, then start another"
+        )),
+        Engine::Gone { .. } if model.is_over() => {
+            Availability::No("the session is over: it needs no engine".to_owned())
+        }
+        Engine::Gone { .. } if model.ui.asked.is_some() => {
+            Availability::No("an engine is being started".to_owned())
+        }
+        Engine::Gone { .. } => Availability::Yes,
+    }
+}
+
+pub(super) fn can_read_output(model: &Model) -> Availability {
+    match crate::cockpit::update::output_of(model) {
+        Some(_) => Availability::Yes,
+        None => Availability::No("nothing has been started yet".to_owned()),
+    }
+}
+
+/// Enter starts steps; in the journal it does not, nor anywhere while an older event than the latest is chosen.
+pub(super) fn can_read_event(model: &Model) -> Availability {
+    let of_events = model.ui.focus() == Some(Focus::Events);
+    let chosen = of_events && (model.ui.view == View::Journal || model.ui.event.is_some());
+    if !chosen && !matches!(model.ui.overlay, Some(Overlay::Event { .. })) {
+        return Availability::Elsewhere("no event is selected: 7 shows the journal");
+    }
+    match model.selected_event() {
+        Some(_) => Availability::Yes,
+        None => Availability::No("no event has these words: Esc shows all again".to_owned()),
+    }
+}
+
+pub(super) fn can_copy(model: &Model) -> Availability {
+    match can_read_event(model) {
+        Availability::Elsewhere(why) => Availability::No(why.to_owned()),
+        other => other,
+    }
+}
+
+/// Enter starts steps; among the tables it does not.
+pub(super) fn can_read_table(model: &Model) -> Availability {
+    if model.ui.view != View::Data {
+        return Availability::Elsewhere("no table is selected: 9 shows the tables");
+    }
+    match model.selected_table() {
+        Some(_) => Availability::Yes,
+        None => Availability::No("which tables move is known once D1 is done".to_owned()),
+    }
+}
+
+/// Enter starts steps; here it does not, because what compares is running, or was chosen and has found something.
+pub(super) fn can_read_differences(model: &Model) -> Availability {
+    let running = model.moving_step().map(|step| &step.id);
+    let chosen = model.ui.step.and_then(|at| model.session.steps.get(at));
+    let chosen = chosen.filter(|_| model.ui.focus() == Some(Focus::Steps));
+    let compares = |id: &String| *id == model.parity.step;
+    let differs = model.parity.tables.iter().any(|table| table.differs());
+    if running.is_some_and(compares) || (differs && chosen.is_some_and(|step| compares(&step.id))) {
+        Availability::Yes
+    } else {
+        Availability::Elsewhere("no step compares rows, and the selected one found no difference")
+    }
+}
+
+pub(super) fn in_sandbox(model: &Model) -> Availability {
+    if model.session.charter.sandbox {
+        Availability::Yes
+    } else {
+        Availability::No("that exists in the sandbox alone".to_owned())
+    }
+}
+
+pub(super) fn can_inject(model: &Model) -> Availability {
+    match in_sandbox(model) {
+        Availability::Yes if model.session.phase != Phase::Open => {
+            Availability::No("the session is past the point where a fault shows".to_owned())
+        }
+        other => other,
+    }
+}
+
+pub(super) fn has_panels(model: &Model) -> Availability {
+    if can_look(model) != Availability::Yes {
+        return can_look(model);
+    }
+    if model.ui.view == View::Bridge {
+        Availability::Yes
+    } else {
+        Availability::No("this view has one panel to move in".to_owned())
+    }
+}
+
+pub(super) fn has_list(model: &Model) -> Availability {
+    let scrolls = matches!(
+        model.ui.overlay,
+        Some(
+            Overlay::Help { .. }
+                | Overlay::People { .. }
+                | Overlay::Output { .. }
+                | Overlay::Event { .. }
+                | Overlay::Table { .. }
+        )
+    );
+    match model.ui.focus() {
+        _ if scrolls => Availability::Yes,
+        Some(Focus::Gates | Focus::Steps | Focus::Events | Focus::Tables) => Availability::Yes,
+        None => Availability::No("this view has no list to move in".to_owned()),
+    }
+}

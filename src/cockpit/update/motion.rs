@@ -1,0 +1,80 @@
+//! How a cursor moves in a list, and which list moves. Not in here: which key means what (`actions`).
+
+use super::{PAGE, Update};
+use crate::cockpit::actions::Do;
+use crate::cockpit::model::Model;
+use crate::cockpit::model::ui::Focus;
+
+/// How a cursor moves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Motion {
+    Up(usize),
+    Down(usize),
+    First,
+    Last,
+}
+
+impl Motion {
+    pub(super) fn of(act: Do) -> Option<Motion> {
+        Some(match act {
+            Do::Up => Motion::Up(1),
+            Do::Down => Motion::Down(1),
+            Do::PageUp => Motion::Up(PAGE),
+            Do::PageDown => Motion::Down(PAGE),
+            Do::First => Motion::First,
+            Do::Last => Motion::Last,
+            _ => return None,
+        })
+    }
+
+    /// The new place in a list of so many lines.
+    pub(super) fn apply(self, at: usize, lines: usize) -> usize {
+        let last = lines.saturating_sub(1);
+        match self {
+            Motion::Up(n) => at.saturating_sub(n),
+            Motion::Down(n) => (at + n).min(last),
+            Motion::First => 0,
+            Motion::Last => last,
+        }
+    }
+
+    /// The same for a list that is counted from its end.
+    pub(super) fn apply_from_end(self, up: usize, lines: usize) -> usize {
+        let last = lines.saturating_sub(1);
+        last - self
+            .apply(last.saturating_sub(up.min(last)), lines)
+            .min(last)
+    }
+}
+
+pub(super) fn move_cursor(model: &mut Model, motion: Motion) -> Update {
+    match model.ui.focus() {
+        Some(focus) => move_in(model, focus, motion),
+        None => Update::nothing(),
+    }
+}
+
+pub(super) fn move_in(model: &mut Model, list: Focus, motion: Motion) -> Update {
+    match list {
+        Focus::Gates => {
+            let gates = model.session.charter.gates.len();
+            model.ui.gate = Some(motion.apply(model.selected_gate_index(), gates));
+        }
+        Focus::Steps => {
+            let at = model.selected_step();
+            let moved = motion.apply(at, model.session.steps.len());
+            model.ui.step = (motion != Motion::Last).then_some(moved);
+        }
+        Focus::Tables => {
+            let tables = model.tables().len();
+            model.ui.table = Some(motion.apply(model.selected_table_index(), tables));
+        }
+        Focus::Events => {
+            let shown = model.shown_events();
+            let moved = motion.apply(model.selected_event_index(&shown), shown.len());
+            let is_latest = moved + 1 >= shown.len();
+            model.ui.event = shown.get(moved).filter(|_| !is_latest).map(|t| t.seq);
+        }
+    }
+    Update::redraw()
+}
