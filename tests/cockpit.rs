@@ -4,6 +4,7 @@ mod advice;
 mod alone;
 mod every_key;
 mod forecast;
+mod frames;
 mod hostile;
 mod keys;
 mod mouse;

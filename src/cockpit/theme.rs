@@ -8,7 +8,7 @@ mod parse;
 
 use std::path::Path;
 
-use ratatui::style::{Color, Style};
+use ratatui::style::{Color, Modifier, Style};
 
 pub use depth::Depth;
 pub use parse::ThemeError;
@@ -157,10 +157,16 @@ impl Theme {
         Theme::load("default").expect("BUG: the embedded default theme is sound")
     }
 
-    /// How to draw what means this, on the ground of plain text.
+    /// How to draw what means this, on the ground of plain text. Whole: nothing shines through of what was drawn there before.
     pub fn style(&self, meaning: Meaning) -> Style {
         let base = self.styles[Meaning::Text as usize];
-        base.patch(self.styles[meaning as usize])
+        let style = base.patch(self.styles[meaning as usize]);
+        Style {
+            fg: style.fg.or(Some(Color::Reset)),
+            bg: style.bg.or(Some(Color::Reset)),
+            sub_modifier: Modifier::all() - style.add_modifier,
+            ..style
+        }
     }
 
     /// Only what this meaning sets itself; for patching over something drawn.

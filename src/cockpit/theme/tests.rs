@@ -14,7 +14,8 @@ fn mono_has_no_colour() {
     let theme = Theme::load("mono").expect("embedded");
     for (meaning, name) in Meaning::ALL {
         let style = theme.style(meaning);
-        assert_eq!((style.fg, style.bg), (None, None), "{name}");
+        let own = Some(Color::Reset);
+        assert_eq!((style.fg, style.bg), (own, own), "{name}");
     }
     let (theme, warning) = Theme::choose(Some("light"), true, Depth::True);
     assert_eq!(
