@@ -237,6 +237,7 @@ impl Shown {
         let mut command = CommandBuilder::new(program);
         command.args(args);
         command.env("TERM", "xterm-256color");
+        command.env("LC_ALL", "C.UTF-8");
         let child = pair.slave.spawn_command(command).expect("a program");
         Shown {
             program: child,

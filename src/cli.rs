@@ -125,16 +125,22 @@ pub struct Which {
 
 /// How a cockpit looks, for every command that opens one.
 #[derive(Debug, Clone, Args)]
-pub struct Colours {
+pub struct Looks {
     #[arg(long, value_name = "NAME|FILE", env = "CUTOVER_THEME", hide_env_values = true, help = theme_help())]
     theme: Option<String>,
+    /// Glyphs: braille, blocks or ascii; what the terminal can show where absent
+    #[arg(
+        long,
+        value_name = "KIND",
+        env = "CUTOVER_GLYPHS",
+        hide_env_values = true
+    )]
+    glyphs: Option<String>,
 }
 
-impl Colours {
-    /// The theme that is asked for, if one is; an empty variable asks for none.
-    pub fn asked(self) -> Option<String> {
-        self.theme.filter(|name| !name.is_empty())
-    }
+/// What is asked for, if something is; an empty variable asks for nothing.
+fn asked(value: Option<String>) -> Option<String> {
+    value.filter(|name| !name.is_empty())
 }
 
 /// What can be said to `--theme`.

@@ -6,6 +6,7 @@
 //! - [`view`]: panels: pure functions of model, theme and area.
 //! - [`target`]: what was drawn where, for the mouse.
 //! - [`theme`]: colours by meaning; beside it `canvas`, `chart` and `format`, with which panels draw.
+//! - [`glyphs`]: what a terminal can show of what is drawn, and what stands in for the rest.
 //! - [`follow`]: from the journal to [`news`].
 //! - [`driver`] and `terminal`: the edge: raw mode, signals, threads, the loop that draws.
 //! - [`mod@replay`]: the model as it stood at any time of what was recorded.
@@ -21,6 +22,7 @@ mod chart;
 pub mod driver;
 pub mod follow;
 mod format;
+pub mod glyphs;
 pub mod model;
 pub mod news;
 pub mod replay;
@@ -44,6 +46,8 @@ pub struct Options {
     pub playing: Option<String>,
     /// Theme: the name of an embedded one, or a path to a TOML file.
     pub theme: Option<String>,
+    /// Glyphs, by their name; what the environment says where absent.
+    pub glyphs: Option<String>,
     /// Never ring, whatever the runbook says.
     pub silent: bool,
     /// Leave the mouse to the terminal, which selects text with it.

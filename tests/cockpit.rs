@@ -5,6 +5,7 @@ mod alone;
 mod every_key;
 mod forecast;
 mod frames;
+mod glyphs;
 mod hostile;
 mod keys;
 mod mouse;

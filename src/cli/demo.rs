@@ -12,7 +12,7 @@ use super::load::{self, Loaded};
 use super::operators::{self, Script};
 use super::orders::Standing;
 use super::rehearse::{self, Stage};
-use super::{Colours, Exit, follow, join, run};
+use super::{Exit, Looks, follow, join, run};
 use crate::cockpit;
 use crate::cockpit::bridge::Bridge;
 use crate::demo::faults::Fault;
@@ -53,7 +53,7 @@ pub struct DemoArgs {
     #[arg(long)]
     stop: bool,
     #[command(flatten)]
-    colours: Colours,
+    looks: Looks,
 }
 
 fn fault(text: &str) -> Result<(Fault, String), String> {
@@ -117,7 +117,7 @@ async fn on(sandbox: &Sandbox, args: &DemoArgs, headless: bool) -> anyhow::Resul
         let playing = Role::ReleaseManager.key().to_owned();
         let options = cockpit::Options {
             guide: true,
-            ..join::options(Some(playing), args.colours.clone())
+            ..join::options(Some(playing), args.looks.clone())
         };
         let dir = sandbox.dir().to_owned();
         let exit = join::cockpit(folder.clone(), options, Some(dir)).await?;

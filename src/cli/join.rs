@@ -7,7 +7,7 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::bridge::SocketBridge;
-use super::{Colours, Exit, Which, follow, run, status};
+use super::{Exit, Looks, Which, asked, follow, run, status};
 use crate::cockpit::Options;
 use crate::journal::{Folder, Follower};
 
@@ -20,7 +20,7 @@ pub struct JoinArgs {
     #[arg(long)]
     log: bool,
     #[command(flatten)]
-    colours: Colours,
+    looks: Looks,
 }
 
 /// `cutover join`
@@ -33,7 +33,7 @@ pub async fn run(args: JoinArgs) -> anyhow::Result<Exit> {
     let sandbox = sandbox
         .then(|| folder.dir().parent().map(PathBuf::from))
         .flatten();
-    cockpit(folder, options(args.which.claim, args.colours), sandbox).await
+    cockpit(folder, options(args.which.claim, args.looks), sandbox).await
 }
 
 /// Whether there is a terminal to draw on and to read keys from.
@@ -50,11 +50,12 @@ pub fn user_name() -> String {
 }
 
 /// How a cockpit is opened here, by arguments and environment; `claim` is whom the person at it plays.
-pub fn options(claim: Option<String>, colours: Colours) -> Options {
+pub fn options(claim: Option<String>, looks: Looks) -> Options {
     Options {
         user: user_name(),
         playing: claim,
-        theme: colours.asked(),
+        theme: asked(looks.theme),
+        glyphs: asked(looks.glyphs),
         silent: std::env::var_os("CUTOVER_SILENT").is_some_and(|v| !v.is_empty()),
         no_mouse: std::env::var_os("CUTOVER_MOUSE").is_some_and(|v| v == "off"),
         guide: false,

@@ -9,7 +9,7 @@ use clap::Args;
 use serde::Deserialize;
 
 use super::check::read_runbook;
-use super::{Colours, Exit, Which, join, run};
+use super::{Exit, Looks, Which, join, run};
 use crate::cockpit::{self, At};
 use crate::engine::ledger::from_entry;
 use crate::journal::{self, Follower};
@@ -33,7 +33,7 @@ pub struct ReplayArgs {
     #[arg(long, value_name = "TIME", value_parser = at, conflicts_with = "triggers")]
     at: Option<At>,
     #[command(flatten)]
-    colours: Colours,
+    looks: Looks,
     /// Samples from this file instead of a session: JSON lines such as {"signal":"http_5xx_ratio","at_ms":0,"value":0.013,"n":4210}, or with
     /// "no_data":"why" in the place of the value
     #[arg(
@@ -78,7 +78,7 @@ struct Record {
 /// The runbook is invalid, there is no such session, or a line of the file is no sample.
 pub async fn run(args: ReplayArgs) -> anyhow::Result<Exit> {
     let Some(triggers) = &args.triggers else {
-        return screen(&args.which, args.at, args.colours).await;
+        return screen(&args.which, args.at, args.looks).await;
     };
     let reading = read_runbook(triggers).map_err(anyhow::Error::msg)?;
     let Some(runbook) = reading.runbook else {
@@ -101,7 +101,7 @@ pub async fn run(args: ReplayArgs) -> anyhow::Result<Exit> {
 }
 
 /// The cockpit over what was recorded, until it is left.
-async fn screen(which: &Which, at: Option<At>, colours: Colours) -> anyhow::Result<Exit> {
+async fn screen(which: &Which, at: Option<At>, looks: Looks) -> anyhow::Result<Exit> {
     let folder = run::find(which)?;
     if !join::can_show_a_screen() {
         bail!(
@@ -110,7 +110,7 @@ async fn screen(which: &Which, at: Option<At>, colours: Colours) -> anyhow::Resu
         );
     }
     let follower = Follower::open(&folder)?;
-    let options = join::options(None, colours);
+    let options = join::options(None, looks);
     tokio::task::spawn_blocking(move || cockpit::replay(options, follower, at)).await??;
     Ok(Exit::Done)
 }

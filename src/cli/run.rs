@@ -7,7 +7,7 @@ use clap::Args;
 use super::bridge::SocketBridge;
 use super::load;
 use super::orders::Standing;
-use super::{Colours, Exit, Which, follow, group, join};
+use super::{Exit, Looks, Which, follow, group, join};
 use crate::cockpit::bridge::Bridge;
 use crate::demo::sandbox;
 use crate::journal::Folder;
@@ -31,9 +31,9 @@ pub struct RunArgs {
     /// A plain running log instead of the cockpit
     #[arg(long)]
     pub log: bool,
-    /// The cockpit's colours
+    /// How the cockpit looks
     #[command(flatten)]
-    pub colours: Colours,
+    pub looks: Looks,
 }
 
 /// `cutover run`
@@ -68,7 +68,7 @@ pub async fn run(args: RunArgs) -> anyhow::Result<Exit> {
     if args.log || !join::can_show_a_screen() {
         return follow::until_over(&folder, follow::To::Stdout).await;
     }
-    join::cockpit(folder, join::options(None, args.colours), None).await
+    join::cockpit(folder, join::options(None, args.looks), None).await
 }
 
 /// Whether every session beside the new one that was rolled back from the same target lets it be attempted again (R6).

@@ -2,7 +2,8 @@
 
 use clap::Args;
 
-use super::{Colours, Exit, Which, join, replay, run};
+use super::{Exit, Looks, Which, join, replay, run};
+use crate::cockpit::glyphs::Glyphs;
 use crate::cockpit::model::ui::View;
 use crate::cockpit::theme::Theme;
 use crate::cockpit::{self, At, snapshot};
@@ -35,20 +36,22 @@ pub struct SnapshotArgs {
     #[arg(long, value_name = "TIME", value_parser = replay::at)]
     at: Option<At>,
     #[command(flatten)]
-    colours: Colours,
+    looks: Looks,
 }
 
 /// `cutover snapshot`
 pub fn run(args: SnapshotArgs) -> anyhow::Result<Exit> {
     let folder = run::find(&args.which)?;
-    let options = join::options(args.which.claim, args.colours);
+    let options = join::options(args.which.claim, args.looks);
     let theme = Theme::load(options.theme.as_deref().unwrap_or("default"))?;
+    let glyphs = options.glyphs.as_deref().map(Glyphs::named).transpose()?;
     let follower = Follower::open(&folder)?;
     let mut model = match args.at {
         Some(at) => cockpit::look_back(follower, at)?,
         None => cockpit::look(&options, follower)?,
     };
     model.ui.view = args.view;
+    model.ui.glyphs = glyphs.unwrap_or_default();
     let draw = if args.svg {
         snapshot::svg
     } else {

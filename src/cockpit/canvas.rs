@@ -9,6 +9,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
 
+use super::glyphs::Glyphs;
 use super::target::{Target, Targets};
 use super::theme::{Meaning, Theme};
 use crate::text::printable;
@@ -19,6 +20,8 @@ pub struct Canvas<'a> {
     pub buf: &'a mut Buffer,
     /// The colours.
     pub theme: &'a Theme,
+    /// With how many dots in a cell charts are drawn. Everything else is drawn as if all could be shown.
+    pub glyphs: Glyphs,
     /// Whether nothing that is drawn is live: frames of panels then say so.
     pub stale: Option<String>,
     /// What can be clicked, as it is drawn: what is drawn later lies above.
@@ -54,6 +57,7 @@ impl<'a> Canvas<'a> {
         Canvas {
             buf,
             theme,
+            glyphs: Glyphs::default(),
             stale,
             targets: Targets::default(),
         }

@@ -1,8 +1,12 @@
-//! Lines over time in Braille, with baseline and thresholds drawn in. Pure: samples in, cells out.
+//! Lines over time in Braille, half blocks or ASCII, with baseline and thresholds drawn in. Pure: samples in, cells out.
 //!
 //! What a line means is said by its label at the right edge, never by its colour alone. Not in here: which signals are shown.
 
+mod dots;
+
 use ratatui::layout::Rect;
+
+use self::dots::{Dots, Grain};
 
 use super::canvas::{Canvas, columns, fit};
 use super::theme::Meaning;
@@ -72,8 +76,9 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, chart: &Chart<'_>) {
         area
     };
     let top = scale_top(chart);
+    let Grain { down, .. } = Grain::of(canvas.glyphs);
     for level in chart.levels.iter().filter(|l| l.value <= top) {
-        let y = row_of(plot, top, level.value);
+        let y = row_of(plot, down, top, level.value);
         let dashes = if level.meaning == Meaning::Threshold {
             "╌"
         } else {
@@ -134,47 +139,11 @@ fn visible<'p>(chart: &Chart<'_>, points: &'p [Point]) -> impl Iterator<Item = P
         .filter(move |(at, _)| (from_ms..=to_ms).contains(at))
 }
 
-/// The row in which a value lies.
-fn row_of(plot: Rect, top: f64, value: f64) -> u16 {
-    let dots = f64::from(plot.height * 4 - 1);
+/// The row in which a value lies, with so many dots one above the other in each.
+fn row_of(plot: Rect, down: u16, top: f64, value: f64) -> u16 {
+    let dots = f64::from(plot.height * down - 1);
     let dot = (value / top).clamp(0.0, 1.0) * dots;
-    plot.bottom() - 1 - (dot.round() as u16) / 4
-}
-
-/// Dots of a plot, two across and four down in each cell.
-struct Dots {
-    width: i64,
-    height: i64,
-    cells: Vec<u8>,
-}
-
-impl Dots {
-    fn new(plot: Rect) -> Dots {
-        Dots {
-            width: i64::from(plot.width) * 2,
-            height: i64::from(plot.height) * 4,
-            cells: vec![0; plot.area() as usize],
-        }
-    }
-
-    /// Sets a dot; `y` counts from below.
-    fn set(&mut self, x: i64, y: i64) {
-        const BITS: [[u8; 4]; 2] = [[0x01, 0x02, 0x04, 0x40], [0x08, 0x10, 0x20, 0x80]];
-        if !(0..self.width).contains(&x) || !(0..self.height).contains(&y) {
-            return;
-        }
-        let down = self.height - 1 - y;
-        let cell = (down / 4) * (self.width / 2) + x / 2;
-        self.cells[cell as usize] |= BITS[(x % 2) as usize][(down % 4) as usize];
-    }
-
-    /// A line without holes between two dots.
-    fn join(&mut self, (x0, y0): (i64, i64), (x1, y1): (i64, i64)) {
-        let steps = (x1 - x0).abs().max((y1 - y0).abs()).max(1);
-        for i in 0..=steps {
-            self.set(x0 + (x1 - x0) * i / steps, y0 + (y1 - y0) * i / steps);
-        }
-    }
+    plot.bottom() - 1 - (dot.round() as u16) / down
 }
 
 fn draw_series(
@@ -184,7 +153,7 @@ fn draw_series(
     series: &Series<'_>,
     top: f64,
 ) {
-    let mut dots = Dots::new(plot);
+    let mut dots = Dots::new(plot, canvas.glyphs);
     let window_ms = chart.to_ms - chart.from_ms;
     let place = |at_ms: i64, value: f64| {
         let x = (at_ms - chart.from_ms) * (dots.width - 1) / window_ms;
@@ -209,10 +178,9 @@ fn draw_series(
         dots.join(from, to);
     }
     let style = canvas.theme.style(series.meaning);
-    for (n, bits) in dots.cells.iter().enumerate().filter(|(_, b)| **b != 0) {
+    for (n, glyph) in dots.drawn() {
         let x = plot.x + (n % usize::from(plot.width)) as u16;
         let y = plot.y + (n / usize::from(plot.width)) as u16;
-        let glyph = char::from_u32(0x2800 + u32::from(*bits)).unwrap_or(' ');
         if let Some(cell) = canvas.buf.cell_mut((x, y)) {
             cell.set_char(glyph).set_style(style);
         }
@@ -235,16 +203,17 @@ fn draw_scale(canvas: &mut Canvas<'_>, area: Rect, chart: &Chart<'_>, top: f64) 
 
 /// Labels of levels and of the lines' last values, each in a row of its own as near as there is room.
 fn draw_labels(canvas: &mut Canvas<'_>, area: Rect, plot: Rect, chart: &Chart<'_>, top: f64) {
+    let Grain { down, .. } = Grain::of(canvas.glyphs);
     let mut wanted: Vec<(u16, String, Meaning)> = Vec::new();
     for series in chart.series.iter().rev() {
         let last = visible(chart, &series.points).filter_map(|(_, v)| v).last();
         if let Some(value) = last.filter(|_| !series.label.is_empty()) {
-            let row = row_of(plot, top, value);
+            let row = row_of(plot, down, top, value);
             wanted.push((row, series.label.to_owned(), series.meaning));
         }
     }
     for level in &chart.levels {
-        let row = row_of(plot, top, level.value);
+        let row = row_of(plot, down, top, level.value);
         let beyond = if level.value > top { "↑" } else { "" };
         wanted.push((row, format!("{}{beyond}", level.label), level.meaning));
     }
@@ -265,13 +234,21 @@ mod tests {
     use ratatui::buffer::Buffer;
 
     use super::*;
+    use crate::cockpit::glyphs::Glyphs;
     use crate::cockpit::theme::Theme;
 
     fn drawn(width: u16, height: u16, chart: &Chart<'_>) -> Vec<String> {
+        drawn_in(Glyphs::Braille, width, height, chart)
+    }
+
+    fn drawn_in(glyphs: Glyphs, width: u16, height: u16, chart: &Chart<'_>) -> Vec<String> {
         let theme = Theme::load("mono").expect("embedded");
         let mut buf = Buffer::empty(Rect::new(0, 0, width, height));
         let area = buf.area;
-        draw(&mut Canvas::new(&mut buf, &theme, None), area, chart);
+        let mut canvas = Canvas::new(&mut buf, &theme, None);
+        canvas.glyphs = glyphs;
+        draw(&mut canvas, area, chart);
+        glyphs.put_on(&mut buf);
         (0..height)
             .map(|y| (0..width).map(|x| buf[(x, y)].symbol()).collect())
             .collect()
@@ -296,12 +273,25 @@ mod tests {
         }
     }
 
+    fn rising() -> Vec<Point> {
+        let points = (0..=12).map(|i| (i * 5_000, Some(i as f64 / 1_000.0)));
+        points.collect()
+    }
+
     #[test]
     fn draws_line_level_scale_and_labels() {
-        let rising = (0..=12)
-            .map(|i| (i * 5_000, Some(i as f64 / 1_000.0)))
-            .collect();
-        insta::assert_snapshot!(drawn(40, 5, &chart(rising)).join("\n"));
+        insta::assert_snapshot!(drawn(40, 5, &chart(rising())).join("\n"));
+    }
+
+    #[test]
+    fn draws_the_same_with_the_glyphs_that_there_are() {
+        for (glyphs, name) in Glyphs::ALL {
+            let lines = drawn_in(glyphs, 60, 7, &chart(rising()));
+            insta::assert_snapshot!(format!("rising_in_{name}"), lines.join("\n"));
+            for line in lines {
+                assert!(line.chars().all(|c| glyphs.shows(c)), "{line}");
+            }
+        }
     }
 
     #[test]
@@ -323,8 +313,10 @@ mod tests {
         ];
         for width in 0..40 {
             for height in 0..8 {
-                drawn(width, height, &chart(odd.clone()));
-                drawn(width, height, &chart(Vec::new()));
+                for (glyphs, _) in Glyphs::ALL {
+                    drawn_in(glyphs, width, height, &chart(odd.clone()));
+                    drawn_in(glyphs, width, height, &chart(Vec::new()));
+                }
             }
         }
     }

@@ -18,6 +18,7 @@ use self::waiting::{Ask, Asker, Presenter, Watch};
 use super::Options;
 use super::bridge::{Bridge, BridgeError};
 use super::follow::{Follow, FollowError};
+use super::glyphs::Glyphs;
 use super::model::ui::Look;
 use super::model::{Model, Seat};
 use super::ring::Tongue;
@@ -136,10 +137,13 @@ fn show(
     bridge: Arc<dyn Bridge>,
 ) -> Result<Left, RunError> {
     let wardrobe = Wardrobe::here();
-    let (theme, warning) = wardrobe.wear(options.theme.as_deref());
+    let (theme, no_theme) = wardrobe.wear(options.theme.as_deref());
     model.ui.look = Look::of(&theme.name, wardrobe.no_color);
-    if let Some(warning) = warning {
-        model.warn(warning);
+    let (glyphs, no_glyphs) = Glyphs::choose(options.glyphs.as_deref(), variable);
+    model.ui.glyphs = glyphs;
+    let warnings: Vec<String> = no_theme.into_iter().chain(no_glyphs).collect();
+    if !warnings.is_empty() {
+        model.warn(warnings.join("; "));
     }
     if options.guide {
         model.ui.overlay = Some(super::model::ui::Overlay::Guide);
@@ -201,7 +205,6 @@ struct Wardrobe {
 
 impl Wardrobe {
     fn here() -> Wardrobe {
-        let variable = |name: &str| std::env::var(name).ok().filter(|v| !v.is_empty());
         Wardrobe {
             no_color: variable("NO_COLOR").is_some(),
             depth: Depth::of(
@@ -216,8 +219,12 @@ impl Wardrobe {
     }
 }
 
+/// A variable of the environment, where it says something.
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
 fn tongue() -> Tongue {
-    let variable = |name: &str| std::env::var(name).ok();
     Tongue::of(
         variable("TERM").as_deref(),
         variable("TERM_PROGRAM").as_deref(),

@@ -46,6 +46,7 @@ pub fn draw(model: &Model, theme: &Theme, buf: &mut Buffer) -> Targets {
         .is_stale()
         .then(|| format!(" STALE {} ", span(model.stale_for_ms())));
     let mut canvas = Canvas::new(buf, theme, stale);
+    canvas.glyphs = model.ui.glyphs;
     canvas.clear(area);
     let area = timeline::draw(&mut canvas, area, model);
     if model.session.fired.is_some() && model.session.phase == Phase::Open {
@@ -54,6 +55,7 @@ pub fn draw(model: &Model, theme: &Theme, buf: &mut Buffer) -> Targets {
         draw_places(&mut canvas, area, model);
     }
     draw_overlay(&mut canvas, area, model);
+    canvas.glyphs.put_on(canvas.buf);
     canvas.targets
 }
 

@@ -213,6 +213,35 @@ fn no_color_means_no_colour_and_a_broken_theme_warns() {
 }
 
 #[test]
+fn a_terminal_gets_what_it_can_show() {
+    let told = midway();
+    let join = ["join", "--dir", &told.dir];
+    let with = |args: &[&str], env: &[(&str, &str)]| {
+        let args = [&join, args].concat();
+        let mut terminal = Terminal::open_with(&args, told.root.path(), (120, 40), env);
+        terminal.shows("Go / no-go").shows("Latency");
+        terminal
+    };
+    let mut terminal = with(&[], &[("LANG", "C")]);
+    terminal.shows("+ev").press("45?").shows("Every key");
+    terminal.press("\u{1b}").hides("Every key");
+    terminal.press("q").ends();
+    assert!(terminal.has_heard_ascii_alone());
+    with(&[], &[("TERM", "linux")])
+        .shows("√ev")
+        .press("q")
+        .ends();
+    let asked = with(&["--glyphs", "blocks"], &[("LANG", "C")])
+        .shows("√ev")
+        .press("q")
+        .ends();
+    assert!(asked.success());
+    let mut terminal = with(&[], &[("CUTOVER_GLYPHS", "runes")]);
+    terminal.shows("there are no glyphs “runes”: braille, blocks or ascii; using braille");
+    terminal.shows("✓ev").press("q").ends();
+}
+
+#[test]
 fn a_theme_is_chosen_at_the_start_and_while_it_is_open() {
     let told = midway();
     let args = ["join", "--dir", &told.dir, "--theme", "mono"];
@@ -336,6 +365,11 @@ fn a_snapshot_is_what_the_screen_shows() {
     // The title tells the time of day, which goes on between the two.
     let below = |text: &str| text.lines().skip(1).map(str::to_owned).collect::<Vec<_>>();
     assert_eq!(below(&gates), below(&same));
+    let (_, plain, _) = snapshot(&["--glyphs", "ascii"]);
+    assert!(plain.is_ascii() && plain.contains("+ev"), "{plain}");
+    let (code, _, said) = snapshot(&["--glyphs", "runes"]);
+    assert_eq!(code, Some(1));
+    assert!(said.contains("no glyphs “runes”"), "{said}");
     let (code, picture, _) = snapshot(&["--svg", "--theme", "light"]);
     assert_eq!(code, Some(0));
     assert!(picture.starts_with("<svg ") && picture.ends_with("</svg>\n"));

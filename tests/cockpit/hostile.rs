@@ -22,7 +22,7 @@ use super::states;
 use super::story::{MINUTE, Story, checklist, fleet, fuse, printed};
 
 /// What somebody could have written: orders to the terminal, wide and combining characters, text that runs the other way, and much.
-fn texts() -> [String; 5] {
+pub fn texts() -> [String; 5] {
     [
         "\u{1b}[2J\u{1b}]0;pwned\u{7}\u{9b}31m\u{1b}]52;c;cHduZWQ=\u{1b}\\\r\n\tnext\u{8}\u{0}"
             .to_owned(),
@@ -85,7 +85,7 @@ fn poison(value: &mut Value, key: Option<&str>, hostile: &str) {
 }
 
 /// Its screen, with everything beside the journal hostile too.
-fn seen(plain: &Story, hostile: &str) -> Model {
+pub fn seen(plain: &Story, hostile: &str) -> Model {
     let story = poisoned(plain, hostile);
     let with = |text: &str| format!("{text}{hostile}");
     let seat = Seat {

@@ -122,7 +122,7 @@ fn the_journals_filter_and_all_of_an_event_word_for_word() {
 }
 
 /// Every important state, and everything that can lie over one.
-fn everything() -> Vec<Model> {
+pub fn everything() -> Vec<Model> {
     let mut models: Vec<_> = states::all().into_iter().map(|(_, model)| model).collect();
     models.push(states::failed());
     models.push(states::crowd());

@@ -59,7 +59,17 @@ impl Terminal {
         command.cwd(folder);
         command.env("TERM", "xterm-256color");
         command.env("COLORTERM", "truecolor");
-        command.env_remove("NO_COLOR");
+        // What this machine's terminal can show is nothing to the test's.
+        for name in [
+            "NO_COLOR",
+            "LC_ALL",
+            "LC_CTYPE",
+            "CUTOVER_THEME",
+            "CUTOVER_GLYPHS",
+        ] {
+            command.env_remove(name);
+        }
+        command.env("LANG", "C.UTF-8");
         for (name, value) in env {
             command.env(name, value);
         }
@@ -111,6 +121,11 @@ impl Terminal {
     pub fn has_heard(&self, bytes: &str) -> bool {
         let heard = self.heard.lock().expect("bytes");
         heard.windows(bytes.len()).any(|w| w == bytes.as_bytes())
+    }
+
+    /// Whether it has got nothing but ASCII.
+    pub fn has_heard_ascii_alone(&self) -> bool {
+        self.heard.lock().expect("bytes").is_ascii()
     }
 
     /// What it shows.

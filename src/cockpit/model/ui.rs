@@ -3,6 +3,7 @@
 use crate::runbook::Role;
 use crate::session::Command;
 
+use crate::cockpit::glyphs::Glyphs;
 use crate::cockpit::target::Targets;
 use crate::cockpit::theme::{Meaning, Theme};
 
@@ -25,6 +26,8 @@ pub struct Ui {
     pub filter: String,
     /// Which theme is worn.
     pub look: Look,
+    /// Which glyphs this terminal can show.
+    pub glyphs: Glyphs,
     /// What lies over the screen.
     pub overlay: Option<Overlay>,
     /// What can be clicked in the last frame.
