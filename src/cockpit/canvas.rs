@@ -189,27 +189,33 @@ impl Canvas<'_> {
             title.push(piece(format!(" {digit}"), Meaning::Key));
         }
         title.push(piece(format!(" {} ", head.title), Meaning::Title));
-        title.extend(head.note.iter().cloned());
-        if width_of(&head.note) > 0 {
-            title.push(piece(" ", Meaning::Text));
+        let mut note = head.note.clone();
+        if width_of(&note) > 0 {
+            note.push(piece(" ", Meaning::Text));
         }
-        let used = self.pieces(area.x + 1, area.y, inner_width, &title);
-        if let Some(stale) = self.stale.clone() {
-            let row = Rect::new(
-                area.x + 1 + used,
-                area.y,
-                inner_width.saturating_sub(used),
-                1,
-            );
-            if row.width > 7 {
-                self.write_right(row, &stale, Meaning::Stale);
-            }
+        let stale = self.stale_word(inner_width.saturating_sub(width_of(&title)));
+        let room = inner_width - stale.as_deref().map_or(0, columns);
+        // What is not live any more is said before what it said when it was.
+        if stale.is_none() || width_of(&title) + width_of(&note) <= room {
+            title.extend(note);
+        }
+        self.pieces(area.x + 1, area.y, room, &title);
+        if let Some(stale) = stale {
+            let edge = Rect::new(area.x + 1, area.y, inner_width, 1);
+            self.write_right(edge, &stale, Meaning::Stale);
         }
         if columns(head.legend) + 4 <= area.width {
             let row = Rect::new(area.x + 1, area.bottom() - 1, inner_width - 1, 1);
             self.write_right(row, head.legend, Meaning::Muted);
         }
         Rect::new(area.x + 1, area.y + 1, inner_width, area.height - 2)
+    }
+
+    /// That nothing here is live, and since when where there is room for that, too.
+    fn stale_word(&self, room: u16) -> Option<String> {
+        let since = self.stale.clone()?;
+        let word = " STALE ".to_owned();
+        [since, word].into_iter().find(|w| columns(w) <= room)
     }
 
     fn frame(&mut self, area: Rect, edge: Meaning, heavy: bool) {
@@ -252,7 +258,7 @@ pub fn columns(text: &str) -> u16 {
     u16::try_from(text.width()).unwrap_or(u16::MAX)
 }
 
-/// The text made harmless, and cut to so many columns with `…`.
+/// The text made harmless, and cut to so many columns with `…`; never within a number, which would be another number.
 pub fn fit(text: &str, width: u16) -> Cow<'_, str> {
     let clean = harmless(text, usize::from(width) * 4 + 4);
     if columns(&clean) <= width {
@@ -261,8 +267,12 @@ pub fn fit(text: &str, width: u16) -> Cow<'_, str> {
     if width == 0 {
         return Cow::Borrowed("");
     }
-    let end = prefix(&clean, width - 1);
-    Cow::Owned(format!("{}…", &clean[..end]))
+    let kept = &clean[..prefix(&clean, width - 1)];
+    let kept = match kept.ends_with(|c: char| c.is_ascii_digit()) {
+        true => kept.trim_end_matches(|c: char| c.is_ascii_digit() || ".,:".contains(c)),
+        false => kept,
+    };
+    Cow::Owned(format!("{kept}…"))
 }
 
 /// Lines of at most `width` columns, broken at spaces where there are any; at most `limit` of them, the last cut with `…`.
@@ -327,6 +337,10 @@ mod tests {
         assert_eq!(fit("日本語", 1), "…");
         assert_eq!(fit("e\u{301}tude", 5), "e\u{301}tude");
         assert_eq!(fit("x", 0), "");
+        assert_eq!(fit("after 0.24 %", 12), "after 0.24 %");
+        assert_eq!(fit("after 0.24 %", 11), "after …");
+        assert_eq!(fit("503 for 0:41", 11), "503 for …");
+        assert_eq!(fit("123456", 4), "…");
     }
 
     #[test]

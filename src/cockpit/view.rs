@@ -22,6 +22,7 @@ mod pool;
 mod pools;
 mod rollback;
 mod shared;
+mod step;
 mod steps;
 mod timeline;
 mod traffic;

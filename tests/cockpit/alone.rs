@@ -392,7 +392,7 @@ fn a_look_at_a_quiet_journal_misses_nothing_of_what_comes_beside_the_events() {
     let mut follow = Follow::new(Follower::open(&folder).expect("a journal"));
     assert!(!follow.look().expect("news").entries.is_empty());
     assert!(follow.look().expect("news").is_empty());
-    notes.board(key::FLEET, &fleet(&[InstanceState::Ready]));
+    notes.board(key::FLEET, &fleet("Postgres", &[InstanceState::Ready]));
     notes.output("D2", 1, Stream::Step, 1_000, "a line");
     notes.sample(Sample {
         signal: "pool_active".to_owned(),
@@ -402,7 +402,7 @@ fn a_look_at_a_quiet_journal_misses_nothing_of_what_comes_beside_the_events() {
     });
     scribe.flush(1_000, "boot", 1_000).expect("written");
     let news = follow.look().expect("news");
-    assert_eq!(news.fleet, Some(fleet(&[InstanceState::Ready])));
+    assert_eq!(news.fleet, Some(fleet("Postgres", &[InstanceState::Ready])));
     assert_eq!(news.samples.len(), 1);
     assert_eq!(news.last_line.expect("a line").line, "a line");
     assert!(news.output.is_empty());
@@ -411,10 +411,13 @@ fn a_look_at_a_quiet_journal_misses_nothing_of_what_comes_beside_the_events() {
     follow.watch("D2".to_owned(), 1);
     assert_eq!(follow.look().expect("news").output[0].line, "a line");
     assert!(follow.look().expect("news").is_empty());
-    notes.board(key::FLEET, &fleet(&[InstanceState::Ready; 2]));
+    notes.board(key::FLEET, &fleet("Postgres", &[InstanceState::Ready; 2]));
     scribe.flush(2_000, "boot", 2_000).expect("written");
     let news = follow.look().expect("news");
-    assert_eq!(news.fleet, Some(fleet(&[InstanceState::Ready; 2])));
+    assert_eq!(
+        news.fleet,
+        Some(fleet("Postgres", &[InstanceState::Ready; 2]))
+    );
     journal
         .append(
             3_000,

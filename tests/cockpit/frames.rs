@@ -28,7 +28,9 @@ const LOUD_AT: (u16, u16) = (120, 40);
 /// Every view of every important state; of five hundred instances those in which instances are shown.
 fn scenes() -> Vec<(&'static str, View, Model)> {
     let mut all = Vec::new();
-    for (name, mut model) in states::all() {
+    let mut states = states::all();
+    states.push(("failed", states::failed()));
+    for (name, mut model) in states {
         update(&mut model, Message::Came(Box::default()));
         for view in View::ALL {
             model.ui.view = view;
@@ -65,6 +67,60 @@ fn every_view_in_every_important_state() {
         }, {
             insta::assert_snapshot!(name, out);
         });
+    }
+}
+
+/// Half a number is another number.
+#[test]
+fn no_number_is_cut_in_half() {
+    let probe = Probe::new();
+    for (state, view, model) in scenes() {
+        for ((width, height), _) in SIZES {
+            let text = snapshot::text(&model, &probe.theme, width, height);
+            let cut = text.lines().find(|line| {
+                let cuts = line.match_indices('…').map(|(at, _)| &line[..at]);
+                cuts.into_iter()
+                    .any(|kept| kept.ends_with(|c: char| c.is_ascii_digit()))
+            });
+            assert_eq!(cut, None, "{state}, {view:?} at {width}×{height}");
+        }
+    }
+}
+
+/// What is wrong is in sight however little room there is, and what is left out is counted.
+#[test]
+fn what_burns_or_is_red_is_never_what_a_small_screen_leaves_out() {
+    let probe = Probe::new();
+    let few = [
+        "T1a",
+        "T3a",
+        "T3b",
+        "M4 Errors: RED",
+        "503 for 0:41",
+        "more, none burns",
+    ];
+    let many = [
+        "T1a",
+        "T3a",
+        "1 burns or is blind",
+        "M4 Errors: RED",
+        "app-252 503 for 0:41",
+    ];
+    for (mut model, wanted) in [
+        (states::burning(), few.as_slice()),
+        (states::crowd(), &many),
+    ] {
+        model.ui.view = View::Fleet;
+        let text = snapshot::text(&model, &probe.theme, 80, 24);
+        for wanted in wanted {
+            assert!(text.contains(wanted), "{wanted}:\n{text}");
+        }
+    }
+    let mut model = states::rolled_back();
+    model.ui.view = View::Rollback;
+    let text = snapshot::text(&model, &probe.theme, 80, 24);
+    for row in ["R1 ", "R2 ", "R3 ", "R4 ", "R4+", "R5 ", "R6 "] {
+        assert!(text.contains(row), "{row}:\n{text}");
     }
 }
 

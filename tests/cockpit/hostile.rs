@@ -95,7 +95,10 @@ pub fn seen(plain: &Story, hostile: &str) -> Model {
     };
     let mut model = Model::open(story.entries.clone(), seat).expect("a session");
     model.tick(Some(story.at_ms), model.wall);
-    let mut fleet = fleet(&[Ready, Ready, NotReady, Restarting, Unknown, Ready]);
+    let mut fleet = fleet(
+        "Postgres",
+        &[Ready, Ready, NotReady, Restarting, Unknown, Ready],
+    );
     for instance in &mut fleet {
         instance.detail = with("503");
     }

@@ -68,7 +68,7 @@ fn at_gate(step: &str, who: &str) -> Model {
     let mut model = story.seen_by(who);
     model.take(News {
         samples: story.traffic(1.0),
-        fleet: Some(fleet(&[Ready; 6])),
+        fleet: Some(fleet("Postgres", &[Ready; 6])),
         presence: Some(present(&story, who)),
         ..News::default()
     });
@@ -103,7 +103,7 @@ fn pool() -> Model {
     ];
     model.take(News {
         samples: story.traffic(1.0),
-        fleet: Some(fleet(&[Ready; 6])),
+        fleet: Some(fleet("Postgres", &[Ready; 6])),
         checklist: Some(checklist(None)),
         cost: Some(states::cost(story.at_ms)),
         presence: Some(present(&story, "dan")),

@@ -98,7 +98,7 @@ fn news(story: &Story, second: i64, at_ms: i64) -> News {
         last_line: Some(line),
         triggers: Some(vec![fuse("T3a", state, 1_000, 600_000, "5xx")]),
         checklist: Some(checklist(None)),
-        fleet: Some(fleet(&[Ready, NotReady, Ready])),
+        fleet: Some(fleet("Postgres", &[Ready, NotReady, Ready])),
         presence: Some(story.presence(at_ms)),
         ..News::default()
     }

@@ -4,11 +4,13 @@ use cutover::cockpit::model::Model;
 use cutover::cockpit::news::{Engine, News};
 use cutover::session::live::InstanceState::{NotReady, Ready, Restarting};
 use cutover::session::live::{
-    ComparedTable, CostView, DetailView, ParityView, TriggerView, WrittenTable,
+    ComparedTable, CostView, DetailView, LoadView, ParityView, TriggerView, WrittenTable,
 };
 use cutover::session::{Command, Outcome, TriggerPhase};
 
-use super::story::{MINUTE, Story, checklist, fleet, fuse, import_progress, loads, plan, printed};
+use super::story::{
+    MINUTE, Story, TABLES, checklist, fleet, fuse, import_progress, loads, plan, printed,
+};
 
 /// Every important state, as the release manager sees it.
 pub fn all() -> Vec<(&'static str, Model)> {
@@ -41,9 +43,10 @@ pub fn half_signed() -> Model {
     let mut model = story.seen_by("robin");
     model.take(News {
         samples: story.traffic(1.0),
-        fleet: Some(fleet(&[Ready; 6])),
+        fleet: Some(fleet("SQLite", &[Ready; 6])),
         ..News::default()
     });
+    carry_well(&mut model, &story);
     model
 }
 
@@ -53,11 +56,12 @@ fn import(story: &mut Story) -> Model {
     let mut model = story.seen_by("robin");
     model.take(News {
         samples: story.traffic(1.0),
-        fleet: Some(fleet(&[Ready; 6])),
+        fleet: Some(fleet("SQLite", &[Ready; 6])),
         checklist: Some(checklist(None)),
         plan: Some(plan()),
         ..News::default()
     });
+    carry_well(&mut model, story);
     for second in 1..=40 {
         let at_ms = begun_ms + second * 1_000;
         model.tick(Some(at_ms), model.wall);
@@ -122,10 +126,13 @@ pub fn comparing() -> Model {
                 line("ToolCategories", 310, Some((310, 0))),
             ],
         }),
+        samples: story.traffic(1.0),
+        fleet: Some(fleet("SQLite", &[Ready; 6])),
         plan: Some(plan()),
         last_line: Some(printed("E2", story.at_ms, "ToolFeatures: 2 differences")),
         ..News::default()
     });
+    carry_well(&mut model, &story);
     model
 }
 
@@ -181,7 +188,12 @@ fn look(story: &Story, t3a: TriggerPhase, streak_ms: i64) -> Model {
     let mut model = story.seen_by("robin");
     model.take(News {
         samples: story.traffic(2.3),
-        fleet: Some(fleet(&[Ready, Ready, NotReady, Ready, Ready, Ready])),
+        fleet: Some(fleet(
+            "Postgres",
+            &[Ready, Ready, NotReady, Ready, Ready, Ready],
+        )),
+        plan: Some(plan()),
+        parity: Some(equal()),
         triggers: Some(fuses(t3a, streak_ms)),
         checklist: Some(checklist(Some("M4"))),
         last_line: Some(printed("G1", story.at_ms, "10:12 of 60:00 watched")),
@@ -210,6 +222,37 @@ pub fn carry(model: &mut Model, story: &Story, instances: usize) {
     }
 }
 
+/// The same, of a fleet that is well.
+fn carry_well(model: &mut Model, story: &Story) {
+    for mut scrape in loads(story.at_ms, 6) {
+        let well = scrape.instances[0].clone();
+        for load in &mut scrape.instances {
+            *load = LoadView {
+                id: load.id.clone(),
+                ..well.clone()
+            };
+        }
+        model.take(News {
+            loads: Some(scrape),
+            ..News::default()
+        });
+    }
+}
+
+/// Every table as E2 left it.
+fn equal() -> ParityView {
+    let table = |(table, rows): (&str, u64)| ComparedTable {
+        table: table.to_owned(),
+        compared: rows,
+        found: Some((rows, 0)),
+        examples: Vec::new(),
+    };
+    ParityView {
+        step: "E2".to_owned(),
+        tables: TABLES.map(table).to_vec(),
+    }
+}
+
 /// Five hundred instances, a few of which are not well.
 pub fn crowd() -> Model {
     let story = after_reopening();
@@ -222,7 +265,7 @@ pub fn crowd() -> Model {
         })
         .collect();
     model.take(News {
-        fleet: Some(fleet(&states)),
+        fleet: Some(fleet("Postgres", &states)),
         ..News::default()
     });
     carry(&mut model, &story, 500);
@@ -253,8 +296,15 @@ pub fn rolling_back() -> Model {
     let mut model = story.seen_by("robin");
     model.take(News {
         samples: story.traffic(2.3),
-        fleet: Some(fleet(&[Ready, Ready, Restarting, Restarting, Ready, Ready])),
+        fleet: Some(fleet(
+            "SQLite",
+            &[Ready, Ready, Restarting, Restarting, Ready, Ready],
+        )),
         triggers: Some(fuses(TriggerPhase::Fired, 10 * MINUTE)),
+        checklist: Some(checklist(Some("M4"))),
+        plan: Some(plan()),
+        parity: Some(equal()),
+        cost: Some(cost(story.at_ms)),
         progress: Some(vec![cutover::journal::Progress {
             step: "R3".to_owned(),
             item: "instances".to_owned(),
@@ -265,13 +315,19 @@ pub fn rolling_back() -> Model {
         }]),
         ..News::default()
     });
+    carry(&mut model, &story, 6);
     model
 }
 
 pub fn rolled_back() -> Model {
     let mut story = fired_story();
     story.pass(30_000).roll_back_to("the end").pass(60_000);
-    look(&story, TriggerPhase::Fired, 10 * MINUTE)
+    let mut model = look(&story, TriggerPhase::Fired, 10 * MINUTE);
+    model.take(News {
+        fleet: Some(fleet("SQLite", &[Ready; 6])),
+        ..News::default()
+    });
+    model
 }
 
 /// Every step is done; nobody has completed it yet.
@@ -287,11 +343,28 @@ pub fn completed() -> Model {
     let mut model = story.seen_by("robin");
     model.take(News {
         samples: story.traffic(1.0),
-        fleet: Some(fleet(&[Ready; 6])),
+        fleet: Some(fleet("Postgres", &[Ready; 6])),
         checklist: Some(checklist(None)),
+        triggers: Some(all_clear()),
+        plan: Some(plan()),
+        parity: Some(equal()),
+        cost: Some(cost(story.at_ms)),
         ..News::default()
     });
+    carry_well(&mut model, &story);
     model
+}
+
+/// The triggers of a night in which nothing burned.
+fn all_clear() -> Vec<TriggerView> {
+    let clear = |(id, full_ms): (&str, i64)| fuse(id, TriggerPhase::Clear, 0, full_ms, "quiet");
+    [
+        ("T1a", 5 * MINUTE),
+        ("T3a", 10 * MINUTE),
+        ("T3b", 5 * MINUTE),
+    ]
+    .map(clear)
+    .to_vec()
 }
 
 /// The sandbox as `make demo` opens it.

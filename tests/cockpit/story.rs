@@ -509,8 +509,8 @@ pub fn printed(step: &str, at_ms: i64, line: &str) -> OutputLine {
     }
 }
 
-/// The fleet with these states.
-pub fn fleet(states: &[InstanceState]) -> Vec<InstanceView> {
+/// The fleet on this provider, with these states.
+pub fn fleet(provider: &str, states: &[InstanceState]) -> Vec<InstanceView> {
     states
         .iter()
         .enumerate()
@@ -519,12 +519,11 @@ pub fn fleet(states: &[InstanceState]) -> Vec<InstanceView> {
             canary: n == 0,
             state: *state,
             detail: match state {
-                InstanceState::Ready => "Postgres, 3 of 3",
-                InstanceState::NotReady => "503 for 0:41",
-                InstanceState::Restarting => "asked 4 s ago",
-                InstanceState::Unknown => "",
-            }
-            .to_owned(),
+                InstanceState::Ready => format!("{provider}, 3 of 3"),
+                InstanceState::NotReady => "503 for 0:41".to_owned(),
+                InstanceState::Restarting => "asked 4 s ago".to_owned(),
+                InstanceState::Unknown => String::new(),
+            },
         })
         .collect()
 }

@@ -58,8 +58,8 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
     used += clock(canvas, below(page, used), model);
     used += explanation(canvas, below(page, used), model);
     used += rollback::cost(canvas, below(page, used), model);
-    used += u16::from(page.height > 16);
     let rows = model.session.charter.rollback.len() as u16 + 2;
+    used += u16::from(page.height >= used + rows);
     let undo = Rect {
         height: rows.min(page.height.saturating_sub(used)),
         ..below(page, used)

@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 
 use super::shared::{below, inset, row, window, window_over};
 use super::steps::draw_progress;
-use crate::cockpit::canvas::{Canvas, Head, piece, wrap};
+use crate::cockpit::canvas::{Canvas, Head, columns, piece, wrap};
 use crate::cockpit::format::{count, short};
 use crate::cockpit::model::Model;
 use crate::cockpit::model::tables::{self, TableLine, TableState};
@@ -99,7 +99,8 @@ fn draw_list(canvas: &mut Canvas<'_>, area: Rect, model: &Model, all: &[TableLin
     }
     let running = model
         .moving_step()
-        .and_then(|step| model.pace.sum(&step.id));
+        .and_then(|step| model.pace.sum(&step.id))
+        .filter(|sum| sum.unit == "rows");
     let used = u16::from(running.is_some() && inner.height > 3);
     if let Some(sum) = running.filter(|_| used > 0) {
         draw_progress(canvas, row(inner, 0), model, sum);
@@ -108,9 +109,13 @@ fn draw_list(canvas: &mut Canvas<'_>, area: Rect, model: &Model, all: &[TableLin
     let at = model.selected_table_index();
     let height = usize::from(list.height);
     let first = window(at, all.len(), height);
+    let long = all.iter().all(|line| {
+        let told = verdict(line).map_or(0, |(text, _)| columns(&text));
+        columns(&amount(line, true)) + told < rest_of(list).width
+    });
     for (n, line) in all.iter().enumerate().skip(first).take(height) {
         let place = row(list, (n - first) as u16);
-        table_row(canvas, place, line);
+        table_row(canvas, place, line, long);
         canvas.target(place, Target::Table(n));
         if n == at {
             canvas.write(place.x, place.y, 1, "▸", Meaning::Accent);
@@ -141,7 +146,7 @@ fn note(all: &[TableLine]) -> crate::cockpit::canvas::Piece<'static> {
 }
 
 /// `▸ ToolContents  ██████░░░    120 400 rows   ✓ equal`; what matters least goes first.
-fn table_row(canvas: &mut Canvas<'_>, area: Rect, line: &TableLine) {
+fn table_row(canvas: &mut Canvas<'_>, area: Rect, line: &TableLine, long: bool) {
     let (mark, meaning) = match line.state {
         TableState::Waiting => ("·", Meaning::Muted),
         TableState::Moving => ("▸", Meaning::Running),
@@ -149,41 +154,60 @@ fn table_row(canvas: &mut Canvas<'_>, area: Rect, line: &TableLine) {
         TableState::Moved => ("✓", Meaning::Ok),
         TableState::Unknown => ("?", Meaning::Unknown),
     };
-    let name = (area.width / 3).clamp(8, 32);
+    let (name, bar) = (name_of(area), bar_of(area));
     canvas.write(area.x + 1, area.y, 2, mark, meaning);
     canvas.write(area.x + 3, area.y, name, &line.table, Meaning::Text);
-    let mut x = area.x + 4 + name;
-    let bar = if area.width >= 56 { 8 } else { 0 };
     if bar > 0 {
         let ratio = match line.rows {
             Some(rows) if rows > 0 => line.moved as f64 / rows as f64,
             _ => f64::from(u8::from(line.state == TableState::Moved)),
         };
-        canvas.bar(x, area.y, bar, ratio, Meaning::Running);
-        x += bar + 1;
+        canvas.bar(area.x + 4 + name, area.y, bar, ratio, Meaning::Running);
     }
-    let amount = match (line.state, line.rows) {
-        (TableState::Moving | TableState::Halted, Some(rows)) => {
-            format!("{:>6} of {}", short(line.moved as f64), short(rows as f64))
-        }
-        (_, Some(rows)) => format!("{:>11} rows", count(rows)),
-        (_, None) => String::new(),
-    };
-    let rest = Rect {
-        x,
-        width: area.right().saturating_sub(x),
-        ..area
-    };
+    let rest = rest_of(area);
     let told = verdict(line);
     let right = told.map_or(0, |(text, meaning)| {
         canvas.write_right(rest, &text, meaning)
     });
     let room = rest.width.saturating_sub(right + 1);
-    if canvas.columns(&amount) <= room {
+    let amount = amount(line, long);
+    if columns(&amount) <= room {
         canvas.write(rest.x, rest.y, room, &amount, Meaning::Muted);
-    } else if let Some(rows) = line.rows {
-        let amount = format!("{:>6} rows", short(rows as f64));
-        canvas.write(rest.x, rest.y, room, &amount, Meaning::Muted);
+    }
+}
+
+/// Columns of the name, of the bar, and the room to the right of both.
+fn name_of(area: Rect) -> u16 {
+    (area.width / 3).clamp(8, 32)
+}
+
+fn bar_of(area: Rect) -> u16 {
+    if area.width >= 56 { 8 } else { 0 }
+}
+
+fn rest_of(area: Rect) -> Rect {
+    let bar = bar_of(area);
+    let x = area.x + 4 + name_of(area) + bar + u16::from(bar > 0);
+    Rect {
+        x,
+        width: area.right().saturating_sub(x),
+        ..area
+    }
+}
+
+/// Rows of a table, in full numbers or in short ones; in one list all are told alike.
+fn amount(line: &TableLine, long: bool) -> String {
+    let (width, number): (usize, fn(u64) -> String) = match long {
+        true => (11, count),
+        false => (6, |n| short(n as f64)),
+    };
+    match (line.state, line.rows) {
+        (TableState::Moving | TableState::Halted, Some(rows)) => {
+            let (moved, rows) = (number(line.moved), number(rows));
+            format!("{moved:>width$} of {rows}")
+        }
+        (_, Some(rows)) => format!("{:>width$} rows", number(rows)),
+        (_, None) => String::new(),
     }
 }
 

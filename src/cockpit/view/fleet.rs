@@ -4,11 +4,12 @@ use ratatui::layout::Rect;
 
 use super::shared::{below, halves, paragraph, row};
 use super::triggers;
-use crate::cockpit::canvas::{Canvas, Head, piece};
+use crate::cockpit::canvas::{Canvas, Head, piece, width_of, wrap};
 use crate::cockpit::format::span;
 use crate::cockpit::model::Model;
 use crate::cockpit::model::ui::View;
 use crate::cockpit::theme::Meaning;
+use crate::runbook::ChecklistItem;
 use crate::session::live::{InstanceState, InstanceView};
 
 /// The panel.
@@ -27,6 +28,8 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
         piece("not asked yet", Meaning::Muted)
     } else if ready == all.len() {
         piece(format!("all {ready} ready"), Meaning::Ok)
+    } else if usize::from(area.width) < 16 + 2 * all.len().to_string().len() + "of ready".len() {
+        piece(format!("{ready}/{} ready", all.len()), Meaning::Warn)
     } else {
         piece(format!("{ready} of {} ready", all.len()), Meaning::Warn)
     };
@@ -41,8 +44,21 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
         return;
     }
     if all.len() <= usize::from(inner.height) {
-        for (n, instance) in all.iter().enumerate() {
-            instance_row(canvas, row(inner, n as u16), model, instance);
+        let mut spare = inner.height - all.len() as u16;
+        let mut used = 0;
+        for instance in &all {
+            let has_said = instance_row(canvas, row(inner, used), model, instance);
+            used += 1;
+            if !has_said && spare > 0 && instance.state != InstanceState::Ready {
+                let place = Rect {
+                    x: inner.x + 2,
+                    width: inner.width.saturating_sub(2),
+                    ..row(inner, used)
+                };
+                paragraph(canvas, place, &instance.detail, Meaning::Muted);
+                used += 1;
+                spare -= 1;
+            }
         }
     } else if rows_of(all.len(), inner.width, cell_columns(canvas, &all)) > inner.height
         && marks_rows(canvas, inner.width, &all) <= inner.height
@@ -99,7 +115,7 @@ fn marks(canvas: &mut Canvas<'_>, area: Rect, model: &Model, all: &[InstanceView
         used += 1;
     }
     let bad = all.iter().filter(|i| i.state != InstanceState::Ready);
-    let bad = bad.map(|i| {
+    let told = bad.map(|i| {
         let (sign, word, _) = mark(i.state);
         let said = if i.detail.is_empty() {
             word
@@ -108,17 +124,52 @@ fn marks(canvas: &mut Canvas<'_>, area: Rect, model: &Model, all: &[InstanceView
         };
         format!("{sign} {} {said}", i.id)
     });
-    let words = bad.take(WORDS_OF).collect::<Vec<_>>().join("   ");
     let meaning = if model.is_stale() {
         Meaning::Stale
     } else {
         Meaning::Warn
     };
-    paragraph(canvas, below(area, used), &words, meaning);
+    side_by_side(canvas, below(area, used), told, meaning);
 }
 
-/// Instances that have words below the marks, at most; more have no room.
-const WORDS_OF: usize = 20;
+/// Texts beside each other, each whole in its row; those for which there is no room are counted.
+fn side_by_side(
+    canvas: &mut Canvas<'_>,
+    area: Rect,
+    texts: impl Iterator<Item = String>,
+    meaning: Meaning,
+) {
+    const BETWEEN: u16 = 3;
+    const MORE: u16 = 11;
+    let (mut x, mut y, mut left_out) = (0, 0, 0);
+    for text in texts {
+        let width = canvas.columns(&text).min(area.width);
+        let is_last_row = y + 1 >= area.height;
+        let edge = if is_last_row {
+            area.width.saturating_sub(MORE)
+        } else {
+            area.width
+        };
+        if x > 0 && x + width > edge && !is_last_row {
+            (x, y) = (0, y + 1);
+        }
+        let edge = if y + 1 >= area.height {
+            area.width.saturating_sub(MORE)
+        } else {
+            area.width
+        };
+        if left_out > 0 || y >= area.height || (x > 0 && x + width > edge) {
+            left_out += 1;
+            continue;
+        }
+        canvas.write(area.x + x, area.y + y, width, &text, meaning);
+        x += width + BETWEEN;
+    }
+    if left_out > 0 && area.height > 0 {
+        let text = format!("+{left_out} more");
+        canvas.write_right(row(area, area.height - 1), &text, meaning);
+    }
+}
 
 fn mark(state: InstanceState) -> (&'static str, &'static str, Meaning) {
     match state {
@@ -129,7 +180,13 @@ fn mark(state: InstanceState) -> (&'static str, &'static str, Meaning) {
     }
 }
 
-fn instance_row(canvas: &mut Canvas<'_>, area: Rect, model: &Model, instance: &InstanceView) {
+/// An instance; says whether all was said of it: its detail is told whole or not at all.
+fn instance_row(
+    canvas: &mut Canvas<'_>,
+    area: Rect,
+    model: &Model,
+    instance: &InstanceView,
+) -> bool {
     let (mark, word, meaning) = mark(instance.state);
     let meaning = if model.is_stale() {
         Meaning::Stale
@@ -139,14 +196,22 @@ fn instance_row(canvas: &mut Canvas<'_>, area: Rect, model: &Model, instance: &I
     let canary = if instance.canary { " canary" } else { "" };
     // Nothing is said twice.
     let detail = Some(instance.detail.as_str()).filter(|d| *d != word);
-    let pieces = [
+    let mut pieces = vec![
         piece(format!("{mark} "), meaning),
         piece(format!("{:<6}", instance.id), Meaning::Text),
         piece(format!(" {word}"), meaning),
-        piece(canary, Meaning::Accent),
-        piece(format!("  {}", detail.unwrap_or_default()), Meaning::Muted),
     ];
+    let named = piece(canary, Meaning::Accent);
+    match width_of(&pieces) + width_of(std::slice::from_ref(&named)) <= area.width {
+        true => pieces.push(named),
+        false if instance.canary => pieces.push(piece(" ◆", Meaning::Accent)),
+        false => {}
+    }
+    let told = piece(format!("  {}", detail.unwrap_or_default()), Meaning::Muted);
+    let is_whole = width_of(&pieces) + width_of(std::slice::from_ref(&told)) <= area.width;
+    pieces.extend(Some(told).filter(|_| is_whole));
     canvas.pieces(area.x, area.y, area.width, &pieces);
+    is_whole
 }
 
 /// Columns of a cell with a name.
@@ -195,7 +260,9 @@ fn cells(canvas: &mut Canvas<'_>, area: Rect, model: &Model, all: &[InstanceView
 
 /// The view.
 pub fn draw_view(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
-    let items = (model.session.charter.monitoring.len() as u16 * 2 + 2).min(area.height / 3);
+    let items = model.session.charter.monitoring.len() as u16;
+    let most = (area.height / 3).max((items + 2).min(area.height / 2));
+    let items = (items * 2 + 2).min(most);
     let upper = area.height - items;
     let left = area.width * 2 / 5;
     let all = model.instances();
@@ -254,23 +321,79 @@ fn checklist(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
         ..Head::default()
     };
     let inner = canvas.panel(area, &head);
-    let mut used = 0;
-    for item in &model.session.charter.monitoring {
-        let view = model.checklist.iter().find(|v| v.id == item.id);
-        let (mark, meaning, words) = match view {
-            None if model.replay.is_some() => ("?", Meaning::Unknown, "not recorded".to_owned()),
-            None => ("·", Meaning::Muted, "not watched yet".to_owned()),
-            Some(v) => match v.green {
-                Some(true) => (
-                    "✓",
-                    Meaning::Ok,
-                    format!("green for {}. {}", span(v.green_for_ms), v.reason),
-                ),
-                Some(false) => ("✗", Meaning::Danger, format!("RED: {}", v.reason)),
-                None => ("?", Meaning::Unknown, format!("blind: {}", v.reason)),
+    let mut items: Vec<_> = model
+        .session
+        .charter
+        .monitoring
+        .iter()
+        .map(|item| told(model, item))
+        .collect();
+    let needs = |text: &str| wrap(text, inner.width, usize::from(inner.height)).len();
+    let all_fit = items.iter().map(|i| needs(&i.words)).sum::<usize>() <= usize::from(inner.height);
+    if !all_fit {
+        // What is not green comes first, and of what is green only that it is.
+        items.sort_by_key(|item| item.short.is_some());
+    }
+    let rows = usize::from(inner.height);
+    let (mut used, mut shown) = (0, 0);
+    for (n, item) in items.iter().enumerate() {
+        let rest = items.len() - n;
+        if usize::from(used) + usize::from(rest > 1) >= rows && shown < items.len() && rest > 1 {
+            break;
+        }
+        let short = item.short.as_ref().filter(|_| !all_fit);
+        let text = short.unwrap_or(&item.words);
+        let place = Rect {
+            height: match all_fit {
+                true => inner.height.saturating_sub(used),
+                false => 1,
             },
+            ..below(inner, used)
         };
-        let text = format!("{mark} {} {}: {words}", item.id, item.title);
-        used += paragraph(canvas, below(inner, used), &text, meaning);
+        used += paragraph(canvas, place.intersection(inner), text, item.meaning);
+        shown = n + 1;
+    }
+    let rest = &items[shown..];
+    if let Some(first) = rest.first().filter(|_| used < inner.height) {
+        let words = match rest.iter().all(|item| item.meaning == Meaning::Ok) {
+            true => format!("… and {} more, green", rest.len()),
+            false => format!("… and {} more", rest.len()),
+        };
+        let last = row(inner, used);
+        canvas.write(last.x, last.y, last.width, &words, first.meaning);
+    }
+}
+
+/// An item of the checklist in words.
+struct Told {
+    words: String,
+    /// What is enough where there is little room; nothing is, of what is not green.
+    short: Option<String>,
+    meaning: Meaning,
+}
+
+fn told(model: &Model, item: &ChecklistItem) -> Told {
+    let name = format!("{} {}", item.id, item.title);
+    let view = model.checklist.iter().find(|v| v.id == item.id);
+    let (mark, meaning, words) = match view {
+        None if model.replay.is_some() => ("?", Meaning::Unknown, "not recorded".to_owned()),
+        None => ("·", Meaning::Muted, "not watched yet".to_owned()),
+        Some(v) => match v.green {
+            Some(true) => {
+                let green = format!("✓ {name}: green for {}", span(v.green_for_ms));
+                return Told {
+                    words: format!("{green}: {}", v.reason),
+                    short: Some(green),
+                    meaning: Meaning::Ok,
+                };
+            }
+            Some(false) => ("✗", Meaning::Danger, format!("RED: {}", v.reason)),
+            None => ("?", Meaning::Unknown, format!("blind: {}", v.reason)),
+        },
+    };
+    Told {
+        words: format!("{mark} {name}: {words}"),
+        short: None,
+        meaning,
     }
 }

@@ -10,7 +10,7 @@ use crate::cockpit::model::ui::{Focus, View};
 use crate::cockpit::target::Target;
 use crate::cockpit::theme::Meaning;
 use crate::runbook::Gate;
-use crate::session::{EvidenceState, GateView};
+use crate::session::{EvidenceState, GateView, Phase};
 
 /// Columns that a title keeps before signatures are shortened.
 const LEAST_TITLE: u16 = 8;
@@ -20,10 +20,12 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
     let views = &model.gates;
     let green = views.iter().filter(|v| v.green).count();
     let go = green == views.len();
-    let verdict = if go {
-        piece("GO", Meaning::Ok)
-    } else {
-        piece("NO-GO", Meaning::Warn)
+    let verdict = match (go, model.session.phase) {
+        (true, Phase::Open) => piece("GO", Meaning::Ok),
+        (false, Phase::Open) => piece("NO-GO", Meaning::Warn),
+        // Nobody goes anywhere any more.
+        (true, _) => piece("was GO", Meaning::Muted),
+        (false, _) => piece("was NO-GO", Meaning::Muted),
     };
     let head = Head {
         digit: Some(View::Gates.digit()),
@@ -232,17 +234,27 @@ pub fn describe(canvas: &mut Canvas<'_>, area: Rect, model: &Model, gate: &Gate)
             ),
         }
     }
-    let covers = format!(
-        "A signature covers the runbook {} and the evidence {}.",
-        short_hash(&model.session.charter.runbook_hash.0),
-        short_hash(&view.evidence_hash)
-    );
-    line(canvas, &covers, Meaning::Muted);
+    line(canvas, &covers(model, &view), Meaning::Muted);
     if model.session.charter.wants_ssh(&gate.id) {
         let how = "It is made with your SSH key: the one in CUTOVER_SSH_KEY, or a usual one; loaded into your agent, if it has a passphrase.";
         line(canvas, how, Meaning::Muted);
     }
     used
+}
+
+/// What a signature covers: the hash of nothing is no evidence.
+fn covers(model: &Model, view: &GateView) -> String {
+    let missing = |state| state == EvidenceState::Missing;
+    let lacking = view.evidence.iter().filter(|e| missing(e.state)).count();
+    let hash = short_hash(&view.evidence_hash);
+    let evidence = match (lacking, view.evidence.len()) {
+        (_, 0) => "; this gate asks for no evidence".to_owned(),
+        (0, _) => format!(" and the evidence {hash}"),
+        (n, all) if n == all => "; there is no evidence yet".to_owned(),
+        _ => format!(" and the evidence so far, {hash}"),
+    };
+    let runbook = short_hash(&model.session.charter.runbook_hash.0);
+    format!("A signature covers the runbook {runbook}{evidence}.")
 }
 
 /// The first twelve digits of a hash: enough to compare by eye.

@@ -325,7 +325,8 @@ fn advice(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
     if let Some(left_ms) = model.pace.left_ms().filter(|_| advice.act.is_none()) {
         sentence.push_str(&format!(
             " About {} left.",
-            lasting(model.runbook_ms(left_ms))
+            // As the bar beside it has it, which counts whole seconds.
+            lasting(model.runbook_ms(left_ms) / 1_000 * 1_000)
         ));
     }
     let body = if advice.urgency == Urgency::Calm {

@@ -75,6 +75,10 @@ pub fn draw_tail(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
     if inner.height == 0 {
         return;
     }
+    if model.last_line.is_none() && model.progress.is_empty() {
+        let words = "Nothing has been printed yet.";
+        canvas.write(inner.x, inner.y, inner.width, words, Meaning::Muted);
+    }
     if let Some(line) = &model.last_line {
         let last = row(inner, inner.height - 1);
         let text = format!("{}: {}", line.step, line.line);
@@ -85,6 +89,6 @@ pub fn draw_tail(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
             height: inner.height - 1,
             ..inner
         };
-        super::steps::draw_parts(canvas, parts, model, &step);
+        super::step::draw_parts(canvas, parts, model, &step);
     }
 }

@@ -4,7 +4,7 @@ use ratatui::layout::Rect;
 
 use super::pools;
 use super::shared::{below, details, loads_rows, row};
-use super::traffic::{from_ms, series, window_ms};
+use super::traffic::{from_ms, series, window_ms, without_samples};
 use crate::cockpit::canvas::{Canvas, Head, Piece, piece};
 use crate::cockpit::chart::{self, Chart, Level};
 use crate::cockpit::format::{percent, short};
@@ -53,10 +53,10 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
         model,
         "app",
         &[
-            ("pool_active", "active", Meaning::Middle),
-            ("pool_idle", "idle", Meaning::Low),
-            ("pool_waiting", "waiting", Meaning::High),
-            ("pool_max", "max", Meaning::Muted),
+            ("pool_active", ("active", "act"), Meaning::Middle),
+            ("pool_idle", ("idle", "idle"), Meaning::Low),
+            ("pool_waiting", WAITING, Meaning::High),
+            ("pool_max", ("max", "max"), Meaning::Muted),
         ],
         inner.width,
     );
@@ -67,11 +67,11 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
             model,
             "pg ",
             &[
-                ("pg_active", "active", Meaning::Middle),
-                ("pg_idle", "idle", Meaning::Low),
-                ("pg_waiting", "waiting", Meaning::High),
-                ("pg_max", "max", Meaning::Muted),
-                ("pg_idle_in_transaction", "idle in tx", Meaning::Warn),
+                ("pg_active", ("active", "act"), Meaning::Middle),
+                ("pg_idle", ("idle", "idle"), Meaning::Low),
+                ("pg_waiting", WAITING, Meaning::High),
+                ("pg_max", ("max", "max"), Meaning::Muted),
+                ("pg_idle_in_transaction", ("idle in tx", ""), Meaning::Warn),
             ],
             inner.width,
         );
@@ -84,11 +84,11 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
             model,
             "pgb",
             &[
-                ("bouncer_active", "active", Meaning::Middle),
-                ("bouncer_servers_idle", "idle", Meaning::Low),
-                ("bouncer_waiting", "waiting", Meaning::High),
-                ("bouncer_servers_active", "servers", Meaning::Muted),
-                ("bouncer_maxwait_ms", "maxwait ms", Meaning::Warn),
+                ("bouncer_active", ("active", "act"), Meaning::Middle),
+                ("bouncer_servers_idle", ("idle", "idle"), Meaning::Low),
+                ("bouncer_waiting", WAITING, Meaning::High),
+                ("bouncer_servers_active", ("servers", "srv"), Meaning::Muted),
+                ("bouncer_maxwait_ms", ("maxwait ms", ""), Meaning::Warn),
             ],
             inner.width,
         );
@@ -105,31 +105,28 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
     history(canvas, below(inner, used), model);
 }
 
-/// `app active 12 idle 4 waiting 0 max 100`, with short words where there is little room.
+/// Nobody should wait: more than none is an alarm.
+const WAITING: (&str, &str) = ("waiting", "wait");
+
+/// `app active 12 idle 4 waiting 0 max 100`, with short words where there is little room; what has no short word is left out there.
 fn numbers(
     model: &Model,
     who: &'static str,
-    parts: &[(&str, &'static str, Meaning)],
+    parts: &[(&str, (&'static str, &'static str), Meaning)],
     width: u16,
 ) -> Vec<Piece<'static>> {
     let mut all = vec![piece(who, Meaning::Muted)];
-    for (signal, word, meaning) in parts {
-        let narrow = width < 46;
-        if narrow && matches!(*signal, "pg_idle_in_transaction" | "bouncer_maxwait_ms") {
+    for (signal, words, meaning) in parts {
+        let word = if width < 46 { words.1 } else { words.0 };
+        if word.is_empty() {
             continue;
         }
-        let word = if narrow {
-            &word[..word.len().min(4)]
-        } else {
-            word
-        };
         let value = match model.series.last(signal) {
             None => "–".to_owned(),
             Some(None) => "?".to_owned(),
             Some(Some(v)) => short(v),
         };
-        let waits = *word == *"waiting" || *word == *"wait";
-        let alarming = waits && !matches!(value.as_str(), "0" | "–" | "?");
+        let alarming = *words == WAITING && !matches!(value.as_str(), "0" | "–" | "?");
         let shown = if model.is_stale() {
             Meaning::Stale
         } else if alarming {
@@ -152,7 +149,7 @@ fn history(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
     let chart = Chart {
         series: vec![
             series(model, "pool_idle", "idle", Meaning::Low, window_ms),
-            series(model, "pool_active", "activ", Meaning::Middle, window_ms),
+            series(model, "pool_active", "act", Meaning::Middle, window_ms),
             series(model, "pool_waiting", "wait", Meaning::High, window_ms),
         ],
         levels: max
@@ -169,4 +166,5 @@ fn history(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
         unit: short,
     };
     chart::draw(canvas, area, &chart);
+    without_samples(canvas, area, model, &["pool_active", "pool_idle"]);
 }

@@ -36,6 +36,9 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
     if model.session.rollback.is_some() {
         let used = clock(canvas, inner, model);
         rows(canvas, below(inner, used + 1), model);
+    } else if model.session.phase == Phase::Completed {
+        let text = "From here on, going back to SQLite would be a cutover of its own.";
+        paragraph(canvas, inner, text, Meaning::Muted);
     } else {
         let mut used = fits(canvas, inner, model);
         used += cost(canvas, below(inner, used), model);
@@ -153,6 +156,9 @@ fn rows(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
         return;
     };
     let mut used = 0;
+    let said = |state: &&StepState| state.outcome.is_some() || state.status == StepStatus::Running;
+    let all_fit =
+        rollback.rows.len() + rollback.rows.iter().filter(said).count() <= usize::from(area.height);
     for (line, state) in model.session.charter.rollback.iter().zip(&rollback.rows) {
         if used >= area.height {
             break;
@@ -177,7 +183,8 @@ fn rows(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
                 used += 1;
             }
         }
-        if let Some(outcome) = &state.outcome {
+        // Every row is in sight before what came of one that is done.
+        if let Some(outcome) = state.outcome.as_ref().filter(|o| all_fit || !o.ok) {
             let meaning = if outcome.ok {
                 Meaning::Muted
             } else {
@@ -223,9 +230,10 @@ fn row_line(
 /// The list of rows, and what has been recorded to be undone.
 pub fn draw_undo(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
     let rows = &model.session.charter.rollback;
-    let undos = undo_lines(model);
     let wide = area.width >= 70;
     let left = if wide { area.width / 2 } else { area.width };
+    let room = if wide { area.width - left } else { left };
+    let undos = undo_lines(model, room.saturating_sub(1));
     canvas.write(
         area.x,
         area.y,
@@ -261,7 +269,7 @@ pub fn draw_undo(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
         0 => "Nothing has been done that needs undoing.",
         _ => "What it undoes, the latest first:",
     };
-    canvas.write(list.x, list.y, list.width, heading, Meaning::Muted);
+    paragraph(canvas, list, heading, Meaning::Muted);
     let room = usize::from(list.height.saturating_sub(1));
     let shown = if undos.len() > room {
         room.saturating_sub(1)
@@ -285,16 +293,17 @@ pub fn draw_undo(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
     }
 }
 
-/// What has been written down to be undone, the latest first; what is the same for several instances in one line.
-fn undo_lines(model: &Model) -> Vec<String> {
+/// What has been written down to be undone, the latest first; what is the same for several instances in one line, by their names where
+/// those have room.
+fn undo_lines(model: &Model, width: u16) -> Vec<String> {
     let mut lines: Vec<(String, Vec<&str>)> = Vec::new();
     for (step, undo) in model.session.undos.iter().rev() {
         let (what, instance) = match undo {
             Undo::Maintenance => ("maintenance off", None),
             Undo::Fence => ("write fence released", None),
-            Undo::Config { instance, .. } => ("former configuration back", Some(instance)),
+            Undo::Config { instance, .. } => ("configuration back", Some(instance)),
             Undo::SwitchAction => ("the switch run backwards", None),
-            Undo::Restart { instance } => ("restarted on it", Some(instance)),
+            Undo::Restart { instance } => ("restarted on SQLite", Some(instance)),
             Undo::Command => ("the operator's own undo", None),
         };
         let what = format!("{step}: {what}");
@@ -303,9 +312,16 @@ fn undo_lines(model: &Model) -> Vec<String> {
             None => lines.push((what, instance.map(String::as_str).into_iter().collect())),
         }
     }
+    let fleet = model.session.charter.instances.len();
     let join = |(what, instances): (String, Vec<&str>)| match instances.as_slice() {
         [] => what,
-        all => format!("{what}: {}", all.join(" ")),
+        all => {
+            let named = format!("{what}: {}", all.join(" "));
+            match columns(&named) <= width {
+                true => named,
+                false => format!("{what}, {} of {fleet}", all.len()),
+            }
+        }
     };
     lines.into_iter().map(join).collect()
 }

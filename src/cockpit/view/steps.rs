@@ -2,7 +2,8 @@
 
 use ratatui::layout::Rect;
 
-use super::shared::{below, paragraph, row, step_mark, window};
+use super::shared::{below, row, step_mark, window};
+use super::step;
 use crate::cockpit::canvas::{Canvas, Head, Piece, columns, piece};
 use crate::cockpit::format::{count, percent, short, span};
 use crate::cockpit::model::Model;
@@ -12,7 +13,6 @@ use crate::cockpit::target::Target;
 use crate::cockpit::theme::Meaning;
 use crate::runbook::Start;
 use crate::session::forecast;
-use crate::session::live::ComparedTable;
 use crate::session::{Phase, StepLine, StepState, StepStatus};
 
 /// The panel.
@@ -117,11 +117,11 @@ fn draw_rows(canvas: &mut Canvas<'_>, area: Rect, model: &Model, focused: bool) 
 }
 
 /// Whether a step is being done: a rollback halts what runs, and no event says so of the step.
-fn is_running(model: &Model, state: &StepState) -> bool {
+pub fn is_running(model: &Model, state: &StepState) -> bool {
     state.status == StepStatus::Running && model.session.phase == Phase::Open
 }
 
-fn mark_of(model: &Model, state: &StepState) -> (&'static str, Meaning) {
+pub fn mark_of(model: &Model, state: &StepState) -> (&'static str, Meaning) {
     if state.status == StepStatus::Running && !is_running(model, state) {
         return ("■", Meaning::Warn);
     }
@@ -129,7 +129,7 @@ fn mark_of(model: &Model, state: &StepState) -> (&'static str, Meaning) {
 }
 
 /// What the running step has printed last.
-fn printed<'a>(model: &'a Model, state: &StepState) -> Option<&'a str> {
+pub fn printed<'a>(model: &'a Model, state: &StepState) -> Option<&'a str> {
     let line = model.last_line.as_ref()?;
     (line.step == state.id && line.attempt == state.attempt).then_some(line.line.as_str())
 }
@@ -171,7 +171,12 @@ fn step_row(canvas: &mut Canvas<'_>, area: Rect, model: &Model, n: usize) {
 }
 
 /// The words at the right: how long it took, or what it waits for.
-fn status_words(model: &Model, line: &StepLine, state: &StepState, n: usize) -> (String, Meaning) {
+pub fn status_words(
+    model: &Model,
+    line: &StepLine,
+    state: &StepState,
+    n: usize,
+) -> (String, Meaning) {
     let lasted = || {
         let from_ms = state.started_ms?;
         let to_ms = state.ended_ms.unwrap_or(model.clock_ms());
@@ -186,12 +191,36 @@ fn status_words(model: &Model, line: &StepLine, state: &StepState, n: usize) -> 
     match state.status {
         StepStatus::Done => (time, Meaning::Muted),
         StepStatus::Running if !is_running(model, state) => ("halted".to_owned(), Meaning::Warn),
-        StepStatus::Running => (format!("{attempt}{time}"), Meaning::Running),
+        // Nobody knows what became of it since.
+        StepStatus::Running if model.is_stale() => {
+            let seen_ms = state
+                .started_ms
+                .map_or(0, |from_ms| model.live_ms - from_ms);
+            (
+                format!("{attempt}at {}", span(model.runbook_ms(seen_ms))),
+                Meaning::Stale,
+            )
+        }
+        StepStatus::Running => match differing(model, state) {
+            0 => (format!("{attempt}{time}"), Meaning::Running),
+            1 => (format!("1 TABLE DIFFERS {attempt}{time}"), Meaning::Danger),
+            n => (
+                format!("{n} TABLES DIFFER {attempt}{time}"),
+                Meaning::Danger,
+            ),
+        },
         StepStatus::Failed => (format!("FAILED {attempt}{time}"), Meaning::Danger),
         StepStatus::Skipped => ("skipped".to_owned(), Meaning::Warn),
         StepStatus::Unknown => ("unknown".to_owned(), Meaning::Unknown),
         StepStatus::Pending => pending_words(model, line, n),
     }
+}
+
+/// Tables that this step has found to differ so far.
+fn differing(model: &Model, state: &StepState) -> usize {
+    let parity = Some(&model.parity).filter(|parity| parity.step == state.id);
+    let tables = parity.iter().flat_map(|parity| &parity.tables);
+    tables.filter(|table| table.differs()).count()
 }
 
 fn pending_words(model: &Model, line: &StepLine, n: usize) -> (String, Meaning) {
@@ -259,10 +288,11 @@ pub fn draw_progress(canvas: &mut Canvas<'_>, area: Rect, model: &Model, sum: &S
 fn words(model: &Model, sum: &Sum, number: fn(u64) -> String) -> Vec<String> {
     let mut words = vec![amount(model, sum.done, sum.total, &sum.unit, number)];
     // Time that passes has no rate.
-    if let Some(rate) = model.pace.per_s().filter(|_| sum.unit != TIME) {
+    let knows_rate = sum.unit != TIME && !model.is_stale();
+    if let Some(rate) = model.pace.per_s().filter(|_| knows_rate) {
         words.push(format!("{}/s", short(rate)));
     }
-    if let Some(left_ms) = model.pace.left_ms() {
+    if let Some(left_ms) = model.pace.left_ms().filter(|_| !model.is_stale()) {
         words.push(format!("{} left", span(model.runbook_ms(left_ms))));
     }
     words.extend(sum.ratio().map(percent));
@@ -276,7 +306,7 @@ fn words(model: &Model, sum: &Sum, number: fn(u64) -> String) -> Vec<String> {
 const TIME: &str = "ms";
 
 /// `9 000 of 20 000 rows`; time reads as time of the runbook.
-fn amount(
+pub fn amount(
     model: &Model,
     done: u64,
     total: Option<u64>,
@@ -329,126 +359,5 @@ pub fn draw_view(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
         ..Head::default()
     };
     let inner = canvas.panel(rest, &head);
-    describe(canvas, inner, model, line, state);
-}
-
-/// One step in full: how it stands, what came of it, its checks, its parts.
-fn describe(
-    canvas: &mut Canvas<'_>,
-    area: Rect,
-    model: &Model,
-    line: &StepLine,
-    state: &StepState,
-) {
-    let n = model.selected_step();
-    let (mark, meaning) = mark_of(model, state);
-    let (status, _) = status_words(model, line, state, n);
-    let by = state.by.as_ref().map_or_else(String::new, |b| {
-        format!(", started by {}", model.name_of(b))
-    });
-    let word = crate::session::decide::status(state.status);
-    let first = format!("{mark} {word} {status}{by}");
-    let mut used = paragraph(canvas, below(area, 0), &first, meaning);
-    if let Some(question) = &state.question {
-        used += paragraph(
-            canvas,
-            below(area, used),
-            &format!("? {question}"),
-            Meaning::Unknown,
-        );
-    }
-    if let Some(outcome) = &state.outcome {
-        used += paragraph(canvas, below(area, used), &outcome.summary, Meaning::Text);
-        for check in &outcome.checks {
-            let (mark, meaning) = if check.ok {
-                ("✓", Meaning::Ok)
-            } else {
-                ("✗", Meaning::Danger)
-            };
-            let text = format!("{mark} {}: {}", check.name, check.detail);
-            used += paragraph(canvas, below(area, used), &text, meaning);
-        }
-    }
-    if let Some(sum) = model.pace.sum(&state.id) {
-        draw_progress(canvas, row(below(area, used), 0), model, &sum.clone());
-        used += 1;
-    }
-    draw_parts(canvas, below(area, used), model, &state.id);
-}
-
-/// The tables of a comparison of every row, unequal ones first: what was compared, what is equal, what differs.
-fn draw_tables(canvas: &mut Canvas<'_>, area: Rect, tables: &[ComparedTable]) {
-    let mut tables: Vec<_> = tables.iter().collect();
-    tables.sort_by_key(|t| match t.found {
-        Some((_, different)) if different > 0 => 0,
-        None => 1,
-        Some(_) => 2,
-    });
-    for (n, table) in tables.iter().take(usize::from(area.height)).enumerate() {
-        let place = row(area, n as u16);
-        let compared = format!("{} compared", count(table.compared));
-        let (mark, meaning, text) = match table.found {
-            None => ("▸", Meaning::Running, compared),
-            Some((equal, 0)) => {
-                let text = format!("{compared} {} equal", count(equal));
-                ("✓", Meaning::Ok, text)
-            }
-            Some((equal, different)) => {
-                let (equal, different) = (count(equal), count(different));
-                let text = format!("{compared} {equal} equal {different} differ");
-                ("✗", Meaning::Danger, text)
-            }
-        };
-        let start = [
-            piece(format!("{mark} "), meaning),
-            piece(table.table.as_str(), Meaning::Text),
-        ];
-        let used = canvas.pieces(place.x, place.y, place.width, &start);
-        let rest = Rect {
-            x: place.x + used + 1,
-            width: place.width.saturating_sub(used + 1),
-            ..place
-        };
-        let meaning = if meaning == Meaning::Danger {
-            meaning
-        } else {
-            Meaning::Muted
-        };
-        canvas.write_right(rest, &text, meaning);
-    }
-}
-
-/// Parts of a step: tables, instances, files; each with a bar.
-pub fn draw_parts(canvas: &mut Canvas<'_>, area: Rect, model: &Model, step: &str) {
-    let compared = model.parity.tables.len() as u16;
-    let area = if model.parity.step == step && compared > 0 {
-        draw_tables(canvas, area, &model.parity.tables);
-        below(area, compared.min(area.height))
-    } else {
-        area
-    };
-    let mut parts: Vec<_> = model.progress.iter().filter(|p| p.step == step).collect();
-    // Unfinished ones first, so that they are in sight.
-    parts.sort_by_key(|p| p.total.is_some_and(|t| p.done >= t));
-    for (n, part) in parts.iter().take(usize::from(area.height)).enumerate() {
-        let place = row(area, n as u16);
-        let name = (area.width / 3).min(32);
-        canvas.write(place.x, place.y, name, &part.item, Meaning::Text);
-        let bar = (area.width / 4).min(24);
-        if let Some(total) = part.total {
-            let ratio = if total == 0 {
-                1.0
-            } else {
-                part.done as f64 / total as f64
-            };
-            canvas.bar(place.x + name + 1, place.y, bar, ratio, Meaning::Running);
-        }
-        let text = amount(model, part.done, part.total, &part.unit, count);
-        let rest = Rect {
-            x: place.x + name + bar + 2,
-            width: area.width.saturating_sub(name + bar + 2),
-            ..place
-        };
-        canvas.write_right(rest, &text, Meaning::Muted);
-    }
+    step::describe(canvas, inner, model, line, state);
 }

@@ -3,8 +3,8 @@
 use ratatui::layout::Rect;
 
 use super::heat;
-use super::shared::{below, detail_lines, details, loads_rows};
-use crate::cockpit::canvas::{Canvas, Head, piece};
+use super::shared::{below, detail_lines, details, loads_rows, row};
+use crate::cockpit::canvas::{Canvas, Head, piece, width_of};
 use crate::cockpit::chart::{self, Chart, Level, Series};
 use crate::cockpit::format::{millis, percent, short, span};
 use crate::cockpit::model::Model;
@@ -41,6 +41,17 @@ pub fn draw_errors(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
         unit: percent,
     };
     chart::draw(canvas, inner, &chart);
+    without_samples(canvas, inner, model, &[SIGNAL]);
+}
+
+/// Says in the middle of a chart that there is nothing to draw, where there is not: nobody must take that for nothing that happened.
+pub fn without_samples(canvas: &mut Canvas<'_>, area: Rect, model: &Model, signals: &[&str]) {
+    let sampled = signals.iter().any(|s| model.series.last(s).is_some());
+    if sampled || area.height < 3 {
+        return;
+    }
+    let words = " no sample yet ";
+    canvas.write_centred(row(area, area.height / 2), words, Meaning::Muted);
 }
 
 /// p50, p95 and p99.
@@ -78,6 +89,8 @@ pub fn draw_latency(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
         unit: millis,
     };
     chart::draw(canvas, inner, &chart);
+    let signals = lines.map(|(signal, ..)| signal);
+    without_samples(canvas, inner, model, &signals);
 }
 
 /// Rows below which two charts are better side by side than one above the other.
@@ -134,19 +147,17 @@ fn draw_numbers(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
             "   synthetic failed ",
             now(model, "synthetic_failed_ratio", percent),
         ),
-        (
-            "   synthetic read ",
-            now(model, "synthetic_read_ms", millis),
-        ),
-        (
-            "   synthetic write ",
-            now(model, "synthetic_write_ms", millis),
-        ),
+        ("  read ", now(model, "synthetic_read_ms", millis)),
+        ("  write ", now(model, "synthetic_write_ms", millis)),
     ];
-    let pieces: Vec<_> = parts
-        .into_iter()
-        .flat_map(|(label, value)| [piece(label, Meaning::Muted), value])
-        .collect();
+    let mut pieces = Vec::new();
+    for (label, value) in parts {
+        let next = [piece(label, Meaning::Muted), value];
+        // Whole or not at all.
+        if width_of(&pieces) + width_of(&next) <= inner.width {
+            pieces.extend(next);
+        }
+    }
     if inner.height > 0 {
         canvas.pieces(inner.x, inner.y, inner.width, &pieces);
         let mut used = 1;

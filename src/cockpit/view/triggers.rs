@@ -2,7 +2,7 @@
 
 use ratatui::layout::Rect;
 
-use super::shared::{below, paragraph, row};
+use super::shared::{paragraph, row};
 use crate::cockpit::canvas::{Canvas, Head, Piece, piece, width_of};
 use crate::cockpit::format::span;
 use crate::cockpit::model::Model;
@@ -40,7 +40,7 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
     let mut note = Vec::new();
     match (burning, blind) {
         _ if model.session.phase != Phase::Open => {
-            note.push(piece("as they were; judged no more", Meaning::Muted));
+            note.push(piece("as they were", Meaning::Muted));
         }
         (0, 0) => note.push(piece("none burns", Meaning::Muted)),
         (0, b) => note.push(piece(format!("{b} blind"), Meaning::Unknown)),
@@ -182,20 +182,35 @@ fn when_armed(model: &Model, trigger: &Trigger) -> String {
 
 /// Triggers that judge a step's result have nothing to burn: one row for all.
 fn check_row(canvas: &mut Canvas<'_>, area: Rect, checks: &[&Fuse<'_>]) {
+    let marked = |fuse: &Fuse<'_>| match fuse.phase {
+        Some(TriggerPhase::Fired) => ("✗", Meaning::Alarm),
+        _ => ("·", Meaning::Muted),
+    };
+    let each = checks.iter().map(|fuse| {
+        let (mark, meaning) = marked(fuse);
+        piece(format!(" {mark}{}", fuse.trigger.id), meaning)
+    });
     let mut all: Vec<Piece<'_>> = vec![piece("  by steps", Meaning::Muted)];
-    for fuse in checks {
-        let fired = fuse.phase == Some(TriggerPhase::Fired);
-        let (mark, meaning) = if fired {
-            ("✗", Meaning::Alarm)
-        } else {
-            ("·", Meaning::Muted)
-        };
-        let next = piece(format!(" {mark}{}", fuse.trigger.id), meaning);
-        if width_of(&all) + width_of(std::slice::from_ref(&next)) <= area.width {
-            all.push(next);
+    all.extend(each);
+    if width_of(&all) > area.width {
+        all.truncate(1);
+        for run in checks.chunk_by(|a, b| marked(a) == marked(b) && family(a) == family(b)) {
+            let (mark, meaning) = marked(run[0]);
+            let last = run.last().and_then(|fuse| fuse.trigger.id.chars().last());
+            let upto = last.filter(|_| run.len() > 1);
+            let upto = upto.map_or(String::new(), |last| format!("–{last}"));
+            all.push(piece(
+                format!(" {mark}{}{upto}", run[0].trigger.id),
+                meaning,
+            ));
         }
     }
     canvas.pieces(area.x, area.y, area.width, &all);
+}
+
+/// `T4` of `T4a`.
+fn family<'f>(fuse: &&'f Fuse<'_>) -> &'f str {
+    fuse.trigger.id.trim_end_matches(char::is_alphabetic)
 }
 
 /// `checklist M1✓ M2✓ M3✗ M4? M5✓`.
@@ -284,28 +299,62 @@ pub fn draw_full(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
         ..Head::default()
     };
     let inner = canvas.panel(area, &head);
+    let mut all = fuses(model);
+    let speaks = |fuse: &Fuse<'_>| u16::from(fuse.armed && !fuse.reason.is_empty());
+    let needs: u16 = all.iter().map(|fuse| 1 + speaks(fuse)).sum();
+    let all_fit = needs <= inner.height;
+    if !all_fit {
+        all.sort_by_key(|fuse| std::cmp::Reverse(urgency(fuse)));
+    }
+    let urgent = all.iter().filter(|fuse| urgency(fuse) > 0).count();
+    let reasons_fit = urgent * 2 < usize::from(inner.height);
     let mut used = 0;
-    for fuse in fuses(model) {
-        if used >= inner.height {
-            break;
+    for (n, fuse) in all.iter().enumerate() {
+        let rest = &all[n..];
+        // The last row tells of those for which there is none.
+        if used + 1 >= inner.height && rest.len() > 1 {
+            if used < inner.height {
+                let (words, meaning) = remaining(rest);
+                let last = row(inner, used);
+                canvas.write(last.x, last.y, last.width, &words, meaning);
+            }
+            return;
         }
-        fuse_row(canvas, row(inner, used), model, &fuse);
+        fuse_row(canvas, row(inner, used), model, fuse);
         used += 1;
-        if fuse.armed && !fuse.reason.is_empty() {
+        let has_room = used + u16::from(rest.len() > 1) < inner.height;
+        let is_worth_it = all_fit || (urgency(fuse) > 0 && reasons_fit);
+        if speaks(fuse) > 0 && has_room && is_worth_it {
             let place = Rect {
                 x: inner.x + 6,
                 width: inner.width.saturating_sub(7),
-                height: 1,
-                y: inner.y + used,
+                ..row(inner, used)
             };
-            if used < inner.height {
-                used += paragraph(
-                    canvas,
-                    place.intersection(below(inner, used)),
-                    &fuse.reason,
-                    Meaning::Muted,
-                );
-            }
+            used += paragraph(canvas, place, &fuse.reason, Meaning::Muted);
         }
     }
+}
+
+/// How much a trigger wants to be seen; what is clear, or not armed, not at all.
+fn urgency(fuse: &Fuse<'_>) -> u8 {
+    match fuse.phase {
+        Some(TriggerPhase::Fired) => rank(TriggerPhase::Fired),
+        Some(phase) if fuse.armed => rank(phase),
+        _ => 0,
+    }
+}
+
+/// `… and 5 more, none of which burns`.
+fn remaining(rest: &[Fuse<'_>]) -> (String, Meaning) {
+    let urgent = rest.iter().filter(|fuse| urgency(fuse) > 0).count();
+    let words = match urgent {
+        0 => "none burns".to_owned(),
+        1 => "1 burns or is blind".to_owned(),
+        n => format!("{n} burn or are blind"),
+    };
+    let meaning = match urgent {
+        0 => Meaning::Muted,
+        _ => Meaning::Danger,
+    };
+    (format!("… and {} more, {words}", rest.len()), meaning)
 }
