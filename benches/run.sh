@@ -15,7 +15,8 @@ echo "== one large blob"; "$here/blob.sh" "$admin" "$work"
 echo "== cost per row, and memory, as tables grow"; "$here/curve.sh" "$admin" "$work"
 echo "== watching 500 instances each second"; "$here/watch.sh"
 echo "== an action on one terminal, on every other"; cargo bench --quiet --locked --bench terminals
-echo "== the screen: a frame, the first one, and leaving it open"; cargo bench --quiet --locked --bench screen
+echo "== a key to the screen while an import runs"; cargo bench --quiet --locked --bench keystroke
+echo "== the screen: a frame, the first one, and leaving it open"; CUTOVER_BENCH_SERVER=$admin cargo bench --quiet --locked --bench screen
 echo "== verify against bare reads"; "$here/verify.sh" "$admin" "$work/tools.db"
 echo "== what the bookkeeping after the switch costs production"; "$here/salvage.sh"
 echo "== a rollback with and without a target that answers"; "$here/rollback.sh"

@@ -4,7 +4,7 @@
 //! - start: `cutover join` in a terminal of its own, from the start of the process until its first frame has been written, on a journal with
 //!   an hour of samples, beside a process that only says its version;
 //! - quiet: the processor's time of a cockpit on a session in which nothing happens, beside `top` at the same refresh (and `htop` and
-//!   `pg_activity`, where they are installed), at the same time, each in a terminal of its own.
+//!   `pg_activity`, where they are installed, the latter on the server that `CUTOVER_BENCH_SERVER` names), at the same time, each in a terminal of its own.
 //!
 //! Usage: cargo bench --bench screen -- [frame|start|quiet [SECONDS]]        (default: all, 30 s)
 
@@ -15,8 +15,8 @@
 mod story;
 
 mod reference;
+mod shown;
 
-use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -29,10 +29,10 @@ use cutover::engine::{self, socket};
 use cutover::journal::{self, Folder, Journal, Progress, Retention, count_lease};
 use cutover::session::live::{InstanceState, InstanceView};
 use cutover::session::{Event, Recorded};
-use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use reference::orders;
+use shown::{Shown, cutover, figures};
 use story::{MINUTE, Story};
 use tokio_util::sync::CancellationToken;
 
@@ -40,6 +40,8 @@ const SIZE: (u16, u16) = (200, 60);
 const INSTANCES: usize = 500;
 const TABLES: usize = 60;
 const HOUR_S: i64 = 3_600;
+/// Names the URL of a server for `pg_activity` to watch.
+const SERVER: &str = "CUTOVER_BENCH_SERVER";
 /// Signals that a session of this size samples each second, beside one for each instance.
 const SIGNALS: [&str; 24] = [
     "http_5xx_ratio",
@@ -203,116 +205,6 @@ fn frame() {
     figures("  taking in a second of samples", took.collect());
 }
 
-fn figures(name: &str, mut all: Vec<Duration>) {
-    all.sort();
-    let ms = |share: f64| {
-        let at = ((all.len() - 1) as f64 * share).round() as usize;
-        all[at].as_secs_f64() * 1_000.0
-    };
-    println!(
-        "{name:<40} p50 {:8.3} ms  p99 {:8.3} ms  most {:8.3} ms",
-        ms(0.5),
-        ms(0.99),
-        ms(1.0)
-    );
-}
-
-/// A program in a terminal of its own.
-struct Shown {
-    program: Box<dyn Child + Send + Sync>,
-    reader: Option<Box<dyn Read + Send>>,
-    keys: Box<dyn Write + Send>,
-    _master: Box<dyn MasterPty + Send>,
-}
-
-impl Shown {
-    fn start(program: &Path, args: &[&str]) -> Shown {
-        let size = PtySize {
-            rows: 40,
-            cols: 120,
-            pixel_width: 0,
-            pixel_height: 0,
-        };
-        let pair = native_pty_system().openpty(size).expect("a terminal");
-        let mut command = CommandBuilder::new(program);
-        command.args(args);
-        command.env("TERM", "xterm-256color");
-        command.env("LC_ALL", "C.UTF-8");
-        let child = pair.slave.spawn_command(command).expect("a program");
-        Shown {
-            program: child,
-            reader: Some(pair.master.try_clone_reader().expect("its output")),
-            keys: pair.master.take_writer().expect("its keys"),
-            _master: pair.master,
-        }
-    }
-
-    /// A shell that becomes the program at a key: what it takes to make a terminal and a process is not the program's.
-    fn at_a_key(program: &Path, args: &[&str]) -> Shown {
-        let script = "echo ready; read key; exec \"$@\"";
-        let program = program.to_str().expect("UTF-8");
-        let args = [&["-c", script, "sh", program], args].concat();
-        let mut shell = Shown::start(Path::new("/bin/sh"), &args);
-        shell.until("ready");
-        shell
-    }
-
-    /// How long it takes from the key until these bytes come.
-    fn took(mut self, wanted: &str) -> Duration {
-        let begun = Instant::now();
-        self.keys.write_all(b"\n").expect("a key");
-        self.until(wanted);
-        begun.elapsed()
-    }
-
-    /// Reads until these bytes have come.
-    fn until(&mut self, wanted: &str) {
-        let reader = self.reader.as_mut().expect("a reader");
-        let (mut seen, mut bytes) = (Vec::new(), [0; 65_536]);
-        loop {
-            let n = reader.read(&mut bytes).expect("output");
-            assert!(n > 0, "{}", String::from_utf8_lossy(&seen));
-            seen.extend_from_slice(&bytes[..n]);
-            if seen.windows(wanted.len()).any(|w| w == wanted.as_bytes()) {
-                return;
-            }
-        }
-    }
-
-    /// Reads whatever comes, so that the program never waits for its terminal.
-    fn drain(&mut self) {
-        let mut reader = self.reader.take().expect("a reader");
-        std::thread::spawn(move || {
-            let mut bytes = [0; 65_536];
-            while let Ok(1..) = reader.read(&mut bytes) {}
-        });
-    }
-
-    /// Seconds of processor time so far, of all of the program's threads.
-    fn cpu_s(&self) -> f64 {
-        let pid = self.program.process_id().expect("a process");
-        let threads = std::fs::read_dir(format!("/proc/{pid}/task")).expect("a process");
-        let on_cpu_ns = threads.map(|thread| {
-            let path = thread.expect("a thread").path().join("schedstat");
-            let text = std::fs::read_to_string(path).unwrap_or_default();
-            let ns = text.split_whitespace().next().unwrap_or("0");
-            ns.parse::<f64>().expect("nanoseconds")
-        });
-        on_cpu_ns.sum::<f64>() / 1e9
-    }
-}
-
-impl Drop for Shown {
-    fn drop(&mut self) {
-        let _ = self.program.kill();
-        let _ = self.program.wait();
-    }
-}
-
-fn cutover() -> PathBuf {
-    PathBuf::from(env!("CARGO_BIN_EXE_cutover"))
-}
-
 fn start() {
     const TIMES: usize = 20;
     let root = tempfile::tempdir().expect("a folder");
@@ -384,13 +276,15 @@ fn quiet(seconds: Duration) {
         Shown::start(&cutover(), &["join", "--dir", &dir, "--as", "robin"]),
     )];
     shown[0].1.until("Go / no-go");
+    let server = std::env::var(SERVER).unwrap_or_default();
     let others: [(&str, &[&str]); 3] = [
         ("top", &["-d", "1"]),
         ("htop", &["-d", "10"]),
-        ("pg_activity", &["--refresh", "1"]),
+        ("pg_activity", &["--refresh", "1", &server]),
     ];
     for (name, args) in others {
         match program(name) {
+            Some(_) if args.contains(&"") => println!("{name} is left out: no {SERVER}"),
             Some(path) => shown.push((name, Shown::start(&path, args))),
             None => println!("{name} is not installed here, and left out"),
         }
@@ -400,6 +294,9 @@ fn quiet(seconds: Duration) {
     }
     // What starting costs is not what staying costs.
     std::thread::sleep(Duration::from_secs(3));
+    for (name, one) in &mut shown {
+        assert!(one.is_running(), "{name} has ended");
+    }
     println!(
         "processor time of leaving it open for {} s, all at the same time, refreshed each second",
         seconds.as_secs()

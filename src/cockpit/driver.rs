@@ -1,5 +1,5 @@
 //! The edge: threads that wait (for keys, signals, the journal, the engine) and one loop that updates and draws, at most thirty
-//! times a second and only when something has changed.
+//! times a second and only when something has changed; a key is answered sooner.
 //!
 //! Not in here: what a message does (`update`) and what a frame looks like (`view`).
 
@@ -34,6 +34,8 @@ use crate::session::{Command, Phase};
 
 /// The shortest time between two frames.
 pub const FRAME: Duration = Duration::from_millis(33);
+/// The shortest time before a frame that answers a key: whoever pressed it waits for it.
+const ANSWER: Duration = Duration::from_millis(8);
 /// What is being asked when somebody leaves has so long to end.
 const GOODBYE: Duration = Duration::from_millis(300);
 /// How often clocks are looked at while they run fast.
@@ -289,15 +291,16 @@ impl Driver {
     fn drive(mut self, messages: &Receiver<Message>) -> Left {
         self.present();
         let mut dirty = true;
+        let mut rest = FRAME;
         let mut drawn: Option<Instant> = None;
         let mut ticked = Instant::now();
         let parting = loop {
-            let frame_due = drawn.map_or(Duration::ZERO, |at| FRAME.saturating_sub(at.elapsed()));
+            let frame_due = drawn.map_or(Duration::ZERO, |at| rest.saturating_sub(at.elapsed()));
             if dirty && frame_due.is_zero() && !self.aside {
                 if self.draw().is_err() {
                     break Parting::TerminalLost;
                 }
-                (dirty, drawn) = (false, Some(Instant::now()));
+                (dirty, rest, drawn) = (false, FRAME, Some(Instant::now()));
             }
             let tick_due = self.tick().saturating_sub(ticked.elapsed());
             let wait = if dirty && !self.aside {
@@ -320,11 +323,15 @@ impl Driver {
                 Err(RecvTimeoutError::Disconnected) => break Parting::Ended,
             };
             let played = self.is_playing();
+            let by_hand = is_by_hand(&message);
             let outcome = update(&mut self.model, message);
             if self.is_playing() != played {
                 ticked = Instant::now();
             }
             dirty |= outcome.redraw;
+            if outcome.redraw && by_hand {
+                rest = ANSWER;
+            }
             if let Some(parting) = outcome.effects.into_iter().find_map(|e| self.carry_out(e)) {
                 break parting;
             }
@@ -439,6 +446,14 @@ impl Driver {
         self.asker.send(ask);
         None
     }
+}
+
+/// Whether somebody at the terminal did it, and waits to see it.
+fn is_by_hand(message: &Message) -> bool {
+    matches!(
+        message,
+        Message::Key(_) | Message::Mouse(_) | Message::Pasted(_)
+    )
 }
 
 /// A terminal that cannot be written to is gone.
