@@ -1,6 +1,6 @@
 //! How fast a step goes, and how long it will still take: from its progress, over the last seconds. Not in here: progress itself.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::journal::Progress;
 
@@ -13,8 +13,32 @@ const LEAST_MS: i64 = 800;
 #[derive(Debug, Clone, Default)]
 pub struct Pace {
     of: Option<(String, u32)>,
-    seen: VecDeque<(i64, u64)>,
+    seen: Seen,
+    /// The parts that are under way.
+    parts: BTreeMap<String, Seen>,
     sum: Sum,
+}
+
+/// How much was done when, over the last seconds.
+#[derive(Debug, Clone, Default)]
+struct Seen(VecDeque<(i64, u64)>);
+
+impl Seen {
+    fn push(&mut self, now_ms: i64, done: u64) {
+        if self.0.back().is_some_and(|(_, before)| done < *before) {
+            self.0.clear();
+        }
+        self.0.push_back((now_ms, done));
+        while self.0.len() > 2 && now_ms - self.0[1].0 > WINDOW_MS {
+            self.0.pop_front();
+        }
+    }
+
+    fn per_s(&self) -> Option<f64> {
+        let (first, last) = (self.0.front()?, self.0.back()?);
+        let took_ms = last.0 - first.0;
+        (took_ms >= LEAST_MS).then(|| (last.1 - first.1) as f64 * 1_000.0 / took_ms as f64)
+    }
 }
 
 /// A step's progress, summed over the parts that count the same unit.
@@ -62,30 +86,42 @@ impl Pace {
                 ..Pace::default()
             };
         }
-        let Some(sum) = moving.and_then(|(step, _)| Sum::of(&step, all)) else {
+        let Some((step, _)) = moving else { return };
+        let Some(sum) = Sum::of(&step, all) else {
             return;
         };
-        if self.sum.unit != sum.unit || sum.done < self.sum.done {
-            self.seen.clear();
+        if self.sum.unit != sum.unit {
+            self.seen = Seen::default();
+            self.parts.clear();
         }
-        self.seen.push_back((now_ms, sum.done));
+        self.seen.push(now_ms, sum.done);
+        let mine = all.iter().filter(|p| p.step == step && p.unit == sum.unit);
+        for part in mine {
+            if part.done > 0 && part.total.is_some_and(|total| part.done < total) {
+                let seen = self.parts.entry(part.item.clone()).or_default();
+                seen.push(now_ms, part.done);
+            } else {
+                self.parts.remove(&part.item);
+            }
+        }
         self.sum = sum;
-        while self.seen.len() > 2 && now_ms - self.seen[1].0 > WINDOW_MS {
-            self.seen.pop_front();
-        }
     }
 
     /// The step's progress as last seen.
     pub fn sum(&self, step: &str) -> Option<&Sum> {
         let mine = self.of.as_ref().is_some_and(|(s, _)| s == step);
-        (mine && !self.seen.is_empty()).then_some(&self.sum)
+        (mine && !self.seen.0.is_empty()).then_some(&self.sum)
     }
 
     /// Units per second, once that says something.
     pub fn per_s(&self) -> Option<f64> {
-        let (first, last) = (self.seen.front()?, self.seen.back()?);
-        let took_ms = last.0 - first.0;
-        (took_ms >= LEAST_MS).then(|| (last.1 - first.1) as f64 * 1_000.0 / took_ms as f64)
+        self.seen.per_s()
+    }
+
+    /// Units per second of a part of a step that is under way.
+    pub fn part_per_s(&self, step: &str, item: &str) -> Option<f64> {
+        let mine = self.of.as_ref().is_some_and(|(s, _)| s == step);
+        self.parts.get(item).filter(|_| mine)?.per_s()
     }
 
     /// Real milliseconds that are left at this rate.
@@ -130,6 +166,12 @@ mod tests {
         assert_eq!(pace.per_s(), Some(500.0));
         assert_eq!(pace.left_ms(), Some(22_000));
         assert_eq!(pace.sum("D3"), None);
+        assert_eq!(pace.part_per_s("D2", "Tools"), Some(500.0));
+        assert_eq!(pace.part_per_s("D3", "Tools"), None);
+        assert_eq!(pace.part_per_s("D2", "Tags"), None);
+        let all = [progress("Tools", 20_000, Some(20_000), 40_000)];
+        pace.observe(moving, &all, 40_000);
+        assert_eq!(pace.part_per_s("D2", "Tools"), None);
     }
 
     #[test]

@@ -18,7 +18,7 @@ const NAME_CHARS: usize = 200;
 const WIDEST: u16 = 32;
 
 /// A table as it stands now. Its name is foreign text.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct TableLine {
     /// Its name in SQLite.
     pub table: String,
@@ -26,6 +26,8 @@ pub struct TableLine {
     pub moved: u64,
     /// Rows that it has, where that is known.
     pub rows: Option<u64>,
+    /// Rows per second while it moves, once that says something.
+    pub rows_per_s: Option<f64>,
     /// Where it is.
     pub state: TableState,
     /// Values, columns or rows that do not fit.
@@ -61,7 +63,9 @@ impl Model {
             .map(|(table, rows)| (printable(&table, NAME_CHARS), rows))
             .collect();
         let policies: BTreeMap<String, u64> = self.fact("policies").unwrap_or_default();
-        self.table_names()
+        let names = self.table_names();
+        let policies = by_table(&policies, &names);
+        names
             .into_iter()
             .map(|table| self.table_line(table, &imported, &policies))
             .collect()
@@ -71,7 +75,7 @@ impl Model {
         &self,
         table: String,
         imported: &BTreeMap<String, u64>,
-        policies: &BTreeMap<String, u64>,
+        policies: &BTreeMap<String, Vec<(String, u64)>>,
     ) -> TableLine {
         let charter = &self.session.charter;
         let load = charter
@@ -102,9 +106,14 @@ impl Model {
         TableLine {
             moved,
             rows,
+            rows_per_s: load
+                .filter(|_| state == TableState::Moving && !self.is_stale())
+                .and_then(|l| self.pace.part_per_s(&l.id, &table)),
             state,
             problems: planned.map_or(0, |p| p.problems.len() as u64 + p.more_problems),
-            by_policy: of_table(policies, &table).map(|(_, n)| n).sum(),
+            by_policy: policies
+                .get(&table)
+                .map_or(0, |of| of.iter().map(|(_, n)| n).sum()),
             compared: self
                 .parity
                 .tables
@@ -195,8 +204,8 @@ pub fn whole(model: &Model, table: &str) -> Vec<(String, Meaning)> {
         }
     }
     let policies: BTreeMap<String, u64> = model.fact("policies").unwrap_or_default();
-    let used: Vec<_> = of_table(&policies, table).collect();
-    if !used.is_empty() {
+    let mut policies = by_table(&policies, &model.table_names());
+    if let Some(used) = policies.remove(table) {
         head(&mut all, "Changed or put aside by policy");
         let used = used.into_iter();
         all.extend(used.map(|(what, n)| (format!("{what}: {} times", count(n)), Meaning::Warn)));
@@ -236,7 +245,12 @@ fn stands(line: &TableLine, planned: Option<&PlannedTable>) -> Vec<(String, Mean
     all.push(match line.state {
         TableState::Waiting => ("· not begun".to_owned(), Meaning::Muted),
         TableState::Moving => (
-            format!("▸ {} of {rows} rows moved", count(line.moved)),
+            format!(
+                "▸ {} of {rows} rows moved{}",
+                count(line.moved),
+                line.rows_per_s
+                    .map_or_else(String::new, |r| format!(", {}/s", short(r)))
+            ),
             Meaning::Running,
         ),
         TableState::Halted => (
@@ -297,13 +311,39 @@ fn padded(text: &str, width: u16) -> String {
     format!("{text}{}", " ".repeat(usize::from(lacks)))
 }
 
-/// Uses of policies on a table's columns: `Table.Column: policy`.
-fn of_table<'p>(
-    policies: &'p BTreeMap<String, u64>,
-    table: &str,
-) -> impl Iterator<Item = (&'p str, u64)> {
-    let start = format!("{table}.");
-    policies
-        .iter()
-        .filter_map(move |(of, n)| Some((of.strip_prefix(&start)?, *n)))
+/// Uses of policies on a table's columns, `Table.Column: policy`. Of two names that begin it, such as `a` and `a.b`, the longer one is meant.
+fn by_table(
+    policies: &BTreeMap<String, u64>,
+    names: &[String],
+) -> BTreeMap<String, Vec<(String, u64)>> {
+    let mut all: BTreeMap<String, Vec<(String, u64)>> = BTreeMap::new();
+    for (of, n) in policies {
+        let rest = |name: &String| of.strip_prefix(name.as_str())?.strip_prefix('.');
+        let found = names
+            .iter()
+            .filter_map(|name| Some((name, rest(name)?)))
+            .max_by_key(|(name, _)| name.len());
+        if let Some((name, rest)) = found {
+            let used = all.entry(name.clone()).or_default();
+            used.push((rest.to_owned(), *n));
+        }
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_whose_name_begins_with_another_has_its_policies_to_itself() {
+        let policies = [("a.x: trim", 1), ("a.b.x: trim", 2), ("gone.x: trim", 4)];
+        let policies = policies.map(|(of, n)| (of.to_owned(), n)).into();
+        let all = by_table(&policies, &["a".to_owned(), "a.b".to_owned()]);
+        let used = |n| vec![("x: trim".to_owned(), n)];
+        assert_eq!(
+            all,
+            [("a".to_owned(), used(1)), ("a.b".to_owned(), used(2))].into()
+        );
+    }
 }

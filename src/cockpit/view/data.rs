@@ -136,8 +136,14 @@ fn note(all: &[TableLine]) -> crate::cockpit::canvas::Piece<'static> {
             piece("how far is not recorded", Meaning::Unknown)
         }
         (0, 0) => {
-            let moved = all.iter().filter(|t| t.state == TableState::Moved).count();
-            piece(format!("{moved} of {} moved", all.len()), Meaning::Muted)
+            let are = |state| all.iter().filter(|t| t.state == state).count();
+            let at_once = match are(TableState::Moving) {
+                0 | 1 => String::new(),
+                n => format!(", {n} at once"),
+            };
+            let moved = are(TableState::Moved);
+            let text = format!("{moved} of {} moved{at_once}", all.len());
+            piece(text, Meaning::Muted)
         }
         (0, n) => piece(format!("{} PROBLEMS", count(n)), Meaning::Danger),
         (1, _) => piece("1 TABLE DIFFERS", Meaning::Danger),
@@ -171,8 +177,16 @@ fn table_row(canvas: &mut Canvas<'_>, area: Rect, line: &TableLine, long: bool) 
     });
     let room = rest.width.saturating_sub(right + 1);
     let amount = amount(line, long);
-    if columns(&amount) <= room {
-        canvas.write(rest.x, rest.y, room, &amount, Meaning::Muted);
+    if columns(&amount) > room {
+        return;
+    }
+    canvas.write(rest.x, rest.y, room, &amount, Meaning::Muted);
+    let Some(rate) = line.rows_per_s else { return };
+    let rate = format!("  {}/s", short(rate));
+    let room = room - columns(&amount);
+    if columns(&rate) <= room {
+        let x = rest.x + columns(&amount);
+        canvas.write(x, rest.y, room, &rate, Meaning::Running);
     }
 }
 
