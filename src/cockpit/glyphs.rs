@@ -76,11 +76,15 @@ impl Glyphs {
     /// What the environment says of the terminal: its locale's encoding, and which terminal it is.
     pub fn of(variable: impl Fn(&str) -> Option<String>) -> Glyphs {
         let set = |name: &&str| variable(name).filter(|value| !value.is_empty());
-        // As the C library reads them: the first that is set decides, and without any the encoding is ASCII.
+        // As the C library reads them, the first that is set decides. Where none is (a container, a shell over SSH that passes none on)
+        // nothing has been said of the terminal, and what people sit at today reads UTF-8.
         let locale = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(set);
-        let encoding = locale.unwrap_or_default().to_lowercase();
+        let is_utf8 = locale.is_none_or(|locale| {
+            let locale = locale.to_lowercase();
+            locale.contains("utf-8") || locale.contains("utf8")
+        });
         let term = set(&"TERM").unwrap_or_default();
-        if !encoding.contains("utf-8") && !encoding.contains("utf8") || term == "dumb" {
+        if !is_utf8 || term.is_empty() || term == "dumb" {
             Glyphs::Ascii
         } else if is_console(&term) {
             Glyphs::Blocks
@@ -214,7 +218,9 @@ mod tests {
         (["", "", "de_DE.ISO-8859-1", "xterm"], Glyphs::Ascii),
         (["", "", "en_GB", "xterm"], Glyphs::Ascii),
         (["", "", "C", "linux"], Glyphs::Ascii),
-        (["", "", "", "xterm-256color"], Glyphs::Ascii),
+        (["", "", "", "xterm-256color"], Glyphs::Braille),
+        (["", "", "", "linux"], Glyphs::Blocks),
+        (["", "", "", ""], Glyphs::Ascii),
         (["", "", "en_GB.UTF-8", "dumb"], Glyphs::Ascii),
     ];
 
