@@ -4,6 +4,7 @@
 //! - [`update`]: one message enum, one controller: a message and the model in; effects out.
 //! - [`actions`]: the one table of keys. Dispatch, footer and help derive from it.
 //! - [`view`]: panels: pure functions of model, theme and area.
+//! - [`split`]: how areas are divided among panels, and where lines between them were moved to.
 //! - [`target`]: what was drawn where, for the mouse.
 //! - [`theme`]: colours by meaning; beside it `canvas`, `chart` and `format`, with which panels draw.
 //! - [`glyphs`]: what a terminal can show of what is drawn, and what stands in for the rest.
@@ -28,6 +29,7 @@ pub mod news;
 pub mod replay;
 pub mod ring;
 pub mod snapshot;
+pub mod split;
 pub mod target;
 mod terminal;
 pub mod theme;

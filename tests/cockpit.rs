@@ -12,6 +12,7 @@ mod mouse;
 mod nights;
 mod pictures;
 mod replay;
+mod resize;
 mod ring;
 mod screens;
 #[cfg(target_os = "linux")]

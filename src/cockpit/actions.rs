@@ -13,11 +13,13 @@ use self::availability::{
     always, can_complete, can_confirm, can_copy, can_decide, can_dress, can_extend, can_hold,
     can_inject, can_look, can_note, can_read_differences, can_read_event, can_read_output,
     can_read_table, can_resume, can_roll_back, can_sign, can_skip, can_start, can_start_engine,
-    can_withdraw, has_list, has_panels, in_sandbox,
+    can_withdraw, has_line_across, has_line_down, has_list, has_moved_lines, has_panels,
+    in_sandbox,
 };
 use super::model::Model;
 use super::model::ui::View;
 use super::replay::{Stop, Transport};
+use super::split::Axis;
 use crate::session::roles::Act;
 
 /// What a key does.
@@ -85,6 +87,10 @@ pub enum Do {
     First,
     /// To the last line.
     Last,
+    /// Move the line between two panels.
+    Line(Way),
+    /// Give every panel its usual size.
+    UsualSizes,
     /// Who is on the bridge, and who may do what.
     People,
     /// Find an action by its words.
@@ -105,6 +111,29 @@ pub enum Do {
     Leave,
     /// Move in the time of what was recorded.
     Replay(Transport),
+}
+
+/// Where a line between two panels is moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Way {
+    /// To the left.
+    Left,
+    /// To the right.
+    Right,
+    /// Up.
+    Up,
+    /// Down.
+    Down,
+}
+
+impl Way {
+    /// How the parts lie whose line moves so.
+    pub fn axis(self) -> Axis {
+        match self {
+            Way::Left | Way::Right => Axis::Across,
+            Way::Up | Way::Down => Axis::Down,
+        }
+    }
 }
 
 /// Under which head help lists an action.
@@ -234,6 +263,10 @@ const fn named(code: KeyCode) -> Chord {
     Chord { code, ctrl: false }
 }
 
+const fn ctrl_named(code: KeyCode) -> Chord {
+    Chord { code, ctrl: true }
+}
+
 impl Chord {
     /// As shown: `Space`, `R`, `^Z`, `↑`.
     pub fn shown(self) -> String {
@@ -251,10 +284,10 @@ impl Chord {
             KeyCode::BackTab => "Shift-Tab".to_owned(),
             code => format!("{code:?}"),
         };
-        if name.is_empty() {
-            "?".to_owned()
-        } else {
-            name
+        match name.is_empty() {
+            true => "?".to_owned(),
+            false if self.ctrl && !matches!(self.code, KeyCode::Char(_)) => format!("^{name}"),
+            false => name,
         }
     }
 
@@ -365,6 +398,16 @@ pub static ACTIONS: &[Action] = &[
     action!(Do::PageDown, [named(KeyCode::PageDown), ctrl('f')], "page down", Look, false, has_list, "A page down."),
     action!(Do::First, [named(KeyCode::Home)], "first", Look, false, has_list, "To the first line."),
     action!(Do::Last, [named(KeyCode::End), key('G')], "last", Look, false, has_list, "To the last line; steps and events follow what happens again."),
+    action!(Do::Line(Way::Left), [ctrl_named(KeyCode::Left), key('<')], "line left", Look, false, has_line_across,
+        "Move the line beside the panel in which the arrows act to the left. The mouse drags any line between panels."),
+    action!(Do::Line(Way::Right), [ctrl_named(KeyCode::Right), key('>')], "line right", Look, false, has_line_across,
+        "Move that line to the right."),
+    action!(Do::Line(Way::Up), [ctrl_named(KeyCode::Up), key('-')], "line up", Look, false, has_line_down,
+        "Move the line below the panel in which the arrows act, or the one above it, up."),
+    action!(Do::Line(Way::Down), [ctrl_named(KeyCode::Down), key('+')], "line down", Look, false, has_line_down,
+        "Move that line down."),
+    action!(Do::UsualSizes, [key('=')], "usual sizes", Look, false, has_moved_lines,
+        "Give every panel its usual size again."),
     action!(Do::Guide, [key('g')], "guide", Sandbox, true, in_sandbox,
         "The first-minute guide."),
     action!(Do::Help, [key('?')], "keys", Cockpit, true, always, "Every key, and why it does nothing now where it does not."),
@@ -484,6 +527,17 @@ mod tests {
             (Do::Differences, Do::Start),
             (Do::Confirm, Do::Start),
             (Do::Resume, Do::Hold),
+            (
+                Do::Replay(Transport::Next(Stop::Trouble)),
+                Do::Line(Way::Right),
+            ),
+            (
+                Do::Replay(Transport::Previous(Stop::Trouble)),
+                Do::Line(Way::Left),
+            ),
+            (Do::Replay(Transport::Faster), Do::Line(Way::Down)),
+            (Do::Replay(Transport::Faster), Do::UsualSizes),
+            (Do::Replay(Transport::Slower), Do::Line(Way::Up)),
         ];
         for (n, a) in ACTIONS.iter().enumerate() {
             for b in &ACTIONS[n + 1..] {

@@ -10,6 +10,7 @@ use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
 
 use super::glyphs::Glyphs;
+use super::split::{Axis, Part, Splits, Stack};
 use super::target::{Target, Targets};
 use super::theme::{Meaning, Theme};
 use crate::text::printable;
@@ -68,6 +69,20 @@ impl Canvas<'_> {
     /// A click in this area means this.
     pub fn target(&mut self, area: Rect, target: Target) {
         self.targets.add(area, target);
+    }
+
+    /// Divides an area among panels; the lines between them can be moved.
+    pub fn split<const N: usize>(
+        &mut self,
+        splits: &Splits,
+        of: Stack,
+        axis: Axis,
+        area: Rect,
+        parts: [Part; N],
+    ) -> [Rect; N] {
+        let (areas, lines) = splits.cut(of, axis, area, parts);
+        self.targets.add_lines(lines);
+        areas
     }
 
     /// First line of a text in a window of so many lines, scrolled by so many; beyond its end it does not go.
@@ -183,6 +198,9 @@ impl Canvas<'_> {
             Meaning::Border
         };
         self.frame(area, edge, head.focused);
+        if head.focused {
+            self.targets.set_focused(area);
+        }
         let inner_width = area.width - 2;
         let mut title = Vec::new();
         if let Some(digit) = head.digit {

@@ -5,6 +5,7 @@ use ratatui::layout::{Position, Rect};
 
 use super::actions::Do;
 use super::model::ui::{Focus, View};
+use super::split::{Axis, Line, Placed};
 
 /// What a click means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +38,8 @@ pub enum Target {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Targets {
     all: Vec<(Rect, Target)>,
+    lines: Vec<Placed>,
+    focused: Option<Rect>,
     scrolls_to: Option<usize>,
 }
 
@@ -44,6 +47,59 @@ impl Targets {
     /// A click in this area means this, unless something is drawn over it later.
     pub fn add(&mut self, area: Rect, target: Target) {
         self.all.push((area, target));
+    }
+
+    /// Lines between panels, which can be moved.
+    pub fn add_lines(&mut self, lines: Vec<Placed>) {
+        self.lines.extend(lines);
+    }
+
+    /// The keys act on this panel.
+    pub fn set_focused(&mut self, panel: Rect) {
+        self.focused = Some(panel);
+    }
+
+    /// Every line that can be moved.
+    pub fn lines(&self) -> &[Placed] {
+        &self.lines
+    }
+
+    /// Where this line is.
+    pub fn line(&self, line: Line) -> Option<&Placed> {
+        self.lines.iter().find(|placed| placed.line == line)
+    }
+
+    /// The line at this place.
+    pub fn line_at(&self, x: u16, y: u16) -> Option<&Placed> {
+        let here = Position { x, y };
+        let mut lines = self.lines.iter();
+        lines.find(|placed| placed.cells().contains(here))
+    }
+
+    /// The line that keys move: at the end of the panel that they act on, else at its beginning, else the first.
+    pub fn line_of_keys(&self, axis: Axis) -> Option<&Placed> {
+        let lines = || self.lines.iter().filter(|placed| placed.axis == axis);
+        let panel = self.focused.unwrap_or_default();
+        let beside = |at: u16| {
+            lines().find(move |placed| {
+                let touches = placed.cells().intersects(panel);
+                touches && placed.before(at, at) == i32::from(placed.at)
+            })
+        };
+        let (begin, end) = match axis {
+            Axis::Across => (panel.x, panel.right()),
+            Axis::Down => (panel.y, panel.bottom()),
+        };
+        let touching = beside(end).or_else(|| beside(begin));
+        touching.or_else(|| lines().next())
+    }
+
+    /// A line was moved, and nothing has been drawn since.
+    pub fn moved(&mut self, line: Line, at: u16) {
+        let mut lines = self.lines.iter_mut();
+        if let Some(placed) = lines.find(|placed| placed.line == line) {
+            placed.at = at;
+        }
     }
 
     /// What is read over the screen can be scrolled by so many lines at most.

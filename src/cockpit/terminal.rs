@@ -37,8 +37,9 @@ pub struct Screen {
     mouse: bool,
 }
 
-/// Presses and the wheel, with places beyond column 223; not every move, which would keep us busy for nothing.
-const TAKE_MOUSE: &str = "\u{1b}[?1000h\u{1b}[?1006h";
+/// Presses and the wheel, with places beyond column 223, and moves while a button is down; not every move, which would keep us busy for
+/// nothing. A terminal that does not know the second leaves the first as it is.
+const TAKE_MOUSE: &str = "\u{1b}[?1000h\u{1b}[?1002h\u{1b}[?1006h";
 
 impl Screen {
     /// Takes the terminal: raw mode, alternate screen, pastes as pastes, and the mouse where it is wanted.

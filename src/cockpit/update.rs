@@ -8,6 +8,7 @@ mod overlay;
 mod palette;
 mod pointer;
 mod replay;
+mod resize;
 
 use chrono::{DateTime, Utc};
 use crossterm::event::{KeyEvent, KeyEventKind, KeyModifiers, MouseEvent};
@@ -433,6 +434,8 @@ fn look(model: &mut Model, act: Do) -> Update {
             Update::redraw()
         }
         Do::Replay(transport) => replay::moved(model, transport),
+        Do::Line(way) => resize::by_key(model, way),
+        Do::UsualSizes => resize::give_back(model),
         Do::Mouse => turn_mouse(model),
         Do::Repaint => Update::with(vec![Effect::Repaint]),
         Do::Suspend => Update::with(vec![Effect::Suspend]),

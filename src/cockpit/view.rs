@@ -36,8 +36,9 @@ use super::canvas::Canvas;
 use super::format::span;
 use super::model::Model;
 use super::model::ui::{Focus, Overlay, View};
+use super::split::Placed;
 use super::target::{Target, Targets};
-use super::theme::Theme;
+use super::theme::{Meaning, Theme};
 use crate::session::Phase;
 
 /// Draws a whole frame; returns what can be clicked in it.
@@ -69,7 +70,7 @@ fn draw_places(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
     header::draw(canvas, header, model);
     match model.ui.view {
         View::Bridge => {
-            for (panel, place) in layout::bridge(body, model) {
+            for (panel, place) in layout::bridge(canvas, body, model) {
                 draw_panel(canvas, place, model, panel);
             }
         }
@@ -83,6 +84,10 @@ fn draw_places(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
         View::Data => data::draw(canvas, body, model),
     }
     footer::draw(canvas, footer, model);
+    let held = model.ui.held.map(|held| held.line);
+    if let Some(cells) = held.and_then(|line| canvas.targets.line(line).map(Placed::cells)) {
+        canvas.overlay(cells, Meaning::Focus);
+    }
 }
 
 fn draw_panel(canvas: &mut Canvas<'_>, place: Rect, model: &Model, panel: Panel) {

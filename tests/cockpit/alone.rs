@@ -256,6 +256,25 @@ fn a_theme_is_chosen_at_the_start_and_while_it_is_open() {
 }
 
 #[test]
+fn a_line_between_panels_is_dragged_with_the_mouse_and_moved_with_keys() {
+    let told = midway();
+    let mut terminal = join(&told, (120, 40));
+    let columns = |text: &str| {
+        let (left, _) = text.lines().find_map(|line| line.split_once("┓┌"))?;
+        Some(left.chars().count())
+    };
+    let is_at = |wanted: usize| move |text: &str| columns(text) == Some(wanted);
+    terminal.until("two columns", is_at(59));
+    terminal.drag("┓┌", (10, 0)).until("wider gates", is_at(69));
+    terminal
+        .press("\u{1b}[1;5D")
+        .until("by Ctrl and an arrow", is_at(67));
+    terminal.press("=").until("two columns", is_at(59));
+    terminal.press("q").ends();
+    terminal.assert_restored();
+}
+
+#[test]
 fn the_mouse_is_taken_unless_it_is_to_be_left_and_given_back() {
     let told = midway();
     let mut terminal = join(&told, (120, 40));

@@ -19,12 +19,16 @@ const SIZE: (u16, u16) = (120, 40);
 
 /// What is clickable now, as the screen was drawn last.
 fn drawn(model: &mut Model) {
-    let mut buf = Buffer::empty(Rect::new(0, 0, SIZE.0, SIZE.1));
+    drawn_at(model, SIZE);
+}
+
+pub fn drawn_at(model: &mut Model, (width, height): (u16, u16)) {
+    let mut buf = Buffer::empty(Rect::new(0, 0, width, height));
     let targets = view::draw(model, &Theme::standard(), &mut buf);
     update(model, Message::Drawn(targets));
 }
 
-fn at(model: &mut Model, kind: MouseEventKind, (column, row): (u16, u16)) -> Vec<Effect> {
+pub fn at(model: &mut Model, kind: MouseEventKind, (column, row): (u16, u16)) -> Vec<Effect> {
     let event = MouseEvent {
         kind,
         column,
@@ -45,7 +49,14 @@ fn place(model: &mut Model, target: Target) -> (u16, u16) {
 fn click(model: &mut Model, target: Target) -> Vec<Effect> {
     let place = place(model, target);
     assert_eq!(model.ui.targets.at(place.0, place.1), Some(target));
-    at(model, MouseEventKind::Down(MouseButton::Left), place)
+    press_and_let_go(model, place)
+}
+
+/// As a hand does it, and a terminal tells it.
+pub fn press_and_let_go(model: &mut Model, place: (u16, u16)) -> Vec<Effect> {
+    let mut effects = at(model, MouseEventKind::Down(MouseButton::Left), place);
+    effects.extend(at(model, MouseEventKind::Up(MouseButton::Left), place));
+    effects
 }
 
 fn turn(model: &mut Model, target: Target, kind: MouseEventKind) -> Vec<Effect> {
@@ -197,8 +208,7 @@ fn lines_to_choose_from_are_chosen_by_two_clicks_and_nothing_below_is_reached() 
     drawn(&mut model);
     for y in 0..SIZE.1 {
         for x in 0..SIZE.0 {
-            let kind = MouseEventKind::Down(MouseButton::Left);
-            assert_eq!(at(&mut model, kind, (x, y)), [], "{x} {y}");
+            assert_eq!(press_and_let_go(&mut model, (x, y)), [], "{x} {y}");
         }
     }
     let commands = press(&mut model, " good\n");
@@ -224,8 +234,7 @@ fn no_click_anywhere_does_what_cannot_be_taken_back() {
                 };
                 seen.push(target);
                 let mut model = model.clone();
-                let kind = MouseEventKind::Down(MouseButton::Left);
-                for effect in at(&mut model, kind, (x, y)) {
+                for effect in press_and_let_go(&mut model, (x, y)) {
                     let Effect::Send { command, .. } = effect else {
                         continue;
                     };

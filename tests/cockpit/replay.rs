@@ -207,7 +207,7 @@ fn every_commanding_key_says_that_this_is_a_replay() {
         }
     }
     let mut live = states::burning();
-    press(&mut live, "+");
+    press(&mut live, ".");
     assert!(said(&live).contains("in a replay alone"), "{}", said(&live));
     press(&mut live, "?");
     assert!(!text(&live, (120, 200)).contains("In a replay"));

@@ -244,8 +244,23 @@ impl Terminal {
         is_taken(self.screen.lock().expect("a screen").screen())
     }
 
-    /// Presses the left button in the middle of this text.
+    /// Presses the left button in the middle of this text, and lets it go.
     pub fn click(&mut self, what: &str) -> &mut Terminal {
+        let (x, y) = self.place_of(what);
+        self.press(&format!("\u{1b}[<0;{x};{y}M\u{1b}[<0;{x};{y}m"))
+    }
+
+    /// Presses the left button in the middle of this text, moves by so many columns and lines, and lets it go.
+    pub fn drag(&mut self, what: &str, (across, down): (usize, usize)) -> &mut Terminal {
+        let (x, y) = self.place_of(what);
+        let (to_x, to_y) = (x + across, y + down);
+        self.press(&format!(
+            "\u{1b}[<0;{x};{y}M\u{1b}[<32;{to_x};{to_y}M\u{1b}[<0;{to_x};{to_y}m"
+        ))
+    }
+
+    /// Column and line of the middle of this text, from 1.
+    fn place_of(&mut self, what: &str) -> (usize, usize) {
         self.shows(what);
         let text = self.text();
         let found = text.lines().enumerate().find_map(|(y, line)| {
@@ -253,7 +268,7 @@ impl Terminal {
             Some((before.chars().count() + what.chars().count() / 2, y))
         });
         let (x, y) = found.unwrap_or_else(|| panic!("no {what:?}:\n{text}"));
-        self.press(&format!("\u{1b}[<0;{};{}M", x + 1, y + 1))
+        (x + 1, y + 1)
     }
 
     /// Whether the terminal is as a shell would want it: main screen, cursor, no brackets around pastes, no mouse, echo.

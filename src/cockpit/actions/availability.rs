@@ -5,6 +5,7 @@
 use super::Availability;
 use crate::cockpit::model::Model;
 use crate::cockpit::model::ui::{Focus, Overlay, View};
+use crate::cockpit::split::Axis;
 use crate::runbook::Gate;
 use crate::session::charter::LineKind;
 use crate::session::{Command, Phase, Refusal, StepStatus, decide};
@@ -285,6 +286,34 @@ pub(super) fn has_panels(model: &Model) -> Availability {
         Availability::Yes
     } else {
         Availability::No("this view has one panel to move in".to_owned())
+    }
+}
+
+pub(super) fn has_line_across(model: &Model) -> Availability {
+    has_line(model, Axis::Across)
+}
+
+pub(super) fn has_line_down(model: &Model) -> Availability {
+    has_line(model, Axis::Down)
+}
+
+fn has_line(model: &Model, axis: Axis) -> Availability {
+    match (can_look(model), model.ui.targets.line_of_keys(axis), axis) {
+        (Availability::Yes, Some(_), _) => Availability::Yes,
+        (Availability::Yes, None, Axis::Across) => {
+            Availability::No("no panels stand beside each other here".to_owned())
+        }
+        (Availability::Yes, None, Axis::Down) => {
+            Availability::No("no panels stand above each other here".to_owned())
+        }
+        (why, ..) => why,
+    }
+}
+
+pub(super) fn has_moved_lines(model: &Model) -> Availability {
+    match model.ui.splits.is_usual() {
+        true => Availability::No("every panel has its usual size".to_owned()),
+        false => can_look(model),
     }
 }
 

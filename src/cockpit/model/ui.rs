@@ -4,6 +4,7 @@ use crate::runbook::Role;
 use crate::session::Command;
 
 use crate::cockpit::glyphs::Glyphs;
+use crate::cockpit::split::{Line, Splits};
 use crate::cockpit::target::Targets;
 use crate::cockpit::theme::{Meaning, Theme};
 
@@ -30,6 +31,10 @@ pub struct Ui {
     pub glyphs: Glyphs,
     /// What lies over the screen.
     pub overlay: Option<Overlay>,
+    /// Where lines between panels were moved to.
+    pub splits: Splits,
+    /// The line that the mouse holds.
+    pub held: Option<Held>,
     /// What can be clicked in the last frame.
     pub targets: Targets,
     /// The mouse is the terminal's own, which selects text with it.
@@ -53,6 +58,17 @@ pub struct Awaited {
     pub seq: u64,
     /// Session time of the answer.
     pub since_ms: i64,
+}
+
+/// A line between panels while a button is down on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Held {
+    /// Which.
+    pub line: Line,
+    /// Columns or rows from it to the pointer.
+    pub off: i32,
+    /// Whether the pointer has moved since; else it was a click on what is there.
+    pub has_moved: bool,
 }
 
 /// What has been brought to the screen by itself, so that it happens once.

@@ -1,9 +1,9 @@
-//! Clicks and the wheel, by what was drawn under them. Not in here: what was drawn where (`target`).
+//! Clicks, drags and the wheel, by what was drawn under them. Not in here: what was drawn where (`target`).
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 
 use super::motion::{Motion, move_cursor, move_in};
-use super::{Update, attempt, overlay, replay, say};
+use super::{Update, attempt, overlay, replay, resize, say};
 use crate::cockpit::actions::{ACTIONS, Do};
 use crate::cockpit::model::Model;
 use crate::cockpit::model::ui::{Focus, Overlay, View};
@@ -20,12 +20,23 @@ pub fn on_mouse(model: &mut Model, event: MouseEvent) -> Update {
     match event.kind {
         MouseEventKind::Down(MouseButton::Left) => {
             model.ui.toast = None;
-            target.map_or_else(Update::redraw, |target| clicked(model, target))
+            let taken = resize::take(model, event.column, event.row);
+            taken.unwrap_or_else(|| pressed(model, target))
         }
+        MouseEventKind::Drag(MouseButton::Left) => resize::drag(model, event.column, event.row),
+        MouseEventKind::Up(MouseButton::Left) => match resize::let_go(model) {
+            Some(true) => pressed(model, target),
+            Some(false) => Update::redraw(),
+            None => Update::nothing(),
+        },
         MouseEventKind::ScrollUp => wheeled(model, target, KeyCode::Up),
         MouseEventKind::ScrollDown => wheeled(model, target, KeyCode::Down),
         _ => Update::nothing(),
     }
+}
+
+fn pressed(model: &mut Model, target: Option<Target>) -> Update {
+    target.map_or_else(Update::redraw, |target| clicked(model, target))
 }
 
 fn clicked(model: &mut Model, target: Target) -> Update {

@@ -2,12 +2,13 @@
 
 use ratatui::layout::Rect;
 
-use super::shared::{below, halves, paragraph, row};
+use super::shared::{below, paragraph, row};
 use super::triggers;
 use crate::cockpit::canvas::{Canvas, Head, piece, width_of, wrap};
 use crate::cockpit::format::span;
 use crate::cockpit::model::Model;
 use crate::cockpit::model::ui::View;
+use crate::cockpit::split::{Axis, Stack, part};
 use crate::cockpit::theme::Meaning;
 use crate::runbook::ChecklistItem;
 use crate::session::live::{InstanceState, InstanceView};
@@ -274,23 +275,14 @@ pub fn draw_view(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
     if all.len() > 1 && named > upper.saturating_sub(2) {
         return draw_crowd(canvas, area, model, &all);
     }
-    draw(
-        canvas,
-        Rect {
-            height: upper,
-            width: left,
-            ..area
-        },
-        model,
-    );
-    let right = Rect {
-        x: area.x + left,
-        width: area.width - left,
-        height: upper,
-        ..area
-    };
+    let splits = &model.ui.splits;
+    let rows = [part(upper, 5), part(0, 4)];
+    let [upper, items] = canvas.split(splits, Stack::Fleet, Axis::Down, area, rows);
+    let columns = [part(left, 20), part(0, 26)];
+    let [left, right] = canvas.split(splits, Stack::FleetTop, Axis::Across, upper, columns);
+    draw(canvas, left, model);
     triggers::draw_full(canvas, right, model);
-    checklist(canvas, below(area, upper), model);
+    checklist(canvas, items, model);
 }
 
 /// Rows that so many cells of this width take.
@@ -308,9 +300,12 @@ fn draw_crowd(canvas: &mut Canvas<'_>, area: Rect, model: &Model, all: &[Instanc
         true => named,
         false => marks_rows(canvas, inside, all).saturating_add(2).min(most),
     };
-    draw(canvas, Rect { height, ..area }, model);
-    let lower = below(area, height);
-    let (triggers, items) = halves(lower);
+    let splits = &model.ui.splits;
+    let rows = [part(height, 6), part(0, 5)];
+    let [upper, lower] = canvas.split(splits, Stack::Crowd, Axis::Down, area, rows);
+    draw(canvas, upper, model);
+    let columns = [part(lower.width / 2, 26); 2];
+    let [triggers, items] = canvas.split(splits, Stack::CrowdFoot, Axis::Across, lower, columns);
     triggers::draw_full(canvas, triggers, model);
     checklist(canvas, items, model);
 }

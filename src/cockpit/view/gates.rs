@@ -7,6 +7,7 @@ use crate::cockpit::canvas::{Canvas, Head, Piece, piece, width_of};
 use crate::cockpit::format::hour_minute;
 use crate::cockpit::model::Model;
 use crate::cockpit::model::ui::{Focus, View};
+use crate::cockpit::split::{Axis, Stack, part};
 use crate::cockpit::target::Target;
 use crate::cockpit::theme::Meaning;
 use crate::runbook::Gate;
@@ -155,14 +156,9 @@ fn signers(model: &Model, gate: &Gate, view: &GateView, detail: Detail) -> Vec<P
 pub fn draw_view(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
     let gates = model.session.charter.gates.len() as u16;
     let list = (gates + 2).min(area.height * 2 / 3);
-    draw(
-        canvas,
-        Rect {
-            height: list,
-            ..area
-        },
-        model,
-    );
+    let parts = [part(list, 4), part(0, 4)];
+    let [list, rest] = canvas.split(&model.ui.splits, Stack::Gates, Axis::Down, area, parts);
+    draw(canvas, list, model);
     let Some(gate) = model.selected_gate() else {
         return;
     };
@@ -171,7 +167,7 @@ pub fn draw_view(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
         title: &title,
         ..Head::default()
     };
-    let inner = canvas.panel(below(area, list), &head);
+    let inner = canvas.panel(rest, &head);
     describe(canvas, inner, model, gate);
 }
 

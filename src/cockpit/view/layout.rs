@@ -2,7 +2,9 @@
 
 use ratatui::layout::Rect;
 
+use crate::cockpit::canvas::Canvas;
 use crate::cockpit::model::Model;
+use crate::cockpit::split::{Axis, Stack, part};
 
 /// The three parts of every screen but the countdown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,149 +72,159 @@ pub fn places(area: Rect) -> Places {
     }
 }
 
+/// A panel of a column: rows that it usually has. The last has what is left.
+type Row = (Panel, u16);
+
+impl Panel {
+    /// Rows that it keeps wherever a line is moved to: what must not be missed shows in these.
+    fn least_rows(self) -> u16 {
+        match self {
+            Panel::Gates | Panel::Errors | Panel::Latency => 4,
+            Panel::Steps | Panel::Triggers => 5,
+            Panel::Pool | Panel::Fleet | Panel::Events | Panel::Output => 3,
+        }
+    }
+}
+
+/// Columns that every panel keeps wherever a line is moved to.
+const LEAST_COLUMNS: u16 = 24;
+
 /// Panels of the bridge that fit, and where.
-pub fn bridge(body: Rect, model: &Model) -> Vec<(Panel, Rect)> {
+pub fn bridge(canvas: &mut Canvas<'_>, body: Rect, model: &Model) -> Vec<(Panel, Rect)> {
     let gates = (model.session.charter.gates.len() as u16 + 2).clamp(4, 14);
     match (body.width, body.height) {
-        (160.., 36..) => three_columns(body, gates),
-        (110.., 26..) => two_columns(body, gates),
-        (70.., 13..) => folded(body, gates),
-        _ => tiny(body),
+        (160.., 36..) => three_columns(canvas, body, model, gates),
+        (110.., 26..) => two_columns(canvas, body, model, gates),
+        (70.., 13..) => folded(canvas, body, model, gates),
+        _ => tiny(canvas, body, model),
     }
 }
 
 /// 200×60 and beyond.
-fn three_columns(body: Rect, gates: u16) -> Vec<(Panel, Rect)> {
-    let width = body.width / 3;
-    let [left, middle, right] = [
-        column(body, 0, width),
-        column(body, width, width),
-        column(body, width * 2, body.width - width * 2),
-    ];
-    let mut places = Vec::new();
-    places.extend(stack(left, &[(Panel::Gates, gates), (Panel::Steps, 0)]));
-    places.extend(stack(
-        middle,
-        &[
-            (Panel::Triggers, 13),
-            (Panel::Fleet, 10),
-            (Panel::Output, 8),
-            (Panel::Events, 0),
-        ],
-    ));
+fn three_columns(
+    canvas: &mut Canvas<'_>,
+    body: Rect,
+    model: &Model,
+    gates: u16,
+) -> Vec<(Panel, Rect)> {
+    let column = part(body.width / 3, LEAST_COLUMNS);
+    let columns = [column; 3];
+    let [left, middle, right] =
+        canvas.split(&model.ui.splits, Stack::Wide, Axis::Across, body, columns);
     let chart = (right.height - right.height / 4) / 2;
-    places.extend(stack(
-        right,
-        &[
-            (Panel::Errors, chart),
-            (Panel::Latency, chart),
-            (Panel::Pool, 0),
-        ],
-    ));
+    let mut places = Vec::new();
+    let rows = [(Panel::Gates, gates), (Panel::Steps, 0)];
+    places.extend(stack(canvas, model, Stack::WideLeft, left, rows));
+    let rows = [
+        (Panel::Triggers, 13),
+        (Panel::Fleet, 10),
+        (Panel::Output, 8),
+        (Panel::Events, 0),
+    ];
+    places.extend(stack(canvas, model, Stack::WideMiddle, middle, rows));
+    let rows = [
+        (Panel::Errors, chart),
+        (Panel::Latency, chart),
+        (Panel::Pool, 0),
+    ];
+    places.extend(stack(canvas, model, Stack::WideRight, right, rows));
     places
 }
 
 /// 120×40: everything, in two columns.
-fn two_columns(body: Rect, gates: u16) -> Vec<(Panel, Rect)> {
-    let half = body.width / 2;
-    let left = column(body, 0, half);
-    let right = column(body, half, body.width - half);
+fn two_columns(
+    canvas: &mut Canvas<'_>,
+    body: Rect,
+    model: &Model,
+    gates: u16,
+) -> Vec<(Panel, Rect)> {
+    let splits = &model.ui.splits;
+    let column = part(body.width / 2, LEAST_COLUMNS * 2 - 4);
+    let [left, right] = canvas.split(splits, Stack::Two, Axis::Across, body, [column; 2]);
     let events = (body.height / 4).clamp(4, 9);
-    let bottom = 8;
-    let triggers = 9;
-    let chart = (body.height - triggers - bottom) / 2;
-    let mut places = Vec::new();
     let steps = body.height.saturating_sub(gates + events);
-    places.extend(stack(
-        left,
-        &[
-            (Panel::Gates, gates),
-            (Panel::Steps, steps),
-            (Panel::Events, 0),
-        ],
-    ));
-    places.extend(stack(
-        right,
-        &[
-            (Panel::Triggers, triggers),
-            (Panel::Errors, chart),
-            (Panel::Latency, body.height - triggers - bottom - chart),
-        ],
-    ));
-    let row = Rect {
-        y: body.bottom() - bottom,
-        height: bottom,
-        ..right
-    };
-    let pool = row.width * 3 / 5;
-    places.push((Panel::Pool, column(row, 0, pool)));
-    places.push((Panel::Fleet, column(row, pool, row.width - pool)));
+    let rows = [
+        (Panel::Gates, gates),
+        (Panel::Steps, steps),
+        (Panel::Events, 0),
+    ];
+    let mut places = stack(canvas, model, Stack::TwoLeft, left, rows);
+    let foot = 8;
+    let triggers = 9;
+    let chart = (body.height - triggers - foot) / 2;
+    let rows = [
+        (Panel::Triggers, triggers),
+        (Panel::Errors, chart),
+        (Panel::Latency, body.height - triggers - foot - chart),
+        (Panel::Pool, 0),
+    ];
+    places.extend(stack(canvas, model, Stack::TwoRight, right, rows));
+    // The last row has two panels.
+    let foot = places.pop().map_or(right, |(_, foot)| foot);
+    let columns = [
+        part(foot.width * 3 / 5, LEAST_COLUMNS),
+        part(0, LEAST_COLUMNS - 4),
+    ];
+    let [pool, fleet] = canvas.split(splits, Stack::TwoFoot, Axis::Across, foot, columns);
+    places.extend([(Panel::Pool, pool), (Panel::Fleet, fleet)]);
     places
 }
 
 /// 80×24: gates, triggers and steps; the rest on digits.
-fn folded(body: Rect, gates: u16) -> Vec<(Panel, Rect)> {
+fn folded(canvas: &mut Canvas<'_>, body: Rect, model: &Model, gates: u16) -> Vec<(Panel, Rect)> {
     let top = gates.min(body.height / 2 + 1);
-    let upper = Rect {
-        height: top,
-        ..body
-    };
-    let lower = Rect {
-        y: body.y + top,
-        height: body.height - top,
-        ..body
-    };
-    let left = body.width * 11 / 20;
-    let mut places = vec![
-        (Panel::Gates, column(upper, 0, left)),
-        (Panel::Triggers, column(upper, left, body.width - left)),
+    let below = body.height - top;
+    let with_events = below >= 14;
+    let steps = if with_events { below - 6 } else { below };
+    let rows = [
+        // Triggers are beside them.
+        part(top, Panel::Triggers.least_rows()),
+        part(steps, Panel::Steps.least_rows()),
+        part(0, Panel::Events.least_rows()),
     ];
-    if lower.height >= 14 {
-        places.extend(stack(
-            lower,
-            &[(Panel::Steps, lower.height - 6), (Panel::Events, 0)],
-        ));
-    } else {
-        places.push((Panel::Steps, lower));
+    let splits = &model.ui.splits;
+    let [upper, steps, events] = canvas.split(splits, Stack::Folded, Axis::Down, body, rows);
+    let columns = [
+        part(body.width * 11 / 20, LEAST_COLUMNS),
+        part(0, LEAST_COLUMNS),
+    ];
+    let [gates, triggers] = canvas.split(splits, Stack::FoldedTop, Axis::Across, upper, columns);
+    let mut places = vec![
+        (Panel::Gates, gates),
+        (Panel::Triggers, triggers),
+        (Panel::Steps, steps),
+    ];
+    if with_events {
+        places.push((Panel::Events, events));
     }
     places
 }
 
 /// Smaller than that: steps, and gates beside or above them while there is room.
-fn tiny(body: Rect) -> Vec<(Panel, Rect)> {
+fn tiny(canvas: &mut Canvas<'_>, body: Rect, model: &Model) -> Vec<(Panel, Rect)> {
     if body.height >= 12 {
-        let gates = body.height / 2;
-        return stack(body, &[(Panel::Gates, gates), (Panel::Steps, 0)]);
+        let rows = [(Panel::Gates, body.height / 2), (Panel::Steps, 0)];
+        return stack(canvas, model, Stack::TinyDown, body, rows);
     }
     if body.width >= 70 {
-        let half = body.width / 2;
-        return vec![
-            (Panel::Gates, column(body, 0, half)),
-            (Panel::Steps, column(body, half, body.width - half)),
-        ];
+        let half = part(body.width / 2, LEAST_COLUMNS);
+        let splits = &model.ui.splits;
+        let [left, right] = canvas.split(splits, Stack::Tiny, Axis::Across, body, [half; 2]);
+        return vec![(Panel::Gates, left), (Panel::Steps, right)];
     }
     vec![(Panel::Steps, body)]
 }
 
-fn column(body: Rect, x: u16, width: u16) -> Rect {
-    Rect {
-        x: body.x + x,
-        width,
-        ..body
-    }
-}
-
-/// Panels one under the other; a height of 0 takes what is left.
-fn stack(area: Rect, panels: &[(Panel, u16)]) -> Vec<(Panel, Rect)> {
-    let fixed: u16 = panels.iter().map(|(_, h)| *h).sum();
-    let rest = area.height.saturating_sub(fixed);
-    let mut y = area.y;
-    let mut places = Vec::new();
-    for (panel, height) in panels {
-        let height = if *height == 0 { rest } else { *height };
-        let height = height.min(area.bottom().saturating_sub(y));
-        places.push((*panel, Rect { y, height, ..area }));
-        y += height;
-    }
-    places
+/// Panels one under the other.
+fn stack<const N: usize>(
+    canvas: &mut Canvas<'_>,
+    model: &Model,
+    of: Stack,
+    area: Rect,
+    rows: [Row; N],
+) -> Vec<(Panel, Rect)> {
+    let parts = rows.map(|(panel, usual)| part(usual, panel.least_rows()));
+    let places = canvas.split(&model.ui.splits, of, Axis::Down, area, parts);
+    let panels = rows.map(|(panel, _)| panel);
+    panels.into_iter().zip(places).collect()
 }

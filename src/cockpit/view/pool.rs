@@ -10,6 +10,7 @@ use crate::cockpit::chart::{self, Chart, Level};
 use crate::cockpit::format::{percent, short};
 use crate::cockpit::model::Model;
 use crate::cockpit::model::ui::View;
+use crate::cockpit::split::{Axis, Stack, part};
 use crate::cockpit::theme::Meaning;
 
 /// Rows of the view below which it has no room for the instances.
@@ -23,9 +24,10 @@ pub fn draw_view(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
         area.height * 9 / 20
     };
     let table = loads_rows(model).min(most);
-    let height = area.height - table;
-    draw(canvas, Rect { height, ..area }, model);
-    pools::draw(canvas, below(area, height), model);
+    let parts = [part(area.height - table, 6), part(0, 4)];
+    let [pool, instances] = canvas.split(&model.ui.splits, Stack::Pool, Axis::Down, area, parts);
+    draw(canvas, pool, model);
+    pools::draw(canvas, instances, model);
 }
 
 /// The panel.

@@ -9,6 +9,7 @@ use crate::cockpit::format::{count, percent, short, span};
 use crate::cockpit::model::Model;
 use crate::cockpit::model::pace::Sum;
 use crate::cockpit::model::ui::{Focus, View};
+use crate::cockpit::split::{Axis, Stack, part};
 use crate::cockpit::target::Target;
 use crate::cockpit::theme::Meaning;
 use crate::runbook::Start;
@@ -325,27 +326,13 @@ pub fn amount(
 /// The view: every step, and the selected one in full.
 pub fn draw_view(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
     let wide = area.width >= 110;
-    let list = if wide {
-        Rect {
-            width: area.width / 2,
-            ..area
-        }
-    } else {
-        Rect {
-            height: area.height / 2,
-            ..area
-        }
+    let (of, axis, half, least) = match wide {
+        true => (Stack::Steps, Axis::Across, area.width / 2, 30),
+        false => (Stack::StepsDown, Axis::Down, area.height / 2, 5),
     };
+    let parts = [part(half, least); 2];
+    let [list, rest] = canvas.split(&model.ui.splits, of, axis, area, parts);
     draw(canvas, list, model);
-    let rest = if wide {
-        Rect {
-            x: area.x + list.width,
-            width: area.width - list.width,
-            ..area
-        }
-    } else {
-        below(area, list.height)
-    };
     let n = model.selected_step();
     let (Some(line), Some(state)) = (
         model.session.charter.steps.get(n),

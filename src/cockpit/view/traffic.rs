@@ -9,6 +9,7 @@ use crate::cockpit::chart::{self, Chart, Level, Series};
 use crate::cockpit::format::{millis, percent, short, span};
 use crate::cockpit::model::Model;
 use crate::cockpit::model::ui::View;
+use crate::cockpit::split::{Axis, Stack, part};
 use crate::cockpit::theme::Meaning;
 use crate::runbook::{Bound, Condition};
 
@@ -105,30 +106,21 @@ pub fn draw_view(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
     let numbers = (3 + said as u16).min(area.height);
     let rest = area.height - numbers;
     let instances = loads_rows(model).min(rest / 2);
-    let charts = Rect {
-        height: rest - instances,
-        ..area
-    };
+    let parts = [part(rest - instances, 5), part(instances, 4), part(0, 3)];
+    let [charts, instances, numbers] =
+        canvas.split(&model.ui.splits, Stack::Traffic, Axis::Down, area, parts);
     draw_charts(canvas, charts, model);
-    let height = instances;
-    let middle = below(area, charts.height);
-    heat::draw(canvas, Rect { height, ..middle }, model);
-    draw_numbers(canvas, below(area, rest), model);
+    heat::draw(canvas, instances, model);
+    draw_numbers(canvas, numbers, model);
 }
 
 fn draw_charts(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
-    let (first, second) = if area.height >= STACKED {
-        let height = area.height / 2;
-        (Rect { height, ..area }, below(area, height))
-    } else {
-        let width = area.width / 2;
-        let second = Rect {
-            x: area.x + width,
-            width: area.width - width,
-            ..area
-        };
-        (Rect { width, ..area }, second)
+    let (of, axis, half, least) = match area.height >= STACKED {
+        true => (Stack::ChartsDown, Axis::Down, area.height / 2, 4),
+        false => (Stack::Charts, Axis::Across, area.width / 2, 20),
     };
+    let parts = [part(half, least); 2];
+    let [first, second] = canvas.split(&model.ui.splits, of, axis, area, parts);
     draw_errors(canvas, first, model);
     draw_latency(canvas, second, model);
 }

@@ -57,9 +57,13 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
 }
 
 fn draw_list(canvas: &mut Canvas<'_>, area: Rect, model: &Model, fuses: &[Fuse<'_>]) {
-    let (checks, signals): (Vec<_>, Vec<_>) = fuses
+    let (checks, mut signals): (Vec<_>, Vec<_>) = fuses
         .iter()
         .partition(|f| matches!(f.trigger.when, Condition::Check { .. }));
+    // Where not all have a row, what burns comes first; else each keeps its place.
+    if signals.len() > usize::from(area.height) {
+        signals.sort_by_key(|fuse| std::cmp::Reverse(urgency(fuse)));
+    }
     let mut y = 0;
     let fixed =
         u16::from(!checks.is_empty()) + u16::from(!model.session.charter.monitoring.is_empty());
