@@ -13,6 +13,7 @@ pub mod engine;
 pub mod follow;
 pub mod group;
 pub mod guard;
+pub mod init;
 pub mod join;
 pub mod load;
 pub mod operators;
@@ -50,6 +51,8 @@ pub struct Cli {
 pub enum Subcommands {
     /// A sandbox with everything real: application, traffic, PostgreSQL; then a cutover on it
     Demo(demo::DemoArgs),
+    /// A first runbook for your application, by what its SQLite file tells
+    Init(init::InitArgs),
     /// Every problem in a runbook, then in everything that it names
     Check(check::CheckArgs),
     /// Open or resume a session and take part in it
@@ -252,6 +255,7 @@ async fn dispatch(command: Subcommands) -> anyhow::Result<Exit> {
         S::Complete(args) => act::complete(args).await,
         S::Correct(args) => act::correct(args).await,
         S::Close(args) => close::run(args).await,
+        S::Init(args) => init::run(&args),
         S::Plan(args) => plan::run(args).await,
         S::Copy(args) => copy::run(args).await,
         S::Rehearse(args) => rehearse::run(args).await,

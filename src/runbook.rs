@@ -4,6 +4,7 @@
 
 pub mod action;
 mod check;
+pub mod draft;
 pub mod keys;
 mod kinds;
 pub mod model;

@@ -10,6 +10,7 @@ mod check;
 mod cockpit;
 mod demo;
 mod fleet;
+mod init;
 mod journal;
 mod monitor;
 mod night;

@@ -65,6 +65,11 @@ impl<'n> Fields<'n> {
     }
 }
 
+/// Whether it is a `<…>` of a first draft, as `draft` writes them. In quotes it is a text like any other.
+fn is_to_fill_in(node: &Node) -> bool {
+    matches!(&node.value, Value::Scalar { text, plain: true } if text.starts_with('<') && text.ends_with('>'))
+}
+
 fn join(path: &str, key: &str) -> String {
     if path.is_empty() {
         key.to_owned()
@@ -165,6 +170,9 @@ impl<'e> Reader<'e> {
             Value::Map(_) => "a map".into(),
             Value::Scalar { .. } if node.is_null() => "nothing".into(),
             Value::Scalar { text, .. } if text.is_empty() => "an empty text".into(),
+            Value::Scalar { text, .. } if is_to_fill_in(node) => {
+                format!("`{}`, still to be filled in", printable(text, SHOWN_CHARS))
+            }
             Value::Scalar { text, .. } => {
                 let shown = printable(&mask_passwords(text), SHOWN_CHARS);
                 let mut names = references(text).filter_map(Result::ok).peekable();
@@ -305,6 +313,9 @@ impl<'e> Reader<'e> {
             Value::Scalar { text, .. } if !item.node.is_null() => text,
             _ => return self.wrong(item, expected, None),
         };
+        if is_to_fill_in(item.node) {
+            return self.wrong(item, expected, None);
+        }
         let text = self.resolve(raw, item)?;
         if text.is_empty() || text.contains('\0') {
             return self.wrong(item, expected, None);

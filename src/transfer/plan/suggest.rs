@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use crate::runbook::transfer::{TargetRows, Transfer};
+use crate::text::yaml_scalar;
 
 /// Settings to add.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -81,14 +82,13 @@ fn write(transfer: &Transfer, additions: &Additions, out: &mut String) -> std::f
         writeln!(out, "exclude:")?;
         exclude
             .iter()
-            .try_for_each(|name| writeln!(out, "  - {}", scalar(name)))?;
+            .try_for_each(|name| writeln!(out, "  - {}", yaml_scalar(name)))?;
     }
     if !transfer.rename.is_empty() {
         writeln!(out, "rename:")?;
-        transfer
-            .rename
-            .iter()
-            .try_for_each(|(from, to)| writeln!(out, "  {}: {}", scalar(from), scalar(to)))?;
+        transfer.rename.iter().try_for_each(|(from, to)| {
+            writeln!(out, "  {}: {}", yaml_scalar(from), yaml_scalar(to))
+        })?;
     }
     if transfer.target_rows == TargetRows::Replace || additions.replace {
         writeln!(out, "target_rows: replace")?;
@@ -128,7 +128,7 @@ fn write_columns(transfer: &Transfer, additions: &Additions, out: &mut String) -
             .iter()
             .map(|(key, value)| format!("{key}: {}", quoted_if_word(value)))
             .collect();
-        writeln!(out, "  {}: {{ {} }}", scalar(&name), pairs.join(", "))?;
+        writeln!(out, "  {}: {{ {} }}", yaml_scalar(&name), pairs.join(", "))?;
     }
     Ok(())
 }
@@ -138,12 +138,16 @@ fn write_checks(transfer: &Transfer, out: &mut String) -> std::fmt::Result {
         writeln!(out, "lists:")?;
     }
     for list in &transfer.lists {
-        let order: Vec<String> = list.order_by.iter().map(|column| scalar(column)).collect();
+        let order: Vec<String> = list
+            .order_by
+            .iter()
+            .map(|column| yaml_scalar(column))
+            .collect();
         write!(
             out,
             "  - {{ name: {}, table: {}, order_by: [{}]",
-            scalar(&list.name),
-            scalar(&list.table),
+            yaml_scalar(&list.name),
+            yaml_scalar(&list.table),
             order.join(", ")
         )?;
         if let Some(limit) = list.limit {
@@ -155,7 +159,7 @@ fn write_checks(transfer: &Transfer, out: &mut String) -> std::fmt::Result {
         writeln!(out, "slugs:")?;
     }
     for slug in &transfer.slugs {
-        let (table, column) = (scalar(&slug.table), scalar(&slug.column));
+        let (table, column) = (yaml_scalar(&slug.table), yaml_scalar(&slug.column));
         writeln!(
             out,
             "  - {{ table: {table}, column: {column}, trim: {}, ignore_case: {} }}",
@@ -171,21 +175,5 @@ fn quoted_if_word(value: &str) -> String {
         "\"null\"".to_owned()
     } else {
         value.to_owned()
-    }
-}
-
-/// A name as a double-quoted scalar, whose escapes are those of JSON.
-fn scalar(text: &str) -> String {
-    let plain = !text.is_empty()
-        && text
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '.')
-        && text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-        && !["true", "false", "null", "yes", "no", "on", "off", "y", "n"]
-            .contains(&text.to_ascii_lowercase().as_str());
-    if plain {
-        text.to_owned()
-    } else {
-        serde_json::Value::from(text).to_string()
     }
 }

@@ -1,0 +1,419 @@
+//! A first runbook for an application, by what its SQLite file tells of it. Pure: a survey in, YAML out.
+//!
+//! What is the same for everybody is taken from the reference runbook as it stands. What nobody can know from a file is written as `<…>`,
+//! which reading a runbook refuses, so that `check` lists what is still to be filled in. Not in here: reading the file (`cli::init`), and
+//! what does not convert (`transfer::plan`, which needs the target).
+
+pub mod frameworks;
+mod reference;
+
+use self::frameworks::Framework;
+use self::reference::Reference;
+use crate::text::yaml_scalar;
+
+/// Rows of the night that the tables decide are named for so many of them at most.
+const CRITICAL: usize = 12;
+/// How many of the largest tables are critical, whatever else is known of them.
+const LARGEST: usize = 3;
+/// A list is compared up to so many rows.
+const LIST_ROWS: u32 = 200;
+/// What a column that leads to a record from an address is called, or ends with.
+const SLUGS: [&str; 3] = ["slug", "permalink", "handle"];
+
+/// What was seen in a SQLite file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Survey {
+    /// Absolute path of the file.
+    pub file: String,
+    /// Name of the file without folder and ending.
+    pub stem: String,
+    /// Who made the schema, and the migrations that it has recorded; `None` where that is not known.
+    pub history: Option<(&'static Framework, Vec<String>)>,
+    /// The application's own tables.
+    pub tables: Vec<Seen>,
+}
+
+/// A table as it was seen.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// Its name.
+    pub name: String,
+    /// Its rows.
+    pub rows: u64,
+    /// Its columns.
+    pub columns: Vec<String>,
+    /// Columns of the primary key.
+    pub key: Vec<String>,
+    /// Single columns that are unique by themselves.
+    pub unique: Vec<String>,
+    /// Tables that it refers to.
+    pub references: Vec<String>,
+}
+
+impl Seen {
+    /// The unique column that leads to a record from an address.
+    pub fn slug(&self) -> Option<&str> {
+        let is_slug = |name: &str| {
+            let name = name.to_lowercase();
+            SLUGS.iter().any(|known| name.ends_with(known))
+        };
+        let mut unique = self.unique.iter().map(String::as_str);
+        unique.find(|name| is_slug(name))
+    }
+}
+
+impl Survey {
+    /// Tables without whose rows the application is not itself: those with a slug, those that others refer to, and the largest. The most
+    /// rows first.
+    pub fn critical(&self) -> Vec<&Seen> {
+        let mut by_rows: Vec<&Seen> = self.tables.iter().collect();
+        by_rows.sort_by(|a, b| b.rows.cmp(&a.rows).then_with(|| a.name.cmp(&b.name)));
+        let is_referred_to = |seen: &Seen| {
+            let mut others = self.tables.iter().filter(|t| t.name != seen.name);
+            others.any(|t| {
+                t.references
+                    .iter()
+                    .any(|r| r.eq_ignore_ascii_case(&seen.name))
+            })
+        };
+        let mut found = Vec::new();
+        for (place, seen) in by_rows.into_iter().enumerate() {
+            if place < LARGEST || seen.slug().is_some() || is_referred_to(seen) {
+                found.push(seen);
+            }
+        }
+        found.truncate(CRITICAL);
+        found
+    }
+
+    /// Tables with a slug, with that column.
+    pub fn slugs(&self) -> impl Iterator<Item = (&Seen, &str)> {
+        let with = |seen: &'_ Seen| seen.slug().is_some();
+        let tables = self.tables.iter().filter(move |seen| with(seen));
+        tables.filter_map(|seen| Some((seen, seen.slug()?)))
+    }
+
+    /// A session's name: what of the file's name may stand in one.
+    pub fn name(&self) -> String {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+        let name: String = self.stem.chars().filter(|c| allowed(*c)).take(30).collect();
+        match name.starts_with(|c: char| c.is_ascii_alphanumeric()) {
+            true => name,
+            false => "application".to_owned(),
+        }
+    }
+}
+
+/// The runbook.
+pub fn write(survey: &Survey) -> String {
+    let reference = Reference::read();
+    let mut out = head(survey);
+    out.push_str(&people());
+    out.push_str(&databases(survey));
+    out.push_str(&fleet());
+    out.push_str(&transfer(survey));
+    out.push_str(&verification(survey));
+    out.push_str(&rehearsal(survey));
+    for section in ["gates", "steps"] {
+        out.push_str(&with_items(&reference, section, survey));
+    }
+    out.push_str(&probes(survey));
+    for section in ["triggers", "monitoring"] {
+        out.push_str(reference.section(section));
+    }
+    out.push_str(NOTIFY);
+    out.push_str(&with_items(&reference, "rollback", survey));
+    out
+}
+
+/// A value as it may stand in `[ ]` and `{ }`.
+fn word(text: &str) -> String {
+    yaml_scalar(&text.replace("${", "$${"))
+}
+
+fn words<'t>(texts: impl IntoIterator<Item = &'t str>) -> String {
+    let all: Vec<String> = texts.into_iter().map(word).collect();
+    format!("[{}]", all.join(", "))
+}
+
+fn head(survey: &Survey) -> String {
+    format!(
+        "\
+# A first runbook, by what {file} tells of the application. Every <…> is yours to fill in: `cutover check` lists them, each with
+# its line. What stands here besides is a beginning: read it as if somebody else had written it. docs/runbook.md has every key.
+#
+# ${{NAME}} comes from the environment; a missing one is an error. Names listed under `secrets` never reach the journal, a log or a report.
+# Commands are argument lists and see no shell. {{instance}}, {{host}} and {{url}} stand for the instance at hand.
+
+cutover: 1
+name: {name}
+secrets: [TARGET_URL, TARGET_RUNTIME_URL, SCRATCH_URL, SCRATCH_RUNTIME_URL]
+
+",
+        file = crate::text::printable(&survey.file, 200),
+        name = word(&survey.name()),
+    )
+}
+
+fn people() -> String {
+    "\
+# Who is on the bridge. `user` is the account of the operating system under which a person speaks to the engine: one account, one person.
+people:
+  - { id: manager,  name: <name>, roles: [release_manager], user: <account> }
+  - { id: engineer, name: <name>, roles: [engineer],        user: <account> }
+  - { id: dba,      name: <name>, roles: [dba],             user: <account> }
+  - { id: qa,       name: <name>, roles: [qa],              user: <account> }
+
+limits:
+  freeze: 45m               # the agreed window; the release manager can extend it
+  verify_within: 15m        # V1–V5, counted from F1
+  rto: 10m                  # R1–R4+
+  countdown: 30s            # from a fired trigger to the rollback
+  startup_grace: 60s        # keeps an instance that is restarted on purpose out of T1b; longer than it takes to start
+  blind: 2m                 # how long a trigger may see nothing before that is an alarm
+  min_requests: 20          # a ratio over fewer requests says nothing
+
+"
+    .to_owned()
+}
+
+fn databases(survey: &Survey) -> String {
+    let history = match &survey.history {
+        Some((framework, applied)) => format!(
+            "  # What {name} had recorded in SQLite. Its migrations for PostgreSQL may have other ids: these are what C2 expects there.
+  history: {{ table: {table}, column: {column}, expected: {expected} }}
+",
+            name = framework.name,
+            table = word(framework.table),
+            column = word(framework.column),
+            expected = words(applied.iter().map(String::as_str)),
+        ),
+        None => "  # No framework was recognised by its migration history. What do the migrations leave behind in PostgreSQL to be known by?
+  history: { table: <table of the migrations>, column: <column of their ids>, expected: [<id of each>] }
+"
+        .to_owned(),
+    };
+    let critical = survey.critical();
+    format!(
+        "\
+source:
+  file: {file}
+
+target:
+  url: ${{TARGET_URL}}                    # postgres://owner@host/database: migrations and import
+  runtime_url: ${{TARGET_RUNTIME_URL}}    # as the application connects, with no more rights than it needs
+  schema: public
+  tls: required                         # a connection without TLS fails B1; optional where the network is yours
+{history}  required:
+    tables: {tables}
+
+",
+        file = word(&survey.file),
+        tables = words(critical.iter().map(|t| t.name.as_str())),
+    )
+}
+
+fn fleet() -> String {
+    "\
+# Every process that serves the application; one is the canary. `staging` is restarted on PostgreSQL before anybody is switched (E3).
+fleet:
+  instances:
+    - { id: app-1, url: <its own base URL>, canary: true }
+  staging: { id: staging, url: <the base URL of a staging slot> }
+  config: <the file from which an instance takes its configuration, with {instance} in its path>
+  log: <the file that an instance logs to, with {instance} in its path>
+  ready: \"{url}/ready\"                  # answers 2xx once the instance can serve
+  metrics: \"{url}/metrics\"              # Prometheus' text format; without it, take the signals from a `prometheus` probe
+  restart: { command: [<program that restarts an instance>, \"{instance}\"], timeout: 60s }
+  connect: { command: [<program that connects to PostgreSQL from a host>, \"{host}\"], timeout: 30s }   # B3
+  ready_within: 60s                     # how long a restarted instance may take
+  ready_successes: 3                    # consecutive answers; one failure starts over
+
+"
+    .to_owned()
+}
+
+fn transfer(survey: &Survey) -> String {
+    let mut out = "\
+# `cutover plan` names every value that does not fit PostgreSQL, and prints what belongs in here to settle it.
+transfer:
+  zone: UTC                             # what a time without an offset means; check that it is true
+"
+    .to_owned();
+    let own: Vec<&str> = survey
+        .history
+        .iter()
+        .flat_map(|(framework, _)| framework.leave)
+        .copied()
+        .collect();
+    if !own.is_empty() {
+        out.push_str(&format!("  exclude: {}\n", words(own)));
+    }
+    let slugs: Vec<_> = survey.slugs().collect();
+    if !slugs.is_empty() {
+        out.push_str(
+            "  lists:                                # compared row by row, in this order, on both sides\n",
+        );
+    }
+    for (seen, slug) in &slugs {
+        let name: String = format!("{}-by-{slug}", seen.name).to_lowercase();
+        let mut order = vec![*slug];
+        order.extend(
+            seen.key
+                .iter()
+                .map(String::as_str)
+                .filter(|key| key != slug),
+        );
+        out.push_str(&format!(
+            "    - {{ name: {}, table: {}, order_by: {}, limit: {LIST_ROWS} }}\n",
+            word(&name),
+            word(&seen.name),
+            words(order)
+        ));
+    }
+    if !slugs.is_empty() {
+        out.push_str("  slugs:                                # each must lead to the same record on both sides\n");
+    }
+    for (seen, slug) in &slugs {
+        out.push_str(&format!(
+            "    - {{ table: {}, column: {}, trim: true, ignore_case: true }}\n",
+            word(&seen.name),
+            word(slug)
+        ));
+    }
+    out.push('\n');
+    out
+}
+
+fn verification(survey: &Survey) -> String {
+    let critical = survey.critical();
+    let names = || words(critical.iter().map(|t| t.name.as_str()));
+    format!(
+        "\
+verification:
+  critical: {names}
+  rows_per_second: 100000               # what V reads at most, once PostgreSQL is production
+  write_probe: {names}   # a row each as the application's role, rolled back (E2, V5)
+  requests:                             # E3 on staging, V2 on every instance, and the synthetic requests in between
+    - {{ name: health, class: read, get: \"{{url}}/ready\", status: 200 }}
+    - {{ name: page, class: read, get: <a page that reads the critical tables>, status: 200, compare_body: true }}   # \"{{url}}/products?page=1\"
+
+",
+        names = names(),
+    )
+}
+
+fn rehearsal(survey: &Survey) -> String {
+    format!(
+        "\
+rehearsal:                              # K3, K4, K6: the protocol against a scratch database, rollback included
+  url: ${{SCRATCH_URL}}
+  runtime_url: ${{SCRATCH_RUNTIME_URL}}
+  max_age: 30d
+  copy: {}
+  # point, unpoint: actions that put the staging slot onto the copy and the scratch database, and back
+
+",
+        word(&format!("rehearsal/{}.db", survey.name()))
+    )
+}
+
+/// A section of the reference in which what names the sandbox is put in other words.
+fn with_items(reference: &Reference, section: &str, survey: &Survey) -> String {
+    let mut out = String::new();
+    for part in reference.parts(section) {
+        match part.id.and_then(|id| replaced(id, survey)) {
+            Some(text) => out.push_str(&text),
+            None => out.push_str(part.text),
+        }
+    }
+    out
+}
+
+/// The rows of the protocol that name files, commands or tables.
+fn replaced(id: &str, survey: &Survey) -> Option<String> {
+    Some(match id {
+        "P1" => "  - { id: P1, kind: announce, title: Announce the freeze and the window, text: \"Deployment freeze for {name}: writes stop for up to {freeze}. Reads go on.\" }   # webhook: your chat\n".to_owned(),
+        "A1" => "  - id: A1
+    kind: freeze
+    title: Stop writes and prove it
+    on:  <how maintenance is switched on>    # such as { write_file: /srv/app/maintenance, content: cutover }
+    off: <how it is switched off>            # such as { remove_file: /srv/app/maintenance }
+    quiet: 5s                           # so long nothing may be written before the fence counts as proof
+".to_owned(),
+        "A2" => "  - { id: A2, kind: backup,        title: \"Immutable backup, with checksum\", to: <a folder for backups>, keep: 90d, start: auto }\n".to_owned(),
+        "A3" => "  - { id: A3, kind: store_backup,  title: A second place, place: { directory: <a folder on another disk> }, keep: 365d, start: auto }\n".to_owned(),
+        "A4" => drill(survey),
+        "C1" => {
+            let how = match &survey.history {
+                Some((framework, _)) => framework.migrate,
+                None => "command: [<program that runs the migrations on PostgreSQL>]",
+            };
+            format!("  - {{ id: C1, kind: migrate,           title: Run the migrations, {how}, version: <the release or commit that pins them>, timeout: 10m, start: auto }}\n")
+        }
+        "F1" => "  - { id: F1, kind: switch,        title: Switch the provider configuration, key: <the key in fleet.config that says which database>, from: <its value for SQLite>, to: <its value for PostgreSQL> }\n".to_owned(),
+        "F2" => "  - { id: F2, kind: rollout,       title: \"Restart: canary first, then the fleet\", batch: 1, start: auto }\n".to_owned(),
+        "R3" => "  - { id: R3,  kind: restart,        title: Release the fence and restart the instances }   # action: a restart that does not drain, where there is one\n".to_owned(),
+        "R5" => "  - { id: R5,  kind: preserve,       title: Preserve PostgreSQL's artefacts and logs }   # logs: [files of its log, where they can be read here]\n".to_owned(),
+        "R6" => "  - { id: R6,  kind: incident,       title: Open the incident review, file: incident.md }\n".to_owned(),
+        _ => return None,
+    })
+}
+
+fn drill(survey: &Survey) -> String {
+    let mut out = "  - id: A4
+    kind: restore_drill
+    title: Prove each copy readable
+    start: auto
+    queries:
+"
+    .to_owned();
+    let sql = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
+    for seen in survey.critical().iter().take(2) {
+        let query = format!("SELECT count(*) FROM {}", sql(&seen.name));
+        out.push_str(&format!("      - {}\n", word(&query)));
+    }
+    if let Some((seen, slug)) = survey.slugs().next() {
+        let (table, slug) = (sql(&seen.name), sql(slug));
+        let query = format!("SELECT {slug} FROM {table} ORDER BY {slug} LIMIT 5");
+        out.push_str(&format!("      - {}\n", word(&query)));
+    }
+    out.push('\n');
+    out
+}
+
+fn probes(survey: &Survey) -> String {
+    let rules = match survey.history.as_ref().and_then(|(f, _)| f.log_rules) {
+        Some(set) => format!(
+            "    rules: {set}                       # ready-made: docs/runbook.md, under Probes and signals\n"
+        ),
+        None => "    rules:                              # the first that matches decides; a line that none matches is counted as other
+      - { category: pending_migration,   match: \"[Pp]ending migration\" }
+      - { category: ddl_exception,       match: \"42P01|42703|relation .* does not exist\" }
+      - { category: database_exception,  match: \"SQLSTATE|PostgresError|PSQLException|PG::|psycopg|PostgreSQL.*(refused|terminat)\" }
+      - { category: unhandled_exception, match: \"[Uu]nhandled|Traceback \\\\(most recent|^panic:\" }
+      - { category: host_booted,         match: <a line that an instance logs when it has started> }
+"
+        .to_owned(),
+    };
+    format!(
+        "\
+probes:
+  - {{ id: readiness, kind: readiness, interval: 5s, timeout: 3s }}
+  - {{ id: traffic,   kind: metrics,   interval: 5s, timeout: 3s, window: 5m }}
+  - {{ id: synthetic, kind: synthetic, interval: 5s, timeout: 5s }}
+  - {{ id: pool,      kind: pool,      interval: 5s, timeout: 3s }}
+  - id: logs
+    kind: logs
+    interval: 5s
+{rules}
+"
+    )
+}
+
+const NOTIFY: &str = "\
+# People who are not looking: each thing once, with what to do. A `webhook` or a `command` reaches those who are not at a terminal.
+notify:
+  - { id: screens, terminal: desktop, events: [signature, decision, fired, blind, engine] }   # every cockpit rings
+
+";

@@ -1,0 +1,302 @@
+//! `cutover init`: what it sees in a SQLite file, that its runbook lacks nothing but what it says it lacks, and that it changes nothing.
+
+use std::path::Path;
+use std::process::Output;
+
+use cutover::runbook::{self, Runbook};
+
+use crate::support;
+
+/// An application as EF Core would make it.
+const SHOP: &str = r#"
+    CREATE TABLE __EFMigrationsHistory(MigrationId TEXT PRIMARY KEY, ProductVersion TEXT NOT NULL);
+    INSERT INTO __EFMigrationsHistory VALUES ('20240101000000_Begin', '8.0.11'), ('20240301000000_Slugs', '8.0.11');
+    CREATE TABLE __EFMigrationsLock(Id INTEGER PRIMARY KEY, Timestamp TEXT);
+    CREATE TABLE Customers(Id INTEGER PRIMARY KEY AUTOINCREMENT, Name TEXT);
+    CREATE TABLE Products(Id INTEGER PRIMARY KEY, Slug TEXT NOT NULL UNIQUE, Price NUMERIC);
+    CREATE TABLE Orders(Id INTEGER PRIMARY KEY, CustomerId INTEGER REFERENCES Customers(Id));
+    CREATE TABLE Lines(OrderId INTEGER REFERENCES Orders(Id), ProductId INTEGER REFERENCES Products(Id), PRIMARY KEY (OrderId, ProductId));
+    CREATE TABLE Settings(Key TEXT PRIMARY KEY, Value TEXT);
+    WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 40) INSERT INTO Orders SELECT i, NULL FROM n;
+    INSERT INTO Settings VALUES ('a', 'b');
+"#;
+
+/// What somebody would write for each `<…>`.
+#[rustfmt::skip]
+const ANSWERS: &[(&str, &str)] = &[
+    ("<name>", "Robin"),
+    ("<its own base URL>", "http://127.0.0.1:1"),
+    ("<the base URL of a staging slot>", "http://127.0.0.1:2"),
+    ("<the file from which an instance takes its configuration, with {instance} in its path>", "\"/srv/{instance}.env\""),
+    ("<the file that an instance logs to, with {instance} in its path>", "\"/srv/{instance}.log\""),
+    ("<program that restarts an instance>", "/bin/true"),
+    ("<program that connects to PostgreSQL from a host>", "/bin/true"),
+    ("<a page that reads the critical tables>", "\"{url}/products\""),
+    ("<how maintenance is switched on>", "{ write_file: /srv/maintenance, content: on }"),
+    ("<how it is switched off>", "{ remove_file: /srv/maintenance }"),
+    ("<a folder for backups>", "/srv/backup"),
+    ("<a folder on another disk>", "/mnt/backup"),
+    ("<the release or commit that pins them>", "v1"),
+    ("<the key in fleet.config that says which database>", "DB"),
+    ("<its value for SQLite>", "sqlite"),
+    ("<its value for PostgreSQL>", "postgres"),
+];
+
+struct Place {
+    folder: tempfile::TempDir,
+}
+
+impl Place {
+    fn with(sql: &str) -> Place {
+        let folder = tempfile::tempdir().expect("a folder");
+        let connection =
+            rusqlite::Connection::open(folder.path().join("shop.db")).expect("a database");
+        connection.execute_batch(sql).expect("tables");
+        Place { folder }
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        let mut command = std::process::Command::new(support::cutover());
+        command.args(args).current_dir(self.path());
+        for name in ["TARGET", "TARGET_RUNTIME", "SCRATCH", "SCRATCH_RUNTIME"] {
+            command.env(format!("{name}_URL"), "postgres://a@127.0.0.1:1/b");
+        }
+        command.output().expect("cutover")
+    }
+
+    fn draft(&self) -> String {
+        let output = self.run(&["init"]);
+        assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+        std::fs::read_to_string(self.path().join("runbook.yaml")).expect("a runbook")
+    }
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// The runbook once everything has been filled in, and `more` besides.
+fn filled(draft: &str, more: &[(&str, &str)]) -> Runbook {
+    let mut text = draft.to_owned();
+    for (place, answer) in ANSWERS.iter().chain(more) {
+        assert!(text.contains(place), "no {place} in\n{draft}");
+        text = text.replace(place, answer);
+    }
+    for person in ["robin", "ada", "dan", "quinn"] {
+        text = text.replacen("<account>", person, 1);
+    }
+    let env = |_: &str| Some("postgres://a@127.0.0.1:1/b".to_owned());
+    runbook::parse("runbook.yaml", &text, &env)
+        .unwrap_or_else(|problems| panic!("{}\n{text}", runbook::render(&problems)))
+}
+
+#[test]
+fn a_draft_lacks_what_it_says_and_nothing_else() {
+    let shop = Place::with(SHOP);
+    let before = std::fs::read(shop.path().join("shop.db")).expect("bytes");
+    let output = shop.run(&["init"]);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    assert!(output.stdout.is_empty());
+    let told = said(&output);
+    for part in [
+        "5 tables, 41 rows; Entity Framework Core, 2 migrations in __EFMigrationsHistory",
+        "critical: Orders, Settings, Customers, Products (",
+        "slugs: Products.Slug",
+        "wrote runbook.yaml",
+    ] {
+        assert!(told.contains(part), "{part} not in\n{told}");
+    }
+    assert_eq!(
+        before,
+        std::fs::read(shop.path().join("shop.db")).expect("bytes")
+    );
+
+    let check = shop.run(&["check", "--offline"]);
+    assert_eq!(check.status.code(), Some(2));
+    let said = said(&check) + &String::from_utf8_lossy(&check.stdout);
+    let errors: Vec<&str> = said.lines().filter(|l| l.starts_with("error")).collect();
+    let other: Vec<_> = errors
+        .iter()
+        .filter(|l| !l.contains("still to be filled in"))
+        .collect();
+    assert!(
+        errors.len() > 20 && other.is_empty(),
+        "{other:?} in\n{said}"
+    );
+
+    let script = "<a file made by `dotnet ef migrations script --idempotent`>";
+    let draft = std::fs::read_to_string(shop.path().join("runbook.yaml")).expect("a runbook");
+    let runbook = filled(&draft, &[(script, "/srv/migrations.sql")]);
+    assert_eq!(
+        runbook.verification.critical,
+        ["Orders", "Settings", "Customers", "Products"]
+    );
+    assert_eq!(
+        runbook.target.history.expected,
+        ["20240101000000_Begin", "20240301000000_Slugs"]
+    );
+    assert_eq!(runbook.transfer.lists[0].order_by, ["Slug", "Id"]);
+    assert_eq!(runbook.transfer.slugs[0].table, "Products");
+    assert!(
+        runbook
+            .transfer
+            .exclude
+            .iter()
+            .any(|p| p.as_str() == "__EFMigrationsLock")
+    );
+    let rows: Vec<&str> = runbook.steps.iter().map(|s| s.id.as_str()).collect();
+    let reference = include_str!("../runbook.yaml");
+    let all = reference
+        .lines()
+        .filter_map(|l| l.trim().strip_prefix("- "));
+    let ids = all
+        .filter_map(|l| l.split_once("id: "))
+        .map(|(_, l)| l.split([',', ' ']).next().unwrap());
+    let wanted: Vec<&str> = ids.filter(|id| rows.contains(id)).collect();
+    assert_eq!(rows, wanted, "every row of the protocol, in its order");
+    assert_eq!(rows.len(), 32);
+}
+
+/// What each framework leaves in a file, how it is called, and what is expected in PostgreSQL.
+#[rustfmt::skip]
+const FRAMEWORKS: &[(&str, &str, &str, &[&str])] = &[
+    ("CREATE TABLE django_migrations(id INTEGER PRIMARY KEY, app TEXT, name TEXT, applied TEXT); INSERT INTO django_migrations VALUES (1, 'shop', '0001_initial', ''), (2, 'auth', '0001_initial', ''), (3, 'shop', '0002_slug', '')",
+        "Django, 2 migrations in django_migrations", "python", &["0001_initial", "0002_slug"]),
+    ("CREATE TABLE schema_migrations(version TEXT PRIMARY KEY); INSERT INTO schema_migrations VALUES ('20240101000000'); CREATE TABLE ar_internal_metadata(key TEXT PRIMARY KEY, value TEXT)",
+        "Rails, 1 migration in", "bin/rails", &["20240101000000"]),
+    ("CREATE TABLE schema_migrations(version INTEGER PRIMARY KEY, inserted_at TEXT); INSERT INTO schema_migrations VALUES (20240101000000, '')",
+        "Ecto, 1 migration in", "mix", &["20240101000000"]),
+    ("CREATE TABLE migrations(id INTEGER PRIMARY KEY, migration TEXT, batch INTEGER); INSERT INTO migrations VALUES (1, '2024_01_01_000000_begin', 1)",
+        "Laravel, 1 migration in", "php", &["2024_01_01_000000_begin"]),
+    ("CREATE TABLE alembic_version(version_num TEXT); INSERT INTO alembic_version VALUES ('ae1027a6acf')",
+        "Alembic, 1 migration in", "alembic", &["ae1027a6acf"]),
+    ("CREATE TABLE _prisma_migrations(id TEXT PRIMARY KEY, migration_name TEXT); INSERT INTO _prisma_migrations VALUES ('x', '20240101000000_begin')",
+        "Prisma, 1 migration in", "npx", &["20240101000000_begin"]),
+];
+
+#[test]
+fn frameworks_are_known_by_their_histories() {
+    let booted = "<a line that an instance logs when it has started>";
+    for (sql, told, program, ids) in FRAMEWORKS {
+        let place = Place::with(&format!(
+            "CREATE TABLE Items(Id INTEGER PRIMARY KEY); {sql}"
+        ));
+        let output = place.run(&["init", "--out", "-"]);
+        assert!(said(&output).contains(told), "{}", said(&output));
+        assert!(
+            said(&output).contains(": 1 tables, 0 rows"),
+            "{}",
+            said(&output)
+        );
+        let draft = String::from_utf8_lossy(&output.stdout).into_owned();
+        let runbook = filled(&draft, &[(booted, "started")]);
+        assert_eq!(runbook.target.history.expected, *ids);
+        assert!(draft.contains(&format!("command: [{program}")), "{draft}");
+        assert!(!place.path().join("runbook.yaml").exists());
+    }
+}
+
+#[test]
+fn odd_names_stay_what_they_are() {
+    let odd = [
+        "a: b # c",
+        "it's \"quoted\"",
+        "${HOME}",
+        "<fill in>",
+        "true",
+        "naïve\u{202e}",
+        "x\ny",
+    ];
+    let tables: String = odd
+        .iter()
+        .map(|name| {
+            let name = name.replace('"', "\"\"");
+            format!("CREATE TABLE \"{name}\"(id INTEGER PRIMARY KEY, \"{name} slug\" TEXT UNIQUE);")
+        })
+        .collect();
+    let place = Place::with(&tables);
+    let draft = place.draft();
+    let history = [
+        ("<table of the migrations>", "m"),
+        ("<column of their ids>", "id"),
+        ("<id of each>", "one"),
+        (
+            "<program that runs the migrations on PostgreSQL>",
+            "/bin/true",
+        ),
+        (
+            "<a line that an instance logs when it has started>",
+            "started",
+        ),
+    ];
+    let runbook = filled(&draft, &history);
+    let mut critical = runbook.verification.critical.clone();
+    let mut wanted = odd.map(str::to_owned).to_vec();
+    critical.sort();
+    wanted.sort();
+    assert_eq!(critical, wanted);
+    assert_eq!(runbook.transfer.slugs.len(), odd.len());
+}
+
+#[test]
+fn what_cannot_be_read_is_named_and_nothing_is_written() {
+    let shop = Place::with(SHOP);
+    std::fs::write(shop.path().join("runbook.yaml"), "mine").expect("a file");
+    let output = shop.run(&["init"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        said(&output).contains("runbook.yaml is there already"),
+        "{}",
+        said(&output)
+    );
+    let kept = std::fs::read_to_string(shop.path().join("runbook.yaml"));
+    assert_eq!(kept.expect("a file"), "mine");
+
+    std::fs::write(shop.path().join("notes.txt"), "no database at all").expect("a file");
+    rusqlite::Connection::open(shop.path().join("second.db"))
+        .and_then(|c| c.execute_batch("PRAGMA user_version = 1"))
+        .expect("a database");
+    let cases: &[(&[&str], &str)] = &[
+        (
+            &[],
+            "2 SQLite files in this folder; say which: `cutover init --source FILE`, of second.db, shop.db",
+        ),
+        (&["--source", "gone.db"], "gone.db"),
+        (&["--source", "notes.txt"], "notes.txt"),
+        (&["--source", "second.db"], "second.db has no tables"),
+        (
+            &["--source", "shop.db", "--out", "nowhere/runbook.yaml"],
+            "cannot write nowhere/runbook.yaml",
+        ),
+    ];
+    for (args, wanted) in cases {
+        let args = [&["init", "--out", "new.yaml"], *args].concat();
+        let args: Vec<&str> = match args.iter().filter(|a| **a == "--out").count() {
+            2 => args[..1].iter().chain(&args[3..]).copied().collect(),
+            _ => args,
+        };
+        let output = shop.run(&args);
+        assert_eq!(output.status.code(), Some(1), "{args:?}: {}", said(&output));
+        assert!(
+            said(&output).contains(wanted),
+            "{args:?}: {}",
+            said(&output)
+        );
+        assert!(!shop.path().join("new.yaml").exists(), "{args:?}");
+    }
+    let empty = tempfile::tempdir().expect("a folder");
+    let output = std::process::Command::new(support::cutover())
+        .arg("init")
+        .current_dir(empty.path())
+        .output()
+        .expect("cutover");
+    assert!(
+        said(&output).contains("no SQLite file in this folder"),
+        "{}",
+        said(&output)
+    );
+}
