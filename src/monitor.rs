@@ -33,7 +33,7 @@ use tokio_util::sync::CancellationToken;
 pub use baseline::Baseline;
 
 use crate::runbook::{Instance, Probe, ProbeKind, Runbook};
-use crate::session::live::{DetailView, InstanceState, InstanceView, LoadsView};
+use crate::session::live::{ClientsView, DetailView, InstanceState, InstanceView, LoadsView};
 use crate::trigger::cadence::Rhythm;
 use crate::trigger::{Reading, Sample};
 use restarts::Restarts;
@@ -91,6 +91,8 @@ struct Context {
     fleet: Arc<Mutex<Vec<InstanceView>>>,
     /// What each instance carries; `None` where no probe asks.
     loads: Arc<Mutex<Option<Arc<LoadsView>>>>,
+    /// Who is connected to the target; `None` where no probe asks, or none has asked yet.
+    clients: Arc<Mutex<Option<Arc<ClientsView>>>>,
     /// What probes tell people beside their numbers, by topic.
     details: Arc<Mutex<BTreeMap<&'static str, Vec<String>>>>,
 }
@@ -110,6 +112,7 @@ impl Monitor {
         let context = Context {
             fleet: Arc::new(Mutex::new(unseen(&runbook.fleet.instances))),
             loads: Arc::new(Mutex::new(unscraped(&runbook, clock()).map(Arc::new))),
+            clients: Arc::default(),
             clock,
             speed,
             client: crate::fleet::client(),
@@ -160,6 +163,12 @@ impl Monitor {
     pub fn loads(&self) -> Option<Arc<LoadsView>> {
         let loads = self.context.loads.lock();
         loads.expect("BUG: no holder panics").clone()
+    }
+
+    /// Who is connected to the target, as it was last asked.
+    pub fn clients(&self) -> Option<Arc<ClientsView>> {
+        let clients = self.context.clients.lock();
+        clients.expect("BUG: no holder panics").clone()
     }
 
     /// What probes tell people beside their numbers: topic and lines, made harmless.
@@ -267,6 +276,12 @@ impl Context {
     fn carry(&self, loads: LoadsView) {
         let mut told = self.loads.lock().expect("BUG: no holder panics");
         *told = Some(Arc::new(loads));
+    }
+
+    /// Says who is connected to the target. Replaces what was said before.
+    fn connected(&self, clients: ClientsView) {
+        let mut told = self.clients.lock().expect("BUG: no holder panics");
+        *told = Some(Arc::new(clients));
     }
 
     /// Real milliseconds of a window of runbook time.

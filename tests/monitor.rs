@@ -250,6 +250,10 @@ async fn the_pool_is_seen_over_a_connection_of_its_own() {
     tokio::spawn(connection);
     client.batch_execute("BEGIN").await.expect("a transaction");
     watch.until_value("pg_idle_in_transaction", 1.0).await;
+    let seen = watch.monitor.clients().expect("it has been asked");
+    let applications = seen.applications.as_deref().expect("it answered");
+    let open: u32 = applications.iter().map(|a| a.idle_in_transaction).sum();
+    assert_eq!((open, seen.most > 0), (1, true), "{seen:?}");
     client.batch_execute("COMMIT").await.expect("the end of it");
     watch.until_value("pg_idle_in_transaction", 0.0).await;
     watch.until("pg_max", |r| r.number() > Some(0.0)).await;
@@ -264,6 +268,8 @@ async fn a_database_that_is_not_there_is_no_data_with_the_reason() {
         matches!(&reading, Reading::NoData { reason } if !reason.is_empty()),
         "{reading:?}"
     );
+    let seen = watch.monitor.clients().expect("it has been asked");
+    assert_eq!(seen.applications, None, "who is there is not known");
 }
 
 #[tokio::test]

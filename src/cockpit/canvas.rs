@@ -285,9 +285,12 @@ pub fn fit(text: &str, width: u16) -> Cow<'_, str> {
     if width == 0 {
         return Cow::Borrowed("");
     }
-    let kept = &clean[..prefix(&clean, width - 1)];
-    let kept = match kept.ends_with(|c: char| c.is_ascii_digit()) {
-        true => kept.trim_end_matches(|c: char| c.is_ascii_digit() || ".,:".contains(c)),
+    let (kept, gone) = clean.split_at(prefix(&clean, width - 1));
+    let is_digit = |c: char| c.is_ascii_digit();
+    let parts = |c: char| ".,:".contains(c);
+    let in_number = kept.ends_with(is_digit) || kept.ends_with(parts) && gone.starts_with(is_digit);
+    let kept = match in_number {
+        true => kept.trim_end_matches(|c: char| is_digit(c) || parts(c)),
         false => kept,
     };
     Cow::Owned(format!("{kept}…"))

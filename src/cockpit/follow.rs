@@ -66,6 +66,7 @@ struct Told {
     plan: PlanView,
     /// As the board has them.
     loads: String,
+    clients: String,
     engine: Option<Engine>,
 }
 
@@ -137,6 +138,7 @@ impl Follow {
             parity: changed(&mut told.parity, follower.board(key::PARITY)?),
             plan: changed(&mut told.plan, follower.board(key::PLAN)?),
             loads: follower.board_if_new(key::LOADS, &mut told.loads)?,
+            clients: follower.board_if_new(key::CLIENTS, &mut told.clients)?,
             engine: changed(&mut told.engine, Some(Some(engine(follower.engine()?)))).flatten(),
         };
         self.looked = Some(changes);

@@ -3,8 +3,10 @@
 //!
 //! Not in here: what a key does (`actions`, `update`) and how anything looks (`view`).
 
+pub mod clients;
 pub mod loads;
 pub mod pace;
+pub mod rounds;
 pub mod series;
 pub mod tables;
 pub mod telling;
@@ -15,6 +17,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use chrono::{DateTime, FixedOffset, Utc};
 
+use self::clients::Clients;
 use self::loads::Loads;
 use self::pace::Pace;
 use self::series::SeriesSet;
@@ -82,6 +85,8 @@ pub struct Model {
     pub fleet: Vec<InstanceView>,
     /// What every instance carries.
     pub loads: Loads,
+    /// Who is connected to the target.
+    pub clients: Clients,
     /// Who is at the bridge.
     pub presence: Vec<Presence>,
     /// What probes tell people beside their numbers.
@@ -146,6 +151,7 @@ impl Model {
             checklist: Vec::new(),
             fleet: Vec::new(),
             loads: Loads::default(),
+            clients: Clients::default(),
             presence: Vec::new(),
             details: Vec::new(),
             cost: None,
@@ -194,6 +200,9 @@ impl Model {
         self.cost = news.cost.or(self.cost.take());
         if let Some(loads) = news.loads {
             self.loads.take(loads);
+        }
+        if let Some(clients) = news.clients {
+            self.clients.take(clients);
         }
         self.parity = news.parity.unwrap_or(std::mem::take(&mut self.parity));
         self.plan = news.plan.unwrap_or(std::mem::take(&mut self.plan));

@@ -4,8 +4,8 @@
 use crate::journal::{OutputLine, Progress};
 use crate::session::Recorded;
 use crate::session::live::{
-    CostView, DetailView, InstanceView, ItemView, LoadsView, ParityView, PlanView, Presence,
-    TriggerView,
+    ClientsView, CostView, DetailView, InstanceView, ItemView, LoadsView, ParityView, PlanView,
+    Presence, TriggerView,
 };
 
 /// What has come in. Parts that are `None` have not changed.
@@ -39,6 +39,8 @@ pub struct News {
     pub plan: Option<PlanView>,
     /// What every instance carries.
     pub loads: Option<LoadsView>,
+    /// Who is connected to the target.
+    pub clients: Option<ClientsView>,
     /// Whether an engine runs.
     pub engine: Option<Engine>,
 }
@@ -60,6 +62,7 @@ impl News {
             && self.parity.is_none()
             && self.plan.is_none()
             && self.loads.is_none()
+            && self.clients.is_none()
             && self.engine.is_none()
     }
 }

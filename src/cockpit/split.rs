@@ -38,8 +38,12 @@ pub enum Stack {
     StepsDown,
     /// Gates, and the selected one.
     Gates,
-    /// The pool, and every instance's.
+    /// The pool, and the tables of who has it.
     Pool,
+    /// Applications and instances beside each other.
+    PoolFoot,
+    /// The pool, applications, instances.
+    PoolDown,
     /// Charts, instances, numbers.
     Traffic,
     /// The two charts.

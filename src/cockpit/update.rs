@@ -469,7 +469,9 @@ fn turn(focus: Focus, forward: bool) -> Focus {
     match (focus, forward) {
         (Focus::Gates, true) | (Focus::Events, false) => Focus::Steps,
         (Focus::Steps, true) | (Focus::Gates, false) => Focus::Events,
-        (Focus::Events, true) | (Focus::Steps, false) | (Focus::Tables, _) => Focus::Gates,
+        (Focus::Events, true) | (Focus::Steps, false) | (Focus::Tables | Focus::Instances, _) => {
+            Focus::Gates
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Not in here: when a frame is drawn (`driver`), and what is in it before it is drawn (`model`).
 
+mod clients;
 mod countdown;
 mod data;
 mod dialog;
@@ -24,6 +25,7 @@ mod rollback;
 mod shared;
 mod step;
 mod steps;
+mod strip;
 mod timeline;
 mod traffic;
 mod triggers;

@@ -33,6 +33,8 @@ pub struct Watch {
     kept_ms: i64,
     /// When the loads on the board were scraped: they are many, and put there once.
     loads_ms: Option<i64>,
+    /// The same of who is connected to the target.
+    clients_ms: Option<i64>,
 }
 
 /// Under this name the judge's memory lies on the board, for the next engine.
@@ -74,6 +76,7 @@ impl Watch {
             shown_ms: 0,
             kept_ms: 0,
             loads_ms: None,
+            clients_ms: None,
         }
     }
 
@@ -121,6 +124,11 @@ impl Watch {
             if let Some(loads) = loads.filter(|l| self.loads_ms != Some(l.at_ms)) {
                 self.loads_ms = Some(loads.at_ms);
                 notes.board(live::key::LOADS, &*loads);
+            }
+            let clients = self.monitor.clients();
+            if let Some(clients) = clients.filter(|c| self.clients_ms != Some(c.at_ms)) {
+                self.clients_ms = Some(clients.at_ms);
+                notes.board(live::key::CLIENTS, &*clients);
             }
             if let Some(cost) = self.cost.view() {
                 notes.board(live::key::COST, &cost);

@@ -1,11 +1,14 @@
-//! Client connections to the target, from `pg_stat_activity`, over a connection of its own that is held between samples.
+//! Client connections to the target, from `pg_stat_activity`, over a connection of its own that is held between samples: in all, for
+//! whoever judges, and by application, for people.
 
 use std::time::Duration;
 
 use super::Context;
 use super::schedule::Take;
-use crate::target::activity::{ActivityProbe, PoolActivity};
+use crate::session::live::{ClientView, ClientsView};
+use crate::target::activity::{Activity, ActivityProbe, PoolActivity};
 use crate::target::{Endpoint, Error};
+use crate::text::printable;
 use crate::trigger::Reading;
 use crate::trigger::cadence::Rhythm;
 
@@ -17,8 +20,11 @@ const SIGNALS: [&str; 5] = [
     "pg_max",
 ];
 
+/// Characters of a name that an application gave itself.
+const NAME_CHARS: usize = 60;
+
 pub(super) struct Pool {
-    url: String,
+    context: Context,
     limit: Duration,
     probe: Option<ActivityProbe>,
 }
@@ -26,17 +32,17 @@ pub(super) struct Pool {
 impl Pool {
     pub(super) fn new(context: Context, rhythm: Rhythm) -> Pool {
         Pool {
-            url: context.runbook.target.url.clone(),
             limit: rhythm.limit(),
             probe: None,
+            context,
         }
     }
 
-    async fn sample(&mut self) -> Result<PoolActivity, Error> {
+    async fn sample(&mut self) -> Result<Activity, Error> {
         let probe = match &mut self.probe {
             Some(probe) => probe,
             None => {
-                let endpoint = Endpoint::parse(&self.url)?;
+                let endpoint = Endpoint::parse(&self.context.runbook.target.url)?;
                 self.probe
                     .insert(ActivityProbe::open(&endpoint, self.limit).await?)
             }
@@ -46,11 +52,12 @@ impl Pool {
 }
 
 impl Take for Pool {
-    async fn take(&mut self, _at_ms: i64) -> Vec<(String, Reading)> {
+    async fn take(&mut self, at_ms: i64) -> Vec<(String, Reading)> {
         let answer = tokio::time::timeout(self.limit, self.sample()).await;
+        self.context.connected(clients(at_ms, &answer));
         let all = |reading: Reading| SIGNALS.map(|s| (s.to_owned(), reading.clone())).to_vec();
         match answer {
-            Ok(Ok(activity)) => readings(activity),
+            Ok(Ok(activity)) => readings(activity.pool),
             Ok(Err(error)) => all(Reading::no_data(error.to_string())),
             Err(_) => {
                 // Whatever it waits for, the next sample does not wait behind it.
@@ -61,6 +68,28 @@ impl Take for Pool {
                 )))
             }
         }
+    }
+}
+
+/// By application; of an answer that did not come in time as little is known as of one that is an error.
+fn clients<E>(at_ms: i64, answer: &Result<Result<Activity, Error>, E>) -> ClientsView {
+    let Ok(Ok(activity)) = answer else {
+        return ClientsView {
+            at_ms,
+            ..ClientsView::default()
+        };
+    };
+    let applications = activity.applications.iter().map(|of| ClientView {
+        application: printable(&of.application, NAME_CHARS),
+        active: of.active,
+        idle: of.idle,
+        idle_in_transaction: of.idle_in_transaction,
+        waiting: of.waiting,
+    });
+    ClientsView {
+        at_ms,
+        most: activity.pool.server_limit,
+        applications: Some(applications.collect()),
     }
 }
 

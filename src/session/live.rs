@@ -29,6 +29,8 @@ pub mod key {
     pub const PARITY: &str = "parity";
     /// `LoadsView`.
     pub const LOADS: &str = "loads";
+    /// `ClientsView`.
+    pub const CLIENTS: &str = "clients";
     /// `PlanView`.
     pub const PLAN: &str = "plan";
 }
@@ -142,6 +144,32 @@ impl LoadView {
         ];
         numbers.iter().all(Option::is_none)
     }
+}
+
+/// Who is connected to the target, as it was last asked.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClientsView {
+    /// Session time of the question.
+    pub at_ms: i64,
+    /// Ordinary clients that fit onto the server.
+    pub most: u32,
+    /// By application, the most connections first; `None` where the server did not answer.
+    pub applications: Option<Vec<ClientView>>,
+}
+
+/// An application's connections to the target's database. What the server does not show the state of counts nowhere.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClientView {
+    /// As it calls itself; foreign text, made harmless.
+    pub application: String,
+    /// Running a statement; those that wait are among them.
+    pub active: u32,
+    /// Doing nothing.
+    pub idle: u32,
+    /// Holding a transaction open and doing nothing.
+    pub idle_in_transaction: u32,
+    /// Waiting for a lock.
+    pub waiting: u32,
 }
 
 /// What a probe tells people beside its numbers: who waits for whom, where exceptions happened. Nothing judges it.

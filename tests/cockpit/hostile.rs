@@ -10,8 +10,8 @@ use cutover::cockpit::{Fault, snapshot};
 use cutover::journal::Progress;
 use cutover::session::live::InstanceState::{NotReady, Ready, Restarting, Unknown};
 use cutover::session::live::{
-    ComparedTable, DetailView, LoadView, LoadsView, ParityView, PlanView, PlannedColumn,
-    PlannedTable,
+    ClientView, ClientsView, ComparedTable, DetailView, LoadView, LoadsView, ParityView, PlanView,
+    PlannedColumn, PlannedTable,
 };
 use cutover::session::{Command, Outcome, Recorded, TriggerPhase};
 use serde_json::Value;
@@ -190,6 +190,19 @@ pub fn seen(plain: &Story, hostile: &str) -> Model {
                 },
                 LoadView::unknown(&with("app-5")),
             ],
+        }),
+        clients: Some(ClientsView {
+            at_ms: story.at_ms,
+            most: 97,
+            applications: Some(vec![
+                ClientView {
+                    application: with("psql"),
+                    active: 2,
+                    waiting: 1,
+                    ..ClientView::default()
+                };
+                2
+            ]),
         }),
         engine: Some(Engine::Live { pid: 1 }),
         ..News::default()

@@ -399,6 +399,8 @@ fn what_each_instance_carried_is_said_to_be_unknown() {
             let text = text(&model, size);
             let words = "not recorded: what each instance carried";
             assert!(text.contains(words), "{text}");
+            let words = "not recorded: who was connected";
+            assert_eq!(text.contains(words), view == View::Pool, "{text}");
         }
     }
 }

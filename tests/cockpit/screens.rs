@@ -4,9 +4,12 @@
 use cutover::cockpit::model::Model;
 use cutover::cockpit::model::ui::View;
 use cutover::cockpit::news::Reading;
-use cutover::cockpit::snapshot;
 use cutover::cockpit::theme::Theme;
 use cutover::cockpit::update::{Message, update};
+use cutover::cockpit::{snapshot, view};
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
 
 use super::keys::press;
 use super::states;
@@ -66,6 +69,37 @@ fn clients_that_wait_in_a_pgbouncer_have_a_line_in_the_pool_panel() {
     let line = line.unwrap_or_else(|| panic!("{text}"));
     assert!(line.contains("waiting 7"), "{line}");
     assert!(line.contains("maxwait ms 1"), "{line}");
+}
+
+#[test]
+fn every_one_of_five_hundred_instances_can_be_scrolled_to() {
+    let mut model = states::crowd();
+    for digit in ["3", "4"] {
+        press(&mut model, digit);
+        let mut seen = std::collections::BTreeSet::new();
+        let mut draw = |model: &mut Model| {
+            let mut buf = Buffer::empty(Rect::new(0, 0, 120, 40));
+            model.ui.targets = view::draw(model, &theme("default"), &mut buf);
+            let text = snapshot::text(model, &theme("default"), 120, 40);
+            let table = text
+                .split("Per instance")
+                .nth(1)
+                .expect("the table")
+                .to_owned();
+            let words = table.split(|c: char| !(c.is_alphanumeric() || c == '-'));
+            seen.extend(words.filter(|w| w.starts_with("app-")).map(str::to_owned));
+            table
+        };
+        assert!(draw(&mut model).contains("… and 49"));
+        let mut last = String::new();
+        for _ in 0..500 {
+            press(&mut model, "j");
+            last = draw(&mut model);
+        }
+        assert!(last.contains("above, ↓ 0 below"), "{last}");
+        assert_eq!(seen.len(), 500, "view {digit}");
+        model.ui.scrolled = 0;
+    }
 }
 
 #[test]

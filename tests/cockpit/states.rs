@@ -4,12 +4,13 @@ use cutover::cockpit::model::Model;
 use cutover::cockpit::news::{Engine, News};
 use cutover::session::live::InstanceState::{NotReady, Ready, Restarting};
 use cutover::session::live::{
-    ComparedTable, CostView, DetailView, LoadView, ParityView, TriggerView, WrittenTable,
+    ClientView, ComparedTable, CostView, DetailView, LoadView, ParityView, TriggerView,
+    WrittenTable,
 };
 use cutover::session::{Command, Outcome, TriggerPhase};
 
 use super::story::{
-    MINUTE, Story, TABLES, checklist, fleet, fuse, import_progress, loads, plan, printed,
+    MINUTE, Story, TABLES, checklist, clients, fleet, fuse, import_progress, loads, plan, printed,
 };
 
 /// Every important state, as the release manager sees it.
@@ -220,6 +221,12 @@ pub fn carry(model: &mut Model, story: &Story, instances: usize) {
             ..News::default()
         });
     }
+    for answer in clients(story.at_ms, instances) {
+        model.take(News {
+            clients: Some(answer),
+            ..News::default()
+        });
+    }
 }
 
 /// The same, of a fleet that is well.
@@ -234,6 +241,18 @@ fn carry_well(model: &mut Model, story: &Story) {
         }
         model.take(News {
             loads: Some(scrape),
+            ..News::default()
+        });
+    }
+    let migrator = ClientView {
+        application: "cutover".to_owned(),
+        active: 2,
+        ..ClientView::default()
+    };
+    for mut answer in clients(story.at_ms, 0) {
+        answer.applications = Some(vec![migrator.clone()]);
+        model.take(News {
+            clients: Some(answer),
             ..News::default()
         });
     }

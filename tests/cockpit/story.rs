@@ -6,8 +6,8 @@ use cutover::cockpit::news::{Engine, News, Reading};
 use cutover::journal::{OutputLine, Progress, Stream};
 use cutover::runbook::{self, RehearsalPart, RunbookHash};
 use cutover::session::live::{
-    InstanceState, InstanceView, ItemView, LoadView, LoadsView, PlanView, PlannedColumn,
-    PlannedTable, Presence, TriggerView,
+    ClientView, ClientsView, InstanceState, InstanceView, ItemView, LoadView, LoadsView, PlanView,
+    PlannedColumn, PlannedTable, Presence, TriggerView,
 };
 use cutover::session::{
     Actor, Charter, Command, Event, Opening, Outcome, Recorded, RehearsalEvidence, Session,
@@ -570,6 +570,40 @@ pub fn loads(at_ms: i64, instances: usize) -> Vec<LoadsView> {
         instances: (1..=instances).map(|i| load(i, n)).collect(),
     };
     (0..120).map(scrape).collect()
+}
+
+/// Who was connected to PostgreSQL in the same ten minutes: every instance, a nightly job that leaves a transaction open since six
+/// minutes, for which the third instance waits, and somebody who looked in for a while. Two minutes ago it did not answer for a moment.
+pub fn clients(at_ms: i64, instances: usize) -> Vec<ClientsView> {
+    let client =
+        |(application, active, idle, open, waiting): (&str, u32, u32, u32, u32)| ClientView {
+            application: application.to_owned(),
+            active,
+            idle,
+            idle_in_transaction: open,
+            waiting,
+        };
+    let of_instance = |i: usize, n: i64| {
+        let load = load(i, n);
+        let number = |value: Option<f64>| value.map_or(2, |v| v as u32);
+        let waits = if i == 3 && n > 48 { 4 } else { 0 };
+        let (active, idle) = (number(load.pool_active), number(load.pool_idle));
+        client((&format!("app-{i}"), active, idle, 0, waits))
+    };
+    let look = |n: i64| {
+        let mut all: Vec<_> = (1..=instances).map(|i| of_instance(i, n)).collect();
+        let open = u32::from(n > 48);
+        all.push(client(("nightly job", 1 - open, 0, open, 0)));
+        if (20..70).contains(&n) {
+            all.push(client(("psql", 0, 1, 0, 0)));
+        }
+        ClientsView {
+            at_ms: at_ms - (119 - n) * 5_000,
+            most: 97.max(instances as u32 * 11),
+            applications: (!(95..98).contains(&n)).then_some(all),
+        }
+    };
+    (0..120).map(look).collect()
 }
 
 fn load(instance: usize, n: i64) -> LoadView {

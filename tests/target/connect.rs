@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
-use cutover::target::activity::ActivityProbe;
+use cutover::target::activity::{ActivityProbe, ApplicationActivity};
 use cutover::target::{Endpoint, Error, session_settings};
 use tokio::net::TcpListener;
 
@@ -285,13 +285,30 @@ async fn the_pool_panel_counts_and_says_what_it_cannot_see() {
         .await
         .unwrap();
     holder.batch_execute("BEGIN; LOCK TABLE t").await.unwrap();
-    let _idle = connect(&database.url).await;
+    let idle = connect(&database.url).await;
+    idle.batch_execute("SET application_name = 'nightly job'")
+        .await
+        .unwrap();
     let waiter = connect(&database.url).await;
     let waiting = tokio::spawn(async move { waiter.batch_execute("SELECT * FROM t").await });
     let deadline = Instant::now() + Duration::from_secs(20);
     let seen = loop {
-        let seen = probe.sample().await.unwrap();
+        let activity = probe.sample().await.unwrap();
+        let seen = activity.pool;
         if (seen.waiting, seen.idle) == (1, 1) {
+            let of = |name: &str| {
+                let mut all = activity.applications.iter();
+                all.find(|of| of.application == name).cloned()
+            };
+            let nightly = of("nightly job").expect("named by itself");
+            assert_eq!((nightly.active, nightly.idle), (0, 1), "{activity:?}");
+            let sum = |count: fn(&ApplicationActivity) -> u32| -> u32 {
+                activity.applications.iter().map(count).sum()
+            };
+            assert_eq!(sum(|of| of.active), seen.active, "{activity:?}");
+            assert_eq!(sum(|of| of.waiting), seen.waiting, "{activity:?}");
+            let in_transaction = sum(|of| of.idle_in_transaction);
+            assert_eq!(in_transaction, seen.idle_in_transaction, "{activity:?}");
             break seen;
         }
         assert!(Instant::now() < deadline, "{seen:?}");

@@ -331,6 +331,8 @@ pub(super) fn has_list(model: &Model) -> Availability {
     match model.ui.focus() {
         _ if scrolls => Availability::Yes,
         Some(Focus::Gates | Focus::Steps | Focus::Events | Focus::Tables) => Availability::Yes,
+        Some(Focus::Instances) if model.ui.targets.scrolls_to().is_some() => Availability::Yes,
+        Some(Focus::Instances) => Availability::No("all of it is in sight".to_owned()),
         None => Availability::No("this view has no list to move in".to_owned()),
     }
 }

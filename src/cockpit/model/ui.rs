@@ -23,6 +23,8 @@ pub struct Ui {
     pub table: Option<usize>,
     /// Number of the event under the cursor; `None` follows the latest.
     pub event: Option<u64>,
+    /// Lines of the lists of instances and applications that are scrolled away.
+    pub scrolled: usize,
     /// Words that the journal view's events must have.
     pub filter: String,
     /// Which theme is worn.
@@ -166,6 +168,8 @@ pub enum Focus {
     Events,
     /// Tables.
     Tables,
+    /// Instances, and applications beside them.
+    Instances,
 }
 
 impl Ui {
@@ -177,7 +181,8 @@ impl Ui {
             View::Gates => Some(Focus::Gates),
             View::Journal => Some(Focus::Events),
             View::Data => Some(Focus::Tables),
-            View::Pool | View::Traffic | View::Fleet | View::Rollback => None,
+            View::Pool | View::Traffic => Some(Focus::Instances),
+            View::Fleet | View::Rollback => None,
         }
     }
 

@@ -69,6 +69,10 @@ pub(super) fn move_in(model: &mut Model, list: Focus, motion: Motion) -> Update 
             let tables = model.tables().len();
             model.ui.table = Some(motion.apply(model.selected_table_index(), tables));
         }
+        Focus::Instances => {
+            let most = model.ui.targets.scrolls_to().unwrap_or_default();
+            model.ui.scrolled = motion.apply(model.ui.scrolled.min(most), most + 1);
+        }
         Focus::Events => {
             let shown = model.shown_events();
             let moved = motion.apply(model.selected_event_index(&shown), shown.len());

@@ -1,14 +1,13 @@
 //! Traffic per instance: where the errors are. A row for each, the worst first, with its share of 5xx over the last minutes as cells
 //! that are shaded by glyph as well as by colour.
 
-use std::ops::Range;
-
 use ratatui::layout::Rect;
 
-use super::shared::{below, name_columns, row, rows_and_rest, without_loads};
-use super::traffic::{WINDOW_MS, threshold};
+use super::shared::{Hidden, below, name_columns, row, window_of, without_loads};
+use super::strip::Strip;
+use super::traffic::threshold;
 use crate::cockpit::canvas::{Canvas, Head, Piece, columns, fit, piece};
-use crate::cockpit::format::{millis, percent, short, span};
+use crate::cockpit::format::{millis, percent, short};
 use crate::cockpit::model::Model;
 use crate::cockpit::theme::Meaning;
 use crate::session::live::LoadView;
@@ -85,12 +84,13 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
     places.heading(canvas, inner);
     let lines = below(inner, 1);
     let ranked = ranked(model, limit);
-    let (shown, rest) = rows_and_rest(ranked.len(), lines.height);
-    for (n, instance) in ranked.iter().take(shown).enumerate() {
+    let (rows, hidden) = window_of(canvas, model, ranked.len(), lines.height);
+    for (n, instance) in ranked[rows.clone()].iter().enumerate() {
         places.instance(canvas, row(lines, n as u16), model, *instance, limit);
     }
-    if rest > 0 && lines.height > 0 {
-        let words = remaining(model, &ranked[shown..]);
+    if let Some(hidden) = hidden {
+        let unseen: Vec<_> = hidden.of(&ranked).copied().collect();
+        let words = remaining(model, &hidden, &unseen);
         let last = row(lines, lines.height - 1);
         canvas.write(last.x, last.y, last.width, &words, Meaning::Muted);
     }
@@ -115,7 +115,7 @@ fn ranked(model: &Model, limit: f64) -> Vec<usize> {
 }
 
 /// `… and 488 more, all at 0.12 % or less`.
-fn remaining(model: &Model, rest: &[usize]) -> String {
+fn remaining(model: &Model, hidden: &Hidden, rest: &[usize]) -> String {
     let loads = model.loads.instances();
     let shares = rest.iter().filter_map(|n| loads[*n].errors_ratio);
     let unknown = rest.len() - shares.clone().count();
@@ -125,12 +125,9 @@ fn remaining(model: &Model, rest: &[usize]) -> String {
         false => "without 5xx".to_owned(),
     };
     match unknown {
-        0 => format!("… and {} more, all {known}", rest.len()),
-        n if n == rest.len() => format!("… and {n} more, of none of which anything is known"),
-        n => format!(
-            "… and {} more: {n} not known, the others {known}",
-            rest.len()
-        ),
+        0 => format!("{hidden}, all {known}"),
+        n if n == rest.len() => format!("{hidden}, of none of which anything is known"),
+        n => format!("{hidden}: {n} not known, the others {known}"),
     }
 }
 
@@ -143,8 +140,7 @@ fn rounded_up(share: f64) -> f64 {
 /// Where the columns are.
 struct Places {
     name: u16,
-    /// The scrapes of each cell.
-    cells: Vec<Range<usize>>,
+    strip: Strip,
 }
 
 impl Places {
@@ -152,23 +148,14 @@ impl Places {
         let name = name_columns(model.loads.instances());
         let numbers: u16 = NUMBERS.iter().sum();
         let cells = area.width.saturating_sub(name + 1 + numbers);
-        // Cells begin at whole multiples of their length, so that rows move on cell by cell.
-        let window_ms = model.session.charter.real_ms(WINDOW_MS);
-        let cell_ms = (window_ms / i64::from(cells.max(1))).max(1);
-        let to_ms = (model.clock_ms().div_euclid(cell_ms) + 1) * cell_ms;
         Places {
             name,
-            cells: model.loads.cells(to_ms, cell_ms, cells),
+            strip: Strip::of(model.loads.rounds(), model, cells),
         }
     }
 
     fn heading(&self, canvas: &mut Canvas<'_>, area: Rect) {
-        let past = format!("{} ago", span(WINDOW_MS));
-        let taken = usize::from(columns(&past)) + "now".len();
-        let over = match self.cells.len() > taken {
-            true => format!("{past}{}now", " ".repeat(self.cells.len() - taken)),
-            false => " ".repeat(self.cells.len()),
-        };
+        let over = self.strip.heading();
         let name = usize::from(self.name) + 1;
         let [rate, share, p95] = NUMBERS.map(usize::from);
         let text = format!(
@@ -184,7 +171,8 @@ impl Places {
         let id = fit(&load.id, self.name).into_owned();
         let pad = name.saturating_sub(usize::from(columns(&id)));
         let mut pieces = vec![piece(format!("{id}{}", " ".repeat(pad)), Meaning::Text)];
-        pieces.extend(self.cells(model, n, limit));
+        let shade = |rounds| Heat::of(model.loads.worst(n, rounds), limit).cell();
+        pieces.extend(self.strip.pieces(shade));
         pieces.extend(numbers(load, limit));
         if model.is_stale() {
             pieces
@@ -192,18 +180,6 @@ impl Places {
                 .for_each(|(_, meaning)| *meaning = Meaning::Stale);
         }
         canvas.pieces(area.x, area.y, area.width, &pieces);
-    }
-
-    fn cells(&self, model: &Model, n: usize, limit: f64) -> Vec<Piece<'static>> {
-        let mut pieces: Vec<(String, Meaning)> = Vec::new();
-        for rounds in &self.cells {
-            let (glyph, meaning) = Heat::of(model.loads.worst(n, rounds.clone()), limit).cell();
-            match pieces.last_mut().filter(|(_, last)| *last == meaning) {
-                Some((text, _)) => text.push(glyph),
-                None => pieces.push((glyph.to_string(), meaning)),
-            }
-        }
-        pieces.into_iter().map(|(text, m)| piece(text, m)).collect()
     }
 }
 

@@ -2,9 +2,9 @@
 
 use ratatui::layout::Rect;
 
-use super::pools;
-use super::shared::{below, details, loads_rows, row};
+use super::shared::{below, details, halves, loads_rows, row};
 use super::traffic::{from_ms, series, window_ms, without_samples};
+use super::{clients, pools};
 use crate::cockpit::canvas::{Canvas, Head, Piece, piece};
 use crate::cockpit::chart::{self, Chart, Level};
 use crate::cockpit::format::{percent, short};
@@ -16,17 +16,37 @@ use crate::cockpit::theme::Meaning;
 /// Rows of the view below which it has no room for the instances.
 const ROOMY: u16 = 16;
 
-/// The view: the panel, larger, and every instance's pool below it.
+/// From this width on, tables and charts stand beside each other.
+const BESIDE: u16 = 150;
+const CHARTS_BESIDE: u16 = 100;
+
+/// The view: the panel, larger, and below it who is connected, and every instance's pool.
 pub fn draw_view(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
-    let most = if area.height < ROOMY {
-        0
-    } else {
-        area.height * 9 / 20
-    };
-    let table = loads_rows(model).min(most);
-    let parts = [part(area.height - table, 6), part(0, 4)];
-    let [pool, instances] = canvas.split(&model.ui.splits, Stack::Pool, Axis::Down, area, parts);
+    if area.height < ROOMY {
+        draw(canvas, area, model);
+        return;
+    }
+    let splits = &model.ui.splits;
+    let (applications, instances) = (clients::rows(model), loads_rows(model));
+    if area.width >= BESIDE {
+        let tables = applications.max(instances).min(area.height / 2);
+        let parts = [part(area.height - tables, 6), part(0, 4)];
+        let [pool, tables] = canvas.split(splits, Stack::Pool, Axis::Down, area, parts);
+        let parts = [part(tables.width / 2, 60); 2];
+        let [left, right] = canvas.split(splits, Stack::PoolFoot, Axis::Across, tables, parts);
+        draw(canvas, pool, model);
+        clients::draw(canvas, left, model);
+        pools::draw(canvas, right, model);
+        return;
+    }
+    let instances = instances.min(area.height * 4 / 10);
+    let applications = applications.min(area.height * 3 / 10);
+    let height = area.height - applications - instances;
+    let parts = [part(height, 4), part(applications, 3), part(0, 3)];
+    let [pool, applications, instances] =
+        canvas.split(splits, Stack::PoolDown, Axis::Down, area, parts);
     draw(canvas, pool, model);
+    clients::draw(canvas, applications, model);
     pools::draw(canvas, instances, model);
 }
 
@@ -98,9 +118,10 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
         canvas.pieces(place.x, place.y, place.width, &bouncer);
         used += 1;
     }
-    // The chart has the better half.
+    // The chart has the better half; where that would be too small to be read, who waits for whom has all.
+    let left = inner.height.saturating_sub(used);
     let room = Rect {
-        height: inner.height.saturating_sub(used) / 2,
+        height: if left < LEAST_CHART { left } else { left / 2 },
         ..below(inner, used)
     };
     used += details(canvas, room, model, "database");
@@ -142,24 +163,62 @@ fn numbers(
     all
 }
 
+/// Rows from which on a chart is worth half of them.
+const LEAST_CHART: u16 = 5;
+
+/// The application's pools over time, and where there is room beside them the server's connections.
 fn history(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
     if area.height < 2 {
         return;
     }
+    if area.width < CHARTS_BESIDE {
+        return chart_of(canvas, area, model, &POOLS, "pool_max");
+    }
+    let (left, right) = halves(area);
+    let titled = u16::from(area.height > 4);
+    if titled > 0 {
+        for (place, title) in [
+            (left, "the applications' pools"),
+            (right, "the server's connections"),
+        ] {
+            canvas.write(place.x + 1, place.y, place.width, title, Meaning::Muted);
+        }
+    }
+    chart_of(canvas, below(left, titled), model, &POOLS, "pool_max");
+    chart_of(canvas, below(right, titled), model, &SERVER, "pg_max");
+}
+
+/// A signal, its label and its meaning; later ones lie above earlier ones.
+type Line = (&'static str, &'static str, Meaning);
+
+const POOLS: [Line; 3] = [
+    ("pool_idle", "idle", Meaning::Low),
+    ("pool_active", "act", Meaning::Middle),
+    ("pool_waiting", "wait", Meaning::High),
+];
+
+const SERVER: [Line; 4] = [
+    ("pg_idle", "idle", Meaning::Low),
+    ("pg_active", "act", Meaning::Middle),
+    ("pg_idle_in_transaction", "in tx", Meaning::Unknown),
+    ("pg_waiting", "wait", Meaning::High),
+];
+
+fn chart_of(canvas: &mut Canvas<'_>, area: Rect, model: &Model, lines: &[Line], max: &str) {
     let window_ms = window_ms(area);
-    let max = model.series.last("pool_max").flatten();
+    let of = |(signal, label, meaning): &Line| series(model, signal, label, *meaning, window_ms);
+    let level = |value| Level {
+        label: "max".to_owned(),
+        meaning: Meaning::Threshold,
+        value,
+    };
     let chart = Chart {
-        series: vec![
-            series(model, "pool_idle", "idle", Meaning::Low, window_ms),
-            series(model, "pool_active", "act", Meaning::Middle, window_ms),
-            series(model, "pool_waiting", "wait", Meaning::High, window_ms),
-        ],
-        levels: max
-            .map(|value| Level {
-                label: "max".to_owned(),
-                meaning: Meaning::Threshold,
-                value,
-            })
+        series: lines.iter().map(of).collect(),
+        levels: model
+            .series
+            .last(max)
+            .flatten()
+            .map(level)
             .into_iter()
             .collect(),
         from_ms: from_ms(model, window_ms),
@@ -168,5 +227,6 @@ fn history(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
         unit: short,
     };
     chart::draw(canvas, area, &chart);
-    without_samples(canvas, area, model, &["pool_active", "pool_idle"]);
+    let signals: Vec<_> = lines.iter().map(|(signal, ..)| *signal).collect();
+    without_samples(canvas, area, model, &signals);
 }

@@ -1,24 +1,29 @@
-//! Every instance's pool in a row, those in which somebody waits first.
+//! Every instance's pool in a row, those in which somebody waits first: how full it was over the last minutes, and its numbers now.
 
 use std::cmp::Reverse;
 
 use ratatui::layout::Rect;
 
-use super::shared::{below, name_columns, row, rows_and_rest, without_loads};
+use super::shared::{Hidden, below, name_columns, row, window_of, without_loads};
+use super::strip::Strip;
 use crate::cockpit::canvas::{Canvas, Head, columns, fit, piece};
 use crate::cockpit::format::short;
 use crate::cockpit::model::Model;
+use crate::cockpit::model::loads::Pressure;
 use crate::cockpit::theme::Meaning;
 use crate::session::live::LoadView;
 
 /// Columns of a number.
 const NUMBER: usize = 9;
 
+/// Numbers of an instance.
+const NUMBERS: u16 = 4;
+
 /// A pool that is fuller than this has nearly nothing left.
 const NEARLY_FULL: f64 = 0.9;
 
-/// The longest bar.
-const BAR: u16 = 40;
+/// A pool that is fuller than this has less free than in use.
+const HALF: f64 = 0.5;
 
 /// The panel.
 pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
@@ -40,6 +45,10 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
     let head = Head {
         title: "Per instance",
         note,
+        legend: match loads.is_empty() {
+            true => "",
+            false => " · free  ░ in use  ▒ above 50 %  ▓ above 90 %  █ clients wait ",
+        },
         ..Head::default()
     };
     let inner = canvas.panel(area, &head);
@@ -47,22 +56,43 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
         return;
     }
     let name = name_columns(loads);
-    let width = usize::from(name);
+    let numbers = NUMBER as u16 * NUMBERS;
+    let cells = inner.width.saturating_sub(name + 1 + numbers);
+    let strip = Strip::of(model.loads.rounds(), model, cells);
+    let width = usize::from(name) + 1;
     let text = format!(
-        "{:width$}{:>NUMBER$}{:>NUMBER$}{:>NUMBER$}{:>NUMBER$}",
-        "", "active", "idle", "waiting", "max"
+        "{:width$}{}{:>NUMBER$}{:>NUMBER$}{:>NUMBER$}{:>NUMBER$}",
+        "",
+        strip.heading(),
+        "active",
+        "idle",
+        "waiting",
+        "max"
     );
     canvas.write(inner.x, inner.y, inner.width, &text, Meaning::Muted);
     let lines = below(inner, 1);
     let ranked = ranked(loads);
-    let (shown, rest) = rows_and_rest(ranked.len(), lines.height);
-    for (n, load) in ranked.iter().take(shown).enumerate() {
-        instance(canvas, row(lines, n as u16), model, load, name);
+    let (rows, hidden) = window_of(canvas, model, ranked.len(), lines.height);
+    for (n, place) in ranked[rows].iter().enumerate() {
+        instance(canvas, row(lines, n as u16), model, *place, name, &strip);
     }
-    if rest > 0 && lines.height > 0 {
+    if let Some(hidden) = hidden {
+        let unseen: Vec<_> = hidden.of(&ranked).map(|n| &loads[*n]).collect();
         let last = row(lines, lines.height - 1);
-        let words = remaining(&ranked[shown..]);
+        let words = remaining(&hidden, &unseen);
         canvas.write(last.x, last.y, last.width, &words, Meaning::Muted);
+    }
+}
+
+/// How full a pool was, as a cell.
+fn shade(pressure: Option<Pressure>) -> (char, Meaning) {
+    match pressure {
+        None => (' ', Meaning::Muted),
+        Some(p) if p.waits => ('█', Meaning::Danger),
+        Some(p) if p.used > NEARLY_FULL => ('▓', Meaning::Warn),
+        Some(p) if p.used > HALF => ('▒', Meaning::Middle),
+        Some(p) if p.used > 0.0 => ('░', Meaning::Low),
+        Some(_) => ('·', Meaning::Low),
     }
 }
 
@@ -70,42 +100,36 @@ fn waits(load: &LoadView) -> bool {
     load.pool_waiting.is_some_and(|n| n > 0.0)
 }
 
-/// Where most wait first, then those that are nearly full, then those of which nobody knows; the others keep the fleet's order.
-fn ranked(loads: &[LoadView]) -> Vec<&LoadView> {
-    let mut all: Vec<_> = loads.iter().collect();
-    all.sort_by_key(|load| {
+/// Places in the fleet: where most wait first, then those that are nearly full, then those of which nobody knows; the others keep the
+/// fleet's order.
+fn ranked(loads: &[LoadView]) -> Vec<usize> {
+    let mut all: Vec<usize> = (0..loads.len()).collect();
+    all.sort_by_key(|n| {
+        let load = &loads[*n];
         let waiting = load.pool_waiting.unwrap_or_default().max(0.0) as u64;
-        let is_full = used(load).is_some_and(|share| share > NEARLY_FULL);
+        let is_full = Pressure::of(load).is_some_and(|p| p.used > NEARLY_FULL);
         Reverse((waiting, is_full, load.pool_max.is_none()))
     });
     all
 }
 
-fn used(load: &LoadView) -> Option<f64> {
-    let max = load.pool_max.filter(|max| *max > 0.0)?;
-    load.pool_active.map(|active| active / max)
-}
-
-fn instance(canvas: &mut Canvas<'_>, area: Rect, model: &Model, load: &LoadView, name: u16) {
-    let plain = |meaning| {
-        if model.is_stale() {
-            Meaning::Stale
-        } else {
-            meaning
-        }
-    };
+fn instance(
+    canvas: &mut Canvas<'_>,
+    area: Rect,
+    model: &Model,
+    n: usize,
+    name: u16,
+    strip: &Strip,
+) {
+    let load = &model.loads.instances()[n];
     let id = fit(&load.id, name).into_owned();
-    let pad = usize::from(name - columns(&id));
-    let mut pieces = vec![piece(
-        format!("{id}{}", " ".repeat(pad)),
-        plain(Meaning::Text),
-    )];
+    let pad = usize::from(name + 1 - columns(&id));
+    let mut pieces = vec![piece(format!("{id}{}", " ".repeat(pad)), Meaning::Text)];
+    pieces.extend(strip.pieces(|rounds| shade(model.loads.fullest(n, rounds))));
     if load.is_unknown() {
         let width = NUMBER * 4;
-        pieces.push(piece(
-            format!("{:>width$}", "not scraped"),
-            plain(Meaning::Unknown),
-        ));
+        let words = format!("{:>width$}", "not scraped");
+        pieces.push(piece(words, Meaning::Unknown));
     } else {
         let waiting = if waits(load) {
             Meaning::Danger
@@ -119,22 +143,19 @@ fn instance(canvas: &mut Canvas<'_>, area: Rect, model: &Model, load: &LoadView,
             (load.pool_max, Meaning::Muted),
         ] {
             let value = value.map_or("–".to_owned(), short);
-            pieces.push(piece(format!("{value:>NUMBER$}"), plain(meaning)));
+            pieces.push(piece(format!("{value:>NUMBER$}"), meaning));
         }
     }
-    let taken = canvas.pieces(area.x, area.y, area.width, &pieces) + 2;
-    let room = area.width.saturating_sub(taken).min(BAR);
-    if let Some(share) = used(load).filter(|_| room >= 10) {
-        let meaning = match share > NEARLY_FULL {
-            true => Meaning::Danger,
-            false => Meaning::Middle,
-        };
-        canvas.bar(area.x + taken, area.y, room, share, plain(meaning));
+    if model.is_stale() {
+        pieces
+            .iter_mut()
+            .for_each(|(_, meaning)| *meaning = Meaning::Stale);
     }
+    canvas.pieces(area.x, area.y, area.width, &pieces);
 }
 
 /// `… and 488 more, nobody waits there`.
-fn remaining(rest: &[&LoadView]) -> String {
+fn remaining(hidden: &Hidden, rest: &[&LoadView]) -> String {
     let waiting = rest.iter().filter(|l| waits(l)).count();
     let unknown = rest.iter().filter(|l| l.pool_waiting.is_none()).count();
     let waiting = match waiting {
@@ -142,8 +163,8 @@ fn remaining(rest: &[&LoadView]) -> String {
         n => format!("clients wait in {n} of them"),
     };
     match unknown {
-        0 => format!("… and {} more, {waiting}", rest.len()),
-        n if n == rest.len() => format!("… and {n} more, of none of which anything is known"),
-        n => format!("… and {} more, {n} not known; {waiting}", rest.len()),
+        0 => format!("{hidden}, {waiting}"),
+        n if n == rest.len() => format!("{hidden}, of none of which anything is known"),
+        n => format!("{hidden}, {n} not known; {waiting}"),
     }
 }

@@ -188,11 +188,50 @@ pub fn name_columns(loads: &[LoadView]) -> u16 {
     names.max().unwrap_or_default().max(6)
 }
 
-/// How many of so many lines are shown in this height, and how many are left for a last line that tells of them.
-pub fn rows_and_rest(lines: usize, height: u16) -> (usize, usize) {
-    let height = usize::from(height);
-    match lines <= height {
-        true => (lines, 0),
-        false => (height.saturating_sub(1), lines - height.saturating_sub(1)),
+/// Lines of a list that its panel has no room for.
+pub struct Hidden {
+    above: usize,
+    /// Where they go on, and how many there are of all.
+    below: std::ops::Range<usize>,
+}
+
+impl Hidden {
+    /// What is hidden of this list.
+    pub fn of<'l, T>(&self, list: &'l [T]) -> impl Iterator<Item = &'l T> {
+        list[..self.above].iter().chain(&list[self.below.clone()])
     }
+}
+
+impl std::fmt::Display for Hidden {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.above {
+            0 => write!(f, "… and {} more", self.below.len()),
+            above => write!(f, "↑ {above} above, ↓ {} below", self.below.len()),
+        }
+    }
+}
+
+/// Which of so many lines are shown in this height, as far as somebody has scrolled; and if not all are, what is hidden, for which the
+/// last row is left.
+pub fn window_of(
+    canvas: &mut Canvas<'_>,
+    model: &Model,
+    lines: usize,
+    height: u16,
+) -> (std::ops::Range<usize>, Option<Hidden>) {
+    let height = usize::from(height);
+    if lines <= height || height == 0 {
+        return (0..lines.min(height), None);
+    }
+    let most = lines - (height - 1);
+    // Lists beside each other move together, the longest to its end.
+    let most_of_all = canvas.targets.scrolls_to().unwrap_or_default().max(most);
+    canvas.targets.set_scrolls_to(most_of_all);
+    let above = model.ui.scrolled.min(most);
+    let end = above + height - 1;
+    let hidden = Hidden {
+        above,
+        below: end..lines,
+    };
+    (above..end, Some(hidden))
 }
