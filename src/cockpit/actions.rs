@@ -3,11 +3,14 @@
 //!
 //! Not in here: whether an action may be done now (`availability`), and what it does (`update`).
 
+mod act;
 mod availability;
+mod chord;
 pub mod search;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
+pub use self::act::{Do, Way};
 pub use self::availability::can_sign_gate;
 use self::availability::{
     always, can_complete, can_confirm, can_copy, can_decide, can_dress, can_extend, can_hold,
@@ -16,125 +19,12 @@ use self::availability::{
     can_withdraw, has_line_across, has_line_down, has_list, has_moved_lines, has_panels,
     in_sandbox,
 };
+pub use self::chord::Chord;
+use self::chord::{ctrl, ctrl_named, key, named};
 use super::model::Model;
 use super::model::ui::View;
 use super::replay::{Stop, Transport};
-use super::split::Axis;
 use crate::session::roles::Act;
-
-/// What a key does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Do {
-    /// Confirm being on call.
-    Confirm,
-    /// Start the next step, or try a failed one again.
-    Start,
-    /// Sign the selected gate.
-    Sign,
-    /// Withdraw one's signature from the selected gate.
-    Withdraw,
-    /// Hold the session.
-    Hold,
-    /// Resume the session.
-    Resume,
-    /// Roll back.
-    RollBack,
-    /// Say what an interrupted step had done.
-    Decide,
-    /// Skip the next step.
-    Skip,
-    /// Extend the freeze.
-    Extend,
-    /// Complete the release.
-    Complete,
-    /// Write a note.
-    Note,
-    /// Start an engine.
-    StartEngine,
-    /// Read what a step printed.
-    Output,
-    /// Read which rows differ.
-    Differences,
-    /// Read all of an event.
-    Event,
-    /// Read all of a table.
-    Table,
-    /// Copy an event.
-    Copy,
-    /// Show only events that have some words.
-    Filter,
-    /// Play another person.
-    Play,
-    /// Inject a fault.
-    Fault,
-    /// Open the first-minute guide.
-    Guide,
-    /// Another view.
-    Show(View),
-    /// The next panel.
-    NextPanel,
-    /// The panel before.
-    PreviousPanel,
-    /// One line up.
-    Up,
-    /// One line down.
-    Down,
-    /// A page up.
-    PageUp,
-    /// A page down.
-    PageDown,
-    /// To the first line.
-    First,
-    /// To the last line.
-    Last,
-    /// Move the line between two panels.
-    Line(Way),
-    /// Give every panel its usual size.
-    UsualSizes,
-    /// Who is on the bridge, and who may do what.
-    People,
-    /// Find an action by its words.
-    Palette,
-    /// Choose how it looks.
-    Theme,
-    /// Take the mouse, or give it back.
-    Mouse,
-    /// Explain every key.
-    Help,
-    /// Close what lies over the screen, or go back to the bridge.
-    Back,
-    /// Paint everything again.
-    Repaint,
-    /// Put the cockpit aside.
-    Suspend,
-    /// Leave; nothing is stopped.
-    Leave,
-    /// Move in the time of what was recorded.
-    Replay(Transport),
-}
-
-/// Where a line between two panels is moved.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Way {
-    /// To the left.
-    Left,
-    /// To the right.
-    Right,
-    /// Up.
-    Up,
-    /// Down.
-    Down,
-}
-
-impl Way {
-    /// How the parts lie whose line moves so.
-    pub fn axis(self) -> Axis {
-        match self {
-            Way::Left | Way::Right => Axis::Across,
-            Way::Up | Way::Down => Axis::Down,
-        }
-    }
-}
 
 /// Under which head help lists an action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -235,68 +125,6 @@ impl Action {
 /// Why a replay obeys no command.
 const NO_COMMAND: &str =
     "this is a REPLAY of what was recorded: nothing can be commanded in it. q leaves it";
-
-/// A key with its modifier.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Chord {
-    /// The key.
-    pub code: KeyCode,
-    /// With Ctrl.
-    pub ctrl: bool,
-}
-
-const fn key(c: char) -> Chord {
-    Chord {
-        code: KeyCode::Char(c),
-        ctrl: false,
-    }
-}
-
-const fn ctrl(c: char) -> Chord {
-    Chord {
-        code: KeyCode::Char(c),
-        ctrl: true,
-    }
-}
-
-const fn named(code: KeyCode) -> Chord {
-    Chord { code, ctrl: false }
-}
-
-const fn ctrl_named(code: KeyCode) -> Chord {
-    Chord { code, ctrl: true }
-}
-
-impl Chord {
-    /// As shown: `Space`, `R`, `^Z`, `↑`.
-    pub fn shown(self) -> String {
-        let name = match self.code {
-            KeyCode::Char(' ') => "Space".to_owned(),
-            KeyCode::Char(c) if self.ctrl => format!("^{}", c.to_ascii_uppercase()),
-            KeyCode::Char(c) => c.to_string(),
-            KeyCode::F(n) => format!("F{n}"),
-            KeyCode::Up => "↑".to_owned(),
-            KeyCode::Down => "↓".to_owned(),
-            KeyCode::Left => "←".to_owned(),
-            KeyCode::Right => "→".to_owned(),
-            KeyCode::PageUp => "PgUp".to_owned(),
-            KeyCode::PageDown => "PgDn".to_owned(),
-            KeyCode::BackTab => "Shift-Tab".to_owned(),
-            code => format!("{code:?}"),
-        };
-        match name.is_empty() {
-            true => "?".to_owned(),
-            false if self.ctrl && !matches!(self.code, KeyCode::Char(_)) => format!("^{name}"),
-            false => name,
-        }
-    }
-
-    fn matches(self, event: KeyEvent) -> bool {
-        event.code == self.code
-            && event.modifiers.contains(KeyModifiers::CONTROL) == self.ctrl
-            && !event.modifiers.contains(KeyModifiers::ALT)
-    }
-}
 
 macro_rules! action {
     ($act:expr, [$($key:expr),+], $label:literal, $group:ident, $footer:literal, $when:expr, $help:literal) => {

@@ -3,9 +3,11 @@
 //! Not in here: doing the effects (`driver`), and which key means what (`actions`).
 
 mod filter;
+mod look;
 mod motion;
 mod overlay;
 mod palette;
+mod perform;
 mod pointer;
 mod replay;
 mod resize;
@@ -13,19 +15,16 @@ mod resize;
 use chrono::{DateTime, Utc};
 use crossterm::event::{KeyEvent, KeyEventKind, KeyModifiers, MouseEvent};
 
+pub use self::look::output_of;
 use self::motion::{Motion, move_cursor};
 use super::actions::{self, Availability, Chord, Do};
 use super::bridge::{BridgeError, Fault};
 use super::model::Model;
-use super::model::ui::{
-    Awaited, Brought, Focus, Form, FormKind, Overlay, Palette, Pick, PickKind, Toast, View,
-};
-use super::model::whole;
+use super::model::ui::{Awaited, Brought, Overlay, Toast, View};
 use super::news::News;
 use super::ring::Ringing;
 use super::target::Targets;
 use super::theme::Meaning;
-use crate::runbook::Gate;
 use crate::session::{Command, Phase};
 
 /// What can happen to a cockpit.
@@ -323,198 +322,12 @@ fn shown(event: KeyEvent) -> String {
 /// Carries out an action, or says why that cannot be done now.
 fn attempt(model: &mut Model, act: Do, availability: Availability) -> Update {
     match availability.why_not() {
-        None => perform(model, act),
+        None => perform::perform(model, act),
         Some(why) => {
             say(model, why, Meaning::Warn);
             Update::redraw()
         }
     }
-}
-
-/// Carries out an action that is available.
-fn perform(model: &mut Model, act: Do) -> Update {
-    match act {
-        Do::Confirm => send(
-            model,
-            Command::Confirm { step: None },
-            "confirmed being on call".to_owned(),
-        ),
-        Do::Start => start(model),
-        Do::Resume => send(model, Command::Resume, "resumed".to_owned()),
-        Do::RollBack => roll_back(model),
-        Do::Sign => open_form_on_gate(model, |model, gate| FormKind::Sign {
-            role: model.signs_as(gate),
-            gate: gate.id.clone(),
-        }),
-        Do::Withdraw => open_form_on_gate(model, |_, gate| FormKind::Withdraw(gate.id.clone())),
-        Do::Hold => open_form(model, FormKind::Hold),
-        Do::Note => open_form(model, FormKind::Note),
-        Do::Extend => open_form(model, FormKind::Extend),
-        Do::Complete => open_form(model, FormKind::Complete),
-        Do::Skip => match model.session.next_step() {
-            Some((line, _)) => {
-                let step = line.id.clone();
-                open_form(model, FormKind::Skip(step))
-            }
-            None => Update::nothing(),
-        },
-        Do::Decide => match model.session.current_step() {
-            Some(step) => {
-                let step = step.id.clone();
-                open_form(model, FormKind::Decide(step))
-            }
-            None => Update::nothing(),
-        },
-        Do::StartEngine => {
-            model.ui.asked = Some("start an engine".to_owned());
-            Update::with(vec![Effect::StartEngine])
-        }
-        other => look(model, other),
-    }
-}
-
-/// Actions that change nothing but the screen.
-fn look(model: &mut Model, act: Do) -> Update {
-    match act {
-        Do::Output | Do::Differences => open_output(model),
-        Do::Play => open_pick(model, PickKind::Person),
-        Do::Theme => open_pick(model, PickKind::Theme),
-        Do::Fault => {
-            let update = open_pick(model, PickKind::Fault);
-            Update {
-                effects: vec![Effect::ListFaults],
-                ..update
-            }
-        }
-        Do::Guide => {
-            model.ui.overlay = Some(Overlay::Guide);
-            Update::redraw()
-        }
-        Do::Help => {
-            model.ui.overlay = Some(Overlay::Help { scroll: 0 });
-            Update::redraw()
-        }
-        Do::People => {
-            model.ui.overlay = Some(Overlay::People { scroll: 0 });
-            Update::redraw()
-        }
-        Do::Palette => {
-            model.ui.overlay = Some(Overlay::Palette(Palette::default()));
-            Update::redraw()
-        }
-        Do::Event => open_event(model),
-        Do::Table => open_table(model),
-        Do::Copy => copy_event(model),
-        Do::Filter => {
-            let update = show(model, View::Journal);
-            model.ui.overlay = Some(Overlay::Filter);
-            update
-        }
-        Do::Show(view) => show(model, view),
-        Do::Back if model.ui.view == View::Journal && !model.ui.filter.is_empty() => {
-            model.ui.filter.clear();
-            Update::redraw()
-        }
-        Do::Back if model.ui.view == View::Bridge => {
-            let ui = &mut model.ui;
-            let chosen = ui.gate.is_some() || ui.step.is_some() || ui.event.is_some();
-            (ui.gate, ui.step, ui.event) = (None, None, None);
-            if !chosen {
-                let text = "this is the bridge: there is nothing to go back to. q leaves it, and stops nothing";
-                say(model, text.to_owned(), Meaning::Muted);
-            }
-            Update::redraw()
-        }
-        Do::Back => {
-            model.ui.table = None;
-            show(model, View::Bridge)
-        }
-        Do::NextPanel | Do::PreviousPanel => {
-            model.ui.focus = turn(model.ui.focus, act == Do::NextPanel);
-            Update::redraw()
-        }
-        Do::Replay(transport) => replay::moved(model, transport),
-        Do::Line(way) => resize::by_key(model, way),
-        Do::UsualSizes => resize::give_back(model),
-        Do::Mouse => turn_mouse(model),
-        Do::Repaint => Update::with(vec![Effect::Repaint]),
-        Do::Suspend => Update::with(vec![Effect::Suspend]),
-        Do::Leave => Update::with(vec![Effect::Leave(Parting::Asked)]),
-        other => match Motion::of(other) {
-            Some(motion) => move_cursor(model, motion),
-            None => Update::nothing(),
-        },
-    }
-}
-
-fn show(model: &mut Model, view: View) -> Update {
-    model.ui.view = view;
-    model.ui.overlay = None;
-    Update::with(vec![Effect::Present(view)])
-}
-
-fn turn_mouse(model: &mut Model) -> Update {
-    model.ui.no_mouse = !model.ui.no_mouse;
-    let said = match model.ui.no_mouse {
-        true => "the mouse selects text, as without a cockpit; M takes it again",
-        false => {
-            "the mouse clicks and scrolls here; M gives it back, and with Shift it selects text in most terminals"
-        }
-    };
-    say(model, said.to_owned(), Meaning::Ok);
-    Update::with(vec![Effect::Mouse(!model.ui.no_mouse)])
-}
-
-fn turn(focus: Focus, forward: bool) -> Focus {
-    match (focus, forward) {
-        (Focus::Gates, true) | (Focus::Events, false) => Focus::Steps,
-        (Focus::Steps, true) | (Focus::Gates, false) => Focus::Events,
-        (Focus::Events, true) | (Focus::Steps, false) | (Focus::Tables | Focus::Instances, _) => {
-            Focus::Gates
-        }
-    }
-}
-
-fn start(model: &mut Model) -> Update {
-    let next = model.session.next_step().map(|(line, _)| line.id.clone());
-    let asked = format!("started {}", next.as_deref().unwrap_or("the next step"));
-    model.ui.step = None;
-    // The step is named, so that a slow answer and a second key cannot start the one after it.
-    send(model, Command::StartStep { step: next }, asked)
-}
-
-fn roll_back(model: &mut Model) -> Update {
-    if model.session.fired.is_none() {
-        return open_form(model, FormKind::RollBack);
-    }
-    if model.ui.guard_until_ms.is_some_and(|t| model.now_ms < t) {
-        say(
-            model,
-            "the countdown has just come up: press R again to roll back now".to_owned(),
-            Meaning::Warn,
-        );
-        return Update::redraw();
-    }
-    let command = Command::RollBack {
-        reason: "decided on the bridge".to_owned(),
-        confirm: None,
-    };
-    send(model, command, "rollback begun".to_owned())
-}
-
-/// Asks the engine; until it answers nothing else is asked.
-fn send(model: &mut Model, command: Command, asked: String) -> Update {
-    if matches!(command, Command::Sign { .. }) {
-        // On to the next gate that can be signed.
-        model.ui.gate = None;
-    }
-    model.ui.asked = Some(asked.clone());
-    let start_engine = !model.engine.is_live() && matches!(command, Command::RollBack { .. });
-    Update::with(vec![Effect::Send {
-        command,
-        asked,
-        start_engine,
-    }])
 }
 
 fn say(model: &mut Model, text: String, meaning: Meaning) {
@@ -524,101 +337,4 @@ fn say(model: &mut Model, text: String, meaning: Meaning) {
         meaning,
         since_ms: model.now_ms,
     });
-}
-
-fn open_form(model: &mut Model, kind: FormKind) -> Update {
-    model.ui.overlay = Some(Overlay::Form(Form::new(kind)));
-    Update::redraw()
-}
-
-fn open_form_on_gate(model: &mut Model, kind: fn(&Model, &Gate) -> FormKind) -> Update {
-    match model.selected_gate().map(|gate| kind(model, gate)) {
-        Some(kind) => open_form(model, kind),
-        None => Update::nothing(),
-    }
-}
-
-fn open_pick(model: &mut Model, kind: PickKind) -> Update {
-    let at = match kind {
-        PickKind::Person => {
-            let people = &model.session.charter.people;
-            let mine = model.me.as_ref().map(|m| &m.id);
-            people.iter().position(|p| Some(&p.id) == mine)
-        }
-        PickKind::Fault => None,
-        PickKind::Theme => {
-            let look = &model.ui.look;
-            look.themes().iter().position(|name| *name == look.theme)
-        }
-    };
-    model.ui.overlay = Some(Overlay::Pick(Pick {
-        kind,
-        at: at.unwrap_or_default(),
-    }));
-    Update::redraw()
-}
-
-fn open_table(model: &mut Model) -> Update {
-    let Some(table) = model.selected_table().map(|line| line.table) else {
-        return Update::nothing();
-    };
-    model.ui.overlay = Some(Overlay::Table { table, scroll: 0 });
-    Update::redraw()
-}
-
-fn open_event(model: &mut Model) -> Update {
-    let Some(seq) = model.selected_event().map(|told| told.seq) else {
-        return Update::nothing();
-    };
-    model.ui.overlay = Some(Overlay::Event { seq, scroll: 0 });
-    Update::redraw()
-}
-
-/// What is on the screen is copied: the event that is read, else the one under the cursor.
-fn copy_event(model: &mut Model) -> Update {
-    let told = match model.ui.overlay {
-        Some(Overlay::Event { seq, .. }) => model.event(seq),
-        _ => model.selected_event(),
-    };
-    let Some(told) = told else {
-        return Update::nothing();
-    };
-    let (seq, text) = (told.seq, whole::text(told, model.zone));
-    let said = format!(
-        "event {seq} went to the terminal's clipboard; a terminal may refuse that (tmux: set-clipboard on)"
-    );
-    say(model, said, Meaning::Ok);
-    Update::with(vec![Effect::Copy(text)])
-}
-
-fn open_output(model: &mut Model) -> Update {
-    let Some((step, attempt)) = output_of(model) else {
-        return Update::nothing();
-    };
-    model.output.clear();
-    model.ui.overlay = Some(Overlay::Output {
-        step: step.clone(),
-        attempt,
-        up: 0,
-    });
-    if let Some(replay) = &model.replay {
-        model.seek(replay.at_ms());
-    }
-    Update::with(vec![Effect::Watch { step, attempt }])
-}
-
-/// The step whose output `o` opens: the chosen one, else the one that is being done, else the last that was begun.
-pub fn output_of(model: &Model) -> Option<(String, u32)> {
-    let steps = &model.session.steps;
-    let chosen = model
-        .ui
-        .step
-        .filter(|_| model.ui.focus() == Some(Focus::Steps));
-    let begun = |s: &&crate::session::StepState| s.attempt > 0;
-    let step = chosen
-        .and_then(|at| steps.get(at))
-        .filter(begun)
-        .or_else(|| model.moving_step())
-        .or_else(|| steps.iter().filter(begun).max_by_key(|s| s.started_ms))?;
-    Some((step.id.clone(), step.attempt.max(1)))
 }

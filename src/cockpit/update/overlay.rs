@@ -2,7 +2,8 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use super::{Effect, Motion, PAGE, Update, filter, palette, say, send};
+use super::perform::send;
+use super::{Effect, Motion, PAGE, Update, filter, palette, say};
 use crate::cockpit::actions::{self, Do};
 use crate::cockpit::model::Model;
 use crate::cockpit::model::ui::{Form, FormKind, Overlay, Pick, PickKind};

@@ -1,0 +1,119 @@
+//! What a key can do. Not in here: which key does it (the table above), and the doing (`update`).
+
+use crate::cockpit::model::ui::View;
+use crate::cockpit::replay::Transport;
+use crate::cockpit::split::Axis;
+
+/// What a key does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Do {
+    /// Confirm being on call.
+    Confirm,
+    /// Start the next step, or try a failed one again.
+    Start,
+    /// Sign the selected gate.
+    Sign,
+    /// Withdraw one's signature from the selected gate.
+    Withdraw,
+    /// Hold the session.
+    Hold,
+    /// Resume the session.
+    Resume,
+    /// Roll back.
+    RollBack,
+    /// Say what an interrupted step had done.
+    Decide,
+    /// Skip the next step.
+    Skip,
+    /// Extend the freeze.
+    Extend,
+    /// Complete the release.
+    Complete,
+    /// Write a note.
+    Note,
+    /// Start an engine.
+    StartEngine,
+    /// Read what a step printed.
+    Output,
+    /// Read which rows differ.
+    Differences,
+    /// Read all of an event.
+    Event,
+    /// Read all of a table.
+    Table,
+    /// Copy an event.
+    Copy,
+    /// Show only events that have some words.
+    Filter,
+    /// Play another person.
+    Play,
+    /// Inject a fault.
+    Fault,
+    /// Open the first-minute guide.
+    Guide,
+    /// Another view.
+    Show(View),
+    /// The next panel.
+    NextPanel,
+    /// The panel before.
+    PreviousPanel,
+    /// One line up.
+    Up,
+    /// One line down.
+    Down,
+    /// A page up.
+    PageUp,
+    /// A page down.
+    PageDown,
+    /// To the first line.
+    First,
+    /// To the last line.
+    Last,
+    /// Move the line between two panels.
+    Line(Way),
+    /// Give every panel its usual size.
+    UsualSizes,
+    /// Who is on the bridge, and who may do what.
+    People,
+    /// Find an action by its words.
+    Palette,
+    /// Choose how it looks.
+    Theme,
+    /// Take the mouse, or give it back.
+    Mouse,
+    /// Explain every key.
+    Help,
+    /// Close what lies over the screen, or go back to the bridge.
+    Back,
+    /// Paint everything again.
+    Repaint,
+    /// Put the cockpit aside.
+    Suspend,
+    /// Leave; nothing is stopped.
+    Leave,
+    /// Move in the time of what was recorded.
+    Replay(Transport),
+}
+
+/// Where a line between two panels is moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Way {
+    /// To the left.
+    Left,
+    /// To the right.
+    Right,
+    /// Up.
+    Up,
+    /// Down.
+    Down,
+}
+
+impl Way {
+    /// How the parts lie whose line moves so.
+    pub fn axis(self) -> Axis {
+        match self {
+            Way::Left | Way::Right => Axis::Across,
+            Way::Up | Way::Down => Axis::Down,
+        }
+    }
+}
