@@ -8,6 +8,7 @@ mod frames;
 mod glyphs;
 mod hostile;
 mod keys;
+mod looking;
 mod mouse;
 mod nights;
 mod pictures;
