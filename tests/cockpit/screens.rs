@@ -116,6 +116,19 @@ fn the_guide_word_for_word() {
 }
 
 #[test]
+fn the_help_word_for_word() {
+    let mut model = states::half_signed();
+    press(&mut model, "?");
+    for (width, height) in [(80, 24), (120, 40)] {
+        let name = format!("help_{width}x{height}");
+        insta::assert_snapshot!(
+            name,
+            snapshot::text(&model, &theme("default"), width, height)
+        );
+    }
+}
+
+#[test]
 fn the_search_for_an_action_word_for_word() {
     let mut model = states::half_signed();
     press(&mut model, ":");

@@ -22,14 +22,14 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model, scroll: usize) {
     for (n, line) in lines.iter().skip(first).take(height).enumerate() {
         let y = inner.y + n as u16;
         canvas.write(inner.x + 1, y, KEYS, &line.keys, Meaning::Key);
-        let text = match line.label.as_str() {
-            "" => inner.x + 1 + KEYS,
-            label => {
-                canvas.write(inner.x + 1 + KEYS, y, LABEL - 1, label, Meaning::Title);
-                inner.x + 1 + KEYS + LABEL
-            }
-        };
-        let text = text.max(line.indent + inner.x);
+        canvas.write(
+            inner.x + 1 + KEYS,
+            y,
+            LABEL - 1,
+            &line.label,
+            Meaning::Title,
+        );
+        let text = inner.x + line.indent;
         let room = inner.right().saturating_sub(text);
         canvas.write(text, y, room, &line.text, line.meaning);
     }
@@ -61,16 +61,7 @@ fn lines(model: &Model, width: u16) -> Vec<Line> {
         if !all.is_empty() {
             all.push(plain(String::new(), Meaning::Text));
         }
-        all.push(Line {
-            keys: String::new(),
-            label: String::new(),
-            indent: 1,
-            text: String::new(),
-            meaning: Meaning::Title,
-        });
-        if let Some(last) = all.last_mut() {
-            last.keys = group.title().to_owned();
-        }
+        all.push(plain(group.title().to_owned(), Meaning::Title));
         for action in actions {
             explain(&mut all, model, action, width);
         }
