@@ -154,6 +154,7 @@ fn show(
         "cutover {}",
         crate::text::printable(&model.session.charter.session, 80)
     );
+    let title: String = title.chars().map(|c| glyphs.instead_of(c)).collect();
     model.ui.no_mouse = options.no_mouse;
     let screen = Screen::take(&title, !options.no_mouse).map_err(RunError::Terminal)?;
     let (sender, messages) = channel();
