@@ -68,7 +68,65 @@ impl Finding {
     }
 }
 
+/// Names are listed up to so many.
+const NAMED: usize = 4;
+
+/// What stands in the way, by name: `migration A, migration B: not in the history`; `None` where nothing does. The same is said once of all
+/// of which it is true.
+pub fn in_the_way(findings: &[Finding]) -> Option<String> {
+    let mut said: Vec<(&str, Vec<&str>)> = Vec::new();
+    for finding in findings.iter().filter(|f| f.blocks()) {
+        match said
+            .iter_mut()
+            .find(|(detail, _)| *detail == finding.detail)
+        {
+            Some((_, names)) => names.push(&finding.name),
+            None => said.push((&finding.detail, vec![&finding.name])),
+        }
+    }
+    let parts: Vec<String> = said
+        .iter()
+        .map(|(detail, names)| {
+            let more = match names.len().saturating_sub(NAMED) {
+                0 => String::new(),
+                n => format!(" and {n} more"),
+            };
+            let shown = names[..names.len().min(NAMED)].join(", ");
+            format!("{shown}{more}: {detail}")
+        })
+        .collect();
+    (!parts.is_empty()).then(|| parts.join("; "))
+}
+
 /// An identifier between double quotes, for SQL.
 pub fn quoted(identifier: &str) -> String {
     format!("\"{}\"", identifier.replace('"', "\"\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_in_the_way_has_a_name_and_is_said_once() {
+        let missing = |n: usize| Finding::required(format!("migration {n}"), false, "not there");
+        let mut findings = vec![
+            Finding::required("history", true, "4 in it"),
+            Finding::advice("pg_monitor", false, "missing"),
+        ];
+        assert_eq!(in_the_way(&findings), None);
+        findings.push(missing(1));
+        findings.push(Finding::required("tls", false, "plain text"));
+        assert_eq!(
+            in_the_way(&findings).as_deref(),
+            Some("migration 1: not there; tls: plain text")
+        );
+        findings.extend((2..=6).map(missing));
+        assert_eq!(
+            in_the_way(&findings).as_deref(),
+            Some(
+                "migration 1, migration 2, migration 3, migration 4 and 2 more: not there; tls: plain text"
+            )
+        );
+    }
 }

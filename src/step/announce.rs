@@ -133,12 +133,16 @@ pub async fn baseline(ctx: &Context, window_ms: i64) -> Outcome {
         return Outcome::failed("halted before the window was over");
     };
     let value = |signal: &str| baseline.values.get(signal).copied();
+    let shown = |text: Option<String>| text.unwrap_or_else(|| "unknown".to_owned());
     let summary = format!(
-        "5xx {:.3} %, p95 {:.0} ms, {} signals over {} min",
-        value("http_5xx_ratio").unwrap_or_default() * 100.0,
-        value("latency_p95_ms").unwrap_or_default(),
+        "5xx {}, p95 {}, {} signals over {}",
+        shown(value("http_5xx_ratio").map(|r| format!("{:.3} %", r * 100.0))),
+        shown(value("latency_p95_ms").map(|ms| format!("{ms:.0} ms"))),
         baseline.values.len(),
-        window_ms / 60_000,
+        match window_ms / 60_000 {
+            0 => format!("{} s", window_ms / 1_000),
+            minutes => format!("{minutes} min"),
+        },
     );
     let missing: Vec<_> = ["http_5xx_ratio", "latency_p95_ms", "unready_ratio"]
         .into_iter()

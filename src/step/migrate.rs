@@ -11,7 +11,7 @@ use crate::runbook::action::Placeholders;
 use crate::session::{Check, Found, Outcome};
 use crate::source::digest;
 use crate::target::migrations::{self, HistoryTable, RequiredSchema};
-use crate::target::{Error, script};
+use crate::target::{Error, Finding, in_the_way, script};
 
 /// C1: the command or the script, and nothing else; T2a judges `migration_exit`.
 pub async fn run(ctx: &Context, run: &Migration, version: &str, timeout_ms: i64) -> Outcome {
@@ -176,17 +176,9 @@ async fn look(ctx: &Context) -> Result<Outcome, String> {
         Ok::<_, String>((found, schema))
     };
     let (found, schema) = ask.await?;
-    let check = |name: &str, findings: &[crate::target::Finding], good: String| {
-        let bad: Vec<_> = findings
-            .iter()
-            .filter(|f| f.blocks())
-            .map(|f| f.detail.as_str())
-            .collect();
-        Check::new(
-            name,
-            bad.is_empty(),
-            if bad.is_empty() { good } else { bad.join("; ") },
-        )
+    let check = |name: &str, findings: &[Finding], good: String| {
+        let bad = in_the_way(findings);
+        Check::new(name, bad.is_none(), bad.unwrap_or(good))
     };
     let recorded = check(
         "migration_history",
@@ -238,5 +230,9 @@ pub async fn keep(ctx: &Context, of: &[String]) -> Outcome {
             folder.display()
         ));
     }
-    Outcome::done(format!("{} files kept, with hashes", kept.len())).with_fact("kept", kept)
+    Outcome::done(match kept.len() {
+        1 => "1 file kept, with its hash".to_owned(),
+        n => format!("{n} files kept, with hashes"),
+    })
+    .with_fact("kept", kept)
 }

@@ -4,7 +4,7 @@ use super::announce::run_action;
 use super::context::Context;
 use crate::runbook::action::Placeholders;
 use crate::session::{Check, Outcome};
-use crate::target::{Endpoint, Error, Finding, preflight};
+use crate::target::{Endpoint, Error, Finding, in_the_way, preflight};
 
 /// The owner's endpoint.
 ///
@@ -91,7 +91,6 @@ pub async fn privileges(ctx: &Context) -> Outcome {
 
 /// One check per finding; advice is shown and does not stop anything.
 pub fn from_findings(ctx: &Context, findings: &[Finding], of: &str) -> Outcome {
-    let bad: Vec<_> = findings.iter().filter(|f| f.blocks()).collect();
     for finding in findings {
         let mark = if finding.ok {
             "ok"
@@ -103,15 +102,12 @@ pub fn from_findings(ctx: &Context, findings: &[Finding], of: &str) -> Outcome {
         ctx.reporter
             .line(&format!("{mark:4} {}: {}", finding.name, finding.detail));
     }
-    let summary = match bad.as_slice() {
-        [] => format!(
+    let summary = match in_the_way(findings) {
+        Some(why) => format!("{of}: {why}"),
+        None => format!(
             "{of}: {} checks passed",
             findings.iter().filter(|f| f.ok).count()
         ),
-        bad => {
-            let named: Vec<_> = bad.iter().map(|f| f.detail.as_str()).collect();
-            format!("{of}: {}", named.join("; "))
-        }
     };
     findings
         .iter()

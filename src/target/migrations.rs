@@ -87,13 +87,16 @@ pub async fn history(
         true,
         printable(&format!("{} in {place}", applied.len()), 300),
     )];
+    let absent = printable(
+        &format!(
+            "not among the {} in {place}: not run, or called otherwise there",
+            applied.len()
+        ),
+        300,
+    );
     findings.extend(expected.iter().map(|id| {
         let found = applied.contains(id.as_str());
-        let detail = if found {
-            "applied"
-        } else {
-            "not in the history: this migration has not run"
-        };
+        let detail = if found { "applied" } else { absent.as_str() };
         Finding::required(format!("migration {}", printable(id, 150)), found, detail)
     }));
     Ok(findings)
