@@ -57,6 +57,8 @@ async fn the_environment_is_looked_at_and_nothing_is_changed() {
     );
     let findings = examine(&runbook, folder.path()).await;
 
+    let own = finding(&findings, "own account");
+    assert!(!own.ok && !own.blocks(), "{own:?}");
     assert!(finding(&findings, "source").ok);
     let tables = finding(&findings, "source tables");
     assert!(
@@ -96,11 +98,42 @@ async fn the_environment_is_looked_at_and_nothing_is_changed() {
 async fn a_source_that_is_missing_is_not_created() {
     let database = support::database().await;
     let folder = tempfile::tempdir().expect("a folder");
-    let runbook = runbook_in(folder.path(), &database.url, &database.url);
+    let mut runbook = runbook_in(folder.path(), &database.url, &database.url);
+    runbook.people[0].user = cutover::engine::socket::user_of_this_process();
     let findings = examine(&runbook, folder.path()).await;
+    assert!(finding(&findings, "own account").ok);
     assert!(finding(&findings, "source").blocks());
     assert!(finding(&findings, "target, runtime role").ok);
     assert!(!folder.path().join("tools.db").exists());
+}
+
+#[test]
+fn who_is_not_on_the_bridge_is_told_before_a_rehearsal_begins() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let text = include_str!("../runbook.yaml");
+    let path = folder.path().join("runbook.yaml");
+    std::fs::write(&path, text).expect("a runbook");
+    let mut command = std::process::Command::new(support::cutover());
+    command.arg("rehearse").current_dir(folder.path());
+    for name in text.split("${").skip(1).filter_map(|t| t.split('}').next()) {
+        let value = match name {
+            name if name.ends_with("_URL") => "postgres://a@127.0.0.1:1/b",
+            name if name.starts_with("APP_") || name == "CHAT_WEBHOOK" => "http://127.0.0.1:1",
+            _ => "/nowhere",
+        };
+        command.env(name, value);
+    }
+    command
+        .env("APP_SQLITE", "/nowhere.db")
+        .env("APP_DIR", "/nowhere");
+    let output = command.output().expect("cutover");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("is the account of nobody in the runbook's `people`"),
+        "{said}"
+    );
+    assert!(!folder.path().join(".cutover").exists());
 }
 
 #[test]

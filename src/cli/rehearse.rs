@@ -13,6 +13,7 @@ use super::orders::Standing;
 use super::{Exit, follow, group, run, status};
 use crate::action;
 use crate::cockpit::bridge::Bridge;
+use crate::engine::socket;
 use crate::journal::{Entry, Folder, Follower};
 use crate::runbook::action::Placeholders;
 use crate::runbook::{Action, RehearsalPart, Role, Runbook};
@@ -85,6 +86,9 @@ pub async fn rehearse(
         .rehearsal
         .clone()
         .context("the runbook has no `rehearsal` section")?;
+    if stage.sandbox.is_none() {
+        on_the_bridge(&loaded.runbook, &socket::user_of_this_process())?;
+    }
     prepare_scratch(&loaded.runbook, &scratch.url).await?;
     copy_source(&loaded.runbook, &scratch.copy).await?;
     let folder = new_folder(&stage.root, &loaded.runbook.name)?;
@@ -112,6 +116,18 @@ pub async fn rehearse(
     );
     keep(&stage.root, &evidence)?;
     Ok(evidence)
+}
+
+/// At the end of a rehearsal somebody rolls back, and that is for people on the bridge alone: better known before it begins.
+fn on_the_bridge(runbook: &Runbook, account: &str) -> anyhow::Result<()> {
+    if runbook.people.iter().any(|p| p.user == account) {
+        return Ok(());
+    }
+    let shown = crate::text::printable(account, 80);
+    anyhow::bail!(
+        "`{shown}` is the account of nobody in the runbook's `people`, and a rehearsal ends with a rollback, which is begun by one of them. \
+         Rehearse from the account of one of them. Nothing was touched."
+    )
 }
 
 /// The scratch database must be another one than the target, and everything in its schema goes.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::programs;
 use crate::action::config_file;
 use crate::cli::group;
+use crate::engine::socket::user_of_this_process;
 use crate::fleet;
 use crate::monitor;
 use crate::runbook::{Instance, Migration, Place, RequestClass, Runbook, StepKind, SwitchHow};
@@ -23,7 +24,7 @@ const METRICS_LIMIT_BYTES: usize = 8 << 20;
 
 /// Everything that the runbook names, in its order. Relative paths begin at `folder`.
 pub async fn examine(runbook: &Runbook, folder: &Path) -> Vec<Finding> {
-    let mut findings = Vec::new();
+    let mut findings = vec![own_account(runbook)];
     let source = folder.join(&runbook.source.file);
     let tables = runbook.clone();
     let read = tokio::task::spawn_blocking(move || source_file(&tables, &source)).await;
@@ -43,6 +44,19 @@ pub async fn examine(runbook: &Runbook, folder: &Path) -> Vec<Finding> {
     findings.extend(signers(runbook, folder).await);
     findings.extend(files(runbook, folder, size_bytes));
     findings
+}
+
+/// Whoever is not on the bridge may look on, but neither rehearse nor press a key.
+fn own_account(runbook: &Runbook) -> Finding {
+    let account = user_of_this_process();
+    let person = runbook.people.iter().find(|p| p.user == account);
+    let detail = match person {
+        Some(person) => format!("{account} is {}", printable(&person.name, 80)),
+        None => format!(
+            "{account} is the account of nobody in `people`: from it one may look on, and neither rehearse nor act"
+        ),
+    };
+    Finding::advice("own account", person.is_some(), detail)
 }
 
 /// Everybody who may have to sign with an SSH key is listed, and the lists are what they should be.
