@@ -227,9 +227,10 @@ impl Conduct {
             return Ok(());
         }
         let path = self.runbook().source.file.clone();
+        let transfer = self.runbook().transfer.clone();
         let read = tokio::task::spawn_blocking(move || {
             let connection = source::open_read_only(&path).ok()?;
-            source::shape::read(&connection).ok()
+            source::shape::read(&connection, &|table| transfer.excludes_table(table)).ok()
         });
         let Some(read) = read.await.expect("BUG: reading a schema does not panic") else {
             return Ok(());

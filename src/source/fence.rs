@@ -127,8 +127,11 @@ impl Fence {
     ///
     /// # Errors
     /// The file can no longer be read.
-    pub fn shape(&self) -> Result<BTreeMap<String, String>, Error> {
-        shape::read(&self.watch).map_err(|error| self.unreadable(error))
+    pub fn shape(
+        &self,
+        stays_behind: &dyn Fn(&str) -> bool,
+    ) -> Result<BTreeMap<String, String>, Error> {
+        shape::read(&self.watch, stays_behind).map_err(|error| self.unreadable(error))
     }
 
     /// Whether anything happened to the file since the fence was raised. Cheap; ask often.

@@ -35,7 +35,7 @@ pub async fn freeze(ctx: &Context, on: &Action, quiet_ms: i64) -> Outcome {
     match raise(ctx, quiet_ms).await {
         Ok(fence) => {
             let fingerprint = fence.fingerprint().clone();
-            let shape = fence.shape();
+            let shape = fence.shape(&|table| ctx.runbook.transfer.excludes_table(table));
             *ctx.shared.fence.lock().await = Some(fence);
             let outcome = frozen(ctx, quiet_ms)
                 .await
