@@ -1,6 +1,7 @@
 //! How quick the cockpit is: a frame of a large session, the first frame after the start, and what it costs to leave it open.
 //!
-//! - frame: every view at 200×60, with 500 instances, 60 tables and an hour of samples, by the clock around `view::draw`;
+//! - frame: every view at 200×60, with 500 instances, 60 tables, an hour of samples and a quarter of an hour of what each instance carries, by
+//!   the clock around `view::draw`;
 //! - start: `cutover join` in a terminal of its own, from the start of the process until its first frame has been written, on a journal with
 //!   an hour of samples, beside a process that only says its version;
 //! - quiet: the processor's time of a cockpit on a session in which nothing happens, beside `top` at the same refresh (and `htop` and
@@ -27,7 +28,7 @@ use cutover::cockpit::theme::Theme;
 use cutover::cockpit::{snapshot, view};
 use cutover::engine::{self, socket};
 use cutover::journal::{self, Folder, Journal, Progress, Retention, count_lease};
-use cutover::session::live::{InstanceState, InstanceView};
+use cutover::session::live::{ClientsView, InstanceState, InstanceView, LoadsView};
 use cutover::session::{Event, Recorded};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -40,6 +41,8 @@ const SIZE: (u16, u16) = (200, 60);
 const INSTANCES: usize = 500;
 const TABLES: usize = 60;
 const HOUR_S: i64 = 3_600;
+/// Seconds for which a screen keeps what each instance carries.
+const KEPT_S: i64 = 900;
 /// Names the URL of a server for `pg_activity` to watch.
 const SERVER: &str = "CUTOVER_BENCH_SERVER";
 /// Signals that a session of this size samples each second, beside one for each instance.
@@ -126,6 +129,17 @@ fn large() -> Model {
             ..News::default()
         });
     }
+    let boards = boards(story.at_ms);
+    for second in 0..KEPT_S {
+        let (mut loads, mut clients) = boards[second as usize % boards.len()].clone();
+        loads.at_ms = story.at_ms - (KEPT_S - second) * 1_000;
+        clients.at_ms = loads.at_ms;
+        model.take(News {
+            loads: Some(loads),
+            clients: Some(clients),
+            ..News::default()
+        });
+    }
     for n in 0..20 {
         model.tick(Some(story.at_ms + n * 500), model.wall);
         model.take(News {
@@ -135,6 +149,12 @@ fn large() -> Model {
         });
     }
     model
+}
+
+/// What every instance carries, and who is connected: different scrapes, of which a second has one.
+fn boards(at_ms: i64) -> Vec<(LoadsView, ClientsView)> {
+    let loads = story::loads(at_ms, INSTANCES).into_iter();
+    loads.zip(story::clients(at_ms, INSTANCES)).collect()
 }
 
 fn second_of(at_ms: i64, instances: usize) -> Vec<Reading> {
@@ -183,6 +203,9 @@ fn frame() {
         SIZE.1,
         SIGNALS.len() + INSTANCES
     );
+    model.ui.view = View::Pool;
+    let drawn = snapshot::text(&model, &theme, SIZE.0, SIZE.1);
+    assert!(drawn.contains("clients wait in 1 of 500"), "{drawn}");
     let mut buf = Buffer::empty(Rect::new(0, 0, SIZE.0, SIZE.1));
     for view in View::ALL {
         model.ui.view = view;
@@ -203,6 +226,35 @@ fn frame() {
         begun.elapsed()
     });
     figures("  taking in a second of samples", took.collect());
+    let text = |n: usize| {
+        let (loads, clients) = boards(model.now_ms).swap_remove(n);
+        let text = |value: serde_json::Result<String>| value.expect("JSON");
+        (
+            text(serde_json::to_string(&loads)),
+            text(serde_json::to_string(&clients)),
+        )
+    };
+    let texts = [text(60), text(119)];
+    println!(
+        "  the boards of what instances carry and of who is connected: {} and {} kB",
+        texts[0].0.len() / 1_000,
+        texts[0].1.len() / 1_000
+    );
+    let took = (0..200).map(|n| {
+        let begun = Instant::now();
+        let (loads, clients) = &texts[n % 2];
+        let mut loads: LoadsView = serde_json::from_str(loads).expect("a board");
+        let mut clients: ClientsView = serde_json::from_str(clients).expect("a board");
+        loads.at_ms = model.now_ms + n as i64 * 1_000;
+        clients.at_ms = loads.at_ms;
+        model.take(News {
+            loads: Some(loads),
+            clients: Some(clients),
+            ..News::default()
+        });
+        begun.elapsed()
+    });
+    figures("  reading both boards and taking them in", took.collect());
 }
 
 fn start() {

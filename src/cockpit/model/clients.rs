@@ -100,17 +100,31 @@ impl Clients {
         &self.rounds
     }
 
-    /// The most connections of each kind that an application had in these answers; none at all where it was not there, and `None` where
-    /// nobody knows.
-    pub fn counts(&self, application: &str, rounds: Range<usize>) -> Option<Counts> {
-        let number = *self.numbers.get(application)?;
+    /// By which number an application is asked for.
+    pub fn number(&self, application: &str) -> Option<u16> {
+        self.numbers.get(application).copied()
+    }
+
+    /// The most connections of each kind that the application of this number had in these answers; none at all where it was not there, and
+    /// `None` where nobody knows.
+    pub fn counts(&self, number: u16, rounds: Range<usize>) -> Option<Counts> {
         let known = self.rounds.of(rounds).flatten();
         known.fold(None, |most: Option<Counts>, round| {
-            let mine = round.binary_search_by_key(&number, |r| r.number);
-            let counts = mine.map_or_else(|_| Counts::default(), |at| round[at].counts);
+            let counts = of_number(round, number).map_or_else(Counts::default, |r| r.counts);
             Some(most.map_or(counts, |most| most.most(counts)))
         })
     }
+}
+
+/// An application's part of a round: at the place of its number, where none before it was away.
+fn of_number(round: &[Round], number: u16) -> Option<&Round> {
+    let at_its_place = round
+        .get(usize::from(number))
+        .filter(|r| r.number == number);
+    at_its_place.or_else(|| {
+        let found = round.binary_search_by_key(&number, |r| r.number);
+        found.ok().map(|at| &round[at])
+    })
 }
 
 #[cfg(test)]
@@ -133,9 +147,9 @@ mod tests {
 
     fn waiting(clients: &Clients, application: &str) -> Vec<Option<u16>> {
         let cells = clients.rounds().cells(40_000, 10_000, 4).into_iter();
-        cells
-            .map(|cell| clients.counts(application, cell).map(|c| c.waiting))
-            .collect()
+        let number = clients.number(application);
+        let counts = |cell| clients.counts(number?, cell).map(|c| c.waiting);
+        cells.map(counts).collect()
     }
 
     #[test]
@@ -162,6 +176,7 @@ mod tests {
             assert!(clients.numbers.len() <= NAMES && clients.rounds.len() <= 900);
         }
         let cells = clients.rounds().cells(5_000_000, 1_000, 1);
-        assert!(clients.counts("app-1", cells[0].clone()).is_some());
+        let number = clients.number("app-1").expect("it is there");
+        assert!(clients.counts(number, cells[0].clone()).is_some());
     }
 }

@@ -156,7 +156,8 @@ fn application(
     let called = fit(called(client), name).into_owned();
     let pad = usize::from(name + 1 - columns(&called));
     let mut pieces = vec![piece(format!("{called}{}", " ".repeat(pad)), Meaning::Text)];
-    let counts = |rounds| model.clients.counts(&client.application, rounds);
+    let number = model.clients.number(&client.application);
+    let counts = |rounds| model.clients.counts(number?, rounds);
     pieces.extend(strip.pieces(|rounds| shade(counts(rounds))));
     let alarm = |n: u32, quiet, loud| if n > 0 { loud } else { quiet };
     for (n, meaning) in [
