@@ -5,6 +5,7 @@
 pub mod action;
 mod check;
 pub mod draft;
+pub mod frameworks;
 pub mod keys;
 mod kinds;
 pub mod model;

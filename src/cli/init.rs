@@ -8,7 +8,8 @@ use anyhow::{Context, bail};
 use rusqlite::Connection;
 
 use super::Exit;
-use crate::runbook::draft::{self, Seen, Survey, frameworks};
+use crate::runbook::draft::{self, Seen, Survey};
+use crate::runbook::frameworks::{self, Framework, is_migration_history};
 use crate::source::open_read_only;
 use crate::source::schema::{Schema, Table, quoted};
 use crate::text::printable;
@@ -16,7 +17,11 @@ use crate::text::printable;
 /// How every SQLite file begins.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 /// Names are listed up to so many.
-const LISTED: usize = 8;
+const LISTED: usize = 12;
+/// Rows of a table are counted up to so many: enough to tell large from small, and soon over on a file that is in use.
+const COUNTED: u64 = 100_000;
+/// Tables of tools that work on the file itself.
+const OF_TOOLS: [&str; 2] = ["_litestream_seq", "_litestream_lock"];
 
 /// Arguments of `init`.
 #[derive(Debug, clap::Args)]
@@ -29,7 +34,7 @@ pub struct InitArgs {
     out: PathBuf,
 }
 
-/// Looks, writes, and says what it saw.
+/// Looks, writes, and says what it saw. The file is only read, and no table for long.
 ///
 /// # Errors
 /// No SQLite file, one that cannot be read, or a runbook that is there already. Nothing is written then.
@@ -58,7 +63,8 @@ pub fn run(args: &InitArgs) -> anyhow::Result<Exit> {
     write_new(&args.out, &text)?;
     let out = args.out.display();
     errln!(
-        "wrote {out}; every <…> in it is yours to fill in, and `cutover check {out}` lists them. Neither database was changed."
+        "wrote {out}; every <…> in it is yours to fill in, and `cutover check {out}` lists them. {} was only read.",
+        printable(&survey.file, 200)
     );
     Ok(Exit::Done)
 }
@@ -122,12 +128,20 @@ fn look(source: &Path) -> anyhow::Result<Survey> {
         ..Survey::default()
     };
     if let Some(framework) = framework {
-        let applied = applied(&connection, framework.table, framework.column)
+        let applied = applied(&connection, framework)
             .with_context(|| format!("cannot read {} in {shown}", framework.table))?;
         survey.history = Some((framework, applied));
     }
-    let is_own = |name: &str| framework.is_some_and(|f| f.table == name || f.leave.contains(&name));
-    for table in schema.tables.iter().filter(|t| !is_own(&t.name)) {
+    let stays = |name: &str| {
+        is_migration_history(name)
+            || OF_TOOLS.contains(&name)
+            || framework.is_some_and(|f| f.table == name)
+    };
+    for table in &schema.tables {
+        if stays(&table.name) {
+            survey.stay.push(table.name.clone());
+            continue;
+        }
         let name = printable(&table.name, 80);
         let seen = seen(&connection, table);
         let seen = seen.with_context(|| format!("cannot read table {name} in {shown}"))?;
@@ -139,24 +153,27 @@ fn look(source: &Path) -> anyhow::Result<Survey> {
     Ok(survey)
 }
 
-/// The migrations that a history names, in their order, each once.
-fn applied(connection: &Connection, table: &str, column: &str) -> rusqlite::Result<Vec<String>> {
-    let (table, column) = (quoted(table), quoted(column));
+/// The migrations that a history names as applied, in their order, each once.
+fn applied(connection: &Connection, framework: &Framework) -> rusqlite::Result<Vec<String>> {
+    let (table, column) = (quoted(framework.table), quoted(framework.column));
     let mut statement = connection.prepare(&format!(
-        "SELECT CAST({column} AS TEXT) FROM {table} WHERE {column} IS NOT NULL GROUP BY 1 ORDER BY min(rowid)"
+        "SELECT CAST({column} AS TEXT) FROM {table} WHERE {column} IS NOT NULL AND ({}) GROUP BY 1 ORDER BY min(rowid)",
+        framework.applied
     ))?;
     statement.query_map([], |row| row.get(0))?.collect()
 }
 
 fn seen(connection: &Connection, table: &Table) -> rusqlite::Result<Seen> {
     let name_of = |at: &usize| table.columns[*at].name.clone();
-    let count = format!("SELECT count(*) FROM {}", quoted(&table.name));
+    let count = format!(
+        "SELECT count(*) FROM (SELECT 1 FROM {} LIMIT {COUNTED})",
+        quoted(&table.name)
+    );
     let rows: i64 = connection.query_row(&count, [], |row| row.get(0))?;
     let single = table.unique_keys.iter().filter(|k| k.columns.len() == 1);
     Ok(Seen {
         name: table.name.clone(),
         rows: rows.unsigned_abs(),
-        columns: table.columns.iter().map(|c| c.name.clone()).collect(),
         key: table.primary_key.iter().map(name_of).collect(),
         unique: single.map(|k| name_of(&k.columns[0])).collect(),
         references: table
@@ -170,29 +187,32 @@ fn seen(connection: &Connection, table: &Table) -> rusqlite::Result<Seen> {
 /// What was seen, for the person who asked.
 fn told(survey: &Survey) -> Vec<String> {
     let rows: u64 = survey.tables.iter().map(|t| t.rows).sum();
+    let more = match survey.tables.iter().any(|t| t.rows >= COUNTED) {
+        true => "at least ",
+        false => "",
+    };
     let made_by = match &survey.history {
         Some((framework, applied)) => format!(
             "{}, {} in {}",
             framework.name,
-            match applied.len() {
-                1 => "1 migration".to_owned(),
-                n => format!("{n} migrations"),
-            },
+            counted(applied.len() as u64, "migration"),
             framework.table
         ),
         None => "no framework recognised by a migration history".to_owned(),
     };
     let mut lines = vec![format!(
-        "{}: {} tables, {rows} rows; {made_by}",
+        "{}: {}, {more}{}; {made_by}",
         printable(&survey.file, 200),
-        survey.tables.len()
+        counted(survey.tables.len() as u64, "table"),
+        counted(rows, "row"),
     )];
-    let critical = survey.critical();
+    let (critical, left_out) = survey.critical();
     let names = critical.iter().map(|t| printable(&t.name, 60)).collect();
-    lines.push(format!(
-        "critical: {} (with a slug, referred to by others, or among the largest)",
-        listed(names)
-    ));
+    let left_out = match left_out {
+        0 => String::new(),
+        n => format!("; {n} more have a slug or are referred to, and are left out"),
+    };
+    lines.push(format!("critical: {}{left_out}", listed(names)));
     let slugs: Vec<String> = survey
         .slugs()
         .map(|(t, slug)| printable(&format!("{}.{slug}", t.name), 80))
@@ -201,6 +221,13 @@ fn told(survey: &Survey) -> Vec<String> {
         lines.push(format!("slugs: {}", listed(slugs)));
     }
     lines
+}
+
+fn counted(n: u64, what: &str) -> String {
+    match n {
+        1 => format!("1 {what}"),
+        n => format!("{n} {what}s"),
+    }
 }
 
 fn listed(names: Vec<String>) -> String {

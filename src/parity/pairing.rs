@@ -7,9 +7,10 @@ use super::pair::{ColumnPair, TablePair};
 use super::report::Skipped;
 use super::schema::{SourceSchema, SourceTable, TargetTable};
 use super::source_value::Encoding;
+use crate::runbook::frameworks::is_migration_history;
 use crate::runbook::transfer::{OnProblem, Transfer};
 use crate::text::printable;
-use crate::transfer::matching::{self, Unmatched, is_migration_history};
+use crate::transfer::matching::{self, Unmatched};
 use std::collections::HashSet;
 use std::sync::Arc;
 

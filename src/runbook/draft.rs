@@ -4,19 +4,39 @@
 //! which reading a runbook refuses, so that `check` lists what is still to be filled in. Not in here: reading the file (`cli::init`), and
 //! what does not convert (`transfer::plan`, which needs the target).
 
-pub mod frameworks;
 mod reference;
 
-use self::frameworks::Framework;
-use self::reference::Reference;
-use crate::text::yaml_scalar;
+use std::collections::BTreeSet;
 
-/// Rows of the night that the tables decide are named for so many of them at most.
+use self::reference::Reference;
+use super::frameworks::Framework;
+use crate::text::{printable, yaml_scalar};
+
+/// So many tables are critical at most.
 const CRITICAL: usize = 12;
-/// How many of the largest tables are critical, whatever else is known of them.
-const LARGEST: usize = 3;
-/// A list is compared up to so many rows.
-const LIST_ROWS: u32 = 200;
+/// Where fewer are known by what they are, the largest make up for it.
+const AT_LEAST: usize = 3;
+/// Tables without which an application is itself all the same: sessions, caches, queues, what frameworks keep for themselves.
+const BALLAST: &[&str] = &[
+    "django_session",
+    "django_admin_log",
+    "django_content_type",
+    "auth_permission",
+    "sessions",
+    "cache",
+    "cache_locks",
+    "jobs",
+    "job_batches",
+    "failed_jobs",
+    "password_reset_tokens",
+    "solid_cache_entries",
+    "solid_cable_messages",
+    "delayed_jobs",
+    "oban_jobs",
+    "oban_peers",
+];
+/// Beginnings of names of such tables.
+const BALLAST_BEGINS: &[&str] = &["solid_queue_", "telescope_", "good_job"];
 /// What a column that leads to a record from an address is called, or ends with.
 const SLUGS: [&str; 3] = ["slug", "permalink", "handle"];
 
@@ -29,6 +49,8 @@ pub struct Survey {
     pub stem: String,
     /// Who made the schema, and the migrations that it has recorded; `None` where that is not known.
     pub history: Option<(&'static Framework, Vec<String>)>,
+    /// Tables that are there and stay behind: they belong to the framework, or to a tool that works on the file.
+    pub stay: Vec<String>,
     /// The application's own tables.
     pub tables: Vec<Seen>,
 }
@@ -38,10 +60,8 @@ pub struct Survey {
 pub struct Seen {
     /// Its name.
     pub name: String,
-    /// Its rows.
+    /// Its rows, counted as far as whoever looked was willing to.
     pub rows: u64,
-    /// Its columns.
-    pub columns: Vec<String>,
     /// Columns of the primary key.
     pub key: Vec<String>,
     /// Single columns that are unique by themselves.
@@ -63,27 +83,36 @@ impl Seen {
 }
 
 impl Survey {
-    /// Tables without whose rows the application is not itself: those with a slug, those that others refer to, and the largest. The most
-    /// rows first.
-    pub fn critical(&self) -> Vec<&Seen> {
-        let mut by_rows: Vec<&Seen> = self.tables.iter().collect();
+    /// Tables without whose rows the application is not itself, and how many such are left out: those with a slug and those that others
+    /// refer to, the most rows first; where these are few, the largest besides.
+    pub fn critical(&self) -> (Vec<&Seen>, usize) {
+        let mut by_rows: Vec<&Seen> = self
+            .tables
+            .iter()
+            .filter(|t| !is_ballast(&t.name))
+            .collect();
         by_rows.sort_by(|a, b| b.rows.cmp(&a.rows).then_with(|| a.name.cmp(&b.name)));
-        let is_referred_to = |seen: &Seen| {
-            let mut others = self.tables.iter().filter(|t| t.name != seen.name);
-            others.any(|t| {
+        let referred: BTreeSet<String> = self
+            .tables
+            .iter()
+            .flat_map(|t| {
                 t.references
                     .iter()
-                    .any(|r| r.eq_ignore_ascii_case(&seen.name))
+                    .filter(|r| !r.eq_ignore_ascii_case(&t.name))
             })
-        };
-        let mut found = Vec::new();
-        for (place, seen) in by_rows.into_iter().enumerate() {
-            if place < LARGEST || seen.slug().is_some() || is_referred_to(seen) {
-                found.push(seen);
-            }
-        }
+            .map(|name| name.to_lowercase())
+            .collect();
+        let is_known =
+            |seen: &&Seen| seen.slug().is_some() || referred.contains(&seen.name.to_lowercase());
+        let (mut found, others): (Vec<&Seen>, Vec<&Seen>) = by_rows.into_iter().partition(is_known);
+        found.extend(
+            others
+                .into_iter()
+                .take(AT_LEAST.saturating_sub(found.len())),
+        );
+        let left_out = found.len().saturating_sub(CRITICAL);
         found.truncate(CRITICAL);
-        found
+        (found, left_out)
     }
 
     /// Tables with a slug, with that column.
@@ -126,6 +155,11 @@ pub fn write(survey: &Survey) -> String {
     out
 }
 
+fn is_ballast(name: &str) -> bool {
+    let name = name.to_lowercase();
+    BALLAST.contains(&name.as_str()) || BALLAST_BEGINS.iter().any(|start| name.starts_with(start))
+}
+
 /// A value as it may stand in `[ ]` and `{ }`.
 fn word(text: &str) -> String {
     yaml_scalar(&text.replace("${", "$${"))
@@ -150,7 +184,7 @@ name: {name}
 secrets: [TARGET_URL, TARGET_RUNTIME_URL, SCRATCH_URL, SCRATCH_RUNTIME_URL]
 
 ",
-        file = crate::text::printable(&survey.file, 200),
+        file = printable(&survey.file, 200),
         name = word(&survey.name()),
     )
 }
@@ -178,22 +212,8 @@ limits:
 }
 
 fn databases(survey: &Survey) -> String {
-    let history = match &survey.history {
-        Some((framework, applied)) => format!(
-            "  # What {name} had recorded in SQLite. Its migrations for PostgreSQL may have other ids: these are what C2 expects there.
-  history: {{ table: {table}, column: {column}, expected: {expected} }}
-",
-            name = framework.name,
-            table = word(framework.table),
-            column = word(framework.column),
-            expected = words(applied.iter().map(String::as_str)),
-        ),
-        None => "  # No framework was recognised by its migration history. What do the migrations leave behind in PostgreSQL to be known by?
-  history: { table: <table of the migrations>, column: <column of their ids>, expected: [<id of each>] }
-"
-        .to_owned(),
-    };
-    let critical = survey.critical();
+    let history = history(survey);
+    let (critical, _) = survey.critical();
     format!(
         "\
 source:
@@ -210,6 +230,42 @@ target:
 ",
         file = word(&survey.file),
         tables = words(critical.iter().map(|t| t.name.as_str())),
+    )
+}
+
+/// By what C2 knows that every migration has run on PostgreSQL.
+fn history(survey: &Survey) -> String {
+    let known = survey.history.as_ref();
+    let ids = || "[<id of each migration for PostgreSQL>]".to_owned();
+    let (comment, expected) = match known {
+        Some((framework, applied)) => (
+            format!(
+                "What {} has recorded in SQLite. Migrations for PostgreSQL may have other ids: these are what C2 expects there.{}",
+                framework.name,
+                match framework.note {
+                    "" => String::new(),
+                    note => format!("\n  # {note}"),
+                }
+            ),
+            match framework.target {
+                Some(_) => words(applied.iter().map(String::as_str)),
+                None => ids(),
+            },
+        ),
+        None => (
+            "No framework was recognised by its migration history. By what are the migrations known in PostgreSQL?".to_owned(),
+            ids(),
+        ),
+    };
+    let (table, column) = match known.and_then(|(framework, _)| framework.target) {
+        Some((table, column)) => (word(table), word(column)),
+        None => (
+            "<table of the migrations>".to_owned(),
+            "<column of their ids>".to_owned(),
+        ),
+    };
+    format!(
+        "  # {comment}\n  history: {{ table: {table}, column: {column}, expected: {expected} }}\n"
     )
 }
 
@@ -240,37 +296,17 @@ transfer:
   zone: UTC                             # what a time without an offset means; check that it is true
 "
     .to_owned();
-    let own: Vec<&str> = survey
-        .history
-        .iter()
-        .flat_map(|(framework, _)| framework.leave)
-        .copied()
-        .collect();
-    if !own.is_empty() {
-        out.push_str(&format!("  exclude: {}\n", words(own)));
+    out.push_str(match survey.history {
+        Some((framework, _)) if framework.name == "Django" => {
+            "  target_rows: replace                  # its migrations fill tables of their own, such as auth_permission\n"
+        }
+        _ => "  # target_rows: replace                # where the migrations put rows into tables that are moved\n",
+    });
+    if !survey.stay.is_empty() {
+        let stay = words(survey.stay.iter().map(String::as_str));
+        out.push_str(&format!("  exclude: {stay}\n"));
     }
     let slugs: Vec<_> = survey.slugs().collect();
-    if !slugs.is_empty() {
-        out.push_str(
-            "  lists:                                # compared row by row, in this order, on both sides\n",
-        );
-    }
-    for (seen, slug) in &slugs {
-        let name: String = format!("{}-by-{slug}", seen.name).to_lowercase();
-        let mut order = vec![*slug];
-        order.extend(
-            seen.key
-                .iter()
-                .map(String::as_str)
-                .filter(|key| key != slug),
-        );
-        out.push_str(&format!(
-            "    - {{ name: {}, table: {}, order_by: {}, limit: {LIST_ROWS} }}\n",
-            word(&name),
-            word(&seen.name),
-            words(order)
-        ));
-    }
     if !slugs.is_empty() {
         out.push_str("  slugs:                                # each must lead to the same record on both sides\n");
     }
@@ -281,12 +317,30 @@ transfer:
             word(slug)
         ));
     }
+    out.push_str(&lists(survey));
     out.push('\n');
     out
 }
 
+/// An example alone: in which order the application shows its lists nobody can know, and PostgreSQL's collation may be another.
+fn lists(survey: &Survey) -> String {
+    let (critical, _) = survey.critical();
+    let example = critical.iter().find(|seen| !seen.key.is_empty());
+    let example = example.map_or_else(String::new, |seen| {
+        let name = printable(&seen.name, 60);
+        let key = seen.key.iter().map(String::as_str);
+        format!(
+            "  #   - {{ name: newest, table: {}, order_by: {}, limit: 200 }}\n",
+            word(&name),
+            printable(&words(key), 100)
+        )
+    });
+    let head = "  # The orders in which the application shows its core lists, compared row by row on both sides (T4c, V4):\n  # lists:\n";
+    format!("{head}{example}")
+}
+
 fn verification(survey: &Survey) -> String {
-    let critical = survey.critical();
+    let (critical, _) = survey.critical();
     let names = || words(critical.iter().map(|t| t.name.as_str()));
     format!(
         "\
@@ -330,6 +384,9 @@ fn with_items(reference: &Reference, section: &str, survey: &Survey) -> String {
     out
 }
 
+/// They must not run against what the application is configured for, which is SQLite still.
+const SHELL: &str = "shell: <the line that runs the migrations against PostgreSQL>";
+
 /// The rows of the protocol that name files, commands or tables.
 fn replaced(id: &str, survey: &Survey) -> Option<String> {
     Some(match id {
@@ -345,11 +402,13 @@ fn replaced(id: &str, survey: &Survey) -> Option<String> {
         "A3" => "  - { id: A3, kind: store_backup,  title: A second place, place: { directory: <a folder on another disk> }, keep: 365d, start: auto }\n".to_owned(),
         "A4" => drill(survey),
         "C1" => {
-            let how = match &survey.history {
-                Some((framework, _)) => framework.migrate,
-                None => "command: [<program that runs the migrations on PostgreSQL>]",
+            let example = survey.history.as_ref().map(|(framework, _)| framework.example);
+            let (how, comment) = match example {
+                Some("") => ("script: <a file made by `dotnet ef migrations script --idempotent`>", String::new()),
+                Some(example) => (SHELL, format!("   # {example}")),
+                None => (SHELL, String::new()),
             };
-            format!("  - {{ id: C1, kind: migrate,           title: Run the migrations, {how}, version: <the release or commit that pins them>, timeout: 10m, start: auto }}\n")
+            format!("  - {{ id: C1, kind: migrate,           title: Run the migrations, {how}, version: <the release or commit that pins them>, timeout: 10m, start: auto }}{comment}\n")
         }
         "F1" => "  - { id: F1, kind: switch,        title: Switch the provider configuration, key: <the key in fleet.config that says which database>, from: <its value for SQLite>, to: <its value for PostgreSQL> }\n".to_owned(),
         "F2" => "  - { id: F2, kind: rollout,       title: \"Restart: canary first, then the fleet\", batch: 1, start: auto }\n".to_owned(),
@@ -369,7 +428,7 @@ fn drill(survey: &Survey) -> String {
 "
     .to_owned();
     let sql = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
-    for seen in survey.critical().iter().take(2) {
+    for seen in survey.critical().0.iter().take(2) {
         let query = format!("SELECT count(*) FROM {}", sql(&seen.name));
         out.push_str(&format!("      - {}\n", word(&query)));
     }

@@ -6,12 +6,13 @@ use std::collections::BTreeMap;
 
 use petgraph::graph::DiGraph;
 
+use crate::runbook::frameworks::is_migration_history;
 use crate::runbook::transfer::{ColumnPolicy, Transfer};
 use crate::source::schema::{self, Schema, TextEncoding, What};
 use crate::target::catalogue::{self, Catalogue, ConstraintKind, RelationKind};
 use crate::transfer::convert::Converter;
 use crate::transfer::kind::Kind;
-use crate::transfer::matching::{self, Unmatched, is_migration_history};
+use crate::transfer::matching::{self, Unmatched};
 use crate::transfer::plan::{Problem, RowKey, Skipped};
 
 /// Both schemas, paired.

@@ -7,33 +7,6 @@ use std::collections::BTreeMap;
 /// The longest name PostgreSQL keeps, in bytes. It cuts longer ones off without a word.
 pub const MAX_NAME_BYTES: usize = 63;
 
-/// Tables in which frameworks keep book of their migrations. Each side has its own; they are neither moved nor compared.
-const MIGRATION_HISTORY: &[&str] = &[
-    "__efmigrationshistory",
-    "__efmigrationslock",
-    "django_migrations",
-    "schema_migrations",
-    "ar_internal_metadata",
-    "_prisma_migrations",
-    "knex_migrations",
-    "knex_migrations_lock",
-    "flyway_schema_history",
-    "databasechangelog",
-    "databasechangeloglock",
-    "alembic_version",
-    "goose_db_version",
-    "sequelizemeta",
-    "__drizzle_migrations",
-    "__diesel_schema_migrations",
-    "_sqlx_migrations",
-    "refinery_schema_history",
-];
-
-/// Whether a table is one of those in which frameworks keep book of their migrations.
-pub fn is_migration_history(name: &str) -> bool {
-    MIGRATION_HISTORY.contains(&name.to_lowercase().as_str())
-}
-
 /// How a pair was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]

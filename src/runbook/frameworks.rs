@@ -1,0 +1,115 @@
+//! Frameworks that are known by the table in which they record their migrations. Each side of a cutover has its own such table: it is neither
+//! moved nor compared. Not in here: what a first runbook makes of them (`draft`).
+
+/// What is known of one.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Framework {
+    /// As people call it.
+    pub name: &'static str,
+    /// Its table of migrations.
+    pub table: &'static str,
+    /// Whether the name of that table tells by itself that it is one; others might call a table of their own so.
+    pub telling: bool,
+    /// The column with their ids.
+    pub column: &'static str,
+    /// Another column of the table, or another table, by which it is told from others that call theirs the same; empty where nobody does.
+    pub beside: &'static str,
+    /// Which rows are migrations that have been applied, as a condition of SQL.
+    pub applied: &'static str,
+    /// Table and column in PostgreSQL; `None` where they are not to be found by these names in the application's own schema.
+    pub target: Option<(&'static str, &'static str)>,
+    /// Further tables of its own: they are made anew in PostgreSQL, and their rows stay behind.
+    pub leave: &'static [&'static str],
+    /// How its migrations are run there, as somebody would type it; empty where a script is made of them.
+    pub example: &'static str,
+    /// What people have to know of it.
+    pub note: &'static str,
+    /// The ready-made rules for its log, where there are some.
+    pub log_rules: Option<&'static str>,
+}
+
+/// A framework of which only the least is known: others are told by what they have besides.
+const PLAIN: Framework = Framework {
+    name: "",
+    table: "",
+    telling: true,
+    column: "",
+    beside: "",
+    applied: "true",
+    target: None,
+    leave: &[],
+    example: "",
+    note: "",
+    log_rules: None,
+};
+
+/// All of them; of two that fit, the first is meant.
+#[rustfmt::skip]
+pub const ALL: &[Framework] = &[
+    Framework { name: "Entity Framework Core", table: "__EFMigrationsHistory", column: "MigrationId", target: Some(("__EFMigrationsHistory", "MigrationId")),
+        leave: &["__EFMigrationsLock"], log_rules: Some("dotnet"), ..PLAIN },
+    Framework { name: "Django", table: "django_migrations", column: "name", target: Some(("django_migrations", "name")),
+        example: "DATABASE_URL=\"$TARGET_URL\" python manage.py migrate --noinput",
+        note: "Several of its apps may call a migration the same: by the name alone C2 cannot tell them apart.", ..PLAIN },
+    Framework { name: "Ecto", table: "schema_migrations", column: "version", beside: "inserted_at", target: Some(("schema_migrations", "version")),
+        example: "DATABASE_URL=\"$TARGET_URL\" MIX_ENV=prod mix ecto.migrate", ..PLAIN },
+    Framework { name: "golang-migrate", table: "schema_migrations", column: "version", beside: "dirty", applied: "dirty = 0",
+        target: Some(("schema_migrations", "version")), example: "migrate -path migrations -database \"$TARGET_URL\" up", ..PLAIN },
+    Framework { name: "Rails", table: "schema_migrations", column: "version", beside: "ar_internal_metadata", target: Some(("schema_migrations", "version")),
+        leave: &["ar_internal_metadata"], example: "DATABASE_URL=\"$TARGET_URL\" RAILS_ENV=production bin/rails db:migrate", ..PLAIN },
+    Framework { name: "dbmate, or Rails before 5", table: "schema_migrations", column: "version", target: Some(("schema_migrations", "version")),
+        example: "DATABASE_URL=\"$TARGET_URL\" dbmate up", ..PLAIN },
+    Framework { name: "Laravel", table: "migrations", telling: false, column: "migration", beside: "batch", target: Some(("migrations", "migration")),
+        example: "DB_CONNECTION=pgsql DB_URL=\"$TARGET_URL\" php artisan migrate --force", ..PLAIN },
+    Framework { name: "TypeORM", table: "migrations", telling: false, column: "name", beside: "timestamp", target: Some(("migrations", "name")),
+        example: "npx typeorm migration:run -d dist/postgres.js", ..PLAIN },
+    Framework { name: "Alembic", table: "alembic_version", column: "version_num", target: Some(("alembic_version", "version_num")),
+        example: "DATABASE_URL=\"$TARGET_URL\" alembic upgrade head", ..PLAIN },
+    Framework { name: "Prisma", table: "_prisma_migrations", column: "migration_name", beside: "rolled_back_at",
+        applied: "rolled_back_at IS NULL AND finished_at IS NOT NULL", target: Some(("_prisma_migrations", "migration_name")),
+        example: "DATABASE_URL=\"$TARGET_URL\" npx prisma migrate deploy",
+        note: "Prisma's migrations are for one provider: those for PostgreSQL are new ones, with ids of their own.", ..PLAIN },
+    Framework { name: "Knex", table: "knex_migrations", column: "name", target: Some(("knex_migrations", "name")), leave: &["knex_migrations_lock"],
+        example: "NODE_ENV=production npx knex migrate:latest", ..PLAIN },
+    Framework { name: "Sequelize", table: "SequelizeMeta", column: "name", target: Some(("SequelizeMeta", "name")),
+        example: "npx sequelize-cli db:migrate --url \"$TARGET_URL\"", ..PLAIN },
+    Framework { name: "Flyway", table: "flyway_schema_history", column: "script", beside: "success",
+        applied: "success <> 0 AND script NOT LIKE '<<%'", target: Some(("flyway_schema_history", "script")), example: "flyway migrate", ..PLAIN },
+    Framework { name: "Liquibase", table: "DATABASECHANGELOG", column: "ID", target: Some(("databasechangelog", "id")),
+        leave: &["DATABASECHANGELOGLOCK"], example: "liquibase update", ..PLAIN },
+    Framework { name: "Doctrine", table: "doctrine_migration_versions", column: "version", target: Some(("doctrine_migration_versions", "version")),
+        example: "DATABASE_URL=\"$TARGET_URL\" php bin/console doctrine:migrations:migrate --no-interaction", ..PLAIN },
+    Framework { name: "sqlx", table: "_sqlx_migrations", column: "version", beside: "success", applied: "success <> 0",
+        target: Some(("_sqlx_migrations", "version")), example: "DATABASE_URL=\"$TARGET_URL\" sqlx migrate run", ..PLAIN },
+    Framework { name: "Diesel", table: "__diesel_schema_migrations", column: "version", target: Some(("__diesel_schema_migrations", "version")),
+        example: "DATABASE_URL=\"$TARGET_URL\" diesel migration run", ..PLAIN },
+    Framework { name: "SeaORM", table: "seaql_migrations", column: "version", target: Some(("seaql_migrations", "version")),
+        example: "DATABASE_URL=\"$TARGET_URL\" sea-orm-cli migrate up", ..PLAIN },
+    Framework { name: "goose", table: "goose_db_version", column: "version_id", beside: "is_applied", applied: "is_applied <> 0",
+        target: Some(("goose_db_version", "version_id")), example: "GOOSE_DRIVER=postgres GOOSE_DBSTRING=\"$TARGET_URL\" goose up", ..PLAIN },
+    Framework { name: "Refinery", table: "refinery_schema_history", column: "version", target: Some(("refinery_schema_history", "version")),
+        example: "DATABASE_URL=\"$TARGET_URL\" refinery migrate -e DATABASE_URL", ..PLAIN },
+    Framework { name: "Drizzle", table: "__drizzle_migrations", column: "hash", example: "DATABASE_URL=\"$TARGET_URL\" npx drizzle-kit migrate",
+        note: "In PostgreSQL Drizzle keeps its migrations in a schema of their own, which C2 does not look into.", ..PLAIN },
+];
+
+/// The framework whose tables these are. `columns` gives the columns of a table, if there is one of that name.
+pub fn recognised<'c>(
+    columns: impl Fn(&str) -> Option<&'c [String]>,
+) -> Option<&'static Framework> {
+    ALL.iter().find(|framework| {
+        columns(framework.table).is_some_and(|there| {
+            let has = |name: &str| there.iter().any(|c| c.eq_ignore_ascii_case(name));
+            let beside = framework.beside;
+            has(framework.column) && (beside.is_empty() || has(beside) || columns(beside).is_some())
+        })
+    })
+}
+
+/// Whether a table is one of those in which frameworks keep book of their migrations, by nothing but its name.
+pub fn is_migration_history(name: &str) -> bool {
+    let is = |known: &str| known.eq_ignore_ascii_case(name);
+    ALL.iter()
+        .filter(|f| f.telling)
+        .any(|f| is(f.table) || f.leave.iter().any(|other| is(other)))
+}
