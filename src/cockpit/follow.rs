@@ -116,31 +116,10 @@ impl Follow {
                 ..News::default()
             });
         }
-        let samples = self.follower.poll_samples()?;
-        let output = self.output()?;
-        let told = &mut self.told;
-        let follower = &self.follower;
-        let last_line = follower.latest_output(1)?.pop();
-        let last_line = last_line.filter(|l| told.last_line.as_ref() != Some(l));
-        told.last_line = last_line.clone().or(told.last_line.take());
-        let news = News {
-            entries,
-            samples: samples.into_iter().map(reading).collect(),
-            output,
-            last_line,
-            progress: changed(&mut told.progress, Some(follower.progress()?)),
-            triggers: changed(&mut told.triggers, follower.board(key::TRIGGERS)?),
-            checklist: changed(&mut told.checklist, follower.board(key::CHECKLIST)?),
-            fleet: changed(&mut told.fleet, follower.board(key::FLEET)?),
-            presence: changed(&mut told.presence, follower.board(key::PRESENCE)?),
-            cost: changed(&mut told.cost, follower.board(key::COST)?.map(Some)).flatten(),
-            details: changed(&mut told.details, follower.board(key::DETAILS)?),
-            parity: changed(&mut told.parity, follower.board(key::PARITY)?),
-            plan: changed(&mut told.plan, follower.board(key::PLAN)?),
-            loads: follower.board_if_new(key::LOADS, &mut told.loads)?,
-            clients: follower.board_if_new(key::CLIENTS, &mut told.clients)?,
-            engine: changed(&mut told.engine, Some(Some(engine(follower.engine()?)))).flatten(),
-        };
+        let (watched, told) = (&mut self.watched, &mut self.told);
+        let news = self
+            .follower
+            .at_once(|follower| everything(follower, watched, told, entries))?;
         self.looked = Some(changes);
         Ok(news)
     }
@@ -157,19 +136,52 @@ impl Follow {
         });
         Ok(tape)
     }
+}
 
-    fn output(&mut self) -> Result<Vec<OutputLine>, FollowError> {
-        let Some(watched) = &mut self.watched else {
-            return Ok(Vec::new());
-        };
-        let output = self
-            .follower
-            .output(&watched.step, watched.attempt, watched.after)?;
-        if let Some(last) = output.lines.last() {
-            watched.after = last.id;
-        }
-        Ok(output.lines)
+/// All that is not the chain's, beside the entries that are.
+fn everything(
+    follower: &mut Follower,
+    watched: &mut Option<Watched>,
+    told: &mut Told,
+    entries: Vec<Recorded>,
+) -> Result<News, FollowError> {
+    let samples = follower.poll_samples()?;
+    let output = output(follower, watched)?;
+    let last_line = follower.latest_output(1)?.pop();
+    let last_line = last_line.filter(|l| told.last_line.as_ref() != Some(l));
+    told.last_line = last_line.clone().or(told.last_line.take());
+    Ok(News {
+        entries,
+        samples: samples.into_iter().map(reading).collect(),
+        output,
+        last_line,
+        progress: changed(&mut told.progress, Some(follower.progress()?)),
+        triggers: changed(&mut told.triggers, follower.board(key::TRIGGERS)?),
+        checklist: changed(&mut told.checklist, follower.board(key::CHECKLIST)?),
+        fleet: changed(&mut told.fleet, follower.board(key::FLEET)?),
+        presence: changed(&mut told.presence, follower.board(key::PRESENCE)?),
+        cost: changed(&mut told.cost, follower.board(key::COST)?.map(Some)).flatten(),
+        details: changed(&mut told.details, follower.board(key::DETAILS)?),
+        parity: changed(&mut told.parity, follower.board(key::PARITY)?),
+        plan: changed(&mut told.plan, follower.board(key::PLAN)?),
+        loads: follower.board_if_new(key::LOADS, &mut told.loads)?,
+        clients: follower.board_if_new(key::CLIENTS, &mut told.clients)?,
+        engine: changed(&mut told.engine, Some(Some(engine(follower.engine()?)))).flatten(),
+    })
+}
+
+fn output(
+    follower: &Follower,
+    watched: &mut Option<Watched>,
+) -> Result<Vec<OutputLine>, FollowError> {
+    let Some(watched) = watched else {
+        return Ok(Vec::new());
+    };
+    let output = follower.output(&watched.step, watched.attempt, watched.after)?;
+    if let Some(last) = output.lines.last() {
+        watched.after = last.id;
     }
+    Ok(output.lines)
 }
 
 /// The value, if it is another than the one that was told last.

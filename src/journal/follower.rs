@@ -357,6 +357,28 @@ impl Follower {
         }
     }
 
+    /// Reads several things as of one moment: the file is locked once and not for each of them, and no two of them can stand on either side
+    /// of something that was written in between.
+    ///
+    /// # Errors
+    /// As `read`, or from SQLite.
+    pub fn at_once<T, E: From<Error>>(
+        &mut self,
+        read: impl FnOnce(&mut Follower) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.transaction("BEGIN")?;
+        let done = read(self);
+        let ended = self.transaction("COMMIT");
+        let done = done?;
+        ended?;
+        Ok(done)
+    }
+
+    fn transaction(&self, sql: &str) -> Result<(), Error> {
+        let done = self.open.conn.execute_batch(sql);
+        done.map_err(Error::sqlite("read", &self.folder.journal_path()))
+    }
+
     fn list<T>(
         &self,
         sql: &str,
