@@ -91,7 +91,7 @@ struct Context {
     fleet: Arc<Mutex<Vec<InstanceView>>>,
     /// What each instance carries; `None` where no probe asks.
     loads: Arc<Mutex<Option<Arc<LoadsView>>>>,
-    /// Who is connected to the target; `None` where no probe asks, or none has asked yet.
+    /// Who is connected to the target; `None` where no probe has asked yet.
     clients: Arc<Mutex<Option<Arc<ClientsView>>>>,
     /// What probes tell people beside their numbers, by topic.
     details: Arc<Mutex<BTreeMap<&'static str, Vec<String>>>>,
@@ -112,7 +112,7 @@ impl Monitor {
         let context = Context {
             fleet: Arc::new(Mutex::new(unseen(&runbook.fleet.instances))),
             loads: Arc::new(Mutex::new(unscraped(&runbook, clock()).map(Arc::new))),
-            clients: Arc::default(),
+            clients: Arc::new(Mutex::new(unasked(&runbook, clock()).map(Arc::new))),
             clock,
             speed,
             client: crate::fleet::client(),
@@ -165,7 +165,7 @@ impl Monitor {
         loads.expect("BUG: no holder panics").clone()
     }
 
-    /// Who is connected to the target, as it was last asked.
+    /// Who is connected to the target, as it was last asked; `None` where it was not asked yet.
     pub fn clients(&self) -> Option<Arc<ClientsView>> {
         let clients = self.context.clients.lock();
         clients.expect("BUG: no holder panics").clone()
@@ -292,6 +292,16 @@ impl Context {
     fn grace(&self) -> Duration {
         Duration::from_millis(self.runbook.limits.startup_grace_ms.max(0) as u64)
     }
+}
+
+fn unasked(runbook: &Runbook, at_ms: i64) -> Option<ClientsView> {
+    let is_pool = |probe: &Probe| matches!(probe.kind, ProbeKind::Pool);
+    let asks = runbook.probes.iter().any(is_pool);
+    (!asks).then(|| ClientsView {
+        at_ms,
+        is_unasked: true,
+        ..ClientsView::default()
+    })
 }
 
 fn unscraped(runbook: &Runbook, at_ms: i64) -> Option<LoadsView> {

@@ -2,6 +2,7 @@
 
 mod advice;
 mod alone;
+mod connected;
 mod every_key;
 mod forecast;
 mod frames;

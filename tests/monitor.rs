@@ -254,6 +254,7 @@ async fn the_pool_is_seen_over_a_connection_of_its_own() {
     let applications = seen.applications.as_deref().expect("it answered");
     let open: u32 = applications.iter().map(|a| a.idle_in_transaction).sum();
     assert_eq!((open, seen.most > 0), (1, true), "{seen:?}");
+    assert!(seen.server_total >= 2 && !seen.is_unasked, "{seen:?}");
     client.batch_execute("COMMIT").await.expect("the end of it");
     watch.until_value("pg_idle_in_transaction", 0.0).await;
     watch.until("pg_max", |r| r.number() > Some(0.0)).await;
@@ -270,6 +271,16 @@ async fn a_database_that_is_not_there_is_no_data_with_the_reason() {
     );
     let seen = watch.monitor.clients().expect("it has been asked");
     assert_eq!(seen.applications, None, "who is there is not known");
+    assert!(!seen.is_unasked, "{seen:?}");
+}
+
+#[tokio::test]
+async fn without_a_probe_of_the_pool_it_is_said_that_nobody_asks() {
+    let servers = servers(1).await;
+    let watch = Watch::start(runbook(vec![ProbeKind::Readiness], &servers));
+    let seen = watch.monitor.clients().expect("it is said at once");
+    assert!(seen.is_unasked && seen.applications.is_none(), "{seen:?}");
+    watch.monitor.stop().await;
 }
 
 #[tokio::test]

@@ -293,7 +293,31 @@ pub fn fit(text: &str, width: u16) -> Cow<'_, str> {
         true => kept.trim_end_matches(|c: char| is_digit(c) || parts(c)),
         false => kept,
     };
+    let kept = &clean[..begin_of_groups(&clean, kept.len())];
     Cow::Owned(format!("{kept}…"))
+}
+
+/// Where a number in groups of three digits begins, as `format::count` writes it, if a text is cut in front of one of its groups; else
+/// where it is cut.
+fn begin_of_groups(text: &str, cut: usize) -> usize {
+    let mut begin = cut;
+    loop {
+        let is_digit = |b: &u8| b.is_ascii_digit();
+        let after = text.as_bytes()[begin..].iter().take_while(|b| is_digit(b));
+        let Some(before) = text[..begin]
+            .strip_suffix(' ')
+            .filter(|_| after.count() == 3)
+        else {
+            return begin;
+        };
+        let group = before.bytes().rev().take_while(|b| is_digit(b)).count();
+        let rest = &before[..before.len() - group];
+        // Such as `D2 120 rows`: a name that ends with a digit.
+        if !(1..=3).contains(&group) || rest.ends_with(char::is_alphanumeric) {
+            return begin;
+        }
+        begin = rest.len();
+    }
 }
 
 /// Lines of at most `width` columns, broken at spaces where there are any; at most `limit` of them, the last cut with `…`.
@@ -362,6 +386,12 @@ mod tests {
         assert_eq!(fit("after 0.24 %", 11), "after …");
         assert_eq!(fit("503 for 0:41", 11), "503 for …");
         assert_eq!(fit("123456", 4), "…");
+        for width in 10..20 {
+            assert_eq!(fit("D2 done: 1 234 567 rows", width), "D2 done: …");
+        }
+        assert_eq!(fit("D2 done: 1 234 567 rows", 20), "D2 done: 1 234 567 …");
+        assert_eq!(fit("step D2 120 rows", 9), "step D2 …");
+        assert_eq!(fit("日本 1 234 567", 10), "日本 …");
     }
 
     #[test]

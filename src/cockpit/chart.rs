@@ -201,32 +201,87 @@ fn draw_scale(canvas: &mut Canvas<'_>, area: Rect, chart: &Chart<'_>, top: f64) 
     }
 }
 
-/// Labels of levels and of the lines' last values, each in a row of its own as near as there is room.
+/// What stands at the right edge.
+#[derive(Debug, Clone)]
+struct Label {
+    /// The row of what it names.
+    row: u16,
+    value: f64,
+    text: String,
+    meaning: Meaning,
+}
+
+/// Labels of levels and of the lines' last values: what lies higher is named higher.
 fn draw_labels(canvas: &mut Canvas<'_>, area: Rect, plot: Rect, chart: &Chart<'_>, top: f64) {
     let Grain { down, .. } = Grain::of(canvas.glyphs);
-    let mut wanted: Vec<(u16, String, Meaning)> = Vec::new();
+    let mut wanted: Vec<Label> = Vec::new();
     for series in chart.series.iter().rev() {
-        let last = visible(chart, &series.points).filter_map(|(_, v)| v).last();
-        if let Some(value) = last.filter(|_| !series.label.is_empty()) {
-            let row = row_of(plot, down, top, value);
-            wanted.push((row, series.label.to_owned(), series.meaning));
+        let values = visible(chart, &series.points).filter_map(|(_, v)| v);
+        if let Some(value) = values.filter(|v| v.is_finite()).last() {
+            wanted.push(Label {
+                row: row_of(plot, down, top, value),
+                value,
+                text: series.label.to_owned(),
+                meaning: series.meaning,
+            });
         }
     }
     for level in &chart.levels {
-        let row = row_of(plot, down, top, level.value);
         let beyond = if level.value > top { "↑" } else { "" };
-        wanted.push((row, format!("{}{beyond}", level.label), level.meaning));
+        wanted.push(Label {
+            row: row_of(plot, down, top, level.value),
+            value: level.value,
+            text: format!("{}{beyond}", level.label),
+            meaning: level.meaning,
+        });
     }
-    let mut taken: Vec<u16> = Vec::new();
-    for (row, label, meaning) in wanted {
-        let near = (0..area.height)
-            .flat_map(|d| [row.saturating_sub(d), row + d])
-            .find(|y| (area.y..area.bottom()).contains(y) && !taken.contains(y));
-        let Some(y) = near else { continue };
-        taken.push(y);
-        let label = fit(&label, LABELS - 1);
-        canvas.write(plot.right() + 1, y, columns(&label), &label, meaning);
+    for (y, label) in placed(&wanted, area.y, area.bottom()) {
+        let text = fit(&label.text, LABELS - 1);
+        canvas.write(plot.right() + 1, y, columns(&text), &text, label.meaning);
     }
+}
+
+/// Labels with their rows, from the most important of them on. Those that belong in one row spread to its neighbours in the order of
+/// their values, but not into a row where another line ends or another level runs: there they would name that one. Where there is no
+/// such place, the least important goes.
+fn placed(wanted: &[Label], first: u16, end: u16) -> Vec<(u16, &Label)> {
+    let mut all: Vec<(u16, &Label)> = Vec::new();
+    let mut done: Vec<u16> = Vec::new();
+    for Label { row, .. } in wanted {
+        if done.contains(row) {
+            continue;
+        }
+        done.push(*row);
+        let named = |l: &&Label| l.row == *row && !l.text.is_empty();
+        let mut here: Vec<&Label> = wanted.iter().filter(named).collect();
+        let is_free = |y: u16| {
+            let is_home = wanted.iter().any(|l| l.row == y);
+            y == *row || !is_home && all.iter().all(|(taken, _)| *taken != y)
+        };
+        let spread = loop {
+            let Some(most) = here.first().copied() else {
+                break Vec::new();
+            };
+            let mut order = here.clone();
+            order.sort_by(|a, b| b.value.total_cmp(&a.value));
+            let own = order.iter().position(|l| std::ptr::eq(*l, most));
+            let mut above: Vec<usize> = (0..order.len()).collect();
+            above.sort_by_key(|n| n.abs_diff(own.unwrap_or_default()));
+            let begin = above
+                .into_iter()
+                .filter_map(|n| row.checked_sub(n as u16))
+                .find(|y| {
+                    let mut rows = *y..*y + order.len() as u16;
+                    *y >= first && rows.end <= end && rows.all(is_free)
+                });
+            if let Some(y) = begin {
+                break (y..).zip(order).collect();
+            }
+            here.pop();
+        };
+        all.extend(spread);
+    }
+    all
 }
 
 #[cfg(test)]
@@ -300,6 +355,49 @@ mod tests {
             .map(|i| (i * 5_000, (!(4..=8).contains(&i)).then_some(0.008)))
             .collect();
         insta::assert_snapshot!(drawn(40, 5, &chart(points)).join("\n"));
+    }
+
+    fn label(row: u16, value: f64, text: &str) -> Label {
+        Label {
+            row,
+            value,
+            text: text.to_owned(),
+            meaning: Meaning::Text,
+        }
+    }
+
+    /// Rows 0 to 5, from what is placed.
+    fn edge(wanted: &[Label]) -> [String; 6] {
+        let mut rows = <[String; 6]>::default();
+        for (y, label) in placed(wanted, 0, 6) {
+            assert!(rows[usize::from(y)].is_empty(), "row {y} has two");
+            rows[usize::from(y)] = label.text.clone();
+        }
+        rows
+    }
+
+    #[test]
+    fn what_lies_higher_is_named_higher() {
+        let wanted = [label(3, 10.0, "p50"), label(3, 20.0, "p95")];
+        assert_eq!(edge(&wanted), ["", "", "p95", "p50", "", ""]);
+        let wanted = [label(0, 1.0, "a"), label(0, 3.0, "T1"), label(0, 2.0, "T2")];
+        assert_eq!(edge(&wanted), ["T1", "T2", "a", "", "", ""]);
+        let wanted = [label(5, 1.0, "base"), label(5, 0.0, "5xx")];
+        assert_eq!(edge(&wanted), ["", "", "", "", "base", "5xx"]);
+    }
+
+    #[test]
+    fn no_label_stands_where_another_line_ends() {
+        // Above is the maximum's row and below idle's: there is no place for the second of two in one row.
+        let wanted = [
+            label(3, 10.0, "act"),
+            label(4, 5.0, "idle"),
+            label(3, 11.0, "wait"),
+            label(2, 20.0, "max"),
+        ];
+        assert_eq!(edge(&wanted), ["", "", "max", "act", "idle", ""]);
+        let unnamed = [label(3, 2.0, "a"), label(3, 1.0, "b"), label(4, 0.0, "")];
+        assert_eq!(edge(&unnamed), ["", "", "a", "b", "", ""]);
     }
 
     #[test]

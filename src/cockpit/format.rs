@@ -34,6 +34,12 @@ pub fn count(n: u64) -> String {
     out
 }
 
+/// `1 problem`, `1 234 problems`: of a word that takes an s.
+pub fn counted(n: u64, what: &str) -> String {
+    let s = if n == 1 { "" } else { "s" };
+    format!("{} {what}{s}", count(n))
+}
+
 /// `950`, `12.3k`, `1.2M`: at most five columns.
 pub fn short(n: f64) -> String {
     let (value, unit) = match n.abs() {
@@ -103,6 +109,9 @@ mod tests {
     fn numbers_have_units_and_do_not_dance() {
         assert_eq!(count(0), "0");
         assert_eq!(count(1_234_567), "1 234 567");
+        assert_eq!(counted(0, "problem"), "0 problems");
+        assert_eq!(counted(1, "problem"), "1 problem");
+        assert_eq!(counted(1_234, "problem"), "1 234 problems");
         assert_eq!(short(999.0), "999");
         assert_eq!(short(12_345.0), "12.3k");
         assert_eq!(short(123_456.0), "123k");

@@ -4,6 +4,7 @@
 //! Not in here: what a key does (`actions`, `update`) and how anything looks (`view`).
 
 pub mod clients;
+pub mod comments;
 pub mod loads;
 pub mod pace;
 pub mod rounds;
@@ -18,6 +19,7 @@ use std::collections::{BTreeMap, VecDeque};
 use chrono::{DateTime, FixedOffset, Utc};
 
 use self::clients::Clients;
+use self::comments::Note;
 use self::loads::Loads;
 use self::pace::Pace;
 use self::series::SeriesSet;
@@ -57,6 +59,8 @@ pub struct Model {
     pub confidence: Confidence,
     /// When each signature was given, by gate and role.
     pub signed: BTreeMap<(String, Role), DateTime<Utc>>,
+    /// What people wrote, oldest first.
+    pub notes: Vec<Note>,
     /// Whether an engine runs.
     pub engine: Engine,
     /// Session time at which an engine was last seen to live.
@@ -137,6 +141,7 @@ impl Model {
             gates: Vec::new(),
             confidence: confidence(&session),
             signed: BTreeMap::new(),
+            notes: Vec::new(),
             engine: Engine::Gone { last: None },
             live_ms: 0,
             now_ms: first.at_ms,
@@ -238,6 +243,13 @@ impl Model {
         if let Event::GateSigned { gate, signature } = &entry.event {
             self.signed
                 .insert((gate.clone(), signature.role), entry.wall);
+        }
+        if let Event::NoteWritten { by, text } = &entry.event {
+            self.notes.push(Note {
+                by: by.clone(),
+                wall: entry.wall,
+                text: text.clone(),
+            });
         }
         if entry.seq > self.session.seq {
             self.session.apply(entry);

@@ -252,7 +252,7 @@ fn bring_up(model: &mut Model) -> Vec<Effect> {
     }
     model.ui.brought = wanted;
     model.ui.toast = None;
-    model.ui.view = View::Rollback;
+    model.ui.show(View::Rollback);
     match overlay {
         Some(Overlay::Pick(pick)) => overlay::undressed(model, pick.kind),
         _ => Vec::new(),

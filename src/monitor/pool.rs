@@ -85,10 +85,13 @@ fn clients<E>(at_ms: i64, answer: &Result<Result<Activity, Error>, E>) -> Client
         idle: of.idle,
         idle_in_transaction: of.idle_in_transaction,
         waiting: of.waiting,
+        hidden: of.hidden,
     });
     ClientsView {
         at_ms,
         most: activity.pool.server_limit,
+        server_total: activity.pool.server_total,
+        is_unasked: false,
         applications: Some(applications.collect()),
     }
 }

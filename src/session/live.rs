@@ -153,11 +153,15 @@ pub struct ClientsView {
     pub at_ms: i64,
     /// Ordinary clients that fit onto the server.
     pub most: u32,
+    /// Client connections on the whole server, whichever database they are to.
+    pub server_total: u32,
+    /// No probe of the runbook asks.
+    pub is_unasked: bool,
     /// By application, the most connections first; `None` where the server did not answer.
     pub applications: Option<Vec<ClientView>>,
 }
 
-/// An application's connections to the target's database. What the server does not show the state of counts nowhere.
+/// An application's connections to the target's database.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClientView {
     /// As it calls itself; foreign text, made harmless.
@@ -170,6 +174,8 @@ pub struct ClientView {
     pub idle_in_transaction: u32,
     /// Waiting for a lock.
     pub waiting: u32,
+    /// Of which the server does not show what they do: without `pg_monitor`, those of every other role.
+    pub hidden: u32,
 }
 
 /// What a probe tells people beside its numbers: who waits for whom, where exceptions happened. Nothing judges it.

@@ -42,6 +42,8 @@ pub struct ApplicationActivity {
     pub idle_in_transaction: u32,
     /// Of the active ones, those that wait for a lock.
     pub waiting: u32,
+    /// Whose state the server does not show us.
+    pub hidden: u32,
 }
 
 /// What one look brought.
@@ -113,6 +115,7 @@ impl ActivityProbe {
                     idle: count(2),
                     idle_in_transaction: count(3),
                     waiting: count(4),
+                    hidden: count(5),
                 }),
                 None => {
                     activity.pool = PoolActivity {

@@ -203,6 +203,7 @@ pub fn seen(plain: &Story, hostile: &str) -> Model {
                 };
                 2
             ]),
+            ..ClientsView::default()
         }),
         engine: Some(Engine::Live { pid: 1 }),
         ..News::default()

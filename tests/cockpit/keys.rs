@@ -147,6 +147,42 @@ fn a_signature_can_carry_a_note_and_esc_gives_none() {
 }
 
 #[test]
+fn a_note_in_the_view_of_the_gates_is_a_comment_on_the_selected_one() {
+    let mut story = Story::begin();
+    story.pass(2_000);
+    let hostile = "K5: two\u{1b}[2J pages are wrong";
+    for (who, text) in [("quinn", hostile), ("dan", "K50: elsewhere"), ("dan", "K5")] {
+        let text = text.to_owned();
+        story.command(who, Command::Note { text });
+    }
+    let mut model = story.seen_by("robin");
+    press(&mut model, "n");
+    assert_eq!(sent(&press(&mut model, "seen\n")), [note("seen")]);
+    let mut model = story.seen_by("robin");
+    press(&mut model, "6");
+    model.ui.gate = Some(4);
+    let text = snapshot::text(&model, &Theme::standard(), 120, 40);
+    let line = text.lines().find(|l| l.contains("» Quinn Sato at "));
+    let line = line.unwrap_or_else(|| panic!("no comment: {text}"));
+    assert!(
+        line.contains("pages are wrong") && !line.contains('\u{1b}'),
+        "{line}"
+    );
+    assert!(
+        !text.contains("elsewhere") && !text.contains("Dan Okafor at"),
+        "{text}"
+    );
+    // Nothing was typed: that is no comment.
+    assert_eq!(press(&mut model, "n\n"), []);
+    assert_eq!(sent(&press(&mut model, "fine\n")), [note("K5: fine")]);
+}
+
+fn note(text: &str) -> Command {
+    let text = text.to_owned();
+    Command::Note { text }
+}
+
+#[test]
 fn a_deputy_signs_in_their_own_role_first() {
     let mut story = Story::begin();
     story.pass(2_000).reach("A1").rehearsed();

@@ -2,7 +2,7 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEventKind};
 use cutover::cockpit::model::Model;
-use cutover::cockpit::model::ui::{Focus, Held, View};
+use cutover::cockpit::model::ui::{Focus, Held, Ui, View};
 use cutover::cockpit::snapshot;
 use cutover::cockpit::split::{Axis, Line, Placed, Stack};
 use cutover::cockpit::theme::Theme;
@@ -125,6 +125,32 @@ fn a_click_on_a_line_is_a_click_on_what_is_there() {
 }
 
 #[test]
+fn a_press_on_a_line_clicks_nothing_that_has_come_up_since() {
+    let mut model = states::burning();
+    let line = Line {
+        of: Stack::TwoRight,
+        n: 0,
+    };
+    let cells = placed(&mut model, line).cells();
+    for view in View::ALL.into_iter().skip(1) {
+        for y in cells.y..cells.y + 2 {
+            model.ui.view = View::Bridge;
+            drawn_at(&mut model, SIZE);
+            let here = (cells.x + 5, y);
+            at(&mut model, MouseEventKind::Down(MouseButton::Left), here);
+            assert!(model.ui.held.is_some(), "{here:?}");
+            model.ui.view = view;
+            drawn_at(&mut model, SIZE);
+            let cursors = |ui: &Ui| (ui.view, ui.focus, ui.gate, ui.step, ui.table, ui.event);
+            let before = cursors(&model.ui);
+            let effects = at(&mut model, MouseEventKind::Up(MouseButton::Left), here);
+            assert_eq!((effects, cursors(&model.ui)), (Vec::new(), before));
+            assert!(model.ui.held.is_none() && model.ui.overlay.is_none());
+        }
+    }
+}
+
+#[test]
 fn a_line_below_a_window_is_not_taken() {
     let mut model = states::burning();
     let (x, y) = middle(&placed(&mut model, BETWEEN_COLUMNS));
@@ -143,6 +169,7 @@ fn a_countdown_has_no_lines_and_one_that_is_held_does_no_harm() {
         line: BETWEEN_COLUMNS,
         off: 0,
         has_moved: true,
+        pressed: None,
     });
     at(
         &mut model,

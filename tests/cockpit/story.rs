@@ -582,6 +582,7 @@ pub fn clients(at_ms: i64, instances: usize) -> Vec<ClientsView> {
             idle,
             idle_in_transaction: open,
             waiting,
+            hidden: 0,
         };
     let of_instance = |i: usize, n: i64| {
         let load = load(i, n);
@@ -590,6 +591,7 @@ pub fn clients(at_ms: i64, instances: usize) -> Vec<ClientsView> {
         let (active, idle) = (number(load.pool_active), number(load.pool_idle));
         client((&format!("app-{i}"), active, idle, 0, waits))
     };
+    let taken = |c: &ClientView| c.active + c.idle + c.idle_in_transaction;
     let look = |n: i64| {
         let mut all: Vec<_> = (1..=instances).map(|i| of_instance(i, n)).collect();
         let open = u32::from(n > 48);
@@ -600,6 +602,8 @@ pub fn clients(at_ms: i64, instances: usize) -> Vec<ClientsView> {
         ClientsView {
             at_ms: at_ms - (119 - n) * 5_000,
             most: 97.max(instances as u32 * 11),
+            server_total: all.iter().map(taken).sum::<u32>() + 6,
+            is_unasked: false,
             applications: (!(95..98).contains(&n)).then_some(all),
         }
     };

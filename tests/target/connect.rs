@@ -276,6 +276,10 @@ async fn a_terminated_session_is_lost_and_not_failed() {
 async fn the_pool_panel_counts_and_says_what_it_cannot_see() {
     let database = support::database().await;
     let admin = connect(&database.superuser_url).await;
+    admin
+        .batch_execute("SET application_name = 'app of another role'")
+        .await
+        .unwrap();
     let mut probe = ActivityProbe::open(&endpoint(&database.url), Duration::from_secs(5))
         .await
         .unwrap();
@@ -309,6 +313,9 @@ async fn the_pool_panel_counts_and_says_what_it_cannot_see() {
             assert_eq!(sum(|of| of.waiting), seen.waiting, "{activity:?}");
             let in_transaction = sum(|of| of.idle_in_transaction);
             assert_eq!(in_transaction, seen.idle_in_transaction, "{activity:?}");
+            let foreign = of("app of another role").expect("its name is not hidden");
+            assert_eq!((foreign.idle, foreign.hidden), (0, 1), "{activity:?}");
+            assert_eq!(sum(|of| of.hidden), seen.hidden, "{activity:?}");
             break seen;
         }
         assert!(Instant::now() < deadline, "{seen:?}");

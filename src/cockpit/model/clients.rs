@@ -14,6 +14,8 @@ const NAMES: usize = 1_200;
 #[derive(Debug, Clone, Default)]
 pub struct Clients {
     latest: ClientsView,
+    /// Whether the server did not say who is there when it was last asked; what it had said before is kept.
+    is_silent: bool,
     numbers: BTreeMap<String, u16>,
     rounds: Rounds<Option<Box<[Round]>>>,
 }
@@ -36,17 +38,27 @@ pub struct Counts {
     pub idle_in_transaction: u16,
     /// Waiting for a lock.
     pub waiting: u16,
+    /// Of which the server does not show what they do.
+    pub hidden: u16,
 }
 
 impl Counts {
-    fn of(client: &ClientView) -> Counts {
+    /// Those of one look.
+    pub fn of(client: &ClientView) -> Counts {
         let count = |n: u32| u16::try_from(n).unwrap_or(u16::MAX);
         Counts {
             active: count(client.active),
             idle: count(client.idle),
             idle_in_transaction: count(client.idle_in_transaction),
             waiting: count(client.waiting),
+            hidden: count(client.hidden),
         }
+    }
+
+    /// Whether more of them hold a transaction open and do nothing than do anything else.
+    pub fn is_mostly_open(self) -> bool {
+        let others = [self.active, self.idle, self.hidden].map(u32::from);
+        u32::from(self.idle_in_transaction) > others.iter().sum::<u32>()
     }
 
     fn most(self, other: Counts) -> Counts {
@@ -55,6 +67,7 @@ impl Counts {
             idle: self.idle.max(other.idle),
             idle_in_transaction: self.idle_in_transaction.max(other.idle_in_transaction),
             waiting: self.waiting.max(other.waiting),
+            hidden: self.hidden.max(other.hidden),
         }
     }
 }
@@ -64,7 +77,8 @@ impl Clients {
     pub fn take(&mut self, view: ClientsView) {
         let new = view.applications.iter().flatten();
         let new = new.filter(|c| !self.numbers.contains_key(&c.application));
-        if view.at_ms < self.latest.at_ms || self.numbers.len() + new.count() > NAMES {
+        let is_before = view.at_ms < self.latest.at_ms;
+        if is_before || self.numbers.len() + new.count() > NAMES {
             self.rounds.clear();
             self.numbers.clear();
         }
@@ -82,7 +96,24 @@ impl Clients {
             kept
         });
         self.rounds.push(view.at_ms, round);
-        self.latest = view;
+        self.is_silent = view.applications.is_none() && !view.is_unasked;
+        self.latest = match self.is_silent && !is_before {
+            true => ClientsView {
+                at_ms: view.at_ms,
+                ..std::mem::take(&mut self.latest)
+            },
+            false => view,
+        };
+    }
+
+    /// Whether the server did not answer when it was last asked, so that all of this is what it had said before.
+    pub fn is_silent(&self) -> bool {
+        self.is_silent
+    }
+
+    /// Whether no probe asks the server.
+    pub fn is_unasked(&self) -> bool {
+        self.latest.is_unasked
     }
 
     /// Every application as it was last seen, the most connections first; `None` where nobody knows.
@@ -93,6 +124,11 @@ impl Clients {
     /// Ordinary clients that fit onto the server.
     pub fn most(&self) -> u32 {
         self.latest.most
+    }
+
+    /// Client connections on the whole server, whichever database they are to.
+    pub fn server_total(&self) -> u32 {
+        self.latest.server_total
     }
 
     /// The answers that are kept.
@@ -142,6 +178,7 @@ mod tests {
             at_ms,
             most: 97,
             applications: Some(applications.iter().map(client).collect()),
+            ..ClientsView::default()
         }
     }
 

@@ -1,15 +1,15 @@
 //! The tables that move: how far each has come, what does not fit, what a policy changed, and whether both sides are equal. Not in here:
 //! how they look (`view::data`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Model;
 use crate::cockpit::canvas::columns;
-use crate::cockpit::format::{count, short};
+use crate::cockpit::format::{count, counted, short};
 use crate::cockpit::theme::Meaning;
 use crate::journal::Progress;
 use crate::session::live::{ComparedTable, PlannedTable};
-use crate::session::{LineKind, StepStatus};
+use crate::session::{LineKind, StepState, StepStatus};
 use crate::text::printable;
 
 /// Characters of a name by which all that is told of a table is found: as many as progress keeps.
@@ -53,43 +53,73 @@ pub enum TableState {
     Unknown,
 }
 
+/// All that is told of tables, by their names: a database may have thousands, and every frame asks.
+struct Known<'m> {
+    load: Option<&'m StepState>,
+    imported: BTreeMap<String, u64>,
+    policies: BTreeMap<String, Vec<(String, u64)>>,
+    progress: BTreeMap<&'m str, &'m Progress>,
+    planned: BTreeMap<&'m str, &'m PlannedTable>,
+    compared: BTreeMap<&'m str, &'m ComparedTable>,
+}
+
+impl Known<'_> {
+    fn of<'m>(model: &'m Model, names: &[String]) -> Known<'m> {
+        let imported: Vec<(String, u64)> = model.fact("imported").unwrap_or_default();
+        let imported = imported.into_iter();
+        let policies: BTreeMap<String, u64> = model.fact("policies").unwrap_or_default();
+        let steps = &model.session.charter.steps;
+        let load = steps.iter().rposition(|s| s.kind == LineKind::Target);
+        let load = load.and_then(|at| model.session.steps.get(at));
+        // What was reported before this load began is of one that is void.
+        let since = load.and_then(|l| l.started_ms);
+        let of_this = |p: &&Progress| {
+            load.is_some_and(|l| l.id == p.step) && since.is_some_and(|s| p.at_ms >= s)
+        };
+        let progress = model.progress.iter().filter(of_this);
+        // Collected from the last on, so that of two of one name the first is kept.
+        Known {
+            load,
+            imported: imported
+                .map(|(table, rows)| (printable(&table, NAME_CHARS), rows))
+                .collect(),
+            policies: by_table(&policies, names),
+            progress: progress.rev().map(|p| (p.item.as_str(), p)).collect(),
+            planned: model
+                .plan
+                .tables
+                .iter()
+                .rev()
+                .map(|p| (p.table.as_str(), p))
+                .collect(),
+            compared: model
+                .parity
+                .tables
+                .iter()
+                .rev()
+                .map(|t| (t.table.as_str(), t))
+                .collect(),
+        }
+    }
+}
+
 impl Model {
     /// Every table in the order in which they go; empty until that is known.
     pub fn tables(&self) -> Vec<TableLine> {
-        let imported: BTreeMap<String, u64> = self
-            .fact::<Vec<(String, u64)>>("imported")
-            .unwrap_or_default()
-            .into_iter()
-            .map(|(table, rows)| (printable(&table, NAME_CHARS), rows))
-            .collect();
-        let policies: BTreeMap<String, u64> = self.fact("policies").unwrap_or_default();
         let names = self.table_names();
-        let policies = by_table(&policies, &names);
-        names
+        let known = Known::of(self, &names);
+        let lines = names
             .into_iter()
-            .map(|table| self.table_line(table, &imported, &policies))
-            .collect()
+            .map(|table| self.table_line(table, &known));
+        lines.collect()
     }
 
-    fn table_line(
-        &self,
-        table: String,
-        imported: &BTreeMap<String, u64>,
-        policies: &BTreeMap<String, Vec<(String, u64)>>,
-    ) -> TableLine {
-        let charter = &self.session.charter;
-        let load = charter
-            .steps
-            .iter()
-            .rposition(|s| s.kind == LineKind::Target);
-        let load = load.and_then(|at| self.session.steps.get(at));
-        let own = |step: &str, item: &str| load.is_some_and(|l| l.id == step) && item == table;
-        // What was reported before this load began is of one that is void.
+    fn table_line(&self, table: String, known: &Known<'_>) -> TableLine {
+        let load = known.load;
         let since = load.and_then(|l| l.started_ms);
-        let of_this = |p: &&Progress| own(&p.step, &p.item) && since.is_some_and(|s| p.at_ms >= s);
-        let progress = self.progress.iter().find(of_this);
-        let planned = self.planned(&table);
-        let done = imported.get(&table).copied();
+        let progress = known.progress.get(table.as_str());
+        let planned = known.planned.get(table.as_str());
+        let done = known.imported.get(&table).copied();
         let rows = done
             .or(progress.and_then(|p| p.total))
             .or(planned.map(|p| p.rows));
@@ -103,6 +133,7 @@ impl Model {
             None if self.replay.is_some() && since.is_some() => TableState::Unknown,
             _ => TableState::Waiting,
         };
+        let policies = known.policies.get(&table);
         TableLine {
             moved,
             rows,
@@ -111,15 +142,8 @@ impl Model {
                 .and_then(|l| self.pace.part_per_s(&l.id, &table)),
             state,
             problems: planned.map_or(0, |p| p.problems.len() as u64 + p.more_problems),
-            by_policy: policies
-                .get(&table)
-                .map_or(0, |of| of.iter().map(|(_, n)| n).sum()),
-            compared: self
-                .parity
-                .tables
-                .iter()
-                .find(|t| t.table == table)
-                .cloned(),
+            by_policy: policies.map_or(0, |of| of.iter().map(|(_, n)| n).sum()),
+            compared: known.compared.get(table.as_str()).map(|t| (*t).clone()),
             table,
         }
     }
@@ -154,7 +178,11 @@ impl Model {
 
     /// Position of the table under the cursor: the chosen one, else the first that moves, else the first that is not equal.
     pub fn selected_table_index(&self) -> usize {
-        let tables = self.tables();
+        self.selected_among(&self.tables())
+    }
+
+    /// The same, where all tables are at hand.
+    pub fn selected_among(&self, tables: &[TableLine]) -> usize {
         let last = tables.len().saturating_sub(1);
         let moves = |t: &TableLine| matches!(t.state, TableState::Moving | TableState::Halted);
         let differs = |t: &TableLine| t.compared.as_ref().is_some_and(ComparedTable::differs);
@@ -168,7 +196,9 @@ impl Model {
 
     /// The table under the cursor.
     pub fn selected_table(&self) -> Option<TableLine> {
-        self.tables().into_iter().nth(self.selected_table_index())
+        let tables = self.tables();
+        let at = self.selected_among(&tables);
+        tables.into_iter().nth(at)
     }
 }
 
@@ -208,7 +238,9 @@ pub fn whole(model: &Model, table: &str) -> Vec<(String, Meaning)> {
     if let Some(used) = policies.remove(table) {
         head(&mut all, "Changed or put aside by policy");
         let used = used.into_iter();
-        all.extend(used.map(|(what, n)| (format!("{what}: {} times", count(n)), Meaning::Warn)));
+        all.extend(
+            used.map(|(what, n)| (format!("{what}: {}", counted(n, "time")), Meaning::Warn)),
+        );
     }
     if let Some(compared) = line.compared.filter(ComparedTable::differs) {
         head(&mut all, "Rows that differ, SQLite's value first");
@@ -316,16 +348,13 @@ fn by_table(
     policies: &BTreeMap<String, u64>,
     names: &[String],
 ) -> BTreeMap<String, Vec<(String, u64)>> {
+    let names: BTreeSet<&str> = names.iter().map(String::as_str).collect();
     let mut all: BTreeMap<String, Vec<(String, u64)>> = BTreeMap::new();
     for (of, n) in policies {
-        let rest = |name: &String| of.strip_prefix(name.as_str())?.strip_prefix('.');
-        let found = names
-            .iter()
-            .filter_map(|name| Some((name, rest(name)?)))
-            .max_by_key(|(name, _)| name.len());
-        if let Some((name, rest)) = found {
-            let used = all.entry(name.clone()).or_default();
-            used.push((rest.to_owned(), *n));
+        let mut begins = of.rmatch_indices('.').map(|(at, _)| of.split_at(at));
+        if let Some((name, rest)) = begins.find(|(name, _)| names.contains(name)) {
+            let used = all.entry(name.to_owned()).or_default();
+            used.push((rest[1..].to_owned(), *n));
         }
     }
     all

@@ -1,11 +1,12 @@
 //! Where the cursor is and what lies over the screen. Not in here: what the keys do (`update`).
 
+use super::comments;
 use crate::runbook::Role;
 use crate::session::Command;
 
 use crate::cockpit::glyphs::Glyphs;
 use crate::cockpit::split::{Line, Splits};
-use crate::cockpit::target::Targets;
+use crate::cockpit::target::{Target, Targets};
 use crate::cockpit::theme::{Meaning, Theme};
 
 /// Where the cursor is and what lies over the screen.
@@ -69,8 +70,10 @@ pub struct Held {
     pub line: Line,
     /// Columns or rows from it to the pointer.
     pub off: i32,
-    /// Whether the pointer has moved since; else it was a click on what is there.
+    /// Whether the pointer has moved it since; else it was a click on what is there.
     pub has_moved: bool,
+    /// What was there when the button went down.
+    pub pressed: Option<Target>,
 }
 
 /// What has been brought to the screen by itself, so that it happens once.
@@ -173,6 +176,14 @@ pub enum Focus {
 }
 
 impl Ui {
+    /// Another view comes to the screen: its lists begin at their beginning.
+    pub fn show(&mut self, view: View) {
+        if self.view != view {
+            self.view = view;
+            self.scrolled = 0;
+        }
+    }
+
     /// The panel that the arrows act on now; views with one list have no choice.
     pub fn focus(&self) -> Option<Focus> {
         match self.view {
@@ -353,8 +364,11 @@ pub enum FormKind {
     RollBack,
     /// Hold the session.
     Hold,
-    /// Write a note.
-    Note,
+    /// Write a note, or a comment on this gate.
+    Note {
+        /// Which.
+        gate: Option<String>,
+    },
     /// Extend the freeze.
     Extend,
     /// Skip this step.
@@ -374,7 +388,7 @@ const LONGEST_QUERY: usize = 60;
 const NAME: &str = "the session's name";
 
 impl Form {
-    /// An empty form.
+    /// A form in which nothing has been typed.
     pub fn new(kind: FormKind) -> Form {
         let labels: &[&'static str] = match &kind {
             FormKind::Sign { .. } => &["note (optional)"],
@@ -382,14 +396,18 @@ impl Form {
             FormKind::Complete => &[NAME],
             FormKind::RollBack => &[NAME, "why (optional)"],
             FormKind::Hold => &["why (optional)"],
-            FormKind::Note => &["note"],
+            FormKind::Note { .. } => &["note"],
             FormKind::Extend => &["minutes"],
             FormKind::Skip(_) => &["why"],
             FormKind::Decide(_) => &["had it been done? (yes / no)", "what was looked at"],
         };
+        let begun = match &kind {
+            FormKind::Note { gate: Some(gate) } => comments::prefix(gate),
+            _ => String::new(),
+        };
         let fields = labels.iter().map(|label| Field {
             label,
-            text: String::new(),
+            text: begun.clone(),
         });
         Form {
             kind,
@@ -443,9 +461,14 @@ impl Form {
             FormKind::Hold => Command::Hold {
                 reason: or(self.text(0), "no reason given"),
             },
-            FormKind::Note => Command::Note {
-                text: needed(self.text(0), "a note")?,
-            },
+            FormKind::Note { gate } => {
+                let text = self.text(0);
+                let said = gate.as_ref().and_then(|g| comments::comment(g, text));
+                needed(said.unwrap_or(text), "a note")?;
+                Command::Note {
+                    text: text.to_owned(),
+                }
+            }
             FormKind::Extend => Command::ExtendFreeze {
                 by_ms: minutes(self.text(0))?,
             },

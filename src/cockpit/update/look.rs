@@ -84,7 +84,7 @@ pub(super) fn look(model: &mut Model, act: Do) -> Update {
 }
 
 fn show(model: &mut Model, view: View) -> Update {
-    model.ui.view = view;
+    model.ui.show(view);
     model.ui.overlay = None;
     Update::with(vec![Effect::Present(view)])
 }

@@ -6,7 +6,7 @@ use super::look::look;
 use super::{Effect, Update, say};
 use crate::cockpit::actions::Do;
 use crate::cockpit::model::Model;
-use crate::cockpit::model::ui::{Form, FormKind, Overlay};
+use crate::cockpit::model::ui::{Form, FormKind, Overlay, View};
 use crate::cockpit::theme::Meaning;
 use crate::runbook::Gate;
 use crate::session::Command;
@@ -28,7 +28,13 @@ pub(super) fn perform(model: &mut Model, act: Do) -> Update {
         }),
         Do::Withdraw => open_form_on_gate(model, |_, gate| FormKind::Withdraw(gate.id.clone())),
         Do::Hold => open_form(model, FormKind::Hold),
-        Do::Note => open_form(model, FormKind::Note),
+        Do::Note => {
+            let commented = model
+                .selected_gate()
+                .filter(|_| model.ui.view == View::Gates);
+            let gate = commented.map(|gate| gate.id.clone());
+            open_form(model, FormKind::Note { gate })
+        }
         Do::Extend => open_form(model, FormKind::Extend),
         Do::Complete => open_form(model, FormKind::Complete),
         Do::Skip => match model.session.next_step() {

@@ -24,7 +24,7 @@ pub fn on_mouse(model: &mut Model, event: MouseEvent) -> Update {
             taken.unwrap_or_else(|| pressed(model, target))
         }
         MouseEventKind::Drag(MouseButton::Left) => resize::drag(model, event.column, event.row),
-        MouseEventKind::Up(MouseButton::Left) => match resize::let_go(model) {
+        MouseEventKind::Up(MouseButton::Left) => match resize::let_go(model, target) {
             Some(true) => pressed(model, target),
             Some(false) => Update::redraw(),
             None => Update::nothing(),

@@ -66,7 +66,7 @@ fn arrived(model: &mut Model) -> Vec<Effect> {
     let is_calm = model.session.fired.is_none() && model.session.phase == Phase::Open;
     if is_calm {
         if model.ui.brought != Brought::Nothing && model.ui.view == View::Rollback {
-            model.ui.view = View::Bridge;
+            model.ui.show(View::Bridge);
         }
         model.ui.brought = Brought::Nothing;
     }

@@ -5,6 +5,7 @@ use crate::cockpit::actions::Way;
 use crate::cockpit::model::Model;
 use crate::cockpit::model::ui::{Held, Overlay};
 use crate::cockpit::split::Placed;
+use crate::cockpit::target::Target;
 use crate::cockpit::theme::Meaning;
 
 /// Columns that a key moves a line by; rows are one.
@@ -23,6 +24,7 @@ pub fn take(model: &mut Model, x: u16, y: u16) -> Option<Update> {
         line: placed.line,
         off: placed.before(x, y) - i32::from(placed.at),
         has_moved: false,
+        pressed: model.ui.targets.at(x, y),
     });
     Some(Update::redraw())
 }
@@ -47,9 +49,11 @@ pub fn drag(model: &mut Model, x: u16, y: u16) -> Update {
     Update::redraw()
 }
 
-/// The button is up again: whether it was a click, and no line was moved.
-pub fn let_go(model: &mut Model) -> Option<bool> {
-    model.ui.held.take().map(|held| !held.has_moved)
+/// The button is up again over this: whether it was a click, where no line was moved and the screen has not changed below the pointer.
+pub fn let_go(model: &mut Model, target: Option<Target>) -> Option<bool> {
+    let held = model.ui.held.take()?;
+    let is_there = model.ui.targets.line(held.line).is_some();
+    Some(!held.has_moved && is_there && held.pressed == target)
 }
 
 /// A key moves the line beside the panel that keys act on.

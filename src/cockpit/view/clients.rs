@@ -6,7 +6,7 @@ use ratatui::layout::Rect;
 
 use super::shared::{Hidden, below, row, window_of};
 use super::strip::Strip;
-use crate::cockpit::canvas::{Canvas, Head, columns, fit, piece};
+use crate::cockpit::canvas::{Canvas, Head, Piece, columns, fit, piece};
 use crate::cockpit::format::count;
 use crate::cockpit::model::Model;
 use crate::cockpit::model::clients::Counts;
@@ -16,8 +16,8 @@ use crate::session::live::ClientView;
 /// Columns of a number.
 const NUMBER: usize = 9;
 
-/// Numbers of an application.
-const NUMBERS: u16 = 4;
+/// Numbers of an application; the last only where something is hidden.
+const HEADINGS: [&str; 5] = ["active", "idle", "in tx", "waiting", "hidden"];
 
 /// Columns of a name at most.
 const WIDEST: u16 = 20;
@@ -25,11 +25,18 @@ const WIDEST: u16 = 20;
 /// A server of which more is taken has nearly nothing left.
 const NEARLY_FULL: f64 = 0.9;
 
+/// Heading, notice, two rows and how many more there are.
+const ROWS_FOR_A_NOTICE: u16 = 5;
+
 /// Rows that the panel wants, with its frame and heading; few while there is nothing to tell.
 pub fn rows(model: &Model) -> u16 {
-    match model.clients.applications().map_or(0, <[ClientView]>::len) {
+    let all = model.clients.applications().unwrap_or_default();
+    let notice = u16::from(notice(model, all).is_some());
+    match all.len() {
         0 => 3,
-        n => u16::try_from(n).unwrap_or(u16::MAX).saturating_add(3),
+        n => u16::try_from(n)
+            .unwrap_or(u16::MAX)
+            .saturating_add(3 + notice),
     }
 }
 
@@ -41,6 +48,9 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
         note: vec![note(model, all)],
         legend: match all.is_empty() {
             true => "",
+            false if is_any_hidden(all) => {
+                " ? hidden  ░ idle  ▒ active  ▓ most idle in tx  █ waits for a lock "
+            }
             false => " · none  ░ idle  ▒ active  ▓ most idle in tx  █ waits for a lock ",
         },
         ..Head::default()
@@ -59,30 +69,58 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
         );
         return;
     }
+    // That it is old must be said; that some is hidden the column of that name says too.
+    let wanted = ROWS_FOR_A_NOTICE.min(rows(model) - 2);
+    let has_room = inner.height >= wanted || model.clients.is_silent();
+    let inner = match notice(model, all).filter(|_| has_room) {
+        Some(words) => {
+            canvas.write(inner.x, inner.y, inner.width, &words, Meaning::Unknown);
+            below(inner, 1)
+        }
+        None => inner,
+    };
+    table(canvas, inner, model, all);
+}
+
+/// A row for each, below a heading.
+fn table(canvas: &mut Canvas<'_>, area: Rect, model: &Model, all: &[ClientView]) {
+    if area.height == 0 {
+        return;
+    }
     let names = all.iter().map(|c| columns(&fit(called(c), WIDEST)));
     let name = names.max().unwrap_or_default().max(6);
-    let cells = inner
-        .width
-        .saturating_sub(name + 1 + NUMBER as u16 * NUMBERS);
+    let headings = match is_any_hidden(all) {
+        true => &HEADINGS[..],
+        false => &HEADINGS[..HEADINGS.len() - 1],
+    };
+    let numbers = (NUMBER * headings.len()) as u16;
+    let cells = area.width.saturating_sub(name + 1 + numbers);
     let strip = Strip::of(model.clients.rounds(), model, cells);
     let width = usize::from(name) + 1;
-    let text = format!(
-        "{:width$}{}{:>NUMBER$}{:>NUMBER$}{:>NUMBER$}{:>NUMBER$}",
-        "",
-        strip.heading(),
-        "active",
-        "idle",
-        "in tx",
-        "waiting"
-    );
-    canvas.write(inner.x, inner.y, inner.width, &text, Meaning::Muted);
-    let lines = below(inner, 1);
+    let mut text = format!("{:width$}{}", "", strip.heading());
+    for heading in headings {
+        text.push_str(&format!("{heading:>NUMBER$}"));
+    }
+    canvas.write(area.x, area.y, area.width, &text, Meaning::Muted);
+    let lines = below(area, 1);
     let mut ranked: Vec<&ClientView> = all.iter().collect();
-    // Who waits, then who holds transactions open, for whom others may wait.
-    ranked.sort_by_key(|c| Reverse((c.waiting, c.idle_in_transaction > c.active)));
+    // Who waits, then who holds transactions open, for whom others may wait. The others by name: their numbers change with every look,
+    // and rows would dance.
+    ranked.sort_by_key(|c| {
+        let open = Counts::of(c).is_mostly_open();
+        (Reverse((c.waiting, open)), c.application.as_str())
+    });
     let (rows, hidden) = window_of(canvas, model, ranked.len(), lines.height);
     for (n, client) in ranked[rows].iter().enumerate() {
-        application(canvas, row(lines, n as u16), model, client, name, &strip);
+        let mut pieces = application(model, client, name, &strip);
+        pieces.extend(numbers_of(client, headings.len()));
+        if model.is_stale() || model.clients.is_silent() {
+            pieces
+                .iter_mut()
+                .for_each(|(_, meaning)| *meaning = Meaning::Stale);
+        }
+        let place = row(lines, n as u16);
+        canvas.pieces(place.x, place.y, place.width, &pieces);
     }
     if let Some(hidden) = hidden {
         let words = remaining(&hidden, hidden.of(&ranked).copied());
@@ -91,38 +129,74 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
     }
 }
 
-/// `43 of 97 connections`: what all of them have of the server.
-fn note(model: &Model, all: &[ClientView]) -> crate::cockpit::canvas::Piece<'static> {
-    let waiting = all.iter().filter(|c| c.waiting > 0).count();
-    let taken: u64 = all.iter().map(connections).sum();
-    let most = model.clients.most();
-    let words = format!("{} of {} connections", count(taken), count(most.into()));
-    match waiting {
-        _ if all.is_empty() => piece("", Meaning::Muted),
-        0 if taken as f64 > f64::from(most) * NEARLY_FULL => {
-            piece(format!("{words}, NEARLY FULL"), Meaning::Danger)
-        }
-        0 => piece(words, Meaning::Muted),
-        1 => piece(format!("{words}, 1 waits for locks"), Meaning::Danger),
-        n => piece(format!("{words}, {n} wait for locks"), Meaning::Danger),
+/// `5 here, 95 of 97 on the server`: the limit is that of the whole server, on which there may be other databases.
+fn note(model: &Model, all: &[ClientView]) -> Piece<'static> {
+    if all.is_empty() {
+        return piece("", Meaning::Muted);
     }
+    let waiting: u64 = all.iter().map(|c| u64::from(c.waiting)).sum();
+    let here: u64 = all.iter().map(connections).sum();
+    let (total, most) = (model.clients.server_total(), model.clients.most());
+    let mut words = format!(
+        "{} here, {} of {} on the server",
+        count(here),
+        count(total.into()),
+        count(most.into())
+    );
+    let is_full = f64::from(total) > f64::from(most) * NEARLY_FULL;
+    if is_full {
+        words.push_str(", NEARLY FULL");
+    }
+    match waiting {
+        0 => {}
+        1 => words.push_str(", 1 waits for a lock"),
+        n => words.push_str(&format!(", {} wait for locks", count(n))),
+    }
+    let meaning = match (is_full || waiting > 0, model.clients.is_silent()) {
+        (_, true) => Meaning::Stale,
+        (true, false) => Meaning::Danger,
+        (false, false) => Meaning::Muted,
+    };
+    piece(words, meaning)
 }
 
 fn connections(client: &ClientView) -> u64 {
-    [client.active, client.idle, client.idle_in_transaction]
-        .map(u64::from)
-        .iter()
-        .sum()
+    [
+        client.active,
+        client.idle,
+        client.idle_in_transaction,
+        client.hidden,
+    ]
+    .map(u64::from)
+    .iter()
+    .sum()
+}
+
+fn is_any_hidden(all: &[ClientView]) -> bool {
+    all.iter().any(|c| c.hidden > 0)
+}
+
+/// What must be known of all rows before one is believed.
+fn notice(model: &Model, all: &[ClientView]) -> Option<String> {
+    if all.is_empty() {
+        return None;
+    }
+    if model.clients.is_silent() {
+        return Some("PostgreSQL did not answer: this is what it said last".to_owned());
+    }
+    let hidden: u64 = all.iter().map(|c| u64::from(c.hidden)).sum();
+    (hidden > 0).then(|| format!("state of {} hidden: grant pg_monitor", count(hidden)))
 }
 
 fn why_none(model: &Model) -> &'static str {
     match model.clients.applications() {
+        _ if model.clients.is_silent() => "PostgreSQL did not answer",
         Some(_) => "nobody is connected",
         None if model.replay.is_some() => {
             "not recorded: who was connected is shown only while it happens"
         }
-        None if model.clients.rounds().is_empty() => "PostgreSQL was not asked yet",
-        None => "PostgreSQL did not answer",
+        None if model.clients.is_unasked() => "no probe asks PostgreSQL who is connected",
+        None => "PostgreSQL was not asked yet",
     }
 }
 
@@ -138,48 +212,53 @@ fn shade(counts: Option<Counts>) -> (char, Meaning) {
     match counts {
         None => (' ', Meaning::Muted),
         Some(c) if c.waiting > 0 => ('█', Meaning::Danger),
-        Some(c) if c.idle_in_transaction > c.active => ('▓', Meaning::Warn),
+        Some(c) if c.is_mostly_open() => ('▓', Meaning::Warn),
+        Some(c) if c.hidden > 0 => ('?', Meaning::Unknown),
         Some(c) if c.active > 0 => ('▒', Meaning::Middle),
         Some(c) if c.idle > 0 => ('░', Meaning::Low),
         Some(_) => ('·', Meaning::Muted),
     }
 }
 
+/// The name and the cells.
 fn application(
-    canvas: &mut Canvas<'_>,
-    area: Rect,
     model: &Model,
     client: &ClientView,
     name: u16,
     strip: &Strip,
-) {
+) -> Vec<Piece<'static>> {
     let called = fit(called(client), name).into_owned();
     let pad = usize::from(name + 1 - columns(&called));
     let mut pieces = vec![piece(format!("{called}{}", " ".repeat(pad)), Meaning::Text)];
     let number = model.clients.number(&client.application);
     let counts = |rounds| model.clients.counts(number?, rounds);
     pieces.extend(strip.pieces(|rounds| shade(counts(rounds))));
+    pieces
+}
+
+/// The first so many of its numbers. None of a kind is not known to be none where connections are hidden.
+fn numbers_of(client: &ClientView, numbers: usize) -> impl Iterator<Item = Piece<'static>> {
     let alarm = |n: u32, quiet, loud| if n > 0 { loud } else { quiet };
-    for (n, meaning) in [
+    let open = client.idle_in_transaction;
+    let known = [
         (client.active, Meaning::Middle),
         (client.idle, Meaning::Low),
-        (
-            client.idle_in_transaction,
-            alarm(client.idle_in_transaction, Meaning::Muted, Meaning::Warn),
-        ),
+        (open, alarm(open, Meaning::Muted, Meaning::Warn)),
         (
             client.waiting,
             alarm(client.waiting, Meaning::High, Meaning::Danger),
         ),
-    ] {
-        pieces.push(piece(format!("{n:>NUMBER$}"), meaning));
-    }
-    if model.is_stale() {
-        pieces
-            .iter_mut()
-            .for_each(|(_, meaning)| *meaning = Meaning::Stale);
-    }
-    canvas.pieces(area.x, area.y, area.width, &pieces);
+    ];
+    let is_hidden = client.hidden > 0;
+    let known = known.map(|(n, meaning)| match n {
+        0 if is_hidden => piece(format!("{:>NUMBER$}", "?"), Meaning::Unknown),
+        n => piece(format!("{n:>NUMBER$}"), meaning),
+    });
+    let hidden = piece(
+        format!("{:>NUMBER$}", client.hidden),
+        alarm(client.hidden, Meaning::Muted, Meaning::Unknown),
+    );
+    known.into_iter().chain([hidden]).take(numbers)
 }
 
 /// `… and 12 more, 40 connections, nobody waits`.

@@ -6,7 +6,7 @@ use ratatui::layout::Rect;
 use super::shared::{below, inset, row, window, window_over};
 use super::steps::draw_progress;
 use crate::cockpit::canvas::{Canvas, Head, columns, piece, wrap};
-use crate::cockpit::format::{count, short};
+use crate::cockpit::format::{count, counted, short};
 use crate::cockpit::model::Model;
 use crate::cockpit::model::tables::{self, TableLine, TableState};
 use crate::cockpit::model::ui::View;
@@ -26,8 +26,9 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
         width: if wide { area.width / 2 } else { area.width },
         ..area
     };
-    draw_list(canvas, list, model, &all);
-    let Some(selected) = all.get(model.selected_table_index()).filter(|_| wide) else {
+    let at = model.selected_among(&all);
+    draw_list(canvas, list, model, &all, at);
+    let Some(selected) = all.get(at).filter(|_| wide) else {
         return;
     };
     let rest = Rect {
@@ -82,7 +83,7 @@ fn draw_lines(canvas: &mut Canvas<'_>, area: Rect, model: &Model, table: &str, s
     }
 }
 
-fn draw_list(canvas: &mut Canvas<'_>, area: Rect, model: &Model, all: &[TableLine]) {
+fn draw_list(canvas: &mut Canvas<'_>, area: Rect, model: &Model, all: &[TableLine], at: usize) {
     let head = Head {
         digit: Some(View::Data.digit()),
         title: "Data",
@@ -106,7 +107,6 @@ fn draw_list(canvas: &mut Canvas<'_>, area: Rect, model: &Model, all: &[TableLin
         draw_progress(canvas, row(inner, 0), model, sum);
     }
     let list = below(inner, used);
-    let at = model.selected_table_index();
     let height = usize::from(list.height);
     let first = window(at, all.len(), height);
     let long = all.iter().all(|line| {
@@ -145,7 +145,7 @@ fn note(all: &[TableLine]) -> crate::cockpit::canvas::Piece<'static> {
             let text = format!("{moved} of {} moved{at_once}", all.len());
             piece(text, Meaning::Muted)
         }
-        (0, n) => piece(format!("{} PROBLEMS", count(n)), Meaning::Danger),
+        (0, n) => piece(counted(n, "problem").to_uppercase(), Meaning::Danger),
         (1, _) => piece("1 TABLE DIFFERS", Meaning::Danger),
         (n, _) => piece(format!("{n} TABLES DIFFER"), Meaning::Danger),
     }
@@ -229,7 +229,7 @@ fn amount(line: &TableLine, long: bool) -> String {
 fn verdict(line: &TableLine) -> Option<(String, Meaning)> {
     if line.problems > 0 {
         return Some((
-            format!("✗ {} problems", count(line.problems)),
+            format!("✗ {}", counted(line.problems, "problem")),
             Meaning::Danger,
         ));
     }

@@ -52,7 +52,8 @@ fn title(model: &Model, form: &Form) -> String {
         FormKind::Withdraw(id) => format!("Withdraw from {id}: {}", gate(id)),
         FormKind::RollBack => "ROLL BACK".to_owned(),
         FormKind::Hold => "Hold".to_owned(),
-        FormKind::Note => "Note".to_owned(),
+        FormKind::Note { gate: None } => "Note".to_owned(),
+        FormKind::Note { gate: Some(id) } => format!("Comment on {id}: {}", gate(id)),
         FormKind::Extend => "Extend the freeze".to_owned(),
         FormKind::Skip(step) => format!("Skip {step}"),
         FormKind::Decide(step) => format!("Decide what {step} had done"),
@@ -70,7 +71,7 @@ fn explain(canvas: &mut Canvas<'_>, area: Rect, model: &Model, form: &Form) -> u
         }
         FormKind::RollBack => return explain_rollback(canvas, area, model),
         FormKind::Hold => "What runs goes on to its end; nothing new starts, for anybody, until the release manager resumes. Triggers go on burning.".to_owned(),
-        FormKind::Note => "Everyone on the bridge sees it, and the report keeps it.".to_owned(),
+        FormKind::Note { .. } => "Everyone on the bridge sees it, and the report keeps it.".to_owned(),
         FormKind::Extend => {
             let limit_ms = session.charter.limits.freeze_ms + session.freeze_extended_ms;
             format!("The agreed freeze is {} now. The extension is recorded with your name.", span(limit_ms))

@@ -168,7 +168,18 @@ pub fn draw_view(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
         ..Head::default()
     };
     let inner = canvas.panel(rest, &head);
-    describe(canvas, inner, model, gate);
+    let used = describe(canvas, inner, model, gate);
+    draw_comments(canvas, below(inner, used), model, gate);
+}
+
+/// What people have noted of a gate, the newest first: where there is no room for all, it is the old ones that go.
+fn draw_comments(canvas: &mut Canvas<'_>, area: Rect, model: &Model, gate: &Gate) {
+    let mut used = 0;
+    for (note, said) in model.comments(&gate.id) {
+        let (by, when) = (model.name_of(&note.by), hour_minute(note.wall, model.zone));
+        let text = format!("» {by} at {when}: {said}");
+        used += paragraph(canvas, below(area, used), &text, Meaning::Accent);
+    }
 }
 
 /// Everything about a gate: what it holds up, its evidence, its signatures and what they cover.

@@ -2,7 +2,7 @@
 
 use ratatui::layout::Rect;
 
-use super::shared::{below, details, halves, loads_rows, row};
+use super::shared::{below, detail_lines, details, halves, loads_rows, row};
 use super::traffic::{from_ms, series, window_ms, without_samples};
 use super::{clients, pools};
 use crate::cockpit::canvas::{Canvas, Head, Piece, piece};
@@ -28,8 +28,15 @@ pub fn draw_view(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
     }
     let splits = &model.ui.splits;
     let (applications, instances) = (clients::rows(model), loads_rows(model));
+    let without_chart = rows_without_chart(model);
+    let has_chart = |height: u16| height >= without_chart + READABLE_CHART;
+    let beside_tables = area.height - without_chart;
     if area.width >= BESIDE {
-        let tables = applications.max(instances).min(area.height / 2);
+        let wanted = applications.max(instances);
+        let tables = match wanted.min(area.height / 2) {
+            tables if has_chart(area.height - tables) => tables,
+            _ => wanted.min(beside_tables),
+        };
         let parts = [part(area.height - tables, 6), part(0, 4)];
         let [pool, tables] = canvas.split(splits, Stack::Pool, Axis::Down, area, parts);
         let parts = [part(tables.width / 2, 60); 2];
@@ -39,8 +46,11 @@ pub fn draw_view(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
         pools::draw(canvas, right, model);
         return;
     }
-    let instances = instances.min(area.height * 4 / 10);
-    let applications = applications.min(area.height * 3 / 10);
+    let few = (area.height * 3 / 10, area.height * 4 / 10);
+    let (applications, instances) = match (applications.min(few.0), instances.min(few.1)) {
+        tables if has_chart(area.height - tables.0 - tables.1) => tables,
+        _ => shared_out(beside_tables, applications, instances),
+    };
     let height = area.height - applications - instances;
     let parts = [part(height, 4), part(applications, 3), part(0, 3)];
     let [pool, applications, instances] =
@@ -48,6 +58,26 @@ pub fn draw_view(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
     draw(canvas, pool, model);
     clients::draw(canvas, applications, model);
     pools::draw(canvas, instances, model);
+}
+
+/// Rows of a chart below which it tells nothing that the numbers do not tell.
+const READABLE_CHART: u16 = 4;
+
+/// Rows of the panel with its frame, numbers and who waits for whom, and no chart.
+fn rows_without_chart(model: &Model) -> u16 {
+    let told = detail_lines(model, "database").len() as u16;
+    4 + u16::from(has_bouncer(model)) + told.min(LEAST_CHART - 1)
+}
+
+/// Rows for two tables that want so many: each has half, or what the other leaves.
+fn shared_out(rows: u16, first: u16, second: u16) -> (u16, u16) {
+    let half = rows / 2;
+    let first = first.min(half.max(rows.saturating_sub(second)));
+    (first, second.min(rows - first))
+}
+
+fn has_bouncer(model: &Model) -> bool {
+    model.series.last("bouncer_waiting").is_some()
 }
 
 /// The panel.
@@ -101,7 +131,7 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
         canvas.pieces(place.x, place.y, place.width, &server);
         used += 1;
     }
-    if inner.height > used && model.series.last("bouncer_waiting").is_some() {
+    if inner.height > used && has_bouncer(model) {
         let bouncer = numbers(
             model,
             "pgb",

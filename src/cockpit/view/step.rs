@@ -31,7 +31,11 @@ pub fn describe(
         true => "was running",
         false => crate::session::decide::status(state.status),
     };
-    let first = format!("{mark} {word} {status}{by}");
+    // Where the status is told by the same word, it is told once.
+    let first = match status.to_lowercase().starts_with(word) {
+        true => format!("{mark} {status}{by}"),
+        false => format!("{mark} {word} {status}{by}"),
+    };
     let mut used = paragraph(canvas, below(area, 0), &first, meaning);
     if state.status == StepStatus::Pending {
         used += awaited(canvas, below(area, used), model, n);
