@@ -20,7 +20,7 @@
 //! 16. [`cli`]: one file per subcommand.
 //!
 //! Beside them, small and used by many: [`action`] runs what a runbook tells us to run, [`clock`] is the one place that reads
-//! time, [`ssh`] makes and checks signatures, [`text`] makes foreign text harmless, [`private_file`] writes what holds secrets,
+//! time, [`identity`] says by what a database is known, [`ssh`] makes and checks signatures, [`text`] makes foreign text harmless, [`private_file`] writes what holds secrets,
 //! `print` writes lines.
 
 #[macro_use]
@@ -33,6 +33,7 @@ pub mod cockpit;
 pub mod demo;
 pub mod engine;
 pub mod fleet;
+pub mod identity;
 pub mod journal;
 pub mod monitor;
 pub mod parity;

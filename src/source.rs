@@ -16,6 +16,7 @@ mod error;
 pub mod fence;
 pub mod fingerprint;
 mod holders;
+mod identity;
 pub mod ids;
 pub mod inspect;
 mod open;
@@ -24,4 +25,5 @@ pub mod shape;
 pub mod store;
 
 pub use error::{Error, Holder};
+pub use identity::identity;
 pub use open::{open_read_only, open_read_only_within, open_read_write, open_read_write_within};

@@ -9,6 +9,7 @@ pub mod catalogue;
 mod connect;
 pub mod endpoint;
 mod error;
+mod identity;
 pub mod load_share;
 pub mod migrations;
 pub mod observe;
@@ -24,6 +25,7 @@ pub mod written;
 
 pub use endpoint::{Endpoint, SslMode};
 pub use error::Error;
+pub use identity::identity;
 pub use session_settings::session_settings;
 
 use serde::{Deserialize, Serialize};
