@@ -20,7 +20,8 @@
 //! 16. [`cli`]: one file per subcommand.
 //!
 //! Beside them, small and used by many: [`action`] runs what a runbook tells us to run, [`clock`] is the one place that reads
-//! time, [`identity`] says by what a database is known, [`ssh`] makes and checks signatures, [`text`] makes foreign text harmless, [`private_file`] writes what holds secrets,
+//! time, [`identity`] says by what a database is known,
+//! [`ours`] what is ours to remove, [`ssh`] makes and checks signatures, [`text`] makes foreign text harmless, [`private_file`] writes what holds secrets,
 //! `print` writes lines.
 
 #[macro_use]
@@ -36,6 +37,7 @@ pub mod fleet;
 pub mod identity;
 pub mod journal;
 pub mod monitor;
+pub mod ours;
 pub mod parity;
 pub mod private_file;
 pub mod report;

@@ -17,6 +17,7 @@ use super::cell::Cell;
 use super::error::Error;
 use super::file::{Salvaged, SalvagedRow, SalvagedValue};
 use super::search::Problem;
+use crate::ours::statements::delete_sqlite_rows;
 use crate::source::schema::{Schema, Table};
 use crate::source::{open_read_only, open_read_write};
 use crate::target::quoted;
@@ -344,7 +345,7 @@ impl Bringing<'_> {
             )));
         }
         let (condition, keys) = by_key(values, 0, |value| &value.was);
-        let sql = format!("DELETE FROM {} WHERE {condition}", quoted(&table.name));
+        let sql = delete_sqlite_rows(&table.name, &condition);
         self.execute(&sql, keys.into_iter())
     }
 
@@ -360,10 +361,11 @@ impl Bringing<'_> {
             .map(|(at, value)| format!("{} COLLATE BINARY IS ?{}", quoted(&value.name), at + 1))
             .collect();
         let (name, rowid) = (quoted(&table.name), quoted(rowid));
-        let sql = format!(
-            "DELETE FROM {name} WHERE {rowid} = (SELECT {rowid} FROM {name} WHERE {} LIMIT 1)",
+        let one = format!(
+            "{rowid} = (SELECT {rowid} FROM {name} WHERE {} LIMIT 1)",
             parts.join(" AND ")
         );
+        let sql = delete_sqlite_rows(&table.name, &one);
         let deleted = self
             .connection
             .prepare_cached(&sql)?

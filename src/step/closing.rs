@@ -10,6 +10,7 @@ use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 
 use super::backup::Kept;
+use crate::ours::statements::drop_own_schema;
 use crate::runbook::Runbook;
 use crate::session::{Event, Phase, Recorded};
 use crate::source::digest;
@@ -228,7 +229,7 @@ pub async fn drop_schema(runbook: &Runbook) -> Result<String, String> {
         return Ok("the target has no schema `cutover`".to_owned());
     }
     client
-        .batch_execute("DROP SCHEMA cutover CASCADE; COMMIT")
+        .batch_execute(&format!("{}; COMMIT", drop_own_schema()))
         .await
         .map_err(failed)?;
     Ok("the schema `cutover` was dropped from the target".to_owned())
