@@ -19,6 +19,7 @@ mod parity;
 mod people;
 mod replay;
 mod report;
+mod reports;
 mod runbook;
 mod salvage;
 mod session;

@@ -1,0 +1,207 @@
+//! Small cases after public reports of moves from SQLite to PostgreSQL, a folder each, played from `plan` to the application's next insert.
+//!
+//! A folder under `tests/reports/` holds:
+//! - `source.sql` makes the SQLite file, `target.sql` the schema as the application's own migrations make it; `transfer.yaml` is what a user
+//!   starts with, `arguments` are further arguments of every command;
+//! - `want`: `across` (green from end to end) or `refuse` (`plan` names the problems and suggests nothing more);
+//! - `says`: patterns, one per line; each has to occur in what was printed. `says.not`: none may;
+//! - `values.sql` and `values.want`: what the target holds afterwards, by the server's own text;
+//! - `after.sql` and `after.want`: what the application does next, and what it gets; it may fail where `mention` (a pattern) was printed;
+//! - `damage.sql` and `damage.says`: what somebody does to the target after the import; `verify` has to be red then and say so.
+
+mod chain;
+
+use std::path::{Path, PathBuf};
+
+use cutover::target::Endpoint;
+use regex::RegexBuilder;
+use tokio_postgres::SimpleQueryMessage;
+
+use crate::support::{TestDatabase, database};
+use chain::{Chain, Ended};
+
+/// Cases that are played at the same time.
+const AT_ONCE: usize = 3;
+
+/// All of them, or those whose name contains what `CUTOVER_CASES` says.
+fn folders() -> Vec<PathBuf> {
+    let all = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reports");
+    let only = std::env::var("CUTOVER_CASES").unwrap_or_default();
+    let entries = std::fs::read_dir(all).expect("the cases");
+    let mut folders: Vec<PathBuf> = entries
+        .map(|entry| entry.expect("a case").path())
+        .filter(|path| path.is_dir() && path.to_string_lossy().contains(&only))
+        .collect();
+    folders.sort();
+    folders
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_case_holds_from_the_plan_to_the_next_insert() {
+    use futures_util::StreamExt;
+    let played = futures_util::stream::iter(folders())
+        .map(|folder| async move { (name(&folder), play(&folder).await) })
+        .buffer_unordered(AT_ONCE)
+        .collect::<Vec<_>>()
+        .await;
+    assert!(!played.is_empty(), "no case was played");
+    let fell_short: Vec<String> = played
+        .iter()
+        .filter_map(|(name, held)| held.as_ref().err().map(|why| format!("{name}: {why}")))
+        .collect();
+    assert!(
+        fell_short.is_empty(),
+        "{} of {} cases fall short:\n{}",
+        fell_short.len(),
+        played.len(),
+        fell_short.join("\n")
+    );
+}
+
+fn name(folder: &Path) -> String {
+    let last = folder.file_name().unwrap_or_default();
+    last.to_string_lossy().into_owned()
+}
+
+/// A file of the case, if it has one.
+fn read(folder: &Path, name: &str) -> Option<String> {
+    std::fs::read_to_string(folder.join(name)).ok()
+}
+
+async fn play(case: &Path) -> Result<(), String> {
+    let scratch = tempfile::tempdir().expect("a folder");
+    let file = scratch.path().join("source.db");
+    let source = read(case, "source.sql").ok_or("no source.sql")?;
+    let connection = rusqlite::Connection::open(&file).map_err(|e| e.to_string())?;
+    // As applications do that never switched it on: orphans can be written.
+    connection
+        .pragma_update(None, "foreign_keys", false)
+        .map_err(|e| e.to_string())?;
+    connection
+        .execute_batch(&source)
+        .map_err(|e| format!("source.sql: {e}"))?;
+    drop(connection);
+    let target = database().await;
+    make_target(&target, &read(case, "target.sql").ok_or("no target.sql")?).await?;
+
+    let more = read(case, "arguments").unwrap_or_default();
+    let chain = |section: String| Chain {
+        file: &file,
+        url: &target.url,
+        section,
+        folder: scratch.path(),
+        more: more.split_whitespace().map(str::to_owned).collect(),
+    };
+    let start = read(case, "transfer.yaml").unwrap_or_default();
+    let outcome = tokio::task::block_in_place(|| chain(start).run());
+    let want = read(case, "want").ok_or("no want")?;
+    match (&outcome.ended, want.trim()) {
+        (Ended::Across, "across") | (Ended::Refused, "refuse") => {}
+        (Ended::Broken(why), _) => return Err(why.clone()),
+        (ended, want) => {
+            let problems = outcome.problems.concat();
+            return Err(format!("wanted {want}, is {ended:?}: {problems}"));
+        }
+    }
+    patterns(case, "says", &outcome.said)?;
+    if outcome.ended == Ended::Refused {
+        return Ok(());
+    }
+    if let Some(sql) = read(case, "values.sql") {
+        let held = ask(&target.superuser_url, &sql).await?;
+        let right = read(case, "values.want").ok_or("no values.want")?;
+        if held.trim() != right.trim() {
+            return Err(format!("the target holds\n{held}\nand not\n{right}"));
+        }
+    }
+    after(case, &target, &outcome.said).await?;
+    if let Some(sql) = read(case, "damage.sql") {
+        ask(&target.superuser_url, &sql).await?;
+        let chain = chain(outcome.section);
+        let (code, out, err) = tokio::task::block_in_place(|| chain.cutover("verify", &[]));
+        if code != 3 {
+            return Err(format!("damaged, and verify ended with {code}: {out}{err}"));
+        }
+        patterns(case, "damage.says", &out)?;
+    }
+    Ok(())
+}
+
+/// As the application's owner; a superuser's where that is what it takes.
+async fn make_target(target: &TestDatabase, sql: &str) -> Result<(), String> {
+    // Where the extension cannot be had, the case that needs it says so itself.
+    let _ = ask(
+        &target.superuser_url,
+        "CREATE EXTENSION IF NOT EXISTS btree_gist",
+    )
+    .await;
+    match ask(&target.url, sql).await {
+        Ok(_) => Ok(()),
+        Err(_) => ask(&target.superuser_url, sql)
+            .await
+            .map(drop)
+            .map_err(|why| format!("target.sql: {why}")),
+    }
+}
+
+/// Patterns of `file`, each of which has to occur; of `file.not`, none of which may.
+fn patterns(case: &Path, file: &str, said: &str) -> Result<(), String> {
+    for (file, wanted) in [(file.to_owned(), true), (format!("{file}.not"), false)] {
+        for pattern in read(case, &file).unwrap_or_default().lines() {
+            if !pattern.trim().is_empty() && occurs(pattern, said) != wanted {
+                let how = if wanted { "never" } else { "all the same" };
+                return Err(format!("{how} said: {pattern}\nin: {said}"));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn occurs(pattern: &str, text: &str) -> bool {
+    let built = RegexBuilder::new(pattern.trim())
+        .case_insensitive(true)
+        .build();
+    built.expect("a pattern").is_match(text)
+}
+
+/// The application's next statements.
+async fn after(case: &Path, target: &TestDatabase, said: &str) -> Result<(), String> {
+    let Some(sql) = read(case, "after.sql") else {
+        return Ok(());
+    };
+    let wrong = match (ask(&target.url, &sql).await, read(case, "after.want")) {
+        (Err(error), _) => Some(error),
+        (Ok(got), Some(want)) if got.trim() != want.trim() => Some(format!("it has {got}")),
+        (Ok(_), _) => None,
+    };
+    let mentioned = read(case, "mention").is_some_and(|pattern| occurs(&pattern, said));
+    match wrong {
+        Some(wrong) if !mentioned => Err(format!("verify 0, then {wrong}")),
+        _ => Ok(()),
+    }
+}
+
+/// Runs statements and gives what they return as the server's own text: a line per row, columns apart by `|`.
+async fn ask(url: &str, sql: &str) -> Result<String, String> {
+    let client = Endpoint::parse(url)
+        .expect("a URL")
+        .connect()
+        .await
+        .map_err(|e| e.to_string())?;
+    let answers = client.simple_query(sql).await.map_err(|error| {
+        error
+            .as_db_error()
+            .map_or(error.to_string(), |db| db.message().to_owned())
+    })?;
+    let mut lines = String::new();
+    for answer in answers {
+        if let SimpleQueryMessage::Row(row) = answer {
+            let cells: Vec<&str> = (0..row.len())
+                .map(|at| row.get(at).unwrap_or_default())
+                .collect();
+            lines.push_str(&cells.join("|"));
+            lines.push('\n');
+        }
+    }
+    Ok(lines)
+}

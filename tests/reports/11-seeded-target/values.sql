@@ -1,0 +1,1 @@
+SELECT "Id", "Name" FROM "Profiles" ORDER BY 1; SELECT "Id", "Title", "ProfileId" FROM "Movies"
