@@ -6,7 +6,7 @@
 //!
 //! POSIX locks belong to a process and a file, and closing *any* descriptor of that file drops them. So nothing in here opens
 //! the live file or its `-shm` except through SQLite, which knows about this; only the `-wal`, which carries no locks, is read
-//! raw.
+//! raw, and of the `-shm` a descriptor is held that is never closed (`fence`).
 
 pub mod backup;
 pub mod digest;
@@ -19,10 +19,12 @@ mod holders;
 mod identity;
 pub mod ids;
 pub mod inspect;
+pub mod names;
 mod open;
 pub mod schema;
 pub mod shape;
 pub mod store;
+mod traces;
 
 pub use error::{Error, Holder};
 pub use identity::identity;

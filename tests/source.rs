@@ -6,6 +6,8 @@ mod backup;
 mod fence;
 #[path = "source/files.rs"]
 mod files;
+#[path = "source/names.rs"]
+mod names;
 #[path = "source/other.rs"]
 mod other;
 

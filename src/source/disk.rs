@@ -36,6 +36,41 @@ pub fn of(path: &Path) -> Disk {
     }
 }
 
+/// The kind of a file system on which other hosts, or another kernel's idea of a lock, may come between us and a file; `None` for all
+/// others. SQLite's locks hold on one host and one kernel: of such a place a fence proves nothing about writers elsewhere.
+pub fn out_of_sight(path: &Path) -> Option<&'static str> {
+    const KINDS: [(u32, &str); 10] = [
+        (0x6969, "NFS"),
+        (0xFF53_4D42, "CIFS"),
+        (0xFE53_4D42, "SMB2"),
+        (0x517B, "SMB"),
+        (0x0102_1997, "9p"),
+        (0x6573_5546, "FUSE"),
+        (0x794C_7630, "overlay"),
+        (0x00C3_6400, "Ceph"),
+        (0x5346_414F, "AFS"),
+        (0x786F_4256, "VirtualBox's shared folder"),
+    ];
+    kind_of(path).and_then(|kind| {
+        KINDS
+            .iter()
+            .find(|(n, _)| *n == kind)
+            .map(|(_, name)| *name)
+    })
+}
+
+#[cfg(target_os = "linux")]
+fn kind_of(path: &Path) -> Option<u32> {
+    // The number's width differs between machines, and every one of these fits into 32 bits.
+    let kind = rustix::fs::statfs(path).ok()?.f_type;
+    Some(kind as u32)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn kind_of(_path: &Path) -> Option<u32> {
+    None
+}
+
 fn device_of(path: &Path) -> Option<u64> {
     Some(path.metadata().ok()?.dev())
 }

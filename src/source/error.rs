@@ -109,6 +109,14 @@ pub enum Error {
         /// Processes that have the file open, where the system tells.
         holders_found: Vec<Holder>,
     },
+    /// Somebody could write past the fence, so there is none.
+    #[error("{path} cannot be fenced: {way}. The file is not fenced, and nothing was changed", path = path.display())]
+    PastTheFence {
+        /// The file.
+        path: PathBuf,
+        /// How.
+        way: super::names::OtherName,
+    },
     /// An index or column sorts by a collation that only the application knows.
     #[error("{path} uses the collation {collation:?} ({used_by}), which only the application defines; its order cannot be checked. Rebuild that index or column with a built-in collation in a copy, or leave the table out", path = path.display())]
     UnknownCollation {

@@ -18,12 +18,16 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::Error;
 use super::fingerprint::Fingerprint;
+use super::names::{self, OtherName, Processes};
 use super::open::{BUSY_TIMEOUT, Candidate, open_read_only};
 use super::shape;
+use super::traces::Traces;
 use crate::clock;
 
 /// How often the file is looked at during the quiet period.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// How often the processes of this host are looked at while the fence is up.
+const LOOK_AT_PROCESSES_EVERY_MS: i64 = 5_000;
 
 /// What counts as proof that writes have stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +63,29 @@ pub enum Drift {
     /// The lock's transaction has ended.
     #[error("the write fence was lost")]
     FenceLost,
+    /// The file itself has changed, and no commit of this log says why: it was written by another name, or copied over.
+    #[error(
+        "the source file was changed after the freeze, and by no commit that its own log knows: something wrote or copied over it"
+    )]
+    Overwritten,
+    /// The log beside the file was removed, replaced or written.
+    #[error("the source's log (-wal) was removed, replaced or written after the freeze")]
+    LogChanged,
+    /// The index beside the log was removed, replaced or written: the fence's lock was in it.
+    #[error(
+        "the source's index (-shm), which holds the fence's lock, was removed, replaced or written after the freeze"
+    )]
+    IndexChanged,
+    /// The file has another name since, through which the fence does not hold.
+    #[error(
+        "the source file got a second name after the freeze (a link, or a mount of the file alone), and through that the fence does not hold"
+    )]
+    SecondName,
+    /// A process has the file open with a log that is not the one beside it.
+    #[error(
+        "a process has the source file open with another log than the one beside it, and the fence does not hold there"
+    )]
+    OtherLog,
 }
 
 /// A raised fence. Dropping it lets writers in again, as [`Fence::release`] does.
@@ -71,16 +98,31 @@ pub struct Fence {
     fingerprint: Fingerprint,
     real: PathBuf,
     held: Held,
+    traces: Traces,
+    processes: Mutex<LastLook>,
+}
+
+/// The last look at the processes of this host.
+struct LastLook {
+    at_ms: i64,
+    found: Processes,
 }
 
 impl Fence {
     /// Waits until nobody has written for the quiet period, then shuts writers out. Blocks; cancellable.
     ///
     /// # Errors
-    /// [`Error::StillWriting`] when there is no quiet period, [`Error::Busy`] when a writer keeps its lock, both naming the
+    /// [`Error::PastTheFence`] when somebody may write by another name; [`Error::StillWriting`] when there is no quiet period, [`Error::Busy`] when a writer keeps its lock, both naming the
     /// processes that have the file open where the system tells; [`Error::Cancelled`]; and what [`open_read_only`] says.
     pub fn raise(path: &Path, quiet: &Quiet, cancel: &CancellationToken) -> Result<Self, Error> {
         let file = Candidate::look(path)?;
+        let past = |way| Error::PastTheFence {
+            path: file.named.clone(),
+            way,
+        };
+        if let Some(way) = names::second_link(&file.real) {
+            return Err(past(way));
+        }
         let watch = open_read_only(path)?;
         // From here on nobody in this process reads the file raw.
         let held = Held::enter(FileIdentity::of(
@@ -91,13 +133,13 @@ impl Fence {
         ));
         let lock = open_for_locking(&file)?;
         let mut proof = Proof::begin(&file, &watch)?;
-        let data_version = loop {
+        let (data_version, settled) = loop {
             proof.wait_for_quiet(quiet, cancel)?;
-            settle_wal(&lock);
+            let settled = settle_wal(&lock);
             begin_immediate(&file, &lock, quiet.busy_timeout)?;
             // A commit may have slipped in between the last look and the lock.
             match proof.look()? {
-                Look::Quiet => break proof.data_version,
+                Look::Quiet => break (proof.data_version, settled),
                 Look::Written => {
                     lock.execute_batch("ROLLBACK")
                         .map_err(|error| file.explain(error))?;
@@ -107,7 +149,20 @@ impl Fence {
         watch
             .busy_timeout(BUSY_TIMEOUT)
             .map_err(|error| file.explain(error))?;
-        let fingerprint = Fingerprint::take(&watch, &file.real)?;
+        let fingerprint = Fingerprint {
+            settled,
+            ..Fingerprint::take(&watch, &file.real)?
+        };
+        let traces = Traces::take(&file.real, fingerprint.journal_mode == "wal", settled)
+            .map_err(|e| Error::from_io("read", path, 0, e))?;
+        let found = names::processes(&file.real);
+        if let Some(way) = found.past_the_fence {
+            return Err(past(way));
+        }
+        let processes = Mutex::new(LastLook {
+            at_ms: clock::now_ms(),
+            found,
+        });
         Ok(Self {
             lock,
             watch,
@@ -115,12 +170,25 @@ impl Fence {
             fingerprint,
             real: file.real,
             held,
+            traces,
+            processes,
         })
     }
 
     /// The state of the file when the fence was raised; goes into the journal.
     pub fn fingerprint(&self) -> &Fingerprint {
         &self.fingerprint
+    }
+
+    /// Of which processes it could not be proven that they do not write the file by another name; for people.
+    pub fn unproven(&self) -> Option<String> {
+        self.last_look().found.unproven_sentence()
+    }
+
+    fn last_look(&self) -> MutexGuard<'_, LastLook> {
+        self.processes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What its schema says; see [`shape`].
@@ -146,10 +214,41 @@ impl Fence {
         if !same_file {
             return Ok(Some(Drift::Replaced));
         }
-        if data_version(&self.watch).map_err(|error| self.unreadable(error))? != self.data_version {
-            return Ok(Some(Drift::Written));
+        match data_version(&self.watch) {
+            Ok(version) if version == self.data_version => {}
+            Ok(_) => return Ok(Some(Drift::Written)),
+            // A file that was cut short cannot be read; what was done to it says more than SQLite's words.
+            Err(error) => {
+                let seen = self.traces.drift(&self.real);
+                return seen.map(Some).ok_or_else(|| self.unreadable(error));
+            }
         }
-        Ok(self.lock.is_autocommit().then_some(Drift::FenceLost))
+        if self.lock.is_autocommit() {
+            return Ok(Some(Drift::FenceLost));
+        }
+        if names::second_link(&self.real).is_some() {
+            return Ok(Some(Drift::SecondName));
+        }
+        Ok(self
+            .traces
+            .drift(&self.real)
+            .or_else(|| self.drift_of_processes()))
+    }
+
+    /// Looks at the processes of this host, less often: that takes longer.
+    fn drift_of_processes(&self) -> Option<Drift> {
+        let mut last = self.last_look();
+        let now_ms = clock::now_ms();
+        if now_ms - last.at_ms >= LOOK_AT_PROCESSES_EVERY_MS {
+            *last = LastLook {
+                at_ms: now_ms,
+                found: names::processes(&self.real),
+            };
+        }
+        last.found.past_the_fence.as_ref().map(|way| match way {
+            OtherName::Linked { .. } | OtherName::Mounted { .. } => Drift::SecondName,
+            OtherName::OtherLog { .. } => Drift::OtherLog,
+        })
     }
 
     /// Lets writers in again. The file is as it was: nothing is checkpointed on the way out.
@@ -274,10 +373,19 @@ fn open_for_locking(file: &Candidate) -> Result<Connection, Error> {
 /// Moves what the WAL holds into the file, as SQLite itself does now and then, waiting for nobody. Should this process die, the
 /// application closing its last connection then finds nothing left to move, the file stays untouched, and its fingerprint still
 /// says that nothing was written.
-fn settle_wal(lock: &Connection) {
+///
+/// Whether all of it was moved: then nobody has a reason to touch the file while the fence holds.
+fn settle_wal(lock: &Connection) -> bool {
     // Where it cannot (a reader holds on to an older state, the disk is full), the fingerprint may later decide nothing.
-    if let Err(error) = lock.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
-        tracing::debug!(%error, "the WAL was not checkpointed before the fence");
+    let moved = lock.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
+        Ok((row.get::<_, i64>(1)?, row.get::<_, i64>(2)?))
+    });
+    match moved {
+        Ok((in_log, moved)) => in_log == moved,
+        Err(error) => {
+            tracing::debug!(%error, "the WAL was not checkpointed before the fence");
+            false
+        }
     }
 }
 
@@ -315,6 +423,16 @@ pub(super) struct FileIdentity {
 }
 
 impl FileIdentity {
+    #[cfg(test)]
+    pub(super) fn new(device: u64, inode: u64) -> Self {
+        Self { device, inode }
+    }
+
+    /// Its number on its device.
+    pub(super) fn inode(self) -> u64 {
+        self.inode
+    }
+
     pub(super) fn of(metadata: &Metadata) -> Self {
         Self {
             device: metadata.dev(),

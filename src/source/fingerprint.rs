@@ -34,6 +34,10 @@ pub struct Fingerprint {
     /// When the file itself was last modified, in nanoseconds since 1970. With an empty WAL the only trace of a commit that was
     /// checkpointed; equal means untouched, different decides nothing.
     pub modified_ns: i64,
+    /// Whether the file held all that its log held when a fence was raised: then nobody had a reason to touch it afterwards. False where
+    /// it is not known.
+    #[serde(default)]
+    pub settled: bool,
 }
 
 /// Which commits a WAL holds.
@@ -97,7 +101,13 @@ impl Fingerprint {
         }
         match (&self.wal, &now.wal) {
             (Some(before), Some(after)) if before == after && after.committed_frames > 0 => {
-                Comparison::Same
+                // The same log beside another content: a copy over the file, or commits through another name.
+                match self.settled && self.modified_ns != now.modified_ns {
+                    true => {
+                        Comparison::Undecided("the file was written and its log was not".to_owned())
+                    }
+                    false => Comparison::Same,
+                }
             }
             (Some(before), Some(after))
                 if before.salt == after.salt
@@ -156,6 +166,7 @@ impl Fingerprint {
             },
             modified_ns: metadata.mtime() * 1_000_000_000 + metadata.mtime_nsec(),
             journal_mode,
+            settled: false,
         })
     }
 }
@@ -232,7 +243,27 @@ mod tests {
                 checksum: frames,
             }),
             modified_ns: 1,
+            settled: true,
         }
+    }
+
+    #[test]
+    fn a_file_that_was_written_beside_the_same_log_decides_nothing() {
+        let before = wal(7, 4);
+        let overwritten = Fingerprint {
+            modified_ns: 2,
+            ..before.clone()
+        };
+        assert!(matches!(
+            before.compare(&overwritten),
+            Comparison::Undecided(_)
+        ));
+        // Where the log still held what the file did not, moving that is no write.
+        let unsettled = Fingerprint {
+            settled: false,
+            ..before
+        };
+        assert_eq!(unsettled.compare(&overwritten), Comparison::Same);
     }
 
     #[test]

@@ -38,7 +38,7 @@ fn has_open(process: &Path, real: &Path) -> bool {
 }
 
 #[cfg(target_os = "linux")]
-fn name_of(process: &Path) -> String {
+pub(super) fn name_of(process: &Path) -> String {
     let name = std::fs::read_to_string(process.join("comm")).unwrap_or_default();
     crate::text::printable(name.trim(), 32)
 }

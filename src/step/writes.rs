@@ -35,9 +35,10 @@ pub async fn freeze(ctx: &Context, on: &Action, quiet_ms: i64) -> Outcome {
     match raise(ctx, quiet_ms).await {
         Ok(fence) => {
             let fingerprint = fence.fingerprint().clone();
+            let unproven = fence.unproven();
             let shape = fence.shape(&|table| ctx.runbook.transfer.excludes_table(table));
             *ctx.shared.fence.lock().await = Some(fence);
-            let outcome = frozen(ctx, quiet_ms)
+            let outcome = frozen(ctx, quiet_ms, unproven)
                 .await
                 .with_fact("fingerprint", fingerprint);
             match shape {
@@ -53,16 +54,20 @@ pub async fn freeze(ctx: &Context, on: &Action, quiet_ms: i64) -> Outcome {
 }
 
 /// Nothing changes any more, so what the SQLite side answers now is what PostgreSQL must answer (E3, V2).
-async fn frozen(ctx: &Context, quiet_ms: i64) -> Outcome {
+async fn frozen(ctx: &Context, quiet_ms: i64, unproven: Option<String>) -> Outcome {
+    let proof = "no commit in the quiet period, and the fence holds";
+    let detail = match &unproven {
+        None => proof.to_owned(),
+        Some(unproven) => {
+            ctx.reporter.line(unproven);
+            format!("{proof}; but {unproven}")
+        }
+    };
     let outcome = Outcome::done(format!(
         "no write for {:.1} s; fence raised",
         quiet_ms as f64 / 1000.0
     ))
-    .with_check(Check::new(
-        "writes_stopped",
-        true,
-        "no commit in the quiet period, and the fence holds",
-    ));
+    .with_check(Check::new("writes_stopped", true, detail));
     match super::smoke::record_answers(ctx).await {
         Ok(answers) => outcome.with_fact("answers", answers),
         Err(why) => outcome.with_check(Check::new("answers", false, why)),

@@ -127,6 +127,20 @@ fn source_file(runbook: &Runbook, path: &Path) -> (Vec<Finding>, u64) {
         schema.tables.len()
     );
     let mut findings = vec![Finding::required("source", true, detail)];
+    if let Some(kind) = source::disk::out_of_sight(path) {
+        let detail = format!(
+            "the file lies on {kind}: what another host or another mount of it writes cannot be seen from here, and a lock of ours may \
+             not reach there. A1 then proves nothing about writers elsewhere; run cutover on the host that has the disk, or stop \
+             every other host that mounts it"
+        );
+        findings.push(Finding::advice("source file system", false, detail));
+    }
+    if let Some(links) = source::names::links(path) {
+        let detail = format!(
+            "the file has {links} names (hard links); A1 refuses that, for through another name SQLite uses another log and other locks"
+        );
+        findings.push(Finding::advice("source names", false, detail));
+    }
     let named = runbook
         .verification
         .critical
