@@ -23,6 +23,7 @@ pub mod names;
 mod open;
 pub mod schema;
 pub mod shape;
+pub mod stamp;
 pub mod store;
 mod traces;
 

@@ -9,6 +9,7 @@ use super::context::Context;
 use crate::runbook::action::Placeholders;
 use crate::runbook::{Action, Place};
 use crate::session::{Check, Outcome};
+use crate::source::stamp::Stamp;
 use crate::source::{self, backup as copy, digest, drill as restore, store as second};
 
 /// The backup as later steps need it; fact `backup`, of A2 and (as `second_copy`) of A3.
@@ -22,6 +23,76 @@ pub struct Kept {
     pub size_bytes: u64,
     /// How long it is kept, in milliseconds.
     pub keep_ms: i64,
+    /// What the system said of the file when its checksum was recorded. Absent in journals of before, and of a copy elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stamp: Option<Stamp>,
+}
+
+impl Kept {
+    /// Whether the file is still the one whose checksum was recorded: the system says so at once, or its checksum does. Blocks.
+    ///
+    /// # Errors
+    /// It is gone, or holds other bytes; for people.
+    pub fn unchanged(&self) -> Result<(), String> {
+        if self.stamp.is_some() && Stamp::of(&self.path).ok() == self.stamp {
+            return Ok(());
+        }
+        self.verify()
+    }
+
+    /// Reads the file again and compares its checksum. Blocks.
+    ///
+    /// # Errors
+    /// It is gone, or holds other bytes; for people.
+    pub fn verify(&self) -> Result<(), String> {
+        copy::verify(&self.path, &self.sha256).map_err(|error| error.to_string())
+    }
+}
+
+/// Under this name a step says that the backup is another file than A2 recorded.
+const UNCHANGED: &str = "backup_unchanged";
+
+/// The backup of A2, for a step that reads it; see [`still_proven`].
+///
+/// # Errors
+/// No step made one, or it is no longer the file whose checksum A2 recorded: nothing may be built on it.
+pub async fn proven(ctx: &Context) -> Result<Kept, Outcome> {
+    let kept: Kept = ctx.need("backup")?;
+    match unchanged(&kept).await {
+        Ok(()) => Ok(kept),
+        Err(why) => Err(changed(&why)),
+    }
+}
+
+/// What a step came to that has read the backup; failed where the backup was changed meanwhile, for then nobody knows what was read.
+pub async fn still_proven(kept: &Kept, outcome: Outcome) -> Outcome {
+    match unchanged(kept).await {
+        Ok(()) => outcome,
+        Err(why) => changed(&why),
+    }
+}
+
+/// Reads the whole backup beside the checks of a step, and compares its checksum once more.
+pub async fn read_again(kept: &Kept) -> Result<(), Outcome> {
+    let kept = kept.clone();
+    let read = tokio::task::spawn_blocking(move || kept.verify()).await;
+    read.expect("BUG: verifying does not panic")
+        .map_err(|why| changed(&why))
+}
+
+async fn unchanged(kept: &Kept) -> Result<(), String> {
+    let kept = kept.clone();
+    tokio::task::spawn_blocking(move || kept.unchanged())
+        .await
+        .expect("BUG: verifying does not panic")
+}
+
+fn changed(why: &str) -> Outcome {
+    Outcome::failed(format!(
+        "the backup is not the file whose checksum A2 recorded: {why}. The live SQLite file is untouched. PostgreSQL may hold what was \
+         read of the changed file, so do not switch to it: roll back, find out who writes into the backup's folder, and begin again"
+    ))
+    .with_check(Check::new(UNCHANGED, false, why))
 }
 
 /// A2: an immutable copy with its checksum, checked. A whole copy of this session from an attempt that was cut off is taken over.
@@ -51,11 +122,18 @@ pub async fn backup(ctx: &Context, to: &Path, keep_ms: i64) -> Outcome {
     .expect("BUG: the backup does not panic");
     match taken {
         Ok((path, sha256, size_bytes, orphans)) => {
+            let stamp = match Stamp::of(&path) {
+                Ok(stamp) => Some(stamp),
+                Err(error) => {
+                    return Outcome::failed(format!("{}: {error}", path.display()));
+                }
+            };
             let kept = Kept {
                 path,
                 sha256,
                 size_bytes,
                 keep_ms,
+                stamp,
             };
             let mut summary = format!(
                 "{} ({} bytes), sha256 {}",
@@ -118,6 +196,7 @@ pub async fn store(ctx: &Context, place: &Place, keep_ms: i64) -> Outcome {
                 Kept {
                     path,
                     keep_ms,
+                    stamp: None,
                     ..kept
                 },
             ),
@@ -226,4 +305,43 @@ pub async fn drill(ctx: &Context, queries: &[String]) -> Outcome {
             },
         ))
         .with_fact("counts", &drills[0].tables)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{FileExt, PermissionsExt};
+
+    use super::*;
+
+    #[test]
+    fn a_backup_that_was_touched_is_read_again_and_one_that_was_changed_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let live = folder.path().join("app.db");
+        rusqlite::Connection::open(&live)
+            .and_then(|c| c.execute_batch("CREATE TABLE t (a); INSERT INTO t VALUES ('one')"))
+            .unwrap();
+        let path = folder.path().join("backup.db");
+        let cancel = tokio_util::sync::CancellationToken::new();
+        let taken = copy::take(&live, &path, &mut |_| {}, &cancel).unwrap();
+        let kept = Kept {
+            path: taken.path.clone(),
+            sha256: taken.sha256,
+            size_bytes: taken.size_bytes,
+            keep_ms: 0,
+            stamp: Some(Stamp::of(&taken.path).unwrap()),
+        };
+        assert_eq!(kept.unchanged(), Ok(()));
+        let mode = |mode| std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(&path, mode(0o640)).unwrap();
+        assert_eq!(kept.unchanged(), Ok(()), "touched, and the same bytes");
+
+        let before = path.metadata().unwrap().modified().unwrap();
+        let file = std::fs::File::options().write(true).open(&path).unwrap();
+        let at = path.metadata().unwrap().len() - 2;
+        file.write_at(b"X", at).unwrap();
+        file.set_modified(before).unwrap();
+        assert!(kept.unchanged().is_err(), "a byte, with the time put back");
+        std::fs::remove_file(&path).unwrap();
+        assert!(kept.unchanged().is_err(), "gone");
+    }
 }

@@ -1,11 +1,12 @@
 //! D1–D4: the order, the rows, the sequences, the constraints. The work is `transfer`'s; each row here calls its part and says what
 //! came of it.
 
-use super::backup::Kept;
+use super::backup::{Kept, proven, still_proven};
 use super::context::Context;
 use super::target::owner;
 use crate::session::live::{PlanView, PlannedColumn, PlannedTable};
 use crate::session::{Check, Outcome};
+use crate::target::Endpoint;
 use crate::target::sequences::Aligned;
 use crate::text::printable;
 use crate::transfer::copy::{self, Copied, Options};
@@ -22,15 +23,20 @@ const TEXT_CHARS: usize = 300;
 /// D1: the tables in the order in which they go, and every value that will not convert. A plan with problems stops here, before
 /// anything was written.
 pub async fn order(ctx: &Context) -> Outcome {
-    let (endpoint, backup) = match sides(ctx) {
+    let (endpoint, backup) = match sides(ctx).await {
         Ok(sides) => sides,
         Err(outcome) => return outcome,
     };
+    let outcome = order_of(ctx, &endpoint, &backup).await;
+    still_proven(&backup, outcome).await
+}
+
+async fn order_of(ctx: &Context, endpoint: &Endpoint, backup: &Kept) -> Outcome {
     let schema = &ctx.runbook.target.schema;
     let progress = progress(ctx);
     let planned = plan::plan(
         &backup.path,
-        &endpoint,
+        endpoint,
         schema,
         &ctx.runbook.transfer,
         Scan::Full,
@@ -95,7 +101,16 @@ fn shown(plan: &Plan) -> PlanView {
 
 /// D2: all rows, in batches that commit with their own checkpoint. An interrupted load goes on from the last.
 pub async fn load(ctx: &Context) -> Outcome {
-    match copied(ctx).await {
+    let sides = match sides(ctx).await {
+        Ok(sides) => sides,
+        Err(outcome) => return outcome,
+    };
+    let outcome = load_of(ctx, &sides).await;
+    still_proven(&sides.1, outcome).await
+}
+
+async fn load_of(ctx: &Context, sides: &(Endpoint, Kept)) -> Outcome {
+    match copied_from(ctx, sides).await {
         Ok(copied) => {
             let tables: Vec<(String, u64)> = copied
                 .tables
@@ -166,7 +181,14 @@ pub async fn constraints(ctx: &Context) -> Outcome {
 
 /// The whole import; what is done already is found done.
 async fn copied(ctx: &Context) -> Result<Copied, Error> {
-    let (endpoint, backup) = sides(ctx).map_err(|o| Error::Target(o.summary))?;
+    let sides = sides(ctx).await.map_err(|o| Error::Target(o.summary))?;
+    copied_from(ctx, &sides).await
+}
+
+async fn copied_from(
+    ctx: &Context,
+    (endpoint, backup): &(Endpoint, Kept),
+) -> Result<Copied, Error> {
     let options = Options {
         key: Some(backup.sha256.clone()),
         ..Options::default()
@@ -175,7 +197,7 @@ async fn copied(ctx: &Context) -> Result<Copied, Error> {
     let progress = progress(ctx);
     copy::copy(
         &backup.path,
-        &endpoint,
+        endpoint,
         schema,
         &ctx.runbook.transfer,
         &options,
@@ -185,8 +207,8 @@ async fn copied(ctx: &Context) -> Result<Copied, Error> {
     .await
 }
 
-fn sides(ctx: &Context) -> Result<(crate::target::Endpoint, Kept), Outcome> {
-    Ok((owner(ctx)?, ctx.need("backup")?))
+async fn sides(ctx: &Context) -> Result<(Endpoint, Kept), Outcome> {
+    Ok((owner(ctx)?, proven(ctx).await?))
 }
 
 fn progress(ctx: &Context) -> impl Fn(Progress) + Sync + use<> {

@@ -1,6 +1,6 @@
 //! E1, E2, E4 and V1, V3–V5: parity, as `parity` sees it. The names of the checks are what T4a–T4d and V judge.
 
-use super::backup::Kept;
+use super::backup::{Kept, proven, read_again, still_proven};
 use super::context::Context;
 use super::target::{owner, runtime};
 use crate::parity::checks::{self, Equal};
@@ -113,23 +113,34 @@ pub fn parity_gate(ctx: &Context, needs: &[String]) -> Outcome {
 
 /// Runs checks one after the other in one snapshot of PostgreSQL. After the switch a failure is also one of verification.
 async fn run(ctx: &Context, kinds: &[Kind], after_switch: bool) -> Outcome {
-    let backup: Kept = match ctx.need("backup") {
+    let backup = match proven(ctx).await {
         Ok(kept) => kept,
-        Err(missing) => return missing,
+        Err(outcome) => return outcome,
     };
+    let outcome = run_on(ctx, &backup, kinds, after_switch).await;
+    still_proven(&backup, outcome).await
+}
+
+async fn run_on(ctx: &Context, backup: &Kept, kinds: &[Kind], after_switch: bool) -> Outcome {
     let endpoint = match owner(ctx) {
         Ok(endpoint) => endpoint,
         Err(outcome) => return outcome,
     };
     if !after_switch {
         let opening = Opening::default();
-        return match look(ctx, &backup, &endpoint, &opening, kinds).await {
-            Ok(found) => conclude(ctx, found, None),
-            Err(stopped) => stopped.before_switch(),
+        // Whatever the system says of the file, its bytes are read once more beside the parity that is to be built on them.
+        let (looked, read) = tokio::join!(
+            look(ctx, backup, &endpoint, &opening, kinds),
+            read_again(backup)
+        );
+        return match (read, looked) {
+            (Err(changed), _) => changed,
+            (Ok(()), Ok(found)) => conclude(ctx, found, None),
+            (Ok(()), Err(stopped)) => stopped.before_switch(),
         };
     }
     let opening = in_production(ctx);
-    let looking = look(ctx, &backup, &endpoint, &opening, kinds);
+    let looking = look(ctx, backup, &endpoint, &opening, kinds);
     let (found, share) = load_share::during(&endpoint, parity::APPLICATION_NAME, looking).await;
     ctx.reporter.line(&format!("load: {share}"));
     match found {
