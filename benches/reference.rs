@@ -30,6 +30,8 @@ pub fn orders(folder: &Folder) -> Orders {
         opening: Opening {
             session: folder.session(),
             target: "db:5432/tools".to_owned(),
+            production: cutover::session::Production::default(),
+            again: None,
             sandbox: true,
             rehearsal: false,
             speed: 1.0,

@@ -221,6 +221,8 @@ fn session(runbook: &Runbook, root: &std::path::Path) -> (Ledger, cutover::journ
     let opening = Opening {
         session: "bench".to_owned(),
         target: String::new(),
+        production: cutover::session::Production::default(),
+        again: None,
         sandbox: false,
         rehearsal: false,
         speed: 1.0,

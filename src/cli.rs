@@ -83,6 +83,8 @@ pub enum Subcommands {
     Note(act::NoteArgs),
     /// Roll back
     Rollback(act::RollbackArgs),
+    /// After a rollback, run rows of it again
+    Retry(act::RetryArgs),
     /// After a rollback, record what was corrected
     Correct(act::CorrectArgs),
     /// After the end, see what is left and put it on record
@@ -253,6 +255,7 @@ async fn dispatch(command: Subcommands) -> anyhow::Result<Exit> {
         S::Note(args) => act::note(args).await,
         S::Rollback(args) => act::rollback(args).await,
         S::Complete(args) => act::complete(args).await,
+        S::Retry(args) => act::retry(args).await,
         S::Correct(args) => act::correct(args).await,
         S::Close(args) => close::run(args).await,
         S::Init(args) => init::run(&args),

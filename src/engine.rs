@@ -116,6 +116,7 @@ pub async fn run(orders: Orders, stop: CancellationToken) -> Result<(), Error> {
             break Ok(());
         }
     };
+    conduct.mark_release().await?;
     if let Err(error) = &ended {
         tracing::error!(%error, "the engine ends");
     }

@@ -5,6 +5,8 @@
 //!
 //! Not in here: judging readiness over time (`trigger`), asking at intervals (`monitor`).
 
+pub mod processes;
+pub mod provider;
 pub mod ready;
 pub mod request;
 pub mod restart;

@@ -16,6 +16,7 @@ mod equality;
 mod error;
 mod fingerprint;
 mod look;
+pub mod moment;
 mod pair;
 mod pairing;
 mod report;

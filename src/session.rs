@@ -10,19 +10,21 @@ pub mod command;
 pub mod confidence;
 pub mod cost;
 pub mod decide;
+pub mod discard;
 pub mod due;
 pub mod event;
 pub mod forecast;
 pub mod gates;
 pub mod live;
 pub mod notice;
+pub mod retry;
 pub mod roles;
 pub mod shape;
 pub mod signing;
 pub mod state;
 pub mod words;
 
-pub use charter::{Charter, LineKind, Opening, RowLine, StepLine};
+pub use charter::{Charter, LineKind, Opening, Production, RowLine, StepLine};
 pub use command::{Command, Refusal};
 pub use decide::decide;
 pub use event::{

@@ -7,12 +7,16 @@
 pub mod announce;
 pub mod backup;
 pub mod closing;
+pub mod configuration;
 pub mod context;
 pub mod import;
+pub mod in_use;
 pub mod migrate;
 pub mod preserve;
+pub mod production;
 pub mod rollback;
 pub mod salvage;
+pub mod serving;
 pub mod smoke;
 pub mod stabilise;
 pub mod switch;

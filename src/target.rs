@@ -6,6 +6,7 @@
 pub mod activity;
 pub mod bouncer;
 pub mod catalogue;
+pub mod clients;
 mod connect;
 pub mod endpoint;
 mod error;
@@ -15,6 +16,7 @@ pub mod migrations;
 pub mod observe;
 mod passfile;
 pub mod preflight;
+pub mod release;
 pub mod script;
 pub mod sequences;
 pub mod session_settings;

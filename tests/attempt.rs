@@ -4,14 +4,23 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use cutover::session::attempt::{NotYet, may_follow};
-use cutover::session::{Event, RehearsalEvidence, Session};
+use cutover::identity::{SourceIdentity, TargetIdentity};
+use cutover::session::attempt::{Ground, NotYet, may_follow};
+use cutover::session::{Event, Production, RehearsalEvidence, Session};
 
 use crate::session::language::Bridge;
 use crate::{report, support};
 
 /// The target of the charters in these tests.
 const TARGET: &str = "db:5432/tools";
+
+fn on(target: &str) -> Ground {
+    Ground {
+        target: target.to_owned(),
+        database: "tools".to_owned(),
+        ..Ground::default()
+    }
+}
 
 fn rehearsed(session: &Session, ended_unix_s: i64, ok: bool) -> RehearsalEvidence {
     let mut evidence = session.rehearsal.clone().expect("the story has one");
@@ -27,10 +36,13 @@ fn a_correction_and_a_newer_green_rehearsal_open_the_way() {
     let before = &bridge.session;
     let newer = rehearsed(before, corrected_s + 1, true);
     assert!(matches!(
-        may_follow(before, TARGET, Some(&newer)),
+        may_follow(before, &on(TARGET), Some(&newer), false),
         Err(NotYet::Uncorrected { .. })
     ));
-    assert_eq!(may_follow(before, "db:5432/other", None), Ok(()));
+    assert_eq!(
+        may_follow(before, &on("db:5432/other"), None, false),
+        Ok(())
+    );
 
     bridge.append(Event::CorrectionRecorded {
         by: "ada".into(),
@@ -44,7 +56,7 @@ fn a_correction_and_a_newer_green_rehearsal_open_the_way() {
         (Some(rehearsed(&session, corrected_s + 1, false)), false),
         (Some(newer), true),
     ] {
-        let answer = may_follow(&session, TARGET, rehearsal.as_ref());
+        let answer = may_follow(&session, &on(TARGET), rehearsal.as_ref(), false);
         assert_eq!(answer.is_ok(), opens, "{rehearsal:?}: {answer:?}");
     }
 }
@@ -53,7 +65,10 @@ fn a_correction_and_a_newer_green_rehearsal_open_the_way() {
 fn a_no_go_and_an_unfinished_session_ask_for_nothing() {
     let mut bridge = Bridge::open();
     bridge.reach("A1");
-    assert_eq!(may_follow(&bridge.session, TARGET, None), Ok(()));
+    assert_eq!(
+        may_follow(&bridge.session, &on(TARGET), None, false),
+        Ok(())
+    );
     bridge.append(Event::RollbackStarted {
         cause: cutover::session::RollbackCause::Person { by: "robin".into() },
         reason: "not tonight".into(),
@@ -61,7 +76,88 @@ fn a_no_go_and_an_unfinished_session_ask_for_nothing() {
     bridge.settle();
     bridge.do_rollback_rows(10);
     assert!(bridge.session.is_no_go());
-    assert_eq!(may_follow(&bridge.session, TARGET, None), Ok(()));
+    assert_eq!(
+        may_follow(&bridge.session, &on(TARGET), None, false),
+        Ok(())
+    );
+}
+
+#[test]
+fn run_after_a_completed_release_opens_no_session() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut bridge = Bridge::open();
+    bridge.reach("end");
+    bridge.append(Event::SessionCompleted { by: "robin".into() });
+    report::journal_below(&folder.path().join(".cutover"), &bridge.journal);
+    let shut = cutover(folder.path(), &["run", "--log", RUNBOOK]);
+    assert_eq!(shut.status.code(), Some(3), "{shut:?}");
+    let words = said(&shut);
+    for says in [
+        "session tonight has completed this cutover",
+        "Nothing was touched",
+        "--again tools",
+    ] {
+        assert!(words.contains(says), "{words}");
+    }
+    let sessions = std::fs::read_dir(folder.path().join(".cutover")).expect("sessions");
+    assert_eq!(sessions.count(), 1, "no session was opened");
+}
+
+/// A release that was completed is known by its target's identity, by its target's name, and by the SQLite file; each is enough.
+#[test]
+fn a_completed_release_is_not_attempted_again_unless_its_name_is_typed() {
+    let mut bridge = Bridge::open();
+    let source = SourceIdentity {
+        device: 1,
+        inode: 2,
+    };
+    let target = |database_oid| TargetIdentity {
+        system_identifier: "7".into(),
+        database_oid,
+    };
+    bridge.session.charter.production = Production {
+        source: Some(source),
+        target: Some(target(3)),
+    };
+    bridge.reach("end");
+    let other = Ground {
+        source_identity: Some(SourceIdentity { inode: 9, ..source }),
+        target_identity: Some(target(9)),
+        ..on("elsewhere:5432/other")
+    };
+    let follow =
+        |session: &Session, ground: &Ground, again| may_follow(session, ground, None, again);
+    assert_eq!(
+        follow(&bridge.session, &on(TARGET), false),
+        Ok(()),
+        "not complete yet"
+    );
+    bridge.append(Event::SessionCompleted { by: "robin".into() });
+    let session = &bridge.session;
+    assert_eq!(follow(session, &other, false), Ok(()));
+    for ground in [
+        Ground {
+            target: TARGET.into(),
+            ..other.clone()
+        },
+        Ground {
+            target_identity: Some(target(3)),
+            ..other.clone()
+        },
+        Ground {
+            source_identity: Some(source),
+            ..other.clone()
+        },
+    ] {
+        let refused = follow(session, &ground, false).expect_err("in production");
+        assert!(refused.to_string().contains("--again tools"), "{refused}");
+        assert_eq!(follow(session, &ground, true), Ok(()));
+    }
+    // What nobody could read is no sign of being the same.
+    let blind = on("elsewhere:5432/other");
+    let mut unread = session.clone();
+    unread.charter.production = Production::default();
+    assert_eq!(follow(&unread, &blind, false), Ok(()));
 }
 
 #[test]

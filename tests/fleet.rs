@@ -26,17 +26,22 @@ fn fleet(servers: &[Server]) -> Fleet {
     let mut fleet = crate::trigger::reference().fleet;
     fleet.instances = servers.iter().map(|s| s.instance.clone()).collect();
     fleet.ready_within_ms = 1_500;
-    fleet.restart = Action {
+    fleet.restart = posts("{url}/restart");
+    fleet
+}
+
+/// An action that posts to this address.
+pub(crate) fn posts(url: &str) -> Action {
+    Action {
         effect: Effect::Http {
             method: "POST".to_owned(),
-            url: "{url}/restart".to_owned(),
+            url: url.to_owned(),
             headers: vec![],
             body: None,
             expect_status: vec![],
         },
         time_limit: LONG,
-    };
-    fleet
+    }
 }
 
 async fn servers(count: usize) -> Vec<Server> {

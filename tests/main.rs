@@ -25,6 +25,7 @@ mod salvage;
 mod session;
 mod signatures;
 mod source;
+mod step;
 mod support;
 mod target;
 mod transfer;

@@ -308,6 +308,7 @@ fn the_documentation_names_every_section_kind_and_key() {
         keys::HISTORY,
         keys::REQUIRED,
         keys::FLEET,
+        keys::PROVIDER,
         keys::INSTANCE,
         keys::TRANSFER,
         keys::ORDERED_LIST,

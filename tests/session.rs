@@ -27,6 +27,8 @@ fn charter() -> Charter {
     let opening = Opening {
         session: "tonight".into(),
         target: "db:5432/tools".into(),
+        production: cutover::session::Production::default(),
+        again: None,
         sandbox: true,
         rehearsal: false,
         speed: 1.0,

@@ -104,6 +104,8 @@ impl Engine {
             opening: Opening {
                 session: folder.session(),
                 target: "db:5432/tools".to_owned(),
+                production: cutover::session::Production::default(),
+                again: None,
                 sandbox,
                 rehearsal: false,
                 speed: 1.0,

@@ -32,6 +32,8 @@ pub(crate) fn charter(runbook: &Runbook, speed: f64) -> Charter {
     let opening = Opening {
         session: "scenario".to_owned(),
         target: "db:5432/tools".into(),
+        production: cutover::session::Production::default(),
+        again: None,
         sandbox: true,
         rehearsal: false,
         speed,

@@ -20,6 +20,9 @@ pub struct StartArgs {
     /// The step that you mean to start; refused if another one is next
     #[arg(long)]
     step: Option<String>,
+    /// Delete so many rows of a table of PostgreSQL that SQLite does not have; may be repeated
+    #[arg(long, value_name = "TABLE=N", value_parser = discarded, requires = "step")]
+    discard_rows: Vec<(String, u64)>,
 }
 
 /// Confirm being on call.
@@ -144,11 +147,27 @@ pub struct RollbackArgs {
     reason: String,
 }
 
+/// Run rows of a rollback again.
+#[derive(Debug, Args)]
+pub struct RetryArgs {
+    /// The row to begin with, such as R2; the first that failed where absent
+    #[arg(long, value_name = "ROW")]
+    row: Option<String>,
+    #[command(flatten)]
+    which: Which,
+}
+
 /// Complete the release.
 #[derive(Debug, Args)]
 pub struct CompleteArgs {
     #[command(flatten)]
     which: Which,
+}
+
+fn discarded(text: &str) -> Result<(String, u64), String> {
+    let wrong = || "TABLE=N, N being a number of rows".to_owned();
+    let (table, rows) = text.rsplit_once('=').ok_or_else(wrong)?;
+    Ok((table.to_owned(), rows.parse().map_err(|_| wrong())?))
 }
 
 fn role(text: &str) -> Result<Role, String> {
@@ -160,7 +179,14 @@ fn role(text: &str) -> Result<Role, String> {
 
 /// `cutover start`
 pub async fn start(args: StartArgs) -> anyhow::Result<Exit> {
-    send(args.which, Command::StartStep { step: args.step }).await
+    let command = match args.step {
+        Some(step) if !args.discard_rows.is_empty() => Command::StartDiscarding {
+            step,
+            rows: args.discard_rows.into_iter().collect(),
+        },
+        step => Command::StartStep { step },
+    };
+    send(args.which, command).await
 }
 
 /// `cutover confirm`
@@ -277,6 +303,25 @@ pub async fn rollback(args: RollbackArgs) -> anyhow::Result<Exit> {
         anyhow::bail!("{error}");
     }
     super::follow::until_over(&folder, super::follow::To::Stderr).await
+}
+
+/// `cutover retry`: rows of a rollback that has ended, by an engine that is started for them.
+pub async fn retry(args: RetryArgs) -> anyhow::Result<Exit> {
+    let folder = super::run::find(&args.which)?;
+    let bridge = SocketBridge::new(folder.clone(), args.which.claim, None);
+    let command = Command::Retry { row: args.row };
+    match tokio::task::spawn_blocking(move || bridge.send(&command, None)).await? {
+        Ok(_) => {}
+        Err(BridgeError::Refused(refusal)) => {
+            errln!("refused: {refusal}");
+            return Ok(Exit::Failed);
+        }
+        Err(error) => anyhow::bail!("{error}"),
+    }
+    super::follow::until_over(&folder, super::follow::To::Stderr).await?;
+    let session = super::status::read(&folder)?;
+    let is_healthy = session.rollback.is_some_and(|r| r.healthy == Some(true));
+    Ok(if is_healthy { Exit::Done } else { Exit::Failed })
 }
 
 /// `cutover correct`: the session is over and has no engine any more.

@@ -1,11 +1,12 @@
 //! The way from a terminal to the engine: its socket, and starting it. Who we are is for the engine to see.
 
+use super::orders::Standing;
 use super::{join, status};
 use crate::clock;
 use crate::cockpit::bridge::{Bridge, BridgeError, Fault};
 use crate::demo::control;
 use crate::engine::protocol::{Answer, Ask, Request};
-use crate::engine::{detach, socket};
+use crate::engine::{amend, detach, socket};
 use crate::journal::Folder;
 use crate::session::decide::statement;
 use crate::session::signing::Proof;
@@ -94,6 +95,23 @@ impl SocketBridge {
         Ok(command)
     }
 
+    /// A session that is over has no engine: what is to be done again is recorded first, and an engine is started for it.
+    fn retry(&self, command: &Command, playing: Option<&str>) -> Result<u64, BridgeError> {
+        let claim = playing.or(self.claim.as_deref());
+        let failed = |why: String| BridgeError::Failed { why };
+        let session = status::read(&self.folder).map_err(|e| failed(e.to_string()))?;
+        amend::may_amend(&session, claim, command).map_err(BridgeError::Refused)?;
+        // Without what an engine is started with, nothing is put on record that nobody could carry out.
+        Standing::read(&self.folder).map_err(|e| failed(format!("{e:#}")))?;
+        let recorded = amend::amend(&self.folder, claim, command);
+        recorded
+            .map_err(|e| failed(e.to_string()))?
+            .map_err(BridgeError::Refused)?;
+        let session = status::read(&self.folder).map_err(|e| failed(e.to_string()))?;
+        self.start_engine()?;
+        Ok(session.seq)
+    }
+
     /// Asks the engine.
     ///
     /// # Errors
@@ -117,6 +135,9 @@ impl SocketBridge {
 impl Bridge for SocketBridge {
     fn send(&self, command: &Command, playing: Option<&str>) -> Result<u64, BridgeError> {
         let command = self.with_proof(command, playing)?;
+        if matches!(command, Command::Retry { .. }) {
+            return self.retry(&command, playing);
+        }
         match self.ask(Ask::Command { command }, playing)? {
             Answer::Done { seq } => Ok(seq),
             Answer::Refused { refusal } => Err(BridgeError::Refused(refusal)),

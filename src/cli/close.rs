@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::load;
+use super::orders::Standing;
 use super::{Exit, Which, run};
 use crate::engine::{amend, ledger::from_entry};
 use crate::journal::Follower;
@@ -58,6 +59,20 @@ pub async fn run(args: CloseArgs) -> anyhow::Result<Exit> {
     }
     let mut record = Vec::new();
     let mut open = 0;
+    if session.phase == Phase::Completed {
+        let line = match closing::mark_release(&loaded.runbook, &loaded.base, &session).await {
+            Ok(()) => "ok   release: PostgreSQL bears its mark, so that no other night empties it"
+                .to_owned(),
+            Err(why) => {
+                open += 1;
+                format!(
+                    "OPEN release: it could not be marked in PostgreSQL, so that only this host knows of it: {why}"
+                )
+            }
+        };
+        outln!("{}", printable(&line, 500));
+        record.push(line);
+    }
     if args.drop_schema {
         let line = match closing::drop_schema(&loaded.runbook).await {
             Ok(done) => done,
@@ -82,11 +97,14 @@ pub async fn run(args: CloseArgs) -> anyhow::Result<Exit> {
     }
     open += findings.iter().filter(|f| f.blocks()).count();
     let command = Command::Close { found: record };
-    let recording = move || amend::amend(&folder, claim.as_deref(), &command);
+    let here = folder.clone();
+    let recording = move || amend::amend(&here, claim.as_deref(), &command);
     if let Err(refusal) = tokio::task::spawn_blocking(recording).await?? {
         errln!("not put on record: {refusal}");
         return Ok(Exit::Failed);
     }
+    // No row of a rollback is tried again after this, so no engine needs its secrets.
+    Standing::remove(&folder);
     Ok(if open == 0 {
         errln!("{name} is closed, and what was found is on record");
         Exit::Done

@@ -12,7 +12,7 @@ use super::orders::Standing;
 use crate::demo::control;
 use crate::engine::{self, detach, guard};
 use crate::journal::Folder;
-use crate::session::Phase;
+use crate::session::{Phase, Session};
 
 /// How often the engine of a sandbox looks whether there still is one.
 const LOOK_AT_SANDBOX: Duration = Duration::from_millis(300);
@@ -51,12 +51,19 @@ pub async fn run(args: EngineArgs) -> anyhow::Result<Exit> {
     }
     engine::run(orders, stop).await?;
     drop(guard);
-    let over = super::status::read(&folder)
-        .is_ok_and(|s| matches!(s.phase, Phase::RolledBack | Phase::Completed));
-    if over {
+    if super::status::read(&folder).is_ok_and(|s| needs_no_engine(&s)) {
         Standing::remove(&folder);
     }
     Ok(Exit::Done)
+}
+
+/// A session that is over, and of whose rollback no row can be tried again.
+fn needs_no_engine(session: &Session) -> bool {
+    match session.phase {
+        Phase::Open | Phase::RollingBack => false,
+        Phase::Completed => true,
+        Phase::RolledBack => session.is_closed,
+    }
 }
 
 /// TERM ends the engine in order; the next one resumes. INT and HUP belong to terminals, which the engine has left.

@@ -1,5 +1,6 @@
 //! What a session's folder keeps so that any shell can start its engine again: the runbook as it was when the session opened, and
-//! the values that it took from the environment. The file can be read by its owner alone and goes when the session is over.
+//! the values that it took from the environment. The file can be read by its owner alone and goes when the release is complete, or
+//! when a session that was rolled back is closed.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -37,6 +38,9 @@ pub struct Standing {
     pub rehearsal: bool,
     /// See `Charter`.
     pub speed: f64,
+    /// See `Charter`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub again: Option<String>,
     /// See `Opening`.
     pub wait_before: Vec<String>,
     /// The newest rehearsal when the session opened.
@@ -54,6 +58,7 @@ impl Standing {
             sandbox: false,
             rehearsal: false,
             speed: 1.0,
+            again: None,
             wait_before: Vec::new(),
             evidence: None,
         }
@@ -138,6 +143,8 @@ impl Standing {
             opening: Opening {
                 session: folder.session(),
                 target: Endpoint::parse(&runbook.target.url)?.identity(),
+                production: crate::session::Production::default(),
+                again: self.again.clone(),
                 sandbox: self.sandbox,
                 rehearsal: self.rehearsal,
                 speed: self.speed,

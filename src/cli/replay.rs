@@ -184,6 +184,8 @@ fn of_file(runbook: &Runbook, file: &Path, baseline: &[String]) -> anyhow::Resul
         Opening {
             session: "replay".to_owned(),
             target: String::new(),
+            production: crate::session::Production::default(),
+            again: None,
             sandbox: false,
             rehearsal: false,
             speed: 1.0,

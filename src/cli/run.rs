@@ -1,5 +1,7 @@
 //! `cutover run`: opens a session, or resumes what is unfinished; starts its engine where none runs; then shows it.
 
+mod attempt;
+
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -12,9 +14,8 @@ use crate::cockpit::bridge::Bridge;
 use crate::demo::sandbox;
 use crate::journal::Folder;
 use crate::runbook::Runbook;
-use crate::session::attempt::{self, NotYet};
 use crate::session::{Phase, RehearsalEvidence};
-use crate::target::Endpoint;
+use attempt::Answer;
 
 /// Open or resume a session.
 #[derive(Debug, Args)]
@@ -28,6 +29,9 @@ pub struct RunArgs {
     /// Name of a new session; RUNBOOK-NAME-1, -2, … where absent
     #[arg(long)]
     pub session: Option<String>,
+    /// Begin all over on a target that a release was completed on: the database's name, typed. What is in it may be emptied
+    #[arg(long, value_name = "NAME")]
+    pub again: Option<String>,
     /// A plain running log instead of the cockpit
     #[arg(long)]
     pub log: bool,
@@ -51,10 +55,13 @@ pub async fn run(args: RunArgs) -> anyhow::Result<Exit> {
             standing.evidence = super::rehearse::newest(Path::new(ROOT), &loaded.runbook);
             let of_this = |e: &&RehearsalEvidence| e.runbook_hash == loaded.runbook.hash;
             let rehearsed = standing.evidence.as_ref().filter(of_this);
-            if let Err(not_yet) = may_attempt(&args, &loaded.runbook, rehearsed)? {
-                errln!("NO-GO: {not_yet}");
-                return Ok(Exit::NoGo);
-            }
+            standing.again = match attempt::may_open(&args, &loaded, rehearsed).await? {
+                Answer::Open(again) => again,
+                Answer::NoGo(why) => {
+                    errln!("NO-GO: {why}");
+                    return Ok(Exit::NoGo);
+                }
+            };
             let folder = create(
                 args.dir.as_deref(),
                 args.session.as_deref(),
@@ -69,50 +76,6 @@ pub async fn run(args: RunArgs) -> anyhow::Result<Exit> {
         return follow::until_over(&folder, follow::To::Stdout).await;
     }
     join::cockpit(folder, join::options(None, args.looks), None).await
-}
-
-/// Whether every session beside the new one that was rolled back from the same target lets it be attempted again (R6).
-fn may_attempt(
-    args: &RunArgs,
-    runbook: &Runbook,
-    rehearsal: Option<&RehearsalEvidence>,
-) -> anyhow::Result<Result<(), NotYet>> {
-    let target = Endpoint::parse(&runbook.target.url)?.identity();
-    let mut roots = vec![PathBuf::from(ROOT)];
-    if let Some(dir) = &args.dir {
-        roots.extend(std::path::absolute(dir)?.parent().map(Path::to_owned));
-    }
-    for root in roots {
-        let refused = first_that_refuses(&root, &target, rehearsal)?;
-        if let Some(not_yet) = refused {
-            return Ok(Err(not_yet));
-        }
-    }
-    Ok(Ok(()))
-}
-
-fn first_that_refuses(
-    root: &Path,
-    target: &str,
-    rehearsal: Option<&RehearsalEvidence>,
-) -> anyhow::Result<Option<NotYet>> {
-    for found in Folder::list(root)? {
-        let earlier = match super::status::read(&found.folder) {
-            Ok(earlier) => earlier,
-            Err(error) => {
-                // Whether it was rolled back from this target cannot be known; people decide.
-                errln!(
-                    "session {} cannot be read, so nobody knows whether it asks for a correction: {error}",
-                    found.session
-                );
-                continue;
-            }
-        };
-        if let Err(not_yet) = attempt::may_follow(&earlier, target, rehearsal) {
-            return Ok(Some(not_yet));
-        }
-    }
-    Ok(None)
 }
 
 /// Where sessions are, below the folder that `cutover` is started in.

@@ -130,7 +130,10 @@ fn print(session: &Session, engine: &EngineState) {
 fn next(session: &Session) -> String {
     match session.phase {
         Phase::Completed => "complete: nothing is left to do".into(),
-        Phase::RolledBack => "over: the application is on SQLite".into(),
+        Phase::RolledBack => match session.rollback.as_ref().and_then(|r| r.healthy) {
+            Some(true) => "over: the application is on SQLite".into(),
+            _ => "over, and NOT HEALTHY: where the application serves from is not proven. `cutover retry` runs what failed again".into(),
+        },
         Phase::RollingBack => "rolling back: wait".into(),
         Phase::Open => match crate::session::decide::may_start(session) {
             Ok(step) => format!("next: cutover start --step {step}"),

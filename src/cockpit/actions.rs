@@ -15,9 +15,9 @@ pub use self::availability::can_sign_gate;
 use self::availability::{
     always, can_complete, can_confirm, can_copy, can_decide, can_dress, can_extend, can_hold,
     can_inject, can_look, can_note, can_read_differences, can_read_event, can_read_output,
-    can_read_table, can_resume, can_roll_back, can_sign, can_skip, can_start, can_start_engine,
-    can_withdraw, has_line_across, has_line_down, has_list, has_moved_lines, has_panels,
-    in_sandbox,
+    can_read_table, can_resume, can_retry, can_roll_back, can_sign, can_skip, can_start,
+    can_start_engine, can_withdraw, has_line_across, has_line_down, has_list, has_moved_lines,
+    has_panels, in_sandbox,
 };
 pub use self::chord::Chord;
 use self::chord::{ctrl, ctrl_named, key, named};
@@ -167,6 +167,8 @@ pub static ACTIONS: &[Action] = &[
         "To the end."),
     action!(Do::RollBack, [key('R')], "ROLL BACK", Cutover, true, can_roll_back,
         "Roll back. Before a trigger has fired the session's name must be typed; afterwards it begins at once. Anyone on the bridge may."),
+    action!(Do::Retry, [key('t')], "try again", Cutover, true, can_retry,
+        "After a rollback: run its first row that failed again, and what builds on it, until the session is closed. Anyone on the bridge may."),
     action!(Do::Event, [named(KeyCode::Enter)], "event", Look, true, can_read_event,
         "Read all of the selected event: every field as it stands in the journal."),
     action!(Do::Table, [named(KeyCode::Enter)], "table", Look, true, can_read_table,
@@ -293,6 +295,7 @@ pub fn for_act(act: Act) -> Option<&'static Action> {
         Act::Decide => Do::Decide,
         Act::ExtendFreeze => Do::Extend,
         Act::RollBack => Do::RollBack,
+        Act::Retry => Do::Retry,
         Act::Complete => Do::Complete,
         Act::Note => Do::Note,
         // The session is over and has no engine: these are a shell's.

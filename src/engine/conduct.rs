@@ -24,7 +24,7 @@ use crate::session::{
     Actor, Command, Event, Outcome, Phase, Recorded, Refusal, Session, StepStatus, decide,
 };
 use crate::source::fence::Fence;
-use crate::step::News;
+use crate::step::{News, closing};
 use crate::text::printable;
 
 /// How often drift is looked for while writes are frozen.
@@ -403,6 +403,26 @@ impl Conduct {
             }
         }
         Ok(())
+    }
+
+    /// A release that is complete is marked in the target, so that no other night takes it for a database that may be emptied. What
+    /// keeps that from being done is said; `cutover close` tries again.
+    ///
+    /// # Errors
+    /// The journal cannot be written.
+    pub async fn mark_release(&mut self) -> Result<(), Error> {
+        if self.session().phase != Phase::Completed {
+            return Ok(());
+        }
+        let base = &self.orders.base;
+        let marked = closing::mark_release(&self.orders.runbook, base, self.session()).await;
+        match marked {
+            Ok(()) => Ok(()),
+            Err(why) => self.append(vec![Event::alarm(format!(
+                "the release could not be marked in PostgreSQL, so that only the records on this host know of it: {why}. `cutover close` \
+                 marks it"
+            ))]),
+        }
     }
 
     /// Waits a moment for the notices that are still on their way. What could not be told comes back as an input.

@@ -20,11 +20,15 @@ use crate::clock;
 use crate::journal::{Entry, Folder, Follower, Journal, Retention};
 use crate::monitor::Ground;
 use crate::session::shape::Shape;
-use crate::session::{Charter, Event, LineKind, Phase, Recorded, Session, StepStatus};
+use crate::session::{Charter, Event, LineKind, Phase, Production, Recorded, Session, StepStatus};
 use crate::source;
 use crate::source::fence::{Fence, Quiet};
 use crate::source::fingerprint::{Comparison, Fingerprint};
 use crate::step::context::{SessionClock, Shared};
+use crate::step::production;
+
+/// How long the target may take to say by what it is known.
+const IDENTITY_LIMIT: Duration = Duration::from_secs(1);
 
 /// Everything that the loop needs, with what is unfinished already on its way.
 ///
@@ -37,7 +41,7 @@ pub async fn begin(
 ) -> Result<Conduct, Error> {
     let (mut journal, entries) = Journal::open(&orders.folder, lease.fencing())?;
     let entries = if entries.is_empty() {
-        open(&mut journal, &orders)?
+        open(&mut journal, &orders).await?
     } else {
         entries
     };
@@ -85,6 +89,7 @@ pub async fn begin(
         boot_ms: clock::now_ms(),
     }])?;
     conduct.take_up_untold()?;
+    conduct.take_up_identities().await?;
     conduct.take_up_source().await?;
     conduct.take_up_rehearsal()?;
     restore_fence(&mut conduct).await?;
@@ -94,8 +99,17 @@ pub async fn begin(
 }
 
 /// The first event of a new session.
-fn open(journal: &mut Journal, orders: &Orders) -> Result<Vec<Entry>, Error> {
-    let charter = Box::new(Charter::new(&orders.runbook, orders.opening.clone()));
+async fn open(journal: &mut Journal, orders: &Orders) -> Result<Vec<Entry>, Error> {
+    let mut opening = orders.opening.clone();
+    let file = orders.base.join(&orders.runbook.source.file);
+    opening.production = Production {
+        source: source::identity(&file).ok(),
+        // A target that does not answer yet is B1's to find, and to record.
+        target: production::of_target(&orders.runbook, IDENTITY_LIMIT)
+            .await
+            .ok(),
+    };
+    let charter = Box::new(Charter::new(&orders.runbook, opening));
     let (kind, body) = to_entry(&Event::SessionOpened { charter });
     Ok(journal.append(0, clock::wall(), &[(&kind, &body)])?)
 }
@@ -217,6 +231,33 @@ impl Conduct {
             return Ok(());
         }
         self.append(untold.into_iter().map(Event::alarm).collect())
+    }
+
+    /// Whether paths and URLs still lead where they did. C1, D2 and F1 refuse where they do not; people hear of it at once.
+    async fn take_up_identities(&mut self) -> Result<(), Error> {
+        let session = self.session();
+        if session.phase == Phase::Completed {
+            return Ok(());
+        }
+        let file = self.orders.base.join(&self.runbook().source.file);
+        let was = session.charter.production.source;
+        let mut differ: Vec<String> = production::compare_source(was, file)
+            .err()
+            .into_iter()
+            .collect();
+        if let Some(was) = production::target_of(session) {
+            let now = production::of_target(self.runbook(), IDENTITY_LIMIT).await;
+            // One that does not answer is for the steps to tell.
+            if let Some(now) = now.ok().filter(|now| *now != was) {
+                differ.push(format!(
+                    "`target.url` leads to another database ({now}) than when the session was opened ({was})"
+                ));
+            }
+        }
+        if differ.is_empty() {
+            return Ok(());
+        }
+        self.append(differ.into_iter().map(Event::alarm).collect())
     }
 
     /// Until the freeze, the source's schema is what it is now; A1 looks once more. A file that cannot be read now is for the steps to

@@ -22,6 +22,14 @@ pub trait RolloutHooks: Sync {
     /// It could not be recorded: the rollout stops, this instance untouched.
     fn before_restart(&self, instance: &str) -> impl Future<Output = Result<(), String>> + Send;
 
+    /// An instance is ready: is it the one that was to come? An error stops the rollout.
+    ///
+    /// # Errors
+    /// It is not, in a sentence that names it.
+    fn after_ready(&self, _: &Instance) -> impl Future<Output = Result<(), String>> + Send {
+        async { Ok(()) }
+    }
+
     /// Before each batch: waits while the session is held. `false` ends the rollout.
     fn may_go_on(&self, next: &[&str]) -> impl Future<Output = bool> + Send;
 
@@ -77,6 +85,16 @@ pub enum RolloutError {
     NotReady {
         /// Which, and why.
         source: NotReady,
+        /// Instances that went through.
+        done: usize,
+        /// Instances in all.
+        total: usize,
+    },
+    /// An instance is ready and is not what it should have become.
+    #[error("{why}; {done} of {total} instances are through, those after this batch are untouched")]
+    NotTaken {
+        /// Which, and what was seen.
+        why: String,
         /// Instances that went through.
         done: usize,
         /// Instances in all.
@@ -160,6 +178,7 @@ impl<'a> Plan<'a> {
 enum Failure {
     Restart(RestartError),
     NotReady(NotReady),
+    NotTaken(String),
     NotRecorded { instance: String, why: String },
 }
 
@@ -178,6 +197,7 @@ impl Failure {
                 done,
                 total,
             },
+            Failure::NotTaken(why) => RolloutError::NotTaken { why, done, total },
             Failure::NotRecorded { instance, why } => RolloutError::NotRecorded { instance, why },
         }
     }
@@ -218,6 +238,10 @@ impl<H: RolloutHooks> Turning<'_, H> {
         let needed = fleet.ready_successes;
         match wait_ready(self.client, fleet, self.instance, needed, within, cancel).await {
             Ok(ready) => {
+                if let Err(why) = self.hooks.after_ready(self.instance).await {
+                    self.show(InstanceState::NotReady, why.clone());
+                    return Err(Failure::NotTaken(why));
+                }
                 let after_s = ready.after_ms as f64 / 1_000.0;
                 self.show(InstanceState::Ready, format!("ready after {after_s:.1} s"));
                 Ok(Turn {

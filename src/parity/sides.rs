@@ -189,7 +189,7 @@ async fn blocking<T: Send + 'static>(
         .map_err(|died| Error::Died(died.to_string()))?
 }
 
-async fn connect(target: &Endpoint) -> Result<Client, Error> {
+pub(super) async fn connect(target: &Endpoint) -> Result<Client, Error> {
     let named = target.with_application_name(APPLICATION_NAME);
     named.connect().await.map_err(|source| Error::Connect {
         endpoint: target.redacted(),
@@ -198,7 +198,11 @@ async fn connect(target: &Endpoint) -> Result<Client, Error> {
 }
 
 /// Begins a read-only transaction with every setting pinned that bears on what the server writes.
-async fn begin(client: &Client, opening: &Opening, snapshot: Option<&str>) -> Result<(), Error> {
+pub(super) async fn begin(
+    client: &Client,
+    opening: &Opening,
+    snapshot: Option<&str>,
+) -> Result<(), Error> {
     let import = snapshot
         .map(|id| format!("SET TRANSACTION SNAPSHOT {};", literal(id)))
         .unwrap_or_default();

@@ -279,6 +279,7 @@ fleet:
   config: <the file from which an instance takes its configuration, with {instance} in its path>
   log: <the file that an instance logs to, with {instance} in its path>
   ready: \"{url}/ready\"                  # answers 2xx once the instance can serve
+  # provider: { get: \"{url}/<a page>\", sqlite: <regular expression over its body>, postgres: <another> }   # by which an instance says what it serves from
   metrics: \"{url}/metrics\"              # Prometheus' text format; without it, take the signals from a `prometheus` probe
   restart: { command: [<program that restarts an instance>, \"{instance}\"], timeout: 60s }
   connect: { command: [<program that connects to PostgreSQL from a host>, \"{host}\"], timeout: 30s }   # B3

@@ -55,12 +55,15 @@ pub const FLEET: &[&str] = &[
     "config",
     "log",
     "ready",
+    "provider",
     "metrics",
     "restart",
     "connect",
     "ready_within",
     "ready_successes",
 ];
+/// Keys of `fleet.provider`.
+pub const PROVIDER: &[&str] = &["get", "sqlite", "postgres"];
 /// Keys of an instance.
 pub const INSTANCE: &[&str] = &["id", "url", "host", "canary"];
 /// Keys of `transfer`; a column's own keys are [`super::transfer::POLICY_KEYS`].

@@ -254,6 +254,8 @@ pub struct Fleet {
     pub log: Option<String>,
     /// Readiness URL; `{url}` is replaced.
     pub ready: String,
+    /// The page that says which database an instance serves from.
+    pub provider: Option<ProviderPage>,
     /// Prometheus text endpoint; `{url}` is replaced.
     pub metrics: Option<String>,
     /// Restarts one instance.
@@ -264,6 +266,17 @@ pub struct Fleet {
     pub ready_within_ms: i64,
     /// Consecutive good answers that count as ready.
     pub ready_successes: u32,
+}
+
+/// A page of the application that says which database an instance serves from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProviderPage {
+    /// `{url}` is replaced. Its status does not matter: an instance that is not ready may say it too.
+    pub url: String,
+    /// Regular expression that matches the body of an instance that serves from SQLite.
+    pub sqlite: String,
+    /// The same for PostgreSQL.
+    pub postgres: String,
 }
 
 /// One process of the application.

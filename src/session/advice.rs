@@ -93,14 +93,16 @@ fn rolled_back(session: &Session) -> Advice {
         ));
     }
     let sentence = format!(
-        "Rolled back, and NOT healthy: {}. {} must look at the application by hand.",
+        "Rolled back, and NOT healthy: {}. {} must look at the application by hand; what failed can be tried again until the session is closed.",
         failed_rows(session, rollback),
         names(session, &[Role::Engineer])
     );
     Advice {
         urgency: Urgency::Rollback,
         sentence,
-        act: None,
+        act: super::retry::rows(session, None)
+            .is_ok()
+            .then_some(Act::Retry),
         waits_for: vec![Role::Engineer],
     }
 }

@@ -1,11 +1,28 @@
-//! Whether the same target may be attempted again after a rollback (R6). Not in here: finding the sessions that came before.
+//! Whether the same databases may be attempted again: not after a release that was completed, and after a rollback only once what was
+//! wrong has been corrected (R6). Not in here: finding the sessions that came before, and asking the target itself.
 
 use super::event::{RehearsalEvidence, RollbackCause};
 use super::state::{Phase, Session};
+use crate::identity::{SourceIdentity, TargetIdentity};
 
 /// Why it may not, yet. Each says what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotYet {
+    /// The cutover is done.
+    #[error(
+        "session {session} has completed this cutover: {what}, so PostgreSQL {target} is in production, and another night would empty it. \
+         Nothing was touched. Whoever means to begin all over types the database's name: `cutover run --again {name}`"
+    )]
+    Completed {
+        /// The session that completed it.
+        session: String,
+        /// What both have in common.
+        what: String,
+        /// The target, as the new session calls it.
+        target: String,
+        /// What has to be typed.
+        name: String,
+    },
     /// Nobody has said what was corrected.
     #[error(
         "session {session} was rolled back from this target ({cause}), and nobody has recorded what was corrected since. \
@@ -32,7 +49,44 @@ pub enum NotYet {
     },
 }
 
-/// Whether `earlier` lets the target that it was on be attempted again, given the newest rehearsal of the runbook.
+/// What a new session is about to be opened on.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Ground {
+    /// The target: `host:port/name`.
+    pub target: String,
+    /// Its name alone.
+    pub database: String,
+    /// By what it is known; `None` where it does not answer.
+    pub target_identity: Option<TargetIdentity>,
+    /// By what the SQLite file is known; `None` where it is not there.
+    pub source_identity: Option<SourceIdentity>,
+}
+
+impl Ground {
+    /// What an earlier session has in common with this one, in words.
+    fn shared_with(&self, earlier: &Session) -> Option<&'static str> {
+        let charter = &earlier.charter;
+        let same_target =
+            self.target_identity.is_some() && self.target_identity == charter.production.target;
+        let same_source =
+            self.source_identity.is_some() && self.source_identity == charter.production.source;
+        match () {
+            () if same_target => Some("it is the same database"),
+            () if charter.target == self.target => Some("it is the same host and database name"),
+            () if same_source => Some("it began with the same SQLite file"),
+            () => None,
+        }
+    }
+
+    fn has_target_of(&self, earlier: &Session) -> bool {
+        let known = &earlier.charter.production.target;
+        let same = known.is_some() && *known == self.target_identity;
+        same || earlier.charter.target == self.target
+    }
+}
+
+/// Whether `earlier` lets this ground be attempted again, given the newest rehearsal of the runbook. `again`: somebody has typed the
+/// target's name to begin all over after a release.
 ///
 /// A session that ended before it touched the target is a no-go, not a rollback: it asks for nothing.
 ///
@@ -40,15 +94,30 @@ pub enum NotYet {
 /// What has to be done first.
 pub fn may_follow(
     earlier: &Session,
-    target: &str,
+    ground: &Ground,
     rehearsal: Option<&RehearsalEvidence>,
+    again: bool,
 ) -> Result<(), NotYet> {
     let charter = &earlier.charter;
-    let rolled_back = earlier.phase == Phase::RolledBack && !earlier.is_no_go();
-    if charter.rehearsal || charter.target != target || !rolled_back {
+    if charter.rehearsal {
         return Ok(());
     }
     let session = charter.session.clone();
+    if earlier.phase == Phase::Completed {
+        return match ground.shared_with(earlier) {
+            Some(what) if !again => Err(NotYet::Completed {
+                session,
+                what: what.to_owned(),
+                target: ground.target.clone(),
+                name: ground.database.clone(),
+            }),
+            _ => Ok(()),
+        };
+    }
+    let rolled_back = earlier.phase == Phase::RolledBack && !earlier.is_no_go();
+    if !rolled_back || !ground.has_target_of(earlier) {
+        return Ok(());
+    }
     let Some(correction) = &earlier.correction else {
         return Err(NotYet::Uncorrected {
             session,

@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::signing::SigningRules;
+use crate::identity::{SourceIdentity, TargetIdentity};
 use crate::runbook::{
     Channel, ChecklistItem, Gate, Limits, Means, Occasion, Person, Ring, Role, Runbook,
     RunbookHash, Start, StepKind, Trigger,
@@ -19,6 +20,12 @@ pub struct Charter {
     /// The database that the application is taken to: `host:port/name`, without user or password. Empty in journals of before.
     #[serde(default)]
     pub target: String,
+    /// By what both databases were known when the session was opened.
+    #[serde(default)]
+    pub production: Production,
+    /// The target's name, typed by whoever opened the session on a database that was released to before; it may be emptied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub again: Option<String>,
     /// Whether this is the sandbox, which alone lets people say who they are. Its evidence counts here only.
     pub sandbox: bool,
     /// Whether this is a rehearsal on the scratch side.
@@ -50,6 +57,17 @@ pub struct Charter {
     /// How cockpits make themselves noticed. Empty in journals of before.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rings: Vec<RingLine>,
+}
+
+/// By what both databases are known; none where it could not be read.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Production {
+    /// The SQLite file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<SourceIdentity>,
+    /// The PostgreSQL database.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<TargetIdentity>,
 }
 
 /// What cockpits know of a terminal's way of making itself noticed.
@@ -134,6 +152,10 @@ pub struct Opening {
     pub session: String,
     /// See [`Charter::target`].
     pub target: String,
+    /// See [`Charter::production`].
+    pub production: Production,
+    /// See [`Charter::again`].
+    pub again: Option<String>,
     /// See [`Charter::sandbox`].
     pub sandbox: bool,
     /// See [`Charter::rehearsal`].
@@ -168,6 +190,8 @@ impl Charter {
         Charter {
             session: opening.session,
             target: opening.target,
+            production: opening.production,
+            again: opening.again,
             runbook_hash: runbook.hash.clone(),
             sandbox: opening.sandbox,
             rehearsal: opening.rehearsal,

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::discard::Rows;
 use super::roles::Act;
 use super::signing::{Flaw, Proof};
 use crate::runbook::Role;
@@ -14,6 +15,13 @@ pub enum Command {
     StartStep {
         /// Which; the next where absent.
         step: Option<String>,
+    },
+    /// Start the next step, which deletes rows of the target that the source does not have: so many, typed, by table.
+    StartDiscarding {
+        /// Which.
+        step: String,
+        /// How many rows.
+        rows: Rows,
     },
     /// Confirm being there.
     Confirm {
@@ -86,6 +94,11 @@ pub enum Command {
         /// A line each.
         found: Vec<String>,
     },
+    /// After a rollback, run a row of it again, and what builds on it.
+    Retry {
+        /// Which; the first that failed where absent.
+        row: Option<String>,
+    },
     /// After a rollback, record what was corrected (R6).
     Correct {
         /// What.
@@ -124,6 +137,17 @@ pub enum Refusal {
     NothingLeft,
     #[error("{step} needs {needed}, which is not done")]
     Needs { step: String, needed: String },
+    #[error(
+        "{step} deletes rows that PostgreSQL has and SQLite does not ({rows}): nothing brings them back. To agree, type the numbers: \
+         `cutover start --step {step}{options}`"
+    )]
+    DiscardNeeded {
+        step: String,
+        rows: String,
+        options: String,
+    },
+    #[error("{step} deletes no row that SQLite does not have: start it without a number")]
+    NothingToDiscard { step: String },
     #[error("NO-GO: {step} waits for {gates}")]
     NoGo { step: String, gates: String },
     #[error("there is no gate {gate}; the gates are {known}")]
@@ -207,6 +231,8 @@ pub enum Refusal {
     AlreadyRollingBack,
     #[error("the session was not rolled back: there is nothing to correct before another attempt")]
     NotRolledBack,
+    #[error("no row of the rollback can be tried again: {why}")]
+    NoRetry { why: String },
     #[error("the session is not over: complete it or roll it back first")]
     NotOver,
     #[error("the release cannot be completed: {why}")]
@@ -217,7 +243,7 @@ impl Command {
     /// Which line of the table of roles it falls under.
     pub fn act(&self) -> Act {
         match self {
-            Command::StartStep { .. } => Act::StartStep,
+            Command::StartStep { .. } | Command::StartDiscarding { .. } => Act::StartStep,
             Command::Confirm { .. } => Act::Confirm,
             Command::Sign { .. } => Act::Sign,
             Command::Withdraw { .. } => Act::Withdraw,
@@ -229,6 +255,7 @@ impl Command {
             Command::RollBack { .. } => Act::RollBack,
             Command::Complete => Act::Complete,
             Command::Note { .. } => Act::Note,
+            Command::Retry { .. } => Act::Retry,
             Command::Correct { .. } => Act::Correct,
             Command::Close { .. } => Act::Close,
         }

@@ -31,6 +31,9 @@ pub struct Part {
     pub why: String,
 }
 
+/// A fact of a step that is done although something that it stands for was not seen, in words. Its points are not given.
+pub const UNPROVEN: &str = "unproven";
+
 /// Points that all gates, and all steps, share.
 const GATE_POINTS: u32 = 40;
 const STEP_POINTS: u32 = 60;
@@ -64,11 +67,14 @@ pub fn confidence(session: &Session) -> Confidence {
     }
     for (n, (line, state)) in session.charter.steps.iter().zip(&session.steps).enumerate() {
         let of = share(STEP_POINTS, n, session.steps.len());
-        let done = state.status == StepStatus::Done;
-        let why = state
-            .outcome
-            .as_ref()
-            .map_or_else(|| "not done".to_owned(), |o| o.summary.clone());
+        let outcome = state.outcome.as_ref();
+        let unproven = outcome.and_then(|o| o.facts.get(UNPROVEN)?.as_str());
+        let done = state.status == StepStatus::Done && unproven.is_none();
+        let why = match (unproven, outcome) {
+            (Some(unproven), _) => format!("done, and not proven: {unproven}"),
+            (None, Some(outcome)) => outcome.summary.clone(),
+            (None, None) => "not done".to_owned(),
+        };
         parts.push(Part {
             id: line.id.clone(),
             points: if done { of } else { 0 },

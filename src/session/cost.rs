@@ -11,17 +11,40 @@ pub fn sentence(session: &Session, view: Option<&CostView>) -> String {
     if session.phase == Phase::Completed {
         return String::new();
     }
-    if !is_open_on_target(session) {
-        return "It loses nothing: the application has not written to PostgreSQL.".to_owned();
-    }
-    let Some(view) = view else {
-        return "What it leaves behind on PostgreSQL is not known.".to_owned();
+    let written = match (is_open_on_target(session), view) {
+        (false, _) if before(session).is_some() => {
+            "This session has not let the application write to PostgreSQL.".to_owned()
+        }
+        (false, _) => "It loses nothing: the application has not written to PostgreSQL.".to_owned(),
+        (true, None) => "What it leaves behind on PostgreSQL is not known.".to_owned(),
+        (true, Some(view)) => match &view.unknown {
+            None => known(view),
+            Some(why) => format!(
+                "Not known at the moment: {why}. As last seen: {}",
+                known(view)
+            ),
+        },
     };
-    let known = known(view);
-    match &view.unknown {
-        None => known,
-        Some(why) => format!("Not known at the moment: {why}. As last seen: {known}"),
+    match before(session) {
+        Some(before) => format!("{written} {before}"),
+        None => written,
     }
+}
+
+/// What was on PostgreSQL before this session and SQLite does not have: no rollback brings it back.
+fn before(session: &Session) -> Option<String> {
+    let agreed = session.steps.iter().filter(|s| !s.discard.is_empty());
+    let deleted = agreed.map(|s| {
+        let (rows, step) = (super::discard::words(&s.discard), &s.id);
+        format!("{step} deletes rows that PostgreSQL had and SQLite does not ({rows}), and no rollback brings them back.")
+    });
+    let released = session.charter.again.is_some().then(|| {
+        "An earlier release was completed on this database: what users wrote there is not on SQLite, and a rollback to SQLite goes \
+         without it."
+            .to_owned()
+    });
+    let sentences: Vec<String> = released.into_iter().chain(deleted).collect();
+    (!sentences.is_empty()).then(|| sentences.join(" "))
 }
 
 /// A few words beside the key; `None` while a rollback leaves nothing behind.
@@ -51,7 +74,7 @@ fn rows(view: &CostView) -> u64 {
 
 fn known(view: &CostView) -> String {
     if rows(view) == 0 {
-        return "It loses nothing: nobody has written to PostgreSQL since writes were reopened."
+        return "As last counted, nobody has written to PostgreSQL since writes were reopened."
             .to_owned();
     }
     let sum = |of: fn(&super::live::WrittenTable) -> u64| view.tables.iter().map(of).sum::<u64>();

@@ -6,7 +6,9 @@ pub use gates::statement;
 
 use super::charter::LineKind;
 use super::command::{Command, Refusal};
+use super::discard::{self, Rows};
 use super::event::{Event, Found, Outcome, RollbackCause};
+use super::retry;
 use super::roles::{Actor, permit};
 use super::state::{Phase, Session, StepStatus};
 use crate::runbook::Role;
@@ -73,6 +75,12 @@ fn decide_itself(
             what: reason(what)?,
         }]);
     }
+    if let Command::Retry { row } = command {
+        return Ok(vec![Event::RollbackRetried {
+            by: actor.id.clone(),
+            rows: retry::rows(session, row.as_deref())?,
+        }]);
+    }
     let is_over = matches!(session.phase, Phase::RolledBack | Phase::Completed);
     if let Command::Close { found } = command {
         if !is_over {
@@ -102,7 +110,8 @@ fn decide_itself(
         _ if session.phase == Phase::RollingBack || session.fired.is_some() => {
             Err(Refusal::RollingBack)
         }
-        Command::StartStep { step } => start_step(session, by, step.as_deref()),
+        Command::StartStep { step } => start_step(session, by, step.as_deref(), &Rows::new()),
+        Command::StartDiscarding { step, rows } => start_step(session, by, Some(step), rows),
         Command::Confirm { step } => confirm(session, actor, step.as_deref()),
         Command::Sign {
             gate,
@@ -125,13 +134,21 @@ fn decide_itself(
         } => decide_unknown(session, by, step, *done, why),
         Command::ExtendFreeze { by_ms } => extend_freeze(session, by, *by_ms),
         Command::Complete => complete(session, by),
-        Command::Note { .. } | Command::Correct { .. } | Command::Close { .. } => {
+        Command::Note { .. }
+        | Command::Correct { .. }
+        | Command::Close { .. }
+        | Command::Retry { .. } => {
             unreachable!("BUG: what may come after the end was answered above")
         }
     }
 }
 
-fn start_step(session: &Session, by: String, asked: Option<&str>) -> Result<Vec<Event>, Refusal> {
+fn start_step(
+    session: &Session,
+    by: String,
+    asked: Option<&str>,
+    discard: &Rows,
+) -> Result<Vec<Event>, Refusal> {
     if let Some(step) = asked.filter(|s| session.step(s).is_none()) {
         return Err(Refusal::NoSuchStep {
             step: step.to_owned(),
@@ -144,12 +161,19 @@ fn start_step(session: &Session, by: String, asked: Option<&str>) -> Result<Vec<
             next: step,
         });
     }
+    discard::agree(&step, &discard::asked_next(session), discard)?;
+    let agreed = (!discard.is_empty()).then(|| Event::DiscardAgreed {
+        step: step.clone(),
+        by: by.clone(),
+        rows: discard.clone(),
+    });
     let attempt = session.step(&step).map_or(0, |s| s.attempt) + 1;
-    Ok(vec![Event::StepStarted {
+    let started = Event::StepStarted {
         step,
         attempt,
         by: Some(by),
-    }])
+    };
+    Ok(agreed.into_iter().chain([started]).collect())
 }
 
 /// The step that may start now. The same rule holds for people and for the engine.

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use super::charter::Charter;
+use super::discard::Rows;
 use super::shape::Shape;
 use crate::runbook::{RehearsalPart, Role, RunbookHash};
 
@@ -49,6 +50,15 @@ pub enum Event {
         attempt: u32,
         /// Who; `None` is the engine, after a step that a person had started.
         by: Option<String>,
+    },
+    /// Somebody agreed that a step deletes rows of the target that the source does not have; the step starts in the same moment.
+    DiscardAgreed {
+        /// Which step.
+        step: String,
+        /// Who.
+        by: String,
+        /// How many rows, by table.
+        rows: Rows,
     },
     /// Somebody confirmed a step of kind `confirm`.
     StepConfirmed {
@@ -204,6 +214,13 @@ pub enum Event {
     RolledBack {
         /// Whether the application serves from SQLite again.
         healthy: bool,
+    },
+    /// Rows of a rollback that had ended are run again.
+    RollbackRetried {
+        /// Who.
+        by: String,
+        /// Which, in their order.
+        rows: Vec<String>,
     },
     /// The release manager completed the release.
     SessionCompleted {

@@ -42,6 +42,8 @@ pub enum Act {
     Complete,
     /// Write a note.
     Note,
+    /// Run rows of a rollback again.
+    Retry,
     /// Record what was corrected after a rollback.
     Correct,
     /// Record what is left after the end.
@@ -52,7 +54,7 @@ const ANYONE: &[Role] = &Role::ALL;
 const DRIVER: &[Role] = &[Role::ReleaseManager];
 
 /// The table: an act, who may, and how it is called in a refusal.
-pub const PERMITS: [(Act, &[Role], &str); 14] = [
+pub const PERMITS: [(Act, &[Role], &str); 15] = [
     (Act::StartStep, DRIVER, "start a step"),
     (Act::Confirm, ANYONE, "confirm being on call"),
     (Act::Sign, ANYONE, "sign a gate"),
@@ -69,6 +71,7 @@ pub const PERMITS: [(Act, &[Role], &str); 14] = [
     (Act::RollBack, ANYONE, "roll back"),
     (Act::Complete, DRIVER, "complete the release"),
     (Act::Note, ANYONE, "write a note"),
+    (Act::Retry, ANYONE, "run rows of the rollback again"),
     (
         Act::Correct,
         &[Role::ReleaseManager, Role::Engineer],

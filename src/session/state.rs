@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::charter::{Charter, LineKind, StepLine};
+use super::discard::Rows;
 use super::event::{
     Event, Found, Outcome, Recorded, RehearsalEvidence, RollbackCause, Signature, TriggerPhase,
     Undo,
@@ -48,6 +49,8 @@ pub struct Session {
     pub undos: Vec<(String, Undo)>,
     /// After a rollback: what was corrected, by the last who said so.
     pub correction: Option<Correction>,
+    /// Whether somebody has closed it after its end.
+    pub is_closed: bool,
     /// Notes and alarms, oldest first: time, who, text.
     pub notes: Vec<(i64, Option<String>, String)>,
     /// The engine's clock at its last start.
@@ -120,6 +123,8 @@ pub struct StepState {
     pub outcome: Option<Outcome>,
     /// Who has confirmed, for steps of kind `confirm`.
     pub confirmed: BTreeMap<Role, String>,
+    /// Rows of the target that somebody has agreed to lose, by table.
+    pub discard: Rows,
     /// Why a person must decide, where no machine can find out what an unknown step had done.
     pub question: Option<String>,
 }
@@ -135,6 +140,7 @@ impl StepState {
             by: None,
             outcome: None,
             confirmed: BTreeMap::new(),
+            discard: Rows::new(),
             question: None,
         }
     }
@@ -247,6 +253,7 @@ impl Session {
             rollback: None,
             undos: Vec::new(),
             correction: None,
+            is_closed: false,
             notes: Vec::new(),
             engine: None,
             seq: first.seq,
@@ -344,6 +351,7 @@ impl Session {
                     unix_s: recorded.wall.timestamp(),
                 });
             }
+            Event::SessionClosed { .. } => self.is_closed = true,
             Event::AlarmRaised { text, .. } => self.notes.push((at_ms, None, text.clone())),
             event => {
                 self.apply_to_step(event, at_ms);
@@ -354,6 +362,7 @@ impl Session {
 
     fn apply_to_step(&mut self, event: &Event, at_ms: i64) {
         let (Event::StepStarted { step, .. }
+        | Event::DiscardAgreed { step, .. }
         | Event::StepConfirmed { step, .. }
         | Event::StepFinished { step, .. }
         | Event::StepLost { step, .. }
@@ -377,6 +386,7 @@ impl Session {
                 state.outcome = None;
                 state.question = None;
             }
+            Event::DiscardAgreed { rows, .. } => state.discard.clone_from(rows),
             Event::StepConfirmed { role, by, .. } => {
                 state.confirmed.insert(*role, by.clone());
             }
@@ -445,6 +455,18 @@ impl Session {
                 }
                 if outcome.ok && Some(row) == last_within_rto.as_ref() {
                     rollback.restored_ms = Some(at_ms);
+                }
+            }
+            Event::RollbackRetried { rows, .. } => {
+                self.phase = Phase::RollingBack;
+                (rollback.healthy, rollback.ended_ms) = (None, None);
+                for state in rollback.rows.iter_mut().filter(|s| rows.contains(&s.id)) {
+                    state.status = StepStatus::Pending;
+                    (state.ended_ms, state.outcome) = (None, None);
+                    // Until it has been done again, nobody knows.
+                    if Some(&state.id) == last_within_rto.as_ref() {
+                        rollback.restored_ms = None;
+                    }
                 }
             }
             Event::RolledBack { healthy } => {
@@ -582,6 +604,23 @@ impl Session {
         };
         let first = self.charter.rollback.iter().position(|row| row.undoes)?;
         Some(rollback.rows.get(first)?.started_ms? - asked_ms)
+    }
+
+    /// How to put each configuration file back: the newest undo of each, in the order in which they were first changed.
+    pub fn config_undos(&self) -> Vec<&Undo> {
+        let mut newest: Vec<&Undo> = Vec::new();
+        for (_, undo) in &self.undos {
+            let Undo::Config { path, .. } = undo else {
+                continue;
+            };
+            let of_this =
+                |u: &&mut &Undo| matches!(u, Undo::Config { path: other, .. } if other == path);
+            match newest.iter_mut().find(of_this) {
+                Some(earlier) => *earlier = undo,
+                None => newest.push(undo),
+            }
+        }
+        newest
     }
 
     /// Whether the session ended without having touched the target: a no-go rather than a rollback.

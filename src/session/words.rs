@@ -29,6 +29,10 @@ pub fn words(event: &Event) -> Option<String> {
             step, attempt: 1, ..
         } => format!("{step:<4} started"),
         Event::StepStarted { step, attempt, .. } => format!("{step:<4} started, attempt {attempt}"),
+        Event::DiscardAgreed { step, by, rows } => format!(
+            "{step:<4} {by} agrees to lose rows that SQLite does not have: {}",
+            super::discard::words(rows)
+        ),
         Event::StepConfirmed { step, role, by } => {
             format!("{step:<4} confirmed by {by} as {}", role.title())
         }
@@ -92,6 +96,9 @@ pub fn words(event: &Event) -> Option<String> {
         Event::RollbackRowStarted { row } => format!("{row:<4} started"),
         Event::RollbackRowFinished { row, outcome } => {
             format!("{row:<4} {}: {}", ended(outcome.ok), outcome.summary)
+        }
+        Event::RollbackRetried { by, rows } => {
+            format!("{} run again, by {by}", rows.join(", "))
         }
         Event::RolledBack { healthy: true } => {
             "rolled back: the application serves from SQLite".into()

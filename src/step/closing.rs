@@ -12,8 +12,9 @@ use tokio_util::sync::CancellationToken;
 use super::backup::Kept;
 use crate::ours::statements::drop_own_schema;
 use crate::runbook::Runbook;
-use crate::session::{Event, Phase, Recorded};
+use crate::session::{Event, Phase, Recorded, Session};
 use crate::source::digest;
+use crate::target::release::{self, Release};
 use crate::target::{Endpoint, Error, Finding};
 
 /// How long to wait for the application, which may be writing to SQLite again.
@@ -48,6 +49,41 @@ pub async fn look(
         )),
     }
     findings
+}
+
+/// How long the target may take to be marked.
+const MARK_LIMIT: Duration = Duration::from_secs(10);
+
+/// Leaves the mark of a completed release in the target; one that is there already stays. A rehearsal has released nothing.
+///
+/// # Errors
+/// It could not be left, in words.
+pub async fn mark_release(runbook: &Runbook, base: &Path, session: &Session) -> Result<(), String> {
+    if session.charter.rehearsal {
+        return Ok(());
+    }
+    let file = base.join(&runbook.source.file);
+    let known = session.charter.production.source;
+    let known = known.map_or_else(|| "not known".to_owned(), |identity| identity.to_string());
+    let rfc = |time: DateTime<Utc>| time.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
+    let completed = session.opened + TimeDelta::milliseconds(session.at_ms);
+    let release = Release {
+        session: session.charter.session.clone(),
+        opened: rfc(session.opened),
+        completed: rfc(completed),
+        source: format!("{} ({known})", file.display()),
+        host: rustix::system::uname()
+            .nodename()
+            .to_string_lossy()
+            .into_owned(),
+    };
+    let marking = async {
+        let mut client = connect(runbook).await.map_err(|e| e.to_string())?;
+        let recorded = release::record(&mut client, &release).await;
+        recorded.map_err(|e| e.to_string())
+    };
+    let marked = tokio::time::timeout(MARK_LIMIT, marking).await;
+    marked.unwrap_or_else(|_| Err(format!("no answer in {} s", MARK_LIMIT.as_secs())))
 }
 
 async fn connect(runbook: &Runbook) -> Result<Client, Error> {
@@ -228,9 +264,18 @@ pub async fn drop_schema(runbook: &Runbook) -> Result<String, String> {
     if !held.is_there {
         return Ok("the target has no schema `cutover`".to_owned());
     }
+    let releases = release::all(&client).await.map_err(|e| e.to_string())?;
     client
-        .batch_execute(&format!("{}; COMMIT", drop_own_schema()))
+        .batch_execute(&drop_own_schema())
         .await
         .map_err(failed)?;
-    Ok("the schema `cutover` was dropped from the target".to_owned())
+    // That the database is in production outlives what an import had kept there.
+    let kept = release::put_back(&client, &releases).await;
+    kept.map_err(|e| e.to_string())?;
+    client.batch_execute("COMMIT").await.map_err(failed)?;
+    let dropped = "the schema `cutover` was dropped from the target";
+    Ok(match releases.len() {
+        0 => dropped.to_owned(),
+        _ => format!("{dropped}, but for the mark of the release"),
+    })
 }

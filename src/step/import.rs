@@ -3,6 +3,7 @@
 
 use super::backup::{Kept, proven, still_proven};
 use super::context::Context;
+use super::in_use;
 use super::target::owner;
 use crate::session::live::{PlanView, PlannedColumn, PlannedTable};
 use crate::session::{Check, Outcome};
@@ -100,7 +101,12 @@ fn shown(plan: &Plan) -> PlanView {
 }
 
 /// D2: all rows, in batches that commit with their own checkpoint. An interrupted load goes on from the last.
+///
+/// Nothing is emptied or written before it is seen that nobody uses the target.
 pub async fn load(ctx: &Context) -> Outcome {
+    if let Err(in_use) = in_use::is_free(ctx).await {
+        return in_use;
+    }
     let sides = match sides(ctx).await {
         Ok(sides) => sides,
         Err(outcome) => return outcome,

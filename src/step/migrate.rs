@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::announce::{try_action, why};
 use super::context::Context;
+use super::in_use;
 use super::target::{failed, is_passing, owner};
 use crate::runbook::Migration;
 use crate::runbook::action::Placeholders;
@@ -15,6 +16,9 @@ use crate::target::{Error, Finding, in_the_way, script};
 
 /// C1: the command or the script, and nothing else; T2a judges `migration_exit`.
 pub async fn run(ctx: &Context, run: &Migration, version: &str, timeout_ms: i64) -> Outcome {
+    if let Err(in_use) = in_use::is_free(ctx).await {
+        return in_use;
+    }
     ctx.reporter.line(&format!("migrations: {version}"));
     let (ok, detail) = match run {
         Migration::Command(action) => {
@@ -143,7 +147,8 @@ pub async fn history(ctx: &Context) -> Outcome {
     }
 }
 
-async fn look(ctx: &Context) -> Result<Outcome, String> {
+/// What is recorded and what is there, looked at anew.
+pub(super) async fn look(ctx: &Context) -> Result<Outcome, String> {
     let target = &ctx.runbook.target;
     let table = HistoryTable {
         schema: target.schema.clone(),

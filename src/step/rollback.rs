@@ -1,6 +1,9 @@
 //! R1–R6: one list, from any state, each row idempotent. A row that has nothing to undo says so and passes; one that fails is named
 //! and does not stop the others. Nothing on the way back waits for PostgreSQL longer than a second.
+//!
+//! Not in here: R2 (`configuration`), R4 (`validate`), R5 (`preserve`, `salvage`).
 
+mod configuration;
 mod validate;
 
 use std::path::Path;
@@ -9,16 +12,20 @@ use std::time::Duration;
 use super::announce::run_action;
 use super::context::Context;
 use super::preserve::preserve;
+use super::production;
 use super::salvage::{self, SALVAGE};
-use super::switch::former_path;
+use super::serving::{self, SERVING};
 use super::writes::maintenance_off;
-use crate::action::config_file::{self, Restored};
+use crate::fleet::provider::{Provider, Serving};
 use crate::fleet::restart::run_for;
 use crate::fleet::{self, Means};
 use crate::runbook::action::Placeholders;
-use crate::runbook::{Action, Instance, RollbackKind, StepKind, SwitchHow};
+use crate::runbook::{Action, Instance, RollbackKind};
 use crate::session::live::{InstanceState, InstanceView};
 use crate::session::{Check, Outcome, RollbackCause, Undo};
+
+/// How long an instance may take to say by which database it serves.
+const LOOK_LIMIT: Duration = Duration::from_secs(1);
 
 /// Does one row of the list.
 pub async fn run(ctx: &Context) -> Outcome {
@@ -29,7 +36,7 @@ pub async fn run(ctx: &Context) -> Outcome {
         .expect("BUG: a row's context has the row's index");
     match &row.kind {
         RollbackKind::Halt => Outcome::done("nothing runs any more, nothing new starts"),
-        RollbackKind::RestoreConfig => restore_config(ctx).await,
+        RollbackKind::RestoreConfig => configuration::restore(ctx).await,
         RollbackKind::Restart { action } => restart(ctx, action.as_ref()).await,
         RollbackKind::Validate => validate::validate(ctx).await,
         RollbackKind::LiftFreeze => lift_freeze(ctx).await,
@@ -71,117 +78,74 @@ fn undos<'a>(
         .filter(move |u| wanted(u))
 }
 
-/// R2: the former bytes of every configuration file, or the switch's own undo.
-async fn restore_config(ctx: &Context) -> Outcome {
-    let mut outcome = Outcome::done("");
-    let (mut restored, mut theirs) = (0, Vec::new());
-    for undo in undos(ctx, |u| matches!(u, Undo::Config { .. })) {
-        let Undo::Config {
-            instance,
-            path,
-            former_sha256,
-            written_sha256,
-        } = undo
-        else {
-            continue;
-        };
-        let put_back = std::fs::read(former_path(ctx, former_sha256))
-            .map_err(|e| format!("the former configuration of {instance} is gone: {e}"))
-            .and_then(|b| {
-                config_file::restore(path, &b, written_sha256).map_err(|e| e.to_string())
-            });
-        match put_back {
-            Ok(Restored::TheirsKept(aside)) => {
-                restored += 1;
-                let (path, aside) = (path.display(), aside.display());
-                let said = format!("{path} was edited by somebody else; theirs is kept as {aside}");
-                ctx.reporter.line(&said);
-                theirs.push(said);
-            }
-            Ok(_) => restored += 1,
-            Err(why) => {
-                outcome.summary = format!("{instance}: {why}. Put {} back by hand", path.display());
-                outcome = outcome.with_check(Check::new("configuration_restored", false, why));
-            }
-        }
-    }
-    let by_action = undos(ctx, |u| *u == Undo::SwitchAction).next().is_some();
-    if by_action && let Some(action) = switch_back(ctx) {
-        match run_action(ctx, action, &Placeholders::new(), "switch-back").await {
-            Ok(_) => restored += 1,
-            Err(why) => {
-                return Outcome::failed(format!("the switch back failed: {why}. Run it by hand"));
-            }
-        }
-    }
-    if outcome.ok {
-        outcome.summary = match restored {
-            0 => "nothing had been switched".to_owned(),
-            n => format!("{n} configurations are as they were"),
-        };
-    }
-    for said in theirs {
-        outcome.summary.push_str("; ");
-        outcome.summary.push_str(&said);
-    }
-    outcome
-}
-
-fn switch_back(ctx: &Context) -> Option<&Action> {
-    ctx.runbook.steps.iter().find_map(|s| match &s.kind {
-        StepKind::Switch {
-            how: SwitchHow::Action { to_source, .. },
-        } => Some(to_source),
-        _ => None,
-    })
-}
-
 /// R3: the fence is released first, so that instances come up on a file that they can use; then every instance that was restarted
-/// since the switch is restarted again.
+/// since the switch is restarted again, and every other one that serves from PostgreSQL.
 async fn restart(ctx: &Context, action: Option<&Action>) -> Outcome {
     let mut released = release_fence(ctx).await;
-    let ids = salvage::raise_ids(ctx).await;
+    let ids = match production::same_source(ctx) {
+        Ok(()) => salvage::raise_ids(ctx).await,
+        Err(why) => format!("{why}: nothing was written to it"),
+    };
     ctx.reporter.line(&ids);
     if salvage::was_open(ctx) {
         released.push_str("; ");
         released.push_str(&ids);
     }
-    let restarted: Vec<Instance> = undos(ctx, |u| matches!(u, Undo::Restart { .. }))
-        .filter_map(|u| match u {
-            Undo::Restart { instance } => ctx
-                .runbook
-                .fleet
-                .instances
-                .iter()
-                .find(|i| i.id == *instance)
-                .cloned(),
-            _ => None,
-        })
-        .collect();
+    let to_restart = to_restart(ctx).await;
     let outputs = ctx.folder.dir().join("output");
     let _ = std::fs::create_dir_all(&outputs);
-    let turns = restarted
+    let turns = to_restart
         .iter()
         .map(|i| bring_back(ctx, action, i, &outputs));
-    let failures: Vec<String> = futures_util::future::join_all(turns)
-        .await
-        .into_iter()
-        .filter_map(Result::err)
-        .collect();
-    let mut outcome = match restarted.len() {
-        0 => Outcome::done(format!("{released}; no instance had been restarted")),
-        n => Outcome::done(format!("{released}; {n} instances restarted and ready")),
+    let ended = futures_util::future::join_all(turns).await;
+    let (back, failures): (Vec<_>, Vec<_>) = ended.into_iter().partition(Result::is_ok);
+    let unknown = back.into_iter().flatten().filter(|s| s.provider.is_none());
+    let unknown = unknown.count();
+    let failures: Vec<String> = failures.into_iter().filter_map(Result::err).collect();
+    let done = match (to_restart.len(), unknown) {
+        (0, _) => "nothing was restarted: this session had restarted no instance, and none is seen on PostgreSQL".to_owned(),
+        (n, 0) => format!("{n} instances restarted, ready and on SQLite"),
+        (n, unknown) => format!("{n} instances restarted and ready; by which database {unknown} of them serve is not known"),
     };
+    let mut outcome = Outcome::done(format!("{released}; {done}"));
     if let Some(first) = failures.first() {
         outcome.summary = format!(
             "{} of {} instances did not come back: {first}",
             failures.len(),
-            restarted.len()
+            to_restart.len()
         );
     }
     failures.into_iter().fold(outcome, |o, why| {
         o.with_check(Check::new("instance_back", false, why))
     })
+}
+
+/// Instances that this session has restarted, and those that were seen to serve from PostgreSQL, whoever took them there. A session that
+/// has not come as far as the switch restarts none: it has taken nobody there.
+async fn to_restart(ctx: &Context) -> Vec<Instance> {
+    let all = &ctx.runbook.fleet.instances;
+    let by_us = |i: &&Instance| {
+        let mut restarts = undos(ctx, |u| matches!(u, Undo::Restart { .. }));
+        restarts.any(|u| matches!(u, Undo::Restart { instance } if *instance == i.id))
+    };
+    let seen = match ctx.session.switched_ms() {
+        Some(_) => seen_by_r2(ctx),
+        None => Vec::new(),
+    };
+    let on_postgres = |i: &&Instance| {
+        let mut seen = seen.iter().filter(|s| s.instance == i.id);
+        seen.any(|s| s.provider == Some(Provider::Postgres))
+    };
+    let wanted = all.iter().filter(|i| by_us(i) || on_postgres(i));
+    wanted.cloned().collect()
+}
+
+/// What R2 saw of each instance.
+fn seen_by_r2(ctx: &Context) -> Vec<Serving> {
+    let rows = ctx.session.rollback.iter().flat_map(|r| &r.rows);
+    let facts = rows.filter_map(|row| row.outcome.as_ref()?.facts.get(SERVING));
+    let seen = facts.filter_map(|fact| serde_json::from_value(fact.clone()).ok());
+    seen.last().unwrap_or_default()
 }
 
 async fn release_fence(ctx: &Context) -> String {
@@ -194,13 +158,13 @@ async fn release_fence(ctx: &Context) -> String {
     }
 }
 
-/// Two tries, for a restart that coincides with a crash of its own.
+/// Two tries, for a restart that coincides with a crash of its own. What comes back must not be on PostgreSQL.
 async fn bring_back(
     ctx: &Context,
     action: Option<&Action>,
     instance: &Instance,
     outputs: &Path,
-) -> Result<(), String> {
+) -> Result<Serving, String> {
     let fleet = &ctx.runbook.fleet;
     let action = action.unwrap_or(&fleet.restart);
     let means = Means {
@@ -232,12 +196,26 @@ async fn bring_back(
                 within,
                 &ctx.cancel,
             );
-            ready.await.map_err(|e| e.to_string())
+            ready.await.map_err(|e| e.to_string())?;
+            let serving = serving::look_at(ctx, instance, LOOK_LIMIT).await;
+            match serving.provider {
+                Some(Provider::Postgres) => Err(format!(
+                    "{} after its restart: it did not load the former configuration",
+                    serving.words()
+                )),
+                _ => Ok(serving),
+            }
         };
         match tried.await {
-            Ok(_) => {
-                show(InstanceState::Ready, "on SQLite");
-                return Ok(());
+            Ok(serving) => {
+                show(
+                    InstanceState::Ready,
+                    match serving.provider {
+                        Some(_) => "on SQLite",
+                        None => "ready; its database is not known",
+                    },
+                );
+                return Ok(serving);
             }
             Err(why) => {
                 ctx.reporter.line(&format!("attempt {attempt}: {why}"));

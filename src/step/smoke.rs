@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::context::Context;
+use super::serving;
+use crate::fleet::provider::{Provider, Serving};
 use crate::fleet::request::{ask, judge};
 use crate::fleet::{Answer, ready_once};
 use crate::runbook::{Instance, Request};
@@ -62,13 +64,42 @@ pub async fn staging(ctx: &Context) -> Outcome {
     if let Err(error) = ready_once(&ctx.shared.http, &ctx.runbook.fleet, &staging, LIMIT).await {
         return Outcome::failed(format!("staging is not ready on PostgreSQL: {error}")).passing();
     }
-    ask_all(ctx, std::slice::from_ref(&staging), "smoke").await
+    let serving = serving::look_at(ctx, &staging, LIMIT).await;
+    if serving.provider == Some(Provider::Sqlite) {
+        let why = format!(
+            "{}: nothing that it answers says anything about PostgreSQL",
+            serving.words()
+        );
+        return Outcome::failed(why.clone()).with_check(Check::new("smoke", false, why));
+    }
+    let asked = ask_all(ctx, std::slice::from_ref(&staging), "smoke").await;
+    or_unproven(asked, &[serving])
 }
 
-/// V2: every production instance, and the representative write where the runbook has one.
+/// What was asked of an instance says little where nobody knows which database answered.
+fn or_unproven(mut outcome: Outcome, serving: &[Serving]) -> Outcome {
+    let (_, unknown) = serving::sorted(serving, Provider::Postgres);
+    let Some(first) = unknown.first().filter(|_| outcome.ok) else {
+        return outcome;
+    };
+    outcome.summary = format!("{}; {first}", outcome.summary);
+    outcome.with_fact(serving::UNPROVEN, first)
+}
+
+/// V2: every production instance, none of which may be on SQLite, and the representative write where the runbook has one.
 pub async fn production(ctx: &Context) -> Outcome {
     let instances = ctx.runbook.fleet.instances.clone();
-    ask_all(ctx, &instances, "verification").await
+    let serving = serving::look(ctx, &instances, LIMIT).await;
+    let (on_sqlite, _) = serving::sorted(&serving, Provider::Sqlite);
+    if let Some(first) = on_sqlite.first() {
+        let why = format!(
+            "{} of {} instances are not on PostgreSQL: {first}",
+            on_sqlite.len(),
+            instances.len()
+        );
+        return Outcome::failed(why.clone()).with_check(Check::new("verification", false, why));
+    }
+    or_unproven(ask_all(ctx, &instances, "verification").await, &serving)
 }
 
 async fn ask_all(ctx: &Context, instances: &[Instance], check: &str) -> Outcome {

@@ -1,21 +1,27 @@
 //! F1, F2, F3: the configuration switch, the gradual restart, and what a rollback will need. Each change's undo is durable before
 //! the change.
+//!
+//! Not in here: the files of a switch by key (`keys`), whether PostgreSQL is still what E has proven (`unchanged`), F2 (`rollout`).
 
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+mod keys;
+mod rollout;
+pub mod unchanged;
+
+pub use rollout::rollout;
+
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::announce::run_action;
 use super::backup::Kept;
+use super::configuration::{self, Key};
 use super::context::Context;
+use super::production;
+use super::serving::UNPROVEN;
 use super::target::owner;
-use crate::action::config_file::{self, Edit, State};
-use crate::fleet::{self, Means, Plan, RolloutHooks};
-use crate::private_file;
+use crate::action::config_file::{self, State};
+use crate::runbook::SwitchHow;
 use crate::runbook::action::Placeholders;
-use crate::runbook::{Instance, SwitchHow};
-use crate::session::live::InstanceView;
 use crate::session::{Check, Outcome, Undo};
 use crate::source::backup;
 
@@ -29,6 +35,9 @@ const QUIET_LOOK: Duration = Duration::from_millis(100);
 
 /// F1: switches every instance's configuration. Nothing is restarted yet, so nothing changes yet for the application.
 pub async fn switch(ctx: &Context, how: &SwitchHow) -> Outcome {
+    if let Err(another) = production::same(ctx).await {
+        return another;
+    }
     let snapshot = match snapshot(ctx).await {
         Ok(snapshot) => snapshot,
         Err(why) => {
@@ -38,8 +47,35 @@ pub async fn switch(ctx: &Context, how: &SwitchHow) -> Outcome {
             .passing();
         }
     };
+    // After the snapshot: what is committed before it is seen here, and what comes later is new since the switch.
+    let checks = match unchanged::look(ctx).await {
+        Ok(checks) => checks,
+        Err(unread) => return unread,
+    };
+    let red: Vec<&str> = checks
+        .iter()
+        .filter(|c| !c.ok)
+        .map(|c| c.detail.as_str())
+        .collect();
+    if let Some(first) = red.first() {
+        let summary = format!(
+            "PostgreSQL is no longer what E has proven: {first}. Nothing was switched; the application is on SQLite. Roll back, find out \
+             who wrote there, and begin again"
+        );
+        return checks
+            .into_iter()
+            .fold(Outcome::failed(summary), Outcome::with_check);
+    }
+    let is_proven = checks.iter().any(|c| c.name == "target_unchanged");
     let switched = match how {
-        SwitchHow::Key { key, from, to } => by_key(ctx, key, from, to).await,
+        SwitchHow::Key { key, from, to } => {
+            let key = Key {
+                name: key,
+                from,
+                to,
+            };
+            keys::switch(ctx, key).await
+        }
         SwitchHow::Action { to_target, .. } => {
             if let Err(gone) = ctx.reporter.undo(Undo::SwitchAction).await {
                 return Outcome::failed(gone.to_string());
@@ -50,10 +86,19 @@ pub async fn switch(ctx: &Context, how: &SwitchHow) -> Outcome {
         }
     };
     match switched {
-        Ok(summary) => Outcome::done(summary).with_fact(SNAPSHOT, snapshot),
+        Ok(summary) => {
+            let done = Outcome::done(summary).with_fact(SNAPSHOT, snapshot);
+            let done = checks.into_iter().fold(done, Outcome::with_check);
+            match is_proven {
+                true => done,
+                false => done.with_fact(
+                    UNPROVEN,
+                    "no step of kind `row_counts` recorded how PostgreSQL was, so what was written there since is not known",
+                ),
+            }
+        }
         Err(why) => Outcome::failed(format!(
-            "the switch is not complete: {why}. No instance was restarted, so the application still runs on SQLite; a rollback puts \
-             every file back"
+            "the switch is not complete: {why}. This session has restarted no instance; a rollback puts back every file that it changed"
         )),
     }
 }
@@ -88,195 +133,9 @@ async fn snapshot(ctx: &Context) -> Result<String, String> {
         .unwrap_or_else(|_| Err("no answer in 15 s".into()))
 }
 
-async fn by_key(ctx: &Context, key: &str, from: &str, to: &str) -> Result<String, String> {
-    let mut files = BTreeSet::new();
-    let mut edits = Vec::new();
-    for instance in &ctx.runbook.fleet.instances {
-        let path = config_path(ctx, instance)
-            .ok_or("`fleet.config` is not in the runbook, and a switch by key needs it")?;
-        if !files.insert(path.clone()) {
-            continue;
-        }
-        let edit = Edit::prepare(&path, key, to).map_err(|e| e.to_string())?;
-        match edit.former_value.as_deref() {
-            Some(value) if value == from || value == to => edits.push((instance.id.clone(), edit)),
-            value => {
-                let found =
-                    value.map_or_else(|| "is not there".to_owned(), |v| format!("is {v:?}"));
-                return Err(format!(
-                    "{}: {key} {found}, expected {from:?}",
-                    path.display()
-                ));
-            }
-        }
-    }
-    for (instance, edit) in &edits {
-        // A file that an interrupted attempt has written already has its undo in the journal.
-        if edit.former_value.as_deref() == Some(to) {
-            continue;
-        }
-        keep_former(ctx, edit)?;
-        let undo = Undo::Config {
-            instance: instance.clone(),
-            path: edit.path.clone(),
-            former_sha256: edit.former_sha256.clone(),
-            written_sha256: edit.written_sha256.clone(),
-        };
-        ctx.reporter.undo(undo).await.map_err(|e| e.to_string())?;
-        edit.apply().map_err(|e| e.to_string())?;
-        ctx.reporter
-            .line(&format!("{}: {key} = {to}", edit.path.display()));
-    }
-    Ok(format!(
-        "{key} is {to} in {} configuration files; the former bytes are kept",
-        edits.len()
-    ))
-}
-
-/// Where an instance's configuration is.
-pub fn config_path(ctx: &Context, instance: &Instance) -> Option<PathBuf> {
-    let pattern = ctx.runbook.fleet.config.as_ref()?;
-    Some(
-        ctx.base.join(
-            pattern
-                .replace("{instance}", &instance.id)
-                .replace("{host}", &instance.host),
-        ),
-    )
-}
-
 /// Where the former bytes of a configuration file are kept, by their hash.
 pub fn former_path(ctx: &Context, sha256: &str) -> PathBuf {
     ctx.folder.dir().join("former").join(sha256)
-}
-
-/// Configuration holds secrets: only the engine's user may read what is kept of it.
-fn keep_former(ctx: &Context, edit: &Edit) -> Result<(), String> {
-    let path = former_path(ctx, &edit.former_sha256);
-    let kept = std::fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))
-        .and_then(|()| private_file::write(&path, &edit.former));
-    kept.map_err(|e| format!("{}: {e}", path.display()))
-}
-
-/// F2: canary first, then batches; a batch begins when the one before is ready, and not while the session is held.
-pub async fn rollout(ctx: &Context, batch: u32) -> Outcome {
-    let outputs = ctx.folder.dir().join("output");
-    if let Err(e) = std::fs::create_dir_all(&outputs) {
-        return Outcome::failed(format!("{}: {e}", outputs.display()));
-    }
-    let already = already_through(ctx).await;
-    let plan = Plan {
-        fleet: &ctx.runbook.fleet,
-        batch,
-        already: &already,
-        means: Means {
-            folder: &ctx.base,
-            secrets: &ctx.secrets,
-            outputs: &outputs,
-        },
-    };
-    match fleet::rollout(
-        &ctx.shared.http,
-        plan,
-        &Hooks {
-            ctx,
-            said: Mutex::default(),
-        },
-        &ctx.cancel,
-    )
-    .await
-    {
-        Ok(turns) => {
-            let slowest_ms = turns
-                .iter()
-                .map(|t| t.restart_ms + t.ready_after_ms)
-                .max()
-                .unwrap_or(0);
-            let n = turns.len() + already.len();
-            Outcome::done(format!(
-                "{n} instances restarted and ready, the slowest after {:.1} s",
-                slowest_ms as f64 / 1000.0
-            ))
-        }
-        Err(error) => Outcome::failed(error.to_string()),
-    }
-}
-
-/// After an interruption: instances whose restart is on record and that are ready are left alone.
-async fn already_through(ctx: &Context) -> BTreeSet<String> {
-    let mut through = BTreeSet::new();
-    for (_, undo) in &ctx.session.undos {
-        let Undo::Restart { instance } = undo else {
-            continue;
-        };
-        let Some(instance) = ctx
-            .runbook
-            .fleet
-            .instances
-            .iter()
-            .find(|i| i.id == *instance)
-        else {
-            continue;
-        };
-        let limit = Duration::from_secs(3);
-        let ready = fleet::ready_once(&ctx.shared.http, &ctx.runbook.fleet, instance, limit)
-            .await
-            .is_ok();
-        // The newest one on record may have been about to be restarted; only a restart is certain to load the configuration.
-        let newest = ctx.session.undos.last().is_some_and(|(_, u)| u == undo);
-        if ready && !newest {
-            through.insert(instance.id.clone());
-        }
-    }
-    through
-}
-
-struct Hooks<'a> {
-    ctx: &'a Context,
-    /// What has been said already: only changes are news.
-    said: Mutex<Vec<InstanceView>>,
-}
-
-impl RolloutHooks for Hooks<'_> {
-    async fn before_restart(&self, instance: &str) -> Result<(), String> {
-        let undo = Undo::Restart {
-            instance: instance.to_owned(),
-        };
-        let recorded = self.ctx.reporter.undo(undo).await;
-        recorded.map_err(|e| e.to_string())?;
-        // Said here and not only as news: a sample may be taken before the engine gets to read it, and T1b fires on the first.
-        self.ctx.shared.monitor.restarting(instance).await;
-        Ok(())
-    }
-
-    async fn may_go_on(&self, next: &[&str]) -> bool {
-        let mut held = self.ctx.shared.held.clone();
-        if *held.borrow() {
-            self.ctx
-                .reporter
-                .line(&format!("held before {}", next.join(", ")));
-        }
-        held.wait_for(|h| !h).await.is_ok()
-    }
-
-    fn progress(&self, fleet: &[InstanceView]) {
-        use crate::session::live::InstanceState;
-        let ready = fleet
-            .iter()
-            .filter(|i| i.state == InstanceState::Ready)
-            .count();
-        self.ctx
-            .reporter
-            .progress("instances", ready as u64, fleet.len() as u64, "instances");
-        let mut said = self
-            .said
-            .lock()
-            .expect("BUG: nobody panics while holding it");
-        for view in fleet.iter().filter(|v| !said.contains(v)) {
-            self.ctx.reporter.instance(view.clone());
-        }
-        *said = fleet.to_vec();
-    }
 }
 
 /// F3: the backup verifies in both places, and every former configuration is where the rollback will look for it.
@@ -302,7 +161,12 @@ pub async fn rollback_ready(ctx: &Context) -> Outcome {
         verified.is_ok() && places > 0,
         verified.err().unwrap_or_else(|| format!("{places} places")),
     ));
-    for (_, undo) in &ctx.session.undos {
+    let configurations = ctx.session.config_undos();
+    if configuration::key(ctx).is_some() && configurations.is_empty() {
+        let detail = "this session has changed no configuration, so it has none to put back";
+        outcome = outcome.with_check(Check::new("configuration_at_hand", false, detail));
+    }
+    for undo in configurations {
         let Undo::Config {
             instance,
             path,

@@ -2,6 +2,8 @@
 
 use super::announce::run_action;
 use super::context::Context;
+use super::production;
+use crate::identity::TargetIdentity;
 use crate::runbook::action::Placeholders;
 use crate::session::{Check, Outcome};
 use crate::target::{Endpoint, Error, Finding, in_the_way, preflight};
@@ -50,19 +52,46 @@ pub async fn check(ctx: &Context) -> Outcome {
     };
     let look = async {
         let client = endpoint.connect().await?;
-        preflight::database(&client, &endpoint, &ctx.runbook.target.schema).await
+        let findings = preflight::database(&client, &endpoint, &ctx.runbook.target.schema).await?;
+        Ok::<_, Error>((findings, production::identified(&client).await))
     };
     match look.await {
-        Ok(mut findings) => {
+        Ok((mut findings, identity)) => {
             if ctx.runbook.target.tls_required {
                 findings
                     .iter_mut()
                     .filter(|f| f.name == "tls")
                     .for_each(|f| f.required = true);
             }
-            from_findings(ctx, &findings, "the target")
+            findings.push(known_by(ctx, &identity));
+            let outcome = from_findings(ctx, &findings, "the target");
+            match identity {
+                Ok(identity) => outcome.with_fact(production::TARGET, identity),
+                Err(_) => outcome,
+            }
         }
         Err(error) => failed(error),
+    }
+}
+
+/// By what the target is known: the database that the session was opened on, or, where nobody could ask then, the one of now.
+fn known_by(ctx: &Context, identity: &Result<TargetIdentity, Error>) -> Finding {
+    let was = &ctx.session.charter.production.target;
+    match identity {
+        Ok(now) if was.as_ref().is_none_or(|was| was == now) => {
+            Finding::required("identity", true, now.to_string())
+        }
+        Ok(now) => {
+            let was = was.as_ref().map_or_else(String::new, ToString::to_string);
+            let detail = format!(
+                "another database ({now}) than when the session was opened ({was}): open a new session"
+            );
+            Finding::required("identity", false, detail)
+        }
+        Err(error) => {
+            let detail = format!("nobody could tell it from another database: {error}");
+            Finding::required("identity", false, detail)
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::backup::{Kept, proven, read_again, still_proven};
 use super::context::Context;
+use super::switch::unchanged;
 use super::target::{owner, runtime};
 use crate::parity::checks::{self, Equal};
 use crate::parity::{self, Opening, Sides};
@@ -46,8 +47,15 @@ impl Kind {
 }
 
 /// E1: row counts of every table, backup against PostgreSQL.
+///
+/// How PostgreSQL is at this moment is recorded before anything is counted: F1 switches to nothing that was written later.
 pub async fn row_counts(ctx: &Context) -> Outcome {
-    run(ctx, &[Kind::AllCounts], false).await
+    let proven = match unchanged::prove(ctx).await {
+        Ok(proven) => proven,
+        Err(why) => return Outcome::failed(why).passing(),
+    };
+    let counted = run(ctx, &[Kind::AllCounts], false).await;
+    counted.with_fact(unchanged::PROVEN, proven)
 }
 
 /// E2: slugs, ordered slices, joins, null / boolean / date, integrity, and every row's values.

@@ -196,7 +196,8 @@ fn the_countdown_and_the_rollback() {
     assert_eq!(urgency, Urgency::Rollback);
     assert_eq!(
         text,
-        "Rolled back, and NOT healthy: R3 failed: app-4 did not start. Ada Lindqvist (engineer) must look at the application by hand."
+        "Rolled back, and NOT healthy: R3 failed: app-4 did not start. Ada Lindqvist (engineer) must look at the application by hand; what failed \
+         can be tried again until the session is closed."
     );
 }
 
@@ -265,6 +266,35 @@ fn what_a_rollback_costs_in_words() {
         ..blind
     };
     let (sentence, short) = told(&story, Some(&nothing));
-    assert!(sentence.starts_with("It loses nothing"), "{sentence}");
+    assert!(
+        sentence.starts_with("As last counted, nobody has written"),
+        "{sentence}"
+    );
     assert_eq!(short, None);
+}
+
+/// What was on PostgreSQL before this session does not come back by its rollback, so it is never said that nothing is lost.
+#[test]
+fn a_rollback_over_rows_of_before_is_never_said_to_lose_nothing() {
+    let mut story = Story::begin();
+    story.reach("D2");
+    let sentence = |story: &Story| cost::sentence(&story.session, None);
+    assert!(sentence(&story).starts_with("It loses nothing"));
+    story.session.charter.again = Some("tools".to_owned());
+    let said = sentence(&story);
+    assert!(!said.contains("loses nothing"), "{said}");
+    assert!(
+        said.contains("An earlier release was completed on this database"),
+        "{said}"
+    );
+    story.session.charter.again = None;
+    let rows = [("Tools".to_owned(), 12)].into();
+    let (step, by) = ("D2".to_owned(), "robin".to_owned());
+    story.happen(Event::DiscardAgreed { step, by, rows });
+    let said = sentence(&story);
+    assert!(!said.contains("loses nothing"), "{said}");
+    assert!(
+        said.contains("D2 deletes rows that PostgreSQL had and SQLite does not (12 of Tools)"),
+        "{said}"
+    );
 }

@@ -55,6 +55,8 @@ impl Story {
             Opening {
                 session: "tool-catalogue-7".to_owned(),
                 target: "db:5432/tools".into(),
+                production: cutover::session::Production::default(),
+                again: None,
                 sandbox,
                 rehearsal: false,
                 speed,

@@ -10,6 +10,7 @@ use cutover::target::Endpoint;
 use rustix::process::Signal;
 use serde_json::Value;
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::process::Command;
 
 use super::moments::{kill_at, kill_unless_done, story, wait_for, wait_until};
@@ -238,16 +239,23 @@ async fn a_rollback_names_what_it_cannot_put_right_and_goes_on() {
     let theirs = std::fs::read_to_string(theirs.expect("theirs is kept").path()).unwrap();
     assert!(theirs.ends_with("# by hand\n"), "{theirs}");
     assert_eq!(row("R3").status, StepStatus::Failed, "{story}");
-    assert!(
-        said("R3").contains("app-4: restart failed with exit code 127"),
-        "{story}"
-    );
+    let failed = |id: &str| -> Vec<String> {
+        let checks = &row(id).outcome.as_ref().unwrap().checks;
+        let failed = checks.iter().filter(|check| !check.ok);
+        failed.map(|check| check.detail.clone()).collect()
+    };
+    for says in [
+        "app-3 serves from PostgreSQL",
+        "app-4: restart failed with exit code 127",
+    ] {
+        assert!(failed("R3").iter().any(|why| why.contains(says)), "{story}");
+    }
     let checks = &row("R4").outcome.as_ref().unwrap().checks;
     let bad: Vec<_> = checks.iter().filter(|check| !check.ok).collect();
     let again = bad.iter().find(|check| check.name == "configuration_app-3");
     let again = again.unwrap_or_else(|| panic!("{bad:#?}"));
     assert!(
-        again.detail.contains("is switched to PostgreSQL again"),
+        again.detail.contains("so app-3 starts on PostgreSQL"),
         "{again:?}"
     );
     // The others are back, and what follows was done.
@@ -264,6 +272,35 @@ async fn a_rollback_names_what_it_cannot_put_right_and_goes_on() {
         let ready: Value = ready.json().await.unwrap();
         assert_eq!(ready["provider"], "Sqlite", "app-{n}: {ready}");
     }
+    assert_tried_again(&stage, &folder, &dir).await;
+}
+
+/// What stood in the way is gone: the same rows, run again, end well. After somebody has closed the session nothing runs any more.
+async fn assert_tried_again(stage: &Stage, folder: &Folder, dir: &Path) {
+    std::fs::remove_file(dir.join("app-3.again")).expect("mended");
+    let (code, said) = manage(stage, folder, &["retry", "--row", "R2"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("R2, R3, R4, R4+ run again"), "{said}");
+    let session = cutover::cli::status::read(folder).expect("a session");
+    assert_eq!(
+        session.rollback.as_ref().unwrap().healthy,
+        Some(true),
+        "{said}"
+    );
+    stage.assert_on_sqlite(&session).await;
+    let (_, said) = manage(stage, folder, &["retry"]);
+    assert!(
+        said.contains("every row of the rollback was done"),
+        "{said}"
+    );
+    let (_, said) = manage(stage, folder, &["close"]);
+    assert!(
+        said.contains("is closed") || said.contains("on record"),
+        "{said}"
+    );
+    let (code, said) = manage(stage, folder, &["retry", "--row", "R4"]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("the session is closed"), "{said}");
 }
 
 /// A target that says nothing, and one that can write nothing, when it comes to the rollback: the application is back all the same,

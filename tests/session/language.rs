@@ -2,6 +2,7 @@
 //!
 //! - `ada: sign K8 as engineer`, `robin: start A1`, `dan: roll back "tonight" because`: a person's command
 //! - `step A1 ok quiet`, `step C1 failed migration_exit exit 1`, `step D2 passing connection lost`: a step ends
+//! - `asks D2 Tools=12`: it fails, for it would delete so many rows that the source does not have
 //! - `lost D2`, `found D2 done|again|ask …`, `drift …`, `trigger T3a burning|fired …`, `row R1 ok|failed`
 //! - `rehearsal`, `rehearsal of-source Tools Tags=2`, `rehearsal aged 3h`; `source Tools`: the source's schema is seen
 //! - `+5m`: time goes by; `due`: what is due by itself; `reach F1`: everything goes well until F1 is next
@@ -243,6 +244,13 @@ fn act(bridge: &mut Bridge, line: &str) -> Vec<String> {
             return Vec::new();
         }
         "step" => step(bridge, rest),
+        // `asks D2 Tools=12`: it fails, and would delete so many rows that the source does not have.
+        "asks" => {
+            let (step, rows) = rest.split_once(' ').expect("a step and rows");
+            let outcome = Outcome::failed("rows would be lost")
+                .with_fact(cutover::session::discard::FACT, discarded(&words(rows)));
+            step_ended(&bridge.session, step, outcome)
+        }
         "lost" => vec![Event::StepLost {
             step: rest.to_owned(),
             attempt: bridge.session.step(rest).map_or(1, |s| s.attempt),
@@ -263,6 +271,15 @@ fn act(bridge: &mut Bridge, line: &str) -> Vec<String> {
     events.iter().map(shown).collect()
 }
 
+/// `Tools=12 Tags=3`.
+fn discarded(rows: &[&str]) -> std::collections::BTreeMap<String, u64> {
+    let each = rows.iter().map(|row| {
+        let (table, n) = row.split_once('=').expect("TABLE=N");
+        (table.to_owned(), n.parse().expect("a number"))
+    });
+    each.collect()
+}
+
 fn words(text: &str) -> Vec<&str> {
     text.split_whitespace().collect()
 }
@@ -279,6 +296,10 @@ fn command(text: &str) -> Command {
         ["start"] => Command::StartStep { step: None },
         ["start", step] => Command::StartStep {
             step: Some(owned(step)),
+        },
+        ["start", step, "discarding", rows @ ..] => Command::StartDiscarding {
+            step: owned(step),
+            rows: discarded(rows),
         },
         ["confirm"] => Command::Confirm { step: None },
         ["confirm", step] => Command::Confirm {
@@ -321,6 +342,11 @@ fn command(text: &str) -> Command {
             }
         }
         ["complete"] => Command::Complete,
+        ["retry"] => Command::Retry { row: None },
+        ["retry", row] => Command::Retry {
+            row: Some(owned(row)),
+        },
+        ["close"] => Command::Close { found: Vec::new() },
         ["correct", what @ ..] => Command::Correct {
             what: what.join(" "),
         },
@@ -523,6 +549,10 @@ fn shown(event: &Event) -> String {
             format!("{row} {}", if outcome.ok { "done" } else { "failed" })
         }
         Event::RolledBack { healthy } => format!("rolled back, healthy: {healthy}"),
+        Event::DiscardAgreed { step, by, rows } => {
+            format!("{step}: {by} agrees to lose {rows:?}")
+        }
+        Event::RollbackRetried { by, rows } => format!("{} again, by {by}", rows.join(" ")),
         Event::SessionCompleted { by } => format!("completed by {by}"),
         Event::NoteWritten { by, text } => format!("note by {by}: {text}"),
         Event::CorrectionRecorded { by, what } => format!("corrected, says {by}: {what}"),

@@ -39,6 +39,7 @@ pub fn commands() -> Vec<Command> {
         },
         Command::Complete,
         Command::Note { text: text() },
+        Command::Retry { row: None },
         Command::Correct { what: text() },
         Command::Close {
             found: vec![text()],

@@ -9,6 +9,7 @@ use crate::action::config_file;
 use crate::cli::group;
 use crate::engine::socket::user_of_this_process;
 use crate::fleet;
+use crate::fleet::provider::{Provider, Serving, by_page};
 use crate::monitor;
 use crate::runbook::{Instance, Migration, Place, RequestClass, Runbook, StepKind, SwitchHow};
 use crate::source;
@@ -219,7 +220,18 @@ async fn servers(runbook: &Runbook) -> Vec<Finding> {
     findings
 }
 
-/// Every instance is ready, shows its metrics, and has the configuration and log that the runbook says.
+/// Tonight begins with every instance on SQLite; the staging slot may be on either.
+fn says_where(serving: &Serving, is_staging: bool) -> Finding {
+    let ok = match serving.provider {
+        Some(Provider::Sqlite) => true,
+        Some(Provider::Postgres) => is_staging,
+        None => false,
+    };
+    let name = format!("instance {}, provider", serving.instance);
+    Finding::required(name, ok, printable(&serving.words(), 300))
+}
+
+/// Every instance is ready, shows its metrics, says what it serves from, and has the configuration and log that the runbook says.
 async fn instances(runbook: &Runbook, folder: &Path) -> Vec<Finding> {
     let client = fleet::client();
     let mut findings = Vec::new();
@@ -241,7 +253,17 @@ async fn instances(runbook: &Runbook, folder: &Path) -> Vec<Finding> {
             };
             findings.extend(why.map(|w| Finding::required(format!("{name}, metrics"), false, w)));
         }
+        if let Some(page) = &runbook.fleet.provider {
+            let serving = by_page(&client, page, instance, ASK_LIMIT).await;
+            let is_staging = runbook.fleet.staging.as_ref() == Some(instance);
+            findings.push(says_where(&serving, is_staging));
+        }
         findings.extend(instance_files(runbook, folder, instance));
+    }
+    if runbook.fleet.provider.is_none() {
+        let detail = "`fleet.provider` is not in the runbook: by which database an instance serves is then told by sessions and open files \
+                      alone, and where these say nothing, R4 is red, for nobody has seen that the application is back";
+        findings.push(Finding::advice("provider", false, detail));
     }
     if let Some(first) = runbook.fleet.instances.first() {
         let reads = runbook.verification.requests.iter();

@@ -21,6 +21,8 @@ pub enum Do {
     Resume,
     /// Roll back.
     RollBack,
+    /// Run rows of a rollback again.
+    Retry,
     /// Say what an interrupted step had done.
     Decide,
     /// Skip the next step.

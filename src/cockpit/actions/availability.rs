@@ -8,7 +8,7 @@ use crate::cockpit::model::ui::{Focus, Overlay, View};
 use crate::cockpit::split::Axis;
 use crate::runbook::Gate;
 use crate::session::charter::LineKind;
-use crate::session::{Command, Phase, Refusal, StepStatus, decide};
+use crate::session::{Command, Phase, Refusal, StepStatus, decide, discard};
 
 /// Whether the rules allow this command to the person at this terminal now.
 pub fn allowed(model: &Model, command: &Command) -> Availability {
@@ -24,7 +24,10 @@ pub fn allowed(model: &Model, command: &Command) -> Availability {
         Err(refusal) if !matches!(refusal, Refusal::SshNeeded { .. }) => {
             Availability::No(refusal.to_string())
         }
-        _ if !model.engine.is_live() && !matches!(command, Command::RollBack { .. }) => {
+        // These two start an engine where none runs.
+        _ if !model.engine.is_live()
+            && !matches!(command, Command::RollBack { .. } | Command::Retry { .. }) =>
+        {
             Availability::No("no engine works on this session: E starts one".to_owned())
         }
         _ => Availability::Yes,
@@ -61,6 +64,13 @@ pub(super) fn can_roll_back(model: &Model) -> Availability {
     )
 }
 
+pub(super) fn can_retry(model: &Model) -> Availability {
+    if model.session.phase != Phase::RolledBack {
+        return Availability::Elsewhere("no rollback has ended");
+    }
+    allowed(model, &Command::Retry { row: None })
+}
+
 pub(super) fn can_confirm(model: &Model) -> Availability {
     let waiting = model.session.charter.steps.iter().zip(&model.session.steps);
     let step = waiting
@@ -85,7 +95,13 @@ pub(super) fn can_confirm(model: &Model) -> Availability {
 }
 
 pub(super) fn can_start(model: &Model) -> Availability {
-    allowed(model, &Command::StartStep { step: None })
+    let rows = discard::asked_next(&model.session);
+    let next = model.session.next_step().map(|(line, _)| line.id.clone());
+    match next.filter(|_| !rows.is_empty()) {
+        // The numbers are typed in the form that the key opens.
+        Some(step) => allowed(model, &Command::StartDiscarding { step, rows }),
+        None => allowed(model, &Command::StartStep { step: None }),
+    }
 }
 
 pub(super) fn can_sign(model: &Model) -> Availability {

@@ -120,6 +120,13 @@ fn words(event: &Event, charter: &Charter) -> Words {
         Event::SessionClosed { by, found } => {
             good(format!("{by} closed the session: {}", found.join("; ")))
         }
+        Event::DiscardAgreed { step, by, rows } => wary(format!(
+            "{by} lets {step} delete rows that SQLite does not have: {}",
+            crate::session::discard::words(rows)
+        )),
+        Event::RollbackRetried { by, rows } => {
+            wary(format!("{by} has {} run again", rows.join(", ")))
+        }
         Event::AlarmRaised { text, .. } => bad(text.clone()),
         Event::SessionCompleted { by } => good(format!("{by} completed the release")),
         event => step_words(event, charter)

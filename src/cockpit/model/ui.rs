@@ -3,6 +3,7 @@
 use super::comments;
 use crate::runbook::Role;
 use crate::session::Command;
+use crate::session::discard::Rows;
 
 use crate::cockpit::glyphs::Glyphs;
 use crate::cockpit::split::{Line, Splits};
@@ -373,6 +374,13 @@ pub enum FormKind {
     Extend,
     /// Skip this step.
     Skip(String),
+    /// Start this step although it deletes rows that the source does not have.
+    Discard {
+        /// Which.
+        step: String,
+        /// How many rows, by table.
+        rows: Rows,
+    },
     /// Say what this step had done.
     Decide(String),
     /// Complete the release.
@@ -399,6 +407,7 @@ impl Form {
             FormKind::Note { .. } => &["note"],
             FormKind::Extend => &["minutes"],
             FormKind::Skip(_) => &["why"],
+            FormKind::Discard { .. } => &["how many rows in all"],
             FormKind::Decide(_) => &["had it been done? (yes / no)", "what was looked at"],
         };
         let begun = match &kind {
@@ -476,6 +485,16 @@ impl Form {
                 step: step.clone(),
                 reason: needed(self.text(0), "a reason")?,
             },
+            FormKind::Discard { step, rows } => {
+                let total: u64 = rows.values().sum();
+                if self.text(0) != total.to_string() {
+                    return Err(format!("type {total} to delete them, or Esc"));
+                }
+                Command::StartDiscarding {
+                    step: step.clone(),
+                    rows: rows.clone(),
+                }
+            }
             FormKind::Decide(step) => Command::DecideUnknown {
                 step: step.clone(),
                 done: yes_or_no(self.text(0))?,

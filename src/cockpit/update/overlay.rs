@@ -237,7 +237,7 @@ fn submitted(model: &mut Model, mut form: Form) -> Update {
 /// A command as something that has been done.
 fn words(command: &Command) -> String {
     match command {
-        Command::StartStep { .. } => "started".to_owned(),
+        Command::StartStep { .. } | Command::StartDiscarding { .. } => "started".to_owned(),
         Command::Confirm { .. } => "confirmed".to_owned(),
         Command::Sign { gate, .. } => format!("{gate} signed"),
         Command::Withdraw { gate, .. } => format!("{gate} withdrawn"),
@@ -250,6 +250,7 @@ fn words(command: &Command) -> String {
         Command::Complete => "release completed".to_owned(),
         Command::Note { .. } => "note written".to_owned(),
         Command::Close { .. } => "closed".to_owned(),
+        Command::Retry { .. } => "rows of the rollback run again".to_owned(),
         Command::Correct { .. } => "correction recorded".to_owned(),
     }
 }

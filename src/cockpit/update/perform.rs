@@ -9,7 +9,7 @@ use crate::cockpit::model::Model;
 use crate::cockpit::model::ui::{Form, FormKind, Overlay, View};
 use crate::cockpit::theme::Meaning;
 use crate::runbook::Gate;
-use crate::session::Command;
+use crate::session::{Command, discard};
 
 /// Carries out an action that is available.
 pub(super) fn perform(model: &mut Model, act: Do) -> Update {
@@ -22,6 +22,11 @@ pub(super) fn perform(model: &mut Model, act: Do) -> Update {
         Do::Start => start(model),
         Do::Resume => send(model, Command::Resume, "resumed".to_owned()),
         Do::RollBack => roll_back(model),
+        Do::Retry => send(
+            model,
+            Command::Retry { row: None },
+            "rows of the rollback run again".to_owned(),
+        ),
         Do::Sign => open_form_on_gate(model, |model, gate| FormKind::Sign {
             role: model.signs_as(gate),
             gate: gate.id.clone(),
@@ -61,6 +66,10 @@ pub(super) fn perform(model: &mut Model, act: Do) -> Update {
 
 fn start(model: &mut Model) -> Update {
     let next = model.session.next_step().map(|(line, _)| line.id.clone());
+    let rows = discard::asked_next(&model.session);
+    if let Some(step) = next.clone().filter(|_| !rows.is_empty()) {
+        return open_form(model, FormKind::Discard { step, rows });
+    }
     let asked = format!("started {}", next.as_deref().unwrap_or("the next step"));
     model.ui.step = None;
     // The step is named, so that a slow answer and a second key cannot start the one after it.

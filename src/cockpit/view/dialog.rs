@@ -10,6 +10,7 @@ use crate::cockpit::model::Model;
 use crate::cockpit::model::ui::{Form, FormKind, Pick, PickKind};
 use crate::cockpit::target::Target;
 use crate::cockpit::theme::Meaning;
+use crate::session::discard;
 
 /// A command in the making.
 pub fn draw_form(canvas: &mut Canvas<'_>, area: Rect, model: &Model, form: &Form) {
@@ -56,6 +57,7 @@ fn title(model: &Model, form: &Form) -> String {
         FormKind::Note { gate: Some(id) } => format!("Comment on {id}: {}", gate(id)),
         FormKind::Extend => "Extend the freeze".to_owned(),
         FormKind::Skip(step) => format!("Skip {step}"),
+        FormKind::Discard { step, .. } => format!("{step} DELETES ROWS"),
         FormKind::Decide(step) => format!("Decide what {step} had done"),
         FormKind::Complete => "Complete the release".to_owned(),
     }
@@ -81,6 +83,11 @@ fn explain(canvas: &mut Canvas<'_>, area: Rect, model: &Model, form: &Form) -> u
             let question = session.step(step).and_then(|s| s.question.clone()).unwrap_or_default();
             format!("{step} was interrupted. {question} Look for yourself before you answer: yes, and it counts as done; no, and it runs again.")
         }
+        FormKind::Discard { rows, .. } => format!(
+            "PostgreSQL has rows that SQLite does not have, and the import deletes them: {}. No rollback brings them back. Look at them first; to delete them, type how many they are in all: {}",
+            discard::words(rows),
+            rows.values().sum::<u64>()
+        ),
         FormKind::Complete => format!(
             "The release is complete and the session is over. From then on there is no rollback: SQLite stays as it was, PostgreSQL is the truth. To complete it, type {}",
             session.charter.session

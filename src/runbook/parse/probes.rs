@@ -207,7 +207,7 @@ fn log_rule(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<LogRule> {
 }
 
 /// A regular expression.
-fn regular_expression(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<String> {
+pub(super) fn regular_expression(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<String> {
     let pattern = reader.text(item)?;
     match regex::Regex::new(&pattern) {
         Ok(_) => Some(pattern),

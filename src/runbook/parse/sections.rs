@@ -3,12 +3,12 @@
 use super::super::action::{Action, Effect};
 use super::super::keys;
 use super::super::model::{
-    Fleet, History, Instance, Limits, Person, Rehearsal, RequiredSchema, Signatures, SignedGates,
-    Source, Target, Verification,
+    Fleet, History, Instance, Limits, Person, ProviderPage, Rehearsal, RequiredSchema, Signatures,
+    SignedGates, Source, Target, Verification,
 };
 use super::super::reader::{Fields, Item, Reader};
 use super::super::tree::Value;
-use super::{actions, list_of, role};
+use super::{actions, list_of, probes, role};
 
 const NOTHING: Fields<'static> = Fields::EMPTY;
 
@@ -219,6 +219,7 @@ pub(super) fn fleet(reader: &mut Reader<'_>, root: &Fields<'_>) -> Fleet {
         ready: reader
             .need(&fields, "ready", actions::url)
             .unwrap_or_default(),
+        provider: reader.want(&fields, "provider", provider),
         metrics: reader.want(&fields, "metrics", actions::url),
         restart: reader
             .need(&fields, "restart", actions::action)
@@ -240,6 +241,7 @@ fn no_fleet() -> Fleet {
         config: None,
         log: None,
         ready: String::new(),
+        provider: None,
         metrics: None,
         restart: Action {
             effect: Effect::Command { argv: Vec::new() },
@@ -249,6 +251,18 @@ fn no_fleet() -> Fleet {
         ready_within_ms: 0,
         ready_successes: 0,
     }
+}
+
+fn provider(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<ProviderPage> {
+    let fields = reader.fields(item, keys::PROVIDER)?;
+    let url = reader.need(&fields, "get", actions::url);
+    let sqlite = reader.need(&fields, "sqlite", probes::regular_expression);
+    let postgres = reader.need(&fields, "postgres", probes::regular_expression);
+    Some(ProviderPage {
+        url: url?,
+        sqlite: sqlite?,
+        postgres: postgres?,
+    })
 }
 
 fn instance(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Instance> {

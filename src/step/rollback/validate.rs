@@ -1,16 +1,24 @@
-//! R4: does the application serve from SQLite again? Every instance is asked, its configuration looked at, and the file with its rows.
+//! R4: does the application serve from SQLite again? Every instance is asked, by which database it serves and its configuration looked
+//! at, whether or not this session has changed it, and the file with its rows. What nobody can see is not green.
 
 use std::path::Path;
 use std::time::Duration;
 
-use crate::action::config_file::{self, State};
+use super::configuration::by_hand;
 use crate::fleet;
-use crate::session::{Check, Outcome, Undo};
+use crate::fleet::provider::Provider;
+use crate::session::{Check, Outcome};
 use crate::source::drill::TableCount;
 use crate::source::{open_read_only, open_read_write};
 use crate::step::backup::Kept;
+use crate::step::configuration;
 use crate::step::context::Context;
+use crate::step::production;
+use crate::step::serving;
 use crate::target::Endpoint;
+
+/// How long an instance may take to say by which database it serves.
+const SERVING_LIMIT: Duration = Duration::from_secs(3);
 
 /// R4: every instance answers its readiness and the core reads, and SQLite has the rows that it had.
 pub async fn validate(ctx: &Context) -> Outcome {
@@ -42,8 +50,19 @@ pub async fn validate(ctx: &Context) -> Outcome {
             detail,
         ));
     }
-    for (instance, why) in other_configurations(ctx) {
-        outcome = outcome.with_check(Check::new(&format!("configuration_{instance}"), false, why));
+    for (place, why) in configuration::not_at_from(ctx) {
+        let name = format!("configuration_{}", place.whose());
+        let why = by_hand(ctx, &place, &why);
+        outcome = outcome.with_check(Check::new(&name, false, why));
+    }
+    let serving = serving::look(ctx, &ctx.runbook.fleet.instances, SERVING_LIMIT).await;
+    for one in &serving {
+        let is_back = one.provider == Some(Provider::Sqlite);
+        let name = format!("serves_{}", one.instance);
+        outcome = outcome.with_check(Check::new(&name, is_back, one.words()));
+    }
+    if let Err(why) = production::same_source(ctx) {
+        outcome = outcome.with_check(Check::new("source_identity", false, why));
     }
     outcome = match source(ctx).await {
         Ok(detail) => outcome.with_check(Check::new("source_rows", true, detail)),
@@ -59,7 +78,7 @@ pub async fn validate(ctx: &Context) -> Outcome {
         None => {
             let rows = outcome.checks.last().map_or("", |c| c.detail.as_str());
             format!(
-                "{} instances healthy; {rows}",
+                "{} instances healthy and on SQLite; {rows}",
                 ctx.runbook.fleet.instances.len()
             )
         }
@@ -75,36 +94,6 @@ pub async fn validate(ctx: &Context) -> Outcome {
         outcome.summary.push_str(&note);
     }
     outcome
-}
-
-/// Configurations that are no longer what R2 put back: an instance that reads them comes up on PostgreSQL again.
-fn other_configurations(ctx: &Context) -> Vec<(String, String)> {
-    let undos = ctx.session.undos.iter().map(|(_, undo)| undo);
-    let looked = undos.filter_map(|undo| match undo {
-        Undo::Config {
-            instance,
-            path,
-            former_sha256,
-            written_sha256,
-        } => {
-            let what = match config_file::state(path, former_sha256, written_sha256) {
-                Ok(State::Former) => return None,
-                Ok(State::Written) => "is switched to PostgreSQL again".to_owned(),
-                Ok(State::Gone) => "is gone again".to_owned(),
-                Ok(State::Theirs) => "was changed by somebody else since R2".to_owned(),
-                Err(error) => error.to_string(),
-            };
-            let former = ctx.folder.dir().join("former").join(former_sha256);
-            let why = format!(
-                "{}: {what}, and {instance} may run on PostgreSQL. Stop what writes it, copy {} there and restart {instance}",
-                path.display(),
-                former.display()
-            );
-            Some((instance.clone(), why))
-        }
-        _ => None,
-    });
-    looked.collect()
 }
 
 /// Connections that the application's role still has on PostgreSQL, in words: an instance that did not leave, or a pool in between.

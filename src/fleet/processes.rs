@@ -1,0 +1,167 @@
+//! The processes behind an instance, where they are on this host: who listens at its port, which files and connections they have
+//! open, since when they run. Read from `/proc`; on other systems nothing is known. Nothing is opened but `/proc`.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::path::Path;
+
+use crate::identity::SourceIdentity;
+
+/// A process that listens at an instance's port.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Process {
+    /// Its number.
+    pub pid: u32,
+    /// When it began, in ticks since the machine started: tells it from a later process of the same number.
+    pub started_ticks: u64,
+    /// What it is called; foreign text.
+    pub name: String,
+}
+
+/// Whether an address is one of this host's.
+pub fn is_this_host(address: IpAddr) -> bool {
+    address.is_loopback() || std::net::UdpSocket::bind((address, 0)).is_ok()
+}
+
+/// The processes that listen at a TCP port of this host, those that inherited the socket too. Empty: none, or we may not look.
+pub fn listening_at(port: u16) -> BTreeSet<Process> {
+    let sockets: BTreeSet<u64> = connections()
+        .into_iter()
+        .filter(|c| c.is_listening && c.local_port == port)
+        .map(|c| c.inode)
+        .collect();
+    if sockets.is_empty() {
+        return BTreeSet::new();
+    }
+    let holds = |pid: &u32| sockets_of(*pid).iter().any(|s| sockets.contains(s));
+    let found = pids().into_iter().filter(holds);
+    found.filter_map(process).collect()
+}
+
+/// Local ports of every TCP connection that these processes have open.
+pub fn ports_of(processes: &BTreeSet<Process>) -> BTreeSet<u16> {
+    let sockets: BTreeSet<u64> = processes.iter().flat_map(|p| sockets_of(p.pid)).collect();
+    let open = connections().into_iter();
+    open.filter(|c| !c.is_listening && sockets.contains(&c.inode))
+        .map(|c| c.local_port)
+        .collect()
+}
+
+/// Whether one of these processes has this file open; `None` where we may not look at all of them.
+pub fn have_open(processes: &BTreeSet<Process>, file: SourceIdentity) -> Option<bool> {
+    use std::os::unix::fs::MetadataExt;
+    let mut all_seen = !processes.is_empty();
+    for process in processes {
+        let Ok(open) = std::fs::read_dir(format!("/proc/{}/fd", process.pid)) else {
+            all_seen = false;
+            continue;
+        };
+        let is_it = |path: &Path| {
+            let meta = std::fs::metadata(path);
+            meta.is_ok_and(|m| (m.dev(), m.ino()) == (file.device, file.inode))
+        };
+        if open.flatten().any(|entry| is_it(&entry.path())) {
+            return Some(true);
+        }
+    }
+    all_seen.then_some(false)
+}
+
+struct Connection {
+    local_port: u16,
+    is_listening: bool,
+    inode: u64,
+}
+
+fn connections() -> Vec<Connection> {
+    let tables = ["/proc/net/tcp", "/proc/net/tcp6"];
+    let texts = tables
+        .iter()
+        .filter_map(|t| std::fs::read_to_string(t).ok());
+    texts
+        .flat_map(|text| text.lines().filter_map(connection).collect::<Vec<_>>())
+        .collect()
+}
+
+/// A line of `/proc/net/tcp`: `0: 0100007F:1F90 00000000:0000 0A … … … … … INODE …`.
+fn connection(line: &str) -> Option<Connection> {
+    const LISTEN: &str = "0A";
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let (_, port) = words.get(1)?.rsplit_once(':')?;
+    Some(Connection {
+        local_port: u16::from_str_radix(port, 16).ok()?,
+        is_listening: *words.get(3)? == LISTEN,
+        inode: words.get(9)?.parse().ok()?,
+    })
+}
+
+fn pids() -> Vec<u32> {
+    let Ok(entries) = std::fs::read_dir("/proc") else {
+        return Vec::new();
+    };
+    let names = entries.flatten().map(|entry| entry.file_name());
+    names
+        .filter_map(|name| name.to_str()?.parse().ok())
+        .collect()
+}
+
+fn sockets_of(pid: u32) -> Vec<u64> {
+    let Ok(open) = std::fs::read_dir(format!("/proc/{pid}/fd")) else {
+        return Vec::new();
+    };
+    let links = open
+        .flatten()
+        .filter_map(|e| std::fs::read_link(e.path()).ok());
+    links
+        .filter_map(|link| {
+            let text = link.to_str()?.strip_prefix("socket:[")?;
+            text.strip_suffix(']')?.parse().ok()
+        })
+        .collect()
+}
+
+fn process(pid: u32) -> Option<Process> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name stands in brackets and may hold blanks and brackets itself; the start is the 20th word after it.
+    let (before, after) = stat.rsplit_once(')')?;
+    Some(Process {
+        pid,
+        started_ticks: after.split_whitespace().nth(19)?.parse().ok()?,
+        name: crate::text::printable(before.split_once('(')?.1, 32),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{Ipv4Addr, TcpListener, TcpStream};
+
+    #[test]
+    fn a_listener_its_file_and_its_connections_are_found() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let processes = listening_at(address.port());
+        let pids: Vec<u32> = processes.iter().map(|p| p.pid).collect();
+        assert_eq!(pids, [std::process::id()]);
+        let client = TcpStream::connect(address).expect("a connection");
+        let port = client.local_addr().expect("an address").port();
+        assert!(ports_of(&processes).contains(&port));
+
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("app.db");
+        let file = std::fs::File::create(&path).expect("a file");
+        let identity = crate::source::identity(&path).expect("its identity");
+        assert_eq!(have_open(&processes, identity), Some(true));
+        drop(file);
+        assert_eq!(have_open(&processes, identity), Some(false));
+        assert_eq!(have_open(&BTreeSet::new(), identity), None);
+        drop(listener);
+        assert!(listening_at(address.port()).is_empty());
+    }
+
+    #[test]
+    fn the_loopback_is_this_host_and_a_documentation_address_is_not() {
+        assert!(is_this_host(Ipv4Addr::LOCALHOST.into()));
+        assert!(!is_this_host(Ipv4Addr::new(192, 0, 2, 1).into()));
+    }
+}

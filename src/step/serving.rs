@@ -1,0 +1,314 @@
+//! By which database each instance serves, found out: by `fleet.provider` where the runbook has it, else by the runtime role's
+//! sessions on PostgreSQL and by who has the SQLite file open. Used by E3, F2, V2, R2, R3 and R4, and before anything is emptied.
+//!
+//! Not in here: what the signs come to (`fleet::provider`), and what a row makes of it.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use tokio_postgres::Client;
+
+use super::context::Context;
+use crate::fleet::provider::{
+    self, ClientSession, Outside, Provider, Serving, Whereabouts, by_page, by_signs,
+};
+use crate::fleet::{processes, request};
+use crate::identity::SourceIdentity;
+use crate::runbook::{Instance, RequestClass};
+use crate::source;
+use crate::target::{Endpoint, clients};
+
+/// Where a row leaves what it found out.
+pub const SERVING: &str = "serving";
+pub use crate::session::confidence::UNPROVEN;
+
+/// How often an instance is looked at while it is asked, for one that opens its database for each request.
+const LOOKS: u32 = 3;
+/// The longest that an instance is asked during one look.
+const LOOK_LIMIT: Duration = Duration::from_millis(700);
+/// From one glance at its processes and sessions to the next, while it is asked.
+const GLANCE_EVERY: Duration = Duration::from_millis(2);
+
+/// Asks all of these instances side by side. `limit` is for each answer, of an instance or of PostgreSQL.
+pub async fn look(ctx: &Context, instances: &[Instance], limit: Duration) -> Vec<Serving> {
+    if let Some(page) = &ctx.runbook.fleet.provider {
+        let client = &ctx.shared.http;
+        let asked = instances.iter().map(|i| by_page(client, page, i, limit));
+        return futures_util::future::join_all(asked).await;
+    }
+    let ground = Ground::survey(ctx, instances, limit).await;
+    let looked = instances.iter().map(|i| ground.look(ctx, i));
+    futures_util::future::join_all(looked).await
+}
+
+/// One instance.
+pub async fn look_at(ctx: &Context, instance: &Instance, limit: Duration) -> Serving {
+    let looked = look(ctx, std::slice::from_ref(instance), limit).await;
+    looked.into_iter().next().unwrap_or_else(|| Serving {
+        instance: instance.id.clone(),
+        provider: None,
+        how: "nothing was seen".to_owned(),
+    })
+}
+
+/// Those that serve from this database, and those of which nothing is known; both in words.
+pub fn sorted(serving: &[Serving], by: Provider) -> (Vec<String>, Vec<String>) {
+    let serve = serving.iter().filter(|s| s.provider == Some(by));
+    let unknown = serving.iter().filter(|s| s.provider.is_none());
+    (
+        serve.map(Serving::words).collect(),
+        unknown.map(Serving::words).collect(),
+    )
+}
+
+/// What is the same for every instance of one look.
+struct Ground {
+    file: Option<SourceIdentity>,
+    /// Connected as the owner; `None` where PostgreSQL does not answer.
+    target: Option<(Client, String)>,
+    whereabouts: Vec<Whereabouts>,
+    limit: Duration,
+}
+
+impl Ground {
+    async fn survey(ctx: &Context, instances: &[Instance], limit: Duration) -> Ground {
+        let file = ctx.base.join(&ctx.runbook.source.file);
+        let fleet = &ctx.runbook.fleet;
+        // Whoever else shares an address makes that address no sign.
+        let everybody = fleet.instances.iter().chain(&fleet.staging);
+        let others: Vec<&Instance> = everybody.collect();
+        let mut whereabouts = Vec::new();
+        for instance in &others {
+            whereabouts.push((instance.id.clone(), addresses(instance).await));
+        }
+        let shares = |id: &str, mine: &BTreeSet<IpAddr>| {
+            let mut others = whereabouts.iter().filter(|(other, _)| other != id);
+            others.any(|(_, theirs)| !theirs.is_disjoint(mine))
+        };
+        let of_these = whereabouts
+            .iter()
+            .filter(|(id, _)| instances.iter().any(|i| i.id == *id));
+        Ground {
+            file: source::identity(&file).ok(),
+            target: connect(ctx, limit).await,
+            whereabouts: of_these
+                .map(|(id, mine)| Whereabouts {
+                    id: id.clone(),
+                    addresses: mine.clone(),
+                    ports: None,
+                    shares_address: shares(id, mine),
+                })
+                .collect(),
+            limit,
+        }
+    }
+
+    /// Some applications open their database for each request, so it is asked for something while its signs are looked at.
+    async fn look(&self, ctx: &Context, instance: &Instance) -> Serving {
+        let mut seen = self.glance(instance).await;
+        let mut requests = ctx.runbook.verification.requests.iter();
+        let read = requests.find(|r| r.class == RequestClass::Read && r.method == "GET");
+        for _ in 0..LOOKS {
+            let told = by_signs(&instance.id, &seen);
+            let Some(read) = read.filter(|_| told.provider.is_none()) else {
+                return told;
+            };
+            let asking = request::ask(&ctx.shared.http, read, &instance.url, LOOK_LIMIT);
+            tokio::pin!(asking);
+            loop {
+                tokio::select! {
+                    _ = &mut asking => break,
+                    () = tokio::time::sleep(GLANCE_EVERY) => seen = together(seen, self.glance(instance).await),
+                }
+            }
+        }
+        by_signs(&instance.id, &seen)
+    }
+
+    async fn glance(&self, instance: &Instance) -> Outside {
+        let none = Whereabouts::default();
+        let known = self.whereabouts.iter().find(|w| w.id == instance.id);
+        let mut place = known.unwrap_or(&none).clone();
+        let is_here = place.addresses.iter().copied().any(processes::is_this_host);
+        let (port, file) = (port_of(instance).filter(|_| is_here), self.file);
+        let looked = tokio::task::spawn_blocking(move || {
+            let running = processes::listening_at(port?);
+            let holds = file.and_then(|file| processes::have_open(&running, file));
+            let ports = (!running.is_empty()).then(|| processes::ports_of(&running));
+            Some((holds, ports))
+        });
+        let (holds_file, ports) = looked
+            .await
+            .expect("BUG: looking at processes does not panic")
+            .unwrap_or_default();
+        place.ports = ports;
+        let sessions = self.sessions().await;
+        Outside {
+            holds_file,
+            sessions: sessions.and_then(|all| provider::sessions_of(&place, &all)),
+        }
+    }
+
+    async fn sessions(&self) -> Option<Vec<ClientSession>> {
+        let (client, role) = self.target.as_ref()?;
+        let asked = tokio::time::timeout(self.limit, clients::of_role(client, role));
+        let sessions = asked.await.ok()?.ok()?;
+        Some(sessions.iter().map(as_client_session).collect())
+    }
+}
+
+/// A sign that was seen once stays seen during one look.
+fn together(before: Outside, now: Outside) -> Outside {
+    let holds_file = match (before.holds_file, now.holds_file) {
+        (Some(true), _) | (_, Some(true)) => Some(true),
+        (before, now) => now.or(before),
+    };
+    Outside {
+        holds_file,
+        sessions: before.sessions.max(now.sessions),
+    }
+}
+
+/// A session as the rules know it.
+pub fn as_client_session(session: &clients::RoleSession) -> ClientSession {
+    ClientSession {
+        address: session.address.as_ref().and_then(|a| a.parse().ok()),
+        port: session.port.and_then(|p| u16::try_from(p).ok()),
+        application: session.application.clone(),
+    }
+}
+
+async fn connect(ctx: &Context, limit: Duration) -> Option<(Client, String)> {
+    let runtime = Endpoint::parse(&ctx.runbook.target.runtime_url).ok()?;
+    let owner = Endpoint::parse(&ctx.runbook.target.url).ok()?;
+    let connected = tokio::time::timeout(limit, owner.connect()).await.ok()?;
+    Some((connected.ok()?, runtime.user().to_owned()))
+}
+
+fn port_of(instance: &Instance) -> Option<u16> {
+    url::Url::parse(&instance.url).ok()?.port_or_known_default()
+}
+
+/// Addresses of an instance's host.
+pub async fn addresses(instance: &Instance) -> BTreeSet<IpAddr> {
+    const LIMIT: Duration = Duration::from_secs(1);
+    let by_url = url::Url::parse(&instance.url).ok();
+    let host = by_url.and_then(|url| Some(url.host_str()?.trim_matches(['[', ']']).to_owned()));
+    let host = host.unwrap_or_else(|| instance.host.clone());
+    let looked_up = tokio::time::timeout(LIMIT, tokio::net::lookup_host((host, 0))).await;
+    match looked_up {
+        Ok(Ok(found)) => found.map(|address| address.ip()).collect(),
+        _ => BTreeSet::new(),
+    }
+}
+
+/// Ports that an instance's processes have open; `None` where it is on another host, or its processes cannot be looked at.
+pub async fn ports_of(instance: &Instance) -> Option<BTreeSet<u16>> {
+    let is_here = addresses(instance)
+        .await
+        .into_iter()
+        .any(processes::is_this_host);
+    let port = port_of(instance).filter(|_| is_here)?;
+    let looked = tokio::task::spawn_blocking(move || {
+        let running = processes::listening_at(port);
+        (!running.is_empty()).then(|| processes::ports_of(&running))
+    });
+    looked
+        .await
+        .expect("BUG: looking at processes does not panic")
+}
+
+/// What tells one start of an instance's process from the next, as far as it can be seen from here.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Start {
+    processes: BTreeSet<processes::Process>,
+    /// `process_start_time_seconds` of its metrics page.
+    seconds: Option<f64>,
+}
+
+/// Clocks that such times are worked out from are no better than this.
+const JITTER_S: f64 = 2.0;
+const METRICS_LIMIT_BYTES: usize = 8 << 20;
+
+/// When an instance's processes began.
+pub async fn start_of(ctx: &Context, instance: &Instance, limit: Duration) -> Start {
+    let is_here = addresses(instance).await.into_iter();
+    let is_here = is_here.into_iter().any(processes::is_this_host);
+    let port = port_of(instance).filter(|_| is_here);
+    let running = tokio::task::spawn_blocking(move || port.map(processes::listening_at));
+    let running = running
+        .await
+        .expect("BUG: looking at processes does not panic");
+    Start {
+        processes: running.unwrap_or_default(),
+        seconds: start_seconds(ctx, instance, limit).await,
+    }
+}
+
+async fn start_seconds(ctx: &Context, instance: &Instance, limit: Duration) -> Option<f64> {
+    use crate::monitor::metrics::text::series;
+    let url = ctx.runbook.fleet.metrics.as_ref()?;
+    let url = url.replace("{url}", &instance.url);
+    let answer = request::get(&ctx.shared.http, &url, limit, METRICS_LIMIT_BYTES).await;
+    let page = String::from_utf8(answer.ok()?.body).ok()?;
+    let starts = series(&page).map_while(Result::ok);
+    starts
+        .filter(|s| s.name == "process_start_time_seconds" && s.value.is_finite())
+        .map(|s| s.value)
+        .reduce(f64::max)
+}
+
+/// Whether a restart took place between two looks: `None` where nothing tells, else the proof in words.
+pub fn restarted(before: &Start, after: &Start) -> Option<Result<(), String>> {
+    if let (Some(before), Some(after)) = (before.seconds, after.seconds) {
+        if after - before > JITTER_S {
+            return Some(Ok(()));
+        }
+        return Some(Err(format!(
+            "its metrics say that it began at {after:.0}, before the restart as well as after it"
+        )));
+    }
+    let same = before.processes.intersection(&after.processes).next();
+    match same {
+        _ if before.processes.is_empty() || after.processes.is_empty() => None,
+        Some(one) if before.processes == after.processes => Some(Err(format!(
+            "process {} ({}) listens at its port as before the restart",
+            one.pid, one.name
+        ))),
+        _ => Some(Ok(())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn start(pids: &[u32], seconds: Option<f64>) -> Start {
+        let process = |pid: &u32| processes::Process {
+            pid: *pid,
+            started_ticks: u64::from(*pid),
+            name: "app".to_owned(),
+        };
+        Start {
+            processes: pids.iter().map(process).collect(),
+            seconds,
+        }
+    }
+
+    #[test]
+    fn a_restart_is_proven_by_another_start_and_refuted_by_the_same() {
+        let told = |before: &Start, after: &Start| restarted(before, after).map(|r| r.is_ok());
+        let by = |a: &[u32], b: &[u32]| told(&start(a, None), &start(b, None));
+        assert_eq!(by(&[1, 2], &[1, 2]), Some(false));
+        assert_eq!(by(&[1, 2], &[3, 4]), Some(true));
+        // A server that keeps its master and replaces its workers has loaded the configuration anew.
+        assert_eq!(by(&[1, 2], &[1, 3]), Some(true));
+        assert_eq!(by(&[], &[1]), None);
+        assert_eq!(by(&[1], &[]), None);
+        let at = |a, b| told(&start(&[], Some(a)), &start(&[], Some(b)));
+        assert_eq!(at(100.0, 100.0), Some(false));
+        assert_eq!(at(100.0, 101.0), Some(false), "jitter is no restart");
+        assert_eq!(at(100.0, 160.0), Some(true));
+    }
+}

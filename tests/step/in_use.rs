@@ -1,0 +1,199 @@
+//! Before C1 and D2: one sign that somebody uses the target is enough to stop, and a completed release is one that the database itself
+//! bears.
+
+use cutover::identity::{SourceIdentity, TargetIdentity};
+use cutover::session::Production;
+use cutover::step::closing;
+use cutover::target::Endpoint;
+use cutover::target::release::{self, Release};
+
+use super::bench::{Bench, POSTGRES, SQLITE};
+use crate::fleet::instance::Server;
+
+async fn refusal(bench: &Bench) -> String {
+    let outcome = bench.is_free("C1").await.expect_err("in use");
+    assert!(!outcome.ok && outcome.checks.is_empty(), "{outcome:?}");
+    assert!(
+        outcome.summary.contains("Nothing was"),
+        "{}",
+        outcome.summary
+    );
+    outcome.summary
+}
+
+#[tokio::test]
+async fn each_sign_of_life_stops_what_changes_the_target() {
+    let mut bench = Bench::new(2).await;
+    bench.is_free("D2").await.expect("nobody is there");
+
+    bench.configure("app-2", POSTGRES);
+    let why = refusal(&bench).await;
+    assert!(why.contains("app-2 starts on PostgreSQL"), "{why}");
+    bench.configure("app-2", "Other=1\n");
+    let why = refusal(&bench).await;
+    assert!(why.contains("is not there"), "{why}");
+    bench.configure("app-2", SQLITE);
+
+    bench.servers[1].text("/ready", 200, "on Postgres");
+    let why = refusal(&bench).await;
+    assert!(why.contains("app-2 serves from PostgreSQL"), "{why}");
+    bench.servers[1].text("/ready", 200, "on Sqlite");
+
+    let mut config: tokio_postgres::Config = bench.database.url.parse().unwrap();
+    config.application_name("worker");
+    let (client, connection) = config.connect(tokio_postgres::NoTls).await.unwrap();
+    let driven = tokio::spawn(connection);
+    let why = refusal(&bench).await;
+    assert!(
+        why.contains("1 sessions of the application's role"),
+        "{why}"
+    );
+    assert!(why.contains("as worker"), "{why}");
+    // The staging slot is on PostgreSQL all along, and is known by the name that it gives itself.
+    let staging = Server::start("worker").await;
+    bench.runbook.fleet.staging = Some(staging.instance.clone());
+    bench
+        .is_free("D2")
+        .await
+        .expect("staging is no sign of life");
+    drop(client);
+    driven.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn other_databases_than_those_of_the_opening_are_refused() {
+    let mut bench = Bench::new(1).await;
+    let source = cutover::source::identity(&bench.path("app.db")).unwrap();
+    let client = Endpoint::parse(&bench.database.url)
+        .unwrap()
+        .connect()
+        .await
+        .unwrap();
+    let target = cutover::target::identity(&client).await.unwrap();
+    let known = Production {
+        source: Some(source),
+        target: Some(target.clone()),
+    };
+    bench.bridge.session.charter.production = known.clone();
+    bench.is_free("C1").await.expect("the same");
+
+    let another = SourceIdentity {
+        inode: source.inode + 1,
+        ..source
+    };
+    bench.bridge.session.charter.production.source = Some(another);
+    let why = refusal(&bench).await;
+    assert!(why.contains("another file"), "{why}");
+    bench.only(&["F1"]);
+    assert!(!bench.step("F1").await.ok);
+    assert_eq!(bench.configuration("app-1"), SQLITE);
+
+    let another = TargetIdentity {
+        database_oid: 1,
+        ..target
+    };
+    bench.bridge.session.charter.production = Production {
+        target: Some(another),
+        ..known
+    };
+    let why = refusal(&bench).await;
+    assert!(
+        why.contains("`target.url` leads to another database"),
+        "{why}"
+    );
+
+    let r4 = {
+        bench.bridge.session.charter.production.source = Some(SourceIdentity {
+            device: 0,
+            inode: 0,
+        });
+        bench.row("R4").await
+    };
+    assert!(
+        super::bench::red(&r4).contains(&"source_identity"),
+        "{}",
+        r4.summary
+    );
+}
+
+#[tokio::test]
+async fn a_completed_release_is_known_to_the_database_and_outlives_our_schema() {
+    let mut bench = Bench::new(1).await;
+    let release = Release {
+        session: "last-year".into(),
+        opened: "2025-01-01T00:00:00Z".into(),
+        completed: "2025-01-01T03:00:00Z".into(),
+        source: "app.db".into(),
+        host: "elsewhere".into(),
+    };
+    let mut client = Endpoint::parse(&bench.database.url)
+        .unwrap()
+        .connect()
+        .await
+        .unwrap();
+    assert_eq!(release::newest(&client).await.unwrap(), None);
+    for _ in 0..2 {
+        release::record(&mut client, &release).await.unwrap();
+        assert_eq!(release::all(&client).await.unwrap(), [release.clone()]);
+    }
+    let why = refusal(&bench).await;
+    assert!(why.contains("last-year on elsewhere"), "{why}");
+
+    // What an import keeps goes; the mark stays.
+    bench
+        .on_target(
+            "CREATE TABLE cutover.import (key text PRIMARY KEY, finished timestamptz);
+             CREATE TABLE cutover.definition (import text); CREATE TABLE cutover.quarantine (import text)",
+        )
+        .await;
+    let said = closing::drop_schema(&bench.runbook).await.unwrap();
+    assert!(said.contains("but for the mark"), "{said}");
+    let gone = "SELECT to_regclass('cutover.import') IS NULL";
+    assert!(client.query_one(gone, &[]).await.unwrap().get::<_, bool>(0));
+    let why = refusal(&bench).await;
+    assert!(why.contains("last-year"), "{why}");
+
+    bench.bridge.session.charter.again = Some(bench.database.name.clone());
+    bench.is_free("C1").await.expect("its name was typed");
+}
+
+/// Another folder, another host, another user: `cutover run` asks the database.
+#[tokio::test]
+async fn run_refuses_a_database_that_bears_the_mark() {
+    let bench = Bench::new(1).await;
+    let release = Release {
+        session: "last-year".into(),
+        opened: "2025-01-01T00:00:00Z".into(),
+        completed: "2025-01-01T03:00:00Z".into(),
+        source: "app.db".into(),
+        host: "elsewhere".into(),
+    };
+    let mut client = Endpoint::parse(&bench.database.url)
+        .unwrap()
+        .connect()
+        .await
+        .unwrap();
+    release::record(&mut client, &release).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    for (again, says) in [
+        (None, format!("--again {}", bench.database.name)),
+        (
+            Some("tools"),
+            "is not the name of the target database".to_owned(),
+        ),
+    ] {
+        let run = ["run", "--log", crate::attempt::RUNBOOK];
+        let again = again.iter().flat_map(|name| ["--again", name]);
+        let args: Vec<&str> = run.into_iter().chain(again).collect();
+        let mut command = crate::attempt::command(folder.path(), &args);
+        command.env("TARGET_URL", &bench.database.url);
+        let refused = tokio::task::spawn_blocking(move || command.output())
+            .await
+            .unwrap()
+            .unwrap();
+        let said = String::from_utf8_lossy(&refused.stderr);
+        assert_eq!(refused.status.code(), Some(3), "{said}");
+        assert!(said.contains("NO-GO") && said.contains(&says), "{said}");
+        assert!(!folder.path().join(".cutover").exists(), "{said}");
+    }
+}
