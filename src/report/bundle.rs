@@ -8,6 +8,7 @@
 
 pub mod check;
 pub mod manifest;
+mod plain_file;
 mod signatures;
 
 use std::collections::BTreeMap;
@@ -170,15 +171,26 @@ fn clear(dir: &Path, shared: bool) -> Result<(), Error> {
 
 /// Every file below a folder, two parts deep at most; what lies deeper by the folder's name. Links are named, not followed.
 fn names(dir: &Path) -> io::Result<Vec<String>> {
+    names_up_to(dir, usize::MAX)
+}
+
+/// As [`names`], and no more than so many: what somebody else has put together may hold any number of files.
+fn names_up_to(dir: &Path, most: usize) -> io::Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
+        if names.len() >= most {
+            break;
+        }
         if !entry.file_type()?.is_dir() {
             names.push(name);
             continue;
         }
         for below in fs::read_dir(entry.path())? {
+            if names.len() >= most {
+                break;
+            }
             let below = below?.file_name();
             names.push(format!("{name}/{}", below.to_string_lossy()));
         }

@@ -476,3 +476,65 @@ fn a_past_that_was_made_anew_is_told_by_a_hash_that_was_written_down() {
         );
     }
 }
+
+/// What a hostile bundle may hold in the place of a file, or beside all of them: refused at once, whatever it is.
+#[test]
+fn what_would_hold_up_or_lead_astray_whoever_checks_is_refused() {
+    let pipe = |path: &Path| {
+        let made = std::process::Command::new("mkfifo").arg(path).status();
+        assert!(made.expect("mkfifo runs").success());
+    };
+    let sparse = |path: &Path| {
+        let file = fs::File::create(path).expect("a file");
+        file.set_len(20 << 30).expect("a hole of 20 GB");
+    };
+    let link = |path: &Path| std::os::unix::fs::symlink("/etc/passwd", path).expect("a link");
+    let device = |path: &Path| std::os::unix::fs::symlink("/dev/zero", path).expect("a link");
+    let traps: [(&str, &dyn Fn(&Path)); 4] = [
+        ("pipe", &pipe),
+        ("sparse", &sparse),
+        ("link", &link),
+        ("device", &device),
+    ];
+    let honest = made(&night().journal);
+    let kept = fs::read_dir(honest.bundle.join("output"))
+        .expect("outputs")
+        .next();
+    let kept = kept.expect("one").expect("an entry").file_name();
+    let output = format!("output/{}", kept.to_string_lossy());
+    let places = [
+        manifest::NAME,
+        EVENTS,
+        "samples.jsonl",
+        "beside.json",
+        "report.json",
+        "runbook.yaml",
+        &output,
+        "put-in",
+    ];
+    for (trap, spring) in traps {
+        for place in places {
+            let made = made(&night().journal);
+            let path = made.bundle.join(place);
+            let _ = fs::remove_file(&path);
+            spring(&path);
+            let verdict = verdict(&made.bundle);
+            assert!(!verdict.ok, "a {trap} as {place}");
+            let named = verdict.findings.iter().any(|f| f.file == place);
+            assert!(named, "a {trap} as {place}: {:?}", verdict.findings);
+        }
+    }
+    // A crowd of files that nobody listed is counted, and not read.
+    let made = made(&night().journal);
+    for n in 0..5_000 {
+        fs::write(made.bundle.join(format!("output/extra-{n}")), "x").expect("written");
+    }
+    let verdict = verdict(&made.bundle);
+    assert!(
+        !verdict.ok && verdict.findings.len() < 300,
+        "{}",
+        verdict.findings.len()
+    );
+    let told = |f: &&Finding| f.what.contains("no further file was looked at");
+    assert_eq!(verdict.findings.iter().filter(told).count(), 1);
+}

@@ -11,11 +11,11 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::manifest::{self, Found};
-use super::signatures;
 use super::{
-    ARTEFACTS, BESIDE, EVENTS, HTML, JSON, MARKDOWN, RUNBOOK, RUNBOOK_VALUES, SAMPLES, names,
+    ARTEFACTS, BESIDE, EVENTS, HTML, JSON, MARKDOWN, RUNBOOK, RUNBOOK_VALUES, SAMPLES, names_up_to,
     stream,
 };
+use super::{plain_file, signatures};
 use crate::journal::{Hash, Head, Sample, lines};
 use crate::report::material::by_signal;
 use crate::report::{Beside, Material, Report, html, markdown};
@@ -150,11 +150,11 @@ impl Checker<'_> {
     }
 
     fn read(&self, name: &str) -> Option<Vec<u8>> {
-        std::fs::read(self.dir.join(name)).ok()
+        plain_file::read(&self.dir.join(name))
     }
 
     fn list(&mut self) -> Option<Found> {
-        let Some(bytes) = self.read(manifest::NAME) else {
+        let Some(bytes) = plain_file::read_list(&self.dir.join(manifest::NAME)) else {
             let journal = self.dir.join("journal.db").is_file();
             let what = if journal {
                 "is not there: this is a session's folder; `cutover report` makes a bundle of it, below `report/`"
@@ -179,8 +179,18 @@ impl Checker<'_> {
     /// Every file is in the list, and as the list has it; the list's own seal says which of the two was changed.
     fn files(&mut self, list: &Found) {
         let before = self.verdict.findings.len();
-        for name in names(self.dir).unwrap_or_default() {
-            match self.hash(&name) {
+        let most = list.files.len() + 1 + plain_file::MAX_UNLISTED;
+        let there = names_up_to(self.dir, most + 1).unwrap_or_default();
+        if there.len() > most {
+            let what = format!(
+                "more than {most} files are in the folder, and the list has {}: no further file was looked at",
+                list.files.len()
+            );
+            self.finding(manifest::NAME, None, what);
+        }
+        let mut left_bytes = plain_file::MAX_BUNDLE_BYTES;
+        for name in there {
+            match self.hash(&name, &mut left_bytes) {
                 _ if name == manifest::NAME => {}
                 Ok(hash) => {
                     self.hashes.insert(name, hash);
@@ -240,13 +250,16 @@ impl Checker<'_> {
         self.finding(manifest::NAME, Some(list.lines as u64), what);
     }
 
-    fn hash(&self, name: &str) -> Result<Hash, String> {
-        let path = self.dir.join(name);
-        let kind = path.symlink_metadata().map_err(|e| e.to_string())?;
-        if !kind.is_file() {
-            return Err("is no plain file".to_owned());
-        }
-        let mut file = std::fs::File::open(&path).map_err(|e| e.to_string())?;
+    /// Counts what it reads against what may still be read of the whole bundle.
+    fn hash(&self, name: &str, left_bytes: &mut u64) -> Result<Hash, String> {
+        let (file, size) = plain_file::open(&self.dir.join(name))?;
+        *left_bytes = left_bytes.checked_sub(size).ok_or_else(|| {
+            format!(
+                "was not read: the bundle has more than {} bytes",
+                plain_file::MAX_BUNDLE_BYTES
+            )
+        })?;
+        let mut file = std::io::Read::take(file, size);
         stream(&mut file, &mut std::io::sink()).map_err(|e| e.to_string())
     }
 
