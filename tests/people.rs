@@ -105,7 +105,8 @@ async fn each_act_as(me: Option<(&str, &[Role])>) -> (usize, usize) {
                 (Answer::Done { .. }, Some((id, _))) => {
                     assert_eq!(names_after(&folder, before), [id], "{case}");
                 }
-                _ => assert_eq!(seq(), before, "{case}"),
+                // The engine may have something to say of its own meanwhile; in nobody's name has anything been said.
+                _ => assert_eq!(names_after(&folder, before), [""; 0], "{case}"),
             }
             let expected = me.map(|(_, roles)| permit(command.act(), roles).is_ok());
             let found = match &answer {

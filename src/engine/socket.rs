@@ -10,6 +10,7 @@
 mod address;
 mod client;
 mod peer;
+mod places;
 mod server;
 
 use std::io;

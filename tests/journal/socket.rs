@@ -204,6 +204,18 @@ async fn speakers_who_dawdle_hold_nobody_up() {
         ),
         "{answer:?}"
     );
+    // Whoever is turned away is told so, however many they are.
+    let crowd = (0..100).map(|_| ask(folder, "one of many"));
+    for answer in futures_util::future::join_all(crowd).await {
+        let is_told = matches!(
+            answer,
+            Err(Error::Refused {
+                kind: Fault::Busy,
+                ..
+            })
+        );
+        assert!(is_told, "{answer:?}");
+    }
     drop(slow);
     until(async || ask(folder, "again").await.is_ok()).await;
 }

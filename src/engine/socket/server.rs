@@ -14,12 +14,15 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::peer::{PeerIdentity, identify};
+use super::places::Places;
 use super::{Error, Fault, Line, MAX_REQUEST_BYTES, Pong, Reply, address};
 use crate::engine::lease::Lease;
 use crate::journal::Folder;
 
-/// Connections served at once; beyond, one is told so and closed.
-const MAX_CONNECTIONS: usize = 64;
+/// Requests that may wait for the engine.
+const MAX_WAITING: usize = 64;
+/// Speakers without a place who are waited for until they have read so; beyond, they are told and closed at once.
+const MAX_FAREWELLS: usize = 256;
 /// From connecting to the end of the request's line.
 const REQUEST_LIMIT: Duration = Duration::from_secs(5);
 /// From the request to the engine's answer.
@@ -96,7 +99,7 @@ where
     let path = address::clear(folder).map_err(failed("clear the way for"))?;
     let listener = UnixListener::bind(&path).map_err(failed("bind"))?;
     address::share(&path).map_err(failed("share"))?;
-    let (calls, receiver) = mpsc::channel(MAX_CONNECTIONS);
+    let (calls, receiver) = mpsc::channel(MAX_WAITING);
     let me = Pong {
         pid: std::process::id(),
         fencing: lease.fencing(),
@@ -131,7 +134,8 @@ async fn listen<Req, Ans>(
     Req: DeserializeOwned + Send + 'static,
     Ans: Serialize + Send + 'static,
 {
-    let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let places = Places::default();
+    let farewells = Arc::new(Semaphore::new(MAX_FAREWELLS));
     loop {
         let accepted = tokio::select! {
             () = cancel.cancelled() => break,
@@ -139,24 +143,34 @@ async fn listen<Req, Ans>(
         };
         let mut stream = match accepted {
             Ok((stream, _)) => stream,
-            // Out of file descriptors, or a peer that is gone already: neither ends the ear.
+            // Out of file descriptors, or a peer that is gone already: neither ends the listener.
             Err(e) => {
                 tracing::warn!("a connection to the engine's socket was lost: {e}");
                 sleep(PAUSE_AFTER_ACCEPT_ERROR).await;
                 continue;
             }
         };
-        let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else {
-            let busy = fault::<Ans>(Fault::Busy, "too many connections at once");
-            let line = to_line(&busy);
-            // As much as fits without waiting: a crowd must not be able to hold up the ear.
+        // Who has gone already needs no place.
+        let Ok(uid) = stream.peer_cred().map(|c| c.uid()) else {
+            continue;
+        };
+        let Some(place) = places.take(uid) else {
+            let line = to_line(&fault::<Ans>(Fault::Busy, "too many connections at once"));
+            // As much as fits without waiting: a crowd must not be able to hold up the listener.
             let _ = stream.try_write(&line);
-            let _ = timeout(Duration::ZERO, stream.shutdown()).await;
+            if let Ok(farewell) = Arc::clone(&farewells).try_acquire_owned() {
+                tokio::spawn(async move {
+                    let _farewell = farewell;
+                    let _ = stream.shutdown().await;
+                    // Closing over an unread request would take the answer from the speaker's hands.
+                    let _ = timeout(DRAIN_LIMIT, drain(&mut stream)).await;
+                });
+            }
             continue;
         };
         let (calls, me) = (calls.clone(), me.clone());
         tokio::spawn(async move {
-            let _permit = permit;
+            let _place = place;
             converse(stream, me, calls).await;
         });
     }
