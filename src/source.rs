@@ -5,10 +5,11 @@
 //! engine use `spawn_blocking`. Rows are read by `transfer` and `parity`, each in its own way.
 //!
 //! POSIX locks belong to a process and a file, and closing *any* descriptor of that file drops them. So nothing in here opens
-//! the live file or its `-shm` except through SQLite, which knows about this; only the `-wal`, which carries no locks, is read
-//! raw, and of the `-shm` a descriptor is held that is never closed (`fence`).
+//! the live file or its `-shm` except through SQLite, which knows about this, or through a process of its own; only the `-wal`,
+//! which carries no locks, is read raw, and of the `-shm` a descriptor is held that is never closed (`fence`).
 
 pub mod backup;
+pub mod content;
 pub mod digest;
 pub mod disk;
 pub mod drill;
@@ -26,6 +27,7 @@ pub mod shape;
 pub mod stamp;
 pub mod store;
 mod traces;
+pub mod watch;
 
 pub use error::{Error, Holder};
 pub use identity::identity;
