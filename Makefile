@@ -7,7 +7,7 @@ CARGO ?= cargo
 help:
 	@echo 'make demo   a sandbox with everything real, and the cockpit on it'
 	@echo 'make test   everything that CI runs'
-	@echo 'make soak   what takes longer: more seeds, more kills, more rows'
+	@echo 'make soak   what takes longer: more seeds, more kills, more rows; with MINUTES=n only the seeds that follow the last ones'
 	@echo 'make bench  the figures that README and docs quote, measured here'
 
 demo: postgres
@@ -23,8 +23,19 @@ lint:
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 
+# The properties that go on from the seed at which the last soak ended.
+SEEDED ?= transfer::stops::the_end_is_that_of_a_run_that_nothing_stopped transfer::stops::a_server_that_dies_in_between_changes_nothing
+
+# With MINUTES=n, only those properties, for so long altogether; without, everything that takes longer.
 soak: postgres programs
+ifdef MINUTES
+	for property in $(SEEDED); do \
+	  CUTOVER_SOAK=1 CUTOVER_SOAK_SECONDS=$$((60 * $(MINUTES) / $(words $(SEEDED)))) \
+	    $(CARGO) test --locked --release --test it -- $$property --exact --nocapture || exit 1; \
+	done
+else
 	CUTOVER_SOAK=1 $(CARGO) test --locked --release -- --test-threads=1
+endif
 
 bench: postgres
 	benches/run.sh

@@ -12,6 +12,7 @@ pub mod error;
 pub mod kind;
 pub mod layout;
 pub mod matching;
+pub mod occupied;
 mod page;
 pub mod plan;
 pub mod progress;

@@ -188,3 +188,88 @@ pub fn is_alive(process: u32) -> bool {
         .is_some_and(|(_, rest)| rest.starts_with('Z'));
     !ended && rustix::process::test_kill_process(pid) != Err(rustix::io::Errno::SRCH)
 }
+
+/// The seeds of a property: always the same ones in `make test`, and in `make soak` those that follow the last soak's, as many as are
+/// wanted or as the time allows (`CUTOVER_SOAK_SECONDS`). `CUTOVER_SEED` plays one alone.
+pub struct Seeds {
+    name: &'static str,
+    first: u64,
+    next: u64,
+    end: u64,
+    began: Instant,
+    until: Option<Instant>,
+}
+
+impl Seeds {
+    /// Of the property `name`: so many in a test, so many in a soak without a time.
+    pub fn of(name: &'static str, in_test: u64, in_soak: u64) -> Self {
+        let number = |name: &str| std::env::var(name).ok()?.parse::<u64>().ok();
+        let began = Instant::now();
+        let seconds = number("CUTOVER_SOAK_SECONDS");
+        let (first, end) = match number("CUTOVER_SEED") {
+            Some(seed) => (seed, seed + 1),
+            None if seconds.is_some() => (Self::after_the_last(name, in_test), u64::MAX),
+            None if std::env::var_os("CUTOVER_SOAK").is_some() => {
+                let first = Self::after_the_last(name, in_test);
+                (first, first + in_soak)
+            }
+            None => (1, in_test + 1),
+        };
+        Self {
+            name,
+            first,
+            next: first,
+            end,
+            began,
+            until: seconds.map(|seconds| began + Duration::from_secs(seconds)),
+        }
+    }
+
+    fn record(name: &str) -> std::path::PathBuf {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/soak");
+        folder.join(format!("{name}.seed"))
+    }
+
+    fn after_the_last(name: &str, in_test: u64) -> u64 {
+        let last = std::fs::read_to_string(Self::record(name)).ok();
+        last.and_then(|seed| seed.trim().parse::<u64>().ok())
+            .unwrap_or(in_test)
+            + 1
+    }
+
+    /// How many were played.
+    pub fn played(&self) -> u64 {
+        self.next - self.first
+    }
+}
+
+impl Iterator for Seeds {
+    type Item = u64;
+
+    fn next(&mut self) -> Option<u64> {
+        let is_over = self.until.is_some_and(|until| Instant::now() >= until);
+        if self.next >= self.end || is_over {
+            return None;
+        }
+        let seed = self.next;
+        self.next += 1;
+        if std::env::var_os("CUTOVER_SOAK").is_some() {
+            let record = Self::record(self.name);
+            let folder = record.parent().expect("a folder");
+            std::fs::create_dir_all(folder).expect("a folder for the last seed");
+            std::fs::write(&record, seed.to_string()).expect("the last seed");
+        }
+        Some(seed)
+    }
+}
+
+impl std::fmt::Display for Seeds {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (last, seconds) = (self.next.saturating_sub(1), self.began.elapsed().as_secs());
+        write!(
+            f,
+            "{}: seeds {} to {last} in {seconds} s",
+            self.name, self.first
+        )
+    }
+}

@@ -1,9 +1,12 @@
 //! The import against a real SQLite file and a real server: what arrives, what is refused, what survives.
 
 mod classes;
+mod emptying;
+mod loader;
 mod property;
 mod resume;
 mod rules;
+mod stops;
 mod torture;
 
 use std::path::{Path, PathBuf};

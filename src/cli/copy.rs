@@ -10,8 +10,10 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::Exit;
 use crate::cli::pair::PairArgs;
 use crate::cli::problems;
+use crate::runbook::transfer::TargetRows;
 use crate::text::printable;
-use crate::transfer::copy::{Copied, Options, copy};
+use crate::transfer::copy::{Copied, Options, account, copy};
+use crate::transfer::occupied::Disagreement;
 use crate::transfer::{Error, Progress};
 
 /// Arguments of `copy`.
@@ -25,6 +27,20 @@ pub struct CopyArgs {
     /// Rows per transaction at most
     #[arg(long, default_value_t = Options::default().batch_rows, value_name = "N")]
     batch_rows: u64,
+    /// Under `target_rows: replace`, lose this many rows of a table that SQLite does not have; exactly as many as `cutover plan` counts
+    #[arg(long, value_name = "TABLE=N", value_parser = discarded)]
+    discard_rows: Vec<(String, u64)>,
+}
+
+/// `TABLE=N`; a name may hold `=` itself.
+pub fn discarded(text: &str) -> Result<(String, u64), String> {
+    let wrong = || format!("`{text}` is no TABLE=N, such as Orders=3");
+    let (table, rows) = text.rsplit_once('=').ok_or_else(wrong)?;
+    let rows = rows.parse().map_err(|_| wrong())?;
+    if table.is_empty() {
+        return Err(wrong());
+    }
+    Ok((table.to_owned(), rows))
 }
 
 /// Copies, prints, and says by the exit code whether everything is in place. Interrupted, it leaves what was committed, and goes on
@@ -40,11 +56,18 @@ pub async fn run(args: CopyArgs) -> anyhow::Result<Exit> {
             return Ok(Exit::Usage);
         }
     };
+    if !args.discard_rows.is_empty() && pair.transfer.target_rows != TargetRows::Replace {
+        errln!(
+            "cutover: --discard-rows says what `target_rows: replace` may delete, and the transfer section does not have that"
+        );
+        return Ok(Exit::Usage);
+    }
     pair.look_at_source()?;
     let options = Options {
         lanes: args.lanes.max(1),
         batch_rows: args.batch_rows.max(1),
-        key: None,
+        run: None,
+        discard: args.discard_rows.iter().cloned().collect(),
     };
     let printer = Printer::default();
     let progress = |report| printer.print(&report);
@@ -71,6 +94,26 @@ pub async fn run(args: CopyArgs) -> anyhow::Result<Exit> {
             problems,
             ..Copied::default()
         },
+        Err(Error::Discard(against)) => Copied {
+            problems: against.iter().map(Disagreement::problem).collect(),
+            ..Copied::default()
+        },
+        Err(Error::Account { wrong, account }) => {
+            if args.pair.json {
+                let copied = Copied {
+                    account: account.clone(),
+                    ..Copied::default()
+                };
+                outln!("{}", serde_json::to_string(&copied)?);
+            }
+            let error = Error::Account { wrong, account };
+            errln!("cutover: {error}. SQLite is untouched");
+            return Ok(Exit::Failed);
+        }
+        Err(error @ Error::SourceChanged { .. }) => {
+            errln!("cutover: {error}");
+            return Ok(Exit::Failed);
+        }
         Err(error) => {
             let error = anyhow::Error::from(error);
             errln!("cutover: {}. {}", super::words(&error), printer.state());
@@ -90,20 +133,30 @@ pub async fn run(args: CopyArgs) -> anyhow::Result<Exit> {
     if args.pair.json {
         outln!("{}", serde_json::to_string(&copied)?);
     } else if copied.problems.is_empty() {
-        outln!(
-            "{} rows in {} tables, {} constraints and indexes rebuilt, {} sequences aligned, {:.2} s",
-            copied.rows,
-            copied.tables.len(),
-            copied.constraints_rebuilt,
-            copied.sequences.len(),
-            copied.seconds
-        );
+        print(&copied);
     }
     Ok(if copied.problems.is_empty() {
         Exit::Done
     } else {
         Exit::NoGo
     })
+}
+
+fn print(copied: &Copied) {
+    if copied.was_done {
+        outln!(
+            "nothing was done: this import had ended before, and both sides still count the same rows"
+        );
+    }
+    outln!(
+        "{} rows in {} tables, {} constraints and indexes rebuilt, {} sequences aligned, {:.2} s",
+        copied.rows,
+        copied.tables.len(),
+        copied.constraints_rebuilt,
+        copied.sequences.len(),
+        copied.seconds
+    );
+    outln!("account: {}", account::summary(&copied.account));
 }
 
 /// Progress as lines on stderr, at most one per second and table.

@@ -3,10 +3,13 @@
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::Exit;
-use crate::cli::copy::Printer;
+use crate::cli::copy::{Printer, discarded};
 use crate::cli::pair::PairArgs;
 use crate::cli::problems;
+use crate::runbook::transfer::TargetRows;
 use crate::text::printable;
+use crate::transfer::Error;
+use crate::transfer::occupied::{self, Disagreement};
 use crate::transfer::plan::{Plan, Scan, plan};
 
 /// Arguments of `plan`.
@@ -17,6 +20,9 @@ pub struct PlanArgs {
     /// Names and types only, no look at any value
     #[arg(long)]
     schema_only: bool,
+    /// Under `target_rows: replace`, lose this many rows of a table that SQLite does not have, as `cutover copy` takes it
+    #[arg(long, value_name = "TABLE=N", value_parser = discarded)]
+    discard_rows: Vec<(String, u64)>,
 }
 
 /// Plans, prints, and says by the exit code whether anything stands in the way.
@@ -39,7 +45,7 @@ pub async fn run(args: PlanArgs) -> anyhow::Result<Exit> {
     };
     let printer = Printer::default();
     let progress = |report| printer.print(&report);
-    let plan = plan(
+    let mut plan = plan(
         &pair.source,
         &pair.target,
         &pair.schema,
@@ -49,6 +55,13 @@ pub async fn run(args: PlanArgs) -> anyhow::Result<Exit> {
         &CancellationToken::new(),
     )
     .await?;
+    let discard = args.discard_rows.iter().cloned().collect();
+    if pair.transfer.target_rows == TargetRows::Replace
+        && let Err(Error::Discard(against)) = occupied::agreed(&plan.occupied, &discard)
+    {
+        plan.problems
+            .extend(against.iter().map(Disagreement::problem));
+    }
     if args.pair.json {
         outln!("{}", serde_json::to_string(&plan)?);
     } else {
@@ -89,6 +102,9 @@ fn print(plan: &Plan) {
             skipped.why
         );
     }
+    for occupied in &plan.occupied {
+        outln!("`target_rows: replace` empties {occupied}");
+    }
     for note in &plan.notes {
         outln!("note: {note}");
     }
@@ -97,7 +113,7 @@ fn print(plan: &Plan) {
     }
     if plan.problems.is_empty() {
         outln!("nothing stands in the way");
-    } else {
+    } else if !plan.suggested.is_empty() {
         outln!(
             "\nThis transfer section would settle all of it; read it before you use it:\n\n{}",
             plan.suggested

@@ -6,11 +6,12 @@ use super::context::Context;
 use super::in_use;
 use super::target::owner;
 use crate::session::live::{PlanView, PlannedColumn, PlannedTable};
-use crate::session::{Check, Outcome};
+use crate::session::{Check, Outcome, discard};
 use crate::target::Endpoint;
 use crate::target::sequences::Aligned;
 use crate::text::printable;
-use crate::transfer::copy::{self, Copied, Options};
+use crate::transfer::copy::{self, Copied, Options, account};
+use crate::transfer::occupied::Discard;
 use crate::transfer::plan::{self, Plan, Scan};
 use crate::transfer::{Error, Progress};
 
@@ -54,6 +55,11 @@ async fn order_of(ctx: &Context, endpoint: &Endpoint, backup: &Kept) -> Outcome 
     }
     ctx.reporter.plan(shown(&plan));
     let names: Vec<&str> = plan.tables.iter().map(|t| t.table.as_str()).collect();
+    // D2 asks for the numbers, and counts once more before it deletes anything.
+    for table in &plan.occupied {
+        ctx.reporter
+            .line(&format!("`target_rows: replace` empties {table}"));
+    }
     let detail = match plan.problems.first() {
         None => format!("{} tables: {}", names.len(), names.join(", ")),
         Some(first) => format!(
@@ -116,7 +122,10 @@ pub async fn load(ctx: &Context) -> Outcome {
 }
 
 async fn load_of(ctx: &Context, sides: &(Endpoint, Kept)) -> Outcome {
-    match copied_from(ctx, sides).await {
+    // What a person agreed to lose when they started this step.
+    let agreed = ctx.session.steps.get(ctx.index);
+    let agreed = agreed.map_or_else(Discard::new, |state| state.discard.clone());
+    match copied_from(ctx, sides, agreed).await {
         Ok(copied) => {
             let tables: Vec<(String, u64)> = copied
                 .tables
@@ -135,6 +144,8 @@ async fn load_of(ctx: &Context, sides: &(Endpoint, Kept)) -> Outcome {
                     copied.quarantined
                 ));
             }
+            let account = account::summary(&copied.account);
+            summary.push_str(&format!("; {account}"));
             let complete = copied.problems.is_empty();
             let detail = copied
                 .problems
@@ -142,7 +153,9 @@ async fn load_of(ctx: &Context, sides: &(Endpoint, Kept)) -> Outcome {
                 .map_or_else(|| summary.clone(), ToString::to_string);
             Outcome::done(if complete { summary } else { detail.clone() })
                 .with_check(Check::new("import", complete, detail))
+                .with_check(Check::new("account", true, account))
                 .with_fact("imported", tables)
+                .with_fact("account", &copied.account)
                 .with_fact("policies", &copied.policies)
         }
         Err(error) => failed(&error),
@@ -188,15 +201,17 @@ pub async fn constraints(ctx: &Context) -> Outcome {
 /// The whole import; what is done already is found done.
 async fn copied(ctx: &Context) -> Result<Copied, Error> {
     let sides = sides(ctx).await.map_err(|o| Error::Target(o.summary))?;
-    copied_from(ctx, &sides).await
+    copied_from(ctx, &sides, Discard::new()).await
 }
 
 async fn copied_from(
     ctx: &Context,
     (endpoint, backup): &(Endpoint, Kept),
+    discard: Discard,
 ) -> Result<Copied, Error> {
     let options = Options {
-        key: Some(backup.sha256.clone()),
+        discard,
+        run: Some(format!("{} {}", ctx.folder.session(), backup.sha256)),
         ..Options::default()
     };
     let schema = &ctx.runbook.target.schema;
@@ -223,6 +238,14 @@ fn progress(ctx: &Context) -> impl Fn(Progress) + Sync + use<> {
 }
 
 fn failed(error: &Error) -> Outcome {
+    if let Error::Discard(against) = error {
+        let found = against.iter().filter_map(|table| table.found.as_ref());
+        let asked: Discard = found
+            .map(|found| (found.table.clone(), found.lacking.unwrap_or_default()))
+            .filter(|(_, rows)| *rows > 0)
+            .collect();
+        return Outcome::failed(error.to_string()).with_fact(discard::FACT, asked);
+    }
     let outcome = Outcome::failed(format!(
         "{error}. SQLite and its backup are untouched; PostgreSQL holds the batches that were committed, and the import goes on from there"
     ));

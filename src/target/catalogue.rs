@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use serde::{Deserialize, Serialize};
 use tokio_postgres::{Client, Error};
 
 /// What one schema holds.
@@ -143,8 +144,8 @@ pub enum BaseType {
     Other,
 }
 
-/// A constraint.
-#[derive(Debug, Clone)]
+/// A constraint. Serialized where an import records what it takes away.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Constraint {
     /// Its name.
     pub name: String,
@@ -169,7 +170,7 @@ pub struct Constraint {
 }
 
 /// Kinds of constraints.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ConstraintKind {
     /// PRIMARY KEY
     Primary,
@@ -185,8 +186,8 @@ pub enum ConstraintKind {
     Other,
 }
 
-/// An index.
-#[derive(Debug, Clone)]
+/// An index. Serialized where an import records what it takes away.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Index {
     /// `pg_class.oid`
     pub oid: u32,

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use crate::text::printable;
+use crate::transfer::copy::TableAccount;
+use crate::transfer::occupied::Disagreement;
 use crate::transfer::plan::Problem;
 
 /// Why a plan or an import ended.
@@ -59,16 +61,45 @@ pub enum Error {
     /// Values or names that do not fit, all of the plan or of the batch that stopped.
     #[error("{} problem(s), the first: {}", .0.len(), .0.first().map(ToString::to_string).unwrap_or_default())]
     Problems(Vec<Problem>),
-    /// An import of another source is unfinished in this target.
+    /// Another import is unfinished in this target, and rows of it are there.
     #[error(
-        "an import with another key ({found}) is unfinished in schema {schema}: finish it with its own source and transfer section, or \
-         state `target_rows: replace` to put its definitions back and start over"
+        "an import with another key ({found}) is unfinished in schema {schema}: {why}. Its own command, with its own source and transfer \
+         section, finishes it; `target_rows: replace` starts over, which deletes what it loaded. Nothing was touched"
     )]
     OtherImport {
         /// The key of the unfinished import.
         found: String,
         /// The schema.
         schema: String,
+        /// In what it differs from this one.
+        why: String,
+    },
+    /// Emptying the planned tables would delete rows that SQLite does not have, and nobody agreed to just that.
+    #[error(
+        "`target_rows: replace` would delete rows that SQLite does not have: {}. Nothing was touched",
+        .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    )]
+    Discard(Vec<Disagreement>),
+    /// The source was written to while it was read: rows may have been read from different moments.
+    #[error("{} was written to while it was read: {what}. {state}", path.display())]
+    SourceChanged {
+        /// The file.
+        path: PathBuf,
+        /// What was seen.
+        what: String,
+        /// What that leaves, and what to do.
+        state: &'static str,
+    },
+    /// Rows are missing or too many at the end of the import.
+    #[error(
+        "the account of the import does not add up: {}. The import is not complete; `target_rows: replace` starts over",
+        .wrong.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    )]
+    Account {
+        /// The tables that do not add up.
+        wrong: Vec<TableAccount>,
+        /// All tables.
+        account: Vec<TableAccount>,
     },
     /// Another process imports into the same schema right now.
     #[error("another import into schema {schema} is running")]

@@ -2,7 +2,7 @@
 //!
 //! Values are not looked at here; that is the plan's scan, or the copy as rows pass.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use petgraph::graph::DiGraph;
 
@@ -363,14 +363,13 @@ impl Layout {
         }
     }
 
-    /// Parents first; tables of a cycle side by side, by name. The same schemas always give the same order (`D1`).
+    /// Parents first; tables of a cycle side by side, by name. The same schemas always give the same order (`D1`), with keys that an
+    /// unfinished import has away as with keys in force ([`crate::transfer::copy::away`]).
     fn sort_by_foreign_keys(&mut self) {
         self.tables
             .sort_by(|one, other| one.source.name.cmp(&other.source.name));
-        let mut graph = DiGraph::<usize, ()>::new();
-        let nodes: Vec<_> = (0..self.tables.len())
-            .map(|place| graph.add_node(place))
-            .collect();
+        // A set: in which order keys are found in a schema has no part in the order of the tables.
+        let mut edges = BTreeSet::new();
         let by_oid: BTreeMap<u32, usize> = self
             .tables
             .iter()
@@ -392,12 +391,19 @@ impl Layout {
                     .iter()
                     .position(|other| other.source.name.eq_ignore_ascii_case(&key.references))
             });
-            for parent in from_target
-                .chain(from_source)
-                .filter(|parent| *parent != place)
-            {
-                graph.update_edge(nodes[place], nodes[parent], ());
-            }
+            let parents = from_target.chain(from_source);
+            edges.extend(
+                parents
+                    .filter(|parent| *parent != place)
+                    .map(|parent| (place, parent)),
+            );
+        }
+        let mut graph = DiGraph::<usize, ()>::new();
+        let nodes: Vec<_> = (0..self.tables.len())
+            .map(|place| graph.add_node(place))
+            .collect();
+        for (child, parent) in edges {
+            graph.add_edge(nodes[child], nodes[parent], ());
         }
         let mut order: Vec<usize> = Vec::with_capacity(self.tables.len());
         for mut group in petgraph::algo::tarjan_scc(&graph) {

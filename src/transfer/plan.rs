@@ -16,12 +16,15 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
-use crate::runbook::transfer::Transfer;
+use crate::runbook::transfer::{TargetRows, Transfer};
 use crate::source::schema::Schema;
 use crate::target::Endpoint;
 use crate::target::catalogue::Catalogue;
 use crate::text::printable;
+use crate::transfer::copy::away;
 use crate::transfer::layout::{self, Layout, TableLayout};
+use crate::transfer::occupied::obstacles::{Emptying, obstacles};
+use crate::transfer::occupied::{self, Occupied};
 use crate::transfer::session::Target;
 use crate::transfer::{Error, Progress, error, reader};
 
@@ -51,6 +54,9 @@ pub struct Plan {
     pub unlisted: BTreeMap<String, u64>,
     /// What is worth knowing and stops nothing.
     pub notes: Vec<Problem>,
+    /// Planned tables that hold rows, which `target_rows: replace` empties, with how many of those SQLite does not have.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub occupied: Vec<Occupied>,
     /// The transfer section that would settle every problem, as YAML, to read and paste. Empty when there are none.
     pub suggested: String,
     /// SHA-256 over source schema, target schema, transfer section and problems found.
@@ -181,8 +187,8 @@ pub async fn plan(
     let client = target.connect().await?;
     let both = Both::read(source, &client, schema, transfer).await?;
     let mut problems = preflight::missing(&client, schema, &both.layout).await?;
+    let may_look = problems.is_empty();
     problems.extend(both.layout.problems.iter().cloned());
-    problems.extend(preflight::occupied(&client, schema, &both.layout, transfer).await?);
     let mut plan = Plan {
         tables: Vec::new(),
         skipped: both.layout.skipped.clone(),
@@ -191,8 +197,15 @@ pub async fn plan(
         notes: both.layout.notes.clone(),
         suggested: String::new(),
         hash: String::new(),
+        occupied: Vec::new(),
         scanned: scan == Scan::Full,
     };
+    // A role without the rights for an import need not have those for this look either.
+    if may_look {
+        let rows = transfer.target_rows;
+        both.look_at_rows(source, &client, schema, rows, &mut plan, cancel)
+            .await?;
+    }
     let mut additions = Additions::default();
     let scanned = match scan {
         Scan::SchemaOnly => sizes(source, &both.layout).await?,
@@ -235,12 +248,50 @@ impl Both {
             Schema::read(&connection).map_err(error::read(&path, "the schema"))
         });
         let from = reading.await.expect("BUG: reading the schema panicked")?;
-        let to = Catalogue::read(client, schema)
+        let mut to = Catalogue::read(client, schema)
             .await
             .map_err(error::server("reading the target's catalogue"))?;
+        away::restore_from_record(client, &mut to).await?;
         Ok(Self {
             layout: Arc::new(Layout::new(&from, &to, transfer)),
         })
+    }
+
+    /// What `target_rows: replace` would empty, and what stands against that; under `refuse`, every row does.
+    #[allow(clippy::too_many_arguments)]
+    async fn look_at_rows(
+        &self,
+        source: &Path,
+        client: &tokio_postgres::Client,
+        schema: &str,
+        target_rows: TargetRows,
+        plan: &mut Plan,
+        cancel: &CancellationToken,
+    ) -> Result<(), Error> {
+        plan.occupied = occupied::look(client, source, schema, &self.layout, cancel).await?;
+        if target_rows == TargetRows::Refuse {
+            let refused = plan.occupied.iter().map(Occupied::refused);
+            plan.problems.extend(refused);
+            return Ok(());
+        }
+        let is_occupied = |table: &&TableLayout| {
+            let mut occupied = plan.occupied.iter();
+            occupied.any(|found| found.table == table.source.name)
+        };
+        let emptied = self.layout.tables.iter().filter(is_occupied);
+        let emptied: Vec<u32> = emptied.map(|table| table.target.oid).collect();
+        let emptying = Emptying {
+            source,
+            layout: &self.layout,
+            emptied: &emptied,
+            open: &[],
+        };
+        let doing = || error::server("looking for what stands against emptying");
+        client.batch_execute("BEGIN").await.map_err(doing())?;
+        let found = obstacles(client, &emptying, cancel).await;
+        client.batch_execute("ROLLBACK").await.map_err(doing())?;
+        plan.problems.extend(found?);
+        Ok(())
     }
 
     async fn scan(

@@ -41,6 +41,16 @@ pub enum Cursor {
     Ordinal(u64),
 }
 
+impl Cursor {
+    /// Rows of the scan before it, where it counts them: those that were put aside too.
+    pub fn rows_read(&self) -> u64 {
+        match self {
+            Self::Ordinal(rows) => *rows,
+            Self::Start | Self::Rowid(_) | Self::Key(_) => 0,
+        }
+    }
+}
+
 /// One column of a primary key.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -51,7 +61,7 @@ pub enum KeyPart {
     RealBits(u64),
     /// TEXT
     Text(String),
-    /// BLOB, or TEXT that is not UTF-8, as hexadecimal digits.
+    /// BLOB, as hexadecimal digits.
     Blob(String),
     /// TEXT that is not UTF-8, as hexadecimal digits.
     RawText(String),
@@ -70,6 +80,16 @@ impl KeyPart {
                 Ok(text) => Self::Text(text.to_owned()),
                 Err(_) => Self::RawText(hex(bytes)),
             },
+        }
+    }
+
+    /// Where the value goes into SQL. Text that is not UTF-8 can be bound as a blob only, and a blob sorts behind every text.
+    fn placeholder(&self, number: usize) -> String {
+        match self {
+            Self::RawText(_) => format!("CAST(?{number} AS TEXT)"),
+            Self::Integer(_) | Self::RealBits(_) | Self::Text(_) | Self::Blob(_) | Self::Null => {
+                format!("?{number}")
+            }
         }
     }
 
@@ -151,12 +171,14 @@ impl<'t> Reader<'t> {
                 )
             }
             Position::Key => {
-                let places: Vec<String> = (1..=self.position_columns)
-                    .map(|place| format!("?{place}"))
-                    .collect();
                 let after = match cursor {
-                    Cursor::Key(_) => format!("WHERE ({key}) > ({})", places.join(", ")),
-                    _ => String::new(),
+                    Cursor::Key(parts) => {
+                        let places = parts.iter().enumerate();
+                        let places: Vec<String> =
+                            places.map(|(at, part)| part.placeholder(at + 1)).collect();
+                        format!("WHERE ({key}) > ({})", places.join(", "))
+                    }
+                    Cursor::Start | Cursor::Rowid(_) | Cursor::Ordinal(_) => String::new(),
                 };
                 (vec![key.clone()], format!("{after} ORDER BY {key}"))
             }

@@ -2,6 +2,7 @@
 
 use cutover::runbook::transfer::{ColumnPolicy, Pattern, TargetRows, Transfer};
 use cutover::transfer::Error;
+use cutover::transfer::copy::Options;
 use cutover::transfer::plan::{Problem, RowKey};
 
 use super::Pair;
@@ -212,7 +213,13 @@ async fn rows_in_the_target_are_refused_or_replaced() {
         target_rows: TargetRows::Replace,
         ..Transfer::default()
     };
-    pair.copy(&transfer).await.expect("the import");
+    let options = Options {
+        discard: [("t".to_owned(), 1)].into(),
+        ..Options::default()
+    };
+    pair.copy_with(&transfer, &options)
+        .await
+        .expect("the import");
     assert_eq!(
         pair.text("SELECT string_agg(id::text, ',') FROM t")
             .await

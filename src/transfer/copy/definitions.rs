@@ -1,9 +1,10 @@
 //! What is in the way of a load: triggers, foreign keys, indexes, keys. Which of it goes, and the SQL that takes it away and puts it
 //! back exactly as it was. Pure; running the SQL is [`super::rebuild`]'s and [`super::prepare`]'s business.
 
+use crate::ours::statements::{self, Name};
 use crate::target::catalogue::{Constraint, ConstraintKind, Index, RelationKind, Table};
 use crate::target::quoted;
-use crate::transfer::copy::record::{Definition, DefinitionKind, DefinitionState};
+use crate::transfer::copy::record::{Definition, DefinitionKind, DefinitionState, Described};
 use crate::transfer::session::literal;
 
 /// From this many rows on, building an index afterwards beats maintaining it row by row.
@@ -72,7 +73,10 @@ pub fn collect(
             ));
         }
     }
-    all.extend(foreign_keys.iter().map(foreign_key));
+    all.extend(foreign_keys.iter().map(|key| Definition {
+        described: described_key(key, tables),
+        ..foreign_key(key)
+    }));
     for (table, rows) in tables {
         if *rows >= LARGE_TABLE_ROWS && table.kind == RelationKind::Table && !table.is_partition {
             all.extend(
@@ -84,10 +88,53 @@ pub fn collect(
             );
         }
     }
+    all
+}
+
+/// What is to be taken away, together with what an unfinished import has away already or has put back without its proof: that comes
+/// back as it was recorded then. In the order of being taken away: foreign keys before the keys they hang on.
+pub fn with_open(collected: Vec<Definition>, open: Vec<Definition>) -> Vec<Definition> {
+    let same = |one: &Definition, other: &Definition| {
+        (one.kind, one.table_oid, &one.name) == (other.kind, other.table_oid, &other.name)
+    };
+    let fresh = collected
+        .into_iter()
+        .filter(|definition| !open.iter().any(|known| same(known, definition)));
+    let mut all: Vec<Definition> = fresh.collect();
+    all.extend(open.into_iter().map(|definition| Definition {
+        state: match definition.state {
+            DefinitionState::Away => DefinitionState::Away,
+            // It is in force, and goes like everything else.
+            DefinitionState::Unproven
+            | DefinitionState::Recorded
+            | DefinitionState::Kept
+            | DefinitionState::Back => DefinitionState::Recorded,
+        },
+        ..definition
+    }));
+    all.sort_by_key(|definition| match definition.kind {
+        DefinitionKind::Trigger => 0,
+        DefinitionKind::RowSecurity => 1,
+        DefinitionKind::Foreign => 2,
+        DefinitionKind::Key | DefinitionKind::Index => 3,
+    });
     for (number, definition) in all.iter_mut().enumerate() {
         definition.number = number as i32;
     }
     all
+}
+
+/// What the catalogue says of a foreign key; nothing of one on a table that is not planned.
+fn described_key(key: &ForeignKey, tables: &[(&Table, u64)]) -> Described {
+    let table = tables.iter().find(|(table, _)| table.oid == key.table_oid);
+    let constraints = table.into_iter().flat_map(|(table, _)| &table.constraints);
+    Described {
+        constraint: constraints
+            .into_iter()
+            .find(|constraint| constraint.name == key.name)
+            .cloned(),
+        index: None,
+    }
 }
 
 fn definition(
@@ -107,6 +154,7 @@ fn definition(
         take_away,
         put_back,
         prove: None,
+        described: Described::default(),
         state: DefinitionState::Recorded,
     }
 }
@@ -139,8 +187,9 @@ fn foreign_key(key: &ForeignKey) -> Definition {
         table: key.table.clone(),
         other_oid: Some(key.references_oid),
         name: key.name.clone(),
-        take_away: format!("ALTER TABLE {table} DROP CONSTRAINT {name}"),
+        take_away: statements::drop_constraint(&Name::new(&key.schema, &key.table), &key.name),
         put_back,
+        described: Described::default(),
         prove: apart.then(|| format!("ALTER TABLE {table} VALIDATE CONSTRAINT {name}")),
         state: DefinitionState::Recorded,
     }
@@ -164,14 +213,15 @@ fn of_index(schema: &str, table: &Table, index: &Index) -> Option<Definition> {
     match constraint {
         None => {
             push_marks(&mut put_back, schema, table, index);
-            let take_away = format!("DROP INDEX {}", qualified(schema, &index.name));
-            Some(definition(
-                DefinitionKind::Index,
-                table,
-                &index.name,
-                take_away,
-                put_back,
-            ))
+            let take_away = statements::drop_index(&Name::new(schema, &index.name));
+            let kind = DefinitionKind::Index;
+            Some(Definition {
+                described: Described {
+                    constraint: None,
+                    index: Some(index.clone()),
+                },
+                ..definition(kind, table, &index.name, take_away, put_back)
+            })
         }
         Some(constraint) => {
             let constraint = constraint.filter(|constraint| is_plain_key(constraint, index))?;
@@ -192,14 +242,16 @@ fn of_index(schema: &str, table: &Table, index: &Index) -> Option<Definition> {
                 &format!("CONSTRAINT {name} ON {relation}"),
                 constraint.comment.as_deref(),
             );
-            let take_away = format!("ALTER TABLE {relation} DROP CONSTRAINT {name}");
-            Some(definition(
-                DefinitionKind::Key,
-                table,
-                &constraint.name,
-                take_away,
-                put_back,
-            ))
+            let take_away =
+                statements::drop_constraint(&Name::new(schema, &table.name), &constraint.name);
+            let kind = DefinitionKind::Key;
+            Some(Definition {
+                described: Described {
+                    constraint: Some(constraint.clone()),
+                    index: Some(index.clone()),
+                },
+                ..definition(kind, table, &constraint.name, take_away, put_back)
+            })
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::target::quoted;
 use crate::text::printable;
 use crate::transfer::Error;
 use crate::transfer::copy::Import;
+use crate::transfer::copy::evidence;
 use crate::transfer::copy::record::{self, Task};
 use crate::transfer::error::{read, server};
 use crate::transfer::layout::TableLayout;
@@ -48,6 +49,8 @@ struct BatchEnd {
     /// The last row of it; none when it had no row.
     cursor: Option<Cursor>,
     rows: u64,
+    /// Rows that a policy put aside.
+    aside: u64,
     bytes: u64,
     problems: Vec<Problem>,
     quarantined: Vec<Quarantined>,
@@ -74,7 +77,7 @@ pub async fn load(
     added: &(dyn Fn(Added) + Sync),
     cancel: &CancellationToken,
 ) -> Result<(), Error> {
-    let Some((mut cursor, rows)) = checkpoint(import, client, task).await? else {
+    let Some(mut cursor) = checkpoint(import, client, task).await? else {
         return Ok(());
     };
     let (sender, mut receiver) = mpsc::channel(CHUNKS_IN_FLIGHT);
@@ -83,7 +86,6 @@ pub async fn load(
         place,
         task: task.clone(),
         cursor: cursor.clone(),
-        rows_before: rows,
         sender,
     };
     let reading = tokio::task::spawn_blocking(move || producer.run());
@@ -118,18 +120,21 @@ async fn checkpoint(
     import: &Import,
     client: &Client,
     task: &Task,
-) -> Result<Option<(Cursor, u64)>, Error> {
+) -> Result<Option<Cursor>, Error> {
     let row = client
-        .query_one("SELECT position, rows, done FROM cutover.task WHERE import = $1 AND number = $2 FOR UPDATE", &[&import.key, &task.number])
+        .query_one(
+            "SELECT position, done FROM cutover.task WHERE import = $1 AND number = $2 FOR UPDATE",
+            &[&import.key, &task.number],
+        )
         .await
-        .map_err(server(format!("reading the checkpoint of {}", printable(&task.table, 80))))?;
-    if row.get::<_, bool>(2) {
+        .map_err(server(format!(
+            "reading the checkpoint of {}",
+            printable(&task.table, 80)
+        )))?;
+    if row.get::<_, bool>(1) {
         return Ok(None);
     }
-    Ok(Some((
-        record::cursor(row.get(0))?,
-        row.get::<_, i64>(1).unsigned_abs(),
-    )))
+    record::cursor(row.get(0)).map(Some)
 }
 
 struct Batches<'b> {
@@ -305,7 +310,7 @@ impl Batches<'_> {
         let doing = || self.doing(before);
         let cursor = end.cursor.unwrap_or_else(|| before.clone());
         let position = serde_json::to_string(&cursor).expect("BUG: a cursor is always JSON");
-        record::evidence(
+        evidence::add(
             self.client,
             &self.import.key,
             &self.table.source.name,
@@ -313,11 +318,12 @@ impl Batches<'_> {
             &end.quarantined,
         )
         .await?;
-        let (rows, bytes) = (end.rows as i64, end.bytes as i64);
+        let [rows, bytes, aside] = [end.rows, end.bytes, end.aside].map(|count| count as i64);
         self.client
             .execute(
-                "UPDATE cutover.task SET position = $3, rows = rows + $4, bytes = bytes + $5, done = $6 WHERE import = $1 AND number = $2",
-                &[&self.import.key, &self.task.number, &position, &rows, &bytes, &end.last],
+                "UPDATE cutover.task SET position = $3, rows = rows + $4, bytes = bytes + $5, done = $6, aside = aside + $7
+                 WHERE import = $1 AND number = $2",
+                &[&self.import.key, &self.task.number, &position, &rows, &bytes, &end.last, &aside],
             )
             .await
             .map_err(server(doing()))?;
@@ -381,22 +387,18 @@ impl Batches<'_> {
         let row = self
             .client
             .query_one(
-                "SELECT position, rows FROM cutover.task WHERE import = $1 AND number = $2",
+                "SELECT position FROM cutover.task WHERE import = $1 AND number = $2",
                 &[&self.import.key, &self.task.number],
             )
             .await
             .ok()?;
-        let (cursor, rows) = (
-            record::cursor(row.get(0)).ok()?,
-            row.get::<_, i64>(1).unsigned_abs(),
-        );
+        let cursor = record::cursor(row.get(0)).ok()?;
         let (import, task, place) = (self.import.clone(), self.task.clone(), self.place()?);
-        let found = tokio::task::spawn_blocking(move || {
-            nth_row(&import, &task, place, &cursor, rows, line)
-        })
-        .await
-        .ok()?
-        .ok()??;
+        let found =
+            tokio::task::spawn_blocking(move || nth_row(&import, &task, place, &cursor, line))
+                .await
+                .ok()?
+                .ok()??;
         let column = objection.column().map(str::to_owned).or_else(|| {
             let constraint = objection.constraint()?;
             let constraints = self
@@ -463,7 +465,6 @@ fn nth_row(
     task: &Task,
     place: usize,
     cursor: &Cursor,
-    rows_before: u64,
     n: u64,
 ) -> Result<Option<RowKey>, Error> {
     let table = &import.layout.tables[place];
@@ -475,9 +476,9 @@ fn nth_row(
         .prepare(&connection, task.span, cursor)
         .map_err(read(source, &table.source.name))?;
     let mut rows = statement.raw_query();
-    let mut encoder = Encoder::new(table, import.foreseen.get(place));
+    let mut encoder = Encoder::new(table, import.foreseen.get(&table.target.oid));
     let (mut scratch, mut buffer, mut splices) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut ordinal, mut sent) = (rows_before, 0);
+    let (mut ordinal, mut sent) = (cursor.rows_read(), 0);
     while let Some(row) = rows.next().map_err(read(source, &table.source.name))? {
         ordinal += 1;
         let row = reader
@@ -501,7 +502,6 @@ struct Producer {
     place: usize,
     task: Task,
     cursor: Cursor,
-    rows_before: u64,
     sender: mpsc::Sender<Piece>,
 }
 
@@ -523,14 +523,15 @@ impl Producer {
             .prepare(&connection, self.task.span, &self.cursor)
             .map_err(read(source, name))?;
         let mut rows = statement.raw_query();
-        let mut encoder = Encoder::new(table, self.import.foreseen.get(self.place));
+        let mut encoder = Encoder::new(table, self.import.foreseen.get(&table.target.oid));
         let mut chunker = Chunker::new(|chunk| {
             self.sender
                 .blocking_send(Piece::Data(chunk))
                 .map_err(|_| Closed)
         });
         let (mut scratch, mut splices) = (Vec::new(), Vec::new());
-        let (mut ordinal, mut sent, mut seen) = (self.rows_before, 0, 0);
+        let (mut ordinal, mut sent, mut seen) = (self.cursor.rows_read(), 0, 0);
+        let mut aside = 0;
         chunker.buffer().extend_from_slice(COPY_HEADER);
         while let Some(row) = rows.next().map_err(read(source, name))? {
             ordinal += 1;
@@ -550,7 +551,11 @@ impl Producer {
                     chunker.buffer().truncate(start);
                     Ok(())
                 }
-                _ => Ok(()),
+                Outcome::Aside => {
+                    aside += 1;
+                    Ok(())
+                }
+                Outcome::Refused => Ok(()),
             };
             let full = seen >= self.import.options.batch_rows
                 || chunker.bytes() >= BATCH_BYTES
@@ -564,7 +569,7 @@ impl Producer {
                     .end_batch(
                         &mut chunker,
                         &mut encoder,
-                        &mut sent,
+                        [&mut sent, &mut aside].map(std::mem::take),
                         Some(row.cursor()),
                         false,
                     )
@@ -578,7 +583,7 @@ impl Producer {
             }
         }
         // No cursor: after the last batch the task is done, and nobody goes on from it.
-        let _ = self.end_batch(&mut chunker, &mut encoder, &mut sent, None, true);
+        let _ = self.end_batch(&mut chunker, &mut encoder, [sent, aside], None, true);
         Ok(())
     }
 
@@ -586,11 +591,11 @@ impl Producer {
         &self,
         chunker: &mut Chunker<F>,
         encoder: &mut Encoder<'_>,
-        rows: &mut u64,
+        [sent, aside]: [u64; 2],
         cursor: Option<Cursor>,
         last: bool,
     ) -> Result<(), Closed> {
-        let (sent, bytes) = (std::mem::take(rows), chunker.take_bytes());
+        let bytes = chunker.take_bytes();
         if sent > 0 && encoder.problems.is_empty() {
             chunker.buffer().extend_from_slice(&COPY_TRAILER);
             chunker.flush()?;
@@ -600,6 +605,7 @@ impl Producer {
         let end = BatchEnd {
             cursor,
             rows: sent,
+            aside,
             bytes,
             problems: std::mem::take(&mut encoder.problems),
             quarantined: std::mem::take(&mut encoder.quarantined),

@@ -14,6 +14,8 @@ const BETWEEN_REPORTS: Duration = Duration::from_millis(200);
 /// What is known of one table.
 #[derive(Debug, Clone)]
 pub struct Gauge {
+    /// Target table.
+    pub table_oid: u32,
     /// Source table.
     pub table: String,
     /// Rows expected.
@@ -33,8 +35,9 @@ pub struct Gauge {
 
 impl Gauge {
     /// A table at the state of its checkpoints.
-    pub fn new(table: String, rows_total: u64, rows: u64, bytes: u64) -> Self {
+    pub fn new(table_oid: u32, table: String, rows_total: u64, rows: u64, bytes: u64) -> Self {
         Self {
+            table_oid,
             table,
             rows_total,
             rows,

@@ -1,27 +1,27 @@
-//! Before the load: which import this is, what it goes on with, what is recorded and taken away (`D1`, first half of `D4`).
+//! Before the load: which import this is, what it goes on with, and for a new one the transaction that records it, takes away what is in
+//! the way and empties what may be emptied (`D1`, first half of `D4`). All of that happens, or nothing.
 
 use std::path::Path;
 
-use sha2::{Digest, Sha256};
-use tokio_postgres::Client;
+use tokio_postgres::{Client, Transaction};
+use tokio_util::sync::CancellationToken;
 
 use crate::runbook::transfer::{TargetRows, Transfer};
-use crate::target::quoted;
 use crate::text::printable;
 use crate::transfer::Error;
+use crate::transfer::copy::away::is_open;
 use crate::transfer::copy::definitions::{self, ForeignKey};
-use crate::transfer::copy::record::{self, Definition, DefinitionState, Task};
-use crate::transfer::error::{read, server};
-use crate::transfer::layout::{Layout, TableLayout};
-use crate::transfer::plan::preflight;
-use crate::transfer::plan::scan::{open, split};
-use crate::transfer::reader::{Cursor, Span, estimate};
+use crate::transfer::copy::empty::{self, Abandoned};
+use crate::transfer::copy::key::{self, Sizes};
+use crate::transfer::copy::record::{self, Definition, DefinitionKind, DefinitionState, Task};
+use crate::transfer::error::server;
+use crate::transfer::layout::Layout;
+use crate::transfer::occupied::{self, Discard};
+use crate::transfer::plan::scan::split;
+use crate::transfer::reader::Cursor;
 
 /// Rows of one task, about: small enough to share a large table between lanes, large enough to need few.
 const TASK_ROWS: u64 = 500_000;
-
-/// How large the tables are, by place in the layout: rows (estimated) and the range of rowids.
-pub type Sizes = Vec<(u64, Span)>;
 
 /// What an import goes on with.
 pub struct Prepared {
@@ -33,55 +33,37 @@ pub struct Prepared {
     pub finished: bool,
 }
 
-/// Measures the tables.
-pub fn sizes(source: &Path, layout: &Layout) -> Result<Sizes, Error> {
-    let connection = open(source)?;
-    let size = |table: &TableLayout| {
-        estimate(&connection, &table.source).map_err(read(source, &table.source.name))
-    };
-    layout.tables.iter().map(size).collect()
+/// What everything here needs to know of the import that is to run.
+pub struct Wanted<'w> {
+    /// Its key, and what that is made of.
+    pub import: record::Import,
+    /// A run of its own: once it has ended it counts as done, also under `target_rows: replace`.
+    pub is_run: bool,
+    /// The SQLite file.
+    pub source: &'w Path,
+    /// The target's schema.
+    pub schema: &'w str,
+    /// What goes where.
+    pub layout: &'w Layout,
+    /// What may be changed on the way.
+    pub transfer: &'w Transfer,
 }
 
-/// A key for an import that was given none: the same source, layout and transfer section go on with one another.
-pub fn derived_key(
-    source: &Path,
-    layout: &Layout,
-    sizes: &Sizes,
-    transfer: &Transfer,
-    schema: &str,
-) -> Result<String, Error> {
-    let connection = open(source)?;
-    let version = |name: &str| {
-        connection
-            .pragma_query_value(None, name, |row| row.get::<_, i64>(0))
-            .map_err(read(source, "its header"))
-    };
-    let tables: Vec<_> = layout
-        .tables
-        .iter()
-        .zip(sizes)
-        .map(|(table, (rows, span))| {
-            let columns: Vec<_> = table
-                .columns
-                .iter()
-                .map(|column| (table.source_name(column), &column.target.ty.shown))
-                .collect();
-            serde_json::json!([table.source.name, table.target.name, columns, rows, span])
-        })
-        .collect();
-    let identity = serde_json::json!([
-        version("page_count")?,
-        version("schema_version")?,
-        version("user_version")?,
-        tables,
-        transfer,
-        schema
-    ]);
-    Ok(Sha256::digest(identity.to_string())
-        .iter()
-        .take(16)
-        .map(|byte| format!("{byte:02x}"))
-        .collect())
+/// Where the target stands with this import.
+pub enum Standing {
+    /// It is on record and goes on, or has ended.
+    GoesOn(Prepared),
+    /// It begins, and takes over from an unfinished one what that has left open.
+    Begins(Former),
+}
+
+/// What an unfinished import left open.
+#[derive(Default)]
+pub struct Former {
+    /// Definitions that are away, or back without their proof.
+    open: Vec<Definition>,
+    /// Its tables that are not planned any more.
+    abandoned: Vec<Abandoned>,
 }
 
 /// One import at a time per schema: an advisory lock on the control connection, which the server lets go when the process dies.
@@ -118,46 +100,171 @@ pub async fn end_leftovers(client: &Client, application_name: &str) -> Result<()
     Ok(())
 }
 
-/// Finds the recorded import of this key, or records a new one ([`start_over`] has made way for it); then takes away what is in the way. Safe to repeat at any point. An
-/// import that has ended counts as done when its key was stated; a derived key with `target_rows: replace` means to do it again.
-#[allow(clippy::too_many_arguments)]
-pub async fn prepare(
-    client: &mut Client,
-    key: &str,
-    schema: &str,
-    layout: &Layout,
-    sizes: &Sizes,
-    transfer: &Transfer,
-    key_is_stated: bool,
-    recorded: &(dyn Fn(&[Definition]) + Sync),
-) -> Result<Prepared, Error> {
-    if let Some(import) = usable(client, key, schema, layout, transfer, key_is_stated).await? {
-        let prepared = load(client, key, import.finished).await?;
-        if import.finished {
-            return Ok(prepared);
-        }
-        if import.prepared {
-            recorded(&prepared.definitions);
-            return Ok(prepared);
-        }
+/// Finds out where the target stands. Touches nothing.
+///
+/// # Errors
+/// [`Error::Problems`] or [`Error::OtherImport`]: planned tables hold rows, and nobody said that they may be replaced.
+pub async fn standing(client: &Client, wanted: &Wanted<'_>) -> Result<Standing, Error> {
+    let (schema, layout) = (wanted.schema, wanted.layout);
+    let imports = if record::exists(client).await? {
+        record::imports(client, schema).await?
     } else {
-        let occupied = preflight::occupied(client, schema, layout, transfer).await?;
-        if !occupied.is_empty() {
-            return Err(Error::Problems(occupied));
+        Vec::new()
+    };
+    let mut why_not = None;
+    let same = imports
+        .iter()
+        .find(|import| import.key == wanted.import.key && import.prepared);
+    if let Some(import) = same {
+        let prepared = load(client, &import.key, import.finished).await?;
+        why_not = unusable(client, wanted, import, &prepared.tasks).await?;
+        if why_not.is_none() {
+            return Ok(Standing::GoesOn(prepared));
         }
-        let foreign_keys = foreign_keys(client, layout).await?;
-        let tables: Vec<_> = layout
-            .tables
-            .iter()
-            .zip(sizes)
-            .map(|(table, (rows, _))| (&table.target, *rows))
-            .collect();
-        let definitions = definitions::collect(schema, &tables, &foreign_keys);
-        record::begin(client, key, schema, &tasks(layout, sizes), &definitions).await?;
     }
-    let prepared = load(client, key, false).await?;
-    recorded(&prepared.definitions);
-    take_away(client, key, schema, layout, transfer, &prepared.definitions).await?;
+    let unfinished = imports
+        .iter()
+        .find(|import| !import.finished && import.prepared);
+    let Some(unfinished) = unfinished else {
+        let problems = occupied::refused(client, schema, layout, wanted.transfer).await?;
+        return if problems.is_empty() {
+            Ok(Standing::Begins(Former::default()))
+        } else {
+            Err(Error::Problems(problems))
+        };
+    };
+    let former = Former {
+        open: open_definitions(client, &unfinished.key).await?,
+        abandoned: empty::abandoned(client, &unfinished.key, layout).await?,
+    };
+    if wanted.transfer.target_rows != TargetRows::Replace {
+        let problems = occupied::refused(client, schema, layout, wanted.transfer).await?;
+        let tasks = record::tasks(client, &unfinished.key).await?;
+        let has_loaded = tasks.iter().any(|task| task.rows > 0);
+        let is_occupied =
+            !problems.is_empty() || former.abandoned.iter().any(Abandoned::holds_rows);
+        if is_occupied && has_loaded {
+            let differs = key::difference(&unfinished.made_of, &wanted.import.made_of);
+            return Err(Error::OtherImport {
+                found: unfinished.key.clone(),
+                schema: schema.to_owned(),
+                why: why_not
+                    .or(differs.map(str::to_owned))
+                    .unwrap_or_else(|| "it was another".to_owned()),
+            });
+        }
+        if is_occupied {
+            return Err(Error::Problems(problems));
+        }
+    }
+    Ok(Standing::Begins(former))
+}
+
+/// Why the recorded import of the same key cannot simply go on, or counts as not done.
+async fn unusable(
+    client: &Client,
+    wanted: &Wanted<'_>,
+    import: &record::Import,
+    tasks: &[Task],
+) -> Result<Option<String>, Error> {
+    let layout = wanted.layout;
+    let is_here = |task: &Task| {
+        let mut tables = layout.tables.iter();
+        tables.any(|table| table.target.oid == task.target_oid && table.source.name == task.table)
+    };
+    if !tasks.iter().all(is_here) {
+        return Ok(Some("its tables were made anew since".to_owned()));
+    }
+    if import.finished && wanted.transfer.target_rows == TargetRows::Replace && !wanted.is_run {
+        return Ok(Some("it has ended, and is to be done again".to_owned()));
+    }
+    for table in &layout.tables {
+        let own = tasks
+            .iter()
+            .filter(|task| task.target_oid == table.target.oid);
+        let loaded: u64 = own.map(|task| task.rows).sum();
+        let there = occupied::rows_there(client, wanted.schema, &table.target).await?;
+        if let Some(there) = there.filter(|there| *there != loaded) {
+            return Ok(Some(format!(
+                "{} holds {there} row(s), and by its checkpoints {loaded} were loaded",
+                printable(&table.target.name, 80)
+            )));
+        }
+    }
+    Ok(None)
+}
+
+/// Records the import, takes away what is in the way and, where the runbook says so, empties the planned tables: in one transaction, so
+/// that a refusal or a crash leaves the target as it was. `recorded` hears of the definitions before they are gone for anybody else.
+///
+/// # Errors
+/// [`Error::Discard`]: rows would be deleted that SQLite does not have, and `discard` does not say just that.
+pub async fn begin(
+    client: &mut Client,
+    wanted: &Wanted<'_>,
+    former: Former,
+    sizes: &Sizes,
+    discard: &Discard,
+    recorded: &(dyn Fn(&[Definition]) + Sync),
+    cancel: &CancellationToken,
+) -> Result<Prepared, Error> {
+    let (schema, layout, key) = (wanted.schema, wanted.layout, &wanted.import.key);
+    let doing = || "preparing the target for the load";
+    let transaction = client.transaction().await.map_err(server(doing()))?;
+    transaction
+        .batch_execute("SET LOCAL lock_timeout = '30s'")
+        .await
+        .map_err(server(doing()))?;
+    record::create(&transaction).await?;
+    let foreign_keys = foreign_keys(transaction.client(), layout).await?;
+    let tables: Vec<_> = layout
+        .tables
+        .iter()
+        .map(|table| (&table.target, sizes.of(&table.source.name).rows))
+        .collect();
+    let collected = definitions::collect(schema, &tables, &foreign_keys);
+    let definitions = definitions::with_open(collected, former.open.clone());
+    record::begin(
+        &transaction,
+        &wanted.import,
+        schema,
+        &tasks(layout, sizes),
+        &definitions,
+    )
+    .await?;
+    let replaces = wanted.transfer.target_rows == TargetRows::Replace;
+    let hides = |definition: &&Definition| definition.kind == DefinitionKind::RowSecurity;
+    let mut statement = None;
+    if replaces {
+        empty::lock(transaction.client(), schema, layout, &former.abandoned).await?;
+        // What is hidden cannot be counted.
+        for definition in definitions.iter().filter(hides) {
+            take_away(&transaction, key, definition).await?;
+        }
+        statement = empty::decide(
+            transaction.client(),
+            wanted,
+            &former.abandoned,
+            &former.open,
+            discard,
+            cancel,
+        )
+        .await?;
+    }
+    recorded(&definitions);
+    for definition in definitions
+        .iter()
+        .filter(|definition| !(replaces && hides(definition)))
+    {
+        take_away(&transaction, key, definition).await?;
+    }
+    if let Some(statement) = statement {
+        transaction
+            .batch_execute(&statement)
+            .await
+            .map_err(server("emptying the planned tables"))?;
+    }
+    transaction.commit().await.map_err(server(doing()))?;
     load(client, key, false).await
 }
 
@@ -169,168 +276,28 @@ async fn load(client: &Client, key: &str, finished: bool) -> Result<Prepared, Er
     })
 }
 
-/// The recorded import of this key, if its target tables are still the same.
-async fn usable(
-    client: &Client,
-    key: &str,
-    schema: &str,
-    layout: &Layout,
-    transfer: &Transfer,
-    key_is_stated: bool,
-) -> Result<Option<record::Import>, Error> {
-    let imports = record::imports(client, schema).await?;
-    let Some(import) = imports.into_iter().find(|import| import.key == key) else {
-        return Ok(None);
-    };
-    let tasks = record::tasks(client, key).await?;
-    let same = tasks.iter().all(|task| {
-        layout
-            .tables
-            .iter()
-            .any(|table| table.target.oid == task.target_oid)
-    });
-    if !same {
-        // Somebody made the tables anew; what was recorded belongs to the former ones.
-        return Ok(None);
-    }
-    if !import.finished {
-        return Ok(Some(import));
-    }
-    if transfer.target_rows == TargetRows::Replace && !key_is_stated {
-        return Ok(None);
-    }
-    for table in layout
-        .tables
-        .iter()
-        .filter(|table| !table.target.row_security_forced)
-    {
-        let loaded: u64 = tasks
-            .iter()
-            .filter(|task| task.target_oid == table.target.oid)
-            .map(|task| task.rows)
-            .sum();
-        let sql = format!(
-            "SELECT count(*) FROM {}.{}",
-            quoted(schema),
-            quoted(&table.target.name)
-        );
-        let rows: i64 = client
-            .query_one(&sql, &[])
-            .await
-            .map_err(server("counting what is there"))?
-            .get(0);
-        if rows.unsigned_abs() != loaded {
-            return Ok(None);
-        }
-    }
-    Ok(Some(import))
-}
-
-/// Another import that never ended keeps its definitions until somebody finishes it, or says that rows may be replaced. Whether
-/// definitions were put back, so that what was read of the target before is no longer true.
-pub async fn start_over(
-    client: &mut Client,
-    key: &str,
-    schema: &str,
-    layout: &Layout,
-    transfer: &Transfer,
-    key_is_stated: bool,
-) -> Result<bool, Error> {
-    record::create(client).await?;
-    if usable(client, key, schema, layout, transfer, key_is_stated)
-        .await?
-        .is_some()
-    {
-        return Ok(false);
-    }
-    let imports = record::imports(client, schema).await?;
-    let Some(unfinished) = imports.iter().find(|import| !import.finished) else {
-        return Ok(false);
-    };
-    let definitions = record::definitions(client, &unfinished.key).await?;
-    let tables = table_oids(client).await?;
-    let mut away: Vec<&Definition> = definitions
-        .iter()
-        .filter(|definition| is_open(definition.state))
-        .collect();
-    // What hung on tables that are gone is gone with them.
-    away.retain(|definition| {
-        let mut ends = [Some(definition.table_oid), definition.other_oid].into_iter();
-        ends.all(|oid| oid.is_none_or(|oid| tables.contains(&oid)))
-    });
-    if away.is_empty() {
-        return Ok(false);
-    }
-    if transfer.target_rows != TargetRows::Replace {
-        return Err(Error::OtherImport {
-            found: unfinished.key.clone(),
-            schema: schema.to_owned(),
-        });
-    }
-    let doing = || "putting back the definitions of an import that never ended";
-    let transaction = client.transaction().await.map_err(server(doing()))?;
-    let filled = record_names(&transaction, &unfinished.key).await?;
-    let mut statements = Vec::new();
-    // A key that is back without its proof would be in the way of emptying the table it refers to.
-    let unproven = |definition: &&&Definition| definition.state == DefinitionState::Unproven;
-    statements.extend(
-        away.iter()
-            .filter(unproven)
-            .map(|key| key.take_away.clone()),
-    );
-    if !filled.is_empty() {
-        statements.push(format!("TRUNCATE {}", filled.join(", ")));
-    }
-    for definition in away.iter().rev() {
-        statements.push(definition.put_back.clone());
-        statements.extend(definition.prove.clone());
-        let back = DefinitionState::Back;
-        statements.push(record::set_state(&unfinished.key, definition.number, back));
-    }
-    for statement in statements {
-        transaction
-            .batch_execute(&statement)
-            .await
-            .map_err(server(doing()))?;
-    }
-    transaction.commit().await.map_err(server(doing()))?;
-    Ok(true)
-}
-
-/// Whether something is still to be done for the definition to be as it was.
-fn is_open(state: DefinitionState) -> bool {
-    matches!(state, DefinitionState::Away | DefinitionState::Unproven)
-}
-
-/// Tables of every schema: a foreign key into the planned ones may be on any.
-async fn table_oids(client: &Client) -> Result<Vec<u32>, Error> {
+/// What an unfinished import has open; what hung on tables that are gone is gone with them.
+async fn open_definitions(client: &Client, key: &str) -> Result<Vec<Definition>, Error> {
+    // Tables of every schema: a foreign key into the planned ones may be on any.
     let rows = client
         .query("SELECT oid FROM pg_class WHERE relkind IN ('r', 'p')", &[])
         .await
         .map_err(server("reading the target's tables"))?;
-    Ok(rows.iter().map(|row| row.get(0)).collect())
-}
-
-async fn record_names(
-    transaction: &tokio_postgres::Transaction<'_>,
-    key: &str,
-) -> Result<Vec<String>, Error> {
-    let rows = transaction
-        .query(
-            "SELECT DISTINCT format('%I.%I', n.nspname, c.relname) FROM cutover.task t JOIN pg_class c ON c.oid = t.target_oid
-             JOIN pg_namespace n ON n.oid = c.relnamespace WHERE t.import = $1",
-            &[&key],
-        )
-        .await
-        .map_err(server("reading the tables of an import that never ended"))?;
-    Ok(rows.iter().map(|row| row.get(0)).collect())
+    let tables: Vec<u32> = rows.iter().map(|row| row.get(0)).collect();
+    let mut open = record::definitions(client, key).await?;
+    open.retain(|definition| {
+        let mut ends = [Some(definition.table_oid), definition.other_oid].into_iter();
+        is_open(definition.state) && ends.all(|oid| oid.is_none_or(|oid| tables.contains(&oid)))
+    });
+    Ok(open)
 }
 
 /// Tables in their order, large ones in ranges.
 fn tasks(layout: &Layout, sizes: &Sizes) -> Vec<Task> {
     let mut tasks = Vec::new();
-    for (table, (rows, span)) in layout.tables.iter().zip(sizes) {
-        for span in split(*rows, *span, TASK_ROWS) {
+    for table in &layout.tables {
+        let size = sizes.of(&table.source.name);
+        for span in split(size.rows, size.span, TASK_ROWS) {
             tasks.push(Task {
                 number: tasks.len() as i32,
                 table: table.source.name.clone(),
@@ -338,6 +305,7 @@ fn tasks(layout: &Layout, sizes: &Sizes) -> Vec<Task> {
                 span,
                 cursor: Cursor::Start,
                 rows: 0,
+                aside: 0,
                 bytes: 0,
                 done: false,
             });
@@ -376,71 +344,43 @@ async fn foreign_keys(client: &Client, layout: &Layout) -> Result<Vec<ForeignKey
         .collect())
 }
 
-/// Takes the recorded definitions away and, where the runbook says so, empties the planned tables: all in one transaction.
+/// Takes a recorded definition away, if it is not away already.
 async fn take_away(
-    client: &mut Client,
+    transaction: &Transaction<'_>,
     key: &str,
-    schema: &str,
-    layout: &Layout,
-    transfer: &Transfer,
-    definitions: &[Definition],
+    definition: &Definition,
 ) -> Result<(), Error> {
-    let doing = || "taking triggers, foreign keys and indexes away for the load";
-    let transaction = client.transaction().await.map_err(server(doing()))?;
-    transaction
-        .batch_execute("SET LOCAL lock_timeout = '30s'")
-        .await
-        .map_err(server(doing()))?;
-    for definition in definitions {
-        transaction
-            .batch_execute("SAVEPOINT one")
-            .await
-            .map_err(server(doing()))?;
-        let state = match transaction.batch_execute(&definition.take_away).await {
-            Ok(()) => DefinitionState::Away,
-            // Something hangs on it (a view grouped by the key, a table that is not ours): it stays, and the load minds it.
-            Err(error) if is_held(&error) => {
-                transaction
-                    .batch_execute("ROLLBACK TO SAVEPOINT one")
-                    .await
-                    .map_err(server(doing()))?;
-                DefinitionState::Kept
-            }
-            Err(error) => {
-                let doing = format!(
-                    "{} ({} on {})",
-                    doing(),
-                    printable(&definition.name, 80),
-                    printable(&definition.table, 80)
-                );
-                return Err(server(doing)(error));
-            }
-        };
-        transaction
-            .batch_execute(&record::set_state(key, definition.number, state))
-            .await
-            .map_err(server(doing()))?;
+    if definition.state != DefinitionState::Recorded {
+        return Ok(());
     }
-    if transfer.target_rows == TargetRows::Replace && !layout.tables.is_empty() {
-        let tables: Vec<String> = layout
-            .tables
-            .iter()
-            .map(|table| format!("{}.{}", quoted(schema), quoted(&table.target.name)))
-            .collect();
-        let truncate = format!("TRUNCATE {}", tables.join(", "));
-        transaction
-            .batch_execute(&truncate)
-            .await
-            .map_err(server("emptying the planned tables"))?;
-    }
+    let doing = || {
+        server(format!(
+            "taking {} on {} away for the load",
+            printable(&definition.name, 80),
+            printable(&definition.table, 80)
+        ))
+    };
     transaction
-        .execute(
-            "UPDATE cutover.import SET prepared = true WHERE key = $1",
-            &[&key],
-        )
+        .batch_execute("SAVEPOINT one")
         .await
-        .map_err(server(doing()))?;
-    transaction.commit().await.map_err(server(doing()))
+        .map_err(doing())?;
+    let state = match transaction.batch_execute(&definition.take_away).await {
+        Ok(()) => DefinitionState::Away,
+        // Something hangs on it (a view grouped by the key, a table that is not ours): it stays, and the load minds it.
+        Err(error) if is_held(&error) => {
+            transaction
+                .batch_execute("ROLLBACK TO SAVEPOINT one")
+                .await
+                .map_err(doing())?;
+            DefinitionState::Kept
+        }
+        Err(error) => return Err(doing()(error)),
+    };
+    let state = record::set_state(key, definition.number, state);
+    transaction
+        .batch_execute(&format!("RELEASE SAVEPOINT one; {state}"))
+        .await
+        .map_err(doing())
 }
 
 fn is_held(error: &tokio_postgres::Error) -> bool {

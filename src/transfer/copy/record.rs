@@ -1,16 +1,16 @@
 //! What an import keeps in the target, in a schema of its own: which import, which task stands where, which definitions are gone.
 //!
-//! Each change is made in the same transaction as what it tells of. Nothing here knows SQLite.
+//! Each change is made in the same transaction as what it tells of. Nothing here knows SQLite. Which definitions are away at the moment,
+//! as a reader of the catalogue needs to know, is [`super::away`]'s.
 
-use std::collections::BTreeMap;
+use serde::{Deserialize, Serialize};
+use tokio_postgres::{Client, GenericClient};
 
-use serde::Serialize;
-use tokio_postgres::Client;
-
+use crate::ours::statements::{self, Name};
+use crate::target::catalogue::{Constraint, Index};
 use crate::transfer::Error;
 use crate::transfer::error::server;
 use crate::transfer::reader::{Cursor, Span};
-use crate::transfer::rows::Quarantined;
 
 /// The schema.
 pub const SCHEMA: &str = "cutover";
@@ -27,6 +27,12 @@ CREATE TABLE IF NOT EXISTS cutover.definition (
   import text NOT NULL REFERENCES cutover.import ON DELETE CASCADE, number integer NOT NULL, kind text NOT NULL,
   table_oid oid NOT NULL, table_name text NOT NULL, other_oid oid, name text NOT NULL, take_away text NOT NULL, put_back text NOT NULL,
   prove text, state text NOT NULL DEFAULT 'recorded', PRIMARY KEY (import, number));
+ALTER TABLE cutover.import ADD COLUMN IF NOT EXISTS made_of jsonb NOT NULL DEFAULT '{}';
+ALTER TABLE cutover.task ADD COLUMN IF NOT EXISTS aside bigint NOT NULL DEFAULT 0;
+ALTER TABLE cutover.definition ADD COLUMN IF NOT EXISTS described jsonb NOT NULL DEFAULT '{}';
+CREATE TABLE IF NOT EXISTS cutover.account (
+  import text NOT NULL REFERENCES cutover.import ON DELETE CASCADE, source_table text NOT NULL, source_rows bigint NOT NULL,
+  aside_rows bigint NOT NULL, sent_rows bigint NOT NULL, target_rows bigint NOT NULL, PRIMARY KEY (import, source_table));
 CREATE TABLE IF NOT EXISTS cutover.quarantine (
   import text NOT NULL REFERENCES cutover.import ON DELETE CASCADE, source_table text NOT NULL, source_row text NOT NULL,
   source_column text NOT NULL, reason text NOT NULL, content jsonb NOT NULL);
@@ -39,10 +45,24 @@ CREATE TABLE IF NOT EXISTS cutover.policy_use (
 pub struct Import {
     /// Its key.
     pub key: String,
+    /// What its key is made of.
+    pub made_of: MadeOf,
     /// Definitions are gone and tables are ready to be filled.
     pub prepared: bool,
     /// Everything is done.
     pub finished: bool,
+}
+
+/// What an import's key is made of, each part as a hash or a name, so that another import can say in what it differs.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MadeOf {
+    /// The source's content, or the name of the run that vouches for it.
+    pub source: String,
+    /// Tables and columns, paired.
+    pub tables: String,
+    /// The transfer section.
+    pub transfer: String,
 }
 
 /// One table, or a range of one, and how far it is.
@@ -60,6 +80,8 @@ pub struct Task {
     pub cursor: Cursor,
     /// Rows loaded.
     pub rows: u64,
+    /// Rows read and put aside.
+    pub aside: u64,
     /// Bytes sent.
     pub bytes: u64,
     /// All rows are in.
@@ -87,9 +109,32 @@ pub struct Definition {
     pub put_back: String,
     /// SQL that proves the rows against it afterwards.
     pub prove: Option<String>,
+    /// What the catalogue says of it while it is in force.
+    #[serde(skip)]
+    pub described: Described,
     /// Where it stands.
     pub state: DefinitionState,
 }
+
+/// What the catalogue says of a key, an index or a foreign key of a planned table.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Described {
+    /// The constraint.
+    pub constraint: Option<Constraint>,
+    /// The index.
+    pub index: Option<Index>,
+}
+
+// Two readings of one catalogue describe the same thing by the same text.
+impl PartialEq for Described {
+    fn eq(&self, other: &Self) -> bool {
+        let text = |described: &Self| serde_json::to_string(described).ok();
+        text(self) == text(other)
+    }
+}
+
+impl Eq for Described {}
 
 /// Kinds of definitions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -169,16 +214,26 @@ impl DefinitionState {
     }
 }
 
-/// Makes the schema and its tables where they are missing.
-pub async fn create(client: &Client) -> Result<(), Error> {
-    let exists = client
+/// Text that PostgreSQL can hold.
+pub(super) fn storable(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
+}
+
+/// Makes the schema and its tables where they are missing, or an older version made them. Takes no lock where they are as they should.
+pub async fn create(client: &impl GenericClient) -> Result<(), Error> {
+    let doing = || server("looking for the schema cutover");
+    let row = client
         .query_one(
-            "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1)",
+            "SELECT to_regclass('cutover.account') IS NOT NULL, EXISTS (SELECT FROM pg_namespace WHERE nspname = $1)",
             &[&SCHEMA],
         )
         .await
-        .map_err(server("looking for the schema cutover"))?;
-    if !exists.get::<_, bool>(0) {
+        .map_err(doing())?;
+    let (is_current, exists): (bool, bool) = (row.get(0), row.get(1));
+    if is_current {
+        return Ok(());
+    }
+    if !exists {
         client
             .batch_execute("CREATE SCHEMA IF NOT EXISTS cutover")
             .await
@@ -190,11 +245,24 @@ pub async fn create(client: &Client) -> Result<(), Error> {
         .map_err(server("making the tables of the schema cutover"))
 }
 
+/// Whether there is a record, brought into the present form.
+pub async fn exists(client: &Client) -> Result<bool, Error> {
+    let row = client
+        .query_one("SELECT to_regclass('cutover.import') IS NOT NULL", &[])
+        .await
+        .map_err(server("looking for the schema cutover"))?;
+    let exists = row.get(0);
+    if exists {
+        create(client).await?;
+    }
+    Ok(exists)
+}
+
 /// The imports into `schema` that are recorded, unfinished ones first.
 pub async fn imports(client: &Client, schema: &str) -> Result<Vec<Import>, Error> {
     let rows = client
         .query(
-            "SELECT key, prepared, finished IS NOT NULL FROM cutover.import WHERE target_schema = $1 ORDER BY finished NULLS FIRST, began",
+            "SELECT key, prepared, finished IS NOT NULL, made_of::text FROM cutover.import WHERE target_schema = $1 ORDER BY finished NULLS FIRST, began",
             &[&schema],
         )
         .await
@@ -205,31 +273,38 @@ pub async fn imports(client: &Client, schema: &str) -> Result<Vec<Import>, Error
             key: row.get(0),
             prepared: row.get(1),
             finished: row.get(2),
+            // What an older version did not write down differs in everything.
+            made_of: serde_json::from_str(row.get(3)).unwrap_or_default(),
         })
         .collect())
 }
 
-/// Records a new import with its tasks and definitions, all in one durable transaction.
+/// Records a new import with its tasks and definitions, inside the transaction that takes the definitions away. What is recorded of
+/// others into the same schema goes; the caller has taken over what they left open.
 pub async fn begin(
-    client: &mut Client,
-    key: &str,
+    transaction: &impl GenericClient,
+    import: &Import,
     schema: &str,
     tasks: &[Task],
     definitions: &[Definition],
 ) -> Result<(), Error> {
     let doing = || "recording the import";
-    let transaction = client.transaction().await.map_err(server(doing()))?;
+    let key = &import.key;
+    let made_of = serde_json::to_string(&import.made_of).expect("BUG: names are always JSON");
     transaction
         .execute(
-            "DELETE FROM cutover.import WHERE target_schema = $1",
-            &[&schema],
+            &statements::delete_rows(
+                &Name::new(SCHEMA, "import"),
+                "target_schema = $1 OR key = $2",
+            ),
+            &[&schema, key],
         )
         .await
         .map_err(server(doing()))?;
     transaction
         .execute(
-            "INSERT INTO cutover.import (key, target_schema) VALUES ($1, $2)",
-            &[&key, &schema],
+            "INSERT INTO cutover.import (key, target_schema, prepared, made_of) VALUES ($1, $2, $3, $4::text::jsonb)",
+            &[key, &schema, &import.prepared, &made_of],
         )
         .await
         .map_err(server(doing()))?;
@@ -245,10 +320,13 @@ pub async fn begin(
             .map_err(server(doing()))?;
     }
     for definition in definitions {
+        let described =
+            serde_json::to_string(&definition.described).expect("BUG: names are always JSON");
         transaction
             .execute(
-                "INSERT INTO cutover.definition (import, number, kind, table_oid, table_name, other_oid, name, take_away, put_back, prove)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+                "INSERT INTO cutover.definition (import, number, kind, table_oid, table_name, other_oid, name, take_away, put_back,
+                                                 prove, state, described)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12::text::jsonb)",
                 &[
                     &key,
                     &definition.number,
@@ -260,20 +338,22 @@ pub async fn begin(
                     &definition.take_away,
                     &definition.put_back,
                     &definition.prove,
+                    &definition.state.word(),
+                    &described,
                 ],
             )
             .await
             .map_err(server(doing()))?;
     }
-    transaction.commit().await.map_err(server(doing()))
+    Ok(())
 }
 
-/// The tasks of an import in their order.
-pub async fn tasks(client: &Client, key: &str) -> Result<Vec<Task>, Error> {
+/// The tasks of an import in their order. Waits for transactions that an earlier connection may have left at work on them.
+pub async fn tasks(client: &impl GenericClient, key: &str) -> Result<Vec<Task>, Error> {
     let rows = client
         .query(
-            "SELECT number, source_table, target_oid, span_from, span_to, position, rows, bytes, done FROM cutover.task
-             WHERE import = $1 ORDER BY number",
+            "SELECT number, source_table, target_oid, span_from, span_to, position, rows, bytes, done, aside FROM cutover.task
+             WHERE import = $1 ORDER BY number FOR UPDATE",
             &[&key],
         )
         .await
@@ -292,6 +372,7 @@ pub async fn tasks(client: &Client, key: &str) -> Result<Vec<Task>, Error> {
                 rows: row.get::<_, i64>(6).unsigned_abs(),
                 bytes: row.get::<_, i64>(7).unsigned_abs(),
                 done: row.get(8),
+                aside: row.get::<_, i64>(9).unsigned_abs(),
             })
         })
         .collect()
@@ -310,8 +391,8 @@ pub fn cursor(json: &str) -> Result<Cursor, Error> {
 pub async fn definitions(client: &Client, key: &str) -> Result<Vec<Definition>, Error> {
     let rows = client
         .query(
-            "SELECT number, kind, table_oid, table_name, other_oid, name, take_away, put_back, prove, state FROM cutover.definition
-             WHERE import = $1 ORDER BY number",
+            "SELECT number, kind, table_oid, table_name, other_oid, name, take_away, put_back, prove, state, described::text
+             FROM cutover.definition WHERE import = $1 ORDER BY number",
             &[&key],
         )
         .await
@@ -329,6 +410,7 @@ pub async fn definitions(client: &Client, key: &str) -> Result<Vec<Definition>, 
             put_back: row.get(7),
             prove: row.get(8),
             state: DefinitionState::of_word(row.get(9)),
+            described: serde_json::from_str(row.get(10)).unwrap_or_default(),
         })
         .collect())
 }
@@ -340,81 +422,4 @@ pub fn set_state(key: &str, number: i32, state: DefinitionState) -> String {
         "UPDATE cutover.definition SET state = '{}' WHERE import = {key} AND number = {number}",
         state.word()
     )
-}
-
-/// Puts quarantined rows and uses of policies on record, inside the batch's transaction.
-pub async fn evidence(
-    client: &Client,
-    key: &str,
-    table: &str,
-    uses: &BTreeMap<String, u64>,
-    rows: &[Quarantined],
-) -> Result<(), Error> {
-    let doing = || "recording the uses of policies";
-    let table = storable(table);
-    for (policy, count) in uses {
-        client
-            .execute(
-                "INSERT INTO cutover.policy_use VALUES ($1, $2, $3, $4)
-                 ON CONFLICT (import, source_table, policy) DO UPDATE SET uses = policy_use.uses + excluded.uses",
-                &[&key, &table, &storable(policy), &(*count as i64)],
-            )
-            .await
-            .map_err(server(doing()))?;
-    }
-    if rows.is_empty() {
-        return Ok(());
-    }
-    let column = |of: &dyn Fn(&Quarantined) -> String| -> Vec<String> {
-        rows.iter().map(|row| storable(&of(row))).collect()
-    };
-    let (keys, columns) = (
-        column(&|row| row.row.to_string()),
-        column(&|row| row.column.clone()),
-    );
-    let (reasons, contents) = (
-        column(&|row| row.reason.clone()),
-        column(&|row| row.content.to_string()),
-    );
-    client
-        .execute(
-            "INSERT INTO cutover.quarantine
-             SELECT $1, $2, k, c, r, content::jsonb FROM unnest($3::text[], $4::text[], $5::text[], $6::text[]) AS u(k, c, r, content)",
-            &[&key, &table, &keys, &columns, &reasons, &contents],
-        )
-        .await
-        .map_err(server(doing()))?;
-    Ok(())
-}
-
-/// Uses of policies by `Table.Column: policy`, and the number of rows and values put aside.
-pub async fn evidence_so_far(
-    client: &Client,
-    key: &str,
-) -> Result<(BTreeMap<String, u64>, u64), Error> {
-    let doing = || "reading the uses of policies";
-    let rows = client
-        .query(
-            "SELECT source_table || '.' || policy, uses FROM cutover.policy_use WHERE import = $1",
-            &[&key],
-        )
-        .await
-        .map_err(server(doing()))?;
-    let uses = rows
-        .iter()
-        .map(|row| (row.get(0), row.get::<_, i64>(1).unsigned_abs()))
-        .collect();
-    let aside = client
-        .query_one(
-            "SELECT count(*) FROM cutover.quarantine WHERE import = $1",
-            &[&key],
-        )
-        .await
-        .map_err(server(doing()))?;
-    Ok((uses, aside.get::<_, i64>(0).unsigned_abs()))
-}
-
-/// Text that PostgreSQL can hold.
-fn storable(text: &str) -> String {
-    text.replace('\0', "\u{fffd}")
 }

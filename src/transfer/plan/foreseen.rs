@@ -1,5 +1,6 @@
 //! Rows that the server's own rules would refuse and that the runbook wants put aside: found before the load, by the plan's means.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use tokio_postgres::Client;
@@ -9,7 +10,7 @@ use crate::runbook::transfer::OnProblem;
 use crate::target::catalogue::ConstraintKind;
 use crate::transfer::Error;
 use crate::transfer::layout::{Layout, TableLayout};
-use crate::transfer::plan::{orphans, probe};
+use crate::transfer::plan::{Problem, orphans, probe};
 use crate::transfer::rows::Foreseen;
 
 /// Whether problems of this column are put aside.
@@ -23,14 +24,14 @@ pub fn quarantines(table: &TableLayout, column: &str) -> bool {
     found.and_then(policy) == Some(OnProblem::Quarantine)
 }
 
-/// Per table of the layout, the rows to put aside. Only tables with `on_problem: quarantine` on a column under a rule are looked at.
+/// The rows to put aside, by their target table's oid. Only tables with `on_problem: quarantine` on a column under a rule are looked at.
 pub async fn foresee(
     client: &Client,
     source: &Path,
     layout: &std::sync::Arc<Layout>,
     cancel: &CancellationToken,
-) -> Result<Vec<Foreseen>, Error> {
-    let mut all = Vec::new();
+) -> Result<BTreeMap<u32, Foreseen>, Error> {
+    let mut all = BTreeMap::new();
     let mut any_reference = false;
     for table in &layout.tables {
         let mut foreseen = Foreseen::new();
@@ -45,7 +46,7 @@ pub async fn foresee(
             }
         }
         any_reference |= asks_for(table, |_| true);
-        all.push(foreseen);
+        all.insert(table.target.oid, foreseen);
     }
     if any_reference {
         let (path, shared) = (source.to_path_buf(), layout.clone());
@@ -56,10 +57,9 @@ pub async fn foresee(
             .into_iter()
             .filter(|orphan| orphan.quarantined)
         {
-            all[orphan.table].insert(
-                orphan.problem.rowid,
-                (orphan.problem.column, orphan.problem.reason),
-            );
+            let foreseen = all.entry(orphan.table_oid).or_default();
+            let Problem { column, reason, .. } = orphan.problem;
+            foreseen.insert(orphan.problem.rowid, (column, reason));
         }
     }
     Ok(all)

@@ -19,8 +19,8 @@ use crate::transfer::plan::{Problem, RowKey};
 /// A row without its parent.
 #[derive(Debug)]
 pub struct Orphan {
-    /// Place of its table in the layout.
-    pub table: usize,
+    /// Its table's oid in the target.
+    pub table_oid: u32,
     /// Which row, and which key.
     pub problem: Problem,
     /// The runbook wants it put aside.
@@ -35,7 +35,7 @@ pub fn orphans(source: &Path, layout: &Layout) -> Result<Vec<Orphan>, Error> {
         .pragma_update(None, "temp_store", "FILE")
         .map_err(read(source, "its settings"))?;
     let mut found = Vec::new();
-    for (place, table) in layout.tables.iter().enumerate() {
+    for table in &layout.tables {
         for key in table
             .target
             .constraints
@@ -48,7 +48,7 @@ pub fn orphans(source: &Path, layout: &Layout) -> Result<Vec<Orphan>, Error> {
                     .map_err(read(source, &table.source.name))?;
                 found.extend(
                     rows.into_iter()
-                        .map(|(row, value)| question.orphan(place, row, value)),
+                        .map(|(row, value)| question.orphan(row, value)),
                 );
             }
         }
@@ -170,14 +170,14 @@ impl<'l> Question<'l> {
         Ok(found)
     }
 
-    fn orphan(&self, table: usize, rowid: RowKey, value: String) -> Orphan {
+    fn orphan(&self, rowid: RowKey, value: String) -> Orphan {
         let column = self.child.source.columns[self.pairs[0].0].name.clone();
         let (key, parent) = (
             printable(&self.key.name, 80),
             printable(&self.parent.source.name, 80),
         );
         Orphan {
-            table,
+            table_oid: self.child.target.oid,
             quarantined: quarantines(self.child, &column),
             problem: Problem {
                 table: self.child.source.name.clone(),

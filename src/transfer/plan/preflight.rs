@@ -1,8 +1,8 @@
-//! Whether the target can take the import at all: version, encoding, rights, and rows that are already there.
+//! Whether the target can take the import at all: version, encoding, rights. Rows that are already there are
+//! [`crate::transfer::occupied`]'s.
 
 use tokio_postgres::Client;
 
-use crate::runbook::transfer::{TargetRows, Transfer};
 use crate::target::quoted;
 use crate::text::printable;
 use crate::transfer::Error;
@@ -97,53 +97,4 @@ pub async fn missing(
         ));
     }
     Ok(lacking)
-}
-
-/// Planned tables that already hold rows, unless the runbook says to replace them.
-pub async fn occupied(
-    client: &Client,
-    schema: &str,
-    layout: &Layout,
-    transfer: &Transfer,
-) -> Result<Vec<Problem>, Error> {
-    let mut occupied = Vec::new();
-    if transfer.target_rows == TargetRows::Replace {
-        return Ok(occupied);
-    }
-    const COUNTED_AT_MOST: i64 = 1000;
-    for table in layout.tables.iter().filter(|table| table.target.owned) {
-        let sql = if table.target.row_security_forced {
-            // Its policies would hide rows from a count; its size they cannot hide.
-            format!(
-                "SELECT sign(pg_relation_size({}))::bigint",
-                table.target.oid
-            )
-        } else {
-            let name = quoted(&table.target.name);
-            format!(
-                "SELECT count(*) FROM (SELECT FROM {}.{name} LIMIT {COUNTED_AT_MOST}) AS held",
-                quoted(schema)
-            )
-        };
-        let rows: i64 = client
-            .query_one(&sql, &[])
-            .await
-            .map_err(server("looking for rows in the target"))?
-            .get(0);
-        if rows > 0 {
-            let count = if rows == COUNTED_AT_MOST {
-                format!("{rows} rows or more")
-            } else {
-                format!("{rows} row(s)")
-            };
-            let reason = format!("the target table already holds {count}");
-            occupied.push(structural(
-                &table.source.name,
-                "",
-                reason,
-                Some("target_rows: replace".to_owned()),
-            ));
-        }
-    }
-    Ok(occupied)
 }

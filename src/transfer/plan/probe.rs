@@ -91,29 +91,7 @@ async fn ask(
 ) -> Result<Probed, Error> {
     let name = &table.source.name;
     let doing = || format!("probing {}", printable(name, 80));
-    // The types below the domains, whose own checks would stop the load at the first row.
-    let column = |place: &usize| {
-        let column = &table.columns[*place].target;
-        let collation = column
-            .collation
-            .as_ref()
-            .map(|name| format!(" COLLATE {name}"))
-            .unwrap_or_default();
-        format!(
-            ", {} {}{collation}",
-            quoted(&column.name),
-            column.ty.base_shown
-        )
-    };
-    let create = format!(
-        "CREATE TEMPORARY TABLE cutover_probe (\"cutover place\" bigint, \"cutover key\" text{}) ON COMMIT DROP",
-        columns.iter().map(column).collect::<String>()
-    );
-    client
-        .batch_execute(&create)
-        .await
-        .map_err(server(doing()))?;
-    load(client, source, table, encoding, columns, cancel).await?;
+    fill(client, source, table, encoding, columns, cancel).await?;
     let mut probed = Probed::default();
     for question in questions {
         client
@@ -162,6 +140,42 @@ async fn ask(
         }
     }
     Ok(probed)
+}
+
+/// Makes the temporary table `cutover_probe` of the present transaction and sends these columns (places among the moving ones) into
+/// it, converted as the load converts them, with each row's place and key before them. Rows that do not convert are left out.
+pub async fn fill(
+    client: &Client,
+    source: &Path,
+    table: &TableLayout,
+    encoding: TextEncoding,
+    columns: &[usize],
+    cancel: &CancellationToken,
+) -> Result<(), Error> {
+    let doing = || format!("probing {}", printable(&table.source.name, 80));
+    // The types below the domains, whose own checks would stop the load at the first row.
+    let column = |place: &usize| {
+        let column = &table.columns[*place].target;
+        let collation = column
+            .collation
+            .as_ref()
+            .map(|name| format!(" COLLATE {name}"))
+            .unwrap_or_default();
+        format!(
+            ", {} {}{collation}",
+            quoted(&column.name),
+            column.ty.base_shown
+        )
+    };
+    let create = format!(
+        "CREATE TEMPORARY TABLE cutover_probe (\"cutover place\" bigint, \"cutover key\" text{}) ON COMMIT DROP",
+        columns.iter().map(column).collect::<String>()
+    );
+    client
+        .batch_execute(&create)
+        .await
+        .map_err(server(doing()))?;
+    load(client, source, table, encoding, columns, cancel).await
 }
 
 /// Sends the columns, with the row's place and key before them.

@@ -1,0 +1,455 @@
+//! An import under way, phase by phase. Each phase may be repeated. Which import it is and what is taken away for it is
+//! [`super::prepare`]'s business.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use tokio::sync::Notify;
+use tokio_postgres::Client;
+use tokio_util::sync::CancellationToken;
+
+use crate::runbook::transfer::Transfer;
+use crate::source::watch::Watch;
+use crate::target::sequences::{self, Numbered};
+use crate::text::printable;
+use crate::transfer::error::server;
+use crate::transfer::layout::TableLayout;
+use crate::transfer::plan::{Both, Problem, foreseen, preflight};
+use crate::transfer::session::Target;
+use crate::transfer::{Error, Progress};
+
+use super::board::{self, Board, Load};
+use super::key::{self, Sizes};
+use super::lane::{self, Floor};
+use super::meter::{Gauge, Meter};
+use super::prepare::{self, Standing, Wanted};
+use super::rebuild::{self, ForeignGate};
+use super::record::{self, Definition, DefinitionKind, DefinitionState, Task};
+use super::{Copied, CopiedTable, Import, Options, TableAccount, account, evidence};
+
+/// What an attempt begins with.
+pub struct Opening<'o> {
+    /// The SQLite file.
+    pub source: &'o Path,
+    /// It, watched since before the first attempt.
+    pub watch: &'o Watch,
+    /// Where to.
+    pub target: Target,
+    /// What may be changed on the way.
+    pub transfer: &'o Transfer,
+    /// How.
+    pub options: &'o Options,
+}
+
+/// What to do where the source changed before anything was.
+const UNTOUCHED: &str = "Nothing was touched: keep writers out, or copy from a backup";
+/// And where rows are in already.
+const TORN: &str = "What is in PostgreSQL may be of several moments, and the import is not complete: keep writers out, or copy from a \
+                    backup, and start over with `target_rows: replace`";
+
+/// An import under way, phase by phase: `open` orders and prepares (`D1`), `load_and_rebuild` loads (`D2`) and rebuilds (`D4`),
+/// `finish` aligns (`D3`) and proves. Each phase may be repeated.
+pub struct Session<'s> {
+    began: Instant,
+    watch: &'s Watch,
+    control: Client,
+    import: Import,
+    tasks: Vec<Task>,
+    definitions: Vec<Definition>,
+    finished: bool,
+    sizes: Sizes,
+    /// Time spent loading, by the target table's oid.
+    seconds: BTreeMap<u32, f64>,
+}
+
+impl<'s> Session<'s> {
+    /// Pairs both sides, checks the target, records the import and takes away what is in the way of the load.
+    pub async fn open(
+        opening: Opening<'s>,
+        mut control: Client,
+        progress: &(dyn Fn(Progress) + Sync),
+        cancel: &CancellationToken,
+    ) -> Result<Self, Error> {
+        let began = Instant::now();
+        progress(Progress::Phase { phase: "prepare" });
+        let Opening {
+            source,
+            watch,
+            target,
+            transfer,
+            options,
+        } = opening;
+        let schema = target.schema.clone();
+        // Locked before anything is read, so that what is read is nobody else's half.
+        prepare::lock(&control, &schema).await?;
+        prepare::end_leftovers(&control, &target.application_name).await?;
+        let layout = Both::read(source, &control, &schema, transfer)
+            .await?
+            .layout;
+        let mut problems = preflight::missing(&control, &schema, &layout).await?;
+        problems.extend(layout.problems.iter().cloned());
+        if !problems.is_empty() {
+            return Err(Error::Problems(problems));
+        }
+        let (path, shared) = (source.to_path_buf(), layout.clone());
+        let sizes = tokio::task::spawn_blocking(move || Sizes::measure(&path, &shared))
+            .await
+            .expect("BUG: measuring panicked")?;
+        let known_by = options.run.as_deref().or(watch.content());
+        let made_of = key::made_of(
+            known_by.expect("BUG: a source is known by its run or its content"),
+            &layout,
+            transfer,
+        );
+        let wanted = Wanted {
+            import: record::Import {
+                key: key::of(&made_of, &schema),
+                made_of,
+                prepared: true,
+                finished: false,
+            },
+            is_run: options.run.is_some(),
+            source,
+            schema: &schema,
+            layout: &layout,
+            transfer,
+        };
+        let standing = prepare::standing(&control, &wanted).await?;
+        let is_done = matches!(&standing, Standing::GoesOn(prepared) if prepared.finished);
+        let foreseen = if is_done {
+            BTreeMap::new()
+        } else {
+            foreseen::foresee(&control, source, &layout, cancel).await?
+        };
+        let recorded = |definitions: &[Definition]| {
+            progress(Progress::Definitions {
+                definitions: definitions.to_vec(),
+            })
+        };
+        let prepared = match standing {
+            Standing::GoesOn(prepared) => {
+                if !prepared.finished {
+                    recorded(&prepared.definitions);
+                }
+                prepared
+            }
+            Standing::Begins(former) => {
+                unchanged(watch, source, UNTOUCHED)?;
+                let discard = &options.discard;
+                prepare::begin(
+                    &mut control,
+                    &wanted,
+                    former,
+                    &sizes,
+                    discard,
+                    &recorded,
+                    cancel,
+                )
+                .await?
+            }
+        };
+        let build_settings = build_settings(&control).await?;
+        let key = wanted.import.key;
+        let import = Import {
+            target,
+            source: source.to_path_buf(),
+            layout,
+            key,
+            options: options.clone(),
+            foreseen: Arc::new(foreseen),
+            build_settings,
+        };
+        Ok(Self {
+            began,
+            watch,
+            control,
+            import,
+            tasks: prepared.tasks,
+            definitions: prepared.definitions,
+            finished: prepared.finished,
+            sizes,
+            seconds: BTreeMap::new(),
+        })
+    }
+
+    /// Loads what is not loaded and puts back indexes, keys and foreign keys, overlapping where it can.
+    pub async fn load_and_rebuild(
+        &mut self,
+        progress: &(dyn Fn(Progress) + Sync),
+        cancel: &CancellationToken,
+    ) -> Result<(), Error> {
+        if self.finished {
+            return Ok(());
+        }
+        progress(Progress::Phase { phase: "load" });
+        let of_kind = |kinds: &[DefinitionKind]| -> Vec<Definition> {
+            let away = |definition: &&Definition| {
+                matches!(
+                    definition.state,
+                    DefinitionState::Away | DefinitionState::Unproven
+                ) && kinds.contains(&definition.kind)
+            };
+            self.definitions.iter().filter(away).cloned().collect()
+        };
+        let builds = of_kind(&[DefinitionKind::Index, DefinitionKind::Key]);
+        let foreign = of_kind(&[DefinitionKind::Foreign]);
+        let board = self.board(&builds, &foreign);
+        let meter = Meter::new(self.gauges(), &board.rebuilds());
+        let floor = Floor {
+            import: &self.import,
+            tasks: &self.tasks,
+            board: Mutex::new(board),
+            builds: &builds,
+            foreign: &foreign,
+            changed: Notify::new(),
+            gate: ForeignGate::default(),
+            meter,
+            progress,
+            cancel: cancel.child_token(),
+        };
+        let mut lanes = Vec::new();
+        for number in 0..self.import.options.lanes.max(1) {
+            let client = self.import.target.connect().await?;
+            lanes.push(lane::run(&floor, number, client));
+        }
+        let outcomes = futures_util::future::join_all(lanes).await;
+        let spans = floor.meter.snapshot();
+        let seconds = spans.iter().filter_map(|gauge| {
+            let (began, ended) = gauge.span?;
+            Some((gauge.table_oid, (ended - began).as_secs_f64()))
+        });
+        self.seconds = seconds.collect();
+        // The lane that failed says why; the others only say that they were stopped.
+        let (mut stopped, mut failed) = (None, None);
+        for error in outcomes.into_iter().filter_map(Result::err) {
+            match error {
+                Error::Cancelled => stopped = Some(Error::Cancelled),
+                error => failed = failed.or(Some(error)),
+            }
+        }
+        failed.or(stopped).map_or(Ok(()), Err)
+    }
+
+    fn place_of(&self, oid: u32) -> Option<usize> {
+        self.import
+            .layout
+            .tables
+            .iter()
+            .position(|table| table.target.oid == oid)
+    }
+
+    fn board(&self, builds: &[Definition], foreign: &[Definition]) -> Board {
+        let loads = self.tasks.iter().map(|task| Load {
+            table: self
+                .place_of(task.target_oid)
+                .expect("BUG: a task's table is in the layout"),
+            done: task.done,
+        });
+        let builds = builds.iter().map(|build| board::Build {
+            table: self.place_of(build.table_oid),
+            key: build.kind == DefinitionKind::Key,
+            done: false,
+        });
+        let foreign = foreign.iter().map(|key| board::Foreign {
+            from: self.place_of(key.table_oid),
+            to: key.other_oid.and_then(|oid| self.place_of(oid)),
+            done: false,
+        });
+        Board::new(
+            self.import
+                .layout
+                .tables
+                .iter()
+                .map(|table| self.sizes.of(&table.source.name).rows)
+                .collect(),
+            loads.collect(),
+            builds.collect(),
+            foreign.collect(),
+        )
+    }
+
+    fn gauges(&self) -> Vec<Gauge> {
+        let gauge = |table: &TableLayout| {
+            let tasks = || {
+                self.tasks
+                    .iter()
+                    .filter(|task| task.target_oid == table.target.oid)
+            };
+            let (rows, bytes) = (
+                tasks().map(|task| task.rows).sum(),
+                tasks().map(|task| task.bytes).sum(),
+            );
+            let name = table.source.name.clone();
+            let expected = self.sizes.of(&name).rows;
+            Gauge::new(table.target.oid, name, expected, rows, bytes)
+        };
+        self.import.layout.tables.iter().map(gauge).collect()
+    }
+
+    /// Counts both sides, aligns and proves the sequences, puts triggers back, and records the end.
+    pub async fn finish(&mut self, progress: &(dyn Fn(Progress) + Sync)) -> Result<Copied, Error> {
+        progress(Progress::Phase { phase: "account" });
+        let account = self.account().await?;
+        progress(Progress::Phase { phase: "sequences" });
+        let sequences = sequences::align(&self.control, &self.numbered())
+            .await
+            .map_err(server("aligning the sequences"))?;
+        let problems: Vec<Problem> = sequences
+            .iter()
+            .filter(|sequence| !sequence.proven)
+            .map(exhausted)
+            .collect();
+        if !self.finished {
+            for definition in record::definitions(&self.control, &self.import.key).await? {
+                let with_rows = matches!(
+                    definition.kind,
+                    DefinitionKind::Trigger | DefinitionKind::RowSecurity
+                );
+                if with_rows && definition.state == DefinitionState::Away {
+                    rebuild::restore(&self.import, &self.control, &definition).await?;
+                }
+            }
+            account::record(&self.control, &self.import.key, &account).await?;
+            self.end().await?;
+        }
+        let mut copied = self.outcome().await?;
+        copied.account = account;
+        copied.was_done = self.finished;
+        copied.sequences = sequences;
+        copied.problems = problems;
+        Ok(copied)
+    }
+
+    /// Every row of the source is in the target or was put aside, and the source is the one that was read.
+    async fn account(&self) -> Result<Vec<TableAccount>, Error> {
+        let (import, schema) = (&self.import, &self.import.target.schema);
+        let tasks = record::tasks(&self.control, &import.key).await?;
+        let (control, layout) = (&self.control, &import.layout);
+        let account =
+            account::take(control, &import.source, schema, layout, &import.key, &tasks).await;
+        // First of all: what was read at several moments need not add up.
+        unchanged(self.watch, &import.source, TORN)?;
+        account
+    }
+
+    /// Records the end, and waits for the disk: every earlier commit is durable with this one.
+    async fn end(&self) -> Result<(), Error> {
+        let away = record::definitions(&self.control, &self.import.key).await?;
+        if let Some(missing) = away.iter().find(|definition| {
+            !matches!(
+                definition.state,
+                DefinitionState::Back | DefinitionState::Kept
+            )
+        }) {
+            let name = printable(&missing.name, 80);
+            return Err(Error::Target(format!(
+                "{name} is still away; the import is not complete, start it again"
+            )));
+        }
+        self.control
+            .execute(
+                "UPDATE cutover.import SET finished = now() WHERE key = $1",
+                &[&self.import.key],
+            )
+            .await
+            .map_err(server("recording the end of the import"))?;
+        Ok(())
+    }
+
+    fn numbered(&self) -> Vec<Numbered> {
+        let of_table = |table: &TableLayout| {
+            let rowid = table.source.rowid_column();
+            let oid = table.target.oid;
+            let high = table.source_high;
+            let numbered = table.columns.iter().map(move |column| Numbered {
+                table_oid: oid,
+                column_number: column.target.number,
+                source_high: high.filter(|_| Some(column.source) == rowid),
+            });
+            numbered.collect::<Vec<_>>()
+        };
+        // After the end, forced row security hides the rows again; the sequences were proven before.
+        let visible = |table: &&TableLayout| !(self.finished && table.target.row_security_forced);
+        let tables = self.import.layout.tables.iter();
+        tables.filter(visible).flat_map(of_table).collect()
+    }
+
+    async fn outcome(&self) -> Result<Copied, Error> {
+        let tasks = record::tasks(&self.control, &self.import.key).await?;
+        let definitions = record::definitions(&self.control, &self.import.key).await?;
+        let (policies, quarantined) = evidence::so_far(&self.control, &self.import.key).await?;
+        let mut copied = Copied {
+            policies,
+            quarantined,
+            ..Copied::default()
+        };
+        for table in &self.import.layout.tables {
+            let own = || {
+                tasks
+                    .iter()
+                    .filter(|task| task.target_oid == table.target.oid)
+            };
+            let (rows, bytes) = (
+                own().map(|task| task.rows).sum(),
+                own().map(|task| task.bytes).sum(),
+            );
+            copied.rows += rows;
+            copied.tables.push(CopiedTable {
+                table: table.source.name.clone(),
+                rows,
+                bytes,
+                seconds: self
+                    .seconds
+                    .get(&table.target.oid)
+                    .copied()
+                    .unwrap_or_default(),
+            });
+        }
+        let rebuilt = |definition: &&Definition| {
+            let kind = matches!(
+                definition.kind,
+                DefinitionKind::Foreign | DefinitionKind::Key | DefinitionKind::Index
+            );
+            kind && definition.state == DefinitionState::Back
+        };
+        copied.constraints_rebuilt = definitions.iter().filter(rebuilt).count() as u64;
+        copied.seconds = self.began.elapsed().as_secs_f64();
+        Ok(copied)
+    }
+}
+
+/// Whether the source is still as it was when the watch began.
+fn unchanged(watch: &Watch, source: &Path, state: &'static str) -> Result<(), Error> {
+    let path = source.to_path_buf();
+    match watch.change() {
+        Ok(None) => Ok(()),
+        Ok(Some(what)) => Err(Error::SourceChanged { path, what, state }),
+        Err(source) => Err(Error::Source { path, source }),
+    }
+}
+
+fn exhausted(sequence: &sequences::Aligned) -> Problem {
+    let reason = format!(
+        "the sequence {} is at its bound: the next insert into {} would fail",
+        printable(&sequence.sequence, 120),
+        printable(&sequence.table, 80)
+    );
+    crate::transfer::layout::structural(&sequence.table, &sequence.column, reason, None)
+}
+
+/// More memory for sorting than the cautious default, never less than the server's own setting.
+async fn build_settings(client: &Client) -> Result<String, Error> {
+    let row = client
+        .query_one(
+            "SELECT pg_size_bytes(current_setting('maintenance_work_mem'))",
+            &[],
+        )
+        .await
+        .map_err(server("reading the server's settings"))?;
+    let wanted_kb = (row.get::<_, i64>(0) / 1024).max(256 * 1024);
+    Ok(format!(
+        "SET LOCAL maintenance_work_mem = {wanted_kb};\nSET LOCAL synchronous_commit = off;\n"
+    ))
+}

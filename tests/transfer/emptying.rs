@@ -1,0 +1,145 @@
+//! `target_rows: replace`: what may be emptied, what is counted before, and what is refused by name with nothing touched.
+
+use cutover::runbook::transfer::Transfer;
+use cutover::transfer::Error;
+use cutover::transfer::copy::Options;
+
+use super::Pair;
+use super::loader::{count, section};
+
+/// Three rows of which SQLite has two, by three kinds of keys.
+const OCCUPIED: (&str, &str) = (
+    "CREATE TABLE keyed (id INTEGER PRIMARY KEY, v TEXT); INSERT INTO keyed VALUES (1, 'a'), (2, 'b'), (4, 'd');
+     CREATE TABLE pairs (a TEXT, b INTEGER, v TEXT, PRIMARY KEY (a, b)) WITHOUT ROWID; INSERT INTO pairs VALUES ('x', 1, 'a'), ('x', 2, 'b');
+     CREATE TABLE bare (v TEXT, n INTEGER); INSERT INTO bare VALUES ('twice', 1), ('once', 2);",
+    "CREATE TABLE keyed (id integer PRIMARY KEY, v text); INSERT INTO keyed VALUES (1, 'changed'), (2, 'b'), (3, 'written to PostgreSQL alone');
+     CREATE TABLE pairs (a text, b integer, v text, PRIMARY KEY (a, b)); INSERT INTO pairs VALUES ('x', 1, 'a'), ('y', 1, 'a'), ('x', 2, 'b');
+     CREATE TABLE bare (v text, n integer); INSERT INTO bare VALUES ('twice', 1), ('twice', 1), ('once', 2);",
+);
+
+/// Every row of the three tables, in an order.
+async fn all_rows(pair: &Pair) -> Option<String> {
+    pair.text(
+        "SELECT string_agg(line, E'\n' ORDER BY line) FROM (SELECT 'keyed ' || t::text AS line FROM keyed t
+         UNION ALL SELECT 'pairs ' || t::text FROM pairs t UNION ALL SELECT 'bare ' || t::text FROM bare t) AS lines",
+    )
+    .await
+}
+
+fn losing(numbers: &[(&str, u64)]) -> Options {
+    let owned = |(table, rows): &(&str, u64)| ((*table).to_owned(), *rows);
+    Options {
+        discard: numbers.iter().map(owned).collect(),
+        ..Options::default()
+    }
+}
+
+#[tokio::test]
+async fn rows_that_sqlite_lacks_go_only_by_their_very_number() {
+    let pair = Pair::new(OCCUPIED.0, OCCUPIED.1).await;
+    let before = all_rows(&pair).await;
+    let replace = section("target_rows: replace");
+    let plan = pair.plan(&replace).await;
+    let lacking: Vec<(&str, Option<u64>, Option<u64>)> = plan
+        .occupied
+        .iter()
+        .map(|table| (table.table.as_str(), table.rows, table.lacking))
+        .collect();
+    let one_of_three = |table| (table, Some(3), Some(1));
+    assert_eq!(
+        lacking,
+        [
+            one_of_three("bare"),
+            one_of_three("keyed"),
+            one_of_three("pairs")
+        ]
+    );
+    for wrong in [
+        losing(&[]),
+        losing(&[("keyed", 1), ("pairs", 1)]),
+        losing(&[("keyed", 2), ("pairs", 1), ("bare", 1)]),
+        losing(&[("keyed", 1), ("pairs", 1), ("bare", 1), ("other", 1)]),
+    ] {
+        let refused = pair.copy_with(&replace, &wrong).await;
+        let Err(Error::Discard(against)) = refused else {
+            panic!("{wrong:?}: {refused:?}")
+        };
+        assert!(!against.is_empty());
+        assert_eq!(all_rows(&pair).await, before, "{wrong:?}");
+        let record = pair.text("SELECT to_regnamespace('cutover')::text").await;
+        assert_eq!(record, None, "a refusal leaves nothing behind");
+    }
+    let right = losing(&[("keyed", 1), ("pairs", 1), ("bare", 1)]);
+    let copied = pair.copy_with(&replace, &right).await.expect("the import");
+    assert_eq!(copied.rows, 7);
+    assert!(copied.account.iter().all(|table| table.adds_up()));
+    assert_eq!(count(&pair, "keyed WHERE id = 3").await, 0);
+    // Nothing that SQLite lacks is left, so that nothing needs to be said now.
+    pair.copy(&replace).await.expect("once more");
+}
+
+#[tokio::test]
+async fn what_forbids_or_hears_of_emptying_is_named_and_nothing_is_touched() {
+    let pair = Pair::new(
+        "CREATE TABLE guarded (id INTEGER PRIMARY KEY); INSERT INTO guarded VALUES (1);
+         CREATE TABLE parent (id INTEGER PRIMARY KEY); INSERT INTO parent VALUES (1);",
+        "CREATE TABLE guarded (id integer PRIMARY KEY); INSERT INTO guarded VALUES (1);
+         CREATE FUNCTION forbid() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'never'; END $$;
+         CREATE TRIGGER never_empty BEFORE TRUNCATE ON guarded FOR EACH STATEMENT EXECUTE FUNCTION forbid();
+         CREATE TABLE parent (id integer PRIMARY KEY); INSERT INTO parent VALUES (1);
+         CREATE TABLE audit (id integer PRIMARY KEY, parent integer CONSTRAINT audited REFERENCES parent);
+         INSERT INTO parent VALUES (2); INSERT INTO audit VALUES (1, NULL), (2, 1), (3, 2);",
+    )
+    .await;
+    let replace = section("target_rows: replace");
+    let planned: Vec<String> = pair
+        .plan(&replace)
+        .await
+        .problems
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    let refused = pair.copy(&replace).await;
+    let Err(Error::Problems(problems)) = refused else {
+        panic!("{refused:?}")
+    };
+    let named: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    assert_eq!(named, planned);
+    assert_eq!(named.len(), 2, "{named:?}");
+    assert!(named[0].contains("never_empty"), "{named:?}");
+    assert!(
+        named[1].contains("1 row(s)") && named[1].contains("audited"),
+        "{named:?}"
+    );
+    assert_eq!(
+        count(&pair, "pg_constraint WHERE conname = 'audited'").await,
+        1
+    );
+    assert_eq!(count(&pair, "parent").await, 2);
+    assert_eq!(count(&pair, "guarded").await, 1);
+    // A row that refers to what SQLite has too stands against nothing.
+    pair.execute("DROP TRIGGER never_empty ON guarded; DELETE FROM audit WHERE parent = 2; DELETE FROM parent WHERE id = 2")
+        .await;
+    pair.copy(&replace).await.expect("the import");
+    assert_eq!(count(&pair, "audit WHERE parent = 1").await, 1);
+}
+
+#[tokio::test]
+async fn a_child_by_inheritance_is_neither_emptied_nor_counted() {
+    let pair = Pair::new(
+        "CREATE TABLE log (id INTEGER PRIMARY KEY, v TEXT); INSERT INTO log VALUES (1, 'a'), (2, 'b');",
+        "CREATE TABLE log (id integer PRIMARY KEY, v text); CREATE TABLE log_archive (why text) INHERITS (log);
+         INSERT INTO log_archive VALUES (1, 'kept', 'for ever'), (9, 'kept', 'for ever'); INSERT INTO log VALUES (1, 'old');",
+    )
+    .await;
+    let copied = pair
+        .copy(&section("target_rows: replace"))
+        .await
+        .expect("the import");
+    assert_eq!(copied.rows, 2);
+    assert_eq!(count(&pair, "ONLY log").await, 2);
+    assert_eq!(count(&pair, "log_archive").await, 2);
+    // Done once, it is found done: the child's rows are not the parent's.
+    let again = pair.copy(&Transfer::default()).await;
+    assert!(again.is_err(), "another section, and the table is full");
+}

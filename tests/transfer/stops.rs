@@ -1,0 +1,475 @@
+//! The loader's promise as a property: whatever stopped it, and whatever was changed in between, the end is that of a run that nothing
+//! had stopped, or a refusal that left the target as it was. The same command after a stop is never refused.
+//!
+//! Both ends are compared by this test's own readings (`::text`), definitions included. What a case is made of is in `stops/case.rs`.
+
+mod case;
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use cutover::demo::cluster::{self, Cluster};
+use cutover::target::Endpoint;
+use cutover::transfer::copy::{Copied, Options, copy};
+use cutover::transfer::occupied::Discard;
+use cutover::transfer::{Error, Progress};
+use tokio_postgres::Client;
+use tokio_util::sync::CancellationToken;
+
+use crate::support::{self, Seeds, TestDatabase};
+use case::{Case, Section, Step, Stop};
+
+/// Seeds that failed once; each is played before anything new.
+const FAILED_ONCE: &[u64] = &[];
+/// Cases that are played at the same time.
+const PLAYERS: u64 = 3;
+
+/// How a case ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// Both runs loaded everything.
+    Loaded,
+    /// Neither could: the values do not fit.
+    Failed,
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_is_that_of_a_run_that_nothing_stopped() {
+    let mut seeds = Seeds::of("loader", 100, 3_000);
+    let database = support::database().await;
+    let mut loaded = 0;
+    let mut failed_once = FAILED_ONCE.iter().copied();
+    let mut next = || failed_once.next().or_else(|| seeds.next());
+    loop {
+        let batch: Vec<u64> = std::iter::from_fn(&mut next)
+            .take(PLAYERS as usize)
+            .collect();
+        if batch.is_empty() {
+            break;
+        }
+        let plays = batch.iter().map(|seed| play_seed(*seed, &database.url));
+        for (seed, end) in batch
+            .iter()
+            .zip(futures_util::future::join_all(plays).await)
+        {
+            match end {
+                Ok(end) => loaded += u64::from(end == End::Loaded),
+                Err(why) => fail(*seed, why, &database).await,
+            }
+        }
+    }
+    let played = seeds.played();
+    println!("{seeds}; {loaded} loaded everything");
+    assert!(
+        played < 20 || loaded * 2 > played,
+        "of {played} cases only {loaded} say anything"
+    );
+}
+
+/// The server loses all its processes in the middle, as in a crash, and recovers.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_dies_in_between_changes_nothing() {
+    let cluster = Cluster::start(cluster::Options::new(support::cutover())).expect("a server");
+    cluster
+        .create_database("stops")
+        .await
+        .expect("a fresh database");
+    let mut seeds = Seeds::of("loader-crash", 4, 100);
+    for seed in seeds.by_ref() {
+        let place = Place::new(&cluster.url("stops"), &format!("crash_{seed}"));
+        let case = Case::new(seed, true);
+        let player = Player {
+            case: &case,
+            place: &place,
+            superuser: Some(cluster.superuser_url("stops")),
+        };
+        if let Err(why) = player.play().await {
+            panic!("CUTOVER_SEED={seed}: {why}\n{case:#?}")
+        }
+    }
+    println!("{seeds}");
+}
+
+async fn play_seed(seed: u64, url: &str) -> Result<End, String> {
+    let case = Case::new(seed, false);
+    play_case(&case, url).await
+}
+
+async fn play_case(case: &Case, url: &str) -> Result<End, String> {
+    static NEXT: AtomicU32 = AtomicU32::new(1);
+    let name = format!("case_{}", NEXT.fetch_add(1, Ordering::Relaxed));
+    let place = Place::new(url, &name);
+    let player = Player {
+        case,
+        place: &place,
+        superuser: None,
+    };
+    player.play().await
+}
+
+/// Makes the case simpler as long as it fails, then says so.
+async fn fail(seed: u64, mut why: String, database: &TestDatabase) -> ! {
+    let mut case = Case::new(seed, false);
+    'simpler: loop {
+        for simpler in case.simpler() {
+            if let Err(reason) = play_case(&simpler, &database.url).await {
+                (case, why) = (simpler, reason);
+                continue 'simpler;
+            }
+        }
+        break;
+    }
+    panic!(
+        "CUTOVER_SEED={seed}: {why}\n{case:#?}\nSQLite:\n{}\nPostgreSQL:\n{}",
+        case.source(),
+        case.target("s")
+    )
+}
+
+/// Where a case is played: a file, and two schemas of one database.
+struct Place {
+    folder: tempfile::TempDir,
+    endpoint: Endpoint,
+    url: String,
+    /// For the runs that are stopped.
+    schema: String,
+    /// For the one that is not.
+    clean: String,
+}
+
+impl Place {
+    fn new(url: &str, name: &str) -> Self {
+        Self {
+            folder: tempfile::tempdir().expect("a folder"),
+            endpoint: Endpoint::parse(url).expect("a URL"),
+            url: url.to_owned(),
+            schema: name.to_owned(),
+            clean: format!("{name}_clean"),
+        }
+    }
+
+    fn file(&self) -> PathBuf {
+        self.folder.path().join("app.db")
+    }
+
+    /// A connection; a server that has just died is waited for.
+    async fn client(&self) -> Client {
+        let mut client = None;
+        support::until("the server answers", async || {
+            client = self.endpoint.connect().await.ok();
+            client.is_some()
+        })
+        .await;
+        client.expect("a connection")
+    }
+
+    /// Rows and definitions of a schema, in words that do not name it.
+    async fn reading(&self, schema: &str) -> String {
+        let client = self.client().await;
+        let tables = client
+            .query(
+                "SELECT c.relname::text FROM pg_class c WHERE c.relnamespace = $1::text::regnamespace AND c.relkind = 'r'
+                 ORDER BY c.relname COLLATE \"C\"",
+                &[&schema],
+            )
+            .await
+            .expect("the tables");
+        let mut reading = String::new();
+        for table in tables {
+            let table: &str = table.get(0);
+            let sql = format!(
+                "SELECT coalesce(string_agg(t::text, E'\n' ORDER BY t::text COLLATE \"C\"), '') FROM ONLY {schema}.\"{table}\" AS t"
+            );
+            let rows = client.query_one(&sql, &[]).await.expect("the rows");
+            reading.push_str(&format!("== {table}\n{}\n", rows.get::<_, &str>(0)));
+        }
+        let definitions = client
+            .query_one(DEFINITIONS, &[&schema])
+            .await
+            .expect("the definitions");
+        reading.push_str(definitions.get(0));
+        reading.replace(&format!("{schema}."), "")
+    }
+}
+
+const DEFINITIONS: &str = "
+SELECT coalesce(string_agg(line, E'\n' ORDER BY line COLLATE \"C\"), '') FROM (
+  SELECT pg_get_indexdef(i.indexrelid) || ' ' || i.indisvalid AS line
+  FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid WHERE c.relnamespace = $1::text::regnamespace
+  UNION ALL
+  SELECT conrelid::regclass || ' ' || conname || ' ' || pg_get_constraintdef(oid) || ' ' || convalidated
+  FROM pg_constraint WHERE connamespace = $1::text::regnamespace
+  UNION ALL
+  SELECT tgrelid::regclass || ' ' || tgname || ' ' || tgenabled::text FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+  WHERE NOT tgisinternal AND c.relnamespace = $1::text::regnamespace) AS lines";
+
+/// What may be on record in the target.
+#[derive(Debug, Clone, PartialEq)]
+enum Record {
+    /// Nothing: the target is as it was made.
+    Nothing,
+    /// An import with this section, of the source after so many writes.
+    Of(Section, u32),
+}
+
+struct Player<'p> {
+    case: &'p Case,
+    place: &'p Place,
+    /// For whoever kills the server's processes.
+    superuser: Option<String>,
+}
+
+impl Player<'_> {
+    async fn play(&self) -> Result<End, String> {
+        let (case, place) = (self.case, self.place);
+        let source = rusqlite::Connection::open(place.file()).expect("a new file");
+        source.execute_batch(&case.source()).expect("the source");
+        drop(source);
+        for schema in [&place.schema, &place.clean] {
+            let client = place.client().await;
+            client
+                .batch_execute(&case.target(schema))
+                .await
+                .unwrap_or_else(|error| panic!("{error:?}"));
+        }
+        let mut records = vec![Record::Nothing];
+        let mut writes = 0;
+        for step in &case.steps {
+            if let Some(sql) = &step.write {
+                let source = rusqlite::Connection::open(place.file()).expect("the file");
+                let sql = format!("PRAGMA foreign_keys = OFF; {sql}");
+                source.execute_batch(&sql).expect("the application's write");
+                writes += 1;
+            }
+            self.step(step, writes, &mut records).await?;
+        }
+        let mine = Record::Of(case.last.clone(), writes);
+        let mut section = case.last.clone();
+        let must_go_on = self.must_go_on(&records, &mine);
+        let ended = self
+            .to_the_end(&place.schema, &mut section, must_go_on)
+            .await?;
+        let clean = self.to_the_end(&place.clean, &mut section, false).await?;
+        match (ended, clean) {
+            (Ok(copied), Ok(_)) => {
+                if !copied.account.iter().all(|table| table.adds_up()) {
+                    return Err(format!("the account does not add up: {:?}", copied.account));
+                }
+                let (here, there) = (
+                    place.reading(&place.schema).await,
+                    place.reading(&place.clean).await,
+                );
+                if here == there {
+                    Ok(End::Loaded)
+                } else {
+                    Err(format!("not as a clean run:\n{here}\nbut\n{there}"))
+                }
+            }
+            (Err(_), Err(_)) => Ok(End::Failed),
+            (Err(error), Ok(_)) => Err(format!("a clean run ends, and this one: {error}")),
+            (Ok(_), Err(error)) => Err(format!("a clean run fails ({error}), and this one ended")),
+        }
+    }
+
+    /// Whether this command may not be refused, whatever stopped the ones before.
+    fn must_go_on(&self, records: &[Record], mine: &Record) -> bool {
+        let was_empty = self.case.tables.iter().all(|table| table.held == 0);
+        records.iter().all(|record| match record {
+            Record::Nothing => was_empty,
+            Record::Of(..) => record == mine,
+        })
+    }
+
+    /// One command that may be stopped.
+    async fn step(
+        &self,
+        step: &Step,
+        writes: u32,
+        records: &mut Vec<Record>,
+    ) -> Result<(), String> {
+        let place = self.place;
+        let mine = Record::Of(step.section.clone(), writes);
+        if let Stop::Kill(after_ms) = step.stop {
+            self.kill_after(&step.section, Duration::from_millis(after_ms))
+                .await;
+            // It may have been too early for a record, or the command was refused.
+            records.push(mine);
+            return Ok(());
+        }
+        let before = place.reading(&place.schema).await;
+        let ended = self.stopped(step).await;
+        if is_refusal(&ended) {
+            if self.must_go_on(records, &mine) {
+                return Err(format!("the same command was refused: {ended:?}"));
+            }
+            return self.untouched(before, &ended).await;
+        }
+        *records = vec![mine];
+        Ok(())
+    }
+
+    async fn untouched<T: std::fmt::Debug>(&self, before: String, ended: &T) -> Result<(), String> {
+        let after = self.place.reading(&self.place.schema).await;
+        if after == before {
+            Ok(())
+        } else {
+            Err(format!(
+                "refused ({ended:?}), and touched:\n{before}\nis now\n{after}"
+            ))
+        }
+    }
+
+    /// The command in this process, until the stop.
+    async fn stopped(&self, step: &Step) -> Result<Copied, Error> {
+        let cancel = CancellationToken::new();
+        let batches = AtomicU32::new(0);
+        let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
+        let progress = |report: Progress| {
+            if !matches!(report, Progress::Rows { .. }) {
+                return;
+            }
+            let batch = batches.fetch_add(1, Ordering::Relaxed) + 1;
+            match step.stop {
+                Stop::Cancel(after) if batch == after => cancel.cancel(),
+                Stop::Terminate(after) | Stop::Crash(after) if batch == after => {
+                    let _ = sender.send(());
+                }
+                Stop::Values
+                | Stop::Cancel(_)
+                | Stop::Kill(_)
+                | Stop::Terminate(_)
+                | Stop::Crash(_) => {}
+            }
+        };
+        let disturbing = async {
+            if receiver.recv().await.is_some() {
+                self.disturb().await;
+            }
+            std::future::pending::<()>().await;
+        };
+        let importing = self.copy(
+            &self.place.schema,
+            &step.section,
+            Discard::new(),
+            &progress,
+            &cancel,
+        );
+        tokio::select! {
+            ended = importing => ended,
+            () = disturbing => unreachable!("it never ends"),
+        }
+    }
+
+    /// Ends the import's connections on the server, or kills one of the server's processes, which ends them all.
+    async fn disturb(&self) {
+        let name = format!("cutover import into {}", self.place.schema);
+        let Some(superuser) = &self.superuser else {
+            let terminate = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1";
+            let ended = self.place.client().await.execute(terminate, &[&name]).await;
+            ended.expect("the connections' end");
+            return;
+        };
+        let endpoint = Endpoint::parse(superuser).expect("a URL");
+        let client = endpoint.connect().await.expect("a connection");
+        let processes = "SELECT pid FROM pg_stat_activity WHERE application_name = $1 LIMIT 1";
+        let found = client.query(processes, &[&name]).await;
+        if let Some(row) = found.expect("the server's processes").first() {
+            let process: i32 = row.get(0);
+            support::signal(process.unsigned_abs(), rustix::process::Signal::KILL);
+        }
+    }
+
+    /// The command as a process of its own, killed after a time, or ended by then.
+    async fn kill_after(&self, section: &Section, after: Duration) {
+        let yaml = self.place.folder.path().join("transfer.yaml");
+        std::fs::write(&yaml, section.yaml()).expect("a section");
+        let mut command = tokio::process::Command::new(support::cutover());
+        command
+            .args(["copy", "--json", "--batch-rows", "7", "--from"])
+            .arg(self.place.file())
+            .args(["--to", &self.place.url, "--schema", &self.place.schema])
+            .arg("--transfer")
+            .arg(&yaml)
+            .stdin(std::process::Stdio::null())
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .kill_on_drop(true);
+        let mut child = command.spawn().expect("the binary");
+        if tokio::time::timeout(after, child.wait()).await.is_err() {
+            child.kill().await.expect("kill -9");
+        }
+    }
+
+    /// The command until it ends, with what its refusals ask for.
+    async fn to_the_end(
+        &self,
+        schema: &str,
+        section: &mut Section,
+        must_go_on: bool,
+    ) -> Result<Result<Copied, Error>, String> {
+        let mut discard = Discard::new();
+        for _ in 0..4 {
+            let before = self.place.reading(schema).await;
+            let cancel = CancellationToken::new();
+            let ended = self
+                .copy(schema, section, discard.clone(), &|_| {}, &cancel)
+                .await;
+            if !is_refusal(&ended) {
+                return Ok(ended);
+            }
+            if must_go_on {
+                return Err(format!("the same command was refused: {ended:?}"));
+            }
+            if schema == self.place.schema {
+                self.untouched(before, &ended).await?;
+            }
+            match ended {
+                Err(Error::Discard(against)) => {
+                    discard = against
+                        .into_iter()
+                        .filter_map(|table| table.found)
+                        .map(|found| (found.table, found.lacking.unwrap_or_default()))
+                        .collect();
+                }
+                _ => section.replace = true,
+            }
+        }
+        Err("refused whatever was said".to_owned())
+    }
+
+    async fn copy(
+        &self,
+        schema: &str,
+        section: &Section,
+        discard: Discard,
+        progress: &(dyn Fn(Progress) + Sync),
+        cancel: &CancellationToken,
+    ) -> Result<Copied, Error> {
+        let yaml = section.yaml();
+        let transfer = cutover::runbook::parse_transfer("transfer.yaml", &yaml)
+            .unwrap_or_else(|problems| panic!("{problems:?}: {yaml}"));
+        let options = Options {
+            batch_rows: 7,
+            discard,
+            ..Options::default()
+        };
+        let file: &Path = &self.place.file();
+        let endpoint = &self.place.endpoint;
+        copy(
+            file, endpoint, schema, &transfer, &options, progress, cancel,
+        )
+        .await
+    }
+}
+
+/// Whether the command was refused before it did anything.
+fn is_refusal(ended: &Result<Copied, Error>) -> bool {
+    match ended {
+        Err(Error::OtherImport { .. } | Error::Discard(_)) => true,
+        Err(Error::Problems(problems)) => problems
+            .iter()
+            .any(|problem| problem.policy.as_deref() == Some("target_rows: replace")),
+        _ => false,
+    }
+}
