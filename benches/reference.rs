@@ -25,7 +25,7 @@ pub fn orders(folder: &Folder) -> Orders {
     Orders {
         folder: folder.clone(),
         runbook: Arc::new(runbook),
-        secrets: Vec::new().into(),
+        environment: std::sync::Arc::default(),
         base: folder.dir().to_owned(),
         opening: Opening {
             session: folder.session(),

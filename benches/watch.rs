@@ -108,7 +108,7 @@ async fn measure(instances: usize, length: Duration) {
     let (items, _seen) = watch::channel(Vec::new());
     let ground = Ground {
         folder: root.path().to_owned(),
-        secrets: Arc::new([]),
+        environment: Arc::default(),
     };
     let mut watching = Watch::start(&runbook, ground, &ledger, None, items, inputs);
     let mut tick = tokio::time::interval(Duration::from_millis(50));

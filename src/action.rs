@@ -6,10 +6,12 @@
 
 mod command;
 pub mod config_file;
+mod environment;
 mod file;
 pub mod http;
 mod output;
 
+use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -18,9 +20,14 @@ use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 pub use self::command::Following;
+pub use self::environment::Environment;
 use self::output::Output;
 use crate::clock;
-pub use crate::runbook::action::{Action, Effect, Placeholders, SubstitutionError};
+pub use crate::runbook::action::{Action, Effect, Placeholders, Rehearse, SubstitutionError};
+use crate::text::printable;
+
+/// Characters of an action that a message shows.
+const NAME_CHARS: usize = 160;
 
 /// Everything that one run needs. Its `Debug` shows the names of the secrets only.
 #[derive(Clone, Copy)]
@@ -29,8 +36,8 @@ pub struct Run<'a> {
     pub action: &'a Action,
     /// The values of its placeholders; commands also see them as `CUTOVER_INSTANCE` and so on.
     pub placeholders: &'a Placeholders,
-    /// Environment variables that only commands see: the way for secrets, which are blotted out of the output. Never in `argv`.
-    pub secrets: &'a [(String, String)],
+    /// What the session's actions are run with: its own placeholders, and secrets, which are blotted out of the output.
+    pub environment: &'a Environment,
     /// Where relative paths and commands start: the runbook's folder.
     pub folder: &'a Path,
     /// Where the output is kept. Replaced if it exists.
@@ -39,11 +46,10 @@ pub struct Run<'a> {
 
 impl fmt::Debug for Run<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let secrets: Vec<&str> = self.secrets.iter().map(|(name, _)| name.as_str()).collect();
         f.debug_struct("Run")
             .field("action", self.action)
             .field("placeholders", self.placeholders)
-            .field("secrets", &secrets)
+            .field("environment", self.environment)
             .field("folder", &self.folder)
             .field("output_path", &self.output_path)
             .finish()
@@ -125,6 +131,18 @@ pub enum Error {
     /// A placeholder's value does not fit.
     #[error(transparent)]
     Substitution(#[from] SubstitutionError),
+    /// A rehearsal was not cleared to run it.
+    #[error("it was not run in this rehearsal: {why}")]
+    NotRehearsed {
+        /// Why not.
+        why: String,
+    },
+    /// A rehearsal's action changed production, or it cannot be told whether one did.
+    #[error("{why}")]
+    Production {
+        /// What was found, and while what ran.
+        why: String,
+    },
     /// A command without a program.
     #[error("the command is empty: its first item names the program")]
     NoProgram,
@@ -164,50 +182,39 @@ struct Ended {
 }
 
 /// Runs an action to its end, its time limit, or until cancelled. Each line of output goes to `on_line` as it comes; once there
-/// has been more output than is kept, a sample of the lines does.
+/// has been more output than is kept, a sample of the lines does. In a rehearsal production is looked at before and after it.
 ///
 /// # Errors
-/// The action could not be tried. One that ran and failed is an [`Outcome`].
+/// The action could not be tried, or was not to be; or a rehearsal found that production changed while it ran. One that ran and failed
+/// is an [`Outcome`].
 pub async fn run(
     run: Run<'_>,
     on_line: &mut (dyn FnMut(Line) + Send),
     cancel: &CancellationToken,
 ) -> Result<Outcome, Error> {
-    let began_ms = clock::now_ms();
-    let Action { effect, time_limit } = run.action.substituted(run.placeholders)?;
-    let mut output = Output::create(run.output_path, run.secrets, on_line);
-    let ended = match effect {
-        Effect::Command { argv } => {
-            command::run(&argv, &run, time_limit, &mut output, cancel).await?
-        }
-        Effect::Shell { line } => {
-            let argv = ["/bin/sh".to_owned(), "-c".to_owned(), line];
-            command::run(&argv, &run, time_limit, &mut output, cancel).await?
-        }
-        Effect::Http {
-            method,
-            url,
-            headers,
-            body,
-            expect_status,
-        } => {
-            let request = http::Request {
-                method: &method,
-                url: &url,
-                headers: &headers,
-                body,
-                expect_status: &expect_status,
-            };
-            limited(time_limit, cancel, http::send(request, &mut output)).await?
-        }
-        Effect::WriteFile { path, content } => {
-            let path = file::inside(run.folder, &path)?;
-            file::write(path, content.into_bytes(), &mut output).await
-        }
-        Effect::RemoveFile { path } => {
-            file::remove(file::inside(run.folder, &path)?, &mut output).await
-        }
+    run.may_run()?;
+    let Some(watch) = run.environment.watch() else {
+        return unwatched(run, on_line, cancel).await;
     };
+    let changed = |why| Error::Production { why };
+    let before = watch.before().await.map_err(changed)?;
+    let ran = unwatched(run, on_line, cancel).await;
+    let name = printable(&run.action.effect.to_string(), NAME_CHARS);
+    watch.after(&name, &before).await.map_err(changed)?;
+    ran
+}
+
+async fn unwatched(
+    run: Run<'_>,
+    on_line: &mut (dyn FnMut(Line) + Send),
+    cancel: &CancellationToken,
+) -> Result<Outcome, Error> {
+    let began_ms = clock::now_ms();
+    let values = run.values();
+    let action = run.action.substituted(&values)?;
+    let unshown = run.environment.unshown();
+    let mut output = Output::create(run.output_path, &unshown, on_line);
+    let ended = effect(&run, action, &values, &mut output, cancel).await?;
     let kept = output.finish();
     Ok(Outcome {
         ok: ended.ok,
@@ -225,18 +232,61 @@ pub async fn run(
     })
 }
 
+/// Does what a filled-in action says.
+async fn effect(
+    run: &Run<'_>,
+    action: Action,
+    values: &Placeholders,
+    output: &mut Output<'_>,
+    cancel: &CancellationToken,
+) -> Result<Ended, Error> {
+    let time_limit = action.time_limit;
+    match action.effect {
+        Effect::Command { argv } => {
+            let program = Program::new(argv, action.env, action.stdin, values, run);
+            command::run(program, time_limit, output, cancel).await
+        }
+        Effect::Shell { line } => {
+            let program = Program::new(sh(line), action.env, action.stdin, values, run);
+            command::run(program, time_limit, output, cancel).await
+        }
+        Effect::Http {
+            method,
+            url,
+            headers,
+            body,
+            expect_status,
+        } => {
+            let request = http::Request {
+                method: &method,
+                url: &url,
+                headers: &headers,
+                body,
+                expect_status: &expect_status,
+            };
+            limited(time_limit, cancel, http::send(request, output)).await
+        }
+        Effect::WriteFile { path, content } => {
+            let path = file::inside(run.folder, &path)?;
+            let secret = run.action.reveals(values);
+            Ok(file::write(path, content.into_bytes(), secret, output).await)
+        }
+        Effect::RemoveFile { path } => {
+            Ok(file::remove(file::inside(run.folder, &path)?, output).await)
+        }
+    }
+}
+
 /// Starts a command or a shell line that prints for as long as it runs. Its output is not kept, and neither capped nor blotted: it is for
 /// judging only. `None` for any other effect.
 ///
 /// # Errors
 /// The command could not be started.
 pub fn follow(run: Run<'_>) -> Result<Option<Following>, Error> {
-    let argv = match run.action.substituted(run.placeholders)?.effect {
-        Effect::Command { argv } => argv,
-        Effect::Shell { line } => vec!["/bin/sh".to_owned(), "-c".to_owned(), line],
-        _ => return Ok(None),
-    };
-    Following::start(&argv, &run).map(Some)
+    match run.program()? {
+        Some(program) => Following::start(&program).map(Some),
+        None => Ok(None),
+    }
 }
 
 /// Runs a command or a shell line with this text on its standard input, for as long as it takes: the caller's limit is around it. What
@@ -245,17 +295,100 @@ pub fn follow(run: Run<'_>) -> Result<Option<Following>, Error> {
 /// # Errors
 /// It could not be started or has failed, in a line for people, secrets blotted out.
 pub async fn tell(run: Run<'_>, text: &[u8]) -> Result<(), String> {
-    let action = run.action.substituted(run.placeholders);
-    let argv = match action.map_err(|error| error.to_string())?.effect {
-        Effect::Command { argv } => argv,
-        Effect::Shell { line } => vec!["/bin/sh".to_owned(), "-c".to_owned(), line],
-        _ => return Err("this is no command".to_owned()),
-    };
-    let told = command::tell(&argv, &run, text).await;
+    let program = run.program().map_err(|error| error.to_string())?;
+    let program = program.ok_or("this is no command")?;
+    let told = command::tell(&program, text).await;
     told.map_err(|why| {
-        let secrets = run.secrets.iter().filter(|(_, value)| value.len() >= 4);
-        secrets.fold(why, |why, (_, secret)| why.replace(secret.as_str(), "***"))
+        let unshown = run.environment.unshown();
+        let unshown = unshown.iter().filter(|(_, value)| value.len() >= 4);
+        unshown.fold(why, |why, (_, secret)| why.replace(secret.as_str(), "***"))
     })
+}
+
+/// A command as it is started.
+struct Program<'a> {
+    argv: Vec<String>,
+    /// Variables that are set, in this order: a later one wins.
+    env: Vec<(String, String)>,
+    withheld: &'a [OsString],
+    stdin: Option<String>,
+    folder: &'a Path,
+}
+
+impl<'a> Program<'a> {
+    fn new(
+        argv: Vec<String>,
+        own: Vec<(String, String)>,
+        stdin: Option<String>,
+        values: &Placeholders,
+        run: &Run<'a>,
+    ) -> Program<'a> {
+        let environment = run.environment;
+        let named = values.iter().map(|(name, value)| {
+            let name = format!("CUTOVER_{}", name.to_uppercase());
+            (name, value.to_owned())
+        });
+        let rehearsal = if environment.rehearsal { "1" } else { "0" };
+        let rehearsal = ("CUTOVER_REHEARSAL".to_owned(), rehearsal.to_owned());
+        Program {
+            argv,
+            env: named
+                .chain([rehearsal])
+                .chain(environment.secrets.iter().cloned())
+                .chain(own)
+                .collect(),
+            withheld: environment.withheld(),
+            stdin,
+            folder: run.folder,
+        }
+    }
+}
+
+impl<'a> Run<'a> {
+    /// The values at hand, and those that follow the session.
+    fn values(&self) -> Placeholders {
+        self.placeholders.over(&self.environment.placeholders)
+    }
+
+    /// In a rehearsal only what was cleared for it is run, whoever asks.
+    fn may_run(&self) -> Result<(), Error> {
+        match not_rehearsed(self.environment, self.action) {
+            Some(why) => Err(Error::NotRehearsed { why }),
+            None => Ok(()),
+        }
+    }
+
+    /// What is started; `None` for an effect that is no command.
+    fn program(&self) -> Result<Option<Program<'a>>, Error> {
+        self.may_run()?;
+        let values = self.values();
+        let action = self.action.substituted(&values)?;
+        let argv = match action.effect {
+            Effect::Command { argv } => argv,
+            Effect::Shell { line } => sh(line),
+            Effect::Http { .. } | Effect::WriteFile { .. } | Effect::RemoveFile { .. } => {
+                return Ok(None);
+            }
+        };
+        let program = Program::new(argv, action.env, action.stdin, &values, self);
+        Ok(Some(program))
+    }
+}
+
+/// Why a rehearsal does not run an action; `None` where it may be run.
+pub fn not_rehearsed(environment: &Environment, action: &Action) -> Option<String> {
+    match &action.rehearse {
+        _ if !environment.rehearsal => None,
+        Rehearse::Same => None,
+        Rehearse::Never(why) => Some(why.clone()),
+        Rehearse::IfItFollows | Rehearse::Instead(_) => {
+            Some("nobody has decided whether it leaves production alone".to_owned())
+        }
+    }
+}
+
+fn sh(line: String) -> Vec<String> {
+    vec!["/bin/sh".to_owned(), "-c".to_owned(), line]
 }
 
 /// For effects that end when their future is dropped.

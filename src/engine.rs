@@ -28,6 +28,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::action::Environment;
 use crate::journal::Folder;
 use crate::runbook::Runbook;
 use crate::session::Opening;
@@ -41,8 +42,8 @@ pub struct Orders {
     pub folder: Folder,
     /// What the operator wrote, every `${NAME}` resolved.
     pub runbook: Arc<Runbook>,
-    /// The runbook's secrets by name.
-    pub secrets: Arc<[(String, String)]>,
+    /// What actions are run with.
+    pub environment: Arc<Environment>,
     /// The runbook's folder.
     pub base: PathBuf,
     /// How a new session is opened; an existing one keeps what it has.

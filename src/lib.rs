@@ -19,9 +19,9 @@
 //! 15. [`demo`]: the sandbox: sample application, throwaway PostgreSQL, traffic, faults.
 //! 16. [`cli`]: one file per subcommand.
 //!
-//! Beside them, small and used by many: [`action`] runs what a runbook tells us to run, [`clock`] is the one place that reads
-//! time, [`identity`] says by what a database is known,
-//! [`ours`] what is ours to remove, [`ssh`] makes and checks signatures, [`text`] makes foreign text harmless, [`private_file`] writes what holds secrets,
+//! Beside them, small and used by many: [`action`] runs what a runbook tells us to run, [`production`] compares production around each
+//! action of a rehearsal, [`clock`] is the one place that reads time, [`identity`] says by what a database is known, [`ours`] what is ours
+//! to remove, [`ssh`] makes and checks signatures, [`text`] makes foreign text harmless, [`private_file`] writes what holds secrets,
 //! `print` writes lines.
 
 #[macro_use]
@@ -40,6 +40,7 @@ pub mod monitor;
 pub mod ours;
 pub mod parity;
 pub mod private_file;
+pub mod production;
 pub mod report;
 pub mod runbook;
 pub mod salvage;

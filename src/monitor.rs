@@ -32,6 +32,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use baseline::Baseline;
 
+use crate::action::Environment;
 use crate::runbook::{Instance, Probe, ProbeKind, Runbook};
 use crate::session::live::{ClientsView, DetailView, InstanceState, InstanceView, LoadsView};
 use crate::trigger::cadence::Rhythm;
@@ -74,8 +75,8 @@ pub struct Monitor {
 pub struct Ground {
     /// The runbook's folder: where commands start.
     pub folder: PathBuf,
-    /// Values that only commands see, by name; blotted out of what they print.
-    pub secrets: Arc<[(String, String)]>,
+    /// What the session's actions are run with.
+    pub environment: Arc<Environment>,
 }
 
 /// What every probe shares.

@@ -6,18 +6,20 @@ mod command;
 mod config_file;
 #[path = "action/files_and_http.rs"]
 mod files_and_http;
+#[path = "action/surroundings.rs"]
+mod surroundings;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use cutover::action::{self, Action, Effect, Error, Line, Outcome, Placeholders, Run};
+use cutover::action::{self, Action, Effect, Environment, Error, Line, Outcome, Placeholders, Run};
 use tokio_util::sync::CancellationToken;
 
 /// A folder to run actions in.
 pub struct Bench {
     pub folder: tempfile::TempDir,
     pub placeholders: Placeholders,
-    pub secrets: Vec<(String, String)>,
+    pub environment: Environment,
     pub cancel: CancellationToken,
     pub lines: Vec<String>,
 }
@@ -27,7 +29,7 @@ impl Bench {
         Self {
             folder: tempfile::tempdir().unwrap(),
             placeholders: Placeholders::new(),
-            secrets: Vec::new(),
+            environment: Environment::default(),
             cancel: CancellationToken::new(),
             lines: Vec::new(),
         }
@@ -52,15 +54,20 @@ impl Bench {
         limit: Duration,
         on_line: impl Fn(&str, &CancellationToken) + Send + Sync,
     ) -> Result<Outcome, Error> {
+        self.run_action(&Action::new(effect, limit), on_line).await
+    }
+
+    /// The same, for an action with more than an effect.
+    pub async fn run_action(
+        &mut self,
+        action: &Action,
+        on_line: impl Fn(&str, &CancellationToken) + Send + Sync,
+    ) -> Result<Outcome, Error> {
         let output_path = self.output_path();
-        let action = Action {
-            effect,
-            time_limit: limit,
-        };
         let run = Run {
-            action: &action,
+            action,
             placeholders: &self.placeholders,
-            secrets: &self.secrets,
+            environment: &self.environment,
             folder: self.folder.path(),
             output_path: &output_path,
         };

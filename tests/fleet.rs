@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use cutover::action::Environment;
 use cutover::fleet::request::{ask, judge};
 use cutover::fleet::{
     AskError, Means, Mismatch, NotReady, Plan, RolloutError, RolloutHooks, Turn, client,
@@ -32,16 +33,16 @@ fn fleet(servers: &[Server]) -> Fleet {
 
 /// An action that posts to this address.
 pub(crate) fn posts(url: &str) -> Action {
-    Action {
-        effect: Effect::Http {
+    Action::new(
+        Effect::Http {
             method: "POST".to_owned(),
             url: url.to_owned(),
             headers: vec![],
             body: None,
             expect_status: vec![],
         },
-        time_limit: LONG,
-    }
+        LONG,
+    )
 }
 
 async fn servers(count: usize) -> Vec<Server> {
@@ -280,7 +281,7 @@ async fn roll(
         already: &already,
         means: Means {
             folder: Path::new("/"),
-            secrets: &[],
+            environment: &Environment::default(),
             outputs: outputs.path(),
         },
     };

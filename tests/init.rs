@@ -198,12 +198,16 @@ fn frameworks_are_known_by_their_histories() {
             said(&output)
         );
         let draft = String::from_utf8_lossy(&output.stdout).into_owned();
-        let line = "<the line that runs the migrations against PostgreSQL>";
-        let runbook = filled(&draft, &[(booted, "started"), (line, "make migrations")]);
+        let line = "<the program that runs the migrations and its arguments>";
+        let runbook = filled(&draft, &[(booted, "started"), (line, "[make, migrations]")]);
         assert_eq!(runbook.target.history.expected, *ids);
         let comments = draft.lines().filter_map(|l| l.split_once("   # "));
         let mut comments = comments.map(|(_, comment)| comment);
-        assert!(comments.any(|c| c.contains(program)), "{draft}");
+        let typed = |list: &str| list.replace(['[', ']', ',', '"'], "");
+        assert!(comments.any(|c| typed(c).contains(program)), "{draft}");
+        let env = draft.lines().find(|l| l.contains("id: C1"));
+        let follows = env.is_some_and(|l| l.contains("{target_") && !l.contains("$TARGET_URL"));
+        assert!(follows, "{draft}");
         assert!(!place.path().join("runbook.yaml").exists());
     }
 }
@@ -233,8 +237,8 @@ fn odd_names_stay_what_they_are() {
         ("<column of their ids>", "id"),
         ("<id of each migration for PostgreSQL>", "one"),
         (
-            "<the line that runs the migrations against PostgreSQL>",
-            "make migrations",
+            "<the program that runs the migrations and its arguments>",
+            "[make, migrations]",
         ),
         (
             "<a line that an instance logs when it has started>",

@@ -54,7 +54,7 @@ impl Watch {
         let (sink, samples) = mpsc::channel(10_000);
         let ground = Ground {
             folder: std::env::temp_dir(),
-            secrets: Arc::new([]),
+            environment: Arc::default(),
         };
         Watch {
             monitor: Monitor::start(Arc::new(runbook), ground, clock, 1.0, sink),

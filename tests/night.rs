@@ -6,6 +6,7 @@
 mod endings;
 mod faults;
 mod moments;
+mod rehearsal;
 mod rollback;
 mod stage;
 

@@ -57,12 +57,12 @@ fn webhook(id: &str, url: &str, events: &[Occasion]) -> Channel {
 fn shell(id: &str, line: &str) -> Channel {
     Channel {
         id: id.to_owned(),
-        means: Means::Command(Action {
-            effect: Effect::Shell {
+        means: Means::Command(Action::new(
+            Effect::Shell {
                 line: line.to_owned(),
             },
-            time_limit: Duration::from_secs(5),
-        }),
+            Duration::from_secs(5),
+        )),
         events: Occasion::ALL.to_vec(),
         timeout_ms: 5_000,
     }
@@ -70,9 +70,11 @@ fn shell(id: &str, line: &str) -> Channel {
 
 fn notifier(channels: &[Channel]) -> (Notifier, mpsc::UnboundedReceiver<Input>) {
     let (inputs, ears) = mpsc::unbounded_channel();
+    let mut environment = cutover::action::Environment::default();
+    environment.secrets = vec![("TOKEN".to_owned(), "pager-secret".to_owned())];
     let desk = Desk {
         folder: std::env::temp_dir(),
-        secrets: Arc::new([("TOKEN".to_owned(), "pager-secret".to_owned())]),
+        environment: Arc::new(environment),
     };
     (Notifier::start(channels, "tonight", &desk, inputs), ears)
 }

@@ -12,6 +12,7 @@ use cutover::engine::ledger::to_entry;
 use cutover::journal::{Folder, Journal, Reading, Retention, Sample};
 use cutover::report::sheet::Sheet;
 use cutover::report::{self, Outcome, RowStatus};
+use cutover::runbook::action::Placeholders;
 use cutover::session::{Event, Recorded, Undo};
 
 use crate::session::language::Bridge;
@@ -218,6 +219,7 @@ fn the_sheet_names_every_command_of_a_rollback_by_hand() {
             session: &bridge.session,
             folder: Path::new("/srv/.cutover/tonight"),
             engine,
+            values: Placeholders::new(),
         };
         sheet.markdown()
     };

@@ -248,6 +248,7 @@ fn rehearsal(night: &Night, head: &str, later_s: i64) -> RehearsalEvidence {
         parts: vec![(RehearsalPart::Import, true, "fine".to_owned())],
         rollback_ms: 1_000,
         took_ms: vec![],
+        not_run: Vec::new(),
     }
 }
 

@@ -99,7 +99,7 @@ impl Engine {
         Orders {
             folder: folder.clone(),
             runbook: Arc::new(runbook.clone()),
-            secrets: Vec::new().into(),
+            environment: Arc::default(),
             base: folder.dir().to_owned(),
             opening: Opening {
                 session: folder.session(),

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::output::Output;
-use super::{Ended, Error, Run, Stream};
+use super::{Ended, Error, Program, Stream};
 
 /// Between TERM and KILL.
 const TERM_GRACE: Duration = Duration::from_secs(5);
@@ -23,16 +23,17 @@ const KILL_GRACE: Duration = Duration::from_secs(10);
 const DRAIN_LIMIT: Duration = Duration::from_millis(500);
 const CHUNK_BYTES: usize = 64 << 10;
 
-/// Runs `argv` until it ends, `limit` has passed or it is cancelled; then ends what is left of its group.
+/// Runs a program until it ends, `limit` has passed or it is cancelled; then ends what is left of its group.
 pub(super) async fn run(
-    argv: &[String],
-    run: &Run<'_>,
+    program: Program<'_>,
     limit: Duration,
     output: &mut Output<'_>,
     cancel: &CancellationToken,
 ) -> Result<Ended, Error> {
-    let mut child = spawn(argv, run, Stdio::null())?;
+    let stdin = program.stdin.is_some();
+    let mut child = spawn(&program, if stdin { Stdio::piped() } else { Stdio::null() })?;
     let group = Group::of(&child);
+    let _given = Given::to(&mut child, program.stdin);
     let mut pipes = Pipes::of(&mut child);
     let mut exited = tokio::task::spawn_blocking({
         let leader = group.leader;
@@ -96,8 +97,8 @@ pub struct Following {
 }
 
 impl Following {
-    pub(super) fn start(argv: &[String], run: &Run<'_>) -> Result<Self, Error> {
-        let mut child = spawn(argv, run, Stdio::null())?;
+    pub(super) fn start(program: &Program<'_>) -> Result<Self, Error> {
+        let mut child = spawn(program, Stdio::null())?;
         Ok(Self {
             _group: Group::of(&child),
             pipes: Pipes::of(&mut child),
@@ -129,8 +130,8 @@ impl Following {
 ///
 /// # Errors
 /// It could not be started, or how it failed and what it said last.
-pub(super) async fn tell(argv: &[String], run: &Run<'_>, text: &[u8]) -> Result<(), String> {
-    let mut child = spawn(argv, run, Stdio::piped()).map_err(|error| error.to_string())?;
+pub(super) async fn tell(program: &Program<'_>, text: &[u8]) -> Result<(), String> {
+    let mut child = spawn(program, Stdio::piped()).map_err(|error| error.to_string())?;
     let stdin = child.stdin.take();
     let mut following = Following {
         _group: Group::of(&child),
@@ -177,8 +178,9 @@ impl Ended {
     }
 }
 
-fn spawn(argv: &[String], run: &Run<'_>, stdin: Stdio) -> Result<Child, Error> {
-    let (program, arguments) = argv
+fn spawn(run: &Program<'_>, stdin: Stdio) -> Result<Child, Error> {
+    let (program, arguments) = run
+        .argv
         .split_first()
         .filter(|(program, _)| !program.is_empty())
         .ok_or(Error::NoProgram)?;
@@ -187,10 +189,10 @@ fn spawn(argv: &[String], run: &Run<'_>, stdin: Stdio) -> Result<Child, Error> {
         .args(arguments)
         .current_dir(run.folder)
         .process_group(0);
-    for (name, value) in run.placeholders.iter() {
-        command.env(format!("CUTOVER_{}", name.to_uppercase()), value);
+    for name in run.withheld {
+        command.env_remove(name);
     }
-    command.envs(run.secrets.iter().map(|(name, value)| (name, value)));
+    command.envs(run.env.iter().map(|(name, value)| (name, value)));
     command
         .stdin(stdin)
         .stdout(Stdio::piped())
@@ -201,6 +203,30 @@ fn spawn(argv: &[String], run: &Run<'_>, stdin: Stdio) -> Result<Child, Error> {
             program: program.clone(),
             source,
         })
+}
+
+/// A text on its way to a command's standard input, beside everything else: a command that does not read it keeps nobody waiting. Dropped,
+/// it ends.
+struct Given(Option<tokio::task::JoinHandle<()>>);
+
+impl Given {
+    fn to(child: &mut Child, text: Option<String>) -> Given {
+        let given = child.stdin.take().zip(text).map(|(mut stdin, text)| {
+            tokio::spawn(async move {
+                // One that does not read it may be content without it; its exit code tells.
+                let _ = stdin.write_all(text.as_bytes()).await;
+            })
+        });
+        Given(given)
+    }
+}
+
+impl Drop for Given {
+    fn drop(&mut self) {
+        if let Some(task) = &self.0 {
+            task.abort();
+        }
+    }
 }
 
 /// The group of a command; dropped, it is killed, also when the future that runs the command is dropped in the middle.

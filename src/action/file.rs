@@ -10,6 +10,8 @@ use super::{Ended, Error};
 
 /// Mode of a file that was not there before: the application has to be able to read it.
 const NEW_MODE: u32 = 0o644;
+/// Of one that holds a password: its owner alone reads it. Who needs another mode makes the file beforehand.
+const NEW_SECRET_MODE: u32 = 0o600;
 
 /// `path` as it is meant: absolute as written, relative inside `folder`.
 pub(super) fn inside(folder: &Path, path: &Path) -> Result<PathBuf, Error> {
@@ -24,9 +26,18 @@ pub(super) fn inside(folder: &Path, path: &Path) -> Result<PathBuf, Error> {
     Ok(folder.join(path))
 }
 
-/// Creates or replaces a file.
-pub(super) async fn write(path: PathBuf, content: Vec<u8>, output: &mut Output<'_>) -> Ended {
-    report(output, "write", path, move |path| replace(path, &content)).await
+/// Creates or replaces a file; one with a secret in it is made for its owner alone.
+pub(super) async fn write(
+    path: PathBuf,
+    content: Vec<u8>,
+    secret: bool,
+    output: &mut Output<'_>,
+) -> Ended {
+    let mode = if secret { NEW_SECRET_MODE } else { NEW_MODE };
+    report(output, "write", path, move |path| {
+        replace_with(path, &content, mode)
+    })
+    .await
 }
 
 /// Removes a file; one that is gone already is fine.
@@ -66,6 +77,11 @@ async fn report(
 /// Replaces the content of `path` in one step: readers see the old file or the new one. Mode and owner stay; a symbolic link stays
 /// and its target is replaced. Durable when it returns.
 pub(super) fn replace(path: &Path, content: &[u8]) -> std::io::Result<()> {
+    replace_with(path, content, NEW_MODE)
+}
+
+/// The same, with a mode for a file that was not there before.
+fn replace_with(path: &Path, content: &[u8], new_mode: u32) -> std::io::Result<()> {
     let real = match path.canonicalize() {
         Ok(real) => real,
         Err(error) if error.kind() == ErrorKind::NotFound => path.to_path_buf(),
@@ -79,7 +95,7 @@ pub(super) fn replace(path: &Path, content: &[u8]) -> std::io::Result<()> {
         Ok(former) => dress_like(file.as_file(), &former)?,
         Err(_) => file
             .as_file()
-            .set_permissions(Permissions::from_mode(NEW_MODE))?,
+            .set_permissions(Permissions::from_mode(new_mode))?,
     }
     file.as_file().sync_all()?;
     file.persist(&real)?;

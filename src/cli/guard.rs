@@ -27,7 +27,7 @@ pub async fn run(args: GuardArgs) -> anyhow::Result<Exit> {
     let orders = standing.orders(folder.clone())?;
     let desk = Desk {
         folder: orders.base,
-        secrets: Arc::clone(&orders.secrets),
+        environment: Arc::clone(&orders.environment),
     };
     // With its sandbox everything that belongs to it goes.
     let is_moot = || standing.sandbox && !control::is_supervised(&standing.base);

@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
 use super::load::{self, Loaded};
+use crate::action::Environment;
 use crate::engine::Orders;
 use crate::journal::Folder;
 use crate::journal::folder::share_file;
@@ -134,11 +135,18 @@ impl Standing {
             .iter()
             .filter_map(|n| Some((n.clone(), loaded.environment.get(n)?.clone())))
             .collect();
-        let mut runbook = loaded.runbook;
-        if self.rehearsal {
-            runbook = crate::runbook::rehearsal::of(&runbook)
+        let written = loaded.runbook;
+        let (runbook, environment) = if self.rehearsal {
+            let rehearsed = crate::runbook::rehearsal::of(&written)
                 .context("the runbook has no `rehearsal` section")?;
-        }
+            let inherited = std::env::vars_os();
+            let environment =
+                Environment::of_rehearsal(&written, &rehearsed, &self.base, secrets, inherited);
+            (rehearsed, environment)
+        } else {
+            let environment = Environment::of_night(&written, &self.base, secrets);
+            (written, environment)
+        };
         Ok(Orders {
             opening: Opening {
                 session: folder.session(),
@@ -152,7 +160,7 @@ impl Standing {
             },
             folder,
             runbook: Arc::new(runbook),
-            secrets: secrets.into(),
+            environment: Arc::new(environment),
             base: self.base.clone(),
             rehearsal: self.evidence.clone(),
         })

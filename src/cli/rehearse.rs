@@ -1,5 +1,8 @@
 //! `cutover rehearse`: the whole protocol on the scratch side, rollback included. What comes of it is the evidence for K3, K4, K6.
 
+mod evidence;
+mod identity;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -7,24 +10,24 @@ use anyhow::Context as _;
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
+use self::evidence::{evidence, folded, keep};
+pub use self::evidence::{newest, session_of};
+pub(super) use self::identity::refuse_production;
 use super::bridge::SocketBridge;
 use super::load::{self, Loaded};
 use super::orders::Standing;
-use super::{Exit, follow, group, run, status};
-use crate::action;
+use super::{Exit, follow, group, run};
+use crate::action::{self, Environment};
 use crate::cockpit::bridge::Bridge;
 use crate::engine::socket;
-use crate::journal::{Entry, Folder, Follower};
+use crate::journal::{Folder, Follower};
 use crate::runbook::action::Placeholders;
-use crate::runbook::{Action, RehearsalPart, Role, Runbook};
+use crate::runbook::{Action, Role, Runbook};
 use crate::session::{
-    Command, LineKind, Phase, Recorded, RehearsalEvidence, Session, StepState, StepStatus,
+    Command, LineKind, Phase, RehearsalEvidence, Session, StepLine, StepState, StepStatus,
 };
 use crate::source::{backup, digest, open_read_only};
 use crate::target::Endpoint;
-
-/// The evidence is written within so many real seconds of its journal's last entry.
-const WRITTEN_WITHIN_S: i64 = 600;
 
 /// The whole protocol against scratch targets.
 #[derive(Debug, Args)]
@@ -65,6 +68,9 @@ pub async fn run(args: RehearseArgs) -> anyhow::Result<Exit> {
     for (_, ok, line) in &evidence.parts {
         errln!("{} {line}", if *ok { "ok    " } else { "FAILED" });
     }
+    for line in &evidence.not_run {
+        errln!("not run: {line}");
+    }
     if args.json {
         outln!("{}", serde_json::to_string(&evidence)?);
     }
@@ -89,6 +95,7 @@ pub async fn rehearse(
     if stage.sandbox.is_none() {
         on_the_bridge(&loaded.runbook, &socket::user_of_this_process())?;
     }
+    refuse_production(&loaded.runbook, &loaded.base).await?;
     prepare_scratch(&loaded.runbook, &scratch.url).await?;
     copy_source(&loaded.runbook, &scratch.copy).await?;
     let folder = new_folder(&stage.root, &loaded.runbook.name)?;
@@ -97,12 +104,28 @@ pub async fn rehearse(
     (standing.sandbox, standing.rehearsal, standing.speed) =
         (stage.sandbox.is_some(), true, stage.speed);
     standing.write(&folder)?;
-    act(loaded, scratch.point.as_ref(), &folder, "point").await?;
+    // Both are the rehearsal's own: what they are given leads to scratch.
+    let environment = standing.orders(folder.clone())?.environment;
+    act(
+        loaded,
+        scratch.point.as_ref(),
+        &environment,
+        &folder,
+        "point",
+    )
+    .await?;
     let played = match staging_is_ready(&loaded.runbook).await {
         Ok(()) => play(&folder, stage).await,
         Err(error) => Err(error),
     };
-    act(loaded, scratch.unpoint.as_ref(), &folder, "unpoint").await?;
+    act(
+        loaded,
+        scratch.unpoint.as_ref(),
+        &environment,
+        &folder,
+        "unpoint",
+    )
+    .await?;
     played?;
     let entries = Follower::open(&folder)?.poll()?;
     let head = entries.last().map(|e| e.hash.to_string());
@@ -212,15 +235,17 @@ fn new_folder(root: &Path, runbook: &str) -> anyhow::Result<Folder> {
 async fn act(
     loaded: &Loaded,
     action: Option<&Action>,
+    environment: &Environment,
     folder: &Folder,
     name: &str,
 ) -> anyhow::Result<()> {
     let Some(action) = action else { return Ok(()) };
+    let action = &action.clone().cleared();
     let output = folder.dir().join(format!("{name}.log"));
     let run = action::Run {
         action,
         placeholders: &Placeholders::new(),
-        secrets: &[],
+        environment,
         folder: &loaded.base,
         output_path: &output,
     };
@@ -271,6 +296,8 @@ async fn play(folder: &Folder, stage: &Stage) -> anyhow::Result<Session> {
     let mut entries = Vec::new();
     let mut asked = false;
     loop {
+        // Looked at before its last words are read: an engine that has just come to its end is not lost.
+        let is_alive = follower.engine()?.is_alive();
         for entry in follower.poll()? {
             let recorded = crate::engine::ledger::from_entry(&entry)?;
             if let Some(line) = follow::line(&recorded) {
@@ -292,7 +319,7 @@ async fn play(folder: &Folder, stage: &Stage) -> anyhow::Result<Session> {
                     .map_err(|e| anyhow::anyhow!("the rollback of the rehearsal: {e}"))?;
             }
             _ => anyhow::ensure!(
-                follower.engine()?.is_alive(),
+                is_alive,
                 "the rehearsal's engine is gone; see {}",
                 folder.log_path().display()
             ),
@@ -309,156 +336,12 @@ fn is_through(session: &Session) -> bool {
     let stuck = session.current_step().is_none()
         && session
             .next_step()
-            .is_some_and(|(line, s)| s.status == StepStatus::Failed && s.attempt >= line.attempts);
+            .is_some_and(|(line, s)| s.status == StepStatus::Failed && !will_retry(line, s));
     reopened || stuck
 }
 
-/// What a rehearsal proved, from its journal.
-fn evidence(
-    runbook: &Runbook,
-    session: &Session,
-    head: String,
-    ended_unix_s: i64,
-    sandbox: bool,
-) -> RehearsalEvidence {
-    let done = |id: &str| {
-        session
-            .step(id)
-            .is_some_and(|s| s.status == StepStatus::Done)
-    };
-    let all = |ids: &[&str]| ids.iter().all(|id| done(id));
-    let rollback = session.rollback.as_ref();
-    let rollback_ms = rollback
-        .and_then(|r| Some(r.restored_ms? - r.started_ms))
-        .unwrap_or(i64::MAX);
-    let in_time = rollback_ms <= session.charter.real_ms(runbook.limits.rto_ms);
-    let healthy = rollback.is_some_and(|r| r.healthy == Some(true));
-    let seconds = rollback_ms as f64 / 1000.0;
-    let first_red = |ids: &[&str]| {
-        let red = ids.iter().find(|id| !done(id)).copied().unwrap_or_default();
-        let why = session
-            .step(red)
-            .and_then(|s| s.outcome.as_ref())
-            .map_or("it was not reached", |o| o.summary.as_str());
-        format!("{red}: {why}")
-    };
-    let (migrations, import) = (["C1", "C2"], ["D1", "D2", "D3", "D4", "E1", "E2", "E4"]);
-    let line = |ok: bool, good: String, ids: &[&str]| if ok { good } else { first_red(ids) };
-    let rollback_ok = healthy && in_time && done("F2");
-    let rollback_line = match (healthy, in_time, done("F2")) {
-        (true, true, true) => {
-            format!("rolled back from PostgreSQL in {seconds:.1} s, within the RTO")
-        }
-        (true, false, _) => format!("the rollback took {seconds:.1} s, beyond the RTO"),
-        (true, true, false) => format!(
-            "F2 was not reached, so no rollback from PostgreSQL was rehearsed; {}",
-            first_red(&["F2"])
-        ),
-        (false, ..) => "the application was not healthy after the rollback".to_owned(),
-    };
-    RehearsalEvidence {
-        session: session.charter.session.clone(),
-        runbook_hash: runbook.hash.clone(),
-        sandbox,
-        head,
-        ended_unix_s,
-        source: session.shape(),
-        parts: vec![
-            (
-                RehearsalPart::Migrations,
-                all(&migrations),
-                line(
-                    all(&migrations),
-                    "migrations rehearsed, schema complete".into(),
-                    &migrations,
-                ),
-            ),
-            (
-                RehearsalPart::Import,
-                all(&import),
-                line(
-                    all(&import),
-                    "import rehearsed, parity fully green".into(),
-                    &import,
-                ),
-            ),
-            (RehearsalPart::Rollback, rollback_ok, rollback_line),
-        ],
-        rollback_ms,
-        took_ms: took(session),
-    }
-}
-
-/// What each step, and each row of the rollback, took.
-fn took(session: &Session) -> Vec<(String, i64)> {
-    let rollback = session.rollback.iter().flat_map(|r| &r.rows);
-    let rows = session.steps.iter().chain(rollback);
-    let took = |row: &StepState| Some((row.id.clone(), row.ended_ms? - row.started_ms?));
-    rows.filter(|row| row.status == StepStatus::Done)
-        .filter_map(took)
-        .collect()
-}
-
-fn evidence_folder(root: &Path) -> PathBuf {
-    root.join("rehearsals")
-}
-
-fn keep(root: &Path, evidence: &RehearsalEvidence) -> anyhow::Result<()> {
-    let folder = evidence_folder(root);
-    std::fs::create_dir_all(&folder)?;
-    let path = folder.join(format!("{}.json", evidence.session));
-    let partial = path.with_extension("partial");
-    std::fs::write(&partial, serde_json::to_vec_pretty(evidence)?)
-        .context(partial.display().to_string())?;
-    std::fs::rename(&partial, &path).context(path.display().to_string())
-}
-
-/// The newest rehearsal of this very runbook, else the newest of all; whether it counts is for `session::gates` to say. One whose journal
-/// is gone, or does not end as the evidence says, is none.
-pub fn newest(root: &Path, runbook: &Runbook) -> Option<RehearsalEvidence> {
-    runbook.rehearsal.as_ref()?;
-    let kept = std::fs::read_dir(evidence_folder(root)).ok()?;
-    kept.filter_map(|e| {
-        serde_json::from_slice::<RehearsalEvidence>(&std::fs::read(e.ok()?.path()).ok()?).ok()
-    })
-    .filter(|kept| is_of_its_journal(root, runbook, kept).unwrap_or(false))
-    .max_by_key(|e| (e.runbook_hash == runbook.hash, e.ended_unix_s))
-}
-
-/// Anybody can write a file that says that everything went well: it has to be what its journal comes to. What came after the rehearsal's
-/// end, such as a note, changes nothing. `None` where there is no such journal.
-fn is_of_its_journal(root: &Path, runbook: &Runbook, kept: &RehearsalEvidence) -> Option<bool> {
-    let folder = Folder::open_at(&root.join(&kept.session)).ok()?;
-    let mut entries = Follower::open(&folder).ok()?.poll().ok()?;
-    let last = entries
-        .iter()
-        .position(|e| e.hash.to_string() == kept.head)?;
-    entries.truncate(last + 1);
-    let ended = entries.last()?.wall.timestamp();
-    if kept.runbook_hash != runbook.hash {
-        // It counts for nothing, and its gates say why.
-        return Some(true);
-    }
-    let session = folded(entries)?;
-    let head = kept.head.clone();
-    let sandbox = session.charter.sandbox;
-    let proven = evidence(runbook, &session, head, kept.ended_unix_s, sandbox);
-    Some(proven == *kept && (kept.ended_unix_s - ended).abs() <= WRITTEN_WITHIN_S)
-}
-
-/// The session that these entries come to.
-fn folded(entries: Vec<Entry>) -> Option<Session> {
-    let recorded = entries
-        .into_iter()
-        .map(|e| Recorded::read(e.seq, e.at_ms, e.wall, &e.kind, e.body));
-    let recorded: Vec<Recorded> = recorded.collect::<Result<_, _>>().ok()?;
-    Session::replay(&recorded).ok()
-}
-
-/// The state of a rehearsal's session, for those who want more than the evidence.
-///
-/// # Errors
-/// Its journal is damaged.
-pub fn session_of(root: &Path, evidence: &RehearsalEvidence) -> anyhow::Result<Session> {
-    status::read(&Folder::open_at(&root.join(&evidence.session))?)
+/// Only what may pass by itself is tried again by itself.
+fn will_retry(line: &StepLine, state: &StepState) -> bool {
+    let passing = state.outcome.as_ref().is_some_and(|o| o.passing);
+    passing && state.attempt < line.attempts
 }

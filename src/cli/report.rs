@@ -135,9 +135,10 @@ fn write_sheet(folder: &Folder, out: &Path) -> anyhow::Result<PathBuf> {
         runbook: &orders.runbook,
         session: &session,
         folder: folder.dir(),
+        values: orders.environment.placeholders.without_passwords(),
         engine: read_holder(folder).filter(|_| alive).map(|h| h.pid),
     };
-    let hidden = hide(page.markdown(), &orders.secrets);
+    let hidden = hide(page.markdown(), &orders.environment.secrets);
     std::fs::create_dir_all(out)?;
     let path = out.join("sheet.md");
     private_file::write(&path, hidden.as_bytes())

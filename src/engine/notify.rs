@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::input::Input;
-use crate::action::{self, Placeholders, Run};
+use crate::action::{self, Environment, Placeholders, Run};
 use crate::fleet;
 use crate::runbook::{Channel, Means, Occasion};
 use crate::session::notice::Notice;
@@ -39,8 +39,8 @@ pub struct Notifier {
 pub struct Desk {
     /// The runbook's folder.
     pub folder: PathBuf,
-    /// The runbook's secrets by name.
-    pub secrets: Arc<[(String, String)]>,
+    /// What the session's actions are run with.
+    pub environment: Arc<Environment>,
 }
 
 /// A notice on its way.
@@ -181,7 +181,7 @@ async fn once(
             let run = Run {
                 action,
                 placeholders: &Placeholders::new().with("event", letter.notice.occasion.key()),
-                secrets: &desk.secrets,
+                environment: &desk.environment,
                 folder: &desk.folder,
                 output_path: std::path::Path::new("/dev/null"),
             };

@@ -56,11 +56,11 @@ pub async fn begin(
     let (items, checklist) = watch::channel(Vec::new());
     let ground = Ground {
         folder: orders.base.clone(),
-        secrets: Arc::clone(&orders.secrets),
+        environment: Arc::clone(&orders.environment),
     };
     let desk = Desk {
         folder: orders.base.clone(),
-        secrets: Arc::clone(&orders.secrets),
+        environment: Arc::clone(&orders.environment),
     };
     let name = ledger.session().charter.session.clone();
     let notifier = Notifier::start(&orders.runbook.notify, &name, &desk, inputs.clone());

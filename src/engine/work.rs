@@ -9,7 +9,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::Orders;
 use super::input::Input;
-use crate::session::{Outcome, Session, StepStatus};
+use crate::production::{UNTOUCHED, Watch};
+use crate::session::{Check, Outcome, Session, StepStatus};
 use crate::step::{self, Context, News, Reporter, Shared};
 
 /// What runs now.
@@ -122,7 +123,7 @@ impl Work {
             session: Arc::new(session.clone()),
             folder: orders.folder.clone(),
             base: orders.base.clone(),
-            secrets: Arc::clone(&orders.secrets),
+            environment: Arc::clone(&orders.environment),
             index,
             reporter: Reporter {
                 row: row.to_owned(),
@@ -200,14 +201,29 @@ impl Work {
     }
 }
 
+/// What every step and row of a rehearsal has to leave alone is production: one whose action changed it has failed, whatever else it says,
+/// and under this name the evidence finds that.
+fn judged(ctx: &Context, was_found: bool, outcome: Outcome) -> Outcome {
+    let found = ctx.environment.watch().and_then(Watch::found);
+    match found.filter(|_| !was_found) {
+        None => outcome,
+        Some(found) => {
+            ctx.reporter.line(&found);
+            Outcome::failed(found.clone()).with_check(Check::new(UNTOUCHED, false, found))
+        }
+    }
+}
+
 /// A panic in a step is a bug of ours: it fails the step and says so, and the session goes on being judged.
 async fn guarded(ctx: &Context, work: impl Future<Output = Outcome>) -> Outcome {
     use futures_util::FutureExt;
-    match std::panic::AssertUnwindSafe(work).catch_unwind().await {
+    let was_found = ctx.environment.watch().and_then(Watch::found).is_some();
+    let outcome = match std::panic::AssertUnwindSafe(work).catch_unwind().await {
         Ok(outcome) => outcome,
         Err(_) => Outcome::failed(format!(
             "a bug in cutover ended {}; see engine.log. What it had done is unknown: look before you try again, or roll back",
             ctx.reporter.row
         )),
-    }
+    };
+    judged(ctx, was_found, outcome)
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::action::{self, Placeholders, Run};
+use crate::action::{self, Environment, Placeholders, Run};
 use crate::runbook::{Action, Fleet, Instance};
 
 /// What running a fleet's actions takes.
@@ -12,8 +12,8 @@ use crate::runbook::{Action, Fleet, Instance};
 pub struct Means<'a> {
     /// The runbook's folder: where relative paths and commands start.
     pub folder: &'a Path,
-    /// Environment that commands see and outputs never show.
-    pub secrets: &'a [(String, String)],
+    /// What the session's actions are run with.
+    pub environment: &'a Environment,
     /// Folder for kept outputs: `restart-app-3.log`, replaced by the next restart.
     pub outputs: &'a Path,
 }
@@ -81,7 +81,7 @@ pub async fn run_for(
     let run = Run {
         action,
         placeholders: &Placeholders::of(instance),
-        secrets: means.secrets,
+        environment: means.environment,
         folder: means.folder,
         output_path: &output,
     };

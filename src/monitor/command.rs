@@ -51,7 +51,7 @@ impl Command {
         let run = Run {
             action: &self.action,
             placeholders: &placeholders,
-            secrets: &self.context.ground.secrets,
+            environment: &self.context.ground.environment,
             folder: &self.context.ground.folder,
             // What it says is judged and forgotten.
             output_path: Path::new("/dev/null"),

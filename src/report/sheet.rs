@@ -22,6 +22,8 @@ pub struct Sheet<'s> {
     pub folder: &'s Path,
     /// The engine's process, where one runs.
     pub engine: Option<u32>,
+    /// Placeholders that follow the session, without passwords.
+    pub values: Placeholders,
 }
 
 impl Sheet<'_> {
@@ -56,7 +58,7 @@ impl Sheet<'_> {
                     "Write down what happened and when, in `{}`.",
                     file.display()
                 )),
-                RollbackKind::Command(action) => page.action(action, &Placeholders::new()),
+                RollbackKind::Command(action) => page.action(action, &self.values),
             }
         }
         page.text("## If the SQLite file itself is damaged");
@@ -114,7 +116,7 @@ impl Sheet<'_> {
                     page.end();
                 }
                 SwitchHow::Action { to_source, .. } => {
-                    page.action(to_source, &Placeholders::new());
+                    page.action(to_source, &self.values);
                 }
             }
         }
@@ -125,7 +127,9 @@ impl Sheet<'_> {
         let fleet = &self.runbook.fleet;
         let restarts = fleet.instances.iter();
         let action = action.unwrap_or(&fleet.restart);
-        page.commands(restarts.map(|i| command_of(action, &Placeholders::of(i))));
+        page.commands(
+            restarts.map(|i| command_of(action, &Placeholders::of(i).over(&self.values))),
+        );
     }
 
     fn validate(&self, page: &mut Page) {
@@ -159,7 +163,7 @@ impl Sheet<'_> {
         page.text("Let users write again, on SQLite:");
         for step in &self.runbook.steps {
             if let StepKind::Freeze { off, .. } = &step.kind {
-                page.action(off, &Placeholders::new());
+                page.action(off, &self.values);
             }
         }
     }
@@ -244,8 +248,27 @@ impl Page {
 /// An action as a shell would do it; what cannot be written so says why, as a comment.
 fn command_of(action: &Action, values: &Placeholders) -> String {
     match action.substituted(values) {
-        Ok(action) => line_of(&action.effect),
+        Ok(action) => line_with_surroundings(&action),
         Err(error) => format!("# not to be written as a command: {error}"),
+    }
+}
+
+/// A command with its own variables and standard input; any other effect by itself.
+fn line_with_surroundings(action: &Action) -> String {
+    let mut line = line_of(&action.effect);
+    if !action.env.is_empty() {
+        let pairs = action.env.iter();
+        let variables: Vec<String> = pairs
+            .map(|(name, value)| format!("{name}={}", word(value)))
+            .collect();
+        if let Effect::Shell { line: shell } = &action.effect {
+            line = format!("/bin/sh -c {}", word(shell));
+        }
+        line = format!("{} {line}", variables.join(" "));
+    }
+    match &action.stdin {
+        Some(text) => format!("printf %s {} | {line}", word(text)),
+        None => line,
     }
 }
 

@@ -3,20 +3,40 @@
 //! Nothing is run in here ([`crate::action`] does that) and no YAML is read. A command is a list of arguments that no shell
 //! ever sees; only [`Effect::Shell`] is read by one.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::model::Instance;
+use super::placeholders::{OF_INSTANCE, OF_SESSION, OF_SOURCE, Place, fits_shell, named_in};
+pub use super::placeholders::{Placeholders, SubstitutionError};
 
 /// One thing to do, and how long it may take before it counts as failed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Action {
     /// What is done.
     pub effect: Effect,
+    /// Variables that a command sees besides those of its environment: name and text, placeholders with their passwords. Never shown.
+    pub env: Vec<(String, String)>,
+    /// What a command reads from its standard input, placeholders with their passwords; empty where absent. Never shown.
+    pub stdin: Option<String>,
+    /// Whether a rehearsal may do it.
+    pub rehearse: Rehearse,
     /// After this much time it is ended and has failed. Never scaled by the sandbox's speed.
     pub time_limit: Duration,
+}
+
+/// Whether, and how, a rehearsal does what an action says. Production has to be left alone by it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Rehearse {
+    /// Only if the action follows the session: it uses a placeholder or a variable that leads to scratch in a rehearsal.
+    #[default]
+    IfItFollows,
+    /// As it stands: a person's word that it leaves production alone, or decided so in [`super::rehearsal`].
+    Same,
+    /// Another action in its place.
+    Instead(Box<Action>),
+    /// It is not done, for this reason: decided in [`super::rehearsal`], never written.
+    Never(String),
 }
 
 /// The kinds of thing a runbook can ask for.
@@ -59,129 +79,119 @@ pub enum Effect {
     },
 }
 
-/// The values that stand in for `{instance}`, `{host}`, `{url}` and whatever else a step offers.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Placeholders(BTreeMap<String, String>);
-
-/// Why a value cannot stand where its placeholder is.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum SubstitutionError {
-    /// A shell would read the value as more than a word.
-    #[error(
-        "the value of {{{name}}} holds {character:?}, which a shell would act on; use `command:` with a list of arguments instead of `shell:`, or rename it"
-    )]
-    UnsafeInShell {
-        /// The placeholder.
-        name: String,
-        /// The first character in the way.
-        character: char,
-    },
-    /// The value would lead a file's path somewhere else.
-    #[error(
-        "the value of {{{name}}} holds a path separator or is a dot name and may not be part of a file's path"
-    )]
-    UnsafeInPath {
-        /// The placeholder.
-        name: String,
-    },
-}
-
-impl Placeholders {
-    /// None.
-    pub fn new() -> Self {
-        Self::default()
+impl Action {
+    /// An effect with its time limit, and nothing besides.
+    pub fn new(effect: Effect, time_limit: Duration) -> Self {
+        Self {
+            effect,
+            env: Vec::new(),
+            stdin: None,
+            rehearse: Rehearse::default(),
+            time_limit,
+        }
     }
 
-    /// Those that stand for an instance: `{instance}`, `{host}`, `{url}`.
-    pub fn of(instance: &Instance) -> Self {
-        Self::new()
-            .with("instance", &instance.id)
-            .with("host", &instance.host)
-            .with("url", &instance.url)
-    }
-
-    /// The text with every placeholder filled in, whatever the values hold: for showing, not for a shell.
-    pub fn filled(&self, text: &str) -> String {
-        let shown = self.fill(text, |_, _| Ok(()));
-        shown.unwrap_or_else(|_| text.to_owned())
-    }
-
-    /// With one more. A later value for the same name wins.
+    /// The same, cleared for rehearsals.
     #[must_use]
-    pub fn with(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.0.insert(name.into(), value.into());
+    pub fn cleared(mut self) -> Self {
+        self.rehearse = Rehearse::Same;
         self
     }
 
-    /// Names and values, by name.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
-    }
-
-    /// `text` with each `{name}` that is known replaced, once: a value is never looked at again. Unknown braces stay.
-    fn fill(
-        &self,
-        text: &str,
-        fits: impl Fn(&str, &str) -> Result<(), SubstitutionError>,
-    ) -> Result<String, SubstitutionError> {
-        let mut out = String::with_capacity(text.len());
-        let mut rest = text;
-        while let Some(open) = rest.find('{') {
-            out.push_str(&rest[..open]);
-            rest = &rest[open..];
-            let known = rest
-                .find('}')
-                .and_then(|close| Some((close, self.0.get_key_value(&rest[1..close])?)));
-            match known {
-                Some((close, (name, value))) => {
-                    fits(name, value)?;
-                    out.push_str(value);
-                    rest = &rest[close + 1..];
-                }
-                None => {
-                    out.push('{');
-                    rest = &rest[1..];
-                }
+    /// Every text of it that placeholders are filled into.
+    pub fn texts(&self) -> Vec<&str> {
+        let mut texts: Vec<&str> = match &self.effect {
+            Effect::Command { argv } => argv.iter().map(String::as_str).collect(),
+            Effect::Shell { line } => vec![line],
+            Effect::Http {
+                url, headers, body, ..
+            } => {
+                let headers = headers.iter().map(|(_, value)| value.as_str());
+                [url.as_str()]
+                    .into_iter()
+                    .chain(headers)
+                    .chain(body.as_deref())
+                    .collect()
             }
-        }
-        out.push_str(rest);
-        Ok(out)
+            Effect::WriteFile { path, content } => path
+                .to_str()
+                .into_iter()
+                .chain([content.as_str()])
+                .collect(),
+            Effect::RemoveFile { path } => path.to_str().into_iter().collect(),
+        };
+        texts.extend(self.env.iter().map(|(_, value)| value.as_str()));
+        texts.extend(self.stdin.as_deref());
+        texts
     }
-}
 
-impl Action {
     /// Whether it is another for each instance: it is a command that names one.
     pub fn is_per_instance(&self) -> bool {
-        let texts = match &self.effect {
-            Effect::Command { argv } => argv.as_slice(),
+        let is_command = matches!(self.effect, Effect::Command { .. } | Effect::Shell { .. });
+        is_command && self.uses_any(&OF_INSTANCE)
+    }
+
+    /// Whether it uses a placeholder that follows the session, or a command the variable with its value; also whether it asks if this is a
+    /// rehearsal.
+    pub fn follows_session(&self) -> bool {
+        let (session, source) = (OF_SESSION.as_slice(), OF_SOURCE.as_slice());
+        self.uses_any(session)
+            || self.uses_any(source)
+            || self.asks_any(session)
+            || self.asks_any(source)
+            || self.asks_any(&["rehearsal"])
+    }
+
+    /// Whether one of these placeholders stands in one of its texts.
+    pub fn uses_any(&self, names: &[&str]) -> bool {
+        let mut texts = self.texts().into_iter();
+        texts.any(|text| named_in(text).any(|(name, _)| names.contains(&name)))
+    }
+
+    /// Whether a command names the variable of one of these placeholders, such as `$CUTOVER_TARGET_URL`.
+    pub fn asks_any(&self, names: &[&str]) -> bool {
+        let lines: &[String] = match &self.effect {
+            Effect::Command { argv } => argv,
             Effect::Shell { line } => std::slice::from_ref(line),
-            _ => &[],
+            Effect::Http { .. } | Effect::WriteFile { .. } | Effect::RemoveFile { .. } => &[],
         };
-        let names = ["{instance}", "{host}", "{url}"];
-        texts
-            .iter()
-            .any(|text| names.iter().any(|n| text.contains(n)))
+        let given = lines.iter().chain(&self.stdin);
+        given.into_iter().any(|text| {
+            names
+                .iter()
+                .any(|name| holds_word(text, &format!("CUTOVER_{}", name.to_uppercase())))
+        })
+    }
+
+    /// Whether what it leaves behind, such as a file's content, holds a password.
+    pub fn reveals(&self, values: &Placeholders) -> bool {
+        self.texts().iter().any(|text| values.reveals(text))
     }
 
     /// The action with every placeholder filled in.
     ///
     /// # Errors
-    /// A value that a shell would act on inside a shell line, or that would lead a path astray.
+    /// A value that a shell would act on inside a shell line, that would lead a path astray, or that is a password where the process list
+    /// would show it.
     pub fn substituted(&self, values: &Placeholders) -> Result<Self, SubstitutionError> {
-        let free = |_: &str, _: &str| Ok(());
-        let text = |text: &String| values.fill(text, free);
+        let open = |text: &String| values.filled_at(text, Place::Open);
+        let private = |text: &String| values.filled_at(text, Place::Private);
         let path = |path: &PathBuf| match path.to_str() {
-            Some(text) => values.fill(text, fits_path).map(PathBuf::from),
+            Some(text) => values.filled_at(text, Place::Path).map(PathBuf::from),
             None => Ok(path.clone()),
+        };
+        let pairs = |pairs: &[(String, String)]| {
+            let filled = pairs
+                .iter()
+                .map(|(name, value)| Ok((name.clone(), private(value)?)));
+            filled.collect::<Result<Vec<_>, _>>()
         };
         let effect = match &self.effect {
             Effect::Command { argv } => Effect::Command {
-                argv: argv.iter().map(text).collect::<Result<_, _>>()?,
+                argv: argv.iter().map(open).collect::<Result<_, _>>()?,
             },
             Effect::Shell { line } => Effect::Shell {
-                line: values.fill(line, fits_shell)?,
+                line: values.filled_at(line, Place::Shell)?,
             },
             Effect::Http {
                 method,
@@ -191,50 +201,46 @@ impl Action {
                 expect_status,
             } => Effect::Http {
                 method: method.clone(),
-                url: text(url)?,
-                headers: headers
-                    .iter()
-                    .map(|(name, value)| Ok((name.clone(), text(value)?)))
-                    .collect::<Result<_, _>>()?,
-                body: body.as_ref().map(text).transpose()?,
+                url: open(url)?,
+                headers: pairs(headers)?,
+                body: body.as_ref().map(private).transpose()?,
                 expect_status: expect_status.clone(),
             },
             Effect::WriteFile { path: at, content } => Effect::WriteFile {
                 path: path(at)?,
-                content: text(content)?,
+                content: private(content)?,
             },
             Effect::RemoveFile { path: at } => Effect::RemoveFile { path: path(at)? },
         };
         Ok(Self {
             effect,
+            env: pairs(&self.env)?,
+            stdin: self.stdin.as_ref().map(private).transpose()?,
+            rehearse: self.rehearse.clone(),
             time_limit: self.time_limit,
         })
     }
 }
 
-/// Only what no shell gives a meaning to, anywhere on a line.
-fn fits_shell(name: &str, value: &str) -> Result<(), SubstitutionError> {
-    let plain = |c: char| {
-        c.is_ascii_alphanumeric()
-            || matches!(c, '_' | '-' | '.' | '/' | ':' | '@' | '%' | '+' | '=' | ',')
-    };
-    match value.chars().find(|&c| !plain(c)) {
-        Some(character) => Err(SubstitutionError::UnsafeInShell {
-            name: name.to_owned(),
-            character,
-        }),
-        None => Ok(()),
-    }
+/// Whether a text holds a word that is no part of a longer name.
+fn holds_word(text: &str, word: &str) -> bool {
+    let of_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    text.match_indices(word).any(|(at, _)| {
+        !text[..at].ends_with(of_name) && !text[at + word.len()..].starts_with(of_name)
+    })
 }
 
-/// Only what stays within one component of a path.
-fn fits_path(name: &str, value: &str) -> Result<(), SubstitutionError> {
-    if value.contains(['/', '\\', '\0']) || matches!(value, "." | "..") {
-        return Err(SubstitutionError::UnsafeInPath {
-            name: name.to_owned(),
-        });
+/// As it is shown, so that variables and standard input do not reach a log by way of `{:?}`.
+impl fmt::Debug for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.env.iter().map(|(name, _)| name.as_str()).collect();
+        f.debug_struct("Action")
+            .field("effect", &self.effect)
+            .field("env", &names)
+            .field("rehearse", &self.rehearse)
+            .field("time_limit", &self.time_limit)
+            .finish_non_exhaustive()
     }
-    Ok(())
 }
 
 /// What will run, for people to read before it runs: arguments quoted where a reader could mistake them, header values left
@@ -278,10 +284,36 @@ mod tests {
     use super::*;
 
     fn action(effect: Effect) -> Action {
-        Action {
-            effect,
-            time_limit: Duration::from_secs(1),
+        Action::new(effect, Duration::from_secs(1))
+    }
+
+    #[test]
+    fn what_follows_the_session_is_seen_in_every_text() {
+        let shell = |line: &str| action(Effect::Shell { line: line.into() });
+        for line in [
+            "migrate --to {target_url}",
+            "DATABASE_URL=\"$CUTOVER_TARGET_URL\" manage.py migrate",
+            "psql \"${CUTOVER_RUNTIME_URL:?}\"",
+            "sqlite3 {source_file} .tables",
+            "alembic -x url={target_url:postgresql+psycopg} upgrade head",
+            "test \"$CUTOVER_REHEARSAL\" = 1 || migrate",
+        ] {
+            assert!(shell(line).follows_session(), "{line}");
         }
+        for line in [
+            "DATABASE_URL=\"$TARGET_URL\" manage.py migrate",
+            "migrate {instance}",
+            "echo $CUTOVER_TARGET_URLS $MY_CUTOVER_TARGET_URL",
+            "migrate {targeturl}",
+        ] {
+            assert!(!shell(line).follows_session(), "{line}");
+        }
+        let mut by_env = shell("manage.py migrate");
+        by_env.env = vec![("DATABASE_URL".into(), "{target_url}".into())];
+        assert!(by_env.follows_session());
+        let mut by_stdin = shell("psql -f -");
+        by_stdin.stdin = Some("{runtime_password}".into());
+        assert!(by_stdin.follows_session() && !format!("{by_stdin:?}").contains("runtime"));
     }
 
     #[test]

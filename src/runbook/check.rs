@@ -3,6 +3,7 @@
 
 mod bridge;
 mod names;
+mod rehearsed;
 mod sequence;
 mod watch;
 
@@ -34,6 +35,7 @@ pub(super) fn check(runbook: &Runbook, reader: &mut Reader<'_>) {
     bridge::check(&mut check);
     sequence::check(&mut check);
     watch::check(&mut check);
+    rehearsed::check(&mut check);
 }
 
 /// A runbook under examination.

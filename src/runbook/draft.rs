@@ -9,7 +9,7 @@ mod reference;
 use std::collections::BTreeSet;
 
 use self::reference::Reference;
-use super::frameworks::Framework;
+use super::frameworks::{DATABASE_URL, Framework};
 use crate::text::{printable, yaml_scalar};
 
 /// So many tables are critical at most.
@@ -366,7 +366,8 @@ rehearsal:                              # K3, K4, K6: the protocol against a scr
   runtime_url: ${{SCRATCH_RUNTIME_URL}}
   max_age: 30d
   copy: {}
-  # point, unpoint: actions that put the staging slot onto the copy and the scratch database, and back
+  # point, unpoint: actions that put the staging slot onto the copy and the scratch database, which {{source_file}} and {{runtime_url}} are
+  # here, and back
 
 ",
         word(&format!("rehearsal/{}.db", survey.name()))
@@ -385,8 +386,9 @@ fn with_items(reference: &Reference, section: &str, survey: &Survey) -> String {
     out
 }
 
-/// They must not run against what the application is configured for, which is SQLite still.
-const SHELL: &str = "shell: <the line that runs the migrations against PostgreSQL>";
+/// They must not run against what the application is configured for, which is SQLite still; and where PostgreSQL is has to follow the
+/// session, so that a rehearsal migrates the scratch database.
+const COMMAND: &str = "command: <the program that runs the migrations and its arguments>";
 
 /// The rows of the protocol that name files, commands or tables.
 fn replaced(id: &str, survey: &Survey) -> Option<String> {
@@ -403,11 +405,15 @@ fn replaced(id: &str, survey: &Survey) -> Option<String> {
         "A3" => "  - { id: A3, kind: store_backup,  title: A second place, place: { directory: <a folder on another disk> }, keep: 365d, start: auto }\n".to_owned(),
         "A4" => drill(survey),
         "C1" => {
-            let example = survey.history.as_ref().map(|(framework, _)| framework.example);
-            let (how, comment) = match example {
-                Some("") => ("script: <a file made by `dotnet ef migrations script --idempotent`>", String::new()),
-                Some(example) => (SHELL, format!("   # {example}")),
-                None => (SHELL, String::new()),
+            let framework = survey.history.as_ref().map(|(framework, _)| *framework);
+            let command = |env: &str| format!("{COMMAND}, env: {{ {env} }}");
+            let (how, comment) = match framework {
+                Some(Framework { example: "", .. }) => {
+                    let script = "script: <a file made by `dotnet ef migrations script --idempotent`>";
+                    (script.to_owned(), String::new())
+                }
+                Some(framework) => (command(framework.env), format!("   # command: {}", framework.example)),
+                None => (command(DATABASE_URL), String::new()),
             };
             format!("  - {{ id: C1, kind: migrate,           title: Run the migrations, {how}, version: <the release or commit that pins them>, timeout: 10m, start: auto }}{comment}\n")
         }

@@ -112,6 +112,9 @@ pub const ACTION: &[&str] = &[
     "content",
     "remove_file",
     "timeout",
+    "env",
+    "stdin",
+    "rehearse",
 ];
 /// Keys of an action's `http`.
 pub const HTTP: &[&str] = &["method", "url", "headers", "body", "status"];
@@ -135,7 +138,9 @@ pub const STEP_KINDS: &[(&str, &[&str])] = &[
     ("connectivity", &[]),
     (
         "migrate",
-        &["command", "shell", "script", "version", "timeout"],
+        &[
+            "command", "shell", "script", "version", "timeout", "env", "stdin", "rehearse",
+        ],
     ),
     ("migration_history", &[]),
     ("keep_artefacts", &["of"]),

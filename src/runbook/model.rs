@@ -1,7 +1,7 @@
 //! What a runbook says, as plain values. Not in here: YAML, locations and messages (`parse`), what must hold between the parts
 //! (`check`). Durations are milliseconds of runbook time; ratios are fractions (`20%` is 0.2).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -62,6 +62,8 @@ pub struct Runbook {
     /// Every `${NAME}` that the file names, and its value; `None` where that is secret. Together with the file this is what `hash` is
     /// taken over.
     pub values: BTreeMap<String, Option<String>>,
+    /// Names of the `${NAME}`s from which `source`, `target` and `fleet` are resolved: they lead to production.
+    pub production_names: BTreeSet<String>,
     /// Whether a password stands written in the file.
     pub shows_password: bool,
     /// What signatures cover.

@@ -9,7 +9,7 @@ mod steps;
 mod transfer;
 mod watch;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest, Sha256};
 
@@ -55,6 +55,7 @@ pub fn read(file_name: &str, text: &str, env: &dyn Fn(&str) -> Option<String>) -
         let history = Pattern::new(runbook.target.history.table.clone());
         runbook.transfer.exclude.push(history);
         runbook.values = reader.resolved.clone();
+        runbook.production_names = reader.names_in(&["source", "target", "fleet"]);
         for (_, value) in runbook
             .values
             .iter_mut()
@@ -205,6 +206,7 @@ fn runbook(reader: &mut Reader<'_>, node: &Node) -> Option<Runbook> {
         notify: some_of(reader, &fields, "notify", notify::channel),
         rollback: some_of(reader, &fields, "rollback", steps::rollback_row),
         values: BTreeMap::new(),
+        production_names: BTreeSet::new(),
         shows_password: false,
         hash: RunbookHash::default(),
     })

@@ -24,6 +24,8 @@ pub(super) struct Reader<'e> {
     pub secrets: BTreeSet<String>,
     /// Every name that was asked for, with its value.
     pub resolved: BTreeMap<String, Option<String>>,
+    /// The names by the section that they stand in.
+    names: BTreeMap<String, BTreeSet<String>>,
     pub problems: Vec<Problem>,
     places: BTreeMap<String, Place>,
     written_passwords: Vec<(String, String)>,
@@ -86,6 +88,7 @@ impl<'e> Reader<'e> {
             env,
             secrets: BTreeSet::new(),
             resolved: BTreeMap::new(),
+            names: BTreeMap::new(),
             problems: Vec::new(),
             places: BTreeMap::new(),
             written_passwords: Vec::new(),
@@ -152,6 +155,14 @@ impl<'e> Reader<'e> {
                 None => return Place::START,
             }
         }
+    }
+
+    /// Names that stand in one of these sections.
+    pub fn names_in(&self, sections: &[&str]) -> BTreeSet<String> {
+        let names = sections
+            .iter()
+            .filter_map(|section| self.names.get(*section));
+        names.flatten().cloned().collect()
     }
 
     /// Paths at which a URL with a password is written out, and what is shown of it.
@@ -453,6 +464,9 @@ impl<'e> Reader<'e> {
         for reference in references(raw) {
             match reference {
                 Ok((_, name)) => {
+                    let section = item.path.split(['.', '[']).next().unwrap_or_default();
+                    let names = self.names.entry(section.to_owned()).or_default();
+                    names.insert(name.to_owned());
                     let value = self
                         .resolved
                         .entry(name.to_owned())

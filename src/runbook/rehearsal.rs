@@ -1,9 +1,14 @@
 //! A runbook as it is rehearsed: the whole protocol on the scratch side, with nobody to wait for. Production is neither asked
-//! nor told anything: its place is taken by the staging slot.
+//! nor told anything: its place is taken by the staging slot. Every action is decided about: cleared, replaced, or never run.
+
+mod clearance;
 
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
-use super::action::{Action, Effect};
+use self::clearance::Ground;
+pub use self::clearance::{NotRun, Why, named, not_run};
+use super::action::{Action, Effect, Rehearse};
 use super::{Condition, Place, Probe, ProbeKind, RollbackKind, Runbook, Start, StepKind};
 
 /// How long a rehearsal watches where the night would watch for an hour.
@@ -13,8 +18,9 @@ const WINDOW_MS: i64 = 60_000;
 pub fn of(runbook: &Runbook) -> Option<Runbook> {
     let scratch = runbook.rehearsal.clone()?;
     let staging = runbook.fleet.staging.clone()?;
-    let mut rehearsed = runbook.clone();
     let folder = scratch.copy.parent()?.to_owned();
+    let mut rehearsed = runbook.clone();
+    decide(&mut rehearsed, &Ground::of(runbook));
     rehearsed.source.file = scratch.copy;
     rehearsed.target.url = scratch.url;
     rehearsed.target.runtime_url = scratch.runtime_url;
@@ -32,32 +38,7 @@ pub fn of(runbook: &Runbook) -> Option<Runbook> {
         .retain(|s| !matches!(s.kind, StepKind::Confirm { .. }));
     for step in &mut rehearsed.steps {
         step.start = Start::Auto;
-        match &mut step.kind {
-            StepKind::Announce { webhook, .. } => *webhook = None,
-            StepKind::Freeze { on, off, .. } => {
-                let file = folder.join("maintenance");
-                let limit = on.time_limit;
-                *on = Action {
-                    effect: Effect::WriteFile {
-                        path: file.clone(),
-                        content: "rehearsal\n".into(),
-                    },
-                    time_limit: limit,
-                };
-                *off = Action {
-                    effect: Effect::RemoveFile { path: file },
-                    time_limit: limit,
-                };
-            }
-            StepKind::Backup { to, .. } => *to = folder.join("backup"),
-            StepKind::StoreBackup { place, .. } => *place = Place::Directory(folder.join("second")),
-            StepKind::Baseline { window_ms }
-            | StepKind::Stabilise { window_ms }
-            | StepKind::Checklist {
-                stays_green_ms: window_ms,
-            } => *window_ms = (*window_ms).min(WINDOW_MS),
-            _ => {}
-        }
+        of_step(&mut step.kind, &folder);
     }
     watch_staging_only(&mut rehearsed);
     for row in &mut rehearsed.rollback {
@@ -66,7 +47,7 @@ pub fn of(runbook: &Runbook) -> Option<Runbook> {
             // Both are production's.
             RollbackKind::Preserve { logs, dump } => {
                 logs.clear();
-                *dump = None;
+                *dump = dump.take().filter(|dump| dump.rehearse == Rehearse::Same);
             }
             _ => {}
         }
@@ -74,11 +55,63 @@ pub fn of(runbook: &Runbook) -> Option<Runbook> {
     Some(rehearsed)
 }
 
+/// Puts into the place of every action what a rehearsal does for it.
+fn decide(rehearsed: &mut Runbook, ground: &Ground) {
+    for (spot, action) in rehearsed.actions_mut() {
+        match ground.cleared(&spot, action) {
+            Ok(cleared) => *action = cleared,
+            Err(why) => action.rehearse = Rehearse::Never(why.to_string()),
+        }
+    }
+}
+
+/// What of a step a rehearsal does in its own way: shorter, in its own folder, and telling nobody.
+fn of_step(kind: &mut StepKind, folder: &Path) {
+    match kind {
+        StepKind::Announce { webhook, .. } => *webhook = None,
+        StepKind::Freeze { on, off, .. } => maintenance(on, off, folder.join("maintenance")),
+        StepKind::Backup { to, .. } => *to = folder.join("backup"),
+        StepKind::StoreBackup { place, .. } => {
+            let is_cleared = match place {
+                Place::Commands { upload, read_back } => [upload, read_back]
+                    .iter()
+                    .all(|action| action.rehearse == Rehearse::Same),
+                Place::Directory(_) => false,
+            };
+            if !is_cleared {
+                *place = Place::Directory(folder.join("second"));
+            }
+        }
+        StepKind::Baseline { window_ms }
+        | StepKind::Stabilise { window_ms }
+        | StepKind::Checklist {
+            stays_green_ms: window_ms,
+        } => *window_ms = (*window_ms).min(WINDOW_MS),
+        _ => {}
+    }
+}
+
+/// Production's switch for maintenance stays as it is, unless both ways of it are cleared: a file of the rehearsal's own stands in.
+fn maintenance(on: &mut Action, off: &mut Action, file: PathBuf) {
+    if on.rehearse == Rehearse::Same && off.rehearse == Rehearse::Same {
+        return;
+    }
+    let limit = on.time_limit;
+    let effect = Effect::WriteFile {
+        path: file.clone(),
+        content: "rehearsal\n".into(),
+    };
+    *on = Action::new(effect, limit).cleared();
+    *off = Action::new(Effect::RemoveFile { path: file }, limit).cleared();
+}
+
 /// Servers and commands that the runbook names are production's: they are not asked, and nothing that they would say is judged.
 fn watch_staging_only(rehearsed: &mut Runbook) {
     rehearsed.probes.retain(|probe| match &probe.kind {
         ProbeKind::PgBouncer(_) | ProbeKind::Prometheus(_) | ProbeKind::Command { .. } => false,
-        ProbeKind::Logs { follow, .. } => follow.as_ref().is_none_or(Action::is_per_instance),
+        ProbeKind::Logs { follow, .. } => follow
+            .as_ref()
+            .is_none_or(|follow| follow.is_per_instance() && follow.rehearse == Rehearse::Same),
         _ => true,
     });
     let probes = rehearsed.probes.iter();

@@ -479,6 +479,9 @@ pub struct RehearsalEvidence {
     /// Real time that each step and each row of the rollback took, in milliseconds, by id. Empty in rehearsals of earlier versions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub took_ms: Vec<(String, i64)>,
+    /// Actions of the runbook that were not run, each with the reason: they might have reached production.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_run: Vec<String>,
 }
 
 /// Where a trigger is. See the protocol's "A trigger".

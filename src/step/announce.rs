@@ -30,16 +30,14 @@ pub async fn run(ctx: &Context, text: &str, webhook: Option<&str>) -> Outcome {
 
 async fn post(ctx: &Context, url: &str, text: &str) -> Result<(), String> {
     let body = serde_json::json!({ "text": text }).to_string();
-    let action = Action {
-        effect: Effect::Http {
-            method: "POST".into(),
-            url: url.to_owned(),
-            headers: vec![("content-type".into(), "application/json".into())],
-            body: Some(body),
-            expect_status: vec![],
-        },
-        time_limit: Duration::from_secs(10),
+    let effect = Effect::Http {
+        method: "POST".into(),
+        url: url.to_owned(),
+        headers: vec![("content-type".into(), "application/json".into())],
+        body: Some(body),
+        expect_status: vec![],
     };
+    let action = Action::new(effect, Duration::from_secs(10));
     run_action(ctx, &action, &Placeholders::new(), "announce")
         .await
         .map(|_| ())
@@ -79,7 +77,7 @@ pub async fn try_action(
     let run = action::Run {
         action,
         placeholders: values,
-        secrets: &ctx.secrets,
+        environment: &ctx.environment,
         folder: &ctx.base,
         output_path: &output_path,
     };
@@ -175,6 +173,9 @@ pub async fn baseline(ctx: &Context, window_ms: i64) -> Outcome {
 
 /// A command of the operator's own; its undo is recorded first.
 pub async fn command(ctx: &Context, action: &Action, has_undo: bool) -> Outcome {
+    if let Some(why) = ctx.not_rehearsed(action) {
+        return Outcome::done(why);
+    }
     if has_undo && let Err(gone) = ctx.reporter.undo(Undo::Command).await {
         return Outcome::failed(gone.to_string());
     }

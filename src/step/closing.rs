@@ -266,7 +266,7 @@ pub async fn drop_schema(runbook: &Runbook) -> Result<String, String> {
     }
     let releases = release::all(&client).await.map_err(|e| e.to_string())?;
     client
-        .batch_execute(&drop_own_schema())
+        .batch_execute(drop_own_schema())
         .await
         .map_err(failed)?;
     // That the database is in production outlives what an import had kept there.

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::action::{self, Action, Environment};
 use crate::journal::Folder;
 use crate::monitor::Monitor;
 use crate::runbook::{Runbook, Step};
@@ -26,8 +27,8 @@ pub struct Context {
     pub folder: Folder,
     /// The runbook's folder: where relative paths and commands start.
     pub base: PathBuf,
-    /// The runbook's secrets by name: in the environment of commands, nowhere else.
-    pub secrets: Arc<[(String, String)]>,
+    /// What the session's actions are run with; the runbook's secrets are in there, and nowhere else.
+    pub environment: Arc<Environment>,
     /// Position of the step in the runbook; for rollback rows, in the rollback list.
     pub index: usize,
     /// Where news goes.
@@ -209,6 +210,12 @@ impl Context {
                 "no earlier step left `{name}` behind; nothing was changed. Run the steps in order"
             ))
         })
+    }
+
+    /// Why this rehearsal does not run an action, in a sentence; `None` where it is run, as every action of a night is.
+    pub fn not_rehearsed(&self, action: &Action) -> Option<String> {
+        let why = action::not_rehearsed(&self.environment, action)?;
+        Some(format!("not run in this rehearsal: {why}"))
     }
 
     /// Waits until the step is cancelled; people end a `confirm` step, not the engine.

@@ -7,6 +7,7 @@ use super::announce::{try_action, why};
 use super::context::Context;
 use super::in_use;
 use super::target::{failed, is_passing, owner};
+use crate::production::Fingerprint;
 use crate::runbook::Migration;
 use crate::runbook::action::Placeholders;
 use crate::session::{Check, Found, Outcome};
@@ -20,6 +21,19 @@ pub async fn run(ctx: &Context, run: &Migration, version: &str, timeout_ms: i64)
         return in_use;
     }
     ctx.reporter.line(&format!("migrations: {version}"));
+    let scratch = match run {
+        Migration::Command(action) => {
+            if let Some(why) = ctx.not_rehearsed(action) {
+                return Outcome::failed(why);
+            }
+            match scratch(ctx).await {
+                Ok(scratch) => scratch,
+                Err(outcome) => return outcome,
+            }
+        }
+        // It is run through a connection of ours, which leads to scratch in a rehearsal.
+        Migration::Script(_) => None,
+    };
     let (ok, detail) = match run {
         Migration::Command(action) => {
             match try_action(ctx, action, &Placeholders::new(), "migrations").await {
@@ -33,6 +47,11 @@ pub async fn run(ctx: &Context, run: &Migration, version: &str, timeout_ms: i64)
             Err(outcome) => return outcome,
         },
     };
+    if let Some(before) = scratch.filter(|_| ok)
+        && let Err(outcome) = arrived(ctx, &before).await
+    {
+        return outcome;
+    }
     let summary = if ok {
         format!("{version}: {detail}")
     } else {
@@ -43,6 +62,46 @@ pub async fn run(ctx: &Context, run: &Migration, version: &str, timeout_ms: i64)
     Outcome::done(summary)
         .with_check(Check::new("migration_exit", ok, detail))
         .with_fact("migrations_version", version)
+}
+
+/// In a rehearsal: the scratch database before the command, so that what the command did can be looked for there.
+async fn scratch(ctx: &Context) -> Result<Option<Fingerprint>, Outcome> {
+    if !ctx.environment.rehearsal {
+        return Ok(None);
+    }
+    let target = &ctx.runbook.target;
+    let seen = Fingerprint::of_database(&target.url, &target.schema).await;
+    seen.map(Some).map_err(|why| {
+        Outcome::failed(format!(
+            "the scratch database cannot be looked at, so nothing was run: {why}"
+        ))
+        .passing()
+    })
+}
+
+/// A command that ends well and leaves nothing on scratch has migrated something else, or nothing.
+async fn arrived(ctx: &Context, before: &Fingerprint) -> Result<(), Outcome> {
+    let target = &ctx.runbook.target;
+    let after = Fingerprint::of_database(&target.url, &target.schema).await;
+    let after = after.map_err(|why| {
+        Outcome::failed(format!(
+            "whether the migrations are on scratch cannot be told: {why}"
+        ))
+    })?;
+    if before.difference(&after).is_some() {
+        return Ok(());
+    }
+    let detail = format!(
+        "the command ended with exit code 0, and the schema {} of the scratch database holds no new table and no new migration: it ran \
+         elsewhere, or did nothing. Hand it the database by a placeholder: `env: {{ DATABASE_URL: \"{{target_url}}\" }}`, with the variable \
+         that it reads",
+        target.schema
+    );
+    Err(Outcome::failed(detail.clone()).with_check(Check::new(
+        "migrations_on_scratch",
+        false,
+        detail,
+    )))
 }
 
 async fn run_script(ctx: &Context, path: &Path, timeout_ms: i64) -> Result<String, Outcome> {

@@ -48,6 +48,9 @@ pub async fn run(ctx: &Context) -> Outcome {
         }
         RollbackKind::Incident { file } => incident(ctx, file),
         RollbackKind::Command(action) => {
+            if let Some(why) = ctx.not_rehearsed(action) {
+                return Outcome::done(why);
+            }
             match run_action(ctx, action, &Placeholders::new(), "command").await {
                 Ok(done) => Outcome::done(format!("ended well after {:.1} s", done.seconds)),
                 Err(why) => Outcome::failed(why),
@@ -144,8 +147,8 @@ async fn to_restart(ctx: &Context) -> Vec<Instance> {
 fn seen_by_r2(ctx: &Context) -> Vec<Serving> {
     let rows = ctx.session.rollback.iter().flat_map(|r| &r.rows);
     let facts = rows.filter_map(|row| row.outcome.as_ref()?.facts.get(SERVING));
-    let seen = facts.filter_map(|fact| serde_json::from_value(fact.clone()).ok());
-    seen.last().unwrap_or_default()
+    let mut seen = facts.filter_map(|fact| serde_json::from_value(fact.clone()).ok());
+    seen.next_back().unwrap_or_default()
 }
 
 async fn release_fence(ctx: &Context) -> String {
@@ -166,10 +169,12 @@ async fn bring_back(
     outputs: &Path,
 ) -> Result<Serving, String> {
     let fleet = &ctx.runbook.fleet;
-    let action = action.unwrap_or(&fleet.restart);
+    // Where a rehearsal may not run this row's own action, the rollout's brings staging back; the evidence names what was not run.
+    let own = action.filter(|action| ctx.not_rehearsed(action).is_none());
+    let action = own.unwrap_or(&fleet.restart);
     let means = Means {
         folder: &ctx.base,
-        secrets: &ctx.secrets,
+        environment: &ctx.environment,
         outputs,
     };
     let show = |state, detail: &str| {

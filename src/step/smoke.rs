@@ -1,5 +1,5 @@
 //! E3 and V2: requests against staging and against each production instance, judged against what the SQLite side answered to the
-//! same request once writes had stopped.
+//! same request once writes had stopped. What writes is V2's alone: before the switch PostgreSQL has to stay as it was loaded.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,15 +7,19 @@ use std::time::Duration;
 
 use super::context::Context;
 use super::serving;
+use super::target::owner;
 use crate::fleet::provider::{Provider, Serving};
 use crate::fleet::request::{ask, judge};
 use crate::fleet::{Answer, ready_once};
-use crate::runbook::{Instance, Request};
+use crate::runbook::{Instance, Request, RequestClass};
 use crate::session::event::hex;
 use crate::session::{Check, Outcome};
+use crate::target::row_counts;
 
 /// Time limit of one request. Never scaled.
 const LIMIT: Duration = Duration::from_secs(10);
+/// Under this name V2 of a rehearsal says which rows the representative write left behind.
+pub const LEFT_ROWS: &str = "write_left_rows";
 /// Bodies longer than this are compared by what is kept of them, not whole.
 const KEPT_BYTES: usize = 64 * 1024;
 
@@ -50,7 +54,7 @@ pub async fn record_answers(ctx: &Context) -> Result<BTreeMap<String, String>, S
     Ok(answers)
 }
 
-/// E3: the staging slot, which points at PostgreSQL.
+/// E3: the staging slot, which points at PostgreSQL. Reads only: a row that staging wrote there would be one too many for T4a and V1.
 pub async fn staging(ctx: &Context) -> Outcome {
     let Some(staging) = ctx.runbook.fleet.staging.clone() else {
         return if ctx.session.charter.rehearsal {
@@ -72,7 +76,9 @@ pub async fn staging(ctx: &Context) -> Outcome {
         );
         return Outcome::failed(why.clone()).with_check(Check::new("smoke", false, why));
     }
-    let asked = ask_all(ctx, std::slice::from_ref(&staging), "smoke").await;
+    let requests = ctx.runbook.verification.requests.iter();
+    let reads: Vec<_> = requests.filter(|r| r.class == RequestClass::Read).collect();
+    let asked = ask_all(ctx, &reads, std::slice::from_ref(&staging), "smoke").await;
     or_unproven(asked, &[serving])
 }
 
@@ -99,23 +105,97 @@ pub async fn production(ctx: &Context) -> Outcome {
         );
         return Outcome::failed(why.clone()).with_check(Check::new("verification", false, why));
     }
-    or_unproven(ask_all(ctx, &instances, "verification").await, &serving)
+    or_unproven(verified(ctx).await, &serving)
 }
 
-async fn ask_all(ctx: &Context, instances: &[Instance], check: &str) -> Outcome {
+async fn verified(ctx: &Context) -> Outcome {
+    let verification = &ctx.runbook.verification;
+    let requests: Vec<_> = verification.requests.iter().collect();
+    let instances = &ctx.runbook.fleet.instances;
+    let Some(write) = &verification.write else {
+        return ask_all(ctx, &requests, instances, "verification").await;
+    };
+    let rehearsal = ctx.session.charter.rehearsal;
+    let before = match rehearsal {
+        true => Some(rows(ctx).await),
+        false => None,
+    };
+    let requests: Vec<_> = requests.into_iter().chain([write]).collect();
+    let outcome = ask_all(ctx, &requests, instances, "verification").await;
+    match before {
+        Some(before) => leaves_no_row(ctx, write, before, outcome).await,
+        None => outcome,
+    }
+}
+
+/// How many rows each table of the target has.
+async fn rows(ctx: &Context) -> Result<BTreeMap<String, i64>, String> {
+    let endpoint = owner(ctx).map_err(|outcome| outcome.summary)?;
+    row_counts::of_schema(&endpoint, &ctx.runbook.target.schema)
+        .await
+        .map_err(|error| error.to_string())
+}
+
+/// In a rehearsal nobody but us uses the application: rows that are there after the representative write were left by it. Where there are
+/// some, counts are taken once more, as V1 takes them, which has to know them as rows that were written since the switch.
+async fn leaves_no_row(
+    ctx: &Context,
+    write: &Request,
+    before: Result<BTreeMap<String, i64>, String>,
+    outcome: Outcome,
+) -> Outcome {
+    let left = match (before, rows(ctx).await) {
+        (Ok(before), Ok(after)) => left(&before, &after),
+        (Err(why), _) | (_, Err(why)) => {
+            let why = format!("whether {} leaves a row cannot be told: {why}", write.name);
+            return outcome.with_check(Check::new("write_leaves_no_row", false, why));
+        }
+    };
+    if left.is_empty() {
+        let said = format!("{} leaves no row", write.name);
+        let mut outcome = outcome.with_check(Check::new("write_leaves_no_row", true, &said));
+        outcome.summary = format!("{}; {said}", outcome.summary);
+        return outcome;
+    }
+    let said = format!(
+        "{} leaves rows behind ({}): tonight each instance will be asked to write one, and it stays",
+        write.name,
+        left.join(", ")
+    );
+    ctx.reporter.line(&said);
+    let counted = super::verify::counts(ctx).await;
+    let mut outcome = outcome.with_fact(LEFT_ROWS, &said);
+    outcome.summary = format!(
+        "{}; {said}; counted after it: {}",
+        outcome.summary, counted.summary
+    );
+    counted
+        .checks
+        .into_iter()
+        .fold(outcome, Outcome::with_check)
+}
+
+/// Tables that have another number of rows than before.
+fn left(before: &BTreeMap<String, i64>, after: &BTreeMap<String, i64>) -> Vec<String> {
+    let now = |table: &String| after.get(table).copied().unwrap_or_default();
+    let others = before.iter().filter(|(table, rows)| now(table) != **rows);
+    others
+        .map(|(table, rows)| format!("{table}: {rows} before, {} after", now(table)))
+        .collect()
+}
+
+async fn ask_all(
+    ctx: &Context,
+    requests: &[&Request],
+    instances: &[Instance],
+    check: &str,
+) -> Outcome {
     let recorded: BTreeMap<String, String> = ctx.fact("answers").unwrap_or_default();
-    let requests: Vec<_> = ctx
-        .runbook
-        .verification
-        .requests
-        .iter()
-        .chain(&ctx.runbook.verification.write)
-        .collect();
     let total = instances.len() * requests.len();
     let done = AtomicU64::new(0);
     let one = async |instance: &Instance| {
         let mut bad = Vec::new();
-        for request in &requests {
+        for request in requests {
             let kept = recorded.get(&request.name).map(|h| unhex(h));
             let judged = match get(ctx, request, instance).await {
                 Ok(answer) => judge(request, &answer, kept.as_deref()).map_err(|e| e.to_string()),

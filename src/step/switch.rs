@@ -38,6 +38,16 @@ pub async fn switch(ctx: &Context, how: &SwitchHow) -> Outcome {
     if let Err(another) = production::same(ctx).await {
         return another;
     }
+    if let SwitchHow::Action {
+        to_target,
+        to_source,
+    } = how
+        && let Some(why) = [to_target, to_source]
+            .into_iter()
+            .find_map(|action| ctx.not_rehearsed(action))
+    {
+        return Outcome::failed(why);
+    }
     let snapshot = match snapshot(ctx).await {
         Ok(snapshot) => snapshot,
         Err(why) => {

@@ -153,6 +153,9 @@ pub async fn connectivity(ctx: &Context) -> Outcome {
             "`fleet.connect` is not in the runbook: nobody can tell whether the application's hosts reach PostgreSQL",
         );
     };
+    if let Some(why) = ctx.not_rehearsed(connect) {
+        return Outcome::done(why);
+    }
     let fleet = &ctx.runbook.fleet;
     let hosts: Vec<_> = fleet
         .instances

@@ -220,6 +220,7 @@ impl Story {
             ],
             rollback_ms: 72_000,
             took_ms: vec![],
+            not_run: Vec::new(),
         };
         self.happen(Event::RehearsalRecorded { rehearsal })
     }

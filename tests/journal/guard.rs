@@ -16,10 +16,7 @@ use super::{Session, engine, session};
 fn channel(id: &str, line: String, events: &[Occasion]) -> Channel {
     Channel {
         id: id.to_owned(),
-        means: Means::Command(Action {
-            effect: Effect::Shell { line },
-            time_limit: Duration::from_secs(5),
-        }),
+        means: Means::Command(Action::new(Effect::Shell { line }, Duration::from_secs(5))),
         events: events.to_vec(),
         timeout_ms: 5_000,
     }
@@ -37,7 +34,7 @@ async fn stand(session: &Session, pipe: DuplexStream, is_moot: bool) -> (String,
     ];
     let desk = Desk {
         folder: folder.dir().to_owned(),
-        secrets: Arc::new([]),
+        environment: Arc::default(),
     };
     let stood = guard::stand(folder, &channels, &desk, pipe, || is_moot);
     stood.await.expect("a look");

@@ -10,12 +10,12 @@ use crate::support;
 
 fn shell(line: &str, signals: &[&str]) -> ProbeKind {
     ProbeKind::Command {
-        action: Action {
-            effect: cutover::runbook::action::Effect::Shell {
+        action: Action::new(
+            cutover::runbook::action::Effect::Shell {
                 line: line.to_owned(),
             },
-            time_limit: Duration::from_secs(5),
-        },
+            Duration::from_secs(5),
+        ),
         signals: signals.iter().map(|s| (*s).to_owned()).collect(),
     }
 }

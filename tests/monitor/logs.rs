@@ -229,12 +229,12 @@ fn follow(line: &str) -> ProbeKind {
     };
     ProbeKind::Logs {
         rules,
-        follow: Some(Action {
-            effect: Effect::Shell {
+        follow: Some(Action::new(
+            Effect::Shell {
                 line: line.to_owned(),
             },
-            time_limit: Duration::from_secs(1),
-        }),
+            Duration::from_secs(1),
+        )),
     }
 }
 

@@ -196,6 +196,7 @@ pub fn rehearsal(session: &Session) -> RehearsalEvidence {
         ],
         rollback_ms: 1_000,
         took_ms: vec![],
+        not_run: Vec::new(),
     }
 }
 

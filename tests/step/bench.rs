@@ -225,7 +225,7 @@ impl Bench {
         let base: &Path = self.folder.path();
         let ground = Ground {
             folder: base.to_owned(),
-            secrets: Vec::new().into(),
+            environment: Arc::default(),
         };
         let (samples, _) = mpsc::channel(1);
         let monitor = Monitor::start(Arc::clone(&runbook), ground, Arc::new(|| 0), 1.0, samples);
@@ -242,7 +242,7 @@ impl Bench {
             session: Arc::new(self.bridge.session.clone()),
             folder: self.session.clone(),
             base: base.to_owned(),
-            secrets: Vec::new().into(),
+            environment: Arc::default(),
             index,
             reporter: Reporter {
                 row: row.to_owned(),

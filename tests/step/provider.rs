@@ -9,12 +9,8 @@ use super::bench::{Bench, red};
 use crate::fleet::instance::{Reply, Server};
 
 fn program(argv: &[&str]) -> Action {
-    Action {
-        effect: Effect::Command {
-            argv: argv.iter().map(|a| (*a).to_owned()).collect(),
-        },
-        time_limit: Duration::from_secs(10),
-    }
+    let argv = argv.iter().map(|a| (*a).to_owned()).collect();
+    Action::new(Effect::Command { argv }, Duration::from_secs(10))
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::programs;
 use crate::action::config_file;
-use crate::cli::group;
+use crate::cli::{group, rehearse};
 use crate::engine::socket::user_of_this_process;
 use crate::fleet;
 use crate::fleet::provider::{Provider, Serving, by_page};
@@ -37,6 +37,7 @@ pub async fn examine(runbook: &Runbook, folder: &Path) -> Vec<Finding> {
         findings.extend(database("scratch", &rehearsal.url, Some(&runbook.target.schema)).await);
         findings.extend(database("scratch, runtime role", &rehearsal.runtime_url, None).await);
     }
+    findings.extend(told_apart(runbook, folder).await);
     findings.extend(instances(runbook, folder).await);
     findings.extend(servers(runbook).await);
     let path = std::env::var_os("PATH");
@@ -186,6 +187,21 @@ async fn database(name: &str, url: &str, owned_schema: Option<&str>) -> Vec<Find
             .collect(),
         Err(error) => failed(error.to_string()),
     }
+}
+
+/// Whether what a rehearsal uses is production under another name.
+async fn told_apart(runbook: &Runbook, folder: &Path) -> Option<Finding> {
+    let name = "rehearsal beside production";
+    runbook.rehearsal.as_ref()?;
+    let folder = std::path::absolute(folder).unwrap_or(folder.to_owned());
+    Some(match rehearse::refuse_production(runbook, &folder).await {
+        Ok(()) => {
+            let detail =
+                "the copy, the scratch database and the staging slot are none of production's";
+            Finding::required(name, true, detail)
+        }
+        Err(error) => Finding::required(name, false, printable(&format!("{error:#}"), 400)),
+    })
 }
 
 /// Servers that probes ask answer now: one that says nothing leaves triggers blind tonight. What a query does not know yet is advice.

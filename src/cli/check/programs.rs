@@ -5,19 +5,18 @@ use std::ffi::OsStr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::runbook::action::Effect;
-use crate::runbook::{
-    Action, Means, Migration, Place, ProbeKind, RollbackKind, Runbook, StepKind, SwitchHow,
-};
+use crate::runbook::action::{Effect, Rehearse};
+use crate::runbook::{Action, Runbook};
 use crate::target::Finding;
 use crate::text::printable;
 
 /// One finding per program that the runbook names.
 pub(super) fn examine(runbook: &Runbook, folder: &Path, path: Option<&OsStr>) -> Vec<Finding> {
     let mut seen = BTreeSet::new();
-    actions(runbook)
-        .into_iter()
-        .filter_map(program)
+    runbook
+        .actions()
+        .iter()
+        .flat_map(|(_, action)| programs(action))
         .filter(|program| seen.insert(program.clone()))
         .map(|program| {
             let name = format!("program {}", printable(&program, 120));
@@ -29,61 +28,13 @@ pub(super) fn examine(runbook: &Runbook, folder: &Path, path: Option<&OsStr>) ->
         .collect()
 }
 
-/// Every action of the runbook.
-fn actions(runbook: &Runbook) -> Vec<&Action> {
-    let fleet = &runbook.fleet;
-    let mut actions = vec![&fleet.restart];
-    actions.extend(&fleet.connect);
-    if let Some(rehearsal) = &runbook.rehearsal {
-        actions.extend(&rehearsal.point);
-        actions.extend(&rehearsal.unpoint);
-    }
-    for step in &runbook.steps {
-        match &step.kind {
-            StepKind::Freeze { on, off, .. } => actions.extend([on, off]),
-            StepKind::StoreBackup {
-                place: Place::Commands { upload, read_back },
-                ..
-            } => actions.extend([upload, read_back]),
-            StepKind::Migrate {
-                run: Migration::Command(action),
-                ..
-            } => actions.push(action),
-            StepKind::Switch {
-                how:
-                    SwitchHow::Action {
-                        to_target,
-                        to_source,
-                    },
-            } => actions.extend([to_target, to_source]),
-            StepKind::Command { action, undo } => {
-                actions.push(action);
-                actions.extend(undo);
-            }
-            _ => {}
-        }
-    }
-    actions.extend(runbook.rollback.iter().filter_map(|row| match &row.kind {
-        RollbackKind::Command(action) => Some(action),
-        RollbackKind::Preserve { dump, .. } => dump.as_ref(),
-        RollbackKind::Restart { action } => action.as_ref(),
-        _ => None,
-    }));
-    actions.extend(
-        runbook
-            .notify
-            .iter()
-            .filter_map(|channel| match &channel.means {
-                Means::Command(action) => Some(action),
-                Means::Webhook { .. } | Means::Terminal(_) => None,
-            }),
-    );
-    actions.extend(runbook.probes.iter().filter_map(|probe| match &probe.kind {
-        ProbeKind::Command { action, .. } => Some(action),
-        ProbeKind::Logs { follow, .. } => follow.as_ref(),
-        _ => None,
-    }));
-    actions
+/// The programs of an action, and of what a rehearsal does in its place.
+fn programs(action: &Action) -> Vec<String> {
+    let instead = match &action.rehearse {
+        Rehearse::Instead(other) => program(other),
+        Rehearse::IfItFollows | Rehearse::Same | Rehearse::Never(_) => None,
+    };
+    program(action).into_iter().chain(instead).collect()
 }
 
 fn program(action: &Action) -> Option<String> {

@@ -98,7 +98,7 @@ impl Source {
         let run = Run {
             action: &self.action,
             placeholders: &self.placeholders,
-            secrets: &self.ground.secrets,
+            environment: &self.ground.environment,
             folder: &self.ground.folder,
             output_path: std::path::Path::new("/dev/null"),
         };
@@ -124,7 +124,8 @@ impl Source {
     }
 
     fn blotted(&self, words: &str) -> String {
-        let secrets = self.ground.secrets.iter().map(|(_, value)| value);
+        let unshown = self.ground.environment.unshown();
+        let secrets = unshown.iter().map(|(_, value)| value);
         let secrets = secrets.filter(|value| value.len() >= SECRET_BYTES);
         let words = secrets.fold(words.to_owned(), |words, secret| {
             words.replace(secret.as_str(), "***")

@@ -2,23 +2,90 @@
 
 use std::time::Duration;
 
-use super::super::action::{Action, Effect};
+use super::super::action::{Action, Effect, Rehearse};
 use super::super::keys;
 use super::super::model::{Request, RequestClass};
+use super::super::placeholders::{PASSWORDS, named_in};
 use super::super::reader::{Fields, Item, Reader, quoted};
+use super::super::tree::Value;
 
 const DEFAULT_TIMEOUT_MS: i64 = 60_000;
 /// The keys of which an action has exactly one.
 const EFFECTS: [&str; 5] = ["command", "shell", "http", "write_file", "remove_file"];
 
-/// An action: one effect and its time limit.
+/// An action: one effect, its time limit, what a command is given, and what a rehearsal does instead.
 pub(super) fn action(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Action> {
     let fields = reader.fields(item, keys::ACTION)?;
-    let effect = effect(reader, item, &fields)?;
+    let effect = effect(reader, item, &fields);
+    let time_limit = time_limit(reader, &fields);
+    with_surroundings(reader, &fields, effect, time_limit)
+}
+
+/// An effect with the `env`, `stdin` and `rehearse` beside it. Each of them is read whatever is wrong with the effect.
+pub(super) fn with_surroundings(
+    reader: &mut Reader<'_>,
+    fields: &Fields<'_>,
+    effect: Option<Effect>,
+    time_limit: Duration,
+) -> Option<Action> {
+    let env = reader.want(fields, "env", variables);
+    let stdin = reader.want(fields, "stdin", Reader::text_or_empty);
+    let rehearse = reader.want(fields, "rehearse", rehearse);
+    let is_command = ["command", "shell"].iter().any(|key| fields.has(key));
+    for key in ["env", "stdin"] {
+        if let Some(item) = fields.get(key).filter(|_| !is_command) {
+            let expected = format!("`{key}` only beside `command` or `shell`");
+            reader.wrong::<()>(&item, &expected, None);
+        }
+    }
     Some(Action {
-        effect,
-        time_limit: time_limit(reader, &fields),
+        env: env.unwrap_or_default(),
+        stdin,
+        rehearse: rehearse.unwrap_or_default(),
+        ..Action::new(effect?, time_limit)
     })
+}
+
+/// Names and values of variables of the environment.
+fn variables(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Vec<(String, String)>> {
+    let mut variables = Vec::new();
+    for (key, item) in reader.entries(item) {
+        let name = &key.text;
+        let found = format!("`{}`", crate::text::printable(name, 60));
+        if !is_variable(name) {
+            let expected = "the name of a variable: letters, digits and _";
+            reader.problem(key.place, &item.path, expected, &found, None);
+        } else if name.starts_with("CUTOVER_") {
+            let expected = "a name of your own; those that begin with CUTOVER_ are set by cutover";
+            reader.problem(key.place, &item.path, expected, &found, None);
+        }
+        if let Some(value) = reader.text_or_empty(&item) {
+            variables.push((name.clone(), value));
+        }
+    }
+    Some(variables)
+}
+
+fn is_variable(name: &str) -> bool {
+    !name.is_empty()
+        && !name.starts_with(|c: char| c.is_ascii_digit())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}
+
+/// What a rehearsal does: `same`, by a person's word, or another action.
+fn rehearse(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Rehearse> {
+    let Value::Map(entries) = &item.node.value else {
+        let expected = "`same`, or an action that a rehearsal does instead";
+        return match reader.text_as(item, expected)?.as_str() {
+            "same" => Some(Rehearse::Same),
+            _ => reader.wrong(item, expected, None),
+        };
+    };
+    if let Some((key, _)) = entries.iter().find(|(key, _)| key.text == "rehearse") {
+        let expected = "no `rehearse` within `rehearse`: this is what a rehearsal does";
+        reader.problem(key.place, &item.path, expected, "one", None);
+    }
+    action(reader, item).map(|action| Rehearse::Instead(Box::new(action)))
 }
 
 /// The `timeout` beside an effect.
@@ -48,7 +115,7 @@ fn effect(reader: &mut Reader<'_>, item: &Item<'_>, fields: &Fields<'_>) -> Opti
             .need(fields, "command", argv)
             .map(|argv| Effect::Command { argv }),
         "shell" => reader
-            .need(fields, "shell", Reader::text)
+            .need(fields, "shell", shell)
             .map(|line| Effect::Shell { line }),
         "http" => reader.need(fields, "http", http),
         "write_file" => {
@@ -68,14 +135,36 @@ fn effect(reader: &mut Reader<'_>, item: &Item<'_>, fields: &Fields<'_>) -> Opti
 /// A program and its arguments.
 pub(super) fn argv(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Vec<String>> {
     let expected = "a list: the program, then its arguments";
-    if !matches!(item.node.value, super::super::tree::Value::List(_)) {
+    if !matches!(item.node.value, Value::List(_)) {
         let hint = "`shell:` takes a line for a shell".to_owned();
         return reader.wrong(item, expected, Some(hint));
     }
-    let argv = reader.list(item, Reader::text_or_empty)?;
+    let argv = reader.list(item, |reader, item| {
+        let text = reader.text_or_empty(item)?;
+        without_password(reader, item, text)
+    })?;
     match argv.first() {
         Some(program) if !program.is_empty() => Some(argv),
         _ => reader.wrong(item, expected, None),
+    }
+}
+
+/// A line for a shell.
+pub(super) fn shell(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<String> {
+    let line = reader.text(item)?;
+    without_password(reader, item, line)
+}
+
+/// The process list shows arguments: a placeholder that is a password may not be one.
+fn without_password(reader: &mut Reader<'_>, item: &Item<'_>, text: String) -> Option<String> {
+    let named = named_in(&text).find(|(name, _)| PASSWORDS.contains(name));
+    match named {
+        None => Some(text),
+        Some((name, _)) => {
+            let hint = format!("`env: {{ PGPASSWORD: \"{{{name}}}\" }}`, or `stdin:`");
+            let expected = "no password where the process list shows it";
+            reader.wrong(item, expected, Some(hint))
+        }
     }
 }
 
@@ -109,7 +198,7 @@ fn method(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<String> {
 
 fn statuses(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Vec<u16>> {
     match item.node.value {
-        super::super::tree::Value::List(_) => reader.list(item, status),
+        Value::List(_) => reader.list(item, status),
         _ => status(reader, item).map(|status| vec![status]),
     }
 }

@@ -121,10 +121,7 @@ fn query(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<PromQuery> {
 
 /// An effect with a probe's or a channel's own time limit.
 pub(super) fn limited(effect: Effect, timeout_ms: i64) -> Action {
-    Action {
-        effect,
-        time_limit: Duration::from_millis(timeout_ms.unsigned_abs()),
-    }
+    Action::new(effect, Duration::from_millis(timeout_ms.unsigned_abs()))
 }
 
 /// `command` or `shell`, exactly one of them.

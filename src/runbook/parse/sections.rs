@@ -243,10 +243,10 @@ fn no_fleet() -> Fleet {
         ready: String::new(),
         provider: None,
         metrics: None,
-        restart: Action {
-            effect: Effect::Command { argv: Vec::new() },
-            time_limit: std::time::Duration::ZERO,
-        },
+        restart: Action::new(
+            Effect::Command { argv: Vec::new() },
+            std::time::Duration::ZERO,
+        ),
         connect: None,
         ready_within_ms: 0,
         ready_successes: 0,

@@ -1,6 +1,6 @@
 //! Steps, gates and the rollback list.
 
-use super::super::action::{Action, Effect};
+use super::super::action::Effect;
 use super::super::keys;
 use super::super::model::{
     EvidenceRef, Gate, Migration, Place, RehearsalPart, Role, RollbackKind, RollbackRow, Start,
@@ -200,28 +200,37 @@ fn place(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Place> {
 fn migrate(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<StepKind> {
     let version = reader.need(fields, "version", Reader::text);
     let time_limit = actions::time_limit(reader, fields);
-    let action = |effect| Migration::Command(Action { effect, time_limit });
     let given: Vec<&str> = ["command", "shell", "script"]
         .into_iter()
         .filter(|key| fields.has(key))
         .collect();
-    let run = match given.as_slice() {
-        ["command"] => reader
-            .need(fields, "command", actions::argv)
-            .map(|argv| action(Effect::Command { argv })),
-        ["shell"] => reader
-            .need(fields, "shell", Reader::text)
-            .map(|line| action(Effect::Shell { line })),
-        ["script"] => reader
-            .need(fields, "script", Reader::path)
-            .map(Migration::Script),
+    let (mut effect, mut script) = (None, None);
+    match given.as_slice() {
+        ["command"] => {
+            effect = reader
+                .need(fields, "command", actions::argv)
+                .map(|argv| Effect::Command { argv });
+        }
+        ["shell"] => {
+            effect = reader
+                .need(fields, "shell", actions::shell)
+                .map(|line| Effect::Shell { line });
+        }
+        ["script"] => script = reader.need(fields, "script", Reader::path),
         _ => {
             let expected = "exactly one of `command`, `shell`, `script`";
             let found = if given.is_empty() { "none" } else { "several" };
             reader.problem(fields.place, &fields.path, expected, found, None);
-            None
         }
-    };
+    }
+    if let Some(item) = fields.get("rehearse").filter(|_| given == ["script"]) {
+        let expected = "`rehearse` only beside `command` or `shell`: a script follows the session";
+        reader.wrong::<()>(&item, expected, None);
+    }
+    let command = actions::with_surroundings(reader, fields, effect, time_limit);
+    let run = command
+        .map(Migration::Command)
+        .or(script.map(Migration::Script));
     Some(StepKind::Migrate {
         run: run?,
         version: version?,

@@ -18,6 +18,9 @@ const LOOK_LIMIT: Duration = Duration::from_secs(3);
 
 /// F2: canary first, then batches; a batch begins when the one before is ready, and not while the session is held.
 pub async fn rollout(ctx: &Context, batch: u32) -> Outcome {
+    if let Some(why) = ctx.not_rehearsed(&ctx.runbook.fleet.restart) {
+        return Outcome::failed(why);
+    }
     let outputs = ctx.folder.dir().join("output");
     if let Err(e) = std::fs::create_dir_all(&outputs) {
         return Outcome::failed(format!("{}: {e}", outputs.display()));
@@ -29,7 +32,7 @@ pub async fn rollout(ctx: &Context, batch: u32) -> Outcome {
         already: &already,
         means: Means {
             folder: &ctx.base,
-            secrets: &ctx.secrets,
+            environment: &ctx.environment,
             outputs: &outputs,
         },
     };

@@ -1,0 +1,353 @@
+//! By which texts production is known: the target's URLs in the forms in which programs take them, the live SQLite file, the instances.
+//! Pure. A rehearsal runs no action that names one of them, and hands no variable to a command that leads to one. Not in here: identities
+//! that only the world can tell, such as two names of one database (`cli::rehearse::identity`).
+
+use std::path::Path;
+
+use super::Runbook;
+
+/// libpq's variables that say where to and as whom; those about TLS and time-outs lead nowhere by themselves.
+const LIBPQ: [&str; 9] = [
+    "PGHOST",
+    "PGHOSTADDR",
+    "PGPORT",
+    "PGDATABASE",
+    "PGUSER",
+    "PGPASSWORD",
+    "PGSERVICE",
+    "PGSERVICEFILE",
+    "PGTARGETSESSIONATTRS",
+];
+/// Without these few programs start at all. They stay, even if a runbook names them.
+const STAY: [&str; 12] = [
+    "PATH",
+    "HOME",
+    "PWD",
+    "USER",
+    "LOGNAME",
+    "SHELL",
+    "TERM",
+    "LANG",
+    "LC_ALL",
+    "TMPDIR",
+    "TZ",
+    "XDG_RUNTIME_DIR",
+];
+/// What the name of a variable holds that says something of a database.
+const DATABASE_LIKE: [&str; 6] = ["DB", "DATABASE", "PG", "POSTGRES", "SQL", "DSN"];
+/// Names of this host.
+const HERE: [&str; 4] = ["localhost", "127.0.0.1", "::1", "[::1]"];
+
+/// What production is called.
+#[derive(Clone, Default)]
+pub struct Production {
+    databases: Vec<Database>,
+    source: String,
+    instances: Vec<(String, String)>,
+    names: Vec<String>,
+}
+
+/// Where one of the target's URLs leads to.
+#[derive(Clone, PartialEq, Eq)]
+struct Database {
+    hosts: Vec<(String, String)>,
+    name: String,
+    user: String,
+    password: String,
+}
+
+impl Production {
+    /// What a runbook calls production. `source` is the live file as it is found from here.
+    pub fn of(runbook: &Runbook, source: &Path) -> Production {
+        let urls = [&runbook.target.url, &runbook.target.runtime_url];
+        let mut databases: Vec<Database> = urls
+            .into_iter()
+            .filter_map(|url| Database::of(url))
+            .collect();
+        databases.dedup();
+        let instances = runbook.fleet.instances.iter();
+        Production {
+            databases,
+            source: source.to_string_lossy().into_owned(),
+            instances: instances.map(|i| (i.id.clone(), i.url.clone())).collect(),
+            names: runbook.production_names.iter().cloned().collect(),
+        }
+    }
+
+    /// What of production a text names, in words.
+    pub fn named_in(&self, text: &str) -> Option<String> {
+        if self.databases.iter().any(|d| d.is_named_in(text)) {
+            return Some("the target's database".to_owned());
+        }
+        let path = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+        if !self.source.is_empty() && holds(text, &self.source, |_| false, path) {
+            return Some("the live SQLite file".to_owned());
+        }
+        let host = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+        let named = self.instances.iter().find(|(_, url)| {
+            !url.is_empty() && holds(text, url, |c| c.is_ascii_alphanumeric(), host)
+        });
+        named.map(|(id, _)| format!("the instance {id}"))
+    }
+
+    /// Whether a variable is kept from commands of a rehearsal: it is one of those from which `source`, `target` and `fleet` are
+    /// resolved, one of libpq's that say where to, or its value leads to production.
+    pub fn is_led_to_by(&self, name: &str, value: &str) -> bool {
+        if STAY.contains(&name) {
+            return false;
+        }
+        let upper = name.to_ascii_uppercase();
+        let is_database_like = DATABASE_LIKE.iter().any(|part| upper.contains(part));
+        self.names.iter().any(|known| known == name)
+            || LIBPQ.contains(&name)
+            || self.named_in(value).is_some()
+            || self
+                .databases
+                .iter()
+                .any(|d| d.has_part(value, is_database_like))
+    }
+}
+
+impl Database {
+    /// Of a URL as libpq reads it; `None` where it is none.
+    fn of(url: &str) -> Option<Database> {
+        let (_, rest) = url.split_once("://")?;
+        let (location, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let (authority, name) = location.split_once('/').unwrap_or((location, ""));
+        let (login, hosts) = authority.rsplit_once('@').unwrap_or(("", authority));
+        let (user, password) = login.split_once(':').unwrap_or((login, ""));
+        let stated = |wanted: &str| {
+            let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+            pairs
+                .into_iter()
+                .find(|(name, _)| *name == wanted)
+                .map(|(_, value)| decoded(value))
+        };
+        let listed = |text: String| -> Vec<String> { text.split(',').map(str::to_owned).collect() };
+        let ports = stated("port").map(listed).unwrap_or_default();
+        let hosts = match stated("host").filter(|_| hosts.is_empty()) {
+            Some(hosts) => listed(hosts),
+            None => hosts.split(',').map(str::to_owned).collect(),
+        };
+        let hosts = hosts.iter().enumerate().filter(|(_, h)| !h.is_empty());
+        let hosts = hosts.map(|(n, host)| match host.rsplit_once(':') {
+            Some((host, port)) if !host.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) => {
+                (decoded(host).to_lowercase(), port.to_owned())
+            }
+            _ => {
+                let port = ports.get(n).or(ports.first());
+                let port = port.map_or("5432", String::as_str);
+                (decoded(host).to_lowercase(), port.to_owned())
+            }
+        });
+        let user = stated("user").unwrap_or_else(|| decoded(user));
+        let name = stated("dbname").unwrap_or_else(|| decoded(name));
+        Some(Database {
+            hosts: hosts.collect(),
+            name: if name.is_empty() { user.clone() } else { name },
+            password: stated("password").unwrap_or_else(|| decoded(password)),
+            user,
+        })
+    }
+
+    /// Whether a text names the database together with one of its hosts, in a URL or in the form of keywords.
+    fn is_named_in(&self, text: &str) -> bool {
+        let lower = text.to_lowercase();
+        let hosts = self.hosts.iter();
+        hosts
+            .flat_map(|(host, port)| names_of(host).into_iter().map(move |name| (name, port)))
+            .any(|(host, port)| {
+                self.is_in_url(&lower, &host, port) || self.is_in_keywords(&lower, &host, port)
+            })
+    }
+
+    /// `host/name`, `host:port/name`, and `name?host=folder`, with whatever scheme and login.
+    fn is_in_url(&self, text: &str, host: &str, port: &str) -> bool {
+        let of_name = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+        let name = self.name.to_lowercase();
+        let after_host = |rest: &str| {
+            let rest = match rest.strip_prefix(':') {
+                Some(rest) => {
+                    let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+                    if digits == 0 || &rest[..digits] != port {
+                        return false;
+                    }
+                    &rest[digits..]
+                }
+                None => rest,
+            };
+            let named = rest.strip_prefix('/').and_then(|r| r.strip_prefix(&name));
+            named.is_some_and(|rest| !rest.starts_with(of_name))
+        };
+        text.match_indices(host)
+            .any(|(at, _)| !text[..at].ends_with(of_name) && after_host(&text[at + host.len()..]))
+    }
+
+    /// `host=h dbname=d`, `Host=h;Database=d` and the like, in one text.
+    fn is_in_keywords(&self, text: &str, host: &str, port: &str) -> bool {
+        let keyword = |keys: &[&str], value: &str| {
+            keys.iter().any(|key| {
+                text.match_indices(key).any(|(at, _)| {
+                    let rest = text[at + key.len()..].trim_start();
+                    let rest = rest.strip_prefix('=').map(str::trim_start);
+                    let rest = rest.map(|r| r.trim_start_matches(['\'', '"']));
+                    let of_value = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+                    rest.and_then(|r| r.strip_prefix(value))
+                        .is_some_and(|r| !r.starts_with(of_value))
+                })
+            })
+        };
+        let name = self.name.to_lowercase();
+        let has_port = text.contains("port=") || text.contains("port =");
+        keyword(&["host", "hostaddr", "server", "data source"], host)
+            && (keyword(&["dbname", "database", "initial catalog"], &name)
+                || self.is_in_path_of_url(text, &name))
+            && (!has_port || keyword(&["port"], port))
+    }
+
+    /// `…/name?`, where the host stands in the query.
+    fn is_in_path_of_url(&self, text: &str, name: &str) -> bool {
+        text.contains("://") && text.contains(&format!("/{name}?"))
+    }
+
+    /// Whether a value is nothing but a part of the URL that leads there. What is called as the database or its user may mean much else,
+    /// so the variable's name has to say that it is about one.
+    fn has_part(&self, value: &str, is_database_like: bool) -> bool {
+        let value = value.trim();
+        let is = |part: &str| !part.is_empty() && value.eq_ignore_ascii_case(part);
+        let is_host = self.hosts.iter().any(|(host, port)| {
+            names_of(host)
+                .iter()
+                .any(|host| is(host) || is(&format!("{host}:{port}")))
+        });
+        is_host
+            || (!self.password.is_empty() && value == self.password)
+            || (is_database_like && (is(&self.name) || is(&self.user)))
+    }
+}
+
+/// A host's names: of this host all that it is known to have.
+fn names_of(host: &str) -> Vec<String> {
+    match HERE.contains(&host) {
+        true => HERE.map(str::to_owned).to_vec(),
+        false => vec![host.to_owned()],
+    }
+}
+
+/// Whether a text holds a piece that is no part of a longer one.
+fn holds(text: &str, piece: &str, before: fn(char) -> bool, after: fn(char) -> bool) -> bool {
+    text.match_indices(piece).any(|(at, _)| {
+        !text[..at].ends_with(before) && !text[at + piece.len()..].starts_with(after)
+    })
+}
+
+/// With `%41` read as `A`; what is no such sequence stays.
+fn decoded(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let hex = bytes
+            .get(at + 1..at + 3)
+            .filter(|_| bytes[at] == b'%')
+            .and_then(|hex| std::str::from_utf8(hex).ok())
+            .and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        out.push(hex.unwrap_or(bytes[at]));
+        at += if hex.is_some() { 3 } else { 1 };
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn production(target: &str) -> Production {
+        Production {
+            databases: Database::of(target).into_iter().collect(),
+            source: "/srv/app/live.db".into(),
+            instances: vec![("app-1".into(), "http://10.0.0.1:5001".into())],
+            names: vec!["APP_1".into()],
+        }
+    }
+
+    #[test]
+    fn production_is_known_in_every_form_that_programs_take() {
+        let production =
+            production("postgres://owner:s%2Fcret@db.internal:5433/app?sslmode=require");
+        for text in [
+            "postgres://owner:s%2Fcret@db.internal:5433/app",
+            "DATABASE_URL=postgresql+psycopg://x@DB.internal:5433/app?a=b",
+            "jdbc:postgresql://db.internal:5433/app",
+            "host=db.internal port=5433 dbname=app user=owner",
+            "Host=db.internal;Port=5433;Database=app;Username=owner",
+            "sqlite:////srv/app/live.db",
+            "cp /srv/app/live.db-wal x",
+            "curl http://10.0.0.1:5001/admin/flush",
+        ] {
+            let expected = !text.contains("-wal");
+            assert_eq!(production.named_in(text).is_some(), expected, "{text}");
+        }
+        for text in [
+            "postgres://owner@db.internal:5433/app_scratch",
+            "postgres://owner@db.internal:5499/app",
+            "postgres://owner@other.db.internal:5433/app",
+            "postgres://owner@db.internal:5433/scratch",
+            "host=db.internal dbname=scratch",
+            "/srv/app/live.db.rehearsal",
+            "http://10.0.0.1:50011/",
+            "http://110.0.0.1:5001/",
+        ] {
+            assert_eq!(production.named_in(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_socket_and_this_host_have_several_names() {
+        let here = production("postgres://o@localhost/app");
+        assert!(here.named_in("postgres://o@127.0.0.1:5432/app").is_some());
+        assert!(here.named_in("postgres://o@[::1]/app").is_some());
+        let socket = production("postgres://o@%2Frun%2Fpg:6/app");
+        assert!(
+            socket
+                .named_in("postgres://o@/app?host=/run/pg&port=6")
+                .is_some()
+        );
+        assert!(socket.named_in("host=/run/pg port=6 dbname=app").is_some());
+        assert!(
+            socket
+                .named_in("host=/run/pg port=6 dbname=scratch")
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn variables_that_lead_there_are_known_by_name_and_by_value() {
+        let production = production("postgres://owner:s3cret@db.internal:5433/app");
+        for (name, value) in [
+            ("APP_1", "whatever"),
+            ("PGHOST", "elsewhere"),
+            ("PGSERVICE", "x"),
+            ("DATABASE_URL", "postgres://owner@db.internal:5433/app"),
+            ("SETTINGS", "{\"dsn\": \"host=db.internal dbname=app\"}"),
+            ("DB_HOST", "db.internal"),
+            ("ENDPOINT", "db.internal:5433"),
+            ("DB_NAME", "app"),
+            ("POSTGRES_USER", "owner"),
+            ("SECRET", "s3cret"),
+            ("SQLITE_PATH", "/srv/app/live.db"),
+        ] {
+            assert!(production.is_led_to_by(name, value), "{name}={value}");
+        }
+        for (name, value) in [
+            ("PATH", "/srv/app"),
+            ("HOME", "/home/app"),
+            ("APP_NAME", "app"),
+            ("PGSSLMODE", "require"),
+            ("SCRATCH_URL", "postgres://owner@db.internal:5433/scratch"),
+            ("DB_NAME", "scratch"),
+        ] {
+            assert!(!production.is_led_to_by(name, value), "{name}={value}");
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! Which actions a rehearsal may run, and what it loses by those that it may not. An action runs if it follows the session, or has a
+//! `rehearse:` form; one that names production does not run, whatever is written beside it. Pure.
+
+use std::fmt;
+
+use crate::runbook::action::{Action, Rehearse};
+use crate::runbook::placed::{Purpose, Spot};
+use crate::runbook::production::Production;
+use crate::runbook::{RehearsalPart, Runbook, StepKind};
+use crate::text::printable;
+
+/// What tells whether an action leaves production alone.
+pub(super) struct Ground {
+    production: Production,
+    /// Whether the staging slot has a host of its own, so that `{host}` alone leads away from production.
+    own_host: bool,
+}
+
+/// An action that a rehearsal does not run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotRun {
+    /// Where it stands.
+    pub spot: Spot,
+    /// Why it is not run.
+    pub why: Why,
+    /// What the rehearsal cannot prove without it; `None` where it proves all the same.
+    pub costs: Option<RehearsalPart>,
+    /// Which part's line names it.
+    pub part: RehearsalPart,
+}
+
+/// Why an action is not run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Why {
+    /// Nothing in it leads anywhere else in a rehearsal than in the night.
+    DoesNotFollow,
+    /// It names this part of production.
+    NamesProduction(String),
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Why::DoesNotFollow => f.write_str(
+                "nothing in it follows the session, so it would do to production what it does in the night",
+            ),
+            Why::NamesProduction(what) => write!(f, "it names {what} of production"),
+        }
+    }
+}
+
+/// `C1 was not run: …`, for the evidence.
+impl fmt::Display for NotRun {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} was not run: {}", self.spot.name, self.why)
+    }
+}
+
+impl NotRun {
+    /// Which gate of the protocol wants the part that this action costs.
+    pub fn gate(&self) -> Option<&'static str> {
+        self.costs.map(|part| match part {
+            RehearsalPart::Migrations => "K3",
+            RehearsalPart::Import => "K4",
+            RehearsalPart::Rollback => "K6",
+        })
+    }
+
+    /// The one line by which it would run.
+    pub fn mend(&self) -> String {
+        if let Why::NamesProduction(_) = self.why {
+            return "write a placeholder that follows the session in its place, such as `{target_url}` or `{source_file}`; or `rehearse:` \
+                    with what a rehearsal does instead"
+                .to_owned();
+        }
+        match self.spot.purpose {
+            Purpose::Migrate => "`env: { DATABASE_URL: \"{target_url}\" }`, with the variable that the command reads".to_owned(),
+            purpose if purpose.is_per_instance() => {
+                "name the instance: `{instance}` or `{url}`; or `rehearse: same`, if it leaves production alone".to_owned()
+            }
+            _ => "`rehearse: same`, if it leaves production alone; or `rehearse:` with what a rehearsal does instead".to_owned(),
+        }
+    }
+}
+
+impl Ground {
+    pub(super) fn of(runbook: &Runbook) -> Ground {
+        let fleet = &runbook.fleet;
+        let shared = |staging: &super::super::Instance| {
+            fleet.instances.iter().any(|i| i.host == staging.host)
+        };
+        Ground {
+            production: Production::of(runbook, &runbook.source.file),
+            own_host: fleet.staging.as_ref().is_some_and(|s| !shared(s)),
+        }
+    }
+
+    /// What a rehearsal runs for an action.
+    pub(super) fn cleared(&self, spot: &Spot, action: &Action) -> Result<Action, Why> {
+        let (candidate, by_word) = match &action.rehearse {
+            Rehearse::Instead(other) => (other.as_ref(), true),
+            Rehearse::Same => (action, true),
+            Rehearse::IfItFollows | Rehearse::Never(_) => (action, false),
+        };
+        // The rehearsal's own are written for it; the way back may have to name what staging is configured for by day.
+        if spot.purpose == Purpose::Point {
+            return Ok(candidate.clone().cleared());
+        }
+        let mut texts = candidate.texts().into_iter();
+        if let Some(what) = texts.find_map(|text| self.production.named_in(text)) {
+            return Err(Why::NamesProduction(what));
+        }
+        match by_word || candidate.follows_session() || self.follows_instance(spot, candidate) {
+            true => Ok(candidate.clone().cleared()),
+            false => Err(Why::DoesNotFollow),
+        }
+    }
+
+    /// The staging slot plays production, so what names the instance is done to staging. Its host may be production's, too.
+    fn follows_instance(&self, spot: &Spot, action: &Action) -> bool {
+        let uses = |names: &[&str]| action.uses_any(names) || action.asks_any(names);
+        spot.purpose.is_per_instance()
+            && (uses(&["instance", "url"]) || (self.own_host && uses(&["host"])))
+    }
+}
+
+/// Every action that a rehearsal of this runbook would not run, and whose place nothing of the rehearsal's own takes.
+pub fn not_run(runbook: &Runbook) -> Vec<NotRun> {
+    let ground = Ground::of(runbook);
+    let actions = runbook.actions();
+    let refused = actions.iter().filter_map(|(spot, action)| {
+        let (costs, part) = cost(runbook, spot)?;
+        let why = ground.cleared(spot, action).err()?;
+        Some(NotRun {
+            spot: spot.clone(),
+            why,
+            costs: costs.then_some(part),
+            part,
+        })
+    });
+    refused.collect()
+}
+
+/// Whether a part of the rehearsal proves nothing without an action, and which part it belongs to. `None` for what a rehearsal leaves out
+/// as a whole, or does in its own way: who is told, what is watched, maintenance, the second place, the dump.
+fn cost(runbook: &Runbook, spot: &Spot) -> Option<(bool, RehearsalPart)> {
+    match spot.purpose {
+        Purpose::Migrate => Some((true, RehearsalPart::Migrations)),
+        Purpose::Switch
+        | Purpose::Restart
+        | Purpose::RollbackRestart
+        | Purpose::RollbackRow
+        | Purpose::Undo => Some((true, RehearsalPart::Rollback)),
+        Purpose::Connect => Some((false, RehearsalPart::Rollback)),
+        Purpose::Step => Some((false, part_of(runbook, &spot.name))),
+        Purpose::Point
+        | Purpose::MaintenanceOn
+        | Purpose::MaintenanceOff
+        | Purpose::SecondPlace
+        | Purpose::Dump
+        | Purpose::Notice
+        | Purpose::Probe
+        | Purpose::Log => None,
+    }
+}
+
+/// Which part proves what comes right after this step.
+fn part_of(runbook: &Runbook, step: &str) -> RehearsalPart {
+    let at = |found: &dyn Fn(&super::super::Step) -> bool| runbook.steps.iter().position(found);
+    let step = at(&|s| s.id == step);
+    let before = |kind: fn(&StepKind) -> bool| step < at(&|s| kind(&s.kind));
+    if before(|k| matches!(k, StepKind::MigrationHistory)) {
+        RehearsalPart::Migrations
+    } else if before(|k| matches!(k, StepKind::ParityGate)) {
+        RehearsalPart::Import
+    } else {
+        RehearsalPart::Rollback
+    }
+}
+
+/// The names of those of a list that belong to a part, for the end of its line.
+pub fn named(list: &[NotRun], part: RehearsalPart) -> Option<String> {
+    let of_part = list.iter().filter(|n| n.part == part);
+    let names: Vec<String> = of_part.map(|n| printable(&n.spot.name, 60)).collect();
+    (!names.is_empty()).then(|| names.join(", "))
+}
