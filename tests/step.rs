@@ -2,6 +2,7 @@
 //! they refuse, and that they say no more than they saw.
 
 mod bench;
+mod discard;
 mod in_use;
 mod provider;
 mod rows;

@@ -96,11 +96,21 @@ fn verdict(report: &Report) -> (&'static str, &'static str, &'static str) {
                 ),
             }
         }
-        Outcome::NoGo => (
-            "warn",
-            "– No-go",
-            "It ended before anything touched PostgreSQL: the application runs on SQLite.",
-        ),
+        Outcome::NoGo => {
+            let healthy = report.rollback.as_ref().and_then(|r| r.healthy);
+            match healthy {
+                Some(false) => (
+                    "bad",
+                    "✗ No-go, not healthy",
+                    "It ended before anything touched PostgreSQL, and nobody has seen that the application runs on SQLite: see below.",
+                ),
+                _ => (
+                    "warn",
+                    "– No-go",
+                    "It ended before anything touched PostgreSQL: the application runs on SQLite.",
+                ),
+            }
+        }
         Outcome::Open => (
             "open",
             "… Not over",

@@ -94,7 +94,11 @@ fn yes(ok: Option<bool>) -> &'static str {
 }
 
 fn head(report: &Report, out: &mut String) {
+    let is_unhealthy = report.rollback.as_ref().and_then(|r| r.healthy) == Some(false);
     let result = match report.result {
+        Outcome::RolledBack | Outcome::NoGo if is_unhealthy => {
+            "**Rolled back, not healthy**: nobody has seen that the application runs on SQLite again. See the rows that failed."
+        }
         Outcome::Completed => "Completed: the application runs on PostgreSQL.",
         Outcome::RolledBack => "Rolled back: the application runs on SQLite.",
         Outcome::NoGo => {

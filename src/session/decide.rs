@@ -173,7 +173,7 @@ fn start_step(
         attempt,
         by: Some(by),
     };
-    Ok(agreed.into_iter().chain([started]).collect())
+    Ok([started].into_iter().chain(agreed).collect())
 }
 
 /// The step that may start now. The same rule holds for people and for the engine.

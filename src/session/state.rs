@@ -385,6 +385,10 @@ impl Session {
                 state.by = by.clone().or(state.by.take());
                 state.outcome = None;
                 state.question = None;
+                // Numbers are typed anew each time that a person starts it; an attempt of the engine's own goes by those of before.
+                if by.is_some() {
+                    state.discard.clear();
+                }
             }
             Event::DiscardAgreed { rows, .. } => state.discard.clone_from(rows),
             Event::StepConfirmed { role, by, .. } => {

@@ -11,7 +11,7 @@ use crate::target::Endpoint;
 use crate::target::sequences::Aligned;
 use crate::text::printable;
 use crate::transfer::copy::{self, Copied, Options, account};
-use crate::transfer::occupied::Discard;
+use crate::transfer::occupied::{Disagreement, Discard};
 use crate::transfer::plan::{self, Plan, Scan};
 use crate::transfer::{Error, Progress};
 
@@ -125,7 +125,7 @@ async fn load_of(ctx: &Context, sides: &(Endpoint, Kept)) -> Outcome {
     // What a person agreed to lose when they started this step.
     let agreed = ctx.session.steps.get(ctx.index);
     let agreed = agreed.map_or_else(Discard::new, |state| state.discard.clone());
-    match copied_from(ctx, sides, agreed).await {
+    match copied_from(ctx, sides, agreed.clone()).await {
         Ok(copied) => {
             let tables: Vec<(String, u64)> = copied
                 .tables
@@ -158,8 +158,24 @@ async fn load_of(ctx: &Context, sides: &(Endpoint, Kept)) -> Outcome {
                 .with_fact("account", &copied.account)
                 .with_fact("policies", &copied.policies)
         }
+        Err(Error::Discard(against)) => {
+            let asked = asked_anew(&against, agreed);
+            Outcome::failed(Error::Discard(against).to_string()).with_fact(discard::FACT, asked)
+        }
         Err(error) => failed(&error),
     }
+}
+
+/// Every number that has to be typed: what was agreed to and is right, and what was found instead of what is not.
+fn asked_anew(against: &[Disagreement], agreed: Discard) -> Discard {
+    let mut asked = agreed;
+    for wrong in against {
+        asked.remove(&wrong.table);
+        let found = wrong.found.as_ref();
+        asked.extend(found.map(|found| (found.table.clone(), found.lacking.unwrap_or_default())));
+    }
+    asked.retain(|_, rows| *rows > 0);
+    asked
 }
 
 /// D3: every identity and sequence is beyond the highest id that the source ever gave out, read back.
@@ -238,14 +254,6 @@ fn progress(ctx: &Context) -> impl Fn(Progress) + Sync + use<> {
 }
 
 fn failed(error: &Error) -> Outcome {
-    if let Error::Discard(against) = error {
-        let found = against.iter().filter_map(|table| table.found.as_ref());
-        let asked: Discard = found
-            .map(|found| (found.table.clone(), found.lacking.unwrap_or_default()))
-            .filter(|(_, rows)| *rows > 0)
-            .collect();
-        return Outcome::failed(error.to_string()).with_fact(discard::FACT, asked);
-    }
     let outcome = Outcome::failed(format!(
         "{error}. SQLite and its backup are untouched; PostgreSQL holds the batches that were committed, and the import goes on from there"
     ));

@@ -62,7 +62,12 @@ pub async fn run(ctx: &Context) -> Outcome {
 /// What users wrote belongs to what is preserved. Where they could write and it is not complete, the row says so in red; the
 /// application is back all the same.
 fn with_salvage(ctx: &Context, mut outcome: Outcome, salvaged: &salvage::Record) -> Outcome {
-    let sentence = salvaged.sentence();
+    let sentence = match ctx.session.switched_ms() {
+        Some(_) => salvaged.sentence(),
+        None => {
+            "this session had switched nothing, so no row of PostgreSQL was looked at".to_owned()
+        }
+    };
     outcome.summary = format!("{sentence}; {}", outcome.summary);
     let complete = salvaged.lacks.is_empty() || !salvage::was_open(ctx);
     outcome
@@ -106,9 +111,11 @@ async fn restart(ctx: &Context, action: Option<&Action>) -> Outcome {
     let unknown = unknown.count();
     let failures: Vec<String> = failures.into_iter().filter_map(Result::err).collect();
     let done = match (to_restart.len(), unknown) {
-        (0, _) => "nothing was restarted: this session had restarted no instance, and none is seen on PostgreSQL".to_owned(),
+        (0, _) => nothing_restarted(ctx),
         (n, 0) => format!("{n} instances restarted, ready and on SQLite"),
-        (n, unknown) => format!("{n} instances restarted and ready; by which database {unknown} of them serve is not known"),
+        (n, unknown) => format!(
+            "{n} instances restarted and ready; by which database {unknown} of them serve is not known"
+        ),
     };
     let mut outcome = Outcome::done(format!("{released}; {done}"));
     if let Some(first) = failures.first() {
@@ -141,6 +148,20 @@ async fn to_restart(ctx: &Context) -> Vec<Instance> {
     };
     let wanted = all.iter().filter(|i| by_us(i) || on_postgres(i));
     wanted.cloned().collect()
+}
+
+/// Why R3 had nothing to restart, and no more than R2 saw.
+fn nothing_restarted(ctx: &Context) -> String {
+    let seen = seen_by_r2(ctx);
+    let (on_postgres, unknown) = serving::sorted(&seen, Provider::Postgres);
+    let none = "nothing was restarted: this session had restarted no instance";
+    match (on_postgres.len(), unknown.len()) {
+        (0, 0) => none.to_owned(),
+        (0, n) => format!("{none}; by which database {n} of them serve is not known"),
+        (n, _) => {
+            format!("{none}, and has not taken the {n} to PostgreSQL that serve from it")
+        }
+    }
 }
 
 /// What R2 saw of each instance.
@@ -243,11 +264,27 @@ async fn lift_freeze(ctx: &Context) -> Outcome {
         return Outcome::done("the runbook has no maintenance to lift");
     };
     match run_action(ctx, off, &Placeholders::new(), "maintenance-off").await {
-        Ok(_) => Outcome::done(format!("{released}; writes are open, on SQLite")),
+        Ok(_) if is_seen_on_sqlite(ctx) => {
+            Outcome::done(format!("{released}; writes are open, on SQLite"))
+        }
+        Ok(_) => Outcome::done(format!(
+            "{released}; writes are open; where the application serves from is not proven"
+        )),
         Err(why) => Outcome::failed(format!(
-            "maintenance could not be lifted: {why}. The application is on SQLite and refuses writes; lift it by hand"
+            "maintenance could not be lifted: {why}. The application refuses writes; lift it by hand"
         )),
     }
+}
+
+/// Whether R4 has seen every instance on SQLite.
+fn is_seen_on_sqlite(ctx: &Context) -> bool {
+    let rows = ctx.session.rollback.iter().flat_map(|r| &r.rows);
+    let outcomes = rows.filter_map(|row| row.outcome.as_ref());
+    let seen: Vec<&Check> = outcomes
+        .flat_map(|o| &o.checks)
+        .filter(|c| c.name.starts_with(validate::SERVES))
+        .collect();
+    !seen.is_empty() && seen.iter().all(|c| c.ok)
 }
 
 /// R6: the record that an incident review begins with.

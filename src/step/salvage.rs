@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::backup::Kept;
 use super::context::Context;
+use super::production;
 use super::switch::SNAPSHOT;
 use super::target::owner;
 use crate::journal::{Folder, Follower};
@@ -41,6 +42,8 @@ const STATEMENT_LIMIT: Duration = Duration::from_secs(300);
 /// Instances go on writing to PostgreSQL until they are restarted: so many ids are left free for that, or as many as were given out
 /// since the import, if that is more.
 const HEADROOM: i64 = 1_000;
+/// How long the target may take to say by what it is known.
+const IDENTITY_LIMIT: Duration = Duration::from_secs(2);
 /// How long the ids are waited for, where they are not known.
 const IDS_LIMIT: Duration = Duration::from_secs(1);
 /// How long raising them in SQLite may take. Instances wait to be restarted.
@@ -106,9 +109,9 @@ pub async fn keep(ctx: &Context) -> Record {
     {
         return record.clone();
     }
-    let made = match wanted {
-        Ok(wanted) => make(wanted, &ctx.cancel).await,
-        Err(why) => Err(why),
+    let made = match (wanted, same_target(ctx).await) {
+        (Ok(wanted), Ok(())) => make(wanted, &ctx.cancel).await,
+        (Err(why), _) | (_, Err(why)) => Err(why),
     };
     // Half of it is better than nothing.
     made.unwrap_or_else(|why| {
@@ -117,6 +120,19 @@ pub async fn keep(ctx: &Context) -> Record {
             ..Record::default()
         })
     })
+}
+
+/// Rows of another database are not what users wrote. One that does not answer is for the salvage itself to tell.
+async fn same_target(ctx: &Context) -> Result<(), String> {
+    let Some(was) = production::target_of(&ctx.session) else {
+        return Ok(());
+    };
+    match production::of_target(&ctx.runbook, IDENTITY_LIMIT).await {
+        Ok(now) if now != was => Err(format!(
+            "`target.url` leads to another database ({now}) than when the session was opened ({was}): nothing of it was kept"
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// Whether users could write to PostgreSQL at all.

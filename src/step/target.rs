@@ -2,6 +2,7 @@
 
 use super::announce::run_action;
 use super::context::Context;
+use super::in_use;
 use super::production;
 use crate::identity::TargetIdentity;
 use crate::runbook::action::Placeholders;
@@ -44,7 +45,7 @@ pub fn is_passing(error: &Error) -> bool {
     )
 }
 
-/// B1: database, version, encoding, TLS, the owner's rights.
+/// B1: database, version, encoding, TLS, the owner's rights, by what it is known, and that nobody uses it.
 pub async fn check(ctx: &Context) -> Outcome {
     let endpoint = match owner(ctx) {
         Ok(endpoint) => endpoint,
@@ -65,9 +66,17 @@ pub async fn check(ctx: &Context) -> Outcome {
             }
             findings.push(known_by(ctx, &identity));
             let outcome = from_findings(ctx, &findings, "the target");
-            match identity {
+            let outcome = match identity {
                 Ok(identity) => outcome.with_fact(production::TARGET, identity),
                 Err(_) => outcome,
+            };
+            if !outcome.ok {
+                return outcome;
+            }
+            // Known before anything of the night has touched it: C1 and D2 look again.
+            match in_use::is_free(ctx).await {
+                Ok(()) => outcome,
+                Err(in_use) => in_use,
             }
         }
         Err(error) => failed(error),

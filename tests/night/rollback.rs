@@ -9,7 +9,7 @@ use cutover::session::{Event, Session, StepStatus, Undo};
 use cutover::target::Endpoint;
 use rustix::process::Signal;
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
 
@@ -129,12 +129,82 @@ async fn assert_killed_on_the_way(stage: &mut Stage) {
     assert_eq!(told.map(|n| n - 2), told_before, "{story}");
     let (code, said) = manage(stage, &folder, &["close", "--drop-schema"]);
     assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains("was dropped from the target"), "{said}");
+    assert!(
+        said.contains("was dropped from the target, but for the mark of the release"),
+        "{said}"
+    );
     assert_eq!(
         said.matches("is whole; to be kept until").count(),
         2,
         "{said}"
     );
+    assert_not_taken_again(stage).await;
+}
+
+/// PostgreSQL is production now. Whoever opens another session on it comes no further than B1, and not one row is touched.
+async fn assert_not_taken_again(stage: &mut Stage) {
+    let before = rows_of_target(stage).await;
+    let (folder, session) = stage.play(None).await;
+    let story = story(&folder);
+    assert_eq!(exit_of(&session), Some(Exit::NoGo), "{story}");
+    let b1 = session.step("B1").and_then(|s| s.outcome.as_ref());
+    let why = &b1.expect("an outcome").summary;
+    assert!(why.contains("this database is in production"), "{why}");
+    assert!(
+        session.step("C1").is_some_and(|s| s.attempt == 0),
+        "{story}"
+    );
+    // It says that the fleet is on PostgreSQL, where it has left it.
+    let rollback = session.rollback.as_ref().expect("a rollback");
+    assert_eq!(rollback.healthy, Some(false), "{story}");
+    let rows = rollback.rows.iter().filter_map(|row| row.outcome.as_ref());
+    let mut red = rows.flat_map(|o| &o.checks).filter(|check| !check.ok);
+    let serves = red.find(|check| check.name == "serves_app-1");
+    let serves = serves.unwrap_or_else(|| panic!("{story}"));
+    assert!(
+        serves.detail.contains("app-1 serves from PostgreSQL"),
+        "{serves:?}"
+    );
+    for says in [
+        "This session did not write that and leaves it alone",
+        "has not taken the 6 to PostgreSQL that serve from it",
+        "where the application serves from is not proven",
+    ] {
+        assert!(story.contains(says), "{says}: {story}");
+    }
+    let after = rows_of_target(stage).await;
+    for (table, rows) in before {
+        // The application goes on writing.
+        assert!(
+            after[&table] >= rows,
+            "{table}: {rows}, then {}",
+            after[&table]
+        );
+    }
+}
+
+async fn rows_of_target(stage: &Stage) -> BTreeMap<String, i64> {
+    let url = stage.sandbox.environment().unwrap()["TARGET_URL"].clone();
+    let client = Endpoint::parse(&url)
+        .unwrap()
+        .connect()
+        .await
+        .expect("the target");
+    let mut rows = BTreeMap::new();
+    for table in [
+        "ToolContents",
+        "ToolCategories",
+        "ToolFeatures",
+        "ToolSteps",
+        "Tags",
+    ] {
+        let sql = format!("SELECT count(*) FROM \"{table}\"");
+        rows.insert(
+            table.to_owned(),
+            client.query_one(&sql, &[]).await.unwrap().get(0),
+        );
+    }
+    rows
 }
 
 /// How often the chat was told that an engine has died, and that it is back.

@@ -149,12 +149,18 @@ impl Bench {
 
     /// Runs a step as an engine would, and appends what comes of it.
     pub async fn step(&mut self, id: &str) -> Outcome {
-        let index = self.runbook.steps.iter().position(|s| s.id == id);
-        self.bridge.append(Event::StepStarted {
+        let started = Event::StepStarted {
             step: id.to_owned(),
             attempt: 1,
             by: None,
-        });
+        };
+        self.step_after(id, &[started]).await
+    }
+
+    /// The same, after events that start it.
+    pub async fn step_after(&mut self, id: &str, events: &[Event]) -> Outcome {
+        let index = self.runbook.steps.iter().position(|s| s.id == id);
+        self.bridge.append_all(events);
         let (ctx, undos) = self.context(id, index.expect("a step of the runbook"));
         let outcome = cutover::step::run(&ctx).await;
         self.undone(id, &undos);

@@ -14,7 +14,7 @@ use crate::monitor;
 use crate::runbook::{Instance, Migration, Place, RequestClass, Runbook, StepKind, SwitchHow};
 use crate::source;
 use crate::ssh;
-use crate::target::{Endpoint, Finding, preflight};
+use crate::target::{Endpoint, Finding, preflight, release};
 use crate::text::printable;
 use crate::trigger::Reading;
 
@@ -173,6 +173,14 @@ async fn database(name: &str, url: &str, owned_schema: Option<&str>) -> Vec<Find
         Ok(client) => client,
         Err(error) => return failed(error.to_string()),
     };
+    let released = release::newest(&client).await.ok().flatten();
+    if let Some(release) = released.filter(|_| name == "target") {
+        let detail = format!(
+            "it is in production: session {} on {} completed its release at {}",
+            release.session, release.host, release.completed
+        );
+        return failed(printable(&detail, 300));
+    }
     let Some(schema) = owned_schema else {
         let detail = format!("{} logs in at {}", endpoint.user(), endpoint.host_label());
         return vec![Finding::required(name, true, printable(&detail, 200))];

@@ -17,6 +17,8 @@ use crate::step::production;
 use crate::step::serving;
 use crate::target::Endpoint;
 
+/// Checks of this name, followed by an instance's id, say whether it was seen on SQLite.
+pub(super) const SERVES: &str = "serves_";
 /// How long an instance may take to say by which database it serves.
 const SERVING_LIMIT: Duration = Duration::from_secs(3);
 
@@ -58,7 +60,7 @@ pub async fn validate(ctx: &Context) -> Outcome {
     let serving = serving::look(ctx, &ctx.runbook.fleet.instances, SERVING_LIMIT).await;
     for one in &serving {
         let is_back = one.provider == Some(Provider::Sqlite);
-        let name = format!("serves_{}", one.instance);
+        let name = format!("{SERVES}{}", one.instance);
         outcome = outcome.with_check(Check::new(&name, is_back, one.words()));
     }
     if let Err(why) = production::same_source(ctx) {
