@@ -8,6 +8,7 @@
 
 pub mod convert;
 pub mod copy;
+mod defaults;
 pub mod error;
 pub mod kind;
 pub mod layout;

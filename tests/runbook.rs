@@ -294,7 +294,10 @@ fn a_damaged_runbook_never_panics_and_every_problem_has_a_place() {
 
 #[test]
 fn the_documentation_names_every_section_kind_and_key() {
-    use cutover::runbook::{keys, transfer::POLICY_KEYS};
+    use cutover::runbook::{
+        keys,
+        transfer::{FREE_KEYS, POLICY_KEYS},
+    };
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/runbook.md");
     let text = std::fs::read_to_string(path).expect("docs/runbook.md");
     let lists = [
@@ -333,6 +336,7 @@ fn the_documentation_names_every_section_kind_and_key() {
         &runbook::LogRule::CATEGORIES,
     ];
     let mut missing: Vec<&str> = lists.concat();
+    missing.extend(FREE_KEYS.iter().map(|(key, _)| *key));
     for (kind, own) in [
         keys::STEP_KINDS,
         keys::PROBE_KINDS,

@@ -8,6 +8,7 @@ mod resume;
 mod rules;
 mod stops;
 mod torture;
+mod values;
 
 use std::path::{Path, PathBuf};
 

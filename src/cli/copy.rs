@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::Exit;
@@ -99,24 +100,31 @@ pub async fn run(args: CopyArgs) -> anyhow::Result<Exit> {
             ..Copied::default()
         },
         Err(Error::Account { wrong, account }) => {
+            let copied = Copied {
+                account: account.clone(),
+                ..Copied::default()
+            };
+            let words = format!("{}. SQLite is untouched", Error::Account { wrong, account });
+            errln!("cutover: {words}");
             if args.pair.json {
-                let copied = Copied {
-                    account: account.clone(),
-                    ..Copied::default()
-                };
-                outln!("{}", serde_json::to_string(&copied)?);
+                print_json(&copied, Some(words))?;
             }
-            let error = Error::Account { wrong, account };
-            errln!("cutover: {error}. SQLite is untouched");
             return Ok(Exit::Failed);
         }
         Err(error @ Error::SourceChanged { .. }) => {
             errln!("cutover: {error}");
+            if args.pair.json {
+                print_json(&Copied::default(), Some(error.to_string()))?;
+            }
             return Ok(Exit::Failed);
         }
         Err(error) => {
             let error = anyhow::Error::from(error);
-            errln!("cutover: {}. {}", super::words(&error), printer.state());
+            let words = format!("{}. {}", super::words(&error), printer.state());
+            errln!("cutover: {words}");
+            if args.pair.json {
+                print_json(&Copied::default(), Some(words))?;
+            }
             return Ok(Exit::Failed);
         }
     };
@@ -131,7 +139,7 @@ pub async fn run(args: CopyArgs) -> anyhow::Result<Exit> {
         );
     }
     if args.pair.json {
-        outln!("{}", serde_json::to_string(&copied)?);
+        print_json(&copied, None)?;
     } else if copied.problems.is_empty() {
         print(&copied);
     }
@@ -157,6 +165,52 @@ fn print(copied: &Copied) {
         copied.seconds
     );
     outln!("account: {}", account::summary(&copied.account));
+    told_of_policies(copied);
+}
+
+/// What `--json` prints: always the whole object, and why it is not complete.
+#[derive(Serialize)]
+struct Printed<'a> {
+    #[serde(flatten)]
+    copied: &'a Copied,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+fn print_json(copied: &Copied, error: Option<String>) -> serde_json::Result<()> {
+    outln!("{}", serde_json::to_string(&Printed { copied, error })?);
+    Ok(())
+}
+
+/// What policies changed and what they put aside: how many, where, by which setting.
+fn told_of_policies(copied: &Copied) {
+    for (policy, uses) in &copied.policies {
+        if !policy.contains(": on_problem") {
+            outln!(
+                "changed by policy: {uses} values, {}",
+                printable(policy, 200)
+            );
+        }
+    }
+    for aside in &copied.aside {
+        let dot = if aside.column.is_empty() { "" } else { "." };
+        let what = if aside.policy.ends_with("null") {
+            "values"
+        } else {
+            "rows"
+        };
+        outln!(
+            "put aside: {} {what} of {}{dot}{} by `{}`, for example: {}",
+            aside.count,
+            printable(&aside.table, 80),
+            printable(&aside.column, 80),
+            aside.policy,
+            printable(&aside.reason, 200)
+        );
+    }
+    if !copied.aside.is_empty() {
+        outln!("what was put aside is kept whole in cutover.quarantine in the target");
+    }
 }
 
 /// Progress as lines on stderr, at most one per second and table.

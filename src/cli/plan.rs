@@ -12,8 +12,32 @@ use crate::transfer::Error;
 use crate::transfer::occupied::{self, Disagreement};
 use crate::transfer::plan::{Plan, Scan, plan};
 
+/// What people need to read a plan, behind its options.
+const READING: &str = "\
+Every value of every table goes through the same conversion as the import. What does not fit is named with table, column and row, one line \
+per setting that would settle it, and the whole section that would settle everything follows, to read and paste with --transfer.
+
+Settings that are suggested are read off the values, never guessed from some of them:
+  epoch: s|ms|us|ns|days|ticks|julian|oadate|dotnet_binary|ef_offset|calendar
+                    only where every number is plausible in that unit and not in another; else what each unit would make of them
+  values: { 0: null, 253402300799999: infinity }
+                    for what usually stands for something else, with how often it occurs
+  bytes: text       for blobs that are text; jsonb_blob: decode for SQLite's binary JSON; never where a blob could be both
+  guid_bytes:       the order in which all GUIDs have a version
+  null: default     NULL into NOT NULL becomes the column's constant default
+  time: drop, midnight: allow, split: \",\", since: 1970-01-01, fraction:, offset:, real:, scale:, nul: strip, …
+                    docs/types.md has all of them, by type
+  on_problem: quarantine
+                    what no setting lets pass is put aside, whole, in cutover.quarantine
+
+Columns of one name and type share a pattern (\"*.created_at\"). What no setting settles is said with the statement for the source that \
+would mend it, where there is one.
+
+Exit codes: 0 nothing stands in the way, 1 a side cannot be read, 2 wrong usage, 3 problems.";
+
 /// Arguments of `plan`.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = READING)]
 pub struct PlanArgs {
     #[command(flatten)]
     pair: PairArgs,
@@ -23,6 +47,9 @@ pub struct PlanArgs {
     /// Under `target_rows: replace`, lose this many rows of a table that SQLite does not have, as `cutover copy` takes it
     #[arg(long, value_name = "TABLE=N", value_parser = discarded)]
     discard_rows: Vec<(String, u64)>,
+    /// Every problem on a line of its own, instead of one line per setting
+    #[arg(long)]
+    all: bool,
 }
 
 /// Plans, prints, and says by the exit code whether anything stands in the way.
@@ -45,7 +72,7 @@ pub async fn run(args: PlanArgs) -> anyhow::Result<Exit> {
     };
     let printer = Printer::default();
     let progress = |report| printer.print(&report);
-    let mut plan = plan(
+    let planned = plan(
         &pair.source,
         &pair.target,
         &pair.schema,
@@ -54,7 +81,19 @@ pub async fn run(args: PlanArgs) -> anyhow::Result<Exit> {
         &progress,
         &CancellationToken::new(),
     )
-    .await?;
+    .await;
+    let mut plan = match planned {
+        Ok(plan) => plan,
+        Err(error) => {
+            let error = anyhow::Error::from(error);
+            if args.pair.json {
+                let nothing = serde_json::json!({ "tables": [], "skipped": [], "problems": [], "notes": [], "suggested": "",
+                    "scanned": false, "error": super::words(&error) });
+                outln!("{nothing}");
+            }
+            return Err(error);
+        }
+    };
     let discard = args.discard_rows.iter().cloned().collect();
     if pair.transfer.target_rows == TargetRows::Replace
         && let Err(Error::Discard(against)) = occupied::agreed(&plan.occupied, &discard)
@@ -65,7 +104,7 @@ pub async fn run(args: PlanArgs) -> anyhow::Result<Exit> {
     if args.pair.json {
         outln!("{}", serde_json::to_string(&plan)?);
     } else {
-        print(&plan);
+        print(&plan, args.all);
     }
     Ok(if plan.problems.is_empty() {
         Exit::Done
@@ -74,7 +113,7 @@ pub async fn run(args: PlanArgs) -> anyhow::Result<Exit> {
     })
 }
 
-fn print(plan: &Plan) {
+fn print(plan: &Plan, all: bool) {
     for table in &plan.tables {
         outln!(
             "{} → {}: {} rows, {} bytes",
@@ -108,14 +147,46 @@ fn print(plan: &Plan) {
     for note in &plan.notes {
         outln!("note: {note}");
     }
-    for line in problems::lines(&plan.problems, &plan.unlisted) {
-        outln!("{line}");
+    if all {
+        for problem in &plan.problems {
+            outln!("problem: {problem}");
+        }
+        for (column, more) in &plan.unlisted {
+            outln!(
+                "problem: {}: and {more} more, which are not listed",
+                printable(column, 160)
+            );
+        }
+    } else {
+        for line in problems::lines(&plan.problems, &plan.unlisted) {
+            outln!("{line}");
+        }
     }
+    let unsettled = plan
+        .problems
+        .iter()
+        .filter(|problem| problem.policy.is_none());
+    let unsettled = unsettled.count();
     if plan.problems.is_empty() {
         outln!("nothing stands in the way");
-    } else if !plan.suggested.is_empty() {
+        return;
+    }
+    if !all {
+        outln!("`--all` gives every problem a line of its own");
+    }
+    if unsettled > 0 {
         outln!(
-            "\nThis transfer section would settle all of it; read it before you use it:\n\n{}",
+            "no setting settles {unsettled} of these problems; what they say has to be mended in the source or stated by you"
+        );
+    }
+    if !plan.suggested.is_empty() {
+        let what = if unsettled > 0 {
+            "the others"
+        } else {
+            "all of it"
+        };
+        outln!(
+            "\nThis transfer section would settle {what}; read it before you use it:\n\n{}",
             plan.suggested
         );
     }

@@ -1,34 +1,82 @@
-//! Problems with values and names as lines for people, a few per column. Not in here: finding them (`transfer::plan`).
+//! Problems with values and names as lines for people: one per setting that would settle them, with how many values it covers and an
+//! example. Not in here: finding them (`transfer::plan`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::text::printable;
 use crate::transfer::plan::Problem;
 
-/// Problems of one column that are told one by one.
-const SHOWN_PER_COLUMN: u64 = 5;
+/// Columns that a line names.
+const NAMED: usize = 3;
+
+/// Problems that one setting would settle, or that no setting settles for one reason.
+struct Group<'p> {
+    first: &'p Problem,
+    values: u64,
+    columns: BTreeSet<(&'p str, &'p str)>,
+}
 
 /// The lines. `unlisted` counts problems that were found and not listed, by `table.column`.
 pub fn lines(problems: &[Problem], unlisted: &BTreeMap<String, u64>) -> Vec<String> {
-    let mut lines = Vec::new();
-    let mut counts: BTreeMap<(&str, &str), u64> = BTreeMap::new();
+    let mut groups: Vec<Group<'_>> = Vec::new();
+    let mut known: BTreeMap<(bool, &str), usize> = BTreeMap::new();
+    let mut counted: BTreeSet<(&str, &str)> = BTreeSet::new();
     for problem in problems {
-        let count = counts.entry((&problem.table, &problem.column)).or_default();
-        *count += 1;
-        if *count <= SHOWN_PER_COLUMN {
-            lines.push(format!("problem: {problem}"));
+        let key = match &problem.policy {
+            Some(policy) => (true, policy.as_str()),
+            None => (false, problem.reason.as_str()),
+        };
+        let place = *known.entry(key).or_insert(groups.len());
+        if place == groups.len() {
+            groups.push(Group {
+                first: problem,
+                values: 0,
+                columns: BTreeSet::new(),
+            });
+        }
+        let column = (problem.table.as_str(), problem.column.as_str());
+        let more = unlisted.get(&format!("{}.{}", column.0, column.1));
+        groups[place].values += 1;
+        groups[place].columns.insert(column);
+        // Nobody wrote down what would settle those; they are told with the first of their column.
+        if counted.insert(column) {
+            groups[place].values += more.copied().unwrap_or_default();
         }
     }
-    for ((table, column), listed) in counts {
-        let unlisted = unlisted.get(&format!("{table}.{column}"));
-        let more =
-            (listed + unlisted.copied().unwrap_or_default()).saturating_sub(SHOWN_PER_COLUMN);
-        if more > 0 {
-            let (table, column) = (printable(table, 80), printable(column, 80));
-            lines.push(format!("problem: {table}.{column}: and {more} more"));
-        }
+    groups.iter().map(line).collect()
+}
+
+fn line(group: &Group<'_>) -> String {
+    let Group {
+        first,
+        values,
+        columns,
+    } = group;
+    if *values == 1 {
+        return format!("problem: {first}");
     }
-    lines
+    let what = match &first.policy {
+        Some(policy) => format!("`{}` would settle", printable(policy, 200)),
+        None => "no setting settles".to_owned(),
+    };
+    let names: Vec<String> = columns
+        .iter()
+        .take(NAMED)
+        .map(|(table, column)| {
+            let dot = if column.is_empty() { "" } else { "." };
+            format!("{}{dot}{}", printable(table, 80), printable(column, 80))
+        })
+        .collect();
+    let others = match columns.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more columns"),
+    };
+    let mut example = (*first).clone();
+    example.policy = None;
+    format!(
+        "problem: {what} {values} values of {}{others}, for example {example}",
+        names.join(", ")
+    )
 }
 
 #[cfg(test)]
@@ -48,12 +96,38 @@ mod tests {
     }
 
     #[test]
-    fn a_thousand_of_one_kind_are_six_lines() {
+    fn a_thousand_of_one_kind_are_one_line() {
         let problems: Vec<_> = (1..=1000).map(|n| problem("t", "v", n)).collect();
         let told = lines(&problems, &BTreeMap::from([("t.v".to_owned(), 7)]));
-        assert_eq!(told.len(), 6);
-        assert_eq!(told[0], "problem: t.v row 1 'x': is no number");
-        assert_eq!(told[5], "problem: t.v: and 1002 more");
+        assert_eq!(
+            told,
+            [
+                "problem: no setting settles 1007 values of t.v, for example t.v row 1 'x': is no number"
+            ]
+        );
+    }
+
+    #[test]
+    fn one_setting_is_one_line_over_all_columns() {
+        let settled = |column: &str, rowid| Problem {
+            policy: Some("fraction: truncate".to_owned()),
+            ..problem("t", column, rowid)
+        };
+        let problems = [
+            settled("a", 1),
+            settled("b", 1),
+            settled("c", 2),
+            settled("d", 3),
+            problem("t", "a", 9),
+        ];
+        assert_eq!(
+            lines(&problems, &BTreeMap::new()),
+            [
+                "problem: `fraction: truncate` would settle 4 values of t.a, t.b, t.c and 1 more columns, for example t.a row 1 'x': is no \
+                 number",
+                "problem: t.a row 9 'x': is no number"
+            ]
+        );
     }
 
     #[test]

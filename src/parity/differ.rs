@@ -319,7 +319,9 @@ mod tests {
                 kind: TypeKind::Text,
                 policy: ColumnPolicy::default(),
                 zone: None,
+                default: None,
             },
+            computed: false,
         };
         TablePair {
             source: "T".into(),

@@ -4,11 +4,15 @@
 //! not matter, because SQLite does not hold its values to it. Everything here is the checker's own: it shares no conversion with
 //! the import, so a mistake there shows here as a difference.
 
+mod binary_json;
 pub(crate) mod decimal;
 pub(crate) mod instant;
 pub(crate) mod json;
+mod source_count;
 mod source_form;
 mod source_moments;
+mod source_text;
+mod spelled;
 mod target_form;
 
 pub(crate) use source_form::{Taken, from_source};
@@ -49,6 +53,8 @@ pub(crate) enum Kind {
     Uuid,
     /// `jsonb`: as JSON.
     Json,
+    /// `json`: its text.
+    JsonText,
     /// `inet`, `cidr`: as addresses with their prefix length.
     Address,
     /// An enumeration, with its labels in their order: by label.
@@ -68,6 +74,8 @@ pub(crate) struct Rule {
     pub(crate) policy: ColumnPolicy,
     /// What text without an offset means as an instant.
     pub(crate) zone: Option<Zone>,
+    /// The constant that the target's column has for its default, as the server writes it.
+    pub(crate) default: Option<String>,
 }
 
 impl Kind {
@@ -105,6 +113,7 @@ impl Kind {
             },
             "uuid" => Kind::Uuid,
             "jsonb" => Kind::Json,
+            "json" => Kind::JsonText,
             "inet" | "cidr" => Kind::Address,
             _ => Kind::Verbatim,
         }

@@ -43,6 +43,8 @@ pub(crate) struct ColumnPair {
     pub(crate) target: String,
     /// How values are compared.
     pub(crate) rule: Rule,
+    /// The target computes it from other columns, and it is no part of the key. Its own rule makes it right where those are equal.
+    pub(crate) computed: bool,
 }
 
 impl TablePair {
@@ -113,6 +115,21 @@ impl TablePair {
             .then(|| format!("{} ({})", self.target_sql(), names.join(", ")))
     }
 
+    /// The same tables without what the target computes, and with the key and nothing but that; where there is such a thing.
+    pub(crate) fn stored_and_computed(&self) -> Option<(Self, Self)> {
+        let (key, others) = self.columns.split_at(self.key_columns);
+        let (computed, stored): (Vec<_>, Vec<_>) =
+            others.iter().cloned().partition(|column| column.computed);
+        if computed.is_empty() || (key.is_empty() && stored.is_empty()) {
+            return None;
+        }
+        let of = |columns: Vec<ColumnPair>| Self {
+            columns: key.iter().cloned().chain(columns).collect(),
+            ..self.clone()
+        };
+        Some((of(stored), of(computed)))
+    }
+
     /// The same tables with some of the columns, and those of the key, which stay in front. A column that is not compared is left
     /// out. Without `keep_key` there is no key and the columns come in the order asked for.
     pub(crate) fn narrowed(&self, sources: &[String], keep_key: bool) -> Self {
@@ -148,14 +165,9 @@ fn short_and_long(name: &str, kind: &Kind) -> (String, String) {
 }
 
 impl ColumnPair {
-    /// The column as SQLite is asked for it. SQLite's own binary JSON is opaque: SQLite turns it into text.
+    /// The column as SQLite is asked for it.
     pub(crate) fn source_sql(&self) -> String {
-        let name = quoted(&self.source);
-        if self.rule.policy.jsonb_blob_decode {
-            format!("CASE typeof({name}) WHEN 'blob' THEN json({name}) ELSE {name} END")
-        } else {
-            name
-        }
+        quoted(&self.source)
     }
 }
 

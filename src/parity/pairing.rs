@@ -152,15 +152,18 @@ fn pair_columns(
                     .iter()
                     .find(|column| column.name == name)
                     .expect("BUG: matched a name that was not given");
+                let policy = transfer.column(&source.name, column);
                 let rule = Rule {
                     kind: partner.kind.clone(),
-                    policy: transfer.column(&source.name, column),
-                    zone: transfer.zone,
+                    zone: policy.zone.or(transfer.zone),
+                    policy,
+                    default: partner.default.clone(),
                 };
                 columns.push(ColumnPair {
                     source: column.to_owned(),
                     target: name.to_owned(),
                     rule,
+                    computed: partner.computed && !target.key.contains(&partner.name),
                 });
             }
             // What SQLite computes is no data; the application's own migrations decide whether PostgreSQL computes it too.
@@ -176,6 +179,9 @@ fn pair_columns(
         return Err("no column to compare".to_owned());
     }
     let key_columns = bring_key_forward(&mut columns, source, target);
+    columns[..key_columns]
+        .iter_mut()
+        .for_each(|column| column.computed = false);
     Ok(TablePair {
         source: source.name.clone(),
         schema: schema.to_owned(),

@@ -122,6 +122,12 @@ pub struct TableReport {
     /// Source rows that a policy told the import to leave out. Not differences.
     #[serde(default)]
     pub quarantined: u64,
+    /// Rows in which PostgreSQL computes a column otherwise than SQLite, from the same values. Not differences: its own rule is right.
+    #[serde(default)]
+    pub computed_otherwise: u64,
+    /// The first of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub computed_examples: Vec<Difference>,
     /// Target rows that were written after the switch and have no counterpart. Not differences.
     #[serde(default)]
     pub new_since_switch: u64,
@@ -201,11 +207,18 @@ impl TableReport {
         let asides = [
             (by_policy, "values changed by policy"),
             (self.quarantined, "rows left out by policy"),
+            (
+                self.computed_otherwise,
+                "rows with a column that PostgreSQL computes otherwise than SQLite from the same values",
+            ),
             (self.new_since_switch, "rows new since the switch"),
             (self.changed_since_switch, "rows changed since the switch"),
         ];
         for (count, what) in asides.into_iter().filter(|(count, _)| *count > 0) {
             line.push_str(&format!("; {count} {what}"));
+        }
+        if let Some(first) = self.computed_examples.first() {
+            line.push_str(&format!(": {first}"));
         }
         line
     }

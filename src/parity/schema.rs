@@ -175,6 +175,10 @@ pub(crate) struct TargetColumn {
     pub(crate) name: String,
     /// How its values are compared.
     pub(crate) kind: Kind,
+    /// The server computes it from other columns.
+    pub(crate) computed: bool,
+    /// The constant that it has for its default, as the server writes it, where it is NOT NULL.
+    pub(crate) default: Option<String>,
 }
 
 /// Reads the tables of one schema of the target.
@@ -186,6 +190,7 @@ pub(crate) async fn target(client: &Client, schema: &str) -> Result<Vec<TargetTa
     let types = types(client).await.map_err(failed)?;
     let rows = client.query(TABLES, &[&schema]).await.map_err(failed)?;
     let mut tables: Vec<TargetTable> = Vec::new();
+    let mut asked: Vec<((usize, usize), String, String)> = Vec::new();
     for row in rows {
         let name: String = row.get("relname");
         if tables.last().is_none_or(|table| table.name != name) {
@@ -204,10 +209,63 @@ pub(crate) async fn target(client: &Client, schema: &str) -> Result<Vec<TargetTa
             table.columns.push(TargetColumn {
                 name,
                 kind: types.kind(row.get("atttypid"), row.get("atttypmod")),
+                computed: row.get::<_, Option<bool>>("is_computed").unwrap_or(false),
+                default: None,
             });
+            if let Some(expression) = row.get::<_, Option<String>>("default") {
+                let place = (tables.len() - 1, table_columns(&tables) - 1);
+                asked.push((place, expression, row.get("shown")));
+            }
         }
     }
+    for ((table, column), expression, shown) in asked {
+        if !is_literal(&expression) {
+            continue;
+        }
+        let sql = format!("SELECT pg_catalog.format('%s', CAST(({expression}) AS {shown}))");
+        let row = client.query_one(sql.as_str(), &[]).await.map_err(failed)?;
+        tables[table].columns[column].default = row.get(0);
+    }
     Ok(tables)
+}
+
+fn table_columns(tables: &[TargetTable]) -> usize {
+    tables.last().map_or(0, |table| table.columns.len())
+}
+
+/// Whether a default is a literal, so that it is the same for every row: no name outside of quotes but `true`, `false`, the empty array
+/// and those of types behind `::`, and none of the words that stand for today.
+fn is_literal(expression: &str) -> bool {
+    let mut outside = String::new();
+    let mut inside = String::new();
+    for (at, part) in expression.split('\'').enumerate() {
+        if at % 2 == 0 {
+            outside.push_str(part);
+        } else {
+            inside.push_str(&part.to_ascii_lowercase());
+            inside.push(' ');
+        }
+    }
+    if outside.contains("||")
+        || ["now", "today", "tomorrow", "yesterday"]
+            .iter()
+            .any(|word| inside.trim_start().starts_with(word))
+    {
+        return false;
+    }
+    let mut types = outside.split("::");
+    let literal = types.next().unwrap_or_default();
+    let is_literal = ["", "true", "false", "ARRAY[]"]
+        .contains(&literal.trim_matches(['(', ')', ' ']))
+        || literal
+            .chars()
+            .all(|c| c.is_ascii_digit() || "-.() ".contains(c));
+    // A type may have numbers in parentheses, and nothing is computed from it.
+    let is_type = |name: &str| {
+        name.chars()
+            .all(|c| c.is_alphanumeric() || " _\".,()[]".contains(c))
+    };
+    is_literal && types.all(is_type)
 }
 
 /// Ordinary and partitioned tables; the parts of a partitioned table are read through it.
@@ -216,6 +274,10 @@ const TABLES: &str = "
            pg_catalog.pg_total_relation_size(c.oid) AS size,
            c.relkind = 'p' OR EXISTS (SELECT FROM pg_catalog.pg_inherits h WHERE h.inhparent = c.oid)
              OR (c.reltoastrelid <> 0 AND pg_catalog.pg_relation_size(c.reltoastrelid) > 0) AS long,
+           a.attgenerated <> '' AS is_computed,
+           CASE WHEN a.attnotnull AND a.attgenerated = '' THEN pg_catalog.pg_get_expr(d.adbin, d.adrelid) END AS \"default\",
+           CASE WHEN dt.typtype = 'd' THEN pg_catalog.format_type(dt.typbasetype, dt.typtypmod)
+                ELSE pg_catalog.format_type(a.atttypid, a.atttypmod) END AS shown,
            EXISTS (SELECT FROM pg_catalog.pg_attribute g WHERE g.attrelid = c.oid AND g.attgenerated <> '') AS computed,
            (SELECT pg_catalog.array_agg(k.attname::text ORDER BY n.place)
               FROM pg_catalog.pg_index i
@@ -225,6 +287,8 @@ const TABLES: &str = "
       FROM pg_catalog.pg_class c
       JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace AND n.nspname = $1
       LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+      LEFT JOIN pg_catalog.pg_type dt ON dt.oid = a.atttypid
+      LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
      WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition
      ORDER BY c.relname, a.attnum";
 
@@ -284,6 +348,43 @@ impl Types {
             }) => Kind::Label(labels.clone()),
             Some(known) if known.built_in => Kind::of(&known.name, modifier),
             _ => Kind::Verbatim,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_literal;
+
+    #[test]
+    fn a_default_that_is_computed_for_each_row_is_no_literal() {
+        for expression in [
+            "0",
+            "'-1'::integer",
+            "(0)::numeric(10,2)",
+            "true",
+            "'now and then'::text",
+            "'{}'::jsonb",
+            "ARRAY[]::text[]",
+            "'it''s'::character varying",
+        ] {
+            assert_eq!(
+                is_literal(expression),
+                expression != "'now and then'::text",
+                "{expression}"
+            );
+        }
+        for expression in [
+            "now()",
+            "CURRENT_TIMESTAMP",
+            "nextval('s'::regclass)",
+            "('now'::text)::date",
+            "(1 + 1)",
+            "lower('A'::text)",
+            "'a'::text || 'b'::text",
+            "NULL::text",
+        ] {
+            assert!(!is_literal(expression), "{expression}");
         }
     }
 }

@@ -71,14 +71,7 @@ impl Fetch {
     /// The way for a column.
     pub(crate) fn of(pair: &TablePair, column: &ColumnPair) -> Self {
         match pair.encoding {
-            // What SQLite decodes on the way has no pieces of its own.
-            Encoding::Utf8
-                if pair.has_pieces()
-                    && column.rule.kind.may_be_large()
-                    && !column.rule.policy.jsonb_blob_decode =>
-            {
-                Self::Pieces
-            }
+            Encoding::Utf8 if pair.has_pieces() && column.rule.kind.may_be_large() => Self::Pieces,
             Encoding::Utf8 => Self::Plain,
             utf16 => Self::Stored(utf16),
         }

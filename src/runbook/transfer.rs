@@ -3,9 +3,15 @@
 //! Pure values and the rule by which the most specific key wins. Reading YAML is `runbook::parse`'s business; what a policy does to a
 //! value is `crate::transfer`'s.
 
+mod policy;
+mod words;
+
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+
+pub use policy::{ColumnPolicy, FREE_KEYS, POLICY_KEYS, PolicyError};
+pub use words::{Bytes, Epoch, Fraction, GuidBytes, OnProblem, Real, Replacement, Scale};
 
 /// The `transfer:` section. `Transfer::default()` is the section of a runbook that states no policy: everything exact or refused.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -146,6 +152,17 @@ impl Zone {
     }
 }
 
+impl std::fmt::Display for Zone {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.offset_s == 0 {
+            return f.write_str("UTC");
+        }
+        let sign = if self.offset_s < 0 { '-' } else { '+' };
+        let minutes = self.offset_s.abs() / 60;
+        write!(f, "{sign}{:02}:{:02}", minutes / 60, minutes % 60)
+    }
+}
+
 /// What to do with rows that the target tables already hold (seeds that migrations inserted).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -181,278 +198,6 @@ pub struct Slug {
     pub trim: bool,
     /// Lookups ignore letter case.
     pub ignore_case: bool,
-}
-
-/// What may be changed in one column. Every setting unset: nothing.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct ColumnPolicy {
-    /// Fractions of a second beyond what the target keeps.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub fraction: Option<Fraction>,
-    /// The unit of numbers that stand for instants (or, into `interval`, for durations).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub epoch: Option<Epoch>,
-    /// `offset: to_utc`: keep the instant, drop the written offset.
-    #[serde(skip_serializing_if = "is_false")]
-    pub offset_to_utc: bool,
-    /// `boolean_words: true`: true/false, t/f, yes/no, y/n, on/off and 1/0 as text.
-    #[serde(skip_serializing_if = "is_false")]
-    pub boolean_words: bool,
-    /// `boolean_bytes: true`: a blob of one byte, 0 or 1.
-    #[serde(skip_serializing_if = "is_false")]
-    pub boolean_bytes: bool,
-    /// Byte order of GUIDs that are 16-byte blobs.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub guid_bytes: Option<GuidBytes>,
-    /// `guid_text: any`: GUIDs in braces or parentheses, or with `urn:uuid:` before them.
-    #[serde(skip_serializing_if = "is_false")]
-    pub guid_text_any: bool,
-    /// What a REAL becomes where the target is exact or narrower.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub real: Option<Real>,
-    /// Decimal places beyond what the target keeps.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub scale: Option<Scale>,
-    /// `negative_zero: drop`: `-0.0` becomes `0.0` where the target has no negative zero.
-    #[serde(skip_serializing_if = "is_false")]
-    pub negative_zero_drop: bool,
-    /// `midnight: allow`: a date with the time 00:00:00 into `date`, a bare date into a timestamp.
-    #[serde(skip_serializing_if = "is_false")]
-    pub midnight_allow: bool,
-    /// `far_years: keep`: years beyond 9999, which .NET and Python cannot read back.
-    #[serde(skip_serializing_if = "is_false")]
-    pub far_years_keep: bool,
-    /// `nul: strip`: remove NUL characters, which PostgreSQL's text cannot hold.
-    #[serde(skip_serializing_if = "is_false")]
-    pub nul_strip: bool,
-    /// `invalid_utf8: replace`: put U+FFFD for bytes that are not UTF-8.
-    #[serde(skip_serializing_if = "is_false")]
-    pub invalid_utf8_replace: bool,
-    /// `char_padding: pad`: text shorter than `char(n)` is padded with blanks.
-    #[serde(skip_serializing_if = "is_false")]
-    pub char_padding_pad: bool,
-    /// `bytes: utf8`: text and integers into `bytea` as the bytes of their text.
-    #[serde(skip_serializing_if = "is_false")]
-    pub bytes_utf8: bool,
-    /// `jsonb_blob: decode`: SQLite's binary JSON becomes JSON text.
-    #[serde(skip_serializing_if = "is_false")]
-    pub jsonb_blob_decode: bool,
-    /// `enum: ordinal`: numbers are positions in the enum's order, from 0.
-    #[serde(skip_serializing_if = "is_false")]
-    pub enum_ordinal: bool,
-    /// `netmask: keep`: an address with a prefix length into `inet`.
-    #[serde(skip_serializing_if = "is_false")]
-    pub netmask_keep: bool,
-    /// What happens to a value that still does not fit.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub on_problem: Option<OnProblem>,
-}
-
-fn is_false(value: &bool) -> bool {
-    !*value
-}
-
-/// Fractions of a second beyond what the target keeps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Fraction {
-    /// Cut them off.
-    Truncate,
-    /// To the nearest, half away from zero.
-    Round,
-}
-
-/// The unit of numbers that stand for instants.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Epoch {
-    /// Unix seconds.
-    S,
-    /// Unix milliseconds.
-    Ms,
-    /// Unix microseconds.
-    Us,
-    /// .NET ticks: 100 ns since the year 1 (into `interval`: 100 ns).
-    Ticks,
-    /// Julian days, as SQLite's `julianday()` makes them, to the millisecond.
-    Julian,
-}
-
-/// Byte order of GUIDs that are 16-byte blobs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum GuidBytes {
-    /// `Guid.ToByteArray()`: the first three groups little-endian.
-    Dotnet,
-    /// As written in the text form.
-    Rfc4122,
-}
-
-/// What a REAL becomes where the target is exact or narrower.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Real {
-    /// Its shortest decimal that reads back as the same REAL, into `numeric`, text and JSON.
-    Shortest,
-    /// The nearest value of `real`.
-    Nearest,
-}
-
-/// Decimal places beyond what the target keeps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Scale {
-    /// To the nearest, half away from zero, as PostgreSQL rounds.
-    Round,
-    /// Cut them off.
-    Truncate,
-}
-
-/// What happens to a value that does not fit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum OnProblem {
-    /// The plan has a problem and the import stops.
-    Refuse,
-    /// The row is put aside in `cutover.quarantine` and not loaded.
-    Quarantine,
-    /// The value becomes NULL; the former one is kept in `cutover.quarantine`.
-    Null,
-}
-
-/// The settings a column key may hold, each with the values it takes. The parser's hints and the docs come from here.
-pub const POLICY_KEYS: &[(&str, &[&str])] = &[
-    ("fraction", &["truncate", "round"]),
-    ("epoch", &["s", "ms", "us", "ticks", "julian"]),
-    ("offset", &["to_utc"]),
-    ("boolean_words", &["true", "false"]),
-    ("boolean_bytes", &["true", "false"]),
-    ("guid_bytes", &["dotnet", "rfc4122"]),
-    ("guid_text", &["any"]),
-    ("real", &["shortest", "nearest"]),
-    ("scale", &["round", "truncate"]),
-    ("negative_zero", &["drop"]),
-    ("midnight", &["allow"]),
-    ("far_years", &["keep"]),
-    ("nul", &["strip"]),
-    ("invalid_utf8", &["replace"]),
-    ("char_padding", &["pad"]),
-    ("bytes", &["utf8"]),
-    ("jsonb_blob", &["decode"]),
-    ("enum", &["ordinal"]),
-    ("netmask", &["keep"]),
-    ("on_problem", &["refuse", "quarantine", "null"]),
-];
-
-/// A setting that [`ColumnPolicy::set`] does not take.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum PolicyError {
-    /// No such key.
-    #[error("`{0}` is not a setting of a column")]
-    UnknownKey(String),
-    /// A known key with a value that it does not take.
-    #[error("`{key}` takes {}, not `{value}`", allowed.join(", "))]
-    UnknownValue {
-        /// The key.
-        key: String,
-        /// What was written.
-        value: String,
-        /// What may be written.
-        allowed: &'static [&'static str],
-    },
-}
-
-impl ColumnPolicy {
-    /// Applies one `key: value` of a column's map. [`POLICY_KEYS`] lists what there is.
-    pub fn set(&mut self, key: &str, value: &str) -> Result<(), PolicyError> {
-        let Some((_, allowed)) = POLICY_KEYS.iter().find(|(name, _)| *name == key) else {
-            return Err(PolicyError::UnknownKey(key.to_owned()));
-        };
-        if !allowed.contains(&value) {
-            return Err(PolicyError::UnknownValue {
-                key: key.to_owned(),
-                value: value.to_owned(),
-                allowed,
-            });
-        }
-        match (key, value) {
-            ("fraction", "truncate") => self.fraction = Some(Fraction::Truncate),
-            ("fraction", _) => self.fraction = Some(Fraction::Round),
-            ("epoch", "s") => self.epoch = Some(Epoch::S),
-            ("epoch", "ms") => self.epoch = Some(Epoch::Ms),
-            ("epoch", "us") => self.epoch = Some(Epoch::Us),
-            ("epoch", "ticks") => self.epoch = Some(Epoch::Ticks),
-            ("epoch", _) => self.epoch = Some(Epoch::Julian),
-            ("offset", _) => self.offset_to_utc = true,
-            ("boolean_words", value) => self.boolean_words = value == "true",
-            ("boolean_bytes", value) => self.boolean_bytes = value == "true",
-            ("guid_bytes", "dotnet") => self.guid_bytes = Some(GuidBytes::Dotnet),
-            ("guid_bytes", _) => self.guid_bytes = Some(GuidBytes::Rfc4122),
-            ("guid_text", _) => self.guid_text_any = true,
-            ("real", "shortest") => self.real = Some(Real::Shortest),
-            ("real", _) => self.real = Some(Real::Nearest),
-            ("scale", "round") => self.scale = Some(Scale::Round),
-            ("scale", _) => self.scale = Some(Scale::Truncate),
-            ("negative_zero", _) => self.negative_zero_drop = true,
-            ("midnight", _) => self.midnight_allow = true,
-            ("far_years", _) => self.far_years_keep = true,
-            ("nul", _) => self.nul_strip = true,
-            ("invalid_utf8", _) => self.invalid_utf8_replace = true,
-            ("char_padding", _) => self.char_padding_pad = true,
-            ("bytes", _) => self.bytes_utf8 = true,
-            ("jsonb_blob", _) => self.jsonb_blob_decode = true,
-            ("enum", _) => self.enum_ordinal = true,
-            ("netmask", _) => self.netmask_keep = true,
-            ("on_problem", "refuse") => self.on_problem = Some(OnProblem::Refuse),
-            ("on_problem", "quarantine") => self.on_problem = Some(OnProblem::Quarantine),
-            ("on_problem", _) => self.on_problem = Some(OnProblem::Null),
-            _ => return Err(PolicyError::UnknownKey(key.to_owned())),
-        }
-        Ok(())
-    }
-
-    /// What is set, as [`ColumnPolicy::set`] takes it.
-    pub fn pairs(&self) -> Vec<(&'static str, &'static str)> {
-        let all = POLICY_KEYS
-            .iter()
-            .flat_map(|(key, values)| values.iter().map(move |value| (*key, *value)));
-        all.filter(|(key, value)| {
-            let mut alone = Self::default();
-            *value != "false" && alone.set(key, value).is_ok() && self.states(&alone)
-        })
-        .collect()
-    }
-
-    /// Whether everything that `other` states is stated here too.
-    fn states(&self, other: &Self) -> bool {
-        let mut merged = self.clone();
-        merged.overlay(other);
-        merged == *self
-    }
-
-    /// Takes over what `other` states.
-    fn overlay(&mut self, other: &Self) {
-        self.fraction = other.fraction.or(self.fraction);
-        self.epoch = other.epoch.or(self.epoch);
-        self.offset_to_utc |= other.offset_to_utc;
-        self.boolean_words |= other.boolean_words;
-        self.boolean_bytes |= other.boolean_bytes;
-        self.guid_bytes = other.guid_bytes.or(self.guid_bytes);
-        self.guid_text_any |= other.guid_text_any;
-        self.real = other.real.or(self.real);
-        self.scale = other.scale.or(self.scale);
-        self.negative_zero_drop |= other.negative_zero_drop;
-        self.midnight_allow |= other.midnight_allow;
-        self.far_years_keep |= other.far_years_keep;
-        self.nul_strip |= other.nul_strip;
-        self.invalid_utf8_replace |= other.invalid_utf8_replace;
-        self.char_padding_pad |= other.char_padding_pad;
-        self.bytes_utf8 |= other.bytes_utf8;
-        self.jsonb_blob_decode |= other.jsonb_blob_decode;
-        self.enum_ordinal |= other.enum_ordinal;
-        self.netmask_keep |= other.netmask_keep;
-        self.on_problem = other.on_problem.or(self.on_problem);
-    }
 }
 
 #[cfg(test)]
@@ -509,25 +254,6 @@ mod tests {
             transfer.column("Other", "At").fraction,
             Some(Fraction::Truncate)
         );
-    }
-
-    #[test]
-    fn every_listed_setting_is_taken_and_nothing_else() {
-        for (key, values) in POLICY_KEYS {
-            for value in *values {
-                let mut policy = ColumnPolicy::default();
-                assert_eq!(policy.set(key, value), Ok(()), "{key}: {value}");
-                assert!(
-                    value == &"false" || policy != ColumnPolicy::default(),
-                    "{key}: {value} changes nothing"
-                );
-            }
-            assert!(ColumnPolicy::default().set(key, "nonsense").is_err());
-        }
-        assert!(matches!(
-            ColumnPolicy::default().set("fractoin", "round"),
-            Err(PolicyError::UnknownKey(_))
-        ));
     }
 
     #[test]

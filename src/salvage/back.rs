@@ -10,7 +10,7 @@ mod moments;
 use super::cell::{Cell, Class};
 use super::form::{Form, Spelling};
 use crate::parity::{Canonical, Rule, Taken, ValueKind as Kind, from_source, from_target};
-use crate::runbook::transfer::{ColumnPolicy, GuidBytes, Zone};
+use crate::runbook::transfer::{Bytes, ColumnPolicy, GuidBytes, Replacement, Zone};
 
 /// A value on its way back.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,6 +28,8 @@ pub enum Back {
 pub struct Reverse {
     rule: Rule,
     form: Form,
+    /// What the application writes for NULL, where it has a value of its own for that and no NULL.
+    null: Cell,
 }
 
 impl Reverse {
@@ -44,7 +46,8 @@ impl Reverse {
         let rule = Rule {
             kind: Kind::of(type_name, modifier),
             policy: policy.clone(),
-            zone,
+            zone: policy.zone.or(zone),
+            default: None,
         };
         Self::of(&rule, declared, examples)
     }
@@ -56,9 +59,23 @@ impl Reverse {
             matches!(taken, Taken::Exact | Taken::ByPolicy)
         };
         let examples: Vec<Cell> = examples.iter().filter(fitting).cloned().collect();
+        let meaning = |cell: &Cell| stands_for(cell, &rule.policy);
+        let own_null = examples
+            .iter()
+            .find(|cell| meaning(cell) == Some(&Replacement::Null));
+        let has_null = examples.contains(&Cell::Null);
+        let ordinary: Vec<Cell> = examples
+            .iter()
+            .filter(|cell| meaning(cell).is_none())
+            .cloned()
+            .collect();
         Self {
             rule: rule.clone(),
-            form: Form::learn(&rule.kind, &rule.policy, declared, &examples),
+            form: Form::learn(&rule.kind, &rule.policy, declared, &ordinary),
+            null: own_null
+                .filter(|_| !has_null)
+                .cloned()
+                .unwrap_or(Cell::Null),
         }
     }
 
@@ -70,8 +87,11 @@ impl Reverse {
     /// The value of this text; `None` is NULL.
     pub fn value(&self, text: Option<&str>) -> Back {
         let Some(text) = text else {
-            return Back::Exact(Cell::Null);
+            return Back::Exact(self.null.clone());
         };
+        if let Some(cell) = self.endless(text) {
+            return Back::Exact(cell);
+        }
         let mut nearest = None;
         for class in self.classes() {
             let Some(cell) = self.written(text, class) else {
@@ -85,6 +105,24 @@ impl Reverse {
         nearest.map_or(Back::None, Back::Nearest)
     }
 
+    /// What stands for infinity here, if the text is that.
+    fn endless(&self, text: &str) -> Option<Cell> {
+        let meant = match text {
+            "infinity" => Replacement::Infinity,
+            "-infinity" => Replacement::MinusInfinity,
+            _ => return None,
+        };
+        let values = self.rule.policy.values.iter();
+        let cells = values.filter(|(_, by)| **by == meant).map(|(from, _)| {
+            match (self.form.class, from.parse::<i64>(), from.parse::<f64>()) {
+                (Class::Integer, Ok(number), _) => Cell::Integer(number),
+                (Class::Real, _, Ok(number)) => Cell::Real(number),
+                _ => Cell::text(from.as_str()),
+            }
+        });
+        cells.into_iter().find(|cell| self.is_equal(cell, text))
+    }
+
     /// The form's class; others only where SQLite itself does not mind: a number for a number, text in a column of text. A class
     /// that the application has never met in this column is not tried for the sake of a digit.
     fn classes(&self) -> Vec<Class> {
@@ -94,7 +132,7 @@ impl Reverse {
                 classes.push(Class::Real);
             }
             (Kind::Numeric { .. }, Class::Real) => classes.push(Class::Integer),
-            (Kind::Text | Kind::Verbatim | Kind::Padded | Kind::Json, class)
+            (Kind::Text | Kind::Verbatim | Kind::JsonText | Kind::Padded | Kind::Json, class)
                 if class != Class::Text =>
             {
                 classes.push(Class::Text);
@@ -115,6 +153,17 @@ impl Reverse {
     }
 
     fn written(&self, text: &str, class: Class) -> Option<Cell> {
+        let kind = &self.rule.kind;
+        let is_own = matches!(
+            kind,
+            Kind::Bytes | Kind::Boolean | Kind::Uuid | Kind::Json | Kind::JsonText
+        );
+        if class == Class::Blob && !is_own && self.rule.policy.bytes == Some(Bytes::Text) {
+            return match self.written(text, Class::Text)? {
+                Cell::Text(bytes) => Some(Cell::Blob(bytes)),
+                other => Some(other),
+            };
+        }
         let (kind, policy, spelling) = (&self.rule.kind, &self.rule.policy, &self.form.spelling);
         match kind {
             Kind::Integer => match class {
@@ -134,15 +183,30 @@ impl Reverse {
             Kind::Timestamp { .. } => {
                 moments::instant(text, class, policy.epoch, Some(Zone::UTC), spelling)
             }
-            Kind::Date => moments::date(text, class, policy.epoch, spelling),
+            Kind::Date => moments::date(text, class, policy.epoch, self.rule.zone, spelling),
             Kind::Time { .. } => moments::time(text, spelling),
-            Kind::Interval { .. } => moments::span(text, class, policy.epoch, spelling),
+            Kind::Interval { .. } => {
+                moments::span(text, class, policy.epoch, policy.since, spelling)
+            }
             Kind::Uuid => guid(text, class, policy, spelling),
-            Kind::Json => json(text, class, spelling),
+            Kind::Json | Kind::JsonText => json(text, class, policy, spelling),
             Kind::Address => Some(Cell::text(text)),
             Kind::Label(labels) => label(text, class, labels, spelling),
-            Kind::Array(element) => array::json(text, element).map(Cell::text),
+            Kind::Array(element) => match &policy.split {
+                Some(separator) => array::list(text, separator).map(Cell::text),
+                None => array::json(text, element).map(Cell::text),
+            },
         }
+    }
+}
+
+/// What the runbook says that a value stands for.
+fn stands_for<'p>(cell: &Cell, policy: &'p ColumnPolicy) -> Option<&'p Replacement> {
+    match cell {
+        Cell::Integer(number) => policy.replacement(&number.to_string()),
+        Cell::Real(number) => policy.replacement(&number.to_string()),
+        Cell::Text(_) => policy.replacement(cell.as_str()?),
+        Cell::Null | Cell::Blob(_) => None,
     }
 }
 
@@ -290,18 +354,26 @@ fn guid(text: &str, class: Class, policy: &ColumnPolicy, spelling: &Spelling) ->
     Some(Cell::text(format!("{before}{id}{after}")))
 }
 
-fn json(text: &str, class: Class, spelling: &Spelling) -> Option<Cell> {
+fn json(text: &str, class: Class, policy: &ColumnPolicy, spelling: &Spelling) -> Option<Cell> {
     match (class, spelling) {
         (Class::Integer | Class::Real, _) => plain(text, class),
+        (Class::Blob, Spelling::Json { compact }) if !policy.jsonb_blob_decode => {
+            let text = if *compact {
+                compact_text(text)
+            } else {
+                text.to_owned()
+            };
+            Some(Cell::Blob(text.into_bytes()))
+        }
         // SQLite's own binary form is SQLite's to make.
         (Class::Blob, _) => in_sqlite("SELECT jsonb(?1)", text).map(Cell::Blob),
-        (_, Spelling::Json { compact: true }) => Some(Cell::text(compact(text))),
+        (_, Spelling::Json { compact: true }) => Some(Cell::text(compact_text(text))),
         _ => Some(Cell::text(text)),
     }
 }
 
 /// Without blanks between the parts; those in strings stay.
-fn compact(text: &str) -> String {
+fn compact_text(text: &str) -> String {
     let (mut in_string, mut escaped) = (false, false);
     let kept = text.chars().filter(|c| {
         if in_string {
@@ -324,16 +396,9 @@ fn label(text: &str, class: Class, labels: &[String], spelling: &Spelling) -> Op
     }
 }
 
-/// The canonical form of a value of the source. SQLite's own binary JSON is opaque to the checker: SQLite turns it into text.
+/// The canonical form of a value of the source, by the checker's own reading.
 pub(super) fn canonical(cell: &Cell, rule: &Rule, row: &mut Canonical) -> Taken {
-    match cell {
-        Cell::Blob(bytes) if rule.policy.jsonb_blob_decode => {
-            let text = in_sqlite("SELECT json(?1)", bytes);
-            let text = text.map_or_else(|| cell.clone(), Cell::Text);
-            from_source(text.value(), rule, row)
-        }
-        _ => from_source(cell.value(), rule, row),
-    }
+    from_source(cell.value(), rule, row)
 }
 
 /// What SQLite makes of a value, in an empty database of its own.
@@ -362,6 +427,7 @@ mod tests {
             kind: Kind::Label(labels),
             policy,
             zone: None,
+            default: None,
         };
         for (example, back) in [
             (Cell::text("pending"), Cell::text("paid")),
@@ -372,5 +438,117 @@ mod tests {
             assert_eq!(reverse.value(Some("paid")), Back::Exact(back));
             assert_eq!(reverse.value(None), Back::Exact(Cell::Null));
         }
+    }
+
+    /// What the import made of a value of the column comes back as that value.
+    #[test]
+    fn every_setting_has_a_way_back() {
+        let ticks = 638_448_068_960_000_000_i64;
+        for (kind, settings, cell, text) in [
+            (
+                "timestamptz",
+                &[("epoch", "ns")][..],
+                Cell::Integer(1_709_210_096_123_456_000),
+                "2024-02-29 12:34:56.123456+00",
+            ),
+            (
+                "timestamptz",
+                &[("epoch", "days"), ("zone", "+02:00")],
+                Cell::Integer(19_782),
+                "2024-02-28 22:00:00+00",
+            ),
+            (
+                "timestamp",
+                &[("epoch", "oadate")],
+                Cell::Real(45_351.75),
+                "2024-02-29 18:00:00",
+            ),
+            (
+                "timestamptz",
+                &[("epoch", "dotnet_binary")],
+                Cell::Integer(ticks | 1 << 62),
+                "2024-02-29 12:34:56+00",
+            ),
+            (
+                "timestamptz",
+                &[("epoch", "ef_offset")],
+                Cell::Integer((ticks / 1_000) << 11),
+                "2024-02-29 12:34:56+00",
+            ),
+            (
+                "timestamptz",
+                &[("epoch", "calendar"), ("zone", "+01:00")],
+                Cell::text("20240229133456"),
+                "2024-02-29 12:34:56+00",
+            ),
+            (
+                "date",
+                &[("epoch", "calendar")],
+                Cell::Integer(20_240_229),
+                "2024-02-29",
+            ),
+            (
+                "date",
+                &[("epoch", "ms"), ("zone", "+02:00")],
+                Cell::Integer(1_709_157_600_000),
+                "2024-02-29",
+            ),
+            (
+                "interval",
+                &[("epoch", "us")],
+                Cell::Integer(-1_500_000),
+                "PT-1.5S",
+            ),
+            ("interval", &[("epoch", "s")], Cell::Real(1.5), "PT1.5S"),
+            (
+                "interval",
+                &[("since", "1970-01-01")],
+                Cell::text("1970-01-01 00:00:01.500000"),
+                "PT1.5S",
+            ),
+            (
+                "text",
+                &[("bytes", "text")],
+                Cell::Blob("é".as_bytes().to_vec()),
+                "é",
+            ),
+            (
+                "jsonb",
+                &[("bytes", "text")],
+                Cell::Blob(b"8080".to_vec()),
+                "8080",
+            ),
+            ("_text", &[("split", ",")], Cell::text("a,b"), "{a,b}"),
+            ("_int4", &[("split", ";")], Cell::text("1;2"), "{1,2}"),
+        ] {
+            let mut policy = ColumnPolicy::default();
+            for (key, value) in settings {
+                policy.set(key, value).expect("a setting");
+            }
+            let reverse = Reverse::new(kind, -1, &policy, None, "", std::slice::from_ref(&cell));
+            assert_eq!(
+                reverse.value(Some(text)),
+                Back::Exact(cell),
+                "{kind} {settings:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_stands_for_another_value_comes_back_as_itself() {
+        let mut policy = ColumnPolicy::default();
+        policy.set("epoch", "ms").expect("a setting");
+        policy.replace("0", Replacement::Null);
+        policy.replace("253402300799999", Replacement::Infinity);
+        let examples = [Cell::Integer(0), Cell::Integer(1_709_210_096_123)];
+        let reverse = Reverse::new("timestamptz", -1, &policy, None, "INTEGER", &examples);
+        assert_eq!(reverse.value(None), Back::Exact(Cell::Integer(0)));
+        assert_eq!(
+            reverse.value(Some("infinity")),
+            Back::Exact(Cell::Integer(253_402_300_799_999))
+        );
+        let with_null = [Cell::Null, Cell::Integer(0)];
+        let reverse = Reverse::new("timestamptz", -1, &policy, None, "INTEGER", &with_null);
+        assert_eq!(reverse.value(None), Back::Exact(Cell::Null));
     }
 }

@@ -5,7 +5,7 @@
 
 use super::cell::{Cell, Class};
 use crate::parity::ValueKind as Kind;
-use crate::runbook::transfer::ColumnPolicy;
+use crate::runbook::transfer::{Bytes, ColumnPolicy};
 
 /// The form of one column.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,14 +64,20 @@ const WORDS: [(&str, &str); 6] = [
 
 impl Form {
     /// Learns from examples; by the declared type where there are none.
-    pub(crate) fn learn(
+    pub(crate) fn learn<'c>(
         kind: &Kind,
         policy: &ColumnPolicy,
         declared: &str,
-        examples: &[Cell],
+        examples: &'c [Cell],
     ) -> Self {
         let classes = examples.iter().filter_map(Cell::class);
-        let texts: Vec<&str> = examples.iter().filter_map(Cell::as_str).collect();
+        let text = |cell: &'c Cell| match cell {
+            Cell::Blob(bytes) if policy.bytes == Some(Bytes::Text) => {
+                std::str::from_utf8(bytes).ok()
+            }
+            _ => cell.as_str(),
+        };
+        let texts: Vec<&str> = examples.iter().filter_map(text).collect();
         let seen = most(classes);
         Self {
             class: seen.unwrap_or_else(|| usual_class(kind, policy, declared)),
@@ -160,7 +166,7 @@ fn spelling(kind: &Kind, texts: &[&str]) -> Spelling {
                 false => Spelling::Plain,
             }
         }
-        Kind::Json => Spelling::Json {
+        Kind::Json | Kind::JsonText => Spelling::Json {
             compact: !texts.is_empty()
                 && !texts
                     .iter()

@@ -3,17 +3,24 @@
 //! [`rule`] is the table: storage class × target type. `docs/types.md` shows the same table in words. Each rule's work is in a file of
 //! its own family below. All parsing is ours, because the server's is lenient.
 
+mod array;
+pub mod count;
+pub mod epoch;
 pub mod instant;
 pub mod json;
 pub mod number;
 pub mod other;
+pub mod span;
+pub mod spelled;
+pub mod stands_for;
 pub mod text;
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use rusqlite::types::ValueRef;
 
-use crate::runbook::transfer::{ColumnPolicy, Zone};
+use crate::runbook::transfer::{Bytes, ColumnPolicy, Zone};
 use crate::text::printable;
 use crate::transfer::kind::Kind;
 
@@ -69,6 +76,8 @@ pub enum Rule {
     IntegerToJson,
     /// Bit for bit.
     RealBits,
+    /// A whole number within range, by `real: shortest`.
+    RealToInteger,
     /// Exact, or to the nearest by `real: nearest`.
     RealNarrowed,
     /// By `real: shortest`.
@@ -95,7 +104,7 @@ pub enum Rule {
     ToBytes,
     /// ISO 8601.
     TextToInstant,
-    /// .NET's `[-][d.]hh:mm:ss[.fffffff]`.
+    /// .NET's `[-][d.]hh:mm:ss[.fffffff]`, ISO 8601, a moment by `since:`, digits by `epoch:`.
     TextToInterval,
     /// Strict RFC 8259.
     TextToJson,
@@ -105,7 +114,7 @@ pub enum Rule {
     ToEnum,
     /// Zeros and ones.
     TextToBit,
-    /// A JSON array.
+    /// A JSON array, or a list by `split:`.
     TextToArray,
     /// Byte for byte.
     Bytes,
@@ -113,8 +122,10 @@ pub enum Rule {
     BytesToBool,
     /// By `guid_bytes:`.
     BytesToUuid,
-    /// By `jsonb_blob: decode`.
+    /// By `jsonb_blob: decode` or `bytes: text`, and only where the bytes have one meaning.
     BytesToJson,
+    /// By `bytes: text`: as the text that the bytes are.
+    BytesAsText,
 }
 
 /// The table of conversions: what happens to a storage class (across) on its way into a type (down).
@@ -124,22 +135,22 @@ pub fn rule(class: Class, kind: &Kind) -> Rule {
     use Rule::*;
     let [integer, real, text, blob] = match kind {
         //                                      INTEGER           REAL           TEXT            BLOB
-        Int2 | Int4 | Int8 | Oid             => [IntegerInRange,   Refuse,        TextToInteger,  Refuse],
-        Numeric(_)                           => [IntegerToNumeric, RealToNumeric, TextToNumeric,  Refuse],
-        Float4                               => [IntegerToFloat,   RealNarrowed,  TextToFloat,    Refuse],
-        Float8                               => [IntegerToFloat,   RealBits,      TextToFloat,    Refuse],
+        Int2 | Int4 | Int8 | Oid             => [IntegerInRange,   RealToInteger, TextToInteger,  BytesAsText],
+        Numeric(_)                           => [IntegerToNumeric, RealToNumeric, TextToNumeric,  BytesAsText],
+        Float4                               => [IntegerToFloat,   RealNarrowed,  TextToFloat,    BytesAsText],
+        Float8                               => [IntegerToFloat,   RealBits,      TextToFloat,    BytesAsText],
         Bool                                 => [ZeroOne,          Refuse,        TextToBool,     BytesToBool],
-        Text(_) | Char(_)                    => [IntegerToText,    RealToText,    TextToText,     Refuse],
+        Text(_) | Char(_)                    => [IntegerToText,    RealToText,    TextToText,     BytesAsText],
         Uuid                                 => [Refuse,           Refuse,        TextToUuid,     BytesToUuid],
         Bytea                                => [ToBytes,          Refuse,        ToBytes,        Bytes],
-        Date | Timestamp(_) | TimestampTz(_) => [Epoch,            Epoch,         TextToInstant,  Refuse],
-        Time(_)                              => [Refuse,           Refuse,        TextToInstant,  Refuse],
-        Interval(_)                          => [Epoch,            Refuse,        TextToInterval, Refuse],
+        Date | Timestamp(_) | TimestampTz(_) => [Epoch,            Epoch,         TextToInstant,  BytesAsText],
+        Time(_)                              => [Refuse,           Refuse,        TextToInstant,  BytesAsText],
+        Interval(_)                          => [Epoch,            Epoch,         TextToInterval, BytesAsText],
         Json | Jsonb                         => [IntegerToJson,    RealToJson,    TextToJson,     BytesToJson],
-        Inet | Cidr                          => [Refuse,           Refuse,        TextToInet,     Refuse],
-        Enum(_)                              => [ToEnum,           Refuse,        ToEnum,         Refuse],
-        Bit { .. }                           => [Refuse,           Refuse,        TextToBit,      Refuse],
-        Array { .. }                         => [Refuse,           Refuse,        TextToArray,    Refuse],
+        Inet | Cidr                          => [Refuse,           Refuse,        TextToInet,     BytesAsText],
+        Enum(_)                              => [ToEnum,           Refuse,        ToEnum,         BytesAsText],
+        Bit { .. }                           => [Refuse,           Refuse,        TextToBit,      BytesAsText],
+        Array { .. }                         => [Refuse,           Refuse,        TextToArray,    BytesAsText],
         Unsupported                          => [Refuse,           Refuse,        Refuse,         Refuse],
     };
     match class {
@@ -218,7 +229,7 @@ pub enum Use {
     InvalidUtf8,
     /// `char_padding: pad`
     CharPadding,
-    /// `bytes: utf8`
+    /// `bytes:`
     Bytes,
     /// `jsonb_blob: decode`
     JsonbBlob,
@@ -226,6 +237,16 @@ pub enum Use {
     EnumOrdinal,
     /// `netmask: keep`
     Netmask,
+    /// `values:`
+    Values,
+    /// `null: default`
+    NullDefault,
+    /// `time: drop`
+    TimeDropped,
+    /// `split:`
+    Split,
+    /// `since:`
+    Since,
     /// `on_problem: null`
     Nulled,
     /// `on_problem: quarantine`
@@ -234,7 +255,7 @@ pub enum Use {
 
 impl Use {
     /// The keys, in the order of the variants.
-    pub const NAMES: [&'static str; 22] = [
+    pub const NAMES: [&'static str; 27] = [
         "fraction",
         "epoch",
         "offset",
@@ -255,6 +276,11 @@ impl Use {
         "jsonb_blob",
         "enum",
         "netmask",
+        "values",
+        "null",
+        "time",
+        "split",
+        "since",
         "on_problem: null",
         "on_problem: quarantine",
     ];
@@ -267,6 +293,11 @@ impl Uses {
     /// Adds one.
     pub fn add(&mut self, policy: Use) {
         self.0 |= 1 << policy as u8;
+    }
+
+    /// Both together.
+    pub fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
     }
 
     /// Just this one.
@@ -286,6 +317,8 @@ pub struct Converter {
     pub zone: Option<Zone>,
     /// The target refuses NULL.
     pub not_null: bool,
+    /// The constant that the target has for its default, as a field of binary COPY.
+    pub default: Option<Arc<[u8]>>,
 }
 
 /// A field that was encoded.
@@ -311,20 +344,44 @@ impl Field<'_> {
 impl Converter {
     /// Appends the field (length and bytes) to `out`. After an error `out` may hold a part of it; the caller cuts it off.
     pub fn encode<'v>(&self, value: ValueRef<'v>, out: &mut Vec<u8>) -> Result<Field<'v>, Reject> {
+        match stands_for::replacement(value, &self.policy) {
+            Some(by) => {
+                let uses = stands_for::put(by, self, out)?;
+                Ok(Field::with(uses.and(Uses::one(Use::Values))))
+            }
+            None => self.convert(value, out),
+        }
+    }
+
+    /// As [`Converter::encode`], for a value that stands for itself.
+    fn convert<'v>(&self, value: ValueRef<'v>, out: &mut Vec<u8>) -> Result<Field<'v>, Reject> {
         let rule = rule(Class::of(value), &self.kind);
         match (rule, value) {
-            (Rule::Null, _) if self.not_null => {
-                Err(Reject::never("NULL, and the target column is NOT NULL"))
-            }
-            (Rule::Null, _) => {
-                put_null(out);
-                Ok(Field::PLAIN)
-            }
+            (Rule::Null, _) => self.null(out).map(Field::with),
             (_, ValueRef::Integer(integer)) => self.integer(rule, integer, out).map(Field::with),
             (_, ValueRef::Real(real)) => self.real(rule, real, out).map(Field::with),
             (_, ValueRef::Text(text)) => self.text(rule, text, out),
             (_, ValueRef::Blob(blob)) => self.blob(rule, blob, out),
             (_, ValueRef::Null) => Err(self.refused("NULL")),
+        }
+    }
+
+    /// NULL, or the default in its place.
+    fn null(&self, out: &mut Vec<u8>) -> Result<Uses, Reject> {
+        match (&self.default, self.not_null) {
+            (Some(default), true) if self.policy.null_default => {
+                text::put_bytes(default, out)?;
+                Ok(Uses::one(Use::NullDefault))
+            }
+            (Some(_), true) => Err(Reject::unless(
+                "null: default",
+                "NULL, and the target column is NOT NULL with a constant for its default",
+            )),
+            (None, true) => Err(Reject::never("NULL, and the target column is NOT NULL")),
+            (_, false) => {
+                put_null(out);
+                Ok(Uses::NONE)
+            }
         }
     }
 
@@ -342,8 +399,8 @@ impl Converter {
                 &self.policy,
                 out,
             ),
-            Rule::IntegerToJson => json::scalar(&integer.to_string(), &self.kind, out),
-            Rule::Epoch => instant::epoch_integer(integer, self, out),
+            Rule::IntegerToJson => json::scalar(&integer.to_string(), self, out),
+            Rule::Epoch => epoch::number(&integer.to_string(), self, out),
             Rule::ToEnum => other::ordinal(integer, self, out),
             Rule::ToBytes => other::text_bytes(integer.to_string().as_bytes(), &self.policy, out),
             _ => Err(self.refused("an integer")),
@@ -353,6 +410,7 @@ impl Converter {
     fn real(&self, rule: Rule, real: f64, out: &mut Vec<u8>) -> Result<Uses, Reject> {
         match rule {
             Rule::RealBits => number::real_bits(real, out),
+            Rule::RealToInteger => number::real_to_integer(real, &self.kind, &self.policy, out),
             Rule::RealNarrowed => number::real_narrowed(real, &self.policy, out),
             Rule::RealToNumeric => number::real_to_numeric(real, &self.kind, &self.policy, out),
             Rule::RealToText => {
@@ -361,10 +419,10 @@ impl Converter {
                 Ok(Uses(uses.0 | Uses::one(Use::Real).0))
             }
             Rule::RealToJson => {
-                json::scalar(&number::shortest(real, &self.policy)?, &self.kind, out)?;
+                json::scalar(&number::shortest(real, &self.policy)?, self, out)?;
                 Ok(Uses::one(Use::Real))
             }
-            Rule::Epoch => instant::epoch_real(real, self, out),
+            Rule::Epoch => epoch::real(real, self, out),
             _ => Err(self.refused("a REAL")),
         }
     }
@@ -377,7 +435,7 @@ impl Converter {
     ) -> Result<Field<'v>, Reject> {
         match rule {
             Rule::TextToText => text::text(value, &self.kind, &self.policy, out),
-            Rule::TextToJson => json::text(value, &self.kind, out),
+            Rule::TextToJson => json::text(value, self, out),
             Rule::ToBytes => other::text_bytes(value, &self.policy, out).map(Field::with),
             Rule::TextToInteger => number::text_to_integer(value, &self.kind, out).map(Field::with),
             Rule::TextToNumeric => {
@@ -387,11 +445,11 @@ impl Converter {
             Rule::TextToBool => other::boolean_word(value, &self.policy, out).map(Field::with),
             Rule::TextToUuid => other::guid_text(value, &self.policy, out).map(Field::with),
             Rule::TextToInstant => instant::text(value, self, out).map(Field::with),
-            Rule::TextToInterval => instant::time_span(value, self, out).map(Field::with),
+            Rule::TextToInterval => span::text(value, self, out).map(Field::with),
             Rule::TextToInet => other::inet(value, self, out).map(Field::with),
             Rule::ToEnum => other::label(value, self, out).map(Field::with),
             Rule::TextToBit => other::bits(value, &self.kind, out).map(Field::with),
-            Rule::TextToArray => json::array(value, self, out).map(Field::with),
+            Rule::TextToArray => array::array(value, self, out).map(Field::with),
             _ => Err(self.refused("text")),
         }
     }
@@ -404,11 +462,36 @@ impl Converter {
     ) -> Result<Field<'v>, Reject> {
         match rule {
             Rule::Bytes => text::pass(value, &[], out),
-            Rule::BytesToBool => other::boolean_byte(value, &self.policy, out).map(Field::with),
-            Rule::BytesToUuid => other::guid_bytes(value, &self.policy, out).map(Field::with),
-            Rule::BytesToJson => json::blob(value, self, out).map(Field::with),
+            Rule::BytesToBool if value.len() == 1 && value[0] <= 1 => {
+                other::boolean_byte(value, &self.policy, out).map(Field::with)
+            }
+            Rule::BytesToUuid if value.len() == 16 => {
+                other::guid_bytes(value, &self.policy, out).map(Field::with)
+            }
+            Rule::BytesToJson => json::blob(value, self, out),
+            Rule::BytesToBool | Rule::BytesToUuid | Rule::BytesAsText => {
+                self.bytes_as_text(value, out)
+            }
             _ => Err(self.refused("a blob")),
         }
+    }
+
+    /// A blob as the text that it is. Control characters tell that it is none, whatever else the bytes might spell.
+    fn bytes_as_text<'v>(&self, value: &'v [u8], out: &mut Vec<u8>) -> Result<Field<'v>, Reject> {
+        if !text::is_readable(value) {
+            return Err(self.refused("a blob that is not UTF-8 text"));
+        }
+        if self.policy.bytes != Some(Bytes::Text) {
+            return Err(Reject::unless(
+                "bytes: text",
+                "a blob whose bytes are UTF-8 text",
+            ));
+        }
+        let field = self.encode(ValueRef::Text(value), out)?;
+        Ok(Field {
+            uses: field.uses.and(Uses::one(Use::Bytes)),
+            ..field
+        })
     }
 
     fn refused(&self, what: &str) -> Reject {
@@ -433,7 +516,7 @@ impl Converter {
             Kind::Time(_) => "ISO times",
             Kind::Timestamp(_) => "ISO timestamps without offset",
             Kind::TimestampTz(_) => "ISO timestamps with offset, or in the stated zone",
-            Kind::Interval(_) => ".NET time spans",
+            Kind::Interval(_) => "time spans of .NET and ISO 8601",
             Kind::Json | Kind::Jsonb => "strict JSON",
             Kind::Inet | Kind::Cidr => "network addresses",
             Kind::Enum(_) => "enum labels",
@@ -445,7 +528,7 @@ impl Converter {
 }
 
 impl Kind {
-    fn words(&self) -> &'static str {
+    pub(super) fn words(&self) -> &'static str {
         match self {
             Self::Int2 => "smallint",
             Self::Int4 => "integer",

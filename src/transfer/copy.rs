@@ -5,7 +5,7 @@ pub mod away;
 mod board;
 mod definitions;
 mod empty;
-mod evidence;
+pub mod evidence;
 mod forecast;
 mod key;
 mod lane;
@@ -90,6 +90,8 @@ pub struct Copied {
     pub policies: BTreeMap<String, u64>,
     /// Rows that a policy put aside.
     pub quarantined: u64,
+    /// The same by table and column, with the policy.
+    pub aside: Vec<evidence::Aside>,
 }
 
 /// One table of [`Copied`].

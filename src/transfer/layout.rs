@@ -7,12 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use petgraph::graph::DiGraph;
 
 use crate::runbook::frameworks::is_migration_history;
-use crate::runbook::transfer::{ColumnPolicy, Transfer};
+use crate::runbook::transfer::{ColumnPolicy, OnProblem, Transfer};
 use crate::source::schema::{self, Schema, TextEncoding, What};
 use crate::target::catalogue::{self, Catalogue, ConstraintKind, RelationKind};
 use crate::transfer::convert::Converter;
 use crate::transfer::kind::Kind;
 use crate::transfer::matching::{self, Unmatched};
+use crate::transfer::plan::units::World;
 use crate::transfer::plan::{Problem, RowKey, Skipped};
 
 /// Both schemas, paired.
@@ -111,6 +112,31 @@ impl Layout {
         layout.note_target_only(target);
         layout.sort_by_foreign_keys();
         layout
+    }
+
+    /// The policy by which rows or values of a column are put aside.
+    pub fn aside_by(&self, table: &str, column: &str) -> &'static str {
+        let moving = self
+            .tables
+            .iter()
+            .filter(|known| known.source.name == table);
+        let nulls = moving
+            .flat_map(|known| known.columns.iter().map(move |moving| (known, moving)))
+            .any(|(known, moving)| {
+                known.source_name(moving) == column
+                    && moving.converter.policy.on_problem == Some(OnProblem::Null)
+            });
+        if nulls {
+            "on_problem: null"
+        } else {
+            "on_problem: quarantine"
+        }
+    }
+
+    /// What the tables tell of where the source comes from.
+    pub fn world(&self) -> World {
+        let moving = self.tables.iter().map(|table| table.source.name.as_str());
+        World::of(moving.chain(self.skipped.iter().map(|skipped| skipped.name.as_str())))
     }
 
     fn skip(&mut self, name: &str, why: &str) {
@@ -287,7 +313,7 @@ impl Layout {
         let name = &source.columns[place].name;
         let full = format!("{}.{name}", source.name);
         if target.generated {
-            self.skip(&full, "the target computes it; parity compares it");
+            self.skip(&full, "the target computes it; a difference from what SQLite computed is a note of `verify`");
             return None;
         }
         let kind = Kind::of(&target.ty);
@@ -303,9 +329,11 @@ impl Layout {
         let policy: ColumnPolicy = transfer.column(&source.name, name);
         let converter = Converter {
             kind,
+            zone: policy.zone.or(transfer.zone),
             policy,
-            zone: transfer.zone,
             not_null: target.not_null,
+            // What the server makes of its expression; see [`crate::transfer::defaults`].
+            default: None,
         };
         Some(ColumnLayout {
             source: place,

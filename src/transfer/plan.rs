@@ -6,7 +6,10 @@ pub mod orphans;
 pub mod preflight;
 pub mod probe;
 pub mod scan;
+pub mod sentinels;
+mod settle;
 pub mod suggest;
+pub mod units;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -26,10 +29,11 @@ use crate::transfer::layout::{self, Layout, TableLayout};
 use crate::transfer::occupied::obstacles::{Emptying, obstacles};
 use crate::transfer::occupied::{self, Occupied};
 use crate::transfer::session::Target;
-use crate::transfer::{Error, Progress, error, reader};
+use crate::transfer::{Error, Progress, defaults, error, reader};
 
 use scan::Scanned;
 use suggest::Additions;
+use units::World;
 
 /// How far a plan looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -206,7 +210,10 @@ pub async fn plan(
         both.look_at_rows(source, &client, schema, rows, &mut plan, cancel)
             .await?;
     }
-    let mut additions = Additions::default();
+    let mut additions = Additions {
+        zone_is_stated: transfer.zone.is_some(),
+        ..Additions::default()
+    };
     let scanned = match scan {
         Scan::SchemaOnly => sizes(source, &both.layout).await?,
         Scan::Full => {
@@ -223,7 +230,7 @@ pub async fn plan(
         .zip(&scanned)
         .map(|(table, scanned)| planned(table, scanned))
         .collect();
-    finish(&mut plan, transfer, additions);
+    finish(&mut plan, transfer, additions, &both.layout);
     plan.hash = hash(&plan, transfer);
     Ok(plan)
 }
@@ -252,8 +259,10 @@ impl Both {
             .await
             .map_err(error::server("reading the target's catalogue"))?;
         away::restore_from_record(client, &mut to).await?;
+        let mut layout = Layout::new(&from, &to, transfer);
+        defaults::fill(client, &mut layout).await?;
         Ok(Self {
-            layout: Arc::new(Layout::new(&from, &to, transfer)),
+            layout: Arc::new(layout),
         })
     }
 
@@ -325,8 +334,9 @@ impl Both {
         additions: &mut Additions,
         cancel: &CancellationToken,
     ) -> Result<(), Error> {
+        let world = self.layout.world();
         for (table, scanned) in self.layout.tables.iter().zip(scanned) {
-            take_in(table, scanned, plan, additions);
+            take_in(table, scanned, world, plan, additions);
             let probed = probe::probe(
                 client,
                 source,
@@ -381,37 +391,16 @@ impl Both {
 }
 
 /// The problems and wishes of one table's values.
-fn take_in(table: &TableLayout, scanned: &Scanned, plan: &mut Plan, additions: &mut Additions) {
+fn take_in(
+    table: &TableLayout,
+    scanned: &Scanned,
+    world: World,
+    plan: &mut Plan,
+    additions: &mut Additions,
+) {
     let name = &table.source.name;
-    for (column, wish) in &scanned.wishes {
-        let place = table
-            .columns
-            .iter()
-            .position(|moving| table.source_name(moving) == column);
-        let look = place.and_then(|place| scanned.looks.get(place));
-        for policy in &wish.policies {
-            let guessed = guess::resolve(policy, look);
-            additions.add(name, column, &guessed);
-        }
-        if wish.hopeless {
-            additions.add(name, column, "on_problem: quarantine");
-        }
-    }
-    for problem in &scanned.problems {
-        let place = table
-            .columns
-            .iter()
-            .position(|moving| table.source_name(moving) == problem.column);
-        let look = place.and_then(|place| scanned.looks.get(place));
-        let policy = problem
-            .policy
-            .as_deref()
-            .unwrap_or("on_problem: quarantine");
-        plan.problems.push(Problem {
-            policy: Some(guess::resolve(policy, look)),
-            ..problem.clone()
-        });
-    }
+    plan.problems
+        .extend(settle::settle(table, scanned, world, additions));
     plan.unlisted.extend(
         scanned
             .unlisted
@@ -431,7 +420,7 @@ fn take_in(table: &TableLayout, scanned: &Scanned, plan: &mut Plan, additions: &
 }
 
 /// The suggestion, in the plan's own last step because every problem adds to it.
-fn finish(plan: &mut Plan, transfer: &Transfer, mut additions: Additions) {
+fn finish(plan: &mut Plan, transfer: &Transfer, mut additions: Additions, layout: &Layout) {
     for problem in plan
         .problems
         .iter()
@@ -441,9 +430,7 @@ fn finish(plan: &mut Plan, transfer: &Transfer, mut additions: Additions) {
             additions.add(&problem.table, &problem.column, policy);
         }
     }
-    if !additions.is_empty() {
-        plan.suggested = suggest::yaml(transfer, &additions);
-    }
+    plan.suggested = suggest::yaml(transfer, additions, layout);
 }
 
 /// Row counts and sizes without a scan.

@@ -313,6 +313,29 @@ async fn the_suggested_section_settles_everything() {
             )
         },
     );
+    // Seconds beside milliseconds: no unit is guessed, both are named, and people have to say what is to become of them.
+    let mixed = "1 of 2 as s (1709210096";
+    let named = first
+        .problems
+        .iter()
+        .any(|problem| problem.reason.contains(mixed));
+    assert!(
+        named,
+        "{:?}",
+        first
+            .problems
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+    );
+    let mut aside = ColumnPolicy::default();
+    aside
+        .set("on_problem", "quarantine")
+        .expect("a known setting");
+    let mut section = section;
+    section
+        .columns
+        .push((Pattern::new("EpochInstants.V"), aside));
     let second = pair.plan(&section).await;
     let left: Vec<String> = second.problems.iter().map(ToString::to_string).collect();
     assert!(left.is_empty(), "{}\n{}", left.join("\n"), first.suggested);

@@ -59,6 +59,34 @@ impl Decimal {
         .normal()
     }
 
+    /// The largest whole number that is not above the number times `factor × 10^places`, and whether it is below.
+    pub(crate) fn floor(&self, factor: u32, places: i64) -> Option<(i128, bool)> {
+        const MOST_DIGITS: usize = 30;
+        if self.digits.len() > MOST_DIGITS {
+            return None;
+        }
+        let digits = self
+            .digits
+            .iter()
+            .fold(0_i128, |value, digit| value * 10 + i128::from(digit - b'0'));
+        let scaled = digits * i128::from(factor) * if self.negative { -1 } else { 1 };
+        let power = self.exponent + places;
+        let size = u32::try_from(power.unsigned_abs()).ok()?;
+        match (10_i128.checked_pow(size), power >= 0) {
+            _ if scaled == 0 => Some((0, false)),
+            (Some(size), true) => Some((scaled.checked_mul(size)?, false)),
+            (None, true) => None,
+            (Some(size), false) => Some((scaled.div_euclid(size), scaled.rem_euclid(size) != 0)),
+            // Next to nothing.
+            (None, false) => Some((if scaled < 0 { -1 } else { 0 }, true)),
+        }
+    }
+
+    /// The number as an integer of 64 bits, if it is one.
+    pub(crate) fn integer(&self) -> Option<i64> {
+        i64::try_from(self.whole(0)?).ok()
+    }
+
     /// The number times `10^places`, if that is whole and fits.
     pub(crate) fn whole(&self, places: u32) -> Option<i128> {
         let zeros = usize::try_from(self.exponent + i64::from(places))
@@ -220,6 +248,11 @@ mod tests {
         assert_eq!(whole("1.25", 1), None);
         assert_eq!(whole("1e60", 1), None);
         assert_eq!(Decimal::of(i64::MIN).whole(0), Some(i64::MIN.into()));
+        let floor = |text: &str, factor, places| form(text).and_then(|d| d.floor(factor, places));
+        assert_eq!(floor("-1.25", 1, 1), Some((-13, true)));
+        assert_eq!(floor("1.5", 864, 1), Some((12_960, false)));
+        assert_eq!(floor("-1e-300", 1, 7), Some((-1, true)));
+        assert_eq!(floor("0", 1, 7), Some((0, false)));
     }
 
     #[test]

@@ -62,6 +62,16 @@ impl TimeOfDay {
     }
 }
 
+/// Reads what an application wrote: as [`written`], and as languages spell a moment.
+pub(crate) fn spelled(text: &[u8]) -> Option<Written> {
+    written(text).or_else(|| super::spelled::with_month(text))
+}
+
+/// Seconds east of `Z`, `±HH`, `±HHMM`, `±HH:MM`; nothing else.
+pub(super) fn offset_s(text: &[u8]) -> Option<i64> {
+    Reader(text).offset()?
+}
+
 /// Reads `YYYY-MM-DD[(space|T)HH:MM[:SS[.f…]]][Z|±HH[:MM[:SS]]]`, optionally with more year digits and a trailing ` BC`.
 pub(crate) fn written(text: &[u8]) -> Option<Written> {
     let (text, before_christ) = match text.strip_suffix(b" BC") {
@@ -92,7 +102,10 @@ pub(crate) fn written(text: &[u8]) -> Option<Written> {
         _ => return None,
     }
     let time = at.time()?;
-    let offset_s = at.offset()?;
+    let offset_s = match at.0 {
+        rest if rest.starts_with(b" ") || rest.ends_with(b"]") => Some(super::spelled::tail(rest)?),
+        _ => at.offset()?,
+    };
     Some(Written {
         days,
         time: Some(time),
@@ -171,7 +184,11 @@ pub(crate) fn timespan(text: &[u8]) -> Option<Span> {
 
 /// Reads PostgreSQL's `IntervalStyle = iso_8601`: `P1Y2M3DT4H5M6.5S`, each number with its own sign.
 pub(crate) fn iso_interval(text: &[u8]) -> Option<Span> {
-    let mut rest = text.strip_prefix(b"P")?;
+    let (all_negative, text) = match text.strip_prefix(b"-") {
+        Some(text) => (true, text),
+        None => (false, text),
+    };
+    let mut rest = text.strip_prefix(b"P").filter(|rest| !rest.is_empty())?;
     let mut span = Span {
         months: 0,
         us: 0,
@@ -184,8 +201,8 @@ pub(crate) fn iso_interval(text: &[u8]) -> Option<Span> {
             continue;
         }
         let (negative, body) = match rest.strip_prefix(b"-") {
-            Some(body) => (true, body),
-            None => (false, rest),
+            Some(body) => (!all_negative, body),
+            None => (all_negative, rest.strip_prefix(b"+").unwrap_or(rest)),
         };
         let length = body.iter().take_while(|b| b.is_ascii_digit()).count();
         let whole: i64 = std::str::from_utf8(&body[..length]).ok()?.parse().ok()?;
@@ -206,6 +223,7 @@ pub(crate) fn iso_interval(text: &[u8]) -> Option<Span> {
             (b'H', true) => span.us += i128::from(sign * whole) * 3_600_000_000,
             (b'M', true) => span.us += i128::from(sign * whole) * 60_000_000,
             (b'S', true) => {
+                span.rest = fraction.rest;
                 span.us +=
                     i128::from(sign) * (i128::from(whole) * 1_000_000 + i128::from(fraction.us))
             }
@@ -359,7 +377,7 @@ mod tests {
             "01/02/2024",
             "2024-1-2",
             "2024-01-01 1:02",
-            "2024-01-01 12:34:56 UTC",
+            "2024-01-01 12:34:56 CET",
             "2024-01-01 12:34:56.",
             "2024-01-01 12:34:56+99",
             "2024-01-01  12:34",

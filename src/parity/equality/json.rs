@@ -38,12 +38,48 @@ pub(crate) enum NotJson {
     TooDeep,
 }
 
-/// Reads one JSON document.
+/// Reads one JSON document as `jsonb` would hold it.
 pub(crate) fn parse(text: &str) -> Result<Json, NotJson> {
+    read(text, false)
+}
+
+/// Reads one JSON document in which `\\u0000` may stand.
+pub(crate) fn parse_lenient(text: &str) -> Result<Json, NotJson> {
+    read(text, true)
+}
+
+/// The text without its escapes `\\u0000`; `None` where it has none.
+pub(crate) fn without_nul(text: &str) -> Option<String> {
+    const NUL: &str = "\\u0000";
+    if !text.contains(NUL) {
+        return None;
+    }
+    let (mut out, mut rest) = (String::with_capacity(text.len()), text);
+    let mut found = false;
+    while let Some(at) = rest.find('\\') {
+        out.push_str(&rest[..at]);
+        rest = &rest[at..];
+        // An escape is a backslash with what follows it, another backslash too.
+        let length = match rest.strip_prefix(NUL) {
+            Some(after) => {
+                (rest, found) = (after, true);
+                continue;
+            }
+            None => rest.chars().take(2).map(char::len_utf8).sum(),
+        };
+        out.push_str(&rest[..length]);
+        rest = &rest[length..];
+    }
+    out.push_str(rest);
+    found.then_some(out)
+}
+
+fn read(text: &str, nul: bool) -> Result<Json, NotJson> {
     let mut reader = Reader {
         bytes: text.as_bytes(),
         text,
         at: 0,
+        nul,
     };
     let value = reader.value(0)?;
     reader.space();
@@ -88,6 +124,8 @@ struct Reader<'a> {
     bytes: &'a [u8],
     text: &'a str,
     at: usize,
+    /// `\\u0000` is let pass.
+    nul: bool,
 }
 
 impl Reader<'_> {
@@ -249,7 +287,7 @@ impl Reader<'_> {
                 }
                 0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00)
             }
-            0 => return Err(NotJson::Character),
+            0 if !self.nul => return Err(NotJson::Character),
             other => other,
         };
         char::from_u32(code).ok_or(NotJson::Character)
@@ -295,6 +333,14 @@ mod tests {
         ] {
             assert_ne!(form(a), form(b), "{a}");
         }
+    }
+
+    #[test]
+    fn nuls_are_cut_out_and_nothing_that_looks_like_one() {
+        let cut = |text: &str| without_nul(text);
+        assert_eq!(cut(r#""\\u0000""#).as_deref(), None);
+        assert_eq!(cut(r#""\\\u0000é\u0000""#).as_deref(), Some(r#""\\é""#));
+        assert_eq!(cut("\"plain\""), None);
     }
 
     #[test]

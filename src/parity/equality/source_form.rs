@@ -4,13 +4,14 @@
 //! speaks of, has no canonical form: it is *unfit*, and equal to nothing.
 
 use super::decimal::Decimal;
-use super::json::{self, Json};
 use super::source_moments::{date, interval, moment, time};
+use super::source_text::{array, document, document_text, padded, text};
 use super::{Kind, Rule};
 use crate::parity::canon::Row;
-use crate::runbook::transfer::{ColumnPolicy, GuidBytes, OnProblem, Real, Scale};
+use crate::runbook::transfer::{
+    Bytes, ColumnPolicy, GuidBytes, OnProblem, Real, Replacement, Scale,
+};
 use rusqlite::types::ValueRef;
-use std::borrow::Cow;
 
 /// What became of a source value on its way into the canonical form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,16 +33,79 @@ pub(super) type Fit = Result<Taken, Misfit>;
 
 /// Appends one cell for `value` to `row`, as the target's column would hold it.
 pub(crate) fn from_source(value: ValueRef<'_>, rule: &Rule, row: &mut Row) -> Taken {
-    if matches!(value, ValueRef::Null) {
-        row.null();
-        return Taken::Exact;
-    }
     let mark = row.mark();
-    match fit(value, &rule.kind, rule, row) {
+    let value = as_text(value, &rule.kind, &rule.policy);
+    let fitted = match stands_for(value, &rule.policy) {
+        Some(by) => replaced(by, rule, row),
+        None if matches!(value, ValueRef::Null) => return null(rule, row),
+        None => fit(value, &rule.kind, rule, row),
+    };
+    match fitted {
         Ok(taken) => taken,
         Err(Misfit) => {
             row.truncate(mark);
             misfit(value, rule.policy.on_problem, row)
+        }
+    }
+}
+
+/// NULL, or what the target has in its place.
+fn null(rule: &Rule, row: &mut Row) -> Taken {
+    let default = rule.default.as_ref().filter(|_| rule.policy.null_default);
+    let mark = row.mark();
+    if let Some(default) = default {
+        if super::from_target(Some(default.as_bytes()), &rule.kind, row).is_ok() {
+            return Taken::ByPolicy;
+        }
+        row.truncate(mark);
+    }
+    row.null();
+    Taken::Exact
+}
+
+/// What the runbook says that a value stands for. Whole REALs are known without their point, blobs not at all.
+fn stands_for<'r>(value: ValueRef<'_>, policy: &'r ColumnPolicy) -> Option<&'r Replacement> {
+    if policy.values.is_empty() {
+        return None;
+    }
+    match value {
+        ValueRef::Integer(n) => policy.replacement(&format!("{n}")),
+        ValueRef::Real(x) => policy.replacement(&format!("{x}")),
+        ValueRef::Text(text) => policy.replacement(std::str::from_utf8(text).ok()?),
+        ValueRef::Null | ValueRef::Blob(_) => None,
+    }
+}
+
+fn replaced(by: &Replacement, rule: &Rule, row: &mut Row) -> Fit {
+    let ends = |positive: bool, row: &mut Row| {
+        let sign = if positive { 1.0 } else { -1.0 };
+        match rule.kind {
+            Kind::Instant { .. } | Kind::Timestamp { .. } | Kind::Date => {
+                row.number(if positive { i64::MAX } else { i64::MIN });
+            }
+            Kind::Float64 => row.value(&(sign * f64::INFINITY).to_bits().to_be_bytes()),
+            Kind::Float32 => {
+                row.value(&(sign as f32 * f32::INFINITY).to_bits().to_be_bytes());
+            }
+            _ => return Err(Misfit),
+        }
+        Ok(Taken::ByPolicy)
+    };
+    match by {
+        Replacement::Null => {
+            row.null();
+            Ok(Taken::ByPolicy)
+        }
+        Replacement::Infinity => ends(true, row),
+        Replacement::MinusInfinity => ends(false, row),
+        Replacement::Value(text) => {
+            let value = match (&rule.kind, text.as_str(), text.parse::<i64>()) {
+                (Kind::Boolean, "true", _) => ValueRef::Integer(1),
+                (Kind::Boolean, "false", _) => ValueRef::Integer(0),
+                (_, _, Ok(n)) if n.to_string() == *text => ValueRef::Integer(n),
+                _ => ValueRef::Text(text.as_bytes()),
+            };
+            fit(value, &rule.kind, rule, row).map(|_| Taken::ByPolicy)
         }
     }
 }
@@ -64,10 +128,35 @@ fn misfit(value: ValueRef<'_>, on_problem: Option<OnProblem>, row: &mut Row) -> 
     }
 }
 
-fn fit(value: ValueRef<'_>, kind: &Kind, rule: &Rule, row: &mut Row) -> Fit {
+/// Bytes that the runbook says are text, except where another of its settings speaks of just these bytes.
+fn as_text<'v>(value: ValueRef<'v>, kind: &Kind, policy: &ColumnPolicy) -> ValueRef<'v> {
+    let ValueRef::Blob(bytes) = value else {
+        return value;
+    };
+    let has_meaning = match kind {
+        Kind::Bytes | Kind::Json | Kind::JsonText => true,
+        Kind::Boolean => matches!(bytes, [0 | 1]),
+        Kind::Uuid => bytes.len() == 16,
+        _ => false,
+    };
+    let is_line = |byte: u8| byte >= b' ' && byte != 0x7f || matches!(byte, b'\t' | b'\n' | b'\r');
+    let readable = || {
+        std::str::from_utf8(bytes)
+            .is_ok_and(|text| !text.contains(|c| ('\u{80}'..'\u{a0}').contains(&c)))
+            && bytes.iter().all(|&byte| is_line(byte))
+    };
+    if policy.bytes == Some(Bytes::Text) && !has_meaning && readable() {
+        ValueRef::Text(bytes)
+    } else {
+        value
+    }
+}
+
+pub(super) fn fit(value: ValueRef<'_>, kind: &Kind, rule: &Rule, row: &mut Row) -> Fit {
     let policy = &rule.policy;
+    let value = as_text(value, kind, policy);
     match kind {
-        Kind::Integer => integer(value, row),
+        Kind::Integer => integer(value, policy, row),
         Kind::Boolean => boolean(value, policy, row),
         Kind::Float64 => float64(value).map(|x| put(row, &x.to_bits().to_be_bytes())),
         Kind::Float32 => float32(value, policy, row),
@@ -75,13 +164,14 @@ fn fit(value: ValueRef<'_>, kind: &Kind, rule: &Rule, row: &mut Row) -> Fit {
         Kind::Text | Kind::Verbatim => text(value, policy, row),
         Kind::Padded => padded(value, policy, row),
         Kind::Bytes => bytes(value, policy, row),
-        Kind::Instant { digits } => moment(value, *digits, Some(rule), policy, row),
-        Kind::Timestamp { digits } => moment(value, *digits, None, policy, row),
-        Kind::Date => date(value, policy, row),
+        Kind::Instant { digits } => moment(value, *digits, true, rule, row),
+        Kind::Timestamp { digits } => moment(value, *digits, false, rule, row),
+        Kind::Date => date(value, rule, row),
         Kind::Time { digits } => time(value, *digits, policy, row),
         Kind::Interval { digits } => interval(value, *digits, policy, row),
         Kind::Uuid => guid(value, policy).map(|bytes| put(row, &bytes)),
         Kind::Json => document(value, policy, row),
+        Kind::JsonText => document_text(value, policy, row),
         Kind::Address => super::target_form::address(ascii(value)?)
             .map(|bytes| put(row, &bytes))
             .ok_or(Misfit),
@@ -90,7 +180,7 @@ fn fit(value: ValueRef<'_>, kind: &Kind, rule: &Rule, row: &mut Row) -> Fit {
     }
 }
 
-fn put(row: &mut Row, bytes: &[u8]) -> Taken {
+pub(super) fn put(row: &mut Row, bytes: &[u8]) -> Taken {
     row.value(bytes);
     Taken::Exact
 }
@@ -103,7 +193,7 @@ pub(super) fn ascii<'a>(value: ValueRef<'a>) -> Result<&'a [u8], Misfit> {
     }
 }
 
-fn integer(value: ValueRef<'_>, row: &mut Row) -> Fit {
+fn integer(value: ValueRef<'_>, policy: &ColumnPolicy, row: &mut Row) -> Fit {
     let number = match value {
         ValueRef::Integer(n) => n,
         // Written exactly as the server would write it, and no other way: ' 7', '+7' and '1_000' are text, not numbers.
@@ -117,7 +207,13 @@ fn integer(value: ValueRef<'_>, row: &mut Row) -> Fit {
             }
             number
         }
-        ValueRef::Real(x) if x.trunc() == x && x.abs() < 9_007_199_254_740_992.0 => x as i64,
+        ValueRef::Real(x)
+            if policy.real == Some(Real::Shortest)
+                && x.trunc() == x
+                && x.abs() < 9_007_199_254_740_992.0 =>
+        {
+            x as i64
+        }
         _ => return Err(Misfit),
     };
     row.number(number);
@@ -204,52 +300,13 @@ fn numeric(value: ValueRef<'_>, scale: Option<i64>, policy: &ColumnPolicy, row: 
     Ok(taken)
 }
 
-/// The text as PostgreSQL could hold it, and whether a policy had to change it.
-fn clean<'a>(value: ValueRef<'a>, policy: &ColumnPolicy) -> Result<(Cow<'a, [u8]>, Taken), Misfit> {
-    let bytes = match value {
-        ValueRef::Text(text) => text,
-        ValueRef::Integer(n) => return Ok((Cow::Owned(n.to_string().into_bytes()), Taken::Exact)),
-        ValueRef::Real(x) if policy.real == Some(Real::Shortest) => {
-            return Ok((Cow::Owned(x.to_string().into_bytes()), Taken::Exact));
-        }
-        _ => return Err(Misfit),
-    };
-    let mut out = Cow::Borrowed(bytes);
-    let mut taken = Taken::Exact;
-    if bytes.contains(&0) {
-        if !policy.nul_strip {
-            return Err(Misfit);
-        }
-        out = Cow::Owned(bytes.iter().copied().filter(|&b| b != 0).collect());
-        taken = Taken::ByPolicy;
-    }
-    if std::str::from_utf8(&out).is_err() {
-        if !policy.invalid_utf8_replace {
-            return Err(Misfit);
-        }
-        out = Cow::Owned(String::from_utf8_lossy(&out).into_owned().into_bytes());
-        taken = Taken::ByPolicy;
-    }
-    Ok((out, taken))
-}
-
-fn text(value: ValueRef<'_>, policy: &ColumnPolicy, row: &mut Row) -> Fit {
-    let (bytes, taken) = clean(value, policy)?;
-    row.value(&bytes);
-    Ok(taken)
-}
-
-fn padded(value: ValueRef<'_>, policy: &ColumnPolicy, row: &mut Row) -> Fit {
-    let (bytes, taken) = clean(value, policy)?;
-    row.value(super::target_form::without_padding(&bytes));
-    Ok(taken)
-}
-
 fn bytes(value: ValueRef<'_>, policy: &ColumnPolicy, row: &mut Row) -> Fit {
     match value {
         ValueRef::Blob(bytes) => Ok(put(row, bytes)),
-        ValueRef::Text(text) if policy.bytes_utf8 => Ok(put(row, text)),
-        ValueRef::Integer(n) if policy.bytes_utf8 => Ok(put(row, n.to_string().as_bytes())),
+        ValueRef::Text(text) if policy.bytes == Some(Bytes::Utf8) => Ok(put(row, text)),
+        ValueRef::Integer(n) if policy.bytes == Some(Bytes::Utf8) => {
+            Ok(put(row, n.to_string().as_bytes()))
+        }
         _ => Err(Misfit),
     }
 }
@@ -295,55 +352,4 @@ fn guid(value: ValueRef<'_>, policy: &ColumnPolicy) -> Result<[u8; 16], Misfit> 
         }
         _ => Err(Misfit),
     }
-}
-
-fn document(value: ValueRef<'_>, policy: &ColumnPolicy, row: &mut Row) -> Fit {
-    let text = match value {
-        ValueRef::Text(text) => Cow::Borrowed(std::str::from_utf8(text).map_err(|_| Misfit)?),
-        ValueRef::Integer(n) => Cow::Owned(n.to_string()),
-        ValueRef::Real(x) if policy.real == Some(Real::Shortest) => Cow::Owned(x.to_string()),
-        _ => return Err(Misfit),
-    };
-    let json = json::parse(&text).map_err(|_| Misfit)?;
-    super::target_form::write_json(&json, row);
-    Ok(Taken::Exact)
-}
-
-fn array(value: ValueRef<'_>, element: &Kind, rule: &Rule, row: &mut Row) -> Fit {
-    let text = std::str::from_utf8(ascii(value)?).map_err(|_| Misfit)?;
-    let Json::Array(items) = json::parse(text).map_err(|_| Misfit)? else {
-        return Err(Misfit);
-    };
-    let mut cells = Row::default();
-    let mut taken = Taken::Exact;
-    for item in &items {
-        let outcome = match item {
-            Json::Null => {
-                cells.null();
-                Taken::Exact
-            }
-            Json::Bool(truth) if *element == Kind::Boolean => fit(
-                ValueRef::Integer((*truth).into()),
-                element,
-                rule,
-                &mut cells,
-            )?,
-            Json::Number(_, text) => match (element, text.parse::<f64>()) {
-                (Kind::Float64 | Kind::Float32, Ok(x)) => {
-                    fit(ValueRef::Real(x), element, rule, &mut cells)?
-                }
-                (Kind::Integer | Kind::Numeric { .. }, _) => {
-                    fit(ValueRef::Text(text.as_bytes()), element, rule, &mut cells)?
-                }
-                _ => return Err(Misfit),
-            },
-            Json::String(text) => fit(ValueRef::Text(text.as_bytes()), element, rule, &mut cells)?,
-            _ => return Err(Misfit),
-        };
-        if outcome == Taken::ByPolicy {
-            taken = Taken::ByPolicy;
-        }
-    }
-    row.value(cells.bytes());
-    Ok(taken)
 }

@@ -1,54 +1,85 @@
 //! The canonical form of a SQLite value that stands for a moment or a span: written out, or as a number in a unit that the runbook
-//! confirmed.
+//! confirmed ([`super::source_count`]).
 
 use super::Rule;
-use super::decimal::Decimal;
-use super::instant::{self, DAY_US, Digits, TimeOfDay};
+use super::instant::{self, DAY_US, TimeOfDay};
+use super::source_count::{self, Clock, DAY_TICKS, beyond};
 use super::source_form::{Fit, Misfit, Taken, ascii};
 use crate::parity::canon::Row;
-use crate::runbook::transfer::{ColumnPolicy, Epoch, Fraction};
+use crate::runbook::transfer::{ColumnPolicy, Epoch};
+use chrono::NaiveDate;
 use rusqlite::types::ValueRef;
 
-/// .NET's zero, the year 1, in ticks before 1970.
-const TICKS_TO_1970: i128 = 621_355_968_000_000_000;
-/// Noon of the first Julian day, in milliseconds before 1970.
-const JULIAN_TO_1970_MS: i128 = 210_866_760_000_000;
-/// Tenths of a microsecond, .NET's ticks, in a day.
-const DAY_TICKS: i128 = DAY_US as i128 * 10;
+const MIDNIGHT: TimeOfDay = TimeOfDay { us: 0, rest: 0 };
 
-/// Into `timestamptz` (`zoned` says what a missing offset means) or `timestamp`.
+/// Into `timestamptz` (`is_instant`: the zone says what a missing offset means) or `timestamp`.
 pub(super) fn moment(
     value: ValueRef<'_>,
     digits: u8,
-    zoned: Option<&Rule>,
-    policy: &ColumnPolicy,
+    is_instant: bool,
+    rule: &Rule,
     row: &mut Row,
 ) -> Fit {
-    let (us, taken) = match ticks_since_1970(value, policy)? {
-        Some(ticks) => fit_ticks(ticks, digits, policy)?,
-        None => written_moment(ascii(value)?, digits, zoned, policy)?,
+    let policy = &rule.policy;
+    let (us, taken) = match counted(value, policy)? {
+        Some(count) => {
+            let zone_s = || rule.zone.map(|zone| i64::from(zone.offset_s));
+            let (behind_s, lost) = match count.of {
+                Clock::Utc => (0, false),
+                Clock::Wall if is_instant => (zone_s().ok_or(Misfit)?, false),
+                Clock::Wall => (0, false),
+                Clock::LostOffset => (0, true),
+                Clock::Ahead(seconds) => (seconds, seconds != 0),
+            };
+            if lost && !policy.offset_to_utc {
+                return Err(Misfit);
+            }
+            let ticks = count.ticks - i128::from(behind_s) * 10_000_000;
+            let (us, fitted) = source_count::fit(ticks, count.more, digits, policy)?;
+            (us, if lost { Taken::ByPolicy } else { fitted })
+        }
+        None => written_moment(ascii(value)?, digits, is_instant, rule)?,
     };
     row.number(us);
     Ok(taken)
 }
 
-/// Into `date`: a day, or midnight of one.
-pub(super) fn date(value: ValueRef<'_>, policy: &ColumnPolicy, row: &mut Row) -> Fit {
-    let days = match ticks_since_1970(value, policy)? {
-        Some(ticks) if ticks.rem_euclid(DAY_TICKS) == 0 => {
-            i64::try_from(ticks / DAY_TICKS).map_err(|_| Misfit)?
+/// Into `date`: a day, midnight of one, or the day of a moment whose time may be dropped.
+pub(super) fn date(value: ValueRef<'_>, rule: &Rule, row: &mut Row) -> Fit {
+    let policy = &rule.policy;
+    let (days, has_time) = match counted(value, policy)? {
+        Some(count) => {
+            let ahead_s = match count.of {
+                Clock::Utc | Clock::LostOffset => rule.zone.map_or(0, |zone| zone.offset_s),
+                Clock::Wall | Clock::Ahead(_) => 0,
+            };
+            let here = count.ticks + i128::from(ahead_s) * 10_000_000;
+            // A day of UTC is none of another zone, and the runbook has to say which is meant.
+            if ahead_s != 0 && !count.more && count.ticks.rem_euclid(DAY_TICKS) == 0 {
+                return Err(Misfit);
+            }
+            let days = i64::try_from(here.div_euclid(DAY_TICKS)).map_err(|_| Misfit)?;
+            (days, here.rem_euclid(DAY_TICKS) != 0 || count.more)
         }
-        Some(_) => return Err(Misfit),
         None => {
-            let moment = instant::written(ascii(value)?).ok_or(Misfit)?;
-            match (moment.time, moment.offset_s) {
-                (None | Some(TimeOfDay { us: 0, rest: 0 }), None) => moment.days,
-                _ => return Err(Misfit),
+            let moment = instant::spelled(ascii(value)?).ok_or(Misfit)?;
+            let time = moment.time.unwrap_or(MIDNIGHT);
+            match moment.offset_s {
+                None => (moment.days, time != MIDNIGHT),
+                Some(0) => (moment.days, true),
+                Some(ahead_s) if policy.offset_to_utc => {
+                    let us = time.us - ahead_s * 1_000_000;
+                    (moment.days + us.div_euclid(DAY_US), true)
+                }
+                Some(_) => return Err(Misfit),
             }
         }
     };
+    if has_time && !policy.time_drop {
+        return Err(Misfit);
+    }
     row.number(days);
-    Ok(Taken::Exact)
+    Ok(taken(has_time))
 }
 
 /// Into `time`.
@@ -69,14 +100,20 @@ pub(super) fn interval(
     policy: &ColumnPolicy,
     row: &mut Row,
 ) -> Fit {
-    let (months, us, taken) = match (value, policy.epoch) {
-        (ValueRef::Integer(n), Some(unit)) => {
-            let ticks = in_ticks(&Decimal::of(n), unit)?;
-            // Digits are dropped from the length of a span, whichever way it runs.
-            let (us, taken) = fit_ticks(ticks.abs(), digits, policy)?;
-            (0, i128::from(us) * ticks.signum(), taken)
+    let (months, us, taken) = match source_count::number(value)? {
+        Some(number) => {
+            let unit = policy.epoch.ok_or(Misfit)?;
+            is_countable(value, unit)?;
+            let (ticks, more, sign) = source_count::duration(&number, unit)?;
+            let (us, taken) = source_count::fit(ticks, more, digits, policy)?;
+            (0, i128::from(us) * sign, taken)
         }
-        _ => written_span(ascii(value)?, digits, policy)?,
+        None => match policy.since {
+            Some(zero) if ascii(value)?.get(4) == Some(&b'-') => {
+                moment_since(ascii(value)?, zero, digits, policy)?
+            }
+            _ => written_span(ascii(value)?, digits, policy)?,
+        },
     };
     super::target_form::write_span(months, us, row);
     Ok(taken)
@@ -90,39 +127,75 @@ fn taken(changed: bool) -> Taken {
     }
 }
 
-/// What happens to digits beyond a precision.
-fn beyond(policy: &ColumnPolicy) -> Digits {
-    match policy.fraction {
-        None => Digits::Exact,
-        Some(Fraction::Truncate) => Digits::Truncate,
-        Some(Fraction::Round) => Digits::Round,
+/// A number as a count; none for a text that is no number.
+fn counted(
+    value: ValueRef<'_>,
+    policy: &ColumnPolicy,
+) -> Result<Option<source_count::Count>, Misfit> {
+    let Some(number) = source_count::number(value)? else {
+        return Ok(None);
+    };
+    let unit = policy.epoch.ok_or(Misfit)?;
+    is_countable(value, unit)?;
+    source_count::moment(&number, unit).map(Some)
+}
+
+/// A REAL does not hold the units of .NET exactly.
+fn is_countable(value: ValueRef<'_>, unit: Epoch) -> Result<(), Misfit> {
+    let exact_only = matches!(unit, Epoch::Ticks | Epoch::DotnetBinary | Epoch::EfOffset);
+    match value {
+        ValueRef::Real(_) if exact_only => Err(Misfit),
+        _ => Ok(()),
     }
 }
 
 fn written_moment(
     text: &[u8],
     digits: u8,
-    zoned: Option<&Rule>,
-    policy: &ColumnPolicy,
+    is_instant: bool,
+    rule: &Rule,
 ) -> Result<(i64, Taken), Misfit> {
-    let moment = instant::written(text).ok_or(Misfit)?;
-    let time = moment.time.unwrap_or(TimeOfDay { us: 0, rest: 0 });
-    let (us, mut changed) = time.fit(digits, beyond(policy)).ok_or(Misfit)?;
-    let offset_s = match (moment.offset_s, zoned) {
-        (Some(0), _) => 0,
+    let moment = instant::spelled(text).ok_or(Misfit)?;
+    let time = moment.time.unwrap_or(MIDNIGHT);
+    let (us, mut changed) = time.fit(digits, beyond(&rule.policy)).ok_or(Misfit)?;
+    let offset_s = match moment.offset_s {
+        // A `timestamp` has no offset to keep, not even of zero.
+        Some(0) if is_instant => 0,
         // The instant is kept; what is lost is the offset that was written.
-        (Some(offset), _) if policy.offset_to_utc => {
+        Some(offset) if rule.policy.offset_to_utc => {
             changed = true;
             offset
         }
-        (Some(_), _) => return Err(Misfit),
-        (None, None) => 0,
-        (None, Some(rule)) => i64::from(rule.zone.ok_or(Misfit)?.offset_s),
+        Some(0) => 0,
+        Some(_) => return Err(Misfit),
+        None if is_instant => i64::from(rule.zone.ok_or(Misfit)?.offset_s),
+        None => 0,
     };
     Ok((
         moment.days * DAY_US + us - offset_s * 1_000_000,
         taken(changed),
     ))
+}
+
+/// The time from midnight of a day to a moment.
+fn moment_since(
+    text: &[u8],
+    zero: NaiveDate,
+    digits: u8,
+    policy: &ColumnPolicy,
+) -> Result<(i64, i128, Taken), Misfit> {
+    let moment = instant::spelled(text).ok_or(Misfit)?;
+    if moment.offset_s.unwrap_or(0) != 0 {
+        return Err(Misfit);
+    }
+    let (us, changed) = moment
+        .time
+        .unwrap_or(MIDNIGHT)
+        .fit(digits, beyond(policy))
+        .ok_or(Misfit)?;
+    let zero_days = zero.signed_duration_since(NaiveDate::default()).num_days();
+    let whole = i128::from(moment.days - zero_days) * i128::from(DAY_US);
+    Ok((0, whole + i128::from(us), taken(changed)))
 }
 
 fn written_span(
@@ -148,61 +221,4 @@ fn written_span(
     let (us, changed) = of_day.fit(digits, beyond(policy)).ok_or(Misfit)?;
     let whole = i128::try_from(length - length % day).map_err(|_| Misfit)?;
     Ok((span.months, sign * (whole + i128::from(us)), taken(changed)))
-}
-
-/// Units of 100 ns since 1970, for a number; none for anything that is not written as one.
-fn ticks_since_1970(value: ValueRef<'_>, policy: &ColumnPolicy) -> Result<Option<i128>, Misfit> {
-    let number = match value {
-        ValueRef::Integer(n) => Decimal::of(n),
-        ValueRef::Real(x) => Decimal::parse(format!("{x:e}").as_bytes()).ok_or(Misfit)?,
-        // A written date, which most are, is told from a number by its first dash.
-        ValueRef::Text([_, _, _, _, b'-', ..]) => return Ok(None),
-        ValueRef::Text(text) => match Decimal::parse(text) {
-            Some(number) => number,
-            None => return Ok(None),
-        },
-        _ => return Err(Misfit),
-    };
-    let unit = policy.epoch.ok_or(Misfit)?;
-    let ticks = match (unit, value) {
-        // SQLite itself keeps Julian days to the millisecond.
-        (Epoch::Julian, _) => {
-            let days: f64 = number.to_string().parse().map_err(|_| Misfit)?;
-            return Ok(Some(
-                ((days * 86_400_000.0 + 0.5).floor() as i128 - JULIAN_TO_1970_MS) * 10_000,
-            ));
-        }
-        _ => in_ticks(&number, unit)?,
-    };
-    Ok(Some(if unit == Epoch::Ticks {
-        ticks - TICKS_TO_1970
-    } else {
-        ticks
-    }))
-}
-
-/// A number of units as units of 100 ns, if that is a whole number.
-fn in_ticks(number: &Decimal, unit: Epoch) -> Result<i128, Misfit> {
-    let places = match unit {
-        Epoch::S => 7,
-        Epoch::Ms => 4,
-        Epoch::Us => 1,
-        Epoch::Ticks => 0,
-        Epoch::Julian => return Err(Misfit),
-    };
-    number.whole(places).ok_or(Misfit)
-}
-
-/// Microseconds with so many digits after the second.
-fn fit_ticks(ticks: i128, digits: u8, policy: &ColumnPolicy) -> Result<(i64, Taken), Misfit> {
-    let unit = 10_i128.pow(7 - u32::from(digits.min(6)));
-    let rest = ticks.rem_euclid(unit);
-    let floor = ticks - rest;
-    let (fitted, taken) = match (rest, beyond(policy)) {
-        (0, _) => (floor, Taken::Exact),
-        (_, Digits::Exact) => return Err(Misfit),
-        (_, Digits::Round) if rest * 2 >= unit => (floor + unit, Taken::ByPolicy),
-        _ => (floor, Taken::ByPolicy),
-    };
-    Ok((i64::try_from(fitted / 10).map_err(|_| Misfit)?, taken))
 }

@@ -35,7 +35,7 @@ pub(crate) fn from_target(
             // NaN and infinity, which no SQLite value equals.
             None => row.value(text),
         },
-        Kind::Text | Kind::Verbatim | Kind::Label(_) => row.value(text),
+        Kind::Text | Kind::Verbatim | Kind::JsonText | Kind::Label(_) => row.value(text),
         Kind::Padded => row.value(without_padding(text)),
         Kind::Bytes => bytes(text, row)?,
         Kind::Instant { .. } | Kind::Timestamp { .. } => row.number(moment(text)?),
@@ -299,6 +299,7 @@ mod tests {
             kind: kind.clone(),
             policy: policy.clone(),
             zone: Some(Zone::UTC),
+            default: None,
         };
         let taken = from_source(value, &rule, &mut row);
         (taken, row.bytes().to_vec())

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use super::super::keys;
 use super::super::reader::{Item, Reader, did_you_mean, quoted};
 use super::super::transfer::{
-    ColumnPolicy, OrderedList, POLICY_KEYS, Pattern, PolicyError, Slug, TargetRows, Transfer, Zone,
+    ColumnPolicy, FREE_KEYS, OrderedList, POLICY_KEYS, Pattern, PolicyError, Replacement, Slug,
+    TargetRows, Transfer, Zone,
 };
 
 pub(super) fn transfer(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Transfer> {
@@ -71,16 +72,34 @@ fn columns(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Vec<(Pattern, Col
 
 fn policy(reader: &mut Reader<'_>, item: &Item<'_>) -> ColumnPolicy {
     let mut policy = ColumnPolicy::default();
-    let names = || POLICY_KEYS.iter().map(|(name, _)| *name);
+    let words = POLICY_KEYS.iter().map(|(name, _)| *name);
+    let names: Vec<&str> = words
+        .chain(FREE_KEYS.iter().map(|(name, _)| *name))
+        .collect();
     for (key, item) in reader.entries(item) {
-        let Some(value) = reader.text(&item) else {
+        if key.text == "values" {
+            values(reader, &item, &mut policy);
             continue;
+        }
+        // YAML's own null is the word here: `on_problem: null`.
+        let value = if key.text == "on_problem" && item.node.is_null() {
+            "null".to_owned()
+        } else if key.text == "split" {
+            match reader.text_or_empty(&item) {
+                Some(value) => value,
+                None => continue,
+            }
+        } else {
+            match reader.text(&item) {
+                Some(value) => value,
+                None => continue,
+            }
         };
         match policy.set(&key.text, &value) {
             Ok(()) => {}
             Err(PolicyError::UnknownKey(name)) => {
-                let expected = format!("one of {}", quoted(names()));
-                let hint = did_you_mean(&name, names());
+                let expected = format!("one of {}", quoted(names.iter().copied()));
+                let hint = did_you_mean(&name, names.iter().copied());
                 let found = format!("`{}`", crate::text::printable(&name, 60));
                 reader.problem(key.place, &item.path, &expected, &found, hint);
             }
@@ -89,9 +108,28 @@ fn policy(reader: &mut Reader<'_>, item: &Item<'_>) -> ColumnPolicy {
                 let hint = did_you_mean(&value, words());
                 reader.wrong::<()>(&item, &format!("one of {}", quoted(words())), hint);
             }
+            Err(PolicyError::Unreadable { expected, .. }) => {
+                reader.wrong::<()>(&item, expected, None);
+            }
         }
     }
     policy
+}
+
+/// `values:`, from what is in the source to what it stands for.
+fn values(reader: &mut Reader<'_>, item: &Item<'_>, policy: &mut ColumnPolicy) {
+    for (key, item) in reader.entries(item) {
+        let by = if item.node.is_null() {
+            Some(Replacement::Null)
+        } else {
+            reader
+                .text_or_empty(&item)
+                .map(|text| Replacement::parse(&text))
+        };
+        if let Some(by) = by {
+            policy.replace(key.text.clone(), by);
+        }
+    }
 }
 
 fn ordered_list(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<OrderedList> {

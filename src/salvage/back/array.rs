@@ -15,6 +15,18 @@ pub(super) fn json(text: &str, element: &Kind) -> Option<String> {
     Some(format!("[{}]", items.join(",")))
 }
 
+/// The array as a list in text; none where an element is NULL.
+pub(super) fn list(text: &str, separator: &str) -> Option<String> {
+    let mut rest = text.strip_prefix('{')?.strip_suffix('}')?;
+    let mut items = Vec::new();
+    while !rest.is_empty() {
+        let (item, tail) = item(rest)?;
+        items.push(item?);
+        rest = tail;
+    }
+    Some(items.join(separator))
+}
+
 /// The first item, `None` for NULL, and what follows its comma.
 fn item(body: &str) -> Option<(Option<String>, &str)> {
     let Some(quoted) = body.strip_prefix('"') else {

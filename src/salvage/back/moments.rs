@@ -8,6 +8,12 @@ use crate::runbook::transfer::{Epoch, Zone};
 
 /// .NET ticks from year 1 to 1970.
 const UNIX_EPOCH_TICKS: i128 = 621_355_968_000_000_000;
+/// Microseconds in a day.
+const DAY_US: i128 = 86_400_000_000;
+/// Days from 1899-12-30 to 1970-01-01.
+const UNIX_EPOCH_OADATE_DAYS: f64 = 25_569.0;
+/// What marks a time of UTC in `DateTime.ToBinary()`.
+const BINARY_UTC: i128 = 1 << 62;
 /// Milliseconds from Julian day 0 to 1970.
 const UNIX_EPOCH_JULIAN_MS: f64 = 210_866_760_000_000.0;
 
@@ -21,7 +27,10 @@ pub(super) fn instant(
 ) -> Option<Cell> {
     let moment = read_moment(text)?;
     if class != Class::Text || *spelling == Spelling::Digits {
-        return number(microseconds(moment), class, epoch?, false);
+        let wall = moment.checked_add_signed(Duration::try_seconds(
+            zone.map_or(0, |zone| i64::from(zone.offset_s)),
+        )?)?;
+        return count(microseconds(moment), wall, false, class, epoch?);
     }
     let Spelling::Moment {
         separator,
@@ -47,20 +56,24 @@ pub(super) fn instant(
     )))
 }
 
-/// A date.
+/// A date. Numbers that count instants mean midnight in the zone.
 pub(super) fn date(
     text: &str,
     class: Class,
     epoch: Option<Epoch>,
+    zone: Option<Zone>,
     spelling: &Spelling,
 ) -> Option<Cell> {
     let date = read_date(text)?;
     if class != Class::Text || *spelling == Spelling::Digits {
-        return number(
-            microseconds(date.and_time(NaiveTime::MIN)),
+        let midnight = date.and_time(NaiveTime::MIN);
+        let ahead_us = zone.map_or(0, |zone| i128::from(zone.offset_s) * 1_000_000);
+        return count(
+            microseconds(midnight) - ahead_us,
+            midnight,
+            true,
             class,
             epoch?,
-            false,
         );
     }
     let Spelling::Moment { midnight, .. } = spelling else {
@@ -80,11 +93,21 @@ pub(super) fn span(
     text: &str,
     class: Class,
     epoch: Option<Epoch>,
+    since: Option<NaiveDate>,
     spelling: &Spelling,
 ) -> Option<Cell> {
     let us = read_span(text)?;
-    if class != Class::Text {
-        return number(us, class, epoch?, true);
+    if class != Class::Text || (since.is_none() && epoch.is_some()) {
+        return length(us, class, epoch?);
+    }
+    if let Some(day) = since {
+        let span = Duration::microseconds(i64::try_from(us).ok()?);
+        let moment = day.and_time(NaiveTime::MIN).checked_add_signed(span)?;
+        let time = written_time(moment.time(), spelling)?;
+        return Some(Cell::text(format!(
+            "{} {time}",
+            written_date(moment.date())
+        )));
     }
     let (sign, us) = if us < 0 { ("-", -us) } else { ("", us) };
     let (seconds, micros) = (us / 1_000_000, (us % 1_000_000) as u32);
@@ -165,31 +188,75 @@ fn microseconds(moment: NaiveDateTime) -> i128 {
     i128::from(utc.timestamp()) * 1_000_000 + i128::from(utc.timestamp_subsec_micros())
 }
 
-/// A count in a unit. What the unit cannot express is cut off, which the caller notices.
-fn number(us: i128, class: Class, epoch: Epoch, is_span: bool) -> Option<Cell> {
-    let ticks = |us: i128| us * 10 + if is_span { 0 } else { UNIX_EPOCH_TICKS };
+/// A moment as a count in a unit: by its instant, or by what a clock on the wall shows where the unit counts that. What the unit cannot
+/// express is cut off, which the caller notices.
+fn count(us: i128, wall: NaiveDateTime, is_day: bool, class: Class, epoch: Epoch) -> Option<Cell> {
+    let wall_us = microseconds(wall);
     let julian = || (us.div_euclid(1_000) as f64 + UNIX_EPOCH_JULIAN_MS) / 86_400_000.0;
-    if class == Class::Real {
-        return Some(Cell::Real(match epoch {
-            Epoch::S => us as f64 / 1_000_000.0,
-            Epoch::Ms => us as f64 / 1_000.0,
-            Epoch::Us => us as f64,
-            Epoch::Ticks => return None,
-            Epoch::Julian => julian(),
-        }));
-    }
-    let whole = match epoch {
-        Epoch::S => us.div_euclid(1_000_000),
-        Epoch::Ms => us.div_euclid(1_000),
-        Epoch::Us => us,
-        Epoch::Ticks => ticks(us),
-        Epoch::Julian => julian() as i128,
+    let oadate = || {
+        let (days, of_day) = (wall_us.div_euclid(DAY_US), wall_us.rem_euclid(DAY_US));
+        let (days, part) = (
+            days as f64 + UNIX_EPOCH_OADATE_DAYS,
+            of_day as f64 / DAY_US as f64,
+        );
+        // Below zero the time of the day still counts forward.
+        if days < 0.0 { days - part } else { days + part }
     };
+    let whole = match (epoch, class) {
+        (Epoch::S, Class::Real) => return Some(Cell::Real(us as f64 / 1_000_000.0)),
+        (Epoch::Ms, Class::Real) => return Some(Cell::Real(us as f64 / 1_000.0)),
+        (Epoch::Us, Class::Real) => return Some(Cell::Real(us as f64)),
+        (Epoch::Ns, Class::Real) => return Some(Cell::Real(us as f64 * 1_000.0)),
+        (Epoch::Days, Class::Real) => return Some(Cell::Real(wall_us as f64 / DAY_US as f64)),
+        (Epoch::Julian, Class::Real) => return Some(Cell::Real(julian())),
+        (Epoch::Oadate, Class::Real) => return Some(Cell::Real(oadate())),
+        (Epoch::Ticks | Epoch::DotnetBinary | Epoch::EfOffset | Epoch::Calendar, Class::Real) => {
+            return None;
+        }
+        (Epoch::S, _) => us.div_euclid(1_000_000),
+        (Epoch::Ms, _) => us.div_euclid(1_000),
+        (Epoch::Us, _) => us,
+        (Epoch::Ns, _) => us * 1_000,
+        (Epoch::Days, _) => wall_us.div_euclid(DAY_US),
+        (Epoch::Ticks, _) => us * 10 + UNIX_EPOCH_TICKS,
+        (Epoch::Julian, _) => julian() as i128,
+        (Epoch::Oadate, _) => oadate() as i128,
+        (Epoch::DotnetBinary, _) if is_day => wall_us * 10 + UNIX_EPOCH_TICKS,
+        (Epoch::DotnetBinary, _) => us * 10 + UNIX_EPOCH_TICKS + BINARY_UTC,
+        (Epoch::EfOffset, _) => (us * 10 + UNIX_EPOCH_TICKS).div_euclid(1_000) << 11,
+        (Epoch::Calendar, _) => {
+            let form = if is_day { "%Y%m%d" } else { "%Y%m%d%H%M%S" };
+            wall.format(form).to_string().parse().ok()?
+        }
+    };
+    integer(whole, class)
+}
+
+/// A duration as a count in a unit.
+fn length(us: i128, class: Class, epoch: Epoch) -> Option<Cell> {
+    let unit_us = match epoch {
+        Epoch::S => 1_000_000,
+        Epoch::Ms => 1_000,
+        Epoch::Us => 1,
+        Epoch::Days => DAY_US,
+        Epoch::Ns => return integer(us * 1_000, class),
+        Epoch::Ticks => return integer(us * 10, class),
+        Epoch::Julian | Epoch::Oadate | Epoch::DotnetBinary | Epoch::EfOffset | Epoch::Calendar => {
+            return None;
+        }
+    };
+    if class == Class::Real {
+        return Some(Cell::Real(us as f64 / unit_us as f64));
+    }
+    integer(us / unit_us, class)
+}
+
+fn integer(whole: i128, class: Class) -> Option<Cell> {
     let whole = i64::try_from(whole).ok()?;
     match class {
         Class::Integer => Some(Cell::Integer(whole)),
         Class::Text => Some(Cell::text(whole.to_string())),
-        _ => None,
+        Class::Real | Class::Blob => None,
     }
 }
 

@@ -1,10 +1,12 @@
-//! JSON: a strict reader (RFC 8259) that also refuses what `jsonb` would drop, and arrays written as JSON.
+//! JSON: a strict reader (RFC 8259) that also refuses what `jsonb` would drop, and bytes that are JSON in one of two ways.
+//! Arrays are in [`super::array`].
 
 use std::borrow::Cow;
 
 use rusqlite::types::ValueRef;
 
-use crate::transfer::convert::{Converter, Field, Reject, Use, Uses, put_null, text as bytes};
+use crate::runbook::transfer::Bytes;
+use crate::transfer::convert::{Converter, Field, Reject, Use, Uses, text as bytes};
 use crate::transfer::kind::Kind;
 
 /// Deeper nesting may exhaust the server's stack.
@@ -14,40 +16,105 @@ const MAX_EXPONENT: i64 = 131_000;
 const JSONB_VERSION: [u8; 1] = [1];
 
 /// Text into `json` or `jsonb`, after checking all of it.
-pub fn text<'v>(value: &'v [u8], kind: &Kind, out: &mut Vec<u8>) -> Result<Field<'v>, Reject> {
-    check(value, *kind == Kind::Jsonb)?;
-    bytes::pass(value, prefix(kind), out)
+pub fn text<'v>(
+    value: &'v [u8],
+    converter: &Converter,
+    out: &mut Vec<u8>,
+) -> Result<Field<'v>, Reject> {
+    let (kind, unique_keys) = (&converter.kind, converter.kind == Kind::Jsonb);
+    let nuls = examine(value, unique_keys)?;
+    if nuls.is_empty() {
+        return bytes::pass(value, prefix(kind), out);
+    }
+    if !converter.policy.nul_strip {
+        return Err(Reject::unless(
+            "nul: strip",
+            "\\u0000, which PostgreSQL's text cannot hold",
+        ));
+    }
+    let stripped = without(value, &nuls);
+    // Two keys may be one without their NULs.
+    examine(&stripped, unique_keys)?;
+    bytes::put_bytes(&[prefix(kind), &stripped].concat(), out)?;
+    Ok(Field::with(Uses::one(Use::Nul)))
+}
+
+/// The text without the escapes at these places.
+fn without(value: &[u8], nuls: &[usize]) -> Vec<u8> {
+    const ESCAPE_BYTES: usize = 6;
+    let mut kept = Vec::with_capacity(value.len());
+    let mut from = 0;
+    for at in nuls {
+        kept.extend_from_slice(&value[from..*at]);
+        from = at + ESCAPE_BYTES;
+    }
+    kept.extend_from_slice(&value[from..]);
+    kept
 }
 
 /// A number that is JSON as it stands.
-pub fn scalar(value: &str, kind: &Kind, out: &mut Vec<u8>) -> Result<Uses, Reject> {
-    text(value.as_bytes(), kind, out).map(|field| field.uses)
+pub fn scalar(value: &str, converter: &Converter, out: &mut Vec<u8>) -> Result<Uses, Reject> {
+    text(value.as_bytes(), converter, out).map(|field| field.uses)
 }
 
-/// SQLite's binary JSON, by policy.
-pub fn blob(value: &[u8], converter: &Converter, out: &mut Vec<u8>) -> Result<Uses, Reject> {
-    if !converter.policy.jsonb_blob_decode {
-        return Err(Reject::unless(
+/// Bytes: JSON text by `bytes: text`, SQLite's binary JSON by `jsonb_blob: decode`. Some are both: `8080` is a number as text, and as
+/// binary JSON the string `080`. Those are only read as what the runbook says that all of the column are, and never by guess.
+pub fn blob<'v>(
+    value: &'v [u8],
+    converter: &Converter,
+    out: &mut Vec<u8>,
+) -> Result<Field<'v>, Reject> {
+    let policy = &converter.policy;
+    let as_text = policy.bytes == Some(Bytes::Text);
+    let is_text = examine(value, false).is_ok();
+    let decoded = decode_blob(value);
+    match (is_text, decoded) {
+        (false, None) => Err(Reject::never(
+            "a blob that is neither JSON text nor SQLite's binary JSON",
+        )),
+        (true, Some(decoded)) if !as_text || policy.jsonb_blob_decode => {
+            let ours = crate::text::printable(&String::from_utf8_lossy(value), 40);
+            let theirs = crate::text::printable(&decoded, 40);
+            let reason = format!(
+                "bytes that are JSON in two ways: {ours} as text, {theirs} as SQLite's binary JSON"
+            );
+            Err(Reject {
+                reason: reason.into(),
+                policy: Some("bytes: ?"),
+            })
+        }
+        (true, _) if as_text => {
+            let field = text(value, converter, out)?;
+            Ok(Field {
+                uses: field.uses.and(Uses::one(Use::Bytes)),
+                ..field
+            })
+        }
+        (true, _) => Err(Reject::unless("bytes: text", "a blob that is JSON text")),
+        (false, Some(decoded)) if policy.jsonb_blob_decode => {
+            let field = text(decoded.as_bytes(), converter, out)?;
+            if let Some(tail) = field.tail {
+                out.extend_from_slice(tail);
+            }
+            Ok(Field::with(field.uses.and(Uses::one(Use::JsonbBlob))))
+        }
+        (false, Some(_)) => Err(Reject::unless(
             "jsonb_blob: decode",
-            "a blob; SQLite's binary JSON would be read as text",
-        ));
+            "a blob that is SQLite's binary JSON",
+        )),
     }
-    let decoded = decode_blob(value)
-        .ok_or_else(|| Reject::never("a blob that is not SQLite's binary JSON"))?;
-    check(decoded.as_bytes(), converter.kind == Kind::Jsonb)?;
-    let mut field = prefix(&converter.kind).to_vec();
-    field.extend_from_slice(decoded.as_bytes());
-    bytes::put_bytes(&field, out)?;
-    Ok(Uses::one(Use::JsonbBlob))
 }
 
-/// The format belongs to SQLite, so SQLite reads it.
+/// The format belongs to SQLite, so SQLite reads it, after a strict look: its `json()` would take a blob of JSON text as well.
 fn decode_blob(value: &[u8]) -> Option<String> {
     thread_local! {
         static SQLITE: Option<rusqlite::Connection> = rusqlite::Connection::open_in_memory().ok();
     }
     SQLITE.with(|sqlite| {
-        let mut statement = sqlite.as_ref()?.prepare_cached("SELECT json(?1)").ok()?;
+        let mut statement = sqlite
+            .as_ref()?
+            .prepare_cached("SELECT json(?1) WHERE json_valid(?1, 8)")
+            .ok()?;
         statement.query_row([ValueOf(value)], |row| row.get(0)).ok()
     })
 }
@@ -70,155 +137,60 @@ fn prefix(kind: &Kind) -> &'static [u8] {
     }
 }
 
-/// A JSON array into a one-dimensional array.
-pub fn array(value: &[u8], converter: &Converter, out: &mut Vec<u8>) -> Result<Uses, Reject> {
-    let Kind::Array {
-        element,
-        element_oid,
-    } = &converter.kind
-    else {
-        return Err(Reject::never("not an array"));
-    };
-    let element = Converter {
-        kind: (**element).clone(),
-        not_null: false,
-        ..converter.clone()
-    };
-    let mut reader = Reader::new(value, false)?;
-    reader.blank();
-    if !reader.take(b'[') {
-        return Err(Reject::never("not a JSON array"));
-    }
-    let mut uses = Uses::NONE;
-    let mut fields = Vec::new();
-    let (mut count, mut has_null) = (0i32, false);
-    reader.blank();
-    if !reader.take(b']') {
-        loop {
-            reader.blank();
-            let start = reader.at;
-            has_null |= reader.rest().starts_with(b"null");
-            reader.value(1)?;
-            uses.0 |= one_element(&value[start..reader.at], &element, &mut fields)?.0;
-            count += 1;
-            reader.blank();
-            if reader.take(b']') {
-                break;
-            }
-            if !reader.take(b',') {
-                return Err(reader.broken());
-            }
-        }
-    }
-    reader.end()?;
-    let mut field = Vec::with_capacity(20 + fields.len());
-    field.extend_from_slice(&i32::from(count > 0).to_be_bytes());
-    field.extend_from_slice(&i32::from(has_null).to_be_bytes());
-    field.extend_from_slice(&element_oid.to_be_bytes());
-    if count > 0 {
-        field.extend_from_slice(&count.to_be_bytes());
-        field.extend_from_slice(&1i32.to_be_bytes());
-        field.extend_from_slice(&fields);
-    }
-    bytes::put_bytes(&field, out)?;
-    Ok(uses)
-}
-
-/// One JSON value, by the rules of the element's type: strings as TEXT, whole numbers as INTEGER, other numbers as their digits.
-fn one_element(token: &[u8], element: &Converter, out: &mut Vec<u8>) -> Result<Uses, Reject> {
-    let textual = |kind: &Kind| {
-        matches!(
-            kind,
-            Kind::Text(_) | Kind::Char(_) | Kind::Bytea | Kind::Enum(_)
-        )
-    };
-    let token = token.trim_ascii();
-    match token.first() {
-        Some(b'n') => {
-            put_null(out);
-            Ok(Uses::NONE)
-        }
-        Some(b't' | b'f') if element.kind == Kind::Bool => element
-            .encode(ValueRef::Integer(i64::from(token[0] == b't')), out)
-            .map(|field| field.uses),
-        Some(b'"') => {
-            let string = unescape(&token[1..token.len() - 1])?;
-            encode_short(ValueRef::Text(string.as_bytes()), element, out)
-        }
-        Some(b'-' | b'0'..=b'9') if !textual(&element.kind) && element.kind != Kind::Bool => {
-            match std::str::from_utf8(token)
-                .ok()
-                .and_then(|digits| digits.parse().ok())
-            {
-                Some(integer) => encode_short(ValueRef::Integer(integer), element, out),
-                None => encode_short(ValueRef::Text(token), element, out),
-            }
-        }
-        _ => Err(Reject::never(
-            "an element that does not convert into the array's type",
-        )),
-    }
-}
-
-fn encode_short(
-    value: ValueRef<'_>,
-    element: &Converter,
-    out: &mut Vec<u8>,
-) -> Result<Uses, Reject> {
-    let field = element.encode(value, out)?;
-    if let Some(tail) = field.tail {
-        out.extend_from_slice(tail);
-    }
-    Ok(field.uses)
-}
-
-/// Reads all of `value`. With `jsonb`, duplicate keys are refused as well, since the server would keep only the last.
-pub fn check(value: &[u8], jsonb: bool) -> Result<(), Reject> {
-    let mut reader = Reader::new(value, jsonb)?;
+/// Reads all of `value` and gives the places of `\u0000`. With `unique_keys`, duplicate ones are refused, since `jsonb` would keep
+/// only the last.
+pub(super) fn examine(value: &[u8], unique_keys: bool) -> Result<Vec<usize>, Reject> {
+    let mut reader = Reader::new(value, unique_keys)?;
     reader.blank();
     reader.value(0)?;
-    reader.end()
+    reader.end()?;
+    Ok(reader.nuls)
 }
 
-struct Reader<'v> {
+/// A look at JSON text, from the front.
+pub(super) struct Reader<'v> {
     value: &'v [u8],
-    at: usize,
+    /// How far it is.
+    pub(super) at: usize,
     unique_keys: bool,
+    /// Where `\u0000` stands.
+    nuls: Vec<usize>,
 }
 
 impl<'v> Reader<'v> {
-    fn new(value: &'v [u8], unique_keys: bool) -> Result<Self, Reject> {
+    pub(super) fn new(value: &'v [u8], unique_keys: bool) -> Result<Self, Reject> {
         match std::str::from_utf8(value) {
             Ok(_) => Ok(Self {
                 value,
                 at: 0,
                 unique_keys,
+                nuls: Vec::new(),
             }),
             Err(_) => Err(Reject::never("JSON that is not valid UTF-8")),
         }
     }
 
-    fn rest(&self) -> &'v [u8] {
+    pub(super) fn rest(&self) -> &'v [u8] {
         &self.value[self.at..]
     }
 
-    fn broken(&self) -> Reject {
+    pub(super) fn broken(&self) -> Reject {
         Reject::never(format!("not JSON (at byte {})", self.at))
     }
 
-    fn blank(&mut self) {
+    pub(super) fn blank(&mut self) {
         while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.value.get(self.at) {
             self.at += 1;
         }
     }
 
-    fn take(&mut self, byte: u8) -> bool {
+    pub(super) fn take(&mut self, byte: u8) -> bool {
         let found = self.value.get(self.at) == Some(&byte);
         self.at += usize::from(found);
         found
     }
 
-    fn end(&mut self) -> Result<(), Reject> {
+    pub(super) fn end(&mut self) -> Result<(), Reject> {
         self.blank();
         if self.at == self.value.len() {
             Ok(())
@@ -227,7 +199,7 @@ impl<'v> Reader<'v> {
         }
     }
 
-    fn value(&mut self, depth: usize) -> Result<(), Reject> {
+    pub(super) fn value(&mut self, depth: usize) -> Result<(), Reject> {
         if depth > MAX_DEPTH {
             return Err(Reject::never(format!(
                 "JSON nested deeper than {MAX_DEPTH} levels"
@@ -338,9 +310,10 @@ impl<'v> Reader<'v> {
                 let unit = hex4(self.value, self.at + 2).ok_or_else(|| self.broken())?;
                 self.at += 6;
                 match unit {
-                    0 => Err(Reject::never(
-                        "\\u0000, which PostgreSQL's text cannot hold",
-                    )),
+                    0 => {
+                        self.nuls.push(self.at - 6);
+                        Ok(())
+                    }
                     0xd800..=0xdbff if self.rest().starts_with(b"\\u") => {
                         let low = hex4(self.value, self.at + 2).ok_or_else(|| self.broken())?;
                         self.at += 6;
@@ -419,7 +392,7 @@ fn hex4(value: &[u8], at: usize) -> Option<u32> {
 }
 
 /// A checked string's inside with its escapes resolved.
-fn unescape(inside: &[u8]) -> Result<Cow<'_, str>, Reject> {
+pub(super) fn unescape(inside: &[u8]) -> Result<Cow<'_, str>, Reject> {
     let text =
         std::str::from_utf8(inside).map_err(|_| Reject::never("JSON that is not valid UTF-8"))?;
     if !inside.contains(&b'\\') {
@@ -433,6 +406,68 @@ fn unescape(inside: &[u8]) -> Result<Cow<'_, str>, Reject> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::runbook::transfer::ColumnPolicy;
+
+    /// As without a policy.
+    fn check(value: &[u8], unique_keys: bool) -> Result<(), Reject> {
+        let kind = if unique_keys { Kind::Jsonb } else { Kind::Json };
+        text(value, &column(kind, &[]), &mut Vec::new()).map(|_| ())
+    }
+
+    fn column(kind: Kind, settings: &[(&str, &str)]) -> Converter {
+        let mut policy = ColumnPolicy::default();
+        for (key, value) in settings {
+            policy.set(key, value).expect("a known setting");
+        }
+        Converter {
+            kind,
+            policy,
+            zone: None,
+            not_null: false,
+            default: None,
+        }
+    }
+
+    #[test]
+    fn bytes_have_one_meaning_or_none() {
+        let read = |value: &[u8], settings: &[(&str, &str)]| {
+            let mut out = Vec::new();
+            blob(value, &column(Kind::Json, settings), &mut out)
+                .map(|_| String::from_utf8_lossy(&out[4..]).into_owned())
+        };
+        let (text, binary) = ([("bytes", "text")], [("jsonb_blob", "decode")]);
+        let both = [text[0], binary[0]];
+        assert_eq!(read(b"8080", &text).as_deref(), Ok("8080"));
+        for settings in [&[][..], &binary, &both] {
+            assert!(read(b"8080", settings).is_err(), "{settings:?}");
+            assert!(read(b"[1,2]x", settings).is_err(), "{settings:?}");
+        }
+        assert_eq!(read(b"[1, 2]", &both).as_deref(), Ok("[1, 2]"));
+        assert_eq!(read(b"[1,2]", &[]).unwrap_err().policy, Some("bytes: text"));
+        // An array of one integer, 7.
+        assert_eq!(read(b"\x2b\x137", &both).as_deref(), Ok("[7]"));
+        assert!(read(b"\x2b\x137", &text).is_err());
+        assert_eq!(
+            read(b"\x2b\x137", &[]).unwrap_err().policy,
+            Some("jsonb_blob: decode")
+        );
+    }
+
+    #[test]
+    fn nuls_are_cut_out_of_strings_and_keys() {
+        let strip = column(Kind::Jsonb, &[("nul", "strip")]);
+        let read = |value: &str| {
+            let mut out = Vec::new();
+            text(value.as_bytes(), &strip, &mut out)
+                .map(|_| String::from_utf8_lossy(&out[5..]).into_owned())
+        };
+        assert_eq!(
+            read(r#"{"a\u0000":"\\u0000\u0000x"}"#).as_deref(),
+            Ok(r#"{"a":"\\u0000x"}"#)
+        );
+        assert!(read(r#"{"a":1,"a\u0000":2}"#).is_err(), "one key twice");
+        assert!(read(r#""\ud800\u0000\udc00""#).is_err(), "no pair is made");
+    }
 
     #[test]
     fn strict_json() {

@@ -51,6 +51,29 @@ pub fn integer_to_float(value: i64, kind: &Kind, out: &mut Vec<u8>) -> Result<Us
     Ok(Uses::NONE)
 }
 
+/// A REAL that is a whole number into an integer type, by policy.
+pub fn real_to_integer(
+    value: f64,
+    kind: &Kind,
+    policy: &ColumnPolicy,
+    out: &mut Vec<u8>,
+) -> Result<Uses, Reject> {
+    // From 2^53 on several integers have the same REAL.
+    const LIMIT: f64 = 9_007_199_254_740_992.0;
+    if value.trunc() != value || value.abs() >= LIMIT || (value == 0.0 && value.is_sign_negative())
+    {
+        return Err(Reject::never("a REAL that is not a whole number"));
+    }
+    if policy.real != Some(Real::Shortest) {
+        return Err(Reject::unless(
+            "real: shortest",
+            "a REAL that is a whole number",
+        ));
+    }
+    integer(value as i64, kind, out)?;
+    Ok(Uses::one(Use::Real))
+}
+
 /// A REAL into `double precision`.
 pub fn real_bits(value: f64, out: &mut Vec<u8>) -> Result<Uses, Reject> {
     put(value.to_be_bytes(), out);

@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use crate::runbook::transfer::{ColumnPolicy, GuidBytes};
+use crate::runbook::transfer::{Bytes, ColumnPolicy, GuidBytes};
 use crate::transfer::convert::{Converter, Reject, Use, Uses, put, text};
 use crate::transfer::kind::Kind;
 
@@ -143,7 +143,7 @@ pub fn guid_bytes(value: &[u8], policy: &ColumnPolicy, out: &mut Vec<u8>) -> Res
 
 /// Text or the digits of an integer into `bytea`, by policy.
 pub fn text_bytes(value: &[u8], policy: &ColumnPolicy, out: &mut Vec<u8>) -> Result<Uses, Reject> {
-    if !policy.bytes_utf8 {
+    if policy.bytes != Some(Bytes::Utf8) {
         return Err(Reject::unless(
             "bytes: utf8",
             "not a blob; bytea would hold the bytes of its text",
@@ -332,6 +332,7 @@ mod tests {
             policy: ColumnPolicy::default(),
             zone: None,
             not_null: false,
+            default: None,
         };
         let cidr_column = Converter {
             kind: Kind::Cidr,

@@ -30,6 +30,14 @@ pub fn text<'v>(
     }
 }
 
+/// Whether bytes are what somebody would call text: UTF-8 without control characters other than those that shape lines.
+pub fn is_readable(value: &[u8]) -> bool {
+    std::str::from_utf8(value).is_ok_and(|text| {
+        text.chars()
+            .all(|c| !c.is_control() || matches!(c, '\t' | '\n' | '\r'))
+    })
+}
+
 /// Short text that is known to be clean.
 pub fn plain(
     value: &[u8],

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
 use tokio_postgres::Client;
 
 use crate::transfer::Error;
@@ -78,4 +79,39 @@ pub async fn so_far(client: &Client, key: &str) -> Result<(BTreeMap<String, u64>
         .await
         .map_err(server(doing()))?;
     Ok((uses, aside.get::<_, i64>(0).unsigned_abs()))
+}
+
+/// What is in quarantine, by source table and column, with one of the reasons each. The policy is the caller's to say.
+pub async fn put_aside(client: &Client, key: &str) -> Result<Vec<Aside>, Error> {
+    let rows = client
+        .query(
+            "SELECT source_table, source_column, count(*), min(reason) FROM cutover.quarantine WHERE import = $1
+             GROUP BY 1, 2 ORDER BY source_table COLLATE \"C\", source_column COLLATE \"C\"",
+            &[&key],
+        )
+        .await
+        .map_err(server("reading what was put aside"))?;
+    let aside = rows.iter().map(|row| Aside {
+        table: row.get(0),
+        column: row.get(1),
+        count: row.get::<_, i64>(2).unsigned_abs(),
+        policy: "",
+        reason: row.get(3),
+    });
+    Ok(aside.collect())
+}
+
+/// Rows, or single values, of one column that a policy put aside.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Aside {
+    /// Source table.
+    pub table: String,
+    /// Source column at fault; empty for a rule of the whole row.
+    pub column: String,
+    /// How many.
+    pub count: u64,
+    /// `on_problem: quarantine` for whole rows, `on_problem: null` for values alone.
+    pub policy: &'static str,
+    /// Why one of them does not fit.
+    pub reason: String,
 }

@@ -380,9 +380,14 @@ impl<'s> Session<'s> {
         let tasks = record::tasks(&self.control, &self.import.key).await?;
         let definitions = record::definitions(&self.control, &self.import.key).await?;
         let (policies, quarantined) = evidence::so_far(&self.control, &self.import.key).await?;
+        let mut aside = evidence::put_aside(&self.control, &self.import.key).await?;
+        aside.iter_mut().for_each(|aside| {
+            aside.policy = self.import.layout.aside_by(&aside.table, &aside.column);
+        });
         let mut copied = Copied {
             policies,
             quarantined,
+            aside,
             ..Copied::default()
         };
         for table in &self.import.layout.tables {

@@ -11,11 +11,16 @@ use std::time::Instant;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
 
-use crate::runbook::transfer::Zone;
-use crate::transfer::convert::{Converter, Reject};
+use rusqlite::types::ValueRef;
+
+use crate::runbook::transfer::{Replacement, Zone};
+use crate::transfer::convert::{Converter, Reject, stands_for, text};
 use crate::transfer::error::read;
+use crate::transfer::kind::Kind;
 use crate::transfer::layout::{Layout, TableLayout};
-use crate::transfer::plan::Problem;
+use crate::transfer::plan::guess::Guids;
+use crate::transfer::plan::units::{self, Numbers, World};
+use crate::transfer::plan::{Problem, sentinels};
 use crate::transfer::reader::{Cursor, Reader, RowView, Span, estimate};
 use crate::transfer::rows::{ColumnLook, Encoder};
 use crate::transfer::{Error, Progress};
@@ -42,6 +47,10 @@ pub struct Scanned {
     pub wishes: BTreeMap<String, Wish>,
     /// Uses of policies, by `column: policy`.
     pub uses: BTreeMap<String, u64>,
+    /// Per moving column, its numbers, where they would stand for moments or durations and no unit is stated.
+    pub numbers: BTreeMap<usize, Numbers>,
+    /// Per moving column, its blobs, where they would be GUIDs and no order is stated.
+    pub guids: BTreeMap<usize, Guids>,
 }
 
 /// What would settle the problems of a column.
@@ -49,6 +58,8 @@ pub struct Scanned {
 pub struct Wish {
     /// Settings as `key: value`.
     pub policies: BTreeSet<&'static str>,
+    /// Values that seem to stand for something else, and how many there are of each.
+    pub values: BTreeMap<String, (Replacement, u64)>,
     /// Some value fits under no setting.
     pub hopeless: bool,
     /// Problems seen.
@@ -70,8 +81,17 @@ impl Scanned {
         for (column, wish) in other.wishes {
             let mine = self.wishes.entry(column).or_default();
             mine.policies.extend(wish.policies);
+            for (value, (by, count)) in wish.values {
+                mine.values.entry(value).or_insert((by, 0)).1 += count;
+            }
             mine.hopeless |= wish.hopeless;
             mine.count += wish.count;
+        }
+        for (place, numbers) in other.numbers {
+            self.numbers.entry(place).or_default().merge(numbers);
+        }
+        for (place, guids) in other.guids {
+            self.guids.entry(place).or_default().merge(guids);
         }
         for (policy, count) in other.uses {
             *self.uses.entry(policy).or_default() += count;
@@ -107,6 +127,7 @@ pub fn scan(
     cancel: &CancellationToken,
 ) -> Result<Vec<Scanned>, Error> {
     let work = pieces(source, layout)?;
+    let world = layout.world();
     let next = AtomicUsize::new(0);
     let results: Mutex<Vec<Scanned>> =
         Mutex::new(layout.tables.iter().map(|_| Scanned::default()).collect());
@@ -119,6 +140,7 @@ pub fn scan(
                 layout,
                 table: &layout.tables[*table],
                 span: *span,
+                world,
             };
             let scanned = piece.scan(progress, cancel)?;
             results.lock().expect("BUG: a scan thread panicked")[*table].merge(scanned);
@@ -204,6 +226,7 @@ struct Piece<'s> {
     layout: &'s Layout,
     table: &'s TableLayout,
     span: Span,
+    world: World,
 }
 
 impl Piece<'_> {
@@ -227,6 +250,16 @@ impl Piece<'_> {
         let mut encoder = Encoder::new(self.table, None);
         let mut found = Scanned {
             looks: vec![ColumnLook::default(); columns.len()],
+            numbers: self.unstated(|converter| {
+                let counts = matches!(
+                    converter.kind,
+                    Kind::Date | Kind::Timestamp(_) | Kind::TimestampTz(_) | Kind::Interval(_)
+                );
+                counts && converter.policy.epoch.is_none()
+            }),
+            guids: self.unstated(|converter| {
+                converter.kind == Kind::Uuid && converter.policy.guid_bytes.is_none()
+            }),
             ..Scanned::default()
         };
         let (mut scratch, mut buffer, mut splices) = (Vec::new(), Vec::new(), Vec::new());
@@ -238,6 +271,14 @@ impl Piece<'_> {
                 .map_err(read(self.source, name))?;
             for (column, look) in found.looks.iter_mut().enumerate() {
                 look.see(row.value(column));
+            }
+            for (place, numbers) in &mut found.numbers {
+                self.see_number(row.value(*place), *place, numbers);
+            }
+            for (place, guids) in &mut found.guids {
+                if let ValueRef::Blob(bytes) = row.value(*place) {
+                    guids.see(bytes);
+                }
             }
             buffer.clear();
             splices.clear();
@@ -258,6 +299,24 @@ impl Piece<'_> {
         Ok(found)
     }
 
+    /// An entry for every column of which something is not stated.
+    fn unstated<T: Default>(&self, is: impl Fn(&Converter) -> bool) -> BTreeMap<usize, T> {
+        let columns = self.table.columns.iter().enumerate();
+        let found = columns.filter(|(_, column)| is(&column.converter));
+        found.map(|(place, _)| (place, T::default())).collect()
+    }
+
+    /// Takes a number in that stands for itself.
+    fn see_number(&self, value: ValueRef<'_>, place: usize, numbers: &mut Numbers) {
+        let converter = &self.table.columns[place].converter;
+        let value = as_text(value);
+        let stands_for_another = stands_for::replacement(value, &converter.policy).is_some()
+            || sentinels::of(value, converter).is_some();
+        if let Some(digits) = units::digits(value).filter(|_| !stands_for_another) {
+            numbers.see(digits, self.world);
+        }
+    }
+
     /// Lists the problem and finds out which settings, together, would let the value pass.
     fn wish(&self, found: &mut Scanned, row: &RowView<'_>, mut problem: Problem) {
         let wish = found.wishes.entry(problem.column.clone()).or_default();
@@ -270,11 +329,28 @@ impl Piece<'_> {
         match place {
             None => wish.hopeless = true,
             Some(place) => {
-                let (policies, passes) =
-                    settle(&self.table.columns[place].converter, row.value(place));
-                wish.hopeless |= !passes;
-                wish.policies.extend(&policies);
-                problem.policy = (passes && !policies.is_empty()).then(|| policies.join(", "));
+                let converter = &self.table.columns[place].converter;
+                let value = row.value(place);
+                match sentinels::of(as_text(value), converter) {
+                    Some((text, by)) => {
+                        if matches!(value, ValueRef::Blob(_)) {
+                            wish.policies.insert("bytes: text");
+                        }
+                        let mut alone = crate::runbook::transfer::ColumnPolicy::default();
+                        alone.replace(text.clone(), by.clone());
+                        let pairs = alone.pairs().into_iter();
+                        problem.policy = pairs.map(|(key, map)| format!("{key}: {map}")).next();
+                        wish.values.entry(text).or_insert((by, 0)).1 += 1;
+                    }
+                    None => {
+                        let (policies, passes) = settle(converter, value);
+                        wish.hopeless |= !passes;
+                        if passes {
+                            wish.policies.extend(&policies);
+                            problem.policy = (!policies.is_empty()).then(|| policies.join(", "));
+                        }
+                    }
+                }
             }
         }
         if wish.count <= LISTED_PER_COLUMN {
@@ -283,11 +359,16 @@ impl Piece<'_> {
     }
 }
 
+/// A blob that is text as that text.
+fn as_text(value: ValueRef<'_>) -> ValueRef<'_> {
+    match value {
+        ValueRef::Blob(bytes) if text::is_readable(bytes) => ValueRef::Text(bytes),
+        other => other,
+    }
+}
+
 /// Adds one wished setting after the other until the value passes or nothing is left to wish for.
-fn settle(
-    converter: &Converter,
-    value: rusqlite::types::ValueRef<'_>,
-) -> (Vec<&'static str>, bool) {
+fn settle(converter: &Converter, value: ValueRef<'_>) -> (Vec<&'static str>, bool) {
     let mut tried = converter.clone();
     let mut policies = Vec::new();
     let mut buffer = Vec::new();
@@ -302,7 +383,7 @@ fn settle(
                 policies.push(policy);
                 match policy.split_once(": ") {
                     // Which unit is guessed from the whole column later; a value alone passes or not by that guess.
-                    Some(("epoch", _)) => return (policies, true),
+                    Some(("epoch" | "bytes" | "time", "?")) => return (policies, true),
                     Some(("zone", _)) => tried.zone = Some(Zone::UTC),
                     Some((key, setting)) if tried.policy.set(key, setting).is_ok() => {}
                     _ => return (policies, false),

@@ -1,72 +1,217 @@
-//! The transfer section that would settle what a plan found: what is already stated, and what is wished for, as YAML.
+//! The transfer section that would settle what a plan found: what is already stated, and what is wished for, as YAML. Columns that share
+//! name, type and wishes share one pattern, so that the section holds for those that are empty tonight, too.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
-use crate::runbook::transfer::{TargetRows, Transfer};
-use crate::text::yaml_scalar;
+use crate::runbook::transfer::{ColumnPolicy, Pattern, Replacement, TargetRows, Transfer};
+use crate::text::{printable, yaml_scalar};
+use crate::transfer::layout::Layout;
+
+/// Settings that change nothing where they are not needed, and so are wished for all columns of one declared type and one target type as
+/// soon as one of them needs it.
+const HARMLESS: [&str; 9] = [
+    "fraction",
+    "offset",
+    "midnight",
+    "real",
+    "boolean_words",
+    "boolean_bytes",
+    "guid_bytes",
+    "guid_text",
+    "char_padding",
+];
+/// Examples beside one line.
+const EXAMPLES: usize = 2;
 
 /// Settings to add.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Additions {
     /// `zone: UTC`
     pub zone: bool,
+    /// The section has a zone, so that another one is a column's own.
+    pub zone_is_stated: bool,
     /// `target_rows: replace`
     pub replace: bool,
     /// Tables and columns to leave behind.
     pub exclude: BTreeSet<String>,
-    /// Settings (`key: value`) by `Table.Column`.
-    pub columns: BTreeMap<String, BTreeSet<String>>,
+    /// By table and column.
+    pub columns: BTreeMap<(String, String), Addition>,
+}
+
+/// Settings to add to one column, or to those of one pattern.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Addition {
+    /// The settings.
+    pub policy: ColumnPolicy,
+    /// Columns that a pattern covers.
+    pub columns: u64,
+    /// Values that need them.
+    pub values: u64,
+    /// What they do, with values.
+    pub examples: Vec<String>,
 }
 
 impl Additions {
     /// Whether there is nothing to add.
     pub fn is_empty(&self) -> bool {
-        *self == Self::default()
+        !self.zone && !self.replace && self.exclude.is_empty() && self.columns.is_empty()
     }
 
-    /// Takes in what a problem's policy says.
+    /// Takes in what a problem's policy says; one that is no setting of a section says nothing.
     pub fn add(&mut self, table: &str, column: &str, policy: &str) {
         match policy.split_once(": ") {
             Some(("exclude", name)) => {
                 self.exclude.insert(name.to_owned());
             }
-            Some(("zone", _)) => self.zone = true,
+            Some(("zone", _)) if !self.zone_is_stated => self.zone = true,
             Some(("target_rows", _)) => self.replace = true,
-            _ => {
-                // A row as a whole is put aside by the policy of all its columns.
-                let column = if column.is_empty() { "*" } else { column };
-                self.columns
-                    .entry(format!("{table}.{column}"))
-                    .or_default()
-                    .insert(policy.to_owned());
+            Some((key, value)) => {
+                let mut alone = ColumnPolicy::default();
+                if alone.set(key, value).is_ok() {
+                    let entry = self.entry(table, column);
+                    let _ = entry.policy.set(key, value);
+                }
+            }
+            None => {}
+        }
+    }
+
+    /// A value of a column that stands for something else.
+    pub fn replace(&mut self, table: &str, column: &str, value: &str, by: &Replacement) {
+        self.entry(table, column).policy.replace(value, by.clone());
+    }
+
+    /// How many values of a column have problems, and what the settings make of some.
+    pub fn explain(&mut self, table: &str, column: &str, values: u64, examples: Vec<String>) {
+        let entry = self.entry(table, column);
+        entry.values = values;
+        entry.examples.extend(examples);
+    }
+
+    fn entry(&mut self, table: &str, column: &str) -> &mut Addition {
+        // A row as a whole is put aside by the policy of all its columns.
+        let column = if column.is_empty() { "*" } else { column };
+        let key = (table.to_owned(), column.to_owned());
+        self.columns.entry(key).or_insert_with(|| Addition {
+            columns: 1,
+            ..Addition::default()
+        })
+    }
+
+    /// Leaves out what is stated already, so that nothing is suggested twice.
+    fn without_stated(&mut self, transfer: &Transfer) {
+        self.zone &= transfer.zone.is_none();
+        self.replace &= transfer.target_rows != TargetRows::Replace;
+        self.exclude
+            .retain(|name| !transfer.exclude.contains(&Pattern::new(name.as_str())));
+        self.columns.retain(|(table, column), addition| {
+            addition.policy != ColumnPolicy::default()
+                && !transfer.column(table, column).states(&addition.policy)
+        });
+    }
+
+    /// Harmless settings for every column of the same declared type and the same type in the target.
+    fn spread(&mut self, transfer: &Transfer, layout: &Layout) {
+        let mut wished: BTreeMap<(String, String), ColumnPolicy> = BTreeMap::new();
+        for (table, column, types) in moving(layout) {
+            let Some(addition) = self.columns.get(&(table, column)) else {
+                continue;
+            };
+            for (key, value) in addition.policy.pairs() {
+                if HARMLESS.contains(&key) {
+                    let _ = wished.entry(types.clone()).or_default().set(key, &value);
+                }
+            }
+        }
+        for (table, column, types) in moving(layout) {
+            let Some(policy) = wished.get(&types) else {
+                continue;
+            };
+            let stated = transfer.column(&table, &column);
+            let own = self.columns.get(&(table.clone(), column.clone()));
+            let own = own
+                .map(|addition| addition.policy.clone())
+                .unwrap_or_default();
+            let is_stated = |key: &str| {
+                let mut all = stated.pairs().into_iter().chain(own.pairs());
+                all.any(|(known, _)| known == key)
+            };
+            for (key, value) in policy.pairs() {
+                if !is_stated(key) {
+                    let _ = self.entry(&table, &column).policy.set(key, &value);
+                }
             }
         }
     }
+
+    /// One entry per pattern: columns of one name that are all to get the same share it.
+    fn by_pattern(&self, layout: &Layout) -> Vec<(String, Addition)> {
+        let mut named: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for (table, column, _) in moving(layout) {
+            named.entry(column).or_default().push(table);
+        }
+        let mut shared: BTreeMap<&str, Addition> = BTreeMap::new();
+        let mut single = Vec::new();
+        for ((table, column), addition) in &self.columns {
+            let bearers = named.get(column).map(Vec::as_slice).unwrap_or_default();
+            let same = |table: &String| {
+                let other = self.columns.get(&(table.clone(), column.clone()));
+                other.is_some_and(|other| other.policy == addition.policy)
+            };
+            let plain = !column.contains('*') && addition.policy.on_problem.is_none();
+            if plain && bearers.len() > 1 && bearers.iter().all(same) {
+                let pattern = shared.entry(column).or_default();
+                pattern.policy = addition.policy.clone();
+                pattern.columns += 1;
+                pattern.values += addition.values;
+                pattern.examples.extend(addition.examples.iter().cloned());
+            } else {
+                single.push((format!("{table}.{column}"), addition.clone()));
+            }
+        }
+        let shared = shared
+            .into_iter()
+            .map(|(column, addition)| (format!("*.{column}"), addition));
+        shared.chain(single).collect()
+    }
 }
 
-/// The whole section, ready to paste, as the value of `transfer:` in a file of its own.
-pub fn yaml(transfer: &Transfer, additions: &Additions) -> String {
+/// Table, column, and declared with target type of every column that moves.
+fn moving(layout: &Layout) -> impl Iterator<Item = (String, String, (String, String))> {
+    layout.tables.iter().flat_map(|table| {
+        table.columns.iter().map(|column| {
+            let declared = table.source.columns[column.source].declared.to_uppercase();
+            (
+                table.source.name.clone(),
+                table.source_name(column).to_owned(),
+                (declared, column.target.ty.base_shown.clone()),
+            )
+        })
+    })
+}
+
+/// The whole section, ready to paste, as the value of `transfer:` in a file of its own; empty where there is nothing to add to what is
+/// stated.
+pub fn yaml(transfer: &Transfer, mut additions: Additions, layout: &Layout) -> String {
+    additions.without_stated(transfer);
+    additions.spread(transfer, layout);
+    if additions.is_empty() {
+        return String::new();
+    }
     let mut out = String::new();
-    write(transfer, additions, &mut out).expect("BUG: writing to a String cannot fail");
+    write(transfer, &additions, layout, &mut out).expect("BUG: writing to a String cannot fail");
     out
 }
 
-fn write(transfer: &Transfer, additions: &Additions, out: &mut String) -> std::fmt::Result {
+fn write(
+    transfer: &Transfer,
+    additions: &Additions,
+    layout: &Layout,
+    out: &mut String,
+) -> std::fmt::Result {
     match transfer.zone {
-        Some(zone) if zone.offset_s == 0 => writeln!(out, "zone: UTC")?,
-        Some(zone) => {
-            let (sign, offset) = (
-                if zone.offset_s < 0 { '-' } else { '+' },
-                zone.offset_s.abs(),
-            );
-            writeln!(
-                out,
-                "zone: \"{sign}{:02}:{:02}\"",
-                offset / 3600,
-                offset / 60 % 60
-            )?;
-        }
+        Some(zone) => writeln!(out, "zone: {}", yaml_scalar(&zone.to_string()))?,
         None if additions.zone => writeln!(
             out,
             "zone: UTC  # what text without an offset means; check that it is true"
@@ -93,44 +238,71 @@ fn write(transfer: &Transfer, additions: &Additions, out: &mut String) -> std::f
     if transfer.target_rows == TargetRows::Replace || additions.replace {
         writeln!(out, "target_rows: replace")?;
     }
-    write_columns(transfer, additions, out)?;
+    write_columns(transfer, &additions.by_pattern(layout), out)?;
     write_checks(transfer, out)
 }
 
-fn write_columns(transfer: &Transfer, additions: &Additions, out: &mut String) -> std::fmt::Result {
-    if transfer.columns.is_empty() && additions.columns.is_empty() {
+fn write_columns(
+    transfer: &Transfer,
+    additions: &[(String, Addition)],
+    out: &mut String,
+) -> std::fmt::Result {
+    if transfer.columns.is_empty() && additions.is_empty() {
         return Ok(());
     }
     writeln!(out, "columns:")?;
-    let mut columns: Vec<(String, BTreeMap<String, String>)> = Vec::new();
-    for (pattern, policy) in &transfer.columns {
-        let pairs = policy
+    let stated = transfer.columns.iter().map(|(pattern, policy)| {
+        let of = additions.iter().find(|(name, _)| name == pattern.as_str());
+        (
+            pattern.as_str(),
+            policy.clone(),
+            of.map(|(_, addition)| addition),
+        )
+    });
+    let is_stated = |name: &str| {
+        transfer
+            .columns
+            .iter()
+            .any(|(pattern, _)| pattern.as_str() == name)
+    };
+    let new = additions
+        .iter()
+        .filter(|(name, _)| !is_stated(name))
+        .map(|(name, addition)| (name.as_str(), ColumnPolicy::default(), Some(addition)));
+    for (name, mut policy, addition) in stated.chain(new) {
+        if let Some(addition) = addition {
+            policy.overlay(&addition.policy);
+        }
+        let pairs: Vec<String> = policy
             .pairs()
-            .into_iter()
-            .map(|(key, value)| (key.to_owned(), value.to_owned()));
-        columns.push((pattern.as_str().to_owned(), pairs.collect()));
-    }
-    for (name, policies) in &additions.columns {
-        let at = columns
             .iter()
-            .position(|(stated, _)| stated == name)
-            .unwrap_or_else(|| {
-                columns.push((name.clone(), BTreeMap::new()));
-                columns.len() - 1
-            });
-        let pairs = policies.iter().filter_map(|policy| policy.split_once(": "));
-        columns[at]
-            .1
-            .extend(pairs.map(|(key, value)| (key.to_owned(), value.to_owned())));
-    }
-    for (name, pairs) in columns {
-        let pairs: Vec<String> = pairs
-            .iter()
-            .map(|(key, value)| format!("{key}: {}", quoted_if_word(value)))
+            .map(|(key, value)| format!("{}: {value}", yaml_scalar(key)))
             .collect();
-        writeln!(out, "  {}: {{ {} }}", yaml_scalar(&name), pairs.join(", "))?;
+        let comment = addition.map(comment).unwrap_or_default();
+        writeln!(
+            out,
+            "  {}: {{ {} }}{comment}",
+            yaml_scalar(name),
+            pairs.join(", ")
+        )?;
     }
     Ok(())
+}
+
+/// How many columns and values a line covers, and what it makes of some of them.
+fn comment(addition: &Addition) -> String {
+    let plural = |count: u64, one: &str| match count {
+        1 => format!("1 {one}"),
+        _ => format!("{count} {one}s"),
+    };
+    let mut comment = format!("  # {}", plural(addition.values, "value"));
+    if addition.columns > 1 {
+        comment = format!("{comment} in {}", plural(addition.columns, "column"));
+    }
+    for example in addition.examples.iter().take(EXAMPLES) {
+        comment.push_str(&format!("; {}", printable(example, 100)));
+    }
+    comment
 }
 
 fn write_checks(transfer: &Transfer, out: &mut String) -> std::fmt::Result {
@@ -167,13 +339,4 @@ fn write_checks(transfer: &Transfer, out: &mut String) -> std::fmt::Result {
         )?;
     }
     Ok(())
-}
-
-/// `null` alone would be YAML's null, not the word.
-fn quoted_if_word(value: &str) -> String {
-    if value == "null" {
-        "\"null\"".to_owned()
-    } else {
-        value.to_owned()
-    }
 }

@@ -1,0 +1,169 @@
+//! The canonical form of a SQLite value that is text, JSON or a list. Bytes that are JSON are read by the checker's own eyes: as text,
+//! as SQLite's binary form, and not at all where both would do and the runbook does not say which.
+
+use super::json::{self, Json};
+use super::source_form::{Fit, Misfit, Taken, ascii, fit};
+use super::{Kind, Rule, binary_json};
+use crate::parity::canon::Row;
+use crate::runbook::transfer::{Bytes, ColumnPolicy, Real};
+use rusqlite::types::ValueRef;
+use std::borrow::Cow;
+
+/// The text as PostgreSQL could hold it, and whether a policy had to change it.
+fn clean<'a>(value: ValueRef<'a>, policy: &ColumnPolicy) -> Result<(Cow<'a, [u8]>, Taken), Misfit> {
+    let bytes = match value {
+        ValueRef::Text(text) => text,
+        ValueRef::Integer(n) => return Ok((Cow::Owned(n.to_string().into_bytes()), Taken::Exact)),
+        ValueRef::Real(x) if policy.real == Some(Real::Shortest) => {
+            return Ok((Cow::Owned(x.to_string().into_bytes()), Taken::Exact));
+        }
+        _ => return Err(Misfit),
+    };
+    let mut out = Cow::Borrowed(bytes);
+    let mut taken = Taken::Exact;
+    if bytes.contains(&0) {
+        if !policy.nul_strip {
+            return Err(Misfit);
+        }
+        out = Cow::Owned(bytes.iter().copied().filter(|&b| b != 0).collect());
+        taken = Taken::ByPolicy;
+    }
+    if std::str::from_utf8(&out).is_err() {
+        if !policy.invalid_utf8_replace {
+            return Err(Misfit);
+        }
+        out = Cow::Owned(String::from_utf8_lossy(&out).into_owned().into_bytes());
+        taken = Taken::ByPolicy;
+    }
+    Ok((out, taken))
+}
+
+pub(super) fn text(value: ValueRef<'_>, policy: &ColumnPolicy, row: &mut Row) -> Fit {
+    let (bytes, taken) = clean(value, policy)?;
+    row.value(&bytes);
+    Ok(taken)
+}
+
+pub(super) fn padded(value: ValueRef<'_>, policy: &ColumnPolicy, row: &mut Row) -> Fit {
+    let (bytes, taken) = clean(value, policy)?;
+    row.value(super::target_form::without_padding(&bytes));
+    Ok(taken)
+}
+
+/// Into `jsonb`: as JSON.
+pub(super) fn document(value: ValueRef<'_>, policy: &ColumnPolicy, row: &mut Row) -> Fit {
+    let (text, taken) = json_text(value, policy)?;
+    let json = json::parse(&text).map_err(|_| Misfit)?;
+    super::target_form::write_json(&json, row);
+    Ok(taken)
+}
+
+/// Into `json`: the text itself, which has to be JSON.
+pub(super) fn document_text(value: ValueRef<'_>, policy: &ColumnPolicy, row: &mut Row) -> Fit {
+    let (text, taken) = json_text(value, policy)?;
+    match json::parse(&text) {
+        Ok(_) | Err(json::NotJson::DuplicateKey) => {
+            row.value(text.as_bytes());
+            Ok(taken)
+        }
+        Err(_) => Err(Misfit),
+    }
+}
+
+/// The JSON text that a value is.
+fn json_text<'v>(
+    value: ValueRef<'v>,
+    policy: &ColumnPolicy,
+) -> Result<(Cow<'v, str>, Taken), Misfit> {
+    let text = match value {
+        ValueRef::Text(text) => Cow::Borrowed(std::str::from_utf8(text).map_err(|_| Misfit)?),
+        ValueRef::Integer(n) => Cow::Owned(n.to_string()),
+        ValueRef::Real(x) if policy.real == Some(Real::Shortest) => Cow::Owned(x.to_string()),
+        ValueRef::Blob(bytes) => {
+            let is_json = |text: &&str| {
+                !matches!(
+                    json::parse_lenient(text),
+                    Err(json::NotJson::Syntax | json::NotJson::TooDeep)
+                )
+            };
+            let as_text = std::str::from_utf8(bytes).ok().filter(is_json);
+            let binary = binary_json::text(bytes);
+            let (text_stated, binary_stated) =
+                (policy.bytes == Some(Bytes::Text), policy.jsonb_blob_decode);
+            match (as_text, binary) {
+                (Some(_), Some(_)) if binary_stated || !text_stated => return Err(Misfit),
+                (Some(text), _) if text_stated => Cow::Borrowed(text),
+                (None, Some(text)) if binary_stated => Cow::Owned(text),
+                _ => return Err(Misfit),
+            }
+        }
+        _ => return Err(Misfit),
+    };
+    match json::without_nul(&text) {
+        None => Ok((text, Taken::Exact)),
+        Some(stripped) if policy.nul_strip => Ok((Cow::Owned(stripped), Taken::ByPolicy)),
+        Some(_) => Err(Misfit),
+    }
+}
+
+/// Into an array: a JSON array, or a list by `split:`.
+pub(super) fn array(value: ValueRef<'_>, element: &Kind, rule: &Rule, row: &mut Row) -> Fit {
+    match &rule.policy.split {
+        Some(separator) => list(value, separator, element, rule, row),
+        None => json_array(value, element, rule, row),
+    }
+}
+
+/// What stands between the separators; the empty text is the empty list, and a JSON array is none.
+fn list(value: ValueRef<'_>, separator: &str, element: &Kind, rule: &Rule, row: &mut Row) -> Fit {
+    let text = std::str::from_utf8(ascii(value)?).map_err(|_| Misfit)?;
+    if text.starts_with('[') && json::parse(text).is_ok() {
+        return Err(Misfit);
+    }
+    let mut cells = Row::default();
+    let items = text.split(separator).filter(|_| !text.is_empty());
+    for item in items {
+        fit(ValueRef::Text(item.as_bytes()), element, rule, &mut cells)?;
+    }
+    row.value(cells.bytes());
+    Ok(Taken::ByPolicy)
+}
+
+fn json_array(value: ValueRef<'_>, element: &Kind, rule: &Rule, row: &mut Row) -> Fit {
+    let text = std::str::from_utf8(ascii(value)?).map_err(|_| Misfit)?;
+    let Json::Array(items) = json::parse(text).map_err(|_| Misfit)? else {
+        return Err(Misfit);
+    };
+    let mut cells = Row::default();
+    let mut taken = Taken::Exact;
+    for item in &items {
+        let outcome = match item {
+            Json::Null => {
+                cells.null();
+                Taken::Exact
+            }
+            Json::Bool(truth) if *element == Kind::Boolean => fit(
+                ValueRef::Integer((*truth).into()),
+                element,
+                rule,
+                &mut cells,
+            )?,
+            Json::Number(_, text) => match (element, text.parse::<f64>()) {
+                (Kind::Float64 | Kind::Float32, Ok(x)) => {
+                    fit(ValueRef::Real(x), element, rule, &mut cells)?
+                }
+                (Kind::Integer | Kind::Numeric { .. }, _) => {
+                    fit(ValueRef::Text(text.as_bytes()), element, rule, &mut cells)?
+                }
+                _ => return Err(Misfit),
+            },
+            Json::String(text) => fit(ValueRef::Text(text.as_bytes()), element, rule, &mut cells)?,
+            _ => return Err(Misfit),
+        };
+        if outcome == Taken::ByPolicy {
+            taken = Taken::ByPolicy;
+        }
+    }
+    row.value(cells.bytes());
+    Ok(taken)
+}

@@ -1,0 +1,215 @@
+//! Arrays of one dimension: written as JSON or, by `split:`, as a list.
+
+use rusqlite::types::ValueRef;
+
+use crate::transfer::convert::json::{Reader, examine, unescape};
+use crate::transfer::convert::{Converter, Reject, Use, Uses, put_null, text as bytes};
+use crate::transfer::kind::Kind;
+
+/// A JSON array, or a list in text, into a one-dimensional array.
+pub fn array(value: &[u8], converter: &Converter, out: &mut Vec<u8>) -> Result<Uses, Reject> {
+    match &converter.policy.split {
+        Some(separator) => list(value, separator, converter, out),
+        None => json_array(value, converter, out),
+    }
+}
+
+fn json_array(value: &[u8], converter: &Converter, out: &mut Vec<u8>) -> Result<Uses, Reject> {
+    let Kind::Array {
+        element,
+        element_oid,
+    } = &converter.kind
+    else {
+        return Err(Reject::never("not an array"));
+    };
+    let element = Converter {
+        kind: (**element).clone(),
+        not_null: false,
+        ..converter.clone()
+    };
+    let mut reader = Reader::new(value, false)?;
+    reader.blank();
+    if !reader.take(b'[') {
+        let is_list = !matches!(value.first(), Some(b'{' | b'['));
+        return Err(if is_list {
+            Reject::unless("split: ,", "a list in text, not a JSON array")
+        } else {
+            Reject::never("not a JSON array")
+        });
+    }
+    let mut uses = Uses::NONE;
+    let mut fields = Vec::new();
+    let (mut count, mut has_null) = (0i32, false);
+    reader.blank();
+    if !reader.take(b']') {
+        loop {
+            reader.blank();
+            let start = reader.at;
+            has_null |= reader.rest().starts_with(b"null");
+            reader.value(1)?;
+            uses.0 |= one_element(&value[start..reader.at], &element, &mut fields)?.0;
+            count += 1;
+            reader.blank();
+            if reader.take(b']') {
+                break;
+            }
+            if !reader.take(b',') {
+                return Err(reader.broken());
+            }
+        }
+    }
+    reader.end()?;
+    put_array(count, has_null, *element_oid, &fields, out)?;
+    Ok(uses)
+}
+
+fn put_array(
+    count: i32,
+    has_null: bool,
+    element_oid: u32,
+    fields: &[u8],
+    out: &mut Vec<u8>,
+) -> Result<(), Reject> {
+    let mut field = Vec::with_capacity(20 + fields.len());
+    field.extend_from_slice(&i32::from(count > 0).to_be_bytes());
+    field.extend_from_slice(&i32::from(has_null).to_be_bytes());
+    field.extend_from_slice(&element_oid.to_be_bytes());
+    if count > 0 {
+        field.extend_from_slice(&count.to_be_bytes());
+        field.extend_from_slice(&1i32.to_be_bytes());
+        field.extend_from_slice(fields);
+    }
+    bytes::put_bytes(&field, out)
+}
+
+/// A list in text: what stands between the separators, each by the rule of the element's type for text. Nothing is trimmed, and the
+/// empty text is the empty list. What could be a JSON array as well is refused.
+fn list(
+    value: &[u8],
+    separator: &str,
+    converter: &Converter,
+    out: &mut Vec<u8>,
+) -> Result<Uses, Reject> {
+    let Kind::Array {
+        element,
+        element_oid,
+    } = &converter.kind
+    else {
+        return Err(Reject::never("not an array"));
+    };
+    let text =
+        std::str::from_utf8(value).map_err(|_| Reject::never("a list that is not valid UTF-8"))?;
+    if text.starts_with('[') && examine(value, false).is_ok() {
+        return Err(Reject::never(
+            "a JSON array, where `split:` says that lists are not JSON",
+        ));
+    }
+    let element = Converter {
+        kind: (**element).clone(),
+        not_null: false,
+        ..converter.clone()
+    };
+    let (mut uses, mut fields, mut count) = (Uses::one(Use::Split), Vec::new(), 0);
+    if !text.is_empty() {
+        for item in text.split(separator) {
+            let item = ValueRef::Text(item.as_bytes());
+            uses = uses.and(encode_short(item, &element, &mut fields)?);
+            count += 1;
+        }
+    }
+    put_array(count, false, *element_oid, &fields, out)?;
+    Ok(uses)
+}
+
+/// One JSON value, by the rules of the element's type: strings as TEXT, whole numbers as INTEGER, other numbers as their digits.
+fn one_element(token: &[u8], element: &Converter, out: &mut Vec<u8>) -> Result<Uses, Reject> {
+    let textual = |kind: &Kind| {
+        matches!(
+            kind,
+            Kind::Text(_) | Kind::Char(_) | Kind::Bytea | Kind::Enum(_)
+        )
+    };
+    let token = token.trim_ascii();
+    match token.first() {
+        Some(b'n') => {
+            put_null(out);
+            Ok(Uses::NONE)
+        }
+        Some(b't' | b'f') if element.kind == Kind::Bool => element
+            .encode(ValueRef::Integer(i64::from(token[0] == b't')), out)
+            .map(|field| field.uses),
+        Some(b'"') => {
+            let string = unescape(&token[1..token.len() - 1])?;
+            encode_short(ValueRef::Text(string.as_bytes()), element, out)
+        }
+        Some(b'-' | b'0'..=b'9') if !textual(&element.kind) && element.kind != Kind::Bool => {
+            match std::str::from_utf8(token)
+                .ok()
+                .and_then(|digits| digits.parse().ok())
+            {
+                Some(integer) => encode_short(ValueRef::Integer(integer), element, out),
+                None => encode_short(ValueRef::Text(token), element, out),
+            }
+        }
+        _ => Err(Reject::never(
+            "an element that does not convert into the array's type",
+        )),
+    }
+}
+
+fn encode_short(
+    value: ValueRef<'_>,
+    element: &Converter,
+    out: &mut Vec<u8>,
+) -> Result<Uses, Reject> {
+    let field = element.encode(value, out)?;
+    if let Some(tail) = field.tail {
+        out.extend_from_slice(tail);
+    }
+    Ok(field.uses)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runbook::transfer::ColumnPolicy;
+
+    fn column(kind: Kind, settings: &[(&str, &str)]) -> Converter {
+        let mut policy = ColumnPolicy::default();
+        for (key, value) in settings {
+            policy.set(key, value).expect("a known setting");
+        }
+        Converter {
+            kind,
+            policy,
+            zone: None,
+            not_null: false,
+            default: None,
+        }
+    }
+
+    #[test]
+    fn lists_are_split_and_nothing_else() {
+        let array = |settings: &[(&str, &str)]| {
+            let element = Box::new(Kind::Int4);
+            column(
+                Kind::Array {
+                    element,
+                    element_oid: 23,
+                },
+                settings,
+            )
+        };
+        let read = |value: &str, settings: &[(&str, &str)]| {
+            let mut out = Vec::new();
+            super::array(value.as_bytes(), &array(settings), &mut out).map(|_| out)
+        };
+        let split = [("split", ",")];
+        assert_eq!(read("1,2", &split), read("[1,2]", &[]));
+        assert_eq!(read("", &split), read("[]", &[]));
+        assert_eq!(read("1,2", &[]).unwrap_err().policy, Some("split: ,"));
+        for value in ["1, 2", "1,,2", "[1,2]", "a"] {
+            assert!(read(value, &split).is_err(), "{value}");
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! Values that usually stand for something else: `0` and `-1` for "never", .NET's `DateTime.MaxValue` for "for ever", the empty text for
+//! "nothing", an enum's label in another spelling. Only ever suggested, as `values:`, and only for values that do not fit otherwise.
+
+use rusqlite::types::ValueRef;
+
+use crate::runbook::transfer::Replacement;
+use crate::transfer::convert::Converter;
+use crate::transfer::convert::stands_for::key;
+use crate::transfer::kind::Kind;
+
+/// The end of the year 9999 in s, ms, us and .NET's ticks, and the largest integer: after every moment.
+const LAST: [i64; 5] = [
+    253_402_300_799,
+    253_402_300_799_999,
+    253_402_300_799_999_999,
+    3_155_378_975_999_999_999,
+    i64::MAX,
+];
+/// The start of the year 1 in s, ms and us, and the smallest integer: before every moment.
+const FIRST: [i64; 4] = [
+    -62_135_596_800,
+    -62_135_596_800_000,
+    -62_135_596_800_000_000,
+    i64::MIN,
+];
+/// How programs write that there is nothing.
+const NOTHING: [&str; 5] = ["", "null", "NULL", "None", "nil"];
+
+/// What a value that does not fit seems to stand for: its key in `values:`, and that.
+pub fn of(value: ValueRef<'_>, converter: &Converter) -> Option<(String, Replacement)> {
+    let text = key(value)?.into_owned();
+    let is_moment = matches!(
+        converter.kind,
+        Kind::Date | Kind::Timestamp(_) | Kind::TimestampTz(_)
+    );
+    let by = match &converter.kind {
+        _ if is_moment => moment(&text)?,
+        Kind::Bool if text == "-1" => Replacement::Value("1".to_owned()),
+        Kind::Enum(labels) => match label(&text, labels) {
+            Some(label) => Replacement::Value(label.to_owned()),
+            None => nothing(&text)?,
+        },
+        // The empty text is the empty list, or a text like any other.
+        Kind::Text(_) | Kind::Char(_) | Kind::Bytea | Kind::Array { .. } => return None,
+        _ => nothing(&text)?,
+    };
+    let fits = by != Replacement::Null || !converter.not_null;
+    fits.then_some((text, by))
+}
+
+fn nothing(text: &str) -> Option<Replacement> {
+    NOTHING.contains(&text).then_some(Replacement::Null)
+}
+
+fn moment(text: &str) -> Option<Replacement> {
+    if let Ok(number) = text.parse::<i64>() {
+        return match number {
+            0 | -1 => Some(Replacement::Null),
+            number if LAST.contains(&number) => Some(Replacement::Infinity),
+            number if FIRST.contains(&number) => Some(Replacement::MinusInfinity),
+            _ => None,
+        };
+    }
+    match text {
+        "infinity" => return Some(Replacement::Infinity),
+        "-infinity" => return Some(Replacement::MinusInfinity),
+        _ => {}
+    }
+    // `DateTime.MaxValue` has seven nines; with fewer it is a moment like any other.
+    let is_last = text.len() >= 27
+        && text.starts_with("9999-12-31")
+        && text[11..].starts_with("23:59:59.9999999");
+    if is_last {
+        return Some(Replacement::Infinity);
+    }
+    if text.starts_with("0000-00-00") {
+        return Some(Replacement::Null);
+    }
+    nothing(text)
+}
+
+/// The one label that differs from the text in letter case and in what separates words alone.
+fn label<'l>(text: &str, labels: &'l [String]) -> Option<&'l str> {
+    let bare = |text: &str| -> String {
+        text.chars()
+            .filter(|c| c.is_alphanumeric())
+            .flat_map(char::to_lowercase)
+            .collect()
+    };
+    let wanted = bare(text);
+    let mut alike = labels
+        .iter()
+        .filter(|label| !wanted.is_empty() && bare(label) == wanted);
+    match (alike.next(), alike.next()) {
+        (Some(label), None) => Some(label),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runbook::transfer::ColumnPolicy;
+
+    fn meaning(value: ValueRef<'_>, kind: Kind, not_null: bool) -> Option<Replacement> {
+        let converter = Converter {
+            kind,
+            policy: ColumnPolicy::default(),
+            zone: None,
+            not_null,
+            default: None,
+        };
+        of(value, &converter).map(|(_, by)| by)
+    }
+
+    #[test]
+    fn what_stands_for_something_else_is_known() {
+        let text = |text: &'static str| ValueRef::Text(text.as_bytes());
+        let at = Kind::TimestampTz(6);
+        for (value, expected) in [
+            (ValueRef::Integer(0), Some(Replacement::Null)),
+            (ValueRef::Real(0.0), Some(Replacement::Null)),
+            (ValueRef::Integer(-1), Some(Replacement::Null)),
+            (ValueRef::Integer(1), None),
+            (
+                ValueRef::Integer(253_402_300_799_999),
+                Some(Replacement::Infinity),
+            ),
+            (
+                ValueRef::Integer(-62_135_596_800),
+                Some(Replacement::MinusInfinity),
+            ),
+            (
+                text("9999-12-31 23:59:59.9999999"),
+                Some(Replacement::Infinity),
+            ),
+            (
+                text("9999-12-31 23:59:59.9999999+00:00"),
+                Some(Replacement::Infinity),
+            ),
+            (text("9999-12-31 23:59:59.999"), None),
+            (text("0000-00-00 00:00:00"), Some(Replacement::Null)),
+            (text("infinity"), Some(Replacement::Infinity)),
+            (text(""), Some(Replacement::Null)),
+            (text("soon"), None),
+        ] {
+            assert_eq!(meaning(value, at.clone(), false), expected, "{value:?}");
+        }
+        assert_eq!(meaning(ValueRef::Integer(0), at, true), None, "NOT NULL");
+        assert_eq!(
+            meaning(text(""), Kind::Int4, false),
+            Some(Replacement::Null)
+        );
+        assert_eq!(meaning(text(""), Kind::Text(None), false), None);
+        assert_eq!(meaning(ValueRef::Integer(0), Kind::Int4, false), None);
+        let labels = ["in_progress", "done", "Done"].map(str::to_owned).to_vec();
+        let status = Kind::Enum(labels.into());
+        assert_eq!(
+            meaning(text("InProgress"), status.clone(), false),
+            Some(Replacement::Value("in_progress".to_owned()))
+        );
+        assert_eq!(meaning(text("DONE"), status, false), None, "two are alike");
+    }
+}

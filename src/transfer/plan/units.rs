@@ -1,0 +1,429 @@
+//! In which unit the numbers of a column count, where they stand for moments: a unit is only suggested where every number comes out
+//! plausible under it and some number under no other. Otherwise people are told what each unit would make of them.
+
+use rusqlite::types::ValueRef;
+
+use crate::runbook::transfer::Epoch;
+use crate::transfer::convert::count;
+
+/// Numbers that are kept for the median.
+const SAMPLE: usize = 1_024;
+
+/// What is known of where a file comes from, by the tables in which frameworks keep their own books.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct World {
+    /// Entity Framework, FluentMigrator: units of .NET are likely, nanoseconds are not.
+    pub dotnet: bool,
+    /// Django, which keeps durations in microseconds.
+    pub django: bool,
+}
+
+impl World {
+    /// By the names of all tables of the source.
+    pub fn of<'n>(tables: impl Iterator<Item = &'n str>) -> Self {
+        let mut world = Self::default();
+        for table in tables {
+            world.dotnet |= matches!(table, "__EFMigrationsHistory" | "VersionInfo");
+            world.django |= table == "django_migrations";
+        }
+        world
+    }
+}
+
+/// The numbers of one column.
+#[derive(Debug, Clone, Default)]
+pub struct Numbers {
+    /// How many.
+    pub count: u64,
+    /// Per unit, how many come out plausible.
+    plausible: [u64; Epoch::ALL.len()],
+    /// Per unit, the first that does.
+    examples: [Option<String>; Epoch::ALL.len()],
+    smallest: Option<Number>,
+    largest: Option<Number>,
+    /// Every so many-th of them.
+    sample: Vec<Number>,
+    stride: u64,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+struct Number {
+    size: f64,
+    digits: String,
+}
+
+/// What a look at all numbers says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// They count in this unit; two of them with what they become.
+    Unit(Epoch, Vec<String>),
+    /// Nobody can tell, and why.
+    Unknown(String),
+}
+
+/// The digits of a value that is a number, or text that is written as one.
+pub fn digits(value: ValueRef<'_>) -> Option<String> {
+    match value {
+        ValueRef::Integer(integer) => Some(integer.to_string()),
+        ValueRef::Real(real) if real.is_finite() => Some(real.to_string()),
+        ValueRef::Text(text) => {
+            let text = std::str::from_utf8(text).ok()?;
+            let plain = text
+                .trim_start_matches('-')
+                .chars()
+                .all(|c| c.is_ascii_digit() || c == '.');
+            (plain && text.parse::<f64>().is_ok()).then(|| text.to_owned())
+        }
+        _ => None,
+    }
+}
+
+impl Numbers {
+    /// Takes a number in, by its digits.
+    pub fn see(&mut self, digits: String, world: World) {
+        let Ok(size) = digits.parse::<f64>() else {
+            return;
+        };
+        self.count += 1;
+        for (place, (_, unit)) in Epoch::ALL.iter().enumerate() {
+            if is_plausible(&digits, *unit, world) {
+                self.plausible[place] += 1;
+                self.examples[place].get_or_insert_with(|| digits.clone());
+            }
+        }
+        let number = Number { size, digits };
+        self.bounds(&number);
+        self.stride = self.stride.max(1);
+        if self.count.is_multiple_of(self.stride) {
+            self.sample.push(number);
+            self.thin_out();
+        }
+    }
+
+    fn bounds(&mut self, number: &Number) {
+        if self
+            .smallest
+            .as_ref()
+            .is_none_or(|known| number.size < known.size)
+        {
+            self.smallest = Some(number.clone());
+        }
+        if self
+            .largest
+            .as_ref()
+            .is_none_or(|known| number.size > known.size)
+        {
+            self.largest = Some(number.clone());
+        }
+    }
+
+    fn thin_out(&mut self) {
+        while self.sample.len() > SAMPLE {
+            let mut keep = false;
+            self.sample.retain(|_| {
+                keep = !keep;
+                keep
+            });
+            self.stride *= 2;
+        }
+    }
+
+    /// Adds what another reader saw.
+    pub fn merge(&mut self, other: Self) {
+        self.count += other.count;
+        for (mine, theirs) in self.plausible.iter_mut().zip(other.plausible) {
+            *mine += theirs;
+        }
+        for (mine, theirs) in self.examples.iter_mut().zip(other.examples) {
+            *mine = mine.take().or(theirs);
+        }
+        other.smallest.iter().for_each(|number| self.bounds(number));
+        other.largest.iter().for_each(|number| self.bounds(number));
+        self.stride = self.stride.max(other.stride);
+        self.sample.extend(other.sample);
+        self.thin_out();
+    }
+
+    /// In which unit numbers count that stand for moments.
+    pub fn moments(&self) -> Verdict {
+        let seen = |unit: Epoch| {
+            let place = Epoch::ALL.iter().position(|(_, known)| *known == unit);
+            place.map_or(0, |place| self.plausible[place])
+        };
+        let (binary, ticks) = (seen(Epoch::DotnetBinary), seen(Epoch::Ticks));
+        if binary > 0 && binary + ticks == self.count {
+            return Verdict::Unit(Epoch::DotnetBinary, self.shown(Epoch::DotnetBinary));
+        }
+        let all: Vec<Epoch> = Epoch::ALL
+            .iter()
+            .zip(self.plausible)
+            .filter(|(_, count)| *count == self.count)
+            .map(|((_, unit), _)| *unit)
+            .collect();
+        match all.as_slice() {
+            [unit] => Verdict::Unit(*unit, self.shown(*unit)),
+            [] => {
+                let some = Epoch::ALL.iter().zip(self.plausible).zip(&self.examples);
+                let some: Vec<String> = some
+                    .filter(|((_, count), _)| *count > 0)
+                    .map(|(((name, unit), count), example)| {
+                        let digits = example.as_deref().unwrap_or_default();
+                        let moment = count::moment_shown(digits, *unit).unwrap_or_default();
+                        format!("{count} of {} as {name} ({digits} → {moment})", self.count)
+                    })
+                    .collect();
+                let mixed = if some.is_empty() {
+                    "no unit makes plausible moments of these numbers".to_owned()
+                } else {
+                    format!(
+                        "no unit makes plausible moments of all of these numbers: {}",
+                        some.join(", ")
+                    )
+                };
+                Verdict::Unknown(format!(
+                    "{mixed}. {}",
+                    self.table(&candidates(), count::moment_shown)
+                ))
+            }
+            several => Verdict::Unknown(format!(
+                "several units make plausible moments of these numbers. {}",
+                self.table(several, count::moment_shown)
+            )),
+        }
+    }
+
+    /// Where two neighbouring units are mixed: below which size the numbers count in the larger unit, how many of the smaller one make it,
+    /// and the smaller one's name.
+    pub fn mixed(&self) -> Option<(i64, u32, &'static str)> {
+        let seen = |unit: Epoch| {
+            let place = Epoch::ALL.iter().position(|(_, known)| *known == unit);
+            place.map_or(0, |place| self.plausible[place])
+        };
+        let (s, ms, us) = (seen(Epoch::S), seen(Epoch::Ms), seen(Epoch::Us));
+        let all = |one: u64, other: u64| one > 0 && other > 0 && one + other == self.count;
+        match () {
+            () if all(s, ms) => Some((10_000_000_000, 1_000, "ms")),
+            () if all(ms, us) => Some((10_000_000_000_000, 1_000, "us")),
+            () if all(s, us) => Some((10_000_000_000, 1_000_000, "us")),
+            () => None,
+        }
+    }
+
+    /// In which unit numbers count that stand for durations: any length is plausible, so only the framework tells.
+    pub fn durations(&self, world: World) -> Verdict {
+        if world.django {
+            let examples = self.ends().into_iter().filter_map(|digits| {
+                let length = count::duration_shown(digits, Epoch::Us)?;
+                Some(format!("{digits} → {length}"))
+            });
+            return Verdict::Unit(Epoch::Us, examples.collect());
+        }
+        let units = [
+            Epoch::S,
+            Epoch::Ms,
+            Epoch::Us,
+            Epoch::Ns,
+            Epoch::Ticks,
+            Epoch::Days,
+        ];
+        Verdict::Unknown(format!(
+            "a duration of any length is plausible, so the unit has to be stated. {}",
+            self.table(&units, count::duration_shown)
+        ))
+    }
+
+    /// The smallest and the largest number.
+    fn ends(&self) -> Vec<&str> {
+        let mut ends: Vec<&str> = [&self.smallest, &self.largest]
+            .into_iter()
+            .flatten()
+            .map(|number| number.digits.as_str())
+            .collect();
+        ends.dedup();
+        ends
+    }
+
+    fn shown(&self, unit: Epoch) -> Vec<String> {
+        let moments = self.ends().into_iter().filter_map(|digits| {
+            Some(format!("{digits} → {}", count::moment_shown(digits, unit)?))
+        });
+        moments.collect()
+    }
+
+    /// What each unit would make of the smallest, the median and the largest number.
+    fn table(&self, units: &[Epoch], shown: impl Fn(&str, Epoch) -> Option<String>) -> String {
+        let mut sample = self.sample.clone();
+        sample.sort_by(|one, other| one.size.total_cmp(&other.size));
+        let median = sample.get(sample.len() / 2);
+        let three = [
+            ("smallest", self.smallest.as_ref()),
+            ("median", median),
+            ("largest", self.largest.as_ref()),
+        ];
+        let lines = three.into_iter().filter_map(|(which, number)| {
+            let digits = &number?.digits;
+            let meanings: Vec<String> = Epoch::ALL
+                .iter()
+                .filter(|(_, unit)| units.contains(unit))
+                .filter_map(|(name, unit)| Some(format!("{name}: {}", shown(digits, *unit)?)))
+                .collect();
+            Some(format!("{which} {digits} ({})", meanings.join("; ")))
+        });
+        let lines: Vec<String> = lines.collect();
+        format!("By unit: {}", lines.join(", "))
+    }
+}
+
+/// The units that numbers of any size may be in.
+fn candidates() -> [Epoch; 4] {
+    [Epoch::S, Epoch::Ms, Epoch::Us, Epoch::Ns]
+}
+
+/// Whether a number comes out as a moment that an application is likely to hold. What comes out next to 1970 is a number in another
+/// unit, or one that stands for something else.
+fn is_plausible(digits: &str, unit: Epoch, world: World) -> bool {
+    let years = match unit {
+        // Small numbers, which both read: the years are those that only one of them makes of each.
+        Epoch::Days | Epoch::Oadate => 1980..2050,
+        // As nanoseconds, ticks come out before 1991.
+        Epoch::Ns if !world.dotnet => 1991..2100,
+        Epoch::Ns => return false,
+        Epoch::EfOffset | Epoch::DotnetBinary if !world.dotnet => return false,
+        Epoch::Julian => 1950..2100,
+        _ => 1900..2100,
+    };
+    if unit == Epoch::DotnetBinary
+        && digits
+            .parse::<i64>()
+            .is_ok_and(|value| value as u64 >> 62 == 0)
+    {
+        // Without a kind it is a number of ticks.
+        return false;
+    }
+    if unit == Epoch::EfOffset {
+        let minutes = digits.parse::<i64>().map_or(1, |value| value << 53 >> 53);
+        if minutes % 15 != 0 || minutes.abs() > 14 * 60 {
+            return false;
+        }
+    }
+    count::year(digits, unit)
+        .is_some_and(|year| years.contains(&year) && !(1969..=1970).contains(&year))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DOTNET: World = World {
+        dotnet: true,
+        django: false,
+    };
+
+    fn verdict(numbers: &[&str], world: World) -> Verdict {
+        let mut seen = Numbers::default();
+        numbers
+            .iter()
+            .for_each(|digits| seen.see((*digits).to_owned(), world));
+        seen.moments()
+    }
+
+    #[test]
+    fn a_unit_is_told_by_all_numbers_or_not_at_all() {
+        let plain = World::default();
+        for (numbers, world, unit) in [
+            (&["1612521072", "915148800"][..], plain, Epoch::S),
+            (&["1612521072.25", "-631152000"], plain, Epoch::S),
+            (&["1712521072575", "-631152000000"], plain, Epoch::Ms),
+            (&["1712521072575000"], plain, Epoch::Us),
+            (&["1712521072575000000"], plain, Epoch::Ns),
+            (&["638448068960000000"], plain, Epoch::Ticks),
+            (
+                &["638448068960000000", "5250134087387387904"],
+                DOTNET,
+                Epoch::DotnetBinary,
+            ),
+            (&["2460370.02426"], plain, Epoch::Julian),
+            (&["45351.5"], plain, Epoch::Oadate),
+            (&["19782"], plain, Epoch::Days),
+            (
+                &["20240229123456", "20261129015707"],
+                plain,
+                Epoch::Calendar,
+            ),
+            (&["20240229"], plain, Epoch::Calendar),
+        ] {
+            match verdict(numbers, world) {
+                Verdict::Unit(found, examples) => {
+                    assert_eq!(found, unit, "{numbers:?}");
+                    assert!(!examples.is_empty());
+                }
+                Verdict::Unknown(why) => panic!("{numbers:?}: {why}"),
+            }
+        }
+        // EF's offsets could be nanoseconds, were they not .NET's.
+        let ef = ((638_448_068_960_000_000_i64 / 1_000) << 11 | 120).to_string();
+        assert!(matches!(
+            verdict(&[&ef], DOTNET),
+            Verdict::Unit(Epoch::EfOffset, _)
+        ));
+    }
+
+    #[test]
+    fn mixed_units_are_named_and_small_numbers_are_not_guessed() {
+        let plain = World::default();
+        let Verdict::Unknown(why) = verdict(&["1612521072", "1712521072575"], plain) else {
+            panic!("two units");
+        };
+        assert!(
+            why.contains("1 of 2 as s (1612521072 → 2021-02-05 10:31:12)"),
+            "{why}"
+        );
+        assert!(why.contains("1 of 2 as ms"), "{why}");
+        assert!(why.contains("median"), "{why}");
+        for numbers in [
+            &["5", "1700000000"][..],
+            &["86400000", "1700000000000"],
+            &["1", "2"],
+        ] {
+            assert!(
+                matches!(verdict(numbers, plain), Verdict::Unknown(_)),
+                "{numbers:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn durations_are_djangos_microseconds_or_nobodys() {
+        let mut seen = Numbers::default();
+        seen.see("1500000".to_owned(), World::default());
+        let Verdict::Unknown(why) = seen.durations(World::default()) else {
+            panic!("a guess");
+        };
+        assert!(
+            why.contains("us: 1.5 s") && why.contains("s: 17 d 08:40:00"),
+            "{why}"
+        );
+        let django = World {
+            django: true,
+            ..World::default()
+        };
+        assert_eq!(
+            seen.durations(django),
+            Verdict::Unit(Epoch::Us, vec!["1500000 → 1.5 s".to_owned()])
+        );
+    }
+
+    #[test]
+    fn many_numbers_have_a_median_too() {
+        let mut seen = Numbers::default();
+        for n in 0..100_000_u64 {
+            seen.see((1_600_000_000 + n).to_string(), World::default());
+        }
+        assert!(seen.sample.len() <= SAMPLE && seen.sample.len() > SAMPLE / 4);
+        let mut other = Numbers::default();
+        other.see("1712521072575".to_owned(), World::default());
+        seen.merge(other);
+        assert_eq!(seen.count, 100_001);
+        assert!(matches!(seen.moments(), Verdict::Unknown(_)));
+    }
+}

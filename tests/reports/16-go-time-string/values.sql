@@ -1,0 +1,1 @@
+SET TIME ZONE 'UTC'; SET extra_float_digits = 1; SELECT id, at::text FROM heartbeat ORDER BY id

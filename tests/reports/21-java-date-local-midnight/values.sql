@@ -1,0 +1,1 @@
+SELECT id, born::text FROM person ORDER BY id

@@ -1,0 +1,1 @@
+SELECT count(*), count(*) FILTER (WHERE enabled), sum(prefix_count) FROM session

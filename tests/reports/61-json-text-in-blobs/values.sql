@@ -1,0 +1,1 @@
+SELECT id, v FROM doc ORDER BY id

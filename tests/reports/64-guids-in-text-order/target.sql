@@ -1,0 +1,1 @@
+CREATE TABLE item (id uuid PRIMARY KEY, name text);

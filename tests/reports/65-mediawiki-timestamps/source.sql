@@ -1,0 +1,3 @@
+CREATE TABLE page_restrictions (pr_id INTEGER PRIMARY KEY, pr_expiry BLOB, pr_since BLOB NOT NULL, pr_type BLOB NOT NULL);
+INSERT INTO page_restrictions VALUES (1, CAST('infinity' AS BLOB), CAST('20261129015707' AS BLOB), CAST('edit' AS BLOB)),
+ (2, CAST('20270101000000' AS BLOB), CAST('20240229123456' AS BLOB), CAST('move' AS BLOB));

@@ -1,0 +1,1 @@
+CREATE TABLE task (id serial PRIMARY KEY, took interval);

@@ -1,0 +1,1 @@
+SELECT id, extract(epoch FROM took) FROM task ORDER BY id

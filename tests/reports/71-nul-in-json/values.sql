@@ -1,0 +1,1 @@
+SELECT id, data FROM log ORDER BY id

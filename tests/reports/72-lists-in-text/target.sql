@@ -1,0 +1,1 @@
+CREATE TABLE series (id serial PRIMARY KEY, genres text[], years integer[]);

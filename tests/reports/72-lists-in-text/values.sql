@@ -1,0 +1,1 @@
+SELECT id, genres, years FROM series ORDER BY id

@@ -1,0 +1,1 @@
+CREATE TABLE contact (id serial PRIMARY KEY, age integer, born date, seen timestamp);

@@ -1,0 +1,1 @@
+SELECT id, age, born, seen FROM contact ORDER BY id

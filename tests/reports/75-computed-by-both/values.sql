@@ -1,0 +1,1 @@
+SELECT rounded FROM account ORDER BY id

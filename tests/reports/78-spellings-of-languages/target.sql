@@ -1,0 +1,1 @@
+CREATE TABLE event (id serial PRIMARY KEY, at timestamptz);

@@ -1,0 +1,1 @@
+CREATE TABLE fee (id serial PRIMARY KEY, due date);

@@ -1,0 +1,1 @@
+SELECT id, due FROM fee ORDER BY id

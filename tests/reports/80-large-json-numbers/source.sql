@@ -1,0 +1,1 @@
+CREATE TABLE doc (id INTEGER PRIMARY KEY, v TEXT); INSERT INTO doc VALUES (1,'{"x":1e300,"y":-1.5E-7,"z":[1.10,100,1E2]}'),(2,'[0.0,-0.0,1e-300]');

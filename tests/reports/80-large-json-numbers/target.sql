@@ -1,0 +1,1 @@
+CREATE TABLE doc (id serial PRIMARY KEY, v jsonb);

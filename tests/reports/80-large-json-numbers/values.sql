@@ -1,0 +1,1 @@
+SELECT id, v->>'y' FROM doc ORDER BY id

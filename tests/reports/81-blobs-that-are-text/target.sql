@@ -1,0 +1,1 @@
+CREATE TABLE setting (id serial PRIMARY KEY, name varchar(20), value bytea);

@@ -1,0 +1,1 @@
+SELECT id, name, value FROM setting ORDER BY id

@@ -1,0 +1,1 @@
+CREATE TABLE note (id integer PRIMARY KEY, at timestamptz NOT NULL DEFAULT now());
