@@ -17,6 +17,7 @@ mod night;
 mod notify;
 mod parity;
 mod people;
+mod promise;
 mod replay;
 mod report;
 mod reports;

@@ -9,7 +9,7 @@
 //! - `after.sql` and `after.want`: what the application does next, and what it gets; it may fail where `mention` (a pattern) was printed;
 //! - `damage.sql` and `damage.says`: what somebody does to the target after the import; `verify` has to be red then and say so.
 
-mod chain;
+pub mod chain;
 
 use std::path::{Path, PathBuf};
 
@@ -72,15 +72,7 @@ async fn play(case: &Path) -> Result<(), String> {
     let scratch = tempfile::tempdir().expect("a folder");
     let file = scratch.path().join("source.db");
     let source = read(case, "source.sql").ok_or("no source.sql")?;
-    let connection = rusqlite::Connection::open(&file).map_err(|e| e.to_string())?;
-    // As applications do that never switched it on: orphans can be written.
-    connection
-        .pragma_update(None, "foreign_keys", false)
-        .map_err(|e| e.to_string())?;
-    connection
-        .execute_batch(&source)
-        .map_err(|e| format!("source.sql: {e}"))?;
-    drop(connection);
+    make_source(&file, &source)?;
     let target = database().await;
     make_target(&target, &read(case, "target.sql").ok_or("no target.sql")?).await?;
 
@@ -125,6 +117,18 @@ async fn play(case: &Path) -> Result<(), String> {
         patterns(case, "damage.says", &out)?;
     }
     Ok(())
+}
+
+/// A SQLite file by its SQL.
+pub fn make_source(file: &Path, sql: &str) -> Result<(), String> {
+    let connection = rusqlite::Connection::open(file).map_err(|e| e.to_string())?;
+    // As applications do that never switched it on: orphans can be written.
+    connection
+        .pragma_update(None, "foreign_keys", false)
+        .map_err(|e| e.to_string())?;
+    connection
+        .execute_batch(sql)
+        .map_err(|e| format!("the source's SQL: {e}"))
 }
 
 /// As the application's owner; a superuser's where that is what it takes.
@@ -182,7 +186,7 @@ async fn after(case: &Path, target: &TestDatabase, said: &str) -> Result<(), Str
 }
 
 /// Runs statements and gives what they return as the server's own text: a line per row, columns apart by `|`.
-async fn ask(url: &str, sql: &str) -> Result<String, String> {
+pub async fn ask(url: &str, sql: &str) -> Result<String, String> {
     let client = Endpoint::parse(url)
         .expect("a URL")
         .connect()

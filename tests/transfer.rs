@@ -12,7 +12,7 @@ mod values;
 
 use std::path::{Path, PathBuf};
 
-use cutover::runbook::transfer::Transfer;
+use cutover::runbook::transfer::{Pattern, Transfer};
 use cutover::target::Endpoint;
 use cutover::transfer::Error;
 use cutover::transfer::copy::{Copied, Options, copy};
@@ -93,12 +93,15 @@ impl Pair {
         Endpoint::parse(&self.database.url).expect("a URL")
     }
 
+    /// A plan for an application that gives the ids itself: who fills a key is the matter of `tests/reports/`.
     async fn plan(&self, transfer: &Transfer) -> Plan {
+        let mut transfer = transfer.clone();
+        transfer.accept.push(Pattern::new("next id *"));
         plan(
             &self.file,
             &self.endpoint(),
             "public",
-            transfer,
+            &transfer,
             Scan::Full,
             &|_| {},
             &CancellationToken::new(),

@@ -165,6 +165,12 @@ fn print(copied: &Copied) {
         copied.seconds
     );
     outln!("account: {}", account::summary(&copied.account));
+    for done in &copied.after {
+        outln!("afterwards: {}", printable(done, 200));
+    }
+    for note in &copied.notes {
+        outln!("note: {note}");
+    }
     told_of_policies(copied);
 }
 

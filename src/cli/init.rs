@@ -9,7 +9,7 @@ use rusqlite::Connection;
 
 use super::Exit;
 use crate::runbook::draft::{self, Seen, Survey};
-use crate::runbook::frameworks::{self, Framework, is_migration_history};
+use crate::runbook::frameworks::{self, Framework, book_of};
 use crate::source::open_read_only;
 use crate::source::schema::{Schema, Table, quoted};
 use crate::text::printable;
@@ -133,7 +133,7 @@ fn look(source: &Path) -> anyhow::Result<Survey> {
         survey.history = Some((framework, applied));
     }
     let stays = |name: &str| {
-        is_migration_history(name)
+        book_of(name, std::iter::empty()).is_some()
             || OF_TOOLS.contains(&name)
             || framework.is_some_and(|f| f.table == name)
     };

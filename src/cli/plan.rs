@@ -33,6 +33,10 @@ Settings that are suggested are read off the values, never guessed from some of 
 Columns of one name and type share a pattern (\"*.created_at\"). What no setting settles is said with the statement for the source that \
 would mend it, where there is one.
 
+A plan that is green is followed by a green copy and a green verify, and the application's next insert works, unless a note says that it will \
+not. What may be lost with a table or column is a comment in the section. Notes tell what is to be done after the import (materialized views, \
+triggers that rest during the load) and what the two schemas promise differently; docs/runbook.md has `accept:`, `sequences:`, `fire:`, `refresh:`.
+
 Exit codes: 0 nothing stands in the way, 1 a side cannot be read, 2 wrong usage, 3 problems.";
 
 /// Arguments of `plan`.
@@ -188,6 +192,11 @@ fn print(plan: &Plan, all: bool) {
         outln!(
             "\nThis transfer section would settle {what}; read it before you use it:\n\n{}",
             plan.suggested
+        );
+    }
+    if unsettled > 0 {
+        outln!(
+            "{unsettled} problem(s) have no setting that would settle them: each says what would"
         );
     }
 }

@@ -127,7 +127,7 @@ async fn verify(args: &VerifyArgs, pair: &Pair) -> Result<Report, Error> {
     let of_rows = begun.elapsed();
     if args.tables.is_none() {
         match checks::all(&sides, &checks::Equal::of(&report)).await {
-            Ok(found) => report.checks = found,
+            Ok(found) => report.checks.extend(found),
             Err(cause) => {
                 let so_far = Box::new(Report {
                     equal: false,

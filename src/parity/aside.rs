@@ -4,6 +4,8 @@
 //! its values are. Where there is no record, because another tool loaded the target, the checker judges by the values alone.
 
 use super::error::Error;
+use crate::text::printable;
+use rusqlite::types::ValueRef;
 use std::collections::HashMap;
 use tokio_postgres::Client;
 
@@ -15,8 +17,37 @@ pub(crate) type Aside = HashMap<String, Vec<Record>>;
 pub(crate) struct Record {
     /// The column at fault; empty for a rule of the whole row.
     pub(crate) column: String,
-    /// The row.
-    pub(crate) rowid: i64,
+    /// The row, as the record names it: its rowid, or its key's values between parentheses.
+    pub(crate) row: String,
+}
+
+/// Characters of a text, and bytes of a blob, by which a record names a row.
+const NAMED_CHARS: usize = 60;
+const NAMED_BYTES: usize = 16;
+
+/// A row without a rowid, as the record names it.
+pub(crate) fn row_name<'v>(key: impl Iterator<Item = ValueRef<'v>>) -> String {
+    let part = |value: ValueRef<'_>| match value {
+        ValueRef::Null => "NULL".to_owned(),
+        ValueRef::Integer(integer) => integer.to_string(),
+        ValueRef::Real(real) => format!("{real:?}"),
+        ValueRef::Text(text) => {
+            let head = &text[..text.len().min(4 * NAMED_CHARS + 4)];
+            let head = printable(&String::from_utf8_lossy(head), NAMED_CHARS);
+            format!("'{head}'")
+        }
+        ValueRef::Blob(bytes) => {
+            let head = bytes.iter().take(NAMED_BYTES);
+            let hex: String = head.map(|byte| format!("{byte:02x}")).collect();
+            if bytes.len() > NAMED_BYTES {
+                format!("x'{hex}…' ({} bytes)", bytes.len())
+            } else {
+                format!("x'{hex}'")
+            }
+        }
+    };
+    let parts: Vec<String> = key.map(part).collect();
+    format!("({})", parts.join(", "))
 }
 
 const READABLE: &str = "
@@ -29,7 +60,7 @@ const RECORDED: &str = "
     SELECT q.source_table, q.source_column, q.source_row
       FROM cutover.quarantine q
      WHERE q.import = (SELECT i.key FROM cutover.import i WHERE i.target_schema = $1 ORDER BY i.began DESC LIMIT 1)
-       AND q.source_row ~ '^-?[0-9]{1,19}$'";
+       AND q.source_row ~ '^(-?[0-9]{1,19}$|[(])'";
 
 /// The record of the last import into a schema, if there is one that may be read.
 pub(crate) async fn recorded(client: &Client, schema: &str) -> Result<Option<Aside>, Error> {
@@ -47,12 +78,10 @@ pub(crate) async fn recorded(client: &Client, schema: &str) -> Result<Option<Asi
     }
     let mut aside = Aside::new();
     for row in client.query(RECORDED, &[&schema]).await.map_err(failed)? {
-        if let Ok(rowid) = row.get::<_, &str>(2).parse() {
-            aside.entry(row.get(0)).or_default().push(Record {
-                column: row.get(1),
-                rowid,
-            });
-        }
+        aside.entry(row.get(0)).or_default().push(Record {
+            column: row.get(1),
+            row: row.get(2),
+        });
     }
     Ok(Some(aside))
 }

@@ -7,6 +7,7 @@ mod distributions;
 mod integrity;
 mod joins;
 mod lists;
+mod promises;
 mod relations;
 mod row_counts;
 mod sequences;

@@ -70,6 +70,18 @@ pub async fn tables(
         vec![run.lane(&sides.client, progress).await]
     };
     let mut report = run.report(sides);
+    if options.tables.is_none()
+        && let Some(reason) = sides.nothing_to_compare()
+    {
+        report.equal = false;
+        report.checks.push(super::report::Check {
+            id: "E2".to_owned(),
+            name: "tables".to_owned(),
+            ok: false,
+            detail: reason,
+            examples: Vec::new(),
+        });
+    }
     report.seconds = begun.elapsed().as_secs_f64();
     // One lane's error stops the others, which then say that they were cancelled: the cause is the other one.
     let mut causes: Vec<_> = ended.into_iter().filter_map(Result::err).collect();

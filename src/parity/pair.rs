@@ -22,8 +22,12 @@ pub(crate) struct TablePair {
     pub(crate) key_columns: usize,
     /// The name by which SQLite gives the rowid, unless the table has none or columns shadow all of its names.
     pub(crate) rowid: Option<&'static str>,
-    /// Rowids that the import has on record as put aside, where a policy let it; none where there is no such record.
-    pub(crate) aside: Option<Arc<HashSet<i64>>>,
+    /// Rows that the import has on record as put aside, where a policy let it; none where there is no such record.
+    pub(crate) aside: Option<Arc<HashSet<String>>>,
+    /// Values that the import has on record as made NULL, by row and place among `columns`; none where there is no such record.
+    pub(crate) nulled: Option<Arc<HashSet<(String, usize)>>>,
+    /// Places of the columns by which a row of the source is known that has no rowid; empty for one that has.
+    pub(crate) source_key: Vec<usize>,
     /// The target keeps values outside the rows: some may be too long for the text form.
     pub(crate) has_long_values: bool,
     /// The target computes some of its columns.
@@ -32,6 +36,8 @@ pub(crate) struct TablePair {
     pub(crate) encoding: Encoding,
     /// Size of the target's table, for the order of work.
     pub(crate) size_bytes: u64,
+    /// The target's rows are in its parts.
+    pub(crate) is_partitioned: bool,
 }
 
 /// A column on both sides.
@@ -55,8 +61,30 @@ impl TablePair {
             .any(|column| column.rule.policy.on_problem == Some(OnProblem::Quarantine))
     }
 
-    /// The target's table, quoted.
+    /// Whether the runbook lets the import make values of this table NULL.
+    pub(crate) fn may_lose_values(&self) -> bool {
+        self.columns
+            .iter()
+            .any(|column| column.rule.policy.on_problem == Some(OnProblem::Null))
+    }
+
+    /// Whether rows of the source have to be known one by one, because something is on record of some of them.
+    pub(crate) fn has_record(&self) -> bool {
+        self.aside.is_some()
+            || self
+                .nulled
+                .as_ref()
+                .is_some_and(|nulled| !nulled.is_empty())
+    }
+
+    /// The target's table, quoted, as it is read: without the rows of tables that inherit from it.
     pub(crate) fn target_sql(&self) -> String {
+        let only = if self.is_partitioned { "" } else { "ONLY " };
+        format!("{only}{}", self.target_name())
+    }
+
+    /// The target's table, quoted.
+    pub(crate) fn target_name(&self) -> String {
         format!("{}.{}", quoted(&self.schema), quoted(&self.target))
     }
 
@@ -69,7 +97,7 @@ impl TablePair {
     /// values that are read apart.
     pub(crate) fn needed_rowid(&self) -> Option<&'static str> {
         self.rowid
-            .filter(|_| self.key_columns == 0 || self.aside.is_some() || self.has_pieces())
+            .filter(|_| self.key_columns == 0 || self.has_record() || self.has_pieces())
     }
 
     /// Whether long values of the source are read in pieces: where the target has long ones too, so that other tables do not pay
@@ -112,7 +140,7 @@ impl TablePair {
         let names = self.columns.iter().map(|column| quoted(&column.target));
         let names: Vec<_> = names.collect();
         (!self.has_long_values && !self.has_computed)
-            .then(|| format!("{} ({})", self.target_sql(), names.join(", ")))
+            .then(|| format!("{} ({})", self.target_name(), names.join(", ")))
     }
 
     /// The same tables without what the target computes, and with the key and nothing but that; where there is such a thing.

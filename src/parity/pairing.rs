@@ -7,7 +7,7 @@ use super::pair::{ColumnPair, TablePair};
 use super::report::Skipped;
 use super::schema::{SourceSchema, SourceTable, TargetTable};
 use super::source_value::Encoding;
-use crate::runbook::frameworks::is_migration_history;
+use crate::runbook::frameworks::book_of;
 use crate::runbook::transfer::{OnProblem, Transfer};
 use crate::text::printable;
 use crate::transfer::matching::{self, Unmatched};
@@ -53,7 +53,7 @@ impl Pairing {
         for table in &source.tables {
             if transfer.excludes_table(&table.name) {
                 pairing.skip(&table.name, "excluded by the transfer section");
-            } else if is_migration_history(&table.name)
+            } else if book_of(&table.name, table.columns.iter().map(String::as_str)).is_some()
                 && transfer.renamed_table(&table.name).is_none()
             {
                 pairing.skip(&table.name, "migration history; the target keeps its own");
@@ -62,8 +62,13 @@ impl Pairing {
             }
         }
         let sources: Vec<_> = planned.iter().map(|table| table.name.as_str()).collect();
-        let names = targets.iter().map(|table| table.name.as_str());
-        let names: Vec<_> = names.filter(|name| !is_migration_history(name)).collect();
+        let is_book = |table: &&TargetTable| {
+            let columns = table.columns.iter().map(|column| column.name.as_str());
+            let is_stated = transfer.rename.values().any(|to| *to == table.name);
+            book_of(&table.name, columns).is_some() && !is_stated
+        };
+        let names = targets.iter().filter(|table| !is_book(table));
+        let names: Vec<_> = names.map(|table| table.name.as_str()).collect();
         let found = matching::pair(&sources, &names, |name| {
             transfer.renamed_table(name).map(str::to_owned)
         });
@@ -81,11 +86,15 @@ impl Pairing {
             match partner {
                 Ok(mut pair) => {
                     pair.encoding = source.encoding;
-                    if pair.may_put_aside() {
+                    if pair.may_put_aside() || pair.may_lose_values() {
                         let records = aside
                             .as_mut()
                             .map(|aside| aside.remove(&pair.source).unwrap_or_default());
-                        pair.aside = records.map(|records| Arc::new(left_out(&pair, &records)));
+                        if pair.may_put_aside() {
+                            let out = records.as_ref().map(|records| left_out(&pair, records));
+                            pair.aside = out.map(Arc::new);
+                        }
+                        pair.nulled = records.map(|records| Arc::new(nulled(&pair, &records)));
                     }
                     pairing.pairs.push(Arc::new(pair));
                 }
@@ -108,7 +117,7 @@ impl Pairing {
 }
 
 /// The rows that are not in the target. One whose column has the policy `null` is on record too, for the value that it lost.
-fn left_out(pair: &TablePair, records: &[Record]) -> HashSet<i64> {
+fn left_out(pair: &TablePair, records: &[Record]) -> HashSet<String> {
     let is_left_out = |record: &&Record| match pair.column(&record.column) {
         Some(column) => column.rule.policy.on_problem == Some(OnProblem::Quarantine),
         None => true,
@@ -116,8 +125,21 @@ fn left_out(pair: &TablePair, records: &[Record]) -> HashSet<i64> {
     records
         .iter()
         .filter(is_left_out)
-        .map(|record| record.rowid)
+        .map(|record| record.row.clone())
         .collect()
+}
+
+/// The values that became NULL, each by its row and the place of its column among those that are compared.
+fn nulled(pair: &TablePair, records: &[Record]) -> HashSet<(String, usize)> {
+    let place = |record: &Record| {
+        let at = pair
+            .columns
+            .iter()
+            .position(|c| c.source == record.column)?;
+        let policy = &pair.columns[at].rule.policy;
+        (policy.on_problem == Some(OnProblem::Null)).then(|| (record.row.clone(), at))
+    };
+    records.iter().filter_map(place).collect()
 }
 
 /// Pairs the columns of a table, the key's first.
@@ -182,6 +204,11 @@ fn pair_columns(
     columns[..key_columns]
         .iter_mut()
         .for_each(|column| column.computed = false);
+    let part = |name: &String| columns.iter().position(|column| column.source == *name);
+    let source_key: Option<Vec<usize>> = source.key.iter().map(part).collect();
+    let source_key = source_key
+        .filter(|_| source.without_rowid)
+        .unwrap_or_default();
     Ok(TablePair {
         source: source.name.clone(),
         schema: schema.to_owned(),
@@ -194,6 +221,9 @@ fn pair_columns(
         has_computed: target.has_computed,
         encoding: Encoding::default(),
         size_bytes: target.size_bytes,
+        is_partitioned: target.is_partitioned,
+        nulled: None,
+        source_key,
     })
 }
 

@@ -19,6 +19,8 @@ pub(crate) struct SourceTable {
     pub(crate) generated: Vec<String>,
     /// The columns of its primary key, in the key's order.
     pub(crate) key: Vec<String>,
+    /// Its rows have no rowid.
+    pub(crate) without_rowid: bool,
     /// The name by which SQLite gives the rowid, unless there is none or columns shadow all of its names.
     pub(crate) rowid: Option<&'static str>,
     /// Its foreign keys.
@@ -124,6 +126,7 @@ fn source_table(
         columns,
         generated,
         key: key.into_iter().map(|(_, column)| column).collect(),
+        without_rowid,
         rowid,
         foreign_keys,
     })
@@ -166,6 +169,8 @@ pub(crate) struct TargetTable {
     pub(crate) has_computed: bool,
     /// Size of the table itself.
     pub(crate) size_bytes: u64,
+    /// Its rows are in its parts; otherwise rows of tables that inherit from it are none of its own.
+    pub(crate) is_partitioned: bool,
 }
 
 /// A column of the target.
@@ -199,6 +204,7 @@ pub(crate) async fn target(client: &Client, schema: &str) -> Result<Vec<TargetTa
                 has_long_values: row.get("long"),
                 has_computed: row.get("computed"),
                 size_bytes: row.get::<_, i64>("size").unsigned_abs(),
+                is_partitioned: row.get("partitioned"),
                 key: row.get::<_, Option<Vec<String>>>("key").unwrap_or_default(),
                 columns: Vec::new(),
             });
@@ -270,9 +276,10 @@ fn is_literal(expression: &str) -> bool {
 
 /// Ordinary and partitioned tables; the parts of a partitioned table are read through it.
 const TABLES: &str = "
-    SELECT c.relname::text, a.attname::text, a.atttypid, a.atttypmod,
+    SELECT c.relname::text, a.attname::text, a.atttypid, a.atttypmod, coalesce(a.attgenerated <> '', false) AS generated,
            pg_catalog.pg_total_relation_size(c.oid) AS size,
-           c.relkind = 'p' OR EXISTS (SELECT FROM pg_catalog.pg_inherits h WHERE h.inhparent = c.oid)
+           c.relkind = 'p' AS partitioned,
+           c.relkind = 'p'
              OR (c.reltoastrelid <> 0 AND pg_catalog.pg_relation_size(c.reltoastrelid) > 0) AS long,
            a.attgenerated <> '' AS is_computed,
            CASE WHEN a.attnotnull AND a.attgenerated = '' THEN pg_catalog.pg_get_expr(d.adbin, d.adrelid) END AS \"default\",

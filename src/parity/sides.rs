@@ -146,6 +146,22 @@ impl Sides {
         self.pairing.pairs.iter().find(|pair| pair.source == source)
     }
 
+    /// Why there is nothing that could be equal: no table on either side has a partner.
+    pub(crate) fn nothing_to_compare(&self) -> Option<String> {
+        if !self.pairing.pairs.is_empty() || !self.pairing.unpaired.is_empty() {
+            return None;
+        }
+        Some(match self.source_schema.tables.as_slice() {
+            [] => "nothing was compared: the file holds no table. If it is in WAL mode, its rows may be in a -wal file that is not beside it"
+                .to_owned(),
+            tables => format!(
+                "nothing was compared: none of the {} table(s) of the file is meant to be in schema {} (excluded, or bookkeeping of migrations)",
+                tables.len(),
+                crate::text::printable(&self.schema, 80)
+            ),
+        })
+    }
+
     /// Whether the source has a table of this name, also one without a partner.
     pub(crate) fn knows(&self, source: &str) -> bool {
         let unpaired = &self.pairing.unpaired;

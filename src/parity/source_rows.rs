@@ -1,5 +1,6 @@
 //! Reads a table of the source, row by row, into canonical form. Blocks; one pass; nothing is kept.
 
+use super::aside;
 use super::canon::Row;
 use super::equality::{Kind, Taken, from_source};
 use super::error::Error;
@@ -8,6 +9,7 @@ use super::report::ByPolicy;
 use super::shown;
 use super::source_value::{Fetched, Places, read_long};
 use rusqlite::Connection;
+use rusqlite::types::ValueRef;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio_util::sync::CancellationToken;
 
@@ -97,7 +99,29 @@ pub(crate) fn read(
         canonical.clear();
         long.clear();
         let (mut key_bytes, mut left_out) = (0, false);
+        let on_record = if pair.has_record() {
+            name_on_record(pair, raw, &places, &mut scratch).map_err(failed)?
+        } else {
+            None
+        };
         for (at, column) in pair.columns.iter().enumerate() {
+            let is_nulled = match (&pair.nulled, &on_record) {
+                (Some(nulled), Some(row)) => nulled.contains(&(row.clone(), at)),
+                _ => false,
+            };
+            if is_nulled {
+                from_source(ValueRef::Null, &column.rule, &mut canonical);
+                note(&mut by_policy[at], || {
+                    match places.value(raw, at, &mut scratch) {
+                        Ok(Fetched::Value(value)) => shown::source(value),
+                        _ => String::new(),
+                    }
+                });
+                if at + 1 == pair.key_columns {
+                    key_bytes = canonical.mark();
+                }
+                continue;
+            }
             match places.value(raw, at, &mut scratch).map_err(failed)? {
                 Fetched::Value(value) => match from_source(value, &column.rule, &mut canonical) {
                     Taken::Exact | Taken::Unfit => {}
@@ -119,9 +143,9 @@ pub(crate) fn read(
                 key_bytes = canonical.mark();
             }
         }
-        if let (Some(aside), Some(_)) = (&pair.aside, pair.needed_rowid()) {
+        if let (Some(aside), Some(row)) = (&pair.aside, &on_record) {
             // What the import has on record counts, and nothing else: a row that is lost without a word is missing.
-            left_out = aside.contains(&raw.get(places.rowid).map_err(failed)?);
+            left_out = aside.contains(row);
         }
         if left_out {
             tally.quarantined += 1;
@@ -148,6 +172,28 @@ pub(crate) fn read(
         }
     }
     Ok(tally)
+}
+
+/// A row as the import's record names it; none where nothing names it.
+fn name_on_record(
+    pair: &TablePair,
+    raw: &rusqlite::Row<'_>,
+    places: &Places,
+    scratch: &mut Vec<u8>,
+) -> Result<Option<String>, rusqlite::Error> {
+    if pair.needed_rowid().is_some() {
+        return Ok(Some(raw.get::<_, i64>(places.rowid)?.to_string()));
+    }
+    let mut parts = Vec::new();
+    for at in &pair.source_key {
+        match places.value(raw, *at, scratch)? {
+            Fetched::Value(value) => parts.push(aside::row_name([value].into_iter())),
+            Fetched::Long => return Ok(None),
+        }
+    }
+    let bare = parts.iter().map(|part| &part[1..part.len() - 1]);
+    let bare: Vec<&str> = bare.collect();
+    Ok((!bare.is_empty()).then(|| format!("({})", bare.join(", "))))
 }
 
 /// Appends one cell for a long value; what became of it, and how it is shown. Where its digest is not all that there is to it,

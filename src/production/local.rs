@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 
 use super::Fingerprint;
-use crate::runbook::frameworks::is_migration_history;
+use crate::runbook::frameworks::book_of;
 use crate::source::schema::quoted;
 use crate::source::{self, digest};
 
@@ -41,7 +41,7 @@ fn schema(connection: &Connection, seen: &mut Fingerprint) -> rusqlite::Result<(
         .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
         .collect::<Result<_, _>>()?;
     for (kind, name, sql) in objects {
-        if kind == "table" && is_migration_history(&name) {
+        if kind == "table" && book_of(&name, std::iter::empty()).is_some() {
             let count = format!("SELECT count(*) FROM {}", quoted(&name));
             let rows: i64 = connection.query_row(&count, [], |row| row.get(0))?;
             seen.put(

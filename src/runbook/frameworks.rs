@@ -122,10 +122,93 @@ pub fn recognised<'c>(
     })
 }
 
-/// Whether a table is one of those in which frameworks keep book of their migrations, by nothing but its name.
-pub fn is_migration_history(name: &str) -> bool {
+/// Tables in which other frameworks and applications keep book of their schema: name, columns by which such a table is told from another
+/// of that name, and who keeps it.
+#[rustfmt::skip]
+const BOOKS: &[(&str, &[&str], &str)] = &[
+    ("VersionInfo", &["Version", "AppliedOn"], "FluentMigrator"),
+    ("applied_schema_deltas", &["version", "file"], "Synapse"),
+    ("applied_module_schemas", &["module_name", "file"], "Synapse"),
+    ("schema_version", &["lock", "version", "upgraded"], "Synapse"),
+    ("schema_compat_version", &["lock", "compat_version"], "Synapse"),
+    ("schema_version", &["installed_rank", "success"], "Flyway"),
+    ("schema_changes", &["change_id", "schema_version", "changed"], "Home Assistant"),
+    ("migration_log", &["migration_id", "success", "timestamp"], "Grafana"),
+    ("unistore_migration_log", &["migration_id", "success", "timestamp"], "Grafana"),
+    ("resource_migration_log", &["migration_id", "success", "timestamp"], "Grafana"),
+    ("updatelog", &["ul_key", "ul_value"], "MediaWiki"),
+    ("phinxlog", &["version", "migration_name"], "Phinx"),
+    ("migration", &["version", "apply_time"], "Yii"),
+    ("migrations", &["name", "run_on"], "db-migrate"),
+    ("migrations", &["name", "version", "currentVersion"], "Ghost"),
+    ("migrations_lock", &["lock_key", "locked"], "Ghost"),
+    ("migrations", &["version", "class", "group", "namespace"], "CodeIgniter"),
+    ("pgmigrations", &["name", "run_on"], "node-pg-migrate"),
+    ("mikro_orm_migrations", &["name", "executed_at"], "MikroORM"),
+    ("migratehistory", &["name", "migrated_at"], "peewee"),
+    ("kysely_migration", &["name", "timestamp"], "Kysely"),
+    ("kysely_migration_lock", &["is_locked"], "Kysely"),
+    ("bun_migrations", &["name", "group_id"], "Bun"),
+    ("bun_migration_locks", &["table_name"], "Bun"),
+    ("directus_migrations", &["version", "name"], "Directus"),
+    ("strapi_migrations", &["name", "time"], "Strapi"),
+    ("strapi_migrations_internal", &["name", "time"], "Strapi"),
+    ("atlas_schema_revisions", &["version", "description", "executed_at"], "Atlas"),
+    ("schema_migration", &["version"], "Pop"),
+    ("aerich", &["version", "app", "content"], "Aerich"),
+    ("play_evolutions", &["id", "hash", "applied_at"], "Play"),
+    ("migration_versions", &["version", "executed_at"], "Doctrine"),
+    ("_yoyo_migration", &["migration_hash", "migration_id"], "yoyo"),
+    ("_yoyo_log", &["migration_hash", "operation"], "yoyo"),
+    ("_yoyo_version", &["version", "installed_at_utc"], "yoyo"),
+    ("yoyo_lock", &["locked", "pid"], "yoyo"),
+    ("typeorm_metadata", &["type", "database", "schema", "table", "value"], "TypeORM"),
+];
+
+/// Who keeps book of the schema's migrations in this table, if it is such a table: by its name, and by its columns where the name might
+/// be an application's own.
+pub fn book_of<'c>(
+    name: &str,
+    columns: impl Iterator<Item = &'c str> + Clone,
+) -> Option<&'static str> {
     let is = |known: &str| known.eq_ignore_ascii_case(name);
-    ALL.iter()
-        .filter(|f| f.telling)
-        .any(|f| is(f.table) || f.leave.iter().any(|other| is(other)))
+    let has = |wanted: &str| columns.clone().any(|c| c.eq_ignore_ascii_case(wanted));
+    let telling =
+        |f: &&Framework| (f.telling && is(f.table)) || f.leave.iter().any(|other| is(other));
+    if let Some(framework) = ALL.iter().find(telling) {
+        return Some(framework.name);
+    }
+    let by_columns = |f: &&Framework| is(f.table) && has(f.column) && has(f.beside);
+    if let Some(framework) = ALL.iter().filter(|f| !f.telling).find(by_columns) {
+        return Some(framework.name);
+    }
+    let book = BOOKS
+        .iter()
+        .find(|(table, wanted, _)| is(table) && wanted.iter().all(|column| has(column)));
+    book.map(|(_, _, keeper)| *keeper)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::book_of;
+
+    #[test]
+    fn books_are_told_by_name_or_by_columns() {
+        let book = |name: &str, columns: &[&str]| book_of(name, columns.iter().copied());
+        assert_eq!(book("django_migrations", &[]), Some("Django"));
+        assert_eq!(
+            book("migrations", &["id", "migration", "batch"]),
+            Some("Laravel")
+        );
+        assert_eq!(
+            book("migrations", &["id", "timestamp", "name"]),
+            Some("TypeORM")
+        );
+        assert_eq!(book("migrations", &["id", "bird", "flew_on"]), None);
+        assert_eq!(
+            book("applied_schema_deltas", &["version", "file"]),
+            Some("Synapse")
+        );
+        assert_eq!(book("VersionInfo", &["Id", "Version"]), None);
+    }
 }

@@ -24,6 +24,17 @@ pub struct Transfer {
     pub rename: BTreeMap<String, String>,
     /// What to do with rows that the target tables already hold.
     pub target_rows: TargetRows,
+    /// What SQLite promises and the target does not, or the import had and the target has no more, and what is known and wanted all
+    /// the same; wildcards allowed. See [`Transfer::accepts`].
+    pub accept: Vec<Pattern>,
+    /// Sequences that belong to no column: `sequence` or `schema.sequence` to the source's `Table.Column` whose numbers they give out.
+    pub sequences: BTreeMap<String, String>,
+    /// BEFORE triggers of the application's that run during the load, by their names.
+    pub fire: Vec<String>,
+    /// Materialized views over the tables that move are refreshed after the load.
+    pub refresh: bool,
+    /// Statements that are run on the target after the load, as the owner of the tables, in this order.
+    pub after_import: Vec<String>,
     /// Policies by column, in the order written. See [`Transfer::column`].
     pub columns: Vec<(Pattern, ColumnPolicy)>,
     /// The application's ordered lists (`T4c`, `V4`).
@@ -60,6 +71,12 @@ impl Transfer {
     pub fn excludes_column(&self, table: &str, column: &str) -> bool {
         let name = format!("{table}.{column}");
         self.exclude.iter().any(|pattern| pattern.matches(&name))
+    }
+
+    /// Whether this difference between the schemas is known and wanted. `name` is what `plan` and `verify` call it, for instance
+    /// `foreign key Orders(CustomerId)`.
+    pub fn accepts(&self, name: &str) -> bool {
+        self.accept.iter().any(|pattern| pattern.matches(name))
     }
 
     /// The target name stated for this source table, if any.

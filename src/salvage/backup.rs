@@ -131,6 +131,18 @@ impl<'a> BackupTable<'a> {
         }
     }
 
+    /// Whether the import made this value of a row NULL.
+    fn is_nulled(&self, row: &rusqlite::Row<'_>, at: usize) -> rusqlite::Result<bool> {
+        let (Some(nulled), Some(_)) = (&self.pair.nulled, self.rowid()) else {
+            return Ok(false);
+        };
+        if nulled.is_empty() {
+            return Ok(false);
+        }
+        let rowid: i64 = row.get(self.pair.columns.len())?;
+        Ok(nulled.contains(&(rowid.to_string(), at)))
+    }
+
     /// Whether the key is the rowid itself.
     fn is_rowid_key(&self) -> bool {
         let alias = self.table.rowid_column();
@@ -147,12 +159,19 @@ impl<'a> BackupTable<'a> {
             let mut form = Canonical::default();
             let taken = back::canonical(&cell, &column.rule, &mut form);
             aside |= taken == Taken::Quarantined;
+            if self.is_nulled(row, at)? {
+                form.clear();
+                back::canonical(&Cell::of(ValueRef::Null), &column.rule, &mut form);
+            }
             canonical.push(form.bytes().to_vec());
             cells.push(cell);
         }
         if let Some(recorded) = &self.pair.aside {
             aside = match self.rowid() {
-                Some(_) => recorded.contains(&row.get(self.pair.columns.len())?),
+                Some(_) => {
+                    let rowid: i64 = row.get(self.pair.columns.len())?;
+                    recorded.contains(&rowid.to_string())
+                }
                 None => false,
             };
         }

@@ -17,6 +17,10 @@ pub struct Schema {
     pub sequences: BTreeMap<String, i64>,
     /// How the file stores text.
     pub encoding: TextEncoding,
+    /// The file is in WAL mode.
+    pub is_wal: bool,
+    /// A `-wal` that holds something lies beside it.
+    pub has_wal: bool,
 }
 
 /// How a file stores text. SQLite converts UTF-16 on the way out, and hides broken pairs while doing so.
@@ -83,6 +87,10 @@ pub struct Column {
     pub not_null: bool,
     /// Generated, stored or not.
     pub generated: bool,
+    /// Its default as written.
+    pub default: Option<String>,
+    /// Computed when it is read, by a function that only the application has.
+    pub unreadable: bool,
 }
 
 /// How a row is named and where a reader can go on.
@@ -126,6 +134,13 @@ impl Schema {
     pub fn read(connection: &Connection) -> rusqlite::Result<Self> {
         let mut schema = Self {
             encoding: encoding(connection)?,
+            is_wal: connection
+                .pragma_query_value(None, "journal_mode", |row| row.get::<_, String>(0))?
+                .eq_ignore_ascii_case("wal"),
+            has_wal: connection
+                .path()
+                .and_then(|path| std::fs::metadata(format!("{path}-wal")).ok())
+                .is_some_and(|wal| wal.len() > 0),
             ..Self::default()
         };
         let mut statement = connection
@@ -256,7 +271,7 @@ fn lossy(value: rusqlite::types::ValueRef<'_>) -> String {
 
 fn columns(connection: &Connection, table: &str) -> rusqlite::Result<(Vec<Column>, Vec<usize>)> {
     let mut statement = connection
-        .prepare_cached("SELECT name, type, \"notnull\", pk, hidden FROM pragma_table_xinfo(?1) WHERE hidden <> 1 ORDER BY cid")?;
+        .prepare_cached("SELECT name, type, \"notnull\", pk, hidden, dflt_value FROM pragma_table_xinfo(?1) WHERE hidden <> 1 ORDER BY cid")?;
     let mut columns = Vec::new();
     let mut key = BTreeMap::new();
     let mut rows = statement.query([table])?;
@@ -270,7 +285,17 @@ fn columns(connection: &Connection, table: &str) -> rusqlite::Result<(Vec<Column
             declared: lossy(row.get_ref(1)?),
             not_null: row.get(2)?,
             generated: row.get::<_, i64>(4)? >= 2,
+            default: row.get_ref(5)?.as_str().ok().map(str::to_owned),
+            unreadable: false,
         });
+    }
+    for column in columns.iter_mut().filter(|column| column.generated) {
+        let sql = format!(
+            "SELECT {} FROM {} LIMIT 0",
+            quoted(&column.name),
+            quoted(table)
+        );
+        column.unreadable = connection.prepare(&sql).is_err();
     }
     Ok((columns, key.into_values().collect()))
 }

@@ -2,6 +2,8 @@
 //!
 //! Only reads. What to drop and how to put it back is `transfer`'s business; sequences are in [`super::sequences`].
 
+pub mod around;
+
 use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
@@ -14,6 +16,14 @@ pub struct Catalogue {
     pub schema: String,
     /// Everything with rows or the look of it, by name.
     pub tables: Vec<Table>,
+    /// All sequences of the schema, by name.
+    pub sequences: Vec<String>,
+    /// Those of them that no column owns and no default asks.
+    pub free_sequences: Vec<String>,
+    /// Materialized views that read the schema's tables, in an order in which they can be refreshed.
+    pub materialized: Vec<Materialized>,
+    /// Other schemas with tables of an application's, and how many.
+    pub elsewhere: Vec<(String, u64)>,
 }
 
 /// A relation.
@@ -35,6 +45,12 @@ pub struct Table {
     pub rules: bool,
     /// Is a partition of another table.
     pub is_partition: bool,
+    /// Has children by INHERITS, whose rows are their own.
+    pub has_children: bool,
+    /// What a row has to satisfy for each partition that holds rows itself; empty unless partitioned.
+    pub partitions: Vec<String>,
+    /// Columns by which the table is partitioned, by name; those in expressions are missing.
+    pub partition_key: Vec<String>,
     /// Columns by position.
     pub columns: Vec<Column>,
     /// Constraints, foreign keys included.
@@ -71,6 +87,8 @@ pub struct Column {
     pub not_null: bool,
     /// Has a default, or is an identity.
     pub has_default: bool,
+    /// The default, or what computes a generated column, as PostgreSQL shows it.
+    pub expression: Option<String>,
     /// `ALWAYS` or `BY DEFAULT`.
     pub identity: Option<Identity>,
     /// Computed by the server.
@@ -165,6 +183,9 @@ pub struct Constraint {
     pub inherited: bool,
     /// A check's expression over the table's columns.
     pub expression: Option<String>,
+    /// An exclusion's operators, one per element, qualified.
+    #[serde(default)]
+    pub operators: Vec<String>,
     /// Its comment.
     pub comment: Option<String>,
 }
@@ -207,6 +228,12 @@ pub struct Index {
     pub expressions: Vec<String>,
     /// Its WHERE clause.
     pub predicate: Option<String>,
+    /// All columns that it reads, those in expressions and in its WHERE clause too, by name.
+    #[serde(default)]
+    pub reads: Vec<String>,
+    /// It calls functions that are not PostgreSQL's own.
+    #[serde(default)]
+    pub calls_functions: bool,
     /// NULLs count as equal.
     pub nulls_not_distinct: bool,
     /// Belongs to an index of a partitioned table, or is one.
@@ -230,6 +257,39 @@ pub struct Trigger {
     pub name: String,
     /// `tgenabled`: O, D, R or A.
     pub enabled: char,
+    /// Runs for each row before it is inserted, and may change it.
+    pub before_insert: bool,
+    /// The text of its function.
+    pub body: String,
+}
+
+impl Trigger {
+    /// Whether it gives this column a value before a row is inserted, as far as its text tells.
+    pub fn fills(&self, column: &str) -> bool {
+        let (body, name) = (self.body.to_lowercase(), column.to_lowercase());
+        let sets = |new: String| {
+            let assigned = body.match_indices(&new).any(|(at, _)| {
+                let rest = body[at + new.len()..].trim_start();
+                rest.starts_with(":=") || rest.starts_with('=')
+            });
+            assigned || body.contains(&format!("into {new}"))
+        };
+        let runs = self.before_insert && matches!(self.enabled, 'O' | 'A');
+        runs && (sets(format!("new.{name}")) || sets(format!("new.\"{name}\"")))
+    }
+}
+
+/// A materialized view.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Materialized {
+    /// Schema and name, quoted.
+    pub name: String,
+    /// Was filled once.
+    pub populated: bool,
+    /// The relations that it reads, by oid, also through other views.
+    pub reads: Vec<u32>,
+    /// The connected role may refresh it.
+    pub owned: bool,
 }
 
 impl Catalogue {
@@ -262,8 +322,13 @@ impl Catalogue {
                 tables[*place].triggers.push(trigger);
             }
         }
+        around::partitions(client, schema, &mut tables).await?;
         Ok(Self {
             schema: schema.to_owned(),
+            sequences: around::sequences(client, schema).await?,
+            free_sequences: around::free_sequences(client, schema).await?,
+            materialized: around::materialized(client, &tables).await?,
+            elsewhere: around::elsewhere(client, schema).await?,
             tables,
         })
     }
@@ -285,7 +350,10 @@ async fn relations(client: &Client, schema: &str) -> Result<Vec<Table>, Error> {
     let rows = client
         .query(
             "SELECT c.oid, c.relname::text, c.relkind::text, c.relpersistence = 'u', pg_has_role(c.relowner, 'USAGE'),
-                    c.relrowsecurity AND c.relforcerowsecurity, c.relhasrules AND c.relkind IN ('r', 'p'), c.relispartition
+                    c.relrowsecurity AND c.relforcerowsecurity, c.relhasrules AND c.relkind IN ('r', 'p'), c.relispartition,
+                    c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits h WHERE h.inhparent = c.oid),
+                    ARRAY(SELECT a.attname::text FROM pg_partitioned_table p CROSS JOIN LATERAL unnest(p.partattrs::int2[]) WITH ORDINALITY AS k(n, place)
+                          JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.n WHERE p.partrelid = c.oid ORDER BY k.place)
              FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
              WHERE n.nspname = $1 AND c.relkind IN ('r', 'p', 'v', 'm', 'f') ORDER BY c.relname COLLATE \"C\"",
             &[&schema],
@@ -307,6 +375,9 @@ async fn relations(client: &Client, schema: &str) -> Result<Vec<Table>, Error> {
             row_security_forced: row.get(5),
             rules: row.get(6),
             is_partition: row.get(7),
+            has_children: row.get(8),
+            partitions: Vec::new(),
+            partition_key: row.get(9),
             columns: Vec::new(),
             constraints: Vec::new(),
             indexes: Vec::new(),
@@ -325,8 +396,9 @@ async fn columns(
             "SELECT a.attrelid, a.attnum, a.attname::text, a.atttypid, a.atttypmod, format_type(a.atttypid, a.atttypmod), a.attnotnull,
                     a.atthasdef OR a.attidentity <> '', a.attidentity::text, a.attgenerated <> '',
                     coalesce(NOT l.collisdeterministic, false),
-                    CASE WHEN a.attcollation <> t.typcollation THEN format('%I.%I', ln.nspname, l.collname) END
-             FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+                    CASE WHEN a.attcollation <> t.typcollation THEN format('%I.%I', ln.nspname, l.collname) END,
+                    pg_get_expr(f.adbin, f.adrelid)
+             FROM pg_attribute a LEFT JOIN pg_attrdef f ON f.adrelid = a.attrelid AND f.adnum = a.attnum JOIN pg_type t ON t.oid = a.atttypid JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
              LEFT JOIN pg_collation l ON l.oid = a.attcollation LEFT JOIN pg_namespace ln ON ln.oid = l.collnamespace
              WHERE n.nspname = $1 AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND a.attnum > 0 AND NOT a.attisdropped
              ORDER BY a.attrelid, a.attnum",
@@ -345,6 +417,7 @@ async fn columns(
                 ty,
                 not_null: row.get::<_, bool>(6) || domain_not_null,
                 has_default: row.get(7),
+                expression: row.get(12),
                 identity: match row.get::<_, &str>(8) {
                     "a" => Some(Identity::Always),
                     "d" => Some(Identity::ByDefault),
@@ -369,7 +442,9 @@ async fn constraints(client: &Client, schema: &str) -> Result<Vec<(u32, Constrai
                     obj_description(k.oid, 'pg_constraint'),
                     CASE WHEN k.contype = 'c' THEN pg_get_expr(k.conbin, k.conrelid) END,
                     ARRAY(SELECT a.attname::text FROM unnest(k.confkey) WITH ORDINALITY AS u(n, place)
-                          JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.n ORDER BY u.place)
+                          JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.n ORDER BY u.place),
+                    ARRAY(SELECT format('OPERATOR(%I.%s)', pn.nspname, p.oprname) FROM unnest(k.conexclop) WITH ORDINALITY AS u(o, place)
+                          JOIN pg_operator p ON p.oid = u.o JOIN pg_namespace pn ON pn.oid = p.oprnamespace ORDER BY u.place)
              FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
              LEFT JOIN pg_class f ON f.oid = k.confrelid LEFT JOIN pg_namespace fn ON fn.oid = f.relnamespace
              WHERE n.nspname = $1 OR fn.nspname = $1
@@ -401,6 +476,7 @@ async fn constraints(client: &Client, schema: &str) -> Result<Vec<(u32, Constrai
                 comment: row.get(10),
                 expression: row.get(11),
                 referenced_columns: row.get(12),
+                operators: row.get(13),
             };
             (row.get(0), constraint)
         })
@@ -418,7 +494,12 @@ async fn indexes(client: &Client, schema: &str) -> Result<Vec<(u32, Index)>, Err
                     pg_get_expr(i.indpred, i.indrelid), x.relkind = 'I' OR x.relispartition, i.indisclustered, i.indisreplident,
                     s.spcname::text, obj_description(i.indexrelid, 'pg_class'),
                     pg_get_indexdef(i.indexrelid) LIKE '%NULLS NOT DISTINCT%',
-                    ARRAY(SELECT pg_get_indexdef(i.indexrelid, n, false) FROM generate_series(1, i.indnkeyatts::int) AS n)
+                    ARRAY(SELECT pg_get_indexdef(i.indexrelid, n, false) FROM generate_series(1, i.indnkeyatts::int) AS n),
+                    ARRAY(SELECT a.attname::text FROM pg_attribute a WHERE a.attrelid = i.indrelid AND a.attnum > 0 AND NOT a.attisdropped
+                          AND (a.attnum = ANY (i.indkey::int2[]) OR EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass
+                            AND d.objid = i.indexrelid AND d.refclassid = 'pg_class'::regclass AND d.refobjid = i.indrelid AND d.refobjsubid = a.attnum))
+                          ORDER BY a.attnum),
+                    EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid AND d.refclassid = 'pg_proc'::regclass)
              FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid JOIN pg_namespace n ON n.oid = c.relnamespace
              JOIN pg_class x ON x.oid = i.indexrelid LEFT JOIN pg_tablespace s ON s.oid = x.reltablespace
              WHERE n.nspname = $1 ORDER BY i.indrelid, x.relname COLLATE \"C\"",
@@ -446,6 +527,8 @@ async fn indexes(client: &Client, schema: &str) -> Result<Vec<(u32, Index)>, Err
                 tablespace: row.get(12),
                 comment: row.get(13),
                 nulls_not_distinct: row.get(14),
+                reads: row.get(16),
+                calls_functions: row.get(17),
                 statistics: statistics.remove(&oid).unwrap_or_default(),
             };
             (row.get(0), index)
@@ -479,8 +562,8 @@ async fn index_statistics(
 async fn triggers(client: &Client, schema: &str) -> Result<Vec<(u32, Trigger)>, Error> {
     let rows = client
         .query(
-            "SELECT t.tgrelid, t.tgname::text, t.tgenabled::text
-             FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+            "SELECT t.tgrelid, t.tgname::text, t.tgenabled::text, t.tgtype & 7 = 7, p.prosrc
+             FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
              WHERE n.nspname = $1 AND NOT t.tgisinternal ORDER BY t.tgrelid, t.tgname COLLATE \"C\"",
             &[&schema],
         )
@@ -494,6 +577,8 @@ async fn triggers(client: &Client, schema: &str) -> Result<Vec<(u32, Trigger)>, 
                 Trigger {
                     name: row.get(1),
                     enabled: enabled(row.get(2)),
+                    before_insert: row.get(3),
+                    body: row.get(4),
                 },
             )
         })

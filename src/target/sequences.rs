@@ -1,8 +1,12 @@
 //! Sequences, serials and identities: where they stand against the rows, and setting them so that the next insert works (`D3`).
+//!
+//! A sequence belongs to a column by ownership, by the column's default in whatever form, or because the transfer section says so. Text
+//! keys that are built from a number (`'INV-' || nextval(…)`) count by the number in them.
 
 use serde::Serialize;
 use tokio_postgres::{Client, Error};
 
+use super::catalogue::around::NUMBERED_BY;
 use super::quoted;
 
 /// A column whose sequences are to be looked at.
@@ -12,9 +16,15 @@ pub struct Numbered {
     pub table_oid: u32,
     /// `pg_attribute.attnum`
     pub column_number: i16,
-    /// The highest number that the source ever gave out, deleted rows included.
+    /// The highest number that the source ever gave out, deleted rows and rows that were put aside included.
     pub source_high: Option<i64>,
+    /// The lowest, for a sequence that counts down.
+    pub source_low: Option<i64>,
 }
+
+/// A sequence that the transfer section says a column is numbered by: its name, bare or with its schema, the table's oid, the column's
+/// number.
+pub type Stated = (String, u32, i16);
 
 /// A sequence as it stands. Serialized as in `copy --json`, with what proves it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -33,6 +43,9 @@ pub struct Aligned {
     pub next: Option<i64>,
     /// The column's `MAX` (`MIN` for a descending sequence); none when it is empty.
     pub max: Option<i64>,
+    /// The key is text: `max` is the number in it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub of_text: bool,
     /// Whether the next insert works and repeats no number that the source ever gave out.
     pub proven: bool,
 }
@@ -45,43 +58,99 @@ struct Sequence {
     table_schema: String,
     table: String,
     column: String,
+    holds: Holds,
     start: i64,
     increment: i64,
     min: i64,
     max: i64,
     cycles: bool,
+    /// Belongs to an identity: the server asks it once per row, and nobody takes blocks.
+    is_identity: bool,
     source_high: Option<i64>,
+    source_low: Option<i64>,
+}
+
+/// What the column that a sequence numbers can hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Holds {
+    /// Numbers up to this size.
+    Numbers(i64),
+    /// Text; the number is what follows this prefix, or else the last digits of it.
+    Text(Option<String>),
 }
 
 /// Sets every sequence of these columns and reads it back. Repeating it changes nothing. A sequence is never set back: numbers that it
-/// gave out already stay given out.
-pub async fn align(client: &Client, columns: &[Numbered]) -> Result<Vec<Aligned>, Error> {
-    judge(client, columns, true).await
+/// gave out already stay given out. The names in `stated` are looked for in `schema`.
+pub async fn align(
+    client: &Client,
+    schema: &str,
+    columns: &[Numbered],
+    stated: &[Stated],
+) -> Result<Vec<Aligned>, Error> {
+    judge(client, schema, columns, stated, Act::Set).await
 }
 
-/// Where every sequence of these columns stands, without touching it.
-pub async fn look(client: &Client, columns: &[Numbered]) -> Result<Vec<Aligned>, Error> {
-    judge(client, columns, false).await
+/// Where every sequence of these columns would stand after [`align`], by what the source holds; touches nothing.
+pub async fn foresee(
+    client: &Client,
+    schema: &str,
+    columns: &[Numbered],
+    stated: &[Stated],
+) -> Result<Vec<Aligned>, Error> {
+    judge(client, schema, columns, stated, Act::Foresee).await
 }
 
-async fn judge(client: &Client, columns: &[Numbered], set: bool) -> Result<Vec<Aligned>, Error> {
+/// Where every sequence of these columns stands against the rows that are there; touches nothing.
+pub async fn look(
+    client: &Client,
+    schema: &str,
+    columns: &[Numbered],
+) -> Result<Vec<Aligned>, Error> {
+    judge(client, schema, columns, &[], Act::Look).await
+}
+
+/// What is done about a sequence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Act {
+    Set,
+    Foresee,
+    Look,
+}
+
+async fn judge(
+    client: &Client,
+    schema: &str,
+    columns: &[Numbered],
+    stated: &[Stated],
+    act: Act,
+) -> Result<Vec<Aligned>, Error> {
     let mut judged = Vec::new();
-    for sequence in sequences(client, columns).await? {
-        let extreme = sequence.extreme(client).await?;
-        let (last, called) = sequence.state(client).await?;
-        if let Some((last, called)) = sequence.wanted(extreme, last, called).filter(|_| set) {
-            client
-                .query(
-                    "SELECT setval($1::text::regclass, $2, $3)",
-                    &[&sequence.qualified(), &last, &called],
-                )
-                .await?;
+    for sequence in sequences(client, schema, columns, stated).await? {
+        let extreme = match act {
+            Act::Set | Act::Look => sequence.extreme(client).await?,
+            // What the target holds now is not what it will hold.
+            Act::Foresee => None,
+        };
+        let (mut last_value, mut is_called) = sequence.state(client).await?;
+        let wanted = sequence.wanted(extreme, last_value, is_called);
+        match (act, wanted) {
+            (Act::Look, _) | (_, None) => {}
+            (Act::Set, Some((last, called))) => {
+                client
+                    .query(
+                        "SELECT setval($1::text::regclass, $2, $3)",
+                        &[&sequence.qualified(), &last, &called],
+                    )
+                    .await?;
+                (last_value, is_called) = sequence.state(client).await?;
+            }
+            (Act::Foresee, Some(foreseen)) => (last_value, is_called) = foreseen,
         }
-        let (last_value, is_called) = sequence.state(client).await?;
         let next = sequence.next(last_value, is_called);
         judged.push(Aligned {
             proven: next.is_some_and(|next| sequence.is_free(next, extreme)),
             sequence: format!("{}.{}", sequence.schema, sequence.name),
+            of_text: matches!(sequence.holds, Holds::Text(_)),
             table: sequence.table,
             column: sequence.column,
             last_value,
@@ -102,8 +171,22 @@ impl Sequence {
     async fn extreme(&self, client: &Client) -> Result<Option<i64>, Error> {
         let function = if self.increment > 0 { "max" } else { "min" };
         let column = quoted(&self.column);
+        let number = match &self.holds {
+            Holds::Numbers(_) => column,
+            Holds::Text(prefix) => {
+                let pattern = match prefix {
+                    Some(prefix) => format!("^{}0*([0-9]{{1,18}})$", regex::escape(prefix)),
+                    None => "([0-9]{1,18})[^0-9]*$".to_owned(),
+                };
+                let pattern = pattern.replace('\'', "''");
+                format!("substring({column}::text from '{pattern}')::bigint")
+            }
+        };
+        let bounded = format!(
+            "{function}({number}) FILTER (WHERE {number} BETWEEN -9223372036854775808 AND 9223372036854775807)"
+        );
         let sql = format!(
-            "SELECT {function}({column})::bigint FROM {}.{}",
+            "SELECT trunc(({bounded})::numeric)::bigint FROM {}.{}",
             quoted(&self.table_schema),
             quoted(&self.table)
         );
@@ -124,9 +207,14 @@ impl Sequence {
         if !called {
             return Some(last);
         }
+        let fits = |next: &i64| match self.holds {
+            Holds::Numbers(largest) => next.unsigned_abs() <= largest.unsigned_abs(),
+            Holds::Text(_) => true,
+        };
         let next = last
             .checked_add(self.increment)
-            .filter(|next| (self.min..=self.max).contains(next));
+            .filter(|next| (self.min..=self.max).contains(next))
+            .filter(fits);
         next.or_else(|| {
             self.cycles.then_some(if self.increment > 0 {
                 self.min
@@ -136,20 +224,30 @@ impl Sequence {
         })
     }
 
-    /// The outermost number given out on either side; only an ascending sequence can meet SQLite's.
+    /// The outermost number given out on either side.
     fn used(&self, extreme: Option<i64>) -> Option<i64> {
         if self.increment > 0 {
             extreme.max(self.source_high)
         } else {
-            extreme
+            extreme.into_iter().chain(self.source_low).min()
         }
     }
 
     fn is_free(&self, next: i64, extreme: Option<i64>) -> bool {
         match self.used(extreme) {
             None => true,
-            Some(used) if self.increment > 0 => next > used,
+            // An object mapper that takes ids in blocks gives out those from here to the step before (Hibernate's pooled optimiser).
+            Some(used) if self.increment > 0 => next.saturating_sub(self.block() - 1) > used,
             Some(used) => next < used,
+        }
+    }
+
+    /// How many ids one number may stand for.
+    fn block(&self) -> i64 {
+        if self.is_identity {
+            1
+        } else {
+            self.increment.max(1)
         }
     }
 
@@ -172,7 +270,8 @@ impl Sequence {
             i128::from(self.start),
             i128::from(self.increment),
         );
-        let steps = ((used - start) * step.signum())
+        let block = i128::from(self.block() - 1);
+        let steps = ((used + block - start) * step.signum())
             .div_euclid(step.abs())
             .max(-1)
             + 1;
@@ -189,28 +288,39 @@ impl Sequence {
     }
 }
 
-/// Sequences that belong to the columns (identity, serial) or feed their defaults.
-async fn sequences(client: &Client, columns: &[Numbered]) -> Result<Vec<Sequence>, Error> {
+/// Sequences that belong to the columns (identity, serial), feed their defaults, or are said to number them.
+async fn sequences(
+    client: &Client,
+    schema: &str,
+    columns: &[Numbered],
+    stated: &[Stated],
+) -> Result<Vec<Sequence>, Error> {
     let oids: Vec<u32> = columns.iter().map(|column| column.table_oid).collect();
+    let names: Vec<&str> = stated.iter().map(|(name, ..)| name.as_str()).collect();
+    let tables: Vec<u32> = stated.iter().map(|(_, table, _)| *table).collect();
+    let numbers: Vec<i16> = stated.iter().map(|(.., number)| *number).collect();
+    let sql = format!(
+        "WITH used AS (
+           SELECT sequence, relation, number FROM ({NUMBERED_BY}) AS known WHERE relation = ANY($1)
+           UNION
+           SELECT s.oid, u.relation, u.number FROM unnest($3::text[], $4::oid[], $5::int2[]) AS u(name, relation, number)
+             JOIN pg_class s ON s.relkind = 'S' JOIN pg_namespace n ON n.oid = s.relnamespace
+              AND u.name IN (CASE WHEN n.nspname = $2 THEN s.relname::text END, n.nspname || '.' || s.relname))
+         SELECT sn.nspname::text, s.relname::text, tn.nspname::text, t.relname::text, a.attname::text, q.seqstart, q.seqincrement,
+                q.seqmin, q.seqmax, q.seqcycle, u.relation, a.attnum, y.typcategory::text,
+                CASE coalesce(nullif(y.typbasetype, 0), y.oid) WHEN 'int2'::regtype THEN 32767 WHEN 'int4'::regtype THEN 2147483647
+                  ELSE 9223372036854775807 END::int8,
+                substring(pg_get_expr(f.adbin, f.adrelid) from '^\\(+''((?:[^'']|'''')*)''::[a-z ]+ \\|\\| \\(?nextval\\([^|]*$'),
+                a.attidentity <> ''
+         FROM used u JOIN pg_class s ON s.oid = u.sequence AND s.relkind = 'S' JOIN pg_namespace sn ON sn.oid = s.relnamespace
+         JOIN pg_sequence q ON q.seqrelid = s.oid JOIN pg_class t ON t.oid = u.relation JOIN pg_namespace tn ON tn.oid = t.relnamespace
+         JOIN pg_attribute a ON a.attrelid = u.relation AND a.attnum = u.number JOIN pg_type y ON y.oid = a.atttypid
+         LEFT JOIN pg_attrdef f ON f.adrelid = a.attrelid AND f.adnum = a.attnum
+         WHERE y.typcategory IN ('N', 'S')
+         ORDER BY sn.nspname COLLATE \"C\", s.relname COLLATE \"C\", t.relname COLLATE \"C\", a.attnum"
+    );
     let rows = client
-        .query(
-            "WITH used AS (
-               SELECT d.objid AS sequence, d.refobjid AS relation, d.refobjsubid AS number FROM pg_depend d
-               WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')
-                 AND d.refobjid = ANY($1)
-               UNION
-               SELECT d.refobjid, f.adrelid, f.adnum FROM pg_attrdef f JOIN pg_depend d
-                 ON d.classid = 'pg_attrdef'::regclass AND d.objid = f.oid AND d.refclassid = 'pg_class'::regclass
-               WHERE f.adrelid = ANY($1))
-             SELECT sn.nspname::text, s.relname::text, tn.nspname::text, t.relname::text, a.attname::text, q.seqstart, q.seqincrement,
-                    q.seqmin, q.seqmax, q.seqcycle, u.relation, a.attnum
-             FROM used u JOIN pg_class s ON s.oid = u.sequence AND s.relkind = 'S' JOIN pg_namespace sn ON sn.oid = s.relnamespace
-             JOIN pg_sequence q ON q.seqrelid = s.oid JOIN pg_class t ON t.oid = u.relation JOIN pg_namespace tn ON tn.oid = t.relnamespace
-             JOIN pg_attribute a ON a.attrelid = u.relation AND a.attnum = u.number
-             WHERE a.atttypid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype)
-             ORDER BY sn.nspname COLLATE \"C\", s.relname COLLATE \"C\", t.relname COLLATE \"C\", a.attnum",
-            &[&oids],
-        )
+        .query(&sql, &[&oids, &schema, &names, &tables, &numbers])
         .await?;
     Ok(rows
         .iter()
@@ -218,21 +328,33 @@ async fn sequences(client: &Client, columns: &[Numbered]) -> Result<Vec<Sequence
             let (relation, number): (u32, i16) = (row.get(10), row.get(11));
             let of_column =
                 |column: &&Numbered| column.table_oid == relation && column.column_number == number;
+            let column = columns.iter().find(of_column);
+            let is_text = row.get::<_, &str>(12) == "S";
             Sequence {
                 schema: row.get(0),
                 name: row.get(1),
                 table_schema: row.get(2),
                 table: row.get(3),
                 column: row.get(4),
+                holds: if is_text {
+                    let prefix: Option<String> = row.get(14);
+                    Holds::Text(prefix.map(|prefix| prefix.replace("''", "'")))
+                } else {
+                    Holds::Numbers(row.get(13))
+                },
                 start: row.get(5),
                 increment: row.get(6),
                 min: row.get(7),
                 max: row.get(8),
                 cycles: row.get(9),
-                source_high: columns
-                    .iter()
-                    .find(of_column)
-                    .and_then(|column| column.source_high),
+                is_identity: row.get(15),
+                // What is text in the target was no number of SQLite's.
+                source_high: column
+                    .and_then(|column| column.source_high)
+                    .filter(|_| !is_text),
+                source_low: column
+                    .and_then(|column| column.source_low)
+                    .filter(|_| !is_text),
             }
         })
         .collect())
@@ -255,12 +377,15 @@ mod tests {
             table_schema: name(),
             table: name(),
             column: name(),
+            holds: Holds::Numbers(i64::MAX),
             start,
             increment,
             min,
             max,
             cycles: false,
+            is_identity: false,
             source_high,
+            source_low: None,
         }
     }
 
@@ -274,8 +399,10 @@ mod tests {
             (1, 1, None, Some(7), 1, false, Some((7, true))),
             (1, 1, None, Some(7), 90, true, None),
             (1, 1, None, Some(-5), 1, false, None),
-            (5, 10, None, Some(9), 5, false, Some((15, false))),
+            (5, 10, None, Some(5), 5, false, Some((15, false))),
+            (5, 10, None, Some(9), 5, false, Some((25, false))),
             (5, 10, None, Some(15), 5, false, Some((25, false))),
+            (1, 50, None, Some(123), 1, false, Some((201, false))),
             (-1, -1, Some(9), Some(-4), -1, false, Some((-4, true))),
             (-1, -10, None, Some(-4), -1, false, Some((-11, false))),
             (-1, -10, None, Some(-11), -1, false, Some((-21, false))),
@@ -301,5 +428,8 @@ mod tests {
         full.max = 7;
         assert_eq!(full.wanted(Some(7), 1, false), Some((7, true)));
         assert_eq!(full.next(7, true), None);
+        let mut narrow = sequence(1, 1, None);
+        narrow.holds = Holds::Numbers(7);
+        assert_eq!(narrow.next(7, true), None);
     }
 }

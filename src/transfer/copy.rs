@@ -13,6 +13,7 @@ mod load;
 mod meter;
 mod patience;
 mod prepare;
+mod promises;
 mod rebuild;
 pub mod record;
 mod session;
@@ -92,6 +93,12 @@ pub struct Copied {
     pub quarantined: u64,
     /// The same by table and column, with the policy.
     pub aside: Vec<evidence::Aside>,
+    /// What was done afterwards, because the runbook says so.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<String>,
+    /// What will stop the application later.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<Problem>,
 }
 
 /// One table of [`Copied`].
@@ -119,6 +126,10 @@ pub(crate) struct Import {
     pub foreseen: Arc<BTreeMap<u32, Foreseen>>,
     /// Settings before each build, inside its transaction.
     pub build_settings: String,
+    /// The search path of the application's own sessions, for what its functions name without a schema.
+    pub search_path: String,
+    /// What the runbook says, for what follows the load.
+    pub transfer: Arc<Transfer>,
 }
 
 /// The whole import: prepare, load with overlapping rebuilds, finish and prove the rebuilds, align sequences, statistics. Called again

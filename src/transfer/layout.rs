@@ -1,18 +1,25 @@
 //! Which table and column goes where: both schemas and the transfer section in, pairs and structural problems out. Pure.
 //!
-//! Values are not looked at here; that is the plan's scan, or the copy as rows pass.
+//! Values are not looked at here; that is the plan's scan, or the copy as rows pass. Names without a partner are in [`unpaired`], target
+//! columns that nothing fills in [`unfilled`].
+
+mod promised;
+pub mod unfilled;
+pub mod unpaired;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use petgraph::graph::DiGraph;
 
-use crate::runbook::frameworks::is_migration_history;
+use crate::runbook::frameworks::book_of;
 use crate::runbook::transfer::{ColumnPolicy, OnProblem, Transfer};
 use crate::source::schema::{self, Schema, TextEncoding, What};
-use crate::target::catalogue::{self, Catalogue, ConstraintKind, RelationKind};
+use crate::target::catalogue::{self, Catalogue, ConstraintKind, Materialized, RelationKind};
 use crate::transfer::convert::Converter;
 use crate::transfer::kind::Kind;
 use crate::transfer::matching::{self, Unmatched};
+use crate::transfer::plan::consequences::is_checked;
+use crate::transfer::plan::suggest::Additions;
 use crate::transfer::plan::units::World;
 use crate::transfer::plan::{Problem, RowKey, Skipped};
 
@@ -27,8 +34,22 @@ pub struct Layout {
     pub problems: Vec<Problem>,
     /// What is worth knowing.
     pub notes: Vec<Problem>,
+    /// What stops nobody from loading, and the application later: a plan's problems, not an import's.
+    pub warnings: Vec<Problem>,
+    /// What would settle the problems of names and of keys.
+    pub wishes: Additions,
+    /// Sequences that the transfer section says a column is numbered by: name, the target table's oid, the column's number.
+    pub sequences: Vec<(String, u32, i16)>,
+    /// Triggers that run during the load.
+    pub fire: Vec<String>,
     /// How the source stores text.
     pub encoding: TextEncoding,
+    /// The target's schema.
+    pub schema: String,
+    /// Numbered columns of tables that the target alone has: they stay as they are.
+    pub others: Vec<(u32, i16)>,
+    /// Materialized views of the target, in an order in which they can be refreshed.
+    pub views: Vec<Materialized>,
 }
 
 /// A table that moves.
@@ -42,6 +63,10 @@ pub struct TableLayout {
     pub columns: Vec<ColumnLayout>,
     /// The highest rowid that SQLite ever gave out here.
     pub source_high: Option<i64>,
+    /// The target's schema.
+    pub schema: String,
+    /// Foreign keys to tables that do not move.
+    pub outside: Vec<catalogue::Constraint>,
 }
 
 /// A column that moves.
@@ -84,20 +109,102 @@ pub fn exclude(name: &str) -> Option<String> {
     Some(format!("exclude: {name}"))
 }
 
+/// Why there is nothing to pair at all, with what to do about it.
+fn nothing_to_move(source: &Schema, target: &Catalogue) -> Option<String> {
+    if source.tables.is_empty() {
+        let wal = if source.is_wal {
+            ". It is in WAL mode: what was written last is in the -wal file beside it, which has to be copied with it; better make a copy by `sqlite3 FILE '.backup COPY'`"
+        } else {
+            ""
+        };
+        return Some(format!("the SQLite file holds no table{wal}"));
+    }
+    let has_tables = target.tables.iter().any(|table| {
+        !table.is_partition
+            && target_book(table).is_none()
+            && matches!(table.kind, RelationKind::Table | RelationKind::Partitioned)
+    });
+    if has_tables {
+        return None;
+    }
+    let schema = crate::text::printable(&target.schema, 80);
+    let elsewhere = target.elsewhere.first().map(|(name, tables)| {
+        let name = crate::text::printable(name, 80);
+        format!("; schema {name} has {tables}: `--schema {name}` (in a runbook `target.schema`)")
+    });
+    Some(format!(
+        "the target has no tables in schema {schema}{}. The application makes them: run its migrations on an empty database first (a scratch one to try it), then plan again",
+        elsewhere.unwrap_or_default()
+    ))
+}
+
+/// Who keeps book of the schema's migrations in this table of the source.
+fn source_book(table: &schema::Table) -> Option<&'static str> {
+    book_of(
+        &table.name,
+        table.columns.iter().map(|column| column.name.as_str()),
+    )
+}
+
+/// Who keeps book of the schema's migrations in this table of the target.
+fn target_book(table: &catalogue::Table) -> Option<&'static str> {
+    book_of(
+        &table.name,
+        table.columns.iter().map(|column| column.name.as_str()),
+    )
+}
+
 impl Layout {
+    /// As [`Layout::new`], with the names that it suggests taken for stated: what is wrong beyond them is found in the same look.
+    pub fn with_suggested_names(source: &Schema, target: &Catalogue, transfer: &Transfer) -> Self {
+        let mut assumed = transfer.clone();
+        let (mut named, mut wishes) = (Vec::new(), Additions::default());
+        loop {
+            let mut layout = Self::new(source, target, &assumed);
+            let renames = std::mem::take(&mut layout.wishes.rename);
+            if renames.is_empty() {
+                layout.wishes.merge(wishes);
+                named.append(&mut layout.problems);
+                layout.problems = named;
+                return layout;
+            }
+            let is_naming = |problem: &&Problem| {
+                let policy = problem.policy.as_deref();
+                policy.is_some_and(|policy| policy.starts_with("rename: "))
+            };
+            named.extend(layout.problems.iter().filter(is_naming).cloned());
+            assumed.rename.extend(renames.clone());
+            wishes.rename.extend(renames);
+        }
+    }
+
     /// Pairs everything there is.
     pub fn new(source: &Schema, target: &Catalogue, transfer: &Transfer) -> Self {
         let mut layout = Self {
             encoding: source.encoding,
+            fire: transfer.fire.clone(),
+            schema: target.schema.clone(),
+            views: target.materialized.clone(),
             ..Self::default()
         };
         layout.skip_others(source, transfer);
+        if let Some(reason) = nothing_to_move(source, target) {
+            layout.problems.push(structural("", "", reason, None));
+            return layout;
+        }
         let (moving, targets) = layout.moving_tables(source, target, transfer);
         let names: Vec<&str> = moving.iter().map(|table| table.name.as_str()).collect();
         let pairs = matching::pair(&names, &targets, |name| {
             transfer.renamed_table(name).map(str::to_owned)
         });
-        for (table, pair) in moving.into_iter().zip(pairs) {
+        let filled: Vec<&str> = pairs.iter().flatten().map(|(name, _)| *name).collect();
+        let unfilled: Vec<&str> = targets
+            .iter()
+            .copied()
+            .filter(|name| !filled.contains(name))
+            .collect();
+        let partners = unpaired::partners(&moving, &pairs, &unfilled, target);
+        for (place, (table, pair)) in moving.into_iter().zip(pairs).enumerate() {
             match pair {
                 Ok((name, _)) => {
                     let partner = target
@@ -106,12 +213,29 @@ impl Layout {
                     let source_high = source.sequences.get(&table.name).copied();
                     layout.add_table(table, partner, source_high, transfer);
                 }
-                Err(reason) => layout.unmatched_table(table, &reason),
+                Err(reason) => layout.unpaired_table(table, &reason, partners[place]),
             }
         }
-        layout.note_target_only(target);
+        if layout.tables.is_empty() && layout.problems.is_empty() {
+            let reason = "nothing is left to move: every table of the file is excluded, or is the bookkeeping of migrations";
+            layout.problems.push(structural("", "", reason, None));
+        }
+        layout.look_outside(target);
+        layout.look_at_keys(target, transfer);
+        layout.look_at_triggers(target, transfer);
+        layout.note_promises();
+        let only_there = layout.note_target_only(target);
+        layout.look_at_wal(source, &only_there, transfer);
         layout.sort_by_foreign_keys();
         layout
+    }
+
+    /// Materialized views over tables that move, in an order in which they can be refreshed.
+    pub fn materialized(&self) -> impl Iterator<Item = &Materialized> {
+        let moves = |oid: &u32| self.tables.iter().any(|table| table.target.oid == *oid);
+        self.views
+            .iter()
+            .filter(move |view| view.reads.iter().any(moves))
     }
 
     /// The policy by which rows or values of a column are put aside.
@@ -172,28 +296,21 @@ impl Layout {
         for table in &source.tables {
             if transfer.excludes_table(&table.name) {
                 self.skip(&table.name, "excluded");
-            } else if is_migration_history(&table.name)
+            } else if let Some(keeper) = source_book(table)
                 && transfer.renamed_table(&table.name).is_none()
             {
-                self.skip(&table.name, "migration history; the target keeps its own");
+                let why = format!("migration history of {keeper}; the target keeps its own");
+                self.skip(&table.name, &why);
             } else {
                 moving.push(table);
             }
         }
-        let targets = target.tables.iter().map(|table| table.name.as_str());
-        (
-            moving,
-            targets.filter(|name| !is_migration_history(name)).collect(),
-        )
-    }
-
-    fn unmatched_table(&mut self, table: &schema::Table, reason: &Unmatched) {
-        self.problems.push(structural(
-            &table.name,
-            "",
-            reason.to_string(),
-            exclude(&table.name),
-        ));
+        let fillable = |table: &&catalogue::Table| {
+            let is_stated = transfer.rename.values().any(|to| *to == table.name);
+            is_stated || target_book(table).is_none()
+        };
+        let targets = target.tables.iter().filter(fillable);
+        (moving, targets.map(|table| table.name.as_str()).collect())
     }
 
     fn add_table(
@@ -237,6 +354,8 @@ impl Layout {
             target: target.clone(),
             columns,
             source_high,
+            schema: String::new(),
+            outside: Vec::new(),
         });
     }
 
@@ -272,7 +391,8 @@ impl Layout {
         });
         let mut columns = Vec::new();
         let mut filled: Vec<&str> = Vec::new();
-        for (place, pair) in moving.into_iter().zip(pairs) {
+        let likely = unpaired::columns(&names, &pairs, target);
+        for ((place, pair), likely) in moving.into_iter().zip(pairs).zip(likely) {
             let name = &source.columns[place].name;
             match pair {
                 Err(Unmatched::Missing) if source.columns[place].generated => {
@@ -281,15 +401,7 @@ impl Layout {
                         "generated, and not in the target",
                     );
                 }
-                Err(reason) => {
-                    let full = format!("{}.{name}", source.name);
-                    self.problems.push(structural(
-                        &source.name,
-                        name,
-                        reason.to_string(),
-                        exclude(&full),
-                    ));
-                }
+                Err(reason) => self.unpaired_column(source, name, &reason, likely),
                 Ok((partner, _)) => {
                     filled.push(partner);
                     let partner = target
@@ -299,7 +411,7 @@ impl Layout {
                 }
             }
         }
-        self.check_unfilled(source, target, &filled);
+        self.check_unfilled(source, target, &filled, transfer);
         columns
     }
 
@@ -314,6 +426,12 @@ impl Layout {
         let full = format!("{}.{name}", source.name);
         if target.generated {
             self.skip(&full, "the target computes it; a difference from what SQLite computed is a note of `verify`");
+            return None;
+        }
+        if source.columns[place].unreadable {
+            let reason = "SQLite computes it by a function that only the application has, so that it cannot be read; let PostgreSQL compute it (GENERATED ALWAYS AS), or fill it by `after_import:`";
+            self.problems
+                .push(structural(&source.name, name, reason, exclude(&full)));
             return None;
         }
         let kind = Kind::of(&target.ty);
@@ -342,53 +460,65 @@ impl Layout {
         })
     }
 
-    /// Target columns that nothing fills.
-    fn check_unfilled(
-        &mut self,
-        source: &schema::Table,
-        target: &catalogue::Table,
-        filled: &[&str],
-    ) {
-        for column in target
-            .columns
-            .iter()
-            .filter(|column| !column.generated && !filled.contains(&column.name.as_str()))
-        {
-            if column.not_null && !column.has_default {
-                let reason = "the target wants a value here (NOT NULL without default), and the source has no such column";
-                self.problems.push(structural(
-                    &source.name,
-                    &column.name,
-                    reason,
-                    exclude(&source.name),
-                ));
-            } else {
-                let reason = if column.has_default {
-                    "not in the source; gets its default"
-                } else {
-                    "not in the source; stays NULL"
-                };
-                self.notes
-                    .push(structural(&source.name, &column.name, reason, None));
-            }
+    /// Foreign keys to tables that stay as they are.
+    fn look_outside(&mut self, target: &Catalogue) {
+        let moving: Vec<u32> = self.tables.iter().map(|table| table.target.oid).collect();
+        let to = |key: &catalogue::Constraint| key.references.as_ref().map(|(oid, ..)| *oid);
+        let foreign =
+            |key: &&catalogue::Constraint| key.kind == ConstraintKind::Foreign && is_checked(key);
+        for table in &mut self.tables {
+            table.schema.clone_from(&target.schema);
+            let keys = table.target.constraints.iter().filter(foreign);
+            let outside = keys.filter(|key| to(key).is_some_and(|oid| !moving.contains(&oid)));
+            table.outside = outside.cloned().collect();
         }
     }
 
-    fn note_target_only(&mut self, target: &Catalogue) {
+    /// A file whose last writes may have been left behind.
+    fn look_at_wal(&mut self, source: &Schema, missing: &[String], transfer: &Transfer) {
+        const ACCEPTED: &str = "file without its wal";
+        if !source.is_wal || source.has_wal || missing.is_empty() {
+            return;
+        }
+        let shown: Vec<String> = missing
+            .iter()
+            .take(5)
+            .map(|n| crate::text::printable(n, 60))
+            .collect();
+        let reason = format!(
+            "the SQLite file is in WAL mode, its -wal is not beside it, and {} table(s) of the target are not in it ({}): were its last writes left behind? Copy it by `sqlite3 FILE '.backup COPY'`; if it was closed properly and the target just has more tables: `accept: [{ACCEPTED}]`",
+            missing.len(),
+            shown.join(", ")
+        );
+        let found = structural("", "", reason, None);
+        if transfer.accepts(ACCEPTED) {
+            self.notes.push(found);
+        } else {
+            self.problems.push(found);
+        }
+    }
+
+    fn note_target_only(&mut self, target: &Catalogue) -> Vec<String> {
+        let mut names = Vec::new();
         let filled: Vec<u32> = self.tables.iter().map(|table| table.target.oid).collect();
         for table in &target.tables {
             let holds_rows = matches!(table.kind, RelationKind::Table | RelationKind::Partitioned);
             if holds_rows
                 && !table.is_partition
                 && !filled.contains(&table.oid)
-                && !is_migration_history(&table.name)
+                && target_book(table).is_none()
             {
+                names.push(table.name.clone());
+                let numbered = table.columns.iter().filter(|column| column.has_default);
+                self.others
+                    .extend(numbered.map(|column| (table.oid, column.number)));
                 self.skipped.push(Skipped {
                     name: table.name.clone(),
                     why: "only in the target; left as it is".to_owned(),
                 });
             }
         }
+        names
     }
 
     /// Parents first; tables of a cycle side by side, by name. The same schemas always give the same order (`D1`), with keys that an

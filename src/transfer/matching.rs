@@ -166,6 +166,71 @@ pub fn snake_case(name: &str, split_digits: bool) -> String {
     out
 }
 
+/// The one target name of `unfilled` that differs from `source` by nothing but letter case, blanks, dashes and underscores, or else by
+/// the plural, or that is what PostgreSQL made of a name too long for it. A suggestion, never a pair by itself.
+pub fn likely<'t>(source: &str, unfilled: &[&'t str]) -> Option<Likely<'t>> {
+    let only = |fits: &dyn Fn(&str) -> bool| {
+        let mut found = unfilled.iter().copied().filter(|name| fits(name));
+        let first = found.next();
+        first.filter(|_| found.next().is_none())
+    };
+    let cut = || {
+        let end = (0..=MAX_NAME_BYTES.min(source.len()))
+            .rev()
+            .find(|end| source.is_char_boundary(*end))
+            .unwrap_or_default();
+        &source[..end]
+    };
+    let bare = folded(source);
+    if source.len() > MAX_NAME_BYTES
+        && let Some(name) = only(&|name| name == cut())
+    {
+        return Some(Likely { name, sure: true });
+    }
+    if bare.is_empty() {
+        return None;
+    }
+    if let Some(name) = only(&|name| folded(name) == bare) {
+        return Some(Likely { name, sure: true });
+    }
+    let one = singular(&bare);
+    let name = only(&|name| singular(&folded(name)) == one)?;
+    Some(Likely { name, sure: false })
+}
+
+/// A suggested partner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Likely<'t> {
+    /// Its name.
+    pub name: &'t str,
+    /// The names alone tell; otherwise a table's columns have to fit too.
+    pub sure: bool,
+}
+
+/// Letters and digits alone, in lower case.
+pub fn folded(name: &str) -> String {
+    name.chars()
+        .filter(|c| c.is_alphanumeric())
+        .flat_map(char::to_lowercase)
+        .collect()
+}
+
+/// English plurals as frameworks make them.
+fn singular(folded: &str) -> String {
+    if let Some(stem) = folded.strip_suffix("ies") {
+        return format!("{stem}y");
+    }
+    for ending in ["sses", "ches", "shes", "xes", "zes"] {
+        if folded.ends_with(ending) {
+            return folded[..folded.len() - 2].to_owned();
+        }
+    }
+    match folded.strip_suffix('s') {
+        Some(stem) if !stem.ends_with('s') && !stem.is_empty() => stem.to_owned(),
+        _ => folded.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -183,6 +248,36 @@ mod tests {
             assert_eq!(snake_case(pascal, false), snake);
         }
         assert_eq!(snake_case("Line2", true), "line_2");
+    }
+
+    #[test]
+    fn a_likely_partner_is_the_only_one_that_fits() {
+        for (source, unfilled, wanted) in [
+            (
+                "user_account",
+                &["userAccount", "x"][..],
+                Some(("userAccount", true)),
+            ),
+            (
+                "Order Details",
+                &["order_details"],
+                Some(("order_details", true)),
+            ),
+            ("first-name", &["FirstName"], Some(("FirstName", true))),
+            ("category", &["Categories"], Some(("Categories", false))),
+            ("addresses", &["Address"], Some(("Address", false))),
+            ("user", &["users", "Users"], None),
+            ("a_b", &["aB", "AB"], None),
+            ("status", &["statu"], Some(("statu", false))),
+            ("--", &["__"], None),
+        ] {
+            let found = likely(source, unfilled).map(|likely| (likely.name, likely.sure));
+            assert_eq!(found, wanted, "{source}");
+        }
+        let long = "L".repeat(70);
+        let cut = "L".repeat(63);
+        let found = likely(&long, &[&cut]).map(|likely| likely.name);
+        assert_eq!(found, Some(cut.as_str()));
     }
 
     #[test]

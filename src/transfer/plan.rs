@@ -1,8 +1,11 @@
 //! What would move: tables in order, type pairs, rows, and every value that will not convert, before anyone has frozen anything.
 
+mod after;
+mod behind;
+pub mod consequences;
 pub mod foreseen;
 pub mod guess;
-pub mod orphans;
+pub(crate) mod numbers;
 pub mod preflight;
 pub mod probe;
 pub mod scan;
@@ -11,7 +14,7 @@ mod settle;
 pub mod suggest;
 pub mod units;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -31,6 +34,7 @@ use crate::transfer::occupied::{self, Occupied};
 use crate::transfer::session::Target;
 use crate::transfer::{Error, Progress, defaults, error, reader};
 
+use consequences::{Action, Gone, action};
 use scan::Scanned;
 use suggest::Additions;
 use units::World;
@@ -189,10 +193,19 @@ pub async fn plan(
         application_name: "cutover plan".to_owned(),
     };
     let client = target.connect().await?;
-    let both = Both::read(source, &client, schema, transfer).await?;
+    let both = Both::read_with(
+        source,
+        &client,
+        schema,
+        transfer,
+        Layout::with_suggested_names,
+    )
+    .await?;
     let mut problems = preflight::missing(&client, schema, &both.layout).await?;
     let may_look = problems.is_empty();
     problems.extend(both.layout.problems.iter().cloned());
+    problems.extend(both.layout.warnings.iter().cloned());
+    problems.extend(preflight::unreadable(&client, &both.layout).await?);
     let mut plan = Plan {
         tables: Vec::new(),
         skipped: both.layout.skipped.clone(),
@@ -210,19 +223,20 @@ pub async fn plan(
         both.look_at_rows(source, &client, schema, rows, &mut plan, cancel)
             .await?;
     }
-    let mut additions = Additions {
-        zone_is_stated: transfer.zone.is_some(),
-        ..Additions::default()
-    };
+    let mut additions = both.layout.wishes.clone();
+    additions.zone_is_stated = transfer.zone.is_some();
     let scanned = match scan {
         Scan::SchemaOnly => sizes(source, &both.layout).await?,
         Scan::Full => {
             let scanned = both.scan(source, progress, cancel).await?;
             both.judge(source, &client, &scanned, &mut plan, &mut additions, cancel)
                 .await?;
+            numbers::judge(&client, source, &both.layout, transfer, &mut plan).await?;
             scanned
         }
     };
+    after::note(&both.layout, transfer, &mut plan);
+    behind::weigh(source, scan, &mut plan, &mut additions).await?;
     plan.tables = both
         .layout
         .tables
@@ -249,6 +263,16 @@ impl Both {
         schema: &str,
         transfer: &Transfer,
     ) -> Result<Self, Error> {
+        Self::read_with(source, client, schema, transfer, Layout::new).await
+    }
+
+    async fn read_with(
+        source: &Path,
+        client: &tokio_postgres::Client,
+        schema: &str,
+        transfer: &Transfer,
+        pair: impl Fn(&Schema, &Catalogue, &Transfer) -> Layout,
+    ) -> Result<Self, Error> {
         let path = source.to_path_buf();
         let reading = tokio::task::spawn_blocking(move || {
             let connection = scan::open(&path)?;
@@ -259,7 +283,7 @@ impl Both {
             .await
             .map_err(error::server("reading the target's catalogue"))?;
         away::restore_from_record(client, &mut to).await?;
-        let mut layout = Layout::new(&from, &to, transfer);
+        let mut layout = pair(&from, &to, transfer);
         defaults::fill(client, &mut layout).await?;
         Ok(Self {
             layout: Arc::new(layout),
@@ -335,8 +359,10 @@ impl Both {
         cancel: &CancellationToken,
     ) -> Result<(), Error> {
         let world = self.layout.world();
+        let mut gone: Gone = Vec::new();
         for (table, scanned) in self.layout.tables.iter().zip(scanned) {
             take_in(table, scanned, world, plan, additions);
+            let mut behind: HashSet<RowKey> = scanned.behind.iter().cloned().collect();
             let probed = probe::probe(
                 client,
                 source,
@@ -346,47 +372,113 @@ impl Both {
                 cancel,
             )
             .await?;
-            let quarantines = |column: &str| foreseen::quarantines(table, column);
-            let (settled, open): (Vec<_>, Vec<_>) = probed
-                .problems
-                .into_iter()
-                .partition(|problem| quarantines(&problem.column));
-            for problem in settled {
-                plan.notes.push(Problem {
-                    reason: format!("put aside: {}", problem.reason),
-                    ..problem
-                });
-            }
-            for problem in open {
-                additions.add(&problem.table, &problem.column, "on_problem: quarantine");
-                plan.problems.push(Problem {
-                    policy: Some("on_problem: quarantine".to_owned()),
-                    ..problem
-                });
+            for problem in probed.problems {
+                let stated = action(table, &problem.column);
+                let wished = outside_wish(table, &problem);
+                if stated.unwrap_or(wished) == Action::Aside {
+                    behind.insert(problem.rowid.clone());
+                }
+                take_fault(problem, stated, wished, plan, additions);
             }
             plan.notes.extend(probed.notes);
+            gone.push(behind);
         }
         let (path, layout) = (source.to_path_buf(), self.layout.clone());
-        let orphans = tokio::task::spawn_blocking(move || orphans::orphans(&path, &layout));
-        for orphan in orphans.await.expect("BUG: looking for orphans panicked")? {
-            if orphan.quarantined {
-                plan.notes.push(Problem {
-                    reason: format!("put aside: {}", orphan.problem.reason),
-                    ..orphan.problem
-                });
-            } else {
-                additions.add(
-                    &orphan.problem.table,
-                    &orphan.problem.column,
-                    "on_problem: quarantine",
-                );
-                plan.problems.push(Problem {
-                    policy: Some("on_problem: quarantine".to_owned()),
-                    ..orphan.problem
-                });
+        let following =
+            tokio::task::spawn_blocking(move || consequences::follow(&path, &layout, &mut gone));
+        let orphans = following
+            .await
+            .expect("BUG: following the foreign keys panicked")?;
+        note_layers(&orphans, plan);
+        let mut listed: BTreeMap<String, u64> = BTreeMap::new();
+        for orphan in orphans {
+            let of = format!("{}.{}", orphan.problem.table, orphan.problem.column);
+            let count = listed.entry(of.clone()).or_default();
+            *count += 1;
+            if *count > scan::LISTED_PER_COLUMN {
+                *plan.unlisted.entry(of).or_default() += 1;
+                continue;
             }
+            take_fault(
+                orphan.problem,
+                orphan.stated,
+                orphan.wished,
+                plan,
+                additions,
+            );
         }
         Ok(())
+    }
+}
+
+/// What is best done about a row that one of the server's rules refuses: a reference to a parent that the target alone has is best
+/// dropped where it may be.
+fn outside_wish(table: &TableLayout, problem: &Problem) -> Action {
+    let of_column = table
+        .outside
+        .iter()
+        .map(|key| (key, consequences::wish(table, key)))
+        .find(|(key, (column, _))| {
+            *column == problem.column && problem.reason.contains(&printable(&key.name, 80))
+        });
+    of_column.map_or(Action::Aside, |(_, (_, action))| action)
+}
+
+/// A fault that the transfer section settles is a note; one that it does not is a problem, with what would.
+fn take_fault(
+    problem: Problem,
+    stated: Option<Action>,
+    wished: Action,
+    plan: &mut Plan,
+    additions: &mut Additions,
+) {
+    if problem.rowid != RowKey::None || (problem.value.is_empty() && stated.is_none()) {
+        let done = match stated {
+            Some(Action::Aside) => Some("put aside"),
+            Some(Action::Null) => Some("becomes NULL"),
+            None => None,
+        };
+        if let Some(done) = done {
+            plan.notes.push(Problem {
+                reason: format!("{done}: {}", problem.reason),
+                policy: None,
+                ..problem
+            });
+            return;
+        }
+        additions.add(&problem.table, &problem.column, wished.policy());
+        plan.problems.push(Problem {
+            policy: Some(wished.policy().to_owned()),
+            ..problem
+        });
+        return;
+    }
+    // Rows of the target's own: no policy reaches them.
+    plan.problems.push(Problem {
+        policy: None,
+        ..problem
+    });
+}
+
+/// How many rows hang on rows that stay behind, layer by layer.
+fn note_layers(orphans: &[consequences::Orphan], plan: &mut Plan) {
+    let mut layers: BTreeMap<(u32, &str, &str), u64> = BTreeMap::new();
+    for orphan in orphans {
+        let problem = &orphan.problem;
+        let at = (
+            orphan.layer,
+            problem.table.as_str(),
+            problem.column.as_str(),
+        );
+        *layers.entry(at).or_default() += 1;
+    }
+    if layers.keys().all(|(layer, ..)| *layer == 1) {
+        return;
+    }
+    for ((layer, table, column), rows) in layers {
+        let reason = format!("layer {layer}: {rows} row(s) without their parent");
+        plan.notes
+            .push(layout::structural(table, column, reason, None));
     }
 }
 

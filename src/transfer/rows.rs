@@ -52,8 +52,19 @@ pub struct Quarantined {
     pub content: serde_json::Value,
 }
 
-/// Rows that the server's own rules (unique keys, checks) will refuse, found beforehand, with the reason.
-pub type Foreseen = HashMap<RowKey, (String, String)>;
+/// Rows that the server's own rules (keys, checks, partitions) will refuse, found beforehand, with what is done about each fault.
+pub type Foreseen = HashMap<RowKey, Vec<Fault>>;
+
+/// One fault of a row that the transfer section has an answer for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// The source column; empty for a rule of the whole row.
+    pub column: String,
+    /// Which rule.
+    pub reason: String,
+    /// The value becomes NULL; otherwise the row is put aside.
+    pub nulls: bool,
+}
 
 /// Encodes the rows of one table.
 pub struct Encoder<'l> {
@@ -90,8 +101,10 @@ impl<'l> Encoder<'l> {
         out: &mut Vec<u8>,
         splices: &mut Vec<Splice>,
     ) -> Outcome {
-        if let Some((column, reason)) = self.foreseen.and_then(|rows| rows.get(&row.key())) {
-            self.put_aside(row, column.clone(), reason.clone());
+        let faults = self.foreseen.and_then(|rows| rows.get(&row.key()));
+        let faults: &'l [Fault] = faults.map_or(&[], Vec::as_slice);
+        if let Some(fault) = faults.iter().find(|fault| !fault.nulls) {
+            self.put_aside(row, fault.column.clone(), fault.reason.clone());
             return Outcome::Aside;
         }
         let (start, splices_start) = (out.len(), splices.len());
@@ -101,6 +114,12 @@ impl<'l> Encoder<'l> {
         for (place, column) in self.layout.columns.iter().enumerate() {
             let value = row.value(place);
             let field_start = out.len();
+            if let Some(fault) = fault_of(faults, self.layout.source_name(column)) {
+                self.uses[place][Use::Nulled as usize] += 1;
+                self.put_aside(row, fault.column.clone(), fault.reason.clone());
+                put_null(out);
+                continue;
+            }
             match column.converter.encode(value, out) {
                 Ok(field) => {
                     if field.uses.0 != 0 {
@@ -233,6 +252,11 @@ impl<'l> Encoder<'l> {
         }
         named
     }
+}
+
+/// The fault by which this column loses its value.
+fn fault_of<'f>(faults: &'f [Fault], column: &str) -> Option<&'f Fault> {
+    faults.iter().find(|fault| fault.column == column)
 }
 
 fn count(counts: &mut [u64; Use::NAMES.len()], mut bits: u32) {

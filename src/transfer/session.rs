@@ -31,6 +31,8 @@ impl Target {
         // A server that notices a dead client soon lets a resumed import in soon; keepalives notice a dead network.
         let settings = format!(
             "SET search_path = '';
+             SET idle_session_timeout = 0;
+             SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'transaction_timeout';
              SET client_connection_check_interval = '1s';
              SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3;
              SET application_name = {}",
@@ -42,6 +44,27 @@ impl Target {
             .map_err(server("pinning the session's settings"))?;
         Ok(client)
     }
+}
+
+/// The search path of the application's own sessions, as the value of `SET search_path`: as role and database have it, `schema` first
+/// where they do not name it. What the application's functions name without a schema is found as it will be found later; our own
+/// statements name theirs.
+pub async fn application_path(client: &Client, schema: &str) -> Result<String, Error> {
+    let row = client
+        .query_one(
+            "SELECT coalesce(nullif(reset_val, ''), '\"\"') FROM pg_settings WHERE name = 'search_path'",
+            &[],
+        )
+        .await
+        .map_err(server("reading the search path of the application's sessions"))?;
+    let path: String = row.get(0);
+    let named = path.split(',').map(|part| part.trim().trim_matches('"'));
+    let schema_is_named = named.clone().any(|part| part == schema);
+    Ok(if schema_is_named {
+        path
+    } else {
+        format!("{}, {path}", crate::target::quoted(schema))
+    })
 }
 
 /// A string between single quotes, for SQL that takes no parameters.

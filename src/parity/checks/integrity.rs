@@ -8,9 +8,10 @@ use super::relations::{self, Declared, Relation};
 use super::{EXAMPLES, Wrong};
 use crate::text::printable;
 
-/// One verdict per relation (orphans), and one each for constraints, indexes and triggers of the schema.
+/// One verdict per relation (orphans), one each for constraints, indexes and triggers of the schema, and one per kind of key that the
+/// schemas promise ([`promises`](super::promises)).
 ///
-/// Orphans under a foreign key of the target are always wrong. Where there is none, orphans that the backup has as well are told,
+/// Orphans under a foreign key of the target that vouches for all rows are always wrong. Where there is none, orphans that the backup has as well are told,
 /// and are not the cutover's doing.
 ///
 /// # Errors
@@ -20,16 +21,19 @@ pub async fn integrity(sides: &Sides, id: &str) -> Result<Vec<Check>, Error> {
     for relation in relations::all(sides).await? {
         checks.push(orphans(sides, id, &relation).await?);
     }
-    checks.push(
-        listing(
-            sides,
-            id,
-            "constraints validated",
-            UNVALIDATED,
-            "every constraint is validated",
+    let known = known_unvalidated(sides).await?;
+    let shown: Vec<String> = known.iter().map(|name| printable(name, 80)).collect();
+    let good = if known.is_empty() {
+        "every constraint is validated".to_owned()
+    } else {
+        format!(
+            "every constraint is as it was; rows that are there are not held to {}, which was not validated before",
+            shown.join(", ")
         )
-        .await?,
-    );
+    };
+    let names: Vec<String> = known.iter().map(|name| literal(name)).collect();
+    let unvalidated = UNVALIDATED.replace("$known", &format!("ARRAY[{}]", names.join(", ")));
+    checks.push(listing(sides, id, "constraints validated", &unvalidated, &good).await?);
     checks.push(
         listing(
             sides,
@@ -51,13 +55,46 @@ pub async fn integrity(sides: &Sides, id: &str) -> Result<Vec<Check>, Error> {
         .await?,
     );
     checks.push(unique_keys(sides, id).await?);
+    checks.extend(super::promises::promises(sides, id).await?);
     Ok(checks)
 }
 
+/// A foreign key that was NOT VALID before the import comes back as it was.
 const UNVALIDATED: &str = "
     SELECT format('%s on %s is not validated', f.conname, c.relname)
       FROM pg_constraint f JOIN pg_class c ON c.oid = f.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-     WHERE NOT f.convalidated AND n.nspname = $schema ORDER BY 1";
+     WHERE NOT f.convalidated AND n.nspname = $schema AND NOT f.conname = ANY ($known::text[]) ORDER BY 1";
+
+/// Constraints that are as they were before the import: not validated by the application's own wish, or accepted.
+async fn known_unvalidated(sides: &Sides) -> Result<Vec<String>, Error> {
+    let doing = "reading which constraints were not validated before the import";
+    let sql = format!(
+        "SELECT f.conname, f.contype FROM pg_constraint f JOIN pg_namespace n ON n.oid = f.connamespace
+          WHERE NOT f.convalidated AND n.nspname = {}",
+        literal(&sides.schema)
+    );
+    let readable = "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+         WHERE n.nspname = 'cutover' AND c.relname = 'definition'
+           AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')";
+    let has_record = sides.count(doing, readable).await? == 1;
+    let recorded = "SELECT name FROM cutover.definition WHERE kind = 'foreign' AND put_back LIKE '%NOT VALID' AND prove IS NULL";
+    let mut as_before: Vec<String> = Vec::new();
+    if has_record {
+        let rows = sides.ask(doing, recorded).await?;
+        as_before = rows.into_iter().flatten().flatten().collect();
+    }
+    let mut known = Vec::new();
+    for row in sides.ask(doing, &sql).await? {
+        let text = |at: usize| row.get(at).cloned().flatten().unwrap_or_default();
+        let (name, kind) = (text(0), text(1));
+        // An import never takes a check away: one that is not validated now was not before.
+        let was_so = as_before.contains(&name) || (has_record && kind == "c");
+        if was_so || sides.transfer.accepts(&format!("constraint {name}")) {
+            known.push(name);
+        }
+    }
+    Ok(known)
+}
 
 const INVALID_INDEXES: &str = "
     SELECT format('%s on %s is invalid', x.relname, c.relname)
@@ -138,7 +175,7 @@ async fn orphans(sides: &Sides, id: &str, relation: &Relation) -> Result<Check, 
         || match target {
             0 => format!("no orphans ({how})"),
             some => format!(
-                "{some} orphans, and {tolerated} in the backup ({how}): not the cutover's doing"
+                "{some} orphans, and {tolerated} in the backup, those of parents that were put aside included ({how}): not the cutover's doing"
             ),
         },
     ))

@@ -67,9 +67,27 @@ impl Relation {
         )
     }
 
-    /// The condition for the source.
+    /// The condition for the source. A parent that the import put aside is none.
     pub(super) fn source_orphan_sql(&self) -> String {
-        self.orphan_sql(&quoted(&self.parent.source), |_, column| quoted(column))
+        let table = quoted(&self.parent.source);
+        let aside = self.parent.aside.as_ref().filter(|aside| !aside.is_empty());
+        let parent = match (aside, self.parent.rowid) {
+            (None, _) => table,
+            (Some(aside), Some(rowid)) => {
+                let rows: Vec<&str> = aside
+                    .iter()
+                    .filter(|row| row.parse::<i64>().is_ok())
+                    .map(String::as_str)
+                    .collect();
+                format!(
+                    "(SELECT * FROM {table} WHERE {rowid} NOT IN ({}))",
+                    rows.join(", ")
+                )
+            }
+            // What names such a row is no number: none of them counts as there.
+            (Some(_), None) => format!("(SELECT * FROM {table} WHERE 0)"),
+        };
+        self.orphan_sql(&parent, |_, column| quoted(column))
     }
 
     /// The condition for the target.
@@ -122,7 +140,7 @@ async fn of_target(sides: &Sides) -> Result<Vec<Relation>, Error> {
           CROSS JOIN LATERAL unnest(f.conkey, f.confkey) WITH ORDINALITY AS k(child, parent, place)
            JOIN pg_attribute ca ON ca.attrelid = c.oid AND ca.attnum = k.child
            JOIN pg_attribute pa ON pa.attrelid = p.oid AND pa.attnum = k.parent
-          WHERE f.contype = 'f' AND f.conparentid = 0
+          WHERE f.contype = 'f' AND f.conparentid = 0 AND f.convalidated
           ORDER BY c.relname, f.conname, k.place",
         literal(&sides.schema)
     );

@@ -29,6 +29,13 @@ pub async fn row_counts(
             name: name.clone(),
         });
     }
+    if tables.is_none()
+        && let Some(reason) = sides.nothing_to_compare()
+    {
+        let mut wrong = Wrong::default();
+        wrong.add(|| reason);
+        return Ok(vec![wrong.verdict(id, "tables".to_owned(), String::new)]);
+    }
     let wanted = |name: &str| tables.is_none_or(|tables| tables.iter().any(|table| table == name));
     let mut checks = Vec::new();
     for pair in sides

@@ -9,16 +9,19 @@ use crate::text::printable;
 use rusqlite::OptionalExtension;
 use std::sync::Arc;
 
-/// One verdict per sequence that fills a column of the schema: its next value lies beyond every id that the target holds, that the
-/// backup holds, and that SQLite ever gave out (`sqlite_sequence`: ids of deleted rows are never used again).
+/// One verdict per sequence that fills a column of the schema, by ownership, by the column's default in whatever form, or because the
+/// transfer section says so: its next value lies beyond every id that the target holds, that the backup holds, and that SQLite ever gave
+/// out (`sqlite_sequence`: ids of deleted rows are never used again). Where the key is text, the sequence's next value is told beside the
+/// highest number in that text, which is not judged.
 ///
 /// # Errors
 /// A side could not be read.
 pub async fn sequences(sides: &Sides, id: &str) -> Result<Vec<Check>, Error> {
     let doing = "reading the sequences";
     let schema = literal(&sides.schema);
+    let stated = stated(sides);
     let sql = format!(
-        "SELECT DISTINCT sn.nspname, s.relname, t.relname, a.attname, q.seqincrement, q.seqmin, q.seqmax, q.seqcycle
+        "SELECT DISTINCT sn.nspname, s.relname, t.relname, a.attname, q.seqincrement, q.seqmin, q.seqmax, q.seqcycle, y.typcategory
            FROM pg_class s
            JOIN pg_namespace sn ON sn.oid = s.relnamespace
            JOIN pg_sequence q ON q.seqrelid = s.oid
@@ -28,10 +31,23 @@ pub async fn sequences(sides: &Sides, id: &str) -> Result<Vec<Check>, Error> {
                   UNION
                  SELECT d.refobjid, f.adrelid, f.adnum
                    FROM pg_depend d JOIN pg_attrdef f ON f.oid = d.objid
-                  WHERE d.classid = 'pg_attrdef'::regclass AND d.refclassid = 'pg_class'::regclass) u ON u.sequence = s.oid
+                  WHERE d.classid = 'pg_attrdef'::regclass AND d.refclassid = 'pg_class'::regclass
+                  UNION
+                 SELECT x.oid, f.adrelid, f.adnum
+                   FROM pg_attrdef f JOIN pg_class o ON o.oid = f.adrelid JOIN pg_namespace xn ON true JOIN pg_class x ON x.relnamespace = xn.oid
+                  WHERE x.relkind = 'S' AND o.relnamespace = xn.oid
+                    AND pg_get_expr(f.adbin, f.adrelid) ~ ('nextval[(]+''(' || xn.nspname || '[.])?' || regexp_replace(x.relname, '([^A-Za-z0-9_])', '[\\1]', 'g') || '''::text')
+                  UNION
+                 SELECT x.oid, o.oid, c.attnum
+                   FROM (VALUES {stated}) AS v(sequence, relation, attribute)
+                   JOIN pg_namespace xn ON true JOIN pg_class x ON x.relnamespace = xn.oid AND x.relkind = 'S'
+                    AND v.sequence IN (CASE WHEN xn.nspname = {schema} THEN x.relname::text END, xn.nspname || '.' || x.relname)
+                   JOIN pg_class o ON o.relname = v.relation JOIN pg_namespace n ON n.oid = o.relnamespace AND n.nspname = {schema}
+                   JOIN pg_attribute c ON c.attrelid = o.oid AND c.attname = v.attribute) u ON u.sequence = s.oid
            JOIN pg_class t ON t.oid = u.relation
            JOIN pg_namespace tn ON tn.oid = t.relnamespace AND tn.nspname = {schema}
            JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = u.attribute
+           JOIN pg_type y ON y.oid = a.atttypid
           WHERE s.relkind = 'S'
           ORDER BY 1, 2, 3, 4"
     );
@@ -47,6 +63,7 @@ pub async fn sequences(sides: &Sides, id: &str) -> Result<Vec<Check>, Error> {
             increment: number(4),
             bounds: (number(5), number(6)),
             cycles: text(7) == "t",
+            is_text: text(8) == "S",
         };
         checks.push(sequence.check(sides, id).await?);
     }
@@ -62,11 +79,44 @@ struct Sequence {
     increment: i128,
     bounds: (i128, i128),
     cycles: bool,
+    is_text: bool,
+}
+
+/// What the transfer section says of free sequences, as rows of SQL: sequence, target table, target column.
+fn stated(sides: &Sides) -> String {
+    let mut rows = vec!["(NULL::text, NULL::text, NULL::text)".to_owned()];
+    for (sequence, fed) in &sides.transfer.sequences {
+        for name in fed.split(',').map(str::trim) {
+            let column = sides.pairing.pairs.iter().find_map(|pair| {
+                let column = name.strip_prefix(pair.source.as_str())?.strip_prefix('.')?;
+                Some((&pair.target, &pair.column(column)?.target))
+            });
+            if let Some((table, column)) = column {
+                rows.push(format!(
+                    "({}, {}, {})",
+                    literal(sequence),
+                    literal(table),
+                    literal(column)
+                ));
+            }
+        }
+    }
+    rows.join(", ")
 }
 
 impl Sequence {
     async fn check(&self, sides: &Sides, id: &str) -> Result<Check, Error> {
         let next = self.next(sides).await?;
+        let name = format!("sequence of {}", self.title);
+        if self.is_text {
+            let good = || {
+                format!(
+                    "next value {next} of {}; its column is text, whose numbers are not compared",
+                    printable(&self.name, 160)
+                )
+            };
+            return Ok(Wrong::default().verdict(id, name, good));
+        }
         let used = [
             ("the target's furthest id", self.in_target(sides).await?),
             ("the backup's furthest id", self.in_source(sides).await?),
@@ -97,11 +147,47 @@ impl Sequence {
                 )
             });
         }
-        Ok(
-            wrong.verdict(id, format!("sequence of {}", self.title), || {
-                format!("next value {next}, beyond every id ever used")
-            }),
-        )
+        let is_compared = sides
+            .pairing
+            .pairs
+            .iter()
+            .any(|pair| pair.target == self.table);
+        if wrong.count > 0 && !is_compared {
+            let good = || {
+                format!(
+                    "next value {next}, which is taken: an insert into this table, which the target alone has, will fail; not the cutover's doing"
+                )
+            };
+            return Ok(Wrong::default().verdict(id, name, good));
+        }
+        let accepted = self.accepted_name(sides);
+        if wrong.count > 0 && sides.transfer.accepts(&accepted) {
+            let good = || {
+                format!(
+                    "next value {next}; accepted as `{}`",
+                    printable(&accepted, 160)
+                )
+            };
+            return Ok(Wrong::default().verdict(id, name, good));
+        }
+        Ok(wrong.verdict(id, name, || {
+            format!("next value {next}, beyond every id ever used")
+        }))
+    }
+
+    /// What `accept:` calls the next id of this column.
+    fn accepted_name(&self, sides: &Sides) -> String {
+        let pairs = &sides.pairing.pairs;
+        let source = pairs
+            .iter()
+            .find(|pair| pair.target == self.table)
+            .and_then(|pair| {
+                let mut columns = pair.columns.iter();
+                let column = columns.find(|column| column.target == self.column)?;
+                Some((pair.source.as_str(), column.source.as_str()))
+            });
+        let (table, column) = source.unwrap_or((&self.table, &self.column));
+        format!("next id {table}({column})")
     }
 
     async fn next(&self, sides: &Sides) -> Result<i128, Error> {

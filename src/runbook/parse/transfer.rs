@@ -25,6 +25,21 @@ pub(super) fn transfer(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Trans
         target_rows: reader
             .want(&fields, "target_rows", |r, i| r.one_of(i, &TARGET_ROWS))
             .unwrap_or_default(),
+        accept: reader
+            .want(&fields, "accept", |r, i| r.list(i, pattern))
+            .unwrap_or_default(),
+        sequences: reader
+            .want(&fields, "sequences", sequences)
+            .unwrap_or_default(),
+        fire: reader
+            .want(&fields, "fire", |r, i| r.list(i, Reader::text))
+            .unwrap_or_default(),
+        refresh: reader
+            .want(&fields, "refresh", Reader::boolean)
+            .unwrap_or_default(),
+        after_import: reader
+            .want(&fields, "after_import", |r, i| r.list(i, Reader::text))
+            .unwrap_or_default(),
         columns: reader.want(&fields, "columns", columns).unwrap_or_default(),
         lists: reader
             .want(&fields, "lists", |r, i| r.list(i, ordered_list))
@@ -55,6 +70,23 @@ fn rename(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<BTreeMap<String, S
         }
     }
     Some(renamed)
+}
+
+fn sequences(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<BTreeMap<String, String>> {
+    let mut fed = BTreeMap::new();
+    for (key, item) in reader.entries(item) {
+        let expected = "the column whose numbers it gives out, as Table.Column";
+        match reader.text_as(&item, expected) {
+            Some(column) if column.contains('.') => {
+                fed.insert(key.text.clone(), column);
+            }
+            Some(_) => {
+                reader.wrong::<()>(&item, expected, None);
+            }
+            None => {}
+        }
+    }
+    Some(fed)
 }
 
 fn columns(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Vec<(Pattern, ColumnPolicy)>> {

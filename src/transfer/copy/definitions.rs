@@ -31,16 +31,19 @@ pub struct ForeignKey {
     pub partitioned: bool,
 }
 
-/// Everything to take away: foreign keys before the keys they hang on.
+/// Everything to take away: foreign keys before the keys they hang on. The triggers in `fire` stay. So does an index that calls functions
+/// of the application's: from PostgreSQL 17 on an index is built with a search path in which what they name without a schema is missing.
 pub fn collect(
     schema: &str,
     tables: &[(&Table, u64)],
     foreign_keys: &[ForeignKey],
+    fire: &[String],
 ) -> Vec<Definition> {
     let mut all = Vec::new();
     for (table, _) in tables {
         let name = qualified(schema, &table.name);
-        for trigger in &table.triggers {
+        let kept = |name: &String| fire.contains(name);
+        for trigger in table.triggers.iter().filter(|t| !kept(&t.name)) {
             // R fires on replicas only, D never.
             let put_back = match trigger.enabled {
                 'O' => "ENABLE",
@@ -83,7 +86,7 @@ pub fn collect(
                 table
                     .indexes
                     .iter()
-                    .filter(|index| index.valid && !index.partitioned)
+                    .filter(|index| index.valid && !index.partitioned && !index.calls_functions)
                     .filter_map(|index| of_index(schema, table, index)),
             );
         }

@@ -4,6 +4,7 @@ use std::sync::Mutex;
 
 use tokio::sync::Notify;
 use tokio_postgres::Client;
+use tokio_postgres::error::SqlState;
 use tokio_util::sync::CancellationToken;
 
 use crate::target::quoted;
@@ -186,15 +187,23 @@ impl Lane<'_, '_> {
             }
             Work::Analyze(place) => {
                 let name = &floor.import.layout.tables[place].target.name;
+                // Statistics of an index over an expression call its functions.
                 let sql = format!(
-                    "ANALYZE {}.{}",
+                    "BEGIN; SET LOCAL search_path = {}; ANALYZE {}.{}; COMMIT",
+                    floor.import.search_path,
                     quoted(&floor.import.target.schema),
                     quoted(name)
                 );
-                client
-                    .batch_execute(&sql)
-                    .await
-                    .map_err(server(self.words(work)))
+                match client.batch_execute(&sql).await {
+                    Ok(()) => Ok(()),
+                    // From PostgreSQL 17 on the server chooses the path itself. The rows are in; autovacuum meets the same.
+                    Err(error) if error.code() == Some(&SqlState::UNDEFINED_FUNCTION) => {
+                        tracing::warn!(%error, table = %name, "no statistics");
+                        let rollback = client.batch_execute("ROLLBACK").await;
+                        rollback.map_err(server(self.words(work)))
+                    }
+                    Err(error) => Err(server(self.words(work))(error)),
+                }
             }
         }
     }

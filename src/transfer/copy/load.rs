@@ -193,7 +193,8 @@ impl Batches<'_> {
         let relation = self.relation();
         // Losing the last commits in a crash of the server loses their checkpoints with them; the import's end waits for the disk.
         let begin = format!(
-            "BEGIN; SET LOCAL synchronous_commit = off; LOCK TABLE {relation} IN ROW EXCLUSIVE MODE"
+            "BEGIN; SET LOCAL synchronous_commit = off; SET LOCAL search_path = {}; LOCK TABLE {relation} IN ROW EXCLUSIVE MODE",
+            self.import.search_path
         );
         self.client
             .batch_execute(&begin)

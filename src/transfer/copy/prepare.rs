@@ -13,6 +13,7 @@ use crate::transfer::copy::away::is_open;
 use crate::transfer::copy::definitions::{self, ForeignKey};
 use crate::transfer::copy::empty::{self, Abandoned};
 use crate::transfer::copy::key::{self, Sizes};
+use crate::transfer::copy::promises;
 use crate::transfer::copy::record::{self, Definition, DefinitionKind, DefinitionState, Task};
 use crate::transfer::error::server;
 use crate::transfer::layout::Layout;
@@ -222,7 +223,7 @@ pub async fn begin(
         .iter()
         .map(|table| (&table.target, sizes.of(&table.source.name).rows))
         .collect();
-    let collected = definitions::collect(schema, &tables, &foreign_keys);
+    let collected = definitions::collect(schema, &tables, &foreign_keys, &layout.fire);
     let definitions = definitions::with_open(collected, former.open.clone());
     record::begin(
         &transaction,
@@ -232,6 +233,7 @@ pub async fn begin(
         &definitions,
     )
     .await?;
+    promises::record(transaction.client(), key, layout).await?;
     let replaces = wanted.transfer.target_rows == TargetRows::Replace;
     let hides = |definition: &&Definition| definition.kind == DefinitionKind::RowSecurity;
     let mut statement = None;

@@ -16,8 +16,8 @@ use crate::target::sequences::{self, Numbered};
 use crate::text::printable;
 use crate::transfer::error::server;
 use crate::transfer::layout::TableLayout;
-use crate::transfer::plan::{Both, Problem, foreseen, preflight};
-use crate::transfer::session::Target;
+use crate::transfer::plan::{Both, Problem, foreseen, numbers, preflight};
+use crate::transfer::session::{Target, application_path};
 use crate::transfer::{Error, Progress};
 
 use super::board::{self, Board, Load};
@@ -150,7 +150,8 @@ impl<'s> Session<'s> {
                 .await?
             }
         };
-        let build_settings = build_settings(&control).await?;
+        let search_path = application_path(&control, &schema).await?;
+        let build_settings = build_settings(&control, &search_path).await?;
         let key = wanted.import.key;
         let import = Import {
             target,
@@ -160,6 +161,8 @@ impl<'s> Session<'s> {
             options: options.clone(),
             foreseen: Arc::new(foreseen),
             build_settings,
+            search_path,
+            transfer: Arc::new(transfer.clone()),
         };
         Ok(Self {
             began,
@@ -293,13 +296,16 @@ impl<'s> Session<'s> {
         progress(Progress::Phase { phase: "account" });
         let account = self.account().await?;
         progress(Progress::Phase { phase: "sequences" });
-        let sequences = sequences::align(&self.control, &self.numbered())
+        let layout = self.import.layout.clone();
+        let numbered = self.numbered().await?;
+        let schema = &self.import.target.schema;
+        let sequences = sequences::align(&self.control, schema, &numbered, &layout.sequences)
             .await
             .map_err(server("aligning the sequences"))?;
         let problems: Vec<Problem> = sequences
             .iter()
             .filter(|sequence| !sequence.proven)
-            .map(exhausted)
+            .filter_map(|sequence| numbers::exhausted(&layout, sequence, &self.import.transfer))
             .collect();
         if !self.finished {
             for definition in record::definitions(&self.control, &self.import.key).await? {
@@ -312,9 +318,16 @@ impl<'s> Session<'s> {
                 }
             }
             account::record(&self.control, &self.import.key, &account).await?;
-            self.end().await?;
+            self.end(progress).await?;
         }
         let mut copied = self.outcome().await?;
+        copied.after = self.afterwards();
+        let warnings = layout.warnings.iter().cloned();
+        let told = warnings.map(|warning| Problem {
+            policy: None,
+            ..warning
+        });
+        copied.notes = told.collect();
         copied.account = account;
         copied.was_done = self.finished;
         copied.sequences = sequences;
@@ -334,8 +347,20 @@ impl<'s> Session<'s> {
         account
     }
 
-    /// Records the end, and waits for the disk: every earlier commit is durable with this one.
-    async fn end(&self) -> Result<(), Error> {
+    /// What the runbook wants done once the rows are in, as statements.
+    fn afterwards(&self) -> Vec<String> {
+        let views = self.import.layout.materialized();
+        let refresh = views
+            .filter(|view| self.import.transfer.refresh && view.owned)
+            .map(|view| format!("REFRESH MATERIALIZED VIEW {}", view.name));
+        refresh
+            .chain(self.import.transfer.after_import.iter().cloned())
+            .collect()
+    }
+
+    /// Does what is to be done afterwards and records the end, all or nothing, and waits for the disk: every earlier commit is durable
+    /// with this one.
+    async fn end(&mut self, progress: &(dyn Fn(Progress) + Sync)) -> Result<(), Error> {
         let away = record::definitions(&self.control, &self.import.key).await?;
         if let Some(missing) = away.iter().find(|definition| {
             !matches!(
@@ -348,32 +373,50 @@ impl<'s> Session<'s> {
                 "{name} is still away; the import is not complete, start it again"
             )));
         }
-        self.control
+        let afterwards = self.afterwards();
+        let path = self.import.search_path.clone();
+        let doing = || "recording the end of the import";
+        let transaction = self.control.transaction().await.map_err(server(doing()))?;
+        if !afterwards.is_empty() {
+            progress(Progress::Phase {
+                phase: "afterwards",
+            });
+            let set = format!("SET LOCAL search_path = {path}");
+            transaction
+                .batch_execute(&set)
+                .await
+                .map_err(server(doing()))?;
+        }
+        for statement in &afterwards {
+            let doing = format!("after the import: {}", printable(statement, 200));
+            transaction
+                .batch_execute(statement)
+                .await
+                .map_err(server(doing))?;
+        }
+        transaction
             .execute(
                 "UPDATE cutover.import SET finished = now() WHERE key = $1",
                 &[&self.import.key],
             )
             .await
-            .map_err(server("recording the end of the import"))?;
-        Ok(())
+            .map_err(server(doing()))?;
+        transaction.commit().await.map_err(server(doing()))
     }
 
-    fn numbered(&self) -> Vec<Numbered> {
-        let of_table = |table: &TableLayout| {
-            let rowid = table.source.rowid_column();
-            let oid = table.target.oid;
-            let high = table.source_high;
-            let numbered = table.columns.iter().map(move |column| Numbered {
-                table_oid: oid,
-                column_number: column.target.number,
-                source_high: high.filter(|_| Some(column.source) == rowid),
-            });
-            numbered.collect::<Vec<_>>()
-        };
+    /// The columns that sequences may number, with what the source gave out.
+    async fn numbered(&self) -> Result<Vec<Numbered>, Error> {
+        let (source, layout) = (self.import.source.clone(), self.import.layout.clone());
+        let reading = tokio::task::spawn_blocking(move || numbers::numbered(&source, &layout));
+        let mut numbered = reading.await.expect("BUG: reading the numbers panicked")?;
         // After the end, forced row security hides the rows again; the sequences were proven before.
-        let visible = |table: &&TableLayout| !(self.finished && table.target.row_security_forced);
-        let tables = self.import.layout.tables.iter();
-        tables.filter(visible).flat_map(of_table).collect()
+        let hidden = |oid: u32| {
+            let tables = self.import.layout.tables.iter();
+            let mut of = tables.filter(|table| table.target.oid == oid);
+            self.finished && of.any(|table| table.target.row_security_forced)
+        };
+        numbered.retain(|column| !hidden(column.table_oid));
+        Ok(numbered)
     }
 
     async fn outcome(&self) -> Result<Copied, Error> {
@@ -435,17 +478,8 @@ fn unchanged(watch: &Watch, source: &Path, state: &'static str) -> Result<(), Er
     }
 }
 
-fn exhausted(sequence: &sequences::Aligned) -> Problem {
-    let reason = format!(
-        "the sequence {} is at its bound: the next insert into {} would fail",
-        printable(&sequence.sequence, 120),
-        printable(&sequence.table, 80)
-    );
-    crate::transfer::layout::structural(&sequence.table, &sequence.column, reason, None)
-}
-
 /// More memory for sorting than the cautious default, never less than the server's own setting.
-async fn build_settings(client: &Client) -> Result<String, Error> {
+async fn build_settings(client: &Client, search_path: &str) -> Result<String, Error> {
     let row = client
         .query_one(
             "SELECT pg_size_bytes(current_setting('maintenance_work_mem'))",
@@ -455,6 +489,6 @@ async fn build_settings(client: &Client) -> Result<String, Error> {
         .map_err(server("reading the server's settings"))?;
     let wanted_kb = (row.get::<_, i64>(0) / 1024).max(256 * 1024);
     Ok(format!(
-        "SET LOCAL maintenance_work_mem = {wanted_kb};\nSET LOCAL synchronous_commit = off;\n"
+        "SET LOCAL maintenance_work_mem = {wanted_kb};\nSET LOCAL synchronous_commit = off;\nSET LOCAL search_path = {search_path};\n"
     ))
 }

@@ -7,10 +7,13 @@ use crate::target::quoted;
 use crate::text::printable;
 use crate::transfer::Error;
 use crate::transfer::error::server;
-use crate::transfer::layout::{Layout, structural};
+use crate::transfer::layout::{Layout, TableLayout, structural};
 use crate::transfer::plan::Problem;
 
 const OLDEST_SERVER: i32 = 140_000;
+
+/// Connections that an import and the comparison after it need at the same time.
+const CONNECTIONS: i64 = 4;
 
 /// What the server or the role lacks, each with what would help.
 pub async fn missing(
@@ -26,7 +29,14 @@ pub async fn missing(
                     coalesce((SELECT has_schema_privilege(oid, 'USAGE, CREATE') FROM pg_namespace WHERE nspname = 'cutover'), false),
                     EXISTS (SELECT FROM pg_namespace WHERE nspname = $1),
                     coalesce((SELECT has_schema_privilege(oid, 'USAGE') AND has_schema_privilege(oid, 'CREATE')
-                              FROM pg_namespace WHERE nspname = $1), false)",
+                              FROM pg_namespace WHERE nspname = $1), false),
+                    EXISTS (SELECT FROM pg_namespace WHERE nspname = 'cutover'),
+                    (SELECT string_agg(c.relname, ', ' ORDER BY c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                      WHERE n.nspname = 'cutover' AND c.relkind = 'r' AND NOT has_table_privilege(c.oid, 'SELECT, INSERT, UPDATE, DELETE')),
+                    coalesce((SELECT has_schema_privilege(oid, 'CREATE') AND has_schema_privilege(oid, 'USAGE') FROM pg_namespace WHERE nspname = 'cutover'), false),
+                    (SELECT least(nullif(r.rolconnlimit, -1) - (SELECT count(*) FROM pg_stat_activity a WHERE a.usename = current_user),
+                                  nullif(d.datconnlimit, -1) - (SELECT count(*) FROM pg_stat_activity a WHERE a.datname = d.datname))
+                       FROM pg_roles r, pg_database d WHERE r.rolname = current_user AND d.datname = current_database())::int8",
             &[&schema],
         )
         .await
@@ -35,6 +45,9 @@ pub async fn missing(
     let (user, database): (String, String) = (quoted(row.get(3)), quoted(row.get(4)));
     let (may_create, may_temp, has_own): (bool, bool, bool) = (row.get(5), row.get(6), row.get(7));
     let (schema_exists, schema_open): (bool, bool) = (row.get(8), row.get(9));
+    let (own_exists, closed, own_open): (bool, Option<String>, bool) =
+        (row.get(10), row.get(11), row.get(12));
+    let connections_left: Option<i64> = row.get(13);
     let mut lacking = Vec::new();
     let mut lacks = |missing: bool, reason: String| {
         if missing {
@@ -70,6 +83,29 @@ pub async fn missing(
         ),
     );
     lacks(
+        own_exists && !own_open,
+        format!(
+            "the role may not use the schema in which the import keeps its checkpoints: GRANT USAGE, CREATE ON SCHEMA cutover TO {user}"
+        ),
+    );
+    lacks(
+        own_open && closed.is_some(),
+        format!(
+            "an import by another role has left tables in schema cutover ({}) that this role may not write: GRANT ALL ON ALL TABLES IN SCHEMA cutover TO {user}, or drop the schema if that import is over",
+            closed.unwrap_or_default()
+        ),
+    );
+    if let Some(left) = connections_left {
+        // One of them is already ours.
+        lacks(
+            left + 1 < CONNECTIONS,
+            format!(
+                "the role or the database allows only {} more connection(s), and an import with its comparison needs {CONNECTIONS}: ALTER ROLE {user} CONNECTION LIMIT -1",
+                left.max(0)
+            ),
+        );
+    }
+    lacks(
         !may_temp,
         format!(
             "the role may not make temporary tables: GRANT TEMPORARY ON DATABASE {database} TO {user}"
@@ -97,4 +133,35 @@ pub async fn missing(
         ));
     }
     Ok(lacking)
+}
+
+/// Tables that the role may fill and that it could not read back whole: the comparison would stop at them.
+pub async fn unreadable(client: &Client, layout: &Layout) -> Result<Vec<Problem>, Error> {
+    let forced: Vec<_> = layout
+        .tables
+        .iter()
+        .filter(|table| table.target.row_security_forced)
+        .collect();
+    if forced.is_empty() {
+        return Ok(Vec::new());
+    }
+    let row = client
+        .query_one(
+            "SELECT rolbypassrls OR rolsuper, rolname::text FROM pg_roles WHERE rolname = current_user",
+            &[],
+        )
+        .await
+        .map_err(server("looking at the role"))?;
+    if row.get(0) {
+        return Ok(Vec::new());
+    }
+    let user = quoted(row.get(1));
+    let problem = |table: &TableLayout| {
+        let name = format!("{}.{}", quoted(&layout.schema), quoted(&table.target.name));
+        let reason = format!(
+            "row-level security is forced on {name}, so that verify cannot see all of its rows as {user}: ALTER ROLE {user} BYPASSRLS, or ALTER TABLE {name} NO FORCE ROW LEVEL SECURITY until it is verified"
+        );
+        structural(&table.source.name, "", printable(&reason, 600), None)
+    };
+    Ok(forced.into_iter().map(problem).collect())
 }

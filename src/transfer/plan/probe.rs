@@ -1,8 +1,13 @@
-//! What only the server can judge: checks, and unique keys whose equality the conversion or the target's collation changes.
+//! What only the server can judge: checks, partitions, computed columns, exclusions, parents that the target alone has, and unique keys
+//! whose equality the conversion or the target's collation changes.
 //!
-//! The columns concerned go into a temporary table inside a transaction that is rolled back; then the rules are asked as queries. A
-//! key that the source already guards, over values that stay distinct, is not asked again.
+//! The columns concerned go into a temporary table inside a transaction that is rolled back; then the rules are asked as queries, with the
+//! search path of the application's own sessions. What is asked is in [`questions`].
 
+mod guard;
+mod questions;
+
+use std::collections::HashSet;
 use std::path::Path;
 use std::pin::pin;
 
@@ -13,37 +18,23 @@ use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 
 use crate::source::schema::TextEncoding;
-use crate::target::catalogue::{ConstraintKind, Index};
-use crate::target::quoted;
 use crate::text::printable;
 use crate::transfer::Error;
-use crate::transfer::convert::Class;
 use crate::transfer::error::{read, server, server_message};
-use crate::transfer::kind::Kind;
 use crate::transfer::layout::{TableLayout, structural};
 use crate::transfer::plan::scan::{LISTED_PER_COLUMN, Scanned, open};
 use crate::transfer::plan::{Problem, RowKey};
 use crate::transfer::pump::{CHUNKS_IN_FLIGHT, Chunker, Closed};
 use crate::transfer::reader::{Cursor, Reader, Span};
 use crate::transfer::rows::{COPY_HEADER, COPY_TRAILER, Encoder};
+use crate::transfer::session::application_path;
 
-/// One rule of the server's, as a query over the probe table.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Question {
-    /// The constraint or index.
-    name: String,
-    /// Source column to report; empty when several or none.
-    column: String,
-    /// Yields the place of each row at fault, its key, and the key of the row it collides with.
-    sql: String,
-    /// What is wrong with such a row.
-    reason: String,
-}
+use questions::{Question, Questions};
 
 /// What the server said about one table.
 #[derive(Debug, Default)]
 pub struct Probed {
-    /// Rows at fault.
+    /// Rows at fault; in a plan at most [`LISTED_PER_COLUMN`] per rule.
     pub problems: Vec<Problem>,
     /// Rules that could not be asked.
     pub notes: Vec<Problem>,
@@ -58,18 +49,18 @@ pub async fn probe(
     scanned: Option<&Scanned>,
     cancel: &CancellationToken,
 ) -> Result<Probed, Error> {
-    let (questions, columns) = questions(table, scanned);
-    if questions.is_empty() {
+    let asked = Questions::of(table, scanned);
+    if asked.questions.is_empty() {
         return Ok(Probed::default());
     }
+    let path = application_path(client, &asked.schema).await?;
     client
-        .batch_execute("BEGIN")
+        .batch_execute(&format!("BEGIN; SET LOCAL search_path = {path}"))
         .await
         .map_err(server("probing"))?;
-    let probed = ask(
-        client, source, table, encoding, &questions, &columns, cancel,
-    )
-    .await;
+    // Whoever only looks gets a list to read; whoever loads has to know every row.
+    let limit = scanned.map(|_| LISTED_PER_COLUMN);
+    let probed = ask(client, source, table, encoding, &asked, limit, cancel).await;
     let rolled_back = client
         .batch_execute("ROLLBACK")
         .await
@@ -79,67 +70,202 @@ pub async fn probe(
     Ok(probed)
 }
 
-#[allow(clippy::too_many_arguments)]
 async fn ask(
     client: &Client,
     source: &Path,
     table: &TableLayout,
     encoding: TextEncoding,
-    questions: &[Question],
-    columns: &[usize],
+    asked: &Questions,
+    limit: Option<u64>,
     cancel: &CancellationToken,
 ) -> Result<Probed, Error> {
-    let name = &table.source.name;
-    let doing = || format!("probing {}", printable(name, 80));
-    fill(client, source, table, encoding, columns, cancel).await?;
+    let doing = || format!("probing {}", printable(&table.source.name, 80));
+    client
+        .batch_execute(&asked.create)
+        .await
+        .map_err(server(doing()))?;
+    load(client, source, table, encoding, asked, cancel).await?;
+    client
+        .batch_execute(&asked.ready)
+        .await
+        .map_err(server(doing()))?;
     let mut probed = Probed::default();
-    for question in questions {
-        client
-            .batch_execute("SAVEPOINT question")
-            .await
-            .map_err(server(doing()))?;
-        match client.query(&question.sql, &[]).await {
-            Ok(rows) => {
-                for row in rows {
-                    let (place, key, other): (i64, String, Option<String>) =
-                        (row.get(0), row.get(1), row.get(2));
-                    let rowid = if key.is_empty() {
-                        RowKey::Rowid(place)
-                    } else {
-                        RowKey::Key(key)
-                    };
-                    let reason = match other {
-                        Some(other) => format!("{} as row {other}", question.reason),
-                        None => question.reason.clone(),
-                    };
-                    probed.problems.push(Problem {
-                        table: name.clone(),
-                        column: question.column.clone(),
-                        rowid,
-                        value: String::new(),
-                        reason,
-                        policy: None,
-                    });
-                }
-            }
-            Err(error) if error.as_db_error().is_some() => {
-                client
-                    .batch_execute("ROLLBACK TO SAVEPOINT question")
-                    .await
-                    .map_err(server(doing()))?;
-                let reason = format!(
-                    "{} could not be asked beforehand: {}",
-                    printable(&question.name, 80),
-                    server_message(&error)
-                );
-                probed
-                    .notes
-                    .push(structural(name, &question.column, reason, None));
-            }
-            Err(error) => return Err(server(doing())(error)),
-        }
+    for question in &asked.questions {
+        put(client, table, question, limit, &mut probed).await?;
     }
     Ok(probed)
+}
+
+/// Puts one question. Where the server cannot answer it for all rows together, each row is asked by itself, and those that cannot be
+/// judged are at fault.
+async fn put(
+    client: &Client,
+    table: &TableLayout,
+    question: &Question,
+    limit: Option<u64>,
+    probed: &mut Probed,
+) -> Result<(), Error> {
+    let doing = || format!("probing {}", printable(&table.source.name, 80));
+    let run =
+        |sql: String| async move { client.batch_execute(&sql).await.map_err(server(doing())) };
+    let limit = limit.map_or("ALL".to_owned(), |limit| limit.to_string());
+    let mut failed = None;
+    for attempt in 0..2 {
+        run("SAVEPOINT question".to_owned()).await?;
+        let answer = async {
+            client.batch_execute(&question.before).await?;
+            client
+                .query(&format!("{} LIMIT {limit}", question.sql), &[])
+                .await
+        };
+        match answer.await {
+            Ok(rows) => {
+                run("RELEASE SAVEPOINT question".to_owned()).await?;
+                let faults = rows.iter().map(|row| fault(row, question));
+                take(table, question, faults.collect(), probed);
+                return Ok(());
+            }
+            Err(error) if error.as_db_error().is_none() => return Err(server(doing())(error)),
+            Err(error) => {
+                run("ROLLBACK TO SAVEPOINT question".to_owned()).await?;
+                failed = Some(server_message(&error));
+            }
+        }
+        if attempt == 0 && !one_by_one(client, table, question, probed).await? {
+            break;
+        }
+    }
+    let reason = format!(
+        "{} could not be asked beforehand: {}",
+        printable(&question.name, 80),
+        failed.unwrap_or_default()
+    );
+    probed.notes.push(structural(
+        &table.source.name,
+        &question.column,
+        reason,
+        None,
+    ));
+    Ok(())
+}
+
+/// A row at fault and the row it collides with.
+struct AtFault {
+    row: RowKey,
+    reason: String,
+    others: Vec<String>,
+}
+
+fn fault(row: &tokio_postgres::Row, question: &Question) -> AtFault {
+    let (place, key, others): (Option<i64>, String, Vec<String>) =
+        (row.get(0), row.get(1), row.get(2));
+    let reason = match (question.pairwise, others.first()) {
+        (false, Some(other)) => format!("{} {other}", question.reason),
+        _ => question.reason.clone(),
+    };
+    AtFault {
+        row: named(place, key),
+        reason,
+        others,
+    }
+}
+
+fn named(place: Option<i64>, key: String) -> RowKey {
+    match place {
+        None => RowKey::None,
+        Some(place) if key.is_empty() => RowKey::Rowid(place),
+        Some(_) => RowKey::Key(key),
+    }
+}
+
+/// Adds what a question found. Of rows that only collide with each other, the first stays.
+fn take(table: &TableLayout, question: &Question, faults: Vec<AtFault>, probed: &mut Probed) {
+    let mut out: HashSet<String> = HashSet::new();
+    for AtFault {
+        row,
+        mut reason,
+        others,
+    } in faults
+    {
+        if question.pairwise {
+            let Some(other) = others.iter().find(|other| !out.contains(*other)) else {
+                continue;
+            };
+            reason = format!("{reason} {other}");
+            out.insert(match &row {
+                RowKey::Rowid(rowid) => format!("row {rowid}"),
+                other => other.to_string(),
+            });
+        }
+        let value = if row == RowKey::None {
+            others.first().cloned().unwrap_or_default()
+        } else {
+            String::new()
+        };
+        probed.problems.push(Problem {
+            table: table.source.name.clone(),
+            column: question.column.clone(),
+            rowid: row,
+            value,
+            reason,
+            policy: None,
+        });
+    }
+}
+
+/// Evaluates the question's expressions row by row; whether rows were found that it fails for. These are reported and left out from then on.
+async fn one_by_one(
+    client: &Client,
+    table: &TableLayout,
+    question: &Question,
+    probed: &mut Probed,
+) -> Result<bool, Error> {
+    let doing = || format!("probing {} row by row", printable(&table.source.name, 80));
+    let walk = format!(
+        "CREATE TEMPORARY TABLE cutover_fault (place bigint, key text, why text) ON COMMIT DROP;
+         DO $cutover$ DECLARE one record; BEGIN
+           FOR one IN SELECT ctid AS at, \"cutover place\" AS place, \"cutover key\" AS key FROM pg_temp.cutover_probe LOOP
+             BEGIN PERFORM {} FROM pg_temp.cutover_probe WHERE ctid = one.at;
+             EXCEPTION WHEN OTHERS THEN INSERT INTO pg_temp.cutover_fault VALUES (one.place, one.key, SQLERRM); END;
+           END LOOP; END $cutover$;
+         DELETE FROM pg_temp.cutover_probe p USING pg_temp.cutover_fault f WHERE (p.\"cutover place\", p.\"cutover key\") = (f.place, f.key)",
+        question.evaluated
+    );
+    let run =
+        |sql: &'static str| async move { client.batch_execute(sql).await.map_err(server(doing())) };
+    run("SAVEPOINT walk").await?;
+    match client.batch_execute(&walk).await {
+        Ok(()) => {}
+        Err(error) if error.as_db_error().is_some() => {
+            run("ROLLBACK TO SAVEPOINT walk").await?;
+            return Ok(false);
+        }
+        Err(error) => return Err(server(doing())(error)),
+    }
+    let rows = client
+        .query(
+            "SELECT place, key, why FROM pg_temp.cutover_fault ORDER BY place",
+            &[],
+        )
+        .await
+        .map_err(server(doing()))?;
+    run("DROP TABLE pg_temp.cutover_fault; RELEASE SAVEPOINT walk").await?;
+    for row in &rows {
+        let why: String = row.get(2);
+        probed.problems.push(Problem {
+            table: table.source.name.clone(),
+            column: question.column.clone(),
+            rowid: named(row.get(0), row.get(1)),
+            value: String::new(),
+            reason: format!(
+                "{} fails on it: {}",
+                printable(&question.name, 80),
+                printable(&why, 200)
+            ),
+            policy: None,
+        });
+    }
+    Ok(!rows.is_empty())
 }
 
 /// Makes the temporary table `cutover_probe` of the present transaction and sends these columns (places among the moving ones) into
@@ -152,30 +278,13 @@ pub async fn fill(
     columns: &[usize],
     cancel: &CancellationToken,
 ) -> Result<(), Error> {
-    let doing = || format!("probing {}", printable(&table.source.name, 80));
-    // The types below the domains, whose own checks would stop the load at the first row.
-    let column = |place: &usize| {
-        let column = &table.columns[*place].target;
-        let collation = column
-            .collation
-            .as_ref()
-            .map(|name| format!(" COLLATE {name}"))
-            .unwrap_or_default();
-        format!(
-            ", {} {}{collation}",
-            quoted(&column.name),
-            column.ty.base_shown
-        )
-    };
-    let create = format!(
-        "CREATE TEMPORARY TABLE cutover_probe (\"cutover place\" bigint, \"cutover key\" text{}) ON COMMIT DROP",
-        columns.iter().map(column).collect::<String>()
-    );
+    let asked = Questions::of_columns(table, columns);
+    let doing = format!("probing {}", printable(&table.source.name, 80));
     client
-        .batch_execute(&create)
+        .batch_execute(&asked.create)
         .await
-        .map_err(server(doing()))?;
-    load(client, source, table, encoding, columns, cancel).await
+        .map_err(server(doing))?;
+    load(client, source, table, encoding, &asked, cancel).await
 }
 
 /// Sends the columns, with the row's place and key before them.
@@ -184,11 +293,12 @@ async fn load(
     source: &Path,
     table: &TableLayout,
     encoding: TextEncoding,
-    columns: &[usize],
+    asked: &Questions,
     cancel: &CancellationToken,
 ) -> Result<(), Error> {
     let narrow = TableLayout {
-        columns: columns
+        columns: asked
+            .columns
             .iter()
             .map(|place| table.columns[*place].clone())
             .collect(),
@@ -200,7 +310,7 @@ async fn load(
         tokio::task::spawn_blocking(move || produce(&path, &narrow, encoding, sender, &cancelled));
     let doing = || format!("probing {}", printable(&table.source.name, 80));
     let sink = client
-        .copy_in::<_, Bytes>("COPY pg_temp.cutover_probe FROM STDIN (FORMAT binary)")
+        .copy_in::<_, Bytes>(asked.copy.as_str())
         .await
         .map_err(server(doing()))?;
     let mut sink = pin!(sink);
@@ -280,297 +390,4 @@ fn produce(
     chunker.buffer().extend_from_slice(&COPY_TRAILER);
     let _ = chunker.flush();
     Ok(sent)
-}
-
-/// The rules worth asking, and the columns (places among the moving ones) that they need.
-fn questions(table: &TableLayout, scanned: Option<&Scanned>) -> (Vec<Question>, Vec<usize>) {
-    let mut questions = Vec::new();
-    let mut needed: Vec<usize> = Vec::new();
-    let mut need = |places: Vec<usize>| needed.extend(places);
-    for check in table
-        .target
-        .constraints
-        .iter()
-        .filter(|constraint| constraint.kind == ConstraintKind::Check)
-    {
-        if let (Some(expression), Some(places)) = (&check.expression, places(table, &check.columns))
-        {
-            questions.push(refused_by(
-                table,
-                &places,
-                &check.name,
-                "the check",
-                expression,
-            ));
-            need(places);
-        }
-    }
-    for (place, column) in table.columns.iter().enumerate() {
-        for check in &column.target.ty.domain_checks {
-            let expression = with_value(&check.expression, &quoted(&column.target.name));
-            questions.push(refused_by(
-                table,
-                &[place],
-                &check.name,
-                "the domain's check",
-                &expression,
-            ));
-            need(vec![place]);
-        }
-    }
-    for index in table.target.indexes.iter().filter(|index| index.unique) {
-        if is_guarded(table, index, scanned) {
-            continue;
-        }
-        let names: Option<Vec<String>> = index.columns.iter().cloned().collect();
-        let plain = names
-            .filter(|_| index.predicate.is_none())
-            .and_then(|names| places(table, &names));
-        // An expression or a predicate may read any column.
-        let needs = plain
-            .clone()
-            .unwrap_or_else(|| (0..table.columns.len()).collect());
-        questions.push(collides(table, index, &plain.unwrap_or_default()));
-        need(needs);
-    }
-    for index in &table.target.indexes {
-        if !may_be_too_long(table, index, scanned) {
-            continue;
-        }
-        let names: Vec<String> = index.columns.iter().flatten().cloned().collect();
-        if let Some(places) = places(table, &names) {
-            questions.push(too_long(table, index, &places));
-            let all = || (0..table.columns.len()).collect();
-            need(index.predicate.as_ref().map_or(places, |_| all()));
-        }
-    }
-    needed.sort_unstable();
-    needed.dedup();
-    (questions, needed)
-}
-
-/// What a btree takes of one entry, its header of eight bytes included.
-const INDEX_ROW_BYTES: u64 = 2704;
-
-/// Whether some entry of this index may be too long for it; by the longest values, where a scan has seen them.
-pub fn may_be_too_long(table: &TableLayout, index: &Index, scanned: Option<&Scanned>) -> bool {
-    let names: Vec<&String> = index.columns.iter().flatten().collect();
-    if names.len() != index.columns.len() || !index.definition.contains(" USING btree ") {
-        return false;
-    }
-    let column = |place: usize| match table.columns[place].converter.kind {
-        Kind::Text(_) | Kind::Char(_) | Kind::Bytea | Kind::Jsonb | Kind::Array { .. } => scanned
-            .and_then(|scanned| scanned.looks.get(place))
-            .map_or(INDEX_ROW_BYTES, |look| look.largest),
-        _ => 16,
-    };
-    let places = table.columns.iter().enumerate();
-    let keyed = places.filter(|(_, column)| names.contains(&&column.target.name));
-    let longest: u64 = keyed.map(|(place, _)| column(place)).sum();
-    longest + 8 * names.len() as u64 + 8 > INDEX_ROW_BYTES
-}
-
-/// The probe table has compressed its values as the index would.
-fn too_long(table: &TableLayout, index: &Index, places: &[usize]) -> Question {
-    let sizes: Vec<String> = index
-        .expressions
-        .iter()
-        .map(|key| format!("coalesce(pg_column_size({key}), 0)"))
-        .collect();
-    let covered = index
-        .predicate
-        .iter()
-        .map(|predicate| format!(" AND ({predicate})"));
-    Question {
-        name: index.name.clone(),
-        column: reported(table, places),
-        sql: format!(
-            "SELECT \"cutover place\", \"cutover key\", NULL::text FROM pg_temp.cutover_probe
-             WHERE 8 + {} > {INDEX_ROW_BYTES}{} ORDER BY 1 LIMIT {LISTED_PER_COLUMN}",
-            sizes.join(" + "),
-            covered.collect::<String>()
-        ),
-        reason: format!(
-            "longer than the {INDEX_ROW_BYTES} bytes that the index {} can take, compressed",
-            printable(&index.name, 80)
-        ),
-    }
-}
-
-/// Places of target columns among the moving ones; None when one does not move.
-fn places(table: &TableLayout, names: &[String]) -> Option<Vec<usize>> {
-    names
-        .iter()
-        .map(|name| {
-            table
-                .columns
-                .iter()
-                .position(|column| column.target.name == *name)
-        })
-        .collect()
-}
-
-fn reported(table: &TableLayout, places: &[usize]) -> String {
-    match places {
-        [first, ..] => table.source_name(&table.columns[*first]).to_owned(),
-        [] => String::new(),
-    }
-}
-
-fn refused_by(
-    table: &TableLayout,
-    places: &[usize],
-    name: &str,
-    what: &str,
-    expression: &str,
-) -> Question {
-    Question {
-        name: name.to_owned(),
-        column: reported(table, places),
-        sql: format!(
-            "SELECT \"cutover place\", \"cutover key\", NULL::text FROM pg_temp.cutover_probe WHERE NOT ({expression}) ORDER BY 1 LIMIT {LISTED_PER_COLUMN}"
-        ),
-        reason: format!("refused by {what} {}", printable(name, 80)),
-    }
-}
-
-fn collides(table: &TableLayout, index: &Index, places: &[usize]) -> Question {
-    let keys = index.expressions.join(", ");
-    let not_null = index
-        .expressions
-        .iter()
-        .map(|key| format!("({key}) IS NOT NULL"));
-    let mut conditions: Vec<String> = if index.nulls_not_distinct {
-        Vec::new()
-    } else {
-        not_null.collect()
-    };
-    conditions.extend(
-        index
-            .predicate
-            .iter()
-            .map(|predicate| format!("({predicate})")),
-    );
-    let condition = if conditions.is_empty() {
-        "true".to_owned()
-    } else {
-        conditions.join(" AND ")
-    };
-    Question {
-        name: index.name.clone(),
-        column: reported(table, places),
-        sql: format!(
-            "SELECT p, k, first FROM (
-               SELECT \"cutover place\" AS p, \"cutover key\" AS k, row_number() OVER w AS n,
-                      first_value(CASE WHEN \"cutover key\" = '' THEN \"cutover place\"::text ELSE \"cutover key\" END) OVER w AS first
-               FROM pg_temp.cutover_probe WHERE {condition} WINDOW w AS (PARTITION BY {keys} ORDER BY \"cutover place\")) AS numbered
-             WHERE n > 1 ORDER BY p LIMIT {LISTED_PER_COLUMN}"
-        ),
-        reason: format!("the same under the target's unique {}", printable(&index.name, 80)),
-    }
-}
-
-/// Whether the source already keeps these values apart and the conversion leaves them apart.
-fn is_guarded(table: &TableLayout, index: &Index, scanned: Option<&Scanned>) -> bool {
-    let Some(scanned) = scanned else { return false };
-    let names: Option<Vec<String>> = index.columns.iter().cloned().collect();
-    let Some(places) = names
-        .filter(|_| !index.nulls_not_distinct)
-        .and_then(|names| places(table, &names))
-    else {
-        return false;
-    };
-    let sources: Vec<usize> = places
-        .iter()
-        .map(|place| table.columns[*place].source)
-        .collect();
-    let by_rowid = table
-        .source
-        .rowid_column()
-        .into_iter()
-        .map(|column| vec![column]);
-    let by_key = table
-        .source
-        .unique_keys
-        .iter()
-        .map(|key| key.columns.clone());
-    by_rowid.chain(by_key).any(|key| {
-        let covered: Option<Vec<usize>> = key
-            .iter()
-            .map(|column| {
-                sources
-                    .iter()
-                    .position(|source| source == column)
-                    .map(|at| places[at])
-            })
-            .collect();
-        covered.is_some_and(|covered| {
-            covered
-                .iter()
-                .all(|place| stays_distinct(table, *place, scanned))
-        })
-    })
-}
-
-fn stays_distinct(table: &TableLayout, place: usize, scanned: &Scanned) -> bool {
-    let column = &table.columns[place];
-    let native = match column.converter.kind {
-        Kind::Int2 | Kind::Int4 | Kind::Int8 | Kind::Oid | Kind::Bool => Class::Integer,
-        Kind::Float8 => Class::Real,
-        Kind::Bytea => Class::Blob,
-        _ => Class::Text,
-    };
-    let changed = scanned
-        .uses
-        .keys()
-        .any(|policy| policy.starts_with(&format!("{}: ", table.source_name(column))));
-    let native_only = scanned
-        .looks
-        .get(place)
-        .is_none_or(|look| look.only(native));
-    column.converter.kind.keeps_distinct() && native_only && !column.target.folds && !changed
-}
-
-/// A domain's expression with the column for the word VALUE, outside of quotes.
-fn with_value(expression: &str, column: &str) -> String {
-    let mut out = String::with_capacity(expression.len() + column.len());
-    let mut quote = None;
-    let mut word = String::new();
-    let flush = |word: &mut String, out: &mut String| {
-        out.push_str(if word == "VALUE" { column } else { word });
-        word.clear();
-    };
-    for c in expression.chars() {
-        if quote.is_none() && (c.is_alphanumeric() || c == '_') {
-            word.push(c);
-            continue;
-        }
-        flush(&mut word, &mut out);
-        match quote {
-            None if c == '\'' || c == '"' => quote = Some(c),
-            Some(open) if c == open => quote = None,
-            _ => {}
-        }
-        out.push(c);
-    }
-    flush(&mut word, &mut out);
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::with_value;
-
-    #[test]
-    fn only_the_bare_word_is_the_value() {
-        assert_eq!(with_value("(VALUE > 0)", "\"A\""), "(\"A\" > 0)");
-        assert_eq!(
-            with_value("((VALUE)::text <> 'VALUE'::text)", "c"),
-            "((c)::text <> 'VALUE'::text)"
-        );
-        assert_eq!(
-            with_value("(x.VALUE_2 = \"VALUE\")", "c"),
-            "(x.VALUE_2 = \"VALUE\")"
-        );
-    }
 }

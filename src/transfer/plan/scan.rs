@@ -20,9 +20,9 @@ use crate::transfer::kind::Kind;
 use crate::transfer::layout::{Layout, TableLayout};
 use crate::transfer::plan::guess::Guids;
 use crate::transfer::plan::units::{self, Numbers, World};
-use crate::transfer::plan::{Problem, sentinels};
+use crate::transfer::plan::{Problem, RowKey, sentinels};
 use crate::transfer::reader::{Cursor, Reader, RowView, Span, estimate};
-use crate::transfer::rows::{ColumnLook, Encoder};
+use crate::transfer::rows::{ColumnLook, Encoder, Outcome};
 use crate::transfer::{Error, Progress};
 
 /// Problems of one column that are listed; the others are counted.
@@ -51,6 +51,8 @@ pub struct Scanned {
     pub numbers: BTreeMap<usize, Numbers>,
     /// Per moving column, its blobs, where they would be GUIDs and no order is stated.
     pub guids: BTreeMap<usize, Guids>,
+    /// Rows that stay behind: put aside by a policy, or without any setting under which they would fit.
+    pub behind: Vec<RowKey>,
 }
 
 /// What would settle the problems of a column.
@@ -78,6 +80,7 @@ impl Scanned {
                 .for_each(|(mine, theirs)| mine.merge(theirs));
         }
         self.problems.extend(other.problems);
+        self.behind.extend(other.behind);
         for (column, wish) in other.wishes {
             let mine = self.wishes.entry(column).or_default();
             mine.policies.extend(wish.policies);
@@ -158,6 +161,26 @@ pub fn scan(
     let mut results = results.into_inner().expect("BUG: a scan thread panicked");
     results.iter_mut().for_each(Scanned::cut);
     Ok(results)
+}
+
+/// The rows of one table that a policy puts aside for their values.
+pub fn put_aside(
+    source: &Path,
+    layout: &Layout,
+    table: &TableLayout,
+) -> Result<Vec<RowKey>, Error> {
+    let connection = open(source)?;
+    let piece = Piece {
+        connection: &connection,
+        source,
+        layout,
+        table,
+        span: Span::ALL,
+        world: layout.world(),
+    };
+    let (nobody, _) = tokio::sync::mpsc::unbounded_channel();
+    let scanned = piece.scan(&nobody, &CancellationToken::new())?;
+    Ok(scanned.behind)
 }
 
 /// Opens the source for one thread, with a small page cache: every page is read once.
@@ -282,10 +305,13 @@ impl Piece<'_> {
             }
             buffer.clear();
             splices.clear();
-            encoder.row(&row, &mut buffer, &mut splices);
+            let mut stays = encoder.row(&row, &mut buffer, &mut splices) == Outcome::Aside;
             encoder.quarantined.clear();
             for problem in encoder.problems.drain(..) {
-                self.wish(&mut found, &row, problem);
+                stays |= !self.wish(&mut found, &row, problem);
+            }
+            if stays {
+                found.behind.push(row.key());
             }
             if found.rows.is_multiple_of(STRIDE) {
                 if cancel.is_cancelled() {
@@ -317,8 +343,9 @@ impl Piece<'_> {
         }
     }
 
-    /// Lists the problem and finds out which settings, together, would let the value pass.
-    fn wish(&self, found: &mut Scanned, row: &RowView<'_>, mut problem: Problem) {
+    /// Lists the problem and finds out which settings, together, would let the value pass; whether there are any.
+    fn wish(&self, found: &mut Scanned, row: &RowView<'_>, mut problem: Problem) -> bool {
+        let mut settled = false;
         let wish = found.wishes.entry(problem.column.clone()).or_default();
         wish.count += 1;
         let place = self
@@ -333,6 +360,7 @@ impl Piece<'_> {
                 let value = row.value(place);
                 match sentinels::of(as_text(value), converter) {
                     Some((text, by)) => {
+                        settled = true;
                         if matches!(value, ValueRef::Blob(_)) {
                             wish.policies.insert("bytes: text");
                         }
@@ -345,6 +373,7 @@ impl Piece<'_> {
                     None => {
                         let (policies, passes) = settle(converter, value);
                         wish.hopeless |= !passes;
+                        settled = passes;
                         if passes {
                             wish.policies.extend(&policies);
                             problem.policy = (!policies.is_empty()).then(|| policies.join(", "));
@@ -356,6 +385,7 @@ impl Piece<'_> {
         if wish.count <= LISTED_PER_COLUMN {
             found.problems.push(problem);
         }
+        settled
     }
 }
 

@@ -33,8 +33,18 @@ pub struct Additions {
     pub zone_is_stated: bool,
     /// `target_rows: replace`
     pub replace: bool,
-    /// Tables and columns to leave behind.
+    /// Tables and columns to leave behind, of which nothing is lost.
     pub exclude: BTreeSet<String>,
+    /// Tables and columns that could be left behind, with what would stay there: told as comments.
+    pub behind: BTreeMap<String, String>,
+    /// Source names to target names.
+    pub rename: BTreeMap<String, String>,
+    /// Differences between the schemas to accept.
+    pub accept: BTreeSet<String>,
+    /// Sequences and the columns they number.
+    pub sequences: BTreeMap<String, String>,
+    /// Triggers that run during the load.
+    pub fire: BTreeSet<String>,
     /// By table and column.
     pub columns: BTreeMap<(String, String), Addition>,
 }
@@ -55,7 +65,24 @@ pub struct Addition {
 impl Additions {
     /// Whether there is nothing to add.
     pub fn is_empty(&self) -> bool {
-        !self.zone && !self.replace && self.exclude.is_empty() && self.columns.is_empty()
+        let bare = !self.zone && !self.replace && self.exclude.is_empty();
+        let named = self.rename.is_empty() && self.accept.is_empty() && self.sequences.is_empty();
+        bare && named && self.fire.is_empty() && self.columns.is_empty()
+    }
+
+    /// Takes over what `other` wishes.
+    pub fn merge(&mut self, other: Self) {
+        self.zone |= other.zone;
+        self.replace |= other.replace;
+        self.exclude.extend(other.exclude);
+        self.behind.extend(other.behind);
+        self.rename.extend(other.rename);
+        self.accept.extend(other.accept);
+        self.sequences.extend(other.sequences);
+        self.fire.extend(other.fire);
+        for (column, settings) in other.columns {
+            self.columns.insert(column, settings);
+        }
     }
 
     /// Takes in what a problem's policy says; one that is no setting of a section says nothing.
@@ -64,6 +91,14 @@ impl Additions {
             Some(("exclude", name)) => {
                 self.exclude.insert(name.to_owned());
             }
+            Some(("accept", name)) => {
+                self.accept.insert(name.to_owned());
+            }
+            Some(("fire", name)) => {
+                self.fire.insert(name.to_owned());
+            }
+            // Pairs of names: whoever found the pair adds it.
+            Some(("rename" | "sequences", _)) => {}
             Some(("zone", _)) if !self.zone_is_stated => self.zone = true,
             Some(("target_rows", _)) => self.replace = true,
             Some((key, value)) => {
@@ -229,17 +264,66 @@ fn write(
             .iter()
             .try_for_each(|name| writeln!(out, "  - {}", yaml_scalar(name)))?;
     }
-    if !transfer.rename.is_empty() {
-        writeln!(out, "rename:")?;
-        transfer.rename.iter().try_for_each(|(from, to)| {
-            writeln!(out, "  {}: {}", yaml_scalar(from), yaml_scalar(to))
-        })?;
-    }
+    write_map("rename", &transfer.rename, &additions.rename, out)?;
     if transfer.target_rows == TargetRows::Replace || additions.replace {
         writeln!(out, "target_rows: replace")?;
     }
+    let accepted = transfer.accept.iter().map(|pattern| pattern.as_str());
+    let accepted = accepted.chain(additions.accept.iter().map(String::as_str));
+    write_list("accept", accepted, out)?;
+    write_map("sequences", &transfer.sequences, &additions.sequences, out)?;
+    let fired = transfer.fire.iter().chain(&additions.fire);
+    write_list("fire", fired.map(String::as_str), out)?;
+    if transfer.refresh {
+        writeln!(out, "refresh: true")?;
+    }
+    let statements = transfer.after_import.iter().map(String::as_str);
+    write_list("after_import", statements, out)?;
     write_columns(transfer, &additions.by_pattern(layout), out)?;
-    write_checks(transfer, out)
+    write_checks(transfer, out)?;
+    write_behind(&additions.behind, out)
+}
+
+fn write_list<'n>(
+    key: &str,
+    names: impl Iterator<Item = &'n str>,
+    out: &mut String,
+) -> std::fmt::Result {
+    for (place, name) in names.enumerate() {
+        if place == 0 {
+            writeln!(out, "{key}:")?;
+        }
+        writeln!(out, "  - {}", yaml_scalar(name))?;
+    }
+    Ok(())
+}
+
+fn write_map(
+    key: &str,
+    stated: &BTreeMap<String, String>,
+    added: &BTreeMap<String, String>,
+    out: &mut String,
+) -> std::fmt::Result {
+    let all: BTreeMap<_, _> = added.iter().chain(stated).collect();
+    if !all.is_empty() {
+        writeln!(out, "{key}:")?;
+    }
+    all.into_iter()
+        .try_for_each(|(from, to)| writeln!(out, "  {}: {}", yaml_scalar(from), yaml_scalar(to)))
+}
+
+/// What could be left behind, last and as comments: nobody loses rows by pasting.
+fn write_behind(behind: &BTreeMap<String, String>, out: &mut String) -> std::fmt::Result {
+    if behind.is_empty() {
+        return Ok(());
+    }
+    writeln!(
+        out,
+        "# Only if they may be lost: under `exclude:`, each without its #"
+    )?;
+    behind
+        .iter()
+        .try_for_each(|(name, loses)| writeln!(out, "#  - {}  # {loses}", yaml_scalar(name)))
 }
 
 fn write_columns(

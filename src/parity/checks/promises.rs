@@ -1,0 +1,231 @@
+//! The schema as part of parity (`T4d`): primary keys, unique keys and foreign keys that SQLite has, or that PostgreSQL had when the import
+//! began, hold in PostgreSQL.
+//!
+//! What PostgreSQL never had is told and is not wrong: the application's own migrations decide what its schema is. What is gone since
+//! the import began is wrong, and so is what SQLite has where nobody knows what PostgreSQL had, unless the transfer section accepts it.
+
+use super::super::error::Error;
+use super::super::pair::{TablePair, literal};
+use super::super::report::Check;
+use super::super::sides::Sides;
+use super::Wrong;
+use crate::text::printable;
+use rusqlite::Connection;
+use std::collections::BTreeSet;
+
+/// Kinds of promises, in the order of the checks.
+const KINDS: &[&str] = &["primary key", "unique", "foreign key"];
+
+/// One promise over columns of one table, by the names of the target.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Promise {
+    /// One of [`KINDS`].
+    kind: &'static str,
+    table: String,
+    columns: BTreeSet<String>,
+    /// The table referred to by a foreign key.
+    parent: Option<String>,
+}
+
+/// One verdict per kind of promise.
+///
+/// # Errors
+/// A side could not be read.
+pub(super) async fn promises(sides: &Sides, id: &str) -> Result<Vec<Check>, Error> {
+    let held = held(sides).await?;
+    let recorded = recorded(sides).await?;
+    let of_source = of_source(sides).await?;
+    let mut checks = Vec::new();
+    for kind in KINDS {
+        let mut wrong = Wrong::default();
+        let (mut holds, mut told) = (0, Vec::new());
+        let of_kind = |promise: &&Promise| promise.kind == *kind;
+        let had = recorded.iter().flatten().filter(of_kind);
+        let promised: BTreeSet<&Promise> = of_source.iter().filter(of_kind).chain(had).collect();
+        for promise in promised {
+            if is_held(promise, &held) {
+                holds += 1;
+                continue;
+            }
+            let name = name(sides, promise);
+            let shown = printable(&name, 200);
+            if sides.transfer.accepts(&name) {
+                told.push(format!("{shown} (accepted)"));
+            } else if recorded.as_ref().is_some_and(|had| !is_held(promise, had)) {
+                told.push(format!(
+                    "{shown} (PostgreSQL did not have it when the import began)"
+                ));
+            } else {
+                let since = match recorded {
+                    Some(_) => "PostgreSQL had it when the import began and has it no more",
+                    None => "SQLite has it, and PostgreSQL does not",
+                };
+                wrong.add(|| format!("{shown}: {since}; make it again, or accept it by `accept:`"));
+            }
+        }
+        checks.push(wrong.verdict(id, format!("schema: {kind}s"), || {
+            let mut good = format!("{holds} {kind}(s) hold in PostgreSQL");
+            if !told.is_empty() {
+                good.push_str(&format!("; not there: {}", told.join(", ")));
+            }
+            printable(&good, 600)
+        }));
+    }
+    Ok(checks)
+}
+
+/// A primary key is a unique key too, whatever it is called.
+fn is_held(promise: &Promise, held: &BTreeSet<Promise>) -> bool {
+    held.iter().any(|other| {
+        let kinds = match (promise.kind, other.kind) {
+            ("unique", "primary key") => true,
+            (one, other) => one == other,
+        };
+        kinds
+            && other.table == promise.table
+            && other.columns == promise.columns
+            && other.parent == promise.parent
+    })
+}
+
+/// What `accept:` and reports call it, by the names of the source where there are any: `foreign key Orders(CustomerId)`.
+fn name(sides: &Sides, promise: &Promise) -> String {
+    let pair = sides
+        .pairing
+        .pairs
+        .iter()
+        .find(|pair| pair.target == promise.table);
+    let table = pair.map_or(promise.table.as_str(), |pair| pair.source.as_str());
+    let column = |target: &String| {
+        let of = pair.and_then(|pair| pair.columns.iter().find(|c| c.target == *target));
+        of.map_or(target.clone(), |column| column.source.clone())
+    };
+    let columns: Vec<String> = promise.columns.iter().map(column).collect();
+    format!("{} {table}({})", promise.kind, columns.join(", "))
+}
+
+/// What PostgreSQL keeps now.
+async fn held(sides: &Sides) -> Result<BTreeSet<Promise>, Error> {
+    let schema = literal(&sides.schema);
+    let sql = format!(
+        "SELECT CASE WHEN i.indisprimary THEN 'primary key' ELSE 'unique' END, c.relname, NULL,
+                (SELECT string_agg(a.attname, chr(1)) FROM unnest(i.indkey) WITH ORDINALITY AS k(n, place)
+                   JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.n WHERE k.place <= i.indnkeyatts)
+           FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid JOIN pg_namespace n ON n.oid = c.relnamespace AND n.nspname = {schema}
+          WHERE i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
+          UNION ALL
+         SELECT 'foreign key', c.relname, p.relname,
+                (SELECT string_agg(a.attname, chr(1)) FROM unnest(f.conkey) AS k(n) JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.n)
+           FROM pg_constraint f JOIN pg_class c ON c.oid = f.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace AND n.nspname = {schema}
+           JOIN pg_class p ON p.oid = f.confrelid WHERE f.contype = 'f'"
+    );
+    let rows = sides.ask("reading keys and foreign keys", &sql).await?;
+    Ok(rows.iter().filter_map(|row| of_row(row)).collect())
+}
+
+/// What PostgreSQL kept when the import began, if that is on record.
+async fn recorded(sides: &Sides) -> Result<Option<BTreeSet<Promise>>, Error> {
+    let doing = "reading what PostgreSQL kept when the import began";
+    let readable = "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+         WHERE n.nspname = 'cutover' AND c.relname IN ('promise', 'import')
+           AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')";
+    if sides.count(doing, readable).await? != 2 {
+        return Ok(None);
+    }
+    let last = format!(
+        "(SELECT i.key FROM cutover.import i WHERE i.target_schema = {} ORDER BY i.began DESC LIMIT 1)",
+        literal(&sides.schema)
+    );
+    let sql = format!(
+        "SELECT p.kind, p.table_name, p.parent_name, array_to_string(p.columns, chr(1)) FROM cutover.promise p WHERE p.import = {last}"
+    );
+    let rows = sides.ask(doing, &sql).await?;
+    // The first one says that there is a record, also of a schema without any key.
+    let is_there = rows.iter().any(|row| {
+        row.first()
+            .is_some_and(|kind| kind.as_deref() == Some("record"))
+    });
+    Ok(is_there.then(|| rows.iter().filter_map(|row| of_row(row)).collect()))
+}
+
+fn of_row(row: &[Option<String>]) -> Option<Promise> {
+    let text = |at: usize| row.get(at).cloned().flatten();
+    let kind = text(0)?;
+    Some(Promise {
+        kind: KINDS.iter().find(|known| **known == kind)?,
+        table: text(1)?,
+        parent: text(2),
+        columns: text(3)?.split('\u{1}').map(str::to_owned).collect(),
+    })
+}
+
+/// What SQLite keeps, of tables and columns that are compared.
+async fn of_source(sides: &Sides) -> Result<BTreeSet<Promise>, Error> {
+    let uniques = sides.on_source(uniques).await?;
+    let mut promises = BTreeSet::new();
+    let mut add =
+        |kind: &'static str, pair: &TablePair, columns: &[String], parent: Option<String>| {
+            let targets: Option<BTreeSet<String>> = columns
+                .iter()
+                .map(|name| pair.column(name).map(|column| column.target.clone()))
+                .collect();
+            if let Some(columns) = targets.filter(|columns| !columns.is_empty()) {
+                promises.insert(Promise {
+                    kind,
+                    table: pair.target.clone(),
+                    columns,
+                    parent,
+                });
+            }
+        };
+    for table in &sides.source_schema.tables {
+        let Some(pair) = sides.table(&table.name) else {
+            continue;
+        };
+        add("primary key", pair, &table.key, None);
+        for key in &table.foreign_keys {
+            let parent = sides
+                .pairing
+                .pairs
+                .iter()
+                .find(|other| other.source.eq_ignore_ascii_case(&key.parent));
+            // A key to a table that does not move, or that SQLite does not even have, binds nobody.
+            if let Some(parent) = parent {
+                add(
+                    "foreign key",
+                    pair,
+                    &key.columns,
+                    Some(parent.target.clone()),
+                );
+            }
+        }
+        for (_, columns) in uniques.iter().filter(|(name, _)| *name == table.name) {
+            add("unique", pair, columns, None);
+        }
+    }
+    Ok(promises)
+}
+
+/// Unique keys and indexes over whole columns and all rows, the primary key's apart.
+fn uniques(connection: &Connection) -> Result<Vec<(String, Vec<String>)>, Error> {
+    let failed = |source| Error::Read {
+        table: "sqlite_schema".to_owned(),
+        source,
+    };
+    let sql = "SELECT t.name, group_concat(c.name, char(1)), count(*) = count(c.name)
+                 FROM pragma_table_list AS t, pragma_index_list(t.name) AS i, pragma_index_xinfo(i.name) AS c
+                WHERE t.schema = 'main' AND t.type = 'table' AND i.\"unique\" AND NOT i.partial AND i.origin <> 'pk' AND c.key
+                GROUP BY t.name, i.name";
+    let mut statement = connection.prepare(sql).map_err(failed)?;
+    let mut rows = statement.query([]).map_err(failed)?;
+    let mut keys = Vec::new();
+    while let Some(row) = rows.next().map_err(failed)? {
+        // An expression has no column name: such an index says nothing of columns.
+        if row.get::<_, bool>(2).map_err(failed)? {
+            let columns: String = row.get(1).map_err(failed)?;
+            let columns = columns.split('\u{1}').map(str::to_owned).collect();
+            keys.push((row.get(0).map_err(failed)?, columns));
+        }
+    }
+    Ok(keys)
+}

@@ -1,0 +1,117 @@
+//! What hangs on the tables of a schema and is no part of them: partitions, sequences that stand free, materialized views, and tables of
+//! the application's in other schemas. Only reads. The tables themselves are in [`super`].
+
+use std::collections::HashMap;
+
+use tokio_postgres::{Client, Error};
+
+use super::{Materialized, Table};
+
+/// Adds to each partitioned table what its partitions take.
+pub(super) async fn partitions(
+    client: &Client,
+    schema: &str,
+    tables: &mut [Table],
+) -> Result<(), Error> {
+    // What a partition of a partition takes includes the conditions of both; one without any takes everything.
+    let rows = client
+        .query(
+            "SELECT c.oid, coalesce(pg_get_partition_constraintdef(t.relid), 'true')
+             FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace CROSS JOIN LATERAL pg_partition_tree(c.oid) AS t
+             WHERE n.nspname = $1 AND c.relkind = 'p' AND t.isleaf AND t.relid::oid <> c.oid ORDER BY 1, 2",
+            &[&schema],
+        )
+        .await?;
+    let mut found: HashMap<u32, Vec<String>> = HashMap::new();
+    for row in rows {
+        found.entry(row.get(0)).or_default().push(row.get(1));
+    }
+    for table in tables {
+        table.partitions = found.remove(&table.oid).unwrap_or_default();
+    }
+    Ok(())
+}
+
+/// Which column a sequence numbers, as SQL with the columns `sequence`, `relation`, `number`: by dependency, and by the text of a
+/// default such as `nextval(('name'::text)::regclass)`, of which PostgreSQL records no dependency.
+pub const NUMBERED_BY: &str = r"
+SELECT d.objid AS sequence, d.refobjid AS relation, d.refobjsubid::int2 AS number FROM pg_depend d
+ WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i') AND d.refobjsubid > 0
+UNION
+SELECT d.refobjid, f.adrelid, f.adnum FROM pg_attrdef f JOIN pg_depend d
+    ON d.classid = 'pg_attrdef'::regclass AND d.objid = f.oid AND d.refclassid = 'pg_class'::regclass
+UNION
+SELECT coalesce(to_regclass(m.name[1]), to_regclass(format('%I.%s', n.nspname, m.name[1])))::oid, f.adrelid, f.adnum
+  FROM pg_attrdef f JOIN pg_class c ON c.oid = f.adrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+ CROSS JOIN LATERAL regexp_matches(pg_get_expr(f.adbin, f.adrelid), 'nextval\(+''((?:[^'']|'''')+)''::text', 'g') AS m(name)";
+
+/// All sequences of the schema.
+pub(super) async fn sequences(client: &Client, schema: &str) -> Result<Vec<String>, Error> {
+    let sql = "SELECT s.relname::text FROM pg_class s JOIN pg_namespace n ON n.oid = s.relnamespace
+               WHERE s.relkind = 'S' AND n.nspname = $1 ORDER BY s.relname COLLATE \"C\"";
+    let rows = client.query(sql, &[&schema]).await?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+/// Sequences that no column owns and no default asks.
+pub(super) async fn free_sequences(client: &Client, schema: &str) -> Result<Vec<String>, Error> {
+    let sql = format!(
+        "SELECT s.relname::text FROM pg_class s JOIN pg_namespace n ON n.oid = s.relnamespace
+         WHERE s.relkind = 'S' AND n.nspname = $1
+           AND NOT EXISTS (SELECT FROM ({NUMBERED_BY}) AS used WHERE used.sequence = s.oid)
+         ORDER BY s.relname COLLATE \"C\""
+    );
+    let rows = client.query(&sql, &[&schema]).await?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+/// Materialized views over these tables. One that reads another comes after it.
+pub(super) async fn materialized(
+    client: &Client,
+    tables: &[Table],
+) -> Result<Vec<Materialized>, Error> {
+    let oids: Vec<u32> = tables.iter().map(|table| table.oid).collect();
+    let rows = client
+        .query(
+            "WITH RECURSIVE reads AS (
+               SELECT DISTINCT r.ev_class AS view, d.refobjid AS relation FROM pg_rewrite r JOIN pg_depend d
+                 ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> r.ev_class),
+             deep AS (
+               SELECT view, relation, 1 AS depth FROM reads
+               UNION
+               SELECT deep.view, reads.relation, deep.depth + 1 FROM deep JOIN reads ON reads.view = deep.relation WHERE deep.depth < 50)
+             SELECT format('%I.%I', n.nspname, c.relname), c.relispopulated, array_agg(DISTINCT deep.relation), pg_has_role(c.relowner, 'USAGE')
+             FROM deep JOIN pg_class c ON c.oid = deep.view AND c.relkind = 'm' JOIN pg_namespace n ON n.oid = c.relnamespace
+             GROUP BY c.oid, n.nspname, c.relname, c.relispopulated, c.relowner
+             HAVING array_agg(deep.relation) && $1::oid[]
+             ORDER BY max(deep.depth), 1",
+            &[&oids],
+        )
+        .await?;
+    Ok(rows
+        .iter()
+        .map(|row| Materialized {
+            name: row.get(0),
+            populated: row.get(1),
+            reads: row.get(2),
+            owned: row.get(3),
+        })
+        .collect())
+}
+
+/// Other schemas with tables, and how many they hold; neither the server's own nor ours.
+pub(super) async fn elsewhere(client: &Client, schema: &str) -> Result<Vec<(String, u64)>, Error> {
+    let rows = client
+        .query(
+            "SELECT n.nspname::text, count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+             WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND n.nspname <> $1 AND n.nspname !~ '^pg_'
+               AND n.nspname NOT IN ('information_schema', 'cutover')
+             GROUP BY 1 ORDER BY 2 DESC, 1",
+            &[&schema],
+        )
+        .await?;
+    Ok(rows
+        .iter()
+        .map(|row| (row.get(0), row.get::<_, i64>(1).unsigned_abs()))
+        .collect())
+}

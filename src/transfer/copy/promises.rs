@@ -1,0 +1,78 @@
+//! What the target's tables promise when an import begins: kept in `cutover.promise`, so that whoever looks later can tell what is gone
+//! since from what was never there. Judging that is `parity`'s.
+
+use tokio_postgres::Client;
+
+use crate::target::catalogue::{ConstraintKind, Table};
+use crate::transfer::Error;
+use crate::transfer::error::server;
+use crate::transfer::layout::Layout;
+
+const TABLE: &str = "
+CREATE TABLE IF NOT EXISTS cutover.promise (
+  import text NOT NULL REFERENCES cutover.import ON DELETE CASCADE, kind text NOT NULL, table_name text NOT NULL, parent_name text,
+  columns text[] NOT NULL)";
+
+/// Records what the tables of the layout promise now.
+pub async fn record(client: &Client, key: &str, layout: &Layout) -> Result<(), Error> {
+    let doing = || "recording the target's keys";
+    client.batch_execute(TABLE).await.map_err(server(doing()))?;
+    let insert = "INSERT INTO cutover.promise (import, kind, table_name, parent_name, columns) VALUES ($1, $2, $3, $4, $5)";
+    // Also where there is nothing to record, that it was looked for.
+    let nothing: Vec<&str> = Vec::new();
+    client
+        .execute(insert, &[&key, &"record", &"", &None::<&str>, &nothing])
+        .await
+        .map_err(server(doing()))?;
+    for (kind, table, parent, columns) in layout.tables.iter().flat_map(|t| promises(&t.target)) {
+        client
+            .execute(insert, &[&key, &kind, &table, &parent, &columns])
+            .await
+            .map_err(server(doing()))?;
+    }
+    Ok(())
+}
+
+type Promise<'t> = (&'static str, &'t str, Option<&'t str>, Vec<&'t str>);
+
+fn promises(table: &Table) -> Vec<Promise<'_>> {
+    let primary = table
+        .constraints
+        .iter()
+        .filter(|constraint| constraint.kind == ConstraintKind::Primary)
+        .map(|key| key.name.as_str());
+    let primary: Vec<&str> = primary.collect();
+    let plain = table
+        .indexes
+        .iter()
+        .filter(|index| index.unique && index.valid && index.predicate.is_none());
+    let mut all: Vec<Promise<'_>> = plain
+        .filter_map(|index| {
+            let columns: Option<Vec<&str>> = index.columns.iter().map(Option::as_deref).collect();
+            let constraint = index.constraint.as_deref();
+            let kind = if constraint.is_some_and(|name| primary.contains(&name)) {
+                "primary key"
+            } else {
+                "unique"
+            };
+            Some((kind, table.name.as_str(), None, columns?))
+        })
+        .collect();
+    all.extend(
+        table
+            .constraints
+            .iter()
+            .filter(|constraint| constraint.kind == ConstraintKind::Foreign)
+            .filter_map(|key| {
+                let (_, _, parent) = key.references.as_ref()?;
+                let columns = key.columns.iter().map(String::as_str).collect();
+                Some((
+                    "foreign key",
+                    table.name.as_str(),
+                    Some(parent.as_str()),
+                    columns,
+                ))
+            }),
+    );
+    all
+}

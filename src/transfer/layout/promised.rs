@@ -1,0 +1,214 @@
+//! What SQLite's schema promises and PostgreSQL's does not: keys, foreign keys, NOT NULL, defaults, indexes; and the other way round. Told,
+//! not judged: the application's own migrations decide what its schema is. Pure.
+
+use std::collections::BTreeSet;
+
+use crate::source::schema;
+use crate::target::catalogue::ConstraintKind;
+use crate::text::printable;
+use crate::transfer::layout::{Layout, TableLayout, structural};
+use crate::transfer::plan::Problem;
+
+impl Layout {
+    /// Adds a note for each table whose two schemas promise different things.
+    pub(super) fn note_promises(&mut self) {
+        let mut notes: Vec<Problem> = Vec::new();
+        for table in &self.tables {
+            let missing = self.missing(table);
+            if !missing.is_empty() {
+                let reason = format!(
+                    "SQLite keeps, and PostgreSQL does not: {}",
+                    missing.join("; ")
+                );
+                notes.push(structural(
+                    &table.source.name,
+                    "",
+                    printable(&reason, 1000),
+                    None,
+                ));
+            }
+            let more = self.more(table);
+            if !more.is_empty() {
+                let reason = format!("PostgreSQL keeps, and SQLite does not: {}", more.join("; "));
+                notes.push(structural(
+                    &table.source.name,
+                    "",
+                    printable(&reason, 1000),
+                    None,
+                ));
+            }
+        }
+        self.notes.extend(notes);
+    }
+
+    /// What the source has and the target lacks, by the names that `accept:` takes where it takes any.
+    fn missing(&self, table: &TableLayout) -> Vec<String> {
+        let source = &table.source;
+        let name = |place: &usize| source.columns[*place].name.clone();
+        let mut missing = Vec::new();
+        let primary: Vec<String> = source.primary_key.iter().map(name).collect();
+        if !primary.is_empty() && !has_key(table, &source.primary_key, true) {
+            missing.push(format!(
+                "primary key {}({})",
+                source.name,
+                primary.join(", ")
+            ));
+        }
+        for key in &source.unique_keys {
+            let is_primary = key.columns == source.primary_key;
+            if !is_primary && !has_key(table, &key.columns, false) {
+                let columns: Vec<String> = key.columns.iter().map(name).collect();
+                missing.push(format!("unique {}({})", source.name, columns.join(", ")));
+            }
+        }
+        for key in &source.foreign_keys {
+            if self.lacks_foreign_key(table, key) {
+                missing.push(format!(
+                    "foreign key {}({})",
+                    source.name,
+                    key.columns.join(", ")
+                ));
+            }
+        }
+        for column in &table.columns {
+            let from = &source.columns[column.source];
+            let shown = printable(&from.name, 80);
+            if from.not_null && !column.target.not_null {
+                missing.push(format!("NOT NULL {shown}"));
+            }
+            if let Some(default) = &from.default
+                && !column.target.has_default
+                && !column.target.generated
+                && default != "NULL"
+            {
+                let fails = if column.target.not_null {
+                    ", so that an insert without it fails"
+                } else {
+                    ""
+                };
+                missing.push(format!(
+                    "DEFAULT {} of {shown}{fails}",
+                    printable(default, 60)
+                ));
+            }
+        }
+        missing
+    }
+
+    fn lacks_foreign_key(&self, table: &TableLayout, key: &schema::ForeignKey) -> bool {
+        let parent = self
+            .tables
+            .iter()
+            .find(|other| other.source.name.eq_ignore_ascii_case(&key.references));
+        let Some(parent) = parent else { return false };
+        let columns: Option<BTreeSet<&str>> = key
+            .columns
+            .iter()
+            .map(|name| {
+                let place = table.source.column(name)?;
+                let column = table.columns.iter().find(|c| c.source == place)?;
+                Some(column.target.name.as_str())
+            })
+            .collect();
+        let Some(columns) = columns else { return false };
+        let mut keys = table.target.constraints.iter();
+        !keys.any(|there| {
+            there.kind == ConstraintKind::Foreign
+                && there
+                    .columns
+                    .iter()
+                    .map(String::as_str)
+                    .collect::<BTreeSet<_>>()
+                    == columns
+                && there
+                    .references
+                    .as_ref()
+                    .is_some_and(|(oid, ..)| *oid == parent.target.oid)
+        })
+    }
+
+    /// What the target has and the source lacks; rows that break it are the plan's to find.
+    fn more(&self, table: &TableLayout) -> Vec<String> {
+        let source_of = |name: &String| {
+            let mut columns = table.columns.iter();
+            columns.find(|c| c.target.name == *name).map(|c| c.source)
+        };
+        let mut more = Vec::new();
+        for index in table.target.indexes.iter().filter(|index| index.unique) {
+            let columns: Option<BTreeSet<usize>> = index
+                .columns
+                .iter()
+                .map(|name| name.as_ref().and_then(source_of))
+                .collect();
+            let known = columns
+                .filter(|_| index.predicate.is_none())
+                .is_some_and(|columns| {
+                    let same =
+                        |key: &[usize]| key.iter().copied().collect::<BTreeSet<_>>() == columns;
+                    same(&table.source.primary_key)
+                        || table
+                            .source
+                            .unique_keys
+                            .iter()
+                            .any(|key| same(&key.columns))
+                });
+            if !known {
+                more.push(format!("unique {}", printable(&index.name, 80)));
+            }
+        }
+        for constraint in &table.target.constraints {
+            let name = printable(&constraint.name, 80);
+            match constraint.kind {
+                ConstraintKind::Foreign => {
+                    let places: Option<BTreeSet<usize>> =
+                        constraint.columns.iter().map(source_of).collect();
+                    let known = places.is_some_and(|places| {
+                        table.source.foreign_keys.iter().any(|key| {
+                            let there: Option<BTreeSet<usize>> = key
+                                .columns
+                                .iter()
+                                .map(|name| table.source.column(name))
+                                .collect();
+                            there.as_ref() == Some(&places)
+                        })
+                    });
+                    if !known {
+                        more.push(format!("foreign key {name}"));
+                    }
+                }
+                ConstraintKind::Exclusion => more.push(format!("exclusion {name}")),
+                ConstraintKind::Primary
+                | ConstraintKind::Unique
+                | ConstraintKind::Check
+                | ConstraintKind::Other => {}
+            }
+        }
+        more
+    }
+}
+
+/// Whether the target keeps these source columns unique, by whatever it is called.
+fn has_key(table: &TableLayout, places: &[usize], primary: bool) -> bool {
+    let columns: Option<BTreeSet<&str>> = places
+        .iter()
+        .map(|place| {
+            let column = table.columns.iter().find(|c| c.source == *place)?;
+            Some(column.target.name.as_str())
+        })
+        .collect();
+    // A key over a column that does not move is nobody's promise.
+    let Some(columns) = columns else { return true };
+    let is_primary = |constraint: &Option<String>| {
+        let mut all = table.target.constraints.iter();
+        all.any(|other| {
+            Some(&other.name) == constraint.as_ref() && other.kind == ConstraintKind::Primary
+        })
+    };
+    table.target.indexes.iter().any(|index| {
+        let there: Option<BTreeSet<&str>> = index.columns.iter().map(Option::as_deref).collect();
+        index.unique
+            && index.predicate.is_none()
+            && there.as_ref() == Some(&columns)
+            && (!primary || is_primary(&index.constraint))
+    })
+}

@@ -1,0 +1,130 @@
+//! Source tables and columns without a partner in the target: which name is likely meant, and what remains to be said where none is.
+
+use crate::source::schema;
+use crate::target::catalogue::{self, Catalogue};
+use crate::text::printable;
+use crate::transfer::layout::{Layout, exclude, structural};
+use crate::transfer::matching::{self, How, Unmatched, folded};
+
+/// What [`matching::pair`] said of one name.
+type Paired<'t> = Result<(&'t str, How), Unmatched>;
+
+/// For each source table that has no partner, the target table that is likely meant: by its name, and by its columns where the name
+/// alone does not tell. No target is meant twice.
+pub(super) fn partners<'t>(
+    sources: &[&schema::Table],
+    pairs: &[Paired<'t>],
+    unfilled: &[&'t str],
+    target: &Catalogue,
+) -> Vec<Option<&'t str>> {
+    let likely = |table: &schema::Table| {
+        let likely = matching::likely(&table.name, unfilled)?;
+        let partner = target.table(likely.name)?;
+        (likely.sure || fits(table, partner)).then_some(likely.name)
+    };
+    let found: Vec<Option<&str>> = sources
+        .iter()
+        .zip(pairs)
+        .map(|(table, pair)| open(pair).then(|| likely(table)).flatten())
+        .collect();
+    once(found)
+}
+
+/// For each column of `names` without a partner, the column that is likely meant.
+pub(super) fn columns<'t>(
+    names: &[&str],
+    pairs: &[Paired<'_>],
+    target: &'t catalogue::Table,
+) -> Vec<Option<&'t str>> {
+    let filled: Vec<&str> = pairs.iter().flatten().map(|(name, _)| *name).collect();
+    let unfilled: Vec<&str> = target
+        .columns
+        .iter()
+        .filter(|column| !column.generated && !filled.contains(&column.name.as_str()))
+        .map(|column| column.name.as_str())
+        .collect();
+    let found = names.iter().zip(pairs).map(|(name, pair)| {
+        let likely = open(pair).then(|| matching::likely(name, &unfilled));
+        likely.flatten().map(|likely| likely.name)
+    });
+    once(found.collect())
+}
+
+/// Whether a suggestion would help: somebody who stated a name means it.
+fn open(pair: &Paired<'_>) -> bool {
+    matches!(pair, Err(Unmatched::Missing | Unmatched::TooLong(_)))
+}
+
+/// What several mean is nobody's.
+fn once(found: Vec<Option<&str>>) -> Vec<Option<&str>> {
+    let count = |name: &str| {
+        found
+            .iter()
+            .flatten()
+            .filter(|other| **other == name)
+            .count()
+    };
+    found
+        .iter()
+        .map(|name| name.filter(|name| count(name) == 1))
+        .collect()
+}
+
+/// Whether at least half of the source's columns have a counterpart by name.
+fn fits(source: &schema::Table, target: &catalogue::Table) -> bool {
+    let there: Vec<String> = target.columns.iter().map(|c| folded(&c.name)).collect();
+    let met = source
+        .columns
+        .iter()
+        .filter(|column| there.contains(&folded(&column.name)));
+    met.count() * 2 >= source.columns.len()
+}
+
+impl Layout {
+    pub(super) fn unpaired_table(
+        &mut self,
+        table: &schema::Table,
+        reason: &Unmatched,
+        likely: Option<&str>,
+    ) {
+        let policy = match likely {
+            Some(likely) => self.wish_name(&table.name, likely),
+            None => exclude(&table.name),
+        };
+        let reason = meant(reason, likely);
+        self.problems
+            .push(structural(&table.name, "", reason, policy));
+    }
+
+    pub(super) fn unpaired_column(
+        &mut self,
+        table: &schema::Table,
+        column: &str,
+        reason: &Unmatched,
+        likely: Option<&str>,
+    ) {
+        let full = format!("{}.{column}", table.name);
+        let policy = match likely {
+            Some(likely) => self.wish_name(&full, likely),
+            None => exclude(&full),
+        };
+        let reason = meant(reason, likely);
+        self.problems
+            .push(structural(&table.name, column, reason, policy));
+    }
+
+    fn wish_name(&mut self, from: &str, to: &str) -> Option<String> {
+        self.wishes.rename.insert(from.to_owned(), to.to_owned());
+        Some(format!("rename: {{ {from}: {to} }}"))
+    }
+}
+
+fn meant(reason: &Unmatched, likely: Option<&str>) -> String {
+    match likely {
+        Some(likely) => format!(
+            "{reason} by this name; {} is there, and nothing else fills it",
+            printable(likely, 80)
+        ),
+        None => reason.to_string(),
+    }
+}

@@ -1,0 +1,178 @@
+//! Whether every sequence of the target has a next number beyond those that the source gave out.
+
+use std::path::Path;
+
+use tokio_postgres::Client;
+
+use crate::runbook::transfer::Transfer;
+use crate::target::sequences::{self, Aligned, Numbered};
+use crate::text::printable;
+use crate::transfer::Error;
+use crate::transfer::error::{read, server};
+use crate::transfer::layout::unfilled::next_id;
+use crate::transfer::layout::{Layout, TableLayout, structural};
+use crate::transfer::plan::scan::open;
+use crate::transfer::plan::{Plan, Problem};
+
+/// Adds problems for sequences that would have no next number, and notes for those of text keys.
+pub(super) async fn judge(
+    client: &Client,
+    source: &Path,
+    layout: &std::sync::Arc<Layout>,
+    transfer: &Transfer,
+    plan: &mut Plan,
+) -> Result<(), Error> {
+    let (path, shared) = (source.to_path_buf(), layout.clone());
+    let numbered = tokio::task::spawn_blocking(move || numbered(&path, &shared))
+        .await
+        .expect("BUG: reading the numbers panicked")?;
+    let found = sequences::foresee(client, &layout.schema, &numbered, &layout.sequences)
+        .await
+        .map_err(server("looking at the sequences"))?;
+    note_others(client, layout, plan).await?;
+    for sequence in found {
+        if sequence.of_text {
+            let reason = format!(
+                "the sequence {} numbers a text key; after the load it is set beyond the highest number in that text",
+                printable(&sequence.sequence, 120)
+            );
+            plan.notes
+                .push(structural(&sequence.table, &sequence.column, reason, None));
+        } else if !sequence.proven {
+            match exhausted(layout, &sequence, transfer) {
+                Some(problem) => plan.problems.push(problem),
+                None => plan.notes.push(at_bound(layout, &sequence)),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Sequences of tables that stay as they are, and whose next number is taken already.
+async fn note_others(client: &Client, layout: &Layout, plan: &mut Plan) -> Result<(), Error> {
+    let others: Vec<Numbered> = layout
+        .others
+        .iter()
+        .map(|(table_oid, column_number)| Numbered {
+            table_oid: *table_oid,
+            column_number: *column_number,
+            source_high: None,
+            source_low: None,
+        })
+        .collect();
+    if others.is_empty() {
+        return Ok(());
+    }
+    let looked = sequences::look(client, &layout.schema, &others)
+        .await
+        .map_err(server("looking at the sequences of other tables"))?;
+    for sequence in looked.iter().filter(|sequence| !sequence.proven) {
+        let reason = format!(
+            "{} would give a number that is taken: the next insert into this table, which the target alone has, will fail; SELECT setval('{0}', {})",
+            printable(&sequence.sequence, 120),
+            sequence.max.unwrap_or_default()
+        );
+        plan.notes
+            .push(structural(&sequence.table, &sequence.column, reason, None));
+    }
+    Ok(())
+}
+
+/// The columns that move, with the outermost numbers that SQLite gave out, those of rows that stay behind included.
+pub(crate) fn numbered(source: &Path, layout: &Layout) -> Result<Vec<Numbered>, Error> {
+    let connection = open(source)?;
+    let mut all = Vec::new();
+    for table in &layout.tables {
+        for column in &table.columns {
+            let name = crate::source::schema::quoted(table.source_name(column));
+            let is_rowid = Some(column.source) == table.source.rowid_column();
+            let stated = (table.target.oid, column.target.number);
+            let is_stated = layout
+                .sequences
+                .iter()
+                .any(|(_, oid, number)| (*oid, *number) == stated);
+            let asks_sequence = column
+                .target
+                .expression
+                .as_ref()
+                .is_some_and(|default| default.contains("nextval"));
+            let outermost = |function: &str| {
+                let sql = format!(
+                    "SELECT {function}({name}) FROM {} NOT INDEXED{}",
+                    crate::source::schema::quoted(&table.source.name),
+                    if is_rowid {
+                        String::new()
+                    } else {
+                        format!(" WHERE typeof({name}) = 'integer'")
+                    }
+                );
+                connection
+                    .query_row(&sql, [], |row| row.get::<_, Option<i64>>(0))
+                    .map_err(read(source, &table.source.name))
+            };
+            let numbered =
+                is_rowid || is_stated || asks_sequence || column.target.identity.is_some();
+            let (low, high) = if numbered {
+                (outermost("min")?, outermost("max")?)
+            } else {
+                (None, None)
+            };
+            all.push(Numbered {
+                table_oid: table.target.oid,
+                column_number: column.target.number,
+                source_high: high.max(table.source_high.filter(|_| is_rowid)),
+                source_low: low,
+            });
+        }
+    }
+    Ok(all)
+}
+
+/// A sequence without a next number, unless that is accepted.
+pub(crate) fn exhausted(
+    layout: &Layout,
+    sequence: &Aligned,
+    transfer: &Transfer,
+) -> Option<Problem> {
+    let accepted = accept_name(layout, sequence);
+    if transfer.accepts(&accepted) {
+        return None;
+    }
+    let mut problem = at_bound(layout, sequence);
+    problem.reason = format!(
+        "{}; give it room beforehand (ALTER SEQUENCE {} AS bigint NO MAXVALUE; the column has to be bigint too), or accept it by `accept: {}`",
+        problem.reason,
+        printable(&sequence.sequence, 120),
+        printable(&accepted, 160)
+    );
+    Some(problem)
+}
+
+fn at_bound(layout: &Layout, sequence: &Aligned) -> Problem {
+    let reason = format!(
+        "the sequence {} is at its bound: the next insert into {} would fail",
+        printable(&sequence.sequence, 120),
+        printable(&sequence.table, 80)
+    );
+    let (table, column) = source_names(layout, sequence);
+    structural(&table, &column, reason, None)
+}
+
+fn accept_name(layout: &Layout, sequence: &Aligned) -> String {
+    let (table, column) = source_names(layout, sequence);
+    next_id(&table, &column)
+}
+
+/// The names that the source has for the column that a sequence numbers.
+fn source_names(layout: &Layout, sequence: &Aligned) -> (String, String) {
+    let of = |table: &&TableLayout| table.target.name == sequence.table;
+    let found = layout.tables.iter().find(of).and_then(|table| {
+        let mut columns = table.columns.iter();
+        let column = columns.find(|column| column.target.name == sequence.column)?;
+        Some((
+            table.source.name.clone(),
+            table.source_name(column).to_owned(),
+        ))
+    });
+    found.unwrap_or_else(|| (sequence.table.clone(), sequence.column.clone()))
+}

@@ -1,0 +1,150 @@
+//! Which of the target's rules cannot be broken by rows that the source has kept apart already, or whose values are short. Pure.
+
+use crate::target::catalogue::Index;
+use crate::transfer::convert::Class;
+use crate::transfer::kind::Kind;
+use crate::transfer::layout::TableLayout;
+use crate::transfer::plan::scan::Scanned;
+
+/// What a btree takes of one entry, its header of eight bytes included.
+pub(super) const INDEX_ROW_BYTES: u64 = 2704;
+
+/// Whether some entry of this index may be too long for it; by the longest values, where a scan has seen them.
+pub(super) fn may_be_too_long(
+    table: &TableLayout,
+    index: &Index,
+    scanned: Option<&Scanned>,
+) -> bool {
+    let names: Vec<&String> = index.columns.iter().flatten().collect();
+    if names.len() != index.columns.len() || !index.definition.contains(" USING btree ") {
+        return false;
+    }
+    let column = |place: usize| match table.columns[place].converter.kind {
+        Kind::Text(_) | Kind::Char(_) | Kind::Bytea | Kind::Jsonb | Kind::Array { .. } => scanned
+            .and_then(|scanned| scanned.looks.get(place))
+            .map_or(INDEX_ROW_BYTES, |look| look.largest),
+        _ => 16,
+    };
+    let places = table.columns.iter().enumerate();
+    let keyed = places.filter(|(_, column)| names.contains(&&column.target.name));
+    let longest: u64 = keyed.map(|(place, _)| column(place)).sum();
+    longest + 8 * names.len() as u64 + 8 > INDEX_ROW_BYTES
+}
+
+/// Places of target columns among the moving ones; None when one does not move.
+fn places(table: &TableLayout, names: &[String]) -> Option<Vec<usize>> {
+    names
+        .iter()
+        .map(|name| {
+            table
+                .columns
+                .iter()
+                .position(|column| column.target.name == *name)
+        })
+        .collect()
+}
+
+/// Whether the source already keeps these values apart and the conversion leaves them apart.
+pub(super) fn is_guarded(table: &TableLayout, index: &Index, scanned: Option<&Scanned>) -> bool {
+    let Some(scanned) = scanned else { return false };
+    let names: Option<Vec<String>> = index.columns.iter().cloned().collect();
+    let Some(places) = names
+        .filter(|_| !index.nulls_not_distinct)
+        .and_then(|names| places(table, &names))
+    else {
+        return false;
+    };
+    let sources: Vec<usize> = places
+        .iter()
+        .map(|place| table.columns[*place].source)
+        .collect();
+    let by_rowid = table
+        .source
+        .rowid_column()
+        .into_iter()
+        .map(|column| vec![column]);
+    let by_key = table
+        .source
+        .unique_keys
+        .iter()
+        .map(|key| key.columns.clone());
+    by_rowid.chain(by_key).any(|key| {
+        let covered: Option<Vec<usize>> = key
+            .iter()
+            .map(|column| {
+                sources
+                    .iter()
+                    .position(|source| source == column)
+                    .map(|at| places[at])
+            })
+            .collect();
+        covered.is_some_and(|covered| {
+            covered
+                .iter()
+                .all(|place| stays_distinct(table, *place, scanned))
+        })
+    })
+}
+
+fn stays_distinct(table: &TableLayout, place: usize, scanned: &Scanned) -> bool {
+    let column = &table.columns[place];
+    let native = match column.converter.kind {
+        Kind::Int2 | Kind::Int4 | Kind::Int8 | Kind::Oid | Kind::Bool => Class::Integer,
+        Kind::Float8 => Class::Real,
+        Kind::Bytea => Class::Blob,
+        _ => Class::Text,
+    };
+    let changed = scanned
+        .uses
+        .keys()
+        .any(|policy| policy.starts_with(&format!("{}: ", table.source_name(column))));
+    let native_only = scanned
+        .looks
+        .get(place)
+        .is_none_or(|look| look.only(native));
+    column.converter.kind.keeps_distinct() && native_only && !column.target.folds && !changed
+}
+
+/// A domain's expression with the column for the word VALUE, outside of quotes.
+pub(super) fn with_value(expression: &str, column: &str) -> String {
+    let mut out = String::with_capacity(expression.len() + column.len());
+    let mut quote = None;
+    let mut word = String::new();
+    let flush = |word: &mut String, out: &mut String| {
+        out.push_str(if word == "VALUE" { column } else { word });
+        word.clear();
+    };
+    for c in expression.chars() {
+        if quote.is_none() && (c.is_alphanumeric() || c == '_') {
+            word.push(c);
+            continue;
+        }
+        flush(&mut word, &mut out);
+        match quote {
+            None if c == '\'' || c == '"' => quote = Some(c),
+            Some(open) if c == open => quote = None,
+            _ => {}
+        }
+        out.push(c);
+    }
+    flush(&mut word, &mut out);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::with_value;
+
+    #[test]
+    fn only_the_bare_word_is_the_value() {
+        assert_eq!(with_value("(VALUE > 0)", "\"A\""), "(\"A\" > 0)");
+        assert_eq!(
+            with_value("((VALUE)::text <> 'VALUE'::text)", "c"),
+            "((c)::text <> 'VALUE'::text)"
+        );
+        assert_eq!(
+            with_value("(x.VALUE_2 = \"VALUE\")", "c"),
+            "(x.VALUE_2 = \"VALUE\")"
+        );
+    }
+}

@@ -1,0 +1,1 @@
+SELECT nextval('vegetable_seq') - 49 > 123, nextval('fruit_seq') - 49 > 120

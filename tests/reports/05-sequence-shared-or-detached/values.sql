@@ -1,0 +1,1 @@
+SELECT last_value >= 90 FROM asset_seq; SELECT last_value >= 17 FROM txt_seq; SELECT last_value >= 1000044 FROM vch_seq

@@ -1,0 +1,1 @@
+SELECT id, name, coalesce(photo, 'NULL') FROM expense ORDER BY id

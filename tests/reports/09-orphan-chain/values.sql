@@ -1,0 +1,1 @@
+SELECT id FROM session; SELECT id FROM token; SELECT id FROM scope

@@ -1,0 +1,1 @@
+SELECT id, username FROM auth_user ORDER BY 1; SELECT id, coalesce(content_type_id, 0), user_id FROM django_admin_log ORDER BY 1; SELECT id, user_id FROM guardian_token

@@ -1,0 +1,1 @@
+SELECT "userId", "firstName", "createdAt" FROM "userAccount"

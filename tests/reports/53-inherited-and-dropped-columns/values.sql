@@ -1,0 +1,1 @@
+SELECT id, a, c, extra FROM ONLY log ORDER BY 1; SELECT id, a FROM ONLY log_old

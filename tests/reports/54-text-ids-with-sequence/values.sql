@@ -1,0 +1,1 @@
+SELECT last_value >= 1000044 FROM invoice_no; INSERT INTO invoice (amount) VALUES (1); SELECT no FROM invoice WHERE amount = 1

@@ -1,0 +1,1 @@
+SELECT id, depth FROM ev ORDER BY id; SELECT nextval('ev_id_seq')

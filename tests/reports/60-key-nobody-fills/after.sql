@@ -1,0 +1,1 @@
+insert into note(t) values ('b');

@@ -1,0 +1,1 @@
+select nextval('events_stream_seq') > 77

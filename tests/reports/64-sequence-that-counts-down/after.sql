@@ -1,0 +1,1 @@
+insert into draft(v) values('c') returning id

@@ -1,0 +1,2 @@
+CREATE TABLE place (id INTEGER PRIMARY KEY, n TEXT); INSERT INTO place VALUES (4,'x');
+CREATE TABLE restaurant (place_ptr_id INTEGER PRIMARY KEY REFERENCES place(id), stars INTEGER); INSERT INTO restaurant VALUES (4,2);

@@ -1,0 +1,1 @@
+SELECT id FROM booking ORDER BY 1

@@ -1,0 +1,1 @@
+SELECT id, n, share FROM ratio ORDER BY 1

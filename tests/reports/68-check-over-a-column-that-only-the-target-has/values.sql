@@ -1,0 +1,1 @@
+SELECT id, n, most FROM stock

@@ -1,0 +1,1 @@
+CREATE TABLE m (id INTEGER PRIMARY KEY, tenant TEXT); INSERT INTO m VALUES (1,'a'),(2,'b'),(3,'z'),(4,NULL);

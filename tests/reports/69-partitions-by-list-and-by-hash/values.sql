@@ -1,0 +1,1 @@
+SELECT id, tenant FROM m ORDER BY 1

@@ -1,0 +1,1 @@
+SELECT k FROM node ORDER BY 1

@@ -1,0 +1,2 @@
+CREATE TABLE session (id INTEGER PRIMARY KEY); INSERT INTO session VALUES (1),(2);
+CREATE TABLE visit (id INTEGER PRIMARY KEY, session_id INTEGER REFERENCES session(id), p TEXT); INSERT INTO visit VALUES (5,1,'/'),(6,NULL,'/x');

@@ -1,0 +1,1 @@
+CREATE TABLE account (id INTEGER PRIMARY KEY, n TEXT); INSERT INTO account VALUES (7,'x');

@@ -1,0 +1,1 @@
+CREATE TABLE account (id serial PRIMARY KEY, n text); INSERT INTO account VALUES (1,'seed'); CREATE TABLE token (id serial PRIMARY KEY, account_id integer NOT NULL REFERENCES account(id)); INSERT INTO token (account_id) VALUES (1);

@@ -1,0 +1,1 @@
+CREATE TABLE category (id INTEGER PRIMARY KEY, title TEXT); INSERT INTO category VALUES (1,'x');

@@ -1,0 +1,1 @@
+CREATE TABLE categories (id serial PRIMARY KEY, title text);

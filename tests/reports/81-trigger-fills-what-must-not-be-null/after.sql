@@ -1,0 +1,1 @@
+insert into doc(title) values ('X y') returning search

@@ -1,0 +1,1 @@
+CREATE TABLE doc (id INTEGER PRIMARY KEY, title TEXT); INSERT INTO doc VALUES (1,'Hello World');

@@ -1,0 +1,1 @@
+CREATE TABLE migrations (id serial PRIMARY KEY, timestamp bigint NOT NULL, name varchar NOT NULL); INSERT INTO migrations VALUES (1,2,'Postgres1'),(2,3,'Postgres2'); CREATE TABLE a (id serial PRIMARY KEY); INSERT INTO a VALUES (3);

@@ -1,0 +1,1 @@
+SELECT name FROM migrations ORDER BY id; SELECT id FROM a

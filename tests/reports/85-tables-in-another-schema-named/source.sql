@@ -1,0 +1,1 @@
+CREATE TABLE page (page_id INTEGER PRIMARY KEY, title TEXT); INSERT INTO page VALUES (1,' A B ');

@@ -1,0 +1,1 @@
+SELECT id, pid FROM c ORDER BY 1

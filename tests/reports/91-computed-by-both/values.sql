@@ -1,0 +1,1 @@
+SELECT l FROM t ORDER BY id

@@ -1,0 +1,1 @@
+SELECT id FROM author; SELECT id, author_id FROM book ORDER BY 1
