@@ -52,6 +52,8 @@ pub enum Purpose {
     Probe,
     /// Prints what is new in a log.
     Log,
+    /// A request of `verification`, which is no action and leads to where its URL says.
+    Request,
 }
 
 impl Purpose {
@@ -70,7 +72,8 @@ impl Purpose {
             | Purpose::RollbackRow
             | Purpose::Dump
             | Purpose::Notice
-            | Purpose::Probe => false,
+            | Purpose::Probe
+            | Purpose::Request => false,
         }
     }
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use self::clearance::Ground;
 pub use self::clearance::{NotRun, Why, named, not_run};
 use super::action::{Action, Effect, Rehearse};
-use super::{Condition, Place, Probe, ProbeKind, RollbackKind, Runbook, Start, StepKind};
+use super::{Condition, Place, Probe, ProbeKind, Request, RollbackKind, Runbook, Start, StepKind};
 
 /// How long a rehearsal watches where the night would watch for an hour.
 const WINDOW_MS: i64 = 60_000;
@@ -20,7 +20,13 @@ pub fn of(runbook: &Runbook) -> Option<Runbook> {
     let staging = runbook.fleet.staging.clone()?;
     let folder = scratch.copy.parent()?.to_owned();
     let mut rehearsed = runbook.clone();
-    decide(&mut rehearsed, &Ground::of(runbook));
+    let ground = Ground::of(runbook);
+    decide(&mut rehearsed, &ground);
+    // Production is asked nothing, and least of all told to write.
+    let verification = &mut rehearsed.verification;
+    let to_staging = |request: &Request| ground.goes_to_staging(request).is_ok();
+    verification.requests.retain(to_staging);
+    verification.write = verification.write.take().filter(to_staging);
     rehearsed.source.file = scratch.copy;
     rehearsed.target.url = scratch.url;
     rehearsed.target.runtime_url = scratch.runtime_url;

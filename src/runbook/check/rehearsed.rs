@@ -9,6 +9,7 @@ pub(super) fn check(check: &mut Check<'_, '_, '_>) {
         "source",
         "target",
         "fleet",
+        "verification",
         "rehearsal",
         "steps",
         "rollback",
@@ -22,7 +23,7 @@ pub(super) fn check(check: &mut Check<'_, '_, '_>) {
             None => String::new(),
         };
         let found = format!("one that it does not run, since {}{costs}", action.why);
-        let expected = "an action that a rehearsal can run";
+        let expected = "what a rehearsal can do, too";
         check.warn(&action.spot.path, expected, &found, Some(action.mend()));
     }
 }

@@ -6,7 +6,7 @@ use std::fmt;
 use crate::runbook::action::{Action, Rehearse};
 use crate::runbook::placed::{Purpose, Spot};
 use crate::runbook::production::Production;
-use crate::runbook::{RehearsalPart, Runbook, StepKind};
+use crate::runbook::{RehearsalPart, Request, Runbook, StepKind};
 use crate::text::printable;
 
 /// What tells whether an action leaves production alone.
@@ -68,7 +68,9 @@ impl NotRun {
 
     /// The one line by which it would run.
     pub fn mend(&self) -> String {
-        if let Why::NamesProduction(_) = self.why {
+        if let Why::NamesProduction(_) = self.why
+            && self.spot.purpose != Purpose::Request
+        {
             return "write a placeholder that follows the session in its place, such as `{target_url}` or `{source_file}`; or `rehearse:` \
                     with what a rehearsal does instead"
                 .to_owned();
@@ -78,6 +80,7 @@ impl NotRun {
             purpose if purpose.is_per_instance() => {
                 "name the instance: `{instance}` or `{url}`; or `rehearse: same`, if it leaves production alone".to_owned()
             }
+            Purpose::Request => "begin its URL with `{url}`, which is the staging slot's in a rehearsal".to_owned(),
             _ => "`rehearse: same`, if it leaves production alone; or `rehearse:` with what a rehearsal does instead".to_owned(),
         }
     }
@@ -116,6 +119,20 @@ impl Ground {
         }
     }
 
+    /// Whether a request of `verification` goes to the staging slot, which plays production: it begins with `{url}`.
+    pub(super) fn goes_to_staging(&self, request: &Request) -> Result<(), Why> {
+        let headers = request.headers.iter().map(|(_, value)| value.as_str());
+        let mut texts = [request.url.as_str()]
+            .into_iter()
+            .chain(headers)
+            .chain(request.body.as_deref());
+        match texts.find_map(|text| self.production.named_in(text)) {
+            Some(what) => Err(Why::NamesProduction(what)),
+            None if request.url.starts_with("{url}") => Ok(()),
+            None => Err(Why::DoesNotFollow),
+        }
+    }
+
     /// The staging slot plays production, so what names the instance is done to staging. Its host may be production's, too.
     fn follows_instance(&self, spot: &Spot, action: &Action) -> bool {
         let uses = |names: &[&str]| action.uses_any(names) || action.asks_any(names);
@@ -138,7 +155,27 @@ pub fn not_run(runbook: &Runbook) -> Vec<NotRun> {
             part,
         })
     });
-    refused.collect()
+    let verification = &runbook.verification;
+    let requests = verification.requests.iter();
+    let requests =
+        requests.map(|request| (format!("verification.requests[{}]", request.name), request));
+    let write = verification.write.iter();
+    let write = write.map(|request| ("verification.write".to_owned(), request));
+    let requests = requests.chain(write).filter_map(|(path, request)| {
+        let why = ground.goes_to_staging(request).err()?;
+        let spot = Spot {
+            path,
+            name: request.name.clone(),
+            purpose: Purpose::Request,
+        };
+        Some(NotRun {
+            spot,
+            why,
+            costs: None,
+            part: RehearsalPart::Rollback,
+        })
+    });
+    refused.chain(requests).collect()
 }
 
 /// Whether a part of the rehearsal proves nothing without an action, and which part it belongs to. `None` for what a rehearsal leaves out
@@ -160,7 +197,8 @@ fn cost(runbook: &Runbook, spot: &Spot) -> Option<(bool, RehearsalPart)> {
         | Purpose::Dump
         | Purpose::Notice
         | Purpose::Probe
-        | Purpose::Log => None,
+        | Purpose::Log
+        | Purpose::Request => None,
     }
 }
 
@@ -183,4 +221,109 @@ pub fn named(list: &[NotRun], part: RehearsalPart) -> Option<String> {
     let of_part = list.iter().filter(|n| n.part == part);
     let names: Vec<String> = of_part.map(|n| printable(&n.spot.name, 60)).collect();
     (!names.is_empty()).then(|| names.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::runbook::action::Effect;
+    use crate::runbook::rehearsal;
+
+    /// The reference with a production that has names of its own.
+    fn runbook() -> Runbook {
+        let text = include_str!("../../../runbook.yaml");
+        let env = |name: &str| {
+            Some(match name {
+                "TARGET_URL" => "postgres://owner:pw@db.internal:5433/app".to_owned(),
+                "TARGET_RUNTIME_URL" => "postgres://app:pw@db.internal:5433/app".to_owned(),
+                name if name.starts_with("SCRATCH") => {
+                    "postgres://o:pw@db.internal:5433/scratch".to_owned()
+                }
+                "APP_STAGING" => "http://10.0.0.9:5000".to_owned(),
+                "APP_DIR" => "/srv/app".to_owned(),
+                "APP_SQLITE" => "/srv/app/live.db".to_owned(),
+                name if name.starts_with("APP_") => format!("http://10.0.0.{}:5000", &name[4..]),
+                "CHAT_WEBHOOK" => "http://chat.internal/hook".to_owned(),
+                name => format!("/{name}"),
+            })
+        };
+        crate::runbook::parse("runbook.yaml", text, &env).expect("the reference")
+    }
+
+    fn shell(line: &str) -> Action {
+        let line = line.to_owned();
+        Action::new(Effect::Shell { line }, Duration::from_secs(1))
+    }
+
+    fn reasons(runbook: &Runbook) -> Vec<(String, Option<&'static str>)> {
+        let list = not_run(runbook);
+        list.iter()
+            .map(|n| (n.spot.name.clone(), n.gate()))
+            .collect()
+    }
+
+    #[test]
+    fn the_reference_is_rehearsed_whole() {
+        assert_eq!(not_run(&runbook()), []);
+    }
+
+    #[test]
+    fn what_leads_to_production_is_not_run_whatever_stands_beside_it() {
+        let mut runbook = runbook();
+        for (line, runs) in [
+            ("restart {instance}", true),
+            ("restart $CUTOVER_INSTANCE", true),
+            ("ssh {host} restart", true),
+            ("restart app-1", false),
+            (
+                "restart {instance} --notify http://10.0.0.1:5000/restarted",
+                false,
+            ),
+            (
+                "restart {instance} --database postgres://x@db.internal:5433/app",
+                false,
+            ),
+            ("restart {instance} --copy /srv/app/live.db", false),
+        ] {
+            let with = |rehearse: Rehearse| Action {
+                rehearse,
+                ..shell(line)
+            };
+            runbook.fleet.restart = with(Rehearse::IfItFollows);
+            assert_eq!(reasons(&runbook).is_empty(), runs, "{line}");
+            // A person's word counts for what names nothing of production.
+            runbook.fleet.restart = with(Rehearse::Same);
+            let named = line.contains("10.0.0.1")
+                || line.contains("db.internal")
+                || line.contains("live.db");
+            assert_eq!(reasons(&runbook).is_empty(), !named, "{line}");
+            runbook.fleet.restart = with(Rehearse::Instead(Box::new(shell("true"))));
+            assert_eq!(reasons(&runbook), [], "{line}");
+        }
+        // `{host}` leads to production where staging has no host of its own.
+        runbook.fleet.restart = shell("ssh {host} restart");
+        runbook.fleet.instances[0].host = "10.0.0.9".into();
+        assert_eq!(
+            reasons(&runbook),
+            [("fleet.restart".to_owned(), Some("K6"))]
+        );
+    }
+
+    #[test]
+    fn a_rehearsal_sends_nothing_to_production() {
+        let mut runbook = runbook();
+        let write = runbook.verification.write.as_mut().expect("a write");
+        write.url = "http://10.0.0.1:5000/tools".into();
+        runbook.verification.requests[0].url = "https://shop.example/health".into();
+        let rehearsed = rehearsal::of(&runbook).expect("a rehearsal");
+        assert!(rehearsed.verification.write.is_none());
+        assert_eq!(rehearsed.verification.requests.len(), 2);
+        let named: Vec<_> = reasons(&runbook)
+            .into_iter()
+            .map(|(name, _)| name)
+            .collect();
+        assert_eq!(named, ["health", "probe-write"]);
+    }
 }
