@@ -15,6 +15,7 @@ pub mod group;
 pub mod guard;
 pub mod init;
 pub mod join;
+pub mod leftovers;
 pub mod load;
 pub mod operators;
 pub mod orders;

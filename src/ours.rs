@@ -1,6 +1,16 @@
 //! What is ours and what is not. The one place that removes, empties, drops, renames over or overwrites: whatever is not known to have
 //! been made by `cutover` stays, and is named.
 //!
-//! Not in here: what a runbook tells us to write (`action`), and when rows of an import may go (`transfer`).
+//! A folder is ours by a mark in it that holds its own device, inode and birth ([`folder`]), the copy of a rehearsal by that mark too
+//! ([`copy`]), a file that is not whole by a name that only we make ([`temporary`]), a scratch database by a record in it that holds its
+//! own identity ([`scratch`]). A mark that was copied counts for nothing. Not in here: what a runbook tells us to write (`action`), and when
+//! rows of an import may go (`transfer`); their statements are made in [`statements`].
 
+pub mod copy;
+pub mod folder;
+pub mod lock;
+pub mod mark;
+pub mod objects;
+pub mod scratch;
 pub mod statements;
+pub mod temporary;

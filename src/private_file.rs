@@ -1,26 +1,22 @@
 //! A file that only its owner can read: all of it, on the disk, or nothing of it. For what holds secrets.
 
-use std::fs::OpenOptions;
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+
+use crate::ours::temporary;
 
 /// Writes the file under another name beside it and gives it its own once it is whole; replaces what is there.
 ///
 /// # Errors
 /// The folder cannot be written, or is full; what was at `path` is still there then.
 pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut partial = path.as_os_str().to_owned();
-    partial.push(".partial");
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&partial)?;
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
+    // Its mode is 0600 from the beginning.
+    let mut file = temporary::file_in(folder.unwrap_or(Path::new(".")))?;
     file.write_all(bytes)?;
-    file.sync_all()?;
-    std::fs::rename(&partial, path)
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -22,5 +22,5 @@ pub mod transfer;
 mod tree;
 
 pub use model::*;
-pub use parse::{Reading, decode, hash, parse, parse_transfer, read};
+pub use parse::{Reading, decode, hash, parse, parse_transfer, read, read_in};
 pub use problem::{Problem, Severity, render};

@@ -15,6 +15,7 @@ mod journal;
 mod monitor;
 mod night;
 mod notify;
+mod ours;
 mod parity;
 mod people;
 mod promise;

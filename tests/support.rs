@@ -10,6 +10,7 @@ use cutover::engine::{self, Orders, socket};
 use cutover::journal::Folder;
 use cutover::runbook::Runbook;
 use cutover::session::{Opening, RehearsalEvidence};
+use cutover::target::Endpoint;
 use rustix::process::{Pid, Resource, Rlimit, Signal};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
@@ -29,6 +30,18 @@ pub struct TestDatabase {
     pub superuser_url: String,
     /// The database's name.
     pub name: String,
+}
+
+/// Drops every table of the schema `public`, and what an import keeps beside it.
+pub async fn empty(url: &str) {
+    let client = Endpoint::parse(url).unwrap().connect().await.unwrap();
+    let tables = "SELECT format('DROP TABLE %s CASCADE', c.oid::regclass) FROM pg_class c \
+                  WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition";
+    for row in client.query(tables, &[]).await.unwrap() {
+        client.batch_execute(row.get(0)).await.unwrap();
+    }
+    let own = "DROP SCHEMA IF EXISTS cutover CASCADE";
+    client.batch_execute(own).await.unwrap();
 }
 
 /// The cluster that the tests of this process share. Its reaper ends it with the process.

@@ -7,6 +7,7 @@ use std::path::{Component, Path, PathBuf};
 
 use super::output::Output;
 use super::{Ended, Error};
+use crate::ours::temporary;
 
 /// Mode of a file that was not there before: the application has to be able to read it.
 const NEW_MODE: u32 = 0o644;
@@ -87,9 +88,7 @@ fn replace_with(path: &Path, content: &[u8], new_mode: u32) -> std::io::Result<(
         Err(error) if error.kind() == ErrorKind::NotFound => path.to_path_buf(),
         Err(error) => return Err(error),
     };
-    let mut file = tempfile::Builder::new()
-        .prefix(".cutover-")
-        .tempfile_in(folder_of(&real))?;
+    let mut file = temporary::file_in(folder_of(&real))?;
     file.write_all(content)?;
     match real.metadata() {
         Ok(former) => dress_like(file.as_file(), &former)?,

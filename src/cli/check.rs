@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::Exit;
+use super::load::folder_of;
 use crate::runbook::{self, Problem, Reading, Runbook, Severity};
 use crate::target::Finding;
 use crate::text::printable;
@@ -45,7 +46,9 @@ pub fn read_runbook(path: &Path) -> Result<Reading, String> {
     let bytes = std::fs::read(path)
         .map_err(|e| format!("cannot read the runbook {}: {e}", printable(&name, 400)))?;
     Ok(match runbook::decode(&name, &bytes) {
-        Ok(text) => runbook::read(&name, text, &|name| std::env::var(name).ok()),
+        Ok(text) => runbook::read_in(&name, text, &folder_of(path), &|name| {
+            std::env::var(name).ok()
+        }),
         Err(problems) => Reading {
             runbook: None,
             problems,
@@ -66,7 +69,7 @@ pub async fn run(args: CheckArgs) -> anyhow::Result<Exit> {
         }
     };
     let findings = match &reading.runbook {
-        Some(runbook) if !args.offline => examine(runbook, folder_of(&args.runbook)).await,
+        Some(runbook) if !args.offline => examine(runbook, &folder_of(&args.runbook)).await,
         _ => Vec::new(),
     };
     if args.json {
@@ -85,14 +88,6 @@ pub async fn run(args: CheckArgs) -> anyhow::Result<Exit> {
         Some(_) if findings.iter().any(Finding::blocks) => Exit::NoGo,
         Some(_) => Exit::Done,
     })
-}
-
-/// Where a runbook's relative paths begin.
-pub fn folder_of(runbook: &Path) -> &Path {
-    match runbook.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    }
 }
 
 fn print(args: &CheckArgs, reading: &Reading, runbook: Option<&Runbook>, findings: &[Finding]) {

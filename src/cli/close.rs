@@ -5,9 +5,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::load;
 use super::orders::Standing;
+use super::rehearse::unfinished;
 use super::{Exit, Which, run};
+use super::{leftovers, load};
 use crate::engine::{amend, ledger::from_entry};
 use crate::journal::Follower;
 use crate::session::{Command, Phase, Recorded, Session};
@@ -70,6 +71,12 @@ pub async fn run(args: CloseArgs) -> anyhow::Result<Exit> {
                 )
             }
         };
+        outln!("{}", printable(&line, 500));
+        record.push(line);
+    }
+    let root = folder.dir().parent().unwrap_or(folder.dir()).to_owned();
+    unfinished::undo_all(&root, None).await;
+    for line in leftovers::remove(&loaded.runbook, &root) {
         outln!("{}", printable(&line, 500));
         record.push(line);
     }

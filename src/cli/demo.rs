@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Args;
 use rustix::process::{Pid, Signal, kill_process};
+use tokio_util::sync::CancellationToken;
 
 use super::bridge::SocketBridge;
 use super::load::{self, Loaded};
@@ -188,6 +189,8 @@ impl Night {
             sandbox: Some(self.dir.clone()),
             speed: self.speed,
             program: self.program.clone(),
+            claim_scratch: None,
+            stop: CancellationToken::new(),
         };
         rehearse::rehearse(&self.dir.join("runbook.yaml"), &self.load()?, &stage).await
     }

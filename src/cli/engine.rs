@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Exit;
 use super::orders::Standing;
+use super::rehearse::unfinished::Watched;
 use crate::demo::control;
 use crate::engine::{self, detach, guard};
 use crate::journal::Folder;
@@ -47,10 +48,20 @@ pub async fn run(args: EngineArgs) -> anyhow::Result<Exit> {
     let stop = CancellationToken::new();
     tokio::spawn(stop_on_signal(stop.clone()));
     if standing.sandbox {
-        tokio::spawn(stop_with_sandbox(standing.base, stop.clone()));
+        tokio::spawn(stop_with_sandbox(standing.base.clone(), stop.clone()));
     }
-    engine::run(orders, stop).await?;
+    let watched = standing
+        .rehearsal
+        .then(|| Watched::begin(&folder, &standing, stop.clone()));
+    let ended = engine::run(orders, stop).await;
     drop(guard);
+    // The orders of a rehearsal go with what it lent, which whoever drives it gives back.
+    if let Some(watched) = watched {
+        watched.end().await;
+        ended?;
+        return Ok(Exit::Done);
+    }
+    ended?;
     if super::status::read(&folder).is_ok_and(|s| needs_no_engine(&s)) {
         Standing::remove(&folder);
     }

@@ -244,10 +244,7 @@ fn write_new(path: &Path, text: &str) -> anyhow::Result<()> {
     let shown = path.display();
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
-    let everybody = std::os::unix::fs::PermissionsExt::from_mode(0o666);
-    let mut file = tempfile::Builder::new()
-        .permissions(everybody) // as the umask lets them
-        .tempfile_in(folder)
+    let mut file = crate::ours::temporary::shared_file_in(folder)
         .with_context(|| format!("cannot write {shown}"))?;
     file.write_all(text.as_bytes())
         .and_then(|()| file.as_file().sync_all())

@@ -65,13 +65,18 @@ pub fn load(path: &Path) -> Result<Loaded, Unread> {
         path: path.to_owned(),
         why: format!("not UTF-8 after byte {}", e.utf8_error().valid_up_to()),
     })?;
-    let base = std::path::absolute(path)
-        .ok()
-        .and_then(|p| p.parent().map(Path::to_owned))
-        .unwrap_or_else(|| PathBuf::from("/"));
+    let base = folder_of(path);
     parse(&path.to_string_lossy(), text, base, &|name| {
         std::env::var(name).ok()
     })
+}
+
+/// The runbook's folder, absolute: where its relative paths begin, and its commands run.
+pub fn folder_of(runbook: &Path) -> PathBuf {
+    std::path::absolute(runbook)
+        .ok()
+        .and_then(|p| p.parent().map(Path::to_owned))
+        .unwrap_or_else(|| PathBuf::from("/"))
 }
 
 /// Parses a runbook with an environment of any kind.
@@ -90,8 +95,9 @@ pub fn parse(
         asked.borrow_mut().insert(name.to_owned(), value.clone());
         Some(value)
     };
-    let runbook = runbook::parse(name, &text, &remember).map_err(|problems| Unread::Invalid {
-        rendered: runbook::render(&problems),
+    let reading = runbook::read_in(name, &text, &base, &remember);
+    let runbook = reading.runbook.ok_or_else(|| Unread::Invalid {
+        rendered: runbook::render(&reading.problems),
     })?;
     Ok(Loaded {
         runbook,

@@ -116,11 +116,16 @@ impl Standing {
         let _ = std::fs::remove_file(folder.dir().join(FILE));
     }
 
-    /// What the engine is started with.
+    /// Whether a session's folder has the file.
+    pub fn is_in(dir: &Path) -> bool {
+        dir.join(FILE).is_file()
+    }
+
+    /// The runbook that it keeps, as it was read when the session opened.
     ///
     /// # Errors
     /// The runbook no longer parses, which a newer `cutover` may cause.
-    pub fn orders(&self, folder: Folder) -> anyhow::Result<Orders> {
+    pub fn loaded(&self) -> anyhow::Result<Loaded> {
         let name = self.runbook_path.to_string_lossy();
         let env = |n: &str| {
             self.environment
@@ -128,7 +133,20 @@ impl Standing {
                 .cloned()
                 .or_else(|| std::env::var(n).ok())
         };
-        let loaded = load::parse(&name, self.runbook.clone(), self.base.clone(), &env)?;
+        Ok(load::parse(
+            &name,
+            self.runbook.clone(),
+            self.base.clone(),
+            &env,
+        )?)
+    }
+
+    /// What the engine is started with.
+    ///
+    /// # Errors
+    /// The runbook no longer parses, which a newer `cutover` may cause.
+    pub fn orders(&self, folder: Folder) -> anyhow::Result<Orders> {
+        let loaded = self.loaded()?;
         let secrets: Vec<(String, String)> = loaded
             .runbook
             .secrets

@@ -2,6 +2,8 @@
 
 mod evidence;
 mod identity;
+mod prepare;
+pub mod unfinished;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -16,18 +18,18 @@ pub(super) use self::identity::refuse_production;
 use super::bridge::SocketBridge;
 use super::load::{self, Loaded};
 use super::orders::Standing;
-use super::{Exit, follow, group, run};
+use super::{Exit, follow, run};
 use crate::action::{self, Environment};
 use crate::cockpit::bridge::Bridge;
 use crate::engine::socket;
 use crate::journal::{Folder, Follower};
+use crate::ours::scratch::Claim;
 use crate::runbook::action::Placeholders;
 use crate::runbook::{Action, Role, Runbook};
 use crate::session::{
     Command, LineKind, Phase, RehearsalEvidence, Session, StepLine, StepState, StepStatus,
 };
-use crate::source::{backup, digest, open_read_only};
-use crate::target::Endpoint;
+use unfinished::{Pointed, Unfinished};
 
 /// The whole protocol against scratch targets.
 #[derive(Debug, Args)]
@@ -38,6 +40,9 @@ pub struct RehearseArgs {
     /// One JSON object on stdout
     #[arg(long)]
     pub json: bool,
+    /// Everything in the scratch database may go: its name, as its server calls it
+    #[arg(long, value_name = "NAME")]
+    pub claim_scratch: Option<String>,
 }
 
 /// How a rehearsal is run.
@@ -51,6 +56,10 @@ pub struct Stage {
     pub speed: f64,
     /// Engines are started from this program; from the one that runs where absent.
     pub program: Option<PathBuf>,
+    /// The name of a scratch database whose content may go, as a person typed it.
+    pub claim_scratch: Option<String>,
+    /// Ends the rehearsal: what it did is undone.
+    pub stop: CancellationToken,
 }
 
 /// `cutover rehearse`
@@ -63,7 +72,10 @@ pub async fn run(args: RehearseArgs) -> anyhow::Result<Exit> {
         sandbox: None,
         speed: 1.0,
         program: None,
+        claim_scratch: args.claim_scratch,
+        stop: CancellationToken::new(),
     };
+    tokio::spawn(stop_on_signals(stage.stop.clone()));
     let evidence = rehearse(&args.runbook, &loaded, &stage).await?;
     for (_, ok, line) in &evidence.parts {
         errln!("{} {line}", if *ok { "ok    " } else { "FAILED" });
@@ -76,6 +88,22 @@ pub async fn run(args: RehearseArgs) -> anyhow::Result<Exit> {
     }
     let green = evidence.parts.len() == 3 && evidence.parts.iter().all(|(_, ok, _)| *ok);
     Ok(if green { Exit::Done } else { Exit::Failed })
+}
+
+/// Ctrl-C, a polite kill and a lost terminal end the rehearsal in order. None of them ends this process: what was begun is undone first.
+async fn stop_on_signals(stop: CancellationToken) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let wait = async |kind| match signal(kind) {
+        Ok(mut signal) => drop(signal.recv().await),
+        Err(_) => std::future::pending().await,
+    };
+    tokio::select! {
+        () = wait(SignalKind::interrupt()) => {}
+        () = wait(SignalKind::terminate()) => {}
+        () = wait(SignalKind::hangup()) => {}
+    }
+    errln!("interrupted: the rehearsal is taken back, which takes a moment");
+    stop.cancel();
 }
 
 /// Rehearses a runbook and keeps what came of it. Production is neither asked nor told anything.
@@ -96,37 +124,30 @@ pub async fn rehearse(
         on_the_bridge(&loaded.runbook, &socket::user_of_this_process())?;
     }
     refuse_production(&loaded.runbook, &loaded.base).await?;
-    prepare_scratch(&loaded.runbook, &scratch.url).await?;
-    copy_source(&loaded.runbook, &scratch.copy).await?;
-    let folder = new_folder(&stage.root, &loaded.runbook.name)?;
-    group::let_in(&folder, Some(&stage.root), &loaded.runbook)?;
+    // Whatever an earlier one left goes first: its staging slot is this one's too.
+    unfinished::undo_all(&stage.root, stage.program.as_deref()).await;
+    for line in super::leftovers::remove(&loaded.runbook, &stage.root) {
+        errln!("{line}");
+    }
+    let (_lease, folder) = prepare::begin(loaded, &scratch, stage).await?;
     let mut standing = Standing::new(path, loaded);
     (standing.sandbox, standing.rehearsal, standing.speed) =
         (stage.sandbox.is_some(), true, stage.speed);
     standing.write(&folder)?;
-    // Both are the rehearsal's own: what they are given leads to scratch.
-    let environment = standing.orders(folder.clone())?.environment;
-    act(
-        loaded,
-        scratch.point.as_ref(),
-        &environment,
-        &folder,
-        "point",
-    )
-    .await?;
-    let played = match staging_is_ready(&loaded.runbook).await {
-        Ok(()) => play(&folder, stage).await,
-        Err(error) => Err(error),
-    };
-    act(
-        loaded,
-        scratch.unpoint.as_ref(),
-        &environment,
-        &folder,
-        "unpoint",
-    )
-    .await?;
-    played?;
+    super::leftovers::keep_places(&folder, &loaded.runbook)?;
+    let driven = drive(loaded, &scratch, &folder, stage).await;
+    let undone = Unfinished::of(folder.clone(), standing)
+        .undo(stage.program.as_deref(), driven.is_err())
+        .await;
+    for line in &undone.lines {
+        errln!("{line}");
+    }
+    driven?;
+    anyhow::ensure!(
+        undone.is_whole,
+        "the rehearsal did not come to its end: {}",
+        undone.lines.join("; ")
+    );
     let entries = Follower::open(&folder)?.poll()?;
     let head = entries.last().map(|e| e.hash.to_string());
     let session = folded(entries).context("the rehearsal's journal cannot be read back")?;
@@ -141,6 +162,32 @@ pub async fn rehearse(
     Ok(evidence)
 }
 
+/// From `point` to the end of the rollback. Whatever comes of it, `point` is on record before it is done, so that anybody can undo it.
+async fn drive(
+    loaded: &Loaded,
+    scratch: &crate::runbook::Rehearsal,
+    folder: &Folder,
+    stage: &Stage,
+) -> anyhow::Result<Session> {
+    let stop = &stage.stop;
+    unfinished::record(folder, Pointed::Begun)?;
+    // Both `point` and `unpoint` are the rehearsal's own: what they are given leads to scratch.
+    let environment = Standing::read(folder)?.orders(folder.clone())?.environment;
+    act(
+        loaded,
+        scratch.point.as_ref(),
+        &environment,
+        folder,
+        "point",
+        stop,
+    )
+    .await?;
+    // `point` may have made the database anew.
+    let mut claim = prepare::claim_again(loaded, scratch, &folder.session(), stage).await?;
+    staging_is_ready(&loaded.runbook, stop).await?;
+    play(&loaded.runbook, folder, stage, &mut claim).await
+}
+
 /// At the end of a rehearsal somebody rolls back, and that is for people on the bridge alone: better known before it begins.
 fn on_the_bridge(runbook: &Runbook, account: &str) -> anyhow::Result<()> {
     if runbook.people.iter().any(|p| p.user == account) {
@@ -153,83 +200,11 @@ fn on_the_bridge(runbook: &Runbook, account: &str) -> anyhow::Result<()> {
     )
 }
 
-/// The scratch database must be another one than the target, and everything in its schema goes.
-async fn prepare_scratch(runbook: &Runbook, url: &str) -> anyhow::Result<()> {
-    let (scratch, target) = (Endpoint::parse(url)?, Endpoint::parse(&runbook.target.url)?);
-    let identity =
-        "SELECT system_identifier::text || '/' || current_database() FROM pg_control_system()";
-    let client = scratch.connect().await?;
-    let here: String = client.query_one(identity, &[]).await?.get(0);
-    if let Ok(other) = target.connect().await {
-        let there: String = other.query_one(identity, &[]).await?.get(0);
-        anyhow::ensure!(
-            here != there,
-            "`rehearsal.url` is the target itself; a rehearsal empties its database, so nothing was done"
-        );
-    }
-    empty(&scratch, &runbook.target.schema).await
-}
-
-/// Drops every table of a schema, and what `cutover` keeps beside it. For scratch databases only.
-///
-/// # Errors
-/// PostgreSQL cannot be reached, or refuses.
-pub async fn empty(scratch: &Endpoint, schema: &str) -> anyhow::Result<()> {
-    let client = scratch.connect().await?;
-    let drops = "SELECT format('DROP TABLE %I.%I CASCADE', n.nspname, c.relname) \
-                 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
-                 WHERE n.nspname = $1 AND c.relkind IN ('r', 'p') AND NOT c.relispartition";
-    let rows = client
-        .query(drops, &[&schema])
-        .await
-        .context("looking into the scratch database")?;
-    for row in rows {
-        client
-            .batch_execute(&row.get::<_, String>(0))
-            .await
-            .context("emptying the scratch database")?;
-    }
-    client
-        .batch_execute("DROP SCHEMA IF EXISTS cutover CASCADE")
-        .await
-        .context("emptying the scratch database")
-}
-
-/// A copy of the live file, by SQLite's own backup; the application goes on writing.
-async fn copy_source(runbook: &Runbook, copy: &Path) -> anyhow::Result<()> {
-    let (file, copy) = (runbook.source.file.clone(), copy.to_owned());
-    tokio::task::spawn_blocking(move || -> anyhow::Result<()> {
-        if let Some(folder) = copy.parent() {
-            // A place of our own: what an earlier rehearsal left there goes.
-            let _ = std::fs::remove_dir_all(folder);
-            std::fs::create_dir_all(folder)?;
-        }
-        backup::take(&file, &copy, &mut |_| {}, &CancellationToken::new())?;
-        // The rehearsed application writes to it.
-        let mut permissions = std::fs::metadata(&copy)?.permissions();
-        std::os::unix::fs::PermissionsExt::set_mode(&mut permissions, 0o660);
-        std::fs::set_permissions(&copy, permissions)?;
-        std::fs::remove_file(digest::file_beside(&copy))?;
-        // A backup is laid to rest in one file; the application finds its database as it left it.
-        let mode: String =
-            open_read_only(&file)?.query_row("PRAGMA journal_mode", [], |r| r.get(0))?;
-        rusqlite::Connection::open(&copy)?.pragma_update_and_check(
-            None,
-            "journal_mode",
-            mode,
-            |_| Ok(()),
-        )?;
-        Ok(())
-    })
-    .await?
-}
-
-fn new_folder(root: &Path, runbook: &str) -> anyhow::Result<Folder> {
-    let name = (1..)
+fn new_name(root: &Path, runbook: &str) -> String {
+    (1..)
         .map(|n| format!("{runbook}-rehearsal-{n}"))
         .find(|name| !root.join(name).exists())
-        .expect("BUG: there are more numbers than sessions");
-    Ok(Folder::create(root, &name)?)
+        .expect("BUG: there are more numbers than sessions")
 }
 
 async fn act(
@@ -238,6 +213,7 @@ async fn act(
     environment: &Environment,
     folder: &Folder,
     name: &str,
+    stop: &CancellationToken,
 ) -> anyhow::Result<()> {
     let Some(action) = action else { return Ok(()) };
     let action = &action.clone().cleared();
@@ -249,7 +225,8 @@ async fn act(
         folder: &loaded.base,
         output_path: &output,
     };
-    let done = action::run(run, &mut |_| {}, &CancellationToken::new()).await?;
+    let done = action::run(run, &mut |_| {}, stop).await?;
+    anyhow::ensure!(!stop.is_cancelled(), unfinished::INTERRUPTED);
     anyhow::ensure!(
         done.ok,
         "rehearsal.{name} failed: {}",
@@ -259,33 +236,27 @@ async fn act(
 }
 
 /// The staging slot serves from the copy before anything is rehearsed on it.
-async fn staging_is_ready(runbook: &Runbook) -> anyhow::Result<()> {
+async fn staging_is_ready(runbook: &Runbook, stop: &CancellationToken) -> anyhow::Result<()> {
     let Some(staging) = &runbook.fleet.staging else {
         anyhow::bail!("a rehearsal needs `fleet.staging`")
     };
     let fleet = &runbook.fleet;
     let within = Duration::from_millis(fleet.ready_within_ms.max(0).cast_unsigned());
     let client = crate::fleet::client();
-    crate::fleet::wait_ready(
-        &client,
-        fleet,
-        staging,
-        1,
-        within,
-        &CancellationToken::new(),
-    )
-    .await?;
+    let ready = crate::fleet::wait_ready(&client, fleet, staging, 1, within, stop).await;
+    anyhow::ensure!(!stop.is_cancelled(), unfinished::INTERRUPTED);
+    ready?;
     Ok(())
 }
 
 /// Lets the engine go through every step by itself, then rolls back, as somebody would with the finger on the key.
-async fn play(folder: &Folder, stage: &Stage) -> anyhow::Result<Session> {
-    let claim = stage
-        .sandbox
-        .as_ref()
-        .map(|_| Role::ReleaseManager.key().to_owned());
-    let bridge = SocketBridge::new(folder.clone(), claim, stage.sandbox.clone())
-        .with_program(stage.program.clone());
+async fn play(
+    runbook: &Runbook,
+    folder: &Folder,
+    stage: &Stage,
+    claim: &mut Claim,
+) -> anyhow::Result<Session> {
+    let bridge = bridge_to(folder, stage.sandbox.clone(), stage.program.as_deref());
     let starting = bridge.clone();
     tokio::task::spawn_blocking(move || starting.start_engine()).await??;
     let roll_back = Command::RollBack {
@@ -298,10 +269,14 @@ async fn play(folder: &Folder, stage: &Stage) -> anyhow::Result<Session> {
     loop {
         // Looked at before its last words are read: an engine that has just come to its end is not lost.
         let is_alive = follower.engine()?.is_alive();
+        anyhow::ensure!(!stage.stop.is_cancelled(), unfinished::INTERRUPTED);
         for entry in follower.poll()? {
             let recorded = crate::engine::ledger::from_entry(&entry)?;
             if let Some(line) = follow::line(&recorded) {
                 errln!("  rehearsal {line}");
+            }
+            if prepare::may_have_made_objects(runbook, &recorded.event) {
+                claim.record().await?;
             }
             entries.push(recorded);
         }
@@ -326,6 +301,14 @@ async fn play(folder: &Folder, stage: &Stage) -> anyhow::Result<Session> {
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
+
+/// The way to a rehearsal's engine. In a sandbox the release manager is played.
+fn bridge_to(folder: &Folder, sandbox: Option<PathBuf>, program: Option<&Path>) -> SocketBridge {
+    let claim = sandbox
+        .as_ref()
+        .map(|_| Role::ReleaseManager.key().to_owned());
+    SocketBridge::new(folder.clone(), claim, sandbox).with_program(program.map(Path::to_owned))
 }
 
 /// Everything up to reopened writes is done, or something has failed for good.

@@ -45,6 +45,10 @@ pub async fn run(args: RunArgs) -> anyhow::Result<Exit> {
     let Some(loaded) = load::load_or_say(&args.runbook)? else {
         return Ok(Exit::Usage);
     };
+    super::rehearse::unfinished::undo_all(Path::new(ROOT), None).await;
+    for line in super::leftovers::remove(&loaded.runbook, Path::new(ROOT)) {
+        errln!("{line}");
+    }
     let folder = match unfinished(&args, &loaded.runbook.name)? {
         Some(folder) => {
             errln!("resuming session {}", folder.session());
@@ -68,6 +72,7 @@ pub async fn run(args: RunArgs) -> anyhow::Result<Exit> {
                 &loaded.runbook,
             )?;
             standing.write(&folder)?;
+            super::leftovers::keep_places(&folder, &loaded.runbook)?;
             folder
         }
     };

@@ -11,6 +11,7 @@ use crate::session::decide::status as word;
 use crate::session::forecast;
 use crate::session::live::{CostView, key};
 use crate::session::{Phase, Session, StepStatus};
+use crate::text::printable;
 
 /// Where a session stands.
 #[derive(Debug, Args)]
@@ -28,13 +29,14 @@ pub async fn run(args: StatusArgs) -> anyhow::Result<Exit> {
     let session = read(&folder)?;
     let follower = Follower::open(&folder)?;
     let engine = follower.engine()?;
+    let left = left(&folder);
     let cost: Option<CostView> = follower.board(key::COST)?;
     if args.json {
         let gates = session.gates();
         let confidence = crate::session::confidence::confidence(&session);
         let whole = serde_json::json!({
             "session": session, "gates": gates, "confidence": confidence, "engine_alive": engine.is_alive(),
-            "rollback_cost": cost,
+            "rollback_cost": cost, "left_behind": left,
         });
         outln!("{whole}");
         return Ok(Exit::Done);
@@ -47,7 +49,27 @@ pub async fn run(args: StatusArgs) -> anyhow::Result<Exit> {
     if session.phase == Phase::Open {
         outln!("rollback: {}", cost::sentence(&session, cost.as_ref()));
     }
+    for line in left {
+        outln!("{}", printable(&line, 500));
+    }
     Ok(Exit::Done)
+}
+
+/// What processes of ours that were killed left behind, a line each.
+fn left(folder: &Folder) -> Vec<String> {
+    let root = folder.dir().parent().unwrap_or(folder.dir());
+    let rehearsals = super::rehearse::unfinished::find(root);
+    let rehearsals = rehearsals.iter().map(|dir| {
+        format!(
+            "rehearsal {} was interrupted, and what it did is not undone yet: the next `cutover rehearse`, `run` or `close` does that",
+            dir.file_name().unwrap_or_default().to_string_lossy()
+        )
+    });
+    let files = super::leftovers::of_session(folder);
+    let files = files.iter().map(|path| {
+        format!("{} is what a process of ours that was killed left: the next `cutover run` or `close` removes it", path.display())
+    });
+    rehearsals.chain(files).collect()
 }
 
 /// The state that a session's journal tells of.

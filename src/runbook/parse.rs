@@ -10,6 +10,7 @@ mod transfer;
 mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
@@ -30,7 +31,8 @@ pub struct Reading {
     pub problems: Vec<Problem>,
 }
 
-/// The runbook in a text, or all its problems. `env` gives the value of a `${NAME}`.
+/// The runbook in a text that is in no folder, so that relative paths stay as they are; or all its problems. `env` gives the value of a
+/// `${NAME}`.
 ///
 /// # Errors
 /// Every problem, in the file's order, warnings included; at least one is an error.
@@ -45,9 +47,19 @@ pub fn parse(
 
 /// Like [`parse`], but gives warnings out beside a valid runbook too.
 pub fn read(file_name: &str, text: &str, env: &dyn Fn(&str) -> Option<String>) -> Reading {
+    read_in(file_name, text, Path::new(""), env)
+}
+
+/// Like [`read`], for a file in `folder` (absolute), where its relative paths begin.
+pub fn read_in(
+    file_name: &str,
+    text: &str,
+    folder: &Path,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Reading {
     let whole = text;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut reader = Reader::new(file_name, text, Some(env));
+    let mut reader = Reader::new(file_name, text, Some(env)).within(folder);
     let runbook = root(text, &mut reader).and_then(|node| {
         let mut runbook = runbook(&mut reader, &node)?;
         check::check(&runbook, &mut reader);

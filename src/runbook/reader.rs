@@ -2,7 +2,7 @@
 //! its place, and reading goes on, so that one run names all of them. Not in here: which keys there are (`keys`, `parse`).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Component, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use super::problem::{Problem, Severity, mask_passwords};
 use super::tree::{Key, Node, Place, Value};
@@ -20,6 +20,8 @@ pub(super) struct Reader<'e> {
     lines: Vec<String>,
     /// `None`: references mean nothing in this file.
     env: Option<Env<'e>>,
+    /// Where relative paths begin; empty where they stay relative.
+    folder: PathBuf,
     /// Names whose values must not be shown.
     pub secrets: BTreeSet<String>,
     /// Every name that was asked for, with its value.
@@ -86,6 +88,7 @@ impl<'e> Reader<'e> {
             file: file.to_owned(),
             lines: text.lines().map(str::to_owned).collect(),
             env,
+            folder: PathBuf::new(),
             secrets: BTreeSet::new(),
             resolved: BTreeMap::new(),
             names: BTreeMap::new(),
@@ -93,6 +96,12 @@ impl<'e> Reader<'e> {
             places: BTreeMap::new(),
             written_passwords: Vec::new(),
         }
+    }
+
+    /// The same, with the folder where relative paths begin.
+    pub fn within(mut self, folder: &Path) -> Self {
+        self.folder = folder.to_owned();
+        self
     }
 
     pub fn problem(
@@ -431,7 +440,23 @@ impl<'e> Reader<'e> {
             let expected = "a path that is absolute, or stays within the runbook's folder";
             return self.wrong(item, expected, None);
         }
-        Some(path)
+        Some(self.absolute(&path))
+    }
+
+    /// A path as text, in which placeholders may stand.
+    pub fn path_pattern(&mut self, item: &Item<'_>) -> Option<String> {
+        let text = self.text_as(item, "a path")?;
+        let path = self.absolute(Path::new(&text));
+        Some(path.into_os_string().into_string().unwrap_or(text))
+    }
+
+    /// Resolved here and nowhere else, so that a path means one thing whoever reads it, and wherever that process runs.
+    fn absolute(&self, path: &Path) -> PathBuf {
+        match path.is_relative() {
+            // Without `.` in between.
+            true => self.folder.join(path).components().collect(),
+            false => path.to_owned(),
+        }
     }
 
     /// One of the words that something is written as.

@@ -14,11 +14,31 @@ use super::{Condition, Place, Probe, ProbeKind, Request, RollbackKind, Runbook, 
 /// How long a rehearsal watches where the night would watch for an hour.
 const WINDOW_MS: i64 = 60_000;
 
+/// Beside the copy a rehearsal has a folder of its own, named like the copy with this appended.
+const OWN_FOLDER: &str = ".rehearsal";
+/// In the own folder: the file that says that maintenance is on.
+pub const MAINTENANCE: &str = "maintenance";
+/// In the own folder: where backups go.
+pub const BACKUP: &str = "backup";
+/// In the own folder: the second place of backups.
+pub const SECOND: &str = "second";
+/// In the own folder: the incident record.
+pub const INCIDENT: &str = "incident.md";
+/// Everything that a rehearsal writes directly into its own folder.
+pub const OWN_NAMES: [&str; 5] = [MAINTENANCE, BACKUP, SECOND, INCIDENT, "incident.partial"];
+
+/// The folder that a rehearsal with this copy writes to, and nowhere else.
+pub fn own_folder(copy: &Path) -> PathBuf {
+    let mut path = copy.as_os_str().to_owned();
+    path.push(OWN_FOLDER);
+    PathBuf::from(path)
+}
+
 /// The rehearsal of a runbook; `None` where it has no `rehearsal` section or no staging slot.
 pub fn of(runbook: &Runbook) -> Option<Runbook> {
     let scratch = runbook.rehearsal.clone()?;
     let staging = runbook.fleet.staging.clone()?;
-    let folder = scratch.copy.parent()?.to_owned();
+    let folder = own_folder(&scratch.copy);
     let mut rehearsed = runbook.clone();
     let ground = Ground::of(runbook);
     decide(&mut rehearsed, &ground);
@@ -49,7 +69,7 @@ pub fn of(runbook: &Runbook) -> Option<Runbook> {
     watch_staging_only(&mut rehearsed);
     for row in &mut rehearsed.rollback {
         match &mut row.kind {
-            RollbackKind::Incident { file } => *file = folder.join("incident.md"),
+            RollbackKind::Incident { file } => *file = folder.join(INCIDENT),
             // Both are production's.
             RollbackKind::Preserve { logs, dump } => {
                 logs.clear();
@@ -75,8 +95,8 @@ fn decide(rehearsed: &mut Runbook, ground: &Ground) {
 fn of_step(kind: &mut StepKind, folder: &Path) {
     match kind {
         StepKind::Announce { webhook, .. } => *webhook = None,
-        StepKind::Freeze { on, off, .. } => maintenance(on, off, folder.join("maintenance")),
-        StepKind::Backup { to, .. } => *to = folder.join("backup"),
+        StepKind::Freeze { on, off, .. } => maintenance(on, off, folder.join(MAINTENANCE)),
+        StepKind::Backup { to, .. } => *to = folder.join(BACKUP),
         StepKind::StoreBackup { place, .. } => {
             let is_cleared = match place {
                 Place::Commands { upload, read_back } => [upload, read_back]
@@ -85,7 +105,7 @@ fn of_step(kind: &mut StepKind, folder: &Path) {
                 Place::Directory(_) => false,
             };
             if !is_cleared {
-                *place = Place::Directory(folder.join("second"));
+                *place = Place::Directory(folder.join(SECOND));
             }
         }
         StepKind::Baseline { window_ms }

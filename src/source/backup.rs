@@ -20,6 +20,7 @@ use super::error::Error;
 use super::open::{open_read_only, sibling};
 use super::{digest, disk, inspect};
 use crate::clock;
+use crate::ours::temporary;
 
 /// Pages per step: small enough to be cancelled promptly, large enough to be fast (2 MiB of the usual pages).
 const PAGES_PER_STEP: i32 = 512;
@@ -249,10 +250,7 @@ impl Partial {
         let folder = folder_of(destination);
         let create = |source| Error::from_io("create", destination, 0, source);
         std::fs::create_dir_all(folder).map_err(create)?;
-        let file = tempfile::Builder::new()
-            .prefix(".partial-")
-            .tempfile_in(folder)
-            .map_err(create)?;
+        let file = temporary::file_in(folder).map_err(create)?;
         let beside = Beside(file.path().to_path_buf());
         Ok(Self {
             file,

@@ -14,6 +14,7 @@ use super::error::Error;
 use super::open::open_read_only;
 use super::{backup, inspect};
 use crate::clock;
+use crate::ours::temporary;
 use crate::text::printable;
 
 /// Characters of a value that an answer shows.
@@ -99,11 +100,8 @@ impl Restored {
             .len();
         std::fs::create_dir_all(scratch).map_err(write)?;
         require_room(scratch, size_bytes)?;
-        let folder = tempfile::Builder::new()
-            .prefix("restore-drill-")
-            .tempdir_in(scratch)
-            .map_err(write)?;
-        let file = folder.path().join("restored.db");
+        let folder = temporary::folder_in(scratch).map_err(write)?;
+        let file = folder.path().join(temporary::IN_FOLDER);
         std::fs::copy(path, &file)
             .map_err(|source| Error::from_io("write", &file, size_bytes, source))?;
         Ok(Self {

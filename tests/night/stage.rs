@@ -1,13 +1,12 @@
 //! The sandbox in which nights are played one after the other, and what each of them must leave behind.
 
 use cutover::cli::demo::Night;
+use cutover::cli::operators;
 use cutover::cli::operators::Script;
-use cutover::cli::{operators, rehearse};
 use cutover::demo::faults::{self, Fault};
 use cutover::demo::sandbox::{Options, Sandbox};
 use cutover::journal::Folder;
 use cutover::session::{RehearsalEvidence, Session};
-use cutover::target::Endpoint;
 use serde_json::Value;
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
@@ -111,9 +110,7 @@ impl Stage {
             .unwrap()
             .expect("faults are taken back");
         let url = self.sandbox.environment().unwrap()["TARGET_URL"].clone();
-        rehearse::empty(&Endpoint::parse(&url).unwrap(), "public")
-            .await
-            .expect("an empty target");
+        support::empty(&url).await;
     }
 
     /// The writes that users were told had been stored, the oldest first.

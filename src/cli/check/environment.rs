@@ -375,8 +375,18 @@ fn files(runbook: &Runbook, folder: &Path, size_bytes: u64) -> Vec<Finding> {
             _ => {}
         }
     }
-    if let Some(copy) = runbook.rehearsal.as_ref().and_then(|r| r.copy.parent()) {
-        copies.push(("rehearsal folder".into(), folder.join(copy)));
+    if let Some(rehearsal) = &runbook.rehearsal {
+        let (live, copy) = (&runbook.source.file, &rehearsal.copy);
+        if let Some(above) = copy.parent() {
+            copies.push(("rehearsal folder".into(), folder.join(above)));
+        }
+        let looked = crate::ours::copy::look(&folder.join(live), &folder.join(copy));
+        let may = looked.is_ok();
+        let detail = match looked {
+            Ok(()) => format!("{} is free, or our own", copy.display()),
+            Err(why) => why.to_string(),
+        };
+        findings.push(Finding::required("rehearsal copy", may, detail));
     }
     for (name, path) in &copies {
         findings.push(writable(name, path));

@@ -176,7 +176,7 @@ fn took(session: &Session) -> Vec<(String, i64)> {
 }
 
 fn evidence_folder(root: &Path) -> PathBuf {
-    root.join("rehearsals")
+    root.join(super::prepare::EVIDENCE)
 }
 
 pub(super) fn keep(root: &Path, evidence: &RehearsalEvidence) -> anyhow::Result<()> {

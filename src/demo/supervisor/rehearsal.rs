@@ -6,6 +6,7 @@ use std::sync::PoisonError;
 use super::Running;
 use crate::demo::layout::STAGING;
 use crate::private_file;
+use crate::runbook::rehearsal;
 
 /// Why staging could not be lent or taken back.
 #[derive(Debug, thiserror::Error)]
@@ -47,18 +48,14 @@ pub(super) async fn begin(running: &Running) -> Result<(), Error> {
         std::fs::copy(&config, &kept).map_err(io("keeping staging's configuration"))?;
     }
     let text = std::fs::read_to_string(&kept).map_err(io("reading staging's configuration"))?;
+    let copy = layout.rehearsal().join("tools.db");
+    let maintenance = rehearsal::own_folder(&copy).join(rehearsal::MAINTENANCE);
     let text = with_values(
         &text,
         &[
             ("DatabaseProvider", "Sqlite"),
-            (
-                "SqlitePath",
-                &layout.rehearsal().join("tools.db").display().to_string(),
-            ),
-            (
-                "MaintenanceFile",
-                &layout.rehearsal().join("maintenance").display().to_string(),
-            ),
+            ("SqlitePath", &copy.display().to_string()),
+            ("MaintenanceFile", &maintenance.display().to_string()),
             ("PostgresUrl", &scratch),
         ],
     );

@@ -214,8 +214,8 @@ pub(super) fn fleet(reader: &mut Reader<'_>, root: &Fields<'_>) -> Fleet {
     Fleet {
         instances: list_of(reader, &fields, "instances", instance),
         staging: reader.want(&fields, "staging", instance),
-        config: reader.want(&fields, "config", Reader::text),
-        log: reader.want(&fields, "log", Reader::text),
+        config: reader.want(&fields, "config", Reader::path_pattern),
+        log: reader.want(&fields, "log", Reader::path_pattern),
         ready: reader
             .need(&fields, "ready", actions::url)
             .unwrap_or_default(),

@@ -1,0 +1,348 @@
+//! A rehearsal that did not come to its end: interrupted, killed, or without a terminal. What it did outside of its own folder and database
+//! is to point the staging slot at them; that is on record before it is done, so that whoever finds the rehearsal can undo it: the rehearsal
+//! itself, its engine when nobody drives it any more, or the next `rehearse`, `run` or `close`.
+//!
+//! Not in here: when a rehearsal is over (the module above), and what is removed before the next one (`ours`).
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde::{Deserialize, Serialize};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::{act, bridge_to};
+use crate::cli::orders::Standing;
+use crate::cli::status;
+use crate::cockpit::bridge::Bridge;
+use crate::demo::control;
+use crate::journal::{EngineState, Folder, Follower};
+use crate::ours::lock::{self, Holder, Lock};
+use crate::private_file;
+use crate::session::{Command, LineKind, Phase, Session, StepStatus};
+
+/// In the session's folder: held by the process that drives the rehearsal.
+pub(super) const DRIVER_LOCK: &str = "rehearsal.lock";
+/// In the session's folder: what was done outside of it.
+const RECORD: &str = "rehearsal.json";
+/// Why a rehearsal ended early that somebody interrupted.
+pub(super) const INTERRUPTED: &str = "the rehearsal was interrupted; it is no evidence";
+/// How often an engine looks whether somebody drives its rehearsal.
+const LOOK_AT_DRIVER: Duration = Duration::from_millis(300);
+/// How long a rollback may take that is begun because of an interruption.
+const ROLLBACK_LIMIT: Duration = Duration::from_secs(60);
+/// How long an engine may take to end in order.
+const END_LIMIT: Duration = Duration::from_secs(10);
+const ASK_AGAIN: Duration = Duration::from_millis(50);
+
+/// Whether the staging slot is lent to the rehearsal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Pointed {
+    /// `rehearsal.point` is about to be run, or was.
+    Begun,
+    /// `rehearsal.unpoint` was run and went well.
+    Undone,
+}
+
+/// Puts on record what is about to be done, or was undone.
+pub(super) fn record(folder: &Folder, pointed: Pointed) -> anyhow::Result<()> {
+    let text = serde_json::to_vec(&pointed)?;
+    private_file::write(&folder.dir().join(RECORD), &text)?;
+    Ok(())
+}
+
+fn read(dir: &Path) -> Option<Pointed> {
+    serde_json::from_slice(&std::fs::read(dir.join(RECORD)).ok()?).ok()
+}
+
+/// A rehearsal, and what is needed to undo what it did.
+pub struct Unfinished {
+    folder: Folder,
+    standing: Standing,
+}
+
+/// What came of undoing.
+#[derive(Debug, Default)]
+pub struct Undone {
+    /// For people: what was done, and where things stand.
+    pub lines: Vec<String>,
+    /// Nothing is left to be undone.
+    pub is_whole: bool,
+}
+
+/// Folders of rehearsals below `root` that nobody drives and that left something.
+pub fn find(root: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(root).into_iter().flatten();
+    let dirs = entries.filter_map(Result::ok).map(|entry| entry.path());
+    let mut found: Vec<PathBuf> = dirs.filter(|dir| is_left(dir)).collect();
+    found.sort();
+    found
+}
+
+fn is_left(dir: &Path) -> bool {
+    let lock = dir.join(DRIVER_LOCK);
+    let has_more = read(dir) == Some(Pointed::Begun) || Standing::is_in(dir);
+    lock.is_file() && has_more && !lock::is_held(&lock)
+}
+
+/// Undoes what rehearsals below `root` left, and says so.
+pub async fn undo_all(root: &Path, program: Option<&Path>) {
+    for dir in find(root) {
+        for line in undo_one(&dir, program).await {
+            errln!("{line}");
+        }
+    }
+}
+
+async fn undo_one(dir: &Path, program: Option<&Path>) -> Vec<String> {
+    let shown = dir.display();
+    let here = this_process("undoes what the rehearsal left");
+    let _lock = match Lock::take(&dir.join(DRIVER_LOCK), &here) {
+        Ok(lock) => lock,
+        Err(error) => return vec![format!("rehearsal {shown}: {error}")],
+    };
+    let found = Folder::create_at(dir)
+        .map_err(anyhow::Error::from)
+        .and_then(|folder| Ok((Standing::read(&folder)?, folder)));
+    match found {
+        Ok((standing, folder)) => {
+            let mut lines = vec![format!("rehearsal {shown} was interrupted")];
+            lines.extend(
+                Unfinished::of(folder, standing)
+                    .undo(program, true)
+                    .await
+                    .lines,
+            );
+            lines
+        }
+        Err(error) => vec![format!(
+            "rehearsal {shown} was interrupted while the staging slot was lent to it, and cannot be undone from here: {error:#}. Run what \
+             `rehearsal.unpoint` says by hand, then remove {}",
+            dir.join(RECORD).display()
+        )],
+    }
+}
+
+fn this_process(what: &str) -> Holder {
+    Holder {
+        pid: std::process::id(),
+        what: what.to_owned(),
+    }
+}
+
+impl Unfinished {
+    /// The rehearsal of a session's folder.
+    pub fn of(folder: Folder, standing: Standing) -> Unfinished {
+        Unfinished { folder, standing }
+    }
+
+    /// Undoes everything: with `roll_back` the staging slot's configuration first, where the rehearsal may have switched it; then the
+    /// engine ends, `rehearsal.unpoint` runs, and the file with the environment's values goes.
+    pub async fn undo(&self, program: Option<&Path>, roll_back: bool) -> Undone {
+        let mut undone = Undone::default();
+        if roll_back && let Some(line) = self.roll_back(program).await {
+            undone.lines.push(line);
+        }
+        if let Some(line) = self.end_engine().await {
+            undone.lines.push(line);
+        }
+        match self.unpoint().await {
+            Ok(line) => {
+                undone.is_whole = true;
+                undone.lines.extend(line);
+                Standing::remove(&self.folder);
+            }
+            Err(error) => undone.lines.push(format!(
+                "the staging slot is still lent to the rehearsal: {error:#}. The next `cutover rehearse` tries it again"
+            )),
+        }
+        undone
+    }
+
+    fn sandbox(&self) -> Option<PathBuf> {
+        self.standing.sandbox.then(|| self.standing.base.clone())
+    }
+
+    fn session(&self) -> Option<Session> {
+        status::read(&self.folder).ok()
+    }
+
+    fn engine(&self) -> Option<EngineState> {
+        Follower::open(&self.folder).ok()?.engine().ok()
+    }
+
+    fn is_engine_alive(&self) -> bool {
+        self.engine().is_some_and(|state| state.is_alive())
+    }
+
+    /// Only an engine can roll back, and only what the freeze began has changed anything.
+    async fn roll_back(&self, program: Option<&Path>) -> Option<String> {
+        let session = self.session()?;
+        let has_begun = session
+            .step_of_kind(&LineKind::Freeze)
+            .is_some_and(|s| s.status != StepStatus::Pending);
+        if session.phase != Phase::Open || !has_begun || !self.is_engine_alive() {
+            return None;
+        }
+        let bridge = bridge_to(&self.folder, self.sandbox(), program);
+        let command = Command::RollBack {
+            reason: "the rehearsal was interrupted".into(),
+            confirm: Some(self.folder.session()),
+        };
+        let asked = tokio::task::spawn_blocking(move || bridge.send(&command, None)).await;
+        match asked {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => return Some(format!("not rolled back: {error}")),
+            Err(error) => return Some(format!("not rolled back: {error}")),
+        }
+        let is_over = || self.session().is_some_and(|s| s.phase == Phase::RolledBack);
+        Some(match within(ROLLBACK_LIMIT, is_over).await {
+            true => "rolled back: the staging slot has its configuration from before the switch"
+                .to_owned(),
+            false => "the rollback of the rehearsal did not end in time".to_owned(),
+        })
+    }
+
+    async fn end_engine(&self) -> Option<String> {
+        let is_over = |s: &Session| matches!(s.phase, Phase::RolledBack | Phase::Completed);
+        let ends_itself = self.session().as_ref().is_some_and(is_over);
+        if ends_itself && within(END_LIMIT, || !self.is_engine_alive()).await {
+            return None;
+        }
+        for signal in [Signal::TERM, Signal::KILL] {
+            let EngineState::Alive {
+                holder: Some(holder),
+                ..
+            } = self.engine()?
+            else {
+                return None;
+            };
+            let pid = Pid::from_raw(holder.pid.cast_signed())?;
+            if holder.host != rustix::system::uname().nodename().to_string_lossy() {
+                return Some(format!(
+                    "its engine runs on {} (process {}): end it there",
+                    holder.host, holder.pid
+                ));
+            }
+            // It may have ended by itself in between.
+            let _ = kill_process(pid, signal);
+            if within(END_LIMIT, || !self.is_engine_alive()).await {
+                return Some(format!("its engine (process {}) has ended", holder.pid));
+            }
+        }
+        Some("its engine does not end".to_owned())
+    }
+
+    /// What was undone, if there was something.
+    async fn unpoint(&self) -> anyhow::Result<Option<String>> {
+        if read(self.folder.dir()) != Some(Pointed::Begun) {
+            return Ok(None);
+        }
+        if self
+            .sandbox()
+            .is_some_and(|dir| !control::is_supervised(&dir))
+        {
+            record(&self.folder, Pointed::Undone)?;
+            return Ok(Some(
+                "its sandbox is gone, and the staging slot with it".to_owned(),
+            ));
+        }
+        let loaded = self.standing.loaded()?;
+        let unpoint = loaded
+            .runbook
+            .rehearsal
+            .as_ref()
+            .and_then(|r| r.unpoint.clone());
+        let environment = self.standing.orders(self.folder.clone())?.environment;
+        act(
+            &loaded,
+            unpoint.as_ref(),
+            &environment,
+            &self.folder,
+            "unpoint",
+            &CancellationToken::new(),
+        )
+        .await?;
+        record(&self.folder, Pointed::Undone)?;
+        Ok(unpoint.map(|_| "rehearsal.unpoint: the staging slot is back".to_owned()))
+    }
+}
+
+async fn within(limit: Duration, mut is_so: impl FnMut() -> bool) -> bool {
+    let look = async {
+        while !is_so() {
+            tokio::time::sleep(ASK_AGAIN).await;
+        }
+    };
+    tokio::time::timeout(limit, look).await.is_ok()
+}
+
+/// The look of a rehearsal's engine at who drives it.
+#[derive(Debug)]
+pub struct Watched {
+    folder: Folder,
+    standing: Standing,
+    looking: JoinHandle<Option<Lock>>,
+}
+
+impl Watched {
+    /// Begins to look. Once nobody drives the rehearsal any more the engine rolls it back and is stopped.
+    pub fn begin(folder: &Folder, standing: &Standing, stop: CancellationToken) -> Watched {
+        let (here, orders) = (folder.clone(), standing.clone());
+        Watched {
+            folder: folder.clone(),
+            standing: standing.clone(),
+            looking: tokio::spawn(async move {
+                let lock = until_abandoned(&here).await;
+                tracing::warn!(
+                    "nobody drives this rehearsal any more: it is rolled back, and ends"
+                );
+                let rehearsal = Unfinished::of(here, orders);
+                if let Some(line) = rehearsal.roll_back(None).await {
+                    tracing::warn!("{line}");
+                }
+                stop.cancel();
+                lock
+            }),
+        }
+    }
+
+    /// After the engine's end: undoes what is left where nobody else can.
+    pub async fn end(self) {
+        let lock = match self.looking.is_finished() {
+            true => self.looking.await.ok().flatten(),
+            false => {
+                self.looking.abort();
+                take(&self.folder)
+            }
+        };
+        if lock.is_none() {
+            return;
+        }
+        let undone = Unfinished::of(self.folder, self.standing)
+            .undo(None, false)
+            .await;
+        for line in undone.lines {
+            tracing::warn!("{line}");
+        }
+    }
+}
+
+fn take(folder: &Folder) -> Option<Lock> {
+    let here = this_process("the engine undoes what the rehearsal left");
+    Lock::take(&folder.dir().join(DRIVER_LOCK), &here).ok()
+}
+
+async fn until_abandoned(folder: &Folder) -> Option<Lock> {
+    let path = folder.dir().join(DRIVER_LOCK);
+    loop {
+        tokio::time::sleep(LOOK_AT_DRIVER).await;
+        if !lock::is_held(&path)
+            && let Some(lock) = take(folder)
+        {
+            return Some(lock);
+        }
+    }
+}

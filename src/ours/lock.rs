@@ -1,0 +1,150 @@
+//! A file lock that says who holds it. The operating system ends it with the process, however that ends.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
+
+use crate::journal::folder::FILE_MODE;
+
+/// Who holds a lock, for people: that it is held is told by the lock alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// Its process.
+    pub pid: u32,
+    /// What it does, and where.
+    pub what: String,
+}
+
+/// A lock that is held for as long as this is kept.
+#[derive(Debug)]
+pub struct Lock {
+    file: File,
+}
+
+/// Why there is no lock.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Somebody else holds it.
+    #[error("{}", held(holder.as_ref(), path))]
+    Held {
+        /// The lock's file.
+        path: PathBuf,
+        /// Who; `None` in the moment before they have said.
+        holder: Option<Holder>,
+    },
+    /// The operating system said no.
+    #[error("cannot lock {}: {source}", path.display())]
+    Io {
+        /// The lock's file.
+        path: PathBuf,
+        /// What it said.
+        source: io::Error,
+    },
+}
+
+fn held(holder: Option<&Holder>, path: &Path) -> String {
+    match holder {
+        Some(holder) => format!(
+            "process {} is at work there: {}",
+            holder.pid,
+            crate::text::printable(&holder.what, 400)
+        ),
+        None => format!("another process holds {}", path.display()),
+    }
+}
+
+impl Lock {
+    /// Takes the lock whose file is `path`, at once or not at all. The file stays when the lock goes.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn take(path: &Path, holder: &Holder) -> Result<Lock, Error> {
+        let io_error = |source: io::Error| Error::Io {
+            path: path.to_owned(),
+            source,
+        };
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(FILE_MODE)
+            .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
+            .open(path)
+            .map_err(io_error)?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(Errno::WOULDBLOCK) => {
+                return Err(Error::Held {
+                    path: path.to_owned(),
+                    holder: read(path),
+                });
+            }
+            Err(error) => return Err(io_error(error.into())),
+        }
+        let mut text = serde_json::to_string(holder).expect("BUG: a holder is plain data");
+        text.push('\n');
+        file.set_len(0)
+            .and_then(|()| file.write_all_at(text.as_bytes(), 0))
+            .map_err(io_error)?;
+        Ok(Lock { file })
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing alone would leave the lock to a child that was forked and has not begun its own program yet.
+        let _ = flock(&self.file, FlockOperation::Unlock);
+    }
+}
+
+/// Whether somebody holds the lock whose file is `path`.
+pub fn is_held(path: &Path) -> bool {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        // What may not be looked at is not taken for free.
+        Err(error) => return error.kind() != io::ErrorKind::NotFound,
+    };
+    match flock(&file, FlockOperation::NonBlockingLockShared) {
+        Ok(()) => {
+            let _ = flock(&file, FlockOperation::Unlock);
+            false
+        }
+        Err(error) => error == Errno::WOULDBLOCK,
+    }
+}
+
+fn read(path: &Path) -> Option<Holder> {
+    serde_json::from_slice(&std::fs::read(path).ok()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_holds_it_and_the_other_is_told_who() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lock");
+        let holder = |pid| Holder {
+            pid,
+            what: "a rehearsal in /srv/app".into(),
+        };
+        assert!(!is_held(&path));
+        let first = Lock::take(&path, &holder(7)).unwrap();
+        assert!(is_held(&path));
+        let refused = Lock::take(&path, &holder(8)).unwrap_err().to_string();
+        assert!(
+            refused.contains("process 7") && refused.contains("/srv/app"),
+            "{refused}"
+        );
+        drop(first);
+        assert!(!is_held(&path));
+        Lock::take(&path, &holder(8)).unwrap();
+    }
+}

@@ -1,0 +1,177 @@
+//! A rehearsal that does not come to its end: Ctrl-C, `kill -9` of who drives it, `kill -9` of everything; and a second one beside it.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+
+use cutover::demo::sandbox::{Options, Sandbox};
+use cutover::journal::holder::read_holder;
+use cutover::journal::{Folder, is_engine_alive};
+use rustix::process::Signal;
+
+use crate::support;
+
+/// A sandbox whose runbook is rehearsed as any runbook is: by the person of this account.
+struct Stage {
+    sandbox: Sandbox,
+    own_config: String,
+}
+
+/// A rehearsal in a process of its own, and what it has said so far.
+struct Rehearsal {
+    process: Child,
+    said: Arc<Mutex<String>>,
+}
+
+impl Stage {
+    fn set() -> Stage {
+        let sandbox = Sandbox::start(Options::small(support::cutover())).expect("a sandbox");
+        let user = cutover::engine::socket::user_of_this_process();
+        let runbook = include_str!("../../runbook.yaml")
+            .replace("user: robin", &format!("user: {user}"))
+            .replace("window: 5m, start: auto", "window: 1s, start: auto")
+            .replace("quiet: 5s ", "quiet: 1s ");
+        std::fs::write(sandbox.dir().join("runbook.yaml"), runbook).unwrap();
+        let own_config = std::fs::read_to_string(sandbox.layout().instance_config("staging"));
+        Stage {
+            own_config: own_config.unwrap(),
+            sandbox,
+        }
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(support::cutover());
+        command
+            .args(arguments)
+            .current_dir(self.sandbox.dir())
+            .envs(self.sandbox.environment().unwrap())
+            .stdin(Stdio::null());
+        command
+    }
+
+    fn begin(&self) -> Rehearsal {
+        let mut process = self
+            .command(&["rehearse"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let said = Arc::new(Mutex::new(String::new()));
+        let (lines, heard) = (BufReader::new(process.stderr.take().unwrap()), said.clone());
+        std::thread::spawn(move || {
+            for line in lines.lines().map_while(Result::ok) {
+                heard.lock().unwrap().push_str(&(line + "\n"));
+            }
+        });
+        Rehearsal { process, said }
+    }
+
+    fn session(&self, n: u32) -> PathBuf {
+        let root = self.sandbox.dir().join(".cutover");
+        let names = std::fs::read_dir(&root).unwrap().flatten();
+        let mut dirs = names.map(|entry| entry.path());
+        let ending = format!("-rehearsal-{n}");
+        let is_it = |dir: &PathBuf| dir.to_string_lossy().ends_with(&ending);
+        dirs.find(is_it).unwrap_or_else(|| root.join("none"))
+    }
+
+    fn staging_is_its_own(&self) -> bool {
+        let config = self.sandbox.layout().instance_config("staging");
+        std::fs::read_to_string(config).is_ok_and(|text| text == self.own_config)
+    }
+
+    /// Nothing of the rehearsal is left: no engine, no file with the environment's values, no lent slot.
+    async fn is_undone(&self, dir: &Path) {
+        let engine = || Folder::open_at(dir).is_ok_and(|f| is_engine_alive(&f).unwrap_or(true));
+        support::until("the rehearsal is undone", async || {
+            !engine() && !dir.join("orders.json").exists() && self.staging_is_its_own()
+        })
+        .await;
+    }
+}
+
+impl Rehearsal {
+    fn said(&self) -> String {
+        self.said.lock().unwrap().clone()
+    }
+
+    async fn until_it_says(&self, what: &str) {
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+        while !self.said().contains(what) {
+            assert!(
+                std::time::Instant::now() < deadline,
+                "no {what:?} in:\n{}",
+                self.said()
+            );
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    }
+
+    async fn ended(&mut self) -> Option<i32> {
+        let mut status = None;
+        support::until("the rehearsal ends", async || {
+            status = self.process.try_wait().unwrap();
+            status.is_some()
+        })
+        .await;
+        status.and_then(|s| s.code())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interrupted_rehearsal_is_undone_by_whoever_is_left() {
+    let stage = Stage::set();
+    let mut first = stage.begin();
+    first.until_it_says("A2   started").await;
+    assert!(!stage.staging_is_its_own());
+
+    // A second one is refused, and told where the first is.
+    let second = stage.command(&["rehearse"]).output().unwrap();
+    let words = String::from_utf8_lossy(&second.stderr).into_owned();
+    assert_eq!(second.status.code(), Some(1), "{words}");
+    assert!(
+        words.contains(&format!("process {}", first.process.id())),
+        "{words}"
+    );
+    assert!(!stage.session(2).exists());
+
+    // Ctrl-C: rolled back, engine ended, the slot given back, exit code 1.
+    support::signal(first.process.id(), Signal::INT);
+    assert_eq!(first.ended().await, Some(1), "{}", first.said());
+    let words = first.said();
+    for said in ["rolled back", "the staging slot is back", "interrupted"] {
+        assert!(words.contains(said), "no {said:?} in:\n{words}");
+    }
+    stage.is_undone(&stage.session(1)).await;
+
+    // `kill -9` of who drives it: its engine undoes it.
+    let mut third = stage.begin();
+    third.until_it_says("P3   started").await;
+    let dir = stage.session(2);
+    support::signal(third.process.id(), Signal::KILL);
+    third.process.wait().unwrap();
+    stage.is_undone(&dir).await;
+
+    // `kill -9` of both: the next one undoes it.
+    let mut fourth = stage.begin();
+    fourth.until_it_says("P3   started").await;
+    let dir = stage.session(3);
+    let engine = read_holder(&Folder::open_at(&dir).unwrap()).unwrap().pid;
+    support::signal(engine, Signal::STOP);
+    support::signal(fourth.process.id(), Signal::KILL);
+    fourth.process.wait().unwrap();
+    support::signal(engine, Signal::KILL);
+    assert!(dir.join("orders.json").exists() && !stage.staging_is_its_own());
+    let status = stage.command(&["status"]).output().unwrap();
+    let words = String::from_utf8_lossy(&status.stdout).into_owned();
+    assert!(words.contains("-rehearsal-3 was interrupted"), "{words}");
+    let mut fifth = stage.begin();
+    fifth.until_it_says("-rehearsal-3 was interrupted").await;
+    fifth.until_it_says("the staging slot is back").await;
+    assert!(!dir.join("orders.json").exists());
+    fifth.until_it_says("P1   started").await;
+    support::signal(fifth.process.id(), Signal::HUP);
+    assert_eq!(fifth.ended().await, Some(1), "{}", fifth.said());
+    stage.is_undone(&stage.session(4)).await;
+}
