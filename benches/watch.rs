@@ -3,6 +3,8 @@
 //!
 //! Usage: cargo bench --bench watch -- [INSTANCES [SECONDS]]        (default 500 60)
 
+#![allow(clippy::disallowed_methods)] // benches make and remove what is theirs
+
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};

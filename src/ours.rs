@@ -6,7 +6,13 @@
 //! own identity ([`scratch`]). A mark that was copied counts for nothing. Not in here: what a runbook tells us to write (`action`), and when
 //! rows of an import may go (`transfer`); their statements are made in [`statements`].
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the one place that removes, renames and overwrites"
+)]
+
 pub mod copy;
+pub mod file;
 pub mod folder;
 pub mod lock;
 pub mod mark;

@@ -1,22 +1,16 @@
 //! A file that only its owner can read: all of it, on the disk, or nothing of it. For what holds secrets.
 
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 
-use crate::ours::temporary;
+use crate::ours::file;
 
 /// Writes the file under another name beside it and gives it its own once it is whole; replaces what is there.
 ///
 /// # Errors
 /// The folder cannot be written, or is full; what was at `path` is still there then.
 pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
-    // Its mode is 0600 from the beginning.
-    let mut file = temporary::file_in(folder.unwrap_or(Path::new(".")))?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    Ok(())
+    file::replace_private(path, bytes)
 }
 
 #[cfg(test)]

@@ -223,6 +223,10 @@ struct Desk {
 }
 
 impl Desk {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "into a temporary folder that was just made"
+    )]
     fn lay(lists: &Lists, signature: &str) -> std::io::Result<Desk> {
         let folder = tempfile::tempdir()?;
         let write = |name, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes);

@@ -1,6 +1,7 @@
 //! The one integration-test binary. A concern is a file here and a folder of data beside it.
 
 #![allow(clippy::unwrap_used)] // a test that unwraps says where it failed
+#![allow(clippy::disallowed_methods)] // tests make and remove what is theirs
 #![allow(clippy::print_stdout, clippy::print_stderr)] // read by whoever runs the tests
 
 mod action;

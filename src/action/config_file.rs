@@ -233,12 +233,17 @@ fn keep_aside(path: &Path) -> Result<PathBuf, Error> {
         path: path.to_path_buf(),
         source,
     };
-    let sha256 = digest::of_bytes(&std::fs::read(path).map_err(fail)?);
+    let bytes = std::fs::read(path).map_err(fail)?;
+    let sha256 = digest::of_bytes(&bytes);
     let mut name = path.as_os_str().to_owned();
     name.push(format!(".theirs-{}", &sha256[..8]));
     let aside = PathBuf::from(name);
-    std::fs::copy(path, &aside).map_err(fail)?;
-    Ok(aside)
+    // The same bytes have the same name, and are kept once.
+    if std::fs::read(&aside).is_ok_and(|kept| kept == bytes) {
+        return Ok(aside);
+    }
+    let like = std::fs::metadata(path).map_err(fail)?.permissions();
+    crate::ours::file::write_beside(&aside, &bytes, Some(like)).map_err(fail)
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {

@@ -52,6 +52,10 @@ pub(super) struct Kept {
 }
 
 impl<'a> Output<'a> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the output of an action, in the session's folder"
+    )]
     pub(super) fn create(
         path: &Path,
         secrets: &[(String, String)],

@@ -207,7 +207,8 @@ impl Night {
     ) -> anyhow::Result<Folder> {
         let loaded = self.load()?;
         let path = self.dir.join("runbook.yaml");
-        std::fs::write(&path, &self.runbook).with_context(|| path.display().to_string())?;
+        crate::ours::file::replace(&path, self.runbook.as_bytes())
+            .with_context(|| path.display().to_string())?;
         let standing = Standing {
             sandbox: true,
             speed: self.speed,

@@ -113,7 +113,7 @@ impl Standing {
 
     /// Removes the file: the session is over, and its secrets need not lie about.
     pub fn remove(folder: &Folder) {
-        let _ = std::fs::remove_file(folder.dir().join(FILE));
+        let _ = crate::ours::file::remove(&folder.dir().join(FILE));
     }
 
     /// Whether a session's folder has the file.

@@ -183,6 +183,10 @@ pub fn leave_terminal() -> Result<(), Error> {
     }
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the engine's own log, in the session's folder"
+)]
 fn put_aside(log: &Path) -> io::Result<()> {
     match fs::metadata(log) {
         Ok(meta) if meta.len() > MAX_LOG_BYTES => fs::rename(log, log.with_extension("log.1")),

@@ -200,6 +200,6 @@ fn leave(path: &Path, lines: &[String]) -> io::Result<()> {
 pub fn take_untold(folder: &Folder) -> Vec<String> {
     let path = untold_path(folder);
     let text = std::fs::read_to_string(&path).unwrap_or_default();
-    let _ = std::fs::remove_file(&path);
+    let _ = crate::ours::file::remove(&path);
     text.lines().map(str::to_owned).collect()
 }

@@ -88,6 +88,10 @@ impl Store {
         })
     }
 
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "named by its own hash, in the session's folder"
+    )]
     fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), Error> {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         let fresh = self
@@ -116,6 +120,10 @@ impl Store {
 }
 
 /// Removes what an engine that died had not finished writing.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "unfinished artefacts of ours, in the session's folder"
+)]
 fn sweep(folder: &Folder) {
     let entries = fs::read_dir(folder.artefacts_dir());
     for entry in entries.into_iter().flatten().flatten() {

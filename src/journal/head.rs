@@ -129,6 +129,10 @@ pub(super) fn write(folder: &Folder, file: &HeadFile) -> Result<(), Error> {
 }
 
 /// Writes a file beside `path`, syncs it, renames it over `path`.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the journal's head, in the session's folder"
+)]
 fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let fresh = path.with_extension("head.new");
     let mut file = OpenOptions::new()

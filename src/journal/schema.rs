@@ -199,6 +199,10 @@ pub(super) fn open_to_read(folder: &Folder) -> Result<Reading, Error> {
     }
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "into a temporary folder that was just made"
+)]
 fn copy_with_log(path: &Path) -> io::Result<TempDir> {
     let copy = TempDir::with_prefix("cutover-journal-")?;
     let to = copy.path().join("journal.db");

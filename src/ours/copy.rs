@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use tokio_util::sync::CancellationToken;
 
+use super::file;
 use super::folder::{self, OwnFolder, io_error};
 use super::mark::Mark;
 use super::temporary;
@@ -258,17 +259,7 @@ fn copy_into(live: &Path, to: &Path, cancel: &CancellationToken) -> Result<(), E
 
 /// Gives the finished copy its name, where nothing is.
 fn place(from: &Path, to: &Path) -> Result<(), Error> {
-    use rustix::fs::{CWD, RenameFlags, renameat_with};
-    use rustix::io::Errno;
-    let placed = match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-        // The file system has no such rename.
-        Err(Errno::INVAL | Errno::NOSYS) => match fs::symlink_metadata(to) {
-            Ok(_) => Err(ErrorKind::AlreadyExists.into()),
-            Err(_) => fs::rename(from, to),
-        },
-        other => other.map_err(io::Error::from),
-    };
-    match placed {
+    match file::rename_new(from, to) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(Error::NotOurs {
             path: to.to_owned(),
             what: "it came while the copy was made".to_owned(),
@@ -278,12 +269,7 @@ fn place(from: &Path, to: &Path) -> Result<(), Error> {
 }
 
 fn remove_if_there(path: &Path) -> Result<(), Error> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            Err(io_error("remove", path)(error).into())
-        }
-        _ => Ok(()),
-    }
+    Ok(file::remove(path).map_err(io_error("remove", path))?)
 }
 
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {

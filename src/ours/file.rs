@@ -15,7 +15,18 @@ const NAMES: u32 = 1_000;
 /// # Errors
 /// The folder cannot be written, or is full; what was at `path` is still there then.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = temporary::shared_file_in(folder_of(path))?;
+    put(temporary::shared_file_in(folder_of(path))?, path, bytes)
+}
+
+/// The same for a file that only its owner may read, from its first byte on.
+///
+/// # Errors
+/// As [`replace`].
+pub fn replace_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    put(temporary::file_in(folder_of(path))?, path, bytes)
+}
+
+fn put(mut file: tempfile::NamedTempFile, path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
     file.persist(path)?;
@@ -41,13 +52,25 @@ pub fn begin(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Writes a file whole, under its name or, where something is, with the first number that is free before its ending. Returns where it is.
+/// Writes a file whole, under its name or, where something is, with the first number that is free before its ending. Without permissions of
+/// its own it is readable by whom the umask lets. Returns where it is.
 ///
 /// # Errors
 /// The folder cannot be written, or is full; nothing was overwritten.
-pub fn write_beside(path: &Path, bytes: &[u8]) -> io::Result<PathBuf> {
-    let mut file = temporary::shared_file_in(folder_of(path))?;
+pub fn write_beside(
+    path: &Path,
+    bytes: &[u8],
+    permissions: Option<fs::Permissions>,
+) -> io::Result<PathBuf> {
+    let mut file = match permissions {
+        // Nobody reads it before it has them.
+        Some(_) => temporary::file_in(folder_of(path))?,
+        None => temporary::shared_file_in(folder_of(path))?,
+    };
     file.write_all(bytes)?;
+    if let Some(permissions) = permissions {
+        file.as_file().set_permissions(permissions)?;
+    }
     file.as_file().sync_all()?;
     for number in 1..=NAMES {
         let at = numbered(path, number);
@@ -115,10 +138,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         fs::write(at("incident.md"), "a review that people wrote").unwrap();
-        assert_eq!(write_beside(&at("incident.md"), b"new").unwrap(), at("incident.2.md"));
-        assert_eq!(write_beside(&at("incident.md"), b"new").unwrap(), at("incident.3.md"));
-        assert_eq!(write_beside(&at("record"), b"new").unwrap(), at("record"));
-        assert_eq!(write_beside(&at("record"), b"new").unwrap(), at("record.2"));
+        assert_eq!(write_beside(&at("incident.md"), b"new", None).unwrap(), at("incident.2.md"));
+        assert_eq!(write_beside(&at("incident.md"), b"new", None).unwrap(), at("incident.3.md"));
+        assert_eq!(write_beside(&at("record"), b"new", None).unwrap(), at("record"));
+        assert_eq!(write_beside(&at("record"), b"new", None).unwrap(), at("record.2"));
         let refused = begin(&at("incident.md")).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::AlreadyExists);
         fs::write(at("from"), "x").unwrap();

@@ -138,7 +138,7 @@ WITH space AS (
 )
 SELECT i.type, i.identity FROM there, pg_catalog.pg_identify_object(there.class, there.object, 0) i
 WHERE i.identity IS NOT NULL AND NOT EXISTS (
-    SELECT FROM pg_catalog.pg_depend d WHERE d.classid = there.class AND d.objid = there.object AND d.deptype IN ('e', 'i'))";
+    SELECT FROM pg_catalog.pg_depend d WHERE d.classid = there.class AND d.objid = there.object AND d.objsubid = 0 AND d.deptype IN ('e', 'i'))";
 
 #[cfg(test)]
 mod tests {

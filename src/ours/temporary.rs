@@ -20,7 +20,11 @@ const BESIDE: [&str; 4] = ["", "-journal", "-wal", "-shm"];
 /// A name for a file that is about to be written: `.cutover-PROCESS-START-RANDOM-CHECK.partial`.
 pub fn name() -> String {
     let pid = std::process::id();
-    let started = started_ticks(pid).unwrap_or(0);
+    name_of(pid, started_ticks(pid).unwrap_or(0))
+}
+
+/// The name that the process with this number makes, which began at this clock tick.
+pub fn name_of(pid: u32, started: u64) -> String {
     let random: u64 = rand::random();
     let body = format!("{pid}-{started}-{random:016x}");
     format!("{PREFIX}{body}-{}{ENDING}", check(&body))

@@ -179,7 +179,7 @@ impl Run {
         let pending = queue.iter().map(|pair| TableReport::of(pair));
         let reports = unpaired.chain(pending).collect();
         let differences = options.differences.as_ref().map(|path| {
-            let file = std::fs::File::create(path).map_err(|source| Error::File {
+            let file = crate::ours::file::begin(path).map_err(|source| Error::File {
                 path: path.clone(),
                 source,
             })?;

@@ -20,6 +20,7 @@ use sha2::{Digest, Sha256};
 
 use self::manifest::Manifest;
 use super::{Error, LeftOut, Material, Report, html, markdown};
+use crate::ours::file;
 use crate::journal::folder::{share_dir, share_file};
 use crate::journal::{Folder, Hash, Head, lines};
 
@@ -146,9 +147,15 @@ fn clear(dir: &Path, shared: bool) -> Result<(), Error> {
     let there = names(dir).map_err(failed(dir))?;
     let listed = fs::read(&list).map(|bytes| manifest::read(&bytes).files);
     let listed = listed.unwrap_or_default();
+    // What was changed since is somebody's work by now, and a list may name anything.
+    let is_ours = |name: &String| {
+        let bytes = || fs::read(dir.join(name)).ok();
+        let hash = listed.get(name);
+        hash.is_some_and(|hash| bytes().is_some_and(|bytes| Hash::of(&bytes) == *hash))
+    };
     let mut foreign: Vec<String> = there
         .iter()
-        .filter(|name| *name != manifest::NAME && !listed.contains_key(*name))
+        .filter(|name| *name != manifest::NAME && !is_ours(name))
         .cloned()
         .collect();
     if !foreign.is_empty() {
@@ -158,13 +165,9 @@ fn clear(dir: &Path, shared: bool) -> Result<(), Error> {
             files: foreign,
         });
     }
-    for name in std::iter::once(manifest::NAME).chain(listed.keys().map(String::as_str)) {
-        match fs::remove_file(dir.join(name)) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => {
-                return Err(failed(&dir.join(name))(e));
-            }
-            _ => {}
-        }
+    for name in there {
+        let path = dir.join(name);
+        file::remove(&path).map_err(failed(&path))?;
     }
     Ok(())
 }
@@ -259,7 +262,7 @@ impl Pen<'_> {
             if found.is_some_and(|hash| *hash != artefact.sha256) {
                 self.files.remove(&name);
                 let path = self.dir.join(&name);
-                fs::remove_file(&path).map_err(failed(&path))?;
+                file::remove(&path).map_err(failed(&path))?;
                 self.leave_out(&name, "its content is no longer what its name says");
             }
         }

@@ -25,7 +25,7 @@ pub const SECOND: &str = "second";
 /// In the own folder: the incident record.
 pub const INCIDENT: &str = "incident.md";
 /// Everything that a rehearsal writes directly into its own folder.
-pub const OWN_NAMES: [&str; 5] = [MAINTENANCE, BACKUP, SECOND, INCIDENT, "incident.partial"];
+pub const OWN_NAMES: [&str; 4] = [MAINTENANCE, BACKUP, SECOND, INCIDENT];
 
 /// The folder that a rehearsal with this copy writes to, and nowhere else.
 pub fn own_folder(copy: &Path) -> PathBuf {

@@ -17,6 +17,7 @@ use super::cell::Cell;
 use super::error::Error;
 use super::search::{Problem, Row, Sink};
 use super::{Operation, TableCost};
+use crate::ours::{file, temporary};
 use crate::target::quoted;
 
 /// How the file is called, in the session's folder.
@@ -91,22 +92,12 @@ impl Writer {
     /// # Errors
     /// The folder cannot be written, or the backup not be read.
     pub fn create(path: &Path, about: &About) -> Result<Self, Error> {
-        let partial = path.with_extension("db.partial");
+        let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
+        let partial = folder.unwrap_or(Path::new(".")).join(temporary::name());
         let file_error = |source| Error::File {
             path: partial.clone(),
             source,
         };
-        // What an earlier attempt left.
-        for suffix in ["", "-journal", "-wal", "-shm"] {
-            let mut name = partial.as_os_str().to_owned();
-            name.push(suffix);
-            match std::fs::remove_file(PathBuf::from(name)) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(file_error(error));
-                }
-                _ => {}
-            }
-        }
         std::fs::OpenOptions::new()
             .write(true)
             .create_new(true)
@@ -166,10 +157,10 @@ impl Writer {
                 .map_err(self.failed())?;
         }
         let publish = || {
-            let file = std::fs::File::open(&self.partial)?;
-            file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
-            file.sync_all()?;
-            std::fs::rename(&self.partial, &self.path)?;
+            let whole = std::fs::File::open(&self.partial)?;
+            whole.set_permissions(std::fs::Permissions::from_mode(0o600))?;
+            whole.sync_all()?;
+            file::rename_new(&self.partial, &self.path)?;
             let folder = self.path.parent().unwrap_or(Path::new("."));
             std::fs::File::open(folder)?.sync_all()
         };
@@ -304,7 +295,7 @@ impl Writer {
 impl Drop for Writer {
     fn drop(&mut self) {
         if self.connection.take().is_some() {
-            let _ = std::fs::remove_file(&self.partial);
+            let _ = file::remove(&self.partial);
         }
     }
 }

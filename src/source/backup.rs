@@ -304,7 +304,7 @@ impl Drop for Beside {
     fn drop(&mut self) {
         for suffix in ["-journal", "-wal", "-shm"] {
             // Most often there is none; and a leftover of a copy that failed harms nobody.
-            let _ = std::fs::remove_file(sibling(&self.0, suffix));
+            let _ = crate::ours::file::remove(&sibling(&self.0, suffix));
         }
     }
 }

@@ -92,6 +92,10 @@ struct Restored {
 }
 
 impl Restored {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "into a folder of our own that was just made"
+    )]
     fn from(path: &Path, scratch: &Path) -> Result<Self, Error> {
         let write = |source| Error::from_io("write", scratch, 0, source);
         let size_bytes = path

@@ -250,7 +250,7 @@ async fn upload_and_read_back(
             .with("name", name.clone())
     };
     run_action(ctx, upload, &values(&kept.path), "upload").await?;
-    let _ = std::fs::remove_file(&returned);
+    let _ = crate::ours::file::remove(&returned);
     run_action(ctx, read_back, &values(&returned), "read-back").await?;
     copy::verify(&returned, &kept.sha256).map_err(|e| e.to_string())?;
     Ok((returned, "uploaded, read back and verified".to_owned()))

@@ -158,7 +158,7 @@ async fn run_script(ctx: &Context, path: &Path, timeout_ms: i64) -> Result<Strin
 
 fn keep_log(ctx: &Context, path: &PathBuf, lines: &[String]) {
     let written = std::fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))
-        .and_then(|()| std::fs::write(path, lines.join("\n") + "\n"));
+        .and_then(|()| crate::ours::file::replace(path, (lines.join("\n") + "\n").as_bytes()));
     match written {
         Ok(()) => ctx.reporter.artefact("migrations", path.clone()),
         Err(e) => ctx.reporter.line(&format!(

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::announce::run_action;
 use super::context::Context;
+use crate::ours::file;
 use crate::runbook::Action;
 use crate::runbook::action::Placeholders;
 use crate::session::Outcome;
@@ -39,7 +40,7 @@ pub async fn preserve(ctx: &Context, logs: &[PathBuf], dump: Option<&Action>) ->
     let is_there = answers.is_ok();
     match answers.and_then(|text| {
         let path = folder.join("postgresql.txt");
-        std::fs::write(&path, text).map_err(|e| format!("{}: {e}", path.display()))?;
+        file::replace(&path, text.as_bytes()).map_err(|e| format!("{}: {e}", path.display()))?;
         Ok(path)
     }) {
         Ok(path) => {
@@ -139,12 +140,12 @@ async fn answer(client: &Client, sql: &str) -> Result<String, String> {
 /// The end of a log, from the beginning of a line.
 fn keep_end(log: &Path, folder: &Path, number: usize) -> Result<PathBuf, String> {
     let failed = |error: std::io::Error| format!("{}: {error}", log.display());
-    let mut file = File::open(log).map_err(failed)?;
-    let size = file.metadata().map_err(failed)?.len();
+    let mut from_log = File::open(log).map_err(failed)?;
+    let size = from_log.metadata().map_err(failed)?.len();
     let from = size.saturating_sub(LOG_BYTES);
-    file.seek(SeekFrom::Start(from)).map_err(failed)?;
+    from_log.seek(SeekFrom::Start(from)).map_err(failed)?;
     let mut bytes = Vec::new();
-    file.take(LOG_BYTES)
+    from_log.take(LOG_BYTES)
         .read_to_end(&mut bytes)
         .map_err(failed)?;
     let cut = if from == 0 {
@@ -154,7 +155,7 @@ fn keep_end(log: &Path, folder: &Path, number: usize) -> Result<PathBuf, String>
     };
     let name = log.file_name().unwrap_or(log.as_os_str());
     let path = folder.join(format!("log-{number}-{}", name.to_string_lossy()));
-    std::fs::write(&path, &bytes[cut..]).map_err(|e| format!("{}: {e}", path.display()))?;
+    file::replace(&path, &bytes[cut..]).map_err(|e| format!("{}: {e}", path.display()))?;
     Ok(path)
 }
 
@@ -204,9 +205,7 @@ fn list_hashes(session: &Path) -> Result<usize, String> {
         };
     }
     let path = session.join("preserved").join(HASHES);
-    let partial = path.with_extension("partial");
-    std::fs::write(&partial, list)
-        .and_then(|()| std::fs::rename(&partial, &path))
+    file::replace(&path, list.as_bytes())
         .map_err(|e| format!("{}: {e}", path.display()))?;
     Ok(names.len())
 }

@@ -323,10 +323,9 @@ fn incident(ctx: &Context, file: &Path) -> Outcome {
             failed.join("\n")
         },
     );
-    let partial = path.with_extension("partial");
-    let written = std::fs::write(&partial, text).and_then(|()| std::fs::rename(&partial, &path));
-    match written {
-        Ok(()) => Outcome::done(format!(
+    // A record that people have filled in stays.
+    match crate::ours::file::write_beside(&path, text.as_bytes(), None) {
+        Ok(path) => Outcome::done(format!(
             "opened {}; no new attempt on this target before `cutover correct` and a newer green rehearsal",
             path.display()
         )),

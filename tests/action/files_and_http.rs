@@ -160,3 +160,25 @@ async fn a_request_without_an_answer_has_failed() {
         Err(Error::Request { .. })
     ));
 }
+
+#[tokio::test]
+async fn an_action_touches_the_file_that_it_names_and_no_other() {
+    let mut bench = Bench::new();
+    let folder = bench.folder.path().to_owned();
+    let names = ["flag.partial", ".cutover-mine", "flag2", "output-of-mine"];
+    for name in names {
+        std::fs::write(folder.join(name), name).unwrap();
+    }
+    let write = Effect::WriteFile {
+        path: "flag".into(),
+        content: "on".into(),
+    };
+    let remove = Effect::RemoveFile {
+        path: "flag".into(),
+    };
+    assert!(bench.run(write, PLENTY).await.unwrap().ok);
+    assert!(bench.run(remove, PLENTY).await.unwrap().ok);
+    for name in names {
+        assert_eq!(std::fs::read_to_string(folder.join(name)).unwrap(), name);
+    }
+}

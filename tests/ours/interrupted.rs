@@ -26,7 +26,11 @@ struct Rehearsal {
 
 impl Stage {
     fn set() -> Stage {
-        let sandbox = Sandbox::start(Options::small(support::cutover())).expect("a sandbox");
+        let options = Options {
+            instances: 6,
+            ..Options::small(support::cutover())
+        };
+        let sandbox = Sandbox::start(options).expect("a sandbox");
         let user = cutover::engine::socket::user_of_this_process();
         let runbook = include_str!("../../runbook.yaml")
             .replace("user: robin", &format!("user: {user}"))

@@ -12,7 +12,7 @@ fn text() -> String {
     let mut out = text
         .replace("${APP_DIR}/", "")
         .replace("${APP_SQLITE}", "data/app.db");
-    out = out.replace("\nsource:", "\nsignatures: { allowed_signers: keys/allowed, revoked: ./keys/revoked, required: all }\nsource:");
+    out = out.replace("\nsource:", "\nsignatures: { allowed_signers: keys/allowed, revoked: ./keys/revoked, required: true }\nsource:");
     out
 }
 

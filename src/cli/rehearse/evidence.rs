@@ -183,10 +183,8 @@ pub(super) fn keep(root: &Path, evidence: &RehearsalEvidence) -> anyhow::Result<
     let folder = evidence_folder(root);
     std::fs::create_dir_all(&folder)?;
     let path = folder.join(format!("{}.json", evidence.session));
-    let partial = path.with_extension("partial");
-    std::fs::write(&partial, serde_json::to_vec_pretty(evidence)?)
-        .context(partial.display().to_string())?;
-    std::fs::rename(&partial, &path).context(path.display().to_string())
+    let text = serde_json::to_vec_pretty(evidence)?;
+    crate::ours::file::replace(&path, &text).context(path.display().to_string())
 }
 
 /// The newest rehearsal of this very runbook, else the newest of all; whether it counts is for `session::gates` to say. One whose journal

@@ -6,6 +6,7 @@ use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
+use crate::ours::file;
 use crate::journal::Folder;
 use crate::journal::folder::{FILE_MODE, FOLDER_MODE, share_file};
 
@@ -23,7 +24,7 @@ pub(super) fn find(folder: &Folder) -> PathBuf {
 pub(super) fn clear(folder: &Folder) -> io::Result<PathBuf> {
     if let Some(old) = read_pointer(folder) {
         remove_short(&old);
-        fs::remove_file(folder.socket_pointer_path())?;
+        file::remove(&folder.socket_pointer_path())?;
     }
     let path = folder.socket_path();
     remove_socket(&path)?;
@@ -31,12 +32,11 @@ pub(super) fn clear(folder: &Folder) -> io::Result<PathBuf> {
         return Ok(path);
     }
     let short = make_short(folder)?;
-    let fresh = folder.socket_pointer_path().with_extension("new");
+    let pointer = folder.socket_pointer_path();
     let mut line = short.clone().into_os_string().into_encoded_bytes();
     line.push(b'\n');
-    fs::write(&fresh, line)?;
-    share_file(&fresh)?;
-    fs::rename(&fresh, folder.socket_pointer_path())?;
+    file::replace(&pointer, &line)?;
+    share_file(&pointer)?;
     Ok(short)
 }
 
@@ -51,7 +51,7 @@ pub(super) fn remove(folder: &Folder, path: &Path) {
     let _ = remove_socket(path);
     if read_pointer(folder).as_deref() == Some(path) {
         remove_short(path);
-        let _ = fs::remove_file(folder.socket_pointer_path());
+        let _ = file::remove(&folder.socket_pointer_path());
     }
 }
 
@@ -84,6 +84,10 @@ fn make_short(folder: &Folder) -> io::Result<PathBuf> {
 }
 
 /// Removes the socket and its folder, if they are what [`make_short`] makes.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a folder that `make_short` made, and only where it is empty"
+)]
 fn remove_short(path: &Path) {
     let Some(dir) = path.parent() else { return };
     let is_ours = path.file_name().is_some_and(|name| name == SHORT_NAME)
@@ -101,7 +105,7 @@ fn remove_socket(path: &Path) -> io::Result<()> {
     match fs::symlink_metadata(path) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(e) => Err(e),
-        Ok(meta) if meta.file_type().is_socket() => fs::remove_file(path),
+        Ok(meta) if meta.file_type().is_socket() => file::remove(path),
         Ok(_) => Err(io::Error::new(
             io::ErrorKind::AlreadyExists,
             "something that is not a socket lies there",
