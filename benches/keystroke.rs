@@ -5,7 +5,6 @@
 //! Usage: cargo bench --bench keystroke -- [ROWS]        (default 5000000)
 
 #![allow(clippy::disallowed_methods)] // benches make and remove what is theirs
-
 #![allow(clippy::print_stdout)] // whoever runs it reads it
 
 mod shown;

@@ -10,7 +10,6 @@
 //! Usage: cargo bench --bench screen -- [frame|start|quiet [SECONDS]]        (default: all, 30 s)
 
 #![allow(clippy::disallowed_methods)] // benches make and remove what is theirs
-
 #![allow(clippy::print_stdout)] // whoever runs it reads it
 #![allow(dead_code)] // of the stories only a part is told here
 

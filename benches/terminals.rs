@@ -4,7 +4,6 @@
 //! Usage: cargo bench --bench terminals -- [ACTIONS]        (default 1000)
 
 #![allow(clippy::disallowed_methods)] // benches make and remove what is theirs
-
 #![allow(clippy::print_stdout)] // whoever runs it reads it
 
 mod reference;

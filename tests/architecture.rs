@@ -189,17 +189,57 @@ fn every_module_is_on_the_code_map_and_every_file_says_what_it_is_for() {
 /// Where something that `clippy.toml` disallows is done outside of `ours`: file, how many functions or modules, and a test with something of
 /// somebody else's in the way, which must stay.
 const OVERWRITES: &[(&str, usize, &str)] = &[
-    ("src/ours.rs", 1, "no_canary_changes_whatever_the_layout_and_wherever_it_stops"),
-    ("src/demo.rs", 1, "a_folder_with_something_in_it_is_no_sandbox"),
-    ("src/journal/artefact.rs", 2, "what_else_lies_in_a_sessions_folder_stays"),
-    ("src/journal/schema.rs", 1, "what_else_lies_in_a_sessions_folder_stays"),
-    ("src/journal/head.rs", 1, "what_else_lies_in_a_sessions_folder_stays"),
-    ("src/engine/detach.rs", 1, "what_else_lies_in_a_sessions_folder_stays"),
-    ("src/engine/socket/address.rs", 1, "what_else_lies_in_a_sessions_folder_stays"),
-    ("src/source/drill.rs", 1, "a_drill_leaves_what_else_lies_beside_it"),
+    (
+        "src/ours.rs",
+        1,
+        "no_canary_changes_whatever_the_layout_and_wherever_it_stops",
+    ),
+    (
+        "src/demo.rs",
+        1,
+        "a_folder_with_something_in_it_is_no_sandbox",
+    ),
+    (
+        "src/journal/artefact.rs",
+        2,
+        "what_else_lies_in_a_sessions_folder_stays",
+    ),
+    (
+        "src/journal/schema.rs",
+        1,
+        "what_else_lies_in_a_sessions_folder_stays",
+    ),
+    (
+        "src/journal/head.rs",
+        1,
+        "what_else_lies_in_a_sessions_folder_stays",
+    ),
+    (
+        "src/engine/detach.rs",
+        1,
+        "what_else_lies_in_a_sessions_folder_stays",
+    ),
+    (
+        "src/engine/socket/address.rs",
+        1,
+        "what_else_lies_in_a_sessions_folder_stays",
+    ),
+    (
+        "src/source/drill.rs",
+        1,
+        "a_drill_leaves_what_else_lies_beside_it",
+    ),
     ("src/ssh.rs", 1, "what_else_lies_in_a_sessions_folder_stays"),
-    ("src/action/output.rs", 1, "an_action_touches_the_file_that_it_names_and_no_other"),
-    ("src/action/file.rs", 2, "an_action_touches_the_file_that_it_names_and_no_other"),
+    (
+        "src/action/output.rs",
+        1,
+        "an_action_touches_the_file_that_it_names_and_no_other",
+    ),
+    (
+        "src/action/file.rs",
+        2,
+        "an_action_touches_the_file_that_it_names_and_no_other",
+    ),
 ];
 
 #[test]
@@ -209,15 +249,28 @@ fn nothing_is_removed_or_overwritten_outside_of_the_places_that_are_known() {
     for path in all_sources() {
         let count = code(&path).matches("clippy::disallowed_methods").count();
         if count > 0 && !path.ends_with("src/lib.rs") {
-            let name = path.strip_prefix(root).unwrap().to_string_lossy().into_owned();
+            let name = path
+                .strip_prefix(root)
+                .unwrap()
+                .to_string_lossy()
+                .into_owned();
             found.insert(name, count);
         }
     }
-    let known = OVERWRITES.iter().map(|(name, count, _)| ((*name).to_owned(), *count));
-    assert_eq!(found, known.collect(), "what `clippy.toml` disallows is done elsewhere");
+    let known = OVERWRITES
+        .iter()
+        .map(|(name, count, _)| ((*name).to_owned(), *count));
+    assert_eq!(
+        found,
+        known.collect(),
+        "what `clippy.toml` disallows is done elsewhere"
+    );
     let tests = tests_text();
     for (name, _, case) in OVERWRITES {
-        assert!(tests.contains(&format!("fn {case}(")), "{name} has no case {case}");
+        assert!(
+            tests.contains(&format!("fn {case}(")),
+            "{name} has no case {case}"
+        );
     }
 }
 
@@ -229,24 +282,54 @@ fn statements_that_delete_empty_or_drop_are_made_by_one_builder() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut found = std::collections::BTreeMap::new();
     for path in all_sources() {
-        let name = path.strip_prefix(root).unwrap().to_string_lossy().into_owned();
+        let name = path
+            .strip_prefix(root)
+            .unwrap()
+            .to_string_lossy()
+            .into_owned();
         if name == "src/ours/statements.rs" || name.starts_with("src/demo") {
             continue;
         }
         let code = code(&path);
-        let count: usize = ["DELETE FROM ", "TRUNCATE TABLE ", "TRUNCATE {", "TRUNCATE \\"]
+        let count: usize = [
+            "DELETE FROM ",
+            "TRUNCATE TABLE ",
+            "TRUNCATE {",
+            "TRUNCATE \\",
+        ]
+        .iter()
+        .map(|word| code.matches(word).count())
+        .sum();
+        let drops = [
+            "TABLE",
+            "SCHEMA",
+            "DATABASE",
+            "INDEX",
+            "CONSTRAINT",
+            "VIEW",
+            "SEQUENCE",
+            "TYPE",
+            "COLUMN",
+            "TRIGGER",
+            "OWNED",
+            "ROLE",
+        ];
+        let drops = drops
             .iter()
-            .map(|word| code.matches(word).count())
-            .sum();
-        let drops = ["TABLE", "SCHEMA", "DATABASE", "INDEX", "CONSTRAINT", "VIEW", "SEQUENCE", "TYPE", "COLUMN", "TRIGGER", "OWNED", "ROLE"];
-        let drops = drops.iter().map(|kind| code.matches(&format!("DROP {kind}")).count());
+            .map(|kind| code.matches(&format!("DROP {kind}")).count());
         let count = count + drops.sum::<usize>();
         if count > 0 {
             found.insert(name, count);
         }
     }
-    let known = STATEMENTS.iter().map(|(name, count)| ((*name).to_owned(), *count));
-    assert_eq!(found, known.collect(), "a statement of that kind is made elsewhere");
+    let known = STATEMENTS
+        .iter()
+        .map(|(name, count)| ((*name).to_owned(), *count));
+    assert_eq!(
+        found,
+        known.collect(),
+        "a statement of that kind is made elsewhere"
+    );
 }
 
 fn all_sources() -> Vec<PathBuf> {
@@ -272,5 +355,7 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
 fn tests_text() -> String {
     let tests = files_below(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests"));
     let files = tests.into_iter().chain(all_sources());
-    files.map(|path| std::fs::read_to_string(path).unwrap()).collect()
+    files
+        .map(|path| std::fs::read_to_string(path).unwrap())
+        .collect()
 }

@@ -341,6 +341,14 @@ fn mode(path: &Path) -> Result<u32, Error> {
     Ok(found.permissions().mode())
 }
 
+/// Makes the folder of all sessions, or one in it that several people write to; one that is there stays as it is.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn make_root(dir: &Path) -> Result<(), Error> {
+    make_dir(dir)
+}
+
 /// Makes a directory and its parents; one that this call made gets [`FOLDER_MODE`] whatever the umask, an existing one is left as it is.
 fn make_dir(dir: &Path) -> Result<(), Error> {
     if dir.is_dir() {

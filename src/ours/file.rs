@@ -138,10 +138,22 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         fs::write(at("incident.md"), "a review that people wrote").unwrap();
-        assert_eq!(write_beside(&at("incident.md"), b"new", None).unwrap(), at("incident.2.md"));
-        assert_eq!(write_beside(&at("incident.md"), b"new", None).unwrap(), at("incident.3.md"));
-        assert_eq!(write_beside(&at("record"), b"new", None).unwrap(), at("record"));
-        assert_eq!(write_beside(&at("record"), b"new", None).unwrap(), at("record.2"));
+        assert_eq!(
+            write_beside(&at("incident.md"), b"new", None).unwrap(),
+            at("incident.2.md")
+        );
+        assert_eq!(
+            write_beside(&at("incident.md"), b"new", None).unwrap(),
+            at("incident.3.md")
+        );
+        assert_eq!(
+            write_beside(&at("record"), b"new", None).unwrap(),
+            at("record")
+        );
+        assert_eq!(
+            write_beside(&at("record"), b"new", None).unwrap(),
+            at("record.2")
+        );
         let refused = begin(&at("incident.md")).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::AlreadyExists);
         fs::write(at("from"), "x").unwrap();
@@ -158,6 +170,10 @@ mod tests {
         remove(&at("record")).unwrap();
         // Nothing that is not whole was left.
         let names = fs::read_dir(folder.path()).unwrap().flatten();
-        assert!(names.into_iter().all(|e| !e.file_name().to_string_lossy().starts_with('.')));
+        assert!(
+            names
+                .into_iter()
+                .all(|e| !e.file_name().to_string_lossy().starts_with('.'))
+        );
     }
 }

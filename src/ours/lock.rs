@@ -9,7 +9,7 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
-use crate::journal::folder::FILE_MODE;
+use crate::journal::folder::{FILE_MODE, share_file};
 
 /// Who holds a lock, for people: that it is held is told by the lock alone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,6 +77,8 @@ impl Lock {
             .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
             .open(path)
             .map_err(io_error)?;
+        // Whoever is on the bridge may hold it next; only its owner can say so.
+        let _ = share_file(path);
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(Errno::WOULDBLOCK) => {

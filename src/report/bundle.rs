@@ -20,9 +20,9 @@ use sha2::{Digest, Sha256};
 
 use self::manifest::Manifest;
 use super::{Error, LeftOut, Material, Report, html, markdown};
-use crate::ours::file;
 use crate::journal::folder::{share_dir, share_file};
 use crate::journal::{Folder, Hash, Head, lines};
+use crate::ours::file;
 
 /// The chain, a line an event.
 pub const EVENTS: &str = "events.jsonl";
@@ -151,7 +151,7 @@ fn clear(dir: &Path, shared: bool) -> Result<(), Error> {
     let is_ours = |name: &String| {
         let bytes = || fs::read(dir.join(name)).ok();
         let hash = listed.get(name);
-        hash.is_some_and(|hash| bytes().is_some_and(|bytes| Hash::of(&bytes) == *hash))
+        hash.is_some_and(|(hash, _)| bytes().is_some_and(|bytes| Hash::of(&bytes) == *hash))
     };
     let mut foreign: Vec<String> = there
         .iter()

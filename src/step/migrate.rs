@@ -156,11 +156,11 @@ async fn run_script(ctx: &Context, path: &Path, timeout_ms: i64) -> Result<Strin
     }
 }
 
-fn keep_log(ctx: &Context, path: &PathBuf, lines: &[String]) {
+fn keep_log(ctx: &Context, path: &Path, lines: &[String]) {
     let written = std::fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))
         .and_then(|()| crate::ours::file::replace(path, (lines.join("\n") + "\n").as_bytes()));
     match written {
-        Ok(()) => ctx.reporter.artefact("migrations", path.clone()),
+        Ok(()) => ctx.reporter.artefact("migrations", path.to_owned()),
         Err(e) => ctx.reporter.line(&format!(
             "the log could not be kept: {}: {e}",
             path.display()

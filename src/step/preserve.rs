@@ -145,7 +145,8 @@ fn keep_end(log: &Path, folder: &Path, number: usize) -> Result<PathBuf, String>
     let from = size.saturating_sub(LOG_BYTES);
     from_log.seek(SeekFrom::Start(from)).map_err(failed)?;
     let mut bytes = Vec::new();
-    from_log.take(LOG_BYTES)
+    from_log
+        .take(LOG_BYTES)
         .read_to_end(&mut bytes)
         .map_err(failed)?;
     let cut = if from == 0 {
@@ -205,8 +206,7 @@ fn list_hashes(session: &Path) -> Result<usize, String> {
         };
     }
     let path = session.join("preserved").join(HASHES);
-    file::replace(&path, list.as_bytes())
-        .map_err(|e| format!("{}: {e}", path.display()))?;
+    file::replace(&path, list.as_bytes()).map_err(|e| format!("{}: {e}", path.display()))?;
     Ok(names.len())
 }
 

@@ -29,7 +29,12 @@ fn put(folder: &Path, names: &[&str]) -> BTreeMap<PathBuf, Vec<u8>> {
 
 fn assert_untouched(canaries: &BTreeMap<PathBuf, Vec<u8>>) {
     for (path, bytes) in canaries {
-        assert_eq!(fs::read(path).ok().as_ref(), Some(bytes), "{}", path.display());
+        assert_eq!(
+            fs::read(path).ok().as_ref(),
+            Some(bytes),
+            "{}",
+            path.display()
+        );
     }
 }
 
@@ -37,7 +42,9 @@ fn reference() -> Runbook {
     let value = |name: &str| {
         Some(match name {
             name if name.ends_with("_URL") => "postgres://a@127.0.0.1:1/b".to_owned(),
-            name if name.starts_with("APP_") || name == "CHAT_WEBHOOK" => "http://127.0.0.1:1".to_owned(),
+            name if name.starts_with("APP_") || name == "CHAT_WEBHOOK" => {
+                "http://127.0.0.1:1".to_owned()
+            }
             _ => "value-of-it".to_owned(),
         })
     };
@@ -63,7 +70,10 @@ async fn what_else_lies_in_a_sessions_folder_stays() {
         ],
     );
     for _ in 0..2 {
-        Engine::start(&folder, &reference(), true, None).await.end().await;
+        Engine::start(&folder, &reference(), true, None)
+            .await
+            .end()
+            .await;
     }
     // A log that has grown too long is put aside when the next engine starts.
     fs::write(folder.log_path(), vec![b'x'; 11 << 20]).unwrap();
@@ -76,13 +86,22 @@ async fn what_else_lies_in_a_sessions_folder_stays() {
 #[test]
 fn a_drill_leaves_what_else_lies_beside_it() {
     let folder = tempfile::tempdir().unwrap();
-    let (live, copy) = (folder.path().join("app.db"), folder.path().join("b/copy.db"));
+    let (live, copy) = (
+        folder.path().join("app.db"),
+        folder.path().join("b/copy.db"),
+    );
     Connection::open(&live)
         .unwrap()
         .execute_batch("CREATE TABLE t (id INTEGER PRIMARY KEY)")
         .unwrap();
     let cancel = CancellationToken::new();
-    let names = ["drill/restored.db", "drill/.cutover-mine", "b/copy.db-notes", "b/.partial-mine", "b/.cutover-mine"];
+    let names = [
+        "drill/restored.db",
+        "drill/.cutover-mine",
+        "b/copy.db-notes",
+        "b/.partial-mine",
+        "b/.cutover-mine",
+    ];
     let canaries = put(folder.path(), &names);
     let made = backup::take(&live, &copy, &mut |_| {}, &cancel).unwrap();
     let place = folder.path().join("drill");
@@ -128,11 +147,13 @@ fn what_a_killed_process_left_of_a_backup_is_named_and_removed() {
     }
     let folder = Folder::create(root.path(), "left-1").unwrap();
     cutover::cli::leftovers::keep_places(&folder, &runbook).unwrap();
-    assert_eq!(cutover::cli::leftovers::of_session(&folder), [left.as_path()]);
+    assert_eq!(
+        cutover::cli::leftovers::of_session(&folder),
+        [left.as_path()]
+    );
     let lines = cutover::cli::leftovers::remove(&runbook, root.path());
     assert_eq!(lines.len(), 1, "{lines:?}");
     assert!(lines[0].contains(&name), "{lines:?}");
     assert!(!left.exists());
     assert_untouched(&canaries);
 }
-

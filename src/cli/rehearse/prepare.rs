@@ -10,6 +10,7 @@ use super::unfinished::{self, DRIVER_LOCK};
 use crate::cli::group;
 use crate::cli::load::Loaded;
 use crate::journal::Folder;
+use crate::journal::folder::make_root;
 use crate::ours::folder::OwnFolder;
 use crate::ours::lock::{self, Holder, Lock};
 use crate::ours::scratch::{self, Claim, Sides};
@@ -39,7 +40,7 @@ pub(super) async fn begin(
     let (live, copy) = (&loaded.runbook.source.file, &scratch.copy);
     copy::look(live, copy)?;
     let evidence = stage.root.join(EVIDENCE);
-    std::fs::create_dir_all(&evidence).with_context(|| evidence.display().to_string())?;
+    make_root(&evidence)?;
     let holder = |what: String| Holder {
         pid: std::process::id(),
         what,

@@ -6,9 +6,9 @@ use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
-use crate::ours::file;
 use crate::journal::Folder;
 use crate::journal::folder::{FILE_MODE, FOLDER_MODE, share_file};
+use crate::ours::file;
 
 /// The shortest limit of the field is 104 bytes with the closing zero (macOS); Linux has 108.
 const MAX_PATH_BYTES: usize = 100;
