@@ -81,15 +81,15 @@ async fn report(
 
 /// Replaces the content of `path` in one step: readers see the old file or the new one. Mode and owner stay; a symbolic link stays
 /// and its target is replaced. Durable when it returns.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the file that the runbook names: of an action, or with the configuration's key"
-)]
 pub(super) fn replace(path: &Path, content: &[u8]) -> std::io::Result<()> {
     replace_with(path, content, NEW_MODE)
 }
 
 /// The same, with a mode for a file that was not there before.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the file that the runbook names: of an action, or with the configuration's key"
+)]
 fn replace_with(path: &Path, content: &[u8], new_mode: u32) -> std::io::Result<()> {
     let real = match path.canonicalize() {
         Ok(real) => real,
