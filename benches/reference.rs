@@ -25,7 +25,7 @@ pub fn orders(folder: &Folder) -> Orders {
     Orders {
         folder: folder.clone(),
         runbook: Arc::new(runbook),
-        environment: std::sync::Arc::default(),
+        environment: Arc::default(),
         base: folder.dir().to_owned(),
         opening: Opening {
             session: folder.session(),
