@@ -32,7 +32,7 @@ pub struct Table {
     pub rows: u32,
     /// Every so many rows, `n` is no number; 0: never.
     pub bad_every: u32,
-    /// `r` does not fit `numeric(6,2)`.
+    /// `r` goes into `numeric(6,2)`, which it does not fit.
     pub rough: bool,
     /// Two values of `t` are the same under a unique index of the target.
     pub same: Option<bool>,
@@ -179,10 +179,11 @@ impl Case {
     /// SQL that makes the source.
     pub fn source(&self) -> String {
         // As applications do that never switched it on: rows without a parent can be written.
-        let mut sql = "PRAGMA foreign_keys = OFF;\n".to_owned();
+        let mut sql = "PRAGMA foreign_keys = OFF; PRAGMA synchronous = OFF; BEGIN;\n".to_owned();
         for table in &self.tables {
             sql.push_str(&table.source());
         }
+        sql.push_str("COMMIT;\n");
         sql
     }
 
@@ -414,8 +415,13 @@ impl Table {
             Key::None => "",
             Key::Taken => "\"rowid\" text, oid bigint, _rowid_ text, ",
         };
+        let real = if self.rough {
+            "numeric(6,2)"
+        } else {
+            "double precision"
+        };
         let mut sql =
-            format!("CREATE TABLE {name} ({key}n integer, r numeric(6,2), t text, f bigint);\n");
+            format!("CREATE TABLE {name} ({key}n integer, r {real}, t text, f bigint);\n");
         if self.same.is_some() {
             let index = quoted(&format!("{}_t", self.name));
             writeln!(sql, "CREATE UNIQUE INDEX {index} ON {name} (t);").expect("a string");
