@@ -279,6 +279,10 @@ impl Player<'_> {
             {
                 Ok(End::Failed)
             }
+            // Parents that an import that has ended brought in are still there for children; a clean run has none.
+            (Ok(_), Err(Error::Rebuild { .. })) if may_have_ended && section.exclude.is_some() => {
+                Ok(End::Failed)
+            }
             (Err(error), Ok(_)) => Err(format!("a clean run ends, and this one: {error}")),
             (Ok(_), Err(error)) => Err(format!("a clean run fails ({error}), and this one ended")),
         }
