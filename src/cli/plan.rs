@@ -175,6 +175,13 @@ fn print(plan: &Plan, all: bool) {
         outln!("nothing stands in the way");
         return;
     }
+    if plan.tables.is_empty() {
+        outln!(
+            "\nNo table of the file is in this schema. cutover moves rows and makes no tables: run the application's own migrations on this \
+             database first, then plan again. Nothing was written."
+        );
+        return;
+    }
     if !all {
         outln!("`--all` gives every problem a line of its own");
     }

@@ -280,7 +280,7 @@ fleet:
   log: <the file that an instance logs to, with {instance} in its path>
   ready: \"{url}/ready\"                  # answers 2xx once the instance can serve
   # provider: { get: \"{url}/<a page>\", sqlite: <regular expression over its body>, postgres: <another> }   # by which an instance says what it serves from
-  metrics: \"{url}/metrics\"              # Prometheus' text format; without it, take the signals from a `prometheus` probe
+  metrics: \"{url}/metrics\"              # Prometheus' text format; without it, let a `prometheus` or `command` probe make http_5xx_ratio and latency_p95_ms
   restart: { command: [<program that restarts an instance>, \"{instance}\"], timeout: 60s }
   connect: { command: [<program that connects to PostgreSQL from a host>, \"{host}\"], timeout: 30s }   # B3
   ready_within: 60s                     # how long a restarted instance may take
@@ -299,7 +299,7 @@ transfer:
     .to_owned();
     out.push_str(match survey.history {
         Some((framework, _)) if framework.name == "Django" => {
-            "  target_rows: replace                  # its migrations fill tables of their own, such as auth_permission\n"
+            "  # target_rows: replace                # its migrations fill tables of their own, such as auth_permission: this empties them first\n"
         }
         _ => "  # target_rows: replace                # where the migrations put rows into tables that are moved\n",
     });

@@ -1,7 +1,7 @@
 //! The order of steps and of the rollback: what must be there, what must come before what, and what each needs from elsewhere.
 
 use super::Check;
-use crate::runbook::model::{Step, StepKind, SwitchHow};
+use crate::runbook::model::{Probe, ProbeKind, Step, StepKind, SwitchHow};
 use crate::runbook::reader::quoted;
 
 /// Kinds without which a cutover is none. They occur once and nobody may skip them.
@@ -206,11 +206,20 @@ fn equipment(check: &mut Check<'_, '_, '_>, step: &Step) {
         StepKind::Smoke | StepKind::VerifyEndpoints if no_requests => {
             "`verification.requests`, what it asks"
         }
-        StepKind::Baseline { .. } if fleet.metrics.is_none() => {
-            "`fleet.metrics`, where error rate and latency come from"
+        StepKind::Baseline { .. } if fleet.metrics.is_none() && !has_other_figures(check) => {
+            "`fleet.metrics`, where error rate and latency come from, or another probe that makes `http_5xx_ratio` and `latency_p95_ms`"
         }
         _ => return,
     };
     let path = format!("steps[{}]", step.id);
     check.error(&path, missing, "none", None);
+}
+
+/// Whether a probe other than `metrics` tells error rate and latency, which P3 has to see.
+fn has_other_figures(check: &Check<'_, '_, '_>) -> bool {
+    let others = check.runbook.probes.iter();
+    let others = others.filter(|p| !matches!(p.kind, ProbeKind::Metrics { .. }));
+    let made: Vec<String> = others.flat_map(Probe::signals).collect();
+    let is_made = |signal: &&str| made.iter().any(|name| name == signal);
+    ["http_5xx_ratio", "latency_p95_ms"].iter().all(is_made)
 }
