@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 CARGO ?= cargo
 
-.PHONY: help demo test lint soak bench postgres programs
+.PHONY: help demo test lint soak bench postgres programs foreign
 
 help:
 	@echo 'make demo   a sandbox with everything real, and the cockpit on it'
@@ -15,7 +15,7 @@ demo: postgres
 	./target/release/cutover demo --speed 10
 
 # More threads than cores: most tests wait for a server. Whole nights are played two at a time and beside nothing else: their minutes last a second.
-test: postgres programs lint
+test: postgres programs foreign lint
 	$(CARGO) test --locked -- --skip night --test-threads=4
 	$(CARGO) test --locked --test it night -- --test-threads=2
 
@@ -27,7 +27,7 @@ lint:
 SEEDED ?= transfer::stops::the_end_is_that_of_a_run_that_nothing_stopped transfer::stops::a_server_that_dies_in_between_changes_nothing
 
 # With MINUTES=n, only those properties, for so long altogether; without, everything that takes longer.
-soak: postgres programs
+soak: postgres programs foreign
 ifdef MINUTES
 	for property in $(SEEDED); do \
 	  CUTOVER_SOAK=1 CUTOVER_SOAK_SECONDS=$$((60 * $(MINUTES) / $(words $(SEEDED)))) \
@@ -47,3 +47,7 @@ postgres:
 # What the tests of the probes ask beside PostgreSQL: a Prometheus server and PgBouncer; installed where they are missing.
 programs:
 	@scripts/watch-programs.sh
+
+# What the applications run on that are not ours: Python, with the packages that they pin. Into target/foreign; Python itself where it is missing.
+foreign:
+	@scripts/foreign-programs.sh

@@ -11,6 +11,7 @@ mod check;
 mod cockpit;
 mod demo;
 mod fleet;
+mod foreign;
 mod init;
 mod journal;
 mod monitor;

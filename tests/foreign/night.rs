@@ -1,0 +1,119 @@
+//! Nights on the library: rehearsed, rolled back, completed, and begun a second time. After each of them every canary is as it was.
+
+use cutover::runbook::Role;
+use cutover::session::{Phase, discard};
+
+use super::application::INSTANCES;
+use super::canaries;
+use super::place::Place;
+
+/// Enough books for more than one page, few enough for a second.
+const BOOKS: u32 = 120;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nights_on_a_foreign_application_touch_nothing_that_nobody_named() {
+    let place = Place::make(BOOKS).await;
+    let library = &place.application;
+    let bridge = place.operators().await;
+    library.start().await;
+    let before = place.look().await;
+
+    let (code, said) = bridge.types(&["check"]).await;
+    assert_eq!(code, Some(0), "{said}");
+    place.assert_untouched("after check", &before).await;
+
+    let pages = library.pages("app-1").await;
+    let production = place.rows_in(&place.target).await;
+    let (code, said) = bridge.types(&["rehearse"]).await;
+    assert_eq!(code, Some(0), "{said}");
+    place.assert_untouched("after a rehearsal", &before).await;
+    canaries::assert_same(
+        "after a rehearsal, in production",
+        &production,
+        &place.rows_in(&place.target).await,
+    );
+    assert_eq!(library.served_by().await, ["sqlite"]);
+    assert_eq!(library.pages("app-1").await, pages);
+
+    // A night that is rolled back when users write to PostgreSQL already.
+    let mut night = bridge.opens("runbook.yaml").await;
+    let session = night.until(Some("G1")).await;
+    assert!(
+        session.step("G1").is_some_and(|g| g.attempt > 0),
+        "{}",
+        night.told(&session)
+    );
+    assert_eq!(library.served_by().await, ["postgresql"]);
+    let added = library.add_book(INSTANCES[1], "lost-to-postgres").await;
+    assert_eq!(added["database"], "postgresql");
+    let session = night.roll_back().await;
+    assert_eq!(
+        session.rollback.as_ref().and_then(|r| r.healthy),
+        Some(true),
+        "{}",
+        night.told(&session)
+    );
+    assert_eq!(night.terminal_ended().await.code(), Some(4));
+    place.assert_untouched("after a rollback", &before).await;
+    assert_eq!(library.served_by().await, ["sqlite"]);
+    assert_eq!(library.pages("app-1").await, pages);
+    library.add_book(INSTANCES[2], "on-sqlite-again").await;
+
+    // What was corrected is on record, and the next attempt is rehearsed.
+    let (code, said) = bridge
+        .types(&["correct", "--what", "the template of the pages"])
+        .await;
+    assert_eq!(code, Some(0), "{said}");
+    let (code, said) = bridge.types(&["rehearse"]).await;
+    assert_eq!(code, Some(0), "{said}");
+    place
+        .assert_untouched("after a second rehearsal", &before)
+        .await;
+
+    let pages = library.pages("app-1").await;
+    let mut night = bridge.opens("runbook.yaml").await;
+    // Somebody has switched an instance beforehand. Nothing is migrated or emptied before it is put back.
+    library.configure(INSTANCES[2], "DB=sqlite", "DB=postgres");
+    let session = night.until(Some("C2")).await;
+    let migrated = session.step("C1").and_then(|s| s.outcome.as_ref());
+    let why = migrated.map_or("", |outcome| outcome.summary.as_str());
+    assert!(why.contains(INSTANCES[2]), "{}", night.told(&session));
+    library.configure(INSTANCES[2], "DB=postgres", "DB=sqlite");
+    let again = ["start", "--step", "C1"];
+    let (code, said) = night.types(Role::ReleaseManager, &again).await;
+    assert_eq!(code, Some(0), "{said}");
+    // What users wrote to PostgreSQL in the first night is there still. It goes only by the number that somebody types.
+    let session = night.until(Some("D3")).await;
+    let asked: Vec<_> = discard::asked_next(&session).into_iter().collect();
+    let wanted = [("lending_book".to_owned(), 1)];
+    assert_eq!(asked, wanted, "{}", night.told(&session));
+    let agreed = ["start", "--step", "D2", "--discard-rows", "lending_book=1"];
+    let (code, said) = night.types(Role::ReleaseManager, &agreed).await;
+    assert_eq!(code, Some(0), "{said}");
+    let session = night.until(None).await;
+    assert_eq!(session.phase, Phase::Completed, "{}", night.told(&session));
+    assert_eq!(night.terminal_ended().await.code(), Some(0));
+    place
+        .assert_untouched("after a completed night", &before)
+        .await;
+    assert_eq!(library.served_by().await, ["postgresql"]);
+    assert_eq!(library.pages("app-1").await, pages);
+
+    // Users go on. Whatever is run now by habit, their rows stay.
+    let added = library.add_book(INSTANCES[0], "only-in-postgres").await;
+    assert_eq!(added["database"], "postgresql");
+    let live = place.rows_in(&place.target).await;
+    for habit in [
+        &["run", "--log", "runbook.yaml"][..],
+        &["copy", "runbook.yaml"],
+    ] {
+        let (code, said) = bridge.types(habit).await;
+        assert_ne!(code, Some(0), "{habit:?}: {said}");
+        let now = place.rows_in(&place.target).await;
+        canaries::assert_same(&format!("after {habit:?}, in production"), &live, &now);
+        place
+            .assert_untouched(&format!("after {habit:?}"), &before)
+            .await;
+    }
+    assert_eq!(library.served_by().await, ["postgresql"]);
+}
