@@ -24,6 +24,7 @@ pub use self::environment::Environment;
 use self::output::Output;
 use crate::clock;
 pub use crate::runbook::action::{Action, Effect, Placeholders, Rehearse, SubstitutionError};
+use crate::secret::{self, Secret};
 use crate::text::printable;
 
 /// Characters of an action that a message shows.
@@ -36,7 +37,7 @@ pub struct Run<'a> {
     pub action: &'a Action,
     /// The values of its placeholders; commands also see them as `CUTOVER_INSTANCE` and so on.
     pub placeholders: &'a Placeholders,
-    /// What the session's actions are run with: its own placeholders, and secrets, which are blotted out of the output.
+    /// What the session's actions are run with: its own placeholders, and secrets.
     pub environment: &'a Environment,
     /// Where relative paths and commands start: the runbook's folder.
     pub folder: &'a Path,
@@ -91,7 +92,7 @@ pub struct Outcome {
     pub cancelled: bool,
     /// How long it took.
     pub seconds: f64,
-    /// The kept output: as it came (not made harmless), secrets blotted out.
+    /// The kept output: as it came (not made harmless), masked.
     pub output_path: PathBuf,
     /// Of the kept output; empty when it could not be kept.
     pub output_sha256: String,
@@ -212,8 +213,8 @@ async fn unwatched(
     let began_ms = clock::now_ms();
     let values = run.values();
     let action = run.action.substituted(&values)?;
-    let unshown = run.environment.unshown();
-    let mut output = Output::create(run.output_path, &unshown, on_line);
+    run.learn_secrets();
+    let mut output = Output::create(run.output_path, on_line);
     let ended = effect(&run, action, &values, &mut output, cancel).await?;
     let kept = output.finish();
     Ok(Outcome {
@@ -277,7 +278,7 @@ async fn effect(
     }
 }
 
-/// Starts a command or a shell line that prints for as long as it runs. Its output is not kept, and neither capped nor blotted: it is for
+/// Starts a command or a shell line that prints for as long as it runs. Its output is not kept, and neither capped nor masked: it is for
 /// judging only. `None` for any other effect.
 ///
 /// # Errors
@@ -293,16 +294,11 @@ pub fn follow(run: Run<'_>) -> Result<Option<Following>, Error> {
 /// it prints is not kept.
 ///
 /// # Errors
-/// It could not be started or has failed, in a line for people, secrets blotted out.
+/// It could not be started or has failed, in a line for people.
 pub async fn tell(run: Run<'_>, text: &[u8]) -> Result<(), String> {
     let program = run.program().map_err(|error| error.to_string())?;
     let program = program.ok_or("this is no command")?;
-    let told = command::tell(&program, text).await;
-    told.map_err(|why| {
-        let unshown = run.environment.unshown();
-        let unshown = unshown.iter().filter(|(_, value)| value.len() >= 4);
-        unshown.fold(why, |why, (_, secret)| why.replace(secret.as_str(), "***"))
-    })
+    command::tell(&program, text).await
 }
 
 /// A command as it is started.
@@ -358,9 +354,17 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// What an action is given as a secret may come back in its output.
+    fn learn_secrets(&self) {
+        let unshown = self.environment.unshown().into_iter();
+        let secrets = unshown.map(|(name, value)| Secret::Listed { name, value });
+        secret::learn(secrets, []);
+    }
+
     /// What is started; `None` for an effect that is no command.
     fn program(&self) -> Result<Option<Program<'a>>, Error> {
         self.may_run()?;
+        self.learn_secrets();
         let values = self.values();
         let action = self.action.substituted(&values)?;
         let argv = match action.effect {

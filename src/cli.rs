@@ -31,12 +31,15 @@ pub mod snapshot;
 pub mod status;
 pub mod verify;
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
 use crate::cockpit::theme::Theme;
+use crate::secret;
+use crate::target::session_settings;
 
 /// Takes an application from SQLite to PostgreSQL, live, with a rollback key.
 #[derive(Debug, Parser)]
@@ -187,6 +190,8 @@ pub const BUG: u8 = 70;
 
 /// Runs the subcommand that the arguments name. Messages for people go to stderr.
 pub fn main() -> ExitCode {
+    secret::mask_panics();
+    secret::learn_process();
     // Nobody may be left without a way to TLS because two libraries disagree about who provides it.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let cli = match Cli::try_parse() {
@@ -197,7 +202,12 @@ pub fn main() -> ExitCode {
             } else {
                 Exit::Done
             };
-            let _ = error.print();
+            // What was typed is quoted, and may hold a password. Without one, clap writes it, with its colours.
+            let told = error.render().to_string();
+            match secret::masked(&told) {
+                Cow::Borrowed(_) => drop(error.print()),
+                Cow::Owned(told) => errln!("{}", told.trim_end()),
+            }
             return code.into();
         }
     };
@@ -211,7 +221,12 @@ pub fn main() -> ExitCode {
             return Exit::Failed.into();
         }
     };
-    let ended = runtime.block_on(dispatch(cli.command));
+    let ended = runtime.block_on(async {
+        let ended = dispatch(cli.command).await;
+        // Sessions on the target that are over have been given up, and not all of them may have been put back yet.
+        session_settings::all_put_back().await;
+        ended
+    });
     // Whatever still runs in the background must not keep a finished command alive, and ends with the process: shut down, the runtime
     // would panic in a thread that waits with a time limit.
     std::mem::forget(runtime);

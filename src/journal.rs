@@ -33,4 +33,4 @@ pub use head::Head;
 pub use holder::{Beat, EngineState, Holder, is_engine_alive};
 pub use notes::{FIRST_LINES, LAST_LINES, MAX_LINE_CHARS, Notes, Retention, Scribe};
 pub use record::{Artefact, Entry, Output, OutputLine, Progress, Reading, Sample, Stream, Thinned};
-pub use writer::{Journal, View, count_lease};
+pub use writer::{Journal, Reads, View, count_lease};

@@ -21,7 +21,7 @@
 //!
 //! Beside them, small and used by many: [`action`] runs what a runbook tells us to run, [`production`] compares production around each
 //! action of a rehearsal, [`clock`] is the one place that reads time, [`identity`] says by what a database is known, [`ours`] what is ours
-//! to remove, [`ssh`] makes and checks signatures, [`text`] makes foreign text harmless, [`private_file`] writes what holds secrets,
+//! to remove, [`secret`] hides what must not be shown, [`ssh`] makes and checks signatures, [`text`] makes foreign text harmless, [`private_file`] writes what holds secrets,
 //! `print` writes lines.
 
 // Tests make and remove what is theirs.
@@ -47,6 +47,7 @@ pub mod production;
 pub mod report;
 pub mod runbook;
 pub mod salvage;
+pub mod secret;
 pub mod session;
 pub mod source;
 pub mod ssh;

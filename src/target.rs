@@ -16,6 +16,7 @@ pub mod load_share;
 pub mod migrations;
 pub mod observe;
 mod passfile;
+pub mod pooler;
 pub mod preflight;
 pub mod release;
 pub mod row_counts;
@@ -30,7 +31,7 @@ pub mod written;
 pub use endpoint::{Endpoint, SslMode};
 pub use error::Error;
 pub use identity::identity;
-pub use session_settings::session_settings;
+pub use session_settings::{Pinned, session_settings};
 
 use serde::{Deserialize, Serialize};
 
@@ -102,6 +103,15 @@ pub fn in_the_way(findings: &[Finding]) -> Option<String> {
         })
         .collect();
     (!parts.is_empty()).then(|| parts.join("; "))
+}
+
+/// A string between single quotes, whatever `standard_conforming_strings` is.
+pub(crate) fn literal(text: &str) -> String {
+    if text.contains('\\') {
+        format!(" E'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
+    } else {
+        format!("'{}'", text.replace('\'', "''"))
+    }
 }
 
 /// An identifier between double quotes, for SQL.

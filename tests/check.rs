@@ -23,7 +23,7 @@ fn runbook_in(folder: &Path, owner_url: &str, runtime_url: &str) -> Runbook {
             "MIGRATIONS_SQL" => at("migrations.sql"),
             "APP_DIR" => at("app"),
             "APPCTL" => support::cutover().display().to_string(),
-            "PROBE_TOKEN" => "token".to_owned(),
+            "PROBE_TOKEN" => "probe-token".to_owned(),
             // Port 1 is nobody's.
             _ => "http://127.0.0.1:1".to_owned(),
         })
@@ -217,4 +217,49 @@ async fn everybody_who_may_have_to_sign_is_listed() {
     std::fs::write(folder.path().join("revoked"), format!("{key}\n")).expect("written");
     let findings = examine(&runbook, folder.path()).await;
     assert!(finding(&findings, "revoked keys").ok);
+}
+
+/// What goes wrong is said without what was typed behind a user's name.
+#[test]
+fn no_error_quotes_a_password_that_was_typed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("app.db");
+    rusqlite::Connection::open(&file)
+        .and_then(|file| file.execute_batch("CREATE TABLE t(id INTEGER PRIMARY KEY)"))
+        .expect("a file");
+    for password in [
+        "zQ/pW7x",
+        "zQ?pW7x",
+        "zQ#pW7x",
+        "zQ@pW7x",
+        "zQ%pW7x",
+        "zQ/a?pW7x=1",
+        "1?pW7x=zQ",
+        "zQpW7x",
+    ] {
+        let url = format!("postgres://ann:{password}@127.0.0.1:1/app");
+        let commands: [Vec<&str>; 3] = [
+            vec![
+                "verify",
+                "--from",
+                file.to_str().expect("a path"),
+                "--to",
+                &url,
+            ],
+            vec!["status", &url, "--no-such-option"],
+            vec!["no-such-command", &url],
+        ];
+        for arguments in commands {
+            let told = std::process::Command::new(support::cutover())
+                .args(&arguments)
+                .output()
+                .expect("it runs");
+            assert!(!told.status.success(), "{arguments:?}");
+            let said = [told.stdout, told.stderr].concat();
+            let said = String::from_utf8_lossy(&said);
+            for part in ["zQ", "pW7x"] {
+                assert!(!said.contains(part), "{arguments:?}: {said}");
+            }
+        }
+    }
 }

@@ -3,10 +3,10 @@
 
 mod certificate;
 mod command;
-mod daemon;
+pub mod daemon;
 mod logs;
 mod metrics;
-mod pgbouncer;
+pub mod pgbouncer;
 mod postgres;
 mod prometheus;
 

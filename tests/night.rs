@@ -8,6 +8,7 @@ mod faults;
 mod moments;
 mod rehearsal;
 mod rollback;
+mod secrets;
 mod stage;
 
 /// A minute of the runbook lasts a second.

@@ -410,3 +410,79 @@ fn a_rehearsal_asks_no_server_of_production_and_judges_nothing_that_it_would_hav
     assert_eq!(runbook.monitoring.len(), rehearsed.monitoring.len() + 1);
     assert!(rehearsed.probes.iter().all(|probe| probe.id != "queue"));
 }
+
+/// The reference with changes, in an environment in which one name has another value.
+fn problems_with(changes: &[(&str, &str)], name: &str, value: &str) -> String {
+    let mut text = reference();
+    for (from, to) in changes {
+        assert!(text.contains(from), "no {from:?}");
+        text = text.replacen(from, to, 1);
+    }
+    let environment = |asked: &str| match asked == name {
+        true => Some(value.to_owned()),
+        false => environment(asked),
+    };
+    let reading = runbook::read("runbook.yaml", &text, &environment);
+    rendered(&reading.problems)
+}
+
+#[test]
+fn a_secret_that_cannot_be_hidden_is_an_error_at_its_place() {
+    for value in ["abc12", " ab c \n", ""] {
+        let told = problems_with(&[], "PROBE_TOKEN", value);
+        assert!(
+            told.contains("error: expected a secret of 6 characters or more"),
+            "{told}"
+        );
+        assert!(told.contains("(secrets[4])"), "{told}");
+        assert!(!told.contains("abc12"), "{told}");
+    }
+    let told = problems_with(&[], "PROBE_TOKEN", "abc123");
+    assert_eq!(told, "0 errors, 0 warnings\n");
+}
+
+#[test]
+fn a_secret_on_a_command_line_draws_a_warning_that_names_the_other_ways() {
+    let list = r#"restart: { command: ["${APPCTL}", "#;
+    for to in [
+        r#"restart: { command: ["${APPCTL}", "--token=${PROBE_TOKEN}", "#,
+        r#"restart: { command: ["${APPCTL}", "${TARGET_URL}", "#,
+    ] {
+        let told = problems_with(&[(list, to)], "", "");
+        assert!(
+            told.contains("warning: expected no secret on a command line"),
+            "{told}"
+        );
+        assert!(told.contains("fleet.restart.command[1]"), "{told}");
+        assert!(told.contains("env: {") && told.contains("stdin:"), "{told}");
+        assert!(told.ends_with("0 errors, 1 warning\n"), "{told}");
+    }
+    // A password that nobody has listed is one, too.
+    let changes = [(list, r#"restart: { command: ["${APPCTL}", "${APP_1}", "#)];
+    let told = problems_with(&changes, "APP_1", "http://u:hunter2secret@127.0.0.1:5001");
+    assert!(
+        told.contains("expected no secret on a command line"),
+        "{told}"
+    );
+    assert!(!told.contains("hunter2secret"), "{told}");
+}
+
+#[test]
+fn a_secret_that_the_file_shows_draws_a_warning() {
+    let told = problems_with(&[], "PROBE_TOKEN", "DatabaseProvider");
+    assert!(
+        told.contains("warning: expected secrets that this file does not show"),
+        "{told}"
+    );
+    assert!(told.contains("(secrets[4])"), "{told}");
+}
+
+#[test]
+fn a_password_is_no_part_of_what_is_kept_of_a_runbook_listed_or_not() {
+    let text = reference().replace("TARGET_URL, ", "");
+    let reading = read(&text);
+    let runbook = reading.runbook.expect("a runbook");
+    assert_eq!(runbook.values["TARGET_URL"], None);
+    let shown = format!("{:?}", reading.secrets);
+    assert!(!shown.contains("owner-secret"), "{shown}");
+}

@@ -4,6 +4,8 @@
 mod connect;
 #[path = "target/migrations.rs"]
 mod migrations;
+#[path = "target/pooler.rs"]
+mod pooler;
 #[path = "target/preflight.rs"]
 mod preflight;
 #[path = "target/tls.rs"]

@@ -1,4 +1,4 @@
-//! The output of an action: into lines, secrets blotted out, capped, hashed, kept.
+//! The output of an action: into lines, masked, capped, hashed, kept.
 //!
 //! Of a flood the beginning and the end are kept: the beginning says what was tried, the end what went wrong.
 
@@ -6,11 +6,13 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
 use super::{Line, Stream};
 use crate::clock;
+use crate::secret::{self, Mask};
 use crate::source::digest::hex;
 use crate::text::printable;
 
@@ -23,10 +25,6 @@ const LINE_SHOWN: usize = 2_000;
 const TAIL_LINES: usize = 20;
 /// Beyond the cap, at most one line in this time is passed on.
 const SAMPLE_EVERY_MS: i64 = 100;
-/// Stands where a secret was.
-const BLOT: &[u8] = b"***";
-/// Shorter values than this are no secrets worth the name, and blotting them out would eat the output.
-const SECRET_BYTES: usize = 4;
 
 /// Takes output in as it comes.
 pub(super) struct Output<'a> {
@@ -37,7 +35,7 @@ pub(super) struct Output<'a> {
     dropped_bytes: u64,
     /// What has come of a line that is not ended yet, per stream.
     pending: [Vec<u8>; 2],
-    secrets: Vec<Vec<u8>>,
+    mask: Arc<Mask>,
     tail: VecDeque<String>,
     passed_on_ms: i64,
     on_line: &'a mut (dyn FnMut(Line) + Send),
@@ -56,21 +54,10 @@ impl<'a> Output<'a> {
         clippy::disallowed_methods,
         reason = "the output of an action, in the session's folder"
     )]
-    pub(super) fn create(
-        path: &Path,
-        secrets: &[(String, String)],
-        on_line: &'a mut (dyn FnMut(Line) + Send),
-    ) -> Self {
+    pub(super) fn create(path: &Path, on_line: &'a mut (dyn FnMut(Line) + Send)) -> Self {
         let problem = |error: std::io::Error| {
             format!("cannot keep the output in {}: {error}", path.display())
         };
-        let mut secrets: Vec<Vec<u8>> = secrets
-            .iter()
-            .map(|(_, value)| value.clone().into_bytes())
-            .filter(|value| value.len() >= SECRET_BYTES)
-            .collect();
-        // The longest first: one may be part of another.
-        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
         Self {
             file: File::create(path).map(BufWriter::new).map_err(problem),
             hasher: Sha256::new(),
@@ -78,7 +65,7 @@ impl<'a> Output<'a> {
             end: VecDeque::new(),
             dropped_bytes: 0,
             pending: [Vec::new(), Vec::new()],
-            secrets,
+            mask: secret::mask(),
             tail: VecDeque::new(),
             passed_on_ms: 0,
             on_line,
@@ -92,7 +79,7 @@ impl<'a> Output<'a> {
             pending.extend_from_slice(piece);
             if pending.ends_with(b"\n") {
                 self.line(stream, &std::mem::take(&mut pending));
-            } else if pending.len() > LINE_BYTES {
+            } else if pending.len() > LINE_BYTES + self.mask.held_back_bytes() {
                 pending = self.piece(stream, &pending);
             }
         }
@@ -106,19 +93,17 @@ impl<'a> Output<'a> {
 
     /// A line that does not end: everything but what could be the beginning of a secret goes on. Returns that rest.
     fn piece(&mut self, stream: Stream, pending: &[u8]) -> Vec<u8> {
-        let blotted = self.blotted(pending);
-        let longest = self.secrets.first().map_or(0, Vec::len);
-        let rest = blotted
-            .len()
-            .saturating_sub(longest.saturating_sub(1).min(LINE_BYTES / 2));
-        self.line(stream, &blotted[..rest]);
-        blotted[rest..].to_vec()
+        let masked = self.mask.bytes(pending);
+        let rest = masked.len().saturating_sub(self.mask.held_back_bytes());
+        self.line(stream, &masked[..rest]);
+        masked[rest..].to_vec()
     }
 
     fn line(&mut self, stream: Stream, bytes: &[u8]) {
-        let blotted = self.blotted(bytes);
-        self.keep(&blotted);
-        let text = String::from_utf8_lossy(&blotted);
+        let mask = Arc::clone(&self.mask);
+        let masked = mask.bytes(bytes);
+        self.keep(&masked);
+        let text = String::from_utf8_lossy(&masked);
         let text = printable(text.trim_end_matches(['\n', '\r']), LINE_SHOWN);
         if self.tail.len() == TAIL_LINES {
             self.tail.pop_front();
@@ -129,18 +114,6 @@ impl<'a> Output<'a> {
             self.passed_on_ms = now;
             (self.on_line)(Line { stream, text });
         }
-    }
-
-    fn blotted(&self, bytes: &[u8]) -> Vec<u8> {
-        let mut text = bytes.to_vec();
-        for secret in &self.secrets {
-            let mut from = 0;
-            while let Some(at) = find(&text[from..], secret).map(|at| from + at) {
-                text.splice(at..at + secret.len(), BLOT.iter().copied());
-                from = at + BLOT.len();
-            }
-        }
-        text
     }
 
     fn keep(&mut self, bytes: &[u8]) {
@@ -197,22 +170,20 @@ impl<'a> Output<'a> {
     }
 }
 
-fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
-    haystack
-        .windows(needle.len())
-        .position(|window| window == needle)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn collect(secrets: &[(String, String)], chunks: &[&[u8]]) -> (Vec<String>, Vec<u8>, Kept) {
+    fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
+        memchr::memmem::find(haystack, needle)
+    }
+
+    fn collect(chunks: &[&[u8]]) -> (Vec<String>, Vec<u8>, Kept) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out");
         let mut lines = Vec::new();
         let mut on_line = |line: Line| lines.push(line.text);
-        let mut output = Output::create(&path, secrets, &mut on_line);
+        let mut output = Output::create(&path, &mut on_line);
         for chunk in chunks {
             output.take(Stream::Stdout, chunk);
         }
@@ -222,7 +193,7 @@ mod tests {
 
     #[test]
     fn lines_are_whole_however_they_come() {
-        let (lines, file, kept) = collect(&[], &[b"on", b"e\r\ntw", b"o\nthr\x1b[31mee"]);
+        let (lines, file, kept) = collect(&[b"on", b"e\r\ntw", b"o\nthr\x1b[31mee"]);
         assert_eq!(lines, ["one", "two", "thr\\u{1b}[31mee"]);
         assert_eq!(file, b"one\r\ntwo\nthr\x1b[31mee");
         assert_eq!(kept.sha256, crate::source::digest::of_bytes(&file));
@@ -230,26 +201,39 @@ mod tests {
     }
 
     #[test]
-    fn secrets_are_blotted_out_across_chunks_and_long_lines() {
-        let secrets = [("PGPASSWORD".to_owned(), "hunter2".to_owned())];
-        let long = [
-            vec![b'x'; LINE_BYTES - 3],
-            b"hunter2".to_vec(),
-            vec![b'y'; LINE_BYTES * 2],
-        ]
-        .concat();
-        let (lines, file, _) = collect(
-            &secrets,
-            &[
-                b"a hun",
-                b"ter2 b\n",
-                &long[..LINE_BYTES + 1],
-                &long[LINE_BYTES + 1..],
-            ],
+    fn secrets_are_hidden_across_chunks_and_in_lines_without_an_end() {
+        secret::learn(
+            [secret::Secret::Listed {
+                name: "PIN".to_owned(),
+                value: "hunter/2-of-output".to_owned(),
+            }],
+            [],
         );
-        assert_eq!(lines[0], "a *** b");
-        assert_eq!(find(&file, b"hunter2"), None);
-        assert!(find(&file, b"***y").is_some());
+        let held_back = secret::mask().held_back_bytes();
+        for written in ["hunter/2-of-output", "hunter%2F2%2dof-output"] {
+            for before in [LINE_BYTES - 3, LINE_BYTES + held_back - 5] {
+                let long = [
+                    vec![b'x'; before],
+                    written.as_bytes().to_vec(),
+                    vec![b'y'; LINE_BYTES * 2 + held_back],
+                ]
+                .concat();
+                let (head, rest) = written.as_bytes().split_at(5);
+                let (lines, file, kept) = collect(&[
+                    b"a ",
+                    head,
+                    rest,
+                    b" b\n",
+                    &long[..before + 1],
+                    &long[before + 1..],
+                ]);
+                assert_eq!(lines[0], "a ${PIN} b");
+                assert_eq!(find(&file, written.as_bytes()), None);
+                assert_eq!(find(&file, b"hunter"), None);
+                assert!(find(&file, b"x${PIN}y").is_some());
+                assert_eq!(kept.sha256, crate::source::digest::of_bytes(&file));
+            }
+        }
     }
 
     #[test]
@@ -262,7 +246,7 @@ mod tests {
             vec![b"last\n".as_slice()],
         ]
         .concat();
-        let (lines, file, kept) = collect(&[], &chunks);
+        let (lines, file, kept) = collect(&chunks);
         assert!(file.len() < 2 * HALF_BYTES + 100);
         assert!(file.starts_with(b"first\n") && file.ends_with(b"last\n"));
         assert!(kept.dropped_bytes > 0);

@@ -4,12 +4,12 @@
 mod environment;
 mod programs;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::Exit;
-use super::load::folder_of;
+use super::{Exit, load};
 use crate::runbook::{self, Problem, Reading, Runbook, Severity};
 use crate::target::Finding;
 use crate::text::printable;
@@ -46,12 +46,22 @@ pub fn read_runbook(path: &Path) -> Result<Reading, String> {
     let bytes = std::fs::read(path)
         .map_err(|e| format!("cannot read the runbook {}: {e}", printable(&name, 400)))?;
     Ok(match runbook::decode(&name, &bytes) {
-        Ok(text) => runbook::read_in(&name, text, &folder_of(path), &|name| {
-            std::env::var(name).ok()
-        }),
+        Ok(text) => {
+            let folder = load::folder_of(path);
+            let reading =
+                load::reading(&name, text, &folder, &|name| std::env::var(name).ok());
+            Reading {
+                runbook: reading
+                    .runbook
+                    .filter(|_| !load::has_errors(&reading.problems)),
+                ..reading
+            }
+        }
         Err(problems) => Reading {
             runbook: None,
             problems,
+            secrets: Vec::new(),
+            plain: BTreeSet::new(),
         },
     })
 }

@@ -13,6 +13,7 @@ use super::rehearse::unfinished::Watched;
 use crate::demo::control;
 use crate::engine::{self, detach, guard};
 use crate::journal::Folder;
+use crate::secret::MaskedError;
 use crate::session::{Phase, Session};
 
 /// How often the engine of a sandbox looks whether there still is one.
@@ -34,7 +35,7 @@ pub async fn run(args: EngineArgs) -> anyhow::Result<Exit> {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(false)
-        .with_writer(std::io::stderr)
+        .with_writer(|| MaskedError)
         .init();
     // The folder of a session that is about to be opened has orders and no journal yet.
     let folder = Folder::create_at(&args.dir)?;

@@ -1,9 +1,10 @@
-//! Reads a runbook and the environment that it names. Not in here: what a runbook means (`runbook`).
+//! Reads a runbook and the environment that it names; from then on this process shows none of its secrets. Not in here: what a runbook means (`runbook`).
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::runbook::{self, Runbook};
+use crate::runbook::{self, Problem, Reading, Runbook, Severity};
+use crate::secret;
 
 /// A runbook as it was read, with what it took from the environment.
 #[derive(Debug, Clone)]
@@ -66,9 +67,8 @@ pub fn load(path: &Path) -> Result<Loaded, Unread> {
         why: format!("not UTF-8 after byte {}", e.utf8_error().valid_up_to()),
     })?;
     let base = folder_of(path);
-    parse(&path.to_string_lossy(), text, base, &|name| {
-        std::env::var(name).ok()
-    })
+    let env = |name: &str| std::env::var(name).ok();
+    take(&path.to_string_lossy(), text, base, &env, false)
 }
 
 /// The runbook's folder, absolute: where its relative paths begin, and its commands run.
@@ -79,7 +79,24 @@ pub fn folder_of(runbook: &Path) -> PathBuf {
         .unwrap_or_else(|| PathBuf::from("/"))
 }
 
-/// Parses a runbook with an environment of any kind.
+/// Whether somebody has to change something before the runbook may be run.
+pub fn has_errors(problems: &[Problem]) -> bool {
+    problems.iter().any(|p| p.severity == Severity::Error)
+}
+
+/// What a runbook's text comes to, valid or not, with an environment of any kind. Its relative paths begin in `folder`.
+pub fn reading(
+    name: &str,
+    text: &str,
+    folder: &Path,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Reading {
+    let reading = runbook::read_in(name, text, folder, env);
+    secret::learn(reading.secrets.clone(), reading.plain.clone());
+    reading
+}
+
+/// Parses a runbook with an environment of any kind: one that a session was opened with. Whether its secrets can be hidden was asked then.
 ///
 /// # Errors
 /// See [`Unread`]; all problems at once.
@@ -89,18 +106,32 @@ pub fn parse(
     base: PathBuf,
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Loaded, Unread> {
+    take(name, text, base, env, true)
+}
+
+fn take(
+    name: &str,
+    text: String,
+    base: PathBuf,
+    env: &dyn Fn(&str) -> Option<String>,
+    by_form_alone: bool,
+) -> Result<Loaded, Unread> {
     let asked = std::cell::RefCell::new(BTreeMap::new());
     let remember = |name: &str| {
         let value = env(name)?;
         asked.borrow_mut().insert(name.to_owned(), value.clone());
         Some(value)
     };
-    let reading = runbook::read_in(name, &text, &base, &remember);
-    let runbook = reading.runbook.ok_or_else(|| Unread::Invalid {
+    let reading = reading(name, &text, &base, &remember);
+    let invalid = || Unread::Invalid {
         rendered: runbook::render(&reading.problems),
-    })?;
+    };
     Ok(Loaded {
-        runbook,
+        runbook: reading
+            .runbook
+            .clone()
+            .filter(|_| by_form_alone || !has_errors(&reading.problems))
+            .ok_or_else(invalid)?,
         text,
         base,
         environment: asked.into_inner(),

@@ -29,6 +29,7 @@ use crate::runbook::{Action, Role, Runbook};
 use crate::session::{
     Command, LineKind, Phase, RehearsalEvidence, Session, StepLine, StepState, StepStatus,
 };
+use crate::target::{Endpoint, pooler};
 use unfinished::{Pointed, Unfinished};
 
 /// The whole protocol against scratch targets.
@@ -124,6 +125,9 @@ pub async fn rehearse(
         on_the_bridge(&loaded.runbook, &socket::user_of_this_process())?;
     }
     refuse_production(&loaded.runbook, &loaded.base).await?;
+    for url in [&loaded.runbook.target.url, &scratch.url] {
+        pooler::refuse_early(&Endpoint::parse(url)?).await?;
+    }
     // Whatever an earlier one left goes first: its staging slot is this one's too.
     unfinished::undo_all(&stage.root, stage.program.as_deref()).await;
     for line in super::leftovers::remove(&loaded.runbook, &stage.root) {

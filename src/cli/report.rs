@@ -14,6 +14,7 @@ use crate::report;
 use crate::report::bundle;
 use crate::report::bundle::check::{Expected, check, folder_of};
 use crate::report::sheet::Sheet;
+use crate::secret;
 use crate::text::printable;
 
 /// The evidence of a session.
@@ -138,20 +139,11 @@ fn write_sheet(folder: &Folder, out: &Path) -> anyhow::Result<PathBuf> {
         values: orders.environment.placeholders.without_passwords(),
         engine: read_holder(folder).filter(|_| alive).map(|h| h.pid),
     };
-    let hidden = hide(page.markdown(), &orders.environment.secrets);
+    let page = page.markdown();
+    let hidden = secret::masked(&page);
     std::fs::create_dir_all(out)?;
     let path = out.join("sheet.md");
     private_file::write(&path, hidden.as_bytes())
         .with_context(|| format!("writing {}", path.display()))?;
     Ok(path)
-}
-
-/// Every secret by its name; the longest first, for one may hold another.
-fn hide(mut text: String, secrets: &[(String, String)]) -> String {
-    let mut secrets: Vec<_> = secrets.iter().filter(|(_, v)| !v.is_empty()).collect();
-    secrets.sort_by_key(|(_, value)| std::cmp::Reverse(value.len()));
-    for (name, value) in secrets {
-        text = text.replace(value.as_str(), &format!("${{{name}}}"));
-    }
-    text
 }

@@ -15,6 +15,7 @@ use crate::demo::sandbox;
 use crate::journal::Folder;
 use crate::runbook::Runbook;
 use crate::session::{Phase, RehearsalEvidence};
+use crate::target::{Endpoint, pooler};
 use attempt::Answer;
 
 /// Open or resume a session.
@@ -55,6 +56,7 @@ pub async fn run(args: RunArgs) -> anyhow::Result<Exit> {
             folder
         }
         None => {
+            pooler::refuse_early(&Endpoint::parse(&loaded.runbook.target.url)?).await?;
             let mut standing = Standing::new(&args.runbook, &loaded);
             standing.evidence = super::rehearse::newest(Path::new(ROOT), &loaded.runbook);
             let of_this = |e: &&RehearsalEvidence| e.runbook_hash == loaded.runbook.hash;

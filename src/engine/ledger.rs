@@ -1,6 +1,8 @@
 //! The state and its journal, kept together: what is appended is folded in, and nothing is folded in that was not appended. Not
 //! in here: deciding what to append.
 
+use chrono::DateTime;
+
 use crate::clock;
 use crate::journal::{self, Journal};
 use crate::session::{Event, Recorded, Session};
@@ -16,7 +18,8 @@ pub struct Ledger {
 
 impl Ledger {
     /// The ledger over a journal that is already open and folded.
-    pub fn new(journal: Journal, session: Session, clock: SessionClock) -> Ledger {
+    pub fn new(mut journal: Journal, session: Session, clock: SessionClock) -> Ledger {
+        journal.keep_readable(reads);
         Ledger {
             journal,
             session,
@@ -78,6 +81,11 @@ impl Ledger {
 /// An event as the journal keeps it: its kind, and the rest.
 pub fn to_entry(event: &Event) -> (String, serde_json::Value) {
     event.parts()
+}
+
+/// Whether an entry is an event.
+pub fn reads(kind: &str, body: &serde_json::Value) -> bool {
+    Recorded::read(0, 0, DateTime::UNIX_EPOCH, kind, body.clone()).is_ok()
 }
 
 /// An entry of the journal as an event.

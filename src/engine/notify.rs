@@ -14,6 +14,7 @@ use super::input::Input;
 use crate::action::{self, Environment, Placeholders, Run};
 use crate::fleet;
 use crate::runbook::{Channel, Means, Occasion};
+use crate::secret::masked;
 use crate::session::notice::Notice;
 use crate::text::printable;
 
@@ -127,7 +128,7 @@ async fn deliver_all(
 fn innermost(error: &dyn std::error::Error) -> String {
     match error.source() {
         Some(cause) => innermost(cause),
-        None => printable(&error.to_string(), 200),
+        None => printable(&masked(&error.to_string()), 200),
     }
 }
 
@@ -195,7 +196,7 @@ impl Letter {
     /// What people read: what is so, and what to do.
     fn text(&self) -> String {
         let Notice { text, act, .. } = &self.notice;
-        format!("[{}] {text} {act}\n", self.session)
+        masked(&format!("[{}] {text} {act}\n", self.session)).into_owned()
     }
 
     /// `text` is what chats show; the rest is for machines.
@@ -204,8 +205,8 @@ impl Letter {
             "text": self.text().trim_end(),
             "session": self.session,
             "event": self.notice.occasion.key(),
-            "what": self.notice.text,
-            "do": self.notice.act,
+            "what": masked(&self.notice.text),
+            "do": masked(&self.notice.act),
             "for": self.notice.roles,
         })
     }
@@ -214,12 +215,12 @@ impl Letter {
 fn undelivered(channel: &Channel, notice: &Notice, why: &str) -> Input {
     Input::Untold {
         text: printable(
-            &format!(
+            &masked(&format!(
                 "{} could not be told ({}): {why}. Tell people by other means: {}",
                 channel.id,
                 said(notice.occasion),
                 notice.text
-            ),
+            )),
             WHY_CHARS + notice.text.len(),
         ),
     }

@@ -11,7 +11,7 @@ use super::conduct::Conduct;
 use super::guard;
 use super::input::Input;
 use super::lease::Lease;
-use super::ledger::{Ledger, from_entry, to_entry};
+use super::ledger::{Ledger, from_entry, reads, to_entry};
 use super::notify::{Desk, Notifier};
 use super::watch::{MEMORY, Watch};
 use super::work::Work;
@@ -19,6 +19,7 @@ use super::{Error, Orders};
 use crate::clock;
 use crate::journal::{Entry, Folder, Follower, Journal, Retention};
 use crate::monitor::Ground;
+use crate::secret;
 use crate::session::shape::Shape;
 use crate::session::{Charter, Event, LineKind, Phase, Production, Recorded, Session, StepStatus};
 use crate::source;
@@ -40,6 +41,7 @@ pub async fn begin(
     inputs: mpsc::UnboundedSender<Input>,
 ) -> Result<Conduct, Error> {
     let (mut journal, entries) = Journal::open(&orders.folder, lease.fencing())?;
+    journal.keep_readable(reads);
     let entries = if entries.is_empty() {
         open(&mut journal, &orders).await?
     } else {
@@ -145,12 +147,11 @@ fn check_runbook(orders: &Orders, session: &Session) -> Result<(), Error> {
     }
     let by_runbook = Charter::new(&orders.runbook, orders.opening.clone());
     let is = |c: &Charter| {
-        (
-            c.people.clone(),
-            c.gates.clone(),
-            c.signing.clone(),
-            c.rehearsal_max_age_ms,
-        )
+        let parts = (&c.people, &c.gates, &c.signing, c.rehearsal_max_age_ms);
+        let mut parts = serde_json::to_value(parts).expect("BUG: a charter is plain data");
+        // As the journal has them, which may have been masked.
+        secret::mask_json(&mut parts, |_| true);
+        parts
     };
     match is(&session.charter) == is(&by_runbook) {
         true => Ok(()),

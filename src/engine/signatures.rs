@@ -11,6 +11,7 @@ use tokio::task::spawn_blocking;
 use super::protocol::{Ask, Request};
 use crate::clock;
 use crate::journal::Notes;
+use crate::secret::masked;
 use crate::session::signing::{self, Checked, Flaw, Proof};
 use crate::session::{Actor, Charter, Command, Event, Session, Signature, SshSignature};
 use crate::ssh::{self, Lists};
@@ -148,6 +149,12 @@ impl Verifier {
         let revoked = self.revoked.clone();
         let principal = self.charter.person(&actor.id)?.principal().to_owned();
         let unchecked = |why: String| Some(Err(Flaw::Unchecked { why }));
+        // The journal keeps what was signed to the letter, and no secret.
+        if masked(&proof.message) != proof.message {
+            return unchecked(
+                "what was signed holds a value that is listed under `secrets`; say it in other words".to_owned(),
+            );
+        }
         let Ok(_turn) = self.turns.acquire().await else {
             return unchecked("the engine is ending".to_owned());
         };

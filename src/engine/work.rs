@@ -10,7 +10,8 @@ use tokio_util::sync::CancellationToken;
 use super::Orders;
 use super::input::Input;
 use crate::production::{UNTOUCHED, Watch};
-use crate::session::{Check, Outcome, Session, StepStatus};
+use crate::secret;
+use crate::session::{Check, Outcome, Session, StepStatus, Undo};
 use crate::step::{self, Context, News, Reporter, Shared};
 
 /// What runs now.
@@ -120,7 +121,7 @@ impl Work {
         });
         Context {
             runbook: Arc::clone(&orders.runbook),
-            session: Arc::new(session.clone()),
+            session: Arc::new(revealed(session)),
             folder: orders.folder.clone(),
             base: orders.base.clone(),
             environment: Arc::clone(&orders.environment),
@@ -226,4 +227,15 @@ async fn guarded(ctx: &Context, work: impl Future<Output = Outcome>) -> Outcome 
         )),
     };
     judged(ctx, was_found, outcome)
+}
+
+/// The state as steps see it: files of ours that the journal names by a secret, as they are called.
+fn revealed(session: &Session) -> Session {
+    let mut session = session.clone();
+    for (_, undo) in &mut session.undos {
+        if let Undo::Config { path, .. } = undo {
+            *path = secret::revealed(path);
+        }
+    }
+    session
 }

@@ -4,6 +4,8 @@
 //! at least each second, and gives the engine's sign of life with them. A power cut may take the last batch; nothing that decides
 //! depends on it.
 //!
+//! No secret gets in: texts, artefacts and the board are masked as they are noted.
+//!
 //! Everything is bounded. Samples keep their full resolution for [`Retention::full_ms`]; what is older is thinned, oldest first, and
 //! the journal says from when to when. Output keeps the first and the last lines of every attempt and the number of those between.
 
@@ -18,6 +20,7 @@ use super::folder::Folder;
 use super::record::{Artefact, Progress, Reading, Sample, Stream};
 use super::schema::{self, FileId};
 use super::writer::{CHECKPOINT_AT_BYTES, Poison, check_fencing, check_same_file};
+use crate::secret::{mask_json, masked, masked_bytes, masked_name};
 use crate::text::printable;
 
 /// Longest line of output that is kept, in characters.
@@ -80,20 +83,21 @@ struct Lines {
 impl Notes {
     /// Notes a sample. A number that is not finite becomes no data.
     pub fn sample(&self, sample: Sample) {
+        let reason = |why: String| printable(&masked(&why), MAX_REASON_CHARS);
         let reading = match sample.reading {
             Reading::Value(value) => Reading::of(value),
             Reading::Partial(value, why) => match Reading::of(value) {
-                Reading::Value(value) => Reading::Partial(value, printable(&why, MAX_REASON_CHARS)),
+                Reading::Value(value) => Reading::Partial(value, reason(why)),
                 none => none,
             },
-            Reading::NoData(why) => Reading::NoData(printable(&why, MAX_REASON_CHARS)),
+            Reading::NoData(why) => Reading::NoData(reason(why)),
         };
         let mut waiting = self.lock();
         if waiting.samples.len() >= MAX_WAITING_SAMPLES {
             waiting.samples.drain(..MAX_WAITING_SAMPLES / 10);
         }
         waiting.samples.push(Sample {
-            signal: printable(&sample.signal, MAX_NAME_CHARS),
+            signal: name(&sample.signal),
             reading,
             ..sample
         });
@@ -102,23 +106,20 @@ impl Notes {
     /// Notes how far a part of a step has come; replaces what was noted for that part before.
     pub fn progress(&self, progress: Progress) {
         let progress = Progress {
-            step: printable(&progress.step, MAX_NAME_CHARS),
-            item: printable(&progress.item, MAX_NAME_CHARS),
-            unit: printable(&progress.unit, MAX_NAME_CHARS),
+            step: name(&progress.step),
+            item: name(&progress.item),
+            unit: name(&progress.unit),
             ..progress
         };
         let key = (progress.step.clone(), progress.item.clone());
         self.lock().progress.insert(key, progress);
     }
 
-    /// Notes a line of a step's output. It is made harmless and cut here.
+    /// Notes a line of a step's output. It is masked, made harmless and cut here.
     pub fn output(&self, step: &str, attempt: u32, stream: Stream, at_ms: i64, line: &str) {
-        let line = printable(line, MAX_LINE_CHARS);
+        let line = printable(&masked(line), MAX_LINE_CHARS);
         let mut waiting = self.lock();
-        let of_attempt = waiting
-            .outputs
-            .entry((printable(step, MAX_NAME_CHARS), attempt))
-            .or_default();
+        let of_attempt = waiting.outputs.entry((name(step), attempt)).or_default();
         of_attempt.lines.push((stream, at_ms, line));
         // A command that floods between two flushes: keep as much of both ends as the table would.
         if of_attempt.lines.len() > 2 * (FIRST_LINES + LAST_LINES) {
@@ -128,7 +129,7 @@ impl Notes {
         }
     }
 
-    /// Publishes bytes as an artefact: the file is durable and named by its hash when this returns, so that an event may refer to it.
+    /// Publishes bytes, masked, as an artefact: the file is durable and named by its hash when this returns, so that an event may refer to it.
     /// What exceeds [`super::ARTEFACT_MAX_BYTES`] is cut, and the artefact says so. Blocks on the disk.
     ///
     /// # Errors
@@ -141,10 +142,10 @@ impl Notes {
         bytes: &[u8],
     ) -> Result<Artefact, Error> {
         let artefact = self.store.put(
-            printable(name, MAX_NAME_CHARS),
-            printable(kind, MAX_NAME_CHARS),
+            self::name(name),
+            self::name(kind),
             at_ms,
-            bytes,
+            &masked_bytes(bytes),
         )?;
         self.lock().artefacts.push(artefact.clone());
         Ok(artefact)
@@ -152,13 +153,20 @@ impl Notes {
 
     /// Replaces a value on the live board (see `session::live`), which screens show and nothing depends on.
     pub fn board(&self, name: &'static str, value: &impl serde::Serialize) {
-        let value = serde_json::to_value(value).expect("BUG: what goes on the board is plain data");
+        let mut value =
+            serde_json::to_value(value).expect("BUG: what goes on the board is plain data");
+        mask_json(&mut value, |_| true);
         self.lock().board.insert(name, value);
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A short text by which something is found.
+fn name(text: &str) -> String {
+    printable(&masked_name(text), MAX_NAME_CHARS)
 }
 
 /// Writes what the [`Notes`] hold. One per engine.

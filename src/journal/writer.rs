@@ -1,4 +1,4 @@
-//! The engine's pen: appends entries to the chain, and nothing else does.
+//! The engine's pen: appends entries to the chain, and nothing else does. No secret gets in: bodies are masked before they are hashed.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -15,6 +15,7 @@ use super::head::{self, Head, HeadFile};
 use super::notes::{Retention, Scribe};
 use super::record::Entry;
 use super::schema::{self, Durability, FileId};
+use crate::secret::mask_json;
 
 /// The largest body an entry may have. What is larger belongs into an artefact.
 const MAX_BODY_BYTES: usize = 1024 * 1024;
@@ -33,7 +34,11 @@ pub struct Journal {
     fencing: u64,
     tail: Head,
     poison: Arc<Poison>,
+    reads: Reads,
 }
+
+/// Whether an entry of this kind can be read with this body.
+pub type Reads = fn(&str, &Value) -> bool;
 
 /// What `decide` sees while the transaction that will hold its events is open.
 #[derive(Debug, Clone, Copy)]
@@ -65,10 +70,16 @@ impl Journal {
             fencing,
             tail: verified.head,
             poison: Arc::default(),
+            reads: |_, _| true,
         };
         // After a crash the head may still name what was pending; from here on it names what is there.
         journal.settle()?;
         Ok((journal, verified.entries))
+    }
+
+    /// From here on no text is masked without which an entry could not be read back: a secret may equal a word of the format.
+    pub fn keep_readable(&mut self, reads: Reads) {
+        self.reads = reads;
     }
 
     /// Appends events that are decided already: all of them in one transaction, or none.
@@ -139,7 +150,8 @@ impl Journal {
         let wall = canonical::wall_cut(wall);
         let mut tail = self.tail;
         let mut entries = Vec::with_capacity(events.len());
-        for (kind, body) in events {
+        for (kind, mut body) in events {
+            mask_json(&mut body, |body| (self.reads)(&kind, body));
             let entry = insert(
                 &tx,
                 &self.path,

@@ -9,7 +9,7 @@ use super::pairing::Pairing;
 use super::schema::{self, SourceSchema};
 use super::snapshot::Snapshot;
 use crate::runbook::transfer::Transfer;
-use crate::target::Endpoint;
+use crate::target::{Endpoint, pooler};
 use rusqlite::Connection;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -206,8 +206,12 @@ async fn blocking<T: Send + 'static>(
 }
 
 pub(super) async fn connect(target: &Endpoint) -> Result<Client, Error> {
-    let named = target.with_application_name(APPLICATION_NAME);
-    named.connect().await.map_err(|source| Error::Connect {
+    let connecting = async {
+        pooler::refuse(target).await?;
+        // Named within its transaction: what stands behind a pooler keeps its own name.
+        target.with_application_name("").connect().await
+    };
+    connecting.await.map_err(|source| Error::Connect {
         endpoint: target.redacted(),
         source,
     })
@@ -224,6 +228,7 @@ pub(super) async fn begin(
         .unwrap_or_default();
     let begin = format!(
         "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {import}
+         SET LOCAL application_name = '{APPLICATION_NAME}';
          SET LOCAL TimeZone = 'UTC';
          SET LOCAL DateStyle = 'ISO, YMD';
          SET LOCAL IntervalStyle = 'iso_8601';

@@ -4,6 +4,7 @@
 mod bridge;
 mod names;
 mod rehearsed;
+mod secrets;
 mod sequence;
 mod watch;
 
@@ -14,7 +15,7 @@ use super::problem::Severity;
 use super::reader::{Reader, did_you_mean, quoted};
 
 /// Reports everything that does not fit together. Parts in which errors were found already are left alone.
-pub(super) fn check(runbook: &Runbook, reader: &mut Reader<'_>) {
+pub(super) fn check(runbook: &Runbook, reader: &mut Reader<'_>, plain: &BTreeSet<String>) {
     let errors = reader.problems.iter();
     let broken = errors
         .filter(|p| p.severity == Severity::Error)
@@ -29,19 +30,28 @@ pub(super) fn check(runbook: &Runbook, reader: &mut Reader<'_>) {
     let mut check = Check {
         runbook,
         reader,
+        plain,
         broken,
     };
     names::check(&mut check);
+    secrets::check(&mut check);
     bridge::check(&mut check);
     sequence::check(&mut check);
     watch::check(&mut check);
     rehearsed::check(&mut check);
 }
 
+/// Reports every listed value that is too short to be hidden: no error of form, and nobody may run such a runbook.
+pub(super) fn too_short(reader: &mut Reader<'_>) {
+    secrets::too_short(reader);
+}
+
 /// A runbook under examination.
 struct Check<'r, 'e, 'p> {
     runbook: &'r Runbook,
     reader: &'p mut Reader<'e>,
+    /// The texts that the file shows as they are.
+    plain: &'p BTreeSet<String>,
     /// Sections with errors of form: what they say is not what was meant. The empty name stands for all.
     broken: BTreeSet<String>,
 }

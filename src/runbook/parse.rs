@@ -21,14 +21,20 @@ use super::problem::{Problem, Severity};
 use super::reader::{Fields, Item, Reader};
 use super::transfer::{Pattern, Transfer};
 use super::tree::{self, Node, Place, Value};
+use crate::secret::{Secret, has_password, passwords_in};
 
 /// What reading a runbook came to.
 #[derive(Debug)]
 pub struct Reading {
-    /// The runbook, where nothing is wrong with it.
+    /// The runbook, where nothing is wrong with its form.
     pub runbook: Option<Runbook>,
-    /// Everything that was found, in the file's order; warnings too.
+    /// Everything that was found, in the file's order; warnings too. With an error in it the runbook is not to be run, whatever its form:
+    /// a secret that is too short to be hidden is one.
     pub problems: Vec<Problem>,
+    /// What must not be shown: what is listed, and every password in a URL.
+    pub secrets: Vec<Secret>,
+    /// The texts that the file shows as they are.
+    pub plain: BTreeSet<String>,
 }
 
 /// The runbook in a text that is in no folder, so that relative paths stay as they are; or all its problems. `env` gives the value of a
@@ -60,30 +66,54 @@ pub fn read_in(
     let whole = text;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut reader = Reader::new(file_name, text, Some(env)).within(folder);
-    let runbook = root(text, &mut reader).and_then(|node| {
-        let mut runbook = runbook(&mut reader, &node)?;
-        check::check(&runbook, &mut reader);
+    let node = root(text, &mut reader);
+    let mut plain = BTreeSet::new();
+    let runbook = node.as_ref().and_then(|node| {
+        let mut runbook = runbook(&mut reader, node)?;
+        plain = reader.plain(node);
+        check::check(&runbook, &mut reader, &plain);
         // Each side keeps its own migration history, whatever the framework calls it.
         let history = Pattern::new(runbook.target.history.table.clone());
         runbook.transfer.exclude.push(history);
         runbook.values = reader.resolved.clone();
         runbook.production_names = reader.names_in(&["source", "target", "fleet"]);
-        for (_, value) in runbook
-            .values
-            .iter_mut()
-            .filter(|(name, _)| reader.secrets.contains(*name))
-        {
+        for (_, value) in runbook.values.iter_mut().filter(|(name, value)| {
+            // A password is a secret, listed or not.
+            let value = value.as_deref().unwrap_or_default();
+            reader.secrets.contains(*name) || has_password(value)
+        }) {
             *value = None;
         }
         runbook.hash = hash(whole, &runbook.values);
         runbook.shows_password = !reader.passwords_written().is_empty();
         Some(runbook)
     });
-    let (problems, valid) = finish(reader);
+    let secrets = secrets(&reader, text);
+    let valid = is_valid(&reader);
+    check::too_short(&mut reader);
+    let (problems, _) = finish(reader);
     Reading {
         runbook: runbook.filter(|_| valid),
         problems,
+        secrets,
+        plain,
     }
+}
+
+/// Every value that is listed, and every password in a value or in the text.
+fn secrets(reader: &Reader<'_>, text: &str) -> Vec<Secret> {
+    let values = || {
+        let resolved = reader.resolved.iter();
+        resolved.filter_map(|(name, value)| Some((name, value.as_ref()?)))
+    };
+    let listed = values().filter(|(name, _)| reader.secrets.contains(*name));
+    let listed = listed.map(|(name, value)| Secret::Listed {
+        name: name.clone(),
+        value: value.clone(),
+    });
+    let texts = values().map(|(_, value)| value.as_str()).chain([text]);
+    let passwords = texts.flat_map(passwords_in).map(Secret::Password);
+    listed.chain(passwords).collect()
 }
 
 /// A `transfer` section in a file of its own, with or without the key `transfer:` above it. References mean nothing there.
@@ -142,10 +172,15 @@ fn root(text: &str, reader: &mut Reader<'_>) -> Option<Node> {
     node
 }
 
+fn is_valid(reader: &Reader<'_>) -> bool {
+    let mut problems = reader.problems.iter();
+    problems.all(|p| p.severity != Severity::Error)
+}
+
 fn finish(reader: Reader<'_>) -> (Vec<Problem>, bool) {
+    let valid = is_valid(&reader);
     let mut problems = reader.problems;
     problems.sort_by_key(|p| (p.line, p.column, p.severity));
-    let valid = problems.iter().all(|p| p.severity != Severity::Error);
     (problems, valid)
 }
 
@@ -189,8 +224,10 @@ fn runbook(reader: &mut Reader<'_>, node: &Node) -> Option<Runbook> {
     let path = String::new();
     let fields = reader.fields(&Item { node, path }, keys::RUNBOOK)?;
     // First of all, so that no message shows what is secret.
-    let secrets = reader.want(&fields, "secrets", |r, i| r.list(i, Reader::id));
-    reader.secrets = secrets.unwrap_or_default().into_iter().collect();
+    let name_and_place = |r: &mut Reader<'_>, i: &Item<'_>| Some((r.id(i)?, i.path.clone()));
+    let secrets = reader.want(&fields, "secrets", |r, i| r.list(i, name_and_place));
+    reader.listed_at = secrets.unwrap_or_default().into_iter().collect();
+    reader.secrets = reader.listed_at.keys().cloned().collect();
     reader.all_present(&fields, REQUIRED);
     reader.want(&fields, "cutover", |r, i| r.one_of(i, &[("1", ())]));
     Some(Runbook {

@@ -125,57 +125,9 @@ pub fn render(problems: &[Problem]) -> String {
     out
 }
 
-/// The text with passwords in URLs and in libpq's `password=…` form masked.
-pub(super) fn mask_passwords(text: &str) -> String {
-    use std::sync::LazyLock;
-    static PASSWORD: LazyLock<regex::Regex> = LazyLock::new(|| {
-        regex::Regex::new(r#"(?i)(://[^/@\s:"']*:|\bpassword\s*[=:]\s*)([^@\s"',}&]+)"#)
-            .expect("BUG: a constant pattern")
-    });
-    PASSWORD
-        .replace_all(text, |found: &regex::Captures<'_>| {
-            let (lead, secret) = (&found[1], &found[2]);
-            // `http://host:8080/` has a port there, and `${NAME}` is a reference.
-            let is_port =
-                lead.starts_with("://") && secret.starts_with(|c: char| c.is_ascii_digit());
-            let ends_host = text[found.get(0).map_or(0, |m| m.end())..].starts_with('@');
-            if (is_port && !ends_host)
-                || secret.starts_with("${")
-                || (lead.starts_with("://") && !ends_host)
-            {
-                found[0].to_owned()
-            } else {
-                format!("{lead}***")
-            }
-        })
-        .into_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn passwords_are_masked_and_ports_are_not() {
-        for (text, masked) in [
-            ("postgres://app:hunter2@db/x", "postgres://app:***@db/x"),
-            (
-                "postgres://app:12345@db:5432/x",
-                "postgres://app:***@db:5432/x",
-            ),
-            (
-                "http://127.0.0.1:8080/health",
-                "http://127.0.0.1:8080/health",
-            ),
-            (
-                "host=db password=hunter2 user=a",
-                "host=db password=*** user=a",
-            ),
-            ("postgres://app:${PW}@db/x", "postgres://app:${PW}@db/x"),
-        ] {
-            assert_eq!(mask_passwords(text), masked);
-        }
-    }
 
     #[test]
     fn the_caret_stands_under_wide_and_escaped_characters() {

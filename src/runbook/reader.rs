@@ -4,8 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 
-use super::problem::{Problem, Severity, mask_passwords};
+use super::problem::{Problem, Severity};
 use super::tree::{Key, Node, Place, Value};
+use crate::secret::{has_password, without_passwords};
 use crate::text::printable;
 
 /// How much of a wrong value a message repeats.
@@ -24,6 +25,10 @@ pub(super) struct Reader<'e> {
     folder: PathBuf,
     /// Names whose values must not be shown.
     pub secrets: BTreeSet<String>,
+    /// Where each of them is listed.
+    pub listed_at: BTreeMap<String, String>,
+    /// Paths at which a value is written that must not be shown, and its name.
+    pub uses: Vec<(String, String)>,
     /// Every name that was asked for, with its value.
     pub resolved: BTreeMap<String, Option<String>>,
     /// The names by the section that they stand in.
@@ -90,6 +95,8 @@ impl<'e> Reader<'e> {
             env,
             folder: PathBuf::new(),
             secrets: BTreeSet::new(),
+            listed_at: BTreeMap::new(),
+            uses: Vec::new(),
             resolved: BTreeMap::new(),
             names: BTreeMap::new(),
             problems: Vec::new(),
@@ -141,7 +148,7 @@ impl<'e> Reader<'e> {
             expected: expected.to_owned(),
             found: found.to_owned(),
             hint,
-            source_line: mask_passwords(source),
+            source_line: without_passwords(source).into_owned(),
         });
     }
 
@@ -194,7 +201,7 @@ impl<'e> Reader<'e> {
                 format!("`{}`, still to be filled in", printable(text, SHOWN_CHARS))
             }
             Value::Scalar { text, .. } => {
-                let shown = printable(&mask_passwords(text), SHOWN_CHARS);
+                let shown = printable(&without_passwords(text), SHOWN_CHARS);
                 let mut names = references(text).filter_map(Result::ok).peekable();
                 let shows = |name: &str| {
                     let known = self.resolved.get(name).is_some_and(Option::is_some);
@@ -203,10 +210,36 @@ impl<'e> Reader<'e> {
                 let public = names.peek().is_some() && names.all(|(_, name)| shows(name));
                 match self.env.filter(|_| public) {
                     Some(_) => {
-                        let value = mask_passwords(&self.substituted(text));
-                        format!("`{shown}`, which is `{}`", printable(&value, SHOWN_CHARS))
+                        let value = self.substituted(text);
+                        let value = printable(&without_passwords(&value), SHOWN_CHARS);
+                        format!("`{shown}`, which is `{value}`")
                     }
                     None => format!("`{shown}`"),
+                }
+            }
+        }
+    }
+
+    /// The texts that the file shows as they are: every scalar with no secret in it.
+    pub fn plain(&self, node: &Node) -> BTreeSet<String> {
+        let mut found = BTreeSet::new();
+        self.collect_plain(node, &mut found);
+        found
+    }
+
+    fn collect_plain(&self, node: &Node, found: &mut BTreeSet<String>) {
+        match &node.value {
+            Value::List(items) => items.iter().for_each(|n| self.collect_plain(n, found)),
+            Value::Map(entries) => entries.iter().for_each(|(key, n)| {
+                found.insert(key.text.clone());
+                self.collect_plain(n, found);
+            }),
+            Value::Scalar { text, .. } => {
+                let is_secret = |name: &str| self.secrets.contains(name);
+                let mut names = references(text).filter_map(Result::ok);
+                if !names.any(|(_, name)| is_secret(name)) {
+                    let text = self.substituted(text);
+                    found.extend(Some(text).filter(|text| !has_password(text)));
                 }
             }
         }
@@ -496,9 +529,15 @@ impl<'e> Reader<'e> {
                         .resolved
                         .entry(name.to_owned())
                         .or_insert_with(|| env(name));
-                    if value.is_none() {
-                        complete = false;
-                        self.missing(name, item);
+                    match value {
+                        Some(value) if self.secrets.contains(name) || has_password(value) => {
+                            self.uses.push((item.path.clone(), name.to_owned()));
+                        }
+                        Some(_) => {}
+                        None => {
+                            complete = false;
+                            self.missing(name, item);
+                        }
                     }
                 }
                 Err(written) => {
@@ -516,7 +555,7 @@ impl<'e> Reader<'e> {
                 }
             }
         }
-        if mask_passwords(raw) != raw {
+        if without_passwords(raw) != raw {
             let place = item.node.place;
             self.remember(&item.path, place);
             let shown = self.describe(item.node);

@@ -43,7 +43,7 @@ impl fmt::Debug for Request {
 impl fmt::Debug for PrometheusServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PrometheusServer")
-            .field("url", &super::problem::mask_passwords(&self.url))
+            .field("url", &crate::secret::without_passwords(&self.url))
             .field("queries", &self.queries)
             .field("baseline_ms", &self.baseline_ms)
             .finish_non_exhaustive()

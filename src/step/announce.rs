@@ -7,6 +7,7 @@ use super::context::Context;
 use crate::action;
 use crate::runbook::Action;
 use crate::runbook::action::{Effect, Placeholders};
+use crate::secret::masked;
 use crate::session::{Check, Outcome, Undo};
 
 /// P1: says it in the journal and, where there is a webhook, in the chat (JSON with `text`).
@@ -15,6 +16,8 @@ pub async fn run(ctx: &Context, text: &str, webhook: Option<&str>) -> Outcome {
     let text = text
         .replace("{name}", &ctx.runbook.name)
         .replace("{freeze}", &format!("{freeze_min} min"));
+    // It goes to a chat, too.
+    let text = masked(&text).into_owned();
     ctx.reporter.line(&text);
     let said = Outcome::done(format!("announced: {text}")).with_fact("announced", &text);
     let Some(url) = webhook else { return said };

@@ -12,6 +12,7 @@ use crate::action::{self, Action, Environment};
 use crate::journal::Folder;
 use crate::monitor::Monitor;
 use crate::runbook::{Runbook, Step};
+use crate::secret;
 use crate::session::live::{ComparedTable, InstanceView, ItemView, PlanView};
 use crate::session::{Outcome, Session, Undo};
 use crate::source::fence::Fence;
@@ -197,7 +198,7 @@ impl Context {
             .iter()
             .rev()
             .filter_map(|s| s.outcome.as_ref()?.facts.get(name))
-            .find_map(|v| serde_json::from_value(v.clone()).ok())
+            .find_map(|v| serde_json::from_value(secret::revealed_json(v)).ok())
     }
 
     /// A fact without which a step cannot go on.

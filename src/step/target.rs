@@ -7,7 +7,7 @@ use super::production;
 use crate::identity::TargetIdentity;
 use crate::runbook::action::Placeholders;
 use crate::session::{Check, Outcome};
-use crate::target::{Endpoint, Error, Finding, in_the_way, preflight};
+use crate::target::{Endpoint, Error, Finding, in_the_way, pooler, preflight};
 
 /// The owner's endpoint.
 ///
@@ -52,7 +52,7 @@ pub async fn check(ctx: &Context) -> Outcome {
         Err(outcome) => return outcome,
     };
     let look = async {
-        let client = endpoint.connect().await?;
+        let client = pooler::connect(&endpoint).await?;
         let findings = preflight::database(&client, &endpoint, &ctx.runbook.target.schema).await?;
         Ok::<_, Error>((findings, production::identified(&client).await))
     };
@@ -111,9 +111,10 @@ pub async fn privileges(ctx: &Context) -> Outcome {
         (Err(outcome), _) | (_, Err(outcome)) => return outcome,
     };
     let look = async {
-        let as_application = runtime.connect().await?;
+        let as_application = pooler::connect(&runtime).await?;
+        // The application may come through a pooler: nothing of ours stays there, no prepared statement either.
         let role: String = as_application
-            .query_one("SELECT current_user::text", &[])
+            .query_typed_one("SELECT current_user::text", &[])
             .await
             .map_err(|e| Error::of_statement("ask who the runtime role is", &e))?
             .get(0);

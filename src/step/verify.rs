@@ -9,7 +9,7 @@ use crate::parity::{self, Opening, Sides};
 use crate::session::live::ComparedTable;
 use crate::session::{Check, LineKind, Outcome, StepStatus};
 use crate::target::load_share::{self, LoadShare};
-use crate::target::{Endpoint, Error, write_probe};
+use crate::target::{Endpoint, Error, pooler, write_probe};
 use crate::text::printable;
 use std::sync::{Mutex, PoisonError};
 
@@ -290,7 +290,9 @@ async fn write_probe(ctx: &Context) -> Vec<parity::Check> {
     };
     let connected = async {
         let endpoint = runtime(ctx).map_err(|outcome| outcome.summary)?;
-        endpoint.connect().await.map_err(|error| error.to_string())
+        pooler::connect(&endpoint)
+            .await
+            .map_err(|error| error.to_string())
     };
     let mut client = match connected.await {
         Ok(client) => client,

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio_postgres::Client;
-use tokio_postgres::types::ToSql;
+use tokio_postgres::types::{ToSql, Type};
 
-use super::{Endpoint, Error};
+use super::{Endpoint, Error, pooler};
 
 /// Client connections to one database, the probe's own left out, and how much room the server has.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,7 +72,7 @@ impl ActivityProbe {
     /// No connection.
     pub async fn open(endpoint: &Endpoint, time_limit: Duration) -> Result<Self, Error> {
         let endpoint = endpoint.clone();
-        let client = endpoint.connect().await?;
+        let client = pooler::connect(&endpoint).await?;
         Ok(Self {
             endpoint,
             client,
@@ -86,11 +86,12 @@ impl ActivityProbe {
     /// No answer in time, which is *no data*, not a zero.
     pub async fn sample(&mut self) -> Result<Activity, Error> {
         if self.client.is_closed() {
-            self.client = self.endpoint.connect().await?;
+            self.client = pooler::connect(&self.endpoint).await?;
         }
         let most = 1 + APPLICATIONS as i64;
-        let parameters: [&(dyn ToSql + Sync); 1] = [&most];
-        let asked = self.client.query(QUERY, &parameters);
+        // By a statement without a name: a pooler would keep a prepared one.
+        let parameters: [(&(dyn ToSql + Sync), Type); 1] = [(&most, Type::INT8)];
+        let asked = self.client.query_typed(QUERY, &parameters);
         let rows = match tokio::time::timeout(self.time_limit, asked).await {
             Ok(rows) => {
                 rows.map_err(|error| Error::of_statement("read pg_stat_activity", &error))?

@@ -13,6 +13,7 @@ use tokio_postgres::{AsyncMessage, CancelToken, Client, Config};
 use super::endpoint::{Endpoint, Host, Place, SessionKind, SslMode};
 use super::error::{io_of, server_message};
 use super::{Error, tls};
+use crate::secret;
 use crate::text::printable;
 
 /// A request to cancel is one small message; a server that does not take it in this time will not take it at all.
@@ -149,6 +150,15 @@ impl Endpoint {
     ) -> Result<Client, Error> {
         let connector = tls::connector(&self.tls, mode)?;
         let password = self.password_for(host);
+        secret::learn(
+            password.iter().map(|(known, _)| {
+                secret::Secret::Password(secret::Password {
+                    value: known.0.clone(),
+                    user: self.user.clone(),
+                })
+            }),
+            [],
+        );
         let config = self.config(
             host,
             address,
@@ -210,7 +220,6 @@ impl Endpoint {
             .port(host.port)
             .user(&self.user)
             .dbname(&self.database)
-            .application_name(&self.application_name)
             .keepalives(self.keepalives.on)
             .keepalives_idle(self.keepalives.idle)
             .keepalives_interval(self.keepalives.interval)
@@ -224,6 +233,9 @@ impl Endpoint {
                     DriverSslMode::Require
                 }
             });
+        if !self.application_name.is_empty() {
+            config.application_name(&self.application_name);
+        }
         if let Some(password) = password {
             config.password(password);
         }

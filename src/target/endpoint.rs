@@ -191,7 +191,7 @@ impl Endpoint {
         }
     }
 
-    /// The same server under another `application_name`.
+    /// The same server under another `application_name`; with an empty one the server is told none.
     #[must_use]
     pub fn with_application_name(&self, name: &str) -> Self {
         Self {
@@ -342,7 +342,7 @@ mod tests {
         );
         assert!(problem("postgres://u@h/d?sslmode=verifyfull").contains("not one of"));
         assert!(problem("postgres://u@h/d?gssencmode=require").contains("gssencmode"));
-        assert!(problem("postgres://u@h:70000/d").contains("70000"));
+        assert!(problem("postgres://u@h:70000/d").contains("host 1"));
         assert!(problem("postgres://u@a,b,c:1,2/d?port=1,2").contains("ports"));
     }
 

@@ -21,14 +21,25 @@ pub enum Error {
         problem: String,
     },
     /// The URL asks for something that libpq knows and we do not do.
-    #[error("the URL parameter {parameter}={value} is not supported: {reason}")]
+    #[error("the URL parameter {parameter} with this value is not supported: {reason}")]
     Unsupported {
         /// Its name.
         parameter: &'static str,
-        /// Its value.
-        value: String,
         /// Why, and what to do instead.
         reason: &'static str,
+    },
+    /// A pooler that shares server connections stands there; nothing was set.
+    #[error(
+        "{host} is a connection pooler that hands its connections to PostgreSQL on between two statements: {evidence}. What a session of \
+         ours sets and locks would reach the application behind it, and what that sets would reach us. Nothing was set and nothing was \
+         changed. Give the address of PostgreSQL itself, its own host and port past the pooler; the application's `runtime_url` may stay \
+         on the pooler"
+    )]
+    Pooled {
+        /// Host and port.
+        host: String,
+        /// What was seen.
+        evidence: String,
     },
     /// No address for the name.
     #[error("the host name {host} has no address. Check its spelling and the DNS of this machine")]

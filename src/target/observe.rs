@@ -3,12 +3,13 @@
 //! A connection of its own, with short time-outs, held between looks. Statements' texts are never read: they hold people's data.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio_postgres::types::ToSql;
+use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Row};
 
-use super::{Endpoint, Error};
+use super::{Endpoint, Error, pooler};
 
 /// Sessions that one look takes in at most; servers have some hundred.
 const SESSIONS: i64 = 5_000;
@@ -104,6 +105,8 @@ pub struct Observer {
     client: Client,
     host: String,
     time_limit: Duration,
+    /// Whether a transaction may have been left open by a question that was not answered.
+    is_open: AtomicBool,
     /// Where `pg_stat_statements` is; `None` where it cannot be read.
     statements: Option<String>,
 }
@@ -115,18 +118,12 @@ impl Observer {
     /// No connection.
     pub async fn open(endpoint: &Endpoint, time_limit: Duration) -> Result<Self, Error> {
         let endpoint = endpoint.with_application_name("cutover watch");
-        let client = endpoint.connect().await?;
-        let limit_ms = time_limit.as_millis();
-        let settings = format!(
-            "SET statement_timeout = {limit_ms}; SET lock_timeout = {}; SET idle_in_transaction_session_timeout = {limit_ms}",
-            limit_ms.min(LOCK_TIMEOUT_MS)
-        );
-        let set = client.batch_execute(&settings).await;
-        set.map_err(|error| Error::of_statement("set time-outs", &error))?;
+        let client = pooler::connect(&endpoint).await?;
         let mut observer = Self {
             client,
             host: endpoint.host_label(),
             time_limit,
+            is_open: AtomicBool::new(false),
             statements: None,
         };
         observer.statements = observer.find_statements().await?;
@@ -217,15 +214,37 @@ impl Observer {
 
     /// Every query takes the number of rows that it may have.
     async fn ask(&self, doing: &'static str, query: &str, limit: i64) -> Result<Vec<Row>, Error> {
-        let limit: [&(dyn ToSql + Sync); 1] = [&limit];
-        let asked = self.client.query(query, &limit);
-        match tokio::time::timeout(self.time_limit, asked).await {
+        match tokio::time::timeout(self.time_limit, self.ask_within(query, limit)).await {
             Ok(rows) => rows.map_err(|error| Error::of_statement(doing, &error)),
             Err(_) => Err(Error::Timeout {
                 host: self.host.clone(),
                 seconds: self.time_limit.as_secs(),
             }),
         }
+    }
+}
+
+impl Observer {
+    /// One transaction with time-outs of its own and no prepared statement: through a pooler too, nothing of ours stays.
+    async fn ask_within(&self, query: &str, limit: i64) -> Result<Vec<Row>, tokio_postgres::Error> {
+        if self.is_open.swap(true, Ordering::Relaxed) {
+            self.client.batch_execute("ROLLBACK").await?;
+        }
+        let limit_ms = self.time_limit.as_millis();
+        let begin = format!(
+            "BEGIN READ ONLY; SET LOCAL statement_timeout = {limit_ms}; SET LOCAL lock_timeout = {}; \
+             SET LOCAL idle_in_transaction_session_timeout = {limit_ms}",
+            limit_ms.min(LOCK_TIMEOUT_MS)
+        );
+        self.client.batch_execute(&begin).await?;
+        let rows = self
+            .client
+            .query_typed(query, &[(&limit, Type::INT8)])
+            .await;
+        let end = if rows.is_ok() { "COMMIT" } else { "ROLLBACK" };
+        self.client.batch_execute(end).await?;
+        self.is_open.store(false, Ordering::Relaxed);
+        rows
     }
 }
 

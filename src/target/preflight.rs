@@ -7,7 +7,7 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row};
 
 use super::endpoint::{Place, SslMode};
-use super::{Endpoint, Error, Finding, quoted};
+use super::{Endpoint, Error, Finding, pooler, quoted};
 use crate::text::printable;
 pub use privileges::runtime_role;
 
@@ -24,13 +24,24 @@ pub async fn database(
     endpoint: &Endpoint,
     schema: &str,
 ) -> Result<Vec<Finding>, Error> {
+    if let Some(evidence) = pooler::seen(endpoint).await? {
+        let pooled = Error::Pooled {
+            host: endpoint.host_label(),
+            evidence,
+        };
+        return Ok(vec![Finding::required("direct", false, pooled.to_string())]);
+    }
     let row = one(client, DATABASE, &[&schema]).await?;
     let text = |name: &str| printable(row.get::<_, &str>(name), 80);
     let owner = quoted(row.get("role"));
     let mut findings = vec![Finding::required(
         "database",
         true,
-        format!("{} on {}", text("database"), endpoint.host_label()),
+        format!(
+            "{} on {}, no pooler in between",
+            text("database"),
+            endpoint.host_label()
+        ),
     )];
     let version: i32 = row.get("version_number");
     findings.push(Finding::required(

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::split::{Statement, split};
 use super::error::server_message;
-use super::{Endpoint, Error, session_settings};
+use super::{Endpoint, Error, Pinned};
 use crate::clock;
 use crate::text::printable;
 
@@ -52,13 +52,11 @@ pub async fn run_script(
     let began_ms = clock::now_ms();
     let deadline = tokio::time::Instant::now() + time_limit;
     let (notices, mut noticed) = tokio::sync::mpsc::unbounded_channel();
-    let client = endpoint
-        .connect_with(move |notice| {
-            // Nobody listens any more once the script has ended.
-            let _ = notices.send(format!("{}: {}", notice.severity(), server_message(notice)));
-        })
-        .await?;
-    session_settings(&client, schema).await?;
+    let client = Pinned::open_with(endpoint, schema, move |notice| {
+        // Nobody listens any more once the script has ended.
+        let _ = notices.send(format!("{}: {}", notice.severity(), server_message(notice)));
+    })
+    .await?;
     for statement in &statements {
         let statement_began_ms = clock::now_ms();
         let done = tokio::select! {

@@ -61,12 +61,13 @@ impl Parameters {
         let mut parameters = Self::default();
         let (location, query) = rest.split_once('?').unwrap_or((rest, ""));
         let (authority, database) = location.split_once('/').unwrap_or((location, ""));
-        let (login, hosts) = authority.rsplit_once('@').unwrap_or(("", authority));
+        refuse_unencoded(rest, authority)?;
+        let (login, hosts) = authority.split_once('@').unwrap_or(("", authority));
         parameters.login(login)?;
         parameters.hosts(hosts)?;
         parameters.set_unless_empty("dbname", decoded(database)?);
-        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-            parameters.query_pair(pair)?;
+        for (n, pair) in query.split('&').filter(|p| !p.is_empty()).enumerate() {
+            parameters.query_pair(pair, n + 1)?;
         }
         for (name, variable) in PARAMETERS {
             let value = variable
@@ -117,10 +118,13 @@ impl Parameters {
         Ok(())
     }
 
-    fn query_pair(&mut self, pair: &str) -> Result<(), Error> {
-        let (name, value) = pair
-            .split_once('=')
-            .ok_or_else(|| wrong(format!("the parameter {pair:?} has no value")))?;
+    /// Parameter `n` of the URL, from 1.
+    fn query_pair(&mut self, pair: &str, n: usize) -> Result<(), Error> {
+        let (name, value) = pair.split_once('=').ok_or_else(|| {
+            wrong(format!(
+                "parameter {n} behind the `?` has no value. {ENCODE}"
+            ))
+        })?;
         let (name, mut value) = (decoded(name)?, decoded(value)?);
         let mut canonical = name.as_str();
         if (canonical, value.as_str()) == ("ssl", "true") {
@@ -132,7 +136,7 @@ impl Parameters {
                 self.stated.insert(known, value);
                 Ok(())
             }
-            None => Err(wrong(unknown(canonical))),
+            None => Err(wrong(unknown(canonical, n))),
         }
     }
 
@@ -155,14 +159,44 @@ fn host_and_port(text: &str) -> Result<(String, String), Error> {
         None => text.split_once(':').unwrap_or((text, "")),
     };
     if !port.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(wrong(format!(
-            "the port {port:?} is not a number; a password with `@`, `/` or `:` has to be percent-encoded"
-        )));
+        return Err(wrong(format!("a port is not a number. {ENCODE}")));
     }
     Ok((decoded(host)?, port.to_owned()))
 }
 
-fn unknown(name: &str) -> String {
+/// How a password has to be written. Said wherever what is wrong may be one.
+const ENCODE: &str = "If that is part of a password: in a URL a password is percent-encoded, `/` as %2F, `?` as %3F, `#` as %23, `@` as %40, \
+                      `:` as %3A, `%` as %25 and a blank as %20";
+
+/// What other programs would read in another way, and we then, too, where the host is looked for: refused, without a word of it.
+fn refuse_unencoded(rest: &str, authority: &str) -> Result<(), Error> {
+    let behind = &rest[authority.len()..];
+    let (path, query) = behind.split_once('?').unwrap_or((behind, ""));
+    let ambiguous = if authority.matches('@').count() > 1 {
+        "two `@` stand before the host's end"
+    } else if rest.contains('#') {
+        "a `#` stands in it"
+    } else if path.contains('@') || path.matches('/').count() > 1 {
+        "an `@` or a second `/` stands behind the first `/`"
+    } else if query.contains('@') && !is_host_and_port(authority) {
+        "an `@` stands behind the `?`"
+    } else {
+        return Ok(());
+    };
+    Err(wrong(format!("{ambiguous}. {ENCODE}")))
+}
+
+/// Whether it is a host, or a list of them, without a login.
+fn is_host_and_port(authority: &str) -> bool {
+    !authority.contains('@')
+        && authority.split(',').all(|host| {
+            let port = host.rsplit_once(':').map_or("", |(_, port)| port);
+            host.ends_with(']') || port.bytes().all(|byte| byte.is_ascii_digit())
+        })
+}
+
+/// Names only what we know, never what stands there: it may be part of a password.
+fn unknown(name: &str, n: usize) -> String {
     let near = PARAMETERS
         .iter()
         .map(|(known, _)| *known)
@@ -170,8 +204,8 @@ fn unknown(name: &str) -> String {
     let hint = near.filter(|near| strsim::jaro_winkler(name, near) > 0.85);
     let hint = hint
         .map(|near| format!("; did you mean {near:?}?"))
-        .unwrap_or_default();
-    format!("there is no parameter {name:?}{hint}")
+        .unwrap_or_else(|| format!(". {ENCODE}"));
+    format!("parameter {n} behind the `?` is none that libpq knows{hint}")
 }
 
 /// Percent-decoded. A `+` stays a plus, as in libpq.
@@ -190,7 +224,7 @@ fn decoded(text: &str) -> Result<String, Error> {
         match digits.and_then(|pair| u8::from_str_radix(pair, 16).ok()) {
             None | Some(0) => {
                 return Err(wrong(
-                    "a `%` is not followed by two hexadecimal digits; write a literal one as %25",
+                    "a `%` is not followed by two hexadecimal digits (00 excepted); write a literal one as %25",
                 ));
             }
             Some(byte) => bytes.push(byte),
@@ -267,11 +301,33 @@ mod tests {
             ("postgres://u:hunt%er2@h/db", "%25"),
             ("postgres://u:hunter2@[::1/db", "`]`"),
             ("postgres://u:x:y@h:54a/db", "not a number"),
+            ("postgres://u:hunt/er2@h/db", "%2F"),
+            ("postgres://u:hunt/er2", "%2F"),
+            ("postgres://u:hunter2/x=1?y=2@h/db", "%2F"),
+            ("postgres://u:hunt?er2@h/db", "%3F"),
+            ("postgres://u:hunt?hunter2=1@h/db", "%3F"),
+            ("postgres://u:12?hunter2=1@h/db", "%3F"),
+            ("postgres://u:hunt#er2@h/db", "%23"),
+            ("postgres://u:hunt@er2@h/db", "%40"),
+            ("postgres://u:hunt%zzer2@h/db", "%25"),
+            ("postgres://u:p@s/hunter2@h/db", "%40"),
+            ("postgres://u:p@h/db?hunter2=x", "libpq"),
+            ("postgres://u:p@h:hunter2/db", "not a number"),
         ] {
             let message = parse(url).err().unwrap();
             assert!(message.contains(expected), "{url}: {message}");
-            assert!(!message.contains("hunter2"), "{message}");
+            for part in ["hunt", "er2"] {
+                assert!(!message.contains(part), "{url}: {message}");
+            }
         }
+    }
+
+    #[test]
+    fn what_libpq_reads_in_one_way_is_taken() {
+        let user = |url: &str| get(url, "user").unwrap();
+        assert_eq!(user("postgres://h:5432/db?user=ann@corp"), "ann@corp");
+        assert_eq!(user("postgres://a:1,[::1]:2/db?user=ann@corp"), "ann@corp");
+        assert_eq!(get("postgres://u:x:y@h/db", "password").unwrap(), "x:y");
     }
 
     #[test]

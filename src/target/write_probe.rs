@@ -6,6 +6,7 @@
 
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
+use tokio_postgres::types::Type;
 
 use super::quoted;
 use crate::text::printable;
@@ -84,7 +85,10 @@ async fn names(
     query: &str,
     relation: &str,
 ) -> Result<Vec<String>, tokio_postgres::Error> {
-    let rows = client.query(query, &[&relation]).await?;
+    // The application may come through a pooler, where a prepared statement would stay behind.
+    let rows = client
+        .query_typed(query, &[(&relation, Type::TEXT)])
+        .await?;
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 

@@ -2,7 +2,10 @@
 
 use tokio_postgres::Client;
 
-use crate::target::{Endpoint, session_settings};
+use crate::target::{Endpoint, Pinned};
+
+pub(crate) use crate::target::literal;
+
 use crate::transfer::Error;
 use crate::transfer::error::server;
 
@@ -18,14 +21,13 @@ pub struct Target {
 }
 
 impl Target {
-    /// A connection with everything pinned. Names of our SQL are always qualified, so the search path holds nothing.
-    pub async fn connect(&self) -> Result<Client, Error> {
+    /// A connection with everything pinned, which is put back when it is dropped. Names of our SQL are always qualified, so the search path holds nothing.
+    pub async fn connect(&self) -> Result<Pinned, Error> {
         let connect_error = |source| Error::Connect {
             endpoint: self.endpoint.redacted(),
             source,
         };
-        let client = self.endpoint.connect().await.map_err(connect_error)?;
-        session_settings(&client, &self.schema)
+        let client = Pinned::open(&self.endpoint, &self.schema)
             .await
             .map_err(connect_error)?;
         // A server that notices a dead client soon lets a resumed import in soon; keepalives notice a dead network.
@@ -65,13 +67,4 @@ pub async fn application_path(client: &Client, schema: &str) -> Result<String, E
     } else {
         format!("{}, {path}", crate::target::quoted(schema))
     })
-}
-
-/// A string between single quotes, for SQL that takes no parameters.
-pub(crate) fn literal(text: &str) -> String {
-    if text.contains('\\') {
-        format!(" E'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
-    } else {
-        format!("'{}'", text.replace('\'', "''"))
-    }
 }

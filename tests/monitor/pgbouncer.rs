@@ -12,6 +12,11 @@ use crate::support;
 
 /// A PgBouncer with one server connection for each database, and its port.
 async fn pgbouncer() -> (Daemon, u16) {
+    pgbouncer_with("pool_mode = transaction\ndefault_pool_size = 1\n").await
+}
+
+/// A PgBouncer with these settings, and its port.
+pub async fn pgbouncer_with(settings: &str) -> (Daemon, u16) {
     let (folder, port) = (daemon::folder("pgbouncer"), daemon::port());
     let url = url::Url::parse(&support::cluster().superuser_url("postgres")).expect("a URL");
     let login = format!(
@@ -22,8 +27,7 @@ async fn pgbouncer() -> (Daemon, u16) {
     // `any` asks nobody for a password, and logs everybody in as the role that the database names.
     let config = format!(
         "[databases]\n* = host=127.0.0.1 port={} {login}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n\
-         unix_socket_dir =\nauth_type = any\nadmin_users = console\nstats_users = console\npool_mode = transaction\n\
-         default_pool_size = 1\n",
+         unix_socket_dir =\nauth_type = any\nadmin_users = console\nstats_users = console\n{settings}",
         support::cluster().port()
     );
     std::fs::write(folder.join("pgbouncer.ini"), config).expect("written");
@@ -35,7 +39,7 @@ async fn pgbouncer() -> (Daemon, u16) {
     (daemon, port)
 }
 
-async fn connect(port: u16, user: &str, database: &str) -> Option<Client> {
+pub async fn connect(port: u16, user: &str, database: &str) -> Option<Client> {
     let url = format!("postgres://{user}:any@127.0.0.1:{port}/{database}?sslmode=disable");
     let (client, connection) = tokio_postgres::connect(&url, NoTls).await.ok()?;
     tokio::spawn(connection);

@@ -2,7 +2,7 @@
 
 use cutover::cli::Exit;
 use cutover::cli::follow::exit_of;
-use cutover::journal::Folder;
+use cutover::journal::{Folder, is_engine_alive};
 use cutover::salvage;
 use cutover::salvage::file::{Choice, Salvaged};
 use cutover::session::{Event, Session, StepStatus, Undo};
@@ -12,8 +12,10 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
+use std::sync::{Arc, Mutex};
 
 use super::moments::{kill_at, kill_unless_done, story, wait_for, wait_until};
+use super::secrets;
 use super::stage::Stage;
 use crate::support;
 
@@ -277,8 +279,13 @@ async fn a_rollback_names_what_it_cannot_put_right_and_goes_on() {
             r#"["${APP_DIR}/restart.sh", "{instance}", "${APPCTL}", appctl, --dir, "${APP_DIR}", restart, --now, "{instance}"]"#,
         ),
     ];
-    let programs = [("restart.sh", include_str!("restart.sh"))];
-    let mut stage = Stage::set_with(&changes, &programs).await;
+    let changes: Vec<_> = changes.into_iter().chain(secrets::CHANGES).collect();
+    let restart =
+        include_str!("restart.sh").replace("exec \"$@\"", &format!("{}exec \"$@\"", secrets::TALK));
+    let programs = [("restart.sh", restart.as_str())];
+    let mut stage = Stage::set_with(&changes, &programs, &secrets::VARIABLES).await;
+    let command_lines = Arc::new(Mutex::new(BTreeSet::new()));
+    let seen = Arc::clone(&command_lines);
     let dir = stage.sandbox.dir().to_owned();
     let fault = Some(("5xx".parse().unwrap(), "G1".to_owned()));
     let there = dir.clone();
@@ -290,6 +297,8 @@ async fn a_rollback_names_what_it_cannot_put_right_and_goes_on() {
             std::fs::write(config(2), format!("{switched}# by hand\n")).unwrap();
             // From here on the restart of app-3 writes the old configuration, and that of app-4 is gone.
             std::fs::copy(config(3), there.join("app-3.again")).unwrap();
+            let over = || !is_engine_alive(folder).unwrap_or(false);
+            secrets::watch_command_lines(over, &seen);
         })
         .await;
     let story = story(&folder);
@@ -342,6 +351,11 @@ async fn a_rollback_names_what_it_cannot_put_right_and_goes_on() {
         let ready: Value = ready.json().await.unwrap();
         assert_eq!(ready["provider"], "Sqlite", "app-{n}: {ready}");
     }
+    assert!(
+        story.contains("DatabaseProvider is ${SWITCH_TO}"),
+        "{story}"
+    );
+    secrets::assert_nowhere(&stage.sandbox, &folder, &command_lines.lock().unwrap());
     assert_tried_again(&stage, &folder, &dir).await;
 }
 

@@ -25,11 +25,15 @@ pub(super) struct Stage {
 impl Stage {
     /// A sandbox and a rehearsal in it. The runbook is the reference one, with shorter real-time waits: those do not scale.
     pub(super) async fn set(window: &str) -> Stage {
-        Stage::set_with(&[("window: 60m", window)], &[]).await
+        Stage::set_with(&[("window: 60m", window)], &[], &[]).await
     }
 
-    /// With further changes to the runbook, and programs of its own in the sandbox's folder.
-    pub(super) async fn set_with(changes: &[(&str, &str)], programs: &[(&str, &str)]) -> Stage {
+    /// With further changes to the runbook, programs of its own in the sandbox's folder, and variables beside the sandbox's.
+    pub(super) async fn set_with(
+        changes: &[(&str, &str)],
+        programs: &[(&str, &str)],
+        variables: &[(&str, &str)],
+    ) -> Stage {
         let options = Options {
             instances: 6,
             rate: 60,
@@ -61,6 +65,12 @@ impl Stage {
             std::fs::write(&path, text).expect("a program");
             std::fs::set_permissions(&path, Permissions::from_mode(0o755)).expect("its mode");
         }
+        let file = sandbox.layout().environment_file();
+        let mut environment = std::fs::read_to_string(&file).expect("the variables");
+        for (name, value) in variables {
+            environment.push_str(&format!("{name}='{value}'\n"));
+        }
+        std::fs::write(&file, environment).expect("the variables");
         let night = Night::new(sandbox.dir(), &runbook, SPEED).with_program(support::cutover());
         let evidence = night.rehearse().await.expect("a rehearsal");
         Stage {

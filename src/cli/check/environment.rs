@@ -14,7 +14,7 @@ use crate::monitor;
 use crate::runbook::{Instance, Migration, Place, RequestClass, Runbook, StepKind, SwitchHow};
 use crate::source;
 use crate::ssh;
-use crate::target::{Endpoint, Finding, preflight, release};
+use crate::target::{Endpoint, Finding, pooler, preflight, release};
 use crate::text::printable;
 use crate::trigger::Reading;
 
@@ -169,7 +169,7 @@ async fn database(name: &str, url: &str, owned_schema: Option<&str>) -> Vec<Find
         Ok(endpoint) => endpoint,
         Err(error) => return failed(error.to_string()),
     };
-    let client = match endpoint.connect().await {
+    let client = match pooler::connect(&endpoint).await {
         Ok(client) => client,
         Err(error) => return failed(error.to_string()),
     };

@@ -128,3 +128,48 @@ fn refuses_events_that_would_not_read_back() {
         1
     );
 }
+
+#[test]
+fn no_secret_gets_in_by_any_way() {
+    let (dir, folder, mut journal) = journal();
+    let secret = "journal/secret value";
+    let plain = ["a step".to_owned()];
+    let listed = crate::secret::Secret::Listed {
+        name: "IN_JOURNAL".to_owned(),
+        value: secret.to_owned(),
+    };
+    crate::secret::learn([listed], plain);
+    let text = format!("said {secret} and journal%2Fsecret%20value");
+    let entries = note(&mut journal, &json!({"text": text, secret: 1})).expect("an event");
+    assert_eq!(
+        entries[0].body,
+        json!({"text": "said ${IN_JOURNAL} and ${IN_JOURNAL}", "${IN_JOURNAL}": 1})
+    );
+    let mut scribe = journal.scribe(Retention::default()).expect("a scribe");
+    let notes = scribe.notes();
+    notes.output("a step", 1, crate::journal::Stream::Stdout, 1, &text);
+    notes.board("words", &text);
+    let published = notes.publish(secret, secret, 1, text.as_bytes());
+    let published = published.expect("an artefact");
+    notes.sample(crate::journal::Sample {
+        signal: text.clone(),
+        at_ms: 1,
+        reading: crate::journal::Reading::NoData(text.clone()),
+        n: None,
+    });
+    scribe.flush(1, "boot", 1).expect("written");
+    drop((journal, scribe));
+    chain::verify(&folder).expect("a sound chain");
+    let kept = std::fs::read(folder.artefacts_dir().join(published.sha256.to_string()));
+    assert_eq!(
+        kept.expect("there"),
+        b"said ${IN_JOURNAL} and ${IN_JOURNAL}"
+    );
+    for entry in std::fs::read_dir(dir.path()).expect("a folder").flatten() {
+        let bytes = std::fs::read(entry.path()).unwrap_or_default();
+        for form in [secret, "journal%2Fsecret"] {
+            let found = memchr::memmem::find(&bytes, form.as_bytes());
+            assert_eq!(found, None, "{}", entry.path().display());
+        }
+    }
+}

@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 
 use crate::action::{self, Action, Following, Placeholders, Run, Stream};
 use crate::monitor::Ground;
+use crate::secret;
 use crate::text::printable;
 
 /// Bytes that wait to be looked at; then the command has to wait.
@@ -19,9 +20,6 @@ const LINE_LIMIT_BYTES: usize = 64 * 1024;
 
 /// Characters of its last words that a reason quotes.
 const QUOTE_CHARS: usize = 80;
-
-/// Shorter values than this are no secrets worth the name.
-const SECRET_BYTES: usize = 4;
 
 /// One such command. Dropped, it ends.
 pub(super) struct Source {
@@ -77,7 +75,7 @@ impl Source {
             return Err(match state.last_words.is_empty() {
                 true => format!("the command ended: {how}"),
                 false => {
-                    let words = self.blotted(&state.last_words);
+                    let words = printable(&secret::masked(&state.last_words), QUOTE_CHARS);
                     format!("the command ended: {how}: {words}")
                 }
             });
@@ -121,16 +119,6 @@ impl Source {
                 self.line.clear();
             }
         }
-    }
-
-    fn blotted(&self, words: &str) -> String {
-        let unshown = self.ground.environment.unshown();
-        let secrets = unshown.iter().map(|(_, value)| value);
-        let secrets = secrets.filter(|value| value.len() >= SECRET_BYTES);
-        let words = secrets.fold(words.to_owned(), |words, secret| {
-            words.replace(secret.as_str(), "***")
-        });
-        printable(&words, QUOTE_CHARS)
     }
 }
 

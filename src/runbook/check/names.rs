@@ -1,4 +1,4 @@
-//! Names that must be there once, rows of the protocol that should be there, and secrets that should be named as such.
+//! Names that must be there once, and rows of the protocol that should be there.
 
 use std::collections::BTreeMap;
 
@@ -47,7 +47,6 @@ pub(super) fn check(check: &mut Check<'_, '_, '_>) {
         }
     }
     accounts(check);
-    secrets(check);
 }
 
 /// What must be unique, list by list.
@@ -98,42 +97,4 @@ fn accounts(check: &mut Check<'_, '_, '_>) {
             check.error(&path, "an account of their own", &found, None);
         }
     }
-}
-
-fn secrets(check: &mut Check<'_, '_, '_>) {
-    let unused: Vec<String> = check
-        .reader
-        .secrets
-        .iter()
-        .filter(|name| !check.reader.resolved.contains_key(*name))
-        .cloned()
-        .collect();
-    for name in unused {
-        let found = format!("`{name}`, which nothing refers to");
-        check.warn("secrets", "names that are used", &found, None);
-    }
-    let open: Vec<String> = check
-        .reader
-        .resolved
-        .iter()
-        .filter(|(name, value)| {
-            let value = value.as_deref().unwrap_or_default();
-            !check.reader.secrets.contains(*name) && has_password(value)
-        })
-        .map(|(name, _)| name.clone())
-        .collect();
-    for name in open {
-        let expected = format!("`{name}` in this list");
-        let found = "a password in its value";
-        let hint = "what is not listed here may be shown, and enters the runbook's hash".to_owned();
-        check.warn("secrets", &expected, found, Some(hint));
-    }
-    for (path, found) in check.reader.passwords_written() {
-        let hint = "take it from the environment: ${NAME}, with NAME under `secrets`".to_owned();
-        check.warn(&path, "no password in this file", &found, Some(hint));
-    }
-}
-
-fn has_password(value: &str) -> bool {
-    url::Url::parse(value).is_ok_and(|url| url.password().is_some_and(|p| !p.is_empty()))
 }

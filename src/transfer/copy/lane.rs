@@ -7,7 +7,7 @@ use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 use tokio_util::sync::CancellationToken;
 
-use crate::target::quoted;
+use crate::target::{Pinned, quoted};
 use crate::text::printable;
 use crate::transfer::copy::board::{Board, Work};
 use crate::transfer::copy::meter::Meter;
@@ -43,7 +43,7 @@ pub struct Floor<'f> {
 }
 
 /// Runs one lane until the board is over.
-pub async fn run(floor: &Floor<'_>, number: usize, first: Client) -> Result<(), Error> {
+pub async fn run(floor: &Floor<'_>, number: usize, first: Pinned) -> Result<(), Error> {
     let mut lane = Lane {
         floor,
         client: Some(first),
@@ -92,7 +92,7 @@ impl Floor<'_> {
 
 struct Lane<'l, 'f> {
     floor: &'l Floor<'f>,
-    client: Option<Client>,
+    client: Option<Pinned>,
     /// Lanes that had nothing to do when the present piece was taken.
     idle_lanes: usize,
 }

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::runbook::transfer::Transfer;
 use crate::source::watch::Watch;
+use crate::target::Pinned;
 use crate::target::sequences::{self, Numbered};
 use crate::text::printable;
 use crate::transfer::error::server;
@@ -54,7 +55,7 @@ const TORN: &str = "What is in PostgreSQL may be of several moments, and the imp
 pub struct Session<'s> {
     began: Instant,
     watch: &'s Watch,
-    control: Client,
+    control: Pinned,
     import: Import,
     tasks: Vec<Task>,
     definitions: Vec<Definition>,
@@ -68,7 +69,7 @@ impl<'s> Session<'s> {
     /// Pairs both sides, checks the target, records the import and takes away what is in the way of the load.
     pub async fn open(
         opening: Opening<'s>,
-        mut control: Client,
+        mut control: Pinned,
         progress: &(dyn Fn(Progress) + Sync),
         cancel: &CancellationToken,
     ) -> Result<Self, Error> {
@@ -338,7 +339,7 @@ impl<'s> Session<'s> {
     /// Every row of the source is in the target or was put aside, and the source is the one that was read.
     async fn account(&self) -> Result<Vec<TableAccount>, Error> {
         let (import, schema) = (&self.import, &self.import.target.schema);
-        let tasks = record::tasks(&self.control, &import.key).await?;
+        let tasks = record::tasks(&*self.control, &import.key).await?;
         let (control, layout) = (&self.control, &import.layout);
         let account =
             account::take(control, &import.source, schema, layout, &import.key, &tasks).await;
@@ -420,7 +421,7 @@ impl<'s> Session<'s> {
     }
 
     async fn outcome(&self) -> Result<Copied, Error> {
-        let tasks = record::tasks(&self.control, &self.import.key).await?;
+        let tasks = record::tasks(&*self.control, &self.import.key).await?;
         let definitions = record::definitions(&self.control, &self.import.key).await?;
         let (policies, quarantined) = evidence::so_far(&self.control, &self.import.key).await?;
         let mut aside = evidence::put_aside(&self.control, &self.import.key).await?;
