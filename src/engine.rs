@@ -72,6 +72,9 @@ pub enum Error {
         /// Why not.
         why: String,
     },
+    /// Another session has the SQLite file.
+    #[error(transparent)]
+    Claimed(#[from] crate::claim::source::Error),
     /// The runbook is not the one that the session was opened with.
     #[error(
         "the runbook has changed since session {session} was opened (its hash was {was}, and is {is}); put the former one back, or \
@@ -130,6 +133,7 @@ pub async fn run(orders: Orders, stop: CancellationToken) -> Result<(), Error> {
             tracing::error!(%error, "it could not be recorded that somebody was not told");
         }
     }
+    conduct.leave_claims();
     conduct.end().await;
     deaf.cancel();
     ear.gone().await;

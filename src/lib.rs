@@ -20,8 +20,9 @@
 //! 16. [`cli`]: one file per subcommand.
 //!
 //! Beside them, small and used by many: [`action`] runs what a runbook tells us to run, [`production`] compares production around each
-//! action of a rehearsal, [`clock`] is the one place that reads time, [`identity`] says by what a database is known, [`ours`] what is ours
-//! to remove, [`secret`] hides what must not be shown, [`ssh`] makes and checks signatures, [`text`] makes foreign text harmless, [`private_file`] writes what holds secrets,
+//! action of a rehearsal, [`claim`] says which session has a database, [`clock`] is the one place that reads time, [`identity`] says
+//! by what a database is known, [`ours`] what is ours to remove, [`secret`] hides what must not be shown, [`ssh`] makes and checks
+//! signatures, [`text`] makes foreign text harmless, [`private_file`] writes what holds secrets,
 //! `print` writes lines.
 
 // Tests make and remove what is theirs.
@@ -31,6 +32,7 @@
 mod print;
 
 pub mod action;
+pub mod claim;
 pub mod cli;
 pub mod clock;
 pub mod cockpit;

@@ -8,6 +8,7 @@ mod action;
 mod architecture;
 mod attempt;
 mod check;
+mod claim;
 mod cockpit;
 mod demo;
 mod fleet;

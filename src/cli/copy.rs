@@ -64,6 +64,7 @@ pub async fn run(args: CopyArgs) -> anyhow::Result<Exit> {
         return Ok(Exit::Usage);
     }
     pair.look_at_source()?;
+    pair.is_in_no_session().await?;
     let options = Options {
         lanes: args.lanes.max(1),
         batch_rows: args.batch_rows.max(1),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::claim;
 use crate::cli::load;
 use crate::runbook::transfer::Transfer;
 use crate::runbook::{parse_transfer, render};
@@ -58,6 +59,16 @@ impl Pair {
     /// What [`source::open_read_only`] says.
     pub fn look_at_source(&self) -> Result<(), source::Error> {
         source::open_read_only(&self.source).map(drop)
+    }
+
+    /// That no session which is not over has either side: what it does there is its own.
+    ///
+    /// # Errors
+    /// One has, or nobody can tell. Nothing was touched.
+    pub async fn is_in_no_session(&self) -> anyhow::Result<()> {
+        claim::source::is_free_for(&self.source, None)?;
+        let client = self.target.connect().await?;
+        Ok(claim::target::is_free(&client).await?)
     }
 }
 

@@ -10,6 +10,7 @@ use super::bridge::SocketBridge;
 use super::load;
 use super::orders::Standing;
 use super::{Exit, Looks, Which, follow, group, join};
+use crate::claim;
 use crate::cockpit::bridge::Bridge;
 use crate::demo::sandbox;
 use crate::journal::Folder;
@@ -68,6 +69,15 @@ pub async fn run(args: RunArgs) -> anyhow::Result<Exit> {
                     return Ok(Exit::NoGo);
                 }
             };
+            let source = loaded.base.join(&loaded.runbook.source.file);
+            match claim::source::is_free_for(&source, None) {
+                Ok(()) => {}
+                Err(claim::source::Error::Refused(refused)) => {
+                    errln!("NO-GO: {refused}");
+                    return Ok(Exit::NoGo);
+                }
+                Err(error) => return Err(error.into()),
+            }
             let folder = create(
                 args.dir.as_deref(),
                 args.session.as_deref(),

@@ -14,6 +14,7 @@ use super::signatures::Verifier;
 use super::watch::Watch;
 use super::work::Work;
 use super::{Error, Orders};
+use crate::claim::{self, Claim};
 use crate::clock;
 use crate::journal::{Folder, Notes, Progress, Scribe, Stream};
 use crate::runbook::Runbook;
@@ -422,6 +423,18 @@ impl Conduct {
                 "the release could not be marked in PostgreSQL, so that only the records on this host know of it: {why}. `cutover close` \
                  marks it"
             ))]),
+        }
+    }
+
+    /// Once the session is over, both databases are free for another one. Where the target does not answer, whoever looks there finds out
+    /// from this session's folder.
+    pub fn leave_claims(&self) {
+        if !self.is_over() {
+            return;
+        }
+        let file = self.orders.base.join(&self.orders.runbook.source.file);
+        if let Err(error) = claim::source::leave(&file, &Claim::of(&self.orders.folder)) {
+            tracing::warn!(%error, "the claim on the source is still there");
         }
     }
 

@@ -231,7 +231,8 @@ fn is_stopped(pid: u32) -> bool {
         .is_some_and(|state| state.trim_start().starts_with(['T', 't']))
 }
 
-fn host_name() -> String {
+/// The name of this host, as leases and claims have it.
+pub fn host_name() -> String {
     rustix::system::uname()
         .nodename()
         .to_string_lossy()

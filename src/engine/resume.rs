@@ -16,6 +16,7 @@ use super::notify::{Desk, Notifier};
 use super::watch::{MEMORY, Watch};
 use super::work::Work;
 use super::{Error, Orders};
+use crate::claim::{self, Claim};
 use crate::clock;
 use crate::journal::{Entry, Folder, Follower, Journal, Retention};
 use crate::monitor::Ground;
@@ -49,6 +50,8 @@ pub async fn begin(
     };
     let session = fold(&orders.folder, &entries)?;
     check_runbook(&orders, &session)?;
+    let file = orders.base.join(&orders.runbook.source.file);
+    claim::source::take(&file, &Claim::of(&orders.folder))?;
     let clock = session_clock(&session, &entries);
     let memory = Follower::open(&orders.folder)?.board(MEMORY)?;
     let scribe = journal.scribe(Retention::default())?;

@@ -11,6 +11,7 @@ use super::context::Context;
 use super::production;
 use super::serving::{self, addresses, as_client_session};
 use super::target::{failed, runtime};
+use crate::claim::{self, Claim};
 use crate::fleet::provider::{ClientSession, Provider, Whereabouts, is_of};
 use crate::session::Outcome;
 use crate::target::clients::{self, RoleSession};
@@ -30,8 +31,16 @@ const GROUPS: usize = 5;
 /// # Errors
 /// What does, as a failed outcome; nothing was touched.
 pub async fn is_free(ctx: &Context) -> Result<(), Outcome> {
-    let client = production::same(ctx).await?;
+    let mut client = production::same(ctx).await?;
     is_not_released(ctx, &client).await?;
+    let mine = Claim::of(&ctx.folder);
+    match claim::target::take(&mut client, &mine).await {
+        Ok(()) => {}
+        Err(claim::target::Error::Refused(refused)) => {
+            return Err(Outcome::failed(refused.to_string()));
+        }
+        Err(claim::target::Error::Target(error)) => return Err(failed(error)),
+    }
     let refused = |why: &str, what_to_do: &str| {
         Err(Outcome::failed(format!(
             "PostgreSQL may be in use: {why}. Nothing was touched on it. {what_to_do}"

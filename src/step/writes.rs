@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::announce::run_action;
 use super::context::Context;
+use crate::claim::{self, Claim};
 use crate::runbook::action::Placeholders;
 use crate::runbook::{Action, StepKind};
 use crate::session::{Check, Outcome, Undo, shape};
@@ -80,6 +81,8 @@ async fn raise(ctx: &Context, quiet_ms: i64) -> Result<Fence, String> {
         return Ok(fence);
     }
     let path = ctx.runbook.source.file.clone();
+    // Once more, for where the file came to its place after the session was opened.
+    claim::source::take(&path, &Claim::of(&ctx.folder)).map_err(|e| e.to_string())?;
     let period = Duration::from_millis(quiet_ms.max(0) as u64);
     let quiet = Quiet {
         period,

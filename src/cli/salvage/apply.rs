@@ -8,6 +8,7 @@ use clap::Args;
 
 use super::super::{Exit, Which, status};
 use super::{ChoiceArgs, open};
+use crate::claim::{self, Claim};
 use crate::salvage::apply::{Brought, Fate, Means, Outcome, apply};
 use crate::salvage::file::NAME;
 use crate::session::Phase;
@@ -69,6 +70,8 @@ pub fn run(args: ApplyArgs) -> anyhow::Result<Exit> {
         );
     }
     let file = super::source(args.to.as_ref().unwrap_or(&about.source));
+    // A session that is not over would take what comes in for drift; its own rows come in by this session alone.
+    claim::source::is_free_for(&file, Some(&Claim::of(&folder)))?;
     let chosen = salvaged.chosen(&choice)?;
     let means = Means {
         dry_run: args.dry_run,

@@ -1,0 +1,88 @@
+//! Which session has a database, so that no second one begins on it from another folder: a file beside the SQLite file and a row in
+//! the target, each naming the session and where it is. A claim lasts as long as its session, with or without an engine.
+//!
+//! Not in here: which engine runs a session (`engine::lease`), and whether a target may be attempted again (`session::attempt`).
+
+pub mod source;
+pub mod target;
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::engine::lease::host_name;
+use crate::engine::ledger::from_entry;
+use crate::journal::{Folder, Follower};
+use crate::session::{Phase, Session};
+use crate::text::printable;
+
+/// Who has a database.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claim {
+    /// Name of the session.
+    pub session: String,
+    /// Its folder, absolute.
+    pub folder: PathBuf,
+    /// The host on which it is.
+    pub host: String,
+}
+
+/// Another session has the database.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{what} belongs to session {session}, whose folder is {folder} on {host}, and that session is not over. Nothing was touched. Go on there \
+     with `cutover join --dir {folder}`, or end it there (`cutover rollback --dir {folder}`) and begin again"
+)]
+pub struct Refused {
+    /// `the SQLite file PATH`, `the target`.
+    pub what: String,
+    /// The other session.
+    pub session: String,
+    /// Its folder.
+    pub folder: String,
+    /// Its host.
+    pub host: String,
+}
+
+impl Claim {
+    /// The claim of a session of this host.
+    pub fn of(folder: &Folder) -> Self {
+        Self {
+            session: folder.session(),
+            folder: folder.dir().to_owned(),
+            host: host_name(),
+        }
+    }
+
+    /// Whether nobody will ever go on with that session: it is over, or its folder is gone. A session of another host, and one whose
+    /// folder may not be read, counts as going on.
+    pub fn is_over(&self) -> bool {
+        if self.host != host_name() {
+            return false;
+        }
+        match self.folder.try_exists() {
+            Ok(false) => return true,
+            Ok(true) => {}
+            Err(_) => return false,
+        }
+        let phase = Folder::open_at(&self.folder)
+            .ok()
+            .and_then(|folder| phase(&folder));
+        matches!(phase, Some(Phase::Completed | Phase::RolledBack))
+    }
+
+    fn refuse(&self, what: String) -> Refused {
+        Refused {
+            what,
+            session: printable(&self.session, 80),
+            folder: printable(&self.folder.to_string_lossy(), 300),
+            host: printable(&self.host, 80),
+        }
+    }
+}
+
+fn phase(folder: &Folder) -> Option<Phase> {
+    let entries = Follower::open(folder).ok()?.poll().ok()?;
+    let recorded: Result<Vec<_>, _> = entries.iter().map(from_entry).collect();
+    Some(Session::replay(&recorded.ok()?).ok()?.phase)
+}

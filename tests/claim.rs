@@ -1,0 +1,135 @@
+//! Two sessions on one source or one target, from different folders: the second is refused and told where the first is.
+
+use std::path::Path;
+use std::process::Command;
+
+use cutover::claim::{Claim, source, target};
+use cutover::engine;
+use cutover::journal::Folder;
+use cutover::runbook::Runbook;
+
+use crate::support::{self, Engine};
+
+/// The reference runbook on a SQLite file of the test's own.
+fn on(file: &Path) -> Runbook {
+    let mut runbook = crate::session::reference();
+    runbook.source.file = file.to_owned();
+    runbook
+}
+
+fn sqlite(at: &Path) {
+    let made = rusqlite::Connection::open(at).and_then(|c| c.execute_batch("CREATE TABLE t (a)"));
+    made.expect("a SQLite file");
+}
+
+fn claims_beside(file: &Path) -> usize {
+    let folder = std::fs::read_dir(file.parent().expect("a folder")).expect("its files");
+    let names = folder
+        .flatten()
+        .map(|e| e.file_name().to_string_lossy().into_owned());
+    names
+        .filter(|name| name.ends_with(".cutover-session"))
+        .count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_session_on_one_source_is_refused_while_the_first_is_not_over() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let file = dir.path().join("app.db");
+    sqlite(&file);
+    let runbook = on(&file);
+    let (one, two) = (dir.path().join("one"), dir.path().join("two"));
+    let first = Folder::create(&one, "tonight").expect("a session's folder");
+    let engine = Engine::start(&first, &runbook, true, None).await;
+    // The same file by another path, and a session of the same name in another folder.
+    let link = dir.path().join("link.db");
+    std::os::unix::fs::symlink(&file, &link).expect("a link");
+    let second = Folder::create(&two, "tonight").expect("a session's folder");
+    for path in [&file, &link] {
+        let refused = Engine::refuses(&second, &on(path)).await;
+        assert!(matches!(refused, engine::Error::Claimed(_)), "{refused:?}");
+        let said = refused.to_string();
+        assert!(said.contains(&*first.dir().to_string_lossy()), "{said}");
+    }
+    // Neither is `copy`, nor is it told less.
+    let copied = Command::new(support::cutover())
+        .args([
+            "copy",
+            "--to",
+            "postgres://nobody@127.0.0.1:1/none",
+            "--from",
+        ])
+        .arg(&file)
+        .output()
+        .expect("it runs");
+    assert_eq!(copied.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&copied.stderr);
+    assert!(said.contains("belongs to session tonight"), "{said}");
+
+    // Without an engine the session is still not over, and its own next engine goes on.
+    engine.end().await;
+    let refused = Engine::refuses(&second, &runbook).await;
+    assert!(matches!(refused, engine::Error::Claimed(_)), "{refused:?}");
+    Engine::start(&first, &runbook, true, None)
+        .await
+        .end()
+        .await;
+    assert_eq!(claims_beside(&file), 1);
+
+    // A session whose folder is gone will never go on.
+    std::fs::remove_dir_all(first.dir()).expect("gone");
+    Engine::start(&second, &runbook, true, None)
+        .await
+        .end()
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_word_on_a_target_is_its_own_row() {
+    let database = support::database().await;
+    let endpoint = cutover::target::Endpoint::parse(&database.url).expect("a URL");
+    let mut client = endpoint.connect().await.expect("a connection");
+    let dir = tempfile::tempdir().expect("a folder");
+    let claim = |name: &str| Claim::of(&Folder::create(dir.path(), name).expect("a folder"));
+    let (first, second) = (claim("first"), claim("second"));
+    assert!(target::is_free(&client).await.is_ok());
+    target::take(&mut client, &first).await.expect("the first");
+    target::take(&mut client, &first)
+        .await
+        .expect("the same again");
+    let refused = target::take(&mut client, &second).await;
+    assert!(
+        matches!(refused, Err(target::Error::Refused(_))),
+        "{refused:?}"
+    );
+    assert!(target::is_free(&client).await.is_err());
+    // Nobody can tell from here what becomes of a session on another host.
+    let elsewhere = Claim {
+        host: "another-host".to_owned(),
+        folder: "/does/not/exist".into(),
+        ..first.clone()
+    };
+    assert!(!elsewhere.is_over());
+    std::fs::remove_dir_all(&first.folder).expect("gone");
+    target::take(&mut client, &second)
+        .await
+        .expect("the way is free");
+}
+
+#[test]
+fn a_claim_goes_with_its_session_and_with_nobody_elses() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let file = dir.path().join("app.db");
+    sqlite(&file);
+    let claim = |name: &str| Claim::of(&Folder::create(dir.path(), name).expect("a folder"));
+    let (mine, other) = (claim("mine"), claim("other"));
+    source::take(&file, &mine).expect("claimed");
+    source::leave(&file, &other).expect("not theirs to leave");
+    assert_eq!(source::holder(&file).expect("legible"), Some(mine.clone()));
+    source::leave(&file, &mine).expect("left");
+    assert_eq!(claims_beside(&file), 0);
+    // A process that died while it wrote one leaves nothing legible: nobody has the file.
+    std::fs::write(dir.path().join("app.db.cutover-session"), "{").expect("half a claim");
+    source::take(&file, &other).expect("claimed");
+    assert_eq!(source::holder(&file).expect("legible"), Some(other));
+}
