@@ -107,10 +107,12 @@ pub fn leave(file: &Path, mine: &Claim) -> Result<(), Error> {
         return Ok(());
     };
     match read(&path)? {
-        Some(claim) if claim == *mine => crate::ours::file::remove(&path).map_err(|source| Error::Io {
-            path: path.clone(),
-            source,
-        }),
+        Some(claim) if claim == *mine => {
+            crate::ours::file::remove(&path).map_err(|source| Error::Io {
+                path: path.clone(),
+                source,
+            })
+        }
         _ => Ok(()),
     }
 }

@@ -48,8 +48,7 @@ pub fn read_runbook(path: &Path) -> Result<Reading, String> {
     Ok(match runbook::decode(&name, &bytes) {
         Ok(text) => {
             let folder = load::folder_of(path);
-            let reading =
-                load::reading(&name, text, &folder, &|name| std::env::var(name).ok());
+            let reading = load::reading(&name, text, &folder, &|name| std::env::var(name).ok());
             Reading {
                 runbook: reading
                     .runbook
