@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::{Exit, load};
+use super::Exit;
+use super::load::{self, folder_of};
 use crate::runbook::{self, Problem, Reading, Runbook, Severity};
 use crate::target::Finding;
 use crate::text::printable;
@@ -47,8 +48,9 @@ pub fn read_runbook(path: &Path) -> Result<Reading, String> {
         .map_err(|e| format!("cannot read the runbook {}: {e}", printable(&name, 400)))?;
     Ok(match runbook::decode(&name, &bytes) {
         Ok(text) => {
-            let folder = load::folder_of(path);
-            let reading = load::reading(&name, text, &folder, &|name| std::env::var(name).ok());
+            let reading = load::reading(&name, text, &folder_of(path), &|name| {
+                std::env::var(name).ok()
+            });
             Reading {
                 runbook: reading
                     .runbook

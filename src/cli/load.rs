@@ -84,14 +84,14 @@ pub fn has_errors(problems: &[Problem]) -> bool {
     problems.iter().any(|p| p.severity == Severity::Error)
 }
 
-/// What a runbook's text comes to, valid or not, with an environment of any kind. Its relative paths begin in `folder`.
+/// What a runbook's text comes to, valid or not, with an environment of any kind.
 pub fn reading(
     name: &str,
     text: &str,
-    folder: &Path,
+    base: &Path,
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Reading {
-    let reading = runbook::read_in(name, text, folder, env);
+    let reading = runbook::read_in(name, text, base, env);
     secret::learn(reading.secrets.clone(), reading.plain.clone());
     reading
 }
