@@ -95,6 +95,11 @@ impl Bridge {
         self.group.is_some()
     }
 
+    /// From now on their environment says something else.
+    pub(super) fn set(&mut self, name: &str, value: &str) {
+        self.environment.insert(name.to_owned(), value.to_owned());
+    }
+
     fn command(&self, role: Role) -> Command {
         let mut command = Command::new(&self.program);
         command

@@ -1,9 +1,76 @@
-//! What a rehearsal of the library must not do, whatever its runbook names: reach production by habit, keep to itself
-//! that a verification would leave rows there.
+//! What a rehearsal of the library must not do, whatever its runbook names: delete files that it did not make, empty
+//! databases that are not its own, reach production by habit, keep to itself that a verification would leave rows there.
 
 use super::canaries;
 use super::place::Place;
 use super::runbook::changed;
+
+/// Whatever the rehearsal's copy is called, no file that is there goes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rehearsal_deletes_no_file_that_it_did_not_make() {
+    let place = Place::make(5).await;
+    let bridge = place.operators().await;
+    place.change_runbook("ready_within: 30s", "ready_within: 1s");
+    let runbook = place.runbook();
+    let before = place.look().await;
+    let live = std::fs::read(place.application.file()).expect("the live file");
+    for (copy, is_there) in [
+        ("./fresh.db", false),
+        ("data/library.sqlite3", true),
+        ("copy.db", true),
+        ("rehearsal/app.db", true),
+        ("data/other.sqlite3", true),
+        ("data/dangling", true),
+    ] {
+        let runbook = changed(&runbook, "data/rehearsal.db", copy);
+        place.write_runbook(&runbook);
+        // Nothing runs, so that it ends where the staging slot has to answer, unless it is refused before.
+        let (code, said) = bridge.types(&["rehearse"]).await;
+        assert!(matches!(code, Some(1 | 2)), "{copy}: {said}");
+        place
+            .assert_untouched(&format!("after a rehearsal with the copy {copy}"), &before)
+            .await;
+        let now = std::fs::read(place.application.file()).expect("the live file");
+        assert!(now == live, "{copy}: the live file was written to");
+        let is_named = said.contains(copy.trim_start_matches("./"));
+        assert!(!is_there || is_named, "{copy} is not named: {said}");
+    }
+}
+
+/// A database that nobody has said may be emptied is not, and neither is one of which nobody can see whether it is production.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rehearsal_empties_no_database_that_is_not_its_own() {
+    let place = Place::make(5).await;
+    let mut bridge = place.operators().await;
+    place.change_runbook("ready_within: 30s", "ready_within: 1s");
+    let precious = "CREATE TABLE precious(id int); INSERT INTO precious VALUES (1), (2)";
+    place.execute(&place.scratch, precious).await;
+    place.execute(&place.target, precious).await;
+    let scratch = place.rows_in(&place.scratch).await;
+    let (code, said) = bridge.types(&["rehearse"]).await;
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("precious"), "{said}");
+    canaries::assert_same(
+        "in the scratch database",
+        &scratch,
+        &place.rows_in(&place.scratch).await,
+    );
+
+    // The scratch URL leads to the target, and the target's own URL to nowhere.
+    let target = place.rows_in(&place.target).await;
+    let wrong = place.target.url.replace("of-the-library", "wrong");
+    for url in [place.target.url.clone(), wrong] {
+        bridge.set("SCRATCH_URL", &place.target.url);
+        bridge.set("TARGET_URL", &url);
+        let (code, said) = bridge.types(&["rehearse"]).await;
+        assert_eq!(code, Some(1), "{said}");
+        canaries::assert_same(
+            "in the target",
+            &target,
+            &place.rows_in(&place.target).await,
+        );
+    }
+}
 
 /// The line that people have in their fingers names production. A rehearsal does not run it there.
 #[tokio::test(flavor = "multi_thread")]

@@ -155,6 +155,11 @@ impl Place {
         );
     }
 
+    /// Runs statements as the owner of a database.
+    pub(super) async fn execute(&self, database: &Database, sql: &str) {
+        execute(&database.url, sql).await;
+    }
+
     /// Rows of each of the application's tables in a database.
     pub(super) async fn rows_in(&self, database: &Database) -> BTreeMap<String, Vec<String>> {
         canaries::rows(&database.superuser_url, &["public"]).await
