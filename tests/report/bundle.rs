@@ -490,7 +490,8 @@ fn what_would_hold_up_or_lead_astray_whoever_checks_is_refused() {
     };
     let link = |path: &Path| std::os::unix::fs::symlink("/etc/passwd", path).expect("a link");
     let device = |path: &Path| std::os::unix::fs::symlink("/dev/zero", path).expect("a link");
-    let traps: [(&str, &dyn Fn(&Path)); 4] = [
+    type Trap<'a> = (&'a str, &'a dyn Fn(&Path));
+    let traps: [Trap<'_>; 4] = [
         ("pipe", &pipe),
         ("sparse", &sparse),
         ("link", &link),

@@ -134,7 +134,10 @@ async fn a_completed_release_is_known_to_the_database_and_outlives_our_schema() 
     assert_eq!(release::newest(&client).await.unwrap(), None);
     for _ in 0..2 {
         release::record(&mut client, &release).await.unwrap();
-        assert_eq!(release::all(&client).await.unwrap(), [release.clone()]);
+        assert_eq!(
+            release::all(&client).await.unwrap(),
+            std::slice::from_ref(&release)
+        );
     }
     let why = refusal(&bench).await;
     assert!(why.contains("last-year on elsewhere"), "{why}");

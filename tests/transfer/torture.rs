@@ -346,7 +346,6 @@ async fn the_suggested_section_settles_everything() {
         left.join("\n"),
         first.suggested
     );
-    let mut section = section;
     let behind = second.problems.iter().map(|problem| {
         let (_, named) = problem
             .reason
