@@ -145,7 +145,7 @@ pub async fn session_settings(client: &Client, schema: &str) -> Result<(), Error
 async fn changeable(client: &Client) -> Result<BTreeMap<String, String>, Error> {
     let query =
         "SELECT name, setting FROM pg_catalog.pg_settings WHERE context IN ('user', 'superuser')
-        AND name NOT LIKE 'transaction\\_%'";
+        AND name NOT IN ('transaction_isolation', 'transaction_read_only', 'transaction_deferrable')";
     let answer = client
         .simple_query(query)
         .await

@@ -21,7 +21,8 @@ pub struct Target {
 }
 
 impl Target {
-    /// A connection with everything pinned, which is put back when it is dropped. Names of our SQL are always qualified, so the search path holds nothing.
+    /// A connection with everything pinned, which is put back when it is dropped. Names of our SQL are always qualified, so the search path
+    /// holds nothing.
     pub async fn connect(&self) -> Result<Pinned, Error> {
         let connect_error = |source| Error::Connect {
             endpoint: self.endpoint.redacted(),
