@@ -189,7 +189,14 @@ async fn drive(
     // `point` may have made the database anew.
     let mut claim = prepare::claim_again(loaded, scratch, &folder.session(), stage).await?;
     staging_is_ready(&loaded.runbook, stop).await?;
-    play(&loaded.runbook, folder, stage, &mut claim).await
+    let played = play(&loaded.runbook, folder, stage, &mut claim).await;
+    // What C1 had made when it was interrupted is this rehearsal's too, so that the next one may drop it.
+    if played.is_err()
+        && let Err(error) = claim.record().await
+    {
+        errln!("what this rehearsal made on the scratch database is not on record: {error}");
+    }
+    played
 }
 
 /// At the end of a rehearsal somebody rolls back, and that is for people on the bridge alone: better known before it begins.

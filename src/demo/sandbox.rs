@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::control::{self, Request, STATE_FILE, State};
+use super::control::{self, Request, State};
 use super::layout::Layout;
 use super::sample;
 use super::supervisor::{READY, SUBCOMMAND};
@@ -262,7 +262,7 @@ fn temporary_folder() -> Result<PathBuf, Error> {
     Ok(path)
 }
 
-/// The folder that was asked for, made where it is missing. One in which a sandbox has been before is not taken again.
+/// The folder that was asked for, made where it is missing. One that holds anything, a former sandbox or somebody's files, is not taken.
 fn own_folder(dir: &Path) -> Result<PathBuf, Error> {
     let made = std::fs::DirBuilder::new()
         .recursive(true)
@@ -272,10 +272,9 @@ fn own_folder(dir: &Path) -> Result<PathBuf, Error> {
     let dir = dir
         .canonicalize()
         .map_err(io(format!("resolving {}", dir.display())))?;
-    if ["data", "instances", STATE_FILE]
-        .iter()
-        .any(|name| dir.join(name).exists())
-    {
+    let mut there =
+        std::fs::read_dir(&dir).map_err(io(format!("looking into {}", dir.display())))?;
+    if there.next().is_some() {
         return Err(Error::NotEmpty { dir });
     }
     Ok(dir)

@@ -100,6 +100,10 @@ fn source_table(
     while let Some(row) = rows.next()? {
         let (column, place): (String, u32) = (row.get(0)?, row.get(1)?);
         if row.get::<_, u32>(2)? > 1 {
+            if !can_be_read(connection, &name, &column)? {
+                // Its expression calls a function that only the application has: there is no value to compare.
+                continue;
+            }
             generated.push(column.clone());
         }
         if place > 0 {
@@ -130,6 +134,27 @@ fn source_table(
         rowid,
         foreign_keys,
     })
+}
+
+/// Whether SQLite can compute a generated column here.
+fn can_be_read(
+    connection: &Connection,
+    table: &str,
+    column: &str,
+) -> Result<bool, rusqlite::Error> {
+    use rusqlite::{Error, ErrorCode};
+    let (column, table) = (crate::target::quoted(column), crate::target::quoted(table));
+    let sql = format!("SELECT {column} FROM {table} LIMIT 0");
+    match connection.prepare(&sql) {
+        Ok(_) => Ok(true),
+        // SQLite has no code of its own for a function that it does not know.
+        Err(Error::SqlInputError { error, .. } | Error::SqliteFailure(error, _))
+            if error.code == ErrorCode::Unknown =>
+        {
+            Ok(false)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 fn source_foreign_keys(

@@ -44,9 +44,7 @@ pub fn integrity(
     watch.map_err(|error| failed(path, error))?;
     let findings = match lines(connection, "PRAGMA integrity_check(100)") {
         // The schema calls functions that only the application has (REGEXP and the like): what does not need them is checked.
-        Err(error) if error.sqlite_error_code() == Some(ErrorCode::Unknown) => {
-            round_functions(connection)
-        }
+        Err(error) if may_lack_a_function(&error) => round_functions(connection),
         findings => findings,
     };
     connection
@@ -76,6 +74,16 @@ pub fn integrity(
     })
 }
 
+/// SQLite has no code of its own for a function that it does not know.
+fn may_lack_a_function(error: &rusqlite::Error) -> bool {
+    match error {
+        rusqlite::Error::SqlInputError { error, .. } | rusqlite::Error::SqliteFailure(error, _) => {
+            error.code == ErrorCode::Unknown
+        }
+        _ => false,
+    }
+}
+
 /// The check table by table, without CHECK constraints; a table of which an index or a computed column calls a function that is not there,
 /// by its rows alone.
 fn round_functions(connection: &Connection) -> rusqlite::Result<Vec<String>> {
@@ -87,12 +95,10 @@ fn round_functions(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     let mut findings = Vec::new();
     for name in names {
         let table = super::schema::quoted(&name);
-        let is_no_function =
-            |error: &rusqlite::Error| error.sqlite_error_code() == Some(ErrorCode::Unknown);
         let found = match lines(connection, &format!("PRAGMA integrity_check({table})")) {
-            Err(error) if is_no_function(&error) => {
+            Err(error) if may_lack_a_function(&error) => {
                 match lines(connection, &format!("PRAGMA quick_check({table})")) {
-                    Err(error) if is_no_function(&error) => {
+                    Err(error) if may_lack_a_function(&error) => {
                         let all = format!("SELECT count(*) FROM {table} NOT INDEXED");
                         connection.query_row(&all, [], |row| row.get::<_, i64>(0))?;
                         vec!["ok".to_owned()]

@@ -101,7 +101,10 @@ async fn no_password_is_among_the_arguments_or_in_the_output() {
     for password in ["target-pw", "runtime-pw"] {
         assert!(!lines.contains(password) && !bench.output().contains(password));
     }
-    assert!(lines.contains("CUTOVER_TARGET_URL=***"), "{lines}");
+    assert!(
+        lines.contains("CUTOVER_TARGET_URL=${target_url}"),
+        "{lines}"
+    );
 }
 
 /// A rehearsal whose production and scratch are there: it looks at production around each action.

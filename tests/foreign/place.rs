@@ -180,11 +180,13 @@ fn is_ours(path: &Path) -> bool {
         "data/library.sqlite3",
         "data/library.sqlite3-wal",
         "data/library.sqlite3-shm",
-        "fresh.db",
     ];
     let first_backup = path.starts_with("backups") && !path.ends_with("from-last-year.sqlite3");
     // The copy that the rehearsal was told to make, and what SQLite and the backup lay beside it.
-    let copy = path.to_string_lossy().starts_with("data/rehearsal.db");
+    let shown = path.to_string_lossy();
+    let copy = ["data/rehearsal.db", "fresh.db"]
+        .iter()
+        .any(|copy| shown.starts_with(copy));
     named.iter().any(|name| path == Path::new(name))
         || (first_backup && path != Path::new("backups"))
         || copy
