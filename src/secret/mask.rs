@@ -10,6 +10,9 @@ use serde_json::Value;
 use super::passwords::{HIDDEN, without_passwords_in_bytes};
 use super::{MIN_BYTES, Secret, forms, views};
 
+/// No secret is shorter, in whatever form.
+const SHORTEST_BYTES: usize = 4;
+
 /// Longer bytes are taken in pieces, which end where a line ends.
 const PIECE_BYTES: usize = 64 << 10;
 /// An escape of one byte is no longer than this: `\u{41}`, `%2541`, `&amp;#39;`.
@@ -105,6 +108,10 @@ impl Mask {
 
     /// The bytes without secrets.
     pub fn bytes<'t>(&self, bytes: &'t [u8]) -> Cow<'t, [u8]> {
+        // Nothing shorter can hold a secret in any form, and a flood of output is many short lines.
+        if bytes.len() < SHORTEST_BYTES {
+            return Cow::Borrowed(bytes);
+        }
         if bytes.len() <= PIECE_BYTES {
             return self.piece(bytes);
         }
