@@ -10,7 +10,7 @@ use crate::cli::load;
 use crate::runbook::transfer::Transfer;
 use crate::runbook::{parse_transfer, render};
 use crate::source;
-use crate::target::Endpoint;
+use crate::target::{Endpoint, pooler};
 
 /// Both sides of a transfer.
 #[derive(Debug, Clone, Args)]
@@ -67,7 +67,9 @@ impl Pair {
     /// One has, or nobody can tell. Nothing was touched.
     pub async fn is_in_no_session(&self) -> anyhow::Result<()> {
         claim::source::is_free_for(&self.source, None)?;
-        let client = self.target.connect().await?;
+        // Before anything is told to a connection that others share, and without a name that a pooler would keep.
+        pooler::refuse(&self.target).await?;
+        let client = self.target.with_application_name("").connect().await?;
         Ok(claim::target::is_free(&client).await?)
     }
 }

@@ -104,12 +104,7 @@ fn differences(before: &BTreeMap<String, String>, after: &BTreeMap<String, Strin
     for (pid, was) in before {
         let Some(is) = after.get(pid) else { continue };
         let (was, is): (Vec<_>, Vec<_>) = (was.lines().collect(), is.lines().collect());
-        // PgBouncer itself gives each client its own name, whatever the client before it was called.
-        let by_pooler = |line: &str| line.starts_with("application_name=");
-        let pairs = was
-            .iter()
-            .zip(&is)
-            .filter(|(was, is)| was != is && !by_pooler(was));
+        let pairs = was.iter().zip(&is).filter(|(was, is)| was != is);
         found.extend(pairs.map(|(was, is)| format!("{was} became {is}")));
     }
     assert!(
