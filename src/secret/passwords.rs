@@ -66,6 +66,9 @@ pub fn passwords_in(text: &str) -> Vec<Password> {
         found.extend(password_of(login));
     }
     found.extend(PARAMETER.captures_iter(text.as_bytes()).filter_map(|part| {
+        if is_placeholder(&part, text.as_bytes()) {
+            return None;
+        }
         let value = String::from_utf8_lossy(&part[2]);
         let value = value.trim_matches('\'');
         let known = value.starts_with("${") || value == HIDDEN;
@@ -129,6 +132,9 @@ pub(super) fn without_passwords_in_bytes(text: &[u8]) -> Cow<'_, [u8]> {
 
 fn hidden<'t>(pattern: &Regex, text: &'t [u8]) -> Cow<'t, [u8]> {
     let stays = |part: &Captures<'_>| {
+        if is_placeholder(part, text) {
+            return true;
+        }
         let is_url = part[1].starts_with(b"://");
         let value = String::from_utf8_lossy(&part[2]);
         value.starts_with("${") || value == HIDDEN || is_url && is_port(&format!("{value}"))
@@ -147,6 +153,18 @@ fn hidden<'t>(pattern: &Regex, text: &'t [u8]) -> Cow<'t, [u8]> {
         };
         [&part[1], HIDDEN.as_bytes(), end].concat()
     })
+}
+
+/// Whether what stands in the place of a password is a whole placeholder, such as `{runtime_password}`: the name of one, and none.
+fn is_placeholder(part: &Captures<'_>, text: &[u8]) -> bool {
+    let Some(value) = part.get(2) else {
+        return false;
+    };
+    // The brace that closes it ends the value.
+    let is_closed = text.get(value.end()) == Some(&b'}');
+    let name = value.as_bytes().strip_prefix(b"{").unwrap_or_default();
+    let is_name = |byte: &u8| byte.is_ascii_lowercase() || *byte == b'_';
+    is_closed && !name.is_empty() && name.iter().all(is_name)
 }
 
 #[cfg(test)]
@@ -182,6 +200,12 @@ mod tests {
                 "the password: may not be empty",
             ),
             ("PGPASSWORD=hunter2 psql", "PGPASSWORD=*** psql"),
+            (
+                "PGPASSWORD={runtime_password} psql",
+                "PGPASSWORD={runtime_password} psql",
+            ),
+            ("PGPASSWORD={hunter psql", "PGPASSWORD=*** psql"),
+            ("PGPASSWORD={Hunter2} psql", "PGPASSWORD=***} psql"),
         ] {
             assert_eq!(without_passwords(text), hidden);
         }
