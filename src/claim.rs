@@ -54,7 +54,7 @@ impl Claim {
         }
     }
 
-    /// Whether nobody will ever go on with that session: it is over, or its folder is gone. A session of another host, and one whose
+    /// Whether nobody will ever go on with that session: it is over, its folder is gone, or it is a rehearsal whose engine has ended. A session of another host, and one whose
     /// folder may not be read, counts as going on.
     pub fn is_over(&self) -> bool {
         if self.host != host_name() {
@@ -65,10 +65,7 @@ impl Claim {
             Ok(true) => {}
             Err(_) => return false,
         }
-        let phase = Folder::open_at(&self.folder)
-            .ok()
-            .and_then(|folder| phase(&folder));
-        matches!(phase, Some(Phase::Completed | Phase::RolledBack))
+        Folder::open_at(&self.folder).is_ok_and(|folder| nobody_goes_on_with(&folder))
     }
 
     fn refuse(&self, what: String) -> Refused {
@@ -81,8 +78,18 @@ impl Claim {
     }
 }
 
-fn phase(folder: &Folder) -> Option<Phase> {
-    let entries = Follower::open(folder).ok()?.poll().ok()?;
-    let recorded: Result<Vec<_>, _> = entries.iter().map(from_entry).collect();
-    Some(Session::replay(&recorded.ok()?).ok()?.phase)
+/// A session that is over; or a rehearsal without an engine, for nobody takes one up again. False where its journal cannot be read.
+fn nobody_goes_on_with(folder: &Folder) -> bool {
+    let look = || {
+        let mut follower = Follower::open(folder).ok()?;
+        let recorded: Result<Vec<_>, _> = follower.poll().ok()?.iter().map(from_entry).collect();
+        let session = Session::replay(&recorded.ok()?).ok()?;
+        Some(match session.phase {
+            Phase::Completed | Phase::RolledBack => true,
+            Phase::Open | Phase::RollingBack => {
+                session.charter.rehearsal && !follower.engine().ok()?.is_alive()
+            }
+        })
+    };
+    look().unwrap_or(false)
 }
