@@ -139,10 +139,22 @@ pub async fn rehearse(
         (stage.sandbox.is_some(), true, stage.speed);
     standing.write(&folder)?;
     super::leftovers::keep_places(&folder, &loaded.runbook)?;
-    let driven = drive(loaded, &scratch, &folder, stage).await;
-    let undone = Unfinished::of(folder.clone(), standing)
-        .undo(stage.program.as_deref(), driven.is_err())
+    let mut claim = None;
+    let driven = drive(loaded, &scratch, &folder, stage, &mut claim).await;
+    let unfinished = Unfinished::of(folder.clone(), standing);
+    let lines = unfinished
+        .end_work(stage.program.as_deref(), driven.is_err())
         .await;
+    // Only now does nothing more come: what C1 had made when it was interrupted is this rehearsal's too, and the next one may drop it.
+    if driven.is_err()
+        && let Some(claim) = &mut claim
+        && let Err(error) = claim.record().await
+    {
+        errln!("what this rehearsal made on the scratch database is not on record: {error}");
+    }
+    // `unpoint` may take the database away, so that no connection of ours stays.
+    drop(claim);
+    let undone = unfinished.give_back(lines).await;
     for line in &undone.lines {
         errln!("{line}");
     }
@@ -172,6 +184,7 @@ async fn drive(
     scratch: &crate::runbook::Rehearsal,
     folder: &Folder,
     stage: &Stage,
+    claimed: &mut Option<Claim>,
 ) -> anyhow::Result<Session> {
     let stop = &stage.stop;
     unfinished::record(folder, Pointed::Begun)?;
@@ -187,16 +200,10 @@ async fn drive(
     )
     .await?;
     // `point` may have made the database anew.
-    let mut claim = prepare::claim_again(loaded, scratch, &folder.session(), stage).await?;
+    let claim = prepare::claim_again(loaded, scratch, &folder.session(), stage).await?;
+    let claim = claimed.insert(claim);
     staging_is_ready(&loaded.runbook, stop).await?;
-    let played = play(&loaded.runbook, folder, stage, &mut claim).await;
-    // What C1 had made when it was interrupted is this rehearsal's too, so that the next one may drop it.
-    if played.is_err()
-        && let Err(error) = claim.record().await
-    {
-        errln!("what this rehearsal made on the scratch database is not on record: {error}");
-    }
-    played
+    play(&loaded.runbook, folder, stage, claim).await
 }
 
 /// At the end of a rehearsal somebody rolls back, and that is for people on the bridge alone: better known before it begins.

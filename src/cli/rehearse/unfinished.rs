@@ -141,13 +141,26 @@ impl Unfinished {
     /// Undoes everything: with `roll_back` the staging slot's configuration first, where the rehearsal may have switched it; then the
     /// engine ends, `rehearsal.unpoint` runs, and the file with the environment's values goes.
     pub async fn undo(&self, program: Option<&Path>, roll_back: bool) -> Undone {
-        let mut undone = Undone::default();
-        if roll_back && let Some(line) = self.roll_back(program).await {
-            undone.lines.push(line);
+        let lines = self.end_work(program, roll_back).await;
+        self.give_back(lines).await
+    }
+
+    /// The first half: once this returns, nothing more is done to the scratch side. What was done, for people.
+    pub async fn end_work(&self, program: Option<&Path>, roll_back: bool) -> Vec<String> {
+        let mut lines = Vec::new();
+        if roll_back {
+            lines.extend(self.roll_back(program).await);
         }
-        if let Some(line) = self.end_engine().await {
-            undone.lines.push(line);
-        }
+        lines.extend(self.end_engine().await);
+        lines
+    }
+
+    /// The second half: the staging slot, and the file with the environment's values. `lines` is what the first has said.
+    pub async fn give_back(&self, lines: Vec<String>) -> Undone {
+        let mut undone = Undone {
+            lines,
+            is_whole: false,
+        };
         match self.unpoint().await {
             Ok(line) => {
                 undone.is_whole = true;
