@@ -26,7 +26,7 @@ pub struct Terminal {
 }
 
 /// How long anything may take to show, on a slow machine.
-const PATIENCE: Duration = Duration::from_secs(180);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 impl Terminal {
     /// Starts `cutover` with these arguments.
