@@ -133,3 +133,68 @@ fn a_claim_goes_with_its_session_and_with_nobody_elses() {
     source::take(&file, &other).expect("claimed");
     assert_eq!(source::holder(&file).expect("legible"), Some(other));
 }
+
+/// Whoever types yesterday's import again, from any folder or host: the database itself says that it is in production.
+#[tokio::test(flavor = "multi_thread")]
+async fn copy_leaves_a_released_database_alone_until_its_name_is_typed() {
+    let database = support::database().await;
+    let endpoint = cutover::target::Endpoint::parse(&database.url).expect("a URL");
+    let mut client = endpoint.connect().await.expect("a connection");
+    client
+        .batch_execute("CREATE TABLE notes(id integer PRIMARY KEY); INSERT INTO notes VALUES (1)")
+        .await
+        .expect("a row of SQLite's");
+    let released = cutover::target::release::Release {
+        session: "last-week".to_owned(),
+        opened: "2026-11-22T22:00:00Z".to_owned(),
+        completed: "2026-11-22T23:30:00Z".to_owned(),
+        source: "/srv/app.db".to_owned(),
+        host: "elsewhere".to_owned(),
+    };
+    cutover::target::release::record(&mut client, &released)
+        .await
+        .expect("the mark");
+    let dir = tempfile::tempdir().expect("a folder");
+    let file = dir.path().join("app.db");
+    rusqlite::Connection::open(&file)
+        .and_then(|c| {
+            c.execute_batch(
+                "CREATE TABLE notes(id INTEGER PRIMARY KEY); INSERT INTO notes VALUES (1), (2)",
+            )
+        })
+        .expect("a file");
+    let section = dir.path().join("transfer.yaml");
+    std::fs::write(&section, "target_rows: replace\n").expect("a section");
+    let copy = |more: &[&str]| {
+        let copied = Command::new(support::cutover())
+            .args(["copy", "--to", &database.url, "--from"])
+            .arg(&file)
+            .arg("--transfer")
+            .arg(&section)
+            .args(more)
+            .output()
+            .expect("it runs");
+        let said = String::from_utf8_lossy(&copied.stderr).into_owned();
+        (copied.status.code(), said)
+    };
+    let count = async || -> i64 {
+        let row = client.query_one("SELECT count(*) FROM notes", &[]).await;
+        row.expect("counted").get(0)
+    };
+    for more in [&[][..], &["--again", "another"]] {
+        let (code, said) = copy(more);
+        assert_eq!(code, Some(1), "{said}");
+        assert!(
+            said.contains("in production: session last-week on elsewhere"),
+            "{said}"
+        );
+        assert!(
+            said.contains(&format!("--again {}", endpoint.database())),
+            "{said}"
+        );
+        assert_eq!(count().await, 1);
+    }
+    let (code, said) = copy(&["--again", endpoint.database()]);
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(count().await, 2);
+}

@@ -31,6 +31,9 @@ pub struct CopyArgs {
     /// Under `target_rows: replace`, lose this many rows of a table that SQLite does not have; exactly as many as `cutover plan` counts
     #[arg(long, value_name = "TABLE=N", value_parser = discarded)]
     discard_rows: Vec<(String, u64)>,
+    /// A release was completed on this database, and it is to be imported into all the same: its name
+    #[arg(long, value_name = "DATABASE")]
+    again: Option<String>,
 }
 
 /// `TABLE=N`; a name may hold `=` itself.
@@ -64,7 +67,7 @@ pub async fn run(args: CopyArgs) -> anyhow::Result<Exit> {
         return Ok(Exit::Usage);
     }
     pair.look_at_source()?;
-    pair.is_in_no_session().await?;
+    pair.may_be_written(args.again.as_deref()).await?;
     let options = Options {
         lanes: args.lanes.max(1),
         batch_rows: args.batch_rows.max(1),

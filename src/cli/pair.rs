@@ -10,7 +10,8 @@ use crate::cli::load;
 use crate::runbook::transfer::Transfer;
 use crate::runbook::{parse_transfer, render};
 use crate::source;
-use crate::target::{Endpoint, pooler};
+use crate::target::{Endpoint, pooler, release};
+use crate::text::printable;
 
 /// Both sides of a transfer.
 #[derive(Debug, Clone, Args)]
@@ -61,16 +62,32 @@ impl Pair {
         source::open_read_only(&self.source).map(drop)
     }
 
-    /// That no session which is not over has either side: what it does there is its own.
+    /// That an import may write to the target: no session which is not over has either side, for what it does there is its own; and no
+    /// release was completed on the target, unless a person has typed its name (`again`).
     ///
     /// # Errors
     /// One has, or nobody can tell. Nothing was touched.
-    pub async fn is_in_no_session(&self) -> anyhow::Result<()> {
+    pub async fn may_be_written(&self, again: Option<&str>) -> anyhow::Result<()> {
         claim::source::is_free_for(&self.source, None)?;
         // Before anything is told to a connection that others share, and without a name that a pooler would keep.
         pooler::refuse(&self.target).await?;
         let client = self.target.with_application_name("").connect().await?;
-        Ok(claim::target::is_free(&client).await?)
+        claim::target::is_free(&client).await?;
+        let Some(released) = release::newest(&client).await? else {
+            return Ok(());
+        };
+        let database = self.target.database();
+        anyhow::ensure!(
+            again == Some(database),
+            "{} is in production: session {} on {} completed its release at {}. Nothing was touched. Whoever means to import into it all \
+             the same types its name: `cutover copy --again {}`",
+            self.target.identity(),
+            printable(&released.session, 80),
+            printable(&released.host, 80),
+            printable(&released.completed, 40),
+            printable(database, 80),
+        );
+        Ok(())
     }
 }
 
