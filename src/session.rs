@@ -22,6 +22,7 @@ pub mod roles;
 pub mod shape;
 pub mod signing;
 pub mod state;
+pub mod undos;
 pub mod words;
 
 pub use charter::{Charter, LineKind, Opening, Production, RowLine, StepLine};

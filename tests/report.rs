@@ -236,7 +236,19 @@ fn the_sheet_names_every_command_of_a_rollback_by_hand() {
             written_sha256: "1e1e".into(),
         },
     });
+    for step in ["O1", "O2"] {
+        let undo = Undo::Command;
+        let step = step.into();
+        bridge.append(Event::UndoRecorded { step, undo });
+    }
     let after = page(&bridge, Some(4711));
+    let at = |text: &str| {
+        after
+            .find(text)
+            .unwrap_or_else(|| panic!("{text}: {after}"))
+    };
+    // They ran after the switch: the latest is undone first, and the switch after both.
+    assert!(at("What O2 did") < at("What O1 did") && at("What O1 did") < at("app.env'"));
     assert!(after.contains("    kill 4711\n"), "{after}");
     let copy = "    cp /srv/.cutover/tonight/former/0f0f '/srv/app 1/app.env'\n";
     assert!(after.contains(copy), "{after}");

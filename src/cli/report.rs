@@ -143,6 +143,16 @@ fn write_sheet(folder: &Folder, out: &Path) -> anyhow::Result<PathBuf> {
     let hidden = secret::masked(&page);
     std::fs::create_dir_all(out)?;
     let path = out.join("sheet.md");
+    // One that was written earlier tells less than this one. Anything else of that name is somebody else's.
+    let heading = hidden.lines().next().unwrap_or_default();
+    match std::fs::read_to_string(&path) {
+        Ok(there) if there.lines().next() == Some(heading) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Ok(_) | Err(_) => anyhow::bail!(
+            "{} is there and is no sheet of this session, so it stays as it is. Name another folder with --out",
+            path.display()
+        ),
+    }
     private_file::write(&path, hidden.as_bytes())
         .with_context(|| format!("writing {}", path.display()))?;
     Ok(path)

@@ -322,7 +322,8 @@ impl Conduct {
             News::Plan(plan) => self.notes.board(live::key::PLAN, &plan),
             News::Line(line) => self.notes.output(row, attempt, Stream::Step, at_ms, &line),
             News::Undo { undo, durable } => {
-                let known = self.ledger.session().undos.iter().any(|(_, u)| *u == undo);
+                let mut recorded = self.ledger.session().undos.iter();
+                let known = recorded.any(|(step, u)| step == row && *u == undo);
                 if !known {
                     self.append(vec![Event::UndoRecorded {
                         step: row.to_owned(),

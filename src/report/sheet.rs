@@ -76,7 +76,25 @@ impl Sheet<'_> {
         }
     }
 
+    /// The operators' own steps that ran before and after the switch are undone after and before it is taken back.
     fn restore_config(&self, page: &mut Page) {
+        let own = self.session.own_undos();
+        self.own_undos(page, &own.before_switch_back);
+        self.switch_back(page);
+        self.own_undos(page, &own.after_switch_back);
+    }
+
+    fn own_undos(&self, page: &mut Page, steps: &[&str]) {
+        for step in steps {
+            page.text(&format!("What {step} did:"));
+            match self.runbook.undo_of(step) {
+                Some(undo) => page.action(undo, &self.values),
+                None => page.text("The runbook has no undo for it any more."),
+            }
+        }
+    }
+
+    fn switch_back(&self, page: &mut Page) {
         let kept = self
             .session
             .undos

@@ -77,6 +77,15 @@ impl Runbook {
         let mut able = holders.into_iter();
         able.any(|p| p.id == person.id || p.deputies.contains(&person.id))
     }
+
+    /// How a rollback undoes a step of the operators' own, by its id.
+    pub fn undo_of(&self, step: &str) -> Option<&Action> {
+        let step = self.steps.iter().find(|s| s.id == step)?;
+        match &step.kind {
+            StepKind::Command { undo, .. } => undo.as_ref(),
+            _ => None,
+        }
+    }
 }
 
 /// SHA-256, in hex, over the file's bytes and the resolved value of every `${NAME}` that is not a secret; secrets count by name.

@@ -610,23 +610,6 @@ impl Session {
         Some(rollback.rows.get(first)?.started_ms? - asked_ms)
     }
 
-    /// How to put each configuration file back: the newest undo of each, in the order in which they were first changed.
-    pub fn config_undos(&self) -> Vec<&Undo> {
-        let mut newest: Vec<&Undo> = Vec::new();
-        for (_, undo) in &self.undos {
-            let Undo::Config { path, .. } = undo else {
-                continue;
-            };
-            let of_this =
-                |u: &&mut &Undo| matches!(u, Undo::Config { path: other, .. } if other == path);
-            match newest.iter_mut().find(of_this) {
-                Some(earlier) => *earlier = undo,
-                None => newest.push(undo),
-            }
-        }
-        newest
-    }
-
     /// Whether the session ended without having touched the target: a no-go rather than a rollback.
     pub fn is_no_go(&self) -> bool {
         self.phase == Phase::RolledBack && self.fired.is_none() && !self.target_touched

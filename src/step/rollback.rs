@@ -1,9 +1,10 @@
 //! R1–R6: one list, from any state, each row idempotent. A row that has nothing to undo says so and passes; one that fails is named
 //! and does not stop the others. Nothing on the way back waits for PostgreSQL longer than a second.
 //!
-//! Not in here: R2 (`configuration`), R4 (`validate`), R5 (`preserve`, `salvage`).
+//! Not in here: R2 (`configuration`, `own_undo`), R4 (`validate`), R5 (`preserve`, `salvage`).
 
 mod configuration;
+mod own_undo;
 mod validate;
 
 use std::path::Path;

@@ -279,10 +279,15 @@ async fn a_rollback_names_what_it_cannot_put_right_and_goes_on() {
             r#"["${APP_DIR}/restart.sh", "{instance}", "${APPCTL}", appctl, --dir, "${APP_DIR}", restart, --now, "{instance}"]"#,
         ),
     ];
-    let changes: Vec<_> = changes.into_iter().chain(secrets::CHANGES).collect();
+    let changes = changes.into_iter().chain(secrets::CHANGES);
+    let changes: Vec<_> = changes.chain(OWN_STEPS).collect();
     let restart =
         include_str!("restart.sh").replace("exec \"$@\"", &format!("{}exec \"$@\"", secrets::TALK));
-    let programs = [("restart.sh", restart.as_str())];
+    let own = format!(
+        "#!/bin/sh\n{}cat\necho \"$HANDED\"\necho \"$1\" >> \"$2\"\n",
+        secrets::TALK
+    );
+    let programs = [("restart.sh", restart.as_str()), ("own.sh", own.as_str())];
     let mut stage = Stage::set_with(&changes, &programs, &secrets::VARIABLES).await;
     let command_lines = Arc::new(Mutex::new(BTreeSet::new()));
     let seen = Arc::clone(&command_lines);
@@ -292,6 +297,7 @@ async fn a_rollback_names_what_it_cannot_put_right_and_goes_on() {
     let (folder, session) = stage
         .play_with(fault, move |folder| {
             wait_for(folder, "G1", 1);
+            assert_sheets(folder, &there);
             let config = |n: u32| there.join(format!("instances/app-{n}/app.env"));
             let switched = std::fs::read_to_string(config(2)).unwrap();
             std::fs::write(config(2), format!("{switched}# by hand\n")).unwrap();
@@ -355,9 +361,63 @@ async fn a_rollback_names_what_it_cannot_put_right_and_goes_on() {
         story.contains("DatabaseProvider is ${SWITCH_TO}"),
         "{story}"
     );
+    // In the rehearsal and in the night, the latest first; and nothing that only a step of ours prints is on the screen.
+    let own = |name: &str| std::fs::read_to_string(dir.join(name)).unwrap_or_default();
+    assert_eq!(own("own.done"), "O1\nO2\n".repeat(2), "{story}");
+    assert_eq!(own("own.undone"), "O2\nO1\n".repeat(2), "{story}");
+    assert!(said("R2").contains("O2 undone in"), "{story}");
     secrets::assert_nowhere(&stage.sandbox, &folder, &command_lines.lock().unwrap());
     assert_tried_again(&stage, &folder, &dir).await;
 }
+
+/// A sheet is written, written anew, and never over a page that is somebody else's.
+fn assert_sheets(folder: &Folder, dir: &Path) {
+    let out = dir.join("sheets");
+    let page = out.join("sheet.md");
+    let write = || {
+        Command::new(support::cutover())
+            .args(["report", "--sheet", "--dir"])
+            .arg(folder.dir())
+            .arg("--out")
+            .arg(&out)
+            .output()
+            .expect("report")
+    };
+    for _ in 0..2 {
+        let written = write();
+        assert!(written.status.success(), "{written:?}");
+    }
+    let sheet = std::fs::read_to_string(&page).expect("a sheet");
+    assert!(sheet.contains("What O1 did:"), "{sheet}");
+    std::fs::write(&page, "# Notes of mine\n").expect("a page");
+    let refused = write();
+    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    assert_eq!(std::fs::read_to_string(&page).unwrap(), "# Notes of mine\n");
+}
+
+/// Steps of the operators' own before and after the switch, which are handed secrets, and whose undoes are to run in the opposite order.
+const OWN_STEPS: [(&str, &str); 2] = [
+    (
+        "  - { id: F1, kind: switch,",
+        r#"  - id: O1
+    kind: command
+    title: Of our own, before the switch
+    start: auto
+    action: { command: ["${APP_DIR}/own.sh", O1, "${APP_DIR}/own.done"], stdin: "${NIGHT_TOKEN} {runtime_url}", rehearse: same }
+    undo: { command: ["${APP_DIR}/own.sh", O1, "${APP_DIR}/own.undone"], env: { HANDED: "${NIGHT_TOKEN} {target_url}" }, rehearse: same }
+  - { id: F1, kind: switch,"#,
+    ),
+    (
+        "  - { id: F2, kind: rollout,",
+        r#"  - id: O2
+    kind: command
+    title: Of our own, after the switch
+    start: auto
+    action: { command: ["${APP_DIR}/own.sh", O2, "${APP_DIR}/own.done"], rehearse: same }
+    undo: { command: ["${APP_DIR}/own.sh", O2, "${APP_DIR}/own.undone"], rehearse: same }
+  - { id: F2, kind: rollout,"#,
+    ),
+];
 
 /// What stood in the way is gone: the same rows, run again, end well. After somebody has closed the session nothing runs any more.
 async fn assert_tried_again(stage: &Stage, folder: &Folder, dir: &Path) {

@@ -1,9 +1,9 @@
-//! R2: the former bytes of every configuration file, or the switch's own undo; and then what every file says, whether or not this
+//! R2: the undoes of the operators' own steps, the former bytes of every configuration file, or the switch's own undo; and then what every file says, whether or not this
 //! session has changed it. A row that changed nothing says so, and one that cannot say by what the fleet starts is red.
 
 use std::time::Duration;
 
-use super::undos;
+use super::{own_undo, undos};
 use crate::action::config_file::{self, Restored, State};
 use crate::fleet::provider::Provider;
 use crate::runbook::action::Placeholders;
@@ -22,7 +22,9 @@ const LOOK_LIMIT: Duration = Duration::from_secs(1);
 /// R2.
 pub(super) async fn restore(ctx: &Context) -> Outcome {
     let mut outcome = Outcome::done("");
-    let (mut restored, mut said) = (0, Vec::new());
+    let own = ctx.session.own_undos();
+    let mut said = own_undo::run(ctx, &own.before_switch_back, &mut outcome).await;
+    let mut restored = 0;
     for undo in ctx.session.config_undos() {
         match put_back(ctx, undo) {
             Ok(None) => restored += 1,
@@ -45,13 +47,17 @@ pub(super) async fn restore(ctx: &Context) -> Outcome {
             }
         }
     }
+    said.extend(own_undo::run(ctx, &own.after_switch_back, &mut outcome).await);
     for (place, why) in configuration::not_at_from(ctx) {
         let name = format!("configuration_{}", place.whose());
         let why = by_hand(ctx, &place, &why);
         outcome = outcome.with_check(Check::new(&name, false, why));
     }
     let done = match restored {
-        0 => "this session had switched nothing, so nothing was changed".to_owned(),
+        0 if said.is_empty() => {
+            "this session had switched nothing, so nothing was changed".to_owned()
+        }
+        0 => "this session had switched nothing".to_owned(),
         n => format!("{n} configurations are as they were"),
     };
     let red = outcome
