@@ -23,6 +23,8 @@ pub mod row_counts;
 pub mod script;
 pub mod sequences;
 pub mod session_settings;
+mod silence;
+mod socket;
 mod tls;
 mod url;
 pub mod write_probe;

@@ -8,6 +8,8 @@ mod migrations;
 mod pooler;
 #[path = "target/preflight.rs"]
 mod preflight;
+#[path = "target/silence.rs"]
+mod silence;
 #[path = "target/tls.rs"]
 mod tls;
 #[path = "target/write_probe.rs"]

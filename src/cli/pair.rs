@@ -126,6 +126,7 @@ impl PairArgs {
             schema.clone_from(stated);
         }
         let target = Endpoint::parse(&url).map_err(|error| Unusable(error.to_string()))?;
+        let target = target.telling(|sentence| errln!("cutover: {sentence}"));
         if self.to.is_some() && target.has_password_in_url() {
             errln!(
                 "cutover: the URL holds a password, which every process list shows; PGPASSWORD or a .pgpass file would not"

@@ -14,7 +14,7 @@ use crate::target::{Endpoint, Error, Finding, in_the_way, pooler, preflight};
 /// # Errors
 /// A failed outcome: the URL is wrong.
 pub fn owner(ctx: &Context) -> Result<Endpoint, Outcome> {
-    Endpoint::parse(&ctx.runbook.target.url).map_err(failed)
+    telling(ctx, &ctx.runbook.target.url)
 }
 
 /// The endpoint as the application uses it.
@@ -22,7 +22,14 @@ pub fn owner(ctx: &Context) -> Result<Endpoint, Outcome> {
 /// # Errors
 /// A failed outcome: the URL is wrong.
 pub fn runtime(ctx: &Context) -> Result<Endpoint, Outcome> {
-    Endpoint::parse(&ctx.runbook.target.runtime_url).map_err(failed)
+    telling(ctx, &ctx.runbook.target.runtime_url)
+}
+
+/// Where PostgreSQL is waited for, the step says so on the screen.
+fn telling(ctx: &Context, url: &str) -> Result<Endpoint, Outcome> {
+    let endpoint = Endpoint::parse(url).map_err(failed)?;
+    let reporter = ctx.reporter.clone();
+    Ok(endpoint.telling(move |sentence| reporter.line(sentence)))
 }
 
 /// A target's error as a step's outcome; a lost connection may pass by itself.

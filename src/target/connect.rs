@@ -2,22 +2,28 @@
 
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use rand::seq::SliceRandom;
-use tokio_postgres::config::{LoadBalanceHosts, SslMode as DriverSslMode, SslNegotiation};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_postgres::config::{SslMode as DriverSslMode, SslNegotiation};
 use tokio_postgres::error::{DbError, SqlState};
-use tokio_postgres::{AsyncMessage, CancelToken, Client, Config};
+use tokio_postgres::{AsyncMessage, CancelToken, Client, Config, Connection, SimpleQueryMessage};
 
 use super::endpoint::{Endpoint, Host, Place, SessionKind, SslMode};
 use super::error::{io_of, server_message};
+use super::silence::{self, Pulse, Watched};
 use super::{Error, tls};
 use crate::secret;
 use crate::text::printable;
 
 /// A request to cancel is one small message; a server that does not take it in this time will not take it at all.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long the server may take to say who the session is, where the URL sets no limit for connecting.
+const ASK_PID_LIMIT: Duration = Duration::from_secs(10);
 
 impl Endpoint {
     /// Connects and spawns the connection's own task, which ends when the client is dropped. The session's settings are the
@@ -69,27 +75,45 @@ impl Endpoint {
         }))
     }
 
-    /// Asks the server to cancel what the session behind `token` is doing. The server does not say whether there was anything.
+    /// Asks the server to cancel what the session behind `token` is doing. The server does not say whether there was anything. Of
+    /// several hosts each is asked: one that does not know the session takes no notice.
     ///
     /// # Errors
     /// The request could not be delivered.
     pub async fn cancel(&self, token: &CancelToken) -> Result<(), Error> {
-        // The driver knows whether the session was encrypted, and how the certificate was judged was settled then.
-        let connector = tls::connector(
-            &self.tls,
-            self.tls
-                .mode
-                .unwrap_or(SslMode::Require)
-                .max(SslMode::Require),
-        )?;
-        let request = tokio::time::timeout(CANCEL_TIMEOUT, token.cancel_query(connector));
-        match request.await {
-            Ok(answer) => answer.map_err(|error| Error::of_statement("cancel a statement", &error)),
-            Err(_) => Err(Error::Timeout {
-                host: self.host_label(),
-                seconds: CANCEL_TIMEOUT.as_secs(),
-            }),
+        let mut answer = Ok(());
+        let mut delivered = false;
+        for host in &self.hosts {
+            let request = tokio::time::timeout(CANCEL_TIMEOUT, self.cancel_at(host, token));
+            match request.await {
+                Ok(Ok(())) => delivered = true,
+                Ok(Err(error)) => answer = Err(error),
+                Err(_) => {
+                    answer = Err(Error::Timeout {
+                        host: host.label(),
+                        seconds: CANCEL_TIMEOUT.as_secs(),
+                    });
+                }
+            }
         }
+        if delivered { Ok(()) } else { answer }
+    }
+
+    async fn cancel_at(&self, host: &Host, token: &CancelToken) -> Result<(), Error> {
+        // The driver knows whether the session was encrypted, and how the certificate was judged was settled then.
+        let mode = self.tls.mode.unwrap_or(SslMode::Require);
+        let mode = mode.max(SslMode::Require);
+        let address = match &host.place {
+            Place::Tcp { address, .. } => *address,
+            Place::Socket(_) => None,
+        };
+        let socket = self.socket(host, address).await;
+        let socket = socket.map_err(|io| classify_io(host.label(), &io, self.connect_timeout))?;
+        let pulse = Arc::default();
+        let handshake = tls::connector(&self.tls, mode)?.handshake(host.tls_name(), &pulse);
+        let wire = Watched::socket(socket, pulse);
+        let cancelled = token.cancel_query_raw(wire, handshake).await;
+        cancelled.map_err(|error| Error::of_statement("cancel a statement", &error))
     }
 
     /// Every address of one host, in the resolver's order.
@@ -159,73 +183,58 @@ impl Endpoint {
             }),
             [],
         );
-        let config = self.config(
-            host,
-            address,
-            mode,
-            password.as_ref().map(|(secret, _)| secret.0.as_str()),
-        );
-        let connecting = config.connect(connector.clone());
-        let answer = match self.connect_timeout {
-            Some(limit) => {
-                tokio::time::timeout(limit, connecting)
-                    .await
-                    .map_err(|_| Error::Timeout {
-                        host: host.label(),
-                        seconds: limit.as_secs(),
-                    })?
-            }
-            None => connecting.await,
+        let config = self.config(mode, password.as_ref().map(|(secret, _)| secret.0.as_str()));
+        let pulse = Arc::new(Pulse::default());
+        let handshake = connector.handshake(host.tls_name(), &pulse);
+        let connecting = async {
+            let socket = self.socket(host, address).await;
+            let socket =
+                socket.map_err(|io| classify_io(host.label(), &io, self.connect_timeout))?;
+            let wire = Watched::socket(socket, Arc::clone(&pulse));
+            config.connect_raw(wire, handshake).await.map_err(|error| {
+                let source = password.as_ref().map(|(_, source)| *source);
+                self.classify(host, mode, &error, source, pulse.has_handshake_begun())
+            })
         };
-        let (client, mut connection) = answer.map_err(|error| {
-            let source = password.as_ref().map(|(_, source)| *source);
-            self.classify(host, mode, &error, source, connector.has_begun())
-        })?;
+        let (client, connection) = match self.connect_timeout {
+            Some(limit) => tokio::time::timeout(limit, connecting)
+                .await
+                .map_err(|_| Error::Timeout {
+                    host: host.label(),
+                    seconds: limit.as_secs(),
+                })??,
+            None => connecting.await?,
+        };
+        pulse.begin();
+        let (pid, known_pid) = tokio::sync::oneshot::channel();
+        let watched = self.is_watched.then(|| self.clone());
+        let silence = async move {
+            match (watched, known_pid.await) {
+                (Some(endpoint), Ok(pid)) => silence::until_lost(&pulse, &endpoint, pid).await,
+                _ => std::future::pending().await,
+            }
+        };
         tokio::spawn(async move {
-            let mut messages =
-                futures_util::stream::poll_fn(move |context| connection.poll_message(context));
-            while let Some(message) = messages.next().await {
-                match message {
-                    Ok(AsyncMessage::Notice(notice)) => on_notice(&notice),
-                    Ok(_) => {}
-                    Err(error) => {
-                        tracing::warn!(
-                            error = printable(&error.to_string(), 400),
-                            "a connection to PostgreSQL ended"
-                        );
-                        break;
-                    }
-                }
+            tokio::select! {
+                () = carry(connection, on_notice) => {}
+                why = silence => tracing::warn!("a connection to PostgreSQL was given up: {why}"),
             }
         });
+        if self.is_watched
+            && let Some(own) = own_pid(&client, self.connect_timeout).await
+        {
+            // Whoever would take it has ended with the connection.
+            let _ = pid.send(own);
+        }
         Ok(client)
     }
 
-    fn config(
-        &self,
-        host: &Host,
-        address: Option<IpAddr>,
-        mode: SslMode,
-        password: Option<&str>,
-    ) -> Config {
+    fn config(&self, mode: SslMode, password: Option<&str>) -> Config {
         let mut config = Config::new();
-        match &host.place {
-            Place::Tcp { name, .. } => config.host(name),
-            Place::Socket(folder) => config.host_path(folder),
-        };
-        if let Some(address) = address {
-            config.hostaddr(address);
-        }
         config
-            .port(host.port)
             .user(&self.user)
             .dbname(&self.database)
-            .keepalives(self.keepalives.on)
-            .keepalives_idle(self.keepalives.idle)
-            .keepalives_interval(self.keepalives.interval)
-            .keepalives_retries(self.keepalives.retries)
             .channel_binding(self.channel_binding)
-            .load_balance_hosts(LoadBalanceHosts::Disable)
             .ssl_mode(match mode {
                 SslMode::Disable => DriverSslMode::Disable,
                 SslMode::Allow | SslMode::Prefer => DriverSslMode::Prefer,
@@ -241,9 +250,6 @@ impl Endpoint {
         }
         if let Some(options) = &self.options {
             config.options(options);
-        }
-        if let Some(limit) = self.tcp_user_timeout {
-            config.tcp_user_timeout(limit);
         }
         if self.tls.direct && mode >= SslMode::Require {
             config.ssl_negotiation(SslNegotiation::Direct);
@@ -352,6 +358,40 @@ impl Endpoint {
             message,
         }
     }
+}
+
+/// Carries messages both ways until the client is dropped or the connection ends.
+async fn carry<S, T>(mut connection: Connection<S, T>, on_notice: impl Fn(&DbError) + Send)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    T: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut messages =
+        futures_util::stream::poll_fn(move |context| connection.poll_message(context));
+    while let Some(message) = messages.next().await {
+        match message {
+            Ok(AsyncMessage::Notice(notice)) => on_notice(&notice),
+            Ok(_) => {}
+            Err(error) => {
+                tracing::warn!(
+                    error = printable(&error.to_string(), 400),
+                    "a connection to PostgreSQL ended"
+                );
+                break;
+            }
+        }
+    }
+}
+
+/// By what the server knows the session; unknown where it does not say so in time.
+async fn own_pid(client: &Client, limit: Option<Duration>) -> Option<i32> {
+    let ask = client.simple_query("SELECT pg_backend_pid()");
+    let answer = tokio::time::timeout(limit.unwrap_or(ASK_PID_LIMIT), ask).await;
+    let rows = answer.ok()?.ok()?;
+    rows.iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => row.get(0)?.parse().ok(),
+        _ => None,
+    })
 }
 
 fn classify_io(host: String, io: &std::io::Error, limit: Option<Duration>) -> Error {

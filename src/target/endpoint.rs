@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::silence::Tell;
 use super::url::encoded;
 use super::{Error, passfile};
 
@@ -30,6 +31,10 @@ pub struct Endpoint {
     pub(super) keepalives: Keepalives,
     pub(super) channel_binding: tokio_postgres::config::ChannelBinding,
     pub(super) tcp_user_timeout: Option<Duration>,
+    /// Whom a wait for this database is told.
+    pub(super) tell: Option<Tell>,
+    /// Whether its connections are looked after; not the one that looks.
+    pub(super) is_watched: bool,
 }
 
 /// One server to try.
@@ -200,6 +205,31 @@ impl Endpoint {
         }
     }
 
+    /// As it is, and whoever waits for it long is told so in a sentence, as is why a connection was given up.
+    #[must_use]
+    pub fn telling(&self, tell: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        Self {
+            tell: Some(std::sync::Arc::new(tell)),
+            ..self.clone()
+        }
+    }
+
+    /// For a look at a session of its own: a short one, with a limit.
+    pub(super) fn unwatched(&self) -> Self {
+        Self {
+            is_watched: false,
+            ..self.clone()
+        }
+    }
+
+    /// Tells a sentence to whoever wants to know; to the program's own log in any case.
+    pub(super) fn tell(&self, sentence: &str) {
+        tracing::warn!(host = self.host_label(), "{sentence}");
+        if let Some(tell) = &self.tell {
+            tell(sentence);
+        }
+    }
+
     /// The database's name.
     pub fn database(&self) -> &str {
         &self.database
@@ -281,6 +311,14 @@ impl Host {
             Place::Tcp { name, .. } if name.contains(':') => format!("[{name}]:{}", self.port),
             Place::Tcp { name, .. } => format!("{name}:{}", self.port),
             Place::Socket(folder) => format!("{}/.s.PGSQL.{}", folder.display(), self.port),
+        }
+    }
+
+    /// By which name a certificate is judged. There is no TLS on a Unix socket.
+    pub(super) fn tls_name(&self) -> &str {
+        match &self.place {
+            Place::Tcp { name, .. } => name,
+            Place::Socket(_) => "localhost",
         }
     }
 

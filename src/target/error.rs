@@ -253,6 +253,17 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether nobody answered, as against an answer that is no.
+    pub(super) fn is_silence(&self) -> bool {
+        matches!(
+            self,
+            Self::UnknownHost { .. }
+                | Self::Refused { .. }
+                | Self::Unreachable { .. }
+                | Self::Timeout { .. }
+        )
+    }
+
     /// An error of a statement, by kind.
     pub fn of_statement(doing: &'static str, error: &tokio_postgres::Error) -> Self {
         match error.as_db_error() {

@@ -3,8 +3,8 @@
 //! tokio-postgres only knows "TLS or not". What a certificate has to prove is decided by the verifier in here, one per mode.
 
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
@@ -22,6 +22,8 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::Error;
 use super::endpoint::{Roots, SslMode, TlsOptions};
+use super::silence::{Pulse, Watched};
+use super::socket::Socket;
 
 /// A connector for `mode`.
 ///
@@ -52,7 +54,6 @@ pub(super) fn connector(options: &TlsOptions, mode: SslMode) -> Result<Connector
     }
     Ok(Connector {
         inner: MakeRustlsConnect::new(config),
-        begun: Arc::default(),
     })
 }
 
@@ -188,48 +189,42 @@ pub(super) fn explain(error: &rustls::Error) -> String {
     crate::text::printable(&format!("{advice} ({error})"), 400)
 }
 
-/// rustls under tokio-postgres, which also knows whether the handshake was begun: if not, the server offered no TLS.
+/// What goes over a socket to PostgreSQL, encrypted or not.
+pub(super) type Wire = Watched<Socket>;
+
+type Rustls = <MakeRustlsConnect as MakeTlsConnect<Wire>>::TlsConnect;
+
+/// rustls under tokio-postgres.
 #[derive(Clone)]
 pub(super) struct Connector {
     inner: MakeRustlsConnect,
-    begun: Arc<AtomicBool>,
 }
 
 impl Connector {
-    pub(super) fn has_begun(&self) -> bool {
-        self.begun.load(Ordering::Relaxed)
+    /// One handshake with the host of this name.
+    pub(super) fn handshake(&self, host: &str, pulse: &Arc<Pulse>) -> Handshake {
+        let Ok(inner) = MakeTlsConnect::<Wire>::make_tls_connect(&mut self.inner.clone(), host);
+        Handshake {
+            inner,
+            pulse: Arc::clone(pulse),
+        }
     }
 }
 
-impl<S> MakeTlsConnect<S> for Connector
-where
-    MakeRustlsConnect: MakeTlsConnect<S>,
-{
-    type Stream = <MakeRustlsConnect as MakeTlsConnect<S>>::Stream;
-    type TlsConnect = Handshake<<MakeRustlsConnect as MakeTlsConnect<S>>::TlsConnect>;
-    type Error = <MakeRustlsConnect as MakeTlsConnect<S>>::Error;
-
-    fn make_tls_connect(&mut self, domain: &str) -> Result<Self::TlsConnect, Self::Error> {
-        Ok(Handshake {
-            inner: self.inner.make_tls_connect(domain)?,
-            begun: Arc::clone(&self.begun),
-        })
-    }
+/// One handshake of a [`Connector`]. Notes when it is begun: if it is not, the server offered no TLS.
+pub(super) struct Handshake {
+    inner: Rustls,
+    pulse: Arc<Pulse>,
 }
 
-/// One handshake of a [`Connector`].
-pub(super) struct Handshake<T> {
-    inner: T,
-    begun: Arc<AtomicBool>,
-}
+impl TlsConnect<Wire> for Handshake {
+    type Stream = Watched<<Rustls as TlsConnect<Wire>>::Stream>;
+    type Error = <Rustls as TlsConnect<Wire>>::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Stream, Self::Error>> + Send>>;
 
-impl<S, T: TlsConnect<S>> TlsConnect<S> for Handshake<T> {
-    type Stream = T::Stream;
-    type Error = T::Error;
-    type Future = T::Future;
-
-    fn connect(self, stream: S) -> Self::Future {
-        self.begun.store(true, Ordering::Relaxed);
-        self.inner.connect(stream)
+    fn connect(self, stream: Wire) -> Self::Future {
+        self.pulse.handshake_begins();
+        let (handshake, pulse) = (self.inner.connect(stream), self.pulse);
+        Box::pin(async move { Ok(Watched::within_tls(handshake.await?, pulse)) })
     }
 }

@@ -77,6 +77,8 @@ impl Endpoint {
             channel_binding: one_of(&given, "channel_binding", &CHANNEL_BINDINGS)?
                 .unwrap_or(ChannelBinding::Prefer),
             tcp_user_timeout: whole_number(&given, "tcp_user_timeout")?.map(Duration::from_millis),
+            tell: None,
+            is_watched: true,
         })
     }
 }
