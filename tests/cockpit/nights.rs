@@ -1,5 +1,7 @@
 //! Whole nights through terminals, on the real sandbox: a real application, a real PostgreSQL, real faults.
 
+use std::time::Duration;
+
 use rustix::process::Signal;
 
 use super::terminal::Terminal;
@@ -10,6 +12,9 @@ const FAST: &str = "60";
 
 /// Requests a second: enough to judge by, and few enough for unoptimised programs beside another night.
 const RATE: &str = "60";
+
+/// How long the sandbox may take: it starts a server and an application, makes the rows and rehearses the whole night with them.
+const SET_UP: Duration = Duration::from_secs(240);
 
 /// A sandbox and the cockpit that opened it. Ends with the test.
 struct Night {
@@ -32,7 +37,7 @@ impl Night {
             sandbox,
             robin,
         };
-        night.robin.shows("The first minute");
+        night.robin.shows_within(SET_UP, "The first minute");
         night.robin.press("\u{1b}").hides("The first minute");
         night.robin.shows("● live");
         night

@@ -177,7 +177,21 @@ impl Terminal {
 
     /// Waits until what it shows is so.
     pub fn until(&mut self, what: &str, is_so: impl Fn(&str) -> bool) -> &mut Terminal {
-        let deadline = Instant::now() + PATIENCE;
+        self.until_within(PATIENCE, what, is_so)
+    }
+
+    /// Waits until it shows this, after work that takes longer than a screen does.
+    pub fn shows_within(&mut self, patience: Duration, what: &str) -> &mut Terminal {
+        self.until_within(patience, what, |text| text.contains(what))
+    }
+
+    fn until_within(
+        &mut self,
+        patience: Duration,
+        what: &str,
+        is_so: impl Fn(&str) -> bool,
+    ) -> &mut Terminal {
+        let deadline = Instant::now() + patience;
         loop {
             let text = self.text();
             if is_so(&text) {
