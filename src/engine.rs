@@ -15,6 +15,7 @@ pub mod ledger;
 pub mod notify;
 pub mod protocol;
 pub mod resume;
+pub mod room;
 pub mod serve;
 pub mod signatures;
 pub mod socket;

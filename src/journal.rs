@@ -20,6 +20,7 @@ pub mod holder;
 pub mod lines;
 mod notes;
 mod record;
+mod reserve;
 mod schema;
 mod writer;
 
@@ -33,4 +34,5 @@ pub use head::Head;
 pub use holder::{Beat, EngineState, Holder, is_engine_alive};
 pub use notes::{FIRST_LINES, LAST_LINES, MAX_LINE_CHARS, Notes, Retention, Scribe};
 pub use record::{Artefact, Entry, Output, OutputLine, Progress, Reading, Sample, Stream, Thinned};
+pub use reserve::{RESERVE_BYTES, Reserve};
 pub use writer::{Journal, Reads, View, count_lease};

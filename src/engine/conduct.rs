@@ -10,13 +10,14 @@ use super::input::Input;
 use super::ledger::Ledger;
 use super::notify::Notifier;
 use super::protocol::{Answer, Ask, Request};
+use super::room::Room;
 use super::signatures::Verifier;
 use super::watch::Watch;
 use super::work::Work;
 use super::{Error, Orders};
 use crate::claim::{self, Claim};
 use crate::clock;
-use crate::journal::{Folder, Notes, Progress, Scribe, Stream};
+use crate::journal::{self, Folder, Notes, Progress, Scribe, Stream};
 use crate::runbook::Runbook;
 use crate::session::due::{check_triggers, due, step_ended};
 use crate::session::live::{self, ParityView, Presence};
@@ -58,6 +59,7 @@ pub struct Conduct {
     written_ms: i64,
     noticed_ms: i64,
     boot_id: String,
+    room: Room,
 }
 
 impl Conduct {
@@ -73,6 +75,7 @@ impl Conduct {
     ) -> Conduct {
         let notices = Notices::begin(ledger.session(), ledger.clock.now_ms());
         Conduct {
+            room: Room::begin(&orders.folder),
             orders,
             ledger,
             notes: scribe.notes(),
@@ -180,6 +183,21 @@ impl Conduct {
         }
     }
 
+    /// Writes what lies beside the chain. Where there is no room for that, the session goes on without it.
+    fn flush(&mut self, now_ms: i64) -> Result<(), Error> {
+        if let Some(text) = self.room.look(now_ms) {
+            self.append(vec![Event::alarm(text)])?;
+        }
+        self.scribe.spare_room(self.room.is_scarce());
+        match self.scribe.flush(now_ms, &self.boot_id, clock::now_ms()) {
+            Err(full @ journal::Error::DiskFull { .. }) => {
+                tracing::warn!(error = %full, "what lies beside the chain was not written");
+                Ok(())
+            }
+            flushed => Ok(flushed?),
+        }
+    }
+
     fn tick(&mut self) -> Result<(), Error> {
         let now_ms = self.ledger.clock.now_ms();
         let verdicts = self.watch.judge(self.ledger.session(), now_ms, &self.notes);
@@ -195,7 +213,7 @@ impl Conduct {
         }
         if now_ms - self.written_ms >= WRITE_EVERY_MS {
             self.written_ms = now_ms;
-            self.scribe.flush(now_ms, &self.boot_id, clock::now_ms())?;
+            self.flush(now_ms)?;
         }
         Ok(())
     }
@@ -448,6 +466,9 @@ impl Conduct {
     pub async fn end(mut self) {
         let over = self.is_over();
         self.work.end(over).await;
+        if over {
+            self.room.end();
+        }
         if let Err(error) =
             self.scribe
                 .flush(self.ledger.clock.now_ms(), &self.boot_id, clock::now_ms())

@@ -18,6 +18,7 @@ use super::artefact::Store;
 use super::error::Error;
 use super::folder::Folder;
 use super::record::{Artefact, Progress, Reading, Sample, Stream};
+use super::reserve::Reserve;
 use super::schema::{self, FileId};
 use super::writer::{CHECKPOINT_AT_BYTES, Poison, check_fencing, check_same_file};
 use crate::secret::{mask_json, masked, masked_bytes, masked_name};
@@ -180,6 +181,8 @@ pub struct Scribe {
     retention: Retention,
     notes: Notes,
     thinned_at_ms: Option<i64>,
+    is_scarce: bool,
+    reserve: Reserve,
 }
 
 impl Scribe {
@@ -191,6 +194,7 @@ impl Scribe {
         retention: Retention,
     ) -> Result<Self, Error> {
         let path = folder.journal_path();
+        let reserve = Reserve::of(&folder);
         let file = FileId::of(&path).map_err(Error::io("read", &path))?;
         let stored_bytes: i64 = conn
             .query_row(
@@ -212,7 +216,14 @@ impl Scribe {
             retention,
             notes,
             thinned_at_ms: None,
+            is_scarce: false,
+            reserve,
         })
+    }
+
+    /// From here on only what does not grow is written, or everything again.
+    pub fn spare_room(&mut self, is_scarce: bool) {
+        self.is_scarce = is_scarce;
     }
 
     /// A handle to note with.
@@ -221,21 +232,29 @@ impl Scribe {
     }
 
     /// Writes everything noted so far and the engine's sign of life: `boot_ms` on the clock of the boot `boot_id`. `at_ms` is the
-    /// session's clock, against which samples age. To be called at least each second, for followers notice a silence of two.
+    /// session's clock, against which samples age. To be called at least each second, for followers notice a silence of two. Where the
+    /// [`Reserve`] has been given up, samples and output, which grow, are left out: the room is for the chain.
     ///
     /// # Errors
-    /// [`Error::Fenced`] when another engine holds the lease; [`Error::DiskFull`], after which the notes are lost and the next flush
-    /// may succeed; [`Error::Poisoned`] for good.
+    /// [`Error::Fenced`] when another engine holds the lease; [`Error::DiskFull`], after which the notes are lost, the [`Reserve`] is given
+    /// up and the next flush may succeed; [`Error::Poisoned`] for good.
     pub fn flush(&mut self, at_ms: i64, boot_id: &str, boot_ms: i64) -> Result<(), Error> {
         self.poison.check(&self.path)?;
         let poison = Arc::clone(&self.poison);
         let outcome = self.flush_now(at_ms, boot_id, boot_ms);
+        if matches!(outcome, Err(Error::DiskFull { .. })) {
+            self.reserve.free();
+        }
         poison.watch(&self.path, outcome)
     }
 
     fn flush_now(&mut self, at_ms: i64, boot_id: &str, boot_ms: i64) -> Result<(), Error> {
         check_same_file(&self.path, self.file)?;
-        let waiting = std::mem::take(&mut *self.notes.lock());
+        let mut waiting = std::mem::take(&mut *self.notes.lock());
+        if self.is_scarce {
+            waiting.samples.clear();
+            waiting.outputs.clear();
+        }
         let failed = || Error::sqlite("write", &self.path);
         let tx = self
             .conn

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use chrono::{DateTime, Utc};
-use rusqlite::{Connection, TransactionBehavior, params};
+use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use serde_json::Value;
 
 use super::canonical::{self, Hash, Link};
@@ -14,6 +14,7 @@ use super::folder::Folder;
 use super::head::{self, Head, HeadFile};
 use super::notes::{Retention, Scribe};
 use super::record::Entry;
+use super::reserve::Reserve;
 use super::schema::{self, Durability, FileId};
 use crate::secret::mask_json;
 
@@ -57,6 +58,10 @@ impl Journal {
     /// [`Error::Damaged`] with the first place that does not hold, [`Error::Newer`] for a later format, [`Error::Fenced`] when the lease
     /// is not the current one.
     pub fn open(folder: &Folder, fencing: u64) -> Result<(Self, Vec<Entry>), Error> {
+        Reserve::of(folder).with_room(|| Self::open_now(folder, fencing))
+    }
+
+    fn open_now(folder: &Folder, fencing: u64) -> Result<(Self, Vec<Entry>), Error> {
         let path = folder.journal_path();
         let conn = schema::open_to_write(folder, Durability::Full)?;
         check_fencing(&conn, &path, fencing)?;
@@ -87,7 +92,7 @@ impl Journal {
     /// `at_ms` is the session's clock, `wall` the wall clock, each event a kind and a body.
     ///
     /// # Errors
-    /// [`Error::Fenced`], [`Error::DiskFull`] and [`Error::Entry`] leave the journal as it was. [`Error::Poisoned`] and
+    /// [`Error::Fenced`], [`Error::DiskFull`] (once the [`Reserve`] is given up) and [`Error::Entry`] leave the journal as it was. [`Error::Poisoned`] and
     /// [`Error::Damaged`] end this writer for good: the engine stops, and the next one looks at what is really there.
     pub fn append(
         &mut self,
@@ -130,14 +135,17 @@ impl Journal {
         wall: DateTime<Utc>,
         decide: impl FnOnce(View) -> Result<Vec<(String, Value)>, E>,
     ) -> Result<Result<Vec<Entry>, E>, Error> {
-        let failed = || Error::sqlite("write", &self.path);
         self.check_same_file()?;
-        let tx = self
-            .conn
-            .transaction_with_behavior(TransactionBehavior::Immediate)
-            .map_err(failed())?;
-        check_fencing(&tx, &self.path, self.fencing)?;
-        check_tail(&tx, &self.path, self.tail)?;
+        let pen = Pen {
+            folder: &self.folder,
+            path: &self.path,
+            fencing: self.fencing,
+            tail: self.tail,
+            at_ms,
+            wall: canonical::wall_cut(wall),
+            reads: self.reads,
+        };
+        let tx = pen.begin(&mut self.conn)?;
         let view = View {
             head: self.tail,
             fencing: self.fencing,
@@ -147,27 +155,13 @@ impl Journal {
             Ok(events) => events,
             Err(refusal) => return Ok(Err(refusal)),
         };
-        let wall = canonical::wall_cut(wall);
-        let mut tail = self.tail;
-        let mut entries = Vec::with_capacity(events.len());
-        for (kind, mut body) in events {
-            mask_json(&mut body, |body| (self.reads)(&kind, body));
-            let entry = insert(
-                &tx,
-                &self.path,
-                (tail, self.fencing),
-                (at_ms, wall),
-                kind,
-                body,
-            )?;
-            tail = Head {
-                seq: entry.seq,
-                hash: entry.hash,
-            };
-            entries.push(entry);
-        }
-        head::write(&self.folder, &HeadFile::about_to_write(self.tail, tail))?;
-        tx.commit().map_err(failed())?;
+        let (entries, tail) = match pen.write(tx, &events) {
+            // What was decided still holds: the second transaction begins only on the same last entry.
+            Err(Error::DiskFull { .. }) if Reserve::of(&self.folder).free() => {
+                pen.write(pen.begin(&mut self.conn)?, &events)?
+            }
+            written => written?,
+        };
         self.tail = tail;
         match self.settle() {
             // The events are durable, and the head names them as pending: a state that opens. The next append writes the head again.
@@ -247,12 +241,69 @@ impl Journal {
     }
 }
 
+/// What one append writes with.
+struct Pen<'j> {
+    folder: &'j Folder,
+    path: &'j Path,
+    fencing: u64,
+    tail: Head,
+    at_ms: i64,
+    wall: DateTime<Utc>,
+    reads: Reads,
+}
+
+impl Pen<'_> {
+    /// A transaction in which nobody else has appended anything.
+    fn begin<'c>(&self, conn: &'c mut Connection) -> Result<Transaction<'c>, Error> {
+        let tx = conn
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(Error::sqlite("write", self.path))?;
+        check_fencing(&tx, self.path, self.fencing)?;
+        check_tail(&tx, self.path, self.tail)?;
+        Ok(tx)
+    }
+
+    /// All of them, or none. Gives the entries and the new end of the chain.
+    fn write(
+        &self,
+        tx: Transaction<'_>,
+        events: &[(String, Value)],
+    ) -> Result<(Vec<Entry>, Head), Error> {
+        let mut tail = self.tail;
+        let mut entries = Vec::with_capacity(events.len());
+        for (kind, body) in events {
+            let mut body = body.clone();
+            mask_json(&mut body, |body| (self.reads)(kind, body));
+            let entry = insert(
+                &tx,
+                self.path,
+                (tail, self.fencing),
+                (self.at_ms, self.wall),
+                kind.clone(),
+                body,
+            )?;
+            tail = Head {
+                seq: entry.seq,
+                hash: entry.hash,
+            };
+            entries.push(entry);
+        }
+        head::write(self.folder, &HeadFile::about_to_write(self.tail, tail))?;
+        tx.commit().map_err(Error::sqlite("write", self.path))?;
+        Ok((entries, tail))
+    }
+}
+
 /// Counts a new lease in the journal, making the file where there is none, and returns its number: larger than every one before. From
 /// then on a writer with a smaller number is refused. `holder` is what the lease says about its holder.
 ///
 /// # Errors
 /// As [`Journal::open`], without the check of the chain.
 pub fn count_lease(folder: &Folder, holder: &Value) -> Result<u64, Error> {
+    Reserve::of(folder).with_room(|| count_lease_now(folder, holder))
+}
+
+fn count_lease_now(folder: &Folder, holder: &Value) -> Result<u64, Error> {
     let path = folder.journal_path();
     let failed = || Error::sqlite("write", &path);
     let mut conn = schema::open_to_write(folder, Durability::Full)?;

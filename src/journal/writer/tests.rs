@@ -36,8 +36,11 @@ fn a_full_disk_writes_nothing_and_room_lets_it_go_on() {
     };
     allow(&journal, pages);
     let large = json!("x".repeat(500_000));
+    let reserve = Reserve::of(&folder);
+    reserve.keep().expect("a reserve");
     let failed = note(&mut journal, &large);
     assert!(matches!(failed, Err(Error::DiskFull { .. })), "{failed:?}");
+    assert!(!reserve.is_kept(), "the reserve is for this");
     assert_eq!(chain::verify(&folder).expect("a sound chain").head.seq, 1);
     allow(&journal, pages + 1_000);
     note(&mut journal, &large).expect("room again");

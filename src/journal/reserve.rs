@@ -1,0 +1,112 @@
+//! Room that the journal keeps for the night on which its disk is full: a file of its own in the session's folder, given up at the first
+//! write for which there is no room. A rollback's events need far less than that.
+//!
+//! Not in here: who is told that it was given up (`engine::conduct`).
+
+use std::fs::OpenOptions;
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
+
+use rustix::fs::FallocateFlags;
+
+use super::error::Error;
+use super::folder::{FILE_MODE, Folder};
+use crate::ours::file;
+use crate::source::disk;
+
+/// How much is kept, in bytes.
+pub const RESERVE_BYTES: u64 = 16 * 1024 * 1024;
+/// A disk with less free than this is too small to take anything from.
+const NEEDED_BYTES: u64 = 4 * RESERVE_BYTES;
+
+/// The file `reserve` of a session's folder.
+#[derive(Debug, Clone)]
+pub struct Reserve {
+    path: PathBuf,
+}
+
+impl Reserve {
+    /// That of a folder, whether or not it is there.
+    pub fn of(folder: &Folder) -> Self {
+        Self {
+            path: folder.dir().join("reserve"),
+        }
+    }
+
+    /// Whether it is there.
+    pub fn is_kept(&self) -> bool {
+        self.path.symlink_metadata().is_ok()
+    }
+
+    /// Puts it there, if there is room for it and for more. Gives whether it is there.
+    ///
+    /// # Errors
+    /// The file system cannot set room aside.
+    pub fn keep(&self) -> io::Result<bool> {
+        if self.is_kept() {
+            return Ok(true);
+        }
+        if disk::of(&self.path).free_bytes < NEEDED_BYTES {
+            return Ok(false);
+        }
+        let made = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(FILE_MODE)
+            .open(&self.path);
+        let reserved = match made {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(true),
+            Err(error) => return Err(error),
+            Ok(made) => rustix::fs::fallocate(&made, FallocateFlags::empty(), 0, RESERVE_BYTES),
+        };
+        if let Err(error) = reserved {
+            file::remove(&self.path)?;
+            return Err(error.into());
+        }
+        Ok(true)
+    }
+
+    /// Gives it up. Gives whether there was anything to give up.
+    pub fn free(&self) -> bool {
+        self.is_kept() && file::remove(&self.path).is_ok()
+    }
+
+    /// Does what may find no room; once more in the room that was kept.
+    pub(super) fn with_room<T>(
+        &self,
+        mut work: impl FnMut() -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        match work() {
+            Err(Error::DiskFull { .. }) if self.free() => work(),
+            done => done,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_given_up_once_and_the_work_is_done_again() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let folder = Folder::create(dir.path(), "tonight").expect("a session's folder");
+        let reserve = Reserve::of(&folder);
+        assert!(reserve.keep().expect("room"));
+        assert_eq!(
+            reserve.path.metadata().expect("a file").len(),
+            RESERVE_BYTES
+        );
+        let full = || Error::DiskFull { path: "/a".into() };
+        let mut tries = 0;
+        let done = reserve.with_room(|| {
+            tries += 1;
+            if tries == 1 { Err(full()) } else { Ok(()) }
+        });
+        assert!(done.is_ok() && tries == 2 && !reserve.is_kept());
+        let done = reserve.with_room(|| Err::<(), _>(full()));
+        assert!(matches!(done, Err(Error::DiskFull { .. })));
+        assert!(reserve.keep().expect("room") && reserve.is_kept());
+    }
+}
