@@ -154,7 +154,7 @@ impl Standing {
             .filter_map(|n| Some((n.clone(), loaded.environment.get(n)?.clone())))
             .collect();
         let written = loaded.runbook;
-        let (runbook, environment) = if self.rehearsal {
+        let (mut runbook, environment) = if self.rehearsal {
             let rehearsed = crate::runbook::rehearsal::of(&written)
                 .context("the runbook has no `rehearsal` section")?;
             let inherited = std::env::vars_os();
@@ -165,6 +165,7 @@ impl Standing {
             let environment = Environment::of_night(&written, &self.base, secrets);
             (written, environment)
         };
+        runbook.fill_switch(&environment.placeholders);
         Ok(Orders {
             opening: Opening {
                 session: folder.session(),

@@ -417,7 +417,7 @@ fn replaced(id: &str, survey: &Survey) -> Option<String> {
             };
             format!("  - {{ id: C1, kind: migrate,           title: Run the migrations, {how}, version: <the release or commit that pins them>, timeout: 10m, start: auto }}{comment}\n")
         }
-        "F1" => "  - { id: F1, kind: switch,        title: Switch the provider configuration, key: <the key in fleet.config that says which database>, from: <its value for SQLite>, to: <its value for PostgreSQL> }\n".to_owned(),
+        "F1" => "  - { id: F1, kind: switch,        title: Switch the provider configuration, key: <the key in fleet.config that says which database>, from: <its value for SQLite>, to: <its value for PostgreSQL> }   # one URL: from: \"{source_url}\", to: \"{runtime_url}\"\n".to_owned(),
         "F2" => "  - { id: F2, kind: rollout,       title: \"Restart: canary first, then the fleet\", batch: 1, start: auto }\n".to_owned(),
         "R3" => "  - { id: R3,  kind: restart,        title: Release the fence and restart the instances }   # action: a restart that does not drain, where there is one\n".to_owned(),
         "R5" => "  - { id: R5,  kind: preserve,       title: Preserve PostgreSQL's artefacts and logs }   # logs: [files of its log, where they can be read here]\n".to_owned(),

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::placeholders::Placeholders;
+
 mod notify;
 mod probes;
 mod steps;
@@ -76,6 +78,20 @@ impl Runbook {
         let holders = self.people.iter().filter(|p| p.roles.contains(&role));
         let mut able = holders.into_iter();
         able.any(|p| p.id == person.id || p.deputies.contains(&person.id))
+    }
+
+    /// Fills what follows the session into the values of a switch by key: they are written where the application reads its own secrets.
+    pub fn fill_switch(&mut self, values: &Placeholders) {
+        for step in &mut self.steps {
+            if let StepKind::Switch {
+                how: SwitchHow::Key { from, to, .. },
+            } = &mut step.kind
+            {
+                for value in [from, to] {
+                    *value = values.revealed(value);
+                }
+            }
+        }
     }
 
     /// How a rollback undoes a step of the operators' own, by its id.

@@ -109,6 +109,22 @@ pub async fn production(ctx: &Context) -> Outcome {
 }
 
 async fn verified(ctx: &Context) -> Outcome {
+    // What staging answers from is what it says; that it has left production alone is looked at.
+    let Some(watch) = ctx.environment.watch() else {
+        return asked(ctx).await;
+    };
+    let before = match watch.before().await {
+        Ok(before) => before,
+        Err(why) => return Outcome::failed(format!("{why}. No request was sent")),
+    };
+    let outcome = asked(ctx).await;
+    match watch.after("the requests of `verification`", &before).await {
+        Ok(()) => outcome,
+        Err(found) => Outcome::failed(found),
+    }
+}
+
+async fn asked(ctx: &Context) -> Outcome {
     let verification = &ctx.runbook.verification;
     let requests: Vec<_> = verification.requests.iter().collect();
     let instances = &ctx.runbook.fleet.instances;

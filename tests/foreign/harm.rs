@@ -120,3 +120,50 @@ async fn a_rehearsal_tells_that_a_verification_leaves_rows() {
         place.assert_untouched(told, &before).await;
     }
 }
+
+/// An application with one URL: the switch's own value leads to production, or staging's environment does. Nothing is written there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rehearsal_does_not_let_staging_write_to_production() {
+    let place = Place::make(5).await;
+    let bridge = place.operators().await;
+    place.application.start().await;
+    let migrate = [
+        ("DB", "postgres"),
+        ("DATABASE_URL", place.target.url.as_str()),
+    ];
+    place
+        .application
+        .manage(&["migrate", "--noinput"], &migrate);
+    let (code, said) = bridge.types(&["copy", "runbook.yaml"]).await;
+    assert_eq!(code, Some(0), "{said}");
+    let runbook = place.runbook();
+    let before = place.look().await;
+    let production = place.rows_in(&place.target).await;
+    let live = place.application.file();
+    let writes = changed(&runbook, "/books/?probe=1", "/books/");
+    let file = format!("from: \"sqlite:///{}\"", live.display());
+    for (from, to, told) in [
+        (
+            "to: postgres",
+            "to: \"${TARGET_RUNTIME_URL}\"",
+            "`to` of the switch names",
+        ),
+        ("from: sqlite", file.as_str(), "`from` of the switch names"),
+        (
+            "LIBRARY_URL: \"{runtime_url}\"",
+            "LIBRARY_URL: \"${TARGET_RUNTIME_URL}\"",
+            "production changed while `the requests of `verification`` ran",
+        ),
+    ] {
+        place.write_runbook(&changed(&writes, from, to));
+        let (code, said) = bridge.types(&["rehearse"]).await;
+        assert_eq!(code, Some(1), "{to}: {said}");
+        assert!(said.contains(told), "{to}: {said}");
+        place.assert_untouched(told, &before).await;
+        let now = place.rows_in(&place.target).await;
+        // Staging that leads to production by its own environment is found by what it writes there, which is one row.
+        if !told.contains("production changed") {
+            canaries::assert_same("in production", &production, &now);
+        }
+    }
+}

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::programs;
-use crate::action::config_file;
+use crate::action::{Environment, config_file};
 use crate::cli::{group, rehearse};
 use crate::engine::socket::user_of_this_process;
 use crate::fleet;
@@ -310,6 +310,7 @@ async fn instances(runbook: &Runbook, folder: &Path) -> Vec<Finding> {
 
 /// Configuration and log of an instance, where they can be seen from here.
 fn instance_files(runbook: &Runbook, folder: &Path, instance: &Instance) -> Vec<Finding> {
+    let values = Environment::of_night(runbook, folder, Vec::new()).placeholders;
     let filled = |template: &String| {
         let text = template.replace("{instance}", &instance.id);
         folder.join(text.replace("{host}", &instance.host))
@@ -319,7 +320,7 @@ fn instance_files(runbook: &Runbook, folder: &Path, instance: &Instance) -> Vec<
     let switch = runbook.steps.iter().find_map(|step| match &step.kind {
         StepKind::Switch {
             how: SwitchHow::Key { key, from, .. },
-        } => Some((key, from)),
+        } => Some((key, values.revealed(from))),
         _ => None,
     });
     if let (Some(config), Some((key, from))) =
@@ -329,7 +330,7 @@ fn instance_files(runbook: &Runbook, folder: &Path, instance: &Instance) -> Vec<
         let name = format!("instance {}, configuration", instance.id);
         let shown = printable(&path.display().to_string(), 200);
         findings.push(match config_file::value(&path, key) {
-            Ok(Some(value)) if value == *from => {
+            Ok(Some(value)) if value == from => {
                 Finding::required(name, true, format!("{shown} has {key}={from}"))
             }
             Ok(Some(_)) => {

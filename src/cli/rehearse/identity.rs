@@ -10,7 +10,8 @@ use anyhow::{Context as _, bail, ensure};
 
 use crate::identity::TargetIdentity;
 use crate::production::configuration_of;
-use crate::runbook::{Instance, Rehearsal, Runbook};
+use crate::runbook::production::Production;
+use crate::runbook::{Instance, Rehearsal, Runbook, StepKind, SwitchHow};
 use crate::source;
 use crate::target::{self, Endpoint};
 use crate::text::printable;
@@ -33,6 +34,7 @@ pub(in crate::cli) async fn refuse_production(
     let staging = runbook.fleet.staging.as_ref();
     let staging = staging.context("a rehearsal needs `fleet.staging`")?;
     copy(&base.join(&runbook.source.file), &base.join(&scratch.copy))?;
+    switch(runbook, base)?;
     configuration(runbook, base, staging)?;
     address(runbook, staging).await?;
     databases(runbook, scratch).await
@@ -62,6 +64,31 @@ fn copy(live: &Path, copy: &Path) -> anyhow::Result<()> {
         copy.display(),
         live.display()
     );
+    Ok(())
+}
+
+/// The switch's values are written to the staging slot's configuration: neither leads to production.
+fn switch(runbook: &Runbook, base: &Path) -> anyhow::Result<()> {
+    let production = Production::of(runbook, &base.join(&runbook.source.file));
+    for step in &runbook.steps {
+        let StepKind::Switch {
+            how: SwitchHow::Key { key, from, to },
+        } = &step.kind
+        else {
+            continue;
+        };
+        for (name, value, instead) in [("to", to, "{runtime_url}"), ("from", from, "{source_url}")]
+        {
+            if let Some(what) = production.named_in(value) {
+                bail!(
+                    "{}: `{name}` of the switch names {what} of production, and a rehearsal writes it to the staging slot's {key}, so that \
+                     staging would serve from there. Write what follows the session in its place, such as `{name}: \"{instead}\"` (or its \
+                     parts, in the application's own spelling): in a rehearsal that is the copy and the scratch database. {UNTOUCHED}",
+                    step.id
+                );
+            }
+        }
+    }
     Ok(())
 }
 
