@@ -234,3 +234,18 @@ async fn a_write_that_leaves_a_row_is_told_of_and_turns_nothing_red() {
     let rows: i64 = client.query_one(left, &[]).await.unwrap().get(0);
     assert_eq!(rows, 1);
 }
+
+/// A night in which V2 fails ends in a rollback, so a rehearsal in which it fails is no evidence that the night is ready.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rehearsal_whose_verification_fails_does_not_count() {
+    let bench = Bench::start(2).await;
+    let write = "  write:                                # V2's representative write";
+    let provider = format!(
+        "    - {{ name: provider, class: read, get: \"{{url}}/ready\", status: 200, compare_body: true }}\n{write}"
+    );
+    let evidence = bench.rehearse(&[(write, &provider)]).await.expect("an end");
+    let (ok, why) = part(&evidence, RehearsalPart::Rollback);
+    assert!(!ok && why.contains("V2 failed"), "{why}");
+    assert!(why.contains("the night would have ended there"), "{why}");
+    assert!(part(&evidence, RehearsalPart::Import).0);
+}

@@ -144,6 +144,27 @@ impl Seen<'_> {
         restored.unwrap_or(i64::MAX)
     }
 
+    /// What would have ended the night. A rehearsal ends by a person's word; whatever else ended it would have rolled production back.
+    fn went_wrong(&self) -> Option<String> {
+        let rollback = self.session.rollback.as_ref()?;
+        let before = |state: &&StepState| {
+            state.status == StepStatus::Failed
+                && state
+                    .ended_ms
+                    .is_some_and(|ended| ended < rollback.started_ms)
+        };
+        let failed = self.session.steps.iter().find(before);
+        let failed = failed.map(|step| {
+            let said = step.outcome.as_ref().map_or("", |o| o.summary.as_str());
+            format!("{} failed: {said}", step.id)
+        });
+        let fired = self.session.fired.as_ref();
+        let fired = fired.filter(|fired| fired.at_ms <= rollback.started_ms);
+        let fired = fired.map(|f| format!("trigger {} fired: {}", f.trigger, f.reason));
+        let why: Vec<String> = failed.into_iter().chain(fired).collect();
+        (!why.is_empty()).then(|| format!("{}; the night would have ended there", why.join("; ")))
+    }
+
     fn rolled_back(&self, rto_ms: i64) -> Result<String, String> {
         let rollback_ms = self.rollback_ms();
         let in_time = rollback_ms <= self.session.charter.real_ms(rto_ms);
@@ -151,6 +172,9 @@ impl Seen<'_> {
         let healthy = rollback.is_some_and(|r| r.healthy == Some(true));
         let seconds = rollback_ms as f64 / 1000.0;
         match (healthy, in_time, self.is_done("F2")) {
+            (true, true, true) if self.went_wrong().is_some() => {
+                Err(self.went_wrong().unwrap_or_default())
+            }
             (true, true, true) => Ok(format!(
                 "rolled back from PostgreSQL in {seconds:.1} s, within the RTO{}",
                 self.left_rows()
