@@ -9,6 +9,7 @@
 //! which carries no locks, is read raw, and of the `-shm` a descriptor is held that is never closed (`fence`).
 
 pub mod backup;
+pub mod checks;
 pub mod content;
 pub mod digest;
 pub mod disk;
@@ -31,4 +32,7 @@ pub mod watch;
 
 pub use error::{Error, Holder};
 pub use identity::identity;
-pub use open::{open_read_only, open_read_only_within, open_read_write, open_read_write_within};
+pub use open::{
+    open_read_only, open_read_only_within, open_read_write, open_read_write_within,
+    stand_in_for_collations,
+};

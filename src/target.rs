@@ -15,6 +15,7 @@ mod identity;
 pub mod load_share;
 pub mod migrations;
 pub mod observe;
+pub mod own_schema;
 mod passfile;
 pub mod pooler;
 pub mod preflight;

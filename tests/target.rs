@@ -4,6 +4,8 @@
 mod connect;
 #[path = "target/migrations.rs"]
 mod migrations;
+#[path = "target/own_schema.rs"]
+mod own_schema;
 #[path = "target/pooler.rs"]
 mod pooler;
 #[path = "target/preflight.rs"]

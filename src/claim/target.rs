@@ -4,7 +4,7 @@
 use tokio_postgres::Client;
 
 use super::{Claim, Refused};
-use crate::target::Error as Unreached;
+use crate::target::{Error as Unreached, own_schema};
 
 /// Why a database cannot be claimed.
 #[derive(Debug, thiserror::Error)]
@@ -18,7 +18,6 @@ pub enum Error {
 }
 
 const MAKE: &str = "
-    CREATE SCHEMA IF NOT EXISTS cutover;
     CREATE TABLE IF NOT EXISTS cutover.session (
       one boolean PRIMARY KEY DEFAULT true CHECK (one), session text NOT NULL, folder text NOT NULL, host text NOT NULL);
     COMMENT ON TABLE cutover.session IS 'The cutover session that has this database. While its row is here, no other one begins.'";
@@ -37,7 +36,10 @@ pub async fn take(client: &mut Client, mine: &Claim) -> Result<(), Error> {
         .batch_execute("SET LOCAL synchronous_commit = on; SET LOCAL lock_timeout = '5s'")
         .await
         .map_err(failed)?;
-    transaction.batch_execute(MAKE).await.map_err(failed)?;
+    transaction
+        .batch_execute(&format!("{}{MAKE}", own_schema::MAKE))
+        .await
+        .map_err(failed)?;
     let folder = mine.folder.to_string_lossy();
     let values: [&(dyn tokio_postgres::types::ToSql + Sync); 3] =
         [&mine.session, &folder, &mine.host];

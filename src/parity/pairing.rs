@@ -53,9 +53,7 @@ impl Pairing {
         for table in &source.tables {
             if transfer.excludes_table(&table.name) {
                 pairing.skip(&table.name, "excluded by the transfer section");
-            } else if book_of(&table.name, table.columns.iter().map(String::as_str)).is_some()
-                && transfer.renamed_table(&table.name).is_none()
-            {
+            } else if is_history(table, targets) && transfer.renamed_table(&table.name).is_none() {
                 pairing.skip(&table.name, "migration history; the target keeps its own");
             } else {
                 planned.push(table);
@@ -266,4 +264,15 @@ fn places(
                 .map(|column| column.source.clone())
         })
         .collect()
+}
+
+/// Whether frameworks keep book of their migrations in this table, as it is on either side.
+fn is_history(table: &SourceTable, targets: &[TargetTable]) -> bool {
+    let here = book_of(&table.name, table.columns.iter().map(String::as_str));
+    let there = || {
+        let partner = targets.iter().find(|target| target.name == table.name)?;
+        let columns = partner.columns.iter().map(|column| column.name.as_str());
+        book_of(&partner.name, columns)
+    };
+    here.or_else(there).is_some()
 }

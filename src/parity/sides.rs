@@ -199,7 +199,14 @@ async fn blocking<T: Send + 'static>(
     work: impl FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
     let path = source.to_owned();
-    let run = move || work(&crate::source::open_read_only(&path)?);
+    let run = move || {
+        let connection = crate::source::open_read_only(&path)?;
+        crate::source::stand_in_for_collations(&connection).map_err(|source| Error::Read {
+            table: "the file's collations".to_owned(),
+            source,
+        })?;
+        work(&connection)
+    };
     tokio::task::spawn_blocking(run)
         .await
         .map_err(|died| Error::Died(died.to_string()))?

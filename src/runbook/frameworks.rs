@@ -137,6 +137,7 @@ const BOOKS: &[(&str, &[&str], &str)] = &[
     ("unistore_migration_log", &["migration_id", "success", "timestamp"], "Grafana"),
     ("resource_migration_log", &["migration_id", "success", "timestamp"], "Grafana"),
     ("updatelog", &["ul_key", "ul_value"], "MediaWiki"),
+    ("gorp_migrations", &["id", "applied_at"], "sql-migrate"),
     ("phinxlog", &["version", "migration_name"], "Phinx"),
     ("migration", &["version", "apply_time"], "Yii"),
     ("migrations", &["name", "run_on"], "db-migrate"),
@@ -175,7 +176,9 @@ pub fn book_of<'c>(
     let has = |wanted: &str| columns.clone().any(|c| c.eq_ignore_ascii_case(wanted));
     let telling =
         |f: &&Framework| (f.telling && is(f.table)) || f.leave.iter().any(|other| is(other));
-    if let Some(framework) = ALL.iter().find(telling) {
+    // Several keep a table of one name: the one whose other column is there, or who has no other.
+    let fits = |f: &&Framework| telling(f) && (f.beside.is_empty() || has(f.beside));
+    if let Some(framework) = ALL.iter().find(fits).or_else(|| ALL.iter().find(telling)) {
         return Some(framework.name);
     }
     let by_columns = |f: &&Framework| is(f.table) && has(f.column) && has(f.beside);
@@ -208,6 +211,14 @@ mod tests {
         assert_eq!(
             book("applied_schema_deltas", &["version", "file"]),
             Some("Synapse")
+        );
+        assert_eq!(
+            book("schema_migrations", &["version"]),
+            Some("dbmate, or Rails before 5")
+        );
+        assert_eq!(
+            book("schema_migrations", &["version", "inserted_at"]),
+            Some("Ecto")
         );
         assert_eq!(book("VersionInfo", &["Id", "Version"]), None);
     }

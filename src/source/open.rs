@@ -51,6 +51,17 @@ pub fn open_read_only_within(path: &Path, busy_limit: Duration) -> Result<Connec
     Ok(connection)
 }
 
+/// Lets a connection read tables whose columns sort by a collation that only the application has: SQLite refuses to read some of them
+/// without one. What stands in for it compares bytes, so nothing may be looked up by such a column, nor its order be believed.
+///
+/// # Errors
+/// SQLite's.
+pub fn stand_in_for_collations(connection: &Connection) -> rusqlite::Result<()> {
+    connection.collation_needed(|connection, name| {
+        connection.create_collation(name, |one: &str, other: &str| one.cmp(other))
+    })
+}
+
 /// A connection that can write to a database that is there; it waits for other writers, and creates nothing.
 ///
 /// # Errors

@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 
 use rusqlite::Connection;
 
+use crate::source::checks::{self, Check};
+
 /// What a file holds.
 #[derive(Debug, Clone, Default)]
 pub struct Schema {
@@ -74,6 +76,10 @@ pub struct Table {
     pub unique_keys: Vec<UniqueKey>,
     /// Foreign keys as declared; SQLite may never have checked them.
     pub foreign_keys: Vec<ForeignKey>,
+    /// Indexes that are not unique, over whole columns and all rows: places in `columns`.
+    pub indexes: Vec<Vec<usize>>,
+    /// CHECK constraints.
+    pub checks: Vec<Check>,
 }
 
 /// A column.
@@ -146,6 +152,7 @@ impl Schema {
         let mut statement = connection
             .prepare("SELECT name, type, wr, strict FROM pragma_table_list WHERE schema = 'main' ORDER BY name")?;
         let mut rows = statement.query([])?;
+        let checks = checks::read(connection)?;
         while let Some(row) = rows.next()? {
             let name: String = lossy(row.get_ref(0)?);
             let kind: String = row.get(1)?;
@@ -159,9 +166,10 @@ impl Schema {
             match what {
                 Some(what) => schema.others.push(Other { name, what }),
                 None => {
-                    schema
-                        .tables
-                        .push(Table::read(connection, name, row.get(2)?, row.get(3)?)?)
+                    let mut table = Table::read(connection, name, row.get(2)?, row.get(3)?)?;
+                    let of_table = checks.iter().filter(|check| check.table == table.name);
+                    table.checks = of_table.cloned().collect();
+                    schema.tables.push(table);
                 }
             }
         }
@@ -191,7 +199,13 @@ impl Table {
         let (columns, primary_key) = columns(connection, &name)?;
         let (unique_keys, key_has_index) = unique_keys(connection, &name, &columns)?;
         let foreign_keys = foreign_keys(connection, &name)?;
-        let position = position(&columns, &primary_key, without_rowid, key_has_index);
+        let indexes = indexes(connection, &name, &columns)?;
+        let position = if without_rowid && has_unknown_collation(connection, &name)? {
+            // Nothing can be looked up by an order that only the application knows; a scan needs none.
+            Position::Ordinal
+        } else {
+            position(&columns, &primary_key, without_rowid, key_has_index)
+        };
         Ok(Self {
             name,
             columns,
@@ -200,6 +214,8 @@ impl Table {
             strict,
             unique_keys,
             foreign_keys,
+            indexes,
+            checks: Vec::new(),
         })
     }
 
@@ -330,6 +346,44 @@ fn unique_keys(
         keys.extend(places.map(|columns| UniqueKey { columns, binary }));
     }
     Ok((keys, indexes.iter().any(|(_, origin)| origin == "pk")))
+}
+
+/// Indexes that are not unique, over whole columns and all rows.
+fn indexes(
+    connection: &Connection,
+    table: &str,
+    columns: &[Column],
+) -> rusqlite::Result<Vec<Vec<usize>>> {
+    let mut list = connection.prepare_cached(
+        "SELECT name FROM pragma_index_list(?1) WHERE \"unique\" = 0 AND partial = 0 ORDER BY seq",
+    )?;
+    let mut info = connection
+        .prepare_cached("SELECT name FROM pragma_index_xinfo(?1) WHERE key = 1 ORDER BY seqno")?;
+    let names: Vec<String> = list
+        .query_map([table], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    let mut indexes = Vec::new();
+    for index in &names {
+        let parts: Vec<Option<String>> = info
+            .query_map([index], |row| row.get(0))?
+            .collect::<Result<_, _>>()?;
+        let place = |name: &Option<String>| {
+            let name = name.as_ref()?;
+            columns.iter().position(|column| column.name == *name)
+        };
+        indexes.extend(parts.iter().map(place).collect::<Option<Vec<usize>>>());
+    }
+    Ok(indexes)
+}
+
+/// Whether the table's own key is ordered by a collation that only the application knows.
+fn has_unknown_collation(connection: &Connection, table: &str) -> rusqlite::Result<bool> {
+    let sql = "SELECT count(*) FROM pragma_index_list(?1) AS i, pragma_index_xinfo(i.name) AS c
+                WHERE i.origin = 'pk' AND c.key AND upper(c.coll) NOT IN ('BINARY', 'NOCASE', 'RTRIM')";
+    let unknown: i64 = connection
+        .prepare_cached(sql)?
+        .query_row([table], |row| row.get(0))?;
+    Ok(unknown > 0)
 }
 
 fn foreign_keys(connection: &Connection, table: &str) -> rusqlite::Result<Vec<ForeignKey>> {

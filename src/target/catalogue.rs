@@ -20,6 +20,8 @@ pub struct Catalogue {
     pub sequences: Vec<String>,
     /// Those of them that no column owns and no default asks.
     pub free_sequences: Vec<String>,
+    /// The text of the application's functions that defaults call: the table's oid, the column's number, the text.
+    pub default_functions: Vec<(u32, i16, String)>,
     /// Materialized views that read the schema's tables, in an order in which they can be refreshed.
     pub materialized: Vec<Materialized>,
     /// Other schemas with tables of an application's, and how many.
@@ -49,6 +51,8 @@ pub struct Table {
     pub has_children: bool,
     /// What a row has to satisfy for each partition that holds rows itself; empty unless partitioned.
     pub partitions: Vec<String>,
+    /// Its partitions of all levels, by oid.
+    pub parts: Vec<u32>,
     /// Columns by which the table is partitioned, by name; those in expressions are missing.
     pub partition_key: Vec<String>,
     /// Columns by position.
@@ -97,6 +101,8 @@ pub struct Column {
     pub collation: Option<String>,
     /// Compares by something other than bytes where it must be unique: `citext`, a nondeterministic collation.
     pub folds: bool,
+    /// Of letters it takes only those of ASCII for equal: `citext` in a database whose character type is C.
+    pub folds_ascii: bool,
 }
 
 /// Kinds of identity columns.
@@ -327,6 +333,7 @@ impl Catalogue {
             schema: schema.to_owned(),
             sequences: around::sequences(client, schema).await?,
             free_sequences: around::free_sequences(client, schema).await?,
+            default_functions: around::default_functions(client, schema).await?,
             materialized: around::materialized(client, &tables).await?,
             elsewhere: around::elsewhere(client, schema).await?,
             tables,
@@ -377,6 +384,7 @@ async fn relations(client: &Client, schema: &str) -> Result<Vec<Table>, Error> {
             is_partition: row.get(7),
             has_children: row.get(8),
             partitions: Vec::new(),
+            parts: Vec::new(),
             partition_key: row.get(9),
             columns: Vec::new(),
             constraints: Vec::new(),
@@ -397,7 +405,8 @@ async fn columns(
                     a.atthasdef OR a.attidentity <> '', a.attidentity::text, a.attgenerated <> '',
                     coalesce(NOT l.collisdeterministic, false),
                     CASE WHEN a.attcollation <> t.typcollation THEN format('%I.%I', ln.nspname, l.collname) END,
-                    pg_get_expr(f.adbin, f.adrelid)
+                    pg_get_expr(f.adbin, f.adrelid),
+                    (SELECT datctype IN ('C', 'POSIX') FROM pg_database WHERE datname = current_database())
              FROM pg_attribute a LEFT JOIN pg_attrdef f ON f.adrelid = a.attrelid AND f.adnum = a.attnum JOIN pg_type t ON t.oid = a.atttypid JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
              LEFT JOIN pg_collation l ON l.oid = a.attcollation LEFT JOIN pg_namespace ln ON ln.oid = l.collnamespace
              WHERE n.nspname = $1 AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND a.attnum > 0 AND NOT a.attisdropped
@@ -426,6 +435,7 @@ async fn columns(
                 generated: row.get(9),
                 collation: row.get(11),
                 folds,
+                folds_ascii: row.get(13),
             };
             (row.get(0), column)
         })

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 use tokio_postgres::Client;
 
-use super::Error;
+use super::{Error, own_schema};
 
 /// A release that was completed on this database.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,7 +24,6 @@ pub struct Release {
 const DOING: &str = "leave the mark of the release";
 
 const MAKE: &str = "
-    CREATE SCHEMA IF NOT EXISTS cutover;
     CREATE TABLE IF NOT EXISTS cutover.release (
       session text NOT NULL, opened text NOT NULL, completed text NOT NULL, source text NOT NULL, host text NOT NULL,
       PRIMARY KEY (session, opened));
@@ -55,7 +54,10 @@ pub async fn put_back(client: &Client, releases: &[Release]) -> Result<(), Error
     if releases.is_empty() {
         return Ok(());
     }
-    client.batch_execute(MAKE).await.map_err(failed)?;
+    client
+        .batch_execute(&format!("{}{MAKE}", own_schema::MAKE))
+        .await
+        .map_err(failed)?;
     for release in releases {
         let Release {
             session,

@@ -72,6 +72,11 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// One integer has one form in SQLite and in PostgreSQL.
+    pub fn is_integer(&self) -> bool {
+        matches!(self, Self::Int2 | Self::Int4 | Self::Int8 | Self::Oid)
+    }
+
     /// The kind of a catalogue type. A domain is its base type; its checks are the server's.
     pub fn of(column: &ColumnType) -> Self {
         Self::of_base(&column.base, column.base_typmod)

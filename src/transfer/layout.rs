@@ -50,6 +50,9 @@ pub struct Layout {
     pub others: Vec<(u32, i16)>,
     /// Materialized views of the target, in an order in which they can be refreshed.
     pub views: Vec<Materialized>,
+    /// Partitions of tables that move. A trigger of theirs is one of its own, also where it came with the table's: what switches that one off
+    /// leaves it running.
+    pub parts: Vec<catalogue::Table>,
 }
 
 /// A table that moves.
@@ -220,6 +223,7 @@ impl Layout {
             let reason = "nothing is left to move: every table of the file is excluded, or is the bookkeeping of migrations";
             layout.problems.push(structural("", "", reason, None));
         }
+        layout.parts = layout.parts_of(target);
         layout.look_outside(target);
         layout.look_at_keys(target, transfer);
         layout.look_at_triggers(target, transfer);
@@ -228,6 +232,14 @@ impl Layout {
         layout.look_at_wal(source, &only_there, transfer);
         layout.sort_by_foreign_keys();
         layout
+    }
+
+    fn parts_of(&self, target: &Catalogue) -> Vec<catalogue::Table> {
+        let is_part = |table: &&catalogue::Table| {
+            let mut moving = self.tables.iter();
+            moving.any(|moving| moving.target.parts.contains(&table.oid))
+        };
+        target.tables.iter().filter(is_part).cloned().collect()
     }
 
     /// Materialized views over tables that move, in an order in which they can be refreshed.
@@ -296,7 +308,8 @@ impl Layout {
         for table in &source.tables {
             if transfer.excludes_table(&table.name) {
                 self.skip(&table.name, "excluded");
-            } else if let Some(keeper) = source_book(table)
+            } else if let Some(keeper) =
+                source_book(table).or_else(|| target.table(&table.name).and_then(target_book))
                 && transfer.renamed_table(&table.name).is_none()
             {
                 let why = format!("migration history of {keeper}; the target keeps its own");

@@ -215,8 +215,27 @@ pub fn folded(name: &str) -> String {
         .collect()
 }
 
+/// Plurals that no rule makes, as frameworks know them.
+const IRREGULAR: &[(&str, &str)] = &[
+    ("people", "person"),
+    ("children", "child"),
+    ("indices", "index"),
+    ("matrices", "matrix"),
+    ("vertices", "vertex"),
+    ("criteria", "criterion"),
+    ("analyses", "analysis"),
+    ("statuses", "status"),
+    ("aliases", "alias"),
+    ("buses", "bus"),
+];
+
 /// English plurals as frameworks make them.
 fn singular(folded: &str) -> String {
+    for (many, one) in IRREGULAR {
+        if let Some(stem) = folded.strip_suffix(many) {
+            return singular(&format!("{stem}{one}"));
+        }
+    }
     if let Some(stem) = folded.strip_suffix("ies") {
         return format!("{stem}y");
     }
@@ -269,6 +288,12 @@ mod tests {
             ("user", &["users", "Users"], None),
             ("a_b", &["aB", "AB"], None),
             ("status", &["statu"], Some(("statu", false))),
+            (
+                "OrderStatus",
+                &["order_statuses"],
+                Some(("order_statuses", false)),
+            ),
+            ("Person", &["people"], Some(("people", false))),
             ("--", &["__"], None),
         ] {
             let found = likely(source, unfilled).map(|likely| (likely.name, likely.sure));

@@ -4,7 +4,10 @@ mod after;
 mod behind;
 pub mod consequences;
 pub mod foreseen;
+mod given;
 pub mod guess;
+mod hidden;
+mod histories;
 pub(crate) mod numbers;
 pub mod preflight;
 pub mod probe;
@@ -206,6 +209,9 @@ pub async fn plan(
     problems.extend(both.layout.problems.iter().cloned());
     problems.extend(both.layout.warnings.iter().cloned());
     problems.extend(preflight::unreadable(&client, &both.layout).await?);
+    if may_look {
+        problems.extend(preflight::refused_by_event_triggers(&client).await?);
+    }
     let mut plan = Plan {
         tables: Vec::new(),
         skipped: both.layout.skipped.clone(),
@@ -229,13 +235,25 @@ pub async fn plan(
         Scan::SchemaOnly => sizes(source, &both.layout).await?,
         Scan::Full => {
             let scanned = both.scan(source, progress, cancel).await?;
-            both.judge(source, &client, &scanned, &mut plan, &mut additions, cancel)
+            if may_look {
+                plan.problems
+                    .extend(given::judge(&client, &both.layout).await?);
+            }
+            // A role that may make no temporary table is told so; what the server would say is for the next look.
+            let asked = preflight::may_probe(&client).await?.then_some(&*client);
+            both.judge(source, asked, &scanned, &mut plan, &mut additions, cancel)
                 .await?;
-            numbers::judge(&client, source, &both.layout, transfer, &mut plan).await?;
+            let closed = numbers::closed(&client, &both.layout).await?;
+            if closed.is_empty() {
+                numbers::judge(&client, source, &both.layout, transfer, &mut plan).await?;
+            }
+            plan.problems.extend(closed);
             scanned
         }
     };
     after::note(&both.layout, transfer, &mut plan);
+    hidden::note(&client, &both.layout, transfer, &mut plan).await?;
+    histories::note(&client, source, &both.layout, &mut plan).await?;
     behind::weigh(source, scan, &mut plan, &mut additions).await?;
     plan.tables = both
         .layout
@@ -352,7 +370,7 @@ impl Both {
     async fn judge(
         &self,
         source: &Path,
-        client: &tokio_postgres::Client,
+        client: Option<&tokio_postgres::Client>,
         scanned: &[Scanned],
         plan: &mut Plan,
         additions: &mut Additions,
@@ -363,15 +381,13 @@ impl Both {
         for (table, scanned) in self.layout.tables.iter().zip(scanned) {
             take_in(table, scanned, world, plan, additions);
             let mut behind: HashSet<RowKey> = scanned.behind.iter().cloned().collect();
-            let probed = probe::probe(
-                client,
-                source,
-                table,
-                self.layout.encoding,
-                Some(scanned),
-                cancel,
-            )
-            .await?;
+            let encoding = self.layout.encoding;
+            let probed = match client {
+                Some(client) => {
+                    probe::probe(client, source, table, encoding, Some(scanned), cancel).await?
+                }
+                None => probe::Probed::default(),
+            };
             for problem in probed.problems {
                 let stated = action(table, &problem.column);
                 let wished = outside_wish(table, &problem);

@@ -1,5 +1,5 @@
-//! The schema as part of parity (`T4d`): primary keys, unique keys and foreign keys that SQLite has, or that PostgreSQL had when the import
-//! began, hold in PostgreSQL.
+//! The schema as part of parity (`T4d`): primary keys, unique keys, foreign keys, checks and indexes that SQLite has, or that PostgreSQL had
+//! when the import began, hold in PostgreSQL.
 //!
 //! What PostgreSQL never had is told and is not wrong: the application's own migrations decide what its schema is. What is gone since
 //! the import began is wrong, and so is what SQLite has where nobody knows what PostgreSQL had, unless the transfer section accepts it.
@@ -14,7 +14,11 @@ use rusqlite::Connection;
 use std::collections::BTreeSet;
 
 /// Kinds of promises, in the order of the checks.
-const KINDS: &[&str] = &["primary key", "unique", "foreign key"];
+const KINDS: &[&str] = &["primary key", "unique", "foreign key", "check", "index"];
+
+/// What the migrations of either side spell by means of their own: a type for a check, an index of another kind. Wrong only where it is
+/// known that PostgreSQL had it.
+const TOLD: &[&str] = &["check", "index"];
 
 /// One promise over columns of one table, by the names of the target.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,6 +55,8 @@ pub(super) async fn promises(sides: &Sides, id: &str) -> Result<Vec<Check>, Erro
             let shown = printable(&name, 200);
             if sides.transfer.accepts(&name) {
                 told.push(format!("{shown} (accepted)"));
+            } else if recorded.is_none() && TOLD.contains(&promise.kind) {
+                told.push(shown);
             } else if recorded.as_ref().is_some_and(|had| !is_held(promise, had)) {
                 told.push(format!(
                     "{shown} (PostgreSQL did not have it when the import began)"
@@ -63,7 +69,8 @@ pub(super) async fn promises(sides: &Sides, id: &str) -> Result<Vec<Check>, Erro
                 wrong.add(|| format!("{shown}: {since}; make it again, or accept it by `accept:`"));
             }
         }
-        checks.push(wrong.verdict(id, format!("schema: {kind}s"), || {
+        let many = if *kind == "index" { "indexe" } else { kind };
+        checks.push(wrong.verdict(id, format!("schema: {many}s"), || {
             let mut good = format!("{holds} {kind}(s) hold in PostgreSQL");
             if !told.is_empty() {
                 good.push_str(&format!("; not there: {}", told.join(", ")));
@@ -78,7 +85,7 @@ pub(super) async fn promises(sides: &Sides, id: &str) -> Result<Vec<Check>, Erro
 fn is_held(promise: &Promise, held: &BTreeSet<Promise>) -> bool {
     held.iter().any(|other| {
         let kinds = match (promise.kind, other.kind) {
-            ("unique", "primary key") => true,
+            ("unique", "primary key") | ("index", "unique" | "primary key") => true,
             (one, other) => one == other,
         };
         kinds
@@ -117,7 +124,18 @@ async fn held(sides: &Sides) -> Result<BTreeSet<Promise>, Error> {
          SELECT 'foreign key', c.relname, p.relname,
                 (SELECT string_agg(a.attname, chr(1)) FROM unnest(f.conkey) AS k(n) JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.n)
            FROM pg_constraint f JOIN pg_class c ON c.oid = f.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace AND n.nspname = {schema}
-           JOIN pg_class p ON p.oid = f.confrelid WHERE f.contype = 'f'"
+           JOIN pg_class p ON p.oid = f.confrelid WHERE f.contype = 'f'
+          UNION ALL
+         SELECT 'index', c.relname, NULL,
+                (SELECT string_agg(a.attname, chr(1)) FROM unnest(i.indkey) WITH ORDINALITY AS k(n, place)
+                   JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.n WHERE k.place <= i.indnkeyatts)
+           FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid JOIN pg_namespace n ON n.oid = c.relnamespace AND n.nspname = {schema}
+          WHERE NOT i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
+          UNION ALL
+         SELECT 'check', c.relname, NULL,
+                (SELECT string_agg(a.attname, chr(1)) FROM unnest(f.conkey) AS k(n) JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.n)
+           FROM pg_constraint f JOIN pg_class c ON c.oid = f.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace AND n.nspname = {schema}
+          WHERE f.contype = 'c' AND f.conkey IS NOT NULL"
     );
     let rows = sides.ask("reading keys and foreign keys", &sql).await?;
     Ok(rows.iter().filter_map(|row| of_row(row)).collect())
@@ -125,27 +143,48 @@ async fn held(sides: &Sides) -> Result<BTreeSet<Promise>, Error> {
 
 /// What PostgreSQL kept when the import began, if that is on record.
 async fn recorded(sides: &Sides) -> Result<Option<BTreeSet<Promise>>, Error> {
-    let doing = "reading what PostgreSQL kept when the import began";
-    let readable = "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-         WHERE n.nspname = 'cutover' AND c.relname IN ('promise', 'import')
-           AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')";
-    if sides.count(doing, readable).await? != 2 {
-        return Ok(None);
-    }
-    let last = format!(
-        "(SELECT i.key FROM cutover.import i WHERE i.target_schema = {} ORDER BY i.began DESC LIMIT 1)",
-        literal(&sides.schema)
-    );
-    let sql = format!(
-        "SELECT p.kind, p.table_name, p.parent_name, array_to_string(p.columns, chr(1)) FROM cutover.promise p WHERE p.import = {last}"
-    );
-    let rows = sides.ask(doing, &sql).await?;
+    let rows = record(
+        sides,
+        "p.kind, p.table_name, p.parent_name, array_to_string(p.columns, chr(1))",
+    )
+    .await?;
     // The first one says that there is a record, also of a schema without any key.
     let is_there = rows.iter().any(|row| {
         row.first()
             .is_some_and(|kind| kind.as_deref() == Some("record"))
     });
     Ok(is_there.then(|| rows.iter().filter_map(|row| of_row(row)).collect()))
+}
+
+/// Triggers that did not run for the application when the import began, as `trigger on table`.
+pub(super) async fn triggers_off(sides: &Sides) -> Result<BTreeSet<String>, Error> {
+    let rows = record(
+        sides,
+        "p.kind, format('%s on %s', p.columns[1], p.table_name)",
+    )
+    .await?;
+    let off = rows.into_iter().filter_map(|row| match row.as_slice() {
+        [Some(kind), Some(name)] if kind == "trigger off" => Some(name.clone()),
+        _ => None,
+    });
+    Ok(off.collect())
+}
+
+/// What the last import into this schema has recorded of it; nothing where there is no record, or none that can be read.
+async fn record(sides: &Sides, what: &str) -> Result<Vec<Vec<Option<String>>>, Error> {
+    let doing = "reading what PostgreSQL kept when the import began";
+    let readable = "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+         WHERE n.nspname = 'cutover' AND c.relname IN ('promise', 'import')
+           AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')";
+    if sides.count(doing, readable).await? != 2 {
+        return Ok(Vec::new());
+    }
+    let last = format!(
+        "(SELECT i.key FROM cutover.import i WHERE i.target_schema = {} ORDER BY i.began DESC LIMIT 1)",
+        literal(&sides.schema)
+    );
+    let sql = format!("SELECT {what} FROM cutover.promise p WHERE p.import = {last}");
+    sides.ask(doing, &sql).await
 }
 
 fn of_row(row: &[Option<String>]) -> Option<Promise> {
@@ -161,7 +200,15 @@ fn of_row(row: &[Option<String>]) -> Option<Promise> {
 
 /// What SQLite keeps, of tables and columns that are compared.
 async fn of_source(sides: &Sides) -> Result<BTreeSet<Promise>, Error> {
-    let uniques = sides.on_source(uniques).await?;
+    let keyed = sides.on_source(keyed).await?;
+    let checked = sides
+        .on_source(|connection| {
+            crate::source::checks::read(connection).map_err(|source| Error::Read {
+                table: "sqlite_schema".to_owned(),
+                source,
+            })
+        })
+        .await?;
     let mut promises = BTreeSet::new();
     let mut add =
         |kind: &'static str, pair: &TablePair, columns: &[String], parent: Option<String>| {
@@ -199,22 +246,27 @@ async fn of_source(sides: &Sides) -> Result<BTreeSet<Promise>, Error> {
                 );
             }
         }
-        for (_, columns) in uniques.iter().filter(|(name, _)| *name == table.name) {
-            add("unique", pair, columns, None);
+        for (_, columns, unique) in keyed.iter().filter(|(name, ..)| *name == table.name) {
+            let kind = if *unique { "unique" } else { "index" };
+            add(kind, pair, columns, None);
+        }
+        for check in checked.iter().filter(|check| check.table == table.name) {
+            let named = check.columns(&table.columns);
+            add("check", pair, &named, None);
         }
     }
     Ok(promises)
 }
 
-/// Unique keys and indexes over whole columns and all rows, the primary key's apart.
-fn uniques(connection: &Connection) -> Result<Vec<(String, Vec<String>)>, Error> {
+/// Unique keys and indexes over whole columns and all rows, the primary key's apart; and whether they are unique.
+fn keyed(connection: &Connection) -> Result<Vec<(String, Vec<String>, bool)>, Error> {
     let failed = |source| Error::Read {
         table: "sqlite_schema".to_owned(),
         source,
     };
-    let sql = "SELECT t.name, group_concat(c.name, char(1)), count(*) = count(c.name)
+    let sql = "SELECT t.name, group_concat(c.name, char(1)), count(*) = count(c.name), i.\"unique\"
                  FROM pragma_table_list AS t, pragma_index_list(t.name) AS i, pragma_index_xinfo(i.name) AS c
-                WHERE t.schema = 'main' AND t.type = 'table' AND i.\"unique\" AND NOT i.partial AND i.origin <> 'pk' AND c.key
+                WHERE t.schema = 'main' AND t.type = 'table' AND NOT i.partial AND i.origin <> 'pk' AND c.key
                 GROUP BY t.name, i.name";
     let mut statement = connection.prepare(sql).map_err(failed)?;
     let mut rows = statement.query([]).map_err(failed)?;
@@ -224,7 +276,11 @@ fn uniques(connection: &Connection) -> Result<Vec<(String, Vec<String>)>, Error>
         if row.get::<_, bool>(2).map_err(failed)? {
             let columns: String = row.get(1).map_err(failed)?;
             let columns = columns.split('\u{1}').map(str::to_owned).collect();
-            keys.push((row.get(0).map_err(failed)?, columns));
+            keys.push((
+                row.get(0).map_err(failed)?,
+                columns,
+                row.get(3).map_err(failed)?,
+            ));
         }
     }
     Ok(keys)

@@ -28,6 +28,9 @@ pub(super) struct Relation {
     /// Source names of the columns referred to.
     pub(super) parent_columns: Vec<String>,
     pub(super) declared: Declared,
+    /// The target's own operators of the key, qualified: without its schema that of an extension's type (citext) would not be found, and
+    /// another taken. Empty where no key says any.
+    pub(super) operators: Vec<String>,
 }
 
 impl Relation {
@@ -44,7 +47,12 @@ impl Relation {
     }
 
     /// A condition on `c`, a child: it refers to something, and that is not there. `name` says how the database at hand calls a column.
-    fn orphan_sql(&self, parent: &str, name: impl Fn(&TablePair, &str) -> String) -> String {
+    fn orphan_sql(
+        &self,
+        parent: &str,
+        name: impl Fn(&TablePair, &str) -> String,
+        meets: impl Fn(usize, &str, &str) -> String,
+    ) -> String {
         let refers: Vec<_> = self
             .columns
             .iter()
@@ -52,12 +60,9 @@ impl Relation {
             .collect();
         let both = self.columns.iter().zip(&self.parent_columns);
         let meets: Vec<_> = both
-            .map(|(column, key)| {
-                format!(
-                    "p.{} = c.{}",
-                    name(&self.parent, key),
-                    name(&self.child, column)
-                )
+            .enumerate()
+            .map(|(at, (column, key))| {
+                meets(at, &name(&self.parent, key), &name(&self.child, column))
             })
             .collect();
         format!(
@@ -87,7 +92,9 @@ impl Relation {
             // What names such a row is no number: none of them counts as there.
             (Some(_), None) => format!("(SELECT * FROM {table} WHERE 0)"),
         };
-        self.orphan_sql(&parent, |_, column| quoted(column))
+        // PostgreSQL compares bytes: what only SQLite's NOCASE found has no parent there.
+        let meets = |_, parent: &str, child: &str| format!("p.{parent} = c.{child} COLLATE BINARY");
+        self.orphan_sql(&parent, |_, column| quoted(column), meets)
     }
 
     /// The condition for the target.
@@ -98,7 +105,11 @@ impl Relation {
                     .map_or(column, |pair| pair.target.as_str()),
             )
         };
-        self.orphan_sql(&self.parent.target_sql(), name)
+        let meets = |at: usize, parent: &str, child: &str| {
+            let operator = self.operators.get(at).map_or("=", String::as_str);
+            format!("p.{parent} {operator} c.{child}")
+        };
+        self.orphan_sql(&self.parent.target_sql(), name, meets)
     }
 
     fn is(&self, other: &Self) -> bool {
@@ -132,12 +143,14 @@ pub(super) async fn all(sides: &Sides) -> Result<Vec<Relation>, Error> {
 
 async fn of_target(sides: &Sides) -> Result<Vec<Relation>, Error> {
     let sql = format!(
-        "SELECT c.relname, p.relname, ca.attname, pa.attname, f.oid
+        "SELECT c.relname, p.relname, ca.attname, pa.attname, f.oid, pg_catalog.format('OPERATOR(%I.%s)', opn.nspname, o.oprname)
            FROM pg_constraint f
            JOIN pg_class c ON c.oid = f.conrelid
            JOIN pg_namespace n ON n.oid = c.relnamespace AND n.nspname = {}
            JOIN pg_class p ON p.oid = f.confrelid
-          CROSS JOIN LATERAL unnest(f.conkey, f.confkey) WITH ORDINALITY AS k(child, parent, place)
+          CROSS JOIN LATERAL unnest(f.conkey, f.confkey, f.conpfeqop) WITH ORDINALITY AS k(child, parent, operator, place)
+           JOIN pg_operator o ON o.oid = k.operator
+           JOIN pg_namespace opn ON opn.oid = o.oprnamespace
            JOIN pg_attribute ca ON ca.attrelid = c.oid AND ca.attnum = k.child
            JOIN pg_attribute pa ON pa.attrelid = p.oid AND pa.attnum = k.parent
           WHERE f.contype = 'f' AND f.conparentid = 0 AND f.convalidated
@@ -172,6 +185,7 @@ async fn of_target(sides: &Sides) -> Result<Vec<Relation>, Error> {
             Some((oid, relation)) if *oid == text(4) => {
                 relation.columns.push(column);
                 relation.parent_columns.push(key);
+                relation.operators.push(text(5));
             }
             _ => {
                 let (columns, parent_columns) = (vec![column], vec![key]);
@@ -183,6 +197,7 @@ async fn of_target(sides: &Sides) -> Result<Vec<Relation>, Error> {
                         parent,
                         parent_columns,
                         declared: Declared::InTarget,
+                        operators: vec![text(5)],
                     },
                 ));
             }
@@ -231,6 +246,7 @@ fn of_source(sides: &Sides) -> Vec<Relation> {
                     parent: parent.clone(),
                     parent_columns,
                     declared: Declared::InSource,
+                    operators: Vec::new(),
                 });
             }
         }
@@ -271,6 +287,7 @@ fn by_name(sides: &Sides) -> Vec<Relation> {
                     parent: (*parent).clone(),
                     parent_columns: vec![parent.columns[0].source.clone()],
                     declared: Declared::ByName,
+                    operators: Vec::new(),
                 });
             }
         }

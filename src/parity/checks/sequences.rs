@@ -36,7 +36,7 @@ pub async fn sequences(sides: &Sides, id: &str) -> Result<Vec<Check>, Error> {
                  SELECT x.oid, f.adrelid, f.adnum
                    FROM pg_attrdef f JOIN pg_class o ON o.oid = f.adrelid JOIN pg_namespace xn ON true JOIN pg_class x ON x.relnamespace = xn.oid
                   WHERE x.relkind = 'S' AND o.relnamespace = xn.oid
-                    AND pg_get_expr(f.adbin, f.adrelid) ~ ('nextval[(]+''(' || xn.nspname || '[.])?' || regexp_replace(x.relname, '([^A-Za-z0-9_])', '[\\1]', 'g') || '''::text')
+                    AND pg_get_expr(f.adbin, f.adrelid) ~ ('nextval[(]+''(' || xn.nspname || '[.])?' || regexp_replace(x.relname, '([][\\.*+?(){{}}^$|])', '\\\\\\1', 'g') || '''::text')
                   UNION
                  SELECT x.oid, o.oid, c.attnum
                    FROM (VALUES {stated}) AS v(sequence, relation, attribute)

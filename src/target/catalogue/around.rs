@@ -16,18 +16,23 @@ pub(super) async fn partitions(
     // What a partition of a partition takes includes the conditions of both; one without any takes everything.
     let rows = client
         .query(
-            "SELECT c.oid, coalesce(pg_get_partition_constraintdef(t.relid), 'true')
+            "SELECT c.oid, coalesce(pg_get_partition_constraintdef(t.relid), 'true'), t.isleaf, t.relid::oid
              FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace CROSS JOIN LATERAL pg_partition_tree(c.oid) AS t
-             WHERE n.nspname = $1 AND c.relkind = 'p' AND t.isleaf AND t.relid::oid <> c.oid ORDER BY 1, 2",
+             WHERE n.nspname = $1 AND c.relkind = 'p' AND t.relid::oid <> c.oid ORDER BY 1, 2",
             &[&schema],
         )
         .await?;
     let mut found: HashMap<u32, Vec<String>> = HashMap::new();
+    let mut parts: HashMap<u32, Vec<u32>> = HashMap::new();
     for row in rows {
-        found.entry(row.get(0)).or_default().push(row.get(1));
+        parts.entry(row.get(0)).or_default().push(row.get(3));
+        if row.get(2) {
+            found.entry(row.get(0)).or_default().push(row.get(1));
+        }
     }
     for table in tables {
         table.partitions = found.remove(&table.oid).unwrap_or_default();
+        table.parts = parts.remove(&table.oid).unwrap_or_default();
     }
     Ok(())
 }
@@ -63,6 +68,27 @@ pub(super) async fn free_sequences(client: &Client, schema: &str) -> Result<Vec<
     );
     let rows = client.query(&sql, &[&schema]).await?;
     Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+/// The text of functions that the defaults of the schema's columns call, PostgreSQL's own apart.
+pub(super) async fn default_functions(
+    client: &Client,
+    schema: &str,
+) -> Result<Vec<(u32, i16, String)>, Error> {
+    let rows = client
+        .query(
+            "SELECT f.adrelid, f.adnum, p.prosrc FROM pg_attrdef f JOIN pg_depend d
+                 ON d.classid = 'pg_attrdef'::regclass AND d.objid = f.oid AND d.refclassid = 'pg_proc'::regclass
+               JOIN pg_proc p ON p.oid = d.refobjid JOIN pg_namespace pn ON pn.oid = p.pronamespace
+               JOIN pg_class c ON c.oid = f.adrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+              WHERE n.nspname = $1 AND pn.nspname NOT IN ('pg_catalog', 'information_schema') AND p.prosrc IS NOT NULL",
+            &[&schema],
+        )
+        .await?;
+    Ok(rows
+        .iter()
+        .map(|row| (row.get(0), row.get(1), row.get(2)))
+        .collect())
 }
 
 /// Materialized views over these tables. One that reads another comes after it.

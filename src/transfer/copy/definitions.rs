@@ -31,39 +31,41 @@ pub struct ForeignKey {
     pub partitioned: bool,
 }
 
+/// The triggers of one table that must not run during the load; those in `fire` may.
+fn triggers(schema: &str, table: &Table, fire: &[String], all: &mut Vec<Definition>) {
+    let rests = |name: &String| !fire.contains(name);
+    for trigger in table.triggers.iter().filter(|t| rests(&t.name)) {
+        // R fires on replicas only, D never.
+        let put_back = match trigger.enabled {
+            'O' => "ENABLE",
+            'A' => "ENABLE ALWAYS",
+            _ => continue,
+        };
+        let trigger_name = quoted(&trigger.name);
+        let alter = format!("ALTER TABLE ONLY {}", qualified(schema, &table.name));
+        let away = format!("{alter} DISABLE TRIGGER {trigger_name}");
+        let back = format!("{alter} {put_back} TRIGGER {trigger_name}");
+        let kind = DefinitionKind::Trigger;
+        all.push(definition(kind, table, &trigger.name, away, back));
+    }
+}
+
 /// Everything to take away: foreign keys before the keys they hang on. The triggers in `fire` stay. So does an index that calls functions
 /// of the application's: from PostgreSQL 17 on an index is built with a search path in which what they name without a schema is missing.
 pub fn collect(
     schema: &str,
     tables: &[(&Table, u64)],
+    parts: &[Table],
     foreign_keys: &[ForeignKey],
     fire: &[String],
 ) -> Vec<Definition> {
     let mut all = Vec::new();
+    for part in parts {
+        triggers(schema, part, fire, &mut all);
+    }
     for (table, _) in tables {
         let name = qualified(schema, &table.name);
-        let kept = |name: &String| fire.contains(name);
-        for trigger in table.triggers.iter().filter(|t| !kept(&t.name)) {
-            // R fires on replicas only, D never.
-            let put_back = match trigger.enabled {
-                'O' => "ENABLE",
-                'A' => "ENABLE ALWAYS",
-                _ => continue,
-            };
-            let trigger_name = quoted(&trigger.name);
-            let alter = format!("ALTER TABLE ONLY {name}");
-            let (away, back) = (
-                format!("{alter} DISABLE TRIGGER {trigger_name}"),
-                format!("{alter} {put_back} TRIGGER {trigger_name}"),
-            );
-            all.push(definition(
-                DefinitionKind::Trigger,
-                table,
-                &trigger.name,
-                away,
-                back,
-            ));
-        }
+        triggers(schema, table, fire, &mut all);
         if table.row_security_forced {
             let away = format!("ALTER TABLE {name} NO FORCE ROW LEVEL SECURITY");
             let back = format!("ALTER TABLE {name} FORCE ROW LEVEL SECURITY");

@@ -223,7 +223,8 @@ pub async fn begin(
         .iter()
         .map(|table| (&table.target, sizes.of(&table.source.name).rows))
         .collect();
-    let collected = definitions::collect(schema, &tables, &foreign_keys, &layout.fire);
+    let collected =
+        definitions::collect(schema, &tables, &layout.parts, &foreign_keys, &layout.fire);
     let definitions = definitions::with_open(collected, former.open.clone());
     record::begin(
         &transaction,

@@ -24,6 +24,16 @@ pub async fn record(client: &Client, key: &str, layout: &Layout) -> Result<(), E
         .execute(insert, &[&key, &"record", &"", &None::<&str>, &nothing])
         .await
         .map_err(server(doing()))?;
+    // Of every table of the schema: the checker looks at all of them. What an import switches off is among its definitions.
+    let quiet = "INSERT INTO cutover.promise (import, kind, table_name, columns)
+        SELECT $1, 'trigger off', c.relname::text, ARRAY[t.tgname::text] FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+          JOIN pg_namespace n ON n.oid = c.relnamespace
+         WHERE n.nspname = $2 AND t.tgenabled IN ('D', 'R') AND NOT t.tgisinternal
+           AND NOT EXISTS (SELECT FROM cutover.definition d WHERE d.kind = 'trigger' AND d.table_oid = t.tgrelid AND d.name = t.tgname::text)";
+    client
+        .execute(quiet, &[&key, &layout.schema])
+        .await
+        .map_err(server(doing()))?;
     for (kind, table, parent, columns) in layout.tables.iter().flat_map(|t| promises(&t.target)) {
         client
             .execute(insert, &[&key, &kind, &table, &parent, &columns])
@@ -45,19 +55,31 @@ fn promises(table: &Table) -> Vec<Promise<'_>> {
     let plain = table
         .indexes
         .iter()
-        .filter(|index| index.unique && index.valid && index.predicate.is_none());
+        .filter(|index| index.valid && index.predicate.is_none());
     let mut all: Vec<Promise<'_>> = plain
         .filter_map(|index| {
             let columns: Option<Vec<&str>> = index.columns.iter().map(Option::as_deref).collect();
             let constraint = index.constraint.as_deref();
             let kind = if constraint.is_some_and(|name| primary.contains(&name)) {
                 "primary key"
+            } else if !index.unique {
+                "index"
             } else {
                 "unique"
             };
             Some((kind, table.name.as_str(), None, columns?))
         })
         .collect();
+    all.extend(
+        table
+            .constraints
+            .iter()
+            .filter(|check| check.kind == ConstraintKind::Check && !check.columns.is_empty())
+            .map(|check| {
+                let columns = check.columns.iter().map(String::as_str).collect();
+                ("check", table.name.as_str(), None, columns)
+            }),
+    );
     all.extend(
         table
             .constraints

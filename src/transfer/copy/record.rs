@@ -8,6 +8,7 @@ use tokio_postgres::{Client, GenericClient};
 
 use crate::ours::statements::{self, Name};
 use crate::target::catalogue::{Constraint, Index};
+use crate::target::own_schema;
 use crate::transfer::Error;
 use crate::transfer::error::server;
 use crate::transfer::reader::{Cursor, Span};
@@ -233,14 +234,10 @@ pub async fn create(client: &impl GenericClient) -> Result<(), Error> {
     if is_current {
         return Ok(());
     }
-    if !exists {
-        client
-            .batch_execute("CREATE SCHEMA IF NOT EXISTS cutover")
-            .await
-            .map_err(server("making the schema cutover"))?;
-    }
+    // A role that may use the schema need not be one that may make it. In one go with the tables, under the lock that the schema takes.
+    let make = if exists { "" } else { own_schema::MAKE };
     client
-        .batch_execute(TABLES)
+        .batch_execute(&format!("{make}{TABLES}"))
         .await
         .map_err(server("making the tables of the schema cutover"))
 }

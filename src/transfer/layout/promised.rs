@@ -3,9 +3,11 @@
 
 use std::collections::BTreeSet;
 
+use crate::source::checks::Check;
 use crate::source::schema;
 use crate::target::catalogue::ConstraintKind;
 use crate::text::printable;
+use crate::transfer::kind::Kind;
 use crate::transfer::layout::{Layout, TableLayout, structural};
 use crate::transfer::plan::Problem;
 
@@ -67,6 +69,23 @@ impl Layout {
                     "foreign key {}({})",
                     source.name,
                     key.columns.join(", ")
+                ));
+            }
+        }
+        for places in &source.indexes {
+            if lacks_index(table, places) {
+                let columns: Vec<String> = places.iter().map(name).collect();
+                missing.push(format!("index {}({})", source.name, columns.join(", ")));
+            }
+        }
+        for check in &source.checks {
+            let columns = lacking_check(table, check);
+            if let Some(columns) = columns {
+                missing.push(format!(
+                    "check {}({}): {}",
+                    source.name,
+                    columns.join(", "),
+                    printable(&check.expression, 80)
                 ));
             }
         }
@@ -185,6 +204,72 @@ impl Layout {
         }
         more
     }
+}
+
+/// Target names of these source columns; none where one of them does not move.
+fn targets<'t>(table: &'t TableLayout, places: &[usize]) -> Option<BTreeSet<&'t str>> {
+    let target = |place: &usize| {
+        let column = table.columns.iter().find(|c| c.source == *place)?;
+        Some(column.target.name.as_str())
+    };
+    places.iter().map(target).collect()
+}
+
+/// Whether no index of the target is over these source columns alone.
+fn lacks_index(table: &TableLayout, places: &[usize]) -> bool {
+    let Some(columns) = targets(table, places) else {
+        return false;
+    };
+    let over = |index: &crate::target::catalogue::Index| {
+        let mut names = index.columns.iter().flatten().map(String::as_str);
+        // An index helps those who look by its first columns.
+        let first: BTreeSet<&str> = names.by_ref().take(columns.len()).collect();
+        index.predicate.is_none() && first == columns
+    };
+    !table.target.indexes.iter().any(over)
+}
+
+/// The source columns that a check names, where neither a check nor a type of the target's speaks of them.
+fn lacking_check(table: &TableLayout, check: &Check) -> Option<Vec<String>> {
+    let all: Vec<String> = table
+        .source
+        .columns
+        .iter()
+        .map(|c| c.name.clone())
+        .collect();
+    let named = check.columns(&all);
+    let places: Vec<usize> = named
+        .iter()
+        .filter_map(|name| all.iter().position(|other| other == name))
+        .collect();
+    let columns = targets(table, &places).filter(|columns| !columns.is_empty())?;
+    let speaks = |constraint: &crate::target::catalogue::Constraint| {
+        let there: BTreeSet<&str> = constraint.columns.iter().map(String::as_str).collect();
+        constraint.kind == ConstraintKind::Check && there == columns
+    };
+    let by_type = table
+        .columns
+        .iter()
+        .filter(|column| columns.contains(column.target.name.as_str()))
+        .all(|column| {
+            let length = check.expression.to_lowercase().contains("length");
+            match column.converter.kind {
+                Kind::Text(None) | Kind::Float8 | Kind::Float4 => false,
+                // A width says nothing of the values, but of how long they may be.
+                Kind::Text(Some(_)) | Kind::Char(_) => length,
+                Kind::Int2 | Kind::Int4 | Kind::Int8 | Kind::Oid | Kind::Numeric(_) => {
+                    check.expression.to_lowercase().contains("typeof")
+                }
+                _ => true,
+            }
+        });
+    let by_domain = table
+        .columns
+        .iter()
+        .filter(|column| columns.contains(column.target.name.as_str()))
+        .all(|column| !column.target.ty.domain_checks.is_empty());
+    let is_kept = by_type || by_domain || table.target.constraints.iter().any(speaks);
+    (!is_kept).then_some(named)
 }
 
 /// Whether the target keeps these source columns unique, by whatever it is called.

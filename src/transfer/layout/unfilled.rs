@@ -86,7 +86,7 @@ impl Layout {
                 ));
             }
         }
-        let mut used: Vec<&str> = Vec::new();
+        let mut used: Vec<&str> = self.asked_by_code(target, transfer);
         for (table, column) in &unfilled {
             let accepted = next_id(table, column);
             let meant = meant_sequence(&target.free_sequences, table, column);
@@ -108,6 +108,47 @@ impl Layout {
                 self.notes.push(structural("", "", reason, None));
             }
         }
+    }
+
+    /// Free sequences that a trigger or the function behind a default asks for a key: PostgreSQL keeps no record of that, so the text of the
+    /// code has to tell. Each that the section does not state is a problem, because it would start over.
+    fn asked_by_code<'c>(&mut self, target: &'c Catalogue, transfer: &Transfer) -> Vec<&'c str> {
+        let mut found: Vec<(&'c str, String, String)> = Vec::new();
+        for table in &self.tables {
+            for column in &table.columns {
+                let (oid, number) = (table.target.oid, column.target.number);
+                let trigger = filler(&table.target, &column.target.name);
+                let of_default = target.default_functions.iter();
+                let of_default = of_default.filter(|(of, at, _)| (*of, *at) == (oid, number));
+                let code = of_default
+                    .map(|(_, _, text)| text.as_str())
+                    .chain(trigger.map(|trigger| trigger.body.as_str()));
+                let asked = code.filter_map(|text| sequence_in(text, &target.free_sequences));
+                let asked = asked.filter(|_| !self.is_numbered(oid, number));
+                found.extend(asked.map(|sequence| {
+                    let column = table.source_name(column).to_owned();
+                    (sequence, table.source.name.clone(), column)
+                }));
+            }
+        }
+        for (sequence, table, column) in &found {
+            let accepted = next_id(table, column);
+            if transfer.sequences.contains_key(*sequence) || transfer.accepts(&accepted) {
+                continue;
+            }
+            let fed = format!("{table}.{column}");
+            let others = self.wishes.sequences.get(*sequence).cloned();
+            let all = others.map_or(fed.clone(), |others| format!("{others}, {fed}"));
+            self.wishes.sequences.insert((*sequence).to_owned(), all);
+            let reason = format!(
+                "the target's own code gives this its value from the sequence {}, which belongs to no column and would start over",
+                printable(sequence, 80)
+            );
+            let policy = Some(format!("sequences: {{ {sequence}: {fed} }}"));
+            self.warnings
+                .push(structural(table, column, reason, policy));
+        }
+        found.into_iter().map(|(sequence, ..)| sequence).collect()
     }
 
     fn unfilled_key(
@@ -246,6 +287,24 @@ impl TableLayout {
         let by_trigger = filler(&self.target, &target.name).is_some();
         (is_number && !filled && !by_trigger && !in_target && !in_source).then_some(column)
     }
+}
+
+/// The free sequence that a piece of code asks for a number, where it names just one.
+fn sequence_in<'s>(code: &str, free: &'s [String]) -> Option<&'s str> {
+    let is_part = |c: char| c.is_alphanumeric() || c == '_';
+    let asks = |sequence: &&String| {
+        code.match_indices(sequence.as_str()).any(|(at, name)| {
+            let before = code[..at].chars().next_back();
+            let after = code[at + name.len()..].chars().next();
+            !before.is_some_and(is_part) && !after.is_some_and(is_part)
+        })
+    };
+    if !code.to_lowercase().contains("nextval") {
+        return None;
+    }
+    let mut named = free.iter().filter(asks);
+    let first = named.next();
+    first.filter(|_| named.next().is_none()).map(String::as_str)
 }
 
 /// The trigger that gives a column its value, as far as its text tells.

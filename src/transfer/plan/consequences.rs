@@ -3,6 +3,8 @@
 //! Asked of SQLite, which may never have checked. Only keys between tables that move are followed; parents that the target alone has are
 //! the server's to judge ([`super::probe`]).
 
+mod arrived;
+
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
@@ -16,8 +18,8 @@ use crate::text::printable;
 use crate::transfer::Error;
 use crate::transfer::convert::shown;
 use crate::transfer::error::read;
-use crate::transfer::kind::Kind;
 use crate::transfer::layout::{ColumnLayout, Layout, TableLayout};
+use crate::transfer::plan::consequences::arrived::Arrived;
 use crate::transfer::plan::scan::open;
 use crate::transfer::plan::{Problem, RowKey};
 
@@ -95,7 +97,7 @@ pub fn wish<'t>(table: &'t TableLayout, key: &Constraint) -> (&'t str, Action) {
     let nullable = columns
         .iter()
         .find(|column| !column.converter.not_null && !in_key(&column.target.name))
-        .filter(|_| !key.definition.contains(" MATCH FULL"));
+        .filter(|_| !is_full(key));
     match (nullable, columns.first()) {
         (Some(column), _) => (table.source_name(column), Action::Null),
         (None, Some(first)) => (table.source_name(first), Action::Aside),
@@ -115,7 +117,7 @@ pub fn stated<'t>(table: &'t TableLayout, key: &Constraint) -> Option<(&'t str, 
 /// Follows `gone` down the foreign keys, adding to it, until nothing changes. What nobody has stated anything about is taken to be done as
 /// it would be best, so that the layers below it are found in the same look.
 pub fn follow(source: &Path, layout: &Layout, gone: &mut Gone) -> Result<Vec<Orphan>, Error> {
-    let questions: Vec<Question<'_>> = layout
+    let mut questions: Vec<Question<'_>> = layout
         .tables
         .iter()
         .enumerate()
@@ -127,6 +129,9 @@ pub fn follow(source: &Path, layout: &Layout, gone: &mut Gone) -> Result<Vec<Orp
         .collect();
     if questions.is_empty() {
         return Ok(Vec::new());
+    }
+    for (number, question) in questions.iter_mut().enumerate() {
+        question.number = number;
     }
     let asked = Asked::open(source, layout)?;
     for (place, rows) in gone.iter().enumerate() {
@@ -180,16 +185,37 @@ pub fn is_checked(key: &Constraint) -> bool {
     key.validated && !key.definition.contains(" NOT ENFORCED")
 }
 
+/// Whether the key wants all of its columns or none of them.
+pub fn is_full(key: &Constraint) -> bool {
+    key.definition.contains(" MATCH FULL")
+}
+
+/// SQL: whether a row with these values refers to something at all. Under MATCH FULL one value is enough, and then all are wanted.
+pub fn refers<'v>(key: &Constraint, values: impl Iterator<Item = &'v String>) -> String {
+    let filled: Vec<String> = values.map(|value| format!("{value} IS NOT NULL")).collect();
+    let how = if is_full(key) { " OR " } else { " AND " };
+    format!("({})", filled.join(how))
+}
+
 /// A foreign key between two tables that move.
 struct Question<'l> {
+    /// Its place among the questions.
+    number: usize,
     child: usize,
     parent: usize,
     layout: &'l Layout,
     key: &'l Constraint,
-    /// Places in the source tables, pairwise.
+    /// Places among the moving columns of either table, pairwise.
     pairs: Vec<(usize, usize)>,
-    /// The target ignores letter case in one of them.
-    folds: bool,
+}
+
+/// How the values of child and parent are compared.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Compare {
+    /// As they are stored, byte by byte: SQLite's own collations (NOCASE) are not the target's.
+    Stored,
+    /// As they will arrive.
+    Arrived,
 }
 
 impl<'l> Question<'l> {
@@ -198,63 +224,116 @@ impl<'l> Question<'l> {
         let parent = layout.tables.iter().position(|t| t.target.oid == *oid)?;
         let column = |table: usize, name: &String| {
             let mut columns = layout.tables[table].columns.iter();
-            columns.find(|column| column.target.name == *name)
+            columns.position(|column| column.target.name == *name)
         };
         let mut pairs = Vec::new();
-        let mut folds = false;
         for (here, there) in key.columns.iter().zip(&key.referenced_columns) {
-            let (here, there) = (column(child, here)?, column(parent, there)?);
-            folds |= here.target.folds || here.converter.kind == Kind::Uuid;
-            pairs.push((here.source, there.source));
+            pairs.push((column(child, here)?, column(parent, there)?));
         }
         (!pairs.is_empty()).then_some(Self {
+            number: 0,
             child,
             parent,
             layout,
             key,
             pairs,
-            folds,
         })
+    }
+
+    /// A moving column's name in its source, quoted.
+    fn name(&self, table: usize, column: usize) -> String {
+        let table = self.table(table);
+        quoted(table.source_name(&table.columns[column]))
+    }
+
+    /// Whether the same value may be stored in two ways, or two values arrive as one.
+    fn may_arrive_equal(&self) -> bool {
+        let differ = |table: usize, column: usize| {
+            let column = &self.table(table).columns[column];
+            !column.converter.kind.is_integer() || !column.converter.policy.values.is_empty()
+        };
+        self.pairs
+            .iter()
+            .any(|(here, there)| differ(self.child, *here) || differ(self.parent, *there))
+    }
+
+    /// SQL that makes a table of the parent's keys as they will arrive, with what names each row.
+    fn keys_sql(&self) -> String {
+        let (table, parent) = (self.parent, self.table(self.parent));
+        let number = self.number;
+        let arrive = self.pairs.iter().enumerate().map(|(at, (_, there))| {
+            let value = self.name(table, *there);
+            format!("cutover_arrived({table}, {there}, p.{value}) AS k{at}")
+        });
+        let indexed: Vec<String> = (0..self.pairs.len()).map(|at| format!("k{at}")).collect();
+        format!(
+            "CREATE TABLE temp.cutover_keys_{number} AS SELECT {}, {} AS id FROM {} AS p NOT INDEXED;
+             CREATE INDEX temp.cutover_keys_{number}_index ON cutover_keys_{number} ({})",
+            arrive.collect::<Vec<_>>().join(", "),
+            row_id(parent, "p"),
+            quoted(&parent.source.name),
+            indexed.join(", ")
+        )
     }
 
     fn table(&self, place: usize) -> &'l TableLayout {
         &self.layout.tables[place]
     }
 
-    /// SQL for rows at fault: what names each, its key's value, and whether the parent is not even in the source.
-    fn sql(&self, collation: &str) -> String {
-        let name =
-            |place: usize, column: usize| quoted(&self.table(place).source.columns[column].name);
-        let values = self.pairs.iter().map(|(here, _)| name(self.child, *here));
-        let not_null: Vec<String> = values
-            .clone()
-            .map(|value| format!("c.{value} IS NOT NULL"))
-            .collect();
-        let equal: Vec<String> = self
+    /// SQL for rows at fault: what names each, its key's value, and whether the parent is not even in the source. A row is at fault that
+    /// finds its parent by none of these comparisons.
+    fn sql(&self, compared: &[Compare]) -> String {
+        let values: Vec<String> = self
             .pairs
             .iter()
-            .zip(values.clone())
-            .map(|((_, there), value)| {
-                format!("p.{} = c.{value}{collation}", name(self.parent, *there))
-            })
+            .map(|(here, _)| format!("c.{}", self.name(self.child, *here)))
             .collect();
-        let (child, parent) = (self.table(self.child), self.table(self.parent));
-        let (id, parent_id) = (row_id(child, "c"), row_id(parent, "p"));
-        let there = format!(
-            "SELECT 1 FROM {} AS p WHERE {}",
-            quoted(&parent.source.name),
-            equal.join(" AND ")
-        );
+        let table = self.table(self.child);
+        let id = row_id(table, "c");
+        let (mut missing, mut staying) = (Vec::new(), Vec::new());
+        for compare in compared {
+            let (there, parent_id) = self.there(*compare, &values);
+            missing.push(format!("NOT EXISTS ({there})"));
+            staying.push(format!(
+                "NOT EXISTS ({there} AND {parent_id} NOT IN (SELECT id FROM temp.cutover_gone_{}))",
+                self.parent
+            ));
+        }
         format!(
-            "SELECT {id}, c.{first}, NOT EXISTS ({there}) FROM {table} AS c NOT INDEXED WHERE {not_null}
-               AND NOT EXISTS ({there} AND {parent_id} NOT IN (SELECT id FROM temp.cutover_gone_{parent}))
+            "SELECT {id}, {first}, {missing} FROM {table} AS c NOT INDEXED WHERE {refers} AND {staying}
                AND {id} NOT IN (SELECT id FROM temp.cutover_gone_{child})",
-            first = values.clone().next().unwrap_or_default(),
-            table = quoted(&child.source.name),
-            not_null = not_null.join(" AND "),
-            parent = self.parent,
+            first = values.first().map_or("NULL", String::as_str),
+            missing = missing.join(" AND "),
+            table = quoted(&table.source.name),
+            refers = refers(self.key, values.iter()),
+            staying = staying.join(" AND "),
             child = self.child,
         )
+    }
+
+    /// SQL for the parents of the child `c`, whose key has these values; and what names one of them.
+    fn there(&self, compare: Compare, values: &[String]) -> (String, String) {
+        let equal = self.pairs.iter().zip(values).enumerate();
+        let equal = equal.map(|(at, ((here, there), value))| match compare {
+            Compare::Stored => {
+                let parent = self.name(self.parent, *there);
+                format!("p.{parent} = {value} COLLATE BINARY")
+            }
+            Compare::Arrived => {
+                format!("p.k{at} = cutover_arrived({}, {here}, {value})", self.child)
+            }
+        });
+        let parent = self.table(self.parent);
+        let (parents, parent_id) = match compare {
+            Compare::Stored => (quoted(&parent.source.name), row_id(parent, "p")),
+            Compare::Arrived => (
+                format!("temp.cutover_keys_{}", self.number),
+                "p.id".to_owned(),
+            ),
+        };
+        let equal: Vec<String> = equal.collect();
+        let there = format!("SELECT 1 FROM {parents} AS p WHERE {}", equal.join(" AND "));
+        (there, parent_id)
     }
 
     fn orphan(&self, rowid: RowKey, value: String, is_missing: bool, layer: u32) -> Orphan {
@@ -266,7 +345,11 @@ impl<'l> Question<'l> {
         let (column, wished) = wish(table, self.key);
         let stated = stated(table, self.key);
         let column = stated.map_or(column, |(column, _)| column);
-        let reason = if is_missing {
+        let reason = if is_missing && is_full(self.key) {
+            format!(
+                "no such row in {parent}, or a part of the key is NULL: {key} wants all of it (MATCH FULL)"
+            )
+        } else if is_missing {
             format!("no such row in {parent}, which {key} wants")
         } else {
             format!("its row in {parent}, which {key} wants, stays behind (layer {layer})")
@@ -324,6 +407,7 @@ impl<'s> Asked<'s> {
                     Ok(format!("({})", parts.collect::<Vec<_>>().join(", ")))
                 },
             )?;
+            Arrived::of(layout).register(&connection)?;
             for place in 0..layout.tables.len() {
                 connection.execute_batch(&format!(
                     "CREATE TABLE temp.cutover_gone_{place} (id PRIMARY KEY) WITHOUT ROWID"
@@ -357,16 +441,26 @@ impl<'s> Asked<'s> {
 
     fn ask(&self, question: &Question<'_>) -> Result<Vec<(RowKey, String, bool)>, Error> {
         let name = &self.layout.tables[question.child].source.name;
-        let ask = |collation: &str| {
-            self.query(&question.sql(collation))
+        let ask = |compared: &[Compare]| {
+            self.query(&question.sql(compared))
                 .map_err(read(self.source, name))
         };
-        let found = ask("")?;
-        // Plain comparison uses the parent's index; only what it misses is worth a slower look.
-        if found.is_empty() || !question.folds {
-            Ok(found)
-        } else {
-            ask(" COLLATE NOCASE")
+        let found = ask(&[Compare::Stored])?;
+        // What is stored alike can use the parent's index; only what it misses is worth a slower look.
+        if found.is_empty() || !question.may_arrive_equal() {
+            return Ok(found);
+        }
+        self.make_keys(question).map_err(read(self.source, name))?;
+        ask(&[Compare::Stored, Compare::Arrived])
+    }
+
+    fn make_keys(&self, question: &Question<'_>) -> rusqlite::Result<()> {
+        let sql = "SELECT count(*) FROM temp.sqlite_schema WHERE name = ?1";
+        let name = format!("cutover_keys_{}", question.number);
+        let made: i64 = self.connection.query_row(sql, [name], |row| row.get(0))?;
+        match made {
+            0 => self.connection.execute_batch(&question.keys_sql()),
+            _ => Ok(()),
         }
     }
 

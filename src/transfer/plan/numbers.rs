@@ -5,6 +5,7 @@ use std::path::Path;
 use tokio_postgres::Client;
 
 use crate::runbook::transfer::Transfer;
+use crate::target::catalogue::around::NUMBERED_BY;
 use crate::target::sequences::{self, Aligned, Numbered};
 use crate::text::printable;
 use crate::transfer::Error;
@@ -13,6 +14,35 @@ use crate::transfer::layout::unfilled::next_id;
 use crate::transfer::layout::{Layout, TableLayout, structural};
 use crate::transfer::plan::scan::open;
 use crate::transfer::plan::{Plan, Problem};
+
+/// Sequences that the role may not read or set: the import could not leave them beyond the highest id.
+pub(super) async fn closed(client: &Client, layout: &Layout) -> Result<Vec<Problem>, Error> {
+    let moving: Vec<u32> = layout.tables.iter().map(|table| table.target.oid).collect();
+    let stated: Vec<&str> = layout
+        .sequences
+        .iter()
+        .map(|(name, ..)| name.as_str())
+        .collect();
+    let sql = format!(
+        "SELECT DISTINCT format('%I.%I', n.nspname, s.relname), quote_ident(current_user)
+           FROM pg_class s JOIN pg_namespace n ON n.oid = s.relnamespace LEFT JOIN ({NUMBERED_BY}) AS used ON used.sequence = s.oid
+          WHERE s.relkind = 'S' AND NOT (has_sequence_privilege(s.oid, 'SELECT') AND has_sequence_privilege(s.oid, 'UPDATE'))
+            AND (used.relation = ANY ($1::oid[]) OR n.nspname = $2 AND s.relname = ANY ($3::text[]))
+          ORDER BY 1"
+    );
+    let rows = client
+        .query(&sql, &[&moving, &layout.schema, &stated])
+        .await
+        .map_err(server("looking at the rights on sequences"))?;
+    let problem = |row: &tokio_postgres::Row| {
+        let (sequence, user): (&str, &str) = (row.get(0), row.get(1));
+        let reason = format!(
+            "the role may not set the sequence {sequence} beyond the highest id: GRANT SELECT, USAGE, UPDATE ON SEQUENCE {sequence} TO {user}"
+        );
+        structural("", "", printable(&reason, 400), None)
+    };
+    Ok(rows.iter().map(problem).collect())
+}
 
 /// Adds problems for sequences that would have no next number, and notes for those of text keys.
 pub(super) async fn judge(

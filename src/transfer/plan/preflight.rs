@@ -6,7 +6,7 @@ use tokio_postgres::Client;
 use crate::target::quoted;
 use crate::text::printable;
 use crate::transfer::Error;
-use crate::transfer::error::server;
+use crate::transfer::error::{server, server_message};
 use crate::transfer::layout::{Layout, TableLayout, structural};
 use crate::transfer::plan::Problem;
 
@@ -14,6 +14,51 @@ const OLDEST_SERVER: i32 = 140_000;
 
 /// Connections that an import and the comparison after it need at the same time.
 const CONNECTIONS: i64 = 4;
+
+/// Whether the role may make temporary tables, in which the server is asked about rows.
+pub async fn may_probe(client: &Client) -> Result<bool, Error> {
+    let row = client
+        .query_one(
+            "SELECT has_database_privilege(current_database(), 'TEMP')",
+            &[],
+        )
+        .await
+        .map_err(server("looking at the role's rights"))?;
+    Ok(row.get(0))
+}
+
+/// Event triggers that refuse what an import does to the schema: it keeps its checkpoints in a schema of its own. Tried, because nobody
+/// knows what such a trigger does; and taken back.
+pub async fn refused_by_event_triggers(client: &Client) -> Result<Vec<Problem>, Error> {
+    let doing = || server("looking at the event triggers");
+    let sql = "SELECT string_agg(evtname::text, ', ' ORDER BY evtname) FROM pg_event_trigger WHERE evtenabled IN ('O', 'A')";
+    let row = client.query_one(sql, &[]).await.map_err(doing())?;
+    let Some(names) = row.get::<_, Option<String>>(0) else {
+        return Ok(Vec::new());
+    };
+    client.batch_execute("BEGIN").await.map_err(doing())?;
+    let tried = client.batch_execute(TRIED).await;
+    client.batch_execute("ROLLBACK").await.map_err(doing())?;
+    match tried {
+        Ok(()) => Ok(Vec::new()),
+        Err(error) if error.as_db_error().is_some() => {
+            let reason = format!(
+                "an event trigger ({names}) refuses what an import does to schema and tables: {}. For the time of the import: ALTER EVENT TRIGGER … DISABLE",
+                server_message(&error)
+            );
+            Ok(vec![structural("", "", printable(&reason, 600), None)])
+        }
+        Err(error) => Err(doing()(error)),
+    }
+}
+
+/// Some of what an import does, in a schema that is there or not.
+const TRIED: &str = "
+    SET LOCAL lock_timeout = '2s';
+    DO $try$ BEGIN IF to_regnamespace('cutover') IS NULL THEN CREATE SCHEMA cutover; END IF; END $try$;
+    CREATE TABLE cutover.tried (one integer CONSTRAINT tried_key PRIMARY KEY, other integer);
+    ALTER TABLE cutover.tried ALTER COLUMN other SET NOT NULL;
+    CREATE INDEX tried_index ON cutover.tried (other)";
 
 /// What the server or the role lacks, each with what would help.
 pub async fn missing(
@@ -36,7 +81,9 @@ pub async fn missing(
                     coalesce((SELECT has_schema_privilege(oid, 'CREATE') AND has_schema_privilege(oid, 'USAGE') FROM pg_namespace WHERE nspname = 'cutover'), false),
                     (SELECT least(nullif(r.rolconnlimit, -1) - (SELECT count(*) FROM pg_stat_activity a WHERE a.usename = current_user),
                                   nullif(d.datconnlimit, -1) - (SELECT count(*) FROM pg_stat_activity a WHERE a.datname = d.datname))
-                       FROM pg_roles r, pg_database d WHERE r.rolname = current_user AND d.datname = current_database())::int8",
+                       FROM pg_roles r, pg_database d WHERE r.rolname = current_user AND d.datname = current_database())::int8,
+                    (SELECT datconnlimit <> -1 FROM pg_database WHERE datname = current_database()),
+                    (SELECT rolconnlimit <> -1 FROM pg_roles WHERE rolname = current_user)",
             &[&schema],
         )
         .await
@@ -95,13 +142,20 @@ pub async fn missing(
             closed.unwrap_or_default()
         ),
     );
+    let (database_limits, role_limits): (bool, bool) = (row.get(14), row.get(15));
     if let Some(left) = connections_left {
+        let alter = [
+            role_limits.then(|| format!("ALTER ROLE {user} CONNECTION LIMIT -1")),
+            database_limits.then(|| format!("ALTER DATABASE {database} CONNECTION LIMIT -1")),
+        ];
+        let alter: Vec<String> = alter.into_iter().flatten().collect();
         // One of them is already ours.
         lacks(
             left + 1 < CONNECTIONS,
             format!(
-                "the role or the database allows only {} more connection(s), and an import with its comparison needs {CONNECTIONS}: ALTER ROLE {user} CONNECTION LIMIT -1",
-                left.max(0)
+                "the role or the database allows only {} more connection(s), and an import with its comparison needs {CONNECTIONS}: {}",
+                left.max(0),
+                alter.join("; ")
             ),
         );
     }

@@ -193,6 +193,7 @@ pub fn open(source: &Path) -> Result<rusqlite::Connection, Error> {
     connection
         .pragma_update(None, "cache_size", -1024)
         .map_err(read(source, "its settings"))?;
+    crate::source::stand_in_for_collations(&connection).map_err(read(source, "its collations"))?;
     Ok(connection)
 }
 

@@ -333,10 +333,6 @@ impl<'t> Asking<'t> {
             let stated = consequences::stated(table, key).map(|(column, _)| column);
             let column = stated.unwrap_or_else(|| consequences::wish(table, key).0);
             let columns: Vec<String> = key.columns.iter().map(|name| quoted(name)).collect();
-            let not_null: Vec<String> = columns
-                .iter()
-                .map(|name| format!("{name} IS NOT NULL"))
-                .collect();
             let equal: Vec<String> = columns
                 .iter()
                 .zip(&key.referenced_columns)
@@ -344,7 +340,7 @@ impl<'t> Asking<'t> {
                 .collect();
             let condition = format!(
                 "{} AND NOT EXISTS (SELECT FROM {}.{} AS p WHERE {})",
-                not_null.join(" AND "),
+                consequences::refers(key, columns.iter()),
                 quoted(schema),
                 quoted(parent),
                 equal.join(" AND ")

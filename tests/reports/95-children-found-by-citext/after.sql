@@ -1,0 +1,1 @@
+select count(*) from c where n is not null; insert into c(n) values('BAR') returning id

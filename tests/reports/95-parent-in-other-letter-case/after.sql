@@ -1,0 +1,1 @@
+insert into c(code) values('Abc') returning id

@@ -1,0 +1,1 @@
+insert into c(p) values(1) returning id

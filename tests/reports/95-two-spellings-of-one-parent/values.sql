@@ -1,0 +1,1 @@
+SELECT id, p, u FROM c

@@ -1,0 +1,1 @@
+CREATE TABLE par(a int, b int, PRIMARY KEY(a,b)); CREATE TABLE chs(id serial PRIMARY KEY, a int, b int, FOREIGN KEY(a,b) REFERENCES par); CREATE TABLE chf(id serial PRIMARY KEY, a int, b int, FOREIGN KEY(a,b) REFERENCES par MATCH FULL);

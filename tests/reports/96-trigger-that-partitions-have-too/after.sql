@@ -1,0 +1,1 @@
+insert into hit(y) values (2023) returning id, note

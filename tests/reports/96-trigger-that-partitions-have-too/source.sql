@@ -1,0 +1,1 @@
+CREATE TABLE hit (id INTEGER PRIMARY KEY, y INTEGER NOT NULL, note TEXT); INSERT INTO hit VALUES (1,2023,'as it was'),(2,2024,'this too');

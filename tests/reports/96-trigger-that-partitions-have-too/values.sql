@@ -1,0 +1,1 @@
+SELECT id, note FROM hit ORDER BY id

@@ -1,0 +1,1 @@
+insert into o(y) values(2023) returning id; insert into i(o,y) values(3,2023) returning id; select tgenabled from pg_trigger where tgname='boom'; select count(*) from pg_indexes where indexname='o24_x'

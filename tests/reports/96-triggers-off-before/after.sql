@@ -1,0 +1,1 @@
+select string_agg(tgname::text||tgenabled::text,',' order by tgname) from pg_trigger where not tgisinternal; select id,what from audit; insert into a(v) values('n') returning id; select id, what from audit where id>7

@@ -1,0 +1,1 @@
+select version_num from alembic_version; select "MigrationId" from "__EFMigrationsHistory"; select sql from migration_log; select md5sum from databasechangelog; select hash from __drizzle_migrations; select version from doctrine_migration_versions

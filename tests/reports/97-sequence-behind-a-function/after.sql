@@ -1,0 +1,1 @@
+insert into m(v) values('n') returning id

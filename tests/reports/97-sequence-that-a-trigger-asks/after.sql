@@ -1,0 +1,1 @@
+insert into doc(v) values('n') returning id

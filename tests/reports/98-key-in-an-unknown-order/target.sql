@@ -1,0 +1,1 @@
+CREATE TABLE w (n text PRIMARY KEY, v int);

@@ -1,0 +1,1 @@
+SELECT n, v FROM w ORDER BY v
