@@ -1,10 +1,12 @@
 //! What would move: tables in order, type pairs, rows, and every value that will not convert, before anyone has frozen anything.
 
 mod after;
+mod arrival;
 mod behind;
 pub mod consequences;
 pub mod foreseen;
 pub mod guess;
+mod habits;
 pub(crate) mod numbers;
 pub mod preflight;
 pub mod probe;

@@ -16,8 +16,8 @@ use crate::text::printable;
 use crate::transfer::Error;
 use crate::transfer::convert::shown;
 use crate::transfer::error::read;
-use crate::transfer::kind::Kind;
 use crate::transfer::layout::{ColumnLayout, Layout, TableLayout};
+use crate::transfer::plan::arrival::{self, Comparison};
 use crate::transfer::plan::scan::open;
 use crate::transfer::plan::{Problem, RowKey};
 
@@ -115,7 +115,7 @@ pub fn stated<'t>(table: &'t TableLayout, key: &Constraint) -> Option<(&'t str, 
 /// Follows `gone` down the foreign keys, adding to it, until nothing changes. What nobody has stated anything about is taken to be done as
 /// it would be best, so that the layers below it are found in the same look.
 pub fn follow(source: &Path, layout: &Layout, gone: &mut Gone) -> Result<Vec<Orphan>, Error> {
-    let questions: Vec<Question<'_>> = layout
+    let mut questions: Vec<Question<'_>> = layout
         .tables
         .iter()
         .enumerate()
@@ -127,6 +127,9 @@ pub fn follow(source: &Path, layout: &Layout, gone: &mut Gone) -> Result<Vec<Orp
         .collect();
     if questions.is_empty() {
         return Ok(Vec::new());
+    }
+    for (number, question) in questions.iter_mut().enumerate() {
+        question.number = number;
     }
     let asked = Asked::open(source, layout)?;
     for (place, rows) in gone.iter().enumerate() {
@@ -186,8 +189,17 @@ struct Question<'l> {
     parent: usize,
     layout: &'l Layout,
     key: &'l Constraint,
-    /// Places in the source tables, pairwise.
-    pairs: Vec<(usize, usize)>,
+    pairs: Vec<Pair>,
+    comparison: Comparison,
+    /// Its place among all that are asked.
+    number: usize,
+}
+
+/// A column of a key and the one that it refers to.
+struct Pair {
+    /// Places among the columns that move.
+    here: usize,
+    there: usize,
     /// The target ignores letter case in one of them.
     folds: bool,
 }
@@ -196,16 +208,22 @@ impl<'l> Question<'l> {
     fn of(layout: &'l Layout, child: usize, key: &'l Constraint) -> Option<Self> {
         let (oid, ..) = key.references.as_ref()?;
         let parent = layout.tables.iter().position(|t| t.target.oid == *oid)?;
-        let column = |table: usize, name: &String| {
+        let place = |table: usize, name: &String| {
             let mut columns = layout.tables[table].columns.iter();
-            columns.find(|column| column.target.name == *name)
+            columns.position(|column| column.target.name == *name)
         };
         let mut pairs = Vec::new();
-        let mut folds = false;
+        let mut comparison = Comparison::Raw;
         for (here, there) in key.columns.iter().zip(&key.referenced_columns) {
-            let (here, there) = (column(child, here)?, column(parent, there)?);
-            folds |= here.target.folds || here.converter.kind == Kind::Uuid;
-            pairs.push((here.source, there.source));
+            let (here, there) = (place(child, here)?, place(parent, there)?);
+            let of = |table: usize, column: usize| {
+                let table = &layout.tables[table];
+                (table, &table.columns[column])
+            };
+            let (child, parent) = (of(child, here), of(parent, there));
+            comparison = comparison.max(arrival::comparison(child, parent));
+            let folds = child.1.target.folds || parent.1.target.folds;
+            pairs.push(Pair { here, there, folds });
         }
         (!pairs.is_empty()).then_some(Self {
             child,
@@ -213,7 +231,8 @@ impl<'l> Question<'l> {
             layout,
             key,
             pairs,
-            folds,
+            comparison,
+            number: 0,
         })
     }
 
@@ -221,36 +240,80 @@ impl<'l> Question<'l> {
         &self.layout.tables[place]
     }
 
-    /// SQL for rows at fault: what names each, its key's value, and whether the parent is not even in the source.
-    fn sql(&self, collation: &str) -> String {
-        let name =
-            |place: usize, column: usize| quoted(&self.table(place).source.columns[column].name);
-        let values = self.pairs.iter().map(|(here, _)| name(self.child, *here));
-        let not_null: Vec<String> = values
-            .clone()
-            .map(|value| format!("c.{value} IS NOT NULL"))
-            .collect();
-        let equal: Vec<String> = self
-            .pairs
-            .iter()
-            .zip(values.clone())
-            .map(|((_, there), value)| {
-                format!("p.{} = c.{value}{collation}", name(self.parent, *there))
-            })
-            .collect();
-        let (child, parent) = (self.table(self.child), self.table(self.parent));
-        let (id, parent_id) = (row_id(child, "c"), row_id(parent, "p"));
-        let there = format!(
-            "SELECT 1 FROM {} AS p WHERE {}",
-            quoted(&parent.source.name),
-            equal.join(" AND ")
+    /// The name of a column that moves, quoted.
+    fn name(&self, table: usize, column: usize) -> String {
+        let table = self.table(table);
+        quoted(&table.source.columns[table.columns[column].source].name)
+    }
+
+    /// SQL for what a value of `alias` will be in the target.
+    fn arriving(&self, (table, alias): (usize, &str), column: usize, folds: bool) -> String {
+        let name = self.name(table, column);
+        format!(
+            "cutover_arrives({table}, {column}, {}, {alias}.{name})",
+            i32::from(folds)
+        )
+    }
+
+    /// SQL for rows at fault, by the values as they are. By their bytes: a parent's own collation may find what the target will not.
+    fn raw_sql(&self) -> String {
+        let pairs = self.pairs.iter().map(|pair| {
+            let value = format!("c.{}", self.name(self.child, pair.here));
+            let parent = self.name(self.parent, pair.there);
+            (
+                format!("p.{parent} = {value} COLLATE BINARY"),
+                format!("{value} IS NOT NULL"),
+            )
+        });
+        let parent = self.table(self.parent);
+        let from = format!("{} AS p", quoted(&parent.source.name));
+        self.sql(&from, &row_id(parent, "p"), pairs.unzip())
+    }
+
+    /// SQL for rows at fault, by what the values will be, and what makes the table of parents for it first.
+    fn arriving_sql(&self) -> (String, String) {
+        let places = 0..self.pairs.len();
+        let keys: Vec<String> = places.map(|place| format!("k{place}")).collect();
+        // One for each key, which stays while the same is asked again.
+        let table = format!("cutover_parents_{}", self.number);
+        let made = self.pairs.iter().zip(&keys).map(|(pair, key)| {
+            let made = self.arriving((self.parent, "p"), pair.there, pair.folds);
+            format!("{made} AS {key}")
+        });
+        let parent = self.table(self.parent);
+        let make = format!(
+            "CREATE TABLE IF NOT EXISTS temp.{table} AS SELECT {made}, {id} AS id FROM {from} AS p;
+             CREATE INDEX IF NOT EXISTS temp.{table}_by_key ON {table} ({columns})",
+            columns = keys.join(", "),
+            made = made.collect::<Vec<_>>().join(", "),
+            id = row_id(parent, "p"),
+            from = quoted(&parent.source.name),
         );
+        let pairs = self.pairs.iter().zip(&keys).map(|(pair, key)| {
+            let value = self.arriving((self.child, "c"), pair.here, pair.folds);
+            (format!("p.{key} = {value}"), format!("{value} IS NOT NULL"))
+        });
+        (
+            make,
+            self.sql(&format!("temp.{table} AS p"), "p.id", pairs.unzip()),
+        )
+    }
+
+    /// SQL for rows at fault: what names each, its key's value, and whether the parent is not even in the source.
+    fn sql(
+        &self,
+        parents: &str,
+        parent_id: &str,
+        (equal, not_null): (Vec<String>, Vec<String>),
+    ) -> String {
+        let id = row_id(self.table(self.child), "c");
+        let there = format!("SELECT 1 FROM {parents} WHERE {}", equal.join(" AND "));
         format!(
             "SELECT {id}, c.{first}, NOT EXISTS ({there}) FROM {table} AS c NOT INDEXED WHERE {not_null}
                AND NOT EXISTS ({there} AND {parent_id} NOT IN (SELECT id FROM temp.cutover_gone_{parent}))
                AND {id} NOT IN (SELECT id FROM temp.cutover_gone_{child})",
-            first = values.clone().next().unwrap_or_default(),
-            table = quoted(&child.source.name),
+            first = self.name(self.child, self.pairs[0].here),
+            table = quoted(&self.table(self.child).source.name),
             not_null = not_null.join(" AND "),
             parent = self.parent,
             child = self.child,
@@ -324,6 +387,7 @@ impl<'s> Asked<'s> {
                     Ok(format!("({})", parts.collect::<Vec<_>>().join(", ")))
                 },
             )?;
+            arrival::register(&connection, layout)?;
             for place in 0..layout.tables.len() {
                 connection.execute_batch(&format!(
                     "CREATE TABLE temp.cutover_gone_{place} (id PRIMARY KEY) WITHOUT ROWID"
@@ -357,17 +421,22 @@ impl<'s> Asked<'s> {
 
     fn ask(&self, question: &Question<'_>) -> Result<Vec<(RowKey, String, bool)>, Error> {
         let name = &self.layout.tables[question.child].source.name;
-        let ask = |collation: &str| {
-            self.query(&question.sql(collation))
-                .map_err(read(self.source, name))
+        let raw = || self.query(&question.raw_sql());
+        let arriving = || {
+            let (make, sql) = question.arriving_sql();
+            self.connection.execute_batch(&make)?;
+            self.query(&sql)
         };
-        let found = ask("")?;
-        // Plain comparison uses the parent's index; only what it misses is worth a slower look.
-        if found.is_empty() || !question.folds {
-            Ok(found)
-        } else {
-            ask(" COLLATE NOCASE")
-        }
+        let found = match question.comparison {
+            Comparison::Raw => raw(),
+            Comparison::Arriving => arriving(),
+            // Plain comparison uses the parent's index; only what it misses is worth a slower look.
+            Comparison::RawFirst => match raw() {
+                Ok(found) if !found.is_empty() => arriving(),
+                found => found,
+            },
+        };
+        found.map_err(read(self.source, name))
     }
 
     fn query(&self, sql: &str) -> rusqlite::Result<Vec<(RowKey, String, bool)>> {
