@@ -71,8 +71,8 @@ fn is_integer(kind: &Kind) -> bool {
 
 /// Whether SQLite gives a column of this declared type the affinity of text. `INT` counts first, as there.
 fn is_text(declared: &str) -> bool {
-    let says = |word: &&str| declared.contains(*word);
-    !declared.contains("INT") && ["CHAR", "CLOB", "TEXT"].iter().any(|word| says(&word))
+    let says = |word: &str| declared.contains(word);
+    !declared.contains("INT") && ["CHAR", "CLOB", "TEXT"].iter().any(|word| says(word))
 }
 
 /// Gives SQLite `cutover_arrives(table, column, folds, value)`: what a value will be in the target, in a form that is equal exactly where
