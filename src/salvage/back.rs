@@ -184,7 +184,7 @@ impl Reverse {
                 moments::instant(text, class, policy.epoch, Some(Zone::UTC), spelling)
             }
             Kind::Date => moments::date(text, class, policy.epoch, self.rule.zone, spelling),
-            Kind::Time { .. } => moments::time(text, spelling),
+            Kind::Time { .. } => moments::time(text, policy.since, spelling),
             Kind::Interval { .. } => {
                 moments::span(text, class, policy.epoch, policy.since, spelling)
             }

@@ -78,6 +78,8 @@ pub enum Rule {
     RealBits,
     /// A whole number within range, by `real: shortest`.
     RealToInteger,
+    /// 0 and 1, by `real: shortest`.
+    RealToBool,
     /// Exact, or to the nearest by `real: nearest`.
     RealNarrowed,
     /// By `real: shortest`.
@@ -139,7 +141,7 @@ pub fn rule(class: Class, kind: &Kind) -> Rule {
         Numeric(_)                           => [IntegerToNumeric, RealToNumeric, TextToNumeric,  BytesAsText],
         Float4                               => [IntegerToFloat,   RealNarrowed,  TextToFloat,    BytesAsText],
         Float8                               => [IntegerToFloat,   RealBits,      TextToFloat,    BytesAsText],
-        Bool                                 => [ZeroOne,          Refuse,        TextToBool,     BytesToBool],
+        Bool                                 => [ZeroOne,          RealToBool,    TextToBool,     BytesToBool],
         Text(_) | Char(_)                    => [IntegerToText,    RealToText,    TextToText,     BytesAsText],
         Uuid                                 => [Refuse,           Refuse,        TextToUuid,     BytesToUuid],
         Bytea                                => [ToBytes,          Refuse,        ToBytes,        Bytes],
@@ -411,6 +413,7 @@ impl Converter {
         match rule {
             Rule::RealBits => number::real_bits(real, out),
             Rule::RealToInteger => number::real_to_integer(real, &self.kind, &self.policy, out),
+            Rule::RealToBool => other::real_zero_one(real, &self.policy, out),
             Rule::RealNarrowed => number::real_narrowed(real, &self.policy, out),
             Rule::RealToNumeric => number::real_to_numeric(real, &self.kind, &self.policy, out),
             Rule::RealToText => {

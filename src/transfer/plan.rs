@@ -1,11 +1,13 @@
 //! What would move: tables in order, type pairs, rows, and every value that will not convert, before anyone has frozen anything.
 
 mod after;
+mod arrival;
 mod behind;
 pub mod consequences;
 pub mod foreseen;
 mod given;
 pub mod guess;
+mod habits;
 mod hidden;
 mod histories;
 pub(crate) mod numbers;

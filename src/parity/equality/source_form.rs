@@ -224,6 +224,11 @@ fn boolean(value: ValueRef<'_>, policy: &ColumnPolicy, row: &mut Row) -> Fit {
     let truth = match value {
         ValueRef::Integer(0) => false,
         ValueRef::Integer(1) => true,
+        ValueRef::Real(x) if policy.real == Some(Real::Shortest) => match x {
+            0.0 => false,
+            1.0 => true,
+            _ => return Err(Misfit),
+        },
         ValueRef::Text(word) if policy.boolean_words => {
             match word.to_ascii_lowercase().as_slice() {
                 b"t" | b"true" | b"y" | b"yes" | b"on" | b"1" => true,

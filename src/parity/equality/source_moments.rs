@@ -5,6 +5,7 @@ use super::Rule;
 use super::instant::{self, DAY_US, TimeOfDay};
 use super::source_count::{self, Clock, DAY_TICKS, beyond};
 use super::source_form::{Fit, Misfit, Taken, ascii};
+use super::spelled;
 use crate::parity::canon::Row;
 use crate::runbook::transfer::{ColumnPolicy, Epoch};
 use chrono::NaiveDate;
@@ -84,13 +85,25 @@ pub(super) fn date(value: ValueRef<'_>, rule: &Rule, row: &mut Row) -> Fit {
 
 /// Into `time`.
 pub(super) fn time(value: ValueRef<'_>, digits: u8, policy: &ColumnPolicy, row: &mut Row) -> Fit {
-    let (time, offset) = instant::time_of_day(ascii(value)?).ok_or(Misfit)?;
-    if offset.is_some() {
+    let text = ascii(value)?;
+    let (time, offset_s, dated) = match (instant::time_of_day(text), policy.since) {
+        (Some((time, offset_s)), _) => (time, offset_s, false),
+        (None, Some(day)) => {
+            let moment = instant::spelled(text).ok_or(Misfit)?;
+            let days = day.signed_duration_since(NaiveDate::default()).num_days();
+            if moment.days != days {
+                return Err(Misfit);
+            }
+            (moment.time.ok_or(Misfit)?, moment.offset_s, true)
+        }
+        (None, None) => return Err(Misfit),
+    };
+    if offset_s.is_some() {
         return Err(Misfit);
     }
     let (us, changed) = time.fit(digits, beyond(policy)).ok_or(Misfit)?;
     row.number(us);
-    Ok(taken(changed))
+    Ok(taken(changed || dated))
 }
 
 /// Into `interval`.
@@ -205,6 +218,7 @@ fn written_span(
 ) -> Result<(i64, i128, Taken), Misfit> {
     let span = instant::timespan(text)
         .or_else(|| instant::iso_interval(text))
+        .or_else(|| spelled::span(text, digits))
         .ok_or(Misfit)?;
     let sign = if span.us < 0 || text.starts_with(b"-") {
         -1

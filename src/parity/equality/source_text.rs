@@ -108,10 +108,57 @@ fn json_text<'v>(
 
 /// Into an array: a JSON array, or a list by `split:`.
 pub(super) fn array(value: ValueRef<'_>, element: &Kind, rule: &Rule, row: &mut Row) -> Fit {
+    let braced = matches!(value, ValueRef::Text([b'{', .., b'}']));
     match &rule.policy.split {
+        Some(_) if braced => Err(Misfit),
         Some(separator) => list(value, separator, element, rule, row),
+        None if braced => literal(ascii(value)?, element, row),
         None => json_array(value, element, rule, row),
     }
+}
+
+/// As PostgreSQL writes an array. What is not written just so, an element without quotation marks that needs them for instance, is none.
+fn literal(text: &[u8], element: &Kind, row: &mut Row) -> Fit {
+    let plain = matches!(
+        element,
+        Kind::Text | Kind::Integer | Kind::Uuid | Kind::Label(_)
+    );
+    if !plain || !is_flat(text) {
+        return Err(Misfit);
+    }
+    let array = Kind::Array(Box::new(element.clone()));
+    super::from_target(Some(text), &array, row).map_err(|_| Misfit)?;
+    Ok(Taken::Exact)
+}
+
+/// Whether text in braces is an array of one dimension: outside quotation marks there is no further brace, blank or empty element, and
+/// each mark begins or ends an element.
+fn is_flat(text: &[u8]) -> bool {
+    let (mut quoted, mut escaped, mut before) = (false, false, b',');
+    let body = text.strip_prefix(b"{").and_then(|t| t.strip_suffix(b"}"));
+    let Some(body) = body.filter(|body| !body.is_empty()) else {
+        return body.is_some();
+    };
+    for &byte in body {
+        if quoted {
+            let closes = byte == b'"' && !escaped;
+            (quoted, escaped) = (!closes, byte == b'\\' && !escaped);
+            before = if closes { b'"' } else { b'x' };
+            continue;
+        }
+        let fits = match byte {
+            b'"' => before == b',',
+            b',' => before != b',',
+            b'{' | b'}' | b'\\' | b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c => false,
+            _ => before != b'"',
+        };
+        if !fits {
+            return false;
+        }
+        quoted = byte == b'"';
+        before = if byte == b',' { b',' } else { b'x' };
+    }
+    !quoted && before != b','
 }
 
 /// What stands between the separators; the empty text is the empty list, and a JSON array is none.
@@ -148,6 +195,13 @@ fn json_array(value: ValueRef<'_>, element: &Kind, rule: &Rule, row: &mut Row) -
                 rule,
                 &mut cells,
             )?,
+            Json::Number(_, text) if matches!(element, Kind::Text | Kind::Boolean) => {
+                let number: i64 = text.parse().map_err(|_| Misfit)?;
+                if number.to_string() != *text {
+                    return Err(Misfit);
+                }
+                fit(ValueRef::Integer(number), element, rule, &mut cells)?
+            }
             Json::Number(_, text) => match (element, text.parse::<f64>()) {
                 (Kind::Float64 | Kind::Float32, Ok(x)) => {
                     fit(ValueRef::Real(x), element, rule, &mut cells)?

@@ -1,7 +1,7 @@
 //! The checker's own reading of moments as languages spell them: what follows a time (` +0200 CEST m=+0.1`, ` UTC`,
 //! `+01:00[Europe/Berlin]`), and dates with the name of their month. A zone by its name alone is no offset.
 
-use super::instant::{Written, days_from_civil, offset_s, time_of_day};
+use super::instant::{DAY_US, Span, Written, days_from_civil, offset_s, time_of_day};
 
 /// Seconds east that a tail says.
 pub(super) fn tail(text: &[u8]) -> Option<i64> {
@@ -95,6 +95,54 @@ pub(super) fn with_month(text: &[u8]) -> Option<Written> {
         days,
         time: Some(time?),
         offset_s: zone,
+    })
+}
+
+/// A span with its days in words, or with more hours than a day has: `1 day, 2:03:04`, `-1 days +02:03:04`, `26:03:04`. None where digits
+/// beyond those that the column keeps would be cut from days and time of different signs.
+pub(super) fn span(text: &[u8], digits: u8) -> Option<Span> {
+    let text = std::str::from_utf8(text).ok()?;
+    let number = |digits: &str, longest: usize| -> Option<i64> {
+        let plain = (1..=longest).contains(&digits.len());
+        let plain = plain && digits.bytes().all(|byte| byte.is_ascii_digit());
+        plain.then(|| digits.parse().ok())?
+    };
+    let words: Vec<&str> = text.split(' ').collect();
+    let (days, clock) = match *words.as_slice() {
+        [clock] => (None, clock),
+        [count, "day" | "days" | "day," | "days,", clock] => {
+            let size = number(count.trim_start_matches('-'), 9)?;
+            let negative = match count.len() - count.trim_start_matches('-').len() {
+                0 => false,
+                1 => true,
+                _ => return None,
+            };
+            (Some(if negative { -size } else { size }), clock)
+        }
+        _ => return None,
+    };
+    let (negative, clock) = match clock.strip_prefix('-') {
+        Some(clock) => (true, clock),
+        None if days.is_some() => (false, clock.strip_prefix('+').unwrap_or(clock)),
+        None => (false, clock),
+    };
+    let (hours, rest) = clock.split_once(':')?;
+    let hours = number(hours, 8).filter(|hours| *hours < 24 || days.is_none())?;
+    let (within, none) = time_of_day(format!("00:{rest}").as_bytes())?;
+    let days = days.unwrap_or(0);
+    let apart = days != 0 && (days < 0) != negative;
+    let cut = rest
+        .split_once('.')
+        .is_some_and(|(_, fraction)| fraction.len() > usize::from(digits));
+    if none.is_some() || rest.matches(':').count() != 1 || apart && cut {
+        return None;
+    }
+    let of_clock = i128::from(hours) * 3_600_000_000 + i128::from(within.us);
+    let of_days = i128::from(days) * i128::from(DAY_US);
+    Some(Span {
+        months: 0,
+        us: of_days + if negative { -of_clock } else { of_clock },
+        rest: within.rest,
     })
 }
 

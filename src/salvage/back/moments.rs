@@ -84,8 +84,12 @@ pub(super) fn date(
 }
 
 /// A time of day.
-pub(super) fn time(text: &str, spelling: &Spelling) -> Option<Cell> {
-    written_time(read_time(text)?, spelling).map(Cell::text)
+pub(super) fn time(text: &str, since: Option<NaiveDate>, spelling: &Spelling) -> Option<Cell> {
+    let time = written_time(read_time(text)?, spelling)?;
+    Some(Cell::text(match since {
+        Some(day) => format!("{} {time}", written_date(day)),
+        None => time,
+    }))
 }
 
 /// A time span, from ISO 8601 (`P1DT2H3M4.5S`) into .NET's `[-][d.]hh:mm:ss[.fffffff]` or a number. Months have no length there.

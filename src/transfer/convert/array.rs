@@ -1,4 +1,4 @@
-//! Arrays of one dimension: written as JSON or, by `split:`, as a list.
+//! Arrays of one dimension: written as JSON, as PostgreSQL itself writes them or, by `split:`, as a list.
 
 use rusqlite::types::ValueRef;
 
@@ -10,6 +10,7 @@ use crate::transfer::kind::Kind;
 pub fn array(value: &[u8], converter: &Converter, out: &mut Vec<u8>) -> Result<Uses, Reject> {
     match &converter.policy.split {
         Some(separator) => list(value, separator, converter, out),
+        None if is_literal(value) => literal(value, converter, out),
         None => json_array(value, converter, out),
     }
 }
@@ -63,6 +64,90 @@ fn json_array(value: &[u8], converter: &Converter, out: &mut Vec<u8>) -> Result<
     Ok(uses)
 }
 
+/// `{a,"b c"}`, which is no JSON array, nor JSON at all but for `{}`: what PostgreSQL writes, and drivers that know only that.
+fn is_literal(value: &[u8]) -> bool {
+    matches!(value, [b'{', .., b'}'])
+}
+
+fn literal(value: &[u8], converter: &Converter, out: &mut Vec<u8>) -> Result<Uses, Reject> {
+    let Kind::Array {
+        element,
+        element_oid,
+    } = &converter.kind
+    else {
+        return Err(Reject::never("not an array"));
+    };
+    let plain = matches!(
+        **element,
+        Kind::Text(_) | Kind::Int2 | Kind::Int4 | Kind::Int8 | Kind::Uuid | Kind::Enum(_)
+    );
+    let items = literal_items(value).filter(|_| plain).ok_or_else(|| {
+        Reject::never("neither a JSON array nor one of PostgreSQL's in one dimension")
+    })?;
+    let element = Converter {
+        kind: (**element).clone(),
+        not_null: false,
+        ..converter.clone()
+    };
+    let (mut uses, mut fields) = (Uses::NONE, Vec::new());
+    for item in &items {
+        let value = item.as_deref().map_or(ValueRef::Null, ValueRef::Text);
+        uses = uses.and(encode_short(value, &element, &mut fields)?);
+    }
+    let count = i32::try_from(items.len()).map_err(|_| Reject::never("too many elements"))?;
+    let has_null = items.iter().any(Option::is_none);
+    put_array(count, has_null, *element_oid, &fields, out)?;
+    Ok(uses)
+}
+
+/// The elements between the braces: in quotation marks with backslashes, or bare without any character that means something.
+fn literal_items(value: &[u8]) -> Option<Vec<Option<Vec<u8>>>> {
+    let mut rest = value.strip_prefix(b"{")?.strip_suffix(b"}")?;
+    let mut items = Vec::new();
+    while !rest.is_empty() || !items.is_empty() {
+        let (item, after) = match rest.strip_prefix(b"\"") {
+            Some(quoted) => {
+                let (item, after) = quoted_item(quoted)?;
+                (Some(item), after)
+            }
+            None => {
+                let end = rest.iter().position(|byte| *byte == b',');
+                let (bare, after) = rest.split_at(end.unwrap_or(rest.len()));
+                let special = |byte: &u8| b"{}\"\\ \t\n\r\x0b\x0c".contains(byte);
+                if bare.is_empty() || bare.iter().any(special) {
+                    return None;
+                }
+                let null = bare == b"NULL";
+                if !null && bare.eq_ignore_ascii_case(b"NULL") {
+                    return None;
+                }
+                ((!null).then(|| bare.to_vec()), after)
+            }
+        };
+        items.push(item);
+        match after {
+            [] => break,
+            [b',', more @ ..] => rest = more,
+            _ => return None,
+        }
+    }
+    Some(items)
+}
+
+/// Up to the closing quotation mark, and what follows it.
+fn quoted_item(quoted: &[u8]) -> Option<(Vec<u8>, &[u8])> {
+    let (mut item, mut at) = (Vec::new(), 0);
+    loop {
+        match quoted.get(at)? {
+            b'"' => return Some((item, &quoted[at + 1..])),
+            b'\\' => at += 1,
+            _ => {}
+        }
+        item.push(*quoted.get(at)?);
+        at += 1;
+    }
+}
+
 fn put_array(
     count: i32,
     has_null: bool,
@@ -99,9 +184,9 @@ fn list(
     };
     let text =
         std::str::from_utf8(value).map_err(|_| Reject::never("a list that is not valid UTF-8"))?;
-    if text.starts_with('[') && examine(value, false).is_ok() {
+    if is_literal(value) || text.starts_with('[') && examine(value, false).is_ok() {
         return Err(Reject::never(
-            "a JSON array, where `split:` says that lists are not JSON",
+            "an array of JSON or PostgreSQL, where `split:` says that there are lists",
         ));
     }
     let element = Converter {
@@ -142,6 +227,13 @@ fn one_element(token: &[u8], element: &Converter, out: &mut Vec<u8>) -> Result<U
             let string = unescape(&token[1..token.len() - 1])?;
             encode_short(ValueRef::Text(string.as_bytes()), element, out)
         }
+        // As an INTEGER would go by itself: its digits, or 0 and 1 for truth.
+        Some(b'-' | b'0'..=b'9')
+            if matches!(element.kind, Kind::Text(_) | Kind::Bool) && whole(token).is_some() =>
+        {
+            let integer = whole(token).unwrap_or_default();
+            encode_short(ValueRef::Integer(integer), element, out)
+        }
         Some(b'-' | b'0'..=b'9') if !textual(&element.kind) && element.kind != Kind::Bool => {
             match std::str::from_utf8(token)
                 .ok()
@@ -155,6 +247,12 @@ fn one_element(token: &[u8], element: &Converter, out: &mut Vec<u8>) -> Result<U
             "an element that does not convert into the array's type",
         )),
     }
+}
+
+/// A token that is an integer and no other spelling of one.
+fn whole(token: &[u8]) -> Option<i64> {
+    let integer: i64 = std::str::from_utf8(token).ok()?.parse().ok()?;
+    (integer.to_string().as_bytes() == token).then_some(integer)
 }
 
 fn encode_short(
@@ -185,6 +283,39 @@ mod tests {
             zone: None,
             not_null: false,
             default: None,
+        }
+    }
+
+    #[test]
+    fn what_postgresql_writes_is_read() {
+        let items = |text: &str| {
+            let items = literal_items(text.as_bytes())?;
+            let text = |item: Option<Vec<u8>>| item.map(|i| String::from_utf8(i).expect("UTF-8"));
+            Some(items.into_iter().map(text).collect::<Vec<_>>())
+        };
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!(items("{}"), Some(vec![]));
+        assert_eq!(
+            items(r#"{a,"b c",NULL,"NULL","","q\"\\,"}"#),
+            Some(vec![
+                some("a"),
+                some("b c"),
+                None,
+                some("NULL"),
+                some(""),
+                some("q\"\\,")
+            ])
+        );
+        for text in [
+            "{a,}",
+            "{,a}",
+            "{{a},{b}}",
+            "{a b}",
+            r#"{"a}"#,
+            r#"{"a"b}"#,
+            r#"{"k":1}"#,
+        ] {
+            assert_eq!(items(text), None, "{text}");
         }
     }
 

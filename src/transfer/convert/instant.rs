@@ -120,18 +120,43 @@ fn time(
     let Some(clock) = parsed.time else {
         return Err(Reject::never("a date, not a time of day"));
     };
-    if parsed.days.is_some() {
-        return Err(Reject::never("a date, which time would drop"));
-    }
     if parsed.offset_s.is_some() {
         return Err(Reject::never("an offset, which time would drop"));
     }
+    let dated = match parsed.days {
+        Some(days) => of_one_day(days, converter)?,
+        None => Uses::NONE,
+    };
     let (micros, uses) = rounded(clock, precision, converter)?;
     if micros >= DAY_US {
         return Err(Reject::never("rounds up to 24:00"));
     }
     put(micros.to_be_bytes(), out);
-    Ok(uses)
+    Ok(uses.and(dated))
+}
+
+/// The day that frameworks write before a time of day, by the setting that says so.
+fn of_one_day(days: i64, converter: &Converter) -> Result<Uses, Reject> {
+    const KNOWN: [(i64, &str); 5] = [
+        (POSTGRES_EPOCH_DAYS, "since: 2000-01-01"),
+        (0, "since: 1970-01-01"),
+        (-25_567, "since: 1900-01-01"),
+        (-25_569, "since: 1899-12-30"),
+        (-719_162, "since: 0001-01-01"),
+    ];
+    match converter.policy.since {
+        Some(day) if i64::from(day.to_epoch_days()) == days => Ok(Uses::one(Use::Since)),
+        Some(_) => Err(Reject::never(
+            "a date other than the one that `since:` states",
+        )),
+        None => Err(match KNOWN.iter().find(|(known, _)| *known == days) {
+            Some((_, setting)) => Reject::unless(
+                setting,
+                "a moment of the day that frameworks write before a time of day",
+            ),
+            None => Reject::never("a date, which time would drop"),
+        }),
+    }
 }
 
 fn timestamp(

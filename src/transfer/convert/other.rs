@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use crate::runbook::transfer::{Bytes, ColumnPolicy, GuidBytes};
+use crate::runbook::transfer::{Bytes, ColumnPolicy, GuidBytes, Real};
 use crate::transfer::convert::{Converter, Reject, Use, Uses, put, text};
 use crate::transfer::kind::Kind;
 
@@ -15,6 +15,21 @@ pub fn zero_one(value: i64, out: &mut Vec<u8>) -> Result<Uses, Reject> {
         }
         _ => Err(Reject::never("neither 0 nor 1")),
     }
+}
+
+/// 0.0 and 1.0 into `boolean`, by policy: columns without a numeric affinity keep what a program bound.
+pub fn real_zero_one(value: f64, policy: &ColumnPolicy, out: &mut Vec<u8>) -> Result<Uses, Reject> {
+    if value != 0.0 && value != 1.0 {
+        return Err(Reject::never("neither 0 nor 1"));
+    }
+    if policy.real != Some(Real::Shortest) {
+        return Err(Reject::unless(
+            "real: shortest",
+            "a REAL that is a whole number",
+        ));
+    }
+    put([u8::from(value != 0.0)], out);
+    Ok(Uses::one(Use::Real))
 }
 
 /// Words into `boolean`, by policy.

@@ -22,8 +22,71 @@ pub fn text(value: &[u8], converter: &Converter, out: &mut Vec<u8>) -> Result<Us
             "since: 1970-01-01",
             "a moment; counted from a day it would be a duration",
         )),
-        None => time_span(value, precision, converter, out),
+        None => match worded(value, precision) {
+            Some(span) => {
+                let (part, uses) = rounded(span.fraction, precision, converter)?;
+                let micros = span.sign * (span.seconds * 1_000_000 + part);
+                put_span(0, span.days, micros, out);
+                Ok(uses)
+            }
+            None => time_span(value, precision, converter, out),
+        },
     }
+}
+
+/// A span as Python and PostgreSQL write it.
+struct Worded {
+    days: i32,
+    /// Of the time; days have their own.
+    sign: i64,
+    seconds: i64,
+    fraction: instant::Clock,
+}
+
+/// `1 day, 2:03:04.5`, `-1 days +02:03:04`, `26:03:04`: days in words, and hours, minutes and seconds, of which there may be more than 24 hours
+/// where there are no days.
+fn worded(value: &[u8], precision: u8) -> Option<Worded> {
+    let text = std::str::from_utf8(value).ok()?;
+    let (days, time) = match text.split_once(" day") {
+        Some((days, rest)) => {
+            let rest = rest.strip_prefix('s').unwrap_or(rest);
+            let rest = rest.strip_prefix(',').unwrap_or(rest);
+            let number = plain(days.strip_prefix('-').unwrap_or(days))?;
+            let number = if days.starts_with('-') {
+                -number
+            } else {
+                number
+            };
+            (Some(i32::try_from(number).ok()?), rest.strip_prefix(' ')?)
+        }
+        None => (None, text),
+    };
+    let (sign, time) = match time.as_bytes().first()? {
+        b'-' => (-1, &time[1..]),
+        b'+' if days.is_some() => (1, &time[1..]),
+        _ => (1, time),
+    };
+    let mut parts = time.split(':');
+    let (hours, minutes, seconds) = (parts.next()?, parts.next()?, parts.next()?);
+    let (seconds, fraction) = match seconds.split_once('.') {
+        Some((_, "")) => return None,
+        Some(both) => both,
+        None => (seconds, ""),
+    };
+    let two = |digits: &str| plain(digits).filter(|n| digits.len() == 2 && *n < 60);
+    let hours = plain(hours).filter(|n| hours.len() <= 8 && (*n < 24 || days.is_none()))?;
+    let (minutes, seconds) = (two(minutes)?, two(seconds)?);
+    // Digits that are cut off would count from another side than the days.
+    let mixed = days.is_some_and(|days| days != 0 && (days < 0) != (sign < 0));
+    if parts.next().is_some() || mixed && fraction.len() > usize::from(precision) {
+        return None;
+    }
+    Some(Worded {
+        days: days.unwrap_or_default(),
+        sign,
+        seconds: hours * 3_600 + minutes * 60 + seconds,
+        fraction: instant::fraction_of_second(fraction)?,
+    })
 }
 
 /// Appends an interval: months, days and microseconds.
@@ -218,6 +281,34 @@ mod tests {
             "02:03:04.12345678901234",
             "--01:00:00",
             "",
+        ] {
+            assert!(span(text, &[]).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn days_in_words_and_many_hours_are_read() {
+        let hour = 3_600_000_000_i64;
+        for (text, expected) in [
+            ("1 day, 2:00:00", (0, 1, 2 * hour)),
+            ("-1 day, 23:00:00.5", (0, -1, 23 * hour + 500_000)),
+            ("2 days 01:00:00", (0, 2, hour)),
+            ("-1 days -01:00:00", (0, -1, -hour)),
+            ("-1 days +01:00:00", (0, -1, hour)),
+            ("26:00:00", (0, 0, 26 * hour)),
+            ("-26:00:00", (0, 0, -26 * hour)),
+            ("2:00:00", (0, 0, 2 * hour)),
+        ] {
+            assert_eq!(span(text, &[]), Ok(expected), "{text}");
+        }
+        for text in [
+            "1 day, 24:00:00",
+            "1 month 01:00:00",
+            "1 day, 1:00",
+            "+1:00:00",
+            "1 days",
+            "1:60:00",
+            "1:00:00:00",
         ] {
             assert!(span(text, &[]).is_err(), "{text}");
         }

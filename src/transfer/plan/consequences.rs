@@ -3,8 +3,6 @@
 //! Asked of SQLite, which may never have checked. Only keys between tables that move are followed; parents that the target alone has are
 //! the server's to judge ([`super::probe`]).
 
-mod arrived;
-
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
@@ -19,7 +17,7 @@ use crate::transfer::Error;
 use crate::transfer::convert::shown;
 use crate::transfer::error::read;
 use crate::transfer::layout::{ColumnLayout, Layout, TableLayout};
-use crate::transfer::plan::consequences::arrived::Arrived;
+use crate::transfer::plan::arrival::{self, Comparison};
 use crate::transfer::plan::scan::open;
 use crate::transfer::plan::{Problem, RowKey};
 
@@ -199,141 +197,136 @@ pub fn refers<'v>(key: &Constraint, values: impl Iterator<Item = &'v String>) ->
 
 /// A foreign key between two tables that move.
 struct Question<'l> {
-    /// Its place among the questions.
-    number: usize,
     child: usize,
     parent: usize,
     layout: &'l Layout,
     key: &'l Constraint,
-    /// Places among the moving columns of either table, pairwise.
-    pairs: Vec<(usize, usize)>,
+    pairs: Vec<Pair>,
+    comparison: Comparison,
+    /// Its place among all that are asked.
+    number: usize,
 }
 
-/// How the values of child and parent are compared.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Compare {
-    /// As they are stored, byte by byte: SQLite's own collations (NOCASE) are not the target's.
-    Stored,
-    /// As they will arrive.
-    Arrived,
+/// A column of a key and the one that it refers to.
+struct Pair {
+    /// Places among the columns that move.
+    here: usize,
+    there: usize,
+    /// The target ignores letter case in one of them.
+    folds: bool,
 }
 
 impl<'l> Question<'l> {
     fn of(layout: &'l Layout, child: usize, key: &'l Constraint) -> Option<Self> {
         let (oid, ..) = key.references.as_ref()?;
         let parent = layout.tables.iter().position(|t| t.target.oid == *oid)?;
-        let column = |table: usize, name: &String| {
+        let place = |table: usize, name: &String| {
             let mut columns = layout.tables[table].columns.iter();
             columns.position(|column| column.target.name == *name)
         };
         let mut pairs = Vec::new();
+        let mut comparison = Comparison::Raw;
         for (here, there) in key.columns.iter().zip(&key.referenced_columns) {
-            pairs.push((column(child, here)?, column(parent, there)?));
+            let (here, there) = (place(child, here)?, place(parent, there)?);
+            let of = |table: usize, column: usize| {
+                let table = &layout.tables[table];
+                (table, &table.columns[column])
+            };
+            let (child, parent) = (of(child, here), of(parent, there));
+            comparison = comparison.max(arrival::comparison(child, parent));
+            let folds = child.1.target.folds || parent.1.target.folds;
+            pairs.push(Pair { here, there, folds });
         }
         (!pairs.is_empty()).then_some(Self {
-            number: 0,
             child,
             parent,
             layout,
             key,
             pairs,
+            comparison,
+            number: 0,
         })
-    }
-
-    /// A moving column's name in its source, quoted.
-    fn name(&self, table: usize, column: usize) -> String {
-        let table = self.table(table);
-        quoted(table.source_name(&table.columns[column]))
-    }
-
-    /// Whether the same value may be stored in two ways, or two values arrive as one.
-    fn may_arrive_equal(&self) -> bool {
-        let differ = |table: usize, column: usize| {
-            let column = &self.table(table).columns[column];
-            !column.converter.kind.is_integer() || !column.converter.policy.values.is_empty()
-        };
-        self.pairs
-            .iter()
-            .any(|(here, there)| differ(self.child, *here) || differ(self.parent, *there))
-    }
-
-    /// SQL that makes a table of the parent's keys as they will arrive, with what names each row.
-    fn keys_sql(&self) -> String {
-        let (table, parent) = (self.parent, self.table(self.parent));
-        let number = self.number;
-        let arrive = self.pairs.iter().enumerate().map(|(at, (_, there))| {
-            let value = self.name(table, *there);
-            format!("cutover_arrived({table}, {there}, p.{value}) AS k{at}")
-        });
-        let indexed: Vec<String> = (0..self.pairs.len()).map(|at| format!("k{at}")).collect();
-        format!(
-            "CREATE TABLE temp.cutover_keys_{number} AS SELECT {}, {} AS id FROM {} AS p NOT INDEXED;
-             CREATE INDEX temp.cutover_keys_{number}_index ON cutover_keys_{number} ({})",
-            arrive.collect::<Vec<_>>().join(", "),
-            row_id(parent, "p"),
-            quoted(&parent.source.name),
-            indexed.join(", ")
-        )
     }
 
     fn table(&self, place: usize) -> &'l TableLayout {
         &self.layout.tables[place]
     }
 
-    /// SQL for rows at fault: what names each, its key's value, and whether the parent is not even in the source. A row is at fault that
-    /// finds its parent by none of these comparisons.
-    fn sql(&self, compared: &[Compare]) -> String {
-        let values: Vec<String> = self
-            .pairs
-            .iter()
-            .map(|(here, _)| format!("c.{}", self.name(self.child, *here)))
-            .collect();
-        let table = self.table(self.child);
-        let id = row_id(table, "c");
-        let (mut missing, mut staying) = (Vec::new(), Vec::new());
-        for compare in compared {
-            let (there, parent_id) = self.there(*compare, &values);
-            missing.push(format!("NOT EXISTS ({there})"));
-            staying.push(format!(
-                "NOT EXISTS ({there} AND {parent_id} NOT IN (SELECT id FROM temp.cutover_gone_{}))",
-                self.parent
-            ));
-        }
+    /// The name of a column that moves, quoted.
+    fn name(&self, table: usize, column: usize) -> String {
+        let table = self.table(table);
+        quoted(&table.source.columns[table.columns[column].source].name)
+    }
+
+    /// SQL for what a value of `alias` will be in the target.
+    fn arriving(&self, (table, alias): (usize, &str), column: usize, folds: bool) -> String {
+        let name = self.name(table, column);
         format!(
-            "SELECT {id}, {first}, {missing} FROM {table} AS c NOT INDEXED WHERE {refers} AND {staying}
-               AND {id} NOT IN (SELECT id FROM temp.cutover_gone_{child})",
-            first = values.first().map_or("NULL", String::as_str),
-            missing = missing.join(" AND "),
-            table = quoted(&table.source.name),
-            refers = refers(self.key, values.iter()),
-            staying = staying.join(" AND "),
-            child = self.child,
+            "cutover_arrives({table}, {column}, {}, {alias}.{name})",
+            i32::from(folds)
         )
     }
 
-    /// SQL for the parents of the child `c`, whose key has these values; and what names one of them.
-    fn there(&self, compare: Compare, values: &[String]) -> (String, String) {
-        let equal = self.pairs.iter().zip(values).enumerate();
-        let equal = equal.map(|(at, ((here, there), value))| match compare {
-            Compare::Stored => {
-                let parent = self.name(self.parent, *there);
-                format!("p.{parent} = {value} COLLATE BINARY")
-            }
-            Compare::Arrived => {
-                format!("p.k{at} = cutover_arrived({}, {here}, {value})", self.child)
-            }
+    /// SQL for rows at fault, by the values as they are. By their bytes: a parent's own collation may find what the target will not.
+    fn raw_sql(&self) -> String {
+        let pairs = self.pairs.iter().map(|pair| {
+            let value = format!("c.{}", self.name(self.child, pair.here));
+            let parent = self.name(self.parent, pair.there);
+            (format!("p.{parent} = {value} COLLATE BINARY"), value)
         });
         let parent = self.table(self.parent);
-        let (parents, parent_id) = match compare {
-            Compare::Stored => (quoted(&parent.source.name), row_id(parent, "p")),
-            Compare::Arrived => (
-                format!("temp.cutover_keys_{}", self.number),
-                "p.id".to_owned(),
-            ),
-        };
-        let equal: Vec<String> = equal.collect();
-        let there = format!("SELECT 1 FROM {parents} AS p WHERE {}", equal.join(" AND "));
-        (there, parent_id)
+        let from = format!("{} AS p", quoted(&parent.source.name));
+        self.sql(&from, &row_id(parent, "p"), pairs.unzip())
+    }
+
+    /// SQL for rows at fault, by what the values will be, and what makes the table of parents for it first.
+    fn arriving_sql(&self) -> (String, String) {
+        let places = 0..self.pairs.len();
+        let keys: Vec<String> = places.map(|place| format!("k{place}")).collect();
+        // One for each key, which stays while the same is asked again.
+        let table = format!("cutover_parents_{}", self.number);
+        let made = self.pairs.iter().zip(&keys).map(|(pair, key)| {
+            let made = self.arriving((self.parent, "p"), pair.there, pair.folds);
+            format!("{made} AS {key}")
+        });
+        let parent = self.table(self.parent);
+        let make = format!(
+            "CREATE TABLE IF NOT EXISTS temp.{table} AS SELECT {made}, {id} AS id FROM {from} AS p;
+             CREATE INDEX IF NOT EXISTS temp.{table}_by_key ON {table} ({columns})",
+            columns = keys.join(", "),
+            made = made.collect::<Vec<_>>().join(", "),
+            id = row_id(parent, "p"),
+            from = quoted(&parent.source.name),
+        );
+        let pairs = self.pairs.iter().zip(&keys).map(|(pair, key)| {
+            let value = self.arriving((self.child, "c"), pair.here, pair.folds);
+            (format!("p.{key} = {value}"), value)
+        });
+        (
+            make,
+            self.sql(&format!("temp.{table} AS p"), "p.id", pairs.unzip()),
+        )
+    }
+
+    /// SQL for rows at fault: what names each, its key's value, and whether the parent is not even in the source.
+    fn sql(
+        &self,
+        parents: &str,
+        parent_id: &str,
+        (equal, values): (Vec<String>, Vec<String>),
+    ) -> String {
+        let id = row_id(self.table(self.child), "c");
+        let there = format!("SELECT 1 FROM {parents} WHERE {}", equal.join(" AND "));
+        format!(
+            "SELECT {id}, c.{first}, NOT EXISTS ({there}) FROM {table} AS c NOT INDEXED WHERE {refers}
+               AND NOT EXISTS ({there} AND {parent_id} NOT IN (SELECT id FROM temp.cutover_gone_{parent}))
+               AND {id} NOT IN (SELECT id FROM temp.cutover_gone_{child})",
+            first = self.name(self.child, self.pairs[0].here),
+            table = quoted(&self.table(self.child).source.name),
+            refers = refers(self.key, values.iter()),
+            parent = self.parent,
+            child = self.child,
+        )
     }
 
     fn orphan(&self, rowid: RowKey, value: String, is_missing: bool, layer: u32) -> Orphan {
@@ -407,7 +400,7 @@ impl<'s> Asked<'s> {
                     Ok(format!("({})", parts.collect::<Vec<_>>().join(", ")))
                 },
             )?;
-            Arrived::of(layout).register(&connection)?;
+            arrival::register(&connection, layout)?;
             for place in 0..layout.tables.len() {
                 connection.execute_batch(&format!(
                     "CREATE TABLE temp.cutover_gone_{place} (id PRIMARY KEY) WITHOUT ROWID"
@@ -441,27 +434,22 @@ impl<'s> Asked<'s> {
 
     fn ask(&self, question: &Question<'_>) -> Result<Vec<(RowKey, String, bool)>, Error> {
         let name = &self.layout.tables[question.child].source.name;
-        let ask = |compared: &[Compare]| {
-            self.query(&question.sql(compared))
-                .map_err(read(self.source, name))
+        let raw = || self.query(&question.raw_sql());
+        let arriving = || {
+            let (make, sql) = question.arriving_sql();
+            self.connection.execute_batch(&make)?;
+            self.query(&sql)
         };
-        let found = ask(&[Compare::Stored])?;
-        // What is stored alike can use the parent's index; only what it misses is worth a slower look.
-        if found.is_empty() || !question.may_arrive_equal() {
-            return Ok(found);
-        }
-        self.make_keys(question).map_err(read(self.source, name))?;
-        ask(&[Compare::Stored, Compare::Arrived])
-    }
-
-    fn make_keys(&self, question: &Question<'_>) -> rusqlite::Result<()> {
-        let sql = "SELECT count(*) FROM temp.sqlite_schema WHERE name = ?1";
-        let name = format!("cutover_keys_{}", question.number);
-        let made: i64 = self.connection.query_row(sql, [name], |row| row.get(0))?;
-        match made {
-            0 => self.connection.execute_batch(&question.keys_sql()),
-            _ => Ok(()),
-        }
+        let found = match question.comparison {
+            Comparison::Raw => raw(),
+            Comparison::Arriving => arriving(),
+            // Plain comparison uses the parent's index; only what it misses is worth a slower look.
+            Comparison::RawFirst => match raw() {
+                Ok(found) if !found.is_empty() => arriving(),
+                found => found,
+            },
+        };
+        found.map_err(read(self.source, name))
     }
 
     fn query(&self, sql: &str) -> rusqlite::Result<Vec<(RowKey, String, bool)>> {

@@ -19,6 +19,7 @@ use crate::transfer::error::read;
 use crate::transfer::kind::Kind;
 use crate::transfer::layout::{Layout, TableLayout};
 use crate::transfer::plan::guess::Guids;
+use crate::transfer::plan::habits::{self, Habits};
 use crate::transfer::plan::units::{self, Numbers, World};
 use crate::transfer::plan::{Problem, RowKey, sentinels};
 use crate::transfer::reader::{Cursor, Reader, RowView, Span, estimate};
@@ -66,6 +67,8 @@ pub struct Wish {
     pub hopeless: bool,
     /// Problems seen.
     pub count: u64,
+    /// How the values are written.
+    pub habits: Habits,
 }
 
 impl Scanned {
@@ -89,6 +92,7 @@ impl Scanned {
             }
             mine.hopeless |= wish.hopeless;
             mine.count += wish.count;
+            mine.habits.merge(wish.habits);
         }
         for (place, numbers) in other.numbers {
             self.numbers.entry(place).or_default().merge(numbers);
@@ -338,7 +342,8 @@ impl Piece<'_> {
         let converter = &self.table.columns[place].converter;
         let value = as_text(value);
         let stands_for_another = stands_for::replacement(value, &converter.policy).is_some()
-            || sentinels::of(value, converter).is_some();
+            || sentinels::of(value, converter).is_some()
+            || sentinels::is_nothing(value, converter);
         if let Some(digits) = units::digits(value).filter(|_| !stands_for_another) {
             numbers.see(digits, self.world);
         }
@@ -359,6 +364,7 @@ impl Piece<'_> {
             Some(place) => {
                 let converter = &self.table.columns[place].converter;
                 let value = row.value(place);
+                wish.habits.see(as_text(value), &converter.kind);
                 match sentinels::of(as_text(value), converter) {
                     Some((text, by)) => {
                         settled = true;
@@ -371,10 +377,25 @@ impl Piece<'_> {
                         problem.policy = pairs.map(|(key, map)| format!("{key}: {map}")).next();
                         wish.values.entry(text).or_insert((by, 0)).1 += 1;
                     }
+                    // What it stands for is told once the unit of the others is known.
+                    None if sentinels::is_nothing(as_text(value), converter) => {
+                        settled = true;
+                        let number = stands_for::key(as_text(value)).unwrap_or_default();
+                        *wish.habits.nothing.entry(number.into_owned()).or_default() += 1;
+                        problem.policy = Some("values: ?".to_owned());
+                    }
                     None => {
-                        let (policies, passes) = settle(converter, value);
+                        let (policies, passes) = match habits::is_one_beyond(value, &converter.kind)
+                        {
+                            true => (vec!["enum: ordinal"], true),
+                            false if habits::is_list(value, converter) => (vec!["split: ,"], true),
+                            false => settle(converter, value),
+                        };
                         wish.hopeless |= !passes;
                         settled = passes;
+                        if !passes {
+                            wish.habits.lose(&problem.reason);
+                        }
                         if passes {
                             wish.policies.extend(&policies);
                             problem.policy = (!policies.is_empty()).then(|| policies.join(", "));

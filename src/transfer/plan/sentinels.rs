@@ -8,19 +8,23 @@ use crate::transfer::convert::Converter;
 use crate::transfer::convert::stands_for::key;
 use crate::transfer::kind::Kind;
 
-/// The end of the year 9999 in s, ms, us and .NET's ticks, and the largest integer: after every moment.
-const LAST: [i64; 5] = [
+/// The end of the year 9999 in s, ms, us, .NET's ticks, those of UTC in its binary form and Entity Framework's offsets, and the largest
+/// integer: after every moment.
+const LAST: [i64; 7] = [
     253_402_300_799,
     253_402_300_799_999,
     253_402_300_799_999_999,
     3_155_378_975_999_999_999,
+    3_155_378_975_999_999_999 | 1 << 62,
+    3_155_378_975_999_999 << 11,
     i64::MAX,
 ];
-/// The start of the year 1 in s, ms and us, and the smallest integer: before every moment.
-const FIRST: [i64; 4] = [
+/// The start of the year 1 in s, ms, us and UTC's ticks in .NET's binary form, and the smallest integer: before every moment.
+const FIRST: [i64; 5] = [
     -62_135_596_800,
     -62_135_596_800_000,
     -62_135_596_800_000_000,
+    1 << 62,
     i64::MIN,
 ];
 /// How programs write that there is nothing.
@@ -42,10 +46,23 @@ pub fn of(value: ValueRef<'_>, converter: &Converter) -> Option<(String, Replace
         },
         // The empty text is the empty list, or a text like any other.
         Kind::Text(_) | Kind::Char(_) | Kind::Bytea | Kind::Array { .. } => return None,
+        // JSON has a null of its own.
+        Kind::Json | Kind::Jsonb if text == "null" => return None,
         _ => nothing(&text)?,
     };
     let fits = by != Replacement::Null || !converter.not_null;
     fits.then_some((text, by))
+}
+
+/// Whether a number seems to stand for no moment where the target wants one: NULL is out of the question, and 1970 was not meant.
+pub fn is_nothing(value: ValueRef<'_>, converter: &Converter) -> bool {
+    let of_moments = matches!(
+        converter.kind,
+        Kind::Date | Kind::Timestamp(_) | Kind::TimestampTz(_)
+    );
+    let open = converter.not_null && converter.policy.epoch.is_none();
+    let is_number = |text: &str| matches!(text, "0" | "-1");
+    of_moments && open && key(value).is_some_and(|text| is_number(&text))
 }
 
 fn nothing(text: &str) -> Option<Replacement> {
@@ -147,6 +164,9 @@ mod tests {
             assert_eq!(meaning(value, at.clone(), false), expected, "{value:?}");
         }
         assert_eq!(meaning(ValueRef::Integer(0), at, true), None, "NOT NULL");
+        let json = |word| meaning(text(word), Kind::Jsonb, false);
+        assert_eq!(json("null"), None);
+        assert_eq!(json("None"), Some(Replacement::Null));
         assert_eq!(
             meaning(text(""), Kind::Int4, false),
             Some(Replacement::Null)

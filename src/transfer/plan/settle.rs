@@ -1,21 +1,24 @@
 //! From what the scan found to what would settle it: settings for whole columns where all of their values agree, and plain words where
 //! they do not. Pure; writing the section is in [`super::suggest`].
 
-use crate::runbook::transfer::Epoch;
+use crate::runbook::transfer::{Epoch, Replacement};
 use crate::target::quoted;
 use crate::text::printable;
 use crate::transfer::convert::{Class, Converter};
 use crate::transfer::kind::Kind;
-use crate::transfer::layout::{TableLayout, structural};
+use crate::transfer::layout::{ColumnLayout, TableLayout, structural};
 use crate::transfer::plan::Problem;
+use crate::transfer::plan::habits::is_number;
 use crate::transfer::plan::scan::{Scanned, Wish};
 use crate::transfer::plan::suggest::Additions;
-use crate::transfer::plan::units::{Numbers, Verdict, World};
+use crate::transfer::plan::units::{FROM_2001_S, Numbers, Verdict, World};
 
 /// What becomes of a setting that only the whole column can fill in.
 enum Resolved {
     /// The setting, with examples of what it does.
     Setting(String, Vec<String>),
+    /// Values, each with the one that it stands for.
+    Values(Vec<(String, String)>),
     /// Another setting of the column covers it.
     Covered,
     /// Nobody can tell; in words, with what would mend the source.
@@ -38,14 +41,38 @@ pub fn settle(
             .position(|moving| table.source_name(moving) == column)
     };
     for (column, wish) in &scanned.wishes {
+        let nothing = place_of(column).and_then(|place| nothing(table, place, wish, scanned));
+        let mut undecided = matches!(nothing, Some(Nothing::Unknown { .. }));
+        match &nothing {
+            Some(Nothing::First) => {
+                additions.replace(name, column, "0", &Replacement::MinusInfinity);
+            }
+            Some(Nothing::Unknown { why, .. }) => {
+                problems.push(structural(name, column, why.clone(), None));
+            }
+            None => {}
+        }
         for policy in &wish.policies {
+            // With the unit alone, what was to be decided would be 1970.
+            if *policy == "epoch: ?" && is_undecided(table, place_of(column), wish, scanned) {
+                continue;
+            }
             match resolve(policy, table, place_of(column), wish, scanned, world) {
                 Resolved::Setting(setting, examples) => {
                     additions.add(name, column, &setting);
                     additions.explain(name, column, wish.count, examples);
                 }
+                Resolved::Values(values) => {
+                    for (value, by) in values {
+                        additions.replace(name, column, &value, &Replacement::Value(by));
+                    }
+                    additions.explain(name, column, wish.count, Vec::new());
+                }
                 Resolved::Covered => {}
-                Resolved::Unknown(why) => problems.push(structural(name, column, why, None)),
+                Resolved::Unknown(why) => {
+                    undecided = true;
+                    problems.push(structural(name, column, why, None));
+                }
             }
         }
         for (value, (by, count)) in &wish.values {
@@ -53,7 +80,11 @@ pub fn settle(
             let example = format!("{count} × {}", printable(value, 40));
             additions.explain(name, column, wish.count, vec![example]);
         }
-        if wish.hopeless {
+        if is_lost(wish, scanned) {
+            let why = nothing_left(scanned.rows);
+            problems.push(structural(name, column, why, None));
+        } else if !undecided && (wish.hopeless || leaves_over(table, place_of(column), wish)) {
+            // Where something is to be decided first, the values that wait for it would be put aside too.
             additions.add(name, column, "on_problem: quarantine");
             additions.explain(name, column, wish.count, Vec::new());
         }
@@ -62,18 +93,27 @@ pub fn settle(
         let place = place_of(&problem.column);
         let wish = scanned.wishes.get(&problem.column);
         let policy = match (&problem.policy, wish) {
+            (None, Some(wish)) if is_lost(wish, scanned) => None,
             (None, _) => Some("on_problem: quarantine".to_owned()),
+            (Some(policies), Some(wish))
+                if policies.contains("epoch: ?") && is_undecided(table, place, wish, scanned) =>
+            {
+                None
+            }
             // Several settings may be needed at once; each is filled in by itself.
             (Some(policies), Some(wish))
                 if policies.contains('?')
                     || policies.contains("guid_bytes")
-                    || policies.contains("split") =>
+                    || policies.contains("split")
+                    || policies.contains("bytes: utf8")
+                    || policies.contains("enum: ordinal") =>
             {
                 let parts = policies.split(", ");
                 let settings: Option<Vec<String>> = parts
                     .map(
                         |policy| match resolve(policy, table, place, wish, scanned, world) {
                             Resolved::Setting(setting, _) => Some(setting),
+                            Resolved::Values(values) => Some(shown(&values)),
                             Resolved::Covered => Some("bytes: text".to_owned()),
                             Resolved::Unknown(_) => None,
                         },
@@ -89,6 +129,75 @@ pub fn settle(
         });
     }
     problems
+}
+
+/// Whether a setting of this column would put every row of the table aside, so that nobody should get it by pasting.
+fn is_lost(wish: &Wish, scanned: &Scanned) -> bool {
+    wish.hopeless && scanned.rows > 1 && wish.habits.is_one_way_of_writing(scanned.rows)
+}
+
+fn nothing_left(rows: u64) -> String {
+    format!(
+        "no row of the table fits, and no setting makes anything of these values: mend them in the source, or give the target's column a type \
+         that holds them; `on_problem: quarantine` would put all {rows} rows aside"
+    )
+}
+
+/// Numbers that stand for no moment, where the target wants one.
+enum Nothing {
+    /// .NET's `DateTime.MinValue`, before all others.
+    First,
+    /// People have to decide, and why; whether the unit of the others is known.
+    Unknown { why: String, unit: bool },
+}
+
+/// Whether the unit of a column is known, but not what its numbers stand for that are no moment.
+fn is_undecided(table: &TableLayout, place: Option<usize>, wish: &Wish, scanned: &Scanned) -> bool {
+    let found = place.and_then(|place| nothing(table, place, wish, scanned));
+    matches!(found, Some(Nothing::Unknown { unit: true, .. }))
+}
+
+fn nothing(table: &TableLayout, place: usize, wish: &Wish, scanned: &Scanned) -> Option<Nothing> {
+    let numbers = &wish.habits.nothing;
+    if numbers.is_empty() {
+        return None;
+    }
+    let others = scanned.numbers.get(&place).filter(|seen| seen.count > 0);
+    let unit = match others.map(Numbers::moments) {
+        Some(Verdict::Unit(unit, _)) => Some(unit),
+        Some(Verdict::Unknown(_)) | None => None,
+    };
+    let first = numbers.keys().all(|number| number == "0");
+    if first && matches!(unit, Some(Epoch::Ticks | Epoch::DotnetBinary)) {
+        return Some(Nothing::First);
+    }
+    let seen: Vec<String> = numbers
+        .iter()
+        .map(|(number, count)| format!("{count} × {number}"))
+        .collect();
+    let unit = unit.and_then(|unit| Epoch::ALL.iter().find(|(_, known)| *known == unit));
+    let stated = unit.map_or_else(String::new, |(name, _)| format!("`epoch: {name}` and "));
+    let column = &table.columns[place].target.name;
+    Some(Nothing::Unknown {
+        why: format!(
+            "{} among the moments, which usually stands for none, and the target's column is NOT NULL: ALTER TABLE {} ALTER COLUMN {} DROP NOT NULL \
+             in the target lets `values:` make NULL of it; otherwise state {stated}what it becomes, such as `values: {{ {}: -infinity }}`",
+            seen.join(", "),
+            quoted(&table.target.name),
+            quoted(column),
+            numbers.keys().next().map_or("0", String::as_str),
+        ),
+        unit: unit.is_some(),
+    })
+}
+
+/// A map of values as a section writes it.
+fn shown(values: &[(String, String)]) -> String {
+    let pairs: Vec<String> = values
+        .iter()
+        .map(|(from, to)| format!("{from}: {to}"))
+        .collect();
+    format!("values: {{ {} }}", pairs.join(", "))
 }
 
 fn resolve(
@@ -134,8 +243,26 @@ fn resolve(
                     wish.count
                 ));
             }
-            Resolved::Setting(policy.to_owned(), Vec::new())
+            let column = column.map_or("", |column| table.source_name(column));
+            match wish.habits.separator(&table.source.name, column) {
+                Ok(separator) => Resolved::Setting(format!("split: {separator}"), Vec::new()),
+                Err(why) => Resolved::Unknown(why),
+            }
         }
+        ("bytes: utf8", Some(column), _) => {
+            let column = table.source_name(column);
+            match wish.habits.bytes_of_text(&table.source.name, column) {
+                Ok(()) => Resolved::Setting(policy.to_owned(), Vec::new()),
+                Err(why) => Resolved::Unknown(why),
+            }
+        }
+        ("enum: ordinal", Some(column), _) => ordinals(table, column, wish),
+        ("values: ?", _, Some(place)) => match nothing(table, place, wish, scanned) {
+            Some(Nothing::Unknown { why, .. }) => Resolved::Unknown(why),
+            Some(Nothing::First) | None => {
+                Resolved::Setting("values: { 0: -infinity }".to_owned(), Vec::new())
+            }
+        },
         ("time: ?", ..) => Resolved::Unknown(
             "numbers that are no midnights in UTC, nor in the zone that is stated: where they are midnights of another zone, state it for this \
              column (`zone: \"+02:00\"`, with summer time its offset in summer, and `time: drop`); where they are moments of a day, state \
@@ -157,6 +284,27 @@ fn resolve(
     }
 }
 
+/// Whether some number is no position of the column's enum after all.
+fn leaves_over(table: &TableLayout, place: Option<usize>, wish: &Wish) -> bool {
+    let kind = place.map(|place| &table.columns[place].converter.kind);
+    matches!(kind, Some(Kind::Enum(labels)) if wish.habits.leaves_over(labels))
+}
+
+/// Positions of an enum, by the number from which they count.
+fn ordinals(table: &TableLayout, column: &ColumnLayout, wish: &Wish) -> Resolved {
+    let Kind::Enum(labels) = &column.converter.kind else {
+        return Resolved::Covered;
+    };
+    let name = table.source_name(column);
+    match wish.habits.positions(labels, &table.source.name, name) {
+        Ok(values) if values.is_empty() => {
+            Resolved::Setting("enum: ordinal".to_owned(), Vec::new())
+        }
+        Ok(values) => Resolved::Values(values),
+        Err(why) => Resolved::Unknown(why),
+    }
+}
+
 fn unit(
     numbers: &Numbers,
     converter: &Converter,
@@ -175,11 +323,20 @@ fn unit(
             Resolved::Setting(format!("epoch: {name}"), examples)
         }
         Verdict::Unknown(why) => {
+            let (table, column) = (quoted(table), quoted(column));
+            let is_instant = !matches!(converter.kind, Kind::Interval(_));
+            if is_instant && numbers.may_count_from_2001() {
+                return Resolved::Unknown(format!(
+                    "{why}. State `epoch: s` if they count from 1970; if they count from 2001, UPDATE {table} SET {column} = {column} + \
+                     {FROM_2001_S} WHERE {} in the source, and then `epoch: s`",
+                    is_number(&column)
+                ));
+            }
             let mend = numbers.mixed().map(|(bound, factor, name)| {
-                let (table, column) = (quoted(table), quoted(column));
                 format!(
-                    ". UPDATE {table} SET {column} = {column} * {factor} WHERE abs({column}) < {bound} in the source would make all of \
-                     them {name}"
+                    ". UPDATE {table} SET {column} = {column} * {factor} WHERE abs({column}) < {bound} AND {} in the source would make \
+                     all of them {name}",
+                    is_number(&column)
                 )
             });
             Resolved::Unknown(format!("{why}{}", mend.unwrap_or_default()))

@@ -8,6 +8,8 @@ use crate::transfer::convert::count;
 
 /// Numbers that are kept for the median.
 const SAMPLE: usize = 1_024;
+/// Seconds from 1970 to 2001.
+pub const FROM_2001_S: u32 = 978_307_200;
 
 /// What is known of where a file comes from, by the tables in which frameworks keep their own books.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -161,6 +163,10 @@ impl Numbers {
             .map(|((_, unit), _)| *unit)
             .collect();
         match all.as_slice() {
+            [Epoch::S] if self.may_count_from_2001() => Verdict::Unknown(format!(
+                "seconds that count from 1970 or, as Apple's do, from 2001, {FROM_2001_S} later. {}",
+                self.table(&[Epoch::S], count::moment_shown)
+            )),
             [unit] => Verdict::Unit(*unit, self.shown(*unit)),
             [] => {
                 let some = Epoch::ALL.iter().zip(self.plausible).zip(&self.examples);
@@ -190,6 +196,15 @@ impl Numbers {
                 self.table(several, count::moment_shown)
             )),
         }
+    }
+
+    /// Whether all numbers are seconds of the years 2012 to 2030 where they count from 2001, as Core Data writes them.
+    pub fn may_count_from_2001(&self) -> bool {
+        let within = |number: &Option<Number>| {
+            let size = number.as_ref().map(|number| number.size);
+            size.is_some_and(|size| (350_000_000.0..930_000_000.0).contains(&size))
+        };
+        within(&self.smallest) && within(&self.largest)
     }
 
     /// Where two neighbouring units are mixed: below which size the numbers count in the larger unit, how many of the smaller one make it,
@@ -288,7 +303,8 @@ fn is_plausible(digits: &str, unit: Epoch, world: World) -> bool {
         // As nanoseconds, ticks come out before 1991.
         Epoch::Ns if !world.dotnet => 1991..2100,
         Epoch::Ns => return false,
-        Epoch::EfOffset | Epoch::DotnetBinary if !world.dotnet => return false,
+        // As nanoseconds, they are of 2011: where both would do, nobody can tell.
+        Epoch::EfOffset if !world.dotnet => 2000..2050,
         Epoch::Julian => 1950..2100,
         _ => 1900..2100,
     };
@@ -360,12 +376,22 @@ mod tests {
                 Verdict::Unknown(why) => panic!("{numbers:?}: {why}"),
             }
         }
+        // Only .NET writes the kind of a time into the highest bits.
+        assert!(matches!(
+            verdict(&["5250134087387387904"], plain),
+            Verdict::Unit(Epoch::DotnetBinary, _)
+        ));
         // EF's offsets could be nanoseconds, were they not .NET's.
         let ef = ((638_448_068_960_000_000_i64 / 1_000) << 11 | 120).to_string();
         assert!(matches!(
             verdict(&[&ef], DOTNET),
             Verdict::Unit(Epoch::EfOffset, _)
         ));
+        assert!(matches!(verdict(&[&ef], plain), Verdict::Unknown(_)));
+        let Verdict::Unknown(why) = verdict(&["751000000.25", "720000000"], plain) else {
+            panic!("1993 or 2024");
+        };
+        assert!(why.contains("from 2001"), "{why}");
     }
 
     #[test]

@@ -1,0 +1,1 @@
+SELECT id, tags, paths, marks FROM post ORDER BY id

@@ -1,0 +1,1 @@
+CREATE TABLE "History" ("Id" serial PRIMARY KEY, "At" timestamptz NOT NULL, "Kinds" timestamptz);

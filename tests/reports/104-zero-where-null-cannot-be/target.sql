@@ -1,0 +1,1 @@
+CREATE TABLE key (id serial PRIMARY KEY, expires timestamptz NOT NULL);

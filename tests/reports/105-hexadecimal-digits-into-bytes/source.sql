@@ -1,0 +1,1 @@
+CREATE TABLE file (id INTEGER PRIMARY KEY, digest TEXT); INSERT INTO file VALUES (1,'deadbeef'),(2,'00FF'),(3,NULL);

@@ -1,0 +1,1 @@
+CREATE TABLE file (id serial PRIMARY KEY, digest bytea);

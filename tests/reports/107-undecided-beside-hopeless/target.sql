@@ -1,0 +1,1 @@
+CREATE TABLE seen (id serial PRIMARY KEY, at timestamptz);

@@ -1,0 +1,1 @@
+CREATE TABLE setting (id INTEGER PRIMARY KEY, value BLOB); INSERT INTO setting VALUES (1,CAST('null' AS BLOB)),(2,CAST('{"a": 1}' AS BLOB)),(3,NULL);

@@ -1,0 +1,1 @@
+CREATE TABLE setting (id serial PRIMARY KEY, value json);

@@ -1,0 +1,1 @@
+SELECT id, value::text, value IS NULL FROM setting ORDER BY id

@@ -1,0 +1,1 @@
+CREATE TABLE flag (id serial PRIMARY KEY, v boolean);

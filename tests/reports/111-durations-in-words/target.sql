@@ -1,0 +1,1 @@
+CREATE TABLE track (id serial PRIMARY KEY, length interval);

@@ -1,0 +1,1 @@
+SELECT id, extract(epoch FROM length) FROM track ORDER BY id

@@ -1,0 +1,1 @@
+SELECT id, tags, ids, words, flags FROM post ORDER BY id

@@ -1,0 +1,1 @@
+insert into letter(author) values('alice')

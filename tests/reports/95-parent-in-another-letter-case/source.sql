@@ -1,0 +1,2 @@
+CREATE TABLE person (name TEXT COLLATE NOCASE PRIMARY KEY); INSERT INTO person VALUES ('alice');
+CREATE TABLE letter (id INTEGER PRIMARY KEY, author TEXT REFERENCES person(name)); INSERT INTO letter VALUES (1,'ALICE'),(2,'alice'),(3,NULL);

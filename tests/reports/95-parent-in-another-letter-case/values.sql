@@ -1,0 +1,1 @@
+SELECT id, coalesce(author, '-') FROM letter ORDER BY id

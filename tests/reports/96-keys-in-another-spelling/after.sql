@@ -1,0 +1,1 @@
+insert into cipher(device) values(null)

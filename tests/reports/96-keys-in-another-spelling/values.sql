@@ -1,0 +1,1 @@
+SELECT id, device FROM cipher ORDER BY id

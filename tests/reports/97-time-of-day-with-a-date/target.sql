@@ -1,0 +1,1 @@
+CREATE TABLE shift (id serial PRIMARY KEY, starts time NOT NULL, ends time);

@@ -1,0 +1,1 @@
+SELECT id, starts, ends FROM shift ORDER BY id

@@ -1,0 +1,1 @@
+CREATE TABLE znote (z_pk serial PRIMARY KEY, zdate timestamptz);

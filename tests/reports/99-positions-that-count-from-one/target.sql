@@ -1,0 +1,1 @@
+CREATE TYPE state AS ENUM ('open','closed','gone'); CREATE TABLE job (id serial PRIMARY KEY, state state);
