@@ -365,7 +365,7 @@ async fn what_converts_in_other_classes() {
            INSERT INTO t VALUES (1, '-1.02:03:04.5', '["a","b,\"c",null]', 'text', 2451544.5, 630822816000000000,
              x'd4c3b2a1f6e511478899aabbccddeeff', '10.0.0.0/8', '101', '2024-02-29 12:34:56.123');
            INSERT INTO t VALUES (2, '10:00:00', '[]', 7, NULL, NULL, NULL, NULL, NULL, NULL);
-           INSERT INTO t VALUES (3, '10:00', '[1]', x'00', NULL, NULL, x'00', '10.0.0.1/8', '12', '2024-02-29 12:34:56.1234');"#,
+           INSERT INTO t VALUES (3, '10:00', '[1.5]', x'00', NULL, NULL, x'00', '10.0.0.1/8', '12', '2024-02-29 12:34:56.1234');"#,
         "CREATE TABLE t (id integer PRIMARY KEY, span interval, tags text[], bytes bytea, julian timestamptz, ticks timestamp, guid uuid,
            net cidr, bits bit(3), small timestamp(3));",
     )
