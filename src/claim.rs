@@ -78,18 +78,21 @@ impl Claim {
     }
 }
 
-/// A session that is over; or a rehearsal without an engine, for nobody takes one up again. False where its journal cannot be read.
+/// False where its journal cannot be read.
 fn nobody_goes_on_with(folder: &Folder) -> bool {
     let look = || {
         let mut follower = Follower::open(folder).ok()?;
         let recorded: Result<Vec<_>, _> = follower.poll().ok()?.iter().map(from_entry).collect();
         let session = Session::replay(&recorded.ok()?).ok()?;
-        Some(match session.phase {
-            Phase::Completed | Phase::RolledBack => true,
-            Phase::Open | Phase::RollingBack => {
-                session.charter.rehearsal && !follower.engine().ok()?.is_alive()
-            }
-        })
+        Some(is_over(&session, follower.engine().ok()?.is_alive()))
     };
     look().unwrap_or(false)
+}
+
+/// Whether nobody will ever go on with a session: it has ended, or it is a rehearsal without an engine, for nobody takes one up again.
+pub fn is_over(session: &Session, is_engine_alive: bool) -> bool {
+    match session.phase {
+        Phase::Completed | Phase::RolledBack => true,
+        Phase::Open | Phase::RollingBack => session.charter.rehearsal && !is_engine_alive,
+    }
 }

@@ -19,6 +19,7 @@ pub mod leftovers;
 pub mod load;
 pub mod operators;
 pub mod orders;
+pub mod over;
 pub mod pair;
 pub mod plan;
 pub mod problems;

@@ -284,6 +284,9 @@ pub async fn complete(args: CompleteArgs) -> anyhow::Result<Exit> {
 /// `cutover rollback`: starts an engine when none runs.
 pub async fn rollback(args: RollbackArgs) -> anyhow::Result<Exit> {
     let folder = super::run::find(&args.which)?;
+    if let Some(over) = super::over::sentence(&folder) {
+        anyhow::bail!("{over}");
+    }
     let confirm = args.confirm.or_else(|| ask_for_confirmation(&folder));
     let command = Command::RollBack {
         reason: args.reason,
@@ -391,10 +394,13 @@ async fn send_by(
                 Exit::Failed
             })
         }
-        Err(BridgeError::NoEngine) => anyhow::bail!(
-            "no engine runs session {}: `cutover run` resumes it, `cutover rollback` takes it back",
-            folder.session()
-        ),
+        Err(BridgeError::NoEngine) => match super::over::sentence(&folder) {
+            Some(over) => anyhow::bail!("{over}"),
+            None => anyhow::bail!(
+                "no engine runs session {}: `cutover run` resumes it, `cutover rollback` takes it back",
+                folder.session()
+            ),
+        },
         Err(error) => anyhow::bail!("{error}"),
     }
 }

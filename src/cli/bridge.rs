@@ -1,7 +1,7 @@
 //! The way from a terminal to the engine: its socket, and starting it. Who we are is for the engine to see.
 
 use super::orders::Standing;
-use super::{join, status};
+use super::{join, over, status};
 use crate::clock;
 use crate::cockpit::bridge::{Bridge, BridgeError, Fault};
 use crate::demo::control;
@@ -160,6 +160,9 @@ impl Bridge for SocketBridge {
 
     fn start_engine(&self) -> Result<(), BridgeError> {
         let failed = |why: String| BridgeError::Failed { why };
+        if let Some(over) = over::sentence(&self.folder) {
+            return Err(failed(over));
+        }
         let started = match &self.program {
             Some(program) => {
                 let mut engine = std::process::Command::new(program);

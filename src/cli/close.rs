@@ -9,8 +9,9 @@ use super::orders::Standing;
 use super::rehearse::unfinished;
 use super::{Exit, Which, run};
 use super::{leftovers, load};
+use crate::claim;
 use crate::engine::{amend, ledger::from_entry};
-use crate::journal::Follower;
+use crate::journal::{Folder, Follower};
 use crate::session::{Command, Phase, Recorded, Session};
 use crate::step::closing;
 use crate::text::printable;
@@ -39,6 +40,18 @@ pub async fn run(args: CloseArgs) -> anyhow::Result<Exit> {
     let entries: Vec<Recorded> = entries.iter().map(from_entry).collect::<Result<_, _>>()?;
     let session = Session::replay(&entries)?;
     let name = &session.charter.session;
+    if session.charter.rehearsal {
+        anyhow::ensure!(
+            !args.drop_schema,
+            "{name} is a rehearsal: what it left in the scratch database goes with the next one, and --drop-schema is for the target"
+        );
+        let is_over = claim::is_over(&session, follower.engine()?.is_alive());
+        anyhow::ensure!(
+            is_over,
+            "{name} is a rehearsal that is under way: wait for its end, or end it with Ctrl-C where it runs"
+        );
+        return of_rehearsal(&folder, &session, args.which.claim).await;
+    }
     anyhow::ensure!(
         matches!(session.phase, Phase::RolledBack | Phase::Completed),
         "session {name} is not over: complete it or roll it back first"
@@ -118,5 +131,41 @@ pub async fn run(args: CloseArgs) -> anyhow::Result<Exit> {
     } else {
         errln!("on record; what is marked OPEN is left to do: {open}");
         Exit::NoGo
+    })
+}
+
+/// A rehearsal is over with its engine. What it lent is given back, or said to be left to people; production is not looked at.
+async fn of_rehearsal(
+    folder: &Folder,
+    session: &Session,
+    claim: Option<String>,
+) -> anyhow::Result<Exit> {
+    let name = &session.charter.session;
+    let asked = Command::Close { found: Vec::new() };
+    if let Err(refusal) = amend::may_amend(session, claim.as_deref(), &asked) {
+        errln!("refused: {refusal}");
+        return Ok(Exit::Failed);
+    }
+    let found = unfinished::settle(folder).await?;
+    for line in &found {
+        outln!("{}", printable(line, 500));
+    }
+    let open = found.iter().filter(|line| line.starts_with("OPEN")).count();
+    let command = Command::Close { found };
+    let here = folder.clone();
+    let recording = move || amend::amend(&here, claim.as_deref(), &command);
+    if let Err(refusal) = tokio::task::spawn_blocking(recording).await?? {
+        errln!("not put on record: {refusal}");
+        return Ok(Exit::Failed);
+    }
+    Ok(match open {
+        0 => {
+            errln!("{name} is closed: it was a rehearsal, and is over");
+            Exit::Done
+        }
+        _ => {
+            errln!("{name} is closed, and is not tried again; what is marked OPEN is left to you");
+            Exit::NoGo
+        }
     })
 }

@@ -111,9 +111,26 @@ impl Standing {
         serde_json::from_slice(&bytes).with_context(|| path.display().to_string())
     }
 
+    /// Reads the file of a session that somebody names.
+    ///
+    /// # Errors
+    /// As [`Standing::read`]; of a session that is over, what it is and what can still be done.
+    pub fn of(folder: &Folder) -> anyhow::Result<Standing> {
+        match (Standing::read(folder), super::over::sentence(folder)) {
+            (Ok(standing), _) => Ok(standing),
+            (Err(_), Some(over)) => anyhow::bail!("{over}"),
+            (Err(error), None) => Err(error),
+        }
+    }
+
     /// Removes the file: the session is over, and its secrets need not lie about.
     pub fn remove(folder: &Folder) {
         let _ = crate::ours::file::remove(&folder.dir().join(FILE));
+    }
+
+    /// Where the file is in a session's folder.
+    pub fn path(dir: &Path) -> PathBuf {
+        dir.join(FILE)
     }
 
     /// Whether a session's folder has the file.

@@ -107,6 +107,16 @@ async fn stop_on_signals(stop: CancellationToken) {
     stop.cancel();
 }
 
+/// That a rehearsal is at work below `root`, in a sentence; `None` where none is. It has the staging slot until its end.
+pub fn under_way(root: &Path) -> Option<String> {
+    let lock = root.join(prepare::EVIDENCE).join("lock");
+    crate::ours::lock::is_held(&lock).then(|| {
+        "a rehearsal is under way in this folder, and has the staging slot until its end: wait for it, or end it with Ctrl-C where it runs. \
+         Nothing was touched"
+            .to_owned()
+    })
+}
+
 /// Rehearses a runbook and keeps what came of it. Production is neither asked nor told anything.
 ///
 /// # Errors
@@ -124,10 +134,12 @@ pub async fn rehearse(
     if stage.sandbox.is_none() {
         on_the_bridge(&loaded.runbook, &socket::user_of_this_process())?;
     }
+    prepare::beside_no_session(loaded)?;
     refuse_production(&loaded.runbook, &loaded.base).await?;
     for url in [&loaded.runbook.target.url, &scratch.url] {
         pooler::refuse_early(&Endpoint::parse(url)?).await?;
     }
+    prepare::beside_no_session_of_the_target(loaded).await?;
     // Whatever an earlier one left goes first: its staging slot is this one's too.
     unfinished::undo_all(&stage.root, stage.program.as_deref()).await;
     for line in super::leftovers::remove(&loaded.runbook, &stage.root) {

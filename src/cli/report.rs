@@ -127,9 +127,7 @@ async fn verify(bundle: &Path, expected: Expected, json: bool) -> Exit {
 /// Writes the page; secrets stand in it by their names, and only its owner can read it.
 fn write_sheet(folder: &Folder, out: &Path) -> anyhow::Result<PathBuf> {
     let session = status::read(folder)?;
-    let standing = Standing::read(folder).context(
-        "what the session was opened with is gone, as it is once a session is over; there is nothing to roll back by hand",
-    )?;
+    let standing = Standing::of(folder)?;
     let orders = standing.orders(folder.clone())?;
     let alive = crate::journal::Follower::open(folder)?.engine()?.is_alive();
     let page = Sheet {

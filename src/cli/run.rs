@@ -57,6 +57,10 @@ pub async fn run(args: RunArgs) -> anyhow::Result<Exit> {
             folder
         }
         None => {
+            if let Some(why) = super::rehearse::under_way(Path::new(ROOT)) {
+                errln!("NO-GO: {why}");
+                return Ok(Exit::NoGo);
+            }
             pooler::refuse_early(&Endpoint::parse(&loaded.runbook.target.url)?).await?;
             let mut standing = Standing::new(&args.runbook, &loaded);
             standing.evidence = super::rehearse::newest(Path::new(ROOT), &loaded.runbook);
@@ -176,10 +180,23 @@ fn unfinished(args: &RunArgs, runbook: &str) -> anyhow::Result<Option<Folder>> {
         let Ok(session) = super::status::read(&folder) else {
             continue;
         };
+        let is_named = args.dir.is_some() || args.session.is_some();
+        // A rehearsal ends with whoever drives it: nobody takes one up again, whether or not it came to its end.
+        if session.charter.rehearsal {
+            anyhow::ensure!(
+                !is_named,
+                "{}",
+                super::over::sentence(&folder).unwrap_or_else(|| format!(
+                    "{} is a rehearsal that is under way: `cutover join` shows it, and nobody takes it over",
+                    folder.session()
+                ))
+            );
+            continue;
+        }
         if matches!(session.phase, Phase::Open | Phase::RollingBack) {
             return Ok(Some(folder));
         }
-        if args.dir.is_some() || args.session.is_some() {
+        if is_named {
             anyhow::bail!("session {} is over; name another one", folder.session());
         }
     }

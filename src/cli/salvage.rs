@@ -168,9 +168,8 @@ async fn cost(args: CostArgs) -> anyhow::Result<Exit> {
     let begun = Instant::now();
     let folder = run::find(&args.which)?;
     let session = status::read(&folder)?;
-    let standing = Standing::read(&folder).context(
-        "what the session was opened with is gone, as it is once a session is over; `cutover salvage show` says what it left behind",
-    )?;
+    let standing = Standing::of(&folder)
+        .context("`cutover salvage show` says what the session left behind")?;
     let orders = standing.orders(folder)?;
     let limit = Duration::from_secs(args.limit);
     let costs = match since(&session, &orders.runbook, limit)? {

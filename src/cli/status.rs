@@ -3,7 +3,6 @@
 use clap::Args;
 
 use super::{Exit, Which, run};
-use crate::clock;
 use crate::engine::ledger::from_entry;
 use crate::journal::{EngineState, Folder, Follower};
 use crate::session::cost;
@@ -12,6 +11,7 @@ use crate::session::forecast;
 use crate::session::live::{CostView, key};
 use crate::session::{Phase, Session, StepStatus};
 use crate::text::printable;
+use crate::{claim, clock};
 
 /// Where a session stands.
 #[derive(Debug, Args)]
@@ -36,17 +36,18 @@ pub async fn run(args: StatusArgs) -> anyhow::Result<Exit> {
         let confidence = crate::session::confidence::confidence(&session);
         let whole = serde_json::json!({
             "session": session, "gates": gates, "confidence": confidence, "engine_alive": engine.is_alive(),
-            "rollback_cost": cost, "left_behind": left,
+            "over": claim::is_over(&session, engine.is_alive()), "rollback_cost": cost, "left_behind": left,
         });
         outln!("{whole}");
         return Ok(Exit::Done);
     }
     print(&session, &engine);
     let at_ms = session.now_ms(&clock::boot_id(), clock::now_ms());
-    if let Some(freeze) = forecast::sentence(&session, at_ms.unwrap_or(session.at_ms)) {
+    let freeze = forecast::sentence(&session, at_ms.unwrap_or(session.at_ms));
+    if let Some(freeze) = freeze.filter(|_| !claim::is_over(&session, engine.is_alive())) {
         outln!("freeze: {freeze}");
     }
-    if session.phase == Phase::Open {
+    if session.phase == Phase::Open && !claim::is_over(&session, engine.is_alive()) {
         outln!("rollback: {}", cost::sentence(&session, cost.as_ref()));
     }
     for line in left {
@@ -87,7 +88,9 @@ pub fn read(folder: &Folder) -> anyhow::Result<Session> {
 }
 
 fn print(session: &Session, engine: &EngineState) {
+    let is_over = claim::is_over(session, engine.is_alive());
     let phase = match session.phase {
+        Phase::Open | Phase::RollingBack if is_over => "interrupted",
         Phase::Open => "open",
         Phase::RollingBack => "ROLLING BACK",
         Phase::RolledBack => "rolled back",
@@ -95,6 +98,8 @@ fn print(session: &Session, engine: &EngineState) {
     };
     let alive = if engine.is_alive() {
         "engine runs"
+    } else if is_over {
+        "over"
     } else {
         "NO ENGINE RUNS"
     };
@@ -145,7 +150,13 @@ fn print(session: &Session, engine: &EngineState) {
             outln!("{:<4} {:<8} {what}", line.id, word(state.status));
         }
     }
-    outln!("\n{}", next(session));
+    match (session.phase, is_over) {
+        (Phase::Open | Phase::RollingBack, true) => outln!("\n{}", super::over::of(session)),
+        _ => outln!("\n{}", next(session)),
+    }
+    if matches!(session.phase, Phase::Completed | Phase::RolledBack) {
+        outln!("{}", super::over::of(session));
+    }
 }
 
 /// One line: what to do next.

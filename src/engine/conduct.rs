@@ -129,6 +129,11 @@ impl Conduct {
         *self.work.shared().fence.lock().await = Some(fence);
     }
 
+    /// The way into this loop, for what is found out beside it.
+    pub(super) fn inputs(&self) -> tokio::sync::mpsc::UnboundedSender<Input> {
+        self.work.inputs()
+    }
+
     /// Takes one input, and everything that it leads to by itself.
     ///
     /// # Errors
@@ -163,6 +168,9 @@ impl Conduct {
                 self.append(vec![Event::RollbackRowFinished { row, outcome }])?;
             }
             Input::Untold { text } => self.append(vec![Event::alarm(text)])?,
+            // A rollback lets writers in again, so that whatever was read meanwhile says nothing.
+            Input::Drifted { .. } if self.session().phase != Phase::Open => {}
+            Input::Drifted { detail } => self.drifted(detail)?,
             Input::Sampled(sample) => {
                 self.watch
                     .observe(&sample, self.ledger.session(), &self.notes)

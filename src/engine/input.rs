@@ -58,6 +58,11 @@ pub enum Input {
         /// Who, what and why.
         text: String,
     },
+    /// While no engine ran after the switch, SQLite was written.
+    Drifted {
+        /// How that shows.
+        detail: String,
+    },
     /// A probe took a sample, or could not.
     Sampled(Sample),
 }

@@ -1,6 +1,7 @@
 //! How an engine begins: a new session is opened; an unfinished one is folded from its journal, what ran when the last engine died
 //! becomes unknown, and the fence is raised again and compared.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,9 +24,10 @@ use crate::monitor::Ground;
 use crate::secret;
 use crate::session::shape::Shape;
 use crate::session::{Charter, Event, LineKind, Phase, Production, Recorded, Session, StepStatus};
-use crate::source;
 use crate::source::fence::{Fence, Quiet};
 use crate::source::fingerprint::{Comparison, Fingerprint};
+use crate::source::{self, content};
+use crate::step::backup::Kept;
 use crate::step::context::{SessionClock, Shared};
 use crate::step::production;
 
@@ -209,25 +211,73 @@ async fn restore_fence(conduct: &mut Conduct) -> Result<(), Error> {
         tokio::task::spawn_blocking(move || Fence::raise(&path, &quiet, &CancellationToken::new()))
             .await
             .expect("BUG: the fence does not panic");
-    let drift = match raised {
+    let why = match raised {
         Ok(fence) => {
-            let drift = match before.map(|b| b.compare(fence.fingerprint())) {
-                Some(Comparison::Same) => None,
-                Some(Comparison::Changed(why) | Comparison::Undecided(why)) => Some(why),
-                None => Some("there is nothing to compare the file with".to_owned()),
-            };
+            // Who opens a file first after a crash moves all of its log into it once more: compared is what was there before we did.
+            let compared = before.map(|b| b.compare(&fence.found()));
             conduct.hold_fence(fence).await;
-            drift
+            match compared {
+                Some(Comparison::Same) => return Ok(()),
+                Some(Comparison::Changed(why)) => why,
+                Some(Comparison::Undecided(why)) => return conduct.compare_content(why).await,
+                None => "there is nothing to compare the file with".to_owned(),
+            }
         }
-        Err(error) => Some(format!("the fence could not be raised again: {error}")),
+        Err(error) => format!("the fence could not be raised again: {error}"),
     };
-    match drift {
-        Some(detail) => conduct.drifted(format!("while no engine ran: {detail}")),
-        None => Ok(()),
+    conduct.drifted(while_away(&why))
+}
+
+fn while_away(detail: &str) -> String {
+    format!("while no engine ran: {detail}")
+}
+
+/// In what a file differs from its backup, in words. Blocks, and reads both whole.
+fn differs(file: &Path, kept: &Kept) -> Option<String> {
+    let is_same = || {
+        kept.unchanged()?;
+        let digest = |path| content::digest(path).map_err(|error| error.to_string());
+        Ok::<bool, String>(digest(file)? == digest(&kept.path)?)
+    };
+    match is_same() {
+        Ok(true) => None,
+        Ok(false) => Some("its content is no longer that of the backup".to_owned()),
+        Err(why) => Some(format!(
+            "its content cannot be compared with the backup: {why}"
+        )),
     }
 }
 
 impl Conduct {
+    /// Where fingerprints cannot tell whether somebody wrote, the backup can: it is what the file held when it was frozen. Before the
+    /// switch nothing goes on until that is known. After it nobody waits for two whole files to be read; an alarm may come later.
+    async fn compare_content(&mut self, why: String) -> Result<(), Error> {
+        let file = self.runbook().source.file.clone();
+        let steps = self.session().steps.iter().rev();
+        let mut kept = steps.filter_map(|s| s.outcome.as_ref()?.facts.get("backup"));
+        let kept = kept.find_map(|v| serde_json::from_value::<Kept>(secret::revealed_json(v)).ok());
+        let Some(kept) = kept else {
+            return self.drifted(while_away(&why));
+        };
+        let reading = tokio::task::spawn_blocking(move || {
+            differs(&file, &kept).map(|differs| while_away(&format!("{why}, and {differs}")))
+        });
+        if self.session().switched_ms().is_none() {
+            return match reading.await.expect("BUG: comparing does not panic") {
+                Some(detail) => self.drifted(detail),
+                None => Ok(()),
+            };
+        }
+        let inputs = self.inputs();
+        tokio::spawn(async move {
+            if let Ok(Some(detail)) = reading.await {
+                // Without a loop that takes it in, the session has no engine any more: the next one compares again.
+                let _ = inputs.send(Input::Drifted { detail });
+            }
+        });
+        Ok(())
+    }
+
     /// What a guard could not tell while no engine ran is said now.
     fn take_up_untold(&mut self) -> Result<(), Error> {
         let untold = guard::take_untold(&self.orders.folder);

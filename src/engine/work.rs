@@ -40,6 +40,11 @@ impl Work {
         }
     }
 
+    /// The way into the engine's loop, for what is found out beside it.
+    pub fn inputs(&self) -> mpsc::UnboundedSender<Input> {
+        self.inputs.clone()
+    }
+
     /// What outlives steps.
     pub fn shared(&self) -> &Arc<Shared> {
         &self.shared

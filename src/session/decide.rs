@@ -81,9 +81,11 @@ fn decide_itself(
             rows: retry::rows(session, row.as_deref())?,
         }]);
     }
-    let is_over = matches!(session.phase, Phase::RolledBack | Phase::Completed);
+    let has_ended = matches!(session.phase, Phase::RolledBack | Phase::Completed);
+    // A rehearsal that was interrupted comes to no other end than this one.
+    let is_over = has_ended || (session.charter.rehearsal && session.is_closed);
     if let Command::Close { found } = command {
-        if !is_over {
+        if !has_ended && !session.charter.rehearsal {
             return Err(Refusal::NotOver);
         }
         return Ok(vec![Event::SessionClosed {
@@ -92,10 +94,10 @@ fn decide_itself(
         }]);
     }
     if is_over {
-        let phase = if session.phase == Phase::Completed {
-            "completed"
-        } else {
-            "rolled back"
+        let phase = match session.phase {
+            Phase::Completed => "completed",
+            Phase::RolledBack => "rolled back",
+            Phase::Open | Phase::RollingBack => "interrupted",
         };
         return Err(Refusal::Over {
             phase: phase.into(),

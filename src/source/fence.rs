@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use super::error::Error;
-use super::fingerprint::Fingerprint;
+use super::fingerprint::{self, Fingerprint};
 use super::names::{self, OtherName, Processes};
 use super::open::{BUSY_TIMEOUT, Candidate, open_read_only};
 use super::shape;
@@ -96,6 +96,7 @@ pub struct Fence {
     watch: Connection,
     data_version: i64,
     fingerprint: Fingerprint,
+    found_ns: i64,
     real: PathBuf,
     held: Held,
     traces: Traces,
@@ -133,13 +134,14 @@ impl Fence {
         ));
         let lock = open_for_locking(&file)?;
         let mut proof = Proof::begin(&file, &watch)?;
-        let (data_version, settled) = loop {
+        let (data_version, settled, found_ns) = loop {
             proof.wait_for_quiet(quiet, cancel)?;
+            let found_ns = fingerprint::modified_ns(&file.real)?;
             let settled = settle_wal(&lock);
             begin_immediate(&file, &lock, quiet.busy_timeout)?;
             // A commit may have slipped in between the last look and the lock.
             match proof.look()? {
-                Look::Quiet => break (proof.data_version, settled),
+                Look::Quiet => break (proof.data_version, settled, found_ns),
                 Look::Written => {
                     lock.execute_batch("ROLLBACK")
                         .map_err(|error| file.explain(error))?;
@@ -168,6 +170,7 @@ impl Fence {
             watch,
             data_version,
             fingerprint,
+            found_ns,
             real: file.real,
             held,
             traces,
@@ -178,6 +181,14 @@ impl Fence {
     /// The state of the file when the fence was raised; goes into the journal.
     pub fn fingerprint(&self) -> &Fingerprint {
         &self.fingerprint
+    }
+
+    /// The state in which the file was found, before the fence moved into it what its log held: for a comparison with an earlier one.
+    pub fn found(&self) -> Fingerprint {
+        Fingerprint {
+            modified_ns: self.found_ns,
+            ..self.fingerprint.clone()
+        }
     }
 
     /// Of which processes it could not be proven that they do not write the file by another name; for people.

@@ -152,9 +152,6 @@ impl Fingerprint {
             .pragma_query_value(None, "journal_mode", |row| row.get(0))
             .map_err(fail)?;
         let in_wal = journal_mode == "wal";
-        let metadata = path
-            .metadata()
-            .map_err(|source| Error::from_io("read", path, 0, source))?;
         Ok(Self {
             page_count: number("page_count")?.cast_unsigned(),
             schema_version: number("schema_version")?,
@@ -164,11 +161,19 @@ impl Fingerprint {
             } else {
                 None
             },
-            modified_ns: metadata.mtime() * 1_000_000_000 + metadata.mtime_nsec(),
+            modified_ns: modified_ns(path)?,
             journal_mode,
             settled: false,
         })
     }
+}
+
+/// When the file itself was last modified, in nanoseconds since 1970.
+pub(super) fn modified_ns(path: &Path) -> Result<i64, Error> {
+    let metadata = path
+        .metadata()
+        .map_err(|source| Error::from_io("read", path, 0, source))?;
+    Ok(metadata.mtime() * 1_000_000_000 + metadata.mtime_nsec())
 }
 
 /// The header's change counter, read by a child process: in this one, closing the file would drop the fence.

@@ -24,7 +24,11 @@ fn quick() -> Quiet {
 }
 
 fn raise(sample: &Sample) -> Result<Fence, Error> {
-    Fence::raise(&sample.path, &quick(), &CancellationToken::new())
+    raise_at(&sample.path)
+}
+
+pub fn raise_at(path: &std::path::Path) -> Result<Fence, Error> {
+    Fence::raise(path, &quick(), &CancellationToken::new())
 }
 
 #[test]
@@ -164,6 +168,25 @@ fn raising_can_be_cancelled() {
         Fence::raise(&sample.path, &quiet, &cancel),
         Err(Error::Cancelled)
     ));
+}
+
+#[test]
+fn a_fence_that_died_with_its_process_is_no_write() {
+    let sample = Sample::new("wal", 10);
+    let first = other::ask("die behind a fence", &sample.path);
+    let first: Fingerprint = serde_json::from_str(&first).unwrap();
+    assert!(first.settled && sample.beside("app.db-wal").exists());
+    // Who raises it again is the first to open the file, and SQLite moves the whole log into it once more.
+    let fence = raise(&sample).unwrap();
+    assert!(matches!(
+        first.compare(fence.fingerprint()),
+        Comparison::Undecided(_)
+    ));
+    assert_eq!(first.compare(&fence.found()), Comparison::Same);
+    fence.release().unwrap();
+    assert_eq!(other::ask("write", &sample.path), "read 10, wrote");
+    let found = raise(&sample).unwrap().found();
+    assert!(!matches!(first.compare(&found), Comparison::Same));
 }
 
 #[test]

@@ -22,6 +22,7 @@ fn entry() {
     match task.as_str() {
         "write" => answer(&write(path)),
         "hold" => hold(path),
+        "die behind a fence" => die_behind_a_fence(path),
         "open" => answer(&match cutover::source::open_read_only(path) {
             Ok(_) => "opened".to_owned(),
             Err(error) => format!("{error:?}"),
@@ -77,6 +78,19 @@ fn write(path: &Path) -> String {
             error.sqlite_error_code().unwrap()
         ),
     }
+}
+
+/// An application that writes and an engine that fences, both gone at once as by `kill -9`.
+fn die_behind_a_fence(path: &Path) {
+    let application = Connection::open(path).unwrap();
+    application
+        .execute("DELETE FROM Steps WHERE Id = 3", [])
+        .unwrap();
+    let fence = super::fence::raise_at(path).unwrap();
+    answer(&serde_json::to_string(fence.fingerprint()).unwrap());
+    std::io::stdout().flush().unwrap();
+    rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL)
+        .unwrap();
 }
 
 fn hold(path: &Path) {

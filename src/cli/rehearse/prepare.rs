@@ -79,6 +79,26 @@ pub(super) async fn begin(
     Ok((lease, folder))
 }
 
+/// That no night has the live file: its staging slot would be taken away from it, and what its users write meanwhile would look like harm
+/// that the rehearsal did.
+pub(super) fn beside_no_session(loaded: &Loaded) -> anyhow::Result<()> {
+    let live = loaded.base.join(&loaded.runbook.source.file);
+    crate::claim::source::is_free_for(&live, None).context(BESIDE_A_SESSION)
+}
+
+/// That no night has the target, from whatever folder or host.
+pub(super) async fn beside_no_session_of_the_target(loaded: &Loaded) -> anyhow::Result<()> {
+    let client = Endpoint::parse(&loaded.runbook.target.url)?
+        .connect()
+        .await?;
+    crate::claim::target::is_free(&client)
+        .await
+        .context(BESIDE_A_SESSION)
+}
+
+/// Begins what refuses a rehearsal beside a session.
+const BESIDE_A_SESSION: &str = "no rehearsal runs beside a session, for both use the staging slot";
+
 fn second(error: lock::Error) -> anyhow::Error {
     match error {
         lock::Error::Held { .. } => anyhow::anyhow!(

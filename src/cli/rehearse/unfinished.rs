@@ -5,7 +5,7 @@
 //! Not in here: when a rehearsal is over (the module above), and what is removed before the next one (`ours`).
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
@@ -87,6 +87,36 @@ fn is_left(dir: &Path) -> bool {
     lock.is_file() && has_more && !lock::is_held(&lock)
 }
 
+/// Undoes what the rehearsal of `folder` left, for the last time: what does not go well is left to people from then on, who may have done it
+/// by hand already. A line for each thing, `OPEN` before what is left to do.
+///
+/// # Errors
+/// The rehearsal is still driven, or its folder cannot be written.
+pub async fn settle(folder: &Folder) -> anyhow::Result<Vec<String>> {
+    let dir = folder.dir();
+    let lock = dir.join(DRIVER_LOCK);
+    anyhow::ensure!(
+        !lock::is_held(&lock),
+        "another process is still at work on the rehearsal {}",
+        dir.display()
+    );
+    let mut found = Vec::new();
+    if is_left(dir) {
+        let said = undo_one(dir, None).await;
+        found.extend(said.into_iter().map(|line| format!("note {line}")));
+    }
+    if read(dir) == Some(Pointed::Begun) {
+        record(folder, Pointed::Undone)?;
+        found.push(
+            "OPEN the staging slot: `rehearsal.unpoint` did not go well, and is not run again. Where the slot does not serve from its own \
+             database yet, do by hand what `rehearsal.unpoint` says"
+                .to_owned(),
+        );
+    }
+    Standing::remove(folder);
+    Ok(found)
+}
+
 /// Undoes what rehearsals below `root` left, and says so.
 pub async fn undo_all(root: &Path, program: Option<&Path>) {
     for dir in find(root) {
@@ -119,8 +149,7 @@ async fn undo_one(dir: &Path, program: Option<&Path>) -> Vec<String> {
         }
         Err(error) => vec![format!(
             "rehearsal {shown} was interrupted while the staging slot was lent to it, and cannot be undone from here: {error:#}. Run what \
-             `rehearsal.unpoint` says by hand, then remove {}",
-            dir.join(RECORD).display()
+             `rehearsal.unpoint` says by hand, then say so with `cutover close --dir {shown}`"
         )],
     }
 }
@@ -168,7 +197,9 @@ impl Unfinished {
                 Standing::remove(&self.folder);
             }
             Err(error) => undone.lines.push(format!(
-                "the staging slot is still lent to the rehearsal: {error:#}. The next `cutover rehearse` tries it again"
+                "the staging slot is still lent to the rehearsal {name}: {error:#}. The next `cutover rehearse`, `run` or `close` tries it again; \
+                 where you put the slot back by hand, `cutover close {name}` ends that",
+                name = self.folder.session()
             )),
         }
         undone
@@ -279,8 +310,52 @@ impl Unfinished {
         )
         .await?;
         record(&self.folder, Pointed::Undone)?;
-        Ok(unpoint.map(|_| "rehearsal.unpoint: the staging slot is back".to_owned()))
+        let staging = loaded.runbook.fleet.staging.map(|slot| slot.url);
+        let earlier = self.earlier_of(staging.as_deref());
+        Ok(unpoint.map(|_| match earlier.is_empty() {
+            true => "rehearsal.unpoint: the staging slot is back".to_owned(),
+            false => format!(
+                "rehearsal.unpoint: the staging slot is back, from {} too",
+                earlier.join(" and ")
+            ),
+        }))
     }
+
+    /// Earlier rehearsals beside this one that could not give back the same slot: it has been given back now. Their names.
+    fn earlier_of(&self, staging: Option<&str>) -> Vec<String> {
+        let own = self.folder.dir();
+        let mut settled = Vec::new();
+        for dir in find(own.parent().unwrap_or(own)) {
+            // One that lent it after this one is not done with by what this one gave back.
+            let is_earlier = modified(&dir.join(RECORD)) < modified(&Standing::path(own));
+            if dir == own || !is_earlier || read(&dir) != Some(Pointed::Begun) {
+                continue;
+            }
+            let same = || {
+                let folder = Folder::open_at(&dir).ok()?;
+                let loaded = Standing::read(&folder).ok()?.loaded().ok()?;
+                (loaded
+                    .runbook
+                    .fleet
+                    .staging
+                    .as_ref()
+                    .map(|s| s.url.as_str())
+                    == staging)
+                    .then_some(folder)
+            };
+            if let Some(folder) = same()
+                && record(&folder, Pointed::Undone).is_ok()
+            {
+                Standing::remove(&folder);
+                settled.push(folder.session());
+            }
+        }
+        settled
+    }
+}
+
+fn modified(path: &Path) -> Option<SystemTime> {
+    path.metadata().and_then(|m| m.modified()).ok()
 }
 
 async fn within(limit: Duration, mut is_so: impl FnMut() -> bool) -> bool {
