@@ -5,6 +5,7 @@ mod certificate;
 mod command;
 pub mod daemon;
 mod logs;
+mod maintenance;
 mod metrics;
 pub mod pgbouncer;
 mod postgres;
