@@ -4,6 +4,7 @@
 mod certificate;
 mod command;
 pub mod daemon;
+mod exposed;
 mod logs;
 mod maintenance;
 mod metrics;

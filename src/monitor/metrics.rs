@@ -20,6 +20,7 @@
 //! restarted on purpose and is in its start-up grace is left out instead. What each instance carries by itself is told to people beside
 //! the sums ([`loads`]), and so is where requests failed.
 
+pub mod exposed;
 pub(super) mod loads;
 pub mod scrape;
 pub mod text;
@@ -47,6 +48,9 @@ use window::{Increment, Window};
 
 /// A metrics page longer than this is no answer.
 const PAGE_LIMIT_BYTES: usize = 16 * 1024 * 1024;
+
+/// Begins the reason of a signal that nobody exposes.
+pub const NOT_EXPOSED: &str = "no instance exposes";
 
 /// Under this name people see the details.
 const TOPIC: &str = "requests";
@@ -246,7 +250,7 @@ fn pool_readings(gauges: &[(String, Gauges)]) -> Vec<(&'static str, Reading)> {
         }
         match without.len() {
             0 => Reading::value(sum),
-            n if n == gauges.len() => Reading::no_data(format!("no instance exposes {family}")),
+            n if n == gauges.len() => Reading::no_data(format!("{NOT_EXPOSED} {family}")),
             _ => {
                 let missing = named(&format!("{family} is not exposed by"), &without);
                 Reading::value(sum).partial(missing.unwrap_or_default())

@@ -205,6 +205,12 @@ impl Judged {
 }
 
 impl Counters {
+    /// Whether it counts requests by their codes.
+    pub fn has_requests(&self) -> bool {
+        let is_request = |c: &Counter| matches!(c.kind, Kind::Requests(_));
+        self.series.values().any(is_request)
+    }
+
     fn tells_codes(&self) -> bool {
         let is_class = |c: &Counter| matches!(c.kind, Kind::Requests(Status::Class(_)));
         !self.series.values().any(is_class)

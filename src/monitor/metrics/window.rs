@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use crate::monitor::metrics::NOT_EXPOSED;
 use crate::monitor::tally::Tally;
 use crate::trigger::Reading;
 use crate::trigger::wording::duration;
@@ -218,7 +219,7 @@ impl Window {
             (
                 "pool_timeouts",
                 sum.pool_timeouts.map_or_else(
-                    || Reading::no_data("no instance exposes db_pool_timeouts_total"),
+                    || Reading::no_data(format!("{NOT_EXPOSED} db_pool_timeouts_total")),
                     Reading::value,
                 ),
             ),
