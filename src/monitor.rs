@@ -9,6 +9,7 @@
 pub mod baseline;
 mod command;
 pub mod logs;
+mod maintenance;
 pub mod metrics;
 mod pgbouncer;
 mod pool;
@@ -31,12 +32,14 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 pub use baseline::Baseline;
+pub use maintenance::Stage;
 
 use crate::action::Environment;
 use crate::runbook::{Instance, Probe, ProbeKind, Runbook};
 use crate::session::live::{ClientsView, DetailView, InstanceState, InstanceView, LoadsView};
 use crate::trigger::cadence::Rhythm;
 use crate::trigger::{Reading, Sample};
+use maintenance::Maintenance;
 use restarts::Restarts;
 use schedule::{Take as _, run};
 use sink::Sink;
@@ -88,6 +91,7 @@ struct Context {
     speed: f64,
     client: reqwest::Client,
     restarts: Restarts,
+    maintenance: Maintenance,
     sink: Sink,
     fleet: Arc<Mutex<Vec<InstanceView>>>,
     /// What each instance carries; `None` where no probe asks.
@@ -118,6 +122,7 @@ impl Monitor {
             speed,
             client: crate::fleet::client(),
             restarts: Restarts::default(),
+            maintenance: Maintenance::default(),
             sink: Sink::new(sink),
             runbook,
             ground,
@@ -153,6 +158,11 @@ impl Monitor {
         let log = logs::path_of(&self.context.runbook.fleet, instance);
         let grace = self.context.grace();
         self.context.restarts.began(instance, log, grace)
+    }
+
+    /// Where maintenance stands from now on. To be said before it is turned on, and after it was lifted.
+    pub fn maintenance(&self, stage: Stage) {
+        self.context.maintenance.stands(stage);
     }
 
     /// The fleet as it was last seen.
@@ -253,7 +263,9 @@ impl Context {
                 tasks.spawn(run(probe_, probe, self, cancel))
             }
             ProbeKind::Prometheus(server) => {
-                let probe_ = prometheus::Prometheus::new(context.client, rhythm.limit(), server);
+                let status = context.runbook.maintenance_status();
+                let probe_ = prometheus::Prometheus::new(context.client, rhythm.limit(), server)
+                    .heeding(context.maintenance, status);
                 tasks.spawn(run(probe_, probe, self, cancel))
             }
             ProbeKind::Command { action, signals } => {

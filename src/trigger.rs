@@ -11,6 +11,7 @@
 //! - [`fuse`]: the state machine of one trigger on one signal.
 //! - [`judge`]: all triggers of a session; its verdicts become events.
 //! - [`checklist`]: M1–M5, green for how long.
+//! - [`shadow`]: maintenance, whose answers are no errors.
 //! - [`replay`]: the rules over what was recorded.
 //! - [`wording`]: numbers as people read them.
 //!
@@ -22,6 +23,7 @@ pub mod fuse;
 pub mod judge;
 pub mod replay;
 pub mod sample;
+pub mod shadow;
 pub mod standing;
 pub mod wording;
 

@@ -155,6 +155,14 @@ fn a_draft_lacks_what_it_says_and_nothing_else() {
     let ids = all
         .filter_map(|l| l.split_once("id: "))
         .map(|(_, l)| l.split([',', ' ']).next().unwrap());
+    // Nobody has seen what the application exposes of its pool: the draft does not wait for it, and says why.
+    let m3 = runbook.monitoring.iter().find(|m| m.id == "M3");
+    let signals = m3.map(|m| m.conditions.iter().map(|(s, _)| s.as_str()).collect());
+    assert_eq!(signals, Some(vec!["pg_waiting"]));
+    assert!(
+        draft.contains("#   [ { signal: pool_waiting, at_most: 0 }"),
+        "{draft}"
+    );
     let wanted: Vec<&str> = ids.filter(|id| rows.contains(id)).collect();
     assert_eq!(rows, wanted, "every row of the protocol, in its order");
     assert_eq!(rows.len(), 32);

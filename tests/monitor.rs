@@ -4,7 +4,9 @@
 mod certificate;
 mod command;
 pub mod daemon;
+mod exposed;
 mod logs;
+mod maintenance;
 mod metrics;
 pub mod pgbouncer;
 mod postgres;

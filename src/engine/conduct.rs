@@ -395,7 +395,7 @@ impl Conduct {
     /// Carries out what events ask for. Each was durable before this.
     fn act(&mut self, recorded: &[Recorded]) -> Result<(), Error> {
         for entry in recorded {
-            self.watch.apply(entry);
+            self.watch.apply(entry, self.ledger.session());
             let notices = self.notices.happened(self.ledger.session(), entry);
             notices.iter().for_each(|notice| self.notifier.tell(notice));
             match &entry.event {

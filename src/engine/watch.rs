@@ -9,7 +9,7 @@ use super::cost::Cost;
 use super::input::Input;
 use super::ledger::Ledger;
 use crate::journal::{self, Notes};
-use crate::monitor::{Clock, Ground, Monitor};
+use crate::monitor::{Clock, Ground, Monitor, Stage};
 use crate::runbook::Runbook;
 use crate::session::live::{self, InstanceView, ItemView, TriggerView};
 use crate::session::{Event, Recorded, Session};
@@ -61,14 +61,10 @@ impl Watch {
         });
         let session_clock = ledger.clock;
         let clock: Clock = Arc::new(move || session_clock.now_ms());
+        let monitor = Monitor::start(Arc::clone(runbook), ground, clock, charter.speed, sink);
+        monitor.maintenance(Stage::of(ledger.session().freeze()));
         Watch {
-            monitor: Arc::new(Monitor::start(
-                Arc::clone(runbook),
-                ground,
-                clock,
-                charter.speed,
-                sink,
-            )),
+            monitor: Arc::new(monitor),
             judge: Judge::new(charter, Cadence::of(runbook, charter.speed), memory),
             checklist: Checklist::new(charter, &Cadence::of(runbook, charter.speed)),
             items,
@@ -86,7 +82,8 @@ impl Watch {
     }
 
     /// What an event means for judging.
-    pub fn apply(&mut self, recorded: &Recorded) {
+    pub fn apply(&mut self, recorded: &Recorded, session: &Session) {
+        self.monitor.maintenance(Stage::of(session.freeze()));
         self.judge.apply(recorded);
         self.cost.apply(&recorded.event);
     }

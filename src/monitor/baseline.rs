@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::metrics::NOT_EXPOSED;
+use crate::runbook::{Bound, ChecklistItem};
 use crate::trigger::{Reading, Sample};
 
 /// What was normal, per signal.
@@ -69,6 +71,28 @@ impl Baseline {
             }
         }
         baseline
+    }
+}
+
+impl Baseline {
+    /// Items of the checklist that need what no instance exposes, in words: before the freeze there is still time to mend it.
+    pub fn unseen(&self, items: &[ChecklistItem]) -> Vec<String> {
+        let missing = |(signal, _): &(String, Bound)| {
+            let why = self.missing.get(signal)?;
+            let never = why.starts_with(NOT_EXPOSED);
+            never.then(|| format!("{signal} ({why})"))
+        };
+        let told = |item: &ChecklistItem| {
+            let missing: Vec<_> = item.conditions.iter().filter_map(missing).collect();
+            (!missing.is_empty()).then(|| {
+                format!(
+                    "{} needs {}: as it is, it never turns green, and the night cannot be completed",
+                    item.id,
+                    missing.join(" and ")
+                )
+            })
+        };
+        items.iter().filter_map(told).collect()
     }
 }
 
@@ -141,6 +165,32 @@ mod tests {
             ("pool_active", 2.0),
         ];
         assert_eq!(values, expected.map(|(s, v)| (s.to_owned(), v)));
+    }
+
+    #[test]
+    fn an_item_that_can_never_turn_green_is_named() {
+        let item = |id: &str, signals: [&str; 2]| ChecklistItem {
+            id: id.to_owned(),
+            title: String::new(),
+            conditions: signals.map(|s| (s.to_owned(), Bound::Above(0.0))).to_vec(),
+        };
+        let nobody = Reading::no_data(format!("{NOT_EXPOSED} db_pool_waiting"));
+        let samples = [
+            Sample::new("pool_waiting", 0, nobody),
+            Sample::new("pool_max", 0, Reading::no_data("refused")),
+            sample("latency_p95_ms", 10.0, Some(100)),
+        ];
+        let items = [
+            item("M3", ["pool_waiting", "pool_max"]),
+            item("M5", ["latency_p95_ms", "log_ddl_exception"]),
+        ];
+        assert_eq!(
+            Baseline::of(&samples, 20).unseen(&items),
+            [
+                "M3 needs pool_waiting (no instance exposes db_pool_waiting): as it is, it never turns green, and the night cannot be \
+                 completed"
+            ]
+        );
     }
 
     #[test]

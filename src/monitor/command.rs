@@ -8,11 +8,13 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::Context;
+use super::maintenance::nothing_yet;
 use super::schedule::Take;
 use crate::action::{self, Action, Line, Placeholders, Run, Stream};
 use crate::text::printable;
 use crate::trigger::Reading;
 use crate::trigger::cadence::Rhythm;
+use crate::trigger::shadow::{REACH_MS, is_of_5xx};
 
 /// Characters of a line that a reason quotes.
 const QUOTE_CHARS: usize = 80;
@@ -99,11 +101,20 @@ impl Command {
 }
 
 impl Take for Command {
-    async fn take(&mut self, _at_ms: i64) -> Vec<(String, Reading)> {
+    async fn take(&mut self, at_ms: i64) -> Vec<(String, Reading)> {
+        let stage = self.context.maintenance.stage();
+        let in_shadow = stage.reaches(at_ms, self.context.real_ms(REACH_MS));
         let readings = match self.lines().await {
             Ok(lines) => self.readings(&lines),
             Err(why) => vec![Reading::no_data(why); self.signals.len()],
         };
-        self.signals.iter().cloned().zip(readings).collect()
+        let signals = self.signals.iter().cloned().zip(readings);
+        // Nobody knows what it counts, nor how far it reaches back.
+        signals
+            .map(|(signal, reading)| match reading {
+                Reading::Value { .. } if in_shadow && is_of_5xx(&signal) => (signal, nothing_yet()),
+                reading => (signal, reading),
+            })
+            .collect()
     }
 }

@@ -13,10 +13,14 @@
 //! Series whose `endpoint` is `maintenance`, or the path of the readiness or metrics address, are left out: refusals while writes are
 //! stopped are no errors, and our own questions are no traffic.
 //!
+//! While maintenance is on, answers with its status are no errors either, whatever their endpoint; at its end the share of 5xx begins
+//! anew, and what an instance counted across that moment is left out of it ([`Judged`]).
+//!
 //! An instance that cannot be scraped makes the sums *partial*: what is bad in them counts, what is good proves nothing. One that was
 //! restarted on purpose and is in its start-up grace is left out instead. What each instance carries by itself is told to people beside
 //! the sums ([`loads`]), and so is where requests failed.
 
+pub mod exposed;
 pub(super) mod loads;
 pub mod scrape;
 pub mod text;
@@ -29,6 +33,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream;
 
 use super::Context;
+use super::maintenance::{Stage, nothing_yet};
 use super::readiness::IN_FLIGHT;
 use super::schedule::Take;
 use crate::fleet::request::get;
@@ -36,12 +41,16 @@ use crate::runbook::{Instance, Probe, ProbeKind};
 use crate::session::live::{LoadView, LoadsView};
 use crate::trigger::Reading;
 use crate::trigger::cadence::Rhythm;
+use crate::trigger::shadow::is_of_5xx;
 use loads::Loads;
-use scrape::{Counters, Gauges, Scrape, Selection};
+use scrape::{Counters, Gauges, Judged, Scrape, Selection};
 use window::{Increment, Window};
 
 /// A metrics page longer than this is no answer.
 const PAGE_LIMIT_BYTES: usize = 16 * 1024 * 1024;
+
+/// Begins the reason of a signal that nobody exposes.
+pub const NOT_EXPOSED: &str = "no instance exposes";
 
 /// Under this name people see the details.
 const TOPIC: &str = "requests";
@@ -55,8 +64,12 @@ pub(super) struct Metrics {
     window_ms: i64,
     selection: Selection,
     window: Window,
-    /// The counters of each instance at its last scrape.
-    before: BTreeMap<String, Counters>,
+    /// The counters of each instance at its last scrape, and where maintenance stood when that began.
+    before: BTreeMap<String, (Stage, Counters)>,
+    /// With what maintenance answers.
+    maintenance_status: u16,
+    /// Where maintenance stood at the last look.
+    stage: Stage,
     loads: Loads,
     /// Whether a look is under way; the next one finds it so where that was given up.
     looking: bool,
@@ -73,6 +86,8 @@ impl Metrics {
             selection: Selection::leaving_out(paths),
             window: Window::new(context.real_ms(window_ms)),
             before: BTreeMap::new(),
+            maintenance_status: context.runbook.maintenance_status(),
+            stage: Stage::Usual,
             loads: Loads::new(context.real_ms(window_ms), window_ms),
             looking: false,
             context,
@@ -101,7 +116,7 @@ impl Metrics {
     }
 
     /// Adds up what has been scraped.
-    fn gather(&mut self, at_ms: i64, scrapes: Vec<Result<Scrape, String>>) -> Round {
+    fn gather(&mut self, at_ms: i64, stage: Stage, scrapes: Vec<Result<Scrape, String>>) -> Round {
         let grace = self.context.grace();
         let mut round = Round::default();
         let instances = &self.context.runbook.fleet.instances;
@@ -109,9 +124,13 @@ impl Metrics {
             match scrape {
                 Ok(scrape) => {
                     round.answered += 1;
-                    let before = self.before.insert(instance.id.clone(), scrape.counters);
-                    let now = &self.before[&instance.id];
-                    let increment = before.map(|before| now.since(&before));
+                    let before = self.before.get(&instance.id);
+                    let increment = before.map(|(stage_before, before)| {
+                        let judged = self.judged(*stage_before, stage);
+                        scrape.counters.since(before, judged)
+                    });
+                    self.before
+                        .insert(instance.id.clone(), (stage, scrape.counters));
                     let increment = increment.unwrap_or_default();
                     round.increment.add(&increment);
                     let load = self
@@ -129,6 +148,27 @@ impl Metrics {
             }
         }
         round
+    }
+
+    /// Which answers between two scrapes count, by where maintenance stood when each began.
+    fn judged(&self, before: Stage, now: Stage) -> Judged {
+        match (before, now) {
+            (Stage::Usual, Stage::Usual) => Judged::All,
+            (_, Stage::On | Stage::Usual) => Judged::Without(self.maintenance_status),
+            (before, now) if before == now => Judged::All,
+            (_, Stage::Over { .. }) => Judged::None,
+        }
+    }
+
+    /// The share of 5xx, which has nothing to say where only maintenance's answers were counted.
+    fn share(&self, signal: &str, reading: Reading, at_ms: i64) -> Reading {
+        let in_shadow = self
+            .stage
+            .reaches(at_ms, self.context.real_ms(self.window_ms));
+        match reading {
+            Reading::NoData { .. } if in_shadow && is_of_5xx(signal) => nothing_yet(),
+            reading => reading,
+        }
     }
 
     /// Where requests failed within the window.
@@ -149,9 +189,15 @@ impl Take for Metrics {
             let instances = &self.context.runbook.fleet.instances;
             self.context.carry(loads::unknown(instances, at_ms));
         }
+        // Before the pages are asked for: what is answered while they are on their way may be from before a change.
+        let stage = self.context.maintenance.stage();
+        if std::mem::replace(&mut self.stage, stage) != stage && stage != Stage::On {
+            self.window.forget_judged();
+            self.loads.forget_judged();
+        }
         let scrapes = self.scrape_all().await;
         self.looking = false;
-        let mut round = self.gather(at_ms, scrapes);
+        let mut round = self.gather(at_ms, stage, scrapes);
         self.context.carry(LoadsView {
             at_ms,
             instances: std::mem::take(&mut round.loads),
@@ -169,9 +215,13 @@ impl Take for Metrics {
         readings.extend(pool_readings(&round.gauges));
         readings
             .into_iter()
-            .map(|(signal, reading)| match &missing {
-                Some(missing) => (signal.to_owned(), reading.partial(missing)),
-                None => (signal.to_owned(), reading),
+            .map(|(signal, reading)| {
+                let reading = self.share(signal, reading, at_ms);
+                let reading = match &missing {
+                    Some(missing) => reading.partial(missing),
+                    None => reading,
+                };
+                (signal.to_owned(), reading)
             })
             .collect()
     }
@@ -200,7 +250,7 @@ fn pool_readings(gauges: &[(String, Gauges)]) -> Vec<(&'static str, Reading)> {
         }
         match without.len() {
             0 => Reading::value(sum),
-            n if n == gauges.len() => Reading::no_data(format!("no instance exposes {family}")),
+            n if n == gauges.len() => Reading::no_data(format!("{NOT_EXPOSED} {family}")),
             _ => {
                 let missing = named(&format!("{family} is not exposed by"), &without);
                 Reading::value(sum).partial(missing.unwrap_or_default())

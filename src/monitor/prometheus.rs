@@ -1,8 +1,12 @@
 //! A Prometheus server: each signal is a PromQL query that comes to one number. The baseline (P3) asks the server for its own past.
 //!
+//! A query is a share of 5xx by its signal's name. While maintenance is on it cannot tell maintenance's answers from others, unless it
+//! leaves them out by itself; from then on its windows reach back to the end of maintenance at most ([`clamp`]).
+//!
 //! What an answer means is [`answer`].
 
 pub mod answer;
+pub mod clamp;
 
 use std::time::Duration;
 
@@ -10,11 +14,13 @@ use futures_util::StreamExt as _;
 use futures_util::stream;
 
 use super::Context;
+use super::maintenance::{Maintenance, Stage, nothing_yet};
 use super::schedule::Take;
 use crate::clock;
 use crate::fleet::request::get_with;
 use crate::runbook::{ProbeKind, PromQuery, PrometheusServer};
 use crate::trigger::cadence::Rhythm;
+use crate::trigger::shadow::is_of_5xx;
 use crate::trigger::{Reading, Sample};
 use answer::{Point, Points};
 
@@ -37,6 +43,8 @@ pub(super) struct Prometheus {
     client: reqwest::Client,
     limit: Duration,
     server: PrometheusServer,
+    maintenance: Maintenance,
+    maintenance_status: u16,
 }
 
 /// The stretch of the server's past that is asked for.
@@ -57,6 +65,35 @@ impl Prometheus {
             client,
             limit,
             server: server.clone(),
+            maintenance: Maintenance::default(),
+            maintenance_status: 0,
+        }
+    }
+
+    /// The same, which takes care of maintenance's answers.
+    pub(super) fn heeding(self, maintenance: Maintenance, status: u16) -> Prometheus {
+        Prometheus {
+            maintenance,
+            maintenance_status: status,
+            ..self
+        }
+    }
+
+    /// A query as it is to be asked at this time; `None` where its answer could not be judged.
+    fn heeded(&self, query: &PromQuery, at_ms: i64) -> Option<PromQuery> {
+        let names = query.query.contains(&self.maintenance_status.to_string());
+        match self.maintenance.stage() {
+            Stage::Over { at_ms: end_ms } if is_of_5xx(&query.signal) => {
+                let reach_ms = at_ms - end_ms;
+                let clamped = |promql: &String| clamp::clamped(promql, reach_ms);
+                (reach_ms > 0).then(|| PromQuery {
+                    signal: query.signal.clone(),
+                    query: clamped(&query.query),
+                    requests: query.requests.as_ref().map(clamped),
+                })
+            }
+            Stage::On if is_of_5xx(&query.signal) && !names => None,
+            Stage::Usual | Stage::On | Stage::Over { .. } => Some(query.clone()),
         }
     }
 
@@ -75,7 +112,10 @@ impl Prometheus {
         self.ask(&path, ANSWER_LIMIT_BYTES).await
     }
 
-    async fn now(&self, query: &PromQuery) -> (String, Reading) {
+    async fn now(&self, query: &PromQuery, at_ms: i64) -> (String, Reading) {
+        let Some(query) = self.heeded(query, at_ms) else {
+            return (query.signal.clone(), nothing_yet());
+        };
         let requests = async {
             match &query.requests {
                 Some(requests) => Some(self.number(requests).await),
@@ -99,7 +139,7 @@ impl Prometheus {
             })
         });
         let reading = reading.unwrap_or_else(Reading::no_data);
-        (query.signal.clone(), reading)
+        (query.signal, reading)
     }
 
     /// One query's past, oldest first.
@@ -145,8 +185,13 @@ impl Prometheus {
 }
 
 impl Take for Prometheus {
-    async fn take(&mut self, _at_ms: i64) -> Vec<(String, Reading)> {
-        let queries: Vec<_> = self.server.queries.iter().map(|q| self.now(q)).collect();
+    async fn take(&mut self, at_ms: i64) -> Vec<(String, Reading)> {
+        let queries: Vec<_> = self
+            .server
+            .queries
+            .iter()
+            .map(|q| self.now(q, at_ms))
+            .collect();
         stream::iter(queries).buffered(IN_FLIGHT).collect().await
     }
 }

@@ -147,9 +147,8 @@ pub fn write(survey: &Survey) -> String {
         out.push_str(&with_items(&reference, section, survey));
     }
     out.push_str(&probes(survey));
-    for section in ["triggers", "monitoring"] {
-        out.push_str(reference.section(section));
-    }
+    out.push_str(reference.section("triggers"));
+    out.push_str(&with_items(&reference, "monitoring", survey));
     out.push_str(NOTIFY);
     out.push_str(&with_items(&reference, "rollback", survey));
     out
@@ -419,12 +418,20 @@ fn replaced(id: &str, survey: &Survey) -> Option<String> {
         }
         "F1" => "  - { id: F1, kind: switch,        title: Switch the provider configuration, key: <the key in fleet.config that says which database>, from: <its value for SQLite>, to: <its value for PostgreSQL> }   # one URL: from: \"{source_url}\", to: \"{runtime_url}\"\n".to_owned(),
         "F2" => "  - { id: F2, kind: rollout,       title: \"Restart: canary first, then the fleet\", batch: 1, start: auto }\n".to_owned(),
+        "M3" => M3.to_owned(),
         "R3" => "  - { id: R3,  kind: restart,        title: Release the fence and restart the instances }   # action: a restart that does not drain, where there is one\n".to_owned(),
         "R5" => "  - { id: R5,  kind: preserve,       title: Preserve PostgreSQL's artefacts and logs }   # logs: [files of its log, where they can be read here]\n".to_owned(),
         "R6" => "  - { id: R6,  kind: incident,       title: Open the incident review, file: incident.md }\n".to_owned(),
         _ => return None,
     })
 }
+
+/// A file does not tell what the application exposes, and an item on a signal that never comes could never turn green.
+const M3: &str = "  # Of the application's own pool nobody has seen a number yet. Where its metrics page has db_pool_waiting, db_pool_timeouts_total, db_pool_active
+  # and db_pool_max (`cutover check` says what it lacks), these conditions are better; without them M3 never turns green, and G2 never ends:
+  #   [ { signal: pool_waiting, at_most: 0 }, { signal: pool_timeouts, at_most: 0 }, { signal: pool_used_ratio, at_most: 90% } ]
+  - { id: M3, title: Connection pool, conditions: [ { signal: pg_waiting, at_most: 5 } ] }   # sessions of the target that wait for a lock
+";
 
 fn drill(survey: &Survey) -> String {
     let mut out = "  - id: A4

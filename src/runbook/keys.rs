@@ -134,7 +134,7 @@ pub const STEP_KINDS: &[(&str, &[&str])] = &[
     ("announce", &["text", "webhook"]),
     ("confirm", &["roles"]),
     ("baseline", &["window"]),
-    ("freeze", &["on", "off", "quiet"]),
+    ("freeze", &["on", "off", "quiet", "status"]),
     ("backup", &["to", "keep"]),
     ("store_backup", &["place", "keep"]),
     ("restore_drill", &["queries"]),

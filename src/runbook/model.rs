@@ -94,6 +94,16 @@ impl Runbook {
         }
     }
 
+    /// With which HTTP status maintenance answers.
+    pub fn maintenance_status(&self) -> u16 {
+        let of = |step: &Step| match &step.kind {
+            StepKind::Freeze { status, .. } => Some(*status),
+            _ => None,
+        };
+        let status = self.steps.iter().find_map(of);
+        status.unwrap_or(MAINTENANCE_STATUS)
+    }
+
     /// How a rollback undoes a step of the operators' own, by its id.
     pub fn undo_of(&self, step: &str) -> Option<&Action> {
         let step = self.steps.iter().find(|s| s.id == step)?;

@@ -5,6 +5,7 @@ use super::charter::{LineKind, StepLine};
 use super::decide::may_start;
 use super::event::{RollbackCause, TriggerPhase};
 use super::gates::{EvidenceState, GateView};
+use super::live::TriggerView;
 use super::roles::Act;
 use super::state::{Phase, Rollback, Session, StepState, StepStatus, TriggerState};
 use crate::runbook::{Condition, Role, Start};
@@ -59,6 +60,11 @@ const DRIVER: [Role; 1] = [Role::ReleaseManager];
 
 /// What to do next in this session at this session time, the most urgent thing first.
 pub fn next_action(session: &Session, at_ms: i64) -> Advice {
+    next_action_seen(session, at_ms, &[])
+}
+
+/// The same, for those who see the triggers as they are now: events only say how each stood when it last changed.
+pub fn next_action_seen(session: &Session, at_ms: i64, triggers: &[TriggerView]) -> Advice {
     match session.phase {
         Phase::Completed => Advice::calm("The release is complete: nothing is left to do here."),
         Phase::RolledBack => rolled_back(session),
@@ -66,7 +72,7 @@ pub fn next_action(session: &Session, at_ms: i64) -> Advice {
         Phase::Open => fired(session, at_ms)
             .or_else(|| interrupted(session))
             .or_else(|| failed(session))
-            .or_else(|| burning(session, at_ms))
+            .or_else(|| burning(session, at_ms, triggers))
             .or_else(|| overrun(session))
             .or_else(|| held(session))
             .or_else(|| running(session))
@@ -208,8 +214,12 @@ fn failed(session: &Session) -> Option<Advice> {
 }
 
 /// What burns, the one that would fire first before the others.
-fn burning(session: &Session, at_ms: i64) -> Option<Advice> {
+fn burning(session: &Session, at_ms: i64, triggers: &[TriggerView]) -> Option<Advice> {
+    let view = |id: &str| triggers.iter().find(|view| view.id == id);
     let left_ms = |id: &str, state: &TriggerState| {
+        if let Some(view) = view(id) {
+            return Some((view.full_ms - view.streak_ms).max(0));
+        }
         let burned_ms = session.charter.runbook_ms(at_ms - state.since_ms);
         full_ms(session, id).map(|full_ms| (full_ms - burned_ms).max(0))
     };
@@ -217,10 +227,12 @@ fn burning(session: &Session, at_ms: i64) -> Option<Advice> {
         .triggers
         .iter()
         .filter(|(_, t)| t.phase == TriggerPhase::Burning)
+        .filter(|(id, _)| view(id).is_none_or(|v| v.armed && v.phase != TriggerPhase::Clear))
         .map(|(id, t)| (left_ms(id, t), id, t))
         .collect();
     burning.sort_by_key(|(left_ms, ..)| left_ms.unwrap_or(i64::MAX));
     let ((left_ms, id, state), others) = burning.split_first()?;
+    let reason = view(id).map_or(&state.reason, |view| &view.reason);
     let left = left_ms.map_or_else(String::new, |ms| {
         format!(" and fires in about {} unless it clears", span(ms))
     });
@@ -230,8 +242,7 @@ fn burning(session: &Session, at_ms: i64) -> Option<Advice> {
         n => format!(" {n} others burn too."),
     };
     let sentence = format!(
-        "{id} burns{left}: {}.{others} Find the cause, or roll back now: anyone may.",
-        state.reason
+        "{id} burns{left}: {reason}.{others} Find the cause, or roll back now: anyone may."
     );
     Some(Advice::of(
         Urgency::Alarm,

@@ -163,7 +163,17 @@ pub async fn baseline(ctx: &Context, window_ms: i64) -> Outcome {
         missing.join("; ")
     };
     let unready = value("unready_ratio").unwrap_or_default();
+    let unseen = match ctx.session.charter.rehearsal {
+        true => Vec::new(),
+        false => baseline.unseen(&ctx.session.charter.monitoring),
+    };
+    let no_item = unseen.is_empty();
+    let of_checklist = match no_item {
+        true => "every signal that the checklist needs of the instances was seen".to_owned(),
+        false => unseen.join("; "),
+    };
     Outcome::done(summary)
+        .with_check(Check::new("checklist_signals", no_item, of_checklist))
         .with_check(Check::new("baseline_seen", seen, detail))
         .with_check(Check::new(
             "fleet_healthy",

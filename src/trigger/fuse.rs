@@ -64,6 +64,11 @@ impl Fuse {
         self.last = Some(seen);
     }
 
+    /// That the newest sample says nothing is as it should be: blindness counts from here.
+    pub fn excuse(&mut self, at_ms: i64) {
+        self.known_ms = Some(at_ms);
+    }
+
     /// The instance was restarted on purpose: its streak counts from here.
     pub fn restart(&mut self, at_ms: i64) {
         self.counts_from_ms = Some(at_ms);

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::fuse::{Burn, Fuse, Seen};
-use super::standing::Measure;
+use super::shadow;
+use super::standing::{Measure, Standing};
 use super::wording::duration;
 use super::{Cadence, Sample};
 use crate::runbook::{Bound, Condition, Trigger};
@@ -146,13 +147,20 @@ impl Judge {
         };
         for &n in positions {
             let (rule, fuse) = &mut self.fuses[n];
-            let (standing, text) = rule.measure(session).judge(&sample.reading);
+            let (standing, mut text) = rule.measure(session).judge(&sample.reading);
+            let in_shadow = standing == Standing::Unknown && shadow::lies_on(session, sample);
+            if in_shadow {
+                text.push_str("; answers of maintenance do not count");
+            }
             let seen = Seen {
                 at_ms: sample.at_ms,
                 standing,
                 text,
             };
             fuse.observe(seen, rule.burn(session, &self.cadence));
+            if in_shadow {
+                fuse.excuse(sample.at_ms);
+            }
         }
     }
 
@@ -331,7 +339,7 @@ impl Rule {
             TriggerPhase::Blind => {
                 let blind_ms = charter.runbook_ms(fuse.blind_for_ms(now_ms, armed_ms));
                 let why = match &fuse.last {
-                    Some(last) if last.standing == super::standing::Standing::Unknown => &last.text,
+                    Some(last) if last.standing == Standing::Unknown => &last.text,
                     Some(_) => "samples have stopped coming",
                     None => "no sample yet",
                 };

@@ -1,11 +1,11 @@
 //! The one sentence: what to do next and who must do it, in every situation that a night can bring.
 
 use cutover::runbook::Role;
-use cutover::session::advice::{Urgency, next_action};
+use cutover::session::advice::{Urgency, next_action, next_action_seen};
 use cutover::session::cost;
-use cutover::session::live::CostView;
+use cutover::session::live::{CostView, TriggerView};
 use cutover::session::roles::Act;
-use cutover::session::{Command, Event, Found, Outcome};
+use cutover::session::{Command, Event, Found, Outcome, TriggerPhase};
 
 use super::story::Story;
 
@@ -119,6 +119,34 @@ fn an_interrupted_step_asks_a_person_only_when_no_machine_can_tell() {
     assert_eq!((urgency, act), (Urgency::Alarm, Some(Act::Decide)));
     assert_eq!(who, [Role::ReleaseManager, Role::Engineer]);
     assert!(text.contains("one of two migrations is there"), "{text}");
+}
+
+/// Events say how a trigger stood when it began to burn; who sees it as it is now goes by that.
+#[test]
+fn what_burns_is_told_as_it_is_now() {
+    let mut story = Story::begin();
+    story.reach("G1").start();
+    story.burn("T3b", "5xx 10.1 % of 100 requests").pass(60_000);
+    let seen = |armed: bool, phase: TriggerPhase| TriggerView {
+        id: "T3b".to_owned(),
+        armed,
+        phase,
+        streak_ms: 180_000,
+        full_ms: 300_000,
+        reason: "5xx 1.2 % of 900 requests".to_owned(),
+    };
+    let told = |view: TriggerView| next_action_seen(&story.session, story.at_ms, &[view]);
+    assert_eq!(
+        told(seen(true, TriggerPhase::Burning)).sentence,
+        "T3b burns and fires in about 2:00 unless it clears: 5xx 1.2 % of 900 requests. \
+         Find the cause, or roll back now: anyone may."
+    );
+    for view in [
+        seen(true, TriggerPhase::Clear),
+        seen(false, TriggerPhase::Burning),
+    ] {
+        assert_eq!(told(view).urgency, Urgency::Calm);
+    }
 }
 
 #[test]

@@ -44,6 +44,25 @@ fn who_is_here_and_who_may_do_what_is_a_key_away() {
 }
 
 #[test]
+fn what_is_not_armed_does_not_burn_on_the_screen() {
+    let mut model = states::burning();
+    let panel = |model: &Model| snapshot::text(model, &Theme::standard(), 120, 40);
+    assert!(panel(&model).contains("2 BURNING"));
+    let mut triggers = model.triggers.clone();
+    triggers.iter_mut().for_each(|view| view.armed = false);
+    model.take(News {
+        triggers: Some(triggers),
+        ..News::default()
+    });
+    let text = panel(&model);
+    assert!(text.contains("none burns"), "{text}");
+    assert!(
+        !text.contains("BURNING") && !text.contains("ALARM"),
+        "{text}"
+    );
+}
+
+#[test]
 fn views_and_panels_follow_the_keys() {
     let mut model = states::importing();
     for (key, view) in ["2", "3", "4", "5", "6", "7", "8", "1"].iter().zip([

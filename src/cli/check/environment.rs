@@ -11,6 +11,7 @@ use crate::engine::socket::user_of_this_process;
 use crate::fleet;
 use crate::fleet::provider::{Provider, Serving, by_page};
 use crate::monitor;
+use crate::monitor::metrics::exposed::{self, Need};
 use crate::runbook::{Instance, Migration, Place, RequestClass, Runbook, StepKind, SwitchHow};
 use crate::source;
 use crate::ssh;
@@ -244,6 +245,20 @@ async fn servers(runbook: &Runbook) -> Vec<Finding> {
     findings
 }
 
+/// Every signal that triggers, checklist and baseline need of the instances' pages comes: one that does not leaves a night that can only
+/// end in a rollback, and the runbook is fixed once it has begun.
+fn signals(runbook: &Runbook, pages: &[(String, String)]) -> Vec<Finding> {
+    if pages.is_empty() {
+        return Vec::new();
+    }
+    let needs = exposed::needs(runbook, pages);
+    let finding = |need: &Need| {
+        let name = format!("signal {}", printable(&need.signal, 60));
+        Finding::required(name, need.is_met(), printable(&need.words(), 600))
+    };
+    needs.iter().map(finding).collect()
+}
+
 /// Tonight begins with every instance on SQLite; the staging slot may be on either.
 fn says_where(serving: &Serving, is_staging: bool) -> Finding {
     let ok = match serving.provider {
@@ -258,7 +273,7 @@ fn says_where(serving: &Serving, is_staging: bool) -> Finding {
 /// Every instance is ready, shows its metrics, says what it serves from, and has the configuration and log that the runbook says.
 async fn instances(runbook: &Runbook, folder: &Path) -> Vec<Finding> {
     let client = fleet::client();
-    let mut findings = Vec::new();
+    let (mut findings, mut pages) = (Vec::new(), Vec::new());
     let staging = runbook.fleet.staging.iter();
     for instance in runbook.fleet.instances.iter().chain(staging) {
         let name = format!("instance {}", instance.id);
@@ -270,8 +285,16 @@ async fn instances(runbook: &Runbook, folder: &Path) -> Vec<Finding> {
         if let Some(metrics) = &runbook.fleet.metrics {
             let url = metrics.replace("{url}", &instance.url);
             let asked = fleet::request::get(&client, &url, ASK_LIMIT, METRICS_LIMIT_BYTES).await;
+            let is_staging = runbook.fleet.staging.as_ref() == Some(instance);
             let why = match asked {
-                Ok(answer) if answer.status == 200 => None,
+                Ok(answer) if answer.status == 200 => {
+                    // Nobody watches the staging slot.
+                    if !is_staging {
+                        let page = String::from_utf8_lossy(&answer.body).into_owned();
+                        pages.push((instance.id.clone(), page));
+                    }
+                    None
+                }
                 Ok(answer) => Some(format!("{url} answered {}", answer.status)),
                 Err(error) => Some(error.to_string()),
             };
@@ -284,6 +307,7 @@ async fn instances(runbook: &Runbook, folder: &Path) -> Vec<Finding> {
         }
         findings.extend(instance_files(runbook, folder, instance));
     }
+    findings.extend(signals(runbook, &pages));
     if runbook.fleet.provider.is_none() {
         let detail = "`fleet.provider` is not in the runbook: by which database an instance serves is then told by sessions and open files \
                       alone, and where these say nothing, R4 is red, for nobody has seen that the application is back";

@@ -7,7 +7,7 @@ use super::shared::{below, paragraph, row, window_over};
 use crate::cockpit::canvas::Canvas;
 use crate::cockpit::model::Model;
 use crate::cockpit::theme::Meaning;
-use crate::session::advice::next_action;
+use crate::session::advice::next_action_seen;
 
 /// Over the screen.
 pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
@@ -104,7 +104,7 @@ fn chapters(model: &Model) -> Vec<(&'static str, String)> {
 
 /// Which key to press next.
 fn now(model: &Model) -> String {
-    let advice = next_action(&model.session, model.now_ms);
+    let advice = next_action_seen(&model.session, model.now_ms, &model.triggers);
     match hint(model, &advice) {
         Some(hint) => format!("{} {hint}.", advice.sentence),
         None => advice.sentence,

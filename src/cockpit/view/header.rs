@@ -10,7 +10,7 @@ use crate::cockpit::model::Model;
 use crate::cockpit::news::Engine;
 use crate::cockpit::theme::Meaning;
 use crate::session::StepStatus;
-use crate::session::advice::{Advice, Urgency, next_action};
+use crate::session::advice::{Advice, Urgency, next_action_seen};
 use crate::session::forecast::{Forecast, forecast};
 
 /// The elevated monitoring of G1 lasts so long.
@@ -304,7 +304,7 @@ fn advice(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
     if model.is_stale() {
         return engine_gone(canvas, area, model);
     }
-    let advice = next_action(&model.session, model.now_ms);
+    let advice = next_action_seen(&model.session, model.now_ms, &model.triggers);
     let (word, meaning) = match advice.urgency {
         Urgency::Calm => ("NOW", Meaning::Muted),
         Urgency::Waiting if is_mine(model, &advice) => ("YOU", Meaning::Accent),

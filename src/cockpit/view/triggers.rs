@@ -31,7 +31,7 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
     let fuses = fuses(model);
     let burning = fuses
         .iter()
-        .filter(|f| f.phase == Some(TriggerPhase::Burning))
+        .filter(|f| f.armed && f.phase == Some(TriggerPhase::Burning))
         .count();
     let blind = fuses
         .iter()

@@ -61,9 +61,30 @@ struct Counter {
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Kind {
-    Requests { class: u8 },
+    Requests(Status),
     Bucket(Le),
     PoolTimeouts,
+}
+
+/// With what requests were answered, as far as the page tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Status {
+    /// `503`.
+    Code(u16),
+    /// The 5 of `5xx`.
+    Class(u8),
+}
+
+/// Which of the answers that were counted between two scrapes the share of 5xx is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Judged {
+    /// All.
+    All,
+    /// Maintenance is on and answers with this status: all others. Where a page does not tell codes, none: its errors may be
+    /// maintenance's, and what is not among them could be.
+    Without(u16),
+    /// They were counted in part before the end of maintenance: none.
+    None,
 }
 
 /// Why a page says nothing.
@@ -115,7 +136,7 @@ impl Selection {
                 let hasher = BuildHasherDefault::<DefaultHasher>::default();
                 let key = hasher.hash_one((one.name, one.labels));
                 let counter = Counter { kind, value };
-                if let (Kind::Requests { class: 5 }, false) = (kind, endpoint.is_empty()) {
+                if kind.is_server_error() && !endpoint.is_empty() {
                     let endpoint = printable(&endpoint, ENDPOINT_CHARS);
                     scrape.counters.failing.insert(key, endpoint);
                 }
@@ -144,17 +165,61 @@ impl Selection {
         }
         if requests {
             let code = one.label("code")?;
-            let class = code.bytes().next().filter(u8::is_ascii_digit)? - b'0';
-            return Some((Kind::Requests { class }, endpoint));
+            return Some((Kind::Requests(Status::parse(&code)?), endpoint));
         }
         Some((Kind::Bucket(Le::parse(&one.label("le")?)?), endpoint))
     }
 }
 
+impl Status {
+    fn parse(code: &str) -> Option<Status> {
+        let class = code.bytes().next().filter(u8::is_ascii_digit)? - b'0';
+        let exact = code.parse().ok().filter(|n| (100..1_000).contains(n));
+        Some(exact.map_or(Status::Class(class), Status::Code))
+    }
+
+    fn class(self) -> u8 {
+        match self {
+            Status::Code(code) => (code / 100) as u8,
+            Status::Class(class) => class,
+        }
+    }
+}
+
+impl Kind {
+    fn is_server_error(self) -> bool {
+        matches!(self, Kind::Requests(status) if status.class() == 5)
+    }
+}
+
+impl Judged {
+    fn counts(self, status: Status, tells_codes: bool) -> bool {
+        match self {
+            Judged::All => true,
+            Judged::Without(of_maintenance) => {
+                tells_codes && status != Status::Code(of_maintenance)
+            }
+            Judged::None => false,
+        }
+    }
+}
+
 impl Counters {
+    /// Whether it counts requests by their codes.
+    pub fn has_requests(&self) -> bool {
+        let is_request = |c: &Counter| matches!(c.kind, Kind::Requests(_));
+        self.series.values().any(is_request)
+    }
+
+    fn tells_codes(&self) -> bool {
+        let is_class = |c: &Counter| matches!(c.kind, Kind::Requests(Status::Class(_)));
+        !self.series.values().any(is_class)
+    }
+
     /// What has been counted since an earlier scrape of the same instance. A counter that went down, or a process that began anew,
     /// started from zero in between; a series that was not there before began at zero.
-    pub fn since(&self, before: &Counters) -> Increment {
+    pub fn since(&self, before: &Counters, judged: Judged) -> Increment {
+        let tells_codes = self.tells_codes();
         let restarted = self.started != before.started;
         let mut increment = Increment::default();
         for (key, counter) in &self.series {
@@ -165,8 +230,11 @@ impl Counters {
                 counter.value - former
             };
             match counter.kind {
-                Kind::Requests { class } => {
-                    increment.count(class, grown);
+                Kind::Requests(status) if !judged.counts(status, tells_codes) => {
+                    increment.count_unjudged(status.class(), grown);
+                }
+                Kind::Requests(status) => {
+                    increment.count(status.class(), grown);
                     let failing = self.failing.get(key).filter(|_| grown >= 1.0);
                     if let Some(endpoint) = failing {
                         increment.failed_at.add(endpoint, grown as u64);

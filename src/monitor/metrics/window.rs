@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use crate::monitor::metrics::NOT_EXPOSED;
 use crate::monitor::tally::Tally;
 use crate::trigger::Reading;
 use crate::trigger::wording::duration;
@@ -39,7 +40,9 @@ pub struct Increment {
     pub requests: f64,
     /// Answered 4xx.
     pub client_errors: f64,
-    /// Answered 5xx.
+    /// Those that the share of 5xx is over: all, less maintenance's and what was counted before its end.
+    pub judged: f64,
+    /// Of these, answered 5xx.
     pub server_errors: f64,
     /// Requests that waited for a connection in vain; `None` where nobody counts them.
     pub pool_timeouts: Option<f64>,
@@ -52,11 +55,18 @@ pub struct Increment {
 impl Increment {
     /// Requests answered with a status of this class.
     pub fn count(&mut self, class: u8, grown: f64) {
+        self.count_unjudged(class, grown);
+        self.judged += grown;
+        if class == 5 {
+            self.server_errors += grown;
+        }
+    }
+
+    /// The same, of which the share of 5xx is not to know.
+    pub fn count_unjudged(&mut self, class: u8, grown: f64) {
         self.requests += grown;
-        match class {
-            4 => self.client_errors += grown,
-            5 => self.server_errors += grown,
-            _ => {}
+        if class == 4 {
+            self.client_errors += grown;
         }
     }
 
@@ -71,6 +81,7 @@ impl Increment {
     pub fn add(&mut self, other: &Increment) {
         self.requests += other.requests;
         self.client_errors += other.client_errors;
+        self.judged += other.judged;
         self.server_errors += other.server_errors;
         if let Some(timeouts) = other.pool_timeouts {
             *self.pool_timeouts.get_or_insert(0.0) += timeouts;
@@ -169,6 +180,14 @@ impl Window {
         }
     }
 
+    /// The share of 5xx begins anew: maintenance was lifted.
+    pub fn forget_judged(&mut self) {
+        for (_, round) in &mut self.rounds {
+            (round.judged, round.server_errors) = (0.0, 0.0);
+            round.failed_at = Tally::default();
+        }
+    }
+
     /// Everything counted within the window.
     pub fn sum(&self) -> Increment {
         let mut sum = Increment::default();
@@ -179,21 +198,20 @@ impl Window {
     /// The signals that come of it. `window_ms` is its length in runbook time, for people.
     pub fn readings(&self, window_ms: i64) -> Vec<(&'static str, Reading)> {
         let sum = self.sum();
-        let n = sum.requests as u64;
-        let share = |part: f64| match n {
+        let share = |part: f64, of: f64| match of as u64 {
             0 => Reading::no_data(format!(
                 "no request was counted in the last {}",
                 duration(window_ms)
             )),
-            _ => Reading::over(part / sum.requests, Some(n)),
+            n => Reading::over(part / of, Some(n)),
         };
         let quantile = |q: f64| match sum.quantile(q) {
             Ok((seconds, n)) => Reading::over(seconds * 1_000.0, Some(n)),
             Err(why) => Reading::no_data(why),
         };
         vec![
-            ("http_5xx_ratio", share(sum.server_errors)),
-            ("http_4xx_ratio", share(sum.client_errors)),
+            ("http_5xx_ratio", share(sum.server_errors, sum.judged)),
+            ("http_4xx_ratio", share(sum.client_errors, sum.requests)),
             ("requests_per_s", self.per_second(sum.requests)),
             ("latency_p50_ms", quantile(0.50)),
             ("latency_p95_ms", quantile(0.95)),
@@ -201,7 +219,7 @@ impl Window {
             (
                 "pool_timeouts",
                 sum.pool_timeouts.map_or_else(
-                    || Reading::no_data("no instance exposes db_pool_timeouts_total"),
+                    || Reading::no_data(format!("{NOT_EXPOSED} db_pool_timeouts_total")),
                     Reading::value,
                 ),
             ),

@@ -35,6 +35,9 @@ pub enum Start {
     Auto,
 }
 
+/// With which HTTP status maintenance answers where the runbook does not say.
+pub const MAINTENANCE_STATUS: u16 = 503;
+
 /// What a step does, with its fields.
 #[derive(Debug, Clone)]
 pub enum StepKind {
@@ -63,6 +66,8 @@ pub enum StepKind {
         off: Action,
         /// Real time in which nothing may be written.
         quiet_ms: i64,
+        /// With which HTTP status the application's maintenance answers.
+        status: u16,
     },
     /// A2. Online backup, checked, hashed, read-only.
     Backup {

@@ -3,8 +3,8 @@
 use super::super::action::Effect;
 use super::super::keys;
 use super::super::model::{
-    EvidenceRef, Gate, Migration, Place, RehearsalPart, Role, RollbackKind, RollbackRow, Start,
-    Step, StepKind, SwitchHow,
+    EvidenceRef, Gate, MAINTENANCE_STATUS, Migration, Place, RehearsalPart, Role, RollbackKind,
+    RollbackRow, Start, Step, StepKind, SwitchHow,
 };
 use super::super::reader::{Fields, Item, Reader};
 use super::super::tree::{Node, Value};
@@ -82,10 +82,14 @@ fn step_kind(reader: &mut Reader<'_>, fields: &Fields<'_>, kind: &str) -> Option
             let on = reader.need(fields, "on", actions::action);
             let off = reader.need(fields, "off", actions::action);
             let quiet_ms = reader.want(fields, "quiet", Reader::positive_duration);
+            let status = reader.want(fields, "status", |r, i| r.small(i, 400..=599));
             StepKind::Freeze {
                 on: on?,
                 off: off?,
                 quiet_ms: quiet_ms.unwrap_or(5_000),
+                status: status
+                    .and_then(|s| u16::try_from(s).ok())
+                    .unwrap_or(MAINTENANCE_STATUS),
             }
         }
         "backup" => {

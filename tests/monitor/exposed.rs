@@ -1,0 +1,79 @@
+//! What the runbook needs of the instances' pages is looked for before the night: each signal that does not come, with who needs it.
+
+use cutover::cli::check::examine;
+use cutover::runbook::{ProbeKind, Runbook};
+use cutover::target::Finding;
+
+use super::{runbook, servers};
+use crate::fleet::instance::Server;
+
+const REQUESTS: &str = "http_requests_total{code=\"200\",endpoint=\"/\"} 1\n\
+                        http_request_duration_seconds_bucket{le=\"+Inf\"} 1\n";
+const POOL: &str = "db_pool_active 1\ndb_pool_idle 1\ndb_pool_waiting 0\ndb_pool_max 5\ndb_pool_timeouts_total 0\n";
+
+/// Whether each signal that is needed comes, and what is said about it.
+async fn told(pages: &[&str]) -> Vec<Finding> {
+    let servers = servers(pages.len()).await;
+    let show = |(server, page): (&Server, &&str)| server.text("/metrics", 200, page);
+    servers.iter().zip(pages).for_each(show);
+    let runbook: Runbook = runbook(vec![ProbeKind::Metrics { window_ms: 60_000 }], &servers);
+    let folder = tempfile::tempdir().expect("a folder");
+    let findings = examine(&runbook, folder.path()).await;
+    let is_signal = |f: &Finding| f.name.starts_with("signal ");
+    findings.into_iter().filter(is_signal).collect()
+}
+
+fn failed(findings: &[Finding]) -> Vec<&str> {
+    let failed = findings.iter().filter(|f| f.blocks());
+    failed.map(|f| f.name.as_str()).collect()
+}
+
+#[tokio::test]
+async fn a_check_names_every_signal_that_never_comes_and_who_needs_it() {
+    let full = format!("{REQUESTS}{POOL}");
+    let findings = told(&[&full, &full]).await;
+    assert_eq!(failed(&findings), [""; 0]);
+    let names: Vec<_> = findings.iter().map(|f| f.name.as_str()).collect();
+    assert_eq!(
+        names,
+        [
+            "signal http_5xx_ratio",
+            "signal latency_p95_ms",
+            "signal pool_waiting",
+            "signal pool_timeouts",
+            "signal pool_used_ratio",
+        ]
+    );
+    assert_eq!(findings[0].detail, "comes; P3, T3a, T3b, M4 need it");
+
+    let findings = told(&[REQUESTS, REQUESTS]).await;
+    let pool = [
+        "signal pool_waiting",
+        "signal pool_timeouts",
+        "signal pool_used_ratio",
+    ];
+    assert_eq!(failed(&findings), pool);
+    let waiting = &findings[2].detail;
+    for part in [
+        "no instance exposes db_pool_waiting; M3 needs it",
+        "without it M3 never turns green",
+        "docs/runbook.md, \"Names of metrics\"",
+        "or take it out of M3",
+    ] {
+        assert!(waiting.contains(part), "{part}: {waiting}");
+    }
+
+    let findings = told(&[&full, REQUESTS]).await;
+    assert_eq!(failed(&findings), pool);
+    let waiting = &findings[2].detail;
+    assert!(
+        waiting.starts_with("1 of 2 instances, app-2 the first, do not expose db_pool_waiting"),
+        "{waiting}"
+    );
+
+    let findings = told(&[POOL]).await;
+    assert_eq!(
+        failed(&findings),
+        ["signal http_5xx_ratio", "signal latency_p95_ms"]
+    );
+}

@@ -1,0 +1,144 @@
+//! Maintenance answers 503: no error of the application while it is on, and nothing that a share of 5xx reaches back to afterwards.
+
+use std::time::Duration;
+
+use cutover::monitor::Stage;
+use cutover::runbook::action::Effect;
+use cutover::runbook::{Action, ProbeKind, PromQuery, PrometheusServer};
+use cutover::trigger::Reading;
+
+use super::{Watch, runbook, servers};
+use crate::fleet::instance::Server;
+
+const KIND: ProbeKind = ProbeKind::Metrics { window_ms: 600_000 };
+
+const SHARE: &str = "http_5xx_ratio";
+
+/// Lifted just now; the windows of these tests reach back to before it.
+const OVER: Stage = Stage::Over { at_ms: 0 };
+
+/// So many answers since the process began, by code.
+fn page(started: u64, counts: &[(&str, u64)]) -> String {
+    let mut page = format!("process_start_time_seconds {started}\n");
+    for (code, count) in counts {
+        page.push_str(&format!(
+            "http_requests_total{{code=\"{code}\",endpoint=\"/tools\"}} {count}\n"
+        ));
+    }
+    page
+}
+
+fn shows(server: &Server, started: u64, counts: &[(&str, u64)]) {
+    server.text("/metrics", 200, &page(started, counts));
+}
+
+async fn until_share(watch: &mut Watch, share: f64, of: u64) {
+    let wanted = Reading::over(share, Some(of));
+    watch.until(SHARE, |reading| *reading == wanted).await;
+}
+
+/// The night as a user had it: 503s of the freeze, errors of another kind among them, the end of the freeze, restarts.
+#[tokio::test]
+async fn the_freezes_own_503s_are_no_errors_and_its_end_begins_anew() {
+    let servers = servers(1).await;
+    let server = &servers[0];
+    shows(server, 1, &[("200", 10), ("500", 0), ("503", 0)]);
+    let mut watch = Watch::start(runbook(vec![KIND], &servers));
+    watch
+        .until_reason(SHARE, "no request was counted in the last 10:00")
+        .await;
+    // Before the freeze a 503 is an error like any other.
+    shows(server, 1, &[("200", 90), ("500", 0), ("503", 20)]);
+    until_share(&mut watch, 0.2, 100).await;
+    watch.monitor.maintenance(Stage::On);
+    shows(server, 1, &[("200", 90), ("500", 0), ("503", 720)]);
+    watch
+        .until("requests_per_s", |r| r.number() > Some(0.0))
+        .await;
+    until_share(&mut watch, 0.2, 100).await;
+    // Restarted for the switch: its counters begin at zero. Errors of another kind count during the freeze.
+    shows(server, 2, &[("200", 80), ("500", 20), ("503", 500)]);
+    until_share(&mut watch, 0.2, 200).await;
+    // What is counted across the end of the freeze belongs to neither side.
+    shows(server, 2, &[("200", 80), ("500", 25), ("503", 900)]);
+    watch.monitor.maintenance(OVER);
+    until_share(&mut watch, 0.0, 0).await;
+    shows(server, 2, &[("200", 160), ("500", 35), ("503", 910)]);
+    until_share(&mut watch, 0.2, 100).await;
+    // From here on a 503 is an error again, also of a process that began anew.
+    shows(server, 3, &[("200", 50), ("503", 50)]);
+    until_share(&mut watch, 0.35, 200).await;
+}
+
+#[tokio::test]
+async fn a_page_that_knows_only_classes_is_judged_from_the_end_of_the_freeze() {
+    let servers = servers(1).await;
+    let server = &servers[0];
+    shows(server, 1, &[("2xx", 10), ("5xx", 0)]);
+    let mut watch = Watch::start(runbook(vec![KIND], &servers));
+    watch
+        .until_reason(SHARE, "no request was counted in the last 10:00")
+        .await;
+    watch.monitor.maintenance(Stage::On);
+    shows(server, 1, &[("2xx", 90), ("5xx", 700)]);
+    watch
+        .until("requests_per_s", |r| r.number() > Some(0.0))
+        .await;
+    until_share(&mut watch, 0.0, 0).await;
+    watch.monitor.maintenance(OVER);
+    shows(server, 1, &[("2xx", 90), ("5xx", 900)]);
+    until_share(&mut watch, 0.0, 0).await;
+    // As long as the rounds of the fleet follow each other, the page above was seen before this one.
+    watch
+        .until("requests_per_s", |r| r.number().is_some())
+        .await;
+    until_share(&mut watch, 0.0, 0).await;
+    shows(server, 1, &[("2xx", 180), ("5xx", 910)]);
+    until_share(&mut watch, 0.1, 100).await;
+}
+
+/// Nobody knows which codes a query counts, unless it leaves maintenance's out by itself; nor what a command does.
+#[tokio::test]
+async fn queries_and_commands_wait_for_the_end_of_the_freeze() {
+    let servers = servers(1).await;
+    let answer = r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[0,"0.5"]}]}}"#;
+    servers[0].text("/api/v1/query", 200, answer);
+    let query = |signal: &str, query: &str| PromQuery {
+        signal: signal.to_owned(),
+        query: query.to_owned(),
+        requests: None,
+    };
+    let server = ProbeKind::Prometheus(PrometheusServer {
+        url: servers[0].instance.url.clone(),
+        headers: Vec::new(),
+        queries: vec![
+            query("all_5xx_ratio", r#"x{code=~"5.."}"#),
+            query("own_5xx_ratio", r#"x{code=~"5..",code!="503"}"#),
+            query("queue_depth", "x"),
+        ],
+        baseline_ms: None,
+    });
+    let command = ProbeKind::Command {
+        action: Action::new(
+            Effect::Shell {
+                line: "echo 0.5".to_owned(),
+            },
+            Duration::from_secs(5),
+        ),
+        signals: vec![SHARE.to_owned()],
+    };
+    let mut watch = Watch::start(runbook(vec![server, command], &servers));
+    for signal in ["all_5xx_ratio", "own_5xx_ratio", "queue_depth", SHARE] {
+        watch.until_value(signal, 0.5).await;
+    }
+    watch.monitor.maintenance(Stage::On);
+    let none = Reading::over(0.0, Some(0));
+    watch.until("all_5xx_ratio", |r| *r == none).await;
+    watch.until_value("own_5xx_ratio", 0.5).await;
+    watch.until_value("queue_depth", 0.5).await;
+    watch.until(SHARE, |r| *r == none).await;
+    watch.monitor.maintenance(OVER);
+    watch.until_value("all_5xx_ratio", 0.5).await;
+    // A command may reach back as far as the usual window.
+    watch.until(SHARE, |r| *r == none).await;
+}
