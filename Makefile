@@ -14,11 +14,10 @@ demo: postgres
 	$(CARGO) build --release --locked
 	./target/release/cutover demo --speed 10
 
-# More threads than cores: most tests wait for a server. Whole nights are played three at a time and beside nothing else: their minutes last
-# a second.
+# More threads than cores: most tests wait for a server. Whole nights are played two at a time and beside nothing else: their minutes last a second.
 test: postgres programs foreign lint
-	$(CARGO) test --locked -- --skip night --test-threads=6
-	$(CARGO) test --locked --test it night -- --test-threads=3
+	$(CARGO) test --locked -- --skip night --test-threads=4
+	$(CARGO) test --locked --test it night -- --test-threads=2
 
 lint:
 	$(CARGO) fmt --check

@@ -14,7 +14,7 @@ use crate::action::{self, Action, Line, Placeholders, Run, Stream};
 use crate::text::printable;
 use crate::trigger::Reading;
 use crate::trigger::cadence::Rhythm;
-use crate::trigger::shadow::{REACH_MS, is_of_5xx};
+use crate::trigger::shadow::is_of_5xx;
 
 /// Characters of a line that a reason quotes.
 const QUOTE_CHARS: usize = 80;
@@ -102,14 +102,13 @@ impl Command {
 
 impl Take for Command {
     async fn take(&mut self, at_ms: i64) -> Vec<(String, Reading)> {
-        let stage = self.context.maintenance.stage();
-        let in_shadow = stage.reaches(at_ms, self.context.real_ms(REACH_MS));
+        // It counts what it counts, from whenever it does; only while maintenance is on its answers are no figures of the application.
+        let in_shadow = self.context.maintenance.stage().reaches(at_ms, 0);
         let readings = match self.lines().await {
             Ok(lines) => self.readings(&lines),
             Err(why) => vec![Reading::no_data(why); self.signals.len()],
         };
         let signals = self.signals.iter().cloned().zip(readings);
-        // Nobody knows what it counts, nor how far it reaches back.
         signals
             .map(|(signal, reading)| match reading {
                 Reading::Value { .. } if in_shadow && is_of_5xx(&signal) => (signal, nothing_yet()),
