@@ -13,8 +13,8 @@
 //! Series whose `endpoint` is `maintenance`, or the path of the readiness or metrics address, are left out: refusals while writes are
 //! stopped are no errors, and our own questions are no traffic.
 //!
-//! While maintenance is on, answers with its status are no errors either, whatever their endpoint; at its end the share of 5xx begins
-//! anew, and what an instance counted across that moment is left out of it ([`Judged`]).
+//! While maintenance is on, answers with its status are no errors either, whatever their endpoint, and are no requests in the share of
+//! 5xx ([`Judged`]). Errors of another kind are in it as ever.
 //!
 //! An instance that cannot be scraped makes the sums *partial*: what is bad in them counts, what is good proves nothing. One that was
 //! restarted on purpose and is in its start-up grace is left out instead. What each instance carries by itself is told to people beside
@@ -153,10 +153,11 @@ impl Metrics {
     /// Which answers between two scrapes count, by where maintenance stood when each began.
     fn judged(&self, before: Stage, now: Stage) -> Judged {
         match (before, now) {
-            (Stage::Usual, Stage::Usual) => Judged::All,
-            (_, Stage::On | Stage::Usual) => Judged::Without(self.maintenance_status),
-            (before, now) if before == now => Judged::All,
-            (_, Stage::Over { .. }) => Judged::None,
+            (before, now) if before == now && now != Stage::On => Judged::All,
+            // Maintenance was on for a part of the time at least.
+            (_, Stage::Usual | Stage::On | Stage::Over { .. }) => {
+                Judged::Without(self.maintenance_status)
+            }
         }
     }
 
@@ -191,10 +192,7 @@ impl Take for Metrics {
         }
         // Before the pages are asked for: what is answered while they are on their way may be from before a change.
         let stage = self.context.maintenance.stage();
-        if std::mem::replace(&mut self.stage, stage) != stage && stage != Stage::On {
-            self.window.forget_judged();
-            self.loads.forget_judged();
-        }
+        self.stage = stage;
         let scrapes = self.scrape_all().await;
         self.looking = false;
         let mut round = self.gather(at_ms, stage, scrapes);

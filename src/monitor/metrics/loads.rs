@@ -29,11 +29,6 @@ impl Loads {
         }
     }
 
-    /// The shares of 5xx begin anew.
-    pub(super) fn forget_judged(&mut self) {
-        self.windows.values_mut().for_each(Window::forget_judged);
-    }
-
     /// What an instance counted since it was last scraped, and its gauges now.
     pub(super) fn scraped(
         &mut self,

@@ -80,11 +80,9 @@ enum Status {
 pub enum Judged {
     /// All.
     All,
-    /// Maintenance is on and answers with this status: all others. Where a page does not tell codes, none: its errors may be
+    /// Maintenance was on and answered with this status: all others. Where a page does not tell codes, none: its errors may be
     /// maintenance's, and what is not among them could be.
     Without(u16),
-    /// They were counted in part before the end of maintenance: none.
-    None,
 }
 
 /// Why a page says nothing.
@@ -199,7 +197,6 @@ impl Judged {
             Judged::Without(of_maintenance) => {
                 tells_codes && status != Status::Code(of_maintenance)
             }
-            Judged::None => false,
         }
     }
 }

@@ -180,14 +180,6 @@ impl Window {
         }
     }
 
-    /// The share of 5xx begins anew: maintenance was lifted.
-    pub fn forget_judged(&mut self) {
-        for (_, round) in &mut self.rounds {
-            (round.judged, round.server_errors) = (0.0, 0.0);
-            round.failed_at = Tally::default();
-        }
-    }
-
     /// Everything counted within the window.
     pub fn sum(&self) -> Increment {
         let mut sum = Increment::default();
