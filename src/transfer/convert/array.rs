@@ -15,7 +15,8 @@ pub fn array(value: &[u8], converter: &Converter, out: &mut Vec<u8>) -> Result<U
     }
 }
 
-fn json_array(value: &[u8], converter: &Converter, out: &mut Vec<u8>) -> Result<Uses, Reject> {
+/// How an element is converted, and its type's oid.
+fn element_of(converter: &Converter) -> Result<(Converter, u32), Reject> {
     let Kind::Array {
         element,
         element_oid,
@@ -28,6 +29,11 @@ fn json_array(value: &[u8], converter: &Converter, out: &mut Vec<u8>) -> Result<
         not_null: false,
         ..converter.clone()
     };
+    Ok((element, *element_oid))
+}
+
+fn json_array(value: &[u8], converter: &Converter, out: &mut Vec<u8>) -> Result<Uses, Reject> {
+    let (element, element_oid) = element_of(converter)?;
     let mut reader = Reader::new(value, false)?;
     reader.blank();
     if !reader.take(b'[') {
@@ -60,7 +66,7 @@ fn json_array(value: &[u8], converter: &Converter, out: &mut Vec<u8>) -> Result<
         }
     }
     reader.end()?;
-    put_array(count, has_null, *element_oid, &fields, out)?;
+    put_array(count, has_null, element_oid, &fields, out)?;
     Ok(uses)
 }
 
@@ -70,25 +76,14 @@ fn is_literal(value: &[u8]) -> bool {
 }
 
 fn literal(value: &[u8], converter: &Converter, out: &mut Vec<u8>) -> Result<Uses, Reject> {
-    let Kind::Array {
-        element,
-        element_oid,
-    } = &converter.kind
-    else {
-        return Err(Reject::never("not an array"));
-    };
+    let (element, element_oid) = element_of(converter)?;
     let plain = matches!(
-        **element,
+        element.kind,
         Kind::Text(_) | Kind::Int2 | Kind::Int4 | Kind::Int8 | Kind::Uuid | Kind::Enum(_)
     );
     let items = literal_items(value).filter(|_| plain).ok_or_else(|| {
         Reject::never("neither a JSON array nor one of PostgreSQL's in one dimension")
     })?;
-    let element = Converter {
-        kind: (**element).clone(),
-        not_null: false,
-        ..converter.clone()
-    };
     let (mut uses, mut fields) = (Uses::NONE, Vec::new());
     for item in &items {
         let value = item.as_deref().map_or(ValueRef::Null, ValueRef::Text);
@@ -96,7 +91,7 @@ fn literal(value: &[u8], converter: &Converter, out: &mut Vec<u8>) -> Result<Use
     }
     let count = i32::try_from(items.len()).map_err(|_| Reject::never("too many elements"))?;
     let has_null = items.iter().any(Option::is_none);
-    put_array(count, has_null, *element_oid, &fields, out)?;
+    put_array(count, has_null, element_oid, &fields, out)?;
     Ok(uses)
 }
 
@@ -175,13 +170,7 @@ fn list(
     converter: &Converter,
     out: &mut Vec<u8>,
 ) -> Result<Uses, Reject> {
-    let Kind::Array {
-        element,
-        element_oid,
-    } = &converter.kind
-    else {
-        return Err(Reject::never("not an array"));
-    };
+    let (element, element_oid) = element_of(converter)?;
     let text =
         std::str::from_utf8(value).map_err(|_| Reject::never("a list that is not valid UTF-8"))?;
     if is_literal(value) || text.starts_with('[') && examine(value, false).is_ok() {
@@ -189,11 +178,6 @@ fn list(
             "an array of JSON or PostgreSQL, where `split:` says that there are lists",
         ));
     }
-    let element = Converter {
-        kind: (**element).clone(),
-        not_null: false,
-        ..converter.clone()
-    };
     let (mut uses, mut fields, mut count) = (Uses::one(Use::Split), Vec::new(), 0);
     if !text.is_empty() {
         for item in text.split(separator) {
@@ -202,7 +186,7 @@ fn list(
             count += 1;
         }
     }
-    put_array(count, false, *element_oid, &fields, out)?;
+    put_array(count, false, element_oid, &fields, out)?;
     Ok(uses)
 }
 
