@@ -14,6 +14,7 @@ use cutover::target::Endpoint;
 use cutover::transfer::copy::{Copied, Options, copy};
 use cutover::transfer::occupied::Discard;
 use cutover::transfer::{Error, Progress};
+use futures_util::StreamExt;
 use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 
@@ -23,7 +24,7 @@ use case::{Case, Section, Step, Stop};
 /// Seeds that failed once; each is played before anything new.
 const FAILED_ONCE: &[u64] = &[];
 /// Cases that are played at the same time.
-const PLAYERS: u64 = 3;
+const PLAYERS: usize = 4;
 
 /// How a case ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,25 +41,17 @@ async fn the_end_is_that_of_a_run_that_nothing_stopped() {
     let database = support::database().await;
     let mut loaded = 0;
     let mut failed_once = FAILED_ONCE.iter().copied();
-    let mut next = || failed_once.next().or_else(|| seeds.next());
-    loop {
-        let batch: Vec<u64> = std::iter::from_fn(&mut next)
-            .take(PLAYERS as usize)
-            .collect();
-        if batch.is_empty() {
-            break;
-        }
-        let plays = batch.iter().map(|seed| play_seed(*seed, &database.url));
-        for (seed, end) in batch
-            .iter()
-            .zip(futures_util::future::join_all(plays).await)
-        {
-            match end {
-                Ok(end) => loaded += u64::from(end == End::Loaded),
-                Err(why) => fail(*seed, why, &database).await,
-            }
+    let next = || failed_once.next().or_else(|| seeds.next());
+    let mut plays = futures_util::stream::iter(std::iter::from_fn(next))
+        .map(async |seed| (seed, play_seed(seed, &database.url).await))
+        .buffer_unordered(PLAYERS);
+    while let Some((seed, end)) = plays.next().await {
+        match end {
+            Ok(end) => loaded += u64::from(end == End::Loaded),
+            Err(why) => fail(seed, why, &database).await,
         }
     }
+    drop(plays);
     let played = seeds.played();
     println!("{seeds}; {loaded} loaded everything");
     assert!(
@@ -105,7 +98,11 @@ async fn play_case(case: &Case, url: &str) -> Result<End, String> {
         place: &place,
         superuser: None,
     };
-    player.play().await
+    let end = player.play().await;
+    let gone = format!("DROP SCHEMA {name}, {name}_clean CASCADE");
+    let client = place.client().await;
+    client.batch_execute(&gone).await.expect("room for others");
+    end
 }
 
 /// Makes the case simpler as long as it fails, then says so.
@@ -136,6 +133,8 @@ struct Place {
     schema: String,
     /// For the one that is not.
     clean: String,
+    /// The connection over which this test reads.
+    reader: tokio::sync::Mutex<Option<Client>>,
 }
 
 impl Place {
@@ -146,6 +145,7 @@ impl Place {
             url: url.to_owned(),
             schema: name.to_owned(),
             clean: format!("{name}_clean"),
+            reader: tokio::sync::Mutex::default(),
         }
     }
 
@@ -166,7 +166,17 @@ impl Place {
 
     /// Rows and definitions of a schema, in words that do not name it; without the rows of the table `left_out`.
     async fn reading(&self, schema: &str, left_out: Option<&str>) -> String {
-        let client = self.client().await;
+        let mut kept = self.reader.lock().await;
+        let client = match kept.take().filter(|client| !client.is_closed()) {
+            Some(client) => client,
+            None => self.client().await,
+        };
+        let reading = Self::read(&client, schema, left_out).await;
+        *kept = Some(client);
+        reading
+    }
+
+    async fn read(client: &Client, schema: &str, left_out: Option<&str>) -> String {
         let tables = client
             .query(
                 "SELECT c.relname::text FROM pg_class c WHERE c.relnamespace = $1::text::regnamespace AND c.relkind = 'r'
@@ -230,8 +240,8 @@ impl Player<'_> {
         let source = rusqlite::Connection::open(place.file()).expect("a new file");
         source.execute_batch(&case.source()).expect("the source");
         drop(source);
+        let client = place.client().await;
         for schema in [&place.schema, &place.clean] {
-            let client = place.client().await;
             client
                 .batch_execute(&case.target(schema))
                 .await
