@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::runbook::production::Production;
 use crate::runbook::{Instance, Runbook};
 use crate::text::printable;
 
@@ -66,7 +67,12 @@ impl Fingerprint {
 
 /// Looks at production. Once something was found changed, no further action of the rehearsal is run.
 pub struct Watch {
-    target_url: String,
+    /// What production is called.
+    pub production: Production,
+    /// The target of the night, as its owner reaches it.
+    pub target_url: String,
+    /// The same as the application reaches it.
+    pub runtime_url: String,
     schema: String,
     source: PathBuf,
     configurations: Vec<(String, PathBuf)>,
@@ -82,7 +88,9 @@ impl Watch {
             Some((instance.id.clone(), path))
         };
         Watch {
+            production: Production::of(runbook, &base.join(&runbook.source.file)),
             target_url: runbook.target.url.clone(),
+            runtime_url: runbook.target.runtime_url.clone(),
             schema: runbook.target.schema.clone(),
             source: base.join(&runbook.source.file),
             configurations: fleet.instances.iter().filter_map(configuration).collect(),

@@ -19,6 +19,7 @@ pub mod salvage;
 pub mod serving;
 pub mod smoke;
 pub mod stabilise;
+pub mod staging;
 pub mod switch;
 pub mod target;
 pub mod verify;

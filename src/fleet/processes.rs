@@ -67,6 +67,17 @@ pub fn have_open(processes: &BTreeSet<Process>, file: SourceIdentity) -> Option<
     all_seen.then_some(false)
 }
 
+/// The variables that a process was started with; none where we may not look.
+pub fn variables_of(process: &Process) -> Vec<(String, String)> {
+    let all = std::fs::read(format!("/proc/{}/environ", process.pid)).unwrap_or_default();
+    let pairs = all.split(|byte| *byte == 0).filter_map(|pair| {
+        let pair = String::from_utf8_lossy(pair);
+        let (name, value) = pair.split_once('=')?;
+        Some((name.to_owned(), value.to_owned()))
+    });
+    pairs.collect()
+}
+
 struct Connection {
     local_port: u16,
     is_listening: bool,

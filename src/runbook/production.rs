@@ -76,6 +76,17 @@ impl Production {
 
     /// What of production a text names, in words.
     pub fn named_in(&self, text: &str) -> Option<String> {
+        self.database_named_in(text).or_else(|| {
+            let host = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+            let named = self.instances.iter().find(|(_, url)| {
+                !url.is_empty() && holds(text, url, |c| c.is_ascii_alphanumeric(), host)
+            });
+            named.map(|(id, _)| format!("the instance {id}"))
+        })
+    }
+
+    /// Which of production's databases a text names, in words.
+    fn database_named_in(&self, text: &str) -> Option<String> {
         if self.databases.iter().any(|d| d.is_named_in(text)) {
             return Some("the target's database".to_owned());
         }
@@ -83,11 +94,25 @@ impl Production {
         if !self.source.is_empty() && holds(text, &self.source, |_| false, path) {
             return Some("the live SQLite file".to_owned());
         }
-        let host = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-        let named = self.instances.iter().find(|(_, url)| {
-            !url.is_empty() && holds(text, url, |c| c.is_ascii_alphanumeric(), host)
+        None
+    }
+
+    /// Which of production's databases these settings of a program lead to: a value that names it, or a host and a database's name in two of them. In
+    /// words, with the names of the settings and never a value.
+    pub fn led_to_by(&self, settings: &[(String, String)]) -> Option<String> {
+        let named = settings.iter().find_map(|(name, value)| {
+            Some(format!("{name} names {}", self.database_named_in(value)?))
         });
-        named.map(|(id, _)| format!("the instance {id}"))
+        named.or_else(|| {
+            self.databases
+                .iter()
+                .find_map(|d| d.is_put_together(settings))
+        })
+    }
+
+    /// As [`Production::led_to_by`], of a configuration file: a setting a line.
+    pub fn led_to_by_file(&self, text: &str) -> Option<String> {
+        self.led_to_by(&settings_of(text))
     }
 
     /// Whether a variable is kept from commands of a rehearsal: it is one of those from which `source`, `target` and `fleet` are
@@ -96,8 +121,7 @@ impl Production {
         if STAY.contains(&name) {
             return false;
         }
-        let upper = name.to_ascii_uppercase();
-        let is_database_like = DATABASE_LIKE.iter().any(|part| upper.contains(part));
+        let is_database_like = is_database_like(name);
         self.names.iter().any(|known| known == name)
             || LIBPQ.contains(&name)
             || self.named_in(value).is_some()
@@ -210,6 +234,33 @@ impl Database {
         text.contains("://") && text.contains(&format!("/{name}?"))
     }
 
+    /// Whether one setting is a host, and another one the name of the database there.
+    fn is_put_together(&self, settings: &[(String, String)]) -> Option<String> {
+        let is_port = |name: &str| name.to_ascii_uppercase().ends_with("PORT");
+        let other_port = |port: &str| {
+            let mut ports = settings.iter().filter(|(name, value)| {
+                is_database_like(name) && is_port(name) && value.bytes().all(|b| b.is_ascii_digit())
+            });
+            ports.next().is_some_and(|(_, value)| value != port)
+        };
+        let leads = |(_, value): &&(String, String)| {
+            self.hosts.iter().any(|(host, port)| {
+                let names = names_of(host);
+                let is = |text: &str| value.eq_ignore_ascii_case(text);
+                names.iter().any(|host| is(&format!("{host}:{port}")))
+                    || (names.iter().any(|host| is(host)) && !other_port(port))
+            })
+        };
+        let (host, _) = settings.iter().find(leads)?;
+        let (name, _) = settings.iter().find(|(name, value)| {
+            is_database_like(name)
+                && !self.name.is_empty()
+                && value.eq_ignore_ascii_case(&self.name)
+                && !name.to_ascii_uppercase().contains("USER")
+        })?;
+        Some(format!("{host} and {name} name the target's database"))
+    }
+
     /// Whether a value is nothing but a part of the URL that leads there. What is called as the database or its user may mean much else,
     /// so the variable's name has to say that it is about one.
     fn has_part(&self, value: &str, is_database_like: bool) -> bool {
@@ -224,6 +275,34 @@ impl Database {
             || (!self.password.is_empty() && value == self.password)
             || (is_database_like && (is(&self.name) || is(&self.user)))
     }
+}
+
+/// Whether a variable's name says that it is about a database.
+fn is_database_like(name: &str) -> bool {
+    let upper = name.to_ascii_uppercase();
+    DATABASE_LIKE.iter().any(|part| upper.contains(part))
+}
+
+/// The settings of a configuration file, whatever it is written in: what stands before the first `=` or `: ` of a line, and what stands
+/// behind it, without quotes. Comments are none. A line of another form is a setting without a name.
+fn settings_of(text: &str) -> Vec<(String, String)> {
+    const QUOTES: [char; 5] = ['"', '\'', ',', ';', ' '];
+    let lines = text.lines().map(str::trim);
+    let lines = lines.filter(|line| !line.is_empty() && !line.starts_with(['#', ';']));
+    let setting = |line: &str| {
+        let line = line.strip_prefix("export ").unwrap_or(line);
+        let at = [line.find('='), line.find(": ")];
+        let (name, value) = match at.into_iter().flatten().min() {
+            Some(at) => (&line[..at], &line[at + 1..]),
+            None => ("", line),
+        };
+        let bare = |text: &str| text.trim().trim_matches(QUOTES).to_owned();
+        match bare(name) {
+            name if name.is_empty() => ("a line".to_owned(), bare(value)),
+            name => (name, bare(value)),
+        }
+    };
+    lines.map(setting).collect()
 }
 
 /// A host's names: of this host all that it is known to have.
@@ -319,6 +398,39 @@ mod tests {
                 .named_in("host=/run/pg port=6 dbname=scratch")
                 .is_none()
         );
+    }
+
+    #[test]
+    fn a_configuration_that_leads_there_is_known_by_one_setting_or_by_two() {
+        let production = production("postgres://owner:s3cret@db.internal:5433/app");
+        for (text, told) in [
+            (
+                "# x\nA=1\nexport DATABASE_URL='postgres://x@db.internal:5433/app'\n",
+                Some("DATABASE_URL names the target's database"),
+            ),
+            (
+                "DB_HOST=db.internal\nDB_PORT=5433\nDB_NAME=app",
+                Some("DB_HOST and DB_NAME name the target's database"),
+            ),
+            (
+                "database:\n  host: db.internal\n  database: \"app\"",
+                Some("host and database name the target's database"),
+            ),
+            (
+                "sqlite = /srv/app/live.db",
+                Some("sqlite names the live SQLite file"),
+            ),
+            (
+                "{\"dsn\": \"host=db.internal port=5433 dbname=app\"}",
+                Some("{\"dsn names the target's database"),
+            ),
+            ("DB_HOST=db.internal\nDB_PORT=5499\nDB_NAME=app", None),
+            ("DB_HOST=db.internal\nDB_NAME=scratch\nAPP_NAME=app", None),
+            ("DB_HOST=db.internal\nDB_USER=app\nDB_NAME=scratch", None),
+            ("# DATABASE_URL=postgres://x@db.internal:5433/app", None),
+        ] {
+            assert_eq!(production.led_to_by_file(text).as_deref(), told, "{text}");
+        }
     }
 
     #[test]

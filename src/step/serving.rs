@@ -24,11 +24,11 @@ pub const SERVING: &str = "serving";
 pub use crate::session::confidence::UNPROVEN;
 
 /// How often an instance is looked at while it is asked, for one that opens its database for each request.
-const LOOKS: u32 = 3;
+pub(super) const LOOKS: u32 = 3;
 /// The longest that an instance is asked during one look.
-const LOOK_LIMIT: Duration = Duration::from_millis(700);
+pub(super) const LOOK_LIMIT: Duration = Duration::from_millis(700);
 /// From one glance at its processes and sessions to the next, while it is asked.
-const GLANCE_EVERY: Duration = Duration::from_millis(2);
+pub(super) const GLANCE_EVERY: Duration = Duration::from_millis(2);
 
 /// Asks all of these instances side by side. `limit` is for each answer, of an instance or of PostgreSQL.
 pub async fn look(ctx: &Context, instances: &[Instance], limit: Duration) -> Vec<Serving> {
@@ -205,18 +205,25 @@ pub async fn addresses(instance: &Instance) -> BTreeSet<IpAddr> {
 
 /// Ports that an instance's processes have open; `None` where it is on another host, or its processes cannot be looked at.
 pub async fn ports_of(instance: &Instance) -> Option<BTreeSet<u16>> {
-    let is_here = addresses(instance)
-        .await
-        .into_iter()
-        .any(processes::is_this_host);
-    let port = port_of(instance).filter(|_| is_here)?;
+    let running = processes_of(instance).await;
     let looked = tokio::task::spawn_blocking(move || {
-        let running = processes::listening_at(port);
         (!running.is_empty()).then(|| processes::ports_of(&running))
     });
     looked
         .await
         .expect("BUG: looking at processes does not panic")
+}
+
+/// The processes that listen at an instance's port; none where it is on another host, or we may not look.
+pub(super) async fn processes_of(instance: &Instance) -> BTreeSet<processes::Process> {
+    let is_here = addresses(instance).await.into_iter();
+    let is_here = is_here.into_iter().any(processes::is_this_host);
+    let port = port_of(instance).filter(|_| is_here);
+    let running = tokio::task::spawn_blocking(move || port.map(processes::listening_at));
+    let running = running
+        .await
+        .expect("BUG: looking at processes does not panic");
+    running.unwrap_or_default()
 }
 
 /// What tells one start of an instance's process from the next, as far as it can be seen from here.
@@ -233,15 +240,8 @@ const METRICS_LIMIT_BYTES: usize = 8 << 20;
 
 /// When an instance's processes began.
 pub async fn start_of(ctx: &Context, instance: &Instance, limit: Duration) -> Start {
-    let is_here = addresses(instance).await.into_iter();
-    let is_here = is_here.into_iter().any(processes::is_this_host);
-    let port = port_of(instance).filter(|_| is_here);
-    let running = tokio::task::spawn_blocking(move || port.map(processes::listening_at));
-    let running = running
-        .await
-        .expect("BUG: looking at processes does not panic");
     Start {
-        processes: running.unwrap_or_default(),
+        processes: processes_of(instance).await,
         seconds: start_seconds(ctx, instance, limit).await,
     }
 }

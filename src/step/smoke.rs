@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::context::Context;
-use super::serving;
 use super::target::owner;
+use super::{serving, staging};
 use crate::fleet::provider::{Provider, Serving};
 use crate::fleet::request::{ask, judge};
 use crate::fleet::{Answer, ready_once};
@@ -113,6 +113,12 @@ async fn verified(ctx: &Context) -> Outcome {
     let Some(watch) = ctx.environment.watch() else {
         return asked(ctx).await;
     };
+    let verification = &ctx.runbook.verification;
+    let mut requests = verification.requests.iter().chain(&verification.write);
+    let writes = requests.any(|request| request.class != RequestClass::Read);
+    if let Err(why) = staging::is_on_scratch(ctx, writes).await {
+        return Outcome::failed(why);
+    }
     let before = match watch.before().await {
         Ok(before) => before,
         Err(why) => return Outcome::failed(format!("{why}. No request was sent")),

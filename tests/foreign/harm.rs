@@ -142,28 +142,51 @@ async fn a_rehearsal_does_not_let_staging_write_to_production() {
     let live = place.application.file();
     let writes = changed(&runbook, "/books/?probe=1", "/books/");
     let file = format!("from: \"sqlite:///{}\"", live.display());
-    for (from, to, told) in [
+    let elsewhere = place.target.runtime_url.replace("127.0.0.1", "127.1");
+    assert_ne!(elsewhere, place.target.runtime_url);
+    let follows = "LIBRARY_URL: \"{runtime_url}\"";
+    // What is in the file that staging's own settings come from, where the runbook does not say it.
+    for (from, to, own, told) in [
         (
             "to: postgres",
             "to: \"${TARGET_RUNTIME_URL}\"",
+            "",
             "`to` of the switch names",
         ),
-        ("from: sqlite", file.as_str(), "`from` of the switch names"),
         (
-            "LIBRARY_URL: \"{runtime_url}\"",
+            "from: sqlite",
+            file.as_str(),
+            "",
+            "`from` of the switch names",
+        ),
+        (
+            follows,
             "LIBRARY_URL: \"${TARGET_RUNTIME_URL}\"",
-            "production changed while `the requests of `verification`` ran",
+            "",
+            "`rehearsal.point` names the target's database",
+        ),
+        (
+            follows,
+            "LIBRARY_URL_FILE: own-url",
+            place.target.runtime_url.as_str(),
+            "DATABASE_URL names the target's database",
+        ),
+        // A name of the same host that nobody can know.
+        (
+            follows,
+            "LIBRARY_URL_FILE: own-url",
+            elsewhere.as_str(),
+            "somebody has connected to production's PostgreSQL",
         ),
     ] {
+        std::fs::write(place.dir().join("own-url"), own).expect("a file");
         place.write_runbook(&changed(&writes, from, to));
         let (code, said) = bridge.types(&["rehearse"]).await;
         assert_eq!(code, Some(1), "{to}: {said}");
         assert!(said.contains(told), "{to}: {said}");
+        std::fs::remove_file(place.dir().join("own-url")).expect("it was there");
         place.assert_untouched(told, &before).await;
         let now = place.rows_in(&place.target).await;
-        // Staging that leads to production by its own environment is found by what it writes there, which is one row.
-        if !told.contains("production changed") {
-            canaries::assert_same("in production", &production, &now);
-        }
+        canaries::assert_same("in production", &production, &now);
     }
 }

@@ -35,6 +35,7 @@ pub(in crate::cli) async fn refuse_production(
     let staging = staging.context("a rehearsal needs `fleet.staging`")?;
     copy(&base.join(&runbook.source.file), &base.join(&scratch.copy))?;
     switch(runbook, base)?;
+    point(runbook, base, scratch)?;
     configuration(runbook, base, staging)?;
     address(runbook, staging).await?;
     databases(runbook, scratch).await
@@ -92,7 +93,20 @@ fn switch(runbook: &Runbook, base: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The staging slot has a configuration file of its own: F1 writes to it.
+/// What points the staging slot at the copy and the scratch database does not point it at production.
+fn point(runbook: &Runbook, base: &Path, scratch: &Rehearsal) -> anyhow::Result<()> {
+    let production = Production::of(runbook, &base.join(&runbook.source.file));
+    let texts = scratch.point.iter().flat_map(|action| action.texts());
+    if let Some(what) = texts.into_iter().find_map(|text| production.named_in(text)) {
+        bail!(
+            "`rehearsal.point` names {what} of production, so that staging would serve from there. Write `{{source_file}}`, `{{source_url}}` \
+             or `{{runtime_url}}` in its place: in a rehearsal these are the copy and the scratch database. {UNTOUCHED}"
+        );
+    }
+    Ok(())
+}
+
+/// The staging slot has a configuration file of its own: F1 writes to it. In the night it may lead to production, where E3 wants it.
 fn configuration(runbook: &Runbook, base: &Path, staging: &Instance) -> anyhow::Result<()> {
     let Some(own) = configuration_of(runbook, base, staging) else {
         return Ok(());

@@ -12,6 +12,7 @@ use crate::session::live::InstanceView;
 use crate::session::{Outcome, Undo};
 use crate::step::context::Context;
 use crate::step::serving::{self, Start, UNPROVEN};
+use crate::step::staging;
 
 /// How long an instance may take to say by which database it serves.
 const LOOK_LIMIT: Duration = Duration::from_secs(3);
@@ -19,6 +20,9 @@ const LOOK_LIMIT: Duration = Duration::from_secs(3);
 /// F2: canary first, then batches; a batch begins when the one before is ready, and not while the session is held.
 pub async fn rollout(ctx: &Context, batch: u32) -> Outcome {
     if let Some(why) = ctx.not_rehearsed(&ctx.runbook.fleet.restart) {
+        return Outcome::failed(why);
+    }
+    if let Err(why) = staging::is_configured_elsewhere(ctx).await {
         return Outcome::failed(why);
     }
     let outputs = ctx.folder.dir().join("output");

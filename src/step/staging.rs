@@ -1,0 +1,185 @@
+//! In a rehearsal: that the staging slot has left production, and serves from the scratch database, before anything is asked of it that
+//! writes. Asked of its configuration, of the variables that its processes were started with, and of the sessions on both databases.
+//!
+//! Not in here: what the runbook itself names (`cli::rehearse::identity`), and that production stays as it was (`crate::production`).
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use tokio_postgres::Client;
+
+use super::context::Context;
+use super::serving::{GLANCE_EVERY, LOOK_LIMIT, LOOKS, processes_of};
+use crate::fleet::{processes, request};
+use crate::production::{Watch, configuration_of};
+use crate::runbook::{Instance, Request, RequestClass};
+use crate::target::clients::{RoleSession, of_role};
+use crate::target::{Endpoint, pooler};
+use crate::text::printable;
+
+/// How long either database may take to answer.
+const LIMIT: Duration = Duration::from_secs(10);
+/// What follows a refusal.
+const UNSENT: &str = "No request was sent that writes";
+
+/// What staging is configured with, or was started with, leads nowhere in production. Nothing is asked of it.
+///
+/// # Errors
+/// What leads there, in words that show no value.
+pub async fn is_configured_elsewhere(ctx: &Context) -> Result<(), String> {
+    let Some(watch) = ctx.environment.watch() else {
+        return Ok(());
+    };
+    for instance in &ctx.runbook.fleet.instances {
+        let file = configuration_of(&ctx.runbook, &ctx.base, instance);
+        let text = file.as_ref().and_then(|f| std::fs::read_to_string(f).ok());
+        let found = text.and_then(|text| watch.production.led_to_by_file(&text));
+        if let Some((file, found)) = file.zip(found) {
+            return Err(format!(
+                "the configuration of {}, {}, leads to production: in it, {}. Staging was not restarted on it",
+                instance.id,
+                file.display(),
+                printable(&found, 200)
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Staging's processes and sessions lead to the scratch database, and not to production. `writes` says whether it will be asked to write:
+/// then what nothing tells is a refusal, too.
+///
+/// # Errors
+/// What leads to production, or that nothing tells where staging serves from. Nothing was asked of it that writes.
+pub async fn is_on_scratch(ctx: &Context, writes: bool) -> Result<(), String> {
+    let Some(watch) = ctx.environment.watch() else {
+        return Ok(());
+    };
+    for instance in &ctx.runbook.fleet.instances {
+        was_started_elsewhere(watch, instance).await?;
+        let seen = look(ctx, watch, instance).await?;
+        if seen || !writes {
+            continue;
+        }
+        return Err(format!(
+            "whether {} serves from the scratch database is not known: no session of the role of `rehearsal.runtime_url` was seen there, \
+             not while {} was asked either. {UNSENT}. Let `verification.requests` begin with a GET of class read that reads a table, and \
+             let staging connect as that role",
+            instance.id,
+            read(ctx).map_or("nothing", |read| read.name.as_str()),
+        ));
+    }
+    Ok(())
+}
+
+/// The variables of its processes lead nowhere in production.
+async fn was_started_elsewhere(watch: &Watch, instance: &Instance) -> Result<(), String> {
+    for process in processes_of(instance).await {
+        let variables = processes::variables_of(&process);
+        if let Some(found) = watch.production.led_to_by(&variables) {
+            return Err(format!(
+                "{} leads to production by the environment of its process {} ({}): there, {}. {UNSENT}. Start staging without it",
+                instance.id,
+                process.pid,
+                printable(&process.name, 40),
+                printable(&found, 200)
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a session of the application is on scratch, at once or while staging is asked to read.
+///
+/// # Errors
+/// One is on production's target that was opened since the rehearsal began; or a database does not answer.
+async fn look(ctx: &Context, watch: &Watch, instance: &Instance) -> Result<bool, String> {
+    let target = &ctx.runbook.target;
+    let scratch = Side::open(&target.url, &target.runtime_url).await?;
+    let production = Side::open(&watch.target_url, &watch.runtime_url).await?;
+    // Where the server does not show since when a session is there, only those that come from now on are new.
+    let known: BTreeSet<i32> = production.sessions().await?.iter().map(|s| s.pid).collect();
+    let glance = async || {
+        let sessions = production.sessions().await?;
+        let opened_ms = ctx.shared.clock.now_ms() as f64;
+        let is_new = |s: &&RoleSession| match s.age_ms {
+            Some(age_ms) => age_ms < opened_ms,
+            None => !known.contains(&s.pid),
+        };
+        match sessions.iter().find(is_new) {
+            Some(session) => Err(found_on_production(&production, session)),
+            None => Ok(!scratch.sessions().await?.is_empty()),
+        }
+    };
+    let mut seen = glance().await?;
+    let Some(read) = read(ctx) else {
+        return Ok(seen);
+    };
+    // A session on scratch is no proof that there is none on production: staging is asked at least once.
+    for _ in 0..LOOKS {
+        let asking = request::ask(&ctx.shared.http, read, &instance.url, LOOK_LIMIT);
+        tokio::pin!(asking);
+        loop {
+            tokio::select! {
+                _ = &mut asking => break,
+                () = tokio::time::sleep(GLANCE_EVERY) => seen |= glance().await?,
+            }
+        }
+        seen |= glance().await?;
+        if seen {
+            break;
+        }
+    }
+    Ok(seen)
+}
+
+fn found_on_production(production: &Side, session: &RoleSession) -> String {
+    format!(
+        "somebody has connected to production's PostgreSQL as {} since the rehearsal began: {} from {}. The night has not begun there, so \
+         it is staging, unless you know better. {UNSENT}. Point staging at the scratch database (`rehearsal.point`, or the switch with \
+         `to: \"{{runtime_url}}\"`), or ask whoever else it is to leave",
+        production.role,
+        match session.application.as_str() {
+            "" => "a program without a name".to_owned(),
+            name => printable(name, 60),
+        },
+        session.address.as_deref().unwrap_or("this host")
+    )
+}
+
+/// A request that only reads.
+fn read(ctx: &Context) -> Option<&Request> {
+    let mut requests = ctx.runbook.verification.requests.iter();
+    requests.find(|r| r.class == RequestClass::Read && r.method == "GET")
+}
+
+/// One of both databases, and the application's role there.
+struct Side {
+    client: Client,
+    role: String,
+    host: String,
+}
+
+impl Side {
+    async fn open(owner_url: &str, runtime_url: &str) -> Result<Side, String> {
+        let endpoint = Endpoint::parse(owner_url).map_err(|e| e.to_string())?;
+        let runtime = Endpoint::parse(runtime_url).map_err(|e| e.to_string())?;
+        let connected = tokio::time::timeout(LIMIT, pooler::connect(&endpoint)).await;
+        let silent = |_| format!("{} did not answer. {UNSENT}", endpoint.host_label());
+        let client = connected
+            .map_err(silent)?
+            .map_err(|error| format!("{error}. {UNSENT}"))?;
+        Ok(Side {
+            client,
+            role: runtime.user().to_owned(),
+            host: endpoint.host_label(),
+        })
+    }
+
+    async fn sessions(&self) -> Result<Vec<RoleSession>, String> {
+        let asked = tokio::time::timeout(LIMIT, of_role(&self.client, &self.role)).await;
+        let silent = |_| format!("{} did not answer. {UNSENT}", self.host);
+        let sessions = asked.map_err(silent)?;
+        sessions.map_err(|error| format!("{error}. {UNSENT}"))
+    }
+}
