@@ -27,6 +27,7 @@ mod report;
 mod reports;
 mod runbook;
 mod salvage;
+mod secret;
 mod session;
 mod signatures;
 mod source;
