@@ -2,11 +2,15 @@
 //! values that the source meant, and the application's next insert works. Schemas and rows are made at random ([`world`]); the judge is the
 //! server's own text, and shares no code with the program. A seed that breaks the promise is made smaller and left as a case's folder.
 
+mod specimens;
+mod sql;
+mod values;
 mod world;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use cutover::runbook::transfer::{FREE_KEYS, POLICY_KEYS};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
@@ -28,7 +32,8 @@ const AT_ONCE: usize = 3;
 /// What came of a world.
 enum Held {
     Green,
-    Refused,
+    /// With the first reason.
+    Refused(String),
     Broken(String),
 }
 
@@ -40,29 +45,41 @@ async fn what_plan_lets_pass_arrives_and_the_next_insert_works() {
     let only: Option<u64> = std::env::var("CUTOVER_SEED")
         .ok()
         .and_then(|seed| seed.parse().ok());
-    let seeds: Vec<u64> = only.map_or_else(|| (0..count).collect(), |seed| vec![seed]);
+    let first: u64 = std::env::var("CUTOVER_FIRST_SEED")
+        .ok()
+        .and_then(|seed| seed.parse().ok())
+        .unwrap_or_default();
+    let seeds = first..first + count;
+    let seeds: Vec<u64> = only.map_or_else(|| seeds.collect(), |seed| vec![seed]);
     let outcomes = futures_util::stream::iter(seeds)
         .map(|seed| async move {
-            let world = World::random(&mut StdRng::seed_from_u64(seed));
-            (seed, play(&world).await, world)
+            let world = World::random(&mut StdRng::seed_from_u64(seed), seed);
+            let (held, section) = play(&world).await;
+            (seed, held, section, world)
         })
         .buffer_unordered(AT_ONCE)
         .collect::<Vec<_>>()
         .await;
     let green = outcomes
         .iter()
-        .filter(|(_, held, _)| matches!(held, Held::Green))
+        .filter(|(_, held, ..)| matches!(held, Held::Green))
         .count();
-    let refused = outcomes
-        .iter()
-        .filter(|(_, held, _)| matches!(held, Held::Refused))
-        .count();
+    let mut refused = 0;
+    for (seed, held, ..) in &outcomes {
+        if let Held::Refused(why) = held {
+            refused += 1;
+            println!("seed {seed} is refused: {}", why.trim());
+        }
+    }
+    let sections = outcomes.iter().map(|(_, _, section, _)| section.as_str());
+    let unused = unused(&sections.collect::<Vec<_>>().concat());
     println!(
-        "{green} of {} seeds end green, {refused} are refused",
-        outcomes.len()
+        "{green} of {} seeds end green, {refused} are refused; settings without use: {}",
+        outcomes.len(),
+        unused.len()
     );
     let mut broken = Vec::new();
-    for (seed, held, world) in outcomes {
+    for (seed, held, _, world) in outcomes {
         if let Held::Broken(why) = held {
             let (world, why) = smaller(world, why).await;
             let folder = keep(seed, &world, &why);
@@ -82,10 +99,28 @@ async fn what_plan_lets_pass_arrives_and_the_next_insert_works() {
         only.is_some() || green * 100 >= GREEN_PERCENT * count as usize,
         "too few end green: {green} of {count}"
     );
+    assert!(
+        only.is_some() || unused.is_empty(),
+        "settings that nothing used: {}",
+        unused.join(", ")
+    );
 }
 
-/// Plays a world from the plan to the next insert.
-async fn play(world: &World) -> Held {
+/// Settings of a column, with each value, that stand in none of these sections.
+fn unused(sections: &str) -> Vec<String> {
+    let words = POLICY_KEYS.iter().flat_map(|(key, values)| {
+        let values = values.iter().filter(|value| **value != "false");
+        values.map(move |value| format!("{key}: {value}"))
+    });
+    let free = FREE_KEYS.iter().map(|(key, _)| format!("{key}: "));
+    words
+        .chain(free)
+        .filter(|setting| !sections.contains(setting.as_str()))
+        .collect()
+}
+
+/// Plays a world from the plan to the next insert; with the transfer section at the end.
+async fn play(world: &World) -> (Held, String) {
     let scratch = tempfile::tempdir().expect("a folder");
     let file = scratch.path().join("source.db");
     let target = database().await;
@@ -94,19 +129,20 @@ async fn play(world: &World) -> Held {
         ask(&target.url, &world.target_sql()).await
     };
     if let Err(why) = made.await {
-        return Held::Broken(format!("the world cannot be made: {why}"));
+        let why = format!("the world cannot be made: {why}");
+        return (Held::Broken(why), String::new());
     }
     let chain = Chain {
         file: &file,
         url: &target.url,
-        section: String::new(),
+        section: world.stated(),
         folder: scratch.path(),
         more: Vec::new(),
     };
     let outcome = tokio::task::block_in_place(|| chain.run());
     let held = match outcome.ended {
         Ended::Broken(ref why) => Held::Broken(why.clone()),
-        Ended::Refused => Held::Refused,
+        Ended::Refused => Held::Refused(outcome.problems.first().cloned().unwrap_or_default()),
         Ended::Across => match judge(world, &target, &outcome).await {
             Ok(()) => Held::Green,
             Err(why) => Held::Broken(why),
@@ -121,7 +157,7 @@ async fn play(world: &World) -> Held {
         .superuser_url
         .replace(&format!("/{}", target.name), "/postgres");
     let _ = ask(&server, &drop).await;
-    held
+    (held, outcome.section)
 }
 
 /// Rows of a table of the target by their key: the columns in the world's order, none for NULL.
@@ -182,10 +218,7 @@ async fn rows_of(table: &world::Table, target: &TestDatabase) -> Result<Rows, St
         .iter()
         .map(|column| format!("coalesce('=' || {}::text, '0')", quoted(&column.target)))
         .collect();
-    let parted = table
-        .columns
-        .iter()
-        .any(|column| column.rule == Rule::Partitions);
+    let parted = table.columns.iter().any(|column| column.rule.parts());
     let only = if parted { "" } else { "ONLY " };
     let sql = format!(
         "SET TIME ZONE 'UTC'; SELECT \"id\"::text, {} FROM {only}{}",
@@ -268,6 +301,10 @@ fn may_be_missing(
                     (Rule::Unique | Rule::Excludes, Some(value)) => {
                         others().any(|other| other.as_ref() == Some(value))
                     }
+                    (Rule::UniqueNull, value) => others().any(|other| other == value),
+                    (Rule::UniqueAnyCase, Some(value)) => others()
+                        .flatten()
+                        .any(|other| other.to_lowercase() == value.to_lowercase()),
                     (Rule::UniqueFolded, Some(value)) => others()
                         .flatten()
                         .any(|other| folded(other) == folded(value)),
@@ -300,7 +337,7 @@ async fn smaller(mut world: World, mut why: String) -> (World, String) {
             if tries > SMALLER_TRIES {
                 return (world, why);
             }
-            if let Held::Broken(still) = play(&candidate).await {
+            if let (Held::Broken(still), _) = play(&candidate).await {
                 found = Some((candidate, still));
                 break;
             }
@@ -321,6 +358,7 @@ fn keep(seed: u64, world: &World, why: &str) -> PathBuf {
         ("target.sql", world.target_sql()),
         ("expect.md", why.to_owned()),
         ("want", "across".to_owned()),
+        ("transfer.yaml", world.stated()),
     ] {
         std::fs::write(folder.join(name), text).expect("a file of the case");
     }

@@ -332,12 +332,15 @@ struct Type {
     built_in: bool,
     labels: Option<Vec<String>>,
     base: Option<(u32, i32)>,
+    /// Of an array.
+    element: Option<u32>,
 }
 
 async fn types(client: &Client) -> Result<Types, tokio_postgres::Error> {
     let rows = client
         .query(
             "SELECT t.oid, t.typname::text, t.typtype = 'd' AS is_domain, t.typbasetype, t.typtypmod,
+                    CASE WHEN t.typcategory = 'A' AND t.typelem <> 0 THEN t.typelem END AS element,
                     n.nspname = 'pg_catalog' OR t.typname = 'citext' AS built_in,
                     (SELECT pg_catalog.array_agg(e.enumlabel::text ORDER BY e.enumsortorder) FROM pg_catalog.pg_enum e WHERE e.enumtypid = t.oid) AS labels
                FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
@@ -353,6 +356,7 @@ async fn types(client: &Client) -> Result<Types, tokio_postgres::Error> {
             name: row.get("typname"),
             built_in: row.get("built_in"),
             labels: row.get("labels"),
+            element: row.get("element"),
             base,
         };
         (row.get("oid"), kind)
@@ -379,6 +383,13 @@ impl Types {
                 ..
             }) => Kind::Label(labels.clone()),
             Some(known) if known.built_in => Kind::of(&known.name, modifier),
+            Some(Type {
+                element: Some(element),
+                ..
+            }) => match self.kind(*element, modifier) {
+                Kind::Verbatim | Kind::Array(_) => Kind::Verbatim,
+                kind => Kind::Array(Box::new(kind)),
+            },
             _ => Kind::Verbatim,
         }
     }

@@ -230,7 +230,7 @@ pub struct Index {
     pub constraint: Option<String>,
     /// Its key columns by name; None for an expression.
     pub columns: Vec<Option<String>>,
-    /// Its key columns as expressions.
+    /// Its key columns as expressions, with the collation where it is the index's own.
     pub expressions: Vec<String>,
     /// Its WHERE clause.
     pub predicate: Option<String>,
@@ -240,6 +240,9 @@ pub struct Index {
     /// It calls functions that are not PostgreSQL's own.
     #[serde(default)]
     pub calls_functions: bool,
+    /// A key is compared by something other than its bytes: a nondeterministic collation, the index's own or its column's.
+    #[serde(default)]
+    pub folds: bool,
     /// NULLs count as equal.
     pub nulls_not_distinct: bool,
     /// Belongs to an index of a partitioned table, or is one.
@@ -504,12 +507,19 @@ async fn indexes(client: &Client, schema: &str) -> Result<Vec<(u32, Index)>, Err
                     pg_get_expr(i.indpred, i.indrelid), x.relkind = 'I' OR x.relispartition, i.indisclustered, i.indisreplident,
                     s.spcname::text, obj_description(i.indexrelid, 'pg_class'),
                     pg_get_indexdef(i.indexrelid) LIKE '%NULLS NOT DISTINCT%',
-                    ARRAY(SELECT pg_get_indexdef(i.indexrelid, n, false) FROM generate_series(1, i.indnkeyatts::int) AS n),
+                    ARRAY(SELECT pg_get_indexdef(i.indexrelid, n, false) || coalesce(
+                            (SELECT format(' COLLATE %I.%I', cn.nspname, co.collname) FROM pg_collation co
+                             JOIN pg_namespace cn ON cn.oid = co.collnamespace
+                             WHERE co.oid = (i.indcollation::oid[])[n - 1] AND co.collname <> 'default'
+                               AND co.oid IS DISTINCT FROM (SELECT a.attcollation FROM pg_attribute a
+                                   WHERE a.attrelid = i.indrelid AND a.attnum = (i.indkey::int2[])[n - 1] AND a.attnum > 0)), '')
+                          FROM generate_series(1, i.indnkeyatts::int) AS n),
                     ARRAY(SELECT a.attname::text FROM pg_attribute a WHERE a.attrelid = i.indrelid AND a.attnum > 0 AND NOT a.attisdropped
                           AND (a.attnum = ANY (i.indkey::int2[]) OR EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass
                             AND d.objid = i.indexrelid AND d.refclassid = 'pg_class'::regclass AND d.refobjid = i.indrelid AND d.refobjsubid = a.attnum))
                           ORDER BY a.attnum),
-                    EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid AND d.refclassid = 'pg_proc'::regclass)
+                    EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid AND d.refclassid = 'pg_proc'::regclass),
+                    EXISTS (SELECT FROM pg_collation co WHERE co.oid = ANY (i.indcollation::oid[]) AND NOT co.collisdeterministic)
              FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid JOIN pg_namespace n ON n.oid = c.relnamespace
              JOIN pg_class x ON x.oid = i.indexrelid LEFT JOIN pg_tablespace s ON s.oid = x.reltablespace
              WHERE n.nspname = $1 ORDER BY i.indrelid, x.relname COLLATE \"C\"",
@@ -539,6 +549,7 @@ async fn indexes(client: &Client, schema: &str) -> Result<Vec<(u32, Index)>, Err
                 nulls_not_distinct: row.get(14),
                 reads: row.get(16),
                 calls_functions: row.get(17),
+                folds: row.get(18),
                 statistics: statistics.remove(&oid).unwrap_or_default(),
             };
             (row.get(0), index)

@@ -5,6 +5,8 @@ use rand::Rng;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 
+use super::specimens::SPECIMENS;
+
 /// Both schemas and the rows.
 #[derive(Debug, Clone)]
 pub struct World {
@@ -25,6 +27,10 @@ pub struct Table {
     pub inherited: bool,
     /// A trigger of the target would write beside the table.
     pub triggered: bool,
+    /// It has row security, whose policy lets every row through.
+    pub guarded: bool,
+    /// Foreign keys of the target are checked at the end of a transaction.
+    pub deferred: bool,
 }
 
 /// How a row is known, and who gives the next id in PostgreSQL.
@@ -32,6 +38,11 @@ pub struct Table {
 pub enum Key {
     Serial,
     Identity,
+    /// Identity that takes no other number without OVERRIDING.
+    Always,
+    Small,
+    /// The row's number and a part; the application gives both.
+    Pair,
     /// `nextval` of a sequence that all such tables share.
     Shared,
     /// `nextval(('name'::text)::regclass)`
@@ -74,7 +85,9 @@ pub enum Kind {
     Bytes,
     Document,
     Guid,
-    /// The key of another table, by its place.
+    /// One of the columns that need a setting, or a rare type.
+    Specimen(usize),
+    /// The key of another table, or of this one, by its place.
     Parent(usize),
 }
 
@@ -84,11 +97,17 @@ pub enum Rule {
     Nothing,
     Unique,
     UniqueFolded,
+    /// Unique under a collation to which letter case is nothing.
+    UniqueAnyCase,
+    /// Unique, and NULL is a value like another.
+    UniqueNull,
     /// Unique among numbers above zero.
     UniquePartly,
     NotNegative,
     /// Partitions from 0 to 100.
     Partitions,
+    /// Partitions by a hash, which take everything.
+    Hashed,
     Excludes,
     /// A foreign key in the target alone, in both, in the source alone.
     KeyThere,
@@ -114,6 +133,13 @@ pub struct Cell {
     pub bad: bool,
 }
 
+impl Rule {
+    /// Whether the table is partitioned by this column.
+    pub fn parts(self) -> bool {
+        matches!(self, Self::Partitions | Self::Hashed)
+    }
+}
+
 impl Key {
     pub fn is_text(self) -> bool {
         self == Self::Text
@@ -128,7 +154,7 @@ impl Key {
         }
     }
 
-    fn literal(self, id: i64) -> String {
+    pub fn literal(self, id: i64) -> String {
         if self.is_text() {
             format!("'k{id}'")
         } else {
@@ -142,14 +168,37 @@ pub fn quoted(name: &str) -> String {
 }
 
 impl World {
-    pub fn random(random: &mut StdRng) -> Self {
+    /// One of so many; each specimen's turn comes.
+    pub fn random(random: &mut StdRng, turn: u64) -> Self {
         let count = random.random_range(1..=4);
+        let specimens = [2 * turn, 2 * turn + 1].map(|at| at as usize % SPECIMENS.len());
         let mut tables: Vec<Table> = Vec::new();
         for place in 0..count {
-            let table = Table::random(random, place, &tables);
+            let turn: &[usize] = if place == 0 { &specimens } else { &[] };
+            let table = Table::random(random, place, &tables, turn);
             tables.push(table);
         }
         Self { tables }
+    }
+
+    /// What the user states beforehand, as a transfer section.
+    pub fn stated(&self) -> String {
+        let mut lines = Vec::new();
+        for table in &self.tables {
+            for column in &table.columns {
+                if let Kind::Specimen(at) = column.kind
+                    && !SPECIMENS[at].stated.is_empty()
+                {
+                    let (table, column) = (&table.source, &column.source);
+                    let stated = SPECIMENS[at].stated;
+                    lines.push(format!("  \"{table}.{column}\": {{ {stated} }}\n"));
+                }
+            }
+        }
+        if lines.is_empty() {
+            return String::new();
+        }
+        format!("columns:\n{}", lines.concat())
     }
 
     /// Worlds with something less: a table that nothing refers to, half of the rows of a table, a column, a peculiarity.
@@ -158,7 +207,7 @@ impl World {
         let last = self.tables.len().saturating_sub(1);
         let last_is_needed =
             |table: &Table| table.columns.iter().any(|c| c.kind == Kind::Parent(last));
-        if self.tables.len() > 1 && !self.tables.iter().any(last_is_needed) {
+        if last > 0 && !self.tables[..last].iter().any(last_is_needed) {
             let mut less = self.clone();
             less.tables.pop();
             all.push(less);
@@ -184,209 +233,20 @@ impl World {
             }
             let mut less = self.clone();
             let table = &mut less.tables[place];
-            if table.computed || table.inherited || table.triggered {
-                (table.computed, table.inherited, table.triggered) = (false, false, false);
+            let odd = [
+                &mut table.computed,
+                &mut table.inherited,
+                &mut table.triggered,
+                &mut table.guarded,
+                &mut table.deferred,
+            ];
+            let was_odd = odd.iter().any(|odd| **odd);
+            odd.into_iter().for_each(|odd| *odd = false);
+            if was_odd {
                 all.push(less);
             }
         }
         all
-    }
-
-    /// SQL for the SQLite file.
-    pub fn source_sql(&self) -> String {
-        let mut sql = String::new();
-        for table in &self.tables {
-            let key = if table.key.is_text() {
-                "\"id\" TEXT NOT NULL PRIMARY KEY"
-            } else {
-                "\"id\" INTEGER PRIMARY KEY"
-            };
-            let mut parts = vec![key.to_owned()];
-            for column in &table.columns {
-                let references = match (column.kind, column.rule) {
-                    (Kind::Parent(parent), Rule::KeyBoth | Rule::KeyHere) => {
-                        format!(
-                            " REFERENCES {}(\"id\")",
-                            quoted(&self.tables[parent].source)
-                        )
-                    }
-                    _ => String::new(),
-                };
-                let declared = match column.kind {
-                    Kind::Parent(parent) if self.tables[parent].key.is_text() => "TEXT",
-                    kind => kind.declared(),
-                };
-                parts.push(format!("{} {declared}{references}", quoted(&column.source)));
-            }
-            let rest = if table.key.is_text() {
-                " WITHOUT ROWID"
-            } else {
-                ""
-            };
-            sql.push_str(&format!(
-                "CREATE TABLE {} ({}){rest};\n",
-                quoted(&table.source),
-                parts.join(", ")
-            ));
-            for row in &table.rows {
-                let cells = row.cells.iter().map(|cell| cell.literal.clone());
-                let values: Vec<String> = std::iter::once(table.key.literal(row.id))
-                    .chain(cells)
-                    .collect();
-                sql.push_str(&format!(
-                    "INSERT INTO {} VALUES ({});\n",
-                    quoted(&table.source),
-                    values.join(", ")
-                ));
-            }
-        }
-        sql
-    }
-
-    /// SQL for the target, as the application's migrations would make it.
-    pub fn target_sql(&self) -> String {
-        let mut sql = "CREATE SEQUENCE shared_ids;
-CREATE FUNCTION fold(t text) RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT lower(btrim(t)) $$;
-CREATE FUNCTION key_of(t text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN fold(t); END $$;
-CREATE TABLE audit_trail (note text);
-CREATE FUNCTION audit_row() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO audit_trail VALUES (TG_TABLE_NAME); RETURN NULL; END $$;\n".to_owned();
-        for (place, table) in self.tables.iter().enumerate() {
-            self.table_sql(place, table, &mut sql);
-        }
-        sql
-    }
-
-    fn table_sql(&self, place: usize, table: &Table, sql: &mut String) {
-        let name = quoted(&table.target);
-        let sequence = format!("ids_{place}");
-        let (before, key) = match table.key {
-            Key::Serial => (String::new(), "serial".to_owned()),
-            Key::Identity => (
-                String::new(),
-                "bigint GENERATED BY DEFAULT AS IDENTITY".to_owned(),
-            ),
-            Key::Shared => (
-                String::new(),
-                "bigint DEFAULT nextval('shared_ids')".to_owned(),
-            ),
-            Key::ByText => (
-                format!("CREATE SEQUENCE {sequence};\n"),
-                format!("bigint DEFAULT nextval(('{sequence}'::text)::regclass)"),
-            ),
-            Key::Block => (
-                format!("CREATE SEQUENCE {sequence} INCREMENT 50;\n"),
-                format!("bigint DEFAULT nextval('{sequence}')"),
-            ),
-            Key::Down => (
-                format!("CREATE SEQUENCE {sequence} INCREMENT -1;\n"),
-                format!("bigint DEFAULT nextval('{sequence}')"),
-            ),
-            Key::Free => (
-                format!("CREATE SEQUENCE {};\n", quoted(&table.free_sequence())),
-                "bigint".to_owned(),
-            ),
-            Key::Nobody => (String::new(), "bigint".to_owned()),
-            Key::Text => (String::new(), "text".to_owned()),
-        };
-        sql.push_str(&before);
-        let parted = table.columns.iter().find(|c| c.rule == Rule::Partitions);
-        let mut parts = vec![match parted {
-            None => format!("\"id\" {key} PRIMARY KEY"),
-            Some(_) => format!("\"id\" {key} NOT NULL"),
-        }];
-        let mut after = String::new();
-        for column in &table.columns {
-            let quoted_column = quoted(&column.target);
-            let ty = match column.kind {
-                Kind::Parent(parent) if self.tables[parent].key.is_text() => "text",
-                kind => kind.target(),
-            };
-            let null = if column.not_null { " NOT NULL" } else { "" };
-            parts.push(format!("{quoted_column} {ty}{null}"));
-            let index = format!("{place}_{}", column.target.replace(' ', "_"));
-            match (column.rule, column.kind) {
-                (Rule::Unique, _) => parts.push(format!("UNIQUE ({quoted_column})")),
-                (Rule::UniqueFolded, _) => after.push_str(&format!(
-                    "CREATE UNIQUE INDEX \"folded_{index}\" ON {name} (key_of({quoted_column}));\n"
-                )),
-                (Rule::UniquePartly, _) => after.push_str(&format!(
-                    "CREATE UNIQUE INDEX \"partly_{index}\" ON {name} ({quoted_column}) WHERE {quoted_column} > 0;\n"
-                )),
-                (Rule::NotNegative, _) => parts.push(format!("CHECK ({quoted_column} >= 0)")),
-                (Rule::Excludes, _) => {
-                    parts.push(format!("EXCLUDE USING btree ({quoted_column} WITH =)"));
-                }
-                (Rule::KeyThere | Rule::KeyBoth, Kind::Parent(parent)) => parts.push(format!(
-                    "FOREIGN KEY ({quoted_column}) REFERENCES {}(\"id\")",
-                    quoted(&self.tables[parent].target)
-                )),
-                (Rule::Nothing | Rule::Partitions | Rule::KeyHere | Rule::KeyThere | Rule::KeyBoth, _) => {}
-            }
-        }
-        if let (true, Some(text)) = (table.computed, table.text_column()) {
-            parts.push(format!(
-                "computed text GENERATED ALWAYS AS (key_of({})) STORED",
-                quoted(&text.target)
-            ));
-        }
-        let how = parted.map_or(String::new(), |c| {
-            format!(" PARTITION BY RANGE ({})", quoted(&c.target))
-        });
-        sql.push_str(&format!(
-            "CREATE TABLE {name} ({}){how};\n",
-            parts.join(", ")
-        ));
-        if parted.is_some() {
-            sql.push_str(&format!("CREATE TABLE part_{place}_a PARTITION OF {name} FOR VALUES FROM (0) TO (50);\nCREATE TABLE part_{place}_b PARTITION OF {name} FOR VALUES FROM (50) TO (100);\n"));
-        }
-        sql.push_str(&after);
-        if table.triggered {
-            sql.push_str(&format!("CREATE TRIGGER audit AFTER INSERT ON {name} FOR EACH ROW EXECUTE FUNCTION audit_row();\n"));
-        }
-        if table.inherited {
-            sql.push_str(&format!(
-                "CREATE TABLE heir_{place} (note text) INHERITS ({name});\n"
-            ));
-        }
-    }
-
-    /// The application's next row in this table, as it would be written without an id; none where another row has to be there first.
-    pub fn next_insert(&self, table: &Table) -> String {
-        let mut names = Vec::new();
-        let mut values = Vec::new();
-        match table.key {
-            Key::Text => {
-                names.push("\"id\"".to_owned());
-                values.push("'next'".to_owned());
-            }
-            Key::Free => {
-                names.push("\"id\"".to_owned());
-                values.push(format!("nextval('{}')", quoted(&table.free_sequence())));
-            }
-            _ => {}
-        }
-        for column in table.columns.iter().filter(|column| column.not_null) {
-            names.push(quoted(&column.target));
-            values.push(match column.kind {
-                Kind::Parent(parent) => {
-                    format!(
-                        "(SELECT min(\"id\") FROM ONLY {})",
-                        quoted(&self.tables[parent].target)
-                    )
-                }
-                kind => kind.fresh().to_owned(),
-            });
-        }
-        if names.is_empty() {
-            format!("INSERT INTO {} DEFAULT VALUES", quoted(&table.target))
-        } else {
-            format!(
-                "INSERT INTO {} ({}) VALUES ({})",
-                quoted(&table.target),
-                names.join(", "),
-                values.join(", ")
-            )
-        }
     }
 }
 
@@ -395,16 +255,19 @@ impl Table {
         format!("{}_id_seq", self.target)
     }
 
-    fn text_column(&self) -> Option<&Column> {
+    pub fn text_column(&self) -> Option<&Column> {
         self.columns.iter().find(|column| column.kind == Kind::Text)
     }
 
-    fn random(random: &mut StdRng, place: usize, earlier: &[Table]) -> Self {
+    fn random(random: &mut StdRng, place: usize, earlier: &[Table], specimens: &[usize]) -> Self {
         let (source, target) = names(random, &["order", "item"], place);
         let key = *[
             Key::Serial,
             Key::Serial,
             Key::Identity,
+            Key::Always,
+            Key::Small,
+            Key::Pair,
             Key::Shared,
             Key::ByText,
             Key::Block,
@@ -420,13 +283,24 @@ impl Table {
             let column = Column::random(random, number, earlier, &columns);
             columns.push(column);
         }
-        let parted = columns.iter().any(|column| column.rule == Rule::Partitions);
+        for at in specimens {
+            columns.push(Column::specimen(random, columns.len(), *at));
+        }
+        let parted = columns.iter().any(|column| column.rule.parts());
+        if !parted && key != Key::Pair && random.random_bool(0.15) {
+            columns.push(Column::of_itself(random, columns.len(), place));
+        }
         if parted {
             // What a partitioned table's keys have to contain is a matter of its own.
             for column in &mut columns {
                 if matches!(
                     column.rule,
-                    Rule::Unique | Rule::UniqueFolded | Rule::UniquePartly | Rule::Excludes
+                    Rule::Unique
+                        | Rule::UniqueFolded
+                        | Rule::UniqueAnyCase
+                        | Rule::UniqueNull
+                        | Rule::UniquePartly
+                        | Rule::Excludes
                 ) {
                     column.rule = Rule::Nothing;
                 }
@@ -441,18 +315,19 @@ impl Table {
             computed: random.random_bool(0.3),
             inherited: !parted && random.random_bool(0.1),
             triggered: random.random_bool(0.2),
+            guarded: random.random_bool(0.1),
+            deferred: random.random_bool(0.3),
         };
         let mut id = if key == Key::Down { -60 } else { 0 };
-        for _ in 0..random.random_range(0..12) {
+        let least = if specimens.is_empty() { 0 } else { 5 };
+        for _ in 0..random.random_range(least..12) {
             id += random.random_range(1..5);
             let cells = table
                 .columns
                 .iter()
-                .map(|column| column.cell(random, earlier));
-            table.rows.push(Row {
-                id,
-                cells: cells.collect(),
-            });
+                .map(|column| column.cell(random, earlier, &table));
+            let cells = cells.collect();
+            table.rows.push(Row { id, cells });
         }
         table
     }
@@ -510,20 +385,23 @@ impl Column {
         let parents: Vec<usize> = earlier
             .iter()
             .enumerate()
-            .filter(|(_, table)| !table.columns.iter().any(|c| c.rule == Rule::Partitions))
+            .filter(|(_, table)| table.key != Key::Pair)
+            .filter(|(_, table)| !table.columns.iter().any(|c| c.rule.parts()))
             .map(|(place, _)| place)
             .collect();
         let kind = match parents.choose(random) {
             Some(parent) if random.random_bool(0.35) => Kind::Parent(*parent),
+            _ if random.random_bool(0.2) => Kind::Specimen(random.random_range(0..SPECIMENS.len())),
             _ => *plain.choose(random).expect("a kind"),
         };
-        let has_parts = others.iter().any(|column| column.rule == Rule::Partitions);
+        let has_parts = others.iter().any(|column| column.rule.parts());
         let rule = match kind {
             Kind::Text => *[
                 Rule::Nothing,
                 Rule::Nothing,
                 Rule::Unique,
                 Rule::UniqueFolded,
+                Rule::UniqueAnyCase,
                 Rule::Excludes,
             ]
             .choose(random)
@@ -532,8 +410,10 @@ impl Column {
                 Rule::Nothing,
                 Rule::Nothing,
                 Rule::UniquePartly,
+                Rule::UniqueNull,
                 Rule::NotNegative,
                 Rule::Partitions,
+                Rule::Hashed,
             ]
             .choose(random)
             .expect("a rule"),
@@ -549,10 +429,52 @@ impl Column {
             not_null: rule == Rule::Partitions || random.random_bool(0.3),
             rule,
         }
+        .or_null()
     }
 
-    fn cell(&self, random: &mut StdRng, earlier: &[Table]) -> Cell {
-        if !self.not_null && random.random_bool(0.15) {
+    /// One that is this specimen.
+    fn specimen(random: &mut StdRng, number: usize, at: usize) -> Self {
+        let (source, target) = names(random, &["col"], number);
+        Self {
+            source,
+            target,
+            kind: Kind::Specimen(at),
+            not_null: random.random_bool(0.3),
+            rule: Rule::Nothing,
+        }
+        .or_null()
+    }
+
+    /// One that refers to rows of its own table.
+    fn of_itself(random: &mut StdRng, number: usize, place: usize) -> Self {
+        let (source, target) = names(random, &["col"], number);
+        let rule = [Rule::KeyThere, Rule::KeyBoth];
+        Self {
+            source,
+            target,
+            kind: Kind::Parent(place),
+            not_null: false,
+            rule: *rule.choose(random).expect("a rule"),
+        }
+    }
+
+    /// What a specimen says of NULL is said by its type.
+    fn or_null(mut self) -> Self {
+        if let Kind::Specimen(at) = self.kind {
+            self.not_null &= SPECIMENS[at].takes_null();
+        }
+        self
+    }
+
+    fn takes_null(&self) -> bool {
+        match self.kind {
+            Kind::Specimen(at) => !self.not_null && SPECIMENS[at].takes_null(),
+            _ => !self.not_null,
+        }
+    }
+
+    fn cell(&self, random: &mut StdRng, earlier: &[Table], own: &Table) -> Cell {
+        if self.takes_null() && random.random_bool(0.15) {
             return Cell {
                 literal: "NULL".to_owned(),
                 expected: None,
@@ -560,7 +482,7 @@ impl Column {
             };
         }
         if let Kind::Parent(parent) = self.kind {
-            let parent = &earlier[parent];
+            let parent = earlier.get(parent).unwrap_or(own);
             let known = parent
                 .rows
                 .choose(random)
@@ -573,140 +495,5 @@ impl Column {
             };
         }
         self.kind.cell(random)
-    }
-}
-
-impl Kind {
-    fn declared(self) -> &'static str {
-        match self {
-            Self::Number | Self::Parent(_) => "INTEGER",
-            Self::Truth => "BOOLEAN",
-            Self::Text | Self::Word | Self::Document | Self::Guid => "TEXT",
-            Self::Money => "NUMERIC_TEXT",
-            Self::Moment | Self::Zoned | Self::FineMoment => "TEXT",
-            Self::Seconds => "INTEGER",
-            Self::Float => "REAL",
-            Self::Bytes => "BLOB",
-        }
-    }
-
-    fn target(self) -> &'static str {
-        match self {
-            Self::Number | Self::Parent(_) => "bigint",
-            Self::Truth => "boolean",
-            Self::Text => "text",
-            Self::Word => "varchar(5)",
-            Self::Money => "numeric(10,2)",
-            Self::Moment | Self::FineMoment => "timestamp",
-            Self::Zoned | Self::Seconds => "timestamptz",
-            Self::Float => "double precision",
-            Self::Bytes => "bytea",
-            Self::Document => "jsonb",
-            Self::Guid => "uuid",
-        }
-    }
-
-    /// A value that no row has, as SQL for PostgreSQL.
-    fn fresh(self) -> &'static str {
-        match self {
-            Self::Number | Self::Parent(_) => "99",
-            Self::Truth => "true",
-            Self::Text => "'a fresh text'",
-            Self::Word => "'fresh'",
-            Self::Money => "1.00",
-            Self::Moment | Self::FineMoment | Self::Zoned | Self::Seconds => "now()",
-            Self::Float => "1",
-            Self::Bytes => "'\\x00'",
-            Self::Document => "'{}'",
-            Self::Guid => "'00000000-0000-0000-0000-000000000001'",
-        }
-    }
-
-    fn cell(self, random: &mut StdRng) -> Cell {
-        let fits = |literal: String, expected: String| Cell {
-            literal,
-            expected: Some(expected),
-            bad: false,
-        };
-        let bad = |literal: &str| Cell {
-            literal: literal.to_owned(),
-            expected: None,
-            bad: true,
-        };
-        let is_bad = random.random_bool(0.03);
-        let text = |text: &str| fits(format!("'{text}'"), text.to_owned());
-        match self {
-            Self::Number | Self::Parent(_) if is_bad => bad("'abc'"),
-            Self::Number | Self::Parent(_) => {
-                let number = random.random_range(-3..98);
-                fits(number.to_string(), number.to_string())
-            }
-            Self::Truth if is_bad => bad("2"),
-            Self::Truth => match random.random_bool(0.5) {
-                true => fits("1".to_owned(), "true".to_owned()),
-                false => fits("0".to_owned(), "false".to_owned()),
-            },
-            Self::Text => {
-                let word = [
-                    "Ann", "ann", " ann ", "ben", "Cem", "dora", "eve", "fay", "gus", "hal",
-                ]
-                .choose(random)
-                .expect("a word");
-                text(&format!(
-                    "{word}{}",
-                    ["", "1", "2", "3"].choose(random).expect("a digit")
-                ))
-            }
-            Self::Word if is_bad => bad("'longer than five'"),
-            Self::Word => text(["a", "", "fünf", "NULL"].choose(random).expect("a word")),
-            Self::Money => text(&format!(
-                "{}.{:02}",
-                random.random_range(0..5000),
-                random.random_range(0..100)
-            )),
-            Self::Moment if is_bad => bad("'yesterday'"),
-            Self::Moment => text(&format!(
-                "2024-0{}-15 10:00:0{}",
-                random.random_range(1..10),
-                random.random_range(0..10)
-            )),
-            Self::Zoned => {
-                let at = format!("2023-0{}-15 10:00:00", random.random_range(1..10));
-                fits(format!("'{at}'"), format!("{at}+00"))
-            }
-            Self::FineMoment => {
-                let at = format!("2024-01-0{} 10:00:00.123456", random.random_range(1..10));
-                fits(format!("'{at}7'"), at)
-            }
-            Self::Seconds => {
-                let day = random.random_range(1..29);
-                // 2024-02-01 00:00:00 UTC and whole days after it.
-                fits(
-                    (1_706_745_600 + 86_400 * (day - 1)).to_string(),
-                    format!("2024-02-{day:02} 00:00:00+00"),
-                )
-            }
-            Self::Float => {
-                let quarters = random.random_range(-400..400);
-                let value = f64::from(quarters) / 4.0;
-                fits(format!("{value:?}"), value.to_string())
-            }
-            Self::Bytes => {
-                let byte: u8 = random.random();
-                fits(format!("x'00{byte:02x}'"), format!("\\x00{byte:02x}"))
-            }
-            Self::Document if is_bad => bad("'{broken'"),
-            Self::Document => {
-                let number = random.random_range(0..100);
-                fits(
-                    format!("'{{\"a\":{number}}}'"),
-                    format!("{{\"a\": {number}}}"),
-                )
-            }
-            Self::Guid => {
-                let id = format!("00000000-0000-4000-8000-{:012x}", random.random::<u32>());
-                fits(format!("'{}'", id.to_uppercase()), id)
-            }
-        }
     }
 }

@@ -75,21 +75,24 @@ impl Layout {
     /// Keys that SQLite filled by itself and that nothing in PostgreSQL fills; and what the section says of free sequences.
     pub(super) fn look_at_keys(&mut self, target: &Catalogue, transfer: &Transfer) {
         self.state_sequences(target, transfer);
-        let mut unfilled: Vec<(String, String)> = Vec::new();
+        let mut unfilled = Vec::new();
         for table in &self.tables {
             if let Some(column) = table.unfilled_key()
                 && !self.is_numbered(table.target.oid, column.target.number)
             {
-                unfilled.push((
-                    table.source.name.clone(),
-                    table.source_name(column).to_owned(),
-                ));
+                let (here, there) = (&table.source.name, &table.target.name);
+                let free = &target.free_sequences;
+                // It is named after the table that it numbers, which may be called otherwise in SQLite.
+                let meant = meant_sequence(free, there, &column.target.name)
+                    .or_else(|| meant_sequence(free, here, table.source_name(column)))
+                    .or_else(|| shared_sequence(free));
+                let column = table.source_name(column).to_owned();
+                unfilled.push((here.clone(), column, meant));
             }
         }
         let mut used: Vec<&str> = self.asked_by_code(target, transfer);
-        for (table, column) in &unfilled {
-            let accepted = next_id(table, column);
-            let meant = meant_sequence(&target.free_sequences, table, column);
+        for (table, column, meant) in &unfilled {
+            let (accepted, meant) = (next_id(table, column), *meant);
             if let Some(sequence) = meant
                 && !transfer.accepts(&accepted)
             {
@@ -332,10 +335,12 @@ fn meant_sequence<'s>(free: &'s [String], table: &str, column: &str) -> Option<&
         let first = meant.next();
         first.filter(|_| meant.next().is_none())
     });
-    by_name
-        .or_else(|| {
-            free.iter()
-                .find(|sequence| SHARED.contains(&folded(sequence).as_str()))
-        })
+    by_name.map(String::as_str)
+}
+
+/// A free sequence whose name says that it numbers every key.
+fn shared_sequence(free: &[String]) -> Option<&str> {
+    free.iter()
+        .find(|sequence| SHARED.contains(&folded(sequence).as_str()))
         .map(String::as_str)
 }

@@ -49,7 +49,7 @@ pub(super) fn is_guarded(table: &TableLayout, index: &Index, scanned: Option<&Sc
     let Some(scanned) = scanned else { return false };
     let names: Option<Vec<String>> = index.columns.iter().cloned().collect();
     let Some(places) = names
-        .filter(|_| !index.nulls_not_distinct)
+        .filter(|_| !index.nulls_not_distinct && !index.folds)
         .and_then(|names| places(table, &names))
     else {
         return false;

@@ -1,0 +1,1 @@
+CREATE COLLATION any_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false); CREATE TABLE person (id serial PRIMARY KEY, mail text); CREATE UNIQUE INDEX one_mail ON person (mail COLLATE any_case);

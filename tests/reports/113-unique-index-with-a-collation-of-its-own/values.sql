@@ -1,0 +1,1 @@
+SELECT id, mail FROM person ORDER BY id

@@ -1,0 +1,1 @@
+SELECT id, tags FROM job ORDER BY id

@@ -1,0 +1,1 @@
+INSERT INTO items VALUES (nextval('items_id_seq'), 'next') RETURNING id

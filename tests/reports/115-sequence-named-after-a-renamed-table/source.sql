@@ -1,0 +1,1 @@
+CREATE TABLE item (id INTEGER PRIMARY KEY, name TEXT); INSERT INTO item VALUES (1,'a'),(7,'b');
