@@ -2,12 +2,13 @@
 .DEFAULT_GOAL := help
 CARGO ?= cargo
 
-.PHONY: help demo test lint soak bench postgres programs foreign
+.PHONY: help demo test lint soak versions bench postgres programs foreign
 
 help:
 	@echo 'make demo   a sandbox with everything real, and the cockpit on it'
 	@echo 'make test   everything that CI runs'
 	@echo 'make soak   what takes longer: more seeds, more kills, more rows; with MINUTES=n only the seeds that follow the last ones'
+	@echo 'make versions  what meets the target, on the oldest and on the newest PostgreSQL'
 	@echo 'make bench  the figures that README and docs quote, measured here'
 
 demo: postgres
@@ -42,6 +43,13 @@ ifdef MINUTES
 else
 	CUTOVER_SOAK=1 $(CARGO) test --locked --release -- --test-threads=1
 endif
+
+# What reads and writes the target, on other servers than this machine's.
+versions: postgres
+	for folder in $$(scripts/postgres-versions.sh); do \
+	  $$folder/postgres --version; \
+	  CUTOVER_POSTGRES_BIN=$$folder $(CARGO) test --locked --test it -- reports:: promise:: transfer:: parity:: target:: salvage:: --test-threads=4 || exit 1; \
+	done
 
 bench: postgres
 	benches/run.sh

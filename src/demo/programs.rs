@@ -47,7 +47,10 @@ pub enum Missing {
     },
 }
 
-/// The newest server programs on this machine, version 14 or newer.
+/// Names the folder of the server programs to use, whatever else is on this machine.
+pub const FOLDER: &str = "CUTOVER_POSTGRES_BIN";
+
+/// The newest server programs on this machine, version 14 or newer; or those of [`FOLDER`].
 pub fn find() -> Result<Programs, Missing> {
     let searched = candidates();
     let newest = searched
@@ -77,8 +80,11 @@ pub fn install_hint() -> &'static str {
     }
 }
 
-/// Every folder worth a look: `PATH`, `pg_config --bindir`, then the usual places.
+/// Every folder worth a look: the one that is named, else `PATH`, `pg_config --bindir`, then the usual places.
 fn candidates() -> Vec<PathBuf> {
+    if let Some(named) = std::env::var_os(FOLDER) {
+        return vec![PathBuf::from(named)];
+    }
     let mut folders: Vec<PathBuf> = std::env::var_os("PATH")
         .map(|path| std::env::split_paths(&path).collect())
         .unwrap_or_default();
