@@ -74,7 +74,8 @@ pub struct Watch {
     /// The same as the application reaches it.
     pub runtime_url: String,
     schema: String,
-    source: PathBuf,
+    /// The live SQLite file.
+    pub source: PathBuf,
     configurations: Vec<(String, PathBuf)>,
     found: Mutex<Option<String>>,
 }

@@ -1,6 +1,9 @@
 //! What must stay true of the imports: ARCHITECTURE.md's invariants, held over the source itself.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+
+use cutover::ours::statements::OWN_TABLES;
 
 /// Who may not name what. A trailing `::` is a module, anything else a word.
 const ABSENCES: &[(&str, &[&str])] = &[
@@ -331,6 +334,30 @@ fn statements_that_delete_empty_or_drop_are_made_by_one_builder() {
         known.is_none_or(|(_, most)| *count > *most)
     });
     assert!(found.is_empty(), "made elsewhere, or more often: {found:?}");
+}
+
+/// What is dropped as ours is what we make there, and nothing else.
+#[test]
+fn every_table_that_is_made_in_our_schema_is_known_as_ours() {
+    let mut made: BTreeSet<String> = BTreeSet::new();
+    for path in all_sources() {
+        let text = code(&path);
+        for (at, word) in text.match_indices("TABLE ") {
+            let rest = text[at + word.len()..].trim_start_matches("IF NOT EXISTS ");
+            let Some(name) = rest.strip_prefix("cutover.") else {
+                continue;
+            };
+            let end = name.find(|c: char| !c.is_alphanumeric() && c != '_');
+            let is_made = text[..at].trim_end().ends_with("CREATE");
+            if is_made {
+                made.insert(name[..end.unwrap_or(name.len())].to_owned());
+            }
+        }
+    }
+    // Made to see whether the role may, in a transaction that is rolled back.
+    made.remove("tried");
+    let ours = OWN_TABLES.iter().map(|name| (*name).to_owned());
+    assert_eq!(made, ours.collect());
 }
 
 fn all_sources() -> Vec<PathBuf> {

@@ -18,7 +18,7 @@ use crate::step::writes::COUNTERS;
 use crate::target::Endpoint;
 use crate::target::written::{Counters, CountersProbe};
 
-/// How often PostgreSQL is asked. Its own counters are no fresher than about a second.
+/// How often PostgreSQL is asked. Its own counters are some seconds late: a session adds what it wrote when it is idle.
 const ASK_EVERY: Duration = Duration::from_secs(2);
 /// How long one answer may take.
 const ANSWER_LIMIT: Duration = Duration::from_secs(2);

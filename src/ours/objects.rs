@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use tokio_postgres::GenericClient;
 
-use super::statements::Kind;
+use super::statements::{Kind, OWN_TABLES};
 
 /// One object of a database, as `pg_identify_object` names it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -61,7 +61,7 @@ pub fn judge(found: &BTreeSet<Object>, recorded: Option<&Recorded>, is_claimed: 
             BTreeSet::new(),
         ),
     };
-    let is_ours = |o: &Object| recorded.is_some() && is_in_own_schema(o);
+    let is_ours = |o: &Object| recorded.is_some() && is_own(o);
     let strangers = found.iter().filter(|o| {
         let known = before.contains(*o) || made.contains(*o) || is_ours(o);
         let may_go = is_claimed && Kind::of_word(&o.kind).is_some();
@@ -73,7 +73,7 @@ pub fn judge(found: &BTreeSet<Object>, recorded: Option<&Recorded>, is_claimed: 
     }
     let go = found
         .iter()
-        .filter(|o| !before.contains(*o) && !is_in_own_schema(o))
+        .filter(|o| !before.contains(*o) && !is_own(o))
         .cloned()
         .collect();
     Verdict::Ours { go, before }
@@ -86,9 +86,11 @@ fn own_schema() -> Object {
     }
 }
 
-/// The schema `cutover` and what is in it; it goes as a whole.
-fn is_in_own_schema(object: &Object) -> bool {
-    *object == own_schema() || object.identity.starts_with("cutover.")
+/// The schema `cutover`, and the tables of ours in it. What else lies there is somebody's.
+fn is_own(object: &Object) -> bool {
+    let table = object.identity.strip_prefix("cutover.");
+    let is_table = object.kind == Kind::Table.word();
+    *object == own_schema() || (is_table && table.is_some_and(|name| OWN_TABLES.contains(&name)))
 }
 
 /// Everything that a database holds, but for system objects, what extensions made, and what belongs to an object that is listed (indexes,
@@ -202,6 +204,18 @@ mod tests {
             before: go,
         };
         assert_eq!(judge(&found, Some(&recorded), false), ours);
+
+        // What somebody put beside our tables is theirs, and goes only with the name that a person typed.
+        let theirs = set(&[("table", "cutover.mine"), ("view", "cutover.quarantine")]);
+        let found = found.union(&theirs).cloned().collect();
+        assert_eq!(
+            judge(&found, Some(&recorded), false),
+            Verdict::Strangers(theirs.clone())
+        );
+        let Verdict::Ours { go, .. } = judge(&found, Some(&recorded), true) else {
+            panic!("a typed name claims it")
+        };
+        assert_eq!(go, theirs);
     }
 
     #[test]

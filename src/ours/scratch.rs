@@ -424,7 +424,7 @@ async fn take_over(
         "{}; CREATE SCHEMA cutover; CREATE TABLE cutover.scratch (\
          system_identifier text NOT NULL, database_oid oid NOT NULL, session text NOT NULL, \
          claimed timestamptz NOT NULL DEFAULT pg_catalog.now(), before jsonb NOT NULL, made jsonb NOT NULL)",
-        statements::drop_own_schema()
+        statements::drop_own_tables(&[])
     );
     transaction
         .batch_execute(&create)

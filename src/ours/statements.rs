@@ -88,9 +88,30 @@ pub fn drop_constraint(table: &Name, constraint: &str) -> String {
     format!("ALTER TABLE {table} DROP CONSTRAINT {constraint} RESTRICT")
 }
 
-/// Drops the schema that only `cutover` makes, with everything in it. The caller has looked whether something in it is nowhere else.
-pub fn drop_own_schema() -> &'static str {
-    "DROP SCHEMA IF EXISTS cutover CASCADE"
+/// The tables that `cutover` makes in the schema `cutover`. Whatever else lies there is somebody else's.
+pub const OWN_TABLES: [&str; 10] = [
+    "account",
+    "definition",
+    "import",
+    "policy_use",
+    "promise",
+    "quarantine",
+    "release",
+    "scratch",
+    "session",
+    "task",
+];
+
+/// Drops our tables in the schema `cutover`, but for those in `keep`; and the schema, where none is to be kept. Fails, with nothing dropped,
+/// where something of somebody else's lies there or hangs on one of them. The caller has looked whether something in them is nowhere else.
+pub fn drop_own_tables(keep: &[&str]) -> String {
+    let go = OWN_TABLES.iter().filter(|table| !keep.contains(table));
+    let go: Vec<String> = go.map(|table| format!("cutover.{table}")).collect();
+    let tables = format!("DROP TABLE IF EXISTS {} RESTRICT", go.join(", "));
+    match keep {
+        [] => format!("{tables}; DROP SCHEMA IF EXISTS cutover RESTRICT"),
+        _ => tables,
+    }
 }
 
 /// A kind of object that a rehearsal's migrations may have made, and that goes with the next one.

@@ -125,21 +125,39 @@ impl Action {
         texts
     }
 
+    /// The texts that say where it acts: the path of a file, the URL of a request. What a command does with its arguments nobody can know, so
+    /// of a command they are all texts.
+    fn places(&self) -> Vec<&str> {
+        match &self.effect {
+            Effect::Command { .. } | Effect::Shell { .. } => self.texts(),
+            Effect::Http { url, .. } => vec![url],
+            Effect::WriteFile { path, .. } | Effect::RemoveFile { path } => {
+                path.to_str().into_iter().collect()
+            }
+        }
+    }
+
     /// Whether it is another for each instance: it is a command that names one.
     pub fn is_per_instance(&self) -> bool {
         let is_command = matches!(self.effect, Effect::Command { .. } | Effect::Shell { .. });
         is_command && self.uses_any(&OF_INSTANCE)
     }
 
-    /// Whether it uses a placeholder that follows the session, or a command the variable with its value; also whether it asks if this is a
-    /// rehearsal.
+    /// Whether where it acts follows the session: by a placeholder, or, of a command, by the variable with its value; also whether a command
+    /// asks if this is a rehearsal. A file or a server of its own is not elsewhere because what is written there is.
     pub fn follows_session(&self) -> bool {
         let (session, source) = (OF_SESSION.as_slice(), OF_SOURCE.as_slice());
-        self.uses_any(session)
-            || self.uses_any(source)
+        self.acts_by(session)
+            || self.acts_by(source)
             || self.asks_any(session)
             || self.asks_any(source)
             || self.asks_any(&["rehearsal"])
+    }
+
+    /// Whether one of these placeholders says where it acts.
+    pub fn acts_by(&self, names: &[&str]) -> bool {
+        let mut texts = self.places().into_iter();
+        texts.any(|text| named_in(text).any(|(name, _)| names.contains(&name)))
     }
 
     /// Whether one of these placeholders stands in one of its texts.

@@ -76,16 +76,26 @@ impl Production {
 
     /// What of production a text names, in words.
     pub fn named_in(&self, text: &str) -> Option<String> {
-        self.database_named_in(text).or_else(|| {
-            let host = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-            let named = self.instances.iter().find(|(_, url)| {
-                !url.is_empty() && holds(text, url, |c| c.is_ascii_alphanumeric(), host)
-            });
-            named.map(|(id, _)| format!("the instance {id}"))
-        })
+        let by_its_end = || {
+            let is_it = self.is_source_by_its_end(text);
+            is_it.then(|| "the live SQLite file".to_owned())
+        };
+        self.database_named_in(text)
+            .or_else(by_its_end)
+            .or_else(|| {
+                let host = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+                let lower = text.to_lowercase();
+                let named = self.instances.iter().find(|(_, url)| {
+                    let mut addresses = addresses_of(url).into_iter();
+                    !url.is_empty()
+                        && (holds(text, url, |c| c.is_ascii_alphanumeric(), host)
+                            || addresses.any(|address| holds(&lower, &address, host, host)))
+                });
+                named.map(|(id, _)| format!("the instance {id}"))
+            })
     }
 
-    /// Which of production's databases a text names, in words.
+    /// Which of production's databases a text names, in words. A relative path is none here: whose folder it begins in is not known.
     fn database_named_in(&self, text: &str) -> Option<String> {
         if self.databases.iter().any(|d| d.is_named_in(text)) {
             return Some("the target's database".to_owned());
@@ -95,6 +105,22 @@ impl Production {
             return Some("the live SQLite file".to_owned());
         }
         None
+    }
+
+    /// Whether a text names the live file by a relative path, such as a command's, which begins in the runbook's folder.
+    fn is_source_by_its_end(&self, text: &str) -> bool {
+        let parts = |path: &str| -> Vec<String> {
+            let parts = path
+                .split('/')
+                .filter(|part| !matches!(*part, "" | "." | ".."));
+            parts.map(str::to_owned).collect()
+        };
+        let whole = parts(&self.source);
+        let mut words = text.split(|c: char| c.is_whitespace() || "'\"`=,;:()<>|&?".contains(c));
+        words.any(|word| {
+            let named = parts(word);
+            !word.starts_with('/') && !named.is_empty() && whole.ends_with(&named)
+        })
     }
 
     /// Which of production's databases these settings of a program lead to: a value that names it, or a host and a database's name in two of them. In
@@ -313,6 +339,21 @@ fn names_of(host: &str) -> Vec<String> {
     }
 }
 
+/// `host:port` of an instance by each name of its host, where the URL says the port.
+fn addresses_of(url: &str) -> Vec<String> {
+    let authority = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = authority.split(['/', '?']).next().unwrap_or_default();
+    let authority = authority.rsplit_once('@').map_or(authority, |(_, at)| at);
+    let Some((host, port)) = authority.rsplit_once(':') else {
+        return Vec::new();
+    };
+    if port.is_empty() || !port.bytes().all(|b| b.is_ascii_digit()) {
+        return Vec::new();
+    }
+    let names = names_of(&host.to_lowercase()).into_iter();
+    names.map(|name| format!("{name}:{port}")).collect()
+}
+
 /// Whether a text holds a piece that is no part of a longer one.
 fn holds(text: &str, piece: &str, before: fn(char) -> bool, after: fn(char) -> bool) -> bool {
     text.match_indices(piece).any(|(at, _)| {
@@ -363,6 +404,11 @@ mod tests {
             "sqlite:////srv/app/live.db",
             "cp /srv/app/live.db-wal x",
             "curl http://10.0.0.1:5001/admin/flush",
+            "sqlite3 live.db \"delete from t\"",
+            "sqlite3 ./app/live.db .tables",
+            "DB=../app/live.db",
+            "https://10.0.0.1:5001",
+            "nc 10.0.0.1:5001",
         ] {
             let expected = !text.contains("-wal");
             assert_eq!(production.named_in(text).is_some(), expected, "{text}");
@@ -376,6 +422,10 @@ mod tests {
             "/srv/app/live.db.rehearsal",
             "http://10.0.0.1:50011/",
             "http://110.0.0.1:5001/",
+            "10.0.0.1:50011",
+            "sqlite3 rehearsal/live.db",
+            "cp olive.db x",
+            "sqlite3 /tmp/live.db",
         ] {
             assert_eq!(production.named_in(text), None, "{text}");
         }

@@ -15,7 +15,12 @@ pub fn sentence(session: &Session, view: Option<&CostView>) -> String {
         (false, _) if before(session).is_some() => {
             "This session has not let the application write to PostgreSQL.".to_owned()
         }
-        (false, _) => "It loses nothing: the application has not written to PostgreSQL.".to_owned(),
+        (false, _) if !is_switched(session) => {
+            "It loses nothing: the application has not been switched to PostgreSQL.".to_owned()
+        }
+        (false, _) => "It loses nothing that users wrote, for writes are frozen. What the application wrote by itself since the switch it \
+                       looks for, and keeps."
+            .to_owned(),
         (true, None) => "What it leaves behind on PostgreSQL is not known.".to_owned(),
         (true, Some(view)) => match &view.unknown {
             None => known(view),
@@ -55,7 +60,7 @@ pub fn short(session: &Session, view: Option<&CostView>) -> Option<String> {
     match view {
         Some(view) if view.unknown.is_none() => match rows(view) {
             0 => None,
-            n => Some(format!("leaves ≤{n} rows")),
+            n => Some(format!("leaves ~{n} rows")),
         },
         _ => Some("leaves ? rows".to_owned()),
     }
@@ -65,6 +70,12 @@ pub fn short(session: &Session, view: Option<&CostView>) -> Option<String> {
 fn is_open_on_target(session: &Session) -> bool {
     let reopened = session.step_of_kind(&super::charter::LineKind::Reopen);
     reopened.is_some_and(|step| step.started_ms.is_some())
+}
+
+/// Whether an instance may have been switched.
+fn is_switched(session: &Session) -> bool {
+    let switch = session.step_of_kind(&super::charter::LineKind::Switch);
+    switch.is_some_and(|step| step.started_ms.is_some())
 }
 
 fn rows(view: &CostView) -> u64 {
@@ -88,8 +99,8 @@ fn known(view: &CostView) -> String {
         named.push(format!("{} more tables", view.tables.len() - TABLES_NAMED));
     }
     format!(
-        "It leaves behind what users have written to PostgreSQL since writes were reopened, at most {} inserted, {} changed and \
-         {} deleted rows ({}): SQLite does not have them.",
+        "It leaves behind what users have written to PostgreSQL since writes were reopened, by its own count, which is some \
+         seconds late: {} inserted, {} changed and {} deleted rows ({}). SQLite does not have them.",
         sum(|t| t.inserted),
         sum(|t| t.changed),
         sum(|t| t.deleted),

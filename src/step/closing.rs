@@ -10,7 +10,8 @@ use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 
 use super::backup::Kept;
-use crate::ours::statements::drop_own_schema;
+use crate::claim;
+use crate::ours::statements::drop_own_tables;
 use crate::runbook::Runbook;
 use crate::session::{Event, Phase, Recorded, Session};
 use crate::source::digest;
@@ -188,29 +189,36 @@ async fn connections(client: &Client) -> Result<Finding, tokio_postgres::Error> 
 
 /// What the schema `cutover` of the target holds that is nowhere else.
 struct Held {
+    /// There is something of ours besides the mark of a release.
     is_there: bool,
+    /// A release was completed on this database.
+    is_released: bool,
     not_put_back: i64,
     quarantined: i64,
 }
 
 async fn held(client: &Client) -> Result<Held, tokio_postgres::Error> {
-    let sql = "SELECT to_regclass('cutover.definition') IS NOT NULL";
-    let is_there: bool = client.query_one(sql, &[]).await?.get(0);
-    if !is_there {
-        return Ok(Held {
-            is_there,
-            not_put_back: 0,
-            quarantined: 0,
-        });
-    }
-    let sql = "SELECT (SELECT count(*) FROM cutover.definition d JOIN cutover.import i ON i.key = d.import WHERE i.finished IS NULL), \
-               (SELECT count(*) FROM cutover.quarantine)";
+    let sql = "SELECT to_regclass('cutover.definition') IS NOT NULL, to_regclass('cutover.release') IS NOT NULL, \
+               EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.relnamespace = to_regnamespace('cutover') AND c.relkind = 'r' AND c.relname <> 'release')";
     let row = client.query_one(sql, &[]).await?;
-    Ok(Held {
-        is_there,
-        not_put_back: row.get(0),
-        quarantined: row.get(1),
-    })
+    let (has_import, has_release): (bool, bool) = (row.get(0), row.get(1));
+    let mut held = Held {
+        is_there: row.get(2),
+        is_released: false,
+        not_put_back: 0,
+        quarantined: 0,
+    };
+    if has_release {
+        let sql = "SELECT EXISTS (SELECT FROM cutover.release)";
+        held.is_released = client.query_one(sql, &[]).await?.get(0);
+    }
+    if has_import {
+        let sql = "SELECT (SELECT count(*) FROM cutover.definition d JOIN cutover.import i ON i.key = d.import WHERE i.finished IS NULL), \
+                   (SELECT count(*) FROM cutover.quarantine)";
+        let row = client.query_one(sql, &[]).await?;
+        (held.not_put_back, held.quarantined) = (row.get(0), row.get(1));
+    }
+    Ok(held)
 }
 
 impl Held {
@@ -235,6 +243,11 @@ impl Held {
 async fn schema(client: &Client) -> Result<Finding, tokio_postgres::Error> {
     let held = held(client).await?;
     Ok(match (held.is_there, held.loss()) {
+        (false, _) if held.is_released => Finding::required(
+            "schema cutover",
+            true,
+            "holds the mark of the release alone, which stays",
+        ),
         (false, _) => Finding::required("schema cutover", true, "not in the target"),
         (true, Some(loss)) => Finding::advice("schema cutover", false, loss),
         (true, None) => Finding::advice(
@@ -245,37 +258,45 @@ async fn schema(client: &Client) -> Result<Finding, tokio_postgres::Error> {
     })
 }
 
-/// Drops the schema `cutover` of the target, unless something is in it that is nowhere else.
+/// Drops what is ours in the schema `cutover` of the target, and the schema, unless something is in it that is nowhere else, or another
+/// session has the target. The mark of a release stays. What somebody else has put there, or hung on it, is never dropped: nothing is.
 ///
 /// # Errors
 /// Why it is still there.
 pub async fn drop_schema(runbook: &Runbook) -> Result<String, String> {
     let client = connect(runbook).await.map_err(|e| e.to_string())?;
-    let failed =
-        |e: tokio_postgres::Error| Error::of_statement("drop schema cutover", &e).to_string();
+    let failed = |e: tokio_postgres::Error| {
+        let error = Error::of_statement("drop schema cutover", &e);
+        format!("{error}. Nothing was dropped")
+    };
     // Nobody may begin an import between the look and the drop.
     let begin = "BEGIN; SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = '30s'; \
-                 DO $$ BEGIN IF to_regclass('cutover.import') IS NOT NULL THEN LOCK TABLE cutover.import; END IF; END $$";
+                 DO $$ BEGIN IF to_regclass('cutover.import') IS NOT NULL THEN LOCK TABLE cutover.import; END IF; \
+                 IF to_regclass('cutover.session') IS NOT NULL THEN LOCK TABLE cutover.session; END IF; END $$";
     client.batch_execute(begin).await.map_err(failed)?;
+    claim::target::is_free(&client)
+        .await
+        .map_err(|refused| format!("{refused}. Nothing was dropped"))?;
     let held = held(&client).await.map_err(failed)?;
     if let Some(loss) = held.loss() {
         return Err(loss);
     }
     if !held.is_there {
-        return Ok("the target has no schema `cutover`".to_owned());
+        return Ok(match held.is_released {
+            true => {
+                "the schema `cutover` holds the mark of the release alone, which stays".to_owned()
+            }
+            false => "the target has no schema `cutover`".to_owned(),
+        });
     }
-    let releases = release::all(&client).await.map_err(|e| e.to_string())?;
-    client
-        .batch_execute(drop_own_schema())
-        .await
-        .map_err(failed)?;
     // That the database is in production outlives what an import had kept there.
-    let kept = release::put_back(&client, &releases).await;
-    kept.map_err(|e| e.to_string())?;
+    let keep: &[&str] = if held.is_released { &["release"] } else { &[] };
+    let drop = drop_own_tables(keep);
+    client.batch_execute(&drop).await.map_err(failed)?;
     client.batch_execute("COMMIT").await.map_err(failed)?;
     let dropped = "the schema `cutover` was dropped from the target";
-    Ok(match releases.len() {
-        0 => dropped.to_owned(),
-        _ => format!("{dropped}, but for the mark of the release"),
+    Ok(match held.is_released {
+        false => dropped.to_owned(),
+        true => format!("{dropped}, but for the mark of the release"),
     })
 }

@@ -1,5 +1,6 @@
 //! In a rehearsal: that the staging slot has left production, and serves from the scratch database, before anything is asked of it that
-//! writes. Asked of its configuration, of the variables that its processes were started with, and of the sessions on both databases.
+//! writes. Asked of its configuration, of the variables that its processes were started with, of the files that they have open, and of the
+//! sessions on both databases.
 //!
 //! Not in here: what the runbook itself names (`cli::rehearse::identity`), and that production stays as it was (`crate::production`).
 
@@ -10,9 +11,11 @@ use tokio_postgres::Client;
 
 use super::context::Context;
 use super::serving::{GLANCE_EVERY, LOOK_LIMIT, LOOKS, processes_of};
-use crate::fleet::{processes, request};
+use crate::fleet::processes::{self, Process};
+use crate::fleet::request;
 use crate::production::{Watch, configuration_of};
 use crate::runbook::{Instance, Request, RequestClass};
+use crate::source;
 use crate::target::clients::{RoleSession, of_role};
 use crate::target::{Endpoint, pooler};
 use crate::text::printable;
@@ -56,8 +59,9 @@ pub async fn is_on_scratch(ctx: &Context, writes: bool) -> Result<(), String> {
         return Ok(());
     };
     for instance in &ctx.runbook.fleet.instances {
-        was_started_elsewhere(watch, instance).await?;
-        let seen = look(ctx, watch, instance).await?;
+        let running = processes_of(instance).await;
+        was_started_elsewhere(watch, instance, &running)?;
+        let seen = look(ctx, watch, instance, &running).await?;
         if seen || !writes {
             continue;
         }
@@ -73,9 +77,13 @@ pub async fn is_on_scratch(ctx: &Context, writes: bool) -> Result<(), String> {
 }
 
 /// The variables of its processes lead nowhere in production.
-async fn was_started_elsewhere(watch: &Watch, instance: &Instance) -> Result<(), String> {
-    for process in processes_of(instance).await {
-        let variables = processes::variables_of(&process);
+fn was_started_elsewhere(
+    watch: &Watch,
+    instance: &Instance,
+    running: &BTreeSet<Process>,
+) -> Result<(), String> {
+    for process in running {
+        let variables = processes::variables_of(process);
         if let Some(found) = watch.production.led_to_by(&variables) {
             return Err(format!(
                 "{} leads to production by the environment of its process {} ({}): there, {}. {UNSENT}. Start staging without it",
@@ -89,17 +97,46 @@ async fn was_started_elsewhere(watch: &Watch, instance: &Instance) -> Result<(),
     Ok(())
 }
 
+/// None of its processes has the live SQLite file open, by whatever name.
+async fn has_left_the_file(
+    watch: &Watch,
+    instance: &Instance,
+    running: &BTreeSet<Process>,
+) -> Result<(), String> {
+    let Ok(live) = source::identity(&watch.source) else {
+        return Ok(());
+    };
+    let running = running.clone();
+    let looked = tokio::task::spawn_blocking(move || processes::have_open(&running, live));
+    let looked = looked.await;
+    match looked.expect("BUG: looking at processes does not panic") {
+        Some(true) => Err(format!(
+            "{} has the live SQLite file open, {}: what it writes there it writes to production. {UNSENT}. Point staging at the copy \
+             (`rehearsal.point`, or the switch with `from: \"{{source_url}}\"`)",
+            instance.id,
+            watch.source.display()
+        )),
+        Some(false) | None => Ok(()),
+    }
+}
+
 /// Whether a session of the application is on scratch, at once or while staging is asked to read.
 ///
 /// # Errors
 /// One is on production's target that was opened since the rehearsal began; or a database does not answer.
-async fn look(ctx: &Context, watch: &Watch, instance: &Instance) -> Result<bool, String> {
+async fn look(
+    ctx: &Context,
+    watch: &Watch,
+    instance: &Instance,
+    running: &BTreeSet<Process>,
+) -> Result<bool, String> {
     let target = &ctx.runbook.target;
     let scratch = Side::open(&target.url, &target.runtime_url).await?;
     let production = Side::open(&watch.target_url, &watch.runtime_url).await?;
     // Where the server does not show since when a session is there, only those that come from now on are new.
     let known: BTreeSet<i32> = production.sessions().await?.iter().map(|s| s.pid).collect();
     let glance = async || {
+        has_left_the_file(watch, instance, running).await?;
         let sessions = production.sessions().await?;
         let opened_ms = ctx.shared.clock.now_ms() as f64;
         let is_new = |s: &&RoleSession| match s.age_ms {

@@ -39,39 +39,23 @@ const RECORD: &str = "
 /// The server cannot be asked, or the role may not make a schema.
 pub async fn record(client: &mut Client, release: &Release) -> Result<(), Error> {
     let failed = |error| Error::of_statement(DOING, &error);
-    let begin = "BEGIN; SET LOCAL synchronous_commit = on; SET LOCAL lock_timeout = '5s'";
-    client.batch_execute(begin).await.map_err(failed)?;
-    put_back(client, std::slice::from_ref(release)).await?;
-    client.batch_execute("COMMIT").await.map_err(failed)
-}
-
-/// Makes the table, if there is anything to keep in it, and writes these releases, within the caller's transaction.
-///
-/// # Errors
-/// The server cannot be asked, or the role may not make a schema.
-pub async fn put_back(client: &Client, releases: &[Release]) -> Result<(), Error> {
-    let failed = |error| Error::of_statement(DOING, &error);
-    if releases.is_empty() {
-        return Ok(());
-    }
+    let begin = format!(
+        "BEGIN; SET LOCAL synchronous_commit = on; SET LOCAL lock_timeout = '5s'; {}{MAKE}",
+        own_schema::MAKE
+    );
+    client.batch_execute(&begin).await.map_err(failed)?;
+    let Release {
+        session,
+        opened,
+        completed,
+        source,
+        host,
+    } = release;
     client
-        .batch_execute(&format!("{}{MAKE}", own_schema::MAKE))
+        .execute(RECORD, &[session, opened, completed, source, host])
         .await
         .map_err(failed)?;
-    for release in releases {
-        let Release {
-            session,
-            opened,
-            completed,
-            source,
-            host,
-        } = release;
-        client
-            .execute(RECORD, &[session, opened, completed, source, host])
-            .await
-            .map_err(failed)?;
-    }
-    Ok(())
+    client.batch_execute("COMMIT").await.map_err(failed)
 }
 
 /// The newest release that was completed on this database; `None` where there is none.

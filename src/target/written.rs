@@ -1,6 +1,7 @@
-//! What has been written to the target's tables, by the server's own counters: cheap, never a scan, and an upper bound.
+//! What has been written to the target's tables, by the server's own counters: cheap, never a scan, and some seconds late.
 //!
-//! The counters include writes that were rolled back, and reach the view up to some seconds late. Not in here: which rows those
+//! The counters include writes that were rolled back. A session adds what it wrote at most once a second, and the last of it once it has been
+//! idle for ten. Not in here: which rows those
 //! are; that takes reading them (`parity` knows rows that are *new since the switch*).
 
 use std::collections::BTreeMap;

@@ -160,6 +160,69 @@ async fn a_completed_release_is_known_to_the_database_and_outlives_our_schema() 
     bench.is_free("C1").await.expect("its name was typed");
 }
 
+/// Our tables go by their names. What somebody put beside them, or hung on them, stays, and so does everything else.
+#[tokio::test]
+async fn what_is_not_ours_in_our_schema_is_never_dropped() {
+    let bench = Bench::new(1).await;
+    bench
+        .on_target(
+            "CREATE SCHEMA cutover; CREATE TABLE cutover.import (key text PRIMARY KEY, finished timestamptz);
+             CREATE TABLE cutover.task (import text REFERENCES cutover.import);
+             CREATE TABLE cutover.definition (import text); CREATE TABLE cutover.quarantine (import text)",
+        )
+        .await;
+    for (stranger, named, gone) in [
+        (
+            "CREATE TABLE cutover.mine (x int); INSERT INTO cutover.mine VALUES (1)",
+            "table cutover.mine",
+            "DROP TABLE cutover.mine",
+        ),
+        (
+            "CREATE VIEW public.aside AS SELECT * FROM cutover.quarantine",
+            "view aside",
+            "DROP VIEW public.aside",
+        ),
+        (
+            "CREATE FUNCTION cutover.f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+            "function cutover.f()",
+            "DROP FUNCTION cutover.f()",
+        ),
+    ] {
+        bench.on_target(stranger).await;
+        let why = closing::drop_schema(&bench.runbook)
+            .await
+            .expect_err(stranger);
+        assert!(why.contains(named), "{why}");
+        assert!(why.contains("Nothing was dropped"), "{why}");
+        // Both are still there.
+        bench
+            .on_target(&format!("SELECT FROM cutover.task; {gone}"))
+            .await;
+    }
+    let said = closing::drop_schema(&bench.runbook).await.unwrap();
+    assert_eq!(said, "the schema `cutover` was dropped from the target");
+    let said = closing::drop_schema(&bench.runbook).await.unwrap();
+    assert_eq!(said, "the target has no schema `cutover`");
+}
+
+/// An older session's `close` takes nothing from the night that has the target now.
+#[tokio::test]
+async fn our_schema_stays_while_another_session_has_the_target() {
+    let bench = Bench::new(1).await;
+    bench
+        .on_target(
+            "CREATE SCHEMA cutover; CREATE TABLE cutover.session (one boolean, session text, folder text, host text);
+             INSERT INTO cutover.session VALUES (true, 'tonight', '/elsewhere', 'another-host')",
+        )
+        .await;
+    let why = closing::drop_schema(&bench.runbook)
+        .await
+        .expect_err("a refusal");
+    assert!(why.contains("tonight"), "{why}");
+    assert!(why.contains("Nothing was dropped"), "{why}");
+    bench.on_target("SELECT FROM cutover.session").await;
+}
+
 /// Another folder, another host, another user: `cutover run` asks the database.
 #[tokio::test]
 async fn run_refuses_a_database_that_bears_the_mark() {

@@ -399,12 +399,13 @@ impl Watched {
 
     /// After the engine's end: undoes what is left where nobody else can.
     pub async fn end(self) {
-        let lock = match self.looking.is_finished() {
-            true => self.looking.await.ok().flatten(),
-            false => {
-                self.looking.abort();
-                take(&self.folder)
-            }
+        // A look that has begun the rollback is still waiting for its end when the engine ends with it. The lock is free once it is gone.
+        if !self.looking.is_finished() {
+            self.looking.abort();
+        }
+        let lock = match self.looking.await {
+            Ok(lock) => lock,
+            Err(_) => take(&self.folder),
         };
         if lock.is_none() {
             return;

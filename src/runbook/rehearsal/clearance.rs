@@ -135,7 +135,7 @@ impl Ground {
 
     /// The staging slot plays production, so what names the instance is done to staging. Its host may be production's, too.
     fn follows_instance(&self, spot: &Spot, action: &Action) -> bool {
-        let uses = |names: &[&str]| action.uses_any(names) || action.asks_any(names);
+        let uses = |names: &[&str]| action.acts_by(names) || action.asks_any(names);
         spot.purpose.is_per_instance()
             && (uses(&["instance", "url"]) || (self.own_host && uses(&["host"])))
     }
@@ -309,6 +309,47 @@ mod tests {
             reasons(&runbook),
             [("fleet.restart".to_owned(), Some("K6"))]
         );
+    }
+
+    /// What is written follows the session, where it is written does not.
+    #[test]
+    fn a_file_or_a_server_of_productions_is_not_elsewhere_by_its_content() {
+        let runbook = runbook();
+        let ground = Ground::of(&runbook);
+        let cleared = |effect: Effect, purpose: Purpose| {
+            let spot = Spot {
+                path: "steps[F1]".into(),
+                name: "F1".into(),
+                purpose,
+            };
+            let action = Action::new(effect, Duration::from_secs(1));
+            ground.cleared(&spot, &action).is_ok()
+        };
+        let file = |path: &str| Effect::WriteFile {
+            path: path.into(),
+            content: "{runtime_url} {instance}".into(),
+        };
+        let put = |url: &str| Effect::Http {
+            method: "PUT".into(),
+            url: url.into(),
+            headers: Vec::new(),
+            body: Some("{runtime_url} {instance}".into()),
+            expect_status: Vec::new(),
+        };
+        for (place, is_cleared) in [
+            ("/srv/app/database.url", false),
+            ("/srv/{instance}.url", true),
+        ] {
+            assert_eq!(
+                cleared(file(place), Purpose::Restart),
+                is_cleared,
+                "{place}"
+            );
+        }
+        for (place, is_cleared) in [("http://flags.internal/app", false), ("{url}/flags", true)] {
+            assert_eq!(cleared(put(place), Purpose::Restart), is_cleared, "{place}");
+        }
+        assert!(!cleared(file("/srv/app/database.url"), Purpose::Switch));
     }
 
     #[test]
