@@ -15,7 +15,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 use crate::reports::chain::{Chain, Ended, Outcome};
-use crate::reports::{ask, make_source};
+use crate::reports::{ask, make_source, server_major};
 use crate::support::{TestDatabase, database};
 use world::{Key, Kind, Rule, World, quoted};
 
@@ -54,6 +54,7 @@ async fn what_plan_lets_pass_arrives_and_the_next_insert_works() {
     let outcomes = futures_util::stream::iter(seeds)
         .map(|seed| async move {
             let world = World::random(&mut StdRng::seed_from_u64(seed), seed);
+            let world = world.for_server(server_major());
             let (held, section) = play(&world).await;
             (seed, held, section, world)
         })

@@ -31,9 +31,27 @@ fn folders() -> Vec<PathBuf> {
     let mut folders: Vec<PathBuf> = entries
         .map(|entry| entry.expect("a case").path())
         .filter(|path| path.is_dir() && path.to_string_lossy().contains(&only))
+        .filter(|path| fits_the_server(path))
         .collect();
     folders.sort();
     folders
+}
+
+/// A case may say in `oldest` which PostgreSQL knows what it is made of. What is left out on an older one is said.
+fn fits_the_server(folder: &Path) -> bool {
+    let oldest = std::fs::read_to_string(folder.join("oldest"));
+    let oldest = oldest.map_or(0, |text| text.trim().parse().expect("a major version"));
+    let fits = server_major() >= oldest;
+    if !fits {
+        println!("{} is for PostgreSQL {oldest} and newer", name(folder));
+    }
+    fits
+}
+
+/// The major version of the servers that tests start.
+pub fn server_major() -> u32 {
+    let programs = cutover::demo::programs::find();
+    programs.expect("PostgreSQL's server programs").major
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,7 @@
 //! What is left of a session that is over: the fence, our own connections, the schema that the import kept in the target, the backups
 //! and how long they are kept. Looks; drops that schema when asked, and nothing else.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -126,6 +126,20 @@ fn fence(file: &Path, is_production: bool) -> Finding {
     }
 }
 
+/// Where a session's copies of its backup are.
+pub fn kept_files(session: &Session) -> Vec<PathBuf> {
+    let outcomes = session
+        .steps
+        .iter()
+        .filter_map(|step| step.outcome.as_ref());
+    let facts = outcomes.flat_map(|outcome| FACTS.map(|fact| outcome.facts.get(fact)));
+    let kept = facts.filter_map(|fact| serde_json::from_value::<Kept>(fact?.clone()).ok());
+    kept.map(|kept| kept.path).collect()
+}
+
+/// Under these names A2 and A3 leave the copies behind.
+const FACTS: [&str; 2] = ["backup", "second_copy"];
+
 /// Both copies of the backup, and when they were made.
 fn backups(entries: &[Recorded]) -> Vec<(Kept, DateTime<Utc>)> {
     let finished = entries.iter().filter_map(|entry| match &entry.event {
@@ -134,7 +148,7 @@ fn backups(entries: &[Recorded]) -> Vec<(Kept, DateTime<Utc>)> {
     });
     let mut kept: Vec<(Kept, DateTime<Utc>)> = Vec::new();
     for (outcome, wall) in finished {
-        for fact in ["backup", "second_copy"] {
+        for fact in FACTS {
             let read = outcome.facts.get(fact).cloned();
             let Some(one) = read.and_then(|value| serde_json::from_value::<Kept>(value).ok())
             else {

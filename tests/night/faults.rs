@@ -215,7 +215,19 @@ async fn assert_salvaged(stage: &Stage, folder: &Folder, session: &Session, befo
         .filter(|slug| !is_old(slug))
         .collect();
     assert_eq!(kept.keys().cloned().collect::<BTreeSet<_>>(), new);
-    // Brought into the backup, all of them make it what PostgreSQL is.
+    // Into the backup itself nothing is brought, by whatever name it is called.
+    let link = stage.sandbox.dir().join("link.db");
+    std::os::unix::fs::symlink(&backup.path, &link).expect("a link");
+    let refused = Command::new(support::cutover())
+        .args(["salvage", "apply", "--all", "--dir"])
+        .arg(folder.dir())
+        .arg("--to")
+        .arg(&link)
+        .output()
+        .expect("the command");
+    let why = String::from_utf8_lossy(&refused.stderr);
+    assert!(why.contains("the session's own backup"), "{why}");
+    // Brought into a copy of it, all of them make it what PostgreSQL is.
     let restored = stage.sandbox.dir().join("restored.db");
     std::fs::copy(&backup.path, &restored).expect("a copy");
     let applied = Command::new(support::cutover())

@@ -181,6 +181,15 @@ impl World {
         Self { tables }
     }
 
+    /// Without what a server of this version does not know.
+    pub fn for_server(mut self, major: u32) -> Self {
+        let columns = self.tables.iter_mut().flat_map(|table| &mut table.columns);
+        for column in columns.filter(|column| major < 15 && column.rule == Rule::UniqueNull) {
+            column.rule = Rule::Nothing;
+        }
+        self
+    }
+
     /// What the user states beforehand, as a transfer section.
     pub fn stated(&self) -> String {
         let mut lines = Vec::new();

@@ -143,3 +143,42 @@ async fn a_child_by_inheritance_is_neither_emptied_nor_counted() {
     let again = pair.copy(&Transfer::default()).await;
     assert!(again.is_err(), "another section, and the table is full");
 }
+
+/// A row that SQLite cannot bring back is one that the target alone has, whatever its key.
+#[tokio::test]
+async fn a_row_whose_successor_is_put_aside_is_counted_as_lost() {
+    let pair = Pair::new(
+        "CREATE TABLE a (id INTEGER PRIMARY KEY, at TEXT); INSERT INTO a VALUES (1, '2024-01-01'), (2, 'garbage');",
+        "CREATE TABLE a (id integer PRIMARY KEY, at date); INSERT INTO a VALUES (2, '2020-02-02');",
+    )
+    .await;
+    let replace = section("target_rows: replace\ncolumns:\n  a.at: { on_problem: quarantine }");
+    let refused = pair.copy(&replace).await;
+    assert!(matches!(refused, Err(Error::Discard(_))), "{refused:?}");
+    assert_eq!(count(&pair, "a WHERE at = '2020-02-02'").await, 1);
+    let copied = pair.copy_with(&replace, &losing(&[("a", 1)])).await;
+    assert_eq!(copied.expect("the import").rows, 1);
+}
+
+/// What an import put aside goes with its record, so nobody replaces the record but who brings the same tables.
+#[tokio::test]
+async fn rows_that_an_earlier_import_put_aside_stay() {
+    let pair = Pair::new(
+        "CREATE TABLE a (id INTEGER PRIMARY KEY, at TEXT); INSERT INTO a VALUES (1, 'garbage');
+         CREATE TABLE b (id INTEGER PRIMARY KEY); INSERT INTO b VALUES (1);",
+        "CREATE TABLE a (id integer PRIMARY KEY, at date); CREATE TABLE b (id integer PRIMARY KEY);",
+    )
+    .await;
+    let first = section("exclude: [b]\ncolumns:\n  a.at: { on_problem: quarantine }");
+    pair.copy(&first).await.expect("the import");
+    let other = section("exclude: [a]");
+    let refused = pair.copy(&other).await;
+    let Err(Error::Target(why)) = refused else {
+        panic!("{refused:?}")
+    };
+    assert!(why.contains("put 1 row(s) aside"), "{why}");
+    assert_eq!(count(&pair, "cutover.quarantine").await, 1);
+    assert_eq!(count(&pair, "b").await, 0);
+    pair.execute("DELETE FROM cutover.quarantine").await;
+    pair.copy(&other).await.expect("the import");
+}

@@ -1,6 +1,6 @@
 //! `cutover salvage apply`: brings chosen rows of a salvage file into SQLite.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use chrono::{SecondsFormat, Utc};
@@ -11,7 +11,9 @@ use super::{ChoiceArgs, open};
 use crate::claim::{self, Claim};
 use crate::salvage::apply::{Brought, Fate, Means, Outcome, apply};
 use crate::salvage::file::NAME;
-use crate::session::Phase;
+use crate::session::{Phase, Session};
+use crate::source;
+use crate::step::closing;
 use crate::text::printable;
 
 /// Conflicts that are listed for people.
@@ -59,10 +61,8 @@ pub fn run(args: ApplyArgs) -> anyhow::Result<Exit> {
     }
     let (folder, mut salvaged) = open(&args.which)?;
     let about = salvaged.about()?;
-    let over = matches!(
-        status::read(&folder)?.phase,
-        Phase::RolledBack | Phase::Completed
-    );
+    let session = status::read(&folder)?;
+    let over = matches!(session.phase, Phase::RolledBack | Phase::Completed);
     if !over && args.to.is_none() {
         bail!(
             "session {} is not over yet; nothing was changed",
@@ -70,6 +70,7 @@ pub fn run(args: ApplyArgs) -> anyhow::Result<Exit> {
         );
     }
     let file = super::source(args.to.as_ref().unwrap_or(&about.source));
+    not_a_backup(&session, &about.backup, &file)?;
     // A session that is not over would take what comes in for drift; its own rows come in by this session alone.
     claim::source::is_free_for(&file, Some(&Claim::of(&folder)))?;
     let chosen = salvaged.chosen(&choice)?;
@@ -107,6 +108,24 @@ pub fn run(args: ApplyArgs) -> anyhow::Result<Exit> {
         );
     }
     Ok(if left_out { Exit::NoGo } else { Exit::Done })
+}
+
+/// Refuses the session's own backups, by whatever name: what comes in would make them worth nothing.
+fn not_a_backup(session: &Session, backup: &Path, file: &Path) -> anyhow::Result<()> {
+    let kept = closing::kept_files(session);
+    let is_same = |one: &Path| match (source::identity(one), source::identity(file)) {
+        (Ok(one), Ok(file)) => one == file,
+        _ => false,
+    };
+    let mut all = kept.iter().map(PathBuf::as_path).chain([backup]);
+    if let Some(one) = all.find(|one| is_same(one)) {
+        bail!(
+            "{} is the session's own backup {}; nothing was changed. Copy it, and try on the copy",
+            file.display(),
+            one.display()
+        );
+    }
+    Ok(())
 }
 
 fn print(outcome: &Outcome, args: &ApplyArgs, file: &str) {

@@ -9,6 +9,7 @@ use tokio_postgres::{Client, GenericClient};
 use crate::ours::statements::{self, Name};
 use crate::target::catalogue::{Constraint, Index};
 use crate::target::own_schema;
+use crate::text::printable;
 use crate::transfer::Error;
 use crate::transfer::error::server;
 use crate::transfer::reader::{Cursor, Span};
@@ -276,6 +277,32 @@ pub async fn imports(client: &Client, schema: &str) -> Result<Vec<Import>, Error
         .collect())
 }
 
+/// Rows that an earlier import put aside go with its record. Those of tables that this one brings it judges anew; others are nowhere else in
+/// the target.
+async fn keeps_what_was_put_aside(
+    transaction: &impl GenericClient,
+    key: &str,
+    schema: &str,
+    tasks: &[Task],
+) -> Result<(), Error> {
+    let brought: Vec<String> = tasks.iter().map(|task| storable(&task.table)).collect();
+    let asked = "SELECT count(*), min(q.source_table) FROM cutover.quarantine q JOIN cutover.import i ON i.key = q.import
+                 WHERE i.target_schema = $1 AND i.key <> $2 AND q.source_table <> ALL ($3)";
+    let row = transaction
+        .query_one(asked, &[&schema, &key, &brought])
+        .await
+        .map_err(server("looking for rows that were put aside"))?;
+    match (row.get::<_, i64>(0), row.get::<_, Option<String>>(1)) {
+        (rows, Some(table)) if rows > 0 => Err(Error::Target(format!(
+            "an earlier import into schema {} put {rows} row(s) aside of tables that this one does not bring, such as {}; they are kept in \
+             cutover.quarantine and would go with its record. Copy them elsewhere and delete them there first. Nothing was touched",
+            printable(schema, 80),
+            printable(&table, 80)
+        ))),
+        _ => Ok(()),
+    }
+}
+
 /// Records a new import with its tasks and definitions, inside the transaction that takes the definitions away. What is recorded of
 /// others into the same schema goes; the caller has taken over what they left open.
 pub async fn begin(
@@ -288,6 +315,7 @@ pub async fn begin(
     let doing = || "recording the import";
     let key = &import.key;
     let made_of = serde_json::to_string(&import.made_of).expect("BUG: names are always JSON");
+    keeps_what_was_put_aside(transaction, key, schema, tasks).await?;
     transaction
         .execute(
             &statements::delete_rows(

@@ -6,12 +6,13 @@ use std::path::Path;
 use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 
+use crate::runbook::transfer::OnProblem;
 use crate::target::catalogue::ConstraintKind;
 use crate::target::quoted;
 use crate::text::printable;
 use crate::transfer::Error;
 use crate::transfer::error::server;
-use crate::transfer::layout::{Layout, TableLayout};
+use crate::transfer::layout::{ColumnLayout, Layout, TableLayout};
 use crate::transfer::occupied::{By, own_rows};
 use crate::transfer::plan::probe;
 
@@ -100,7 +101,13 @@ pub async fn lacking(
         .batch_execute("SAVEPOINT lacking")
         .await
         .map_err(doing())?;
-    probe::fill(client, source, table, layout.encoding, &places, cancel).await?;
+    // A row of SQLite that is put aside brings nothing back, whatever its key says.
+    let is_put_aside =
+        |column: &ColumnLayout| column.converter.policy.on_problem == Some(OnProblem::Quarantine);
+    let sent: Vec<usize> = (0..table.columns.len())
+        .filter(|place| places.contains(place) || is_put_aside(&table.columns[*place]))
+        .collect();
+    probe::fill(client, source, table, layout.encoding, &sent, cancel).await?;
     let row = client.query_one(&sql, &[]).await.map_err(doing())?;
     client
         .batch_execute("ROLLBACK TO SAVEPOINT lacking; RELEASE SAVEPOINT lacking")
