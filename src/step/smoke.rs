@@ -71,8 +71,10 @@ pub async fn staging(ctx: &Context) -> Outcome {
     let serving = serving::look_at(ctx, &staging, LIMIT).await;
     if serving.provider == Some(Provider::Sqlite) {
         let why = format!(
-            "{}: nothing that it answers says anything about PostgreSQL",
-            serving.words()
+            "{}: nothing that it answers says anything about PostgreSQL. Switch the staging slot to `target.runtime_url`, restart it, and try \
+             {} again",
+            serving.words(),
+            ctx.reporter.row
         );
         return Outcome::failed(why.clone()).with_check(Check::new("smoke", false, why));
     }

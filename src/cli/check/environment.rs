@@ -259,15 +259,21 @@ fn signals(runbook: &Runbook, pages: &[(String, String)]) -> Vec<Finding> {
     needs.iter().map(finding).collect()
 }
 
-/// Tonight begins with every instance on SQLite; the staging slot may be on either.
+/// Tonight begins with every instance on SQLite. The staging slot may be on either, but E3 wants it on PostgreSQL.
 fn says_where(serving: &Serving, is_staging: bool) -> Finding {
-    let ok = match serving.provider {
-        Some(Provider::Sqlite) => true,
-        Some(Provider::Postgres) => is_staging,
-        None => false,
-    };
     let name = format!("instance {}, provider", serving.instance);
-    Finding::required(name, ok, printable(&serving.words(), 300))
+    let words = printable(&serving.words(), 300);
+    match (serving.provider, is_staging) {
+        (Some(Provider::Sqlite), true) => {
+            let needs = "E3 asks it on PostgreSQL, so somebody has to switch it to `target.runtime_url` between D and E3: a step of kind \
+                         `command` before E3, or a person";
+            Finding::advice(name, false, format!("{words}; {needs}"))
+        }
+        (Some(Provider::Sqlite), false) | (Some(Provider::Postgres), true) => {
+            Finding::required(name, true, words)
+        }
+        (Some(Provider::Postgres), false) | (None, _) => Finding::required(name, false, words),
+    }
 }
 
 /// Every instance is ready, shows its metrics, says what it serves from, and has the configuration and log that the runbook says.
