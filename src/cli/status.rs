@@ -152,6 +152,12 @@ fn print(session: &Session, engine: &EngineState) {
     }
     match (session.phase, is_over) {
         (Phase::Open | Phase::RollingBack, true) => outln!("\n{}", super::over::of(session)),
+        (Phase::RollingBack, false) if !engine.is_alive() => outln!(
+            "\nrolling back, but NO ENGINE RUNS, so nothing goes on: `cutover rollback` starts one, and the rollback goes on where it was"
+        ),
+        (Phase::Open, false) if !engine.is_alive() => outln!(
+            "\nNO ENGINE RUNS, so nothing is watched: `cutover run` starts one, which goes on; `cutover rollback` starts one and rolls back"
+        ),
         _ => outln!("\n{}", next(session)),
     }
     if matches!(session.phase, Phase::Completed | Phase::RolledBack) {

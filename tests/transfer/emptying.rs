@@ -182,3 +182,26 @@ async fn rows_that_an_earlier_import_put_aside_stay() {
     pair.execute("DELETE FROM cutover.quarantine").await;
     pair.copy(&other).await.expect("the import");
 }
+
+/// What is done after the import may delete rows: that is told, and the same command has nothing to do.
+#[tokio::test]
+async fn rows_that_went_after_the_import_are_told_and_no_loss() {
+    let pair = Pair::new(
+        "CREATE TABLE a (id INTEGER PRIMARY KEY); INSERT INTO a VALUES (1), (2), (3);",
+        "CREATE TABLE a (id integer PRIMARY KEY);",
+    )
+    .await;
+    let after = section("after_import:\n  - DELETE FROM a WHERE id = 1");
+    let copied = pair.copy(&after).await.expect("the import");
+    let told: Vec<String> = copied.notes.iter().map(ToString::to_string).collect();
+    assert!(
+        told.iter().any(|note| note.contains("left 2 rows where 3")),
+        "{told:?}"
+    );
+    let again = pair.copy(&after).await.expect("nothing to do");
+    assert!(again.was_done);
+    assert_eq!(count(&pair, "a").await, 2);
+    pair.execute("DELETE FROM a WHERE id = 2").await;
+    let refused = pair.copy(&after).await;
+    assert!(refused.is_err(), "{refused:?}");
+}

@@ -90,12 +90,14 @@ pub async fn take(
                 .iter()
                 .filter(|task| task.target_oid == table.target.oid)
         };
+        let known = on_record.get(&storable(&table.source.name));
         let target_rows = match occupied::rows_there(client, schema, &table.target).await? {
+            // What the runbook had done after the import is no loss of the import's.
+            Some(rows) if known.is_some_and(|known| known.left == Some(rows)) => {
+                known.map_or(rows, |known| known.counted)
+            }
             Some(rows) => rows,
-            None => on_record
-                .get(&storable(&table.source.name))
-                .copied()
-                .unwrap_or_default(),
+            None => known.map_or(0, |known| known.counted),
         };
         account.push(TableAccount {
             table: table.source.name.clone(),
@@ -130,19 +132,70 @@ fn count_source(source: &Path, layout: &Layout) -> Result<BTreeMap<String, u64>,
     layout.tables.iter().map(count).collect()
 }
 
-/// Rows of the target by source table, as they were counted at the end of the import.
-async fn recorded(client: &Client, key: &str) -> Result<BTreeMap<String, u64>, Error> {
+/// What is on record of one table's rows in the target.
+pub struct Known {
+    /// As they were counted at the end of the import.
+    pub counted: u64,
+    /// As they were counted once `after_import` was done; `None` where nothing was to be done.
+    pub left: Option<u64>,
+}
+
+/// By source table, what is on record.
+///
+/// # Errors
+/// The server does not answer.
+pub async fn recorded(client: &Client, key: &str) -> Result<BTreeMap<String, Known>, Error> {
     let rows = client
         .query(
-            "SELECT source_table, target_rows FROM cutover.account WHERE import = $1",
+            "SELECT source_table, target_rows, left_rows FROM cutover.account WHERE import = $1",
             &[&key],
         )
         .await
         .map_err(server("reading the account of the import"))?;
-    Ok(rows
-        .iter()
-        .map(|row| (row.get(0), row.get::<_, i64>(1).unsigned_abs()))
-        .collect())
+    let known = |row: &tokio_postgres::Row| Known {
+        counted: row.get::<_, i64>(1).unsigned_abs(),
+        left: row.get::<_, Option<i64>>(2).map(i64::unsigned_abs),
+    };
+    Ok(rows.iter().map(|row| (row.get(0), known(row))).collect())
+}
+
+/// Counts once more what `after_import` has left, and puts it on record. Each table that has another number now, in words.
+///
+/// # Errors
+/// The server does not answer.
+pub async fn record_left(
+    client: &Client,
+    schema: &str,
+    layout: &Layout,
+    key: &str,
+) -> Result<Vec<(String, String)>, Error> {
+    let on_record = recorded(client, key).await?;
+    let mut changed = Vec::new();
+    for table in &layout.tables {
+        let name = storable(&table.source.name);
+        let there = occupied::rows_there(client, schema, &table.target).await?;
+        let (Some(known), Some(left)) = (on_record.get(&name), there) else {
+            continue;
+        };
+        if left == known.counted {
+            continue;
+        }
+        changed.push((
+            table.source.name.clone(),
+            format!(
+                "what was done after the import left {left} rows where {} had been loaded",
+                known.counted
+            ),
+        ));
+        client
+            .execute(
+                "UPDATE cutover.account SET left_rows = $3 WHERE import = $1 AND source_table = $2",
+                &[&key, &name, &(left as i64)],
+            )
+            .await
+            .map_err(server("recording what was done after the import"))?;
+    }
+    Ok(changed)
 }
 
 /// Puts the account on record.
@@ -157,7 +210,7 @@ pub async fn record(client: &Client, key: &str, account: &[TableAccount]) -> Res
         .map(|count| count as i64);
         client
             .execute(
-                "INSERT INTO cutover.account VALUES ($1, $2, $3, $4, $5, $6)
+                "INSERT INTO cutover.account (import, source_table, source_rows, aside_rows, sent_rows, target_rows) VALUES ($1, $2, $3, $4, $5, $6)
                  ON CONFLICT (import, source_table) DO UPDATE SET source_rows = excluded.source_rows,
                    aside_rows = excluded.aside_rows, sent_rows = excluded.sent_rows, target_rows = excluded.target_rows",
                 &[

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::runbook::transfer::{TargetRows, Transfer};
 use crate::text::printable;
 use crate::transfer::Error;
+use crate::transfer::copy::account;
 use crate::transfer::copy::away::is_open;
 use crate::transfer::copy::definitions::{self, ForeignKey};
 use crate::transfer::copy::empty::{self, Abandoned};
@@ -179,13 +180,16 @@ async fn unusable(
     if import.finished && wanted.transfer.target_rows == TargetRows::Replace && !wanted.is_run {
         return Ok(Some("it has ended, and is to be done again".to_owned()));
     }
+    let on_record = account::recorded(client, &import.key).await?;
     for table in &layout.tables {
         let own = tasks
             .iter()
             .filter(|task| task.target_oid == table.target.oid);
         let loaded: u64 = own.map(|task| task.rows).sum();
+        let known = on_record.get(&record::storable(&table.source.name));
+        let left = known.and_then(|known| known.left);
         let there = occupied::rows_there(client, wanted.schema, &table.target).await?;
-        if let Some(there) = there.filter(|there| *there != loaded) {
+        if let Some(there) = there.filter(|there| *there != loaded && left != Some(*there)) {
             return Ok(Some(format!(
                 "{} holds {there} row(s), and by its checkpoints {loaded} were loaded",
                 printable(&table.target.name, 80)

@@ -35,6 +35,7 @@ ALTER TABLE cutover.definition ADD COLUMN IF NOT EXISTS described jsonb NOT NULL
 CREATE TABLE IF NOT EXISTS cutover.account (
   import text NOT NULL REFERENCES cutover.import ON DELETE CASCADE, source_table text NOT NULL, source_rows bigint NOT NULL,
   aside_rows bigint NOT NULL, sent_rows bigint NOT NULL, target_rows bigint NOT NULL, PRIMARY KEY (import, source_table));
+ALTER TABLE cutover.account ADD COLUMN IF NOT EXISTS left_rows bigint;
 CREATE TABLE IF NOT EXISTS cutover.quarantine (
   import text NOT NULL REFERENCES cutover.import ON DELETE CASCADE, source_table text NOT NULL, source_row text NOT NULL,
   source_column text NOT NULL, reason text NOT NULL, content jsonb NOT NULL);
@@ -226,7 +227,8 @@ pub async fn create(client: &impl GenericClient) -> Result<(), Error> {
     let doing = || server("looking for the schema cutover");
     let row = client
         .query_one(
-            "SELECT to_regclass('cutover.account') IS NOT NULL, EXISTS (SELECT FROM pg_namespace WHERE nspname = $1)",
+            "SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass('cutover.account') AND attname = 'left_rows'),
+               EXISTS (SELECT FROM pg_namespace WHERE nspname = $1)",
             &[&SCHEMA],
         )
         .await

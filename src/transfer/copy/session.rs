@@ -16,7 +16,7 @@ use crate::target::Pinned;
 use crate::target::sequences::{self, Numbered};
 use crate::text::printable;
 use crate::transfer::error::server;
-use crate::transfer::layout::TableLayout;
+use crate::transfer::layout::{TableLayout, structural};
 use crate::transfer::plan::{Both, Problem, foreseen, numbers, preflight};
 use crate::transfer::session::{Target, application_path};
 use crate::transfer::{Error, Progress};
@@ -298,6 +298,7 @@ impl<'s> Session<'s> {
         let account = self.account().await?;
         progress(Progress::Phase { phase: "sequences" });
         let layout = self.import.layout.clone();
+        let mut left = Vec::new();
         let numbered = self.numbered().await?;
         let schema = &self.import.target.schema;
         let sequences = sequences::align(&self.control, schema, &numbered, &layout.sequences)
@@ -320,6 +321,10 @@ impl<'s> Session<'s> {
             }
             account::record(&self.control, &self.import.key, &account).await?;
             self.end(progress).await?;
+            if !self.import.transfer.after_import.is_empty() {
+                let (schema, key) = (&self.import.target.schema, &self.import.key);
+                left = account::record_left(&self.control, schema, &layout, key).await?;
+            }
         }
         let mut copied = self.outcome().await?;
         copied.after = self.afterwards();
@@ -328,7 +333,9 @@ impl<'s> Session<'s> {
             policy: None,
             ..warning
         });
-        copied.notes = told.collect();
+        let left = left.into_iter();
+        let left = left.map(|(table, reason)| structural(&table, "", reason, None));
+        copied.notes = told.chain(left).collect();
         copied.account = account;
         copied.was_done = self.finished;
         copied.sequences = sequences;
