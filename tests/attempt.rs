@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use cutover::identity::{SourceIdentity, TargetIdentity};
-use cutover::session::attempt::{Ground, NotYet, may_follow};
-use cutover::session::{Event, Production, RehearsalEvidence, Session};
+use cutover::session::attempt::{Ground, NotYet, SALVAGED, may_follow, rows_are_kept_on};
+use cutover::session::{Check, Event, Outcome, Production, RehearsalEvidence, Session};
 
 use crate::session::language::Bridge;
 use crate::{report, support};
@@ -29,6 +29,36 @@ fn rehearsed(session: &Session, ended_unix_s: i64, ok: bool) -> RehearsalEvidenc
     evidence
 }
 
+/// What R5 could not keep is kept by hand, or given up by a person's word, before another night.
+#[test]
+fn rows_that_are_nowhere_else_stand_against_another_night() {
+    let mut bridge = Bridge::rolled_back(2_000);
+    let kept = |bridge: &Bridge, target, has_file| {
+        rows_are_kept_on(&bridge.session, &on(target), has_file)
+    };
+    assert_eq!(kept(&bridge, TARGET, false), Ok(()));
+    let rows = &mut bridge.session.rollback.as_mut().expect("a rollback").rows;
+    let row = rows.last_mut().expect("rows");
+    let outcome = Outcome::done("R5");
+    row.outcome =
+        Some(outcome.with_check(Check::new(SALVAGED, false, "PostgreSQL did not answer")));
+    let refused = kept(&bridge, TARGET, false);
+    let Err(NotYet::Unsalvaged { why, .. }) = &refused else {
+        panic!("{refused:?}")
+    };
+    assert_eq!(why, "PostgreSQL did not answer");
+    assert_eq!(kept(&bridge, TARGET, true), Ok(()));
+    assert_eq!(kept(&bridge, "db:5432/other", false), Ok(()));
+    for (gives_up_rows, is_open) in [(false, false), (true, true)] {
+        bridge.append(Event::CorrectionRecorded {
+            by: "ada".into(),
+            what: "an index".into(),
+            gives_up_rows,
+        });
+        assert_eq!(kept(&bridge, TARGET, false).is_ok(), is_open);
+    }
+}
+
 #[test]
 fn a_correction_and_a_newer_green_rehearsal_open_the_way() {
     let mut bridge = Bridge::rolled_back(2_000);
@@ -47,6 +77,7 @@ fn a_correction_and_a_newer_green_rehearsal_open_the_way() {
     bridge.append(Event::CorrectionRecorded {
         by: "ada".into(),
         what: "an index".into(),
+        gives_up_rows: false,
     });
     let mut session = bridge.session;
     session.correction.as_mut().expect("just recorded").unix_s = corrected_s;

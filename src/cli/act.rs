@@ -9,8 +9,9 @@ use super::{Exit, Which};
 use crate::cockpit::bridge::{Bridge, BridgeError};
 use crate::journal::Folder;
 use crate::runbook::Role;
-use crate::session::Command;
+use crate::session::{Command, attempt};
 use crate::ssh::Passphrase;
+use crate::step::salvage::has_whole_file;
 
 /// Start the next step.
 #[derive(Debug, Args)]
@@ -132,6 +133,9 @@ pub struct CorrectArgs {
     /// What was corrected
     #[arg(long)]
     what: String,
+    /// Give up what users wrote to PostgreSQL where no salvage file holds it
+    #[arg(long)]
+    give_up_rows: bool,
 }
 
 /// Roll back.
@@ -331,7 +335,17 @@ pub async fn retry(args: RetryArgs) -> anyhow::Result<Exit> {
 pub async fn correct(args: CorrectArgs) -> anyhow::Result<Exit> {
     let folder = super::run::find(&args.which)?;
     let session = folder.session();
-    let command = Command::Correct { what: args.what };
+    let known = super::status::read(&folder)?;
+    if !args.give_up_rows
+        && let Err(not_yet) = attempt::rows_are_kept(&known, has_whole_file(&folder))
+    {
+        errln!("refused: {not_yet}");
+        return Ok(Exit::Failed);
+    }
+    let command = Command::Correct {
+        what: args.what,
+        gives_up_rows: args.give_up_rows,
+    };
     let claim = args.which.claim;
     let written = tokio::task::spawn_blocking(move || {
         crate::engine::amend::amend(&folder, claim.as_deref(), &command)

@@ -12,8 +12,9 @@ use super::{leftovers, load};
 use crate::claim;
 use crate::engine::{amend, ledger::from_entry};
 use crate::journal::{Folder, Follower};
-use crate::session::{Command, Phase, Recorded, Session};
+use crate::session::{Command, Phase, Recorded, Session, attempt};
 use crate::step::closing;
+use crate::step::salvage::has_whole_file;
 use crate::text::printable;
 
 /// Close a session that is over.
@@ -102,6 +103,12 @@ pub async fn run(args: CloseArgs) -> anyhow::Result<Exit> {
             }
         };
         outln!("{}", printable(&line, 500));
+        record.push(line);
+    }
+    if let Err(not_yet) = attempt::rows_are_kept(&session, has_whole_file(&folder)) {
+        open += 1;
+        let line = format!("OPEN salvage: {not_yet}");
+        outln!("{}", printable(&line, 800));
         record.push(line);
     }
     let findings = closing::look(&loaded.runbook, &loaded.base, &entries, session.phase).await;

@@ -93,6 +93,18 @@ fn rolled_back(session: &Session) -> Advice {
             "No-go: PostgreSQL was not touched, and the application serves from SQLite as before{took}. Another session may be opened at any time."
         ));
     }
+    if let Some(why) = super::attempt::unsalvaged(session) {
+        let sentence = format!(
+            "Rolled back{took}, and what users wrote to PostgreSQL is NOT kept: {why}. Before anything else: `cutover salvage make`, as soon as \
+             PostgreSQL answers."
+        );
+        return Advice {
+            urgency: Urgency::Rollback,
+            sentence,
+            act: None,
+            waits_for: Vec::new(),
+        };
+    }
     if rollback.healthy == Some(true) {
         return Advice::calm(format!(
             "Rolled back: the application serves from SQLite again{took}. Before another attempt: `cutover correct`, then a new rehearsal."

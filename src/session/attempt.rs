@@ -23,6 +23,18 @@ pub enum NotYet {
         /// What has to be typed.
         name: String,
     },
+    /// What users wrote to PostgreSQL is nowhere else.
+    #[error(
+        "session {session} was rolled back, and what users wrote to PostgreSQL is nowhere but there: {why}. Another night on this target would \
+         delete it. `cutover salvage make {session}` keeps it, once PostgreSQL answers. Whoever gives it up says so: `cutover correct \
+         {session} --what \"…\" --give-up-rows`"
+    )]
+    Unsalvaged {
+        /// The session that was rolled back.
+        session: String,
+        /// What R5 said.
+        why: String,
+    },
     /// Nobody has said what was corrected.
     #[error(
         "session {session} was rolled back from this target ({cause}), and nobody has recorded what was corrected since. \
@@ -82,6 +94,45 @@ impl Ground {
         let known = &earlier.charter.production.target;
         let same = known.is_some() && *known == self.target_identity;
         same || earlier.charter.target == self.target
+    }
+}
+
+/// The name of R5's check that everything is kept that users wrote to PostgreSQL.
+pub const SALVAGED: &str = "salvaged";
+
+/// Why what users wrote to PostgreSQL was not kept whole by the rollback; `None` where it was, where there was nothing, or where somebody has
+/// given it up since. Whether `cutover salvage make` has kept it later is not in the journal.
+pub fn unsalvaged(session: &Session) -> Option<&str> {
+    let gives_up = session.correction.as_ref().is_some_and(|c| c.gives_up_rows);
+    let rows = session.rollback.iter().flat_map(|rollback| &rollback.rows);
+    let outcomes = rows.filter_map(|row| row.outcome.as_ref());
+    let mut checks = outcomes.flat_map(|outcome| &outcome.checks);
+    let red = checks.find(|check| check.name == SALVAGED && !check.ok);
+    red.filter(|_| !gives_up).map(|check| check.detail.as_str())
+}
+
+/// Whether everything that users wrote to PostgreSQL during `earlier` is kept, or given up. `has_file`: a whole salvage file lies in its folder.
+///
+/// # Errors
+/// [`NotYet::Unsalvaged`].
+pub fn rows_are_kept(earlier: &Session, has_file: bool) -> Result<(), NotYet> {
+    match unsalvaged(earlier) {
+        Some(why) if !has_file => Err(NotYet::Unsalvaged {
+            session: earlier.charter.session.clone(),
+            why: why.to_owned(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// As [`rows_are_kept`], where the ground is that session's.
+///
+/// # Errors
+/// As there.
+pub fn rows_are_kept_on(earlier: &Session, ground: &Ground, has_file: bool) -> Result<(), NotYet> {
+    match ground.has_target_of(earlier) && !earlier.charter.rehearsal {
+        true => rows_are_kept(earlier, has_file),
+        false => Ok(()),
     }
 }
 

@@ -103,6 +103,9 @@ pub enum Command {
     Correct {
         /// What.
         what: String,
+        /// Give up what users wrote to PostgreSQL and what no salvage file holds.
+        #[serde(default)]
+        gives_up_rows: bool,
     },
 }
 

@@ -66,13 +66,18 @@ fn decide_itself(
             text: reason(text)?,
         }]);
     }
-    if let Command::Correct { what } = command {
+    if let Command::Correct {
+        what,
+        gives_up_rows,
+    } = command
+    {
         if session.phase != Phase::RolledBack {
             return Err(Refusal::NotRolledBack);
         }
         return Ok(vec![Event::CorrectionRecorded {
             by: actor.id.clone(),
             what: reason(what)?,
+            gives_up_rows: *gives_up_rows,
         }]);
     }
     if let Command::Retry { row } = command {

@@ -240,6 +240,9 @@ pub enum Event {
         by: String,
         /// What.
         what: String,
+        /// Whether what users wrote to PostgreSQL, and what no salvage file holds, is given up.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        gives_up_rows: bool,
     },
     /// After the end: somebody looked at what was left.
     SessionClosed {

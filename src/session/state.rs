@@ -68,6 +68,8 @@ pub struct Correction {
     pub by: String,
     /// In their words.
     pub what: String,
+    /// Whether they gave up what users wrote to PostgreSQL and what no salvage file holds.
+    pub gives_up_rows: bool,
     /// When: seconds since 1970.
     pub unix_s: i64,
 }
@@ -344,10 +346,15 @@ impl Session {
             Event::NoteWritten { by, text } => {
                 self.notes.push((at_ms, Some(by.clone()), text.clone()))
             }
-            Event::CorrectionRecorded { by, what } => {
+            Event::CorrectionRecorded {
+                by,
+                what,
+                gives_up_rows,
+            } => {
                 self.correction = Some(Correction {
                     by: by.clone(),
                     what: what.clone(),
+                    gives_up_rows: *gives_up_rows,
                     unix_s: recorded.wall.timestamp(),
                 });
             }

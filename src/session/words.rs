@@ -108,7 +108,16 @@ pub fn words(event: &Event) -> Option<String> {
         }
         Event::SessionCompleted { by } => format!("release completed by {by}"),
         Event::NoteWritten { by, text } => format!("{by}: {text}"),
-        Event::CorrectionRecorded { by, what } => format!("corrected, says {by}: {what}"),
+        Event::CorrectionRecorded {
+            by,
+            what,
+            gives_up_rows,
+        } => match gives_up_rows {
+            false => format!("corrected, says {by}: {what}"),
+            true => format!(
+                "corrected, says {by}: {what}; rows on PostgreSQL that are not kept are given up"
+            ),
+        },
         Event::SessionClosed { by, found } => format!("closed by {by}: {}", found.join("; ")),
         Event::AlarmRaised { text, .. } => format!("ALARM: {text}"),
         Event::UndoRecorded { .. } => return None,

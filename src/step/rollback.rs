@@ -22,6 +22,7 @@ use crate::fleet::restart::run_for;
 use crate::fleet::{self, Means};
 use crate::runbook::action::Placeholders;
 use crate::runbook::{Action, Instance, RollbackKind};
+use crate::session::attempt::SALVAGED;
 use crate::session::live::{InstanceState, InstanceView};
 use crate::session::{Check, Outcome, RollbackCause, Undo};
 
@@ -72,7 +73,7 @@ fn with_salvage(ctx: &Context, mut outcome: Outcome, salvaged: &salvage::Record)
     outcome.summary = format!("{sentence}; {}", outcome.summary);
     let complete = salvaged.lacks.is_empty() || !salvage::was_open(ctx);
     outcome
-        .with_check(Check::new("salvaged", complete, sentence))
+        .with_check(Check::new(SALVAGED, complete, sentence))
         .with_fact(SALVAGE, salvaged)
 }
 

@@ -17,6 +17,7 @@ use super::context::Context;
 use super::production;
 use super::switch::SNAPSHOT;
 use super::target::owner;
+use crate::engine::ledger::from_entry;
 use crate::journal::{Folder, Follower};
 use crate::runbook::Runbook;
 use crate::runbook::transfer::Transfer;
@@ -109,9 +110,9 @@ pub async fn keep(ctx: &Context) -> Record {
     {
         return record.clone();
     }
-    let made = match (wanted, same_target(ctx).await) {
-        (Ok(wanted), Ok(())) => make(wanted, &ctx.cancel).await,
-        (Err(why), _) | (_, Err(why)) => Err(why),
+    let made = match (wanted, alone(ctx), same_target(ctx).await) {
+        (Ok(wanted), Ok(()), Ok(())) => make(wanted, &ctx.cancel).await,
+        (Err(why), ..) | (_, Err(why), _) | (.., Err(why)) => Err(why),
     };
     // Half of it is better than nothing.
     made.unwrap_or_else(|why| {
@@ -120,6 +121,21 @@ pub async fn keep(ctx: &Context) -> Record {
             ..Record::default()
         })
     })
+}
+
+/// Rows of a later session are not what users wrote. Only a row that is tried again can meet one.
+fn alone(ctx: &Context) -> Result<(), String> {
+    match later_attempt(&ctx.folder, &ctx.session) {
+        Some(later) => Err(later_than(&ctx.session.charter.session, &later)),
+        None => Ok(()),
+    }
+}
+
+/// Why nothing can be kept any more.
+pub fn later_than(session: &str, later: &str) -> String {
+    format!(
+        "session {later} was opened for the same target after {session}: what users wrote then can no longer be told from what it did there"
+    )
 }
 
 /// Rows of another database are not what users wrote. One that does not answer is for the salvage itself to tell.
@@ -139,6 +155,37 @@ async fn same_target(ctx: &Context) -> Result<(), String> {
 pub fn was_open(ctx: &Context) -> bool {
     let reopened = ctx.session.step_of_kind(&LineKind::Reopen);
     reopened.is_some_and(|step| step.started_ms.is_some())
+}
+
+/// Whether a salvage file of this session lies in its folder and holds everything.
+pub fn has_whole_file(folder: &Folder) -> bool {
+    let Ok(salvaged) = Salvaged::open(&folder.dir().join(NAME)) else {
+        return false;
+    };
+    let is_ours = salvaged
+        .about()
+        .is_ok_and(|about| about.session == folder.session());
+    let tables = salvaged.tables();
+    is_ours && tables.is_ok_and(|tables| tables.iter().all(|table| !table.broke_off))
+}
+
+/// A session beside this one that was opened on the same target later, and may have emptied its tables: what it did there can no longer be told
+/// from what users wrote.
+pub fn later_attempt(folder: &Folder, session: &Session) -> Option<String> {
+    let root = folder.dir().parent()?;
+    let beside = Folder::list(root).ok()?;
+    beside.into_iter().find_map(|other| {
+        let found = session_of(&other.folder)?;
+        let same = found.charter.target == session.charter.target;
+        (same && found.opened > session.opened).then_some(other.session)
+    })
+}
+
+/// A session as its journal tells of it; none where nobody can read it.
+fn session_of(folder: &Folder) -> Option<Session> {
+    let entries = Follower::open(folder).ok()?.poll().ok()?;
+    let entries = entries.iter().map(from_entry);
+    Session::replay(&entries.collect::<Result<Vec<_>, _>>().ok()?).ok()
 }
 
 /// A file of this session that an earlier attempt finished.

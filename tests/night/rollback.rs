@@ -511,6 +511,14 @@ async fn a_target_that_hangs_or_is_full_delays_nothing() {
 
 /// PostgreSQL answers again: what users wrote there is kept now, once, and that is on record.
 fn assert_salvaged_later(stage: &Stage, folder: &Folder) {
+    // Until then nothing opens the way to a night that would delete it.
+    let correct = ["correct", "--what", "the server was started again"];
+    let (code, said) = manage(stage, folder, &correct);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("nowhere but there"), "{said}");
+    let (code, said) = manage(stage, folder, &["close"]);
+    assert_eq!(code, Some(3), "{said}");
+    assert!(said.contains("OPEN salvage:"), "{said}");
     let (code, said) = manage(stage, folder, &["salvage", "make"]);
     assert_eq!(code, Some(0), "{said}");
     let kept = Salvaged::open(&folder.dir().join(salvage::file::NAME)).expect("a salvage file");
@@ -533,6 +541,8 @@ fn assert_salvaged_later(stage: &Stage, folder: &Folder) {
     let (code, said) = manage(stage, folder, &["salvage", "make"]);
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("salvage.db is there."), "{said}");
+    let (code, said) = manage(stage, folder, &correct);
+    assert_eq!(code, Some(0), "{said}");
 }
 
 /// The countdown runs: half a second is left until the rollback.

@@ -350,6 +350,7 @@ fn command(text: &str) -> Command {
         ["close"] => Command::Close { found: Vec::new() },
         ["correct", what @ ..] => Command::Correct {
             what: what.join(" "),
+            gives_up_rows: false,
         },
         ["note", text @ ..] => Command::Note {
             text: text.join(" "),
@@ -556,7 +557,7 @@ fn shown(event: &Event) -> String {
         Event::RollbackRetried { by, rows } => format!("{} again, by {by}", rows.join(" ")),
         Event::SessionCompleted { by } => format!("completed by {by}"),
         Event::NoteWritten { by, text } => format!("note by {by}: {text}"),
-        Event::CorrectionRecorded { by, what } => format!("corrected, says {by}: {what}"),
+        Event::CorrectionRecorded { by, what, .. } => format!("corrected, says {by}: {what}"),
         Event::SourceSeen { shape } => format!("source seen: {} objects", shape.0.len()),
         Event::RehearsalRecorded { .. } => "rehearsal recorded".into(),
         other => format!("{other:?}"),

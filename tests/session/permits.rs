@@ -40,7 +40,10 @@ pub fn commands() -> Vec<Command> {
         Command::Complete,
         Command::Note { text: text() },
         Command::Retry { row: None },
-        Command::Correct { what: text() },
+        Command::Correct {
+            what: text(),
+            gives_up_rows: false,
+        },
         Command::Close {
             found: vec![text()],
         },

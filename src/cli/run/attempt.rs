@@ -11,6 +11,7 @@ use crate::session::RehearsalEvidence;
 use crate::session::attempt::{self, Ground};
 use crate::source;
 use crate::step::production;
+use crate::step::salvage::has_whole_file;
 use crate::target::Endpoint;
 use crate::target::release::{self, Release};
 use crate::text::printable;
@@ -69,6 +70,10 @@ pub(super) async fn may_open(
                 continue;
             }
         };
+        let has_file = has_whole_file(&folder);
+        if let Err(not_yet) = attempt::rows_are_kept_on(&earlier, &ground, has_file) {
+            return Ok(Answer::NoGo(not_yet.to_string()));
+        }
         if let Err(not_yet) =
             attempt::may_follow(&earlier, &ground, rehearsal, args.again.is_some())
         {

@@ -3,19 +3,16 @@
 use std::path::PathBuf;
 
 use anyhow::{Context as _, ensure};
-use chrono::{DateTime, Utc};
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
 use super::super::{Exit, Which, load, run, status};
 use crate::engine::amend;
 use crate::engine::lease::Lease;
-use crate::engine::ledger::from_entry;
-use crate::journal::{Folder, Follower};
 use crate::runbook::rehearsal;
 use crate::salvage::file::NAME;
-use crate::session::{Command, Phase, Session};
-use crate::step::salvage::{Wanted, make};
+use crate::session::{Command, Phase};
+use crate::step::salvage::{Wanted, later_attempt, later_than, make};
 use crate::text::printable;
 
 /// Make the salvage file of a session that was rolled back.
@@ -47,9 +44,7 @@ pub async fn run(args: MakeArgs) -> anyhow::Result<Exit> {
         path.display()
     );
     if let Some(later) = later_attempt(&folder, &session) {
-        anyhow::bail!(
-            "session {later} was opened for the same target after {name}: what users wrote then can no longer be told from what it did there"
-        );
+        anyhow::bail!(later_than(name, &later));
     }
     let Some(loaded) = load::load_or_say(&args.runbook)? else {
         return Ok(Exit::Usage);
@@ -86,21 +81,4 @@ pub async fn run(args: MakeArgs) -> anyhow::Result<Exit> {
         true => Exit::Done,
         false => Exit::Failed,
     })
-}
-
-/// A session beside this one that had the same target later, and may have emptied its tables.
-fn later_attempt(folder: &Folder, session: &Session) -> Option<String> {
-    let begun = opened(folder)?;
-    let beside = Folder::list(folder.dir().parent()?).ok()?;
-    beside.into_iter().find_map(|other| {
-        let target = status::read(&other.folder).ok()?.charter.target;
-        let same = target == session.charter.target;
-        (same && opened(&other.folder)? > begun).then_some(other.session)
-    })
-}
-
-/// When a session was opened.
-fn opened(folder: &Folder) -> Option<DateTime<Utc>> {
-    let entries = Follower::open(folder).ok()?.poll().ok()?;
-    Some(from_entry(entries.first()?).ok()?.wall)
 }

@@ -111,7 +111,7 @@ fn words(event: &Event, charter: &Charter) -> Words {
         )),
         Event::DriftFound { detail } => bad(format!("DRIFT: {detail}")),
         Event::NoteWritten { by, text } => ("»", Meaning::Accent, format!("{by}: {text}")),
-        Event::CorrectionRecorded { by, what } => {
+        Event::CorrectionRecorded { by, what, .. } => {
             good(format!("{by} recorded what was corrected: {what}"))
         }
         Event::SessionClosed { by, found } if found.iter().any(|line| line.starts_with("OPEN")) => {
