@@ -21,6 +21,10 @@ const TERM_GRACE: Duration = Duration::from_secs(5);
 const KILL_GRACE: Duration = Duration::from_secs(10);
 /// How long output is waited for after the command itself has ended; a daemon may have inherited the pipe.
 const DRAIN_LIMIT: Duration = Duration::from_millis(500);
+/// How long what the command started may take to leave its group, after the command itself has ended well.
+const LEAVE_GRACE: Duration = Duration::from_millis(500);
+/// How often that is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 const CHUNK_BYTES: usize = 64 << 10;
 
 /// Runs a program until it ends, `limit` has passed or it is cancelled; then ends what is left of its group.
@@ -73,6 +77,10 @@ pub(super) async fn run(
         }
     }
     // The leader is dead and not yet reaped, so that its number still names this group and no other.
+    let left = match ended.timed_out || ended.cancelled {
+        true => Vec::new(),
+        false => group.left_after(LEAVE_GRACE).await,
+    };
     group.signal(Signal::TERM);
     let drained = Instant::now() + DRAIN_LIMIT;
     while pipes.are_open() {
@@ -80,6 +88,11 @@ pub(super) async fn run(
             (stream, bytes) = pipes.read() => output.take(stream, &bytes),
             () = sleep_until(drained) => break,
         }
+    }
+    for process in left {
+        output.remark(&format!(
+            "process {process} was still in the command's group and is ended; what is meant to stay leaves it by `setsid`"
+        ));
     }
     drop(group);
     if let Ok(status) = child.wait().await {
@@ -245,6 +258,27 @@ impl Group {
         }
     }
 
+    /// Members that are still there after a time, the leader apart. A program that was started with `setsid` in the last moment has not
+    /// called it yet when the leader ends. On systems without `/proc` nothing is known.
+    async fn left_after(&self, grace: Duration) -> Vec<i32> {
+        let until = Instant::now() + grace;
+        loop {
+            let left = self.others();
+            if left.is_empty() || Instant::now() >= until {
+                return left;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    fn others(&self) -> Vec<i32> {
+        let leader = self.leader.as_raw_nonzero().get();
+        let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+        let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+        pids.filter(|pid| *pid != leader && group_of(*pid) == Some(leader))
+            .collect()
+    }
+
     fn signal(&self, signal: Signal) {
         // The one error there can be is that the group is already empty.
         let _ = kill_process_group(self.leader, signal);
@@ -255,6 +289,14 @@ impl Drop for Group {
     fn drop(&mut self) {
         self.signal(Signal::KILL);
     }
+}
+
+/// The process group of a process that runs; `None` of one that is gone, or dead and not reaped.
+fn group_of(pid: i32) -> Option<i32> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let mut fields = stat.rsplit_once(") ")?.1.split(' ');
+    let state = fields.next()?;
+    fields.nth(1)?.parse().ok().filter(|_| state != "Z")
 }
 
 /// Waits for the end of `leader` and leaves it for tokio to reap.

@@ -231,15 +231,12 @@ impl Folder {
         Ok(found)
     }
 
-    /// The later of the journal's and its write-ahead log's modification times.
+    /// When something was last written to the journal. Its head is written with every entry; the journal's own files also by whoever only
+    /// reads them.
     fn written(&self) -> Option<SystemTime> {
-        let journal = self.journal_path();
-        let mut wal = journal.clone().into_os_string();
-        wal.push("-wal");
-        [journal, PathBuf::from(wal)]
-            .iter()
-            .filter_map(|path| fs::metadata(path).and_then(|m| m.modified()).ok())
-            .max()
+        let modified = |path: PathBuf| fs::metadata(path).and_then(|m| m.modified()).ok();
+        let journal = modified(self.journal_path())?;
+        Some(modified(self.head_path()).unwrap_or(journal))
     }
 
     /// The folder itself, absolute.

@@ -146,7 +146,8 @@ fn monitoring(row: &Row) -> Finding {
     let detail = match may {
         true => "sees every session".to_owned(),
         false => format!(
-            "the pool panel sees only this role's own sessions: GRANT pg_monitor TO {}",
+            "the states of other roles' sessions are hidden, so that items of the monitoring checklist over the pool (M3) never turn green and \
+             G2 does not end: GRANT pg_monitor TO {}",
             quoted(row.get("role"))
         ),
     };

@@ -178,6 +178,39 @@ async fn a_service_that_was_started_on_purpose_stays_and_holds_nobody_up() {
     kill_process(pid, Signal::KILL).unwrap();
 }
 
+/// `setsid program &` as the last line of a script: the script may end before the program has called setsid.
+#[tokio::test]
+async fn a_service_may_leave_the_group_a_moment_after_the_command_has_ended() {
+    let mut bench = Bench::new();
+    let line = "(sleep 0.1; exec setsid sh -c 'echo $$ > pid.new; mv pid.new pid; exec sleep 300') >/dev/null 2>&1 &";
+    let outcome = bench.shell(line, PLENTY).await;
+    assert!(outcome.ok, "{outcome:?}");
+    let path = bench.folder.path().join("pid");
+    crate::support::until("the service runs", async || path.exists()).await;
+    let pid = std::fs::read_to_string(&path).unwrap();
+    let pid = Pid::from_raw(pid.trim().parse().unwrap()).unwrap();
+    test_kill_process(pid).unwrap();
+    kill_process(pid, Signal::KILL).unwrap();
+}
+
+#[tokio::test]
+async fn what_stays_in_the_group_is_ended_and_named() {
+    let mut bench = Bench::new();
+    let outcome = bench
+        .shell("sleep 300 >/dev/null 2>&1 & echo $!", PLENTY)
+        .await;
+    assert!(outcome.ok, "{outcome:?}");
+    let pid = bench.lines[0].clone();
+    assert!(
+        bench
+            .output()
+            .contains(&format!("process {pid} was still in the command's group")),
+        "{}",
+        bench.output()
+    );
+    wait_until_gone(&pid);
+}
+
 #[tokio::test]
 async fn a_flood_is_capped_and_its_end_is_kept() {
     let mut bench = Bench::new();
