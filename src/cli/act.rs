@@ -11,7 +11,7 @@ use crate::journal::Folder;
 use crate::runbook::Role;
 use crate::session::{Command, attempt};
 use crate::ssh::Passphrase;
-use crate::step::salvage::has_whole_file;
+use crate::step::salvage::{has_whole_file, later_attempt};
 
 /// Start the next step.
 #[derive(Debug, Args)]
@@ -315,6 +315,14 @@ pub async fn rollback(args: RollbackArgs) -> anyhow::Result<Exit> {
 /// `cutover retry`: rows of a rollback that has ended, by an engine that is started for them.
 pub async fn retry(args: RetryArgs) -> anyhow::Result<Exit> {
     let folder = super::run::find(&args.which)?;
+    // What its rows would take back or keep is the later session's by now.
+    if let Some(later) = later_attempt(&folder, &super::status::read(&folder)?) {
+        errln!(
+            "refused: session {later} was opened for the same target after {}, so nothing of its rollback is run again. Nothing was changed",
+            folder.session()
+        );
+        return Ok(Exit::Failed);
+    }
     let bridge = SocketBridge::new(folder.clone(), args.which.claim, None);
     let command = Command::Retry { row: args.row };
     match tokio::task::spawn_blocking(move || bridge.send(&command, None)).await? {
