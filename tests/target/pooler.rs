@@ -124,7 +124,7 @@ fn differences(before: &BTreeMap<String, String>, after: &BTreeMap<String, Strin
 async fn a_pooler_that_shares_connections_is_refused_before_anything_is_set() {
     for settings in SHARED {
         let stage = Stage::set(settings).await;
-        let before = stage.found(1).await;
+        let before = stage.found(4).await;
         let there = endpoint(&stage.url());
         let seen = pooler::look(&there).await.expect("a look");
         assert!(seen.is_some(), "{settings} was taken for PostgreSQL itself");
@@ -151,7 +151,7 @@ async fn a_pooler_that_shares_connections_is_refused_before_anything_is_set() {
         assert_eq!(super::failed(&findings.expect("findings")), ["direct"]);
         drop(client);
         assert_eq!(stage.rows().await, 0, "{settings}");
-        let after = stage.found(1).await;
+        let after = stage.found(4).await;
         assert_eq!(differences(&before, &after), [""; 0], "{settings}");
     }
 }
@@ -159,7 +159,7 @@ async fn a_pooler_that_shares_connections_is_refused_before_anything_is_set() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_asks_as_the_application_leaves_nothing_behind_in_its_pooler() {
     let stage = Stage::set(SHARED[0]).await;
-    let before = stage.found(1).await;
+    let before = stage.found(4).await;
     let there = endpoint(&stage.url());
     let limit = Duration::from_secs(5);
     let mut client = pooler::connect(&there).await.expect("a connection");
@@ -175,7 +175,7 @@ async fn what_asks_as_the_application_leaves_nothing_behind_in_its_pooler() {
         .expect("a probe");
     probe.sample().await.expect("a sample");
     drop(probe);
-    let after = stage.found(1).await;
+    let after = stage.found(4).await;
     assert_eq!(differences(&before, &after), [""; 0]);
 }
 
