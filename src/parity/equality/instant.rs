@@ -6,6 +6,14 @@
 /// Microseconds in a day.
 pub(crate) const DAY_US: i64 = 86_400_000_000;
 
+/// Microseconds from 1970 to 2000.
+const TO_2000_US: i128 = 10_957 * DAY_US as i128;
+
+/// A moment by its microseconds since 2000, from which 64 bits reach as far as PostgreSQL's own; given in microseconds since 1970.
+pub(crate) fn since_2000(us: i128) -> Option<i64> {
+    i64::try_from(us - TO_2000_US).ok()
+}
+
 /// A written moment, taken apart. Ranges are checked, the calendar included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Written {
@@ -216,8 +224,8 @@ pub(crate) fn iso_interval(text: &[u8]) -> Option<Span> {
         let sign = if negative { -1 } else { 1 };
         let day = i128::from(DAY_US);
         match (tail.first()?, in_time) {
-            (b'Y', false) => span.months += sign * whole * 12,
-            (b'M', false) => span.months += sign * whole,
+            (b'Y', false) => add_months(&mut span, (sign * whole).checked_mul(12)?)?,
+            (b'M', false) => add_months(&mut span, sign * whole)?,
             (b'W', false) => span.us += i128::from(sign * whole) * 7 * day,
             (b'D', false) => span.us += i128::from(sign * whole) * day,
             (b'H', true) => span.us += i128::from(sign * whole) * 3_600_000_000,
@@ -232,6 +240,11 @@ pub(crate) fn iso_interval(text: &[u8]) -> Option<Span> {
         rest = &tail[1..];
     }
     Some(span)
+}
+
+fn add_months(span: &mut Span, months: i64) -> Option<()> {
+    span.months = span.months.checked_add(months)?;
+    Some(())
 }
 
 /// A cursor over ASCII text; every method gives `None` where the text is not what it asks for.

@@ -5,6 +5,7 @@ use super::instant::{DAY_US, Digits, days_from_civil};
 use super::source_form::{Misfit, Taken};
 use crate::runbook::transfer::{ColumnPolicy, Epoch, Fraction};
 use rusqlite::types::ValueRef;
+use std::ops::Range;
 
 /// Tenths of a microsecond, .NET's ticks, in a day.
 pub(super) const DAY_TICKS: i128 = DAY_US as i128 * 10;
@@ -63,7 +64,10 @@ pub(super) fn moment(number: &Decimal, unit: Epoch) -> Result<Count, Misfit> {
             of,
         })
     };
-    let float = || number.to_string().parse::<f64>().map_err(|_| Misfit);
+    let float = |within: Range<f64>| {
+        let days = number.to_string().parse::<f64>().map_err(|_| Misfit)?;
+        within.contains(&days).then_some(days).ok_or(Misfit)
+    };
     let integer = || number.integer().ok_or(Misfit);
     match unit {
         Epoch::S => scaled(1, 7, Clock::Utc),
@@ -72,14 +76,15 @@ pub(super) fn moment(number: &Decimal, unit: Epoch) -> Result<Count, Misfit> {
         Epoch::Ns => scaled(1, -2, Clock::Utc),
         Epoch::Days => scaled(864, 9, Clock::Wall),
         Epoch::Ticks => exact(i128::from(integer()?) - TICKS_TO_1970, Clock::Utc),
-        // SQLite itself keeps Julian days to the millisecond.
+        // SQLite itself keeps Julian days to the millisecond, and knows those up to the end of the year 9999.
         Epoch::Julian => {
-            let ms = (float()? * 86_400_000.0 + 0.5).floor() as i128;
+            let ms = (float(0.0..5_373_484.5)? * 86_400_000.0 + 0.5).floor() as i128;
             exact((ms - JULIAN_TO_1970_MS) * 10_000, Clock::Utc)
         }
         // .NET rounds to the millisecond away from zero; below zero whole days count back and the rest forward.
+        // It knows the years 100 to 9999.
         Epoch::Oadate => {
-            let days = float()?;
+            let days = float(-657_435.0..2_958_466.0)?;
             let ms = (days.abs() * 86_400_000.0 + 0.5).floor() as i128;
             let (whole, rest) = (ms / 86_400_000, ms % 86_400_000);
             let ms = if days < 0.0 {
@@ -173,7 +178,7 @@ pub(super) fn fit(
     more: bool,
     digits: u8,
     policy: &ColumnPolicy,
-) -> Result<(i64, Taken), Misfit> {
+) -> Result<(i128, Taken), Misfit> {
     let unit = 10_i128.pow(7 - u32::from(digits.min(6)));
     let rest = ticks.rem_euclid(unit);
     let floor = ticks - rest;
@@ -183,7 +188,7 @@ pub(super) fn fit(
         (_, _, Digits::Round) if rest * 2 >= unit => (floor + unit, Taken::ByPolicy),
         _ => (floor, Taken::ByPolicy),
     };
-    Ok((i64::try_from(fitted / 10).map_err(|_| Misfit)?, taken))
+    Ok((fitted / 10, taken))
 }
 
 /// What happens to digits beyond a precision.

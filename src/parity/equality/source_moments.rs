@@ -41,7 +41,7 @@ pub(super) fn moment(
         }
         None => written_moment(ascii(value)?, digits, is_instant, rule)?,
     };
-    row.number(us);
+    row.number(instant::since_2000(us).ok_or(Misfit)?);
     Ok(taken)
 }
 
@@ -119,7 +119,7 @@ pub(super) fn interval(
             is_countable(value, unit)?;
             let (ticks, more, sign) = source_count::duration(&number, unit)?;
             let (us, taken) = source_count::fit(ticks, more, digits, policy)?;
-            (0, i128::from(us) * sign, taken)
+            (0, us * sign, taken)
         }
         None => match policy.since {
             Some(zero) if ascii(value)?.get(4) == Some(&b'-') => {
@@ -167,7 +167,7 @@ fn written_moment(
     digits: u8,
     is_instant: bool,
     rule: &Rule,
-) -> Result<(i64, Taken), Misfit> {
+) -> Result<(i128, Taken), Misfit> {
     let moment = instant::spelled(text).ok_or(Misfit)?;
     let time = moment.time.unwrap_or(MIDNIGHT);
     let (us, mut changed) = time.fit(digits, beyond(&rule.policy)).ok_or(Misfit)?;
@@ -184,10 +184,9 @@ fn written_moment(
         None if is_instant => i64::from(rule.zone.ok_or(Misfit)?.offset_s),
         None => 0,
     };
-    Ok((
-        moment.days * DAY_US + us - offset_s * 1_000_000,
-        taken(changed),
-    ))
+    let day = i128::from(moment.days) * i128::from(DAY_US);
+    let of_day = i128::from(us - offset_s * 1_000_000);
+    Ok((day + of_day, taken(changed)))
 }
 
 /// The time from midnight of a day to a moment.

@@ -146,7 +146,9 @@ fn moment(text: &[u8]) -> Result<i64, Unreadable> {
     let moment = instant::written(text).ok_or(Unreadable)?;
     let time = moment.time.unwrap_or(TimeOfDay { us: 0, rest: 0 });
     let (us, _) = time.fit(6, Digits::Exact).ok_or(Unreadable)?;
-    Ok(moment.days * DAY_US + us - moment.offset_s.unwrap_or(0) * 1_000_000)
+    let day = i128::from(moment.days) * i128::from(DAY_US);
+    let of_day = i128::from(us - moment.offset_s.unwrap_or(0) * 1_000_000);
+    instant::since_2000(day + of_day).ok_or(Unreadable)
 }
 
 fn date(text: &[u8]) -> Result<i64, Unreadable> {

@@ -13,7 +13,7 @@ const POSTGRES_EPOCH_DAYS: i64 = 10_957;
 /// The first instants of the years 1, 10000 and 294276 in microseconds since 1970.
 const YEAR_1_US: i128 = -62_135_596_800_000_000;
 const YEAR_10000_US: i128 = 253_402_300_800_000_000;
-const YEAR_294276_US: i128 = 9_224_286_307_200_000_000;
+const YEAR_294276_US: i128 = 9_224_286_393_600_000_000;
 
 /// Wall-clock text, as read.
 #[derive(Debug, Default, PartialEq)]
@@ -174,9 +174,9 @@ fn timestamp(
             ));
         }
         uses.add(Use::Offset);
-        micros -= offset_s * 1_000_000;
+        micros -= i128::from(offset_s) * 1_000_000;
     }
-    put_micros(i128::from(micros), uses, converter, out)
+    put_micros(micros, uses, converter, out)
 }
 
 fn timestamp_tz(
@@ -210,7 +210,7 @@ fn timestamp_tz(
         }
     };
     put_micros(
-        i128::from(micros) - i128::from(offset_s) * 1_000_000,
+        micros - i128::from(offset_s) * 1_000_000,
         uses,
         converter,
         out,
@@ -238,7 +238,8 @@ fn wall_clock(
         }
         None => return Err(Reject::unless("midnight: allow", "a date without a time")),
     };
-    Ok((days * DAY_US + of_day, uses))
+    let day = i128::from(days) * i128::from(DAY_US);
+    Ok((day + i128::from(of_day), uses))
 }
 
 /// Microseconds of the day at the target's precision.
@@ -246,7 +247,7 @@ pub(super) fn rounded(
     clock: Clock,
     precision: u8,
     converter: &Converter,
-) -> Result<(i64, Uses), Reject> {
+) -> Result<(i128, Uses), Reject> {
     let unit = 10_i64.pow(6 - u32::from(precision.min(6)));
     let exact = clock.seconds * 1_000_000 + clock.micros;
     let remainder = clock.micros % unit;

@@ -157,7 +157,11 @@ fn since(
     };
     let zero = chrono::NaiveDate::from_ymd_opt(1970, 1, 1)
         .map_or(0, |unix| zero.signed_duration_since(unix).num_days());
-    put_span(0, 0, (days - zero) * instant::DAY_US + of_day, out);
+    let length = (days - zero)
+        .checked_mul(instant::DAY_US)
+        .and_then(|whole| whole.checked_add(of_day))
+        .ok_or_else(out_of_range)?;
+    put_span(0, 0, length, out);
     Ok(uses.and(Uses::one(Use::Since)))
 }
 

@@ -1,0 +1,1 @@
+CREATE TABLE far (id serial PRIMARY KEY, a timestamptz, b timestamp); CREATE TABLE n (id serial PRIMARY KEY, j timestamptz, o timestamp, d interval);

@@ -1,0 +1,1 @@
+SELECT (SELECT count(*) FROM far), (SELECT max(b) FROM far), (SELECT count(*) FROM n)
