@@ -84,6 +84,10 @@ impl Kind {
     pub(crate) fn of(type_name: &str, modifier: i32) -> Self {
         if let Some(element) = type_name.strip_prefix('_') {
             return match Self::of(element, modifier) {
+                // Zeros and ones need no quotation marks in an array.
+                kind @ Kind::Verbatim if matches!(element, "bit" | "varbit") => {
+                    Kind::Array(Box::new(kind))
+                }
                 Kind::Verbatim | Kind::Array(_) => Kind::Verbatim,
                 kind => Kind::Array(Box::new(kind)),
             };

@@ -104,6 +104,11 @@ impl Decimal {
         Some(if self.negative { -value } else { value })
     }
 
+    /// Whether a column that keeps so many digits after the point would round it; with fewer than none, digits before the point.
+    pub(crate) fn goes_beyond(&self, scale: i64) -> bool {
+        !self.digits.is_empty() && -self.exponent > scale
+    }
+
     /// How many digits after the point it takes to write the number.
     pub(crate) fn scale(&self) -> i64 {
         (-self.exponent).max(0)

@@ -292,7 +292,9 @@ fn numeric(value: ValueRef<'_>, scale: Option<i64>, policy: &ColumnPolicy, row: 
     }
     .ok_or(Misfit)?;
     let (number, taken) = match scale {
-        Some(scale) if number.scale() > scale => {
+        // Digits before the point are never rounded away.
+        Some(..0) if scale.is_some_and(|scale| number.goes_beyond(scale)) => return Err(Misfit),
+        Some(scale) if number.goes_beyond(scale) => {
             let fitted = match policy.scale.ok_or(Misfit)? {
                 Scale::Round => number.rounded(scale),
                 Scale::Truncate => number.truncated(scale),

@@ -111,13 +111,15 @@ pub(super) fn span(text: &[u8], digits: u8) -> Option<Span> {
     let (days, clock) = match *words.as_slice() {
         [clock] => (None, clock),
         [count, "day" | "days" | "day," | "days,", clock] => {
-            let size = number(count.trim_start_matches('-'), 9)?;
+            let size = number(count.trim_start_matches('-'), 10)?;
             let negative = match count.len() - count.trim_start_matches('-').len() {
                 0 => false,
                 1 => true,
                 _ => return None,
             };
-            (Some(if negative { -size } else { size }), clock)
+            let days = if negative { -size } else { size };
+            // As far as PostgreSQL counts days.
+            (Some(i64::from(i32::try_from(days).ok()?)), clock)
         }
         _ => return None,
     };

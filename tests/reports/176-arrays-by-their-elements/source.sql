@@ -1,0 +1,1 @@
+CREATE TABLE m (id INTEGER PRIMARY KEY, f TEXT, nul TEXT, at TEXT, d TEXT, i TEXT, g TEXT); INSERT INTO m VALUES (1,'[0.1,2]','["a\u0000b"]','[1709210096,1709210096.5]','[19782]','[1500]','[0.1,-2.5]'),(2,'[]','[]',NULL,'[]','[250]','[1]');

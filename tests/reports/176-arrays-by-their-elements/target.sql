@@ -1,0 +1,1 @@
+CREATE TABLE m (id serial PRIMARY KEY, f real[], nul text[], at timestamptz[], d date[], i interval[], g double precision[]);

@@ -1,0 +1,1 @@
+SET TIME ZONE 'UTC'; SELECT f, nul, at, d, i FROM m ORDER BY id

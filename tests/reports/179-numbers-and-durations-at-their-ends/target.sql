@@ -1,0 +1,1 @@
+CREATE TABLE m (id serial PRIMARY KEY, a numeric(3,-2), b numeric(2,5), d interval, bits bit(4)[]);
