@@ -85,10 +85,9 @@ pub enum Replacement {
 }
 
 impl Replacement {
-    /// From its written form.
+    /// From its written form. The word `null` is a text here: no value is YAML's own null, which is no text.
     pub fn parse(text: &str) -> Self {
         match text {
-            "null" => Self::Null,
             "infinity" => Self::Infinity,
             "-infinity" => Self::MinusInfinity,
             other => Self::Value(other.to_owned()),

@@ -1,0 +1,1 @@
+CREATE TABLE reply (id INTEGER PRIMARY KEY, word TEXT, kind TEXT); INSERT INTO reply VALUES (1,'Null','NULL'),(2,'yes','some'),(3,'True','some');

@@ -1,0 +1,1 @@
+CREATE TYPE word AS ENUM ('null','yes','true'); CREATE TYPE kind AS ENUM ('null','some'); CREATE TABLE reply (id serial PRIMARY KEY, word word, kind kind);
