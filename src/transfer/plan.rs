@@ -18,6 +18,7 @@ pub mod sentinels;
 mod settle;
 pub mod suggest;
 pub mod units;
+mod zeros;
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;

@@ -46,7 +46,8 @@ impl Guids {
         match (self.rfc4122 == self.count, self.dotnet == self.count) {
             (true, false) => Some("rfc4122"),
             (false, true) => Some("dotnet"),
-            _ if world.dotnet => Some("dotnet"),
+            _ if world.dotnet && !world.text_order => Some("dotnet"),
+            _ if world.text_order && !world.dotnet => Some("rfc4122"),
             _ => None,
         }
     }
@@ -101,5 +102,10 @@ mod tests {
         assert_eq!(seen(&[text_order, dotnet_order]).order(plain), None);
         let both = [0x41_u8; 16].map(|byte| byte | 0x80);
         assert_eq!(seen(&[both]).order(plain), None);
+        let rails = World {
+            text_order: true,
+            ..plain
+        };
+        assert_eq!(seen(&[both]).order(rails), Some("rfc4122"));
     }
 }

@@ -14,6 +14,8 @@ use crate::transfer::kind::Kind;
 const SEPARATORS: [char; 4] = [';', '|', '\n', '\t'];
 /// Digits from which on text is likely to spell bytes.
 const HEX_DIGITS: usize = 8;
+/// Signs from which on text without a blank is likely to be base64.
+const BASE64_DIGITS: usize = 24;
 
 /// What was seen of the values at fault of one column.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -24,6 +26,14 @@ pub struct Habits {
     hex: u64,
     /// Some of those are long enough, or marked, to be likely.
     likely_hex: bool,
+    /// Of the texts, those that could spell bytes in base64.
+    base64: u64,
+    /// Some of those are long enough, or filled up, to be likely.
+    likely_base64: bool,
+    /// Some list has a blank.
+    blanks: bool,
+    /// Some list has a quotation mark.
+    quotes: bool,
     /// Separators that occur in lists.
     separators: BTreeSet<char>,
     /// Some comma stands alone; some is followed by a blank; some list begins or ends with one.
@@ -56,7 +66,9 @@ impl Habits {
         let Ok(text) = std::str::from_utf8(bytes) else {
             return;
         };
-        self.texts += u64::from(!text.is_empty());
+        // JSON's null stands for none, and not for a list.
+        let null = matches!(kind, Kind::Array { .. }) && text == "null";
+        self.texts += u64::from(!text.is_empty() && !null);
         match kind {
             Kind::Bytea => self.see_hex(text),
             Kind::Array { .. } => self.see_list(text),
@@ -70,7 +82,12 @@ impl Habits {
     }
 
     fn see_hex(&mut self, text: &str) {
-        let marked = text.strip_prefix("\\x");
+        let marked = text
+            .strip_prefix("\\x")
+            .or_else(|| text.strip_prefix("0x"))
+            .or_else(|| text.strip_prefix("0X"));
+        self.base64 += u64::from(is_base64(text));
+        self.likely_base64 |= text.len() >= BASE64_DIGITS || text.ends_with('=');
         let digits = marked.unwrap_or(text);
         let pairs = digits.len().is_multiple_of(2);
         if pairs && !text.is_empty() && digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
@@ -88,6 +105,8 @@ impl Habits {
     fn see_list(&mut self, text: &str) {
         self.separators
             .extend(SEPARATORS.iter().filter(|&&c| text.contains(c)));
+        self.blanks |= text.trim().contains(' ');
+        self.quotes |= text.contains('"');
         let inner = text.trim_matches(',');
         let blanks = inner.matches(", ").count();
         self.commas[0] |= inner.matches(',').count() > blanks;
@@ -116,6 +135,10 @@ impl Habits {
         self.reasons.extend(other.reasons);
         self.counts |= other.counts;
         self.likely_hex |= other.likely_hex;
+        self.base64 += other.base64;
+        self.likely_base64 |= other.likely_base64;
+        self.blanks |= other.blanks;
+        self.quotes |= other.quotes;
         self.separators.extend(other.separators);
         self.positions.extend(other.positions);
         for (mine, theirs) in self.commas.iter_mut().zip(other.commas) {
@@ -131,6 +154,11 @@ impl Habits {
         self.positions.contains(&0) && self.positions.contains(&labels.len())
     }
 
+    /// Whether all texts at fault are empty.
+    pub fn are_empty(&self) -> bool {
+        self.texts == 0
+    }
+
     /// What separates the elements of lists.
     pub fn separator(&self, table: &str, column: &str) -> Told<String> {
         let [alone, blank, edge] = self.commas;
@@ -143,6 +171,15 @@ impl Habits {
                      trim({column}, ',') in the source takes it away"
                 ))
             }
+            _ if self.quotes => Err(
+                "lists with quotation marks, which `split:` would keep as signs of the elements: make JSON arrays of them in the source"
+                    .to_owned(),
+            ),
+            (false, false, []) if self.blanks => Err(
+                "texts with blanks and without commas: state `split: \" \"` if blanks separate the elements, or `split: \",\"` if each text \
+                 is one element"
+                    .to_owned(),
+            ),
             (_, false, []) => Ok(",".to_owned()),
             (false, true, []) => Ok(", ".to_owned()),
             (false, false, [one]) => Ok(one.to_string()),
@@ -164,15 +201,21 @@ impl Habits {
 
     /// Whether texts into `bytea` are the bytes of their text. Those of hexadecimal digits alone could be either.
     pub fn bytes_of_text(&self, table: &str, column: &str) -> Told<()> {
-        if !self.likely_hex || self.hex < self.texts {
-            return Ok(());
-        }
         let (table, column) = (quoted(table), quoted(column));
-        Err(format!(
-            "texts of hexadecimal digits alone: if they spell bytes, UPDATE {table} SET {column} = unhex(replace({column}, '\\x', '')) WHERE \
-             typeof({column}) = 'text' in the source makes those of them (SQLite 3.41 or newer); if the digits themselves are meant, state \
-             `bytes: utf8`"
-        ))
+        if self.likely_hex && self.hex == self.texts {
+            return Err(format!(
+                "texts of hexadecimal digits alone: if they spell bytes, UPDATE {table} SET {column} = unhex(replace(replace({column}, '\\x', \
+                 ''), '0x', '')) WHERE typeof({column}) = 'text' in the source makes those of them (SQLite 3.41 or newer); if the digits \
+                 themselves are meant, state `bytes: utf8`"
+            ));
+        }
+        if self.likely_base64 && self.base64 == self.texts {
+            return Err(format!(
+                "texts that could be base64: if they spell bytes, UPDATE {table} SET {column} = base64({column}) WHERE typeof({column}) = \
+                 'text' in SQLite's own shell makes those of them (3.41 or newer); if the text itself is meant, state `bytes: utf8`"
+            ));
+        }
+        Ok(())
     }
 
     /// Whether numbers are positions in an enum's order from 0. Where they count from 1, with certainty, the label of each.
@@ -208,6 +251,14 @@ impl Habits {
             is_number(&quoted_column)
         ))
     }
+}
+
+/// Whether text is written in base64, filled up to groups of four.
+fn is_base64(text: &str) -> bool {
+    let body = text.trim_end_matches('=');
+    let filled = text.len() - body.len() <= 2 && text.len().is_multiple_of(4);
+    let digit = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+    filled && !body.is_empty() && body.bytes().all(digit)
 }
 
 /// Whether a value is the position one beyond an enum's last: where others count from 1 it is the last.
@@ -292,6 +343,9 @@ mod tests {
             (&["a,b", "c;d"], None),
             (&["a|b", "c;d"], None),
             (&[",1,2,"], None),
+            (&["openid profile", "read"], None),
+            (&["New York,Paris"], Some(",")),
+            (&["a,\"b,c\"", "d"], None),
         ] {
             let told = seen(&texts(lists), &array).separator("t", "c").ok();
             assert_eq!(told.as_deref(), separator, "{lists:?}");
@@ -306,6 +360,9 @@ mod tests {
             (&["deadbeef", "secret"], true),
             (&["12", "cafe"], true),
             (&[""], true),
+            (&["0xdeadbeef", "0x00ff"], false),
+            (&["aGVsbG8gd29ybGQhIQ==", "c2VjcmV0"], false),
+            (&["password"], true),
         ] {
             let told = seen(&texts(values), &Kind::Bytea).bytes_of_text("t", "c");
             assert_eq!(told.is_ok(), is_text, "{values:?}: {told:?}");

@@ -52,6 +52,8 @@ pub struct Scanned {
     pub numbers: BTreeMap<usize, Numbers>,
     /// Per moving column, its blobs, where they would be GUIDs and no order is stated.
     pub guids: BTreeMap<usize, Guids>,
+    /// Moving columns of truth that hold 1, so that -1 is something else.
+    pub ones: BTreeSet<usize>,
     /// Rows that stay behind: put aside by a policy, or without any setting under which they would fit.
     pub behind: Vec<RowKey>,
 }
@@ -100,6 +102,7 @@ impl Scanned {
         for (place, guids) in other.guids {
             self.guids.entry(place).or_default().merge(guids);
         }
+        self.ones.extend(other.ones);
         for (policy, count) in other.uses {
             *self.uses.entry(policy).or_default() += count;
         }
@@ -290,6 +293,10 @@ impl Piece<'_> {
             }),
             ..Scanned::default()
         };
+        let truths: Vec<usize> = self
+            .unstated::<()>(|converter| converter.kind == Kind::Bool)
+            .into_keys()
+            .collect();
         let (mut scratch, mut buffer, mut splices) = (Vec::new(), Vec::new(), Vec::new());
         let began = Instant::now();
         while let Some(row) = rows.next().map_err(read(self.source, name))? {
@@ -308,6 +315,8 @@ impl Piece<'_> {
                     guids.see(bytes);
                 }
             }
+            let one = |place: &&usize| matches!(row.value(**place), ValueRef::Integer(1));
+            found.ones.extend(truths.iter().filter(one));
             buffer.clear();
             splices.clear();
             let mut stays = encoder.row(&row, &mut buffer, &mut splices) == Outcome::Aside;
@@ -342,7 +351,7 @@ impl Piece<'_> {
         let converter = &self.table.columns[place].converter;
         let value = as_text(value);
         let stands_for_another = stands_for::replacement(value, &converter.policy).is_some()
-            || sentinels::of(value, converter).is_some()
+            || sentinels::of(value, converter, self.world).is_some()
             || sentinels::is_nothing(value, converter);
         if let Some(digits) = units::digits(value).filter(|_| !stands_for_another) {
             numbers.see(digits, self.world);
@@ -365,7 +374,7 @@ impl Piece<'_> {
                 let converter = &self.table.columns[place].converter;
                 let value = row.value(place);
                 wish.habits.see(as_text(value), &converter.kind);
-                match sentinels::of(as_text(value), converter) {
+                match sentinels::of(as_text(value), converter, self.world) {
                     Some((text, by)) => {
                         settled = true;
                         if matches!(value, ValueRef::Blob(_)) {

@@ -7,6 +7,7 @@ use crate::runbook::transfer::Replacement;
 use crate::transfer::convert::Converter;
 use crate::transfer::convert::stands_for::key;
 use crate::transfer::kind::Kind;
+use crate::transfer::plan::units::World;
 
 /// The end of the year 9999 in s, ms, us, .NET's ticks, those of UTC in its binary form and Entity Framework's offsets, and the largest
 /// integer: after every moment.
@@ -19,31 +20,36 @@ const LAST: [i64; 7] = [
     3_155_378_975_999_999 << 11,
     i64::MAX,
 ];
-/// The start of the year 1 in s, ms, us and UTC's ticks in .NET's binary form, and the smallest integer: before every moment.
-const FIRST: [i64; 5] = [
+/// The start of the year 1 as UTC's ticks in .NET's binary form, and the smallest integer: before every moment.
+const FIRST: [i64; 2] = [1 << 62, i64::MIN];
+/// The start of the year 1 in s, ms and us: in .NET before every moment, in Go a time that nobody set.
+const YEAR_1: [i64; 3] = [
     -62_135_596_800,
     -62_135_596_800_000,
     -62_135_596_800_000_000,
-    1 << 62,
-    i64::MIN,
 ];
 /// How programs write that there is nothing.
 const NOTHING: [&str; 5] = ["", "null", "NULL", "None", "nil"];
 
 /// What a value that does not fit seems to stand for: its key in `values:`, and that.
-pub fn of(value: ValueRef<'_>, converter: &Converter) -> Option<(String, Replacement)> {
+pub fn of(
+    value: ValueRef<'_>,
+    converter: &Converter,
+    world: World,
+) -> Option<(String, Replacement)> {
     let text = key(value)?.into_owned();
     let is_moment = matches!(
         converter.kind,
         Kind::Date | Kind::Timestamp(_) | Kind::TimestampTz(_)
     );
     let by = match &converter.kind {
-        _ if is_moment => moment(&text)?,
+        _ if is_moment => moment(&text, world)?,
         Kind::Bool if text == "-1" => Replacement::Value("1".to_owned()),
         Kind::Enum(labels) => match label(&text, labels) {
             Some(label) => Replacement::Value(label.to_owned()),
             None => nothing(&text)?,
         },
+        Kind::Array { .. } if text == "null" => nothing(&text)?,
         // The empty text is the empty list, or a text like any other.
         Kind::Text(_) | Kind::Char(_) | Kind::Bytea | Kind::Array { .. } => return None,
         // JSON has a null of its own.
@@ -69,12 +75,14 @@ fn nothing(text: &str) -> Option<Replacement> {
     NOTHING.contains(&text).then_some(Replacement::Null)
 }
 
-fn moment(text: &str) -> Option<Replacement> {
+fn moment(text: &str, world: World) -> Option<Replacement> {
     if let Ok(number) = text.parse::<i64>() {
         return match number {
             0 | -1 => Some(Replacement::Null),
             number if LAST.contains(&number) => Some(Replacement::Infinity),
-            number if FIRST.contains(&number) => Some(Replacement::MinusInfinity),
+            number if FIRST.contains(&number) || world.dotnet && YEAR_1.contains(&number) => {
+                Some(Replacement::MinusInfinity)
+            }
             _ => None,
         };
     }
@@ -96,14 +104,25 @@ fn moment(text: &str) -> Option<Replacement> {
     nothing(text)
 }
 
+/// Text in small letters, without the blanks, dashes and underscores that stand between words. Other signs mean something: C# and C++.
+fn bare(text: &str) -> String {
+    let letters: Vec<char> = text.trim().chars().collect();
+    let separates = |at: usize| {
+        let (before, after) = (at.checked_sub(1).map(|at| letters[at]), letters.get(at + 1));
+        let word = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+        let number = |c: Option<char>| c.is_some_and(char::is_numeric);
+        let after = after.copied();
+        word(before) && word(after) && !(number(before) && number(after))
+    };
+    let kept = letters
+        .iter()
+        .enumerate()
+        .filter(|(at, c)| !(matches!(c, ' ' | '-' | '_') && separates(*at)));
+    kept.flat_map(|(_, c)| c.to_lowercase()).collect()
+}
+
 /// The one label that differs from the text in letter case and in what separates words alone.
 fn label<'l>(text: &str, labels: &'l [String]) -> Option<&'l str> {
-    let bare = |text: &str| -> String {
-        text.chars()
-            .filter(|c| c.is_alphanumeric())
-            .flat_map(char::to_lowercase)
-            .collect()
-    };
     let wanted = bare(text);
     let mut alike = labels
         .iter()
@@ -127,7 +146,7 @@ mod tests {
             not_null,
             default: None,
         };
-        of(value, &converter).map(|(_, by)| by)
+        of(value, &converter, World::default()).map(|(_, by)| by)
     }
 
     #[test]
@@ -143,8 +162,9 @@ mod tests {
                 ValueRef::Integer(253_402_300_799_999),
                 Some(Replacement::Infinity),
             ),
+            (ValueRef::Integer(-62_135_596_800), None),
             (
-                ValueRef::Integer(-62_135_596_800),
+                ValueRef::Integer(i64::MIN),
                 Some(Replacement::MinusInfinity),
             ),
             (
@@ -180,5 +200,14 @@ mod tests {
             Some(Replacement::Value("in_progress".to_owned()))
         );
         assert_eq!(meaning(text("DONE"), status, false), None, "two are alike");
+        let labels = ["C++", "A+", "1", "12", "O-"].map(str::to_owned).to_vec();
+        let signs = Kind::Enum(labels.into());
+        for other in ["C#", "A-", "-1", "1-2", "A", "O"] {
+            assert_eq!(meaning(text(other), signs.clone(), false), None, "{other}");
+        }
+        assert_eq!(
+            meaning(text("c++"), signs, false),
+            Some(Replacement::Value("C++".to_owned()))
+        );
     }
 }

@@ -11,7 +11,7 @@ use crate::transfer::plan::Problem;
 use crate::transfer::plan::habits::is_number;
 use crate::transfer::plan::scan::{Scanned, Wish};
 use crate::transfer::plan::suggest::Additions;
-use crate::transfer::plan::units::{FROM_2001_S, Numbers, Verdict, World};
+use crate::transfer::plan::units::{Numbers, Verdict, World};
 
 /// What becomes of a setting that only the whole column can fill in.
 enum Resolved {
@@ -53,6 +53,10 @@ pub fn settle(
             None => {}
         }
         for policy in &wish.policies {
+            // It would settle moments whose day is to be asked about, too.
+            if *policy == "time: drop" && wish.policies.contains("time: ?") {
+                continue;
+            }
             // With the unit alone, what was to be decided would be 1970.
             if *policy == "epoch: ?" && is_undecided(table, place_of(column), wish, scanned) {
                 continue;
@@ -75,7 +79,16 @@ pub fn settle(
                 }
             }
         }
+        let beside_one = place_of(column).is_some_and(|place| scanned.ones.contains(&place));
         for (value, (by, count)) in &wish.values {
+            if beside_one && value == "-1" {
+                undecided = true;
+                let why = format!(
+                    "{count} × -1 beside 1: true, false or unknown; state which, such as `values: {{ -1: null }}`"
+                );
+                problems.push(structural(name, column, why, None));
+                continue;
+            }
             additions.replace(name, column, value, by);
             let example = format!("{count} × {}", printable(value, 40));
             additions.explain(name, column, wish.count, vec![example]);
@@ -92,7 +105,9 @@ pub fn settle(
     for problem in &scanned.problems {
         let place = place_of(&problem.column);
         let wish = scanned.wishes.get(&problem.column);
+        let beside_one = place.is_some_and(|place| scanned.ones.contains(&place));
         let policy = match (&problem.policy, wish) {
+            (Some(policies), Some(_)) if beside_one && policies.contains("-1: ") => None,
             (None, Some(wish)) if is_lost(wish, scanned) => None,
             (None, _) => Some("on_problem: quarantine".to_owned()),
             (Some(policies), Some(wish))
@@ -138,8 +153,8 @@ fn is_lost(wish: &Wish, scanned: &Scanned) -> bool {
 
 fn nothing_left(rows: u64) -> String {
     format!(
-        "no row of the table fits, and no setting makes anything of these values: mend them in the source, or give the target's column a type \
-         that holds them; `on_problem: quarantine` would put all {rows} rows aside"
+        "no row of the table fits: state by `values:` what each value stands for, where they are few, mend them in the source, or give the \
+         target's column a type that holds them; `on_problem: quarantine` would put all {rows} rows aside"
     )
 }
 
@@ -163,7 +178,7 @@ fn nothing(table: &TableLayout, place: usize, wish: &Wish, scanned: &Scanned) ->
         return None;
     }
     let others = scanned.numbers.get(&place).filter(|seen| seen.count > 0);
-    let unit = match others.map(Numbers::moments) {
+    let unit = match others.map(|seen| seen.moments(shows_dotnet(wish))) {
         Some(Verdict::Unit(unit, _)) => Some(unit),
         Some(Verdict::Unknown(_)) | None => None,
     };
@@ -213,7 +228,7 @@ fn resolve(
         ("epoch: ?", Some(column), Some(place)) => {
             let name = table.source_name(column);
             match scanned.numbers.get(&place) {
-                Some(numbers) => unit(numbers, &column.converter, &table.source.name, name, world),
+                Some(numbers) => unit(numbers, &column.converter, &table.source.name, name, wish, world),
                 None => Resolved::Unknown("numbers in a unit that nobody stated".to_owned()),
             }
         }
@@ -236,6 +251,10 @@ fn resolve(
             let texts = scanned.looks.get(place).map_or(0, |look| {
                 look.classes[Class::Text as usize] + look.classes[Class::Blob as usize]
             });
+            // The empty text is the empty list beside lists and beside JSON arrays.
+            if wish.habits.are_empty() {
+                return Resolved::Values(vec![(String::new(), "[]".to_owned())]);
+            }
             // With `split:` a JSON array is refused, and without it a list.
             if wish.count < texts {
                 return Resolved::Unknown(format!(
@@ -264,9 +283,9 @@ fn resolve(
             }
         },
         ("time: ?", ..) => Resolved::Unknown(
-            "numbers that are no midnights in UTC, nor in the zone that is stated: where they are midnights of another zone, state it for this \
-             column (`zone: \"+02:00\"`, with summer time its offset in summer, and `time: drop`); where they are moments of a day, state \
-             `time: drop` alone"
+            "moments that are no midnights in UTC, nor in the zone that is stated, nor of their own offset: where they are midnights of another \
+             zone, state it for this column (`zone: \"+02:00\"`, with summer time its offset in summer, and `time: drop`); where they are \
+             moments of a day, state `time: drop` alone, which keeps the day that is written, or that of UTC with `offset: to_utc`"
                 .to_owned(),
         ),
         ("guid_bytes: dotnet", Some(_), Some(place)) => {
@@ -310,11 +329,13 @@ fn unit(
     converter: &Converter,
     table: &str,
     column: &str,
+    wish: &Wish,
     world: World,
 ) -> Resolved {
+    let dotnet = shows_dotnet(wish);
     let verdict = match converter.kind {
         Kind::Interval(_) => numbers.durations(world),
-        _ => numbers.moments(),
+        _ => numbers.moments(dotnet),
     };
     match verdict {
         Verdict::Unit(unit, examples) => {
@@ -325,21 +346,57 @@ fn unit(
         Verdict::Unknown(why) => {
             let (table, column) = (quoted(table), quoted(column));
             let is_instant = !matches!(converter.kind, Kind::Interval(_));
-            if is_instant && numbers.may_count_from_2001() {
+            let only = is_moment_of(&column, converter, wish);
+            let others = match is_instant {
+                true => numbers.other_readings(dotnet),
+                false => Vec::new(),
+            };
+            if !others.is_empty() {
+                let ways = others.iter().map(|reading| {
+                    let name = Epoch::ALL.iter().find(|(_, unit)| *unit == reading.unit);
+                    format!(
+                        "if they are {}, UPDATE {table} SET {column} = {} WHERE {only} in the source, and then `epoch: {}`",
+                        reading.words,
+                        reading.expression(&column),
+                        name.map_or("s", |(name, _)| name),
+                    )
+                });
+                let ways: Vec<String> = ways.collect();
                 return Resolved::Unknown(format!(
-                    "{why}. State `epoch: s` if they count from 1970; if they count from 2001, UPDATE {table} SET {column} = {column} + \
-                     {FROM_2001_S} WHERE {} in the source, and then `epoch: s`",
-                    is_number(&column)
+                    "{why}. State the unit of `epoch:` if they count in one; {}",
+                    ways.join("; ")
                 ));
             }
             let mend = numbers.mixed().map(|(bound, factor, name)| {
                 format!(
-                    ". UPDATE {table} SET {column} = {column} * {factor} WHERE abs({column}) < {bound} AND {} in the source would make \
-                     all of them {name}",
-                    is_number(&column)
+                    ". UPDATE {table} SET {column} = {column} * {factor} WHERE abs({column}) < {bound} AND {only} in the source would \
+                     make all of them {name}"
                 )
             });
             Resolved::Unknown(format!("{why}{}", mend.unwrap_or_default()))
         }
     }
+}
+
+/// Whether a column holds the last of .NET's own ticks.
+fn shows_dotnet(wish: &Wish) -> bool {
+    wish.values.contains_key("3155378975999999999")
+}
+
+/// SQL that is true of numbers that count something: not of 0 and -1, which stand for none where moments are, nor of what `values:` speaks of.
+fn is_moment_of(column: &str, converter: &Converter, wish: &Wish) -> String {
+    let stated = converter.policy.values.keys().chain(wish.values.keys());
+    let stated = stated.filter(|value| value.parse::<f64>().is_ok());
+    let mut nothing: Vec<String> = ["0", "0.0", "-1", "-1.0"].map(str::to_owned).to_vec();
+    for value in stated {
+        if !nothing.contains(value) {
+            nothing.push(value.clone());
+        }
+    }
+    let nothing: Vec<String> = nothing.iter().map(|value| format!("'{value}'")).collect();
+    format!(
+        "{} AND CAST({column} AS TEXT) NOT IN ({})",
+        is_number(column),
+        nothing.join(", ")
+    )
 }

@@ -1,15 +1,30 @@
 //! In which unit the numbers of a column count, where they stand for moments: a unit is only suggested where every number comes out
-//! plausible under it and some number under no other. Otherwise people are told what each unit would make of them.
+//! plausible under it and some number under no other, nor as a count from another zero ([`super::zeros`]). Otherwise people are told what
+//! each would make of them.
 
 use rusqlite::types::ValueRef;
 
 use crate::runbook::transfer::Epoch;
 use crate::transfer::convert::count;
+use crate::transfer::plan::zeros::{self, Reading};
 
 /// Numbers that are kept for the median.
 const SAMPLE: usize = 1_024;
-/// Seconds from 1970 to 2001.
-pub const FROM_2001_S: u32 = 978_307_200;
+/// The years that days are taken to be of, where they could count from 1899-12-30 as well.
+const RECENT: std::ops::Range<i32> = 2000..2031;
+
+/// The books of frameworks that write UUIDs as bytes in the order of their text: sqlx, Ecto and Rails, Diesel, Django, and those that
+/// Hibernate's applications have beside them.
+const WRITE_TEXT_ORDER: [&str; 8] = [
+    "_sqlx_migrations",
+    "schema_migrations",
+    "ar_internal_metadata",
+    "__diesel_schema_migrations",
+    "hibernate_sequence",
+    "hibernate_sequences",
+    "flyway_schema_history",
+    "DATABASECHANGELOG",
+];
 
 /// What is known of where a file comes from, by the tables in which frameworks keep their own books.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -18,6 +33,10 @@ pub struct World {
     pub dotnet: bool,
     /// Django, which keeps durations in microseconds.
     pub django: bool,
+    /// Apple's Core Data, which counts seconds since 2001.
+    pub core_data: bool,
+    /// Ecto, Rails, sqlx, Hibernate's usual company: UUIDs as bytes stand in the order of their text.
+    pub text_order: bool,
 }
 
 impl World {
@@ -27,6 +46,8 @@ impl World {
         for table in tables {
             world.dotnet |= matches!(table, "__EFMigrationsHistory" | "VersionInfo");
             world.django |= table == "django_migrations";
+            world.core_data |= matches!(table, "Z_METADATA" | "Z_PRIMARYKEY");
+            world.text_order |= WRITE_TEXT_ORDER.contains(&table);
         }
         world
     }
@@ -41,6 +62,11 @@ pub struct Numbers {
     plausible: [u64; Epoch::ALL.len()],
     /// Per unit, the first that does.
     examples: [Option<String>; Epoch::ALL.len()],
+    /// Per other reading, how many come out as moments of today.
+    recent: [u64; zeros::ALL.len()],
+    /// How many are days of today: since 1970, and since 1899-12-30.
+    days: [u64; 2],
+    world: World,
     smallest: Option<Number>,
     largest: Option<Number>,
     /// Every so many-th of them.
@@ -87,6 +113,14 @@ impl Numbers {
             return;
         };
         self.count += 1;
+        self.world = world;
+        for (seen, reading) in self.recent.iter_mut().zip(&zeros::ALL) {
+            *seen += u64::from(reading.is_recent(size));
+        }
+        for (seen, unit) in self.days.iter_mut().zip([Epoch::Days, Epoch::Oadate]) {
+            let year = count::year(&digits, unit);
+            *seen += u64::from(year.is_some_and(|year| RECENT.contains(&year)));
+        }
         for (place, (_, unit)) in Epoch::ALL.iter().enumerate() {
             if is_plausible(&digits, *unit, world) {
                 self.plausible[place] += 1;
@@ -136,6 +170,15 @@ impl Numbers {
         for (mine, theirs) in self.plausible.iter_mut().zip(other.plausible) {
             *mine += theirs;
         }
+        for (mine, theirs) in self.recent.iter_mut().zip(other.recent) {
+            *mine += theirs;
+        }
+        for (mine, theirs) in self.days.iter_mut().zip(other.days) {
+            *mine += theirs;
+        }
+        if other.count > 0 {
+            self.world = other.world;
+        }
         for (mine, theirs) in self.examples.iter_mut().zip(other.examples) {
             *mine = mine.take().or(theirs);
         }
@@ -146,8 +189,35 @@ impl Numbers {
         self.thin_out();
     }
 
-    /// In which unit numbers count that stand for moments.
-    pub fn moments(&self) -> Verdict {
+    /// Other readings that make moments of today of all numbers, as far as they are likely where the file comes from.
+    pub fn other_readings(&self, dotnet: bool) -> Vec<&'static Reading> {
+        let of_dotnet = dotnet || self.world.dotnet;
+        let all = zeros::ALL.iter().zip(self.recent);
+        let fit = all.filter(|(reading, count)| *count == self.count && reading.rivals(of_dotnet));
+        let mut fit: Vec<&Reading> = fit.map(|(reading, _)| reading).collect();
+        let counts = |unit| matches!(unit, Epoch::S | Epoch::Ms | Epoch::Us | Epoch::Ns);
+        if self.world.core_data && fit.is_empty() && self.units().into_iter().any(counts) {
+            fit.push(zeros::CORE_DATA);
+        }
+        fit
+    }
+
+    /// The units that make plausible moments of all numbers. Of days since 1970 and since 1899-12-30 those that are of today, where the
+    /// others are not.
+    fn units(&self) -> Vec<Epoch> {
+        let all = Epoch::ALL.iter().zip(self.plausible);
+        let fit = all.filter(|(_, count)| *count == self.count);
+        let mut fit: Vec<Epoch> = fit.map(|((_, unit), _)| *unit).collect();
+        let [unix, excel] = self.days.map(|count| count == self.count);
+        if fit.contains(&Epoch::Days) && fit.contains(&Epoch::Oadate) && unix != excel {
+            let other = if unix { Epoch::Oadate } else { Epoch::Days };
+            fit.retain(|unit| *unit != other);
+        }
+        fit
+    }
+
+    /// In which unit numbers count that stand for moments; `dotnet`, where the column itself shows that .NET wrote it.
+    pub fn moments(&self, dotnet: bool) -> Verdict {
         let seen = |unit: Epoch| {
             let place = Epoch::ALL.iter().position(|(_, known)| *known == unit);
             place.map_or(0, |place| self.plausible[place])
@@ -156,19 +226,31 @@ impl Numbers {
         if binary > 0 && binary + ticks == self.count {
             return Verdict::Unit(Epoch::DotnetBinary, self.shown(Epoch::DotnetBinary));
         }
-        let all: Vec<Epoch> = Epoch::ALL
-            .iter()
-            .zip(self.plausible)
-            .filter(|(_, count)| *count == self.count)
-            .map(|((_, unit), _)| *unit)
-            .collect();
+        let all = self.units();
+        let others = self.other_readings(dotnet);
         match all.as_slice() {
-            [Epoch::S] if self.may_count_from_2001() => Verdict::Unknown(format!(
-                "seconds that count from 1970 or, as Apple's do, from 2001, {FROM_2001_S} later. {}",
-                self.table(&[Epoch::S], count::moment_shown)
+            [_, ..] if !others.is_empty() => Verdict::Unknown(format!(
+                "the numbers may count in a unit of `epoch:`, or be {}. {}",
+                others
+                    .iter()
+                    .map(|reading| reading.words)
+                    .collect::<Vec<_>>()
+                    .join(", or "),
+                self.table(&all, &others, count::moment_shown)
             )),
+            // Years around 1900 come of any small number.
+            [unit @ (Epoch::Days | Epoch::Oadate)] if !self.are_days(*unit) => {
+                Verdict::Unknown(format!(
+                    "small numbers, of which a unit makes moments of other times than today. {}",
+                    self.table(&self.candidates(), &[], count::moment_shown)
+                ))
+            }
             [unit] => Verdict::Unit(*unit, self.shown(*unit)),
             [] => {
+                let hint = match self.left_over() {
+                    Some(hint) => format!(". {hint}"),
+                    None => String::new(),
+                };
                 let some = Epoch::ALL.iter().zip(self.plausible).zip(&self.examples);
                 let some: Vec<String> = some
                     .filter(|((_, count), _)| *count > 0)
@@ -187,24 +269,48 @@ impl Numbers {
                     )
                 };
                 Verdict::Unknown(format!(
-                    "{mixed}. {}",
-                    self.table(&candidates(), count::moment_shown)
+                    "{mixed}. {}{hint}",
+                    self.table(&self.candidates(), &others, count::moment_shown)
                 ))
             }
             several => Verdict::Unknown(format!(
                 "several units make plausible moments of these numbers. {}",
-                self.table(several, count::moment_shown)
+                self.table(several, &[], count::moment_shown)
             )),
         }
     }
 
-    /// Whether all numbers are seconds of the years 2012 to 2030 where they count from 2001, as Core Data writes them.
-    pub fn may_count_from_2001(&self) -> bool {
-        let within = |number: &Option<Number>| {
-            let size = number.as_ref().map(|number| number.size);
-            size.is_some_and(|size| (350_000_000.0..930_000_000.0).contains(&size))
+    /// Whether the smallest and the largest are days of the years in which most dates are that people keep.
+    fn are_days(&self, unit: Epoch) -> bool {
+        let years = self
+            .ends()
+            .into_iter()
+            .map(|digits| count::year(digits, unit));
+        years
+            .into_iter()
+            .all(|year| year.is_some_and(|year| (1940..2060).contains(&year)))
+    }
+
+    /// Where one unit makes plausible moments of most numbers, and not of the largest or the smallest: how to state both.
+    fn left_over(&self) -> Option<String> {
+        let most = Epoch::ALL.iter().zip(self.plausible);
+        let most: Vec<_> = most.filter(|(_, count)| *count * 2 > self.count).collect();
+        let [((name, unit), _)] = most.as_slice() else {
+            return None;
         };
-        within(&self.smallest) && within(&self.largest)
+        let ends = [
+            (self.largest.as_ref()?, "infinity"),
+            (self.smallest.as_ref()?, "null"),
+        ];
+        let odd = ends
+            .into_iter()
+            .find(|(number, _)| !is_plausible(&number.digits, *unit, self.world));
+        let (number, by) = odd?;
+        let digits = &number.digits;
+        Some(format!(
+            "State `epoch: {name}` if all of them count so; if {digits} stands for something else, state that too, such as \
+             `values: {{ {digits}: {by} }}`"
+        ))
     }
 
     /// Where two neighbouring units are mixed: below which size the numbers count in the larger unit, how many of the smaller one make it,
@@ -243,7 +349,7 @@ impl Numbers {
         ];
         Verdict::Unknown(format!(
             "a duration of any length is plausible, so the unit has to be stated. {}",
-            self.table(&units, count::duration_shown)
+            self.table(&units, &[], count::duration_shown)
         ))
     }
 
@@ -266,7 +372,12 @@ impl Numbers {
     }
 
     /// What each unit would make of the smallest, the median and the largest number.
-    fn table(&self, units: &[Epoch], shown: impl Fn(&str, Epoch) -> Option<String>) -> String {
+    fn table(
+        &self,
+        units: &[Epoch],
+        others: &[&Reading],
+        shown: impl Fn(&str, Epoch) -> Option<String>,
+    ) -> String {
         let mut sample = self.sample.clone();
         sample.sort_by(|one, other| one.size.total_cmp(&other.size));
         let median = sample.get(sample.len() / 2);
@@ -281,31 +392,45 @@ impl Numbers {
                 .iter()
                 .filter(|(_, unit)| units.contains(unit))
                 .filter_map(|(name, unit)| Some(format!("{name}: {}", shown(digits, *unit)?)))
+                .chain(others.iter().filter_map(|reading| {
+                    Some(format!(
+                        "{}: {}",
+                        reading.words,
+                        reading.moment_shown(digits)?
+                    ))
+                }))
                 .collect();
             Some(format!("{which} {digits} ({})", meanings.join("; ")))
         });
         let lines: Vec<String> = lines.collect();
         format!("By unit: {}", lines.join(", "))
     }
-}
 
-/// The units that numbers of any size may be in.
-fn candidates() -> [Epoch; 4] {
-    [Epoch::S, Epoch::Ms, Epoch::Us, Epoch::Ns]
+    /// The units that numbers of any size may be in, and those under which these are of some time that people write of.
+    fn candidates(&self) -> Vec<Epoch> {
+        let any = [Epoch::S, Epoch::Ms, Epoch::Us, Epoch::Ns];
+        let fits = |unit: Epoch| {
+            let mut years = self
+                .ends()
+                .into_iter()
+                .map(|digits| count::year(digits, unit));
+            years.all(|year| year.is_some_and(|year| (1850..2150).contains(&year)))
+        };
+        let all = Epoch::ALL.iter().map(|(_, unit)| *unit);
+        all.filter(|unit| any.contains(unit) || fits(*unit))
+            .collect()
+    }
 }
 
 /// Whether a number comes out as a moment that an application is likely to hold. What comes out next to 1970 is a number in another
 /// unit, or one that stands for something else.
 fn is_plausible(digits: &str, unit: Epoch, world: World) -> bool {
     let years = match unit {
-        // Small numbers, which both read: the years are those that only one of them makes of each.
-        Epoch::Days | Epoch::Oadate => 1980..2050,
         // As nanoseconds, ticks come out before 1991.
         Epoch::Ns if !world.dotnet => 1991..2100,
         Epoch::Ns => return false,
         // As nanoseconds, they are of 2011: where both would do, nobody can tell.
         Epoch::EfOffset if !world.dotnet => 2000..2050,
-        Epoch::Julian => 1950..2100,
         _ => 1900..2100,
     };
     if unit == Epoch::DotnetBinary
@@ -333,6 +458,8 @@ mod tests {
     const DOTNET: World = World {
         dotnet: true,
         django: false,
+        core_data: false,
+        text_order: false,
     };
 
     fn verdict(numbers: &[&str], world: World) -> Verdict {
@@ -340,7 +467,7 @@ mod tests {
         numbers
             .iter()
             .for_each(|digits| seen.see((*digits).to_owned(), world));
-        seen.moments()
+        seen.moments(false)
     }
 
     #[test]
@@ -352,7 +479,7 @@ mod tests {
             (&["1712521072575", "-631152000000"], plain, Epoch::Ms),
             (&["1712521072575000"], plain, Epoch::Us),
             (&["1712521072575000000"], plain, Epoch::Ns),
-            (&["638448068960000000"], plain, Epoch::Ticks),
+            (&["638448068960000000"], DOTNET, Epoch::Ticks),
             (
                 &["638448068960000000", "5250134087387387904"],
                 DOTNET,
@@ -361,6 +488,8 @@ mod tests {
             (&["2460370.02426"], plain, Epoch::Julian),
             (&["45351.5"], plain, Epoch::Oadate),
             (&["19782"], plain, Epoch::Days),
+            (&["-7000", "3000", "11500"], plain, Epoch::Days),
+            (&["2426000.5", "2451544.5"], plain, Epoch::Julian),
             (
                 &["20240229123456", "20261129015707"],
                 plain,
@@ -391,7 +520,72 @@ mod tests {
         let Verdict::Unknown(why) = verdict(&["751000000.25", "720000000"], plain) else {
             panic!("1993 or 2024");
         };
-        assert!(why.contains("from 2001"), "{why}");
+        assert!(why.contains("since 2001"), "{why}");
+    }
+
+    #[test]
+    fn no_unit_is_told_where_another_zero_or_a_calendar_fits() {
+        let core_data = World {
+            core_data: true,
+            ..World::default()
+        };
+        for (numbers, world, word) in [
+            (
+                &["730901234567890000", "700000000000000000"][..],
+                World::default(),
+                "since 2001",
+            ),
+            (
+                &["730901234567", "731901234567"],
+                World::default(),
+                "since 2001",
+            ),
+            (
+                &["620000000000000000", "640000000000000000"],
+                World::default(),
+                "since 2001",
+            ),
+            (
+                &["-50000000", "94700000.5", "751000000"],
+                core_data,
+                "since 2001",
+            ),
+            (
+                &["3791232000", "3792000000"],
+                World::default(),
+                "since 1904",
+            ),
+            (&["3917376000"], World::default(), "since 1900"),
+            (
+                &["202402291234", "202212312359"],
+                World::default(),
+                "YYYYMMDDhhmm",
+            ),
+            (&["2402291234"], World::default(), "YYMMDDhhmm"),
+            (
+                &["2024022912", "2023123123"],
+                World::default(),
+                "YYYYMMDDhh",
+            ),
+            (&["50449", "54101.25"], World::default(), "modified Julian"),
+            (&["20515", "24000", "28700"], World::default(), "oadate: 19"),
+            (
+                &["1709210096", "1709210097", "9999999999"],
+                World::default(),
+                "`epoch: s`",
+            ),
+            (
+                &["1709210096", "1709210097", "-62135596800"],
+                World::default(),
+                "values: { -62135596800",
+            ),
+            (&["5", "7"], World::default(), "oadate: 1900"),
+        ] {
+            match verdict(numbers, world) {
+                Verdict::Unknown(why) => assert!(why.contains(word), "{numbers:?}: {why}"),
+                Verdict::Unit(unit, _) => panic!("{numbers:?}: {unit:?}"),
+            }
+        }
     }
 
     #[test]
@@ -450,6 +644,6 @@ mod tests {
         other.see("1712521072575".to_owned(), World::default());
         seen.merge(other);
         assert_eq!(seen.count, 100_001);
-        assert!(matches!(seen.moments(), Verdict::Unknown(_)));
+        assert!(matches!(seen.moments(false), Verdict::Unknown(_)));
     }
 }

@@ -1,0 +1,1 @@
+CREATE TABLE m (id serial PRIMARY KEY, ns timestamptz, ms timestamptz, ticks timestamptz, mac timestamptz, ntp timestamptz, mjd timestamp); CREATE TABLE web (id serial PRIMARY KEY, chrome timestamptz, file timestamptz, hundred timestamptz, day date);

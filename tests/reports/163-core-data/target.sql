@@ -1,0 +1,1 @@
+CREATE TABLE zasset (z_pk serial PRIMARY KEY, zdatecreated timestamptz);

@@ -1,0 +1,1 @@
+CREATE TABLE m (id serial PRIMARY KEY, a timestamptz, b timestamp, c timestamp, d timestamp, e date);

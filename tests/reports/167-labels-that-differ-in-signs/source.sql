@@ -1,0 +1,1 @@
+CREATE TABLE m (id INTEGER PRIMARY KEY, l TEXT, g TEXT, n TEXT, s TEXT); INSERT INTO m VALUES (1,'C++','A+','1','in-progress'),(2,'C#','A-','-1','InProgress'),(3,'C','A','1-2','in progress');

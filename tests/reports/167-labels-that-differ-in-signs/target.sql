@@ -1,0 +1,1 @@
+CREATE TYPE lang AS ENUM ('C++','python'); CREATE TYPE grade AS ENUM ('A+','B+'); CREATE TYPE num AS ENUM ('1','12'); CREATE TYPE state AS ENUM ('in_progress','done'); CREATE TABLE m (id serial PRIMARY KEY, l lang, g grade, n num, s state);

@@ -1,0 +1,1 @@
+CREATE TABLE _sqlx_migrations (version BIGINT PRIMARY KEY, description TEXT); CREATE TABLE m (id INTEGER PRIMARY KEY, u BLOB); INSERT INTO m VALUES (1,x'0189f7eae0b84b1e9f3c0123456789ab'),(2,x'a1b2c3d4e5f6401199aabbccddeeff00');

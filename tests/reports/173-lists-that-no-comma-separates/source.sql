@@ -1,0 +1,1 @@
+CREATE TABLE m (id INTEGER PRIMARY KEY, scopes TEXT, csv TEXT); INSERT INTO m VALUES (1,'openid profile email','a,"b,c"'),(2,'openid','d,e');

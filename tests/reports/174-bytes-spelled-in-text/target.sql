@@ -1,0 +1,1 @@
+CREATE TABLE m (id serial PRIMARY KEY, hex bytea, b64 bytea);
