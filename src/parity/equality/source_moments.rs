@@ -66,13 +66,13 @@ pub(super) fn date(value: ValueRef<'_>, rule: &Rule, row: &mut Row) -> Fit {
             let moment = instant::spelled(ascii(value)?).ok_or(Misfit)?;
             let time = moment.time.unwrap_or(MIDNIGHT);
             match moment.offset_s {
-                None => (moment.days, time != MIDNIGHT),
-                Some(0) => (moment.days, true),
+                Some(0) => day_of_utc(moment.days, time, rule)?,
                 Some(ahead_s) if policy.offset_to_utc => {
                     let us = time.us - ahead_s * 1_000_000;
                     (moment.days + us.div_euclid(DAY_US), true)
                 }
-                Some(_) => return Err(Misfit),
+                // As written, whatever the offset is.
+                None | Some(_) => (moment.days, time != MIDNIGHT),
             }
         }
     };
@@ -81,6 +81,20 @@ pub(super) fn date(value: ValueRef<'_>, rule: &Rule, row: &mut Row) -> Fit {
     }
     row.number(days);
     Ok(taken(has_time))
+}
+
+/// The day of a moment of UTC, in the zone that is stated, and whether a time of day is left. Midnight in UTC is none in another zone.
+fn day_of_utc(days: i64, time: TimeOfDay, rule: &Rule) -> Result<(i64, bool), Misfit> {
+    let ahead_us = rule.zone.map_or(0, |zone| i64::from(zone.offset_s)) * 1_000_000;
+    if ahead_us != 0 && time == MIDNIGHT {
+        return Err(Misfit);
+    }
+    let here = time.us + ahead_us;
+    let of_day = here.rem_euclid(DAY_US);
+    Ok((
+        days + here.div_euclid(DAY_US),
+        of_day != 0 || time.rest != 0,
+    ))
 }
 
 /// Into `time`.

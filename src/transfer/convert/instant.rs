@@ -64,29 +64,54 @@ fn date(parsed: &Parsed, converter: &Converter, out: &mut Vec<u8>) -> Result<Use
     let mut uses = far_year(parsed.year, converter)?;
     let mut days = days;
     if let Some(clock) = parsed.time {
-        let at_midnight = clock == Clock::MIDNIGHT;
+        // A moment of UTC is one of the stated zone's days, as a number is.
+        let zone_s = converter.zone.map_or(0, |zone| i64::from(zone.offset_s));
+        let ahead_s = if parsed.offset_s == Some(0) {
+            zone_s
+        } else {
+            0
+        };
+        if ahead_s != 0 {
+            if clock == Clock::MIDNIGHT {
+                return Err(Reject::unless(
+                    "zone: UTC",
+                    "midnight in UTC, and not in the stated zone",
+                ));
+            }
+            days += (clock.seconds + ahead_s).div_euclid(DAY_US / 1_000_000);
+            uses.add(Use::Zone);
+        }
+        let at_midnight = Clock {
+            seconds: (clock.seconds + ahead_s).rem_euclid(DAY_US / 1_000_000),
+            ..clock
+        } == Clock::MIDNIGHT;
+        let to_utc = converter.policy.offset_to_utc && parsed.offset_s.is_some_and(|s| s != 0);
         match parsed.offset_s {
-            None if at_midnight && converter.policy.midnight_allow => uses.add(Use::Midnight),
-            None if at_midnight && !converter.policy.time_drop => {
+            // The midnight of its own offset is the day that is written.
+            _ if at_midnight && !to_utc && converter.policy.midnight_allow => {
+                uses.add(Use::Midnight);
+            }
+            _ if at_midnight && !to_utc && !converter.policy.time_drop => {
                 return Err(Reject::unless(
                     "midnight: allow",
                     "the time 00:00:00, which date would drop",
                 ));
             }
-            _ if !converter.policy.time_drop => {
+            // The midnight of a zone that nobody stated looks like this, and its day would be another: no guess.
+            Some(_) if !converter.policy.time_drop => {
+                return Err(Reject::unless(
+                    "time: ?",
+                    "a moment that is not midnight in the stated zone (in UTC, where none is stated)",
+                ));
+            }
+            None if !converter.policy.time_drop => {
                 return Err(Reject::unless(
                     "time: drop",
                     "a time of day, which date would drop",
                 ));
             }
-            Some(offset_s) if offset_s != 0 => {
-                // The day is that of UTC then, which only the runbook can want.
-                if !converter.policy.offset_to_utc {
-                    return Err(Reject::unless(
-                        "offset: to_utc",
-                        "an offset other than zero; the day in UTC may be another",
-                    ));
-                }
+            // The day is that of UTC then, which only the runbook can want.
+            Some(offset_s) if to_utc => {
                 days += (clock.seconds - offset_s).div_euclid(DAY_US / 1_000_000);
                 uses.add(Use::Offset);
                 uses.add(Use::TimeDropped);
@@ -221,7 +246,7 @@ fn wall_clock(
     parsed: &Parsed,
     precision: u8,
     converter: &Converter,
-) -> Result<(i64, Uses), Reject> {
+) -> Result<(i128, Uses), Reject> {
     let days = parsed
         .days
         .ok_or_else(|| Reject::never("a time without a date"))?;
@@ -247,7 +272,7 @@ pub(super) fn rounded(
     clock: Clock,
     precision: u8,
     converter: &Converter,
-) -> Result<(i128, Uses), Reject> {
+) -> Result<(i64, Uses), Reject> {
     let unit = 10_i64.pow(6 - u32::from(precision.min(6)));
     let exact = clock.seconds * 1_000_000 + clock.micros;
     let remainder = clock.micros % unit;

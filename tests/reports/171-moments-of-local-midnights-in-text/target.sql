@@ -1,0 +1,1 @@
+CREATE TABLE m (id serial PRIMARY KEY, js date, own date, two date);
