@@ -346,6 +346,14 @@ impl Field<'_> {
 impl Converter {
     /// Appends the field (length and bytes) to `out`. After an error `out` may hold a part of it; the caller cuts it off.
     pub fn encode<'v>(&self, value: ValueRef<'v>, out: &mut Vec<u8>) -> Result<Field<'v>, Reject> {
+        // No bytes are no JSON in either form; as text they may stand for something.
+        let is_json = matches!(self.kind, Kind::Json | Kind::Jsonb);
+        let value = match value {
+            ValueRef::Blob([]) if is_json && self.policy.bytes == Some(Bytes::Text) => {
+                ValueRef::Text(b"")
+            }
+            other => other,
+        };
         match stands_for::replacement(value, &self.policy) {
             Some(by) => {
                 let uses = stands_for::put(by, self, out)?;

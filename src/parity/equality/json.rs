@@ -43,7 +43,7 @@ pub(crate) fn parse(text: &str) -> Result<Json, NotJson> {
     read(text, false)
 }
 
-/// Reads one JSON document in which `\\u0000` may stand.
+/// Reads one JSON document in which `\\u0000` may stand, and numbers of any size. For those it gives zero: only whether it is JSON counts.
 pub(crate) fn parse_lenient(text: &str) -> Result<Json, NotJson> {
     read(text, true)
 }
@@ -197,7 +197,14 @@ impl Reader<'_> {
         if whole.is_empty() || fraction.is_empty() || leading_zero {
             return Err(NotJson::Syntax);
         }
-        let number = Decimal::parse(text.as_bytes()).ok_or(NotJson::Syntax)?;
+        let exponent = text.split(['e', 'E']).nth(1).unwrap_or("0");
+        let exponent = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
+        let written = !exponent.is_empty() && exponent.bytes().all(|b| b.is_ascii_digit());
+        let number = match Decimal::parse(text.as_bytes()) {
+            Some(number) => number,
+            None if self.nul && written => Decimal::of(0),
+            None => return Err(NotJson::Syntax),
+        };
         Ok(Json::Number(number, text.to_owned()))
     }
 

@@ -93,7 +93,7 @@ fn replaced(by: &Replacement, rule: &Rule, row: &mut Row) -> Fit {
     };
     match by {
         Replacement::Null => {
-            row.null();
+            null(rule, row);
             Ok(Taken::ByPolicy)
         }
         Replacement::Infinity => ends(true, row),
@@ -102,6 +102,12 @@ fn replaced(by: &Replacement, rule: &Rule, row: &mut Row) -> Fit {
             let value = match (&rule.kind, text.as_str(), text.parse::<i64>()) {
                 (Kind::Boolean, "true", _) => ValueRef::Integer(1),
                 (Kind::Boolean, "false", _) => ValueRef::Integer(0),
+                // A label of digits is a label where no positions are stated.
+                (Kind::Label(labels), label, _)
+                    if !rule.policy.enum_ordinal && labels.iter().any(|known| known == label) =>
+                {
+                    ValueRef::Text(text.as_bytes())
+                }
                 (_, _, Ok(n)) if n.to_string() == *text => ValueRef::Integer(n),
                 _ => ValueRef::Text(text.as_bytes()),
             };
@@ -134,7 +140,9 @@ fn as_text<'v>(value: ValueRef<'v>, kind: &Kind, policy: &ColumnPolicy) -> Value
         return value;
     };
     let has_meaning = match kind {
-        Kind::Bytes | Kind::Json | Kind::JsonText => true,
+        Kind::Bytes => true,
+        // No bytes are no document in either form.
+        Kind::Json | Kind::JsonText => !bytes.is_empty(),
         Kind::Boolean => matches!(bytes, [0 | 1]),
         Kind::Uuid => bytes.len() == 16,
         _ => false,

@@ -52,7 +52,7 @@ pub(super) fn padded(value: ValueRef<'_>, policy: &ColumnPolicy, row: &mut Row) 
 
 /// Into `jsonb`: as JSON.
 pub(super) fn document(value: ValueRef<'_>, policy: &ColumnPolicy, row: &mut Row) -> Fit {
-    let (text, taken) = json_text(value, policy)?;
+    let (text, taken) = json_text(value, policy, false)?;
     let json = json::parse(&text).map_err(|_| Misfit)?;
     super::target_form::write_json(&json, row);
     Ok(taken)
@@ -60,8 +60,8 @@ pub(super) fn document(value: ValueRef<'_>, policy: &ColumnPolicy, row: &mut Row
 
 /// Into `json`: the text itself, which has to be JSON.
 pub(super) fn document_text(value: ValueRef<'_>, policy: &ColumnPolicy, row: &mut Row) -> Fit {
-    let (text, taken) = json_text(value, policy)?;
-    match json::parse(&text) {
+    let (text, taken) = json_text(value, policy, true)?;
+    match json::parse_lenient(&text) {
         Ok(_) | Err(json::NotJson::DuplicateKey) => {
             row.value(text.as_bytes());
             Ok(taken)
@@ -70,10 +70,11 @@ pub(super) fn document_text(value: ValueRef<'_>, policy: &ColumnPolicy, row: &mu
     }
 }
 
-/// The JSON text that a value is.
+/// The JSON text that a value is; `keeps_escapes`, where the column keeps it as it is written.
 fn json_text<'v>(
     value: ValueRef<'v>,
     policy: &ColumnPolicy,
+    keeps_escapes: bool,
 ) -> Result<(Cow<'v, str>, Taken), Misfit> {
     let text = match value {
         ValueRef::Text(text) => Cow::Borrowed(std::str::from_utf8(text).map_err(|_| Misfit)?),
@@ -102,6 +103,7 @@ fn json_text<'v>(
     match json::without_nul(&text) {
         None => Ok((text, Taken::Exact)),
         Some(stripped) if policy.nul_strip => Ok((Cow::Owned(stripped), Taken::ByPolicy)),
+        Some(_) if keeps_escapes => Ok((text, Taken::Exact)),
         Some(_) => Err(Misfit),
     }
 }

@@ -1,4 +1,4 @@
-//! JSON: a strict reader (RFC 8259) that also refuses what `jsonb` would drop, and bytes that are JSON in one of two ways.
+//! JSON: a strict reader (RFC 8259) that also refuses what `jsonb` would drop or cannot hold, and bytes that are JSON in one of two ways.
 //! Arrays are in [`super::array`].
 
 use std::borrow::Cow;
@@ -21,9 +21,10 @@ pub fn text<'v>(
     converter: &Converter,
     out: &mut Vec<u8>,
 ) -> Result<Field<'v>, Reject> {
-    let (kind, unique_keys) = (&converter.kind, converter.kind == Kind::Jsonb);
-    let nuls = examine(value, unique_keys)?;
-    if nuls.is_empty() {
+    let (kind, for_jsonb) = (&converter.kind, converter.kind == Kind::Jsonb);
+    let nuls = examine(value, for_jsonb)?;
+    // `json` keeps the text as it is written, escapes included.
+    if nuls.is_empty() || !for_jsonb && !converter.policy.nul_strip {
         return bytes::pass(value, prefix(kind), out);
     }
     if !converter.policy.nul_strip {
@@ -34,7 +35,7 @@ pub fn text<'v>(
     }
     let stripped = without(value, &nuls);
     // Two keys may be one without their NULs.
-    examine(&stripped, unique_keys)?;
+    examine(&stripped, for_jsonb)?;
     bytes::put_bytes(&[prefix(kind), &stripped].concat(), out)?;
     Ok(Field::with(Uses::one(Use::Nul)))
 }
@@ -137,10 +138,10 @@ fn prefix(kind: &Kind) -> &'static [u8] {
     }
 }
 
-/// Reads all of `value` and gives the places of `\u0000`. With `unique_keys`, duplicate ones are refused, since `jsonb` would keep
+/// Reads all of `value` and gives the places of `\u0000`. With `for_jsonb`, keys that occur twice are refused, of which it would keep
 /// only the last.
-pub(super) fn examine(value: &[u8], unique_keys: bool) -> Result<Vec<usize>, Reject> {
-    let mut reader = Reader::new(value, unique_keys)?;
+pub(super) fn examine(value: &[u8], for_jsonb: bool) -> Result<Vec<usize>, Reject> {
+    let mut reader = Reader::new(value, for_jsonb)?;
     reader.blank();
     reader.value(0)?;
     reader.end()?;
@@ -152,18 +153,18 @@ pub(super) struct Reader<'v> {
     value: &'v [u8],
     /// How far it is.
     pub(super) at: usize,
-    unique_keys: bool,
+    for_jsonb: bool,
     /// Where `\u0000` stands.
     nuls: Vec<usize>,
 }
 
 impl<'v> Reader<'v> {
-    pub(super) fn new(value: &'v [u8], unique_keys: bool) -> Result<Self, Reject> {
+    pub(super) fn new(value: &'v [u8], for_jsonb: bool) -> Result<Self, Reject> {
         match std::str::from_utf8(value) {
             Ok(_) => Ok(Self {
                 value,
                 at: 0,
-                unique_keys,
+                for_jsonb,
                 nuls: Vec::new(),
             }),
             Err(_) => Err(Reject::never("JSON that is not valid UTF-8")),
@@ -254,7 +255,7 @@ impl<'v> Reader<'v> {
                 return Err(self.broken());
             }
             let key = self.string()?;
-            if self.unique_keys {
+            if self.for_jsonb {
                 keys.push(unescape(key)?);
             }
             self.blank();
@@ -353,7 +354,7 @@ impl<'v> Reader<'v> {
             if places == 0 {
                 return Err(self.broken());
             }
-            if places > 16_000 {
+            if self.for_jsonb && places > 16_000 {
                 return Err(Reject::never(
                     "a JSON number with more digits than numeric holds",
                 ));
@@ -373,7 +374,7 @@ impl<'v> Reader<'v> {
                 .ok()
                 .and_then(|digits| digits.parse::<i64>().ok());
             let limit = if negative { 16_000 } else { MAX_EXPONENT };
-            if exponent.is_none_or(|exponent| exponent > limit) {
+            if self.for_jsonb && exponent.is_none_or(|exponent| exponent > limit) {
                 return Err(Reject::never("a JSON number beyond what numeric holds"));
             }
         }
@@ -409,8 +410,8 @@ mod tests {
     use crate::runbook::transfer::ColumnPolicy;
 
     /// As without a policy.
-    fn check(value: &[u8], unique_keys: bool) -> Result<(), Reject> {
-        let kind = if unique_keys { Kind::Jsonb } else { Kind::Json };
+    fn check(value: &[u8], for_jsonb: bool) -> Result<(), Reject> {
+        let kind = if for_jsonb { Kind::Jsonb } else { Kind::Json };
         text(value, &column(kind, &[]), &mut Vec::new()).map(|_| ())
     }
 

@@ -29,6 +29,14 @@ pub fn replacement<'p>(value: ValueRef<'_>, policy: &'p ColumnPolicy) -> Option<
 /// Appends the field of what a value stands for.
 pub fn put(by: &Replacement, converter: &Converter, out: &mut Vec<u8>) -> Result<Uses, Reject> {
     match by {
+        // As any other NULL there.
+        Replacement::Null
+            if converter.not_null
+                && converter.policy.null_default
+                && converter.default.is_some() =>
+        {
+            converter.null(out)
+        }
         Replacement::Null if converter.not_null => Err(Reject::never(
             "`values:` makes NULL of it, and the target column is NOT NULL",
         )),
@@ -39,7 +47,11 @@ pub fn put(by: &Replacement, converter: &Converter, out: &mut Vec<u8>) -> Result
         Replacement::Infinity => infinity(true, converter, out),
         Replacement::MinusInfinity => infinity(false, converter, out),
         Replacement::Value(written) => {
-            let integer = written.parse::<i64>().ok();
+            // Labels may be digits; positions are stated.
+            let is_label =
+                matches!(&converter.kind, Kind::Enum(labels) if labels.contains(written));
+            let is_label = is_label && !converter.policy.enum_ordinal;
+            let integer = written.parse::<i64>().ok().filter(|_| !is_label);
             let truth = match written.as_str() {
                 "true" => Some(1),
                 "false" => Some(0),

@@ -1,0 +1,1 @@
+CREATE TYPE lv AS ENUM ('5','2','0'); CREATE TABLE m (id serial PRIMARY KEY, level lv);

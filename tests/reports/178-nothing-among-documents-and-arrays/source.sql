@@ -1,0 +1,1 @@
+CREATE TABLE m (id INTEGER PRIMARY KEY, j, a TEXT); INSERT INTO m VALUES (1,x'','["x"]'),(2,CAST('{}' AS BLOB),''),(3,NULL,'null'),(4,NULL,'[]');

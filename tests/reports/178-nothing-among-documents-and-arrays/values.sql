@@ -1,0 +1,1 @@
+SELECT id, coalesce(j::text, 'none'), coalesce(a::text, 'none') FROM m ORDER BY id
