@@ -450,8 +450,10 @@ impl Layout {
         let kind = Kind::of(&target.ty);
         if kind == Kind::Unsupported {
             let reason = format!(
-                "there is no conversion into {}",
-                crate::text::printable(&target.ty.shown, 80)
+                "there is no conversion into {0}: in the target, ALTER COLUMN {1} TYPE text lets it move as text, and after `verify`, ALTER COLUMN {1} \
+                 TYPE {0} USING {1}::{0} lets PostgreSQL read it",
+                crate::text::printable(&target.ty.shown, 80),
+                crate::target::quoted(&target.name)
             );
             self.problems
                 .push(structural(&source.name, name, reason, exclude(&full)));
