@@ -177,9 +177,18 @@ impl Sides {
         Ok(rows.collect())
     }
 
-    /// The one number that a query on the target gives.
+    /// The same for a query over rows, which are read as the application's own sessions read them.
+    pub(crate) async fn ask_rows(
+        &self,
+        doing: &str,
+        sql: &str,
+    ) -> Result<Vec<Vec<Option<String>>>, Error> {
+        self.ask(doing, &self.ways.over_rows(sql)).await
+    }
+
+    /// The one number that a query over rows of the target gives.
     pub(crate) async fn count(&self, doing: &str, sql: &str) -> Result<u64, Error> {
-        let rows = self.ask(doing, sql).await?;
+        let rows = self.ask_rows(doing, sql).await?;
         let text = rows.first().and_then(|row| row.first()?.as_deref());
         text.and_then(|text| text.parse().ok())
             .ok_or_else(|| Error::Unreadable {

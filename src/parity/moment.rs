@@ -77,7 +77,13 @@ pub async fn moved_since(
 ) -> Result<Vec<Moved>, Error> {
     let newer = then.snapshot.parse::<Snapshot>()?.new_row_sql("");
     let client = sides::connect(target).await?;
+    // The schema is in the names; only what functions of indexes name has to be found.
+    let path = sides::application_path(&client, "public").await?;
     sides::begin(&client, &Opening::default(), None).await?;
+    let set = format!("SET LOCAL search_path = {path}");
+    let doing = "setting the search path".to_owned();
+    let failed = |source| Error::Server { doing, source };
+    client.batch_execute(&set).await.map_err(failed)?;
     let mut moved = Vec::new();
     for (n, table) in then.tables.iter().enumerate() {
         looked(n);

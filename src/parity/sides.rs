@@ -48,6 +48,9 @@ pub(crate) struct Ways {
     endpoint: Endpoint,
     pub(crate) opening: Opening,
     pub(crate) since: Option<Snapshot>,
+    /// The search path of the application's own sessions behind the server's own schema. A query on a table has the server look into its
+    /// indexes, and a function of an index may name another without its schema.
+    path: String,
 }
 
 impl Sides {
@@ -70,7 +73,9 @@ impl Sides {
         // The source first: a file that is not there is the more likely mistake, and the cheaper one to find.
         let source_schema = blocking(source, schema::source).await?;
         let client = connect(target).await?;
+        let path = application_path(&client, schema).await?;
         let ways = Ways {
+            path,
             source: source.to_owned(),
             endpoint: target.clone(),
             opening: opening.clone(),
@@ -174,7 +179,21 @@ impl Ways {
     pub(crate) async fn session(&self, shared: &str) -> Result<Client, Error> {
         let client = connect(&self.endpoint).await?;
         begin(&client, &self.opening, Some(shared)).await?;
+        let failed = |source| Error::Server {
+            doing: "setting the search path".to_owned(),
+            source,
+        };
+        let set = format!("SET LOCAL search_path = {}", self.path);
+        client.batch_execute(&set).await.map_err(failed)?;
         Ok(client)
+    }
+
+    /// A query over rows, with the application's search path around it.
+    pub(crate) fn over_rows(&self, sql: &str) -> String {
+        format!(
+            "SET LOCAL search_path = {}; {sql}; SET LOCAL search_path = pg_catalog",
+            self.path
+        )
     }
 
     /// Ends what a session does on the server, so that nobody waits for rows that nobody reads. Best effort: the server may be gone.
@@ -222,6 +241,22 @@ pub(super) async fn connect(target: &Endpoint) -> Result<Client, Error> {
         endpoint: target.redacted(),
         source,
     })
+}
+
+/// The search path of the application's own sessions, `schema` first where role and database do not name it, behind the server's own.
+pub(super) async fn application_path(client: &Client, schema: &str) -> Result<String, Error> {
+    let failed = |source| Error::Server {
+        doing: "reading the search path of the application's sessions".to_owned(),
+        source,
+    };
+    let sql = "SELECT coalesce(reset_val, '') FROM pg_settings WHERE name = 'search_path'";
+    let row = client.query_one(sql, &[]).await.map_err(failed)?;
+    let path: String = row.get(0);
+    let schema = super::pair::quoted(schema);
+    let parts = path.split(',').map(str::trim);
+    let parts = parts.filter(|part| !matches!(*part, "" | "\"\""));
+    let all: Vec<&str> = ["pg_catalog", &schema].into_iter().chain(parts).collect();
+    Ok(all.join(", "))
 }
 
 /// Begins a read-only transaction with every setting pinned that bears on what the server writes.

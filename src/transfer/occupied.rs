@@ -22,7 +22,7 @@ use crate::transfer::Error;
 use crate::transfer::error::server;
 use crate::transfer::layout::{Layout, structural};
 use crate::transfer::plan::{Both, Problem};
-use crate::transfer::session::Target;
+use crate::transfer::session::{self, Target};
 
 pub(crate) use lacking::lacking;
 
@@ -291,22 +291,16 @@ pub(crate) async fn rows_there(
     schema: &str,
     table: &catalogue::Table,
 ) -> Result<Option<u64>, Error> {
-    let doing = || {
-        server(format!(
-            "counting the rows of {}",
-            printable(&table.name, 80)
-        ))
-    };
+    let doing = || format!("counting the rows of {}", printable(&table.name, 80));
     let hidden = client
         .query_one("SELECT row_security_active($1::oid)", &[&table.oid])
         .await
-        .map_err(doing())?;
+        .map_err(server(doing()))?;
     if hidden.get(0) {
         return Ok(None);
     }
     let sql = format!("SELECT count(*) FROM {}", own_rows(schema, table));
-    let rows = client.query_one(&sql, &[]).await.map_err(doing())?;
-    Ok(Some(rows.get::<_, i64>(0).unsigned_abs()))
+    Ok(Some(session::count(client, schema, &sql, doing).await?))
 }
 
 async fn has_pages(client: &Client, oid: u32) -> Result<bool, Error> {

@@ -1,6 +1,6 @@
 //! Connections of an import: the same settings on each, so that no default of a role or a database changes what arrives.
 
-use tokio_postgres::Client;
+use tokio_postgres::{Client, SimpleQueryMessage};
 
 use crate::target::{Endpoint, Pinned};
 
@@ -55,17 +55,52 @@ impl Target {
 pub async fn application_path(client: &Client, schema: &str) -> Result<String, Error> {
     let row = client
         .query_one(
-            "SELECT coalesce(nullif(reset_val, ''), '\"\"') FROM pg_settings WHERE name = 'search_path'",
+            "SELECT coalesce(reset_val, '') FROM pg_settings WHERE name = 'search_path'",
             &[],
         )
         .await
-        .map_err(server("reading the search path of the application's sessions"))?;
+        .map_err(server(
+            "reading the search path of the application's sessions",
+        ))?;
     let path: String = row.get(0);
+    let parts = path.split(',').map(str::trim);
+    let parts: Vec<&str> = parts.filter(|part| !matches!(*part, "" | "\"\"")).collect();
+    let path = parts.join(", ");
     let named = path.split(',').map(|part| part.trim().trim_matches('"'));
     let schema_is_named = named.clone().any(|part| part == schema);
     Ok(if schema_is_named {
         path
+    } else if path.is_empty() {
+        crate::target::quoted(schema)
     } else {
         format!("{}, {path}", crate::target::quoted(schema))
     })
+}
+
+/// The one number that a query over tables gives, asked with the application's search path: the server looks into the indexes of a table
+/// whatever is asked of it, and a function of an index may name another without its schema. The path is as before afterwards, within a
+/// transaction and without one.
+pub async fn count(
+    client: &Client,
+    schema: &str,
+    sql: &str,
+    doing: impl Fn() -> String,
+) -> Result<u64, Error> {
+    let path = application_path(client, schema).await?;
+    let row = client
+        .query_one("SELECT current_setting('search_path')", &[])
+        .await
+        .map_err(server(doing()))?;
+    let before: String = row.get(0);
+    // An empty path can be set by the function alone.
+    let all = format!(
+        "SET LOCAL search_path = {path}; {sql}; SELECT set_config('search_path', {}, true)",
+        literal(&before)
+    );
+    let answers = client.simple_query(&all).await.map_err(server(doing()))?;
+    let number = answers.iter().find_map(|answer| match answer {
+        SimpleQueryMessage::Row(row) => row.get(0)?.parse().ok(),
+        _ => None,
+    });
+    Ok(number.expect("BUG: a count gives one number"))
 }

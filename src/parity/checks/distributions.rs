@@ -135,7 +135,7 @@ async fn in_target(sides: &Sides, pair: &TablePair) -> Result<Vec<Spread>, Error
         sides.old_rows_sql("")
     );
     let rows = sides
-        .ask(&format!("summing up {}", pair.target), &sql)
+        .ask_rows(&format!("summing up {}", pair.target), &sql)
         .await?;
     let row = rows.into_iter().next().unwrap_or_default();
     let mut spreads = Vec::with_capacity(pair.columns.len());

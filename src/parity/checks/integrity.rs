@@ -179,7 +179,7 @@ async fn orphans(sides: &Sides, id: &str, relation: &Relation) -> Result<Check, 
             names.join(", "),
             names.join(", ")
         );
-        for row in sides.ask(&doing, &some).await? {
+        for row in sides.ask_rows(&doing, &some).await? {
             wrong.add(|| orphan(relation, &row));
         }
         wrong.count = target - tolerated;
@@ -284,7 +284,7 @@ async fn unique_keys(sides: &Sides, id: &str) -> Result<Check, Error> {
             sides.judged_rows_sql("")
         );
         for row in sides
-            .ask(&format!("checking that {table} has no doubles"), &sql)
+            .ask_rows(&format!("checking that {table} has no doubles"), &sql)
             .await?
         {
             let cells: Vec<_> = row

@@ -61,11 +61,8 @@ impl Abandoned {
 async fn own_rows(client: &Client, name: &Name, is_partitioned: bool) -> Result<u64, Error> {
     let only = if is_partitioned { "" } else { "ONLY " };
     let sql = format!("SELECT count(*) FROM {only}{}", name.quoted());
-    let row = client.query_one(&sql, &[]).await.map_err(server(format!(
-        "counting the rows of {}",
-        printable(&name.name, 80)
-    )))?;
-    Ok(row.get::<_, i64>(0).unsigned_abs())
+    let doing = || format!("counting the rows of {}", printable(&name.name, 80));
+    crate::transfer::session::count(client, &name.schema, &sql, doing).await
 }
 
 /// The tables of the unfinished import `key` that `layout` does not move and into which it has loaded rows.

@@ -301,9 +301,20 @@ impl<'s> Session<'s> {
         let mut left = Vec::new();
         let numbered = self.numbered().await?;
         let schema = &self.import.target.schema;
+        // A query on a table has the server look into its indexes, whose functions may need the application's path.
+        let set_path = format!("SET search_path = {}", self.import.search_path);
+        let aligning = || server("aligning the sequences");
+        self.control
+            .batch_execute(&set_path)
+            .await
+            .map_err(aligning())?;
         let sequences = sequences::align(&self.control, schema, &numbered, &layout.sequences)
             .await
-            .map_err(server("aligning the sequences"))?;
+            .map_err(aligning())?;
+        self.control
+            .batch_execute("SET search_path = ''")
+            .await
+            .map_err(aligning())?;
         let problems: Vec<Problem> = sequences
             .iter()
             .filter(|sequence| !sequence.proven)

@@ -15,6 +15,7 @@ use crate::transfer::error::server;
 use crate::transfer::layout::{ColumnLayout, Layout, TableLayout};
 use crate::transfer::occupied::{By, own_rows};
 use crate::transfer::plan::probe;
+use crate::transfer::session;
 
 /// How rows of this table are recognised: by its primary key, else by another unique key without NULL, else by whole rows.
 pub fn by(table: &TableLayout) -> By {
@@ -54,10 +55,10 @@ pub async fn lacking(
     cancel: &CancellationToken,
 ) -> Result<u64, Error> {
     let doing = || {
-        server(format!(
+        format!(
             "counting rows of {} that SQLite does not have",
             printable(&table.target.name, 80)
-        ))
+        )
     };
     let places: Vec<usize> = (0..table.columns.len())
         .filter(|place| match by {
@@ -100,7 +101,7 @@ pub async fn lacking(
     client
         .batch_execute("SAVEPOINT lacking")
         .await
-        .map_err(doing())?;
+        .map_err(server(doing()))?;
     // A row of SQLite that is put aside brings nothing back, whatever its key says.
     let is_put_aside =
         |column: &ColumnLayout| column.converter.policy.on_problem == Some(OnProblem::Quarantine);
@@ -108,10 +109,10 @@ pub async fn lacking(
         .filter(|place| places.contains(place) || is_put_aside(&table.columns[*place]))
         .collect();
     probe::fill(client, source, table, layout.encoding, &sent, cancel).await?;
-    let row = client.query_one(&sql, &[]).await.map_err(doing())?;
+    let rows = session::count(client, schema, &sql, doing).await?;
     client
         .batch_execute("ROLLBACK TO SAVEPOINT lacking; RELEASE SAVEPOINT lacking")
         .await
-        .map_err(doing())?;
-    Ok(row.get::<_, i64>(0).unsigned_abs())
+        .map_err(server(doing()))?;
+    Ok(rows)
 }

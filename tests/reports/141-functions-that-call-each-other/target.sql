@@ -1,0 +1,1 @@
+CREATE FUNCTION inner_f(text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT lower($1)'; CREATE FUNCTION outer_f(text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT inner_f($1)'; CREATE TABLE p (id serial PRIMARY KEY, n text); CREATE INDEX p3 ON p (outer_f(n));
