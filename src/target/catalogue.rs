@@ -51,6 +51,10 @@ pub struct Table {
     pub has_children: bool,
     /// What a row has to satisfy for each partition that holds rows itself; empty unless partitioned.
     pub partitions: Vec<String>,
+    /// What single partitions ask of their rows beyond what the table asks.
+    pub own_rules: Vec<PartitionRules>,
+    /// What a row has to satisfy where the table is a partition itself.
+    pub takes: Option<String>,
     /// Its partitions of all levels, by oid.
     pub parts: Vec<u32>,
     /// Columns by which the table is partitioned, by name; those in expressions are missing.
@@ -63,6 +67,34 @@ pub struct Table {
     pub indexes: Vec<Index>,
     /// Triggers of the application's own.
     pub triggers: Vec<Trigger>,
+}
+
+/// What one partition asks of its rows and its table does not.
+#[derive(Debug, Clone, Default)]
+pub struct PartitionRules {
+    /// The partition's name.
+    pub name: String,
+    /// Which rows it takes.
+    pub takes: String,
+    /// Columns that are NOT NULL there alone.
+    pub not_null: Vec<String>,
+    /// Its checks: name and expression.
+    pub checks: Vec<(String, String)>,
+    /// Its unique indexes.
+    pub uniques: Vec<PartitionUnique>,
+}
+
+/// A unique index of one partition alone.
+#[derive(Debug, Clone)]
+pub struct PartitionUnique {
+    /// Its name.
+    pub name: String,
+    /// Its keys as expressions.
+    pub expressions: Vec<String>,
+    /// Its WHERE clause.
+    pub predicate: Option<String>,
+    /// NULLs count as equal.
+    pub nulls_not_distinct: bool,
 }
 
 /// What a relation is.
@@ -363,7 +395,8 @@ async fn relations(client: &Client, schema: &str) -> Result<Vec<Table>, Error> {
                     c.relrowsecurity AND c.relforcerowsecurity, c.relhasrules AND c.relkind IN ('r', 'p'), c.relispartition,
                     c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits h WHERE h.inhparent = c.oid),
                     ARRAY(SELECT a.attname::text FROM pg_partitioned_table p CROSS JOIN LATERAL unnest(p.partattrs::int2[]) WITH ORDINALITY AS k(n, place)
-                          JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.n WHERE p.partrelid = c.oid ORDER BY k.place)
+                          JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.n WHERE p.partrelid = c.oid ORDER BY k.place),
+                    CASE WHEN c.relispartition THEN pg_get_partition_constraintdef(c.oid) END
              FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
              WHERE n.nspname = $1 AND c.relkind IN ('r', 'p', 'v', 'm', 'f') ORDER BY c.relname COLLATE \"C\"",
             &[&schema],
@@ -388,6 +421,8 @@ async fn relations(client: &Client, schema: &str) -> Result<Vec<Table>, Error> {
             has_children: row.get(8),
             partitions: Vec::new(),
             parts: Vec::new(),
+            own_rules: Vec::new(),
+            takes: row.get(10),
             partition_key: row.get(9),
             columns: Vec::new(),
             constraints: Vec::new(),
@@ -405,10 +440,11 @@ async fn columns(
     let rows = client
         .query(
             "SELECT a.attrelid, a.attnum, a.attname::text, a.atttypid, a.atttypmod, format_type(a.atttypid, a.atttypmod), a.attnotnull,
-                    a.atthasdef OR a.attidentity <> '', a.attidentity::text, a.attgenerated <> '',
+                    a.atthasdef OR a.attidentity <> '' OR t.typtype = 'd' AND t.typdefault IS NOT NULL, a.attidentity::text, a.attgenerated <> '',
                     coalesce(NOT l.collisdeterministic, false),
                     CASE WHEN a.attcollation <> t.typcollation THEN format('%I.%I', ln.nspname, l.collname) END,
-                    pg_get_expr(f.adbin, f.adrelid),
+                    coalesce(pg_get_expr(f.adbin, f.adrelid),
+                      CASE WHEN t.typtype = 'd' AND a.attidentity = '' AND a.attgenerated = '' THEN pg_get_expr(t.typdefaultbin, 0) END),
                     (SELECT datctype IN ('C', 'POSIX') FROM pg_database WHERE datname = current_database())
              FROM pg_attribute a LEFT JOIN pg_attrdef f ON f.adrelid = a.attrelid AND f.adnum = a.attnum JOIN pg_type t ON t.oid = a.atttypid JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
              LEFT JOIN pg_collation l ON l.oid = a.attcollation LEFT JOIN pg_namespace ln ON ln.oid = l.collnamespace

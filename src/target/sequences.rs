@@ -1,13 +1,18 @@
 //! Sequences, serials and identities: where they stand against the rows, and setting them so that the next insert works (`D3`).
 //!
 //! A sequence belongs to a column by ownership, by the column's default in whatever form, or because the transfer section says so. Text
-//! keys that are built from a number (`'INV-' || nextval(…)`) count by the number in them.
+//! keys that are built from a number (`'INV-' || nextval(…)`) count by the number in them. What a default does with the number is in
+//! [`form`], and whether a column can take the next one in [`room`].
+
+pub mod form;
+mod room;
 
 use serde::Serialize;
 use tokio_postgres::{Client, Error};
 
 use super::catalogue::around::NUMBERED_BY;
 use super::quoted;
+use form::{Affixes, Form};
 
 /// A column whose sequences are to be looked at.
 #[derive(Debug, Clone)]
@@ -48,6 +53,19 @@ pub struct Aligned {
     pub of_text: bool,
     /// Whether the next insert works and repeats no number that the source ever gave out.
     pub proven: bool,
+    /// What the server or the column's default has against the next number, where something has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hindrance: Option<Hindrance>,
+}
+
+/// Why a sequence that is not at its own bound has no next number.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Hindrance {
+    /// The column cannot take it; in the server's words.
+    Refused(String),
+    /// The default makes the value in a way from which the number cannot be read back: this is the default. The sequence stays where it is.
+    Unread(String),
 }
 
 /// A sequence and the column it numbers.
@@ -59,6 +77,14 @@ struct Sequence {
     table: String,
     column: String,
     holds: Holds,
+    /// The column's type, for a cast.
+    column_type: String,
+    /// The column's default, its domain's included.
+    default: Option<String>,
+    /// Checks of the table over this column alone.
+    checks: Vec<String>,
+    /// The role may read the sequence and the column, and sees all rows.
+    readable: bool,
     start: i64,
     increment: i64,
     min: i64,
@@ -70,13 +96,17 @@ struct Sequence {
     source_low: Option<i64>,
 }
 
-/// What the column that a sequence numbers can hold.
+/// What the column that a sequence numbers holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Holds {
-    /// Numbers up to this size.
-    Numbers(i64),
-    /// Text; the number is what follows this prefix, or else the last digits of it.
-    Text(Option<String>),
+    /// The numbers.
+    Numbers,
+    /// The numbers below zero.
+    Negatives,
+    /// Text around the number.
+    Text(Affixes),
+    /// Something from which the number cannot be read back.
+    Unread,
 }
 
 /// Sets every sequence of these columns and reads it back. Repeating it changes nothing. A sequence is never set back: numbers that it
@@ -126,6 +156,9 @@ async fn judge(
 ) -> Result<Vec<Aligned>, Error> {
     let mut judged = Vec::new();
     for sequence in sequences(client, schema, columns, stated).await? {
+        if act == Act::Look && (!sequence.readable || sequence.holds == Holds::Unread) {
+            continue;
+        }
         let extreme = match act {
             Act::Set | Act::Look => sequence.extreme(client).await?,
             // What the target holds now is not what it will hold.
@@ -147,8 +180,14 @@ async fn judge(
             (Act::Foresee, Some(foreseen)) => (last_value, is_called) = foreseen,
         }
         let next = sequence.next(last_value, is_called);
+        let hindrance = match (act, next) {
+            (Act::Look, _) | (_, None) => None,
+            (Act::Set | Act::Foresee, Some(next)) => sequence.hindrance(client, next).await?,
+        };
+        let next = next.filter(|_| !matches!(hindrance, Some(Hindrance::Refused(_))));
         judged.push(Aligned {
-            proven: next.is_some_and(|next| sequence.is_free(next, extreme)),
+            proven: hindrance.is_none() && next.is_some_and(|next| sequence.is_free(next, extreme)),
+            hindrance,
             sequence: format!("{}.{}", sequence.schema, sequence.name),
             of_text: matches!(sequence.holds, Holds::Text(_)),
             table: sequence.table,
@@ -172,15 +211,13 @@ impl Sequence {
         let function = if self.increment > 0 { "max" } else { "min" };
         let column = quoted(&self.column);
         let number = match &self.holds {
-            Holds::Numbers(_) => column,
-            Holds::Text(prefix) => {
-                let pattern = match prefix {
-                    Some(prefix) => format!("^{}0*([0-9]{{1,18}})$", regex::escape(prefix)),
-                    None => "([0-9]{1,18})[^0-9]*$".to_owned(),
-                };
-                let pattern = pattern.replace('\'', "''");
+            Holds::Numbers => column,
+            Holds::Negatives => format!("(- {column})"),
+            Holds::Text(affixes) => {
+                let pattern = affixes.pattern().replace('\'', "''");
                 format!("substring({column}::text from '{pattern}')::bigint")
             }
+            Holds::Unread => return Ok(None),
         };
         let bounded = format!(
             "{function}({number}) FILTER (WHERE {number} BETWEEN -9223372036854775808 AND 9223372036854775807)"
@@ -207,14 +244,9 @@ impl Sequence {
         if !called {
             return Some(last);
         }
-        let fits = |next: &i64| match self.holds {
-            Holds::Numbers(largest) => next.unsigned_abs() <= largest.unsigned_abs(),
-            Holds::Text(_) => true,
-        };
         let next = last
             .checked_add(self.increment)
-            .filter(|next| (self.min..=self.max).contains(next))
-            .filter(fits);
+            .filter(|next| (self.min..=self.max).contains(next));
         next.or_else(|| {
             self.cycles.then_some(if self.increment > 0 {
                 self.min
@@ -254,6 +286,9 @@ impl Sequence {
     /// What to set it to, or None where it stands well already.
     fn wanted(&self, extreme: Option<i64>, last: i64, called: bool) -> Option<(i64, bool)> {
         let used = self.used(extreme)?;
+        if self.holds == Holds::Unread {
+            return None;
+        }
         if self
             .next(last, called)
             .is_some_and(|next| self.is_free(next, extreme))
@@ -308,10 +343,13 @@ async fn sequences(
               AND u.name IN (CASE WHEN n.nspname = $2 THEN s.relname::text END, n.nspname || '.' || s.relname))
          SELECT sn.nspname::text, s.relname::text, tn.nspname::text, t.relname::text, a.attname::text, q.seqstart, q.seqincrement,
                 q.seqmin, q.seqmax, q.seqcycle, u.relation, a.attnum, y.typcategory::text,
-                CASE coalesce(nullif(y.typbasetype, 0), y.oid) WHEN 'int2'::regtype THEN 32767 WHEN 'int4'::regtype THEN 2147483647
-                  ELSE 9223372036854775807 END::int8,
-                substring(pg_get_expr(f.adbin, f.adrelid) from '^\\(+''((?:[^'']|'''')*)''::[a-z ]+ \\|\\| \\(?nextval\\([^|]*$'),
-                a.attidentity <> ''
+                format_type(a.atttypid, a.atttypmod),
+                coalesce(pg_get_expr(f.adbin, f.adrelid), CASE WHEN a.attidentity = '' AND y.typtype = 'd' THEN pg_get_expr(y.typdefaultbin, 0) END),
+                a.attidentity <> '',
+                ARRAY(SELECT pg_get_expr(k.conbin, k.conrelid) FROM pg_constraint k
+                       WHERE k.conrelid = a.attrelid AND k.contype = 'c' AND k.conkey = ARRAY[a.attnum]),
+                has_sequence_privilege(s.oid, 'SELECT') AND has_schema_privilege(sn.oid, 'USAGE') AND has_schema_privilege(tn.oid, 'USAGE')
+                  AND has_column_privilege(t.oid, a.attnum, 'SELECT') AND NOT row_security_active(t.oid)
          FROM used u JOIN pg_class s ON s.oid = u.sequence AND s.relkind = 'S' JOIN pg_namespace sn ON sn.oid = s.relnamespace
          JOIN pg_sequence q ON q.seqrelid = s.oid JOIN pg_class t ON t.oid = u.relation JOIN pg_namespace tn ON tn.oid = t.relnamespace
          JOIN pg_attribute a ON a.attrelid = u.relation AND a.attnum = u.number JOIN pg_type y ON y.oid = a.atttypid
@@ -322,42 +360,56 @@ async fn sequences(
     let rows = client
         .query(&sql, &[&oids, &schema, &names, &tables, &numbers])
         .await?;
-    Ok(rows
-        .iter()
-        .map(|row| {
-            let (relation, number): (u32, i16) = (row.get(10), row.get(11));
-            let of_column =
-                |column: &&Numbered| column.table_oid == relation && column.column_number == number;
-            let column = columns.iter().find(of_column);
-            let is_text = row.get::<_, &str>(12) == "S";
-            Sequence {
-                schema: row.get(0),
-                name: row.get(1),
-                table_schema: row.get(2),
-                table: row.get(3),
-                column: row.get(4),
-                holds: if is_text {
-                    let prefix: Option<String> = row.get(14);
-                    Holds::Text(prefix.map(|prefix| prefix.replace("''", "'")))
-                } else {
-                    Holds::Numbers(row.get(13))
-                },
-                start: row.get(5),
-                increment: row.get(6),
-                min: row.get(7),
-                max: row.get(8),
-                cycles: row.get(9),
-                is_identity: row.get(15),
-                // What is text in the target was no number of SQLite's.
-                source_high: column
-                    .and_then(|column| column.source_high)
-                    .filter(|_| !is_text),
-                source_low: column
-                    .and_then(|column| column.source_low)
-                    .filter(|_| !is_text),
-            }
-        })
-        .collect())
+    Ok(rows.iter().map(|row| sequence(row, columns)).collect())
+}
+
+fn sequence(row: &tokio_postgres::Row, columns: &[Numbered]) -> Sequence {
+    let (relation, number): (u32, i16) = (row.get(10), row.get(11));
+    let of_column =
+        |column: &&Numbered| column.table_oid == relation && column.column_number == number;
+    let column = columns.iter().find(of_column);
+    let high = column.and_then(|column| column.source_high);
+    let low = column.and_then(|column| column.source_low);
+    let (increment, default): (i64, Option<String>) = (row.get(6), row.get(14));
+    let form = match row.get::<_, &str>(12) {
+        "S" => Form::of_text(default.as_deref()),
+        _ => Form::of_number(default.as_deref()),
+    };
+    let holds = match form {
+        Form::Plain => Holds::Numbers,
+        // What is added only leads further away from the numbers that are used, where the sequence counts up.
+        Form::Beyond if increment > 0 => Holds::Numbers,
+        Form::Negated => Holds::Negatives,
+        Form::Text(affixes) => Holds::Text(affixes),
+        Form::Beyond | Form::Unread => Holds::Unread,
+    };
+    let (source_high, source_low) = match holds {
+        Holds::Negatives => (
+            low.and_then(i64::checked_neg),
+            high.and_then(i64::checked_neg),
+        ),
+        Holds::Numbers | Holds::Text(_) | Holds::Unread => (high, low),
+    };
+    Sequence {
+        schema: row.get(0),
+        name: row.get(1),
+        table_schema: row.get(2),
+        table: row.get(3),
+        column: row.get(4),
+        holds,
+        column_type: row.get(13),
+        default,
+        checks: row.get(16),
+        readable: row.get(17),
+        start: row.get(5),
+        increment,
+        min: row.get(7),
+        max: row.get(8),
+        cycles: row.get(9),
+        is_identity: row.get(15),
+        source_high,
+        source_low,
+    }
 }
 
 #[cfg(test)]
@@ -377,7 +429,11 @@ mod tests {
             table_schema: name(),
             table: name(),
             column: name(),
-            holds: Holds::Numbers(i64::MAX),
+            holds: Holds::Numbers,
+            column_type: name(),
+            default: None,
+            checks: Vec::new(),
+            readable: true,
             start,
             increment,
             min,
@@ -428,8 +484,5 @@ mod tests {
         full.max = 7;
         assert_eq!(full.wanted(Some(7), 1, false), Some((7, true)));
         assert_eq!(full.next(7, true), None);
-        let mut narrow = sequence(1, 1, None);
-        narrow.holds = Holds::Numbers(7);
-        assert_eq!(narrow.next(7, true), None);
     }
 }

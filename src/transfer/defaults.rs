@@ -14,12 +14,13 @@ pub(crate) async fn fill(client: &Client, layout: &mut Layout) -> Result<(), Err
     let oids: Vec<u32> = layout.tables.iter().map(|table| table.target.oid).collect();
     let rows = client
         .query(
-            "SELECT a.attrelid, a.attnum, pg_catalog.pg_get_expr(d.adbin, d.adrelid), t.typsend::pg_catalog.regproc::text,
+            "SELECT a.attrelid, a.attnum, coalesce(pg_catalog.pg_get_expr(d.adbin, d.adrelid), pg_catalog.pg_get_expr(t.typdefaultbin, 0)), t.typsend::pg_catalog.regproc::text,
                     pg_catalog.format_type(a.atttypid, a.atttypmod)
-             FROM pg_catalog.pg_attrdef d
-             JOIN pg_catalog.pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
+             FROM pg_catalog.pg_attribute a
              JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
-             WHERE d.adrelid = ANY($1) AND a.attgenerated = '' AND (a.attnotnull OR t.typnotnull) AND NOT a.attisdropped",
+             LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+             WHERE a.attrelid = ANY($1) AND a.attnum > 0 AND (d.oid IS NOT NULL OR t.typtype = 'd' AND t.typdefault IS NOT NULL)
+               AND a.attgenerated = '' AND (a.attnotnull OR t.typnotnull) AND NOT a.attisdropped",
             &[&oids],
         )
         .await
@@ -64,7 +65,7 @@ async fn constants(
 
 /// Whether an expression, as `pg_get_expr` shows it, is a literal with casts: `0`, `'-1'::integer`, `(1)::smallint`, `true`,
 /// `'{}'::jsonb`. `'now'` and its like are no constants, whatever they are cast to.
-fn is_constant(expression: &str) -> bool {
+pub(crate) fn is_constant(expression: &str) -> bool {
     let mut rest = expression.trim();
     loop {
         rest = match rest.strip_prefix('(') {

@@ -20,8 +20,14 @@ pub async fn sequences(sides: &Sides, id: &str) -> Result<Vec<Check>, Error> {
     let doing = "reading the sequences";
     let schema = literal(&sides.schema);
     let stated = stated(sides);
+    // Other tables of the schema may be closed to us, and are no concern of the comparison.
+    let mut compared = vec!["NULL".to_owned()];
+    let pairs = sides.pairing.pairs.iter();
+    compared.extend(pairs.map(|pair| literal(&pair.target)));
+    let compared = compared.join(", ");
     let sql = format!(
-        "SELECT DISTINCT sn.nspname, s.relname, t.relname, a.attname, q.seqincrement, q.seqmin, q.seqmax, q.seqcycle, y.typcategory
+        "SELECT DISTINCT sn.nspname, s.relname, t.relname, a.attname, q.seqincrement, q.seqmin, q.seqmax, q.seqcycle, y.typcategory,
+                coalesce(pg_get_expr(df.adbin, df.adrelid), y.typdefault, '') ~ '^[(]- [(]*nextval[(]'
            FROM pg_class s
            JOIN pg_namespace sn ON sn.oid = s.relnamespace
            JOIN pg_sequence q ON q.seqrelid = s.oid
@@ -32,6 +38,10 @@ pub async fn sequences(sides: &Sides, id: &str) -> Result<Vec<Check>, Error> {
                  SELECT d.refobjid, f.adrelid, f.adnum
                    FROM pg_depend d JOIN pg_attrdef f ON f.oid = d.objid
                   WHERE d.classid = 'pg_attrdef'::regclass AND d.refclassid = 'pg_class'::regclass
+                  UNION
+                 SELECT d.refobjid, k.attrelid, k.attnum
+                   FROM pg_depend d JOIN pg_attribute k ON k.atttypid = d.objid AND k.attnum > 0 AND NOT k.atthasdef
+                  WHERE d.classid = 'pg_type'::regclass AND d.refclassid = 'pg_class'::regclass
                   UNION
                  SELECT x.oid, f.adrelid, f.adnum
                    FROM pg_attrdef f JOIN pg_class o ON o.oid = f.adrelid JOIN pg_namespace xn ON true JOIN pg_class x ON x.relnamespace = xn.oid
@@ -44,11 +54,14 @@ pub async fn sequences(sides: &Sides, id: &str) -> Result<Vec<Check>, Error> {
                     AND v.sequence IN (CASE WHEN xn.nspname = {schema} THEN x.relname::text END, xn.nspname || '.' || x.relname)
                    JOIN pg_class o ON o.relname = v.relation JOIN pg_namespace n ON n.oid = o.relnamespace AND n.nspname = {schema}
                    JOIN pg_attribute c ON c.attrelid = o.oid AND c.attname = v.attribute) u ON u.sequence = s.oid
-           JOIN pg_class t ON t.oid = u.relation
+           JOIN pg_class t ON t.oid = u.relation AND t.relkind IN ('r', 'p', 'v', 'f')
            JOIN pg_namespace tn ON tn.oid = t.relnamespace AND tn.nspname = {schema}
            JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = u.attribute
            JOIN pg_type y ON y.oid = a.atttypid
+           LEFT JOIN pg_attrdef df ON df.adrelid = a.attrelid AND df.adnum = a.attnum
           WHERE s.relkind = 'S'
+            AND (t.relname IN ({compared}) OR has_sequence_privilege(s.oid, 'SELECT') AND has_schema_privilege(sn.oid, 'USAGE')
+                 AND has_column_privilege(t.oid, a.attnum, 'SELECT') AND NOT row_security_active(t.oid))
           ORDER BY 1, 2, 3, 4"
     );
     let mut checks = Vec::new();
@@ -64,6 +77,7 @@ pub async fn sequences(sides: &Sides, id: &str) -> Result<Vec<Check>, Error> {
             bounds: (number(5), number(6)),
             cycles: text(7) == "t",
             is_text: text(8) == "S",
+            is_negated: text(9) == "t",
         };
         checks.push(sequence.check(sides, id).await?);
     }
@@ -80,6 +94,8 @@ struct Sequence {
     bounds: (i128, i128),
     cycles: bool,
     is_text: bool,
+    /// The column holds the numbers below zero: `DEFAULT -nextval(…)`.
+    is_negated: bool,
 }
 
 /// What the transfer section says of free sequences, as rows of SQL: sequence, target table, target column.
@@ -124,15 +140,16 @@ impl Sequence {
         let mut wrong = Wrong::default();
         for (what, furthest) in used {
             let Some(furthest) = furthest else { continue };
-            let is_beyond = if self.increment > 0 {
-                next > furthest
+            let given = if self.is_negated { -next } else { next };
+            let is_beyond = if self.is_upward() {
+                given > furthest
             } else {
-                next < furthest
+                given < furthest
             };
             if !is_beyond {
                 wrong.add(|| {
                     format!(
-                        "{}: the sequence would give {next} next, and {what} is {furthest}",
+                        "{}: the sequence would give {given} next, and {what} is {furthest}",
                         self.title
                     )
                 });
@@ -161,7 +178,7 @@ impl Sequence {
             return Ok(Wrong::default().verdict(id, name, good));
         }
         let accepted = self.accepted_name(sides);
-        if wrong.count > 0 && sides.transfer.accepts(&accepted) {
+        if sides.transfer.accepts(&accepted) {
             let good = || {
                 format!(
                     "next value {next}; accepted as `{}`",
@@ -173,6 +190,11 @@ impl Sequence {
         Ok(wrong.verdict(id, name, || {
             format!("next value {next}, beyond every id ever used")
         }))
+    }
+
+    /// Whether the ids of the column grow.
+    fn is_upward(&self) -> bool {
+        (self.increment > 0) != self.is_negated
     }
 
     /// What `accept:` calls the next id of this column.
@@ -214,14 +236,14 @@ impl Sequence {
 
     /// Rows written since the switch count as well: their ids are used.
     async fn in_target(&self, sides: &Sides) -> Result<Option<i128>, Error> {
-        let furthest = if self.increment > 0 { "max" } else { "min" };
+        let furthest = if self.is_upward() { "max" } else { "min" };
         let (column, table) = (quoted(&self.column), quoted(&self.table));
         let sql = format!(
             "SELECT {furthest}({column})::numeric::text FROM {}.{table}",
             quoted(&sides.schema)
         );
         let rows = sides
-            .ask(&format!("reading the furthest id of {}", self.title), &sql)
+            .ask_rows(&format!("reading the furthest id of {}", self.title), &sql)
             .await?;
         Ok(rows
             .into_iter()
@@ -248,7 +270,7 @@ impl Sequence {
             return Ok(None);
         };
         let (pair, column, upward): (Arc<TablePair>, _, _) =
-            (pair.clone(), column.source.clone(), self.increment > 0);
+            (pair.clone(), column.source.clone(), self.is_upward());
         sides
             .on_source(move |connection| furthest_in_source(connection, &pair, &column, upward))
             .await
@@ -287,7 +309,9 @@ fn furthest_in_source(
             .map_err(failed)?
             > 0
     {
-        let sql = "SELECT max(seq) FROM sqlite_sequence WHERE name = ?1";
+        // Nothing keeps an application from writing something other than a number there.
+        let sql =
+            "SELECT max(seq) FROM sqlite_sequence WHERE name = ?1 AND typeof(seq) = 'integer'";
         given = connection
             .query_row(sql, [&pair.source], |row| row.get::<_, Option<i64>>(0))
             .map_err(failed)?;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use tokio_postgres::{Client, Error};
 
-use super::{Materialized, Table};
+use super::{Materialized, PartitionRules, PartitionUnique, Table};
 
 /// Adds to each partitioned table what its partitions take.
 pub(super) async fn partitions(
@@ -30,21 +30,88 @@ pub(super) async fn partitions(
             found.entry(row.get(0)).or_default().push(row.get(1));
         }
     }
+    let mut rules = own_rules(client, schema).await?;
     for table in tables {
+        table.own_rules = rules.remove(&table.oid).unwrap_or_default();
         table.partitions = found.remove(&table.oid).unwrap_or_default();
         table.parts = parts.remove(&table.oid).unwrap_or_default();
     }
     Ok(())
 }
 
-/// Which column a sequence numbers, as SQL with the columns `sequence`, `relation`, `number`: by dependency, and by the text of a
-/// default such as `nextval(('name'::text)::regclass)`, of which PostgreSQL records no dependency.
+/// What single partitions that hold rows ask beyond their table, by the table's oid.
+async fn own_rules(
+    client: &Client,
+    schema: &str,
+) -> Result<HashMap<u32, Vec<PartitionRules>>, Error> {
+    let rows = client
+        .query(
+            "SELECT c.oid, t.relid::oid, p.relname::text, coalesce(pg_get_partition_constraintdef(t.relid), 'true'),
+                    ARRAY(SELECT a.attname::text FROM pg_attribute a WHERE a.attrelid = t.relid AND a.attnum > 0 AND a.attnotnull AND NOT a.attisdropped
+                          AND NOT EXISTS (SELECT FROM pg_attribute b WHERE b.attrelid = c.oid AND b.attname = a.attname AND b.attnotnull)
+                          ORDER BY a.attnum),
+                    coalesce((SELECT array_agg(k.conname::text ORDER BY k.conname) FROM pg_constraint k WHERE k.conrelid = t.relid AND k.contype = 'c'
+                          AND NOT EXISTS (SELECT FROM pg_constraint r WHERE r.conrelid = c.oid AND r.contype = 'c' AND r.conname = k.conname)), '{}'),
+                    coalesce((SELECT array_agg(pg_get_expr(k.conbin, k.conrelid) ORDER BY k.conname) FROM pg_constraint k WHERE k.conrelid = t.relid
+                          AND k.contype = 'c' AND NOT EXISTS (SELECT FROM pg_constraint r WHERE r.conrelid = c.oid AND r.contype = 'c' AND r.conname = k.conname)), '{}')
+             FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace CROSS JOIN LATERAL pg_partition_tree(c.oid) AS t
+             JOIN pg_class p ON p.oid = t.relid
+             WHERE n.nspname = $1 AND c.relkind = 'p' AND t.isleaf AND t.relid::oid <> c.oid ORDER BY 1, 3",
+            &[&schema],
+        )
+        .await?;
+    let uniques = client
+        .query(
+            "SELECT c.oid, i.indrelid, x.relname::text,
+                    ARRAY(SELECT pg_get_indexdef(i.indexrelid, k, false) FROM generate_series(1, i.indnkeyatts::int) AS k),
+                    pg_get_expr(i.indpred, i.indrelid), pg_get_indexdef(i.indexrelid) LIKE '%NULLS NOT DISTINCT%'
+             FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace CROSS JOIN LATERAL pg_partition_tree(c.oid) AS t
+             JOIN pg_index i ON i.indrelid = t.relid AND i.indisunique JOIN pg_class x ON x.oid = i.indexrelid
+             WHERE n.nspname = $1 AND c.relkind = 'p' AND t.isleaf AND t.relid::oid <> c.oid
+               AND (SELECT r.indrelid FROM pg_index r WHERE r.indexrelid = pg_partition_root(i.indexrelid)::oid) IS DISTINCT FROM c.oid
+             ORDER BY 1, 3",
+            &[&schema],
+        )
+        .await?;
+    let mut found: HashMap<u32, Vec<PartitionRules>> = HashMap::new();
+    for row in &rows {
+        let (table, part): (u32, u32) = (row.get(0), row.get(1));
+        let (names, checks): (Vec<String>, Vec<String>) = (row.get(5), row.get(6));
+        let of_part = uniques
+            .iter()
+            .filter(|unique| (unique.get::<_, u32>(0), unique.get::<_, u32>(1)) == (table, part));
+        let rules = PartitionRules {
+            name: row.get(2),
+            takes: row.get(3),
+            not_null: row.get(4),
+            checks: names.into_iter().zip(checks).collect(),
+            uniques: of_part
+                .map(|unique| PartitionUnique {
+                    name: unique.get(2),
+                    expressions: unique.get(3),
+                    predicate: unique.get(4),
+                    nulls_not_distinct: unique.get(5),
+                })
+                .collect(),
+        };
+        found.entry(table).or_default().push(rules);
+    }
+    Ok(found)
+}
+
+/// Which column a sequence numbers, as SQL with the columns `sequence`, `relation`, `number`: by dependency, by the default of the
+/// column's domain, and by the text of a default such as `nextval(('name'::text)::regclass)`, of which PostgreSQL records no dependency.
 pub const NUMBERED_BY: &str = r"
 SELECT d.objid AS sequence, d.refobjid AS relation, d.refobjsubid::int2 AS number FROM pg_depend d
  WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i') AND d.refobjsubid > 0
 UNION
 SELECT d.refobjid, f.adrelid, f.adnum FROM pg_attrdef f JOIN pg_depend d
     ON d.classid = 'pg_attrdef'::regclass AND d.objid = f.oid AND d.refclassid = 'pg_class'::regclass
+UNION
+SELECT d.refobjid, a.attrelid, a.attnum FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid AND c.relkind IN ('r', 'p', 'f') JOIN pg_depend d
+    ON d.classid = 'pg_type'::regclass AND d.objid = a.atttypid AND d.refclassid = 'pg_class'::regclass
+ WHERE a.attnum > 0 AND NOT a.attisdropped AND NOT a.atthasdef AND a.attidentity = ''
+   AND EXISTS (SELECT FROM pg_class s WHERE s.oid = d.refobjid AND s.relkind = 'S')
 UNION
 SELECT coalesce(to_regclass(m.name[1]), to_regclass(format('%I.%s', n.nspname, m.name[1])))::oid, f.adrelid, f.adnum
   FROM pg_attrdef f JOIN pg_class c ON c.oid = f.adrelid JOIN pg_namespace n ON n.oid = c.relnamespace

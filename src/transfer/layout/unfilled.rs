@@ -5,6 +5,7 @@ use crate::runbook::transfer::Transfer;
 use crate::source::schema;
 use crate::target::catalogue::{self, Catalogue, ConstraintKind, Trigger};
 use crate::text::printable;
+use crate::transfer::defaults::is_constant;
 use crate::transfer::layout::{ColumnLayout, Layout, TableLayout, exclude, structural};
 use crate::transfer::matching::folded;
 
@@ -286,7 +287,17 @@ impl TableLayout {
                 | crate::transfer::kind::Kind::Int8
                 | crate::transfer::kind::Kind::Numeric(_)
         );
-        let filled = target.has_default || target.generated;
+        // The second insert with a constant meets the first; a table of one row has no second.
+        let is_one_row = self.target.constraints.iter().any(|check| {
+            check.kind == ConstraintKind::Check
+                && refers(&check.columns, &target.name)
+                && check
+                    .expression
+                    .as_deref()
+                    .is_some_and(|text| text.contains(" = "))
+        });
+        let constant = !is_one_row && target.expression.as_deref().is_some_and(is_constant);
+        let filled = target.has_default && !constant || target.generated;
         let by_trigger = filler(&self.target, &target.name).is_some();
         (is_number && !filled && !by_trigger && !in_target && !in_source).then_some(column)
     }

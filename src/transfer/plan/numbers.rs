@@ -6,14 +6,17 @@ use tokio_postgres::Client;
 
 use crate::runbook::transfer::Transfer;
 use crate::target::catalogue::around::NUMBERED_BY;
-use crate::target::sequences::{self, Aligned, Numbered};
+use crate::target::sequences::form::Form;
+use crate::target::sequences::{self, Aligned, Hindrance, Numbered};
 use crate::text::printable;
 use crate::transfer::Error;
 use crate::transfer::error::{read, server};
+use crate::transfer::kind::Kind;
 use crate::transfer::layout::unfilled::next_id;
 use crate::transfer::layout::{Layout, TableLayout, structural};
 use crate::transfer::plan::scan::open;
 use crate::transfer::plan::{Plan, Problem};
+use crate::transfer::session::application_path;
 
 /// Sequences that the role may not read or set: the import could not leave them beyond the highest id.
 pub(super) async fn closed(client: &Client, layout: &Layout) -> Result<Vec<Problem>, Error> {
@@ -24,9 +27,12 @@ pub(super) async fn closed(client: &Client, layout: &Layout) -> Result<Vec<Probl
         .map(|(name, ..)| name.as_str())
         .collect();
     let sql = format!(
-        "SELECT DISTINCT format('%I.%I', n.nspname, s.relname), quote_ident(current_user)
+        "SELECT DISTINCT format('%I.%I', n.nspname, s.relname), quote_ident(current_user),
+                has_sequence_privilege(s.oid, 'SELECT') AND has_sequence_privilege(s.oid, 'UPDATE'),
+                has_schema_privilege(n.oid, 'USAGE'), quote_ident(n.nspname)
            FROM pg_class s JOIN pg_namespace n ON n.oid = s.relnamespace LEFT JOIN ({NUMBERED_BY}) AS used ON used.sequence = s.oid
-          WHERE s.relkind = 'S' AND NOT (has_sequence_privilege(s.oid, 'SELECT') AND has_sequence_privilege(s.oid, 'UPDATE'))
+          WHERE s.relkind = 'S' AND NOT (has_sequence_privilege(s.oid, 'SELECT') AND has_sequence_privilege(s.oid, 'UPDATE')
+                AND has_schema_privilege(n.oid, 'USAGE'))
             AND (used.relation = ANY ($1::oid[]) OR n.nspname = $2 AND s.relname = ANY ($3::text[]))
           ORDER BY 1"
     );
@@ -35,9 +41,17 @@ pub(super) async fn closed(client: &Client, layout: &Layout) -> Result<Vec<Probl
         .await
         .map_err(server("looking at the rights on sequences"))?;
     let problem = |row: &tokio_postgres::Row| {
-        let (sequence, user): (&str, &str) = (row.get(0), row.get(1));
+        let (sequence, user, schema): (&str, &str, &str) = (row.get(0), row.get(1), row.get(4));
+        let (is_open, schema_is_open): (bool, bool) = (row.get(2), row.get(3));
+        let grants = [
+            (!schema_is_open).then(|| format!("GRANT USAGE ON SCHEMA {schema} TO {user}")),
+            (!is_open)
+                .then(|| format!("GRANT SELECT, USAGE, UPDATE ON SEQUENCE {sequence} TO {user}")),
+        ];
+        let grants: Vec<String> = grants.into_iter().flatten().collect();
         let reason = format!(
-            "the role may not set the sequence {sequence} beyond the highest id: GRANT SELECT, USAGE, UPDATE ON SEQUENCE {sequence} TO {user}"
+            "the role may not set the sequence {sequence} beyond the highest id: {}",
+            grants.join("; ")
         );
         structural("", "", printable(&reason, 400), None)
     };
@@ -61,24 +75,25 @@ pub(super) async fn judge(
         .map_err(server("looking at the sequences"))?;
     note_others(client, layout, plan).await?;
     for sequence in found {
-        if sequence.of_text {
+        if !sequence.proven {
+            match exhausted(layout, &sequence, transfer) {
+                Some(problem) => plan.problems.push(problem),
+                None => plan.notes.push(at_bound(layout, &sequence)),
+            }
+        } else if sequence.of_text {
             let reason = format!(
                 "the sequence {} numbers a text key; after the load it is set beyond the highest number in that text",
                 printable(&sequence.sequence, 120)
             );
             plan.notes
                 .push(structural(&sequence.table, &sequence.column, reason, None));
-        } else if !sequence.proven {
-            match exhausted(layout, &sequence, transfer) {
-                Some(problem) => plan.problems.push(problem),
-                None => plan.notes.push(at_bound(layout, &sequence)),
-            }
         }
     }
     Ok(())
 }
 
-/// Sequences of tables that stay as they are, and whose next number is taken already.
+/// Sequences of tables that stay as they are, and whose next number is taken already. Those that the role may not read are left alone: they
+/// are no business of the import's.
 async fn note_others(client: &Client, layout: &Layout, plan: &mut Plan) -> Result<(), Error> {
     let others: Vec<Numbered> = layout
         .others
@@ -93,9 +108,14 @@ async fn note_others(client: &Client, layout: &Layout, plan: &mut Plan) -> Resul
     if others.is_empty() {
         return Ok(());
     }
-    let looked = sequences::look(client, &layout.schema, &others)
-        .await
-        .map_err(server("looking at the sequences of other tables"))?;
+    let doing = || server("looking at the sequences of other tables");
+    let path = application_path(client, &layout.schema).await?;
+    let set_path = format!("SET search_path = {path}");
+    client.batch_execute(&set_path).await.map_err(doing())?;
+    let looked = sequences::look(client, &layout.schema, &others).await;
+    let reset_path = "SET search_path = ''";
+    client.batch_execute(reset_path).await.map_err(doing())?;
+    let looked = looked.map_err(doing())?;
     for sequence in looked.iter().filter(|sequence| !sequence.proven) {
         let reason = format!(
             "{} would give a number that is taken: the next insert into this table, which the target alone has, will fail; SELECT setval('{0}', {})",
@@ -142,7 +162,14 @@ pub(crate) fn numbered(source: &Path, layout: &Layout) -> Result<Vec<Numbered>, 
             };
             let numbered =
                 is_rowid || is_stated || asks_sequence || column.target.identity.is_some();
-            let (low, high) = if numbered {
+            let is_text = matches!(column.converter.kind, Kind::Text(_) | Kind::Char(_));
+            let (low, high) = if numbered && is_text {
+                let default = column.target.expression.as_deref();
+                (
+                    None,
+                    highest_in_text(&connection, source, table, &name, default)?,
+                )
+            } else if numbered {
                 (outermost("min")?, outermost("max")?)
             } else {
                 (None, None)
@@ -158,6 +185,43 @@ pub(crate) fn numbered(source: &Path, layout: &Layout) -> Result<Vec<Numbered>, 
     Ok(all)
 }
 
+/// The highest number in the text of a source column, rows that stay behind included.
+fn highest_in_text(
+    connection: &rusqlite::Connection,
+    source: &Path,
+    table: &TableLayout,
+    column: &str,
+    default: Option<&str>,
+) -> Result<Option<i64>, Error> {
+    let Form::Text(affixes) = Form::of_text(default) else {
+        return Ok(None);
+    };
+    let pattern = regex::Regex::new(&affixes.pattern()).expect("BUG: a pattern of escaped text");
+    let failed = || read(source, &table.source.name);
+    let sql = format!(
+        "SELECT {column} FROM {} NOT INDEXED WHERE typeof({column}) IN ('text', 'integer')",
+        crate::source::schema::quoted(&table.source.name)
+    );
+    let mut statement = connection.prepare(&sql).map_err(failed())?;
+    let mut rows = statement.query([]).map_err(failed())?;
+    let mut highest = None;
+    while let Some(row) = rows.next().map_err(failed())? {
+        let value = row.get_ref(0).map_err(failed())?;
+        let text = match value {
+            rusqlite::types::ValueRef::Text(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+            rusqlite::types::ValueRef::Integer(number) => number.to_string(),
+            rusqlite::types::ValueRef::Null
+            | rusqlite::types::ValueRef::Real(_)
+            | rusqlite::types::ValueRef::Blob(_) => continue,
+        };
+        let number = pattern
+            .captures(&text)
+            .and_then(|found| found[1].parse().ok());
+        highest = highest.max(number);
+    }
+    Ok(highest)
+}
+
 /// A sequence without a next number, unless that is accepted.
 pub(crate) fn exhausted(
     layout: &Layout,
@@ -169,21 +233,47 @@ pub(crate) fn exhausted(
         return None;
     }
     let mut problem = at_bound(layout, sequence);
+    let name = printable(&sequence.sequence, 120);
+    let help = match &sequence.hindrance {
+        None => format!(
+            "give it room beforehand (ALTER SEQUENCE {name} AS bigint NO MAXVALUE; the column has to be bigint too)"
+        ),
+        Some(Hindrance::Refused(_)) => "make the column's type or its check wider".to_owned(),
+        Some(Hindrance::Unread(_)) => {
+            format!("set it by hand (`after_import: [\"SELECT setval('{name}', …)\"]`)")
+        }
+    };
+    let or = match &sequence.hindrance {
+        None | Some(Hindrance::Refused(_)) => ", or accept it by",
+        Some(Hindrance::Unread(_)) => " and say so by",
+    };
     problem.reason = format!(
-        "{}; give it room beforehand (ALTER SEQUENCE {} AS bigint NO MAXVALUE; the column has to be bigint too), or accept it by `accept: {}`",
+        "{}; {help}{or} `accept: {}`",
         problem.reason,
-        printable(&sequence.sequence, 120),
         printable(&accepted, 160)
     );
     Some(problem)
 }
 
 fn at_bound(layout: &Layout, sequence: &Aligned) -> Problem {
-    let reason = format!(
-        "the sequence {} is at its bound: the next insert into {} would fail",
+    let (name, into) = (
         printable(&sequence.sequence, 120),
-        printable(&sequence.table, 80)
+        printable(&sequence.table, 80),
     );
+    let reason = match &sequence.hindrance {
+        None => {
+            format!("the sequence {name} is at its bound: the next insert into {into} would fail")
+        }
+        Some(Hindrance::Refused(why)) => format!(
+            "the column cannot take the next number of the sequence {name}: the next insert into {into} would fail ({})",
+            printable(why, 200)
+        ),
+        Some(Hindrance::Unread(default)) => format!(
+            "the default {} makes the value in a way from which the number cannot be read back: the sequence {name} stays where it is, and the \
+             next insert into {into} may meet a value that is there",
+            printable(default, 200)
+        ),
+    };
     let (table, column) = source_names(layout, sequence);
     structural(&table, &column, reason, None)
 }

@@ -189,8 +189,59 @@ pub async fn missing(
     Ok(lacking)
 }
 
-/// Tables that the role may fill and that it could not read back whole: the comparison would stop at them.
+/// What the role could not read: tables that it may fill and not read back whole, at which the comparison would stop, and parents that the
+/// target alone has.
 pub async fn unreadable(client: &Client, layout: &Layout) -> Result<Vec<Problem>, Error> {
+    let mut problems = closed_parents(client, layout).await?;
+    problems.extend(hidden_by_row_security(client, layout).await?);
+    Ok(problems)
+}
+
+/// Parents that do not move and that the role may not read: nobody could tell which rows have no parent there.
+async fn closed_parents(client: &Client, layout: &Layout) -> Result<Vec<Problem>, Error> {
+    let mut problems = Vec::new();
+    for table in &layout.tables {
+        for key in &table.outside {
+            let Some((oid, schema, parent)) = &key.references else {
+                continue;
+            };
+            let row = client
+                .query_one(
+                    "SELECT coalesce(has_table_privilege($1::oid, 'SELECT'), true)
+                         OR NOT EXISTS (SELECT FROM unnest($2::text[]) AS u(name) WHERE NOT has_column_privilege($1::oid, u.name, 'SELECT')),
+                       has_schema_privilege($3::text, 'USAGE'), current_user::text",
+                    &[oid, &key.referenced_columns, schema],
+                )
+                .await
+                .map_err(server("looking at the rights on parents"))?;
+            let (is_open, schema_is_open): (bool, bool) = (row.get(0), row.get(1));
+            if is_open && schema_is_open {
+                continue;
+            }
+            let (user, schema) = (quoted(row.get(2)), quoted(schema));
+            let usage = if schema_is_open {
+                String::new()
+            } else {
+                format!("GRANT USAGE ON SCHEMA {schema} TO {user}; ")
+            };
+            let reason = format!(
+                "{} leads to {schema}.{}, which the role may not read, so that nobody can tell which rows have no parent there: {usage}GRANT SELECT ON {schema}.{} TO {user}",
+                printable(&key.name, 80),
+                quoted(parent),
+                quoted(parent)
+            );
+            problems.push(structural(
+                &table.source.name,
+                "",
+                printable(&reason, 600),
+                None,
+            ));
+        }
+    }
+    Ok(problems)
+}
+
+async fn hidden_by_row_security(client: &Client, layout: &Layout) -> Result<Vec<Problem>, Error> {
     let forced: Vec<_> = layout
         .tables
         .iter()

@@ -1,0 +1,1 @@
+CREATE DOMAIN small AS int NOT NULL CHECK (VALUE < 100); CREATE TABLE t (id serial PRIMARY KEY CHECK (id <= 99), v text); CREATE SEQUENCE w_ids; CREATE TABLE w (id small PRIMARY KEY DEFAULT nextval('w_ids'), v text);

@@ -1,0 +1,1 @@
+CREATE DOMAIN d1 AS smallint; CREATE DOMAIN d2 AS d1; CREATE SEQUENCE t_ids; CREATE TABLE t (id d2 PRIMARY KEY DEFAULT nextval('t_ids'), v text);

@@ -1,0 +1,1 @@
+CREATE SEQUENCE n_ids; CREATE TABLE n (id numeric(4) PRIMARY KEY DEFAULT nextval('n_ids'), v text); CREATE SEQUENCE v_ids; CREATE TABLE v (no varchar(5) PRIMARY KEY DEFAULT 'A' || nextval('v_ids'), v text);

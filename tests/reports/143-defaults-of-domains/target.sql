@@ -1,0 +1,1 @@
+CREATE SEQUENCE ids; CREATE DOMAIN key_t AS bigint DEFAULT nextval('ids'); CREATE DOMAIN lang AS text DEFAULT 'en' NOT NULL; CREATE DOMAIN pos AS int DEFAULT 0; CREATE TABLE t (id key_t PRIMARY KEY, v text, l lang, p pos NOT NULL);

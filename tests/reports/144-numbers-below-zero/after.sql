@@ -1,0 +1,1 @@
+INSERT INTO draft (v) VALUES ('n') RETURNING id

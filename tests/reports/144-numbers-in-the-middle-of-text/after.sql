@@ -1,0 +1,1 @@
+INSERT INTO orders (v) VALUES ('n') RETURNING no; INSERT INTO inv (amt) VALUES (1) RETURNING no

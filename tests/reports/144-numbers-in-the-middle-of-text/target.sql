@@ -1,0 +1,1 @@
+CREATE SEQUENCE ord_seq; CREATE TABLE orders (no text PRIMARY KEY DEFAULT 'ORD-' || nextval('ord_seq') || '-A1', v text); CREATE SEQUENCE inv_s; CREATE TABLE inv (no text PRIMARY KEY DEFAULT 'INV-' || lpad(nextval('inv_s')::text, 4, '0'), amt int NOT NULL);

@@ -1,0 +1,1 @@
+INSERT INTO link (url) VALUES ('n') RETURNING code
