@@ -399,6 +399,14 @@ impl Both {
                 }
                 take_fault(problem, stated, wished, plan, additions);
             }
+            for beyond in probed.beyond {
+                let stated = action(table, &beyond.like.column);
+                let wished = outside_wish(table, &beyond.like);
+                note_beyond(&beyond, stated, plan);
+                if stated.unwrap_or(wished) == Action::Aside {
+                    behind.extend(beyond.rows);
+                }
+            }
             plan.notes.extend(probed.notes);
             gone.push(behind);
         }
@@ -477,6 +485,21 @@ fn take_fault(
         policy: None,
         ..problem
     });
+}
+
+/// Rows at fault that are not listed: as problems they are counted, and where the transfer section settles them a note has their number.
+fn note_beyond(beyond: &probe::Beyond, stated: Option<Action>, plan: &mut Plan) {
+    let (like, more) = (&beyond.like, beyond.rows.len());
+    if stated.is_some() {
+        plan.notes.push(Problem {
+            reason: format!("and {more} more, which are not listed: {}", like.reason),
+            policy: None,
+            ..like.clone()
+        });
+    } else {
+        let of = format!("{}.{}", like.table, like.column);
+        *plan.unlisted.entry(of).or_default() += more as u64;
+    }
 }
 
 /// How many rows hang on rows that stay behind, layer by layer.

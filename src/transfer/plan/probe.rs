@@ -12,9 +12,10 @@ use std::path::Path;
 use std::pin::pin;
 
 use bytes::Bytes;
-use futures_util::SinkExt;
+use futures_util::{SinkExt, TryStreamExt};
 use tokio::sync::mpsc;
 use tokio_postgres::Client;
+use tokio_postgres::types::ToSql;
 use tokio_util::sync::CancellationToken;
 
 use crate::source::schema::TextEncoding;
@@ -36,8 +37,19 @@ use questions::{Question, Questions};
 pub struct Probed {
     /// Rows at fault; in a plan at most [`LISTED_PER_COLUMN`] per rule.
     pub problems: Vec<Problem>,
+    /// Those beyond: what hangs on them has to be found all the same.
+    pub beyond: Vec<Beyond>,
     /// Rules that could not be asked.
     pub notes: Vec<Problem>,
+}
+
+/// Rows at fault beyond those that are listed.
+#[derive(Debug)]
+pub struct Beyond {
+    /// The fault, as one of the rows has it.
+    pub like: Problem,
+    /// Which rows.
+    pub rows: Vec<RowKey>,
 }
 
 /// Asks the server about one table. `scanned` tells which keys can be skipped; without it, all are asked.
@@ -108,21 +120,25 @@ async fn put(
     let doing = || format!("probing {}", printable(&table.source.name, 80));
     let run =
         |sql: String| async move { client.batch_execute(&sql).await.map_err(server(doing())) };
-    let limit = limit.map_or("ALL".to_owned(), |limit| limit.to_string());
     let mut failed = None;
     for attempt in 0..2 {
         run("SAVEPOINT question".to_owned()).await?;
         let answer = async {
             client.batch_execute(&question.before).await?;
-            client
-                .query(&format!("{} LIMIT {limit}", question.sql), &[])
-                .await
+            let nothing: [&(dyn ToSql + Sync); 0] = [];
+            let rows = client.query_raw(&question.sql, nothing).await?;
+            let mut rows = pin!(rows);
+            let mut found = Found::new(table, question, limit);
+            while let Some(row) = rows.try_next().await? {
+                found.take(fault(&row, question));
+            }
+            Ok::<_, tokio_postgres::Error>(found)
         };
         match answer.await {
-            Ok(rows) => {
+            Ok(found) => {
                 run("RELEASE SAVEPOINT question".to_owned()).await?;
-                let faults = rows.iter().map(|row| fault(row, question));
-                take(table, question, faults.collect(), probed);
+                probed.problems.extend(found.problems);
+                probed.beyond.extend(found.beyond);
                 return Ok(());
             }
             Err(error) if error.as_db_error().is_none() => return Err(server(doing())(error)),
@@ -178,21 +194,43 @@ fn named(place: Option<i64>, key: String) -> RowKey {
     }
 }
 
-/// Adds what a question found. Of rows that only collide with each other, the first stays.
-fn take(table: &TableLayout, question: &Question, faults: Vec<AtFault>, probed: &mut Probed) {
-    let mut out: HashSet<String> = HashSet::new();
-    for AtFault {
-        row,
-        mut reason,
-        others,
-    } in faults
-    {
-        if question.pairwise {
-            let Some(other) = others.iter().find(|other| !out.contains(*other)) else {
-                continue;
+/// What a question has found so far.
+struct Found<'q> {
+    table: &'q TableLayout,
+    question: &'q Question,
+    /// How many are listed.
+    limit: Option<u64>,
+    problems: Vec<Problem>,
+    beyond: Option<Beyond>,
+    /// Rows that stay behind, where rows are at fault only beside others that stay.
+    out: HashSet<String>,
+}
+
+impl<'q> Found<'q> {
+    fn new(table: &'q TableLayout, question: &'q Question, limit: Option<u64>) -> Self {
+        Self {
+            table,
+            question,
+            limit,
+            problems: Vec::new(),
+            beyond: None,
+            out: HashSet::new(),
+        }
+    }
+
+    /// Takes a row in. Of rows that only collide with each other, the first stays.
+    fn take(&mut self, fault: AtFault) {
+        let AtFault {
+            row,
+            mut reason,
+            others,
+        } = fault;
+        if self.question.pairwise {
+            let Some(other) = others.iter().find(|other| !self.out.contains(*other)) else {
+                return;
             };
             reason = format!("{reason} {other}");
-            out.insert(match &row {
+            self.out.insert(match &row {
                 RowKey::Rowid(rowid) => format!("row {rowid}"),
                 other => other.to_string(),
             });
@@ -202,18 +240,29 @@ fn take(table: &TableLayout, question: &Question, faults: Vec<AtFault>, probed: 
         } else {
             String::new()
         };
-        probed.problems.push(Problem {
-            table: table.source.name.clone(),
-            column: question.column.clone(),
-            rowid: row,
+        let problem = |rowid| Problem {
+            table: self.table.source.name.clone(),
+            column: self.question.column.clone(),
+            rowid,
             value,
             reason,
             policy: None,
-        });
+        };
+        let listed = self.problems.len() as u64;
+        match (&mut self.beyond, self.limit) {
+            (Some(beyond), _) => beyond.rows.push(row),
+            (None, Some(limit)) if listed >= limit => {
+                let like = problem(RowKey::None);
+                let rows = vec![row];
+                self.beyond = Some(Beyond { like, rows });
+            }
+            (None, _) => self.problems.push(problem(row)),
+        }
     }
 }
 
 /// Evaluates the question's expressions row by row; whether rows were found that it fails for. These are reported and left out from then on.
+/// A right or a function that is missing is no row's fault.
 async fn one_by_one(
     client: &Client,
     table: &TableLayout,
@@ -221,15 +270,32 @@ async fn one_by_one(
     probed: &mut Probed,
 ) -> Result<bool, Error> {
     let doing = || format!("probing {} row by row", printable(&table.source.name, 80));
+    let (prepare, judge) = match &question.index {
+        Some(how) => (
+            format!(
+                "CREATE TEMPORARY TABLE cutover_tried (LIKE pg_temp.cutover_probe) ON COMMIT DROP;
+                 CREATE INDEX ON pg_temp.cutover_tried USING {how};"
+            ),
+            "INSERT INTO pg_temp.cutover_tried SELECT * FROM pg_temp.cutover_probe WHERE ctid = one.at"
+                .to_owned(),
+        ),
+        None => (
+            String::new(),
+            format!(
+                "PERFORM {} FROM pg_temp.cutover_probe WHERE ctid = one.at",
+                question.evaluated
+            ),
+        ),
+    };
     let walk = format!(
-        "CREATE TEMPORARY TABLE cutover_fault (place bigint, key text, why text) ON COMMIT DROP;
+        "CREATE TEMPORARY TABLE cutover_fault (place bigint, key text, why text) ON COMMIT DROP; {prepare}
          DO $cutover$ DECLARE one record; BEGIN
            FOR one IN SELECT ctid AS at, \"cutover place\" AS place, \"cutover key\" AS key FROM pg_temp.cutover_probe LOOP
-             BEGIN PERFORM {} FROM pg_temp.cutover_probe WHERE ctid = one.at;
-             EXCEPTION WHEN OTHERS THEN INSERT INTO pg_temp.cutover_fault VALUES (one.place, one.key, SQLERRM); END;
+             BEGIN {judge};
+             EXCEPTION WHEN syntax_error_or_access_rule_violation THEN RAISE;
+             WHEN OTHERS THEN INSERT INTO pg_temp.cutover_fault VALUES (one.place, one.key, SQLERRM); END;
            END LOOP; END $cutover$;
-         DELETE FROM pg_temp.cutover_probe p USING pg_temp.cutover_fault f WHERE (p.\"cutover place\", p.\"cutover key\") = (f.place, f.key)",
-        question.evaluated
+         DELETE FROM pg_temp.cutover_probe p USING pg_temp.cutover_fault f WHERE (p.\"cutover place\", p.\"cutover key\") = (f.place, f.key)"
     );
     let run =
         |sql: &'static str| async move { client.batch_execute(sql).await.map_err(server(doing())) };
@@ -249,7 +315,8 @@ async fn one_by_one(
         )
         .await
         .map_err(server(doing()))?;
-    run("DROP TABLE pg_temp.cutover_fault; RELEASE SAVEPOINT walk").await?;
+    run("DROP TABLE IF EXISTS pg_temp.cutover_tried; DROP TABLE pg_temp.cutover_fault; RELEASE SAVEPOINT walk")
+        .await?;
     for row in &rows {
         let why: String = row.get(2);
         probed.problems.push(Problem {

@@ -9,26 +9,56 @@ use crate::transfer::plan::scan::Scanned;
 /// What a btree takes of one entry, its header of eight bytes included.
 pub(super) const INDEX_ROW_BYTES: u64 = 2704;
 
+/// Whether entries of an index may be too long for it, and how that can be found out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Length {
+    /// All are short.
+    Short,
+    /// The sizes of its columns tell.
+    Measured,
+    /// Only the index itself tells: it computes its keys, carries further columns, or takes values apart.
+    Tried,
+}
+
 /// Whether some entry of this index may be too long for it; by the longest values, where a scan has seen them.
 pub(super) fn may_be_too_long(
     table: &TableLayout,
     index: &Index,
     scanned: Option<&Scanned>,
-) -> bool {
-    let names: Vec<&String> = index.columns.iter().flatten().collect();
-    if names.len() != index.columns.len() || !index.definition.contains(" USING btree ") {
-        return false;
+) -> Length {
+    // An index by hash holds no values. One that calls the application's functions cannot be made with the search path that they need.
+    if index.definition.contains(" USING hash ") || index.calls_functions {
+        return Length::Short;
     }
     let column = |place: usize| match table.columns[place].converter.kind {
-        Kind::Text(_) | Kind::Char(_) | Kind::Bytea | Kind::Jsonb | Kind::Array { .. } => scanned
+        Kind::Text(_)
+        | Kind::Char(_)
+        | Kind::Bytea
+        | Kind::Json
+        | Kind::Jsonb
+        | Kind::Array { .. } => scanned
             .and_then(|scanned| scanned.looks.get(place))
             .map_or(INDEX_ROW_BYTES, |look| look.largest),
         _ => 16,
     };
+    let computed = |name: &String| table.target.column(name).is_some_and(|c| c.generated);
+    let reads_computed = index.reads.iter().any(computed);
     let places = table.columns.iter().enumerate();
-    let keyed = places.filter(|(_, column)| names.contains(&&column.target.name));
-    let longest: u64 = keyed.map(|(place, _)| column(place)).sum();
-    longest + 8 * names.len() as u64 + 8 > INDEX_ROW_BYTES
+    let read =
+        places.filter(|(_, column)| reads_computed || index.reads.contains(&column.target.name));
+    let longest: u64 = read.map(|(place, _)| column(place)).sum();
+    if longest + 8 * index.reads.len() as u64 + 8 <= INDEX_ROW_BYTES {
+        return Length::Short;
+    }
+    let keys: Option<Vec<&String>> = index.columns.iter().map(Option::as_ref).collect();
+    let moves = |name: &&String| table.columns.iter().any(|c| c.target.name == **name);
+    let is_plain = keys.is_some_and(|keys| keys.iter().all(moves));
+    let carries = index.definition.contains(" INCLUDE (");
+    if is_plain && !carries && index.definition.contains(" USING btree ") {
+        Length::Measured
+    } else {
+        Length::Tried
+    }
 }
 
 /// Places of target columns among the moving ones; None when one does not move.

@@ -6,7 +6,7 @@ use crate::text::printable;
 use crate::transfer::layout::TableLayout;
 use crate::transfer::plan::consequences;
 use crate::transfer::plan::probe::guard::{
-    INDEX_ROW_BYTES, is_guarded, may_be_too_long, with_value,
+    INDEX_ROW_BYTES, Length, is_guarded, may_be_too_long, with_value,
 };
 use crate::transfer::plan::scan::Scanned;
 
@@ -29,6 +29,8 @@ pub(super) struct Question {
     pub sql: String,
     /// What the server has to compute for it, for looking at rows one by one.
     pub evaluated: String,
+    /// How the index is made that takes the rows in one by one instead, where it is the index that may refuse them.
+    pub index: Option<String>,
     /// What is wrong with such a row.
     pub reason: String,
     /// A row is at fault only while one of those it collides with stays.
@@ -42,10 +44,9 @@ impl Question {
             name: name.to_owned(),
             column,
             before: String::new(),
-            sql: format!(
-                "SELECT \"cutover place\", \"cutover key\", '{{}}'::text[] FROM {PROBE} WHERE {condition} ORDER BY 1"
-            ),
+            sql: of_rows_sql(condition),
             evaluated: format!("({condition})"),
+            index: None,
             reason,
             pairwise: false,
         }
@@ -76,8 +77,10 @@ impl Questions {
         asking.computed();
         asking.checks();
         asking.partitions();
+        asking.own_rules();
         asking.uniques(scanned);
         asking.exclusions();
+        asking.indexed(scanned);
         asking.too_long(scanned);
         asking.parents();
         asking.finish()
@@ -228,6 +231,64 @@ impl<'t> Asking<'t> {
         }
     }
 
+    /// What a partition asks of its rows and the table does not; and what it takes, where the target itself is one.
+    fn own_rules(&mut self) {
+        let target = &self.table.target;
+        if let Some(takes) = &target.takes {
+            self.need_all();
+            let column = self.mentioned(takes);
+            let reason = format!(
+                "{} is a partition, and does not take the row",
+                printable(&target.name, 80)
+            );
+            let condition = format!("({takes}) IS NOT TRUE");
+            self.ask(Question::of_rows(&target.name, column, &condition, reason));
+        }
+        for part in &target.own_rules {
+            let (takes, shown) = (&part.takes, printable(&part.name, 80));
+            for name in &part.not_null {
+                self.need_all();
+                let column = self.reported([name]);
+                let condition = format!("({takes}) AND {} IS NULL", quoted(name));
+                let reason = format!("NULL, and NOT NULL in the partition {shown}");
+                self.ask(Question::of_rows(&part.name, column, &condition, reason));
+            }
+            for (name, check) in &part.checks {
+                self.need_all();
+                let column = self.mentioned(check);
+                let what = format!("the partition {shown}'s check");
+                let mut question = refused_by(column, name, &what, check);
+                question.evaluated = format!("CASE WHEN ({takes}) THEN NOT ({check}) END");
+                question.sql = of_rows_sql(&question.evaluated);
+                self.ask(question);
+            }
+            for unique in &part.uniques {
+                self.need_all();
+                let column = self.mentioned(&unique.expressions.join(" "));
+                let own = unique.predicate.iter().cloned();
+                let covered: Vec<String> = own.chain([takes.clone()]).collect();
+                self.ask(collides(
+                    column,
+                    &unique.name,
+                    &unique.expressions,
+                    &covered,
+                    unique.nulls_not_distinct,
+                ));
+            }
+        }
+    }
+
+    /// The source column of the first target column that this expression names. Sees to it that those of them that are filled are there.
+    fn mentioned(&mut self, expression: &str) -> String {
+        let columns = self.table.target.columns.iter();
+        let named: Vec<&String> = columns
+            .filter(|column| mentions(expression, &column.name))
+            .map(|column| &column.name)
+            .collect();
+        self.need(named.iter().copied());
+        self.reported(named)
+    }
+
     fn partitions(&mut self) {
         let target = &self.table.target;
         if target.kind != crate::target::catalogue::RelationKind::Partitioned {
@@ -265,7 +326,14 @@ impl<'t> Asking<'t> {
             }
             self.need(&index.reads);
             let column = self.of_index(index);
-            self.ask(collides(column, index));
+            let covered: Vec<String> = index.predicate.iter().cloned().collect();
+            self.ask(collides(
+                column,
+                &index.name,
+                &index.expressions,
+                &covered,
+                index.nulls_not_distinct,
+            ));
         }
     }
 
@@ -308,13 +376,52 @@ impl<'t> Asking<'t> {
     fn too_long(&mut self, scanned: Option<&Scanned>) {
         let table = self.table;
         for index in &table.target.indexes {
-            let names: Vec<&String> = index.columns.iter().flatten().collect();
-            let moving = |name: &&String| table.columns.iter().any(|c| c.target.name == **name);
-            if may_be_too_long(table, index, scanned) && names.iter().all(moving) {
-                self.need(&index.reads);
-                let column = self.of_index(index);
-                self.ask(too_long(column, index));
+            match may_be_too_long(table, index, scanned) {
+                Length::Short => {}
+                Length::Measured => {
+                    self.need(&index.reads);
+                    let column = self.of_index(index);
+                    self.ask(too_long(column, index));
+                }
+                Length::Tried => {
+                    self.need(&index.reads);
+                    let column = self.of_index(index);
+                    self.questions_of_trial(column, index);
+                }
             }
+        }
+    }
+
+    /// An index that is made over the probe table: it tells by itself what it does not take.
+    fn questions_of_trial(&mut self, column: String, index: &Index) {
+        let Some((_, how)) = index.definition.split_once(" USING ") else {
+            return;
+        };
+        let mut question = Question::of_rows(&index.name, column, "false", String::new());
+        question.before = format!("CREATE INDEX ON {PROBE} USING {how}");
+        question.index = Some(how.to_owned());
+        self.ask(question);
+    }
+
+    /// Expressions and conditions of indexes that the server computes for every row, unique ones apart that are asked anyway.
+    fn indexed(&mut self, scanned: Option<&Scanned>) {
+        let table = self.table;
+        for index in &table.target.indexes {
+            let computes = index.predicate.is_some() || index.columns.iter().any(Option::is_none);
+            let is_asked = index.unique && !is_guarded(table, index, scanned);
+            if !computes || is_asked || index.expressions.is_empty() {
+                continue;
+            }
+            self.need(&index.reads);
+            let column = self.of_index(index);
+            // Never true, and nothing that could be left out of being computed.
+            let keys = format!("num_nulls({}) < 0", index.expressions.join(", "));
+            let condition = match &index.predicate {
+                Some(predicate) => format!("CASE WHEN ({predicate}) THEN {keys} ELSE false END"),
+                None => keys,
+            };
+            let name = format!("the index {}", index.name);
+            self.ask(Question::of_rows(&name, column, &condition, String::new()));
         }
     }
 
@@ -404,6 +511,12 @@ impl<'t> Asking<'t> {
     }
 }
 
+fn of_rows_sql(condition: &str) -> String {
+    format!(
+        "SELECT \"cutover place\", \"cutover key\", '{{}}'::text[] FROM {PROBE} WHERE {condition} ORDER BY 1"
+    )
+}
+
 /// Whether an expression of the server's names this column.
 fn mentions(expression: &str, name: &str) -> bool {
     let quoted = quoted(name);
@@ -425,30 +538,29 @@ fn refused_by(column: String, name: &str, what: &str, expression: &str) -> Quest
     question
 }
 
-fn collides(column: String, index: &Index) -> Question {
-    let keys = index.expressions.join(", ");
-    let not_null = index
-        .expressions
-        .iter()
-        .map(|key| format!("({key}) IS NOT NULL"));
-    let mut conditions: Vec<String> = if index.nulls_not_distinct {
+/// Rows that are the same by these keys as one before them, among those that `covered` is true of.
+fn collides(
+    column: String,
+    name: &str,
+    keys: &[String],
+    covered: &[String],
+    nulls_not_distinct: bool,
+) -> Question {
+    let not_null = keys.iter().map(|key| format!("({key}) IS NOT NULL"));
+    let mut conditions: Vec<String> = if nulls_not_distinct {
         Vec::new()
     } else {
         not_null.collect()
     };
-    conditions.extend(
-        index
-            .predicate
-            .iter()
-            .map(|predicate| format!("({predicate})")),
-    );
+    conditions.extend(covered.iter().map(|condition| format!("({condition})")));
+    let keys = keys.join(", ");
     let condition = if conditions.is_empty() {
         "true".to_owned()
     } else {
         conditions.join(" AND ")
     };
     Question {
-        name: index.name.clone(),
+        name: name.to_owned(),
         column,
         before: String::new(),
         sql: format!(
@@ -458,9 +570,10 @@ fn collides(column: String, index: &Index) -> Question {
              WHERE n > 1 ORDER BY p"
         ),
         evaluated: keys,
+        index: None,
         reason: format!(
             "the same under the target's unique {} as",
-            printable(&index.name, 80)
+            printable(name, 80)
         ),
         pairwise: false,
     }
@@ -501,6 +614,7 @@ fn excluded(column: String, constraint: &Constraint, index: &Index) -> Question 
             meet.join(" AND ")
         ),
         evaluated: index.expressions.join(", "),
+        index: None,
         reason: format!(
             "excluded by the target's {} beside",
             printable(&constraint.name, 80)

@@ -1,0 +1,1 @@
+SELECT id, p FROM c ORDER BY id; SELECT count(*) FROM p

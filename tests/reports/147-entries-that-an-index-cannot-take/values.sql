@@ -1,0 +1,1 @@
+SELECT string_agg(id::text, ',' ORDER BY id) FROM lower_of; SELECT string_agg(id::text, ',' ORDER BY id) FROM carried; SELECT string_agg(id::text, ',' ORDER BY id) FROM computed; SELECT string_agg(id::text, ',' ORDER BY id) FROM element

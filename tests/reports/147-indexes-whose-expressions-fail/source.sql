@@ -1,0 +1,1 @@
+CREATE TABLE t (id INTEGER PRIMARY KEY, payload TEXT); INSERT INTO t VALUES (1,'{"n":"5"}'),(2,'{"n":"five"}'),(3,'{}'); CREATE TABLE o (id INTEGER PRIMARY KEY, total INTEGER, qty INTEGER); INSERT INTO o VALUES (1,10,2),(2,10,0),(3,10,5);

@@ -1,0 +1,1 @@
+CREATE TABLE t (id serial PRIMARY KEY, payload jsonb); CREATE INDEX t_n ON t (((payload->>'n')::int)); CREATE TABLE o (id serial PRIMARY KEY, total int, qty int); CREATE INDEX o_dear ON o (id) WHERE total / qty > 3;

@@ -1,0 +1,1 @@
+SELECT id, y FROM log ORDER BY y, id
