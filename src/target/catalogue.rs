@@ -302,6 +302,10 @@ pub struct Trigger {
     pub before_insert: bool,
     /// The text of its function.
     pub body: String,
+    /// Came with the trigger of a partitioned table.
+    pub inherited: bool,
+    /// Another table of the schema has one of this name.
+    pub shared: bool,
 }
 
 impl Trigger {
@@ -442,7 +446,8 @@ async fn columns(
             "SELECT a.attrelid, a.attnum, a.attname::text, a.atttypid, a.atttypmod, format_type(a.atttypid, a.atttypmod), a.attnotnull,
                     a.atthasdef OR a.attidentity <> '' OR t.typtype = 'd' AND t.typdefault IS NOT NULL, a.attidentity::text, a.attgenerated <> '',
                     coalesce(NOT l.collisdeterministic, false),
-                    CASE WHEN a.attcollation <> t.typcollation THEN format('%I.%I', ln.nspname, l.collname) END,
+                    CASE WHEN a.attcollation <> CASE WHEN t.typtype = 'd' AND t.typcollation <> 0 THEN 'pg_catalog.\"default\"'::regcollation
+                           ELSE t.typcollation END THEN format('%I.%I', ln.nspname, l.collname) END,
                     coalesce(pg_get_expr(f.adbin, f.adrelid),
                       CASE WHEN t.typtype = 'd' AND a.attidentity = '' AND a.attgenerated = '' THEN pg_get_expr(t.typdefaultbin, 0) END),
                     (SELECT datctype IN ('C', 'POSIX') FROM pg_database WHERE datname = current_database())
@@ -619,7 +624,8 @@ async fn index_statistics(
 async fn triggers(client: &Client, schema: &str) -> Result<Vec<(u32, Trigger)>, Error> {
     let rows = client
         .query(
-            "SELECT t.tgrelid, t.tgname::text, t.tgenabled::text, t.tgtype & 7 = 7, p.prosrc
+            "SELECT t.tgrelid, t.tgname::text, t.tgenabled::text, t.tgtype & 7 = 7, p.prosrc, t.tgparentid <> 0,
+                    count(*) FILTER (WHERE t.tgparentid = 0) OVER (PARTITION BY t.tgname) > 1
              FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
              WHERE n.nspname = $1 AND NOT t.tgisinternal ORDER BY t.tgrelid, t.tgname COLLATE \"C\"",
             &[&schema],
@@ -636,6 +642,8 @@ async fn triggers(client: &Client, schema: &str) -> Result<Vec<(u32, Trigger)>, 
                     enabled: enabled(row.get(2)),
                     before_insert: row.get(3),
                     body: row.get(4),
+                    inherited: row.get(5),
+                    shared: row.get(6),
                 },
             )
         })

@@ -3,6 +3,7 @@
 //! Values are not looked at here; that is the plan's scan, or the copy as rows pass. Names without a partner are in [`unpaired`], target
 //! columns that nothing fills in [`unfilled`].
 
+pub mod fire;
 mod promised;
 pub mod unfilled;
 pub mod unpaired;

@@ -212,6 +212,8 @@ pub async fn plan(
     problems.extend(both.layout.problems.iter().cloned());
     problems.extend(both.layout.warnings.iter().cloned());
     problems.extend(preflight::unreadable(&client, &both.layout).await?);
+    problems.extend(preflight::invalid_indexes(&both.layout));
+    problems.extend(after::refused(&client, &both.layout, transfer).await?);
     if may_look {
         problems.extend(preflight::refused_by_event_triggers(&client).await?);
     }

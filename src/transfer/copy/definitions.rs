@@ -2,9 +2,10 @@
 //! back exactly as it was. Pure; running the SQL is [`super::rebuild`]'s and [`super::prepare`]'s business.
 
 use crate::ours::statements::{self, Name};
-use crate::target::catalogue::{Constraint, ConstraintKind, Index, RelationKind, Table};
+use crate::target::catalogue::{Constraint, ConstraintKind, Index, RelationKind, Table, Trigger};
 use crate::target::quoted;
 use crate::transfer::copy::record::{Definition, DefinitionKind, DefinitionState, Described};
+use crate::transfer::layout::fire::fires;
 use crate::transfer::session::literal;
 
 /// From this many rows on, building an index afterwards beats maintaining it row by row.
@@ -31,10 +32,19 @@ pub struct ForeignKey {
     pub partitioned: bool,
 }
 
-/// The triggers of one table that must not run during the load; those in `fire` may.
-fn triggers(schema: &str, table: &Table, fire: &[String], all: &mut Vec<Definition>) {
-    let rests = |name: &String| !fire.contains(name);
-    for trigger in table.triggers.iter().filter(|t| rests(&t.name)) {
+/// The triggers of one table that must not run during the load; those in `fire` may. A trigger of a partition is also named by its table.
+fn triggers(
+    schema: &str,
+    table: &Table,
+    whole: Option<&Table>,
+    fire: &[String],
+    all: &mut Vec<Definition>,
+) {
+    let rests = |trigger: &&Trigger| {
+        let of = |table: &Table| fires(fire, &table.name, &trigger.name);
+        !of(table) && !(trigger.inherited && whole.is_some_and(of))
+    };
+    for trigger in table.triggers.iter().filter(rests) {
         // R fires on replicas only, D never.
         let put_back = match trigger.enabled {
             'O' => "ENABLE",
@@ -61,11 +71,13 @@ pub fn collect(
 ) -> Vec<Definition> {
     let mut all = Vec::new();
     for part in parts {
-        triggers(schema, part, fire, &mut all);
+        let mut wholes = tables.iter().map(|(table, _)| *table);
+        let whole = wholes.find(|table| table.parts.contains(&part.oid));
+        triggers(schema, part, whole, fire, &mut all);
     }
     for (table, _) in tables {
         let name = qualified(schema, &table.name);
-        triggers(schema, table, fire, &mut all);
+        triggers(schema, table, None, fire, &mut all);
         if table.row_security_forced {
             let away = format!("ALTER TABLE {name} NO FORCE ROW LEVEL SECURITY");
             let back = format!("ALTER TABLE {name} FORCE ROW LEVEL SECURITY");

@@ -6,6 +6,7 @@ use crate::source::schema;
 use crate::target::catalogue::{self, Catalogue, ConstraintKind, Trigger};
 use crate::text::printable;
 use crate::transfer::defaults::is_constant;
+use crate::transfer::layout::fire::{called, fires};
 use crate::transfer::layout::{ColumnLayout, Layout, TableLayout, exclude, structural};
 use crate::transfer::matching::folded;
 
@@ -32,7 +33,8 @@ impl Layout {
             .filter(|column| !column.generated && !filled.contains(&column.name.as_str()));
         for column in unfilled {
             let filler = filler(target, &column.name);
-            let fires = filler.is_some_and(|trigger| transfer.fire.contains(&trigger.name));
+            let fires =
+                filler.is_some_and(|trigger| fires(&transfer.fire, &target.name, &trigger.name));
             let said = |reason: &str| structural(&source.name, &column.name, reason, None);
             match filler {
                 Some(trigger) if fires => {
@@ -46,8 +48,9 @@ impl Layout {
                     let mut problem = said(&format!(
                         "NOT NULL, not in the source, and filled by the trigger {name}, which does not run during the load"
                     ));
-                    problem.policy = Some(format!("fire: {}", trigger.name));
-                    self.wishes.fire.insert(trigger.name.clone());
+                    let called = called(target, trigger);
+                    problem.policy = Some(format!("fire: {called}"));
+                    self.wishes.fire.insert(called);
                     self.problems.push(problem);
                 }
                 Some(trigger) => {
@@ -238,28 +241,6 @@ impl Layout {
         self.sequences
             .iter()
             .any(|(_, table, column)| (*table, *column) == (oid, number))
-    }
-
-    /// What `fire:` names has to be a trigger that may run before a row is inserted.
-    pub(super) fn look_at_triggers(&mut self, target: &Catalogue, transfer: &Transfer) {
-        for name in &transfer.fire {
-            let mut named = target
-                .tables
-                .iter()
-                .flat_map(|table| &table.triggers)
-                .filter(|trigger| trigger.name == *name);
-            let shown = printable(name, 80);
-            let reason = match named.next() {
-                None => {
-                    format!("`fire:` names the trigger {shown}, which the target does not have")
-                }
-                Some(trigger) if !trigger.before_insert => format!(
-                    "`fire:` names the trigger {shown}, which is no BEFORE INSERT trigger for each row; what it does afterwards belongs into `after_import:`"
-                ),
-                Some(_) => continue,
-            };
-            self.problems.push(structural("", "", reason, None));
-        }
     }
 }
 

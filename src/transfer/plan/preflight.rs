@@ -83,7 +83,11 @@ pub async fn missing(
                                   nullif(d.datconnlimit, -1) - (SELECT count(*) FROM pg_stat_activity a WHERE a.datname = d.datname))
                        FROM pg_roles r, pg_database d WHERE r.rolname = current_user AND d.datname = current_database())::int8,
                     (SELECT datconnlimit <> -1 FROM pg_database WHERE datname = current_database()),
-                    (SELECT rolconnlimit <> -1 FROM pg_roles WHERE rolname = current_user)",
+                    (SELECT rolconnlimit <> -1 FROM pg_roles WHERE rolname = current_user),
+                    (SELECT string_agg(c.relname, ', ' ORDER BY c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                      WHERE n.nspname = 'cutover' AND c.relname IN ('import', 'task', 'definition', 'account', 'quarantine', 'policy_use', 'promise')
+                        AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid
+                                         AND a.attname = CASE c.relname WHEN 'import' THEN 'target_schema' ELSE 'import' END))",
             &[&schema],
         )
         .await
@@ -142,6 +146,14 @@ pub async fn missing(
             closed.unwrap_or_default()
         ),
     );
+    let foreign: Option<String> = row.get(16);
+    lacks(
+        foreign.is_some(),
+        format!(
+            "the target has a schema cutover with tables of another's ({}), and the import keeps its checkpoints in tables of these names: ALTER SCHEMA cutover RENAME TO …, for the time of the import",
+            foreign.unwrap_or_default()
+        ),
+    );
     let (database_limits, role_limits): (bool, bool) = (row.get(14), row.get(15));
     if let Some(left) = connections_left {
         let alter = [
@@ -187,6 +199,23 @@ pub async fn missing(
         ));
     }
     Ok(lacking)
+}
+
+/// Indexes that are invalid before the import: it leaves them as they are, and verify is red.
+pub fn invalid_indexes(layout: &Layout) -> Vec<Problem> {
+    let tables = layout.tables.iter();
+    let indexes =
+        tables.flat_map(|table| table.target.indexes.iter().map(move |index| (table, index)));
+    let invalid = indexes.filter(|(_, index)| !index.valid);
+    invalid
+        .map(|(table, index)| {
+            let name = format!("{}.{}", quoted(&layout.schema), quoted(&index.name));
+            let reason = format!(
+                "the index {name} is invalid before the import, as CREATE INDEX CONCURRENTLY leaves one that it cannot finish: REINDEX INDEX {name}, or drop it"
+            );
+            structural(&table.source.name, "", printable(&reason, 400), None)
+        })
+        .collect()
 }
 
 /// What the role could not read: tables that it may fill and not read back whole, at which the comparison would stop, and parents that the

@@ -315,8 +315,10 @@ async fn one_by_one(
         )
         .await
         .map_err(server(doing()))?;
-    run("DROP TABLE IF EXISTS pg_temp.cutover_tried; DROP TABLE pg_temp.cutover_fault; RELEASE SAVEPOINT walk")
-        .await?;
+    run(
+        "DROP TABLE IF EXISTS pg_temp.cutover_tried, pg_temp.cutover_fault; RELEASE SAVEPOINT walk",
+    )
+    .await?;
     for row in &rows {
         let why: String = row.get(2);
         probed.problems.push(Problem {

@@ -1,0 +1,1 @@
+CREATE TABLE t (id serial PRIMARY KEY, email text, org int NOT NULL); CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.org := 1; NEW.email := lower(NEW.email); RETURN NEW; END $$; CREATE TRIGGER f BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION f();

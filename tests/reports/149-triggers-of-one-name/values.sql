@@ -1,0 +1,1 @@
+SELECT v, k FROM a; SELECT v FROM b

@@ -1,0 +1,1 @@
+CREATE TABLE u (id INTEGER PRIMARY KEY, email TEXT UNIQUE); INSERT INTO u VALUES (1,'a@x'),(2,'A@x'),(3,'b@x');

@@ -1,0 +1,1 @@
+SELECT id FROM u ORDER BY id
