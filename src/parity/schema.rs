@@ -196,6 +196,8 @@ pub(crate) struct TargetTable {
     pub(crate) size_bytes: u64,
     /// Its rows are in its parts; otherwise rows of tables that inherit from it are none of its own.
     pub(crate) is_partitioned: bool,
+    /// It is a part of a partitioned table itself.
+    pub(crate) is_part: bool,
 }
 
 /// A column of the target.
@@ -230,6 +232,7 @@ pub(crate) async fn target(client: &Client, schema: &str) -> Result<Vec<TargetTa
                 has_computed: row.get("computed"),
                 size_bytes: row.get::<_, i64>("size").unsigned_abs(),
                 is_partitioned: row.get("partitioned"),
+                is_part: row.get("part"),
                 key: row.get::<_, Option<Vec<String>>>("key").unwrap_or_default(),
                 columns: Vec::new(),
             });
@@ -299,15 +302,17 @@ fn is_literal(expression: &str) -> bool {
     is_literal && types.all(is_type)
 }
 
-/// Ordinary and partitioned tables; the parts of a partitioned table are read through it.
+/// Ordinary and partitioned tables. The parts of a partitioned table are read through it, unless the source has tables of their names.
 const TABLES: &str = "
     SELECT c.relname::text, a.attname::text, a.atttypid, a.atttypmod, coalesce(a.attgenerated <> '', false) AS generated,
            pg_catalog.pg_total_relation_size(c.oid) AS size,
            c.relkind = 'p' AS partitioned,
+           c.relispartition AS part,
            c.relkind = 'p'
              OR (c.reltoastrelid <> 0 AND pg_catalog.pg_relation_size(c.reltoastrelid) > 0) AS long,
            a.attgenerated <> '' AS is_computed,
-           CASE WHEN a.attnotnull AND a.attgenerated = '' THEN pg_catalog.pg_get_expr(d.adbin, d.adrelid) END AS \"default\",
+           CASE WHEN (a.attnotnull OR dt.typnotnull) AND a.attgenerated = '' THEN
+             coalesce(pg_catalog.pg_get_expr(d.adbin, d.adrelid), CASE WHEN dt.typtype = 'd' THEN pg_catalog.pg_get_expr(dt.typdefaultbin, 0) END) END AS \"default\",
            CASE WHEN dt.typtype = 'd' THEN pg_catalog.format_type(dt.typbasetype, dt.typtypmod)
                 ELSE pg_catalog.format_type(a.atttypid, a.atttypmod) END AS shown,
            EXISTS (SELECT FROM pg_catalog.pg_attribute g WHERE g.attrelid = c.oid AND g.attgenerated <> '') AS computed,
@@ -321,7 +326,7 @@ const TABLES: &str = "
       LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
       LEFT JOIN pg_catalog.pg_type dt ON dt.oid = a.atttypid
       LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-     WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition
+     WHERE c.relkind IN ('r', 'p')
      ORDER BY c.relname, a.attnum";
 
 /// The types of the server, to follow a domain to what it is made of.

@@ -112,7 +112,13 @@ impl Sides {
 
     async fn begin(&mut self) -> Result<(), Error> {
         begin(&self.client, &self.ways.opening, None).await?;
-        let targets = schema::target(&self.client, &self.schema).await?;
+        let mut targets = schema::target(&self.client, &self.schema).await?;
+        let is_meant = |name: &String| {
+            let mut sources = self.source_schema.tables.iter();
+            let renamed = self.transfer.rename.values().any(|to| to == name);
+            renamed || sources.any(|table| table.name.eq_ignore_ascii_case(name))
+        };
+        targets.retain(|table| !table.is_part || is_meant(&table.name));
         let aside = super::aside::recorded(&self.client, &self.schema).await?;
         self.pairing = Pairing::of(
             &self.source_schema,
