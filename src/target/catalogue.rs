@@ -486,6 +486,8 @@ async fn columns(
         .collect())
 }
 
+/// Without the copies of a foreign key that PostgreSQL makes for each partition of the table that it refers to: the key itself asks for
+/// what they ask for together.
 async fn constraints(client: &Client, schema: &str) -> Result<Vec<(u32, Constraint)>, Error> {
     let rows = client
         .query(
@@ -501,7 +503,11 @@ async fn constraints(client: &Client, schema: &str) -> Result<Vec<(u32, Constrai
                           JOIN pg_operator p ON p.oid = u.o JOIN pg_namespace pn ON pn.oid = p.oprnamespace ORDER BY u.place)
              FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
              LEFT JOIN pg_class f ON f.oid = k.confrelid LEFT JOIN pg_namespace fn ON fn.oid = f.relnamespace
-             WHERE n.nspname = $1 OR fn.nspname = $1
+             WHERE (n.nspname = $1 OR fn.nspname = $1)
+               AND NOT EXISTS (WITH RECURSIVE above(parent, refers) AS (
+                     SELECT k.conparentid, k.confrelid UNION ALL
+                     SELECT o.conparentid, o.confrelid FROM above JOIN pg_constraint o ON o.oid = above.parent)
+                   SELECT FROM above WHERE k.contype = 'f' AND refers <> k.confrelid)
              ORDER BY k.conrelid, k.conname COLLATE \"C\"",
             &[&schema],
         )
@@ -621,13 +627,17 @@ async fn index_statistics(
     Ok(found)
 }
 
+/// PostgreSQL 14 marks a partition's copy of a trigger as internal, as it marks those that enforce constraints.
 async fn triggers(client: &Client, schema: &str) -> Result<Vec<(u32, Trigger)>, Error> {
     let rows = client
         .query(
             "SELECT t.tgrelid, t.tgname::text, t.tgenabled::text, t.tgtype & 7 = 7, p.prosrc, t.tgparentid <> 0,
                     count(*) FILTER (WHERE t.tgparentid = 0) OVER (PARTITION BY t.tgname) > 1
              FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-             WHERE n.nspname = $1 AND NOT t.tgisinternal ORDER BY t.tgrelid, t.tgname COLLATE \"C\"",
+             WHERE n.nspname = $1
+               AND (NOT t.tgisinternal OR (t.tgparentid <> 0
+                 AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.oid = t.tgconstraint AND k.contype <> 't')))
+             ORDER BY t.tgrelid, t.tgname COLLATE \"C\"",
             &[&schema],
         )
         .await?;

@@ -1,0 +1,1 @@
+SELECT id, coalesce(o, 0), y FROM i ORDER BY id
