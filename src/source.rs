@@ -24,6 +24,7 @@ pub mod inspect;
 pub mod names;
 mod open;
 pub mod schema;
+pub mod shadow;
 pub mod shape;
 pub mod stamp;
 pub mod store;

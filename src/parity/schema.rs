@@ -65,6 +65,7 @@ pub(crate) fn source(connection: &Connection) -> Result<SourceSchema, Error> {
     let mut list = connection
         .prepare("SELECT name, type, wr FROM pragma_table_list WHERE schema = 'main' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name")
         .map_err(failed)?;
+    let virtuals = crate::source::shadow::Virtuals::read(connection).map_err(failed)?;
     let mut rows = list.query([]).map_err(failed)?;
     while let Some(row) = rows.next().map_err(failed)? {
         let (name, kind, without_rowid): (String, String, bool) = (
@@ -79,6 +80,9 @@ pub(crate) fn source(connection: &Connection) -> Result<SourceSchema, Error> {
             "virtual" => schema
                 .others
                 .push((name, "a virtual table: SQLite derives its content")),
+            "shadow" if virtuals.is_ordinary(connection, &name).map_err(failed)? => schema
+                .tables
+                .push(source_table(connection, name, without_rowid).map_err(failed)?),
             "shadow" => schema.others.push((name, "belongs to a virtual table")),
             _ => schema.others.push((name, "a view")),
         }

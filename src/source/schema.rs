@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use rusqlite::Connection;
 
 use crate::source::checks::{self, Check};
+use crate::source::shadow::Virtuals;
 
 /// What a file holds.
 #[derive(Debug, Clone, Default)]
@@ -53,6 +54,8 @@ pub enum What {
     View,
     /// A virtual table (FTS, R-tree, …); its rows are derived, or live in its shadow tables.
     Virtual,
+    /// A full-text index that holds the only copy of its text.
+    OwnText,
     /// A table that belongs to a virtual one.
     Shadow,
     /// `sqlite_sequence`, `sqlite_stat1`, …
@@ -153,12 +156,15 @@ impl Schema {
             .prepare("SELECT name, type, wr, strict FROM pragma_table_list WHERE schema = 'main' ORDER BY name")?;
         let mut rows = statement.query([])?;
         let checks = checks::read(connection)?;
+        let virtuals = Virtuals::read(connection)?;
         while let Some(row) = rows.next()? {
             let name: String = lossy(row.get_ref(0)?);
             let kind: String = row.get(1)?;
             let what = match kind.as_str() {
                 "view" => Some(What::View),
+                "virtual" if virtuals.holds_text(&name) => Some(What::OwnText),
                 "virtual" => Some(What::Virtual),
+                "shadow" if virtuals.is_ordinary(connection, &name)? => None,
                 "shadow" => Some(What::Shadow),
                 _ if name.starts_with("sqlite_") => Some(What::Internal),
                 _ => None,

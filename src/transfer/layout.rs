@@ -191,7 +191,7 @@ impl Layout {
             views: target.materialized.clone(),
             ..Self::default()
         };
-        layout.skip_others(source, transfer);
+        layout.skip_others(source, target, transfer);
         if let Some(reason) = nothing_to_move(source, target) {
             layout.problems.push(structural("", "", reason, None));
             return layout;
@@ -283,13 +283,28 @@ impl Layout {
         });
     }
 
-    fn skip_others(&mut self, source: &Schema, transfer: &Transfer) {
+    fn skip_others(&mut self, source: &Schema, target: &Catalogue, transfer: &Transfer) {
         for other in &source.others {
+            let holds_rows = |table: &catalogue::Table| {
+                matches!(table.kind, RelationKind::Table | RelationKind::Partitioned)
+            };
+            let is_wanted = other.what == What::OwnText
+                && !transfer.excludes_table(&other.name)
+                && target.table(&other.name).is_some_and(holds_rows);
+            if is_wanted {
+                let reason = "a full-text table of SQLite that holds the only copy of its text, and the target has an ordinary table of that name: make an ordinary table of it in a copy of the source (CREATE TABLE … AS SELECT rowid AS id, … FROM …) and state its name under `rename:`";
+                self.problems
+                    .push(structural(&other.name, "", reason, exclude(&other.name)));
+                continue;
+            }
             let why = match other.what {
                 _ if transfer.excludes_table(&other.name) => "excluded",
                 What::View => "a view; the target's own migrations make its views",
                 What::Virtual => {
                     "a virtual table; build the target's own search or spatial index from its content"
+                }
+                What::OwnText => {
+                    "a full-text table that holds the only copy of its text; where the application still needs that, make an ordinary table of it first"
                 }
                 What::Shadow => "belongs to a virtual table",
                 What::Internal => "SQLite's own",

@@ -1,0 +1,1 @@
+CREATE TABLE author(id INTEGER PRIMARY KEY, n TEXT); INSERT INTO author VALUES(1,'x'); CREATE TABLE posts_content(id INTEGER PRIMARY KEY, body TEXT, author INTEGER REFERENCES author(id)); INSERT INTO posts_content VALUES(1,'hello',1),(2,'world',1); CREATE VIRTUAL TABLE posts USING fts5(body, content='posts_content', content_rowid='id'); INSERT INTO posts(posts) VALUES('rebuild');

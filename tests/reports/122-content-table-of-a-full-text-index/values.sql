@@ -1,0 +1,1 @@
+select id,body from posts_content order by 1
