@@ -11,6 +11,7 @@ mod habits;
 mod hidden;
 mod histories;
 pub(crate) mod numbers;
+mod path;
 pub mod preflight;
 pub mod probe;
 pub mod scan;
@@ -256,6 +257,7 @@ pub async fn plan(
             scanned
         }
     };
+    path::compare(&client, &both.layout, transfer, &mut plan).await?;
     after::note(&both.layout, transfer, &mut plan);
     hidden::note(&client, &both.layout, transfer, &mut plan).await?;
     histories::note(&client, source, &both.layout, &mut plan).await?;

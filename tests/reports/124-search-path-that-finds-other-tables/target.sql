@@ -1,0 +1,1 @@
+CREATE SCHEMA shop; CREATE TABLE shop.t(id serial PRIMARY KEY, v text); CREATE TABLE public.t(id serial PRIMARY KEY, v text); DO $$ BEGIN EXECUTE format('ALTER ROLE %I IN DATABASE %I SET search_path = shop, public', current_user, current_database()); END $$;

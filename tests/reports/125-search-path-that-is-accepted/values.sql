@@ -1,0 +1,1 @@
+SELECT count(*) FROM public.t; SELECT count(*) FROM shop.t
