@@ -23,7 +23,12 @@ fn section() -> String {
             policy.set(key, value).expect("a known setting");
         }
         for (from, to) in column.values {
-            policy.replace(*from, Replacement::parse(to));
+            // YAML's own null, and not a text.
+            let by = match *to {
+                "null" => Replacement::Null,
+                to => Replacement::parse(to),
+            };
+            policy.replace(*from, by);
         }
         let pairs: Vec<String> = policy
             .pairs()
