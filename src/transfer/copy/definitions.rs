@@ -42,7 +42,7 @@ fn triggers(
 ) {
     let rests = |trigger: &&Trigger| {
         let of = |table: &Table| fires(fire, &table.name, &trigger.name);
-        !of(table) && !(trigger.inherited && whole.is_some_and(of))
+        !(of(table) || trigger.inherited && whole.is_some_and(of))
     };
     for trigger in table.triggers.iter().filter(rests) {
         // R fires on replicas only, D never.
