@@ -71,6 +71,8 @@ pub struct TableLayout {
     pub schema: String,
     /// Foreign keys to tables that do not move.
     pub outside: Vec<catalogue::Constraint>,
+    /// Checks that cannot be asked about before the load, by name: they read tables that move.
+    pub unasked: Vec<String>,
 }
 
 /// A column that moves.
@@ -385,6 +387,7 @@ impl Layout {
             source_high,
             schema: String::new(),
             outside: Vec::new(),
+            unasked: Vec::new(),
         });
     }
 
@@ -493,7 +496,12 @@ impl Layout {
 
     /// Foreign keys to tables that stay as they are.
     fn look_outside(&mut self, target: &Catalogue) {
-        let moving: Vec<u32> = self.tables.iter().map(|table| table.target.oid).collect();
+        // A partition of a table that moves is filled with it.
+        let moving: Vec<u32> = self
+            .tables
+            .iter()
+            .flat_map(|table| std::iter::once(table.target.oid).chain(table.target.parts.clone()))
+            .collect();
         let to = |key: &catalogue::Constraint| key.references.as_ref().map(|(oid, ..)| *oid);
         let foreign =
             |key: &&catalogue::Constraint| key.kind == ConstraintKind::Foreign && is_checked(key);

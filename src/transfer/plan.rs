@@ -4,6 +4,7 @@ mod after;
 mod arrival;
 mod behind;
 pub mod consequences;
+pub mod fates;
 pub mod foreseen;
 mod given;
 pub mod guess;
@@ -14,14 +15,16 @@ pub(crate) mod numbers;
 mod path;
 pub mod preflight;
 pub mod probe;
+mod readers;
 pub mod scan;
 pub mod sentinels;
 mod settle;
+pub mod spellings;
 pub mod suggest;
 pub mod units;
 mod zeros;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -38,10 +41,12 @@ use crate::transfer::copy::away;
 use crate::transfer::layout::{self, Layout, TableLayout};
 use crate::transfer::occupied::obstacles::{Emptying, obstacles};
 use crate::transfer::occupied::{self, Occupied};
+use crate::transfer::rows::Fault;
 use crate::transfer::session::Target;
 use crate::transfer::{Error, Progress, defaults, error, reader};
 
-use consequences::{Action, Gone, action};
+use consequences::Action;
+use fates::Look;
 use scan::Scanned;
 use suggest::Additions;
 use units::World;
@@ -310,6 +315,7 @@ impl Both {
         away::restore_from_record(client, &mut to).await?;
         let mut layout = pair(&from, &to, transfer);
         defaults::fill(client, &mut layout).await?;
+        readers::mark(client, &mut layout).await?;
         Ok(Self {
             layout: Arc::new(layout),
         })
@@ -384,42 +390,47 @@ impl Both {
         cancel: &CancellationToken,
     ) -> Result<(), Error> {
         let world = self.layout.world();
-        let mut gone: Gone = Vec::new();
-        for (table, scanned) in self.layout.tables.iter().zip(scanned) {
+        let start = scanned.iter().map(|scanned| {
+            let behind = scanned.behind.iter();
+            Arc::new(
+                behind
+                    .map(|row| (row.clone(), vec![Fault::of_values()]))
+                    .collect(),
+            )
+        });
+        let look = Look {
+            client,
+            source,
+            layout: &self.layout,
+            scanned: Some(scanned),
+            asks: &vec![true; scanned.len()],
+            cancel,
+        };
+        let told = fates::tell(look, start.collect()).await?;
+        let mut settled = told.settled;
+        let mut beyond = Beyond::default();
+        for (place, (table, scanned)) in self.layout.tables.iter().zip(scanned).enumerate() {
             take_in(table, scanned, world, plan, additions);
-            let mut behind: HashSet<RowKey> = scanned.behind.iter().cloned().collect();
-            let encoding = self.layout.encoding;
-            let probed = match client {
-                Some(client) => {
-                    probe::probe(client, source, table, encoding, Some(scanned), cancel).await?
-                }
-                None => probe::Probed::default(),
-            };
-            for problem in probed.problems {
-                let stated = action(table, &problem.column);
-                let wished = outside_wish(table, &problem);
-                if stated.unwrap_or(wished) == Action::Aside {
-                    behind.insert(problem.rowid.clone());
-                }
-                take_fault(problem, stated, wished, plan, additions);
-            }
-            for beyond in probed.beyond {
-                let stated = action(table, &beyond.like.column);
-                let wished = outside_wish(table, &beyond.like);
-                note_beyond(&beyond, stated, plan);
-                if stated.unwrap_or(wished) == Action::Aside {
-                    behind.extend(beyond.rows);
+            let hopeless = told.hopeless.iter().filter(|(at, _)| *at == place);
+            plan.problems
+                .extend(hopeless.map(|(_, problem)| problem.clone()));
+            let (own, others) = settled.into_iter().partition(|one| one.table == place);
+            settled = others;
+            let mut listed: BTreeMap<String, u64> = BTreeMap::new();
+            for one in Vec::<fates::Settled>::from_iter(own) {
+                let of = format!("{}.{}", one.problem.table, one.problem.column);
+                let count = listed.entry(of).or_default();
+                *count += 1;
+                if *count <= scan::LISTED_PER_COLUMN {
+                    take_fault(one.problem, one.stated, one.wished, plan, additions);
+                } else {
+                    beyond.take(one);
                 }
             }
-            plan.notes.extend(probed.notes);
-            gone.push(behind);
         }
-        let (path, layout) = (source.to_path_buf(), self.layout.clone());
-        let following =
-            tokio::task::spawn_blocking(move || consequences::follow(&path, &layout, &mut gone));
-        let orphans = following
-            .await
-            .expect("BUG: following the foreign keys panicked")?;
+        beyond.note(plan);
+        plan.notes.extend(told.notes);
+        let orphans = told.orphans;
         note_layers(&orphans, plan);
         let mut listed: BTreeMap<String, u64> = BTreeMap::new();
         for orphan in orphans {
@@ -440,19 +451,6 @@ impl Both {
         }
         Ok(())
     }
-}
-
-/// What is best done about a row that one of the server's rules refuses: a reference to a parent that the target alone has is best
-/// dropped where it may be.
-fn outside_wish(table: &TableLayout, problem: &Problem) -> Action {
-    let of_column = table
-        .outside
-        .iter()
-        .map(|key| (key, consequences::wish(table, key)))
-        .find(|(key, (column, _))| {
-            *column == problem.column && problem.reason.contains(&printable(&key.name, 80))
-        });
-    of_column.map_or(Action::Aside, |(_, (_, action))| action)
 }
 
 /// A fault that the transfer section settles is a note; one that it does not is a problem, with what would.
@@ -492,17 +490,35 @@ fn take_fault(
 }
 
 /// Rows at fault that are not listed: as problems they are counted, and where the transfer section settles them a note has their number.
-fn note_beyond(beyond: &probe::Beyond, stated: Option<Action>, plan: &mut Plan) {
-    let (like, more) = (&beyond.like, beyond.rows.len());
-    if stated.is_some() {
-        plan.notes.push(Problem {
-            reason: format!("and {more} more, which are not listed: {}", like.reason),
-            policy: None,
-            ..like.clone()
-        });
-    } else {
-        let of = format!("{}.{}", like.table, like.column);
-        *plan.unlisted.entry(of).or_default() += more as u64;
+#[derive(Default)]
+struct Beyond {
+    /// By table and column, how many are problems.
+    unsettled: BTreeMap<String, u64>,
+    /// By table and column, one that is settled, and how many there are.
+    settled: BTreeMap<String, (Problem, u64)>,
+}
+
+impl Beyond {
+    fn take(&mut self, one: fates::Settled) {
+        let of = format!("{}.{}", one.problem.table, one.problem.column);
+        match one.stated {
+            None => *self.unsettled.entry(of).or_default() += 1,
+            Some(_) => self.settled.entry(of).or_insert((one.problem, 0)).1 += 1,
+        }
+    }
+
+    fn note(self, plan: &mut Plan) {
+        for (of, more) in self.unsettled {
+            *plan.unlisted.entry(of).or_default() += more;
+        }
+        for (like, more) in self.settled.into_values() {
+            plan.notes.push(Problem {
+                reason: format!("and {more} more, which are not listed: {}", like.reason),
+                rowid: RowKey::None,
+                policy: None,
+                ..like
+            });
+        }
     }
 }
 

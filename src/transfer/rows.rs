@@ -64,6 +64,20 @@ pub struct Fault {
     pub reason: String,
     /// The value becomes NULL; otherwise the row is put aside.
     pub nulls: bool,
+    /// The transfer section says so. Otherwise it only counts for what is asked about other rows.
+    pub is_stated: bool,
+}
+
+impl Fault {
+    /// A row that stays behind for its values; the encoder finds out which, and says so itself.
+    pub fn of_values() -> Self {
+        Self {
+            column: String::new(),
+            reason: String::new(),
+            nulls: false,
+            is_stated: false,
+        }
+    }
 }
 
 /// Encodes the rows of one table.

@@ -8,10 +8,11 @@ use rusqlite::Connection;
 use rusqlite::functions::FunctionFlags;
 use rusqlite::types::ValueRef;
 
-use crate::runbook::transfer::ColumnPolicy;
+use crate::runbook::transfer::{ColumnPolicy, OnProblem};
 use crate::transfer::convert::Converter;
 use crate::transfer::kind::Kind;
 use crate::transfer::layout::{ColumnLayout, Layout, TableLayout};
+use crate::transfer::plan::spellings::{Folding, Spellings};
 
 /// How two columns of a foreign key can be compared in SQLite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,7 +36,10 @@ pub fn comparison(
     let (child_type, parent_type) = (declared(child, here), declared(parent, there));
     let bare = is_bare(&here.converter) && is_bare(&there.converter);
     let folds = here.target.folds || there.target.folds;
+    // A value of the parent's may become NULL that the child's column holds.
+    let loses = there.converter.policy.on_problem == Some(OnProblem::Null);
     match (&here.converter.kind, &there.converter.kind) {
+        (one, other) if loses && one != other => Comparison::Arriving,
         (one, other) if bare && is_integer(one) && is_integer(other) => Comparison::Raw,
         (Kind::Text(_), Kind::Text(_))
             if bare && !folds && is_text(&child_type) && is_text(&parent_type) =>
@@ -77,7 +81,12 @@ fn is_text(declared: &str) -> bool {
 
 /// Gives SQLite `cutover_arrives(table, column, folds, value)`: what a value will be in the target, in a form that is equal exactly where
 /// the target's values are; NULL for what arrives as NULL or not at all.
-pub fn register(connection: &Connection, layout: &Layout) -> rusqlite::Result<()> {
+pub fn register(
+    connection: &Connection,
+    layout: &Layout,
+    spellings: &Spellings,
+) -> rusqlite::Result<()> {
+    let spellings = spellings.clone();
     let converters: Arc<Vec<Vec<Converter>>> = Arc::new(
         layout
             .tables
@@ -98,14 +107,14 @@ pub fn register(connection: &Connection, layout: &Layout) -> rusqlite::Result<()
             let converter = converters
                 .get(place(table))
                 .and_then(|columns| columns.get(place(column)));
-            let folds = context.get::<i64>(2)? != 0;
-            Ok(converter.and_then(|converter| form(context.get_raw(3), converter, folds)))
+            let folding = spellings.folding(place(context.get::<i64>(2)?));
+            Ok(converter.and_then(|converter| form(context.get_raw(3), converter, folding)))
         },
     )
 }
 
 /// What a value will be, in bytes that are equal where the target's values are.
-fn form(value: ValueRef<'_>, converter: &Converter, folds: bool) -> Option<Vec<u8>> {
+fn form(value: ValueRef<'_>, converter: &Converter, folding: Folding<'_>) -> Option<Vec<u8>> {
     let mut field = Vec::new();
     let tail = converter.encode(value, &mut field).ok()?.tail;
     field.extend_from_slice(tail.unwrap_or_default());
@@ -117,8 +126,9 @@ fn form(value: ValueRef<'_>, converter: &Converter, folds: bool) -> Option<Vec<u
     match &converter.kind {
         // A key may refer to an integer of another width.
         Kind::Int2 | Kind::Int4 | Kind::Int8 => Some(widened(&body)),
-        Kind::Text(_) | Kind::Char(_) if folds => {
-            Some(String::from_utf8_lossy(&body).to_lowercase().into_bytes())
+        Kind::Text(_) | Kind::Char(_) if folding != Folding::No => {
+            let text = String::from_utf8_lossy(&body);
+            Some(folding.of(&text).into_bytes())
         }
         Kind::Char(_) => Some(body.trim_ascii_end().to_vec()),
         // The number of decimal places that is shown is no part of the number.
@@ -149,7 +159,8 @@ mod tests {
             not_null: false,
             default: None,
         };
-        form(value, &converter, folds)
+        let folding = if folds { Folding::Case } else { Folding::No };
+        form(value, &converter, folding)
     }
 
     #[test]

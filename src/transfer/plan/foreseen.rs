@@ -11,8 +11,9 @@ use crate::runbook::transfer::OnProblem;
 use crate::target::catalogue::ConstraintKind;
 use crate::transfer::Error;
 use crate::transfer::layout::{Layout, TableLayout};
-use crate::transfer::plan::consequences::{self, Action, Gone, action};
-use crate::transfer::plan::{probe, scan};
+use crate::transfer::plan::consequences::{self, Fates};
+use crate::transfer::plan::fates::{self, Look};
+use crate::transfer::plan::scan;
 use crate::transfer::rows::{Fault, Foreseen};
 
 /// The rows at fault and what is done about each, by their target table's oid. Only tables with `on_problem: quarantine` or `null` on some
@@ -23,60 +24,43 @@ pub async fn foresee(
     layout: &Arc<Layout>,
     cancel: &CancellationToken,
 ) -> Result<BTreeMap<u32, Foreseen>, Error> {
-    let mut all: BTreeMap<u32, Foreseen> = BTreeMap::new();
-    let mut gone: Gone = vec![Default::default(); layout.tables.len()];
     if !layout.tables.iter().any(has_answer) {
-        return Ok(all);
-    }
-    for (place, table) in layout.tables.iter().enumerate() {
-        if !has_answer(table) {
-            continue;
-        }
-        let probed = probe::probe(client, source, table, layout.encoding, None, cancel).await?;
-        for problem in probed.problems {
-            let Some(action) = action(table, &problem.column) else {
-                continue;
-            };
-            if action == Action::Aside {
-                gone[place].insert(problem.rowid.clone());
-            }
-            all.entry(table.target.oid)
-                .or_default()
-                .entry(problem.rowid)
-                .or_default()
-                .push(Fault {
-                    column: problem.column,
-                    reason: problem.reason,
-                    nulls: action == Action::Null,
-                });
-        }
+        return Ok(BTreeMap::new());
     }
     let (path, shared) = (source.to_path_buf(), layout.clone());
-    let following = tokio::task::spawn_blocking(move || {
-        for (place, table) in shared.tables.iter().enumerate() {
-            if is_parent(&shared, table) && may_put_aside(table) {
-                gone[place].extend(scan::put_aside(&path, &shared, table)?);
-            }
-        }
-        consequences::follow(&path, &shared, &mut gone)
-    });
-    let orphans = following
-        .await
-        .expect("BUG: following the foreign keys panicked")?;
-    for orphan in orphans {
-        let Some(action) = orphan.stated else {
-            continue;
+    let scanning = tokio::task::spawn_blocking(move || {
+        let behind = |table: &TableLayout| {
+            let rows = if matters(&shared, table) && may_put_aside(table) {
+                scan::put_aside(&path, &shared, table)?
+            } else {
+                Vec::new()
+            };
+            let rows = rows.into_iter().map(|row| (row, vec![Fault::of_values()]));
+            Ok(Arc::new(rows.collect()))
         };
-        let rows = all
-            .entry(layout.tables[orphan.table].target.oid)
-            .or_default()
-            .entry(orphan.problem.rowid)
-            .or_default();
-        rows.push(Fault {
-            column: orphan.problem.column,
-            reason: orphan.problem.reason,
-            nulls: action == Action::Null,
+        shared.tables.iter().map(behind).collect()
+    });
+    let start: Result<Fates, Error> = scanning.await.expect("BUG: the scan panicked");
+    let asks: Vec<bool> = layout.tables.iter().map(has_answer).collect();
+    let look = Look {
+        client: Some(client),
+        source,
+        layout,
+        scanned: None,
+        asks: &asks,
+        cancel,
+    };
+    let told = fates::tell(look, start?).await?;
+    let mut all: BTreeMap<u32, Foreseen> = BTreeMap::new();
+    for (table, rows) in layout.tables.iter().zip(told.fates) {
+        let mut rows = Arc::unwrap_or_clone(rows);
+        rows.retain(|_, faults| {
+            faults.retain(|fault| fault.is_stated);
+            !faults.is_empty()
         });
+        if !rows.is_empty() {
+            all.insert(table.target.oid, rows);
+        }
     }
     Ok(all)
 }
@@ -98,6 +82,14 @@ fn may_put_aside(table: &TableLayout) -> bool {
         .any(|column| column.converter.policy.on_problem == Some(OnProblem::Quarantine))
 }
 
+/// Whether it matters for other rows that one of this table is put aside: rows refer to it, or it keeps them apart.
+fn matters(layout: &Layout, table: &TableLayout) -> bool {
+    let mut constraints = table.target.constraints.iter();
+    let excludes = constraints.any(|key| key.kind == ConstraintKind::Exclusion);
+    let is_unique = table.target.indexes.iter().any(|index| index.unique);
+    excludes || is_unique || is_parent(layout, table)
+}
+
 /// Whether rows of tables that move refer to this one.
 fn is_parent(layout: &Layout, table: &TableLayout) -> bool {
     let mut keys = layout
@@ -106,8 +98,7 @@ fn is_parent(layout: &Layout, table: &TableLayout) -> bool {
         .flat_map(|child| &child.target.constraints)
         .filter(|key| key.kind == ConstraintKind::Foreign);
     keys.any(|key| {
-        key.references
-            .as_ref()
-            .is_some_and(|(oid, ..)| *oid == table.target.oid)
+        let parent = consequences::parent(layout, key).map(|place| &layout.tables[place]);
+        parent.is_some_and(|parent| parent.target.oid == table.target.oid)
     })
 }

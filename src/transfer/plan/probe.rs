@@ -6,16 +6,18 @@
 
 mod guard;
 mod questions;
+pub mod references;
+mod rules;
 
 use std::collections::HashSet;
 use std::path::Path;
 use std::pin::pin;
+use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::{SinkExt, TryStreamExt};
+use futures_util::SinkExt;
 use tokio::sync::mpsc;
 use tokio_postgres::Client;
-use tokio_postgres::types::ToSql;
 use tokio_util::sync::CancellationToken;
 
 use crate::source::schema::TextEncoding;
@@ -23,11 +25,12 @@ use crate::text::printable;
 use crate::transfer::Error;
 use crate::transfer::error::{read, server, server_message};
 use crate::transfer::layout::{TableLayout, structural};
-use crate::transfer::plan::scan::{LISTED_PER_COLUMN, Scanned, open};
+use crate::transfer::plan::consequences::Action;
+use crate::transfer::plan::scan::{Scanned, open};
 use crate::transfer::plan::{Problem, RowKey};
 use crate::transfer::pump::{CHUNKS_IN_FLIGHT, Chunker, Closed};
 use crate::transfer::reader::{Cursor, Reader, Span};
-use crate::transfer::rows::{COPY_HEADER, COPY_TRAILER, Encoder};
+use crate::transfer::rows::{COPY_HEADER, COPY_TRAILER, Encoder, Foreseen};
 use crate::transfer::session::application_path;
 
 use questions::{Question, Questions};
@@ -35,75 +38,109 @@ use questions::{Question, Questions};
 /// What the server said about one table.
 #[derive(Debug, Default)]
 pub struct Probed {
-    /// Rows at fault; in a plan at most [`LISTED_PER_COLUMN`] per rule.
-    pub problems: Vec<Problem>,
-    /// Those beyond: what hangs on them has to be found all the same.
-    pub beyond: Vec<Beyond>,
+    /// Rows at fault: all of them, for what hangs on them has to be found too.
+    pub found: Vec<Found>,
     /// Rules that could not be asked.
     pub notes: Vec<Problem>,
+    /// Rows were at fault by themselves, and which of the others collide was not asked yet.
+    pub is_open: bool,
 }
 
-/// Rows at fault beyond those that are listed.
-#[derive(Debug)]
-pub struct Beyond {
-    /// The fault, as one of the rows has it.
-    pub like: Problem,
-    /// Which rows.
-    pub rows: Vec<RowKey>,
+/// A row that a rule of the server's refuses.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// The row, and the column that a policy is best put on.
+    pub problem: Problem,
+    /// The rule.
+    pub rule: String,
+    /// What is wrong with all such rows.
+    pub reason: String,
+    /// Source columns that the rule reads. Empty: every row gets the same.
+    pub reads: Vec<String>,
+    /// What is best done about it.
+    pub wished: Action,
+    /// What would mend the target.
+    pub mend: String,
+    /// It is at fault beside another row.
+    pub of_several: bool,
 }
 
-/// Asks the server about one table. `scanned` tells which keys can be skipped; without it, all are asked.
+/// Who asks.
+#[derive(Clone, Copy)]
+pub struct Asker<'a> {
+    /// The target.
+    pub client: &'a Client,
+    /// The SQLite file.
+    pub source: &'a Path,
+    /// How it stores text.
+    pub encoding: TextEncoding,
+    /// Stops it.
+    pub cancel: &'a CancellationToken,
+}
+
+/// Asks the server about one table. `scanned` tells which keys can be skipped; without it, all are asked. `fates` tells what is known not to
+/// arrive. With `stops`, rows at fault by themselves are told first, before it is asked which of the others collide.
 pub async fn probe(
-    client: &Client,
-    source: &Path,
+    asker: Asker<'_>,
     table: &TableLayout,
-    encoding: TextEncoding,
     scanned: Option<&Scanned>,
-    cancel: &CancellationToken,
+    fates: &Arc<Foreseen>,
+    stops: bool,
 ) -> Result<Probed, Error> {
     let asked = Questions::of(table, scanned);
     if asked.questions.is_empty() {
         return Ok(Probed::default());
     }
-    let path = application_path(client, &asked.schema).await?;
-    client
-        .batch_execute(&format!("BEGIN; SET LOCAL search_path = {path}"))
-        .await
-        .map_err(server("probing"))?;
-    // Whoever only looks gets a list to read; whoever loads has to know every row.
-    let limit = scanned.map(|_| LISTED_PER_COLUMN);
-    let probed = ask(client, source, table, encoding, &asked, limit, cancel).await;
-    let rolled_back = client
-        .batch_execute("ROLLBACK")
-        .await
-        .map_err(server("ending the probe"));
+    begin(asker.client, &asked.schema).await?;
+    let probed = ask(asker, table, &asked, fates, stops).await;
+    let rolled_back = end(asker.client).await;
     let probed = probed?;
     rolled_back?;
     Ok(probed)
 }
 
+/// Opens a transaction with the search path of the application's own sessions.
+async fn begin(client: &Client, schema: &str) -> Result<(), Error> {
+    let path = application_path(client, schema).await?;
+    client
+        .batch_execute(&format!("BEGIN; SET LOCAL search_path = {path}"))
+        .await
+        .map_err(server("probing"))
+}
+
+/// Takes everything back.
+async fn end(client: &Client) -> Result<(), Error> {
+    client
+        .batch_execute("ROLLBACK")
+        .await
+        .map_err(server("ending the probe"))
+}
+
 async fn ask(
-    client: &Client,
-    source: &Path,
+    asker: Asker<'_>,
     table: &TableLayout,
-    encoding: TextEncoding,
     asked: &Questions,
-    limit: Option<u64>,
-    cancel: &CancellationToken,
+    fates: &Arc<Foreseen>,
+    stops: bool,
 ) -> Result<Probed, Error> {
     let doing = || format!("probing {}", printable(&table.source.name, 80));
+    let client = asker.client;
     client
         .batch_execute(&asked.create)
         .await
         .map_err(server(doing()))?;
-    load(client, source, table, encoding, asked, cancel).await?;
+    load(asker, table, asked, fates).await?;
     client
         .batch_execute(&asked.ready)
         .await
         .map_err(server(doing()))?;
     let mut probed = Probed::default();
     for question in &asked.questions {
-        put(client, table, question, limit, &mut probed).await?;
+        if stops && question.of_several && !probed.found.is_empty() {
+            probed.is_open = true;
+            break;
+        }
+        put(client, table, question, &mut probed).await?;
     }
     Ok(probed)
 }
@@ -114,7 +151,6 @@ async fn put(
     client: &Client,
     table: &TableLayout,
     question: &Question,
-    limit: Option<u64>,
     probed: &mut Probed,
 ) -> Result<(), Error> {
     let doing = || format!("probing {}", printable(&table.source.name, 80));
@@ -125,20 +161,13 @@ async fn put(
         run("SAVEPOINT question".to_owned()).await?;
         let answer = async {
             client.batch_execute(&question.before).await?;
-            let nothing: [&(dyn ToSql + Sync); 0] = [];
-            let rows = client.query_raw(&question.sql, nothing).await?;
-            let mut rows = pin!(rows);
-            let mut found = Found::new(table, question, limit);
-            while let Some(row) = rows.try_next().await? {
-                found.take(fault(&row, question));
-            }
-            Ok::<_, tokio_postgres::Error>(found)
+            client.query(&question.sql, &[]).await
         };
         match answer.await {
-            Ok(found) => {
+            Ok(rows) => {
                 run("RELEASE SAVEPOINT question".to_owned()).await?;
-                probed.problems.extend(found.problems);
-                probed.beyond.extend(found.beyond);
+                let faults = rows.iter().map(|row| fault(row, question));
+                take(table, question, faults.collect(), probed);
                 return Ok(());
             }
             Err(error) if error.as_db_error().is_none() => return Err(server(doing())(error)),
@@ -194,43 +223,21 @@ fn named(place: Option<i64>, key: String) -> RowKey {
     }
 }
 
-/// What a question has found so far.
-struct Found<'q> {
-    table: &'q TableLayout,
-    question: &'q Question,
-    /// How many are listed.
-    limit: Option<u64>,
-    problems: Vec<Problem>,
-    beyond: Option<Beyond>,
-    /// Rows that stay behind, where rows are at fault only beside others that stay.
-    out: HashSet<String>,
-}
-
-impl<'q> Found<'q> {
-    fn new(table: &'q TableLayout, question: &'q Question, limit: Option<u64>) -> Self {
-        Self {
-            table,
-            question,
-            limit,
-            problems: Vec::new(),
-            beyond: None,
-            out: HashSet::new(),
-        }
-    }
-
-    /// Takes a row in. Of rows that only collide with each other, the first stays.
-    fn take(&mut self, fault: AtFault) {
-        let AtFault {
-            row,
-            mut reason,
-            others,
-        } = fault;
-        if self.question.pairwise {
-            let Some(other) = others.iter().find(|other| !self.out.contains(*other)) else {
-                return;
+/// Adds what a question found. Of rows that only collide with each other, the first stays.
+fn take(table: &TableLayout, question: &Question, faults: Vec<AtFault>, probed: &mut Probed) {
+    let mut out: HashSet<String> = HashSet::new();
+    for AtFault {
+        row,
+        mut reason,
+        others,
+    } in faults
+    {
+        if question.pairwise {
+            let Some(other) = others.iter().find(|other| !out.contains(*other)) else {
+                continue;
             };
             reason = format!("{reason} {other}");
-            self.out.insert(match &row {
+            out.insert(match &row {
                 RowKey::Rowid(rowid) => format!("row {rowid}"),
                 other => other.to_string(),
             });
@@ -240,23 +247,28 @@ impl<'q> Found<'q> {
         } else {
             String::new()
         };
-        let problem = |rowid| Problem {
-            table: self.table.source.name.clone(),
-            column: self.question.column.clone(),
-            rowid,
-            value,
-            reason,
-            policy: None,
-        };
-        let listed = self.problems.len() as u64;
-        match (&mut self.beyond, self.limit) {
-            (Some(beyond), _) => beyond.rows.push(row),
-            (None, Some(limit)) if listed >= limit => {
-                let like = problem(RowKey::None);
-                let rows = vec![row];
-                self.beyond = Some(Beyond { like, rows });
-            }
-            (None, _) => self.problems.push(problem(row)),
+        probed.found.push(question.found(table, row, value, reason));
+    }
+}
+
+impl Question {
+    fn found(&self, table: &TableLayout, rowid: RowKey, value: String, reason: String) -> Found {
+        let shared = self.reason.trim_end_matches(" as");
+        Found {
+            problem: Problem {
+                table: table.source.name.clone(),
+                column: self.column.clone(),
+                rowid,
+                value,
+                reason,
+                policy: None,
+            },
+            rule: self.name.clone(),
+            reason: shared.trim_end_matches(" beside").to_owned(),
+            reads: self.reads.clone(),
+            wished: self.wished,
+            mend: self.mend.clone(),
+            of_several: self.of_several,
         }
     }
 }
@@ -321,18 +333,14 @@ async fn one_by_one(
     .await?;
     for row in &rows {
         let why: String = row.get(2);
-        probed.problems.push(Problem {
-            table: table.source.name.clone(),
-            column: question.column.clone(),
-            rowid: named(row.get(0), row.get(1)),
-            value: String::new(),
-            reason: format!(
-                "{} fails on it: {}",
-                printable(&question.name, 80),
-                printable(&why, 200)
-            ),
-            policy: None,
-        });
+        let reason = format!(
+            "{} fails on it: {}",
+            printable(&question.name, 80),
+            printable(&why, 200)
+        );
+        let row = named(row.get(0), row.get(1));
+        let found = question.found(table, row, String::new(), reason);
+        probed.found.push(found);
     }
     Ok(!rows.is_empty())
 }
@@ -353,18 +361,28 @@ pub async fn fill(
         .batch_execute(&asked.create)
         .await
         .map_err(server(doing))?;
-    load(client, source, table, encoding, &asked, cancel).await
+    let asker = Asker {
+        client,
+        source,
+        encoding,
+        cancel,
+    };
+    load(asker, table, &asked, &Arc::default()).await
 }
 
-/// Sends the columns, with the row's place and key before them.
+/// Sends the columns, with the row's place and key before them: what is known not to arrive is left out.
 async fn load(
-    client: &Client,
-    source: &Path,
+    asker: Asker<'_>,
     table: &TableLayout,
-    encoding: TextEncoding,
     asked: &Questions,
-    cancel: &CancellationToken,
+    fates: &Arc<Foreseen>,
 ) -> Result<(), Error> {
+    let Asker {
+        client,
+        source,
+        encoding,
+        cancel,
+    } = asker;
     let narrow = TableLayout {
         columns: asked
             .columns
@@ -375,8 +393,10 @@ async fn load(
     };
     let (sender, mut receiver) = mpsc::channel::<Bytes>(CHUNKS_IN_FLIGHT);
     let (path, cancelled) = (source.to_path_buf(), cancel.clone());
-    let reading =
-        tokio::task::spawn_blocking(move || produce(&path, &narrow, encoding, sender, &cancelled));
+    let fates = fates.clone();
+    let reading = tokio::task::spawn_blocking(move || {
+        produce(&path, &narrow, encoding, &fates, sender, &cancelled)
+    });
     let doing = || format!("probing {}", printable(&table.source.name, 80));
     let sink = client
         .copy_in::<_, Bytes>(asked.copy.as_str())
@@ -403,6 +423,7 @@ fn produce(
     source: &Path,
     table: &TableLayout,
     encoding: TextEncoding,
+    fates: &Foreseen,
     sender: mpsc::Sender<Bytes>,
     cancel: &CancellationToken,
 ) -> Result<u64, Error> {
@@ -414,7 +435,7 @@ fn produce(
         .prepare(&connection, Span::ALL, &Cursor::Start)
         .map_err(read(source, name))?;
     let mut rows = statement.raw_query();
-    let mut encoder = Encoder::new(table, None);
+    let mut encoder = Encoder::new(table, Some(fates));
     let mut chunker = Chunker::new(|chunk| sender.blocking_send(chunk).map_err(|_| Closed));
     chunker.buffer().extend_from_slice(COPY_HEADER);
     let (mut scratch, mut splices, mut fields) = (Vec::new(), Vec::new(), Vec::new());

@@ -4,7 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
-use crate::runbook::transfer::{ColumnPolicy, Pattern, Replacement, TargetRows, Transfer};
+use crate::runbook::transfer::{
+    ColumnPolicy, OnProblem, Pattern, Replacement, TargetRows, Transfer,
+};
 use crate::text::{printable, yaml_scalar};
 use crate::transfer::layout::Layout;
 
@@ -105,6 +107,11 @@ impl Additions {
                 let mut alone = ColumnPolicy::default();
                 if alone.set(key, value).is_ok() {
                     let entry = self.entry(table, column);
+                    // Where some row has to be put aside, the others of the column are too.
+                    let stays = entry.policy.on_problem == Some(OnProblem::Quarantine);
+                    if stays && alone.on_problem == Some(OnProblem::Null) {
+                        return;
+                    }
                     let _ = entry.policy.set(key, value);
                 }
             }

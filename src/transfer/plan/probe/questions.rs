@@ -1,19 +1,19 @@
 //! Which of the target's rules are worth asking about the rows of one table, and the SQL that asks them over the probe table. Pure.
 
-use crate::target::catalogue::{Column, Constraint, ConstraintKind, Index};
+use crate::ours::statements::{self, Name};
+use crate::target::catalogue::{Column, ConstraintKind, Index, RelationKind};
 use crate::target::quoted;
 use crate::text::printable;
 use crate::transfer::layout::TableLayout;
-use crate::transfer::plan::consequences;
-use crate::transfer::plan::probe::guard::{
-    INDEX_ROW_BYTES, Length, is_guarded, may_be_too_long, with_value,
-};
+use crate::transfer::plan::consequences::{self, Action};
+use crate::transfer::plan::probe::guard::{Length, is_guarded, may_be_too_long, with_value};
+use crate::transfer::plan::probe::rules::{collides, excluded, mentions, refused_by, too_long};
 use crate::transfer::plan::scan::Scanned;
 
 /// The table that the rows are in, inside the transaction.
-const PROBE: &str = "pg_temp.cutover_probe";
+pub(super) const PROBE: &str = "pg_temp.cutover_probe";
 /// What names a row of it.
-const ROW: &str =
+pub(super) const ROW: &str =
     "CASE WHEN \"cutover key\" = '' THEN 'row ' || \"cutover place\" ELSE \"cutover key\" END";
 
 /// One rule of the server's, as a query over the probe table.
@@ -35,11 +35,19 @@ pub(super) struct Question {
     pub reason: String,
     /// A row is at fault only while one of those it collides with stays.
     pub pairwise: bool,
+    /// Rows are at fault beside others: to be asked once it is known which rows arrive.
+    pub of_several: bool,
+    /// Source columns that it reads, those that a policy is best put on first. Empty: every row gets the same.
+    pub reads: Vec<String>,
+    /// What is best done about a row at fault.
+    pub wished: Action,
+    /// What would mend the target.
+    pub mend: String,
 }
 
 impl Question {
     /// Rows for which the condition does not hold.
-    fn of_rows(name: &str, column: String, condition: &str, reason: String) -> Self {
+    pub(super) fn of_rows(name: &str, column: String, condition: &str, reason: String) -> Self {
         Self {
             name: name.to_owned(),
             column,
@@ -49,7 +57,18 @@ impl Question {
             index: None,
             reason,
             pairwise: false,
+            of_several: false,
+            reads: Vec::new(),
+            wished: Action::Aside,
+            mend: String::new(),
         }
+    }
+
+    /// With the source columns that it reads and what would mend the target.
+    pub(super) fn reading(mut self, reads: Vec<String>, mend: String) -> Self {
+        self.reads = reads;
+        self.mend = mend;
+        self
     }
 }
 
@@ -78,11 +97,24 @@ impl Questions {
         asking.checks();
         asking.partitions();
         asking.own_rules();
-        asking.uniques(scanned);
-        asking.exclusions();
         asking.indexed(scanned);
         asking.too_long(scanned);
         asking.parents();
+        asking.uniques(scanned);
+        asking.exclusions();
+        asking.finish()
+    }
+
+    /// No question, and these of the target's columns, also those that the server fills by itself.
+    pub fn of_filled(table: &TableLayout, names: &[String]) -> Self {
+        let mut asking = Asking::new(table);
+        asking.need(names);
+        for name in names {
+            let column = table.target.column(name).filter(|column| column.generated);
+            if let Some(before) = column.and_then(|column| asking.compute(column)) {
+                asking.found.ready.push_str(&format!("{before};\n"));
+            }
+        }
         asking.finish()
     }
 
@@ -142,14 +174,50 @@ impl<'t> Asking<'t> {
         self.found.columns.extend(0..self.table.columns.len());
     }
 
-    /// The source column of the first of these target columns that moves.
-    fn reported<'n>(&self, names: impl IntoIterator<Item = &'n String>) -> String {
+    /// The source columns of those of these target columns that move, each once; of one that the server computes, those that it is computed
+    /// from.
+    fn moving<'n>(&self, names: impl IntoIterator<Item = &'n String>) -> Vec<String> {
         let table = self.table;
-        let moving = names.into_iter().find_map(|name| {
-            let column = table.columns.iter().find(|c| c.target.name == *name)?;
-            Some(table.source_name(column).to_owned())
-        });
-        moving.unwrap_or_default()
+        let mut found: Vec<String> = Vec::new();
+        for name in names {
+            let computed = table.target.column(name).filter(|column| column.generated);
+            let expression = computed.and_then(|column| column.expression.as_deref());
+            let of = table.columns.iter().filter(|moving| {
+                let read = &moving.target.name;
+                read == name || expression.is_some_and(|expression| mentions(expression, read))
+            });
+            for column in of {
+                let name = table.source_name(column).to_owned();
+                if !found.contains(&name) {
+                    found.push(name);
+                }
+            }
+        }
+        found
+    }
+
+    /// The table's name for SQL.
+    fn relation(&self) -> Name {
+        Name::new(self.table.schema.as_str(), self.table.target.name.as_str())
+    }
+
+    /// The statement that makes the probe table compute a column, with what it reads sent.
+    fn compute(&mut self, column: &Column) -> Option<String> {
+        let expression = column.expression.as_ref()?;
+        let table = self.table;
+        self.need_all();
+        let others: Vec<&String> = table
+            .target
+            .columns
+            .iter()
+            .filter(|other| !other.generated && mentions(expression, &other.name))
+            .map(|other| &other.name)
+            .collect();
+        self.need(others);
+        let (name, ty) = (quoted(&column.name), &column.ty.base_shown);
+        Some(format!(
+            "ALTER TABLE {PROBE} ADD COLUMN IF NOT EXISTS {name} {ty} GENERATED ALWAYS AS ({expression}) STORED"
+        ))
     }
 
     /// Columns that the server computes: the expression must not fail on any row.
@@ -164,39 +232,37 @@ impl<'t> Asking<'t> {
             let Some(expression) = &column.expression else {
                 continue;
             };
-            self.need_all();
+            let Some(before) = self.compute(column) else {
+                continue;
+            };
             let read: Vec<&String> = table
                 .columns
                 .iter()
                 .map(|moving| &moving.target.name)
                 .filter(|name| mentions(expression, name))
                 .collect();
-            let others: Vec<&String> = table
-                .target
-                .columns
-                .iter()
-                .filter(|other| !other.generated && mentions(expression, &other.name))
-                .map(|other| &other.name)
-                .collect();
-            self.need(others);
-            let (name, ty) = (quoted(&column.name), &column.ty.base_shown);
+            let name = quoted(&column.name);
             let condition = if column.not_null {
                 format!("{name} IS NULL")
             } else {
                 "false".to_owned()
             };
+            let reads = self.moving(read);
+            let mend = format!(
+                "ALTER TABLE {} ALTER COLUMN {name} DROP NOT NULL in the target would let it be NULL",
+                self.relation().quoted()
+            );
             let mut question = Question::of_rows(
                 &format!("the computed column {}", column.name),
-                self.reported(read),
+                reads.first().cloned().unwrap_or_default(),
                 &condition,
                 format!(
                     "NULL in the computed column {}",
                     printable(&column.name, 80)
                 ),
-            );
-            question.before = format!(
-                "ALTER TABLE {PROBE} ADD COLUMN IF NOT EXISTS {name} {ty} GENERATED ALWAYS AS ({expression}) STORED"
-            );
+            )
+            .reading(reads, mend);
+            question.before = before;
             question.evaluated = format!("({expression})");
             self.ask(question);
         }
@@ -210,10 +276,16 @@ impl<'t> Asking<'t> {
             .iter()
             .filter(|constraint| constraint.kind == ConstraintKind::Check)
         {
-            if let Some(expression) = &check.expression {
+            if let Some(expression) = &check.expression
+                && !table.unasked.contains(&check.name)
+            {
                 self.need(&check.columns);
-                let column = self.reported(&check.columns);
-                self.ask(refused_by(column, &check.name, "the check", expression));
+                let reads = self.moving(&check.columns);
+                let column = reads.first().cloned().unwrap_or_default();
+                let drop = statements::drop_constraint(&self.relation(), &check.name);
+                let mend = format!("{drop} in the target would take the check away");
+                let question = refused_by(column, &check.name, "the check", expression);
+                self.ask(question.reading(reads, mend));
             }
         }
         for column in &table.columns {
@@ -221,12 +293,9 @@ impl<'t> Asking<'t> {
                 let expression = with_value(&check.expression, &quoted(&column.target.name));
                 self.need([&column.target.name]);
                 let name = table.source_name(column).to_owned();
-                self.ask(refused_by(
-                    name,
-                    &check.name,
-                    "the domain's check",
-                    &expression,
-                ));
+                let question =
+                    refused_by(name.clone(), &check.name, "the domain's check", &expression);
+                self.ask(question.reading(vec![name], String::new()));
             }
         }
     }
@@ -236,62 +305,64 @@ impl<'t> Asking<'t> {
         let target = &self.table.target;
         if let Some(takes) = &target.takes {
             self.need_all();
-            let column = self.mentioned(takes);
+            let reads = self.mentioned(takes);
+            let column = reads.first().cloned().unwrap_or_default();
             let reason = format!(
                 "{} is a partition, and does not take the row",
                 printable(&target.name, 80)
             );
             let condition = format!("({takes}) IS NOT TRUE");
-            self.ask(Question::of_rows(&target.name, column, &condition, reason));
+            let question = Question::of_rows(&target.name, column, &condition, reason);
+            self.ask(question.reading(reads, String::new()));
         }
         for part in &target.own_rules {
             let (takes, shown) = (&part.takes, printable(&part.name, 80));
             for name in &part.not_null {
                 self.need_all();
-                let column = self.reported([name]);
+                let reads = self.moving([name]);
+                let column = reads.first().cloned().unwrap_or_default();
                 let condition = format!("({takes}) AND {} IS NULL", quoted(name));
                 let reason = format!("NULL, and NOT NULL in the partition {shown}");
-                self.ask(Question::of_rows(&part.name, column, &condition, reason));
+                let question = Question::of_rows(&part.name, column, &condition, reason);
+                self.ask(question.reading(reads, String::new()));
             }
             for (name, check) in &part.checks {
                 self.need_all();
-                let column = self.mentioned(check);
+                let reads = self.mentioned(check);
+                let column = reads.first().cloned().unwrap_or_default();
                 let what = format!("the partition {shown}'s check");
                 let mut question = refused_by(column, name, &what, check);
                 question.evaluated = format!("CASE WHEN ({takes}) THEN NOT ({check}) END");
                 question.sql = of_rows_sql(&question.evaluated);
-                self.ask(question);
+                self.ask(question.reading(reads, String::new()));
             }
             for unique in &part.uniques {
                 self.need_all();
-                let column = self.mentioned(&unique.expressions.join(" "));
+                let reads = self.mentioned(&unique.expressions.join(" "));
+                let column = reads.first().cloned().unwrap_or_default();
                 let own = unique.predicate.iter().cloned();
                 let covered: Vec<String> = own.chain([takes.clone()]).collect();
-                self.ask(collides(
-                    column,
-                    &unique.name,
-                    &unique.expressions,
-                    &covered,
-                    unique.nulls_not_distinct,
-                ));
+                let (keys, nulls) = (&unique.expressions, unique.nulls_not_distinct);
+                let question = collides(column, &unique.name, keys, &covered, nulls);
+                self.ask(question.reading(reads, String::new()));
             }
         }
     }
 
-    /// The source column of the first target column that this expression names. Sees to it that those of them that are filled are there.
-    fn mentioned(&mut self, expression: &str) -> String {
+    /// The source columns of the target columns that this expression names. Sees to it that those of them that are filled are there.
+    fn mentioned(&mut self, expression: &str) -> Vec<String> {
         let columns = self.table.target.columns.iter();
         let named: Vec<&String> = columns
             .filter(|column| mentions(expression, &column.name))
             .map(|column| &column.name)
             .collect();
         self.need(named.iter().copied());
-        self.reported(named)
+        self.moving(named)
     }
 
     fn partitions(&mut self) {
         let target = &self.table.target;
-        if target.kind != crate::target::catalogue::RelationKind::Partitioned {
+        if target.kind != RelationKind::Partitioned {
             return;
         }
         let any: Vec<String> = target
@@ -306,16 +377,32 @@ impl<'t> Asking<'t> {
         };
         self.need_all();
         self.need(&target.partition_key);
-        let column = self.reported(&target.partition_key);
-        self.ask(Question::of_rows(
+        let names = target.columns.iter().map(|column| &column.name);
+        let in_expressions = names.filter(|name| mentions(&takes, name));
+        let reads = self.moving(target.partition_key.iter().chain(in_expressions));
+        // Where no partition is there yet, an expression by which it is partitioned may read any column.
+        let reads = if reads.is_empty() && target.partition_key.is_empty() {
+            self.moving(target.columns.iter().map(|column| &column.name))
+        } else {
+            reads
+        };
+        let mut part = self.relation();
+        part.name.push_str("_default");
+        let mend = format!(
+            "CREATE TABLE {} PARTITION OF {} DEFAULT in the target takes what no other partition takes",
+            part.quoted(),
+            self.relation().quoted()
+        );
+        let question = Question::of_rows(
             &format!("the partitions of {}", target.name),
-            column,
+            reads.first().cloned().unwrap_or_default(),
             &format!("({takes}) IS NOT TRUE"),
             format!(
                 "no partition of {} takes the row; make one (or a DEFAULT partition) beforehand",
                 printable(&target.name, 80)
             ),
-        ));
+        );
+        self.ask(question.reading(reads, mend));
     }
 
     fn uniques(&mut self, scanned: Option<&Scanned>) {
@@ -325,34 +412,34 @@ impl<'t> Asking<'t> {
                 continue;
             }
             self.need(&index.reads);
-            let column = self.of_index(index);
+            let (reads, mend) = self.of_index(index);
+            let column = reads.first().cloned().unwrap_or_default();
             let covered: Vec<String> = index.predicate.iter().cloned().collect();
-            self.ask(collides(
-                column,
-                &index.name,
-                &index.expressions,
-                &covered,
-                index.nulls_not_distinct,
-            ));
+            let (keys, nulls) = (&index.expressions, index.nulls_not_distinct);
+            let question = collides(column, &index.name, keys, &covered, nulls);
+            self.ask(question.reading(reads, mend));
         }
     }
 
-    /// The column that a policy about this index can be put on: a key column, else one that an expression or the condition reads.
-    fn of_index(&self, index: &Index) -> String {
-        let plain = self.reported(index.columns.iter().flatten());
-        if !plain.is_empty() {
-            return plain;
-        }
+    /// The columns that a policy about this index can be put on: key columns, then those that an expression or the condition reads. With
+    /// what would take the index away.
+    fn of_index(&self, index: &Index) -> (Vec<String>, String) {
         let in_keys = index
             .reads
             .iter()
             .filter(|name| index.expressions.iter().any(|key| mentions(key, name)));
-        let in_keys = self.reported(in_keys);
-        if in_keys.is_empty() {
-            self.reported(&index.reads)
-        } else {
-            in_keys
-        }
+        let names = index.columns.iter().flatten().chain(in_keys);
+        let drop = match &index.constraint {
+            Some(constraint) => statements::drop_constraint(&self.relation(), constraint),
+            None => {
+                let schema = self.table.schema.as_str();
+                statements::drop_index(&Name::new(schema, index.name.as_str()))
+            }
+        };
+        (
+            self.moving(names.chain(&index.reads)),
+            format!("{drop} in the target would take it away"),
+        )
     }
 
     fn exclusions(&mut self) {
@@ -367,8 +454,9 @@ impl<'t> Asking<'t> {
             let index = indexes.find(|index| index.constraint.as_ref() == Some(&constraint.name));
             if let Some(index) = index {
                 self.need(&index.reads);
-                let column = self.of_index(index);
-                self.ask(excluded(column, constraint, index));
+                let (reads, mend) = self.of_index(index);
+                let column = reads.first().cloned().unwrap_or_default();
+                self.ask(excluded(column, constraint, index).reading(reads, mend));
             }
         }
     }
@@ -376,31 +464,36 @@ impl<'t> Asking<'t> {
     fn too_long(&mut self, scanned: Option<&Scanned>) {
         let table = self.table;
         for index in &table.target.indexes {
-            match may_be_too_long(table, index, scanned) {
+            let length = may_be_too_long(table, index, scanned);
+            if length == Length::Short {
+                continue;
+            }
+            self.need(&index.reads);
+            let (reads, mend) = self.of_index(index);
+            let column = reads.first().cloned().unwrap_or_default();
+            match length {
                 Length::Short => {}
-                Length::Measured => {
-                    self.need(&index.reads);
-                    let column = self.of_index(index);
-                    self.ask(too_long(column, index));
-                }
-                Length::Tried => {
-                    self.need(&index.reads);
-                    let column = self.of_index(index);
-                    self.questions_of_trial(column, index);
-                }
+                Length::Measured => self.ask(too_long(column, index).reading(reads, mend)),
+                Length::Tried => self.questions_of_trial(column, index, reads, mend),
             }
         }
     }
 
     /// An index that is made over the probe table: it tells by itself what it does not take.
-    fn questions_of_trial(&mut self, column: String, index: &Index) {
+    fn questions_of_trial(
+        &mut self,
+        column: String,
+        index: &Index,
+        reads: Vec<String>,
+        mend: String,
+    ) {
         let Some((_, how)) = index.definition.split_once(" USING ") else {
             return;
         };
         let mut question = Question::of_rows(&index.name, column, "false", String::new());
         question.before = format!("CREATE INDEX ON {PROBE} USING {how}");
         question.index = Some(how.to_owned());
-        self.ask(question);
+        self.ask(question.reading(reads, mend));
     }
 
     /// Expressions and conditions of indexes that the server computes for every row, unique ones apart that are asked anyway.
@@ -413,7 +506,8 @@ impl<'t> Asking<'t> {
                 continue;
             }
             self.need(&index.reads);
-            let column = self.of_index(index);
+            let (reads, mend) = self.of_index(index);
+            let column = reads.first().cloned().unwrap_or_default();
             // Never true, and nothing that could be left out of being computed.
             let keys = format!("num_nulls({}) < 0", index.expressions.join(", "));
             let condition = match &index.predicate {
@@ -421,7 +515,8 @@ impl<'t> Asking<'t> {
                 None => keys,
             };
             let name = format!("the index {}", index.name);
-            self.ask(Question::of_rows(&name, column, &condition, String::new()));
+            let question = Question::of_rows(&name, column, &condition, String::new());
+            self.ask(question.reading(reads, mend));
         }
     }
 
@@ -457,12 +552,14 @@ impl<'t> Asking<'t> {
                 printable(parent, 80),
                 printable(&key.name, 80)
             );
-            self.ask(Question::of_rows(
-                &key.name,
-                column.to_owned(),
-                &condition,
-                reason,
-            ));
+            let mut question = Question::of_rows(&key.name, column.to_owned(), &condition, reason);
+            let mend = format!(
+                "{} needs these rows in the target before the import",
+                printable(parent, 80)
+            );
+            question = question.reading(self.moving(&key.columns), mend);
+            question.wished = consequences::wish(table, key).1;
+            self.ask(question);
         }
     }
 
@@ -506,7 +603,7 @@ impl<'t> Asking<'t> {
             "COPY {PROBE} (\"cutover place\", \"cutover key\"{}) FROM STDIN (FORMAT binary)",
             sent.collect::<String>()
         );
-        self.found.ready = format!("ANALYZE {PROBE}");
+        self.found.ready.push_str(&format!("ANALYZE {PROBE}"));
         self.found
     }
 }
@@ -515,133 +612,4 @@ fn of_rows_sql(condition: &str) -> String {
     format!(
         "SELECT \"cutover place\", \"cutover key\", '{{}}'::text[] FROM {PROBE} WHERE {condition} ORDER BY 1"
     )
-}
-
-/// Whether an expression of the server's names this column.
-fn mentions(expression: &str, name: &str) -> bool {
-    let quoted = quoted(name);
-    if expression.contains(&quoted) {
-        return true;
-    }
-    let is_part = |c: char| c.is_alphanumeric() || c == '_';
-    expression.match_indices(name).any(|(at, _)| {
-        let before = expression[..at].chars().next_back();
-        let after = expression[at + name.len()..].chars().next();
-        !before.is_some_and(is_part) && !after.is_some_and(|c| is_part(c) || c == '(')
-    })
-}
-
-fn refused_by(column: String, name: &str, what: &str, expression: &str) -> Question {
-    let reason = format!("refused by {what} {}", printable(name, 80));
-    let mut question = Question::of_rows(name, column, &format!("NOT ({expression})"), reason);
-    question.evaluated = format!("({expression})");
-    question
-}
-
-/// Rows that are the same by these keys as one before them, among those that `covered` is true of.
-fn collides(
-    column: String,
-    name: &str,
-    keys: &[String],
-    covered: &[String],
-    nulls_not_distinct: bool,
-) -> Question {
-    let not_null = keys.iter().map(|key| format!("({key}) IS NOT NULL"));
-    let mut conditions: Vec<String> = if nulls_not_distinct {
-        Vec::new()
-    } else {
-        not_null.collect()
-    };
-    conditions.extend(covered.iter().map(|condition| format!("({condition})")));
-    let keys = keys.join(", ");
-    let condition = if conditions.is_empty() {
-        "true".to_owned()
-    } else {
-        conditions.join(" AND ")
-    };
-    Question {
-        name: name.to_owned(),
-        column,
-        before: String::new(),
-        sql: format!(
-            "SELECT p, k, ARRAY[first] FROM (
-               SELECT \"cutover place\" AS p, \"cutover key\" AS k, row_number() OVER w AS n, first_value({ROW}) OVER w AS first
-               FROM {PROBE} WHERE {condition} WINDOW w AS (PARTITION BY {keys} ORDER BY \"cutover place\")) AS numbered
-             WHERE n > 1 ORDER BY p"
-        ),
-        evaluated: keys,
-        index: None,
-        reason: format!(
-            "the same under the target's unique {} as",
-            printable(name, 80)
-        ),
-        pairwise: false,
-    }
-}
-
-fn excluded(column: String, constraint: &Constraint, index: &Index) -> Question {
-    let elements: Vec<String> = index
-        .expressions
-        .iter()
-        .enumerate()
-        .map(|(n, element)| format!("({element}) AS e{n}"))
-        .collect();
-    let meet: Vec<String> = constraint
-        .operators
-        .iter()
-        .enumerate()
-        .map(|(n, operator)| format!("a.e{n} {operator} b.e{n}"))
-        .collect();
-    let covered = index
-        .predicate
-        .as_ref()
-        .map(|predicate| format!(" WHERE {predicate}"))
-        .unwrap_or_default();
-    let side = format!(
-        "(SELECT \"cutover place\" AS p, \"cutover key\" AS k, {ROW} AS r, {} FROM {PROBE}{covered})",
-        elements.join(", ")
-    );
-    let how = index
-        .definition
-        .split_once(" USING ")
-        .map_or("gist (\"cutover place\")", |(_, how)| how);
-    Question {
-        name: constraint.name.clone(),
-        column,
-        before: format!("CREATE INDEX ON {PROBE} USING {how}; ANALYZE {PROBE}"),
-        sql: format!(
-            "SELECT a.p, a.k, array_agg(b.r ORDER BY b.p) FROM {side} AS a JOIN {side} AS b ON b.p < a.p AND {} GROUP BY a.p, a.k ORDER BY 1",
-            meet.join(" AND ")
-        ),
-        evaluated: index.expressions.join(", "),
-        index: None,
-        reason: format!(
-            "excluded by the target's {} beside",
-            printable(&constraint.name, 80)
-        ),
-        pairwise: true,
-    }
-}
-
-/// The probe table has compressed its values as the index would.
-fn too_long(column: String, index: &Index) -> Question {
-    let sizes: Vec<String> = index
-        .expressions
-        .iter()
-        .map(|key| format!("coalesce(pg_column_size({key}), 0)"))
-        .collect();
-    let covered = index
-        .predicate
-        .iter()
-        .map(|predicate| format!(" AND ({predicate})"));
-    let condition = format!(
-        "8 + {} > {INDEX_ROW_BYTES}{}",
-        sizes.join(" + "),
-        covered.collect::<String>()
-    );
-    let reason = format!(
-        "longer than the {INDEX_ROW_BYTES} bytes that the index {} can take, compressed",
-        printable(&index.name, 80)
-    );
-    Question::of_rows(&index.name, column, &condition, reason)
 }

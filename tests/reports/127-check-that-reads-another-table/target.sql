@@ -1,0 +1,1 @@
+CREATE TABLE country(code text PRIMARY KEY); CREATE FUNCTION is_country(text) RETURNS boolean LANGUAGE sql STABLE AS 'SELECT EXISTS (SELECT FROM country WHERE code = $1)'; CREATE TABLE addr(id serial PRIMARY KEY, code text CHECK (is_country(code)));

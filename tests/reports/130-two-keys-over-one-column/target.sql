@@ -1,0 +1,1 @@
+CREATE TABLE tenants(id serial PRIMARY KEY); CREATE TABLE users(tenant_id int NOT NULL REFERENCES tenants, id int, PRIMARY KEY(tenant_id,id)); CREATE TABLE doc(id serial PRIMARY KEY, tenant_id int NOT NULL REFERENCES tenants, user_id int, FOREIGN KEY(tenant_id,user_id) REFERENCES users ON DELETE SET NULL (user_id));

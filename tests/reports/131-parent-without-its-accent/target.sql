@@ -1,0 +1,1 @@
+CREATE COLLATION ai (provider=icu, locale='und-u-ks-level1', deterministic=false); CREATE TABLE p(k text COLLATE ai PRIMARY KEY); CREATE TABLE c(id serial PRIMARY KEY, k text COLLATE ai REFERENCES p);

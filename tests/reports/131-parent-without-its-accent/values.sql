@@ -1,0 +1,1 @@
+select id,coalesce(k,'-') from c order by 1

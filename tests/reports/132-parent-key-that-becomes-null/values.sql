@@ -1,0 +1,1 @@
+select id,coalesce(pa,0) from c order by 1

@@ -1,0 +1,1 @@
+CREATE TABLE x(id serial PRIMARY KEY); CREATE TABLE p(a int, b int, PRIMARY KEY(a,b)); CREATE TABLE c(id serial PRIMARY KEY, a int REFERENCES x, b int, FOREIGN KEY(a,b) REFERENCES p MATCH FULL);

@@ -1,0 +1,1 @@
+select id from c order by 1

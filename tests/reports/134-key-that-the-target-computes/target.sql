@@ -1,0 +1,1 @@
+CREATE TABLE p(id serial PRIMARY KEY); CREATE TABLE c(id serial PRIMARY KEY, raw text, a int GENERATED ALWAYS AS (raw::int) STORED REFERENCES p);

@@ -1,0 +1,1 @@
+CREATE TABLE p(id serial PRIMARY KEY); CREATE TABLE c(id serial PRIMARY KEY, a int REFERENCES p, n text, UNIQUE NULLS NOT DISTINCT (a,n));
