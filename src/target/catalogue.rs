@@ -554,19 +554,20 @@ async fn indexes(client: &Client, schema: &str) -> Result<Vec<(u32, Index)>, Err
                     pg_get_expr(i.indpred, i.indrelid), x.relkind = 'I' OR x.relispartition, i.indisclustered, i.indisreplident,
                     s.spcname::text, obj_description(i.indexrelid, 'pg_class'),
                     pg_get_indexdef(i.indexrelid) LIKE '%NULLS NOT DISTINCT%',
-                    ARRAY(SELECT pg_get_indexdef(i.indexrelid, n, false) || coalesce(
-                            (SELECT format(' COLLATE %I.%I', cn.nspname, co.collname) FROM pg_collation co
-                             JOIN pg_namespace cn ON cn.oid = co.collnamespace
-                             WHERE co.oid = (i.indcollation::oid[])[n - 1] AND co.collname <> 'default'
-                               AND co.oid IS DISTINCT FROM (SELECT a.attcollation FROM pg_attribute a
-                                   WHERE a.attrelid = i.indrelid AND a.attnum = (i.indkey::int2[])[n - 1] AND a.attnum > 0)), '')
-                          FROM generate_series(1, i.indnkeyatts::int) AS n),
+                    ARRAY(SELECT pg_get_indexdef(i.indexrelid, u.n::int, false) || CASE
+                            WHEN co.collname <> 'default' AND u.coll IS DISTINCT FROM a.attcollation
+                              THEN format(' COLLATE %I.%I', cn.nspname, co.collname) ELSE '' END
+                          FROM unnest(i.indkey::int2[], i.indcollation::oid[]) WITH ORDINALITY AS u(number, coll, n)
+                          LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = u.number AND u.number > 0
+                          LEFT JOIN pg_collation co ON co.oid = u.coll LEFT JOIN pg_namespace cn ON cn.oid = co.collnamespace
+                          WHERE u.n <= i.indnkeyatts ORDER BY u.n),
                     ARRAY(SELECT a.attname::text FROM pg_attribute a WHERE a.attrelid = i.indrelid AND a.attnum > 0 AND NOT a.attisdropped
                           AND (a.attnum = ANY (i.indkey::int2[]) OR EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass
                             AND d.objid = i.indexrelid AND d.refclassid = 'pg_class'::regclass AND d.refobjid = i.indrelid AND d.refobjsubid = a.attnum))
                           ORDER BY a.attnum),
                     EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid AND d.refclassid = 'pg_proc'::regclass),
-                    EXISTS (SELECT FROM pg_collation co WHERE co.oid = ANY (i.indcollation::oid[]) AND NOT co.collisdeterministic)
+                    EXISTS (SELECT FROM unnest(i.indcollation::oid[]) AS u(coll) JOIN pg_collation co ON co.oid = u.coll
+                            WHERE NOT co.collisdeterministic)
              FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid JOIN pg_namespace n ON n.oid = c.relnamespace
              JOIN pg_class x ON x.oid = i.indexrelid LEFT JOIN pg_tablespace s ON s.oid = x.reltablespace
              WHERE n.nspname = $1 ORDER BY i.indrelid, x.relname COLLATE \"C\"",
