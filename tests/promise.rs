@@ -113,6 +113,8 @@ fn unused(sections: &str) -> Vec<String> {
         let values = values.iter().filter(|value| **value != "false");
         values.map(move |value| format!("{key}: {value}"))
     });
+    // A word that YAML would read as something else stands in quotes.
+    let sections = sections.replace(['"', '\''], "");
     let free = FREE_KEYS.iter().map(|(key, _)| format!("{key}: "));
     words
         .chain(free)
