@@ -488,7 +488,8 @@ mod tests {
                 .map(|other| other.what)
         };
         assert_eq!(what("w"), Some(What::View));
-        assert_eq!(what("f"), Some(What::Virtual));
+        assert_eq!(what("f"), Some(What::OwnText));
+        assert_eq!(what("r"), Some(What::Virtual));
         assert_eq!(what("f_data"), Some(What::Shadow));
         assert_eq!(what("r_node"), Some(What::Shadow));
         assert_eq!(what("sqlite_sequence"), Some(What::Internal));

@@ -111,7 +111,7 @@ pub const ALL: [Reading; 14] = [
     ),
     Reading::calendar("YYYYMMDDhhmm", (4, 12), "0", 100),
     Reading::calendar("YYYYMMDDhh", (4, 10), "0", 10_000),
-    Reading::calendar("YYMMDDhhmm", (2, 10), "20000000000", 100),
+    Reading::calendar("YYMMDDhhmm", (2, 10), "200000000000", 100),
 ];
 
 /// The one of [`ALL`] that Core Data writes.
@@ -279,7 +279,7 @@ mod tests {
                 "{honest}"
             );
         }
-        assert_eq!(ALL[13].expression("c"), "(c + 20000000000) * 100");
+        assert_eq!(ALL[13].expression("c"), "(c + 200000000000) * 100");
         assert_eq!(ALL[5].expression("c"), "c - 2208988800");
     }
 }
