@@ -27,7 +27,7 @@ const GREEN_PERCENT: usize = 60;
 /// Worlds that are tried to make a failing one smaller.
 const SMALLER_TRIES: usize = 60;
 /// Seeds that are played at the same time.
-const AT_ONCE: usize = 3;
+const AT_ONCE: usize = 5;
 
 /// What came of a world.
 enum Held {

@@ -81,6 +81,10 @@ pub fn settle(
         }
         let beside_one = place_of(column).is_some_and(|place| scanned.ones.contains(&place));
         for (value, (by, count)) in &wish.values {
+            // Among other values that are neither 0 nor 1 it is one of them.
+            if beside_one && value == "-1" && wish.hopeless {
+                continue;
+            }
             if beside_one && value == "-1" {
                 undecided = true;
                 let why = format!(
@@ -107,7 +111,9 @@ pub fn settle(
         let wish = scanned.wishes.get(&problem.column);
         let beside_one = place.is_some_and(|place| scanned.ones.contains(&place));
         let policy = match (&problem.policy, wish) {
-            (Some(policies), Some(_)) if beside_one && policies.contains("-1: ") => None,
+            (Some(policies), Some(wish)) if beside_one && policies.contains("-1: ") => {
+                wish.hopeless.then(|| "on_problem: quarantine".to_owned())
+            }
             (None, Some(wish)) if is_lost(wish, scanned) => None,
             (None, _) => Some("on_problem: quarantine".to_owned()),
             (Some(policies), Some(wish))
