@@ -157,16 +157,17 @@ pub fn was_open(ctx: &Context) -> bool {
     reopened.is_some_and(|step| step.started_ms.is_some())
 }
 
-/// Whether a salvage file of this session lies in its folder and holds everything.
+/// Whether a salvage file of this session lies in its folder and holds everything: what R5 asks of its own.
 pub fn has_whole_file(folder: &Folder) -> bool {
-    let Ok(salvaged) = Salvaged::open(&folder.dir().join(NAME)) else {
-        return false;
-    };
-    let is_ours = salvaged
-        .about()
-        .is_ok_and(|about| about.session == folder.session());
-    let tables = salvaged.tables();
-    is_ours && tables.is_ok_and(|tables| tables.iter().all(|table| !table.broke_off))
+    let tables = tables_in(&folder.dir().join(NAME), &folder.session());
+    tables.is_some_and(|tables| tables.iter().all(|table| table.lacks.is_none()))
+}
+
+/// The tables of a salvage file; none where there is no file of this session that somebody finished.
+fn tables_in(path: &Path, session: &str) -> Option<Vec<TableCost>> {
+    let salvaged = Salvaged::open(path).ok()?;
+    let is_ours = salvaged.about().ok()?.session == session;
+    is_ours.then(|| salvaged.tables().ok())?
 }
 
 /// A session beside this one that was opened on the same target later, and may have emptied its tables: what it did there can no longer be told
@@ -190,12 +191,7 @@ fn session_of(folder: &Folder) -> Option<Session> {
 
 /// A file of this session that an earlier attempt finished.
 async fn whole(path: PathBuf, session: String) -> Option<Record> {
-    blocking(move || {
-        let salvaged = Salvaged::open(&path).ok()?;
-        let ours = salvaged.about().ok()?.session == session;
-        ours.then(|| record(&path, salvaged.tables().ok()?))?
-    })
-    .await
+    blocking(move || record(&path, tables_in(&path, &session)?)).await
 }
 
 fn record(path: &Path, tables: Vec<TableCost>) -> Option<Record> {
