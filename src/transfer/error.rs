@@ -74,6 +74,21 @@ pub enum Error {
         /// In what it differs from this one.
         why: String,
     },
+    /// Rows that an earlier import put aside, of tables that this one does not bring, would go with its record.
+    #[error(
+        "an earlier import into schema {} put {rows} row(s) aside of tables that this one does not bring, such as {}; they are kept in \
+         cutover.quarantine and would go with its record. Copy them elsewhere and delete them there first. Nothing was touched",
+        printable(.schema, 80),
+        printable(.table, 80)
+    )]
+    PutAside {
+        /// The schema.
+        schema: String,
+        /// How many rows.
+        rows: i64,
+        /// One of the source tables.
+        table: String,
+    },
     /// Emptying the planned tables would delete rows that SQLite does not have, and nobody agreed to just that.
     #[error(
         "`target_rows: replace` would delete rows that SQLite does not have: {}. Nothing was touched",

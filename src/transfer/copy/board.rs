@@ -225,13 +225,13 @@ impl Board {
             .map(Work::Build)
     }
 
+    /// Of tables that do not move it is only known that they are some: an earlier import may have taken away the keys of any of them.
     fn is_built(&self, table: Option<usize>) -> bool {
-        let Some(table) = table else { return true };
-        self.is_loaded(table)
+        table.is_none_or(|table| self.is_loaded(table))
             && self
                 .builds
                 .iter()
-                .all(|(build, state)| build.table != Some(table) || *state == State::Done)
+                .all(|(build, state)| build.table != table || *state == State::Done)
     }
 
     fn foreign(&self) -> Option<Work> {
@@ -303,6 +303,25 @@ mod tests {
             ]
         );
         assert!(board.is_over());
+    }
+
+    #[test]
+    fn a_foreign_key_waits_for_the_key_of_a_table_that_moves_no_more() {
+        let build = Build {
+            table: None,
+            key: true,
+            done: false,
+        };
+        let key = Foreign {
+            from: None,
+            to: None,
+            done: false,
+        };
+        let mut board = Board::new(Vec::new(), Vec::new(), vec![build], vec![key]);
+        assert_eq!(board.take(0), Some(Work::Build(0)));
+        assert_eq!(board.take(1), None, "the key that it refers to is away");
+        board.done(Work::Build(0));
+        assert_eq!(board.take(1), Some(Work::Foreign(0)));
     }
 
     #[test]

@@ -9,7 +9,6 @@ use tokio_postgres::{Client, GenericClient};
 use crate::ours::statements::{self, Name};
 use crate::target::catalogue::{Constraint, Index};
 use crate::target::own_schema;
-use crate::text::printable;
 use crate::transfer::Error;
 use crate::transfer::error::server;
 use crate::transfer::reader::{Cursor, Span};
@@ -295,12 +294,11 @@ async fn keeps_what_was_put_aside(
         .await
         .map_err(server("looking for rows that were put aside"))?;
     match (row.get::<_, i64>(0), row.get::<_, Option<String>>(1)) {
-        (rows, Some(table)) if rows > 0 => Err(Error::Target(format!(
-            "an earlier import into schema {} put {rows} row(s) aside of tables that this one does not bring, such as {}; they are kept in \
-             cutover.quarantine and would go with its record. Copy them elsewhere and delete them there first. Nothing was touched",
-            printable(schema, 80),
-            printable(&table, 80)
-        ))),
+        (rows, Some(table)) if rows > 0 => Err(Error::PutAside {
+            schema: schema.to_owned(),
+            rows,
+            table,
+        }),
         _ => Ok(()),
     }
 }
