@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 pub use policy::{ColumnPolicy, FREE_KEYS, POLICY_KEYS, PolicyError};
-pub use words::{Bytes, Epoch, Fraction, GuidBytes, OnProblem, Real, Replacement, Scale};
+pub use words::{Bytes, Epoch, Fraction, GuidBytes, OnProblem, Real, Replacement, Scale, Unsigned};
 
 /// The `transfer:` section. `Transfer::default()` is the section of a runbook that states no policy: everything exact or refused.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]

@@ -10,7 +10,7 @@ mod moments;
 use super::cell::{Cell, Class};
 use super::form::{Form, Spelling};
 use crate::parity::{Canonical, Rule, Taken, ValueKind as Kind, from_source, from_target};
-use crate::runbook::transfer::{Bytes, ColumnPolicy, GuidBytes, Replacement, Zone};
+use crate::runbook::transfer::{Bytes, ColumnPolicy, GuidBytes, Replacement, Unsigned, Zone};
 
 /// A value on its way back.
 #[derive(Debug, Clone, PartialEq)]
@@ -173,7 +173,7 @@ impl Reverse {
             },
             Kind::Boolean => boolean(text, class, spelling),
             Kind::Float64 | Kind::Float32 => float(text, class, kind, spelling),
-            Kind::Numeric { .. } => numeric(text, class, spelling),
+            Kind::Numeric { .. } => numeric(text, class, policy, spelling),
             Kind::Text | Kind::Verbatim => plain(text, class),
             Kind::Padded => plain(text.trim_end_matches(' '), class),
             Kind::Bytes => bytes(text, class),
@@ -245,12 +245,17 @@ fn float(text: &str, class: Class, kind: &Kind, spelling: &Spelling) -> Option<C
     }
 }
 
-fn numeric(text: &str, class: Class, spelling: &Spelling) -> Option<Cell> {
+fn numeric(text: &str, class: Class, policy: &ColumnPolicy, spelling: &Spelling) -> Option<Cell> {
     match class {
         Class::Integer => {
             let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
             let is_whole = fraction.bytes().all(|digit| digit == b'0');
-            is_whole.then(|| whole.parse().ok().map(Cell::Integer))?
+            let number = whole.parse().ok();
+            let number = number.or_else(|| match policy.unsigned {
+                Some(Unsigned::Wrap) => whole.parse().ok().map(u64::cast_signed),
+                Some(Unsigned::Signed) | None => None,
+            });
+            number.filter(|_| is_whole).map(Cell::Integer)
         }
         Class::Real => {
             let number: f64 = text.parse().ok()?;

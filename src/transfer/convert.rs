@@ -249,6 +249,8 @@ pub enum Use {
     Split,
     /// `since:`
     Since,
+    /// `unsigned: wrap`
+    Unsigned,
     /// `on_problem: null`
     Nulled,
     /// `on_problem: quarantine`
@@ -257,7 +259,7 @@ pub enum Use {
 
 impl Use {
     /// The keys, in the order of the variants.
-    pub const NAMES: [&'static str; 27] = [
+    pub const NAMES: [&'static str; 28] = [
         "fraction",
         "epoch",
         "offset",
@@ -283,6 +285,7 @@ impl Use {
         "time",
         "split",
         "since",
+        "unsigned",
         "on_problem: null",
         "on_problem: quarantine",
     ];
@@ -401,7 +404,7 @@ impl Converter {
             Rule::ZeroOne => other::zero_one(integer, out),
             Rule::IntegerToFloat => number::integer_to_float(integer, &self.kind, out),
             Rule::IntegerToNumeric => {
-                number::decimal(&integer.to_string(), &self.kind, &self.policy, out)
+                number::integer_to_numeric(integer, &self.kind, &self.policy, out)
             }
             Rule::IntegerToText => text::plain(
                 integer.to_string().as_bytes(),

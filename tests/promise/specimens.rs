@@ -354,6 +354,20 @@ pub const SPECIMENS: &[Specimen] = &[
         "negative_zero: drop",
         "1.5",
     ),
+    specimen(
+        "UBIGINT",
+        "numeric(20,0)",
+        &[("-1", "18446744073709551615"), ("7", "7")],
+        "unsigned: wrap",
+        "12",
+    ),
+    specimen(
+        "BIGINT",
+        "numeric(20,0)",
+        &[("-5", "-5"), ("7", "7")],
+        "unsigned: signed",
+        "12",
+    ),
     specimen("INTEGER", "smallint", &[("-32768", "-32768")], "", "5"),
     specimen(
         "INTEGER",

@@ -9,7 +9,7 @@ use super::source_text::{array, document, document_text, padded, text};
 use super::{Kind, Rule};
 use crate::parity::canon::Row;
 use crate::runbook::transfer::{
-    Bytes, ColumnPolicy, GuidBytes, OnProblem, Real, Replacement, Scale,
+    Bytes, ColumnPolicy, GuidBytes, OnProblem, Real, Replacement, Scale, Unsigned,
 };
 use rusqlite::types::ValueRef;
 
@@ -290,7 +290,13 @@ fn float32(value: ValueRef<'_>, policy: &ColumnPolicy, row: &mut Row) -> Fit {
 }
 
 fn numeric(value: ValueRef<'_>, scale: Option<i64>, policy: &ColumnPolicy, row: &mut Row) -> Fit {
+    let mut wrapped = Taken::Exact;
     let number = match value {
+        ValueRef::Integer(n) if n < 0 && policy.unsigned == Some(Unsigned::Wrap) => {
+            wrapped = Taken::ByPolicy;
+            let upper_half = (1i128 << 64) + i128::from(n);
+            Decimal::parse(upper_half.to_string().as_bytes())
+        }
         ValueRef::Integer(n) => Decimal::parse(n.to_string().as_bytes()),
         ValueRef::Text(text) => Decimal::parse(text),
         ValueRef::Real(x) if policy.real == Some(Real::Shortest) || x.trunc() == x => {
@@ -309,7 +315,7 @@ fn numeric(value: ValueRef<'_>, scale: Option<i64>, policy: &ColumnPolicy, row: 
             };
             (fitted, Taken::ByPolicy)
         }
-        _ => (number, Taken::Exact),
+        _ => (number, wrapped),
     };
     row.written(|out| number.write(out));
     Ok(taken)

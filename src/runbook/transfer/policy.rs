@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::Zone;
 use super::words::{
-    Bytes, Epoch, Fraction, GuidBytes, OnProblem, Real, Replacement, Scale, yaml_value,
+    Bytes, Epoch, Fraction, GuidBytes, OnProblem, Real, Replacement, Scale, Unsigned, yaml_value,
 };
 use crate::text::yaml_scalar;
 
@@ -61,6 +61,9 @@ pub struct ColumnPolicy {
     /// Decimal places beyond what the target keeps.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scale: Option<Scale>,
+    /// What negative integers are where the target has room for 64-bit numbers without a sign.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unsigned: Option<Unsigned>,
     /// `negative_zero: drop`: `-0.0` becomes `0.0` where the target has no negative zero.
     #[serde(skip_serializing_if = "is_false")]
     pub negative_zero_drop: bool,
@@ -126,6 +129,7 @@ pub const POLICY_KEYS: &[(&str, &[&str])] = &[
     ("guid_text", &["any"]),
     ("real", &["shortest", "nearest"]),
     ("scale", &["round", "truncate"]),
+    ("unsigned", &["wrap", "signed"]),
     ("negative_zero", &["drop"]),
     ("midnight", &["allow"]),
     ("far_years", &["keep"]),
@@ -218,6 +222,8 @@ impl ColumnPolicy {
             ("real", _) => self.real = Some(Real::Nearest),
             ("scale", "round") => self.scale = Some(Scale::Round),
             ("scale", _) => self.scale = Some(Scale::Truncate),
+            ("unsigned", "wrap") => self.unsigned = Some(Unsigned::Wrap),
+            ("unsigned", _) => self.unsigned = Some(Unsigned::Signed),
             ("negative_zero", _) => self.negative_zero_drop = true,
             ("midnight", _) => self.midnight_allow = true,
             ("far_years", _) => self.far_years_keep = true,
@@ -328,6 +334,7 @@ impl ColumnPolicy {
         self.guid_text_any |= other.guid_text_any;
         self.real = other.real.or(self.real);
         self.scale = other.scale.or(self.scale);
+        self.unsigned = other.unsigned.or(self.unsigned);
         self.negative_zero_drop |= other.negative_zero_drop;
         self.midnight_allow |= other.midnight_allow;
         self.far_years_keep |= other.far_years_keep;

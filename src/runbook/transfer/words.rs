@@ -135,6 +135,16 @@ pub enum Scale {
     Truncate,
 }
 
+/// Negative integers in a column that may hold 64-bit numbers without a sign.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unsigned {
+    /// They are numbers from 2^63 on, which SQLite keeps as negative ones.
+    Wrap,
+    /// They are negative.
+    Signed,
+}
+
 /// What happens to a value that does not fit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]

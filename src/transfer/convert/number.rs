@@ -1,6 +1,6 @@
 //! Integers, decimals and floats, in PostgreSQL's binary forms.
 
-use crate::runbook::transfer::{ColumnPolicy, Real, Scale};
+use crate::runbook::transfer::{ColumnPolicy, Real, Scale, Unsigned};
 use crate::transfer::convert::{Reject, Use, Uses, put};
 use crate::transfer::kind::Kind;
 
@@ -112,6 +112,30 @@ pub fn shortest(value: f64, policy: &ColumnPolicy) -> Result<String, Reject> {
         ));
     }
     Ok(value.to_string())
+}
+
+/// An integer into `numeric`. `numeric(20,0)` is what the books of 64-bit numbers without a sign are kept in (Entity Framework's `ulong`), and
+/// SQLite has the upper half of them as negative integers: there a negative one may be either.
+pub fn integer_to_numeric(
+    value: i64,
+    kind: &Kind,
+    policy: &ColumnPolicy,
+    out: &mut Vec<u8>,
+) -> Result<Uses, Reject> {
+    let wrapped = value.cast_unsigned();
+    match policy.unsigned {
+        Some(Unsigned::Wrap) if value < 0 => {
+            let uses = decimal(&wrapped.to_string(), kind, policy, out)?;
+            Ok(uses.and(Uses::one(Use::Unsigned)))
+        }
+        None if value < 0 && *kind == Kind::Numeric(Some((20, 0))) => Err(Reject::unless(
+            "unsigned: wrap",
+            format!("a negative number, or the number {wrapped} without a sign"),
+        )),
+        Some(Unsigned::Wrap | Unsigned::Signed) | None => {
+            decimal(&value.to_string(), kind, policy, out)
+        }
+    }
 }
 
 /// A REAL into `numeric` by its shortest decimal.

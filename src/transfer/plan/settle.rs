@@ -125,6 +125,7 @@ pub fn settle(
             (Some(policies), Some(wish))
                 if policies.contains('?')
                     || policies.contains("guid_bytes")
+                    || policies.contains("unsigned")
                     || policies.contains("split")
                     || policies.contains("bytes: utf8")
                     || policies.contains("enum: ordinal") =>
@@ -294,6 +295,11 @@ fn resolve(
              moments of a day, state `time: drop` alone, which keeps the day that is written, or that of UTC with `offset: to_utc`"
                 .to_owned(),
         ),
+        ("unsigned: wrap", ..) if !world.dotnet => Resolved::Unknown(format!(
+            "{} negative numbers where the target has room for 64-bit numbers without a sign, which SQLite keeps as negative ones from 2^63 on: \
+             state `unsigned: wrap` if they are such numbers, `unsigned: signed` if they are negative",
+            wish.count
+        )),
         ("guid_bytes: dotnet", Some(_), Some(place)) => {
             let order = scanned.guids.get(&place).copied().unwrap_or_default();
             match order.order(world) {

@@ -1,0 +1,1 @@
+SELECT "Id", "Hash" FROM "Files" ORDER BY 1

@@ -1,0 +1,1 @@
+CREATE TABLE move (id INTEGER PRIMARY KEY, amount INTEGER); INSERT INTO move VALUES (1, 5), (2, -1);
