@@ -284,6 +284,40 @@ async fn a_table_left_out_after_a_stop_is_as_in_a_run_without_it() {
 }
 
 #[tokio::test]
+async fn keys_whose_record_was_lost_are_told() {
+    let source = CHILD_FIRST.0.replace(
+        "parent_id INTEGER,",
+        "parent_id INTEGER REFERENCES b_parent,",
+    );
+    let pair = Pair::new(&source, CHILD_FIRST.1).await;
+    let policy = "columns: { a_child.price: { real: shortest, scale: round } }";
+    let cancel = CancellationToken::new();
+    let stop = |report: Progress| {
+        if matches!(report, Progress::Rows { .. }) {
+            cancel.cancel();
+        }
+    };
+    let (endpoint, options) = (pair.endpoint(), small_batches());
+    let transfer = section(policy);
+    let stopped = copy(
+        &pair.file, &endpoint, "public", &transfer, &options, &stop, &cancel,
+    )
+    .await;
+    assert!(matches!(stopped, Err(Error::Cancelled)), "{stopped:?}");
+    pair.execute("DROP SCHEMA cutover CASCADE").await;
+    let again = section(&format!("target_rows: replace\n{policy}"));
+    let copied = pair.copy(&again).await.expect("every row");
+    assert_eq!(copied.rows, 1010);
+    let told: Vec<&str> = copied
+        .notes
+        .iter()
+        .map(|note| note.reason.as_str())
+        .collect();
+    let told = told.join("\n");
+    assert!(told.contains("foreign key a_child(parent_id)"), "{told}");
+}
+
+#[tokio::test]
 async fn a_stop_before_the_first_row_needs_no_replacing() {
     let pair = Pair::new(
         "CREATE TABLE t (id INTEGER PRIMARY KEY, n TEXT); INSERT INTO t VALUES (1, 'no number');

@@ -123,19 +123,22 @@ pub fn integer_to_numeric(
     out: &mut Vec<u8>,
 ) -> Result<Uses, Reject> {
     let wrapped = value.cast_unsigned();
-    match policy.unsigned {
-        Some(Unsigned::Wrap) if value < 0 => {
-            let uses = decimal(&wrapped.to_string(), kind, policy, out)?;
-            Ok(uses.and(Uses::one(Use::Unsigned)))
+    let negative = value < 0;
+    let written = match policy.unsigned {
+        Some(Unsigned::Wrap) if negative => wrapped.to_string(),
+        None if negative && *kind == Kind::Numeric(Some((20, 0))) => {
+            return Err(Reject::unless(
+                "unsigned: wrap",
+                format!("a negative number, or the number {wrapped} without a sign"),
+            ));
         }
-        None if value < 0 && *kind == Kind::Numeric(Some((20, 0))) => Err(Reject::unless(
-            "unsigned: wrap",
-            format!("a negative number, or the number {wrapped} without a sign"),
-        )),
-        Some(Unsigned::Wrap | Unsigned::Signed) | None => {
-            decimal(&value.to_string(), kind, policy, out)
-        }
+        Some(Unsigned::Wrap | Unsigned::Signed) | None => value.to_string(),
+    };
+    let mut uses = decimal(&written, kind, policy, out)?;
+    if negative && policy.unsigned.is_some() {
+        uses.add(Use::Unsigned);
     }
+    Ok(uses)
 }
 
 /// A REAL into `numeric` by its shortest decimal.

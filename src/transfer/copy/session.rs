@@ -346,7 +346,7 @@ impl<'s> Session<'s> {
         });
         let left = left.into_iter();
         let left = left.map(|(table, reason)| structural(&table, "", reason, None));
-        copied.notes = told.chain(left).collect();
+        copied.notes = told.chain(layout.keys_not_kept()).chain(left).collect();
         copied.account = account;
         copied.was_done = self.finished;
         copied.sequences = sequences;

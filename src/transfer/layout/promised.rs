@@ -43,8 +43,25 @@ impl Layout {
         self.notes.extend(notes);
     }
 
-    /// What the source has and the target lacks, by the names that `accept:` takes where it takes any.
-    fn missing(&self, table: &TableLayout) -> Vec<String> {
+    /// A note for each table some of whose keys PostgreSQL does not have: an import whose record of what it had taken away is lost ends
+    /// without them.
+    pub fn keys_not_kept(&self) -> Vec<Problem> {
+        let lacking = self.tables.iter().filter_map(|table| {
+            let keys = self.missing_keys(table);
+            let reason = || {
+                format!(
+                    "PostgreSQL does not have, and did not get back from this import: {}. `cutover verify` is red by it unless the transfer \
+                     section accepts it",
+                    printable(&keys.join("; "), 1000)
+                )
+            };
+            (!keys.is_empty()).then(|| structural(&table.source.name, "", reason(), None))
+        });
+        lacking.collect()
+    }
+
+    /// Keys and foreign keys that the source has and the target lacks, by the names that `accept:` takes.
+    fn missing_keys(&self, table: &TableLayout) -> Vec<String> {
         let source = &table.source;
         let name = |place: &usize| source.columns[*place].name.clone();
         let mut missing = Vec::new();
@@ -72,6 +89,14 @@ impl Layout {
                 ));
             }
         }
+        missing
+    }
+
+    /// What the source has and the target lacks, by the names that `accept:` takes where it takes any.
+    fn missing(&self, table: &TableLayout) -> Vec<String> {
+        let source = &table.source;
+        let name = |place: &usize| source.columns[*place].name.clone();
+        let mut missing = self.missing_keys(table);
         for places in &source.indexes {
             if lacks_index(table, places) {
                 let columns: Vec<String> = places.iter().map(name).collect();

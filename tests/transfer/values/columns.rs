@@ -98,6 +98,15 @@ pub const COLUMNS: &[Column] = &[
             (format!("'{}'", fixed(mills, 3)), Some(fixed(mills / 10, 2)))
         },
     ),
+    column("numeric(20,0)", &[("unsigned", "wrap")], |r| {
+        let n: i64 = r.random();
+        let upper_half = i128::from(n) + if n < 0 { 1 << 64 } else { 0 };
+        (n.to_string(), Some(upper_half.to_string()))
+    }),
+    column("numeric(20,0)", &[("unsigned", "signed")], |r| {
+        let n = r.random_range(-99_999..99_999);
+        (n.to_string(), Some(n.to_string()))
+    }),
     column("real", &[("real", "nearest")], |r| {
         let text = trimmed(r.random_range(-999..999), 1);
         (format!("CAST('{text}' AS REAL)"), Some(text))
