@@ -275,6 +275,9 @@ fn what_cannot_be_read_is_named_and_nothing_is_written() {
     );
     let kept = std::fs::read_to_string(shop.path().join("runbook.yaml"));
     assert_eq!(kept.expect("a file"), "mine");
+    let output = shop.run(&["init", "--out", "shop.db-wal"]);
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    assert!(!shop.path().join("shop.db-wal").exists());
 
     std::fs::write(shop.path().join("notes.txt"), "no database at all").expect("a file");
     rusqlite::Connection::open(shop.path().join("second.db"))

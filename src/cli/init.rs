@@ -47,6 +47,14 @@ pub fn run(args: &InitArgs) -> anyhow::Result<Exit> {
         );
         return Ok(Exit::Usage);
     }
+    if let Some(database) = database_of(&args.out) {
+        errln!(
+            "cutover: {} is where SQLite keeps what belongs to {}; give the runbook another name",
+            args.out.display(),
+            database.display()
+        );
+        return Ok(Exit::Usage);
+    }
     let source = match &args.source {
         Some(file) => file.clone(),
         None => only_file()?,
@@ -67,6 +75,16 @@ pub fn run(args: &InitArgs) -> anyhow::Result<Exit> {
         printable(&survey.file, 200)
     );
     Ok(Exit::Done)
+}
+
+/// The file that SQLite would take `out` to be a part of.
+fn database_of(out: &Path) -> Option<PathBuf> {
+    let name = out.to_str()?;
+    let mut bases = ["-wal", "-shm", "-journal"]
+        .iter()
+        .filter_map(|end| name.strip_suffix(end));
+    let base = PathBuf::from(bases.next()?);
+    base.exists().then_some(base)
 }
 
 /// The only SQLite file of this folder.
