@@ -7,7 +7,7 @@ mod check;
 pub mod draft;
 pub mod frameworks;
 pub mod keys;
-mod kinds;
+pub mod kinds;
 pub mod model;
 mod parse;
 pub mod placed;

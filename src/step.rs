@@ -88,6 +88,7 @@ pub async fn find_out(ctx: &Context) -> Found {
                 step.id
             ),
         },
+        StepKind::StoreBackup { place, keep_ms } => backup::find_out(ctx, place, *keep_ms).await,
         StepKind::Announce { .. } => again("it may be said twice, which harms nobody"),
         StepKind::Import => {
             again("each batch committed with its own checkpoint; the import goes on from the last")
@@ -104,7 +105,34 @@ pub async fn find_out(ctx: &Context) -> Found {
         StepKind::Rollout { .. } => {
             again("instances that were restarted are asked before they are restarted again")
         }
-        _ => again("it changes nothing that a second run would not find"),
+        StepKind::KeepArtefacts { .. } => {
+            again("what it keeps is written under the same names as before")
+        }
+        StepKind::Sequences | StepKind::Constraints => {
+            again("what stands as it should is found so, and left")
+        }
+        StepKind::Reopen => again("maintenance that is off is found off"),
+        StepKind::VerifyEndpoints | StepKind::Smoke => {
+            again("requests are sent again; a row that the write probe left is told of")
+        }
+        StepKind::Confirm { .. }
+        | StepKind::Baseline { .. }
+        | StepKind::RestoreDrill { .. }
+        | StepKind::TargetCheck
+        | StepKind::Privileges
+        | StepKind::Connectivity
+        | StepKind::MigrationHistory
+        | StepKind::ExportOrder
+        | StepKind::RowCounts
+        | StepKind::Samples
+        | StepKind::ParityGate
+        | StepKind::RollbackReady
+        | StepKind::VerifyCounts
+        | StepKind::VerifySlugs
+        | StepKind::VerifyOrder
+        | StepKind::VerifyIntegrity
+        | StepKind::Stabilise { .. }
+        | StepKind::Checklist { .. } => again("it only looks"),
     }
 }
 

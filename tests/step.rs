@@ -4,6 +4,7 @@
 mod bench;
 mod discard;
 mod in_use;
+mod lost;
 mod provider;
 mod rows;
 mod switch;

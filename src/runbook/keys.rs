@@ -1,5 +1,5 @@
 //! Every key that a runbook may have, in one place: the parser refuses all others, the documentation is tested against it. Not in
-//! here: what a key's value must look like (`parse`).
+//! here: the keys of one kind of step, probe or rollback row alone (`kinds`), and what a key's value must look like (`parse`).
 
 /// Keys of the whole file.
 pub const RUNBOOK: &[&str] = &[
@@ -129,63 +129,10 @@ pub const GATE: &[&str] = &["id", "title", "before", "evidence", "signers"];
 pub const STEP: &[&str] = &[
     "id", "kind", "title", "start", "attempts", "may_skip", "needs",
 ];
-/// Kinds of step, each with its own keys.
-pub const STEP_KINDS: &[(&str, &[&str])] = &[
-    ("announce", &["text", "webhook"]),
-    ("confirm", &["roles"]),
-    ("baseline", &["window"]),
-    ("freeze", &["on", "off", "quiet", "status"]),
-    ("backup", &["to", "keep"]),
-    ("store_backup", &["place", "keep"]),
-    ("restore_drill", &["queries"]),
-    ("target_check", &[]),
-    ("privileges", &[]),
-    ("connectivity", &[]),
-    (
-        "migrate",
-        &[
-            "command", "shell", "script", "version", "timeout", "env", "stdin", "rehearse",
-        ],
-    ),
-    ("migration_history", &[]),
-    ("keep_artefacts", &["of"]),
-    ("export_order", &[]),
-    ("import", &[]),
-    ("sequences", &[]),
-    ("constraints", &[]),
-    ("row_counts", &[]),
-    ("samples", &[]),
-    ("smoke", &[]),
-    ("parity_gate", &[]),
-    ("switch", &["key", "from", "to", "to_target", "to_source"]),
-    ("rollout", &["batch"]),
-    ("rollback_ready", &[]),
-    ("verify_counts", &[]),
-    ("verify_endpoints", &[]),
-    ("verify_slugs", &[]),
-    ("verify_order", &[]),
-    ("verify_integrity", &[]),
-    ("reopen", &[]),
-    ("stabilise", &["window"]),
-    ("checklist", &["stays_green"]),
-    ("command", &["action", "undo"]),
-];
 /// Keys of a backup's second place.
 pub const PLACE: &[&str] = &["directory", "upload", "read_back"];
 /// Keys of every probe; those of its kind come on top.
 pub const PROBE: &[&str] = &["id", "kind", "interval", "timeout"];
-/// Kinds of probe, each with its own keys.
-pub const PROBE_KINDS: &[(&str, &[&str])] = &[
-    ("readiness", &[]),
-    ("metrics", &["window"]),
-    ("synthetic", &[]),
-    ("pool", &[]),
-    ("logs", &["rules", "command", "shell"]),
-    ("postgres", &["slow", "window"]),
-    ("pgbouncer", &["url", "database"]),
-    ("prometheus", &["url", "headers", "queries", "baseline"]),
-    ("command", &["command", "shell", "signals"]),
-];
 /// Keys of a question to a Prometheus server.
 pub const QUERY: &[&str] = &["signal", "query", "requests"];
 /// Keys of a log rule.
@@ -213,14 +160,3 @@ pub const CHANNEL: &[&str] = &[
 ];
 /// Keys of every row of the rollback; those of its kind come on top.
 pub const ROLLBACK: &[&str] = &["id", "kind", "title"];
-/// Kinds of rollback row, each with its own keys.
-pub const ROLLBACK_KINDS: &[(&str, &[&str])] = &[
-    ("halt", &[]),
-    ("restore_config", &[]),
-    ("restart", &["action"]),
-    ("validate", &[]),
-    ("lift_freeze", &[]),
-    ("preserve", &["logs", "dump"]),
-    ("incident", &["file"]),
-    ("command", &["action"]),
-];

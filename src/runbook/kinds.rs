@@ -1,45 +1,91 @@
-//! What kinds are called in a runbook, and which named checks each kind of step makes. Not in here: their fields (`model`).
+//! Kinds of steps, probes and rollback rows: what each is called in a runbook, which keys are its own, and which named checks a kind of step
+//! makes. A new kind does not compile before it stands here. Not in here: their fields (`model`) and what those must look like (`parse`).
 
-use super::model::{ProbeKind, RollbackKind, StepKind};
+use strum::IntoEnumIterator;
+
+use super::model::{ProbeKind, ProbeWord, RollbackKind, RollbackWord, StepKind, StepWord};
+
+/// A kind alone, without its fields.
+pub trait Word: Copy + PartialEq + IntoEnumIterator + Into<&'static str> {
+    /// The keys that an entry of this kind may have beside those that all have.
+    fn own_keys(self) -> &'static [&'static str];
+
+    /// As written after `kind:`.
+    fn word(self) -> &'static str {
+        self.into()
+    }
+}
+
+impl Word for StepWord {
+    fn own_keys(self) -> &'static [&'static str] {
+        match self {
+            Self::Announce => &["text", "webhook"],
+            Self::Confirm => &["roles"],
+            Self::Baseline | Self::Stabilise => &["window"],
+            Self::Freeze => &["on", "off", "quiet", "status"],
+            Self::Backup => &["to", "keep"],
+            Self::StoreBackup => &["place", "keep"],
+            Self::RestoreDrill => &["queries"],
+            Self::Migrate => &[
+                "command", "shell", "script", "version", "timeout", "env", "stdin", "rehearse",
+            ],
+            Self::KeepArtefacts => &["of"],
+            Self::Switch => &["key", "from", "to", "to_target", "to_source"],
+            Self::Rollout => &["batch"],
+            Self::Checklist => &["stays_green"],
+            Self::Command => &["action", "undo"],
+            Self::TargetCheck
+            | Self::Privileges
+            | Self::Connectivity
+            | Self::MigrationHistory
+            | Self::ExportOrder
+            | Self::Import
+            | Self::Sequences
+            | Self::Constraints
+            | Self::RowCounts
+            | Self::Samples
+            | Self::Smoke
+            | Self::ParityGate
+            | Self::RollbackReady
+            | Self::VerifyCounts
+            | Self::VerifyEndpoints
+            | Self::VerifySlugs
+            | Self::VerifyOrder
+            | Self::VerifyIntegrity
+            | Self::Reopen => &[],
+        }
+    }
+}
+
+impl Word for ProbeWord {
+    fn own_keys(self) -> &'static [&'static str] {
+        match self {
+            Self::Readiness | Self::Synthetic | Self::Pool => &[],
+            Self::Metrics => &["window"],
+            Self::Logs => &["rules", "command", "shell"],
+            Self::Postgres => &["slow", "window"],
+            Self::PgBouncer => &["url", "database"],
+            Self::Prometheus => &["url", "headers", "queries", "baseline"],
+            Self::Command => &["command", "shell", "signals"],
+        }
+    }
+}
+
+impl Word for RollbackWord {
+    fn own_keys(self) -> &'static [&'static str] {
+        match self {
+            Self::Halt | Self::RestoreConfig | Self::Validate | Self::LiftFreeze => &[],
+            Self::Restart | Self::Command => &["action"],
+            Self::Preserve => &["logs", "dump"],
+            Self::Incident => &["file"],
+        }
+    }
+}
 
 impl StepKind {
     /// As written after `kind:`.
     pub fn key(&self) -> &'static str {
-        match self {
-            Self::Announce { .. } => "announce",
-            Self::Confirm { .. } => "confirm",
-            Self::Baseline { .. } => "baseline",
-            Self::Freeze { .. } => "freeze",
-            Self::Backup { .. } => "backup",
-            Self::StoreBackup { .. } => "store_backup",
-            Self::RestoreDrill { .. } => "restore_drill",
-            Self::TargetCheck => "target_check",
-            Self::Privileges => "privileges",
-            Self::Connectivity => "connectivity",
-            Self::Migrate { .. } => "migrate",
-            Self::MigrationHistory => "migration_history",
-            Self::KeepArtefacts { .. } => "keep_artefacts",
-            Self::ExportOrder => "export_order",
-            Self::Import => "import",
-            Self::Sequences => "sequences",
-            Self::Constraints => "constraints",
-            Self::RowCounts => "row_counts",
-            Self::Samples => "samples",
-            Self::Smoke => "smoke",
-            Self::ParityGate => "parity_gate",
-            Self::Switch { .. } => "switch",
-            Self::Rollout { .. } => "rollout",
-            Self::RollbackReady => "rollback_ready",
-            Self::VerifyCounts => "verify_counts",
-            Self::VerifyEndpoints => "verify_endpoints",
-            Self::VerifySlugs => "verify_slugs",
-            Self::VerifyOrder => "verify_order",
-            Self::VerifyIntegrity => "verify_integrity",
-            Self::Reopen => "reopen",
-            Self::Stabilise { .. } => "stabilise",
-            Self::Checklist { .. } => "checklist",
-            Self::Command { .. } => "command",
-        }
+        StepWord::from(self).word()
     }
 
     /// Names of the checks that a step of this kind makes; triggers with `check:` judge them.
@@ -55,7 +101,29 @@ impl StepKind {
             Self::VerifySlugs => &["verification", "slugs"],
             Self::VerifyOrder => &["verification", "order"],
             Self::VerifyIntegrity => &["verification", "integrity"],
-            _ => &[],
+            Self::Announce { .. }
+            | Self::Confirm { .. }
+            | Self::Baseline { .. }
+            | Self::Freeze { .. }
+            | Self::Backup { .. }
+            | Self::StoreBackup { .. }
+            | Self::RestoreDrill { .. }
+            | Self::TargetCheck
+            | Self::Privileges
+            | Self::Connectivity
+            | Self::KeepArtefacts { .. }
+            | Self::ExportOrder
+            | Self::Import
+            | Self::Sequences
+            | Self::Constraints
+            | Self::ParityGate
+            | Self::Switch { .. }
+            | Self::Rollout { .. }
+            | Self::RollbackReady
+            | Self::Reopen
+            | Self::Stabilise { .. }
+            | Self::Checklist { .. }
+            | Self::Command { .. } => &[],
         }
     }
 }
@@ -63,32 +131,25 @@ impl StepKind {
 impl ProbeKind {
     /// As written after `kind:`.
     pub fn key(&self) -> &'static str {
-        match self {
-            Self::Readiness => "readiness",
-            Self::Metrics { .. } => "metrics",
-            Self::Synthetic => "synthetic",
-            Self::Pool => "pool",
-            Self::Logs { .. } => "logs",
-            Self::Postgres { .. } => "postgres",
-            Self::PgBouncer(_) => "pgbouncer",
-            Self::Prometheus(_) => "prometheus",
-            Self::Command { .. } => "command",
-        }
+        ProbeWord::from(self).word()
     }
 }
 
 impl RollbackKind {
     /// As written after `kind:`.
     pub fn key(&self) -> &'static str {
-        match self {
-            Self::Halt => "halt",
-            Self::RestoreConfig => "restore_config",
-            Self::Restart { .. } => "restart",
-            Self::Validate => "validate",
-            Self::LiftFreeze => "lift_freeze",
-            Self::Preserve { .. } => "preserve",
-            Self::Incident { .. } => "incident",
-            Self::Command(_) => "command",
-        }
+        RollbackWord::from(self).word()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_is_called_as_runbooks_have_it() {
+        assert_eq!(StepWord::StoreBackup.word(), "store_backup");
+        assert_eq!(ProbeWord::PgBouncer.word(), "pgbouncer");
+        assert_eq!(RollbackWord::LiftFreeze.word(), "lift_freeze");
     }
 }

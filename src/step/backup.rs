@@ -8,7 +8,7 @@ use super::announce::run_action;
 use super::context::Context;
 use crate::runbook::action::Placeholders;
 use crate::runbook::{Action, Place};
-use crate::session::{Check, Outcome};
+use crate::session::{Check, Found, Outcome};
 use crate::source::stamp::Stamp;
 use crate::source::{self, backup as copy, digest, drill as restore, store as second};
 
@@ -185,23 +185,54 @@ pub async fn store(ctx: &Context, place: &Place, keep_ms: i64) -> Outcome {
         }
     };
     match stored {
-        Ok((path, where_)) => Outcome::done(where_)
-            .with_check(Check::new(
-                "second_copy",
-                true,
-                "read back; the checksum is the same",
-            ))
-            .with_fact(
-                "second_copy",
-                Kept {
-                    path,
-                    keep_ms,
-                    stamp: None,
-                    ..kept
-                },
-            ),
+        Ok((path, where_)) => second_copy(kept, path, keep_ms, where_),
         Err(why) => Outcome::failed(format!("the second copy cannot be trusted: {why}"))
             .with_check(Check::new("second_copy", false, why)),
+    }
+}
+
+fn second_copy(kept: Kept, path: PathBuf, keep_ms: i64, summary: String) -> Outcome {
+    let second = Kept {
+        path,
+        keep_ms,
+        stamp: None,
+        ..kept
+    };
+    let check = Check::new("second_copy", true, "read back; the checksum is the same");
+    Outcome::done(summary)
+        .with_check(check)
+        .with_fact("second_copy", second)
+}
+
+/// What A3 had done when the engine died. A folder is looked at by the step itself; what was sent elsewhere is read back, and sent again only
+/// where nothing whole is there.
+pub async fn find_out(ctx: &Context, place: &Place, keep_ms: i64) -> Found {
+    let again = |detail: String| Found::RunAgain { detail };
+    let read_back = match place {
+        Place::Directory(_) => {
+            return again(
+                "a copy gets its name only once it is whole; one that is there is read again"
+                    .to_owned(),
+            );
+        }
+        Place::Commands { read_back, .. } => read_back,
+    };
+    let kept: Kept = match ctx.need("backup") {
+        Ok(kept) => kept,
+        Err(missing) => return again(missing.summary),
+    };
+    match fetch(ctx, &kept, read_back).await {
+        Ok(path) => Found::Done {
+            outcome: second_copy(
+                kept,
+                path,
+                keep_ms,
+                "it had been uploaded; read back and verified".to_owned(),
+            ),
+        },
+        Err(why) => again(format!(
+            "nothing whole is at the second place ({why}); it is sent again"
+        )),
     }
 }
 
@@ -238,22 +269,26 @@ async fn upload_and_read_back(
     upload: &Action,
     read_back: &Action,
 ) -> Result<(PathBuf, String), String> {
-    let returned = ctx.folder.dir().join("read-back.db");
-    let name = kept
-        .path
-        .file_name()
-        .map(|n| n.to_string_lossy().into_owned())
-        .unwrap_or_default();
-    let values = |path: &Path| {
-        Placeholders::new()
-            .with("file", path.to_string_lossy())
-            .with("name", name.clone())
-    };
-    run_action(ctx, upload, &values(&kept.path), "upload").await?;
-    let _ = crate::ours::file::remove(&returned);
-    run_action(ctx, read_back, &values(&returned), "read-back").await?;
-    copy::verify(&returned, &kept.sha256).map_err(|e| e.to_string())?;
+    let sending = placeholders(kept, &kept.path);
+    run_action(ctx, upload, &sending, "upload").await?;
+    let returned = fetch(ctx, kept, read_back).await?;
     Ok((returned, "uploaded, read back and verified".to_owned()))
+}
+
+/// What the second place has under the backup's name, verified.
+async fn fetch(ctx: &Context, kept: &Kept, read_back: &Action) -> Result<PathBuf, String> {
+    let returned = ctx.folder.dir().join("read-back.db");
+    let _ = crate::ours::file::remove(&returned);
+    run_action(ctx, read_back, &placeholders(kept, &returned), "read-back").await?;
+    copy::verify(&returned, &kept.sha256).map_err(|e| e.to_string())?;
+    Ok(returned)
+}
+
+fn placeholders(kept: &Kept, file: &Path) -> Placeholders {
+    let name = kept.path.file_name().unwrap_or_default();
+    Placeholders::new()
+        .with("file", file.to_string_lossy())
+        .with("name", name.to_string_lossy())
 }
 
 /// A4: opens each copy, checks it, counts every table and runs the sample queries; both must answer alike.

@@ -8,7 +8,7 @@ use cutover::fleet;
 use cutover::journal::Folder;
 use cutover::monitor::{Ground, Monitor};
 use cutover::runbook::{ProviderPage, Runbook};
-use cutover::session::{Event, Outcome, Undo};
+use cutover::session::{Event, Found, Outcome, Undo};
 use cutover::step::context::{Context, News, Reporter, SessionClock, Shared};
 use cutover::target::Endpoint;
 use tokio::sync::{Mutex, mpsc, watch};
@@ -170,6 +170,13 @@ impl Bench {
             outcome: outcome.clone(),
         });
         outcome
+    }
+
+    /// What an engine finds out about a step that another one had begun.
+    pub async fn found(&self, id: &str) -> Found {
+        let index = self.runbook.steps.iter().position(|s| s.id == id);
+        let (ctx, _) = self.context(id, index.expect("a step of the runbook"));
+        cutover::step::find_out(&ctx).await
     }
 
     /// Runs a row of the rollback, which begins with the first.

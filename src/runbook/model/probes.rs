@@ -1,5 +1,7 @@
 //! What is watched: probes, and the signals that come of them. Not in here: asking (`monitor`).
 
+use strum::{EnumDiscriminants, EnumIter, IntoStaticStr};
+
 use crate::runbook::action::Action;
 
 /// Something that is watched.
@@ -15,8 +17,15 @@ pub struct Probe {
     pub timeout_ms: i64,
 }
 
-/// What a probe asks, and which signals come of it (see [`Probe::signals`]).
-#[derive(Debug, Clone)]
+/// What a probe asks, and which signals come of it (see [`Probe::signals`]). [`ProbeWord`] is the kind alone.
+#[derive(Debug, Clone, EnumDiscriminants)]
+#[strum_discriminants(
+    name(ProbeWord),
+    derive(IntoStaticStr, EnumIter),
+    strum(serialize_all = "snake_case"),
+    doc = "A kind of probe, as written after `kind:`.",
+    allow(missing_docs, reason = "the variants are those of the kind")
+)]
 pub enum ProbeKind {
     /// Every instance's readiness.
     Readiness,
@@ -29,13 +38,6 @@ pub enum ProbeKind {
     Synthetic,
     /// `pg_stat_activity` of the target.
     Pool,
-    /// What goes on inside the target.
-    Postgres {
-        /// A statement that takes longer is slow; real time.
-        slow_ms: i64,
-        /// Over which deadlocks, temporary files and slow statements are counted, in runbook time.
-        window_ms: i64,
-    },
     /// The instances' logs.
     Logs {
         /// First match decides.
@@ -44,7 +46,15 @@ pub enum ProbeKind {
         /// fleet's log files where absent.
         follow: Option<Action>,
     },
+    /// What goes on inside the target.
+    Postgres {
+        /// A statement that takes longer is slow; real time.
+        slow_ms: i64,
+        /// Over which deadlocks, temporary files and slow statements are counted, in runbook time.
+        window_ms: i64,
+    },
     /// A PgBouncer's console.
+    #[strum_discriminants(strum(serialize = "pgbouncer"))]
     PgBouncer(PgBouncer),
     /// A Prometheus server.
     Prometheus(PrometheusServer),

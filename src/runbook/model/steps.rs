@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use strum::{EnumDiscriminants, EnumIter, IntoStaticStr};
 
 use super::{Action, Role};
 
@@ -38,8 +39,15 @@ pub enum Start {
 /// With which HTTP status maintenance answers where the runbook does not say.
 pub const MAINTENANCE_STATUS: u16 = 503;
 
-/// What a step does, with its fields.
-#[derive(Debug, Clone)]
+/// What a step does, with its fields. [`StepWord`] is the kind alone.
+#[derive(Debug, Clone, EnumDiscriminants)]
+#[strum_discriminants(
+    name(StepWord),
+    derive(IntoStaticStr, EnumIter),
+    strum(serialize_all = "snake_case"),
+    doc = "A kind of step, as written after `kind:`.",
+    allow(missing_docs, reason = "the variants are those of the kind")
+)]
 pub enum StepKind {
     /// P1. Posts to a chat webhook as JSON with `text`, and writes it to the journal. `{name}` and `{freeze}` are replaced.
     Announce {
@@ -226,8 +234,15 @@ pub struct RollbackRow {
     pub kind: RollbackKind,
 }
 
-/// What a row of the rollback list does.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What a row of the rollback list does. [`RollbackWord`] is the kind alone.
+#[derive(Debug, Clone, PartialEq, Eq, EnumDiscriminants)]
+#[strum_discriminants(
+    name(RollbackWord),
+    derive(IntoStaticStr, EnumIter),
+    strum(serialize_all = "snake_case"),
+    doc = "A kind of rollback row, as written after `kind:`.",
+    allow(missing_docs, reason = "the variants are those of the kind")
+)]
 pub enum RollbackKind {
     /// R1. Cancels what runs; nothing new starts.
     Halt,

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use super::super::action::{Action, Effect};
 use super::super::keys;
-use super::super::model::{LogRule, PgBouncer, Probe, ProbeKind, PromQuery, PrometheusServer};
+use super::super::model::{
+    LogRule, PgBouncer, Probe, ProbeKind, ProbeWord, PromQuery, PrometheusServer,
+};
 use super::super::reader::{Fields, Item, Reader};
 use super::super::rule_sets;
 use super::super::tree::Value;
@@ -15,7 +17,7 @@ use super::{actions, sections};
 const PER_INSTANCE: &str = "ready";
 
 pub(super) fn probe(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Probe> {
-    let (fields, kind) = of_kind(reader, item, keys::PROBE, keys::PROBE_KINDS)?;
+    let (fields, kind) = of_kind::<ProbeWord>(reader, item, keys::PROBE)?;
     let timeout_ms = reader.want(&fields, "timeout", Reader::positive_duration);
     let timeout_ms = timeout_ms.unwrap_or(3_000);
     Some(Probe {
@@ -31,19 +33,19 @@ pub(super) fn probe(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Probe> {
 fn probe_kind(
     reader: &mut Reader<'_>,
     fields: &Fields<'_>,
-    kind: Option<&str>,
+    kind: Option<ProbeWord>,
     timeout_ms: i64,
 ) -> ProbeKind {
     match kind {
-        Some("metrics") => {
+        Some(ProbeWord::Metrics) => {
             let window_ms = reader.want(fields, "window", Reader::positive_duration);
             ProbeKind::Metrics {
                 window_ms: window_ms.unwrap_or(300_000),
             }
         }
-        Some("synthetic") => ProbeKind::Synthetic,
-        Some("pool") => ProbeKind::Pool,
-        Some("logs") => {
+        Some(ProbeWord::Synthetic) => ProbeKind::Synthetic,
+        Some(ProbeWord::Pool) => ProbeKind::Pool,
+        Some(ProbeWord::Logs) => {
             let rules = reader.need(fields, "rules", log_rules);
             let follows = fields.has("command") || fields.has("shell");
             let effect = match follows {
@@ -55,7 +57,7 @@ fn probe_kind(
                 follow: effect.map(|effect| limited(effect, timeout_ms)),
             }
         }
-        Some("postgres") => {
+        Some(ProbeWord::Postgres) => {
             let slow_ms = reader.want(fields, "slow", Reader::positive_duration);
             let window_ms = reader.want(fields, "window", Reader::positive_duration);
             ProbeKind::Postgres {
@@ -63,14 +65,14 @@ fn probe_kind(
                 window_ms: window_ms.unwrap_or(300_000),
             }
         }
-        Some("pgbouncer") => ProbeKind::PgBouncer(PgBouncer {
+        Some(ProbeWord::PgBouncer) => ProbeKind::PgBouncer(PgBouncer {
             url: reader
                 .need(fields, "url", sections::database_url)
                 .unwrap_or_default(),
             database: reader.want(fields, "database", Reader::text),
         }),
-        Some("prometheus") => ProbeKind::Prometheus(prometheus(reader, fields)),
-        Some("command") => {
+        Some(ProbeWord::Prometheus) => ProbeKind::Prometheus(prometheus(reader, fields)),
+        Some(ProbeWord::Command) => {
             let effect = program(reader, fields);
             let signals = reader.need(fields, "signals", |r, i| r.list(i, signal));
             ProbeKind::Command {
@@ -78,7 +80,8 @@ fn probe_kind(
                 signals: signals.unwrap_or_default(),
             }
         }
-        _ => ProbeKind::Readiness,
+        // Also in the place of one that was not understood, which has been reported.
+        Some(ProbeWord::Readiness) | None => ProbeKind::Readiness,
     }
 }
 

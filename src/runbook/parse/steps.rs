@@ -2,9 +2,10 @@
 
 use super::super::action::Effect;
 use super::super::keys;
+use super::super::kinds::Word;
 use super::super::model::{
     EvidenceRef, Gate, MAINTENANCE_STATUS, Migration, Place, RehearsalPart, Role, RollbackKind,
-    RollbackRow, Start, Step, StepKind, SwitchHow,
+    RollbackRow, RollbackWord, Start, Step, StepKind, StepWord, SwitchHow,
 };
 use super::super::reader::{Fields, Item, Reader};
 use super::super::tree::{Node, Value};
@@ -12,13 +13,14 @@ use super::{actions, role};
 
 pub(super) fn step(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Step> {
     const STARTS: [(&str, Start); 2] = [("person", Start::Person), ("auto", Start::Auto)];
-    let (fields, kind) = of_kind(reader, item, keys::STEP, keys::STEP_KINDS)?;
+    let (fields, kind) = of_kind::<StepWord>(reader, item, keys::STEP)?;
     let kind = kind.and_then(|kind| step_kind(reader, &fields, kind));
     let step = Step {
         id: reader.need(&fields, "id", Reader::id).unwrap_or_default(),
         title: reader
             .need(&fields, "title", Reader::text)
             .unwrap_or_default(),
+        // In the place of one that was not understood, which has been reported.
         kind: kind.unwrap_or(StepKind::TargetCheck),
         start: reader
             .want(&fields, "start", |r, i| r.one_of(i, &STARTS))
@@ -37,21 +39,20 @@ pub(super) fn step(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Step> {
 }
 
 /// A map whose `kind` decides its keys; `None` beside it where the kind is wrong, and then any kind's key passes.
-pub(super) fn of_kind<'n>(
+pub(super) fn of_kind<'n, W: Word>(
     reader: &mut Reader<'_>,
     item: &Item<'n>,
     common: &[&str],
-    kinds: &'static [(&'static str, &'static [&'static str])],
-) -> Option<(Fields<'n>, Option<&'static str>)> {
+) -> Option<(Fields<'n>, Option<W>)> {
+    let words: Vec<(&str, W)> = W::iter().map(|kind| (kind.word(), kind)).collect();
     let written = written_kind(item.node);
-    let known = kinds.iter().find(|(kind, _)| Some(*kind) == written);
+    let known = words.iter().find(|(word, _)| Some(*word) == written);
     let mut allowed = common.to_vec();
     match known {
-        Some((_, own)) => allowed.extend(*own),
-        None => allowed.extend(kinds.iter().flat_map(|(_, own)| own.iter().copied())),
+        Some((_, kind)) => allowed.extend(kind.own_keys()),
+        None => W::iter().for_each(|kind| allowed.extend(kind.own_keys())),
     }
     let fields = reader.fields(item, &allowed)?;
-    let words: Vec<_> = kinds.iter().map(|(kind, _)| (*kind, *kind)).collect();
     let kind = reader.need(&fields, "kind", |r, i| r.one_of(i, &words));
     Some((fields, kind))
 }
@@ -66,19 +67,19 @@ fn written_kind(node: &Node) -> Option<&str> {
     }
 }
 
-fn step_kind(reader: &mut Reader<'_>, fields: &Fields<'_>, kind: &str) -> Option<StepKind> {
+fn step_kind(reader: &mut Reader<'_>, fields: &Fields<'_>, kind: StepWord) -> Option<StepKind> {
     Some(match kind {
-        "announce" => StepKind::Announce {
+        StepWord::Announce => StepKind::Announce {
             text: reader.need(fields, "text", Reader::text)?,
             webhook: reader.want(fields, "webhook", actions::url),
         },
-        "confirm" => StepKind::Confirm {
+        StepWord::Confirm => StepKind::Confirm {
             roles: reader.need(fields, "roles", roles)?,
         },
-        "baseline" => StepKind::Baseline {
+        StepWord::Baseline => StepKind::Baseline {
             window_ms: reader.need(fields, "window", Reader::positive_duration)?,
         },
-        "freeze" => {
+        StepWord::Freeze => {
             let on = reader.need(fields, "on", actions::action);
             let off = reader.need(fields, "off", actions::action);
             let quiet_ms = reader.want(fields, "quiet", Reader::positive_duration);
@@ -92,7 +93,7 @@ fn step_kind(reader: &mut Reader<'_>, fields: &Fields<'_>, kind: &str) -> Option
                     .unwrap_or(MAINTENANCE_STATUS),
             }
         }
-        "backup" => {
+        StepWord::Backup => {
             let to = reader.need(fields, "to", Reader::path);
             let keep_ms = reader.need(fields, "keep", Reader::positive_duration);
             StepKind::Backup {
@@ -100,7 +101,7 @@ fn step_kind(reader: &mut Reader<'_>, fields: &Fields<'_>, kind: &str) -> Option
                 keep_ms: keep_ms?,
             }
         }
-        "store_backup" => {
+        StepWord::StoreBackup => {
             let place = reader.need(fields, "place", place);
             let keep_ms = reader.need(fields, "keep", Reader::positive_duration);
             StepKind::StoreBackup {
@@ -108,65 +109,56 @@ fn step_kind(reader: &mut Reader<'_>, fields: &Fields<'_>, kind: &str) -> Option
                 keep_ms: keep_ms?,
             }
         }
-        "restore_drill" => StepKind::RestoreDrill {
+        StepWord::RestoreDrill => StepKind::RestoreDrill {
             queries: reader
                 .want(fields, "queries", |r, i| r.list(i, Reader::text))
                 .unwrap_or_default(),
         },
-        "migrate" => migrate(reader, fields)?,
-        "keep_artefacts" => StepKind::KeepArtefacts {
+        StepWord::Migrate => migrate(reader, fields)?,
+        StepWord::KeepArtefacts => StepKind::KeepArtefacts {
             of: reader.need(fields, "of", |r, i| r.list(i, Reader::text))?,
         },
-        "switch" => StepKind::Switch {
+        StepWord::Switch => StepKind::Switch {
             how: switch(reader, fields)?,
         },
-        "rollout" => StepKind::Rollout {
+        StepWord::Rollout => StepKind::Rollout {
             batch: reader
                 .want(fields, "batch", |r, i| r.small(i, 1..=1_000))
                 .unwrap_or(1),
         },
-        "stabilise" => StepKind::Stabilise {
+        StepWord::Stabilise => StepKind::Stabilise {
             window_ms: reader.need(fields, "window", Reader::positive_duration)?,
         },
-        "checklist" => StepKind::Checklist {
+        StepWord::Checklist => StepKind::Checklist {
             stays_green_ms: reader.need(fields, "stays_green", Reader::positive_duration)?,
         },
-        "command" => {
+        StepWord::Command => {
             let undo = reader.want(fields, "undo", actions::action);
             StepKind::Command {
                 action: reader.need(fields, "action", actions::action)?,
                 undo,
             }
         }
-        other => without_fields(other)?,
+        StepWord::TargetCheck => StepKind::TargetCheck,
+        StepWord::Privileges => StepKind::Privileges,
+        StepWord::Connectivity => StepKind::Connectivity,
+        StepWord::MigrationHistory => StepKind::MigrationHistory,
+        StepWord::ExportOrder => StepKind::ExportOrder,
+        StepWord::Import => StepKind::Import,
+        StepWord::Sequences => StepKind::Sequences,
+        StepWord::Constraints => StepKind::Constraints,
+        StepWord::RowCounts => StepKind::RowCounts,
+        StepWord::Samples => StepKind::Samples,
+        StepWord::Smoke => StepKind::Smoke,
+        StepWord::ParityGate => StepKind::ParityGate,
+        StepWord::RollbackReady => StepKind::RollbackReady,
+        StepWord::VerifyCounts => StepKind::VerifyCounts,
+        StepWord::VerifyEndpoints => StepKind::VerifyEndpoints,
+        StepWord::VerifySlugs => StepKind::VerifySlugs,
+        StepWord::VerifyOrder => StepKind::VerifyOrder,
+        StepWord::VerifyIntegrity => StepKind::VerifyIntegrity,
+        StepWord::Reopen => StepKind::Reopen,
     })
-}
-
-/// The kinds that have no keys of their own.
-fn without_fields(kind: &str) -> Option<StepKind> {
-    [
-        StepKind::TargetCheck,
-        StepKind::Privileges,
-        StepKind::Connectivity,
-        StepKind::MigrationHistory,
-        StepKind::ExportOrder,
-        StepKind::Import,
-        StepKind::Sequences,
-        StepKind::Constraints,
-        StepKind::RowCounts,
-        StepKind::Samples,
-        StepKind::Smoke,
-        StepKind::ParityGate,
-        StepKind::RollbackReady,
-        StepKind::VerifyCounts,
-        StepKind::VerifyEndpoints,
-        StepKind::VerifySlugs,
-        StepKind::VerifyOrder,
-        StepKind::VerifyIntegrity,
-        StepKind::Reopen,
-    ]
-    .into_iter()
-    .find(|candidate| candidate.key() == kind)
 }
 
 fn roles(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Vec<Role>> {
@@ -304,33 +296,35 @@ fn evidence(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<EvidenceRef> {
 }
 
 pub(super) fn rollback_row(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<RollbackRow> {
-    let (fields, kind) = of_kind(reader, item, keys::ROLLBACK, keys::ROLLBACK_KINDS)?;
+    let (fields, kind) = of_kind::<RollbackWord>(reader, item, keys::ROLLBACK)?;
     let kind = match kind {
-        Some("incident") => reader
+        Some(RollbackWord::Incident) => reader
             .need(&fields, "file", Reader::path)
             .map(|file| RollbackKind::Incident { file }),
-        Some("command") => reader
+        Some(RollbackWord::Command) => reader
             .need(&fields, "action", actions::action)
             .map(RollbackKind::Command),
-        Some("restore_config") => Some(RollbackKind::RestoreConfig),
-        Some("restart") => Some(RollbackKind::Restart {
+        Some(RollbackWord::RestoreConfig) => Some(RollbackKind::RestoreConfig),
+        Some(RollbackWord::Restart) => Some(RollbackKind::Restart {
             action: reader.want(&fields, "action", actions::action),
         }),
-        Some("validate") => Some(RollbackKind::Validate),
-        Some("lift_freeze") => Some(RollbackKind::LiftFreeze),
-        Some("preserve") => Some(RollbackKind::Preserve {
+        Some(RollbackWord::Validate) => Some(RollbackKind::Validate),
+        Some(RollbackWord::LiftFreeze) => Some(RollbackKind::LiftFreeze),
+        Some(RollbackWord::Preserve) => Some(RollbackKind::Preserve {
             logs: reader
                 .want(&fields, "logs", |r, i| r.list(i, Reader::path))
                 .unwrap_or_default(),
             dump: reader.want(&fields, "dump", actions::action),
         }),
-        _ => None,
+        Some(RollbackWord::Halt) => Some(RollbackKind::Halt),
+        None => None,
     };
     Some(RollbackRow {
         id: reader.need(&fields, "id", Reader::id).unwrap_or_default(),
         title: reader
             .need(&fields, "title", Reader::text)
             .unwrap_or_default(),
+        // In the place of one that was not understood, which has been reported.
         kind: kind.unwrap_or(RollbackKind::Halt),
     })
 }
