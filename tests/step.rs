@@ -3,6 +3,7 @@
 
 mod bench;
 mod discard;
+mod drift;
 mod in_use;
 mod lost;
 mod provider;

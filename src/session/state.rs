@@ -12,7 +12,7 @@ use super::event::{
     Undo,
 };
 use super::shape::Shape;
-use crate::runbook::{Role, Trigger};
+use crate::runbook::{EvidenceRef, Role, Trigger};
 
 /// Everything that is known of a session. All times are session milliseconds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -521,6 +521,25 @@ impl Session {
             *state = StepState::pending(line);
             state.started_ms = since_ms;
         }
+        // A signature was given for what was seen then; the same words again are another look.
+        let lines = self.charter.steps.get(from..to).unwrap_or_default();
+        let is_void = |id: &String| lines.iter().any(|line| line.id == *id);
+        for gate in &self.charter.gates {
+            let rests_on = |evidence: &EvidenceRef| match evidence {
+                EvidenceRef::Step(id) => is_void(id),
+                EvidenceRef::Rehearsal(_) => false,
+            };
+            if gate.evidence.iter().any(rests_on) {
+                self.signatures.remove(&gate.id);
+            }
+        }
+    }
+
+    /// When the freeze that holds was proven: the end of its step. Another one than [`Session::freeze`] says after drift, for then writes were
+    /// stopped anew while the application stood still all along.
+    pub fn frozen_ms(&self) -> Option<i64> {
+        let freeze = self.step_of_kind(&LineKind::Freeze)?;
+        freeze.ended_ms.filter(|_| freeze.is_over())
     }
 
     /// Since when a trigger has been armed: from the start of the step that names it until release, rollback, or the end of the step

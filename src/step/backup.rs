@@ -23,6 +23,9 @@ pub struct Kept {
     pub size_bytes: u64,
     /// How long it is kept, in milliseconds.
     pub keep_ms: i64,
+    /// Of which freeze it is, by [`crate::session::Session::frozen_ms`]. Absent in journals of before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frozen_ms: Option<i64>,
     /// What the system said of the file when its checksum was recorded. Absent in journals of before, and of a copy elsewhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stamp: Option<Stamp>,
@@ -58,6 +61,14 @@ const UNCHANGED: &str = "backup_unchanged";
 /// No step made one, or it is no longer the file whose checksum A2 recorded: nothing may be built on it.
 pub async fn proven(ctx: &Context) -> Result<Kept, Outcome> {
     let kept: Kept = ctx.need("backup")?;
+    if kept
+        .frozen_ms
+        .is_some_and(|of| Some(of) != ctx.session.frozen_ms())
+    {
+        return Err(changed(
+            "it was made before the freeze was raised anew, and lacks what was written in between",
+        ));
+    }
     match unchanged(&kept).await {
         Ok(()) => Ok(kept),
         Err(why) => Err(changed(&why)),
@@ -133,6 +144,7 @@ pub async fn backup(ctx: &Context, to: &Path, keep_ms: i64) -> Outcome {
                 sha256,
                 size_bytes,
                 keep_ms,
+                frozen_ms: ctx.session.frozen_ms(),
                 stamp,
             };
             let mut summary = format!(
@@ -160,9 +172,10 @@ pub async fn backup(ctx: &Context, to: &Path, keep_ms: i64) -> Outcome {
     }
 }
 
-/// One name per session and freeze, so that a new freeze never takes an old backup for its own.
+/// One name per session and freeze, so that a new freeze never takes an old backup for its own: also after drift, when the clock of the
+/// freeze goes on.
 fn destination(ctx: &Context, to: &Path) -> PathBuf {
-    let frozen_ms = ctx.session.freeze().map_or(0, |(since_ms, _)| since_ms);
+    let frozen_ms = ctx.session.frozen_ms().unwrap_or(0);
     to.join(format!("{}-{frozen_ms}.db", ctx.session.charter.session))
 }
 
@@ -174,7 +187,7 @@ fn whole_copy(path: &Path) -> Option<(PathBuf, String, u64, usize)> {
 
 /// A3: a copy in the second place, read back from there and verified.
 pub async fn store(ctx: &Context, place: &Place, keep_ms: i64) -> Outcome {
-    let kept: Kept = match ctx.need("backup") {
+    let kept = match proven(ctx).await {
         Ok(kept) => kept,
         Err(missing) => return missing,
     };
@@ -293,7 +306,7 @@ fn placeholders(kept: &Kept, file: &Path) -> Placeholders {
 
 /// A4: opens each copy, checks it, counts every table and runs the sample queries; both must answer alike.
 pub async fn drill(ctx: &Context, queries: &[String]) -> Outcome {
-    let first: Kept = match ctx.need("backup") {
+    let first = match proven(ctx).await {
         Ok(kept) => kept,
         Err(missing) => return missing,
     };
@@ -363,6 +376,7 @@ mod tests {
             sha256: taken.sha256,
             size_bytes: taken.size_bytes,
             keep_ms: 0,
+            frozen_ms: None,
             stamp: Some(Stamp::of(&taken.path).unwrap()),
         };
         assert_eq!(kept.unchanged(), Ok(()));

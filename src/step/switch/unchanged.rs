@@ -5,7 +5,7 @@ use crate::parity::moment::{self, Moment, Moved};
 use crate::parity::{Opening, Sides};
 use crate::runbook::StepKind;
 use crate::session::{Check, Outcome};
-use crate::step::backup::Kept;
+use crate::step::backup::proven;
 use crate::step::context::Context;
 use crate::step::migrate;
 use crate::step::target::owner;
@@ -18,7 +18,7 @@ pub const PROVEN: &str = "proven";
 /// # Errors
 /// A side cannot be read, in words; that may pass.
 pub async fn prove(ctx: &Context) -> Result<Moment, String> {
-    let backup: Kept = ctx.need("backup").map_err(|missing| missing.summary)?;
+    let backup = proven(ctx).await.map_err(|missing| missing.summary)?;
     let endpoint = owner(ctx).map_err(|wrong| wrong.summary)?;
     let target = &ctx.runbook.target;
     let opening = Opening::default();
