@@ -240,10 +240,7 @@ fn session(runbook: &Runbook, root: &std::path::Path) -> (Ledger, cutover::journ
     let entries = journal
         .append(0, cutover::clock::wall(), &[(&kind, &body)])
         .expect("written");
-    let recorded: Vec<_> = entries
-        .iter()
-        .map(|entry| cutover::engine::ledger::from_entry(entry).expect("an event"))
-        .collect();
+    let recorded = cutover::history::events(&entries).expect("events");
     let session = Session::replay(&recorded).expect("a session");
     let scribe = journal.scribe(Retention::default()).expect("a scribe");
     let clock = SessionClock {

@@ -11,8 +11,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::lease::host_name;
-use crate::engine::ledger::from_entry;
-use crate::journal::{Folder, Follower};
+use crate::history;
+use crate::journal::Folder;
 use crate::session::{Phase, Session};
 use crate::text::printable;
 
@@ -81,10 +81,11 @@ impl Claim {
 /// False where its journal cannot be read.
 fn nobody_goes_on_with(folder: &Folder) -> bool {
     let look = || {
-        let mut follower = Follower::open(folder).ok()?;
-        let recorded: Result<Vec<_>, _> = follower.poll().ok()?.iter().map(from_entry).collect();
-        let session = Session::replay(&recorded.ok()?).ok()?;
-        Some(is_over(&session, follower.engine().ok()?.is_alive()))
+        let (history, session) = history::of(folder).ok()?;
+        Some(is_over(
+            &session,
+            history.follower().engine().ok()?.is_alive(),
+        ))
     };
     look().unwrap_or(false)
 }

@@ -20,8 +20,8 @@
 //! 16. [`cli`]: one file per subcommand.
 //!
 //! Beside them, small and used by many: [`action`] runs what a runbook tells us to run, [`production`] compares production around each
-//! action of a rehearsal, [`claim`] says which session has a database, [`clock`] is the one place that reads time, [`identity`] says
-//! by what a database is known, [`ours`] what is ours to remove, [`secret`] hides what must not be shown, [`ssh`] makes and checks
+//! action of a rehearsal, [`claim`] says which session has a database, [`clock`] is the one place that reads time, [`history`] reads a
+//! session from its folder, [`identity`] says by what a database is known, [`ours`] what is ours to remove, [`secret`] hides what must not be shown, [`ssh`] makes and checks
 //! signatures, [`text`] makes foreign text harmless, [`private_file`] writes what holds secrets,
 //! `print` writes lines.
 
@@ -39,6 +39,7 @@ pub mod cockpit;
 pub mod demo;
 pub mod engine;
 pub mod fleet;
+pub mod history;
 pub mod identity;
 pub mod journal;
 pub mod monitor;

@@ -27,6 +27,7 @@ use serde_json::Value;
 pub use material::{Beside, LeftOut, Material};
 pub use rows::{RowReport, RowStatus, Section, rows, rows_seen};
 
+use crate::history;
 use crate::journal::{self, Artefact, Folder};
 use crate::session::confidence::{Confidence, confidence};
 use crate::session::live::ItemView;
@@ -146,15 +147,8 @@ pub enum Error {
     #[error(transparent)]
     NotASession(#[from] NotASession),
     /// An entry is of a version that this one does not know.
-    #[error("entry {seq} (`{kind}`) of the journal is unknown to this version of cutover: {why}")]
-    Unknown {
-        /// Its number.
-        seq: u64,
-        /// Its kind.
-        kind: String,
-        /// Why it cannot be read.
-        why: String,
-    },
+    #[error(transparent)]
+    Unknown(#[from] history::Error),
     /// The folder for the bundle holds something else.
     #[error(
         "{} holds files that are no part of a report ({}); name a folder that is empty or not there", dir.display(), files.join(", ")

@@ -1,7 +1,6 @@
 //! Who you are is proven and not declared: every act by every role, with the right identity and with wrong ones, over a real engine's
 //! socket, by hand; and rows that somebody writes into the journal past the engine.
 
-use cutover::cli::status;
 use cutover::engine::lease::Lease;
 use cutover::engine::protocol::Answer;
 use cutover::engine::{self, socket};
@@ -94,7 +93,7 @@ async fn each_act_as(me: Option<(&str, &[Role])>) -> (usize, usize) {
     let dir = tempfile::tempdir().expect("a folder");
     let folder = Folder::create(dir.path(), "tonight").expect("a session's folder");
     let engine = Engine::start(&folder, &runbook, false, None).await;
-    let seq = || status::read(&folder).expect("a session").seq;
+    let seq = || cutover::history::session(&folder).expect("a session").seq;
     let (mut let_through, mut turned_away) = (0, 0);
     for command in harmless() {
         for claim in claims(&runbook) {
@@ -162,7 +161,9 @@ async fn a_row_written_into_the_journal_by_hand_is_nobodys_act() {
     let folder = Folder::create(dir.path(), "tonight").expect("a session's folder");
     let engine = Engine::start(&folder, &runbook, false, None).await;
     let hash = &runbook.hash.0;
-    let evidence = status::read(&folder).expect("a session").gates();
+    let evidence = cutover::history::session(&folder)
+        .expect("a session")
+        .gates();
     let evidence = &evidence
         .iter()
         .find(|g| g.id == "K8")
@@ -174,7 +175,7 @@ async fn a_row_written_into_the_journal_by_hand_is_nobodys_act() {
     append_by_hand(&folder, "gate_signed", &forged);
 
     // Nobody believes it: not those who look, not the engine that runs, not the next one.
-    let why = status::read(&folder)
+    let why = cutover::history::session(&folder)
         .expect_err("a row too many")
         .to_string();
     assert!(why.contains("journal"), "{why}");

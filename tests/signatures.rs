@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Command as Process, Output, Stdio};
 
 use chrono::Utc;
-use cutover::cli::status;
 use cutover::engine::protocol::{Answer, Ask, Request};
 use cutover::engine::socket;
 use cutover::journal::Folder;
@@ -119,7 +118,7 @@ impl Night {
     }
 
     fn session(&self) -> Session {
-        status::read(&self.folder).expect("a session")
+        cutover::history::session(&self.folder).expect("a session")
     }
 
     fn actor(&self, who: &str) -> Actor {

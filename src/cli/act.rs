@@ -316,7 +316,7 @@ pub async fn rollback(args: RollbackArgs) -> anyhow::Result<Exit> {
 pub async fn retry(args: RetryArgs) -> anyhow::Result<Exit> {
     let folder = super::run::find(&args.which)?;
     // What its rows would take back or keep is the later session's by now.
-    if let Some(later) = later_attempt(&folder, &super::status::read(&folder)?) {
+    if let Some(later) = later_attempt(&folder, &crate::history::session(&folder)?) {
         errln!(
             "refused: session {later} was opened for the same target after {}, so nothing of its rollback is run again. Nothing was changed",
             folder.session()
@@ -334,7 +334,7 @@ pub async fn retry(args: RetryArgs) -> anyhow::Result<Exit> {
         Err(error) => anyhow::bail!("{error}"),
     }
     super::follow::until_over(&folder, super::follow::To::Stderr).await?;
-    let session = super::status::read(&folder)?;
+    let session = crate::history::session(&folder)?;
     let is_healthy = session.rollback.is_some_and(|r| r.healthy == Some(true));
     Ok(if is_healthy { Exit::Done } else { Exit::Failed })
 }
@@ -343,7 +343,7 @@ pub async fn retry(args: RetryArgs) -> anyhow::Result<Exit> {
 pub async fn correct(args: CorrectArgs) -> anyhow::Result<Exit> {
     let folder = super::run::find(&args.which)?;
     let session = folder.session();
-    let known = super::status::read(&folder)?;
+    let known = crate::history::session(&folder)?;
     if !args.give_up_rows
         && let Err(not_yet) = attempt::rows_are_kept(&known, has_whole_file(&folder))
     {
@@ -375,7 +375,7 @@ pub async fn correct(args: CorrectArgs) -> anyhow::Result<Exit> {
 /// On a terminal, the name is asked for; in a script it must be an argument.
 fn ask_for_confirmation(folder: &Folder) -> Option<String> {
     use std::io::{IsTerminal, Write};
-    let session = super::status::read(folder).ok()?;
+    let session = crate::history::session(folder).ok()?;
     if session.fired.is_some() || !std::io::stdin().is_terminal() {
         return None;
     }

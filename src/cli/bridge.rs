@@ -1,7 +1,7 @@
 //! The way from a terminal to the engine: its socket, and starting it. Who we are is for the engine to see.
 
 use super::orders::Standing;
-use super::{join, over, status};
+use super::{join, over};
 use crate::clock;
 use crate::cockpit::bridge::{Bridge, BridgeError, Fault};
 use crate::demo::control;
@@ -71,7 +71,7 @@ impl SocketBridge {
             return Ok(command);
         };
         let failed = |why: String| BridgeError::Failed { why };
-        let session = status::read(&self.folder).map_err(|e| failed(e.to_string()))?;
+        let session = crate::history::session(&self.folder).map_err(|e| failed(e.to_string()))?;
         let claim = playing.or(self.claim.as_deref());
         let actor = Actor::identify(&session.charter, &join::user_name(), claim);
         let note = note.as_deref();
@@ -99,7 +99,7 @@ impl SocketBridge {
     fn retry(&self, command: &Command, playing: Option<&str>) -> Result<u64, BridgeError> {
         let claim = playing.or(self.claim.as_deref());
         let failed = |why: String| BridgeError::Failed { why };
-        let session = status::read(&self.folder).map_err(|e| failed(e.to_string()))?;
+        let session = crate::history::session(&self.folder).map_err(|e| failed(e.to_string()))?;
         amend::may_amend(&session, claim, command).map_err(BridgeError::Refused)?;
         // Without what an engine is started with, nothing is put on record that nobody could carry out.
         Standing::read(&self.folder).map_err(|e| failed(format!("{e:#}")))?;
@@ -107,7 +107,7 @@ impl SocketBridge {
         recorded
             .map_err(|e| failed(e.to_string()))?
             .map_err(BridgeError::Refused)?;
-        let session = status::read(&self.folder).map_err(|e| failed(e.to_string()))?;
+        let session = crate::history::session(&self.folder).map_err(|e| failed(e.to_string()))?;
         self.start_engine()?;
         Ok(session.seq)
     }

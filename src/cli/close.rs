@@ -10,9 +10,10 @@ use super::rehearse::unfinished;
 use super::{Exit, Which, run};
 use super::{leftovers, load};
 use crate::claim;
-use crate::engine::{amend, ledger::from_entry};
-use crate::journal::{Folder, Follower};
-use crate::session::{Command, Phase, Recorded, Session, attempt};
+use crate::engine::amend;
+use crate::history;
+use crate::journal::Folder;
+use crate::session::{Command, Phase, Session, attempt};
 use crate::step::closing;
 use crate::step::salvage::has_whole_file;
 use crate::text::printable;
@@ -36,10 +37,8 @@ pub struct CloseArgs {
 /// The journal cannot be read or written, or an engine runs the session.
 pub async fn run(args: CloseArgs) -> anyhow::Result<Exit> {
     let folder = run::find(&args.which)?;
-    let mut follower = Follower::open(&folder)?;
-    let entries = follower.poll()?;
-    let entries: Vec<Recorded> = entries.iter().map(from_entry).collect::<Result<_, _>>()?;
-    let session = Session::replay(&entries)?;
+    let (history, session) = history::of(&folder)?;
+    let follower = history.follower();
     let name = &session.charter.session;
     if session.charter.rehearsal {
         anyhow::ensure!(
@@ -111,7 +110,13 @@ pub async fn run(args: CloseArgs) -> anyhow::Result<Exit> {
         outln!("{}", printable(&line, 800));
         record.push(line);
     }
-    let findings = closing::look(&loaded.runbook, &loaded.base, &entries, session.phase).await;
+    let findings = closing::look(
+        &loaded.runbook,
+        &loaded.base,
+        history.events(),
+        session.phase,
+    )
+    .await;
     for finding in &findings {
         let mark = match (finding.ok, finding.required) {
             (true, _) => "ok  ",

@@ -63,7 +63,7 @@ pub async fn run(args: EngineArgs) -> anyhow::Result<Exit> {
         return Ok(Exit::Done);
     }
     ended?;
-    if super::status::read(&folder).is_ok_and(|s| needs_no_engine(&s)) {
+    if crate::history::session(&folder).is_ok_and(|s| needs_no_engine(&s)) {
         Standing::remove(&folder);
     }
     Ok(Exit::Done)

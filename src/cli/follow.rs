@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::Exit;
-use crate::engine::ledger::from_entry;
-use crate::journal::{Folder, Follower};
+use crate::history::History;
+use crate::journal::Folder;
 pub use crate::session::words::words;
 use crate::session::{Phase, Recorded, Session};
 use crate::text::printable;
@@ -23,27 +23,20 @@ pub enum To {
 /// # Errors
 /// The journal is damaged, or the engine has died: the message says how to go on.
 pub async fn until_over(folder: &Folder, to: To) -> anyhow::Result<Exit> {
-    let mut follower = Follower::open(folder)?;
-    let mut entries: Vec<Recorded> = Vec::new();
+    let mut history = History::open(folder)?;
     let mut silent_polls = 0;
     loop {
-        let new = follower
-            .poll()?
-            .iter()
-            .map(from_entry)
-            .collect::<Result<Vec<_>, _>>()?;
-        for entry in &new {
+        for entry in history.read_on()? {
             if let Some(text) = line(entry) {
                 say(to, &text);
             }
         }
-        entries.extend(new);
-        if let Ok(session) = Session::replay(&entries)
+        if let Ok(session) = history.session()
             && let Some(exit) = exit_of(&session)
         {
             return Ok(exit);
         }
-        silent_polls = if follower.engine()?.is_alive() {
+        silent_polls = if history.follower().engine()?.is_alive() {
             0
         } else {
             silent_polls + 1

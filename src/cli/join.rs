@@ -7,7 +7,7 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::bridge::SocketBridge;
-use super::{Exit, Looks, Which, asked, follow, run, status};
+use super::{Exit, Looks, Which, asked, follow, run};
 use crate::cockpit::Options;
 use crate::journal::{Folder, Follower};
 
@@ -29,7 +29,7 @@ pub async fn run(args: JoinArgs) -> anyhow::Result<Exit> {
     if args.log || !can_show_a_screen() {
         return follow::until_over(&folder, follow::To::Stdout).await;
     }
-    let sandbox = status::read(&folder)?.charter.sandbox;
+    let sandbox = crate::history::session(&folder)?.charter.sandbox;
     let sandbox = sandbox
         .then(|| folder.dir().parent().map(PathBuf::from))
         .flatten();
@@ -75,6 +75,6 @@ pub async fn cockpit(
         .await??;
     // The terminal may be gone; that is no reason to fail.
     let _ = writeln!(std::io::stderr(), "{left}");
-    let session = status::read(&folder)?;
+    let session = crate::history::session(&folder)?;
     Ok(follow::exit_of(&session).unwrap_or(Exit::Done))
 }

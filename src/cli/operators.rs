@@ -8,11 +8,11 @@ use super::bridge::SocketBridge;
 use super::follow;
 use crate::cockpit::bridge::{Bridge, BridgeError};
 use crate::demo::faults::{self, Fault};
-use crate::engine::ledger::from_entry;
-use crate::journal::{Folder, Follower};
+use crate::history::History;
+use crate::journal::Folder;
 use crate::runbook::Role;
 use crate::session::decide::may_start;
-use crate::session::{Command, LineKind, Phase, Recorded, Refusal, Session, StepStatus};
+use crate::session::{Command, LineKind, Phase, Refusal, Session, StepStatus};
 
 /// How long the people of the script watch a red checklist before one of them rolls back, in runbook time.
 const PATIENCE_MS: i64 = 20 * 60_000;
@@ -48,8 +48,7 @@ struct Play {
     folder: Folder,
     script: Script,
     bridge: SocketBridge,
-    follower: Follower,
-    entries: Vec<Recorded>,
+    history: History,
     injected: bool,
     restarts: u32,
 }
@@ -59,10 +58,9 @@ impl Play {
         Ok(Play {
             bridge: SocketBridge::new(folder.clone(), None, Some(script.dir.clone()))
                 .with_program(script.program.clone()),
-            follower: Follower::open(folder)?,
+            history: History::open(folder)?,
             folder: folder.clone(),
             script,
-            entries: Vec::new(),
             injected: false,
             restarts: 0,
         })
@@ -71,17 +69,15 @@ impl Play {
     fn run(mut self) -> anyhow::Result<Session> {
         let began = Instant::now();
         loop {
-            for entry in self.follower.poll()? {
-                let recorded = from_entry(&entry)?;
-                if let Some(line) = follow::line(&recorded) {
+            for entry in self.history.read_on()? {
+                if let Some(line) = follow::line(entry) {
                     errln!("{line}");
                 }
-                self.entries.push(recorded);
             }
-            if !self.follower.engine()?.is_alive() && !self.over() {
+            if !self.history.follower().engine()?.is_alive() && !self.over() {
                 self.restart()?;
             }
-            if let Ok(session) = Session::replay(&self.entries) {
+            if let Ok(session) = self.history.session() {
                 if matches!(session.phase, Phase::RolledBack | Phase::Completed) {
                     return Ok(session);
                 }
@@ -100,7 +96,8 @@ impl Play {
     }
 
     fn over(&self) -> bool {
-        Session::replay(&self.entries)
+        self.history
+            .session()
             .is_ok_and(|s| matches!(s.phase, Phase::RolledBack | Phase::Completed))
     }
 
@@ -199,7 +196,8 @@ impl Play {
     fn what_is_red(&self) -> String {
         use crate::session::live::{ItemView, key};
         let items: Vec<ItemView> = self
-            .follower
+            .history
+            .follower()
             .board(key::CHECKLIST)
             .ok()
             .flatten()

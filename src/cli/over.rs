@@ -1,14 +1,13 @@
 //! A session that is over: what it is and what can still be done, in one sentence, for every command that comes too late. Not in here:
 //! when a session is over (`claim::is_over`).
 
-use super::status;
 use crate::claim;
 use crate::journal::{Folder, Follower};
 use crate::session::{Phase, Session};
 
 /// What a session is that is over, and what can be done; `None` where it is not over, or nothing can be read of it.
 pub fn sentence(folder: &Folder) -> Option<String> {
-    let session = status::read(folder).ok()?;
+    let session = crate::history::session(folder).ok()?;
     let engine = Follower::open(folder).ok()?.engine().ok()?;
     claim::is_over(&session, engine.is_alive()).then(|| of(&session))
 }

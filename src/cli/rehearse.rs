@@ -22,6 +22,7 @@ use super::{Exit, follow, run};
 use crate::action::{self, Environment};
 use crate::cockpit::bridge::Bridge;
 use crate::engine::socket;
+use crate::history::History;
 use crate::journal::{Folder, Follower};
 use crate::ours::scratch::Claim;
 use crate::runbook::action::Placeholders;
@@ -178,7 +179,7 @@ pub async fn rehearse(
     );
     let entries = Follower::open(&folder)?.poll()?;
     let head = entries.last().map(|e| e.hash.to_string());
-    let session = folded(entries).context("the rehearsal's journal cannot be read back")?;
+    let session = folded(&entries).context("the rehearsal's journal cannot be read back")?;
     let evidence = evidence(
         &loaded.runbook,
         &session,
@@ -293,24 +294,21 @@ async fn play(
         reason: "the end of the rehearsal".into(),
         confirm: Some(folder.session()),
     };
-    let mut follower = Follower::open(folder)?;
-    let mut entries = Vec::new();
+    let mut history = History::open(folder)?;
     let mut asked = false;
     loop {
         // Looked at before its last words are read: an engine that has just come to its end is not lost.
-        let is_alive = follower.engine()?.is_alive();
+        let is_alive = history.follower().engine()?.is_alive();
         anyhow::ensure!(!stage.stop.is_cancelled(), unfinished::INTERRUPTED);
-        for entry in follower.poll()? {
-            let recorded = crate::engine::ledger::from_entry(&entry)?;
-            if let Some(line) = follow::line(&recorded) {
+        for recorded in history.read_on()? {
+            if let Some(line) = follow::line(recorded) {
                 errln!("  rehearsal {line}");
             }
             if prepare::may_have_made_objects(runbook, &recorded.event) {
                 claim.record().await?;
             }
-            entries.push(recorded);
         }
-        let session = match Session::replay(&entries) {
+        let session = match history.session() {
             Ok(session) => session,
             Err(_) => continue,
         };

@@ -11,10 +11,10 @@ use serde::Deserialize;
 use super::check::read_runbook;
 use super::{Exit, Looks, Which, join, run};
 use crate::cockpit::{self, At};
-use crate::engine::ledger::from_entry;
+use crate::history;
 use crate::journal::{self, Follower};
 use crate::runbook::{self, Runbook};
-use crate::session::{Charter, Event, Opening, Outcome, Session};
+use crate::session::{Charter, Event, Opening, Outcome};
 use crate::text::printable;
 use crate::trigger::cadence::Rhythm;
 use crate::trigger::replay::{ItemStory, Moment, Replay, Story, replay};
@@ -134,17 +134,14 @@ pub fn at(text: &str) -> Result<At, String> {
 /// A session's events and samples, under the runbook's rules.
 fn of_session(runbook: &Runbook, which: &Which) -> anyhow::Result<Record> {
     let folder = run::find(which)?;
-    let mut follower = Follower::open(&folder)?;
-    let entries = follower.poll()?;
-    let recorded = entries.iter().map(from_entry);
-    let recorded = recorded.collect::<Result<Vec<_>, _>>()?;
-    let then = Session::replay(&recorded)?.charter;
-    let mut moments: Vec<_> = recorded
-        .into_iter()
-        .map(|entry| (entry.at_ms, Moment::Happened(entry.event)))
+    let (mut history, session) = history::of(&folder)?;
+    let then = session.charter;
+    let events = history.events().iter();
+    let mut moments: Vec<_> = events
+        .map(|entry| (entry.at_ms, Moment::Happened(entry.event.clone())))
         .collect();
     loop {
-        let samples = follower.poll_samples()?;
+        let samples = history.samples()?;
         if samples.is_empty() {
             break;
         }

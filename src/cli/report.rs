@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use clap::Args;
 
 use super::orders::Standing;
-use super::{Exit, Which, run, status};
+use super::{Exit, Which, run};
 use crate::journal::holder::read_holder;
 use crate::journal::{Folder, Hash};
 use crate::private_file;
@@ -126,7 +126,7 @@ async fn verify(bundle: &Path, expected: Expected, json: bool) -> Exit {
 
 /// Writes the page; secrets stand in it by their names, and only its owner can read it.
 fn write_sheet(folder: &Folder, out: &Path) -> anyhow::Result<PathBuf> {
-    let session = status::read(folder)?;
+    let session = crate::history::session(folder)?;
     let standing = Standing::of(folder)?;
     let orders = standing.orders(folder.clone())?;
     let alive = crate::journal::Follower::open(folder)?.engine()?.is_alive();

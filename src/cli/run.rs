@@ -177,7 +177,7 @@ fn unfinished(args: &RunArgs, runbook: &str) -> anyhow::Result<Option<Folder>> {
             .collect(),
     };
     for folder in folders {
-        let Ok(session) = super::status::read(&folder) else {
+        let Ok(session) = crate::history::session(&folder) else {
             continue;
         };
         let is_named = args.dir.is_some() || args.session.is_some();

@@ -12,7 +12,7 @@ use clap::{Args, Subcommand};
 use tokio_util::sync::CancellationToken;
 
 use super::orders::Standing;
-use super::{Exit, Which, run, status};
+use super::{Exit, Which, run};
 use crate::journal::Folder;
 use crate::runbook::Runbook;
 use crate::salvage::file::{Choice, NAME, Salvaged};
@@ -114,7 +114,7 @@ fn open(which: &Which) -> anyhow::Result<(Folder, Salvaged)> {
     let folder = run::find(which)?;
     let path = folder.dir().join(NAME);
     if !path.is_file() {
-        let session = status::read(&folder)?;
+        let session = crate::history::session(&folder)?;
         let why = match session.phase {
             Phase::RolledBack | Phase::RollingBack => {
                 let record = session.rollback.as_ref().and_then(|rollback| {
@@ -167,7 +167,7 @@ fn since(session: &Session, runbook: &Runbook, limit: Duration) -> anyhow::Resul
 async fn cost(args: CostArgs) -> anyhow::Result<Exit> {
     let begun = Instant::now();
     let folder = run::find(&args.which)?;
-    let session = status::read(&folder)?;
+    let session = crate::history::session(&folder)?;
     let standing = Standing::of(&folder)
         .context("`cutover salvage show` says what the session left behind")?;
     let orders = standing.orders(folder)?;

@@ -3,8 +3,8 @@
 use clap::Args;
 
 use super::{Exit, Which, run};
-use crate::engine::ledger::from_entry;
-use crate::journal::{EngineState, Folder, Follower};
+use crate::history;
+use crate::journal::{EngineState, Folder};
 use crate::session::cost;
 use crate::session::decide::status as word;
 use crate::session::forecast;
@@ -26,8 +26,8 @@ pub struct StatusArgs {
 /// `cutover status`
 pub async fn run(args: StatusArgs) -> anyhow::Result<Exit> {
     let folder = run::find(&args.which)?;
-    let session = read(&folder)?;
-    let follower = Follower::open(&folder)?;
+    let (history, session) = history::of(&folder)?;
+    let follower = history.follower();
     let engine = follower.engine()?;
     let left = left(&folder);
     let cost: Option<CostView> = follower.board(key::COST)?;
@@ -71,20 +71,6 @@ fn left(folder: &Folder) -> Vec<String> {
         format!("{} is what a process of ours that was killed left: the next `cutover run` or `close` removes it", path.display())
     });
     rehearsals.chain(files).collect()
-}
-
-/// The state that a session's journal tells of.
-///
-/// # Errors
-/// The journal is damaged, empty, or holds what this version does not know.
-pub fn read(folder: &Folder) -> anyhow::Result<Session> {
-    let mut follower = Follower::open(folder)?;
-    let entries = follower
-        .poll()?
-        .iter()
-        .map(from_entry)
-        .collect::<Result<Vec<_>, _>>()?;
-    Ok(Session::replay(&entries)?)
 }
 
 fn print(session: &Session, engine: &EngineState) {

@@ -17,7 +17,7 @@ use self::waiting::{Ask, Asker, Presenter, Watch};
 
 use super::Options;
 use super::bridge::{Bridge, BridgeError};
-use super::follow::{Follow, FollowError};
+use super::follow::Follow;
 use super::glyphs::Glyphs;
 use super::model::ui::Look;
 use super::model::{Model, Seat};
@@ -48,7 +48,7 @@ const SLOW_TICK: Duration = Duration::from_millis(500);
 pub enum RunError {
     /// The journal cannot be read.
     #[error(transparent)]
-    Follow(#[from] FollowError),
+    Follow(#[from] crate::history::Error),
     /// It is not one of a session.
     #[error(transparent)]
     NotASession(#[from] NotASession),

@@ -2,38 +2,19 @@
 //!
 //! Not in here: the thread it runs in (`driver`).
 
-use serde_json::Value;
-
 use super::news::{Engine, News, Reading};
 use super::replay::Tape;
 use crate::clock;
-use crate::journal::{self, EngineState, Entry, Follower, OutputLine, Progress};
+use crate::history::{self, Error};
+use crate::journal::{self, EngineState, Follower, OutputLine, Progress};
+use crate::session::Recorded;
 use crate::session::live::{
     CostView, DetailView, InstanceView, ItemView, ParityView, PlanView, Presence, TriggerView, key,
 };
-use crate::session::{Event, Recorded};
 
 /// An engine gives a sign of life at least each second; after so long without one it counts as silent, which is within the two
 /// seconds in which every cockpit must say so.
 const SILENT_MS: i64 = 1_800;
-
-/// What cannot be told from the journal.
-#[derive(Debug, thiserror::Error)]
-pub enum FollowError {
-    /// The journal itself.
-    #[error(transparent)]
-    Journal(#[from] journal::Error),
-    /// An event that this version does not know.
-    #[error("event {seq} ({kind}) is not one that this cutover knows: {why}")]
-    Event {
-        /// Its number.
-        seq: u64,
-        /// Its kind.
-        kind: String,
-        /// What is wrong with it.
-        why: String,
-    },
-}
 
 /// Follows a journal and remembers what has been told.
 pub struct Follow {
@@ -94,16 +75,16 @@ impl Follow {
     /// The events that have come.
     ///
     /// # Errors
-    /// [`FollowError`].
-    pub fn entries(&mut self) -> Result<Vec<Recorded>, FollowError> {
-        self.follower.poll()?.into_iter().map(decode).collect()
+    /// [`Error`].
+    pub fn entries(&mut self) -> Result<Vec<Recorded>, Error> {
+        Ok(history::events(&self.follower.poll()?)?)
     }
 
     /// What has come since the last look.
     ///
     /// # Errors
-    /// [`FollowError`].
-    pub fn look(&mut self) -> Result<News, FollowError> {
+    /// [`Error`].
+    pub fn look(&mut self) -> Result<News, Error> {
         let entries = self.entries()?;
         let changes = self.follower.changes();
         if self.looked == Some(changes) {
@@ -127,8 +108,8 @@ impl Follow {
     /// All that has been recorded so far, with every line that a step printed.
     ///
     /// # Errors
-    /// [`FollowError`].
-    pub fn tape(&mut self) -> Result<Tape, FollowError> {
+    /// [`Error`].
+    pub fn tape(&mut self) -> Result<Tape, Error> {
         let mut tape = Tape::default();
         tape.extend(News {
             output: self.follower.latest_output(u32::MAX)?,
@@ -144,7 +125,7 @@ fn everything(
     watched: &mut Option<Watched>,
     told: &mut Told,
     entries: Vec<Recorded>,
-) -> Result<News, FollowError> {
+) -> Result<News, Error> {
     let samples = follower.poll_samples()?;
     let output = output(follower, watched)?;
     let last_line = follower.latest_output(1)?.pop();
@@ -170,10 +151,7 @@ fn everything(
     })
 }
 
-fn output(
-    follower: &Follower,
-    watched: &mut Option<Watched>,
-) -> Result<Vec<OutputLine>, FollowError> {
+fn output(follower: &Follower, watched: &mut Option<Watched>) -> Result<Vec<OutputLine>, Error> {
     let Some(watched) = watched else {
         return Ok(Vec::new());
     };
@@ -218,23 +196,4 @@ fn engine(state: EngineState) -> Engine {
             }
         }
     }
-}
-
-/// An entry of the journal as the event that it records.
-fn decode(entry: Entry) -> Result<Recorded, FollowError> {
-    let mut body = entry.body;
-    if let Value::Object(map) = &mut body {
-        map.insert("event".to_owned(), Value::String(entry.kind.clone()));
-    }
-    let event: Event = serde_json::from_value(body).map_err(|e| FollowError::Event {
-        seq: entry.seq,
-        kind: entry.kind,
-        why: e.to_string(),
-    })?;
-    Ok(Recorded {
-        seq: entry.seq,
-        at_ms: entry.at_ms,
-        wall: entry.wall,
-        event,
-    })
 }

@@ -12,18 +12,19 @@ use super::conduct::Conduct;
 use super::guard;
 use super::input::Input;
 use super::lease::Lease;
-use super::ledger::{Ledger, from_entry, reads, to_entry};
+use super::ledger::{Ledger, reads, to_entry};
 use super::notify::{Desk, Notifier};
 use super::watch::{MEMORY, Watch};
 use super::work::Work;
 use super::{Error, Orders};
 use crate::claim::{self, Claim};
 use crate::clock;
+use crate::history;
 use crate::journal::{Entry, Folder, Follower, Journal, Retention};
 use crate::monitor::Ground;
 use crate::secret;
 use crate::session::shape::Shape;
-use crate::session::{Charter, Event, LineKind, Phase, Production, Recorded, Session, StepStatus};
+use crate::session::{Charter, Event, LineKind, Phase, Production, Session, StepStatus};
 use crate::source::fence::{Fence, Quiet};
 use crate::source::fingerprint::{Comparison, Fingerprint};
 use crate::source::{self, content};
@@ -127,16 +128,8 @@ pub(super) fn fold(folder: &Folder, entries: &[Entry]) -> Result<Session, Error>
         folder: folder.dir().to_owned(),
         why,
     };
-    let recorded: Vec<Recorded> = entries
-        .iter()
-        .map(from_entry)
-        .collect::<Result<_, _>>()
-        .map_err(|e| {
-            broken(format!(
-                "an entry is of a version that this one does not know: {e}"
-            ))
-        })?;
-    Session::replay(&recorded).map_err(|e| broken(e.to_string()))
+    let events = history::events(entries).map_err(|e| broken(e.to_string()))?;
+    Session::replay(&events).map_err(|e| broken(e.to_string()))
 }
 
 /// What signatures cover must be what runs; and what the journal says of gates and people is what the runbook says of them, for the

@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{Chain, Error, FORMAT, Report, charts, evidence, signals};
+use crate::history;
 use crate::journal::{Artefact, Entry, Folder, Follower, Head, Sample};
 use crate::session::live::{self, ItemView, ParityView};
 use crate::session::{Recorded, Session};
-use crate::text::printable;
 
 /// A session's events and everything beside them that a report tells.
 #[derive(Debug, Clone)]
@@ -84,16 +84,7 @@ impl Material {
     /// # Errors
     /// One is of a kind that this version does not know.
     pub fn recorded(&self) -> Result<Vec<Recorded>, Error> {
-        let read = |e: &Entry| {
-            Recorded::read(e.seq, e.at_ms, e.wall, &e.kind, e.body.clone()).map_err(|why| {
-                Error::Unknown {
-                    seq: e.seq,
-                    kind: printable(&e.kind, 80),
-                    why: why.to_string(),
-                }
-            })
-        };
-        self.entries.iter().map(read).collect()
+        Ok(history::events(&self.entries)?)
     }
 
     /// The report that follows from it.

@@ -17,7 +17,7 @@ use super::context::Context;
 use super::production;
 use super::switch::SNAPSHOT;
 use super::target::owner;
-use crate::engine::ledger::from_entry;
+use crate::history;
 use crate::journal::{Folder, Follower};
 use crate::runbook::Runbook;
 use crate::runbook::transfer::Transfer;
@@ -176,17 +176,10 @@ pub fn later_attempt(folder: &Folder, session: &Session) -> Option<String> {
     let root = folder.dir().parent()?;
     let beside = Folder::list(root).ok()?;
     beside.into_iter().find_map(|other| {
-        let found = session_of(&other.folder)?;
+        let found = history::session(&other.folder).ok()?;
         let same = found.charter.target == session.charter.target;
         (same && found.opened > session.opened).then_some(other.session)
     })
-}
-
-/// A session as its journal tells of it; none where nobody can read it.
-fn session_of(folder: &Folder) -> Option<Session> {
-    let entries = Follower::open(folder).ok()?.poll().ok()?;
-    let entries = entries.iter().map(from_entry);
-    Session::replay(&entries.collect::<Result<Vec<_>, _>>().ok()?).ok()
 }
 
 /// A file of this session that an earlier attempt finished.

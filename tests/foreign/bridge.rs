@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use cutover::cli::status;
 use cutover::engine::socket;
 use cutover::journal::{EngineState, Folder, Follower};
 use cutover::runbook::Role;
@@ -140,7 +139,8 @@ impl Bridge {
         support::until("a session is opened", async || {
             let ended = terminal.try_wait().expect("a process");
             assert!(ended.is_none(), "cutover run ended: {}", said());
-            sessions(&self.dir).len() > before && status::read(&newest(&self.dir)).is_ok()
+            sessions(&self.dir).len() > before
+                && cutover::history::session(&newest(&self.dir)).is_ok()
         })
         .await;
         Night {
@@ -180,7 +180,7 @@ pub(super) struct Night<'b> {
 impl Night<'_> {
     /// Where it stands.
     pub(super) fn session(&self) -> Session {
-        status::read(&self.folder).expect("a session")
+        cutover::history::session(&self.folder).expect("a session")
     }
 
     /// Everybody does what is theirs, until this step is under way or the session has ended. `None`: until it has ended.

@@ -1,7 +1,7 @@
 //! A night per fault: the row that must catch it does, and says what it found.
 
 use cutover::cli::follow::exit_of;
-use cutover::cli::{rehearse, status};
+use cutover::cli::rehearse;
 use cutover::demo::faults::Fault;
 use cutover::journal::{Folder, Follower};
 use cutover::parity;
@@ -101,7 +101,7 @@ async fn assert_counts_for_its_schema_alone(stage: &Stage) {
     drop(live);
     let evidence = stage.evidence.clone();
     let opened = stage.night.open(0, evidence, None).await;
-    let gates = status::read(&opened.expect("a session"))
+    let gates = cutover::history::session(&opened.expect("a session"))
         .expect("a session")
         .gates();
     for id in ["K3", "K4", "K6"] {

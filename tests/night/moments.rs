@@ -1,9 +1,9 @@
 //! What happens beside a night: waiting for a moment of it, killing its engine there, and telling what it said.
 
 use cutover::cli::follow::words;
-use cutover::engine::ledger::from_entry;
+use cutover::history::{self, History};
+use cutover::journal::Folder;
 use cutover::journal::holder::read_holder;
-use cutover::journal::{Folder, Follower};
 use cutover::session::Event;
 use rustix::process::Signal;
 use std::time::{Duration, Instant};
@@ -61,11 +61,11 @@ pub(super) fn wait_until(folder: &Folder, times: usize, is_it: impl Fn(&Event) -
 
 /// Follows a journal from its beginning until `enough` says so.
 fn watch(folder: &Folder, what: &str, mut enough: impl FnMut(&Event) -> bool) {
-    let mut follower = Follower::open(folder).expect("a journal");
+    let mut history = History::open(folder).expect("a journal");
     let deadline = Instant::now() + Duration::from_secs(180);
     loop {
-        for entry in follower.poll().expect("a sound chain") {
-            if enough(&from_entry(&entry).unwrap().event) {
+        for entry in history.read_on().expect("a sound chain") {
+            if enough(&entry.event) {
                 return;
             }
         }
@@ -76,12 +76,10 @@ fn watch(folder: &Folder, what: &str, mut enough: impl FnMut(&Event) -> bool) {
 
 /// What a night said, for a failed assertion.
 pub(super) fn story(folder: &Folder) -> String {
-    let entries = Follower::open(folder)
-        .and_then(|mut f| f.poll())
-        .expect("a sound chain");
-    entries
-        .iter()
-        .filter_map(|e| words(&from_entry(e).ok()?.event))
+    let (history, _) = history::of(folder).expect("a sound chain");
+    let events = history.events().iter();
+    events
+        .filter_map(|e| words(&e.event))
         .collect::<Vec<_>>()
         .join("\n")
 }

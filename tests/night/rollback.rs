@@ -425,7 +425,7 @@ async fn assert_tried_again(stage: &Stage, folder: &Folder, dir: &Path) {
     let (code, said) = manage(stage, folder, &["retry", "--row", "R2"]);
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("R2, R3, R4, R4+ run again"), "{said}");
-    let session = cutover::cli::status::read(folder).expect("a session");
+    let session = cutover::history::session(folder).expect("a session");
     assert_eq!(
         session.rollback.as_ref().unwrap().healthy,
         Some(true),

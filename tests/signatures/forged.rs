@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use cutover::cli::status;
 use cutover::journal::{Entry, Folder, Follower, Hash};
 use cutover::report::bundle;
 use cutover::report::bundle::check::{Expected, Finding, Verdict, check};
@@ -122,7 +121,7 @@ async fn taken_up(night: &Night, events: &[Recorded]) -> Vec<(String, String)> {
     let root = tempfile::tempdir().expect("a folder");
     let folder = crate::report::journal_below(root.path(), events);
     let engine = Engine::start(&folder, &night.runbook, true, None).await;
-    let session = status::read(&folder).expect("a session");
+    let session = cutover::history::session(&folder).expect("a session");
     engine.end().await;
     let voided: Vec<(String, String)> = recorded(&folder)
         .into_iter()

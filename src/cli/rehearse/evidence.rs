@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-use crate::cli::status;
+use crate::history;
 use crate::journal::{Entry, Folder, Follower};
 use crate::production::UNTOUCHED;
 use crate::runbook::rehearsal::{self, NotRun};
 use crate::runbook::{RehearsalPart, Runbook};
-use crate::session::{Outcome, Recorded, RehearsalEvidence, Session, StepState, StepStatus};
+use crate::session::{Outcome, RehearsalEvidence, Session, StepState, StepStatus};
 use crate::step::smoke::LEFT_ROWS;
 
 /// The evidence is written within so many real seconds of its journal's last entry.
@@ -237,7 +237,7 @@ fn is_of_its_journal(root: &Path, runbook: &Runbook, kept: &RehearsalEvidence) -
         // It counts for nothing, and its gates say why.
         return Some(true);
     }
-    let session = folded(entries)?;
+    let session = folded(&entries)?;
     let head = kept.head.clone();
     let sandbox = session.charter.sandbox;
     let proven = evidence(runbook, &session, head, kept.ended_unix_s, sandbox);
@@ -245,12 +245,8 @@ fn is_of_its_journal(root: &Path, runbook: &Runbook, kept: &RehearsalEvidence) -
 }
 
 /// The session that these entries come to.
-pub(super) fn folded(entries: Vec<Entry>) -> Option<Session> {
-    let recorded = entries
-        .into_iter()
-        .map(|e| Recorded::read(e.seq, e.at_ms, e.wall, &e.kind, e.body));
-    let recorded: Vec<Recorded> = recorded.collect::<Result<_, _>>().ok()?;
-    Session::replay(&recorded).ok()
+pub(super) fn folded(entries: &[Entry]) -> Option<Session> {
+    Session::replay(&history::events(entries).ok()?).ok()
 }
 
 /// The state of a rehearsal's session, for those who want more than the evidence.
@@ -258,5 +254,7 @@ pub(super) fn folded(entries: Vec<Entry>) -> Option<Session> {
 /// # Errors
 /// Its journal is damaged.
 pub fn session_of(root: &Path, evidence: &RehearsalEvidence) -> anyhow::Result<Session> {
-    status::read(&Folder::open_at(&root.join(&evidence.session))?)
+    Ok(history::session(&Folder::open_at(
+        &root.join(&evidence.session),
+    )?)?)
 }

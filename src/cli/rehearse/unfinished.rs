@@ -14,7 +14,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::{act, bridge_to};
 use crate::cli::orders::Standing;
-use crate::cli::status;
 use crate::cockpit::bridge::Bridge;
 use crate::demo::control;
 use crate::journal::{EngineState, Folder, Follower};
@@ -210,7 +209,7 @@ impl Unfinished {
     }
 
     fn session(&self) -> Option<Session> {
-        status::read(&self.folder).ok()
+        crate::history::session(&self.folder).ok()
     }
 
     fn engine(&self) -> Option<EngineState> {

@@ -59,7 +59,7 @@ pub(super) async fn may_open(
     }
     let mut needs_again = false;
     for folder in on_record(args)? {
-        let earlier = match crate::cli::status::read(&folder) {
+        let earlier = match crate::history::session(&folder) {
             Ok(earlier) => earlier,
             Err(error) => {
                 // What came of it cannot be known; people decide.

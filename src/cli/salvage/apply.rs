@@ -6,7 +6,7 @@ use anyhow::{Context as _, bail};
 use chrono::{SecondsFormat, Utc};
 use clap::Args;
 
-use super::super::{Exit, Which, status};
+use super::super::{Exit, Which};
 use super::{ChoiceArgs, open};
 use crate::claim::{self, Claim};
 use crate::salvage::apply::{Brought, Fate, Means, Outcome, apply};
@@ -61,7 +61,7 @@ pub fn run(args: ApplyArgs) -> anyhow::Result<Exit> {
     }
     let (folder, mut salvaged) = open(&args.which)?;
     let about = salvaged.about()?;
-    let session = status::read(&folder)?;
+    let session = crate::history::session(&folder)?;
     let over = matches!(session.phase, Phase::RolledBack | Phase::Completed);
     if !over && args.to.is_none() {
         bail!(

@@ -6,7 +6,7 @@ use anyhow::{Context as _, ensure};
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
-use super::super::{Exit, Which, load, run, status};
+use super::super::{Exit, Which, load, run};
 use crate::engine::amend;
 use crate::engine::lease::Lease;
 use crate::runbook::rehearsal;
@@ -31,7 +31,7 @@ pub struct MakeArgs {
 /// The session was not rolled back, has a file, or is not of this runbook; or there is still no file, and why.
 pub async fn run(args: MakeArgs) -> anyhow::Result<Exit> {
     let folder = run::find(&args.which)?;
-    let session = status::read(&folder)?;
+    let session = crate::history::session(&folder)?;
     let name = &session.charter.session;
     ensure!(
         session.phase == Phase::RolledBack,
