@@ -134,10 +134,17 @@ pub async fn run(orders: Orders, stop: CancellationToken) -> Result<(), Error> {
             tracing::error!(%error, "it could not be recorded that somebody was not told");
         }
     }
+    // Whoever is not there any more while triggers are armed is missed, whatever the reason: only a session that needs no engine has lost
+    // none.
+    let is_missed = ended.is_err() || !(conduct.is_over() || conduct.session().charter.rehearsal);
     conduct.leave_claims();
     conduct.end().await;
     deaf.cancel();
     ear.gone().await;
-    lease.release()?;
+    if is_missed {
+        drop(lease);
+    } else {
+        lease.release()?;
+    }
     ended
 }

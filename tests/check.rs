@@ -263,3 +263,46 @@ fn no_error_quotes_a_password_that_was_typed() {
         }
     }
 }
+
+/// What would stop D1 in the middle of the freeze is known before.
+#[tokio::test]
+async fn rows_in_the_target_are_told_of_before_the_night() {
+    use cutover::cli::run::ahead;
+    use cutover::runbook::transfer::TargetRows;
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let source = folder.path().join("app.db");
+    let connection = rusqlite::Connection::open(&source).expect("a file");
+    connection
+        .execute_batch(
+            "CREATE TABLE customer (id INTEGER PRIMARY KEY); INSERT INTO customer VALUES (1)",
+        )
+        .expect("rows");
+    let database = support::database().await;
+    let endpoint = cutover::target::Endpoint::parse(&database.url).expect("a URL");
+    let client = endpoint.connect().await.expect("a connection");
+    let mut runbook = crate::session::reference();
+    runbook.target.url.clone_from(&database.url);
+    runbook.target.schema = "public".to_owned();
+    runbook.transfer.target_rows = TargetRows::Refuse;
+    assert_eq!(
+        ahead::occupied(&runbook, &source).await,
+        None,
+        "nothing is migrated yet"
+    );
+    client
+        .batch_execute("CREATE TABLE customer (id integer PRIMARY KEY)")
+        .await
+        .expect("a table");
+    assert_eq!(ahead::occupied(&runbook, &source).await, None);
+    client
+        .batch_execute("INSERT INTO customer VALUES (1), (2)")
+        .await
+        .expect("rows");
+    let why = ahead::occupied(&runbook, &source)
+        .await
+        .expect("D1 would refuse");
+    assert!(why.contains("customer (2 rows)"), "{why}");
+    runbook.transfer.target_rows = TargetRows::Replace;
+    assert_eq!(ahead::occupied(&runbook, &source).await, None);
+}

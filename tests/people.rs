@@ -202,3 +202,21 @@ async fn a_row_written_into_the_journal_by_hand_is_nobodys_act() {
     let lease = Lease::take(&folder).expect("the lease");
     beyond(&Journal::open(&folder, lease.fencing()).expect_err("the same row"));
 }
+
+/// An engine that was asked to end while its session was open is missed: nothing watches any more.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_that_ends_before_its_session_has_not_ended_in_order() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = Folder::create(folder.path(), "tonight").expect("a session's folder");
+    let runbook = crate::session::reference();
+    Engine::start(&folder, &runbook, true, None)
+        .await
+        .end()
+        .await;
+    let follower = Follower::open(&folder).expect("a journal");
+    let state = follower.engine().expect("a state");
+    assert!(
+        matches!(state, cutover::journal::EngineState::Died { .. }),
+        "{state:?}"
+    );
+}

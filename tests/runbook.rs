@@ -354,6 +354,26 @@ fn the_documentation_names_every_section_kind_and_key() {
     );
 }
 
+/// A step that the manual shows can be pasted as it is.
+#[test]
+fn the_step_that_points_staging_at_postgresql_can_be_pasted() {
+    let docs =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/runbook.md"))
+            .expect("the manual");
+    let blocks: Vec<&str> = docs.split("```").collect();
+    let shown = blocks.iter().find(|block| block.contains("id: E2a"));
+    let shown = shown.expect("the step").trim_start_matches("yaml\n");
+    let text = reference();
+    let at = text.find("  - { id: E3,").expect("E3");
+    let text = format!("{}{shown}{}", &text[..at], &text[at..]);
+    let reading = read(&text);
+    assert!(
+        reading.problems.is_empty(),
+        "{}",
+        rendered(&reading.problems)
+    );
+}
+
 #[test]
 fn a_deputy_needs_no_role_of_their_own() {
     let text = reference().replace(

@@ -12,6 +12,7 @@ use crate::runbook::Role;
 use crate::session::{Command, attempt};
 use crate::ssh::Passphrase;
 use crate::step::salvage::{has_whole_file, later_attempt};
+use crate::text::printable;
 
 /// Start the next step.
 #[derive(Debug, Args)]
@@ -164,6 +165,9 @@ pub struct RetryArgs {
 /// Complete the release.
 #[derive(Debug, Args)]
 pub struct CompleteArgs {
+    /// The session's name, typed: a release cannot be taken back by the rollback key
+    #[arg(long, value_name = "NAME")]
+    confirm: Option<String>,
     #[command(flatten)]
     which: Which,
 }
@@ -282,6 +286,18 @@ pub async fn note(args: NoteArgs) -> anyhow::Result<Exit> {
 
 /// `cutover complete`
 pub async fn complete(args: CompleteArgs) -> anyhow::Result<Exit> {
+    let folder = super::run::find(&args.which)?;
+    let name = crate::history::session(&folder)?.charter.session;
+    let what =
+        format!("This completes {name}: SQLite is history then, and the rollback key is gone.");
+    let confirm = args.confirm.or_else(|| ask_for_name(&what));
+    if confirm.as_ref() != Some(&name) {
+        errln!(
+            "refused: {what} Say so by its name: `cutover complete --confirm {}`. Nothing was done",
+            printable(&name, 80)
+        );
+        return Ok(Exit::Failed);
+    }
     send(args.which, Command::Complete).await
 }
 
@@ -374,19 +390,26 @@ pub async fn correct(args: CorrectArgs) -> anyhow::Result<Exit> {
 
 /// On a terminal, the name is asked for; in a script it must be an argument.
 fn ask_for_confirmation(folder: &Folder) -> Option<String> {
-    use std::io::{IsTerminal, Write};
     let session = crate::history::session(folder).ok()?;
-    if session.fired.is_some() || !std::io::stdin().is_terminal() {
+    if session.fired.is_some() {
+        return None;
+    }
+    ask_for_name(&format!(
+        "This takes {} back to SQLite.",
+        session.charter.session
+    ))
+}
+
+/// What somebody at a terminal types; nothing without one.
+fn ask_for_name(what: &str) -> Option<String> {
+    use std::io::{IsTerminal, Write};
+    if !std::io::stdin().is_terminal() {
         return None;
     }
     let mut terminal = std::io::stderr();
-    write!(
-        terminal,
-        "This takes {} back to SQLite. Type its name to go on: ",
-        session.charter.session
-    )
-    .and_then(|()| terminal.flush())
-    .ok()?;
+    write!(terminal, "{what} Type its name to go on: ")
+        .and_then(|()| terminal.flush())
+        .ok()?;
     let mut line = String::new();
     std::io::stdin().read_line(&mut line).ok()?;
     Some(line.trim().to_owned())

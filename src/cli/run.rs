@@ -1,5 +1,6 @@
 //! `cutover run`: opens a session, or resumes what is unfinished; starts its engine where none runs; then shows it.
 
+pub mod ahead;
 mod attempt;
 
 use std::path::{Path, PathBuf};
@@ -17,6 +18,7 @@ use crate::journal::Folder;
 use crate::runbook::Runbook;
 use crate::session::{Phase, RehearsalEvidence};
 use crate::target::{Endpoint, pooler};
+use crate::text::printable;
 use attempt::Answer;
 
 /// Open or resume a session.
@@ -54,6 +56,9 @@ pub async fn run(args: RunArgs) -> anyhow::Result<Exit> {
     let folder = match unfinished(&args, &loaded.runbook.name)? {
         Some(folder) => {
             errln!("resuming session {}", folder.session());
+            if let Some(why) = keeps_to_its_text(&folder, &loaded.runbook, &args.runbook) {
+                errln!("{why}");
+            }
             folder
         }
         None => {
@@ -82,6 +87,19 @@ pub async fn run(args: RunArgs) -> anyhow::Result<Exit> {
                 }
                 Err(error) => return Err(error.into()),
             }
+            let sandbox = standing.sandbox;
+            let stale = match standing.evidence.as_ref().filter(of_this) {
+                Some(kept) => ahead::stale(&loaded.runbook, &source, sandbox, kept).await,
+                None => None,
+            };
+            let stands = match stale {
+                Some(why) => Some(why),
+                None => ahead::occupied(&loaded.runbook, &source).await,
+            };
+            if let Some(why) = stands {
+                errln!("NO-GO: {why}. No session was opened");
+                return Ok(Exit::NoGo);
+            }
             let folder = create(
                 args.dir.as_deref(),
                 args.session.as_deref(),
@@ -97,6 +115,20 @@ pub async fn run(args: RunArgs) -> anyhow::Result<Exit> {
         return follow::until_over(&folder, follow::To::Stdout).await;
     }
     join::cockpit(folder, join::options(None, args.looks), None).await
+}
+
+/// What to say where the runbook's file is not what the session was opened with any more.
+fn keeps_to_its_text(folder: &Folder, runbook: &Runbook, file: &Path) -> Option<String> {
+    let session = crate::history::session(folder).ok()?;
+    let was = &session.charter.runbook_hash;
+    (*was != runbook.hash).then(|| {
+        format!(
+            "{} has changed since this session was opened and does not count in it: the session keeps to {}, which its signatures cover. To go \
+             by the new text, end this session and open another",
+            printable(&file.display().to_string(), 200),
+            folder.dir().join("runbook.yaml").display()
+        )
+    })
 }
 
 /// Where sessions are, below the folder that `cutover` is started in.

@@ -105,6 +105,12 @@ impl Follow {
         Ok(news)
     }
 
+    /// Tells everything again at the next look: what was told before may be shown as lost.
+    pub fn tell_again(&mut self) {
+        self.told.engine = None;
+        self.looked = None;
+    }
+
     /// All that has been recorded so far, with every line that a step printed.
     ///
     /// # Errors

@@ -91,6 +91,11 @@ pub enum Engine {
         /// Its process.
         pid: u32,
     },
+    /// Nobody can tell: the session's folder cannot be read.
+    Unknown {
+        /// Why not.
+        why: String,
+    },
     /// There is none.
     Gone {
         /// The last one, and whether it ended in an orderly way; `None` where there never was one.

@@ -21,7 +21,7 @@ use super::actions::{self, Availability, Chord, Do};
 use super::bridge::{BridgeError, Fault};
 use super::model::Model;
 use super::model::ui::{Awaited, Brought, Overlay, Toast, View};
-use super::news::News;
+use super::news::{Engine, News};
 use super::ring::Ringing;
 use super::target::Targets;
 use super::theme::Meaning;
@@ -198,6 +198,10 @@ pub fn update(model: &mut Model, message: Message) -> Update {
             }
         }
         Message::FollowFailed(why) => {
+            model.take(News {
+                engine: Some(Engine::Unknown { why: why.clone() }),
+                ..News::default()
+            });
             say(model, why, Meaning::Danger);
             Update::redraw()
         }

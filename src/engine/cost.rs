@@ -16,7 +16,8 @@ use crate::session::{Event, Session};
 use crate::step::context::SessionClock;
 use crate::step::writes::COUNTERS;
 use crate::target::Endpoint;
-use crate::target::written::{Counters, CountersProbe};
+use crate::target::written::{Counters, CountersProbe, Written};
+use crate::text::printable;
 
 /// How often PostgreSQL is asked. Its own counters are some seconds late: a session adds what it wrote when it is idle.
 const ASK_EVERY: Duration = Duration::from_secs(2);
@@ -88,6 +89,8 @@ async fn ask(
     clock: SessionClock,
     view: Arc<Mutex<Option<CostView>>>,
 ) {
+    let mut last = earlier.clone();
+    let mut reset = None;
     loop {
         let at_ms = clock.now_ms();
         let counted = probe.read().await;
@@ -104,10 +107,22 @@ async fn ask(
                 given_out: BTreeMap::new(),
             });
             *view = Some(match counted {
-                Ok(now) => CostView {
-                    given_out: given_out.unwrap_or(before.given_out),
-                    ..estimate(&earlier, &now, at_ms)
-                },
+                Ok(now) => {
+                    // Once they have begun anew, they will pass those of F4 again some day and mean nothing.
+                    reset = reset.or_else(|| reset_since(&last, &now));
+                    let next = match &reset {
+                        None => CostView {
+                            given_out: given_out.unwrap_or(before.given_out),
+                            ..estimate(&earlier, &now, at_ms)
+                        },
+                        Some(why) => CostView {
+                            unknown: Some(why.clone()),
+                            ..before
+                        },
+                    };
+                    last = now;
+                    next
+                }
                 Err(error) => CostView {
                     unknown: Some(error.to_string()),
                     ..before
@@ -118,30 +133,39 @@ async fn ask(
     }
 }
 
+/// Why two readings of the counters cannot be compared, in words: one is lower than before, or its table is gone.
+fn reset_since(last: &Counters, now: &Counters) -> Option<String> {
+    let is_lower = |(table, before): (&String, &Written)| {
+        now.get(table)
+            .is_none_or(|now| now.since(*before).is_none())
+    };
+    let table = last.iter().find(|one| is_lower(*one))?.0;
+    Some(format!(
+        "the counters of {} were reset on the server since writes were reopened",
+        printable(table, 80)
+    ))
+}
+
 /// The counters of now against those of `F4`.
 fn estimate(earlier: &Counters, now: &Counters, at_ms: i64) -> CostView {
     let mut tables = Vec::new();
-    let mut reset = None;
     for (table, written) in now {
         let before = earlier.get(table).copied().unwrap_or_default();
-        match written.since(before) {
-            Some(since) if since != Default::default() => tables.push(WrittenTable {
+        let since = written.since(before).unwrap_or_default();
+        if since != Default::default() {
+            tables.push(WrittenTable {
                 table: table.clone(),
                 inserted: since.inserted,
                 changed: since.changed,
                 deleted: since.deleted,
-            }),
-            Some(_) => {}
-            None => reset = Some(table),
+            });
         }
     }
     tables.sort_by_key(|t| std::cmp::Reverse(t.inserted + t.changed + t.deleted));
     CostView {
         at_ms,
         tables,
-        unknown: reset.map(|table| {
-            format!("the counters of {table} were reset on the server since writes were reopened")
-        }),
+        unknown: None,
         given_out: BTreeMap::new(),
     }
 }
@@ -149,7 +173,6 @@ fn estimate(earlier: &Counters, now: &Counters, at_ms: i64) -> CostView {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::target::written::Written;
 
     fn counters(all: &[(&str, u64, u64, u64)]) -> Counters {
         let one = |&(table, inserted, changed, deleted): &(&str, u64, u64, u64)| {
@@ -184,11 +207,16 @@ mod tests {
 
     #[test]
     fn counters_that_were_reset_are_no_estimate() {
-        let view = estimate(
-            &counters(&[("a", 10, 0, 0)]),
-            &counters(&[("a", 3, 0, 0)]),
-            7,
+        let seen = counters(&[("a", 10, 0, 0)]);
+        let lower = reset_since(&seen, &counters(&[("a", 3, 0, 0)]));
+        assert!(lower.expect("a reason").contains("counters of a"));
+        assert!(
+            reset_since(&seen, &counters(&[])).is_some(),
+            "the table is gone"
         );
-        assert!(view.unknown.expect("a reason").contains("counters of a"));
+        assert_eq!(
+            reset_since(&seen, &counters(&[("a", 10, 1, 0), ("b", 1, 0, 0)])),
+            None
+        );
     }
 }

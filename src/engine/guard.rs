@@ -20,7 +20,7 @@ use crate::clock;
 use crate::journal::folder::{FILE_MODE, share_file};
 use crate::journal::{self, EngineState, Folder, Follower};
 use crate::runbook::{Channel, Means, Occasion};
-use crate::session::notice::{Notice, engine_gone, engine_silent};
+use crate::session::notice::{Notice, engine_gone, engine_silent, folder_lost};
 
 /// What the guard could not tell, in the session's folder.
 const UNTOLD: &str = "untold";
@@ -80,8 +80,9 @@ pub fn post(folder: &Folder) -> io::Result<Posted> {
     Ok(Posted { _guard: guard })
 }
 
-/// Stands guard until the engine at the other end of `engine` has ended. Tells `channels` where it died or hangs; nothing where it
-/// ended in order, where another has begun meanwhile, or where `is_moot` says that there is nothing left to run.
+/// Stands guard until the engine at the other end of `engine` has ended. Tells `channels` where it died or hangs, and where nobody can
+/// tell because the session's folder cannot be read; nothing where it ended in order, where another has begun meanwhile, or where
+/// `is_moot` says that there is nothing left to run.
 ///
 /// # Errors
 /// See [`Error`].
@@ -105,10 +106,9 @@ pub async fn stand(
             _ = look.tick() => {
                 // An engine that has only just begun may have no journal yet.
                 follower = follower.or_else(|| Follower::open(folder).ok());
-                let silent = match &follower {
-                    Some(follower) => silent_engine(&follower.engine()?),
-                    None => None,
-                };
+                // One that cannot be read any more is told of at the engine's end, which is near.
+                let looked = follower.as_ref().and_then(|follower| follower.engine().ok());
+                let silent = looked.as_ref().and_then(silent_engine);
                 if let (Some(pid), false) = (silent, was_silent) {
                     tell(engine_silent(&folder.session(), pid)).await?;
                 }
@@ -116,11 +116,25 @@ pub async fn stand(
             }
         }
     }
-    match after_the_end(&Follower::open(folder)?).await? {
-        EngineState::Died { holder } if !is_moot() => {
+    let looked = match Follower::open(folder) {
+        Ok(follower) => after_the_end(&follower).await,
+        Err(error) => Err(error.into()),
+    };
+    match looked {
+        Ok(EngineState::Died { holder }) if !is_moot() => {
             tell(engine_gone(&folder.session(), holder.pid)).await
         }
-        _ => Ok(()),
+        Ok(
+            EngineState::Died { .. }
+            | EngineState::Never
+            | EngineState::Ended { .. }
+            | EngineState::Alive { .. },
+        ) => Ok(()),
+        Err(why) if !is_moot() => {
+            tell(folder_lost(&folder.session(), &why.to_string())).await?;
+            Err(why)
+        }
+        Err(why) => Err(why),
     }
 }
 

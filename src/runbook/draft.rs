@@ -270,7 +270,7 @@ fn history(survey: &Survey) -> String {
 
 fn fleet() -> String {
     "\
-# Every process that serves the application; one is the canary. `staging` is restarted on PostgreSQL before anybody is switched (E3).
+# Every process that serves the application; one is the canary. `staging` is asked on PostgreSQL before anybody is switched (E3); you switch it there.
 fleet:
   instances:
     - { id: app-1, url: <its own base URL>, canary: true }

@@ -74,8 +74,7 @@ fn is_open_on_target(session: &Session) -> bool {
 
 /// Whether an instance may have been switched.
 fn is_switched(session: &Session) -> bool {
-    let switch = session.step_of_kind(&super::charter::LineKind::Switch);
-    switch.is_some_and(|step| step.started_ms.is_some())
+    session.switched_ms().is_some()
 }
 
 fn rows(view: &CostView) -> u64 {

@@ -5,8 +5,9 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::event::{RehearsalEvidence, Signature, hex};
+use super::shape::Shape;
 use super::state::{Session, StepStatus};
-use crate::runbook::{EvidenceRef, Gate, RehearsalPart, Role};
+use crate::runbook::{EvidenceRef, Gate, RehearsalPart, Role, RunbookHash};
 
 /// A gate as it stands now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -190,34 +191,54 @@ impl Session {
         (view(state, detail), hash)
     }
 
-    /// Why a rehearsal, however green, is no evidence for this session (K3, K4, K6).
     fn does_not_count(&self, rehearsal: &RehearsalEvidence) -> Option<String> {
-        if rehearsal.runbook_hash != self.charter.runbook_hash {
+        let ground = RehearsalGround {
+            runbook_hash: &self.charter.runbook_hash,
+            sandbox: self.charter.sandbox,
+            opened_unix_s: self.opened.timestamp(),
+            max_age_ms: self.charter.rehearsal_max_age_ms,
+            shape: self.shape(),
+        };
+        ground.does_not_count(rehearsal)
+    }
+}
+
+/// What a rehearsal is judged by: a session's, or that of one that is to be opened.
+pub struct RehearsalGround<'g> {
+    /// Of the runbook.
+    pub runbook_hash: &'g RunbookHash,
+    /// The session is a sandbox's.
+    pub sandbox: bool,
+    /// When it is opened: a gate that was green does not turn red by waiting, in the middle of the freeze or after the end.
+    pub opened_unix_s: i64,
+    /// How old a rehearsal may be then.
+    pub max_age_ms: Option<i64>,
+    /// The source's schema, where it is known.
+    pub shape: Option<Shape>,
+}
+
+impl RehearsalGround<'_> {
+    /// Why a rehearsal, however green, is no evidence here (K3, K4, K6).
+    pub fn does_not_count(&self, rehearsal: &RehearsalEvidence) -> Option<String> {
+        if rehearsal.runbook_hash != *self.runbook_hash {
             return Some("the rehearsal was of another runbook".into());
         }
-        if rehearsal.sandbox && !self.charter.sandbox {
+        if rehearsal.sandbox && !self.sandbox {
             return Some("the rehearsal was in a sandbox".into());
         }
-        // As of the opening: a gate that was green does not turn red by waiting, in the middle of the freeze or after the end.
-        let age_s = self
-            .opened
-            .timestamp()
-            .saturating_sub(rehearsal.ended_unix_s);
+        let age_s = self.opened_unix_s.saturating_sub(rehearsal.ended_unix_s);
         let age_ms = age_s.saturating_mul(1_000);
-        if let Some(limit_ms) = self
-            .charter
-            .rehearsal_max_age_ms
-            .filter(|limit| age_ms > *limit)
-        {
+        if let Some(limit_ms) = self.max_age_ms.filter(|limit| age_ms > *limit) {
             return Some(format!(
                 "the rehearsal is {} old, and the runbook allows {}: rehearse again",
                 age(age_ms),
                 age(limit_ms)
             ));
         }
-        match (&rehearsal.source, self.shape()?) {
-            (None, _) => Some("the rehearsal did not get as far as the freeze".into()),
-            (Some(was), now) => was.difference(&now).map(|what| {
+        match (&rehearsal.source, &self.shape) {
+            (_, None) => None,
+            (None, Some(_)) => Some("the rehearsal did not get as far as the freeze".into()),
+            (Some(was), Some(now)) => was.difference(now).map(|what| {
                 format!("the source's schema is not the rehearsed one ({what}): rehearse again")
             }),
         }

@@ -46,6 +46,20 @@ pub fn engine_gone(session: &str, pid: u32) -> Notice {
     )
 }
 
+/// That an engine has ended, and that nobody can read in what state it left the session.
+pub fn folder_lost(session: &str, why: &str) -> Notice {
+    engine_lost(
+        format!(
+            "The engine has ended and the session's folder cannot be read ({why}): nothing is watched, no step goes on, no trigger fires. The \
+             application runs as it was."
+        ),
+        format!(
+            "Bring the folder back (a disk, a mount), then `cutover rollback {session}` or `cutover run`. Without it, `cutover report --sheet` \
+             of an earlier moment says how to roll back by hand."
+        ),
+    )
+}
+
 /// That an engine holds the session and does nothing.
 pub fn engine_silent(session: &str, pid: u32) -> Notice {
     engine_lost(

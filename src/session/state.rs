@@ -387,7 +387,14 @@ impl Session {
                 self.target_touched |= line.kind == LineKind::Target;
                 state.status = StepStatus::Running;
                 state.attempt = *attempt;
-                state.started_ms.get_or_insert(at_ms);
+                let is_first = match line.kind {
+                    // An attempt that changed nothing is no switch, and its clock is not that of the one that follows.
+                    LineKind::Switch => !self.undos.iter().any(|(step, _)| *step == state.id),
+                    _ => state.started_ms.is_none(),
+                };
+                if is_first {
+                    state.started_ms = Some(at_ms);
+                }
                 state.ended_ms = None;
                 state.by = by.clone().or(state.by.take());
                 state.outcome = None;
@@ -594,9 +601,12 @@ impl Session {
         Some((since_ms, reopened_ms.or(lifted_ms)))
     }
 
-    /// When the switch began to have effect.
+    /// When the switch began to have effect; `None` where it failed before it had any.
     pub fn switched_ms(&self) -> Option<i64> {
-        self.step_of_kind(&LineKind::Switch)?.started_ms
+        let switch = self.step_of_kind(&LineKind::Switch)?;
+        let has_undo = self.undos.iter().any(|(step, _)| *step == switch.id);
+        let may_have_begun = has_undo || switch.status != StepStatus::Failed;
+        switch.started_ms.filter(|_| may_have_begun)
     }
 
     /// A number that a step left behind for the triggers to compare with, such as the baseline of a signal.

@@ -10,7 +10,7 @@ use super::target::owner;
 use super::{serving, staging};
 use crate::fleet::provider::{Provider, Serving};
 use crate::fleet::request::{ask, judge};
-use crate::fleet::{Answer, ready_once};
+use crate::fleet::{Answer, wait_ready};
 use crate::runbook::{Instance, Request, RequestClass};
 use crate::session::event::hex;
 use crate::session::{Check, Outcome};
@@ -65,7 +65,12 @@ pub async fn staging(ctx: &Context) -> Outcome {
             )
         };
     };
-    if let Err(error) = ready_once(&ctx.shared.http, &ctx.runbook.fleet, &staging, LIMIT).await {
+    // Whoever has just switched it has restarted it, too: it may take as long as an instance of production.
+    let fleet = &ctx.runbook.fleet;
+    let within = Duration::from_millis(fleet.ready_within_ms.max(0).cast_unsigned());
+    let (http, needed) = (&ctx.shared.http, fleet.ready_successes);
+    ctx.reporter.line("waiting until staging is ready");
+    if let Err(error) = wait_ready(http, fleet, &staging, needed, within, &ctx.cancel).await {
         return Outcome::failed(format!("staging is not ready on PostgreSQL: {error}")).passing();
     }
     let serving = serving::look_at(ctx, &staging, LIMIT).await;

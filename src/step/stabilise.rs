@@ -5,14 +5,22 @@ use super::context::Context;
 use crate::session::live::ItemView;
 use crate::session::{Check, Outcome};
 
-/// G1: elevated monitoring for a window. A trigger that fires ends it from outside.
+/// A step that an engine has just started began no longer ago.
+const BEGINS_WITHIN_MS: i64 = 2_000;
+
+/// G1: elevated monitoring for a window. A trigger that fires ends it from outside. Time in which no engine ran counts for nothing: the
+/// window of an engine begins with that engine.
 pub async fn watch(ctx: &Context, window_ms: i64) -> Outcome {
     let real_ms = ctx.real_ms(window_ms);
-    let from_ms = ctx
+    let from_ms = ctx.shared.clock.now_ms();
+    let started_ms = ctx
         .session
         .step(&ctx.reporter.row)
-        .and_then(|s| s.started_ms)
-        .unwrap_or_else(|| ctx.shared.clock.now_ms());
+        .and_then(|s| s.started_ms);
+    if started_ms.is_some_and(|started_ms| from_ms - started_ms > BEGINS_WITHIN_MS) {
+        ctx.reporter
+            .line("the window begins anew: nobody watched while no engine ran");
+    }
     loop {
         let gone_ms = ctx.shared.clock.now_ms() - from_ms;
         ctx.reporter.progress(

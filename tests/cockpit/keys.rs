@@ -293,6 +293,19 @@ fn a_countdown_that_comes_up_under_typing_does_not_take_the_typed_keys() {
 }
 
 #[test]
+fn a_journal_that_cannot_be_read_leaves_nothing_live() {
+    let mut model = states::after_reopening().seen_by("robin");
+    assert!(model.engine.is_live());
+    let why = "the folder is gone".to_owned();
+    update(&mut model, Message::FollowFailed(why));
+    let shown = snapshot::text(&model, &Theme::standard(), 120, 40);
+    assert!(shown.contains("NOT KNOWN"), "{shown}");
+    assert!(shown.contains("Nothing on this screen is live"), "{shown}");
+    press(&mut model, "E");
+    assert!(said(&model).contains("cannot be read"), "{}", said(&model));
+}
+
+#[test]
 fn with_the_engine_gone_keys_say_so_and_rolling_back_starts_one() {
     let mut model = states::engine_gone();
     press(&mut model, "h");

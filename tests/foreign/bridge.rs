@@ -227,7 +227,9 @@ impl Night<'_> {
             return;
         }
         if session.next_step().is_none() {
-            self.types(Role::ReleaseManager, &["complete"]).await;
+            let name = &session.charter.session;
+            self.types(Role::ReleaseManager, &["complete", "--confirm", name])
+                .await;
             return;
         }
         match may_start(session) {

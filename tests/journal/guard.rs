@@ -135,3 +135,25 @@ fn a_terminal_is_nobody_a_guard_could_tell() {
         &[Occasion::Fired]
     )]));
 }
+
+#[tokio::test]
+async fn a_folder_that_cannot_be_read_any_more_is_told_of() {
+    let session = session();
+    drop(engine(&session.folder));
+    let beside = tempfile::tempdir().expect("a folder");
+    let told = beside.path().join("told");
+    let channels = [channel(
+        "pager",
+        format!("cat >> {}", told.display()),
+        &Occasion::ALL,
+    )];
+    let desk = Desk {
+        folder: beside.path().to_owned(),
+        environment: Arc::default(),
+    };
+    std::fs::rename(session.folder.dir(), beside.path().join("away")).expect("it goes");
+    let stood = guard::stand(&session.folder, &channels, &desk, closed(), || false).await;
+    assert!(stood.is_err(), "its own log has it too");
+    let told = std::fs::read_to_string(told).expect("somebody was told");
+    assert!(told.contains("folder cannot be read"), "{told}");
+}

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::programs;
 use crate::action::{Environment, config_file};
+use crate::cli::run::{ROOT, ahead};
 use crate::cli::{group, rehearse};
 use crate::engine::socket::user_of_this_process;
 use crate::fleet;
@@ -39,6 +40,7 @@ pub async fn examine(runbook: &Runbook, folder: &Path) -> Vec<Finding> {
         findings.extend(database("scratch, runtime role", &rehearsal.runtime_url, None).await);
     }
     findings.extend(told_apart(runbook, folder).await);
+    findings.extend(ahead_of_the_night(runbook, folder).await);
     findings.extend(instances(runbook, folder).await);
     findings.extend(servers(runbook).await);
     let path = std::env::var_os("PATH");
@@ -46,6 +48,24 @@ pub async fn examine(runbook: &Runbook, folder: &Path) -> Vec<Finding> {
     findings.extend(group::examine(runbook));
     findings.extend(signers(runbook, folder).await);
     findings.extend(files(runbook, folder, size_bytes));
+    findings
+}
+
+/// What would stop a night later than it has to.
+async fn ahead_of_the_night(runbook: &Runbook, folder: &Path) -> Vec<Finding> {
+    let source = folder.join(&runbook.source.file);
+    let mut findings = Vec::new();
+    if let Some(why) = ahead::occupied(runbook, &source).await {
+        findings.push(Finding::required("target, rows", false, why));
+    }
+    let newest = rehearse::newest(Path::new(ROOT), runbook);
+    if let Some(kept) = newest.filter(|kept| kept.runbook_hash == runbook.hash) {
+        let stale = ahead::stale(runbook, &source, kept.sandbox, &kept).await;
+        let detail = stale
+            .clone()
+            .unwrap_or_else(|| format!("{} counts", printable(&kept.session, 80)));
+        findings.push(Finding::advice("rehearsal", stale.is_none(), detail));
+    }
     findings
 }
 

@@ -215,6 +215,9 @@ pub(super) fn can_start_engine(model: &Model) -> Availability {
         Engine::Silent { pid } => Availability::No(format!(
             "engine {pid} holds the session and gives no sign of life: end that process, then start another"
         )),
+        Engine::Unknown { .. } => {
+            Availability::No("the session's folder cannot be read".to_owned())
+        }
         Engine::Gone { .. } if model.is_over() => {
             Availability::No("the session is over: it needs no engine".to_owned())
         }

@@ -21,6 +21,8 @@ use crate::session::Command;
 pub const LOOK: Duration = Duration::from_millis(80);
 /// How often the terminal is looked at.
 const LOOK_AT_TERMINAL: Duration = Duration::from_millis(250);
+/// For so long the journal may not be readable, as while it is replaced, before the screen says so.
+const UNREADABLE: Duration = Duration::from_secs(1);
 /// How often somebody says that they are still here.
 const PRESENT: Duration = Duration::from_secs(5);
 
@@ -145,7 +147,7 @@ pub fn terminal(to: Sender<Message>) {
 pub fn journal(mut follow: Follow, to: Sender<Message>) -> Sender<Watch> {
     let (sender, watch) = channel::<Watch>();
     thread::spawn(move || {
-        let mut failed: Option<String> = None;
+        let mut failing: Option<Failing> = None;
         loop {
             match watch.recv_timeout(LOOK) {
                 Ok(watch) => follow.watch(watch.step, watch.attempt),
@@ -153,18 +155,24 @@ pub fn journal(mut follow: Follow, to: Sender<Message>) -> Sender<Watch> {
                 Err(RecvTimeoutError::Disconnected) => return,
             }
             let message = match follow.look() {
-                Ok(news) if news.is_empty() => continue,
                 Ok(news) => {
-                    failed = None;
+                    // Also where nothing has happened meanwhile, for the screen says that nobody knows.
+                    if failing.take().is_some_and(|failing| failing.is_told) {
+                        follow.tell_again();
+                        continue;
+                    }
+                    if news.is_empty() {
+                        continue;
+                    }
                     Message::Came(Box::new(news))
                 }
                 Err(error) => {
-                    let why = error.to_string();
-                    if failed.as_ref() == Some(&why) {
+                    let failing = failing.get_or_insert_with(Failing::begins);
+                    if failing.is_told || failing.since.elapsed() < UNREADABLE {
                         continue;
                     }
-                    failed = Some(why.clone());
-                    Message::FollowFailed(why)
+                    failing.is_told = true;
+                    Message::FollowFailed(error.to_string())
                 }
             };
             if to.send(message).is_err() {
@@ -173,6 +181,22 @@ pub fn journal(mut follow: Follow, to: Sender<Message>) -> Sender<Watch> {
         }
     });
     sender
+}
+
+/// A journal that cannot be read.
+struct Failing {
+    since: Instant,
+    /// The screen has been told.
+    is_told: bool,
+}
+
+impl Failing {
+    fn begins() -> Self {
+        Self {
+            since: Instant::now(),
+            is_told: false,
+        }
+    }
 }
 
 /// The engine, one question at a time.

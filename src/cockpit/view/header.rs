@@ -12,6 +12,7 @@ use crate::cockpit::theme::Meaning;
 use crate::session::StepStatus;
 use crate::session::advice::{Advice, Urgency, next_action_seen};
 use crate::session::forecast::{Forecast, forecast};
+use crate::text::printable;
 
 /// The elevated monitoring of G1 lasts so long.
 const STABILISE: &str = "60:00";
@@ -100,6 +101,7 @@ fn engine(model: &Model) -> Piece<'static> {
     match &model.engine {
         Engine::Live { .. } => piece("● live", Meaning::Ok),
         Engine::Silent { .. } => piece("◌ SILENT", Meaning::Alarm),
+        Engine::Unknown { .. } => piece("? NOT KNOWN", Meaning::Alarm),
         Engine::Gone { .. } if model.is_over() => piece("○ over", Meaning::Muted),
         Engine::Gone { .. } => piece("✗ NO ENGINE", Meaning::Alarm),
     }
@@ -384,6 +386,11 @@ fn engine_gone(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
         Engine::Silent { pid } => format!(
             "ENGINE {pid} GIVES NO SIGN OF LIFE for {since}: nothing on this screen is live. End that process, then E starts another."
         ),
+        Engine::Unknown { why } => format!(
+            "NOBODY KNOWS whether an engine runs, for {since}: {}. Nothing on this screen is live; the engine ends where it cannot write. \
+             Bring the session's folder back.",
+            printable(why, 200)
+        ),
         Engine::Gone { last: None } => {
             "NO ENGINE has run this session yet: nothing moves. E starts one.".to_owned()
         }
@@ -392,7 +399,7 @@ fn engine_gone(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
         } => format!(
             "ENGINE {pid} HAS ENDED, {since} ago: nothing on this screen is live. E starts another; it goes on from what is really there."
         ),
-        _ => format!(
+        Engine::Live { .. } | Engine::Gone { .. } => format!(
             "THE ENGINE IS GONE for {since}: nothing on this screen is live, nothing watches the triggers. E starts another; it goes on from what is really there."
         ),
     };
