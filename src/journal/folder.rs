@@ -309,6 +309,8 @@ impl Folder {
         };
         let mut found: Vec<Found> = entries
             .filter_map(Result::ok)
+            // A link would lead to a session of another root, by a name that somebody of the group chose.
+            .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
             .filter_map(|entry| {
                 let session = entry.file_name().into_string().ok()?;
                 check_name(&session).ok()?;

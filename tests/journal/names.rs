@@ -31,6 +31,12 @@ fn the_only_one_the_latest_one_or_what_there_is() {
         assert_eq!(latest.session(), name);
     }
     fs::create_dir(root.join("not-a-session")).expect("a folder");
+    // What a link leads to is a session of another root.
+    let elsewhere = dir.path().join("elsewhere");
+    engine(&Folder::create(&elsewhere, "thursday").expect("a folder")).note(1);
+    std::os::unix::fs::symlink(elsewhere.join("thursday"), root.join("thursday")).expect("a link");
+    let latest = Folder::find(&root, None).expect("a session");
+    assert_eq!(latest.session(), "tuesday");
     let monday = Folder::find(&root, Some("monday")).expect("a session");
     assert_eq!(monday.session(), "monday");
     assert_eq!(Folder::open_at(monday.dir()).expect("--dir"), monday);
@@ -100,6 +106,13 @@ fn a_new_session_lets_in_the_bridges_group_and_nobody_else() {
     ));
     assert_eq!(look(&full).0, 0o755);
     set_mode(&full, 0o700);
+    // A root of an earlier version becomes sticky.
+    let root = dir.path().join("root");
+    fs::create_dir(&root).expect("a folder");
+    set_mode(&root, 0o2770);
+    let below = Folder::create(&root, "tonight").expect("a session's folder");
+    below.let_in(None, Some(&root)).expect("ours");
+    assert_eq!(look(&root).0, 0o3770);
     folder.let_in(None, None).expect("nobody else may enter");
     assert_eq!(look(&full).0, 0o700, "as its owner had it");
     folder.let_in(Some(own), None).expect("ours");
@@ -155,6 +168,10 @@ async fn members_of_the_group_get_in_and_others_do_not() {
         assert!(as_user(MEMBER, BRIDGE, line), "{line} as a member");
         assert!(!as_user(OTHER, OTHER, line), "{line} as somebody else");
     }
+    // In the folder of all sessions a member opens some, and moves or removes none of another's.
+    assert!(as_user(MEMBER, BRIDGE, "mkdir $S/../theirs"));
+    assert!(!as_user(MEMBER, BRIDGE, "mv $S $S.mine"));
+    fs::remove_dir(root.join("theirs")).expect("empty");
     // What a member makes there is the group's too, and what is the owner's alone stays so.
     assert!(!as_user(MEMBER, BRIDGE, "touch $S/x"));
     assert!(as_user(MEMBER, BRIDGE, "touch $S/shared/x"));

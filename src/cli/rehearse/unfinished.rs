@@ -72,7 +72,10 @@ pub struct Undone {
 /// Folders of rehearsals below `root` that nobody drives and that left something.
 pub fn find(root: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(root).into_iter().flatten();
-    let dirs = entries.filter_map(Result::ok).map(|entry| entry.path());
+    let entries = entries.filter_map(Result::ok);
+    // A link would lead to a rehearsal of another root, by the will of somebody of the group.
+    let own = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    let dirs = own.map(|entry| entry.path());
     let mut found: Vec<PathBuf> = dirs.filter(|dir| is_left(dir)).collect();
     found.sort();
     found
