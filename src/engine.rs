@@ -73,6 +73,9 @@ pub enum Error {
         /// Why not.
         why: String,
     },
+    /// The session is another's, or others could have written what an engine acts on.
+    #[error(transparent)]
+    Folder(#[from] crate::journal::folder::Error),
     /// Another session has the SQLite file.
     #[error(transparent)]
     Claimed(#[from] crate::claim::source::Error),
@@ -96,6 +99,7 @@ pub enum Error {
 /// # Errors
 /// See [`Error`]. The journal tells the next engine where this one stopped.
 pub async fn run(orders: Orders, stop: CancellationToken) -> Result<(), Error> {
+    orders.folder.mine()?;
     let lease = lease::Lease::take(&orders.folder)?;
     let (inputs, mut ears) = mpsc::unbounded_channel();
     let mut conduct = resume::begin(orders, &lease, inputs.clone()).await?;

@@ -11,6 +11,7 @@
     reason = "the one place that removes, renames and overwrites"
 )]
 
+pub mod below;
 pub mod copy;
 pub mod file;
 pub mod folder;

@@ -213,11 +213,6 @@ const OVERWRITES: &[(&str, usize, &str)] = &[
         "what_else_lies_in_a_sessions_folder_stays",
     ),
     (
-        "src/journal/head.rs",
-        1,
-        "what_else_lies_in_a_sessions_folder_stays",
-    ),
-    (
         "src/engine/detach.rs",
         1,
         "what_else_lies_in_a_sessions_folder_stays",

@@ -7,6 +7,7 @@ mod crash;
 mod detach;
 mod follow;
 mod guard;
+pub mod hands;
 mod lease;
 mod names;
 mod socket;

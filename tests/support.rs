@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use cutover::demo::cluster::{Cluster, Options};
 use cutover::engine::{self, Orders, socket};
-use cutover::journal::Folder;
+use cutover::journal::{Folder, files};
 use cutover::runbook::Runbook;
 use cutover::session::{Opening, RehearsalEvidence};
 use cutover::target::Endpoint;
@@ -153,6 +153,40 @@ pub async fn say(folder: &Folder, line: &str) -> String {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.expect("an answer");
     answer
+}
+
+/// Everything in a session's folder is in the table of its files, with the mode and the owner that it must have.
+pub fn assert_known_files(folder: &Folder) {
+    use std::os::unix::fs::MetadataExt;
+    let owner = rustix::process::geteuid().as_raw();
+    let below = |dir: &Path| {
+        let listed = std::fs::read_dir(dir).expect("a folder");
+        listed
+            .map(|e| e.expect("an entry").path())
+            .collect::<Vec<_>>()
+    };
+    let mut found = below(folder.dir());
+    found.extend(below(folder.shared_dir()));
+    for path in found {
+        let name = path.strip_prefix(folder.dir()).expect("below it");
+        let shown = name.to_string_lossy();
+        // What a process that was killed had not finished writing.
+        let whole = shown.strip_suffix(".new").unwrap_or(&shown);
+        if whole.ends_with(".partial") {
+            continue;
+        }
+        let row = files::row_of(Path::new(whole));
+        let row = row.unwrap_or_else(|| panic!("{name:?} is in no row"));
+        // SQLite's own come and go.
+        let Ok(is) = path.symlink_metadata() else {
+            continue;
+        };
+        assert_eq!(is.uid(), owner, "{name:?}");
+        // Others are kept out by the folder; commands of a runbook go by their umask.
+        let others = 0o005;
+        let beyond = is.mode() & 0o777 & !(row.mode() & 0o777 | others);
+        assert_eq!(beyond, 0, "{name:?} has mode {:o}", is.mode());
+    }
 }
 
 /// An HTTP client.

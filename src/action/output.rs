@@ -5,9 +5,11 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
+use rustix::fs::OFlags;
 use sha2::{Digest, Sha256};
 
 use super::{Line, Stream};
@@ -50,16 +52,12 @@ pub(super) struct Kept {
 }
 
 impl<'a> Output<'a> {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the output of an action, in the session's folder"
-    )]
     pub(super) fn create(path: &Path, on_line: &'a mut (dyn FnMut(Line) + Send)) -> Self {
         let problem = |error: std::io::Error| {
             format!("cannot keep the output in {}: {error}", path.display())
         };
         Self {
-            file: File::create(path).map(BufWriter::new).map_err(problem),
+            file: create(path).map(BufWriter::new).map_err(problem),
             hasher: Sha256::new(),
             head_left: HALF_BYTES,
             end: VecDeque::new(),
@@ -168,6 +166,21 @@ impl<'a> Output<'a> {
             tail: self.tail.into(),
         }
     }
+}
+
+/// An empty file, in the place of what is there; a link is not followed.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the output of an action, in the session's folder"
+)]
+fn create(path: &Path) -> std::io::Result<File> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    File::options()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .custom_flags(flags.bits().cast_signed())
+        .open(path)
 }
 
 #[cfg(test)]

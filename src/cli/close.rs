@@ -104,6 +104,16 @@ pub async fn run(args: CloseArgs) -> anyhow::Result<Exit> {
         outln!("{}", printable(&line, 500));
         record.push(line);
     }
+    if Standing::is_in(folder.dir()) && !folder.is_mine() {
+        open += 1;
+        let path = Standing::path(folder.dir());
+        let line = format!(
+            "OPEN orders: {} holds the environment's values and is another user's, who removes it",
+            path.display()
+        );
+        outln!("{}", printable(&line, 500));
+        record.push(line);
+    }
     if let Err(not_yet) = attempt::rows_are_kept(&session, has_whole_file(&folder)) {
         open += 1;
         let line = format!("OPEN salvage: {not_yet}");

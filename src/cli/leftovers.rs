@@ -4,17 +4,18 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use crate::journal::Folder;
-use crate::journal::folder::share_file;
+use crate::journal::{Folder, files};
 use crate::ours::temporary;
-use crate::private_file;
 use crate::runbook::action::Placeholders;
 use crate::runbook::{Action, Place, RollbackKind, Runbook, StepKind, action::Effect};
 
-/// In a session's folder: where else its engine may leave something.
-const PLACES: &str = "places.json";
 /// In a session's folder: where files may be that are not whole.
-const WITHIN: [&str; 3] = ["", "former", "drill"];
+const WITHIN: [&str; 4] = [
+    "",
+    files::SHARED.name,
+    files::FORMER.name,
+    files::DRILL.name,
+];
 
 /// Every folder that a session on this runbook writes files to, its own excepted.
 fn places(runbook: &Runbook) -> BTreeSet<PathBuf> {
@@ -62,15 +63,13 @@ fn places(runbook: &Runbook) -> BTreeSet<PathBuf> {
 /// # Errors
 /// The folder cannot be written.
 pub fn keep_places(folder: &Folder, runbook: &Runbook) -> anyhow::Result<()> {
-    let path = folder.dir().join(PLACES);
-    private_file::write(&path, &serde_json::to_vec_pretty(&places(runbook))?)?;
-    share_file(&path)?;
-    Ok(())
+    let places = serde_json::to_vec_pretty(&places(runbook))?;
+    Ok(files::replace(folder, &files::PLACES, &places)?)
 }
 
 /// What was left in a session's folder and where its engine wrote.
 pub fn of_session(folder: &Folder) -> Vec<PathBuf> {
-    let kept = std::fs::read(folder.dir().join(PLACES)).unwrap_or_default();
+    let kept = files::read(folder, &files::PLACES).unwrap_or_default();
     let kept: BTreeSet<PathBuf> = serde_json::from_slice(&kept).unwrap_or_default();
     let within = WITHIN.map(|name| folder.dir().join(name));
     let folders = kept.into_iter().chain(within);

@@ -12,15 +12,10 @@ use serde::{Deserialize, Serialize};
 use super::load::{self, Loaded};
 use crate::action::Environment;
 use crate::engine::Orders;
-use crate::journal::Folder;
-use crate::journal::folder::share_file;
-use crate::private_file;
+use crate::journal::{Folder, files};
 use crate::runbook::Runbook;
 use crate::session::{Opening, RehearsalEvidence};
 use crate::target::Endpoint;
-
-/// How the file is called, in the session's folder.
-const FILE: &str = "orders.json";
 
 /// The file.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -70,9 +65,9 @@ impl Standing {
     /// # Errors
     /// The folder cannot be written.
     pub fn write(&self, folder: &Folder) -> anyhow::Result<()> {
-        let path = folder.dir().join(FILE);
-        private_file::write(&path, &serde_json::to_vec_pretty(self)?)
-            .with_context(|| path.display().to_string())
+        folder.mine()?;
+        files::replace(folder, &files::ORDERS, &serde_json::to_vec_pretty(self)?)
+            .with_context(|| files::ORDERS.path(folder).display().to_string())
     }
 
     /// Keeps the runbook in the folder beyond the session's end, without secrets, so that anyone can check what signatures covered. One
@@ -85,13 +80,12 @@ impl Standing {
             return Ok(());
         }
         let values = serde_json::to_vec_pretty(&runbook.values)?;
-        for (path, bytes) in [
-            (folder.runbook_path(), self.runbook.as_bytes()),
-            (folder.runbook_values_path(), &values),
+        for (row, bytes) in [
+            (&files::RUNBOOK, self.runbook.as_bytes()),
+            (&files::RUNBOOK_VALUES, &values),
         ] {
-            private_file::write(&path, bytes)
-                .and_then(|()| share_file(&path))
-                .with_context(|| path.display().to_string())?;
+            files::replace(folder, row, bytes)
+                .with_context(|| row.path(folder).display().to_string())?;
         }
         Ok(())
     }
@@ -99,10 +93,13 @@ impl Standing {
     /// Reads the file of a session.
     ///
     /// # Errors
-    /// It is not there (the session is over, or was never opened), or not legible.
+    /// It is not there (the session is over, or was never opened), not legible, or could be somebody else's.
     pub fn read(folder: &Folder) -> anyhow::Result<Standing> {
-        let path = folder.dir().join(FILE);
-        let bytes = std::fs::read(&path).with_context(|| {
+        let path = files::ORDERS.path(folder);
+        if path.symlink_metadata().is_ok() {
+            folder.mine()?;
+        }
+        let bytes = files::read(folder, &files::ORDERS).with_context(|| {
             format!(
                 "{}: no engine can be started for this session (it is over, or is another user's)",
                 path.display()
@@ -125,17 +122,19 @@ impl Standing {
 
     /// Removes the file: the session is over, and its secrets need not lie about.
     pub fn remove(folder: &Folder) {
-        let _ = crate::ours::file::remove(&folder.dir().join(FILE));
+        let _ = crate::ours::file::remove(&files::ORDERS.path(folder));
     }
 
     /// Where the file is in a session's folder.
     pub fn path(dir: &Path) -> PathBuf {
-        dir.join(FILE)
+        dir.join(files::ORDERS.name)
     }
 
     /// Whether a session's folder has the file.
     pub fn is_in(dir: &Path) -> bool {
-        dir.join(FILE).is_file()
+        Self::path(dir)
+            .symlink_metadata()
+            .is_ok_and(|m| m.is_file())
     }
 
     /// The runbook that it keeps, as it was read when the session opened.

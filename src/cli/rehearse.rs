@@ -23,7 +23,7 @@ use crate::action::{self, Environment};
 use crate::cockpit::bridge::Bridge;
 use crate::engine::socket;
 use crate::history::History;
-use crate::journal::{Folder, Follower};
+use crate::journal::{Folder, Follower, files};
 use crate::ours::scratch::Claim;
 use crate::runbook::action::Placeholders;
 use crate::runbook::{Action, Role, Runbook};
@@ -248,7 +248,7 @@ async fn act(
 ) -> anyhow::Result<()> {
     let Some(action) = action else { return Ok(()) };
     let action = &action.clone().cleared();
-    let output = folder.dir().join(format!("{name}.log"));
+    let output = files::folder(folder, &files::OUTPUT)?.join(format!("rehearsal-{name}.log"));
     let run = action::Run {
         action,
         placeholders: &Placeholders::new(),

@@ -195,8 +195,7 @@ fn here_or_in_a_sandbox(session: Option<&str>) -> anyhow::Result<Folder> {
 /// The session of this runbook that is not over, if there is one.
 fn unfinished(args: &RunArgs, runbook: &str) -> anyhow::Result<Option<Folder>> {
     let folders: Vec<Folder> = match (&args.dir, &args.session) {
-        (Some(dir), _) if dir.join("journal.db").exists() => vec![Folder::open_at(dir)?],
-        (Some(_), _) => vec![],
+        (Some(dir), _) => Folder::open_at(dir).into_iter().collect(),
         (None, Some(name)) if Path::new(ROOT).join(name).exists() => {
             vec![Folder::find(Path::new(ROOT), Some(name))?]
         }

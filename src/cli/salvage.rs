@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::orders::Standing;
 use super::{Exit, Which, run};
-use crate::journal::Folder;
+use crate::journal::{Folder, files};
 use crate::runbook::Runbook;
 use crate::salvage::file::{Choice, NAME, Salvaged};
 use crate::salvage::tally::{sums, total};
@@ -113,7 +113,7 @@ fn key(text: &str) -> Result<(String, String), String> {
 fn open(which: &Which) -> anyhow::Result<(Folder, Salvaged)> {
     let folder = run::find(which)?;
     let path = folder.dir().join(NAME);
-    if !path.is_file() {
+    if path.symlink_metadata().is_err() {
         let session = crate::history::session(&folder)?;
         let why = match session.phase {
             Phase::RolledBack | Phase::RollingBack => {
@@ -131,6 +131,8 @@ fn open(which: &Which) -> anyhow::Result<(Folder, Salvaged)> {
         };
         bail!("session {} has no salvage file: {why}", folder.session());
     }
+    // Its rows go into the application's database.
+    files::open(&folder, &files::SALVAGE).map_err(|error| files::named(&path, &error))?;
     let salvaged = Salvaged::open(&path)?;
     Ok((folder, salvaged))
 }

@@ -4,9 +4,8 @@
 //! until the engine's socket answers, or shows what the engine wrote into its log before it died.
 
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
+use std::fs;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
@@ -17,8 +16,7 @@ use rustix::process::{getpid, getsid, setsid};
 use tokio::time::{sleep, timeout};
 
 use super::socket;
-use crate::journal::folder::{FILE_MODE, share_file};
-use crate::journal::{Folder, is_engine_alive};
+use crate::journal::{Folder, files, folder, is_engine_alive};
 use crate::text::printable;
 
 /// How long an engine may take until it listens. It verifies the journal before that.
@@ -61,6 +59,9 @@ pub enum Error {
         /// The last lines that it wrote there, made harmless.
         log_tail: Vec<String>,
     },
+    /// The session is another's, or others could have written what an engine is started with.
+    #[error(transparent)]
+    Folder(#[from] folder::Error),
     /// It could not be started, or its log could not be opened.
     #[error("cannot {what} {}: {source}", path.display())]
     Io {
@@ -109,9 +110,10 @@ pub async fn spawn(folder: &Folder, args: &[OsString]) -> Result<Started, Error>
 /// # Errors
 /// As [`spawn`].
 pub async fn spawn_command(folder: &Folder, mut command: Command) -> Result<Started, Error> {
+    folder.mine()?;
     let log = folder.log_path();
     put_aside(&log).map_err(io_error("put aside", &log))?;
-    let out = open_log(&log).map_err(io_error("open", &log))?;
+    let out = files::append(folder, &files::ENGINE_LOG).map_err(io_error("open", &log))?;
     let log_start = out.metadata().map_or(0, |m| m.len());
     let err = out.try_clone().map_err(io_error("open", &log))?;
     let program = PathBuf::from(command.get_program());
@@ -188,29 +190,16 @@ pub fn leave_terminal() -> Result<(), Error> {
     reason = "the engine's own log, in the session's folder"
 )]
 fn put_aside(log: &Path) -> io::Result<()> {
-    match fs::metadata(log) {
+    match fs::symlink_metadata(log) {
         Ok(meta) if meta.len() > MAX_LOG_BYTES => fs::rename(log, log.with_extension("log.1")),
         _ => Ok(()),
     }
 }
 
-fn open_log(log: &Path) -> io::Result<File> {
-    let is_new = !log.exists();
-    let file = OpenOptions::new()
-        .create(true)
-        .append(true)
-        .mode(FILE_MODE)
-        .open(log)?;
-    if is_new {
-        share_file(log)?;
-    }
-    Ok(file)
-}
-
 /// The last lines written to the log since `start`, safe for a terminal.
 fn read_tail(log: &Path, start: u64) -> Vec<String> {
     let read = || -> io::Result<Vec<u8>> {
-        let mut file = File::open(log)?;
+        let mut file = files::look_into(log)?;
         let length = file.metadata()?.len();
         file.seek(SeekFrom::Start(
             start.max(length.saturating_sub(TAIL_BYTES)),

@@ -4,10 +4,8 @@
 //!
 //! Not in here: the words (`session::notice`), and delivering them (`engine::notify`).
 
-use std::fs::OpenOptions;
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -17,13 +15,10 @@ use tokio::sync::mpsc;
 use super::Input;
 use super::notify::{Desk, Notifier};
 use crate::clock;
-use crate::journal::folder::{FILE_MODE, share_file};
-use crate::journal::{self, EngineState, Folder, Follower};
+use crate::journal::{self, EngineState, Folder, Follower, files};
 use crate::runbook::{Channel, Means, Occasion};
 use crate::session::notice::{Notice, engine_gone, engine_silent, folder_lost};
 
-/// What the guard could not tell, in the session's folder.
-const UNTOLD: &str = "untold";
 /// How often it is looked whether the engine still works.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// An engine that gives no sign of life for so long hangs, or is stopped. It gives ten each second.
@@ -186,34 +181,35 @@ async fn deliver(
             untold.push(text);
         }
     }
-    let path = untold_path(folder);
-    leave(&path, &untold).map_err(|source| Error::Untold { path, source })
+    leave(folder, &untold).map_err(|source| Error::Untold {
+        path: files::UNTOLD.path(folder),
+        source,
+    })
 }
 
-fn untold_path(folder: &Folder) -> PathBuf {
-    folder.dir().join(UNTOLD)
-}
-
-fn leave(path: &Path, lines: &[String]) -> io::Result<()> {
+fn leave(folder: &Folder, lines: &[String]) -> io::Result<()> {
     if lines.is_empty() {
         return Ok(());
     }
-    let is_new = !path.exists();
-    let mut file = OpenOptions::new()
-        .create(true)
-        .append(true)
-        .mode(FILE_MODE)
-        .open(path)?;
-    if is_new {
-        share_file(path)?;
-    }
+    let mut file = files::append(folder, &files::UNTOLD)?;
     file.write_all((lines.join("\n") + "\n").as_bytes())
 }
 
-/// What guards before this engine could not tell, a line each; they are told once.
+/// What guards before this engine could not tell, a line each; they are told once. What no guard can have left is not told: that it lies
+/// there is.
 pub fn take_untold(folder: &Folder) -> Vec<String> {
-    let path = untold_path(folder);
-    let text = std::fs::read_to_string(&path).unwrap_or_default();
+    let path = files::UNTOLD.path(folder);
+    let text = match files::read(folder, &files::UNTOLD) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Vec::new(),
+        Err(error) => {
+            let shown = path.display();
+            return vec![format!(
+                "{shown}, where a guard leaves what it could not tell, {error}. Nothing of it was read"
+            )];
+        }
+    };
     let _ = crate::ours::file::remove(&path);
+    let text = String::from_utf8_lossy(&text);
     text.lines().map(str::to_owned).collect()
 }

@@ -5,9 +5,9 @@
 //! nothing is taken over from a process that may wake up. The number decides who may write: should two ever hold a lock each (the file
 //! was deleted, the file system's locks are broken), the journal refuses the one with the smaller number.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -17,8 +17,7 @@ use rustix::io::Errno;
 use serde_json::json;
 
 use crate::clock;
-use crate::journal::folder::{FILE_MODE, share_file};
-use crate::journal::{self, Folder, Holder, count_lease, holder};
+use crate::journal::{self, Folder, Holder, count_lease, files, holder};
 
 /// The record has a fixed length, so that one write replaces it whole.
 const RECORD_BYTES: usize = 1024;
@@ -170,7 +169,7 @@ impl Drop for Lease {
 /// Opens and locks the lease file; sees to it that what is locked is what the path leads to.
 fn lock(folder: &Folder, path: &Path) -> Result<File, Error> {
     for _ in 0..TRIES {
-        let file = open(path).map_err(io_error("open", path))?;
+        let file = files::edit(folder, &files::LEASE).map_err(io_error("open", path))?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) if is_same_file(&file, path) => return Ok(file),
             Ok(()) => {}
@@ -181,27 +180,8 @@ fn lock(folder: &Folder, path: &Path) -> Result<File, Error> {
     Err(held_by(folder))
 }
 
-fn open(path: &Path) -> io::Result<File> {
-    let make = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create_new(true)
-        .mode(FILE_MODE)
-        .open(path);
-    match make {
-        Ok(file) => {
-            share_file(path)?;
-            Ok(file)
-        }
-        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
-            OpenOptions::new().read(true).write(true).open(path)
-        }
-        Err(e) => Err(e),
-    }
-}
-
 fn is_same_file(file: &File, path: &Path) -> bool {
-    match (file.metadata(), fs::metadata(path)) {
+    match (file.metadata(), fs::symlink_metadata(path)) {
         (Ok(ours), Ok(there)) => ours.dev() == there.dev() && ours.ino() == there.ino(),
         _ => false,
     }

@@ -20,7 +20,7 @@ use super::{Error, Orders};
 use crate::claim::{self, Claim};
 use crate::clock;
 use crate::history;
-use crate::journal::{Entry, Folder, Follower, Journal, Retention};
+use crate::journal::{self, Entry, Folder, Follower, Journal, Retention};
 use crate::monitor::Ground;
 use crate::secret;
 use crate::session::shape::Shape;
@@ -44,7 +44,9 @@ pub async fn begin(
     lease: &Lease,
     inputs: mpsc::UnboundedSender<Input>,
 ) -> Result<Conduct, Error> {
+    let sealed = journal::sealed(&orders.folder)?;
     let (mut journal, entries) = Journal::open(&orders.folder, lease.fencing())?;
+    check_what_follows(&orders.folder, &entries, sealed)?;
     journal.keep_readable(reads);
     let entries = if entries.is_empty() {
         open(&mut journal, &orders).await?
@@ -132,6 +134,32 @@ pub(super) fn fold(folder: &Folder, entries: &[Entry]) -> Result<Session, Error>
     Session::replay(&events).map_err(|e| broken(e.to_string()))
 }
 
+/// What follows upon the last event that an engine of this user wrote was written by members of the bridge, who may write the journal's file.
+/// They record things of a session that is over; before, nobody but an engine writes.
+fn check_what_follows(
+    folder: &Folder,
+    entries: &[Entry],
+    sealed: Option<u64>,
+) -> Result<(), Error> {
+    let Some(sealed) = sealed.filter(|sealed| *sealed > 0) else {
+        return Ok(());
+    };
+    let written = entries.iter().filter(|e| e.seq <= sealed).count();
+    if written == entries.len() {
+        return Ok(());
+    }
+    match fold(folder, &entries[..written])?.phase {
+        Phase::RolledBack | Phase::Completed => Ok(()),
+        Phase::Open | Phase::RollingBack => Err(Error::NotASession {
+            folder: folder.dir().to_owned(),
+            why: format!(
+                "what follows upon event {sealed} was written by somebody else than the engine of the session's owner, while the session was \
+                 not over. Neither database was touched; keep the folder as evidence"
+            ),
+        }),
+    }
+}
+
 /// What signatures cover must be what runs; and what the journal says of gates and people is what the runbook says of them, for the
 /// rules go by the journal, which lay there while nobody watched it.
 fn check_runbook(orders: &Orders, session: &Session) -> Result<(), Error> {
@@ -145,12 +173,25 @@ fn check_runbook(orders: &Orders, session: &Session) -> Result<(), Error> {
     }
     let by_runbook = Charter::new(&orders.runbook, orders.opening.clone());
     let is = |c: &Charter| {
-        let parts = (&c.people, &c.gates, &c.signing, c.rehearsal_max_age_ms);
+        let parts = (
+            (&c.people, &c.gates, &c.signing, c.rehearsal_max_age_ms),
+            (c.sandbox, c.rehearsal),
+        );
         let mut parts = serde_json::to_value(parts).expect("BUG: a charter is plain data");
         // As the journal has them, which may have been masked.
         secret::mask_json(&mut parts, |_| true);
         parts
     };
+    let (was, now) = (&session.charter.target, &by_runbook.target);
+    if !was.is_empty() && was != now {
+        return Err(Error::NotASession {
+            folder: orders.folder.dir().to_owned(),
+            why: format!(
+                "it was opened for the target {was}, and the orders lead to {now}. Neither database was touched; put the former orders back, \
+                 or open a new session"
+            ),
+        });
+    }
     match is(&session.charter) == is(&by_runbook) {
         true => Ok(()),
         false => Err(Error::NotASession {

@@ -1,21 +1,28 @@
 //! Artefacts: files named by their own hash, so that an event that names one names its content.
 
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::canonical::Hash;
 use super::error::Error;
-use super::folder::{FILE_MODE, Folder, share_file};
+use super::files;
+use super::folder::Folder;
 use super::head::sync_parent;
 use super::record::Artefact;
+use crate::ours::below::{self, Modes};
 
 /// The most that is kept of one artefact.
 pub const ARTEFACT_MAX_BYTES: usize = 16 * 1024 * 1024;
 /// The most that a session's artefacts may take together.
 pub const ARTEFACTS_MAX_BYTES: u64 = 1024 * 1024 * 1024;
+
+/// Their owner writes them, the group reads them.
+const MODES: Modes = Modes {
+    folder: files::ARTEFACTS.mode(),
+    file: 0o640,
+};
 
 /// How the names of files begin that are not finished; no hash begins so.
 const UNFINISHED: &str = ".new.";
@@ -94,18 +101,12 @@ impl Store {
     )]
     fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), Error> {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        let fresh = self
-            .folder
-            .artefacts_dir()
-            .join(format!("{UNFINISHED}{}.{turn}", std::process::id()));
+        let name = format!("{UNFINISHED}{}.{turn}", std::process::id());
+        let fresh = self.folder.artefacts_dir().join(&name);
         let write = || -> io::Result<()> {
-            let mut file = OpenOptions::new()
-                .write(true)
-                .create(true)
-                .truncate(true)
-                .mode(FILE_MODE)
-                .open(&fresh)?;
-            share_file(&fresh)?;
+            let dir = files::folder(&self.folder, &files::ARTEFACTS)?;
+            // One that a process of the same number left is gone since the sweep.
+            let mut file = below::create(&dir, Path::new(&name), Some(MODES))?;
             file.write_all(bytes)?;
             file.sync_all()?;
             fs::rename(&fresh, path)?;
@@ -137,7 +138,7 @@ fn sweep(folder: &Folder) {
 /// An artefact's bytes, checked against its name.
 pub(super) fn read(folder: &Folder, sha256: Hash) -> Result<Vec<u8>, Error> {
     let path = folder.artefacts_dir().join(sha256.to_string());
-    let file = fs::File::open(&path).map_err(Error::io("read", &path))?;
+    let file = files::look_into(&path).map_err(Error::io("read", &path))?;
     let mut bytes = Vec::new();
     file.take(ARTEFACT_MAX_BYTES as u64 + 1)
         .read_to_end(&mut bytes)

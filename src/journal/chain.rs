@@ -86,6 +86,14 @@ pub enum Damage {
         /// The entry that the head names.
         seq: u64,
     },
+    /// The chain and its head are sound, and are not what the engine of the session's owner wrote.
+    #[error(
+        "event {seq} is not the one that the engine of the session's owner wrote: somebody who may write the journal's file has rewritten it"
+    )]
+    SealDiffers {
+        /// The entry that the owner's own record names.
+        seq: u64,
+    },
     /// There are entries and no head.
     #[error("its head outside the file is missing, though there are {last_seq} events")]
     HeadMissing {
@@ -137,6 +145,8 @@ pub(super) fn verify_with(conn: &Connection, folder: &Folder) -> Result<Verified
         damage,
     };
     for attempt in 1.. {
+        // Before the entries: what it names is among them.
+        let seal = head::read_seal(folder)?;
         let before = head::read(folder)?;
         let mut chain = Chain::default();
         let entries = chain.read_on(conn, folder)?;
@@ -165,6 +175,10 @@ pub(super) fn verify_with(conn: &Connection, folder: &Folder) -> Result<Verified
             },
         };
         file.check(end, at_head).map_err(damaged)?;
+        if let Some(seal) = seal {
+            let at_seal = hash_at(&entries, seal.head.seq);
+            seal.check_begins(chain.tail, at_seal).map_err(damaged)?;
+        }
         return Ok(Verified {
             entries,
             head: chain.tail,

@@ -1,27 +1,37 @@
-//! A session's folder: what lies where in it, who may read it, how a session is found by name.
+//! A session's folder: where it is, whose it is, who is let in, how a session is found by name. It is its owner's, who opened the session:
+//! nobody else puts anything in it but into `shared/` and `report/`, where the bridge's group works.
 //!
-//! Not in here: what is inside the files. `journal.db` and its head belong to [`super::store`], the lease and the socket to the
-//! engine.
+//! Not in here: which files lie in it, and how they are opened ([`super::files`]).
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, chown};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use rustix::fs::OFlags;
+use rustix::process::geteuid;
+
+use super::files;
 use crate::text::printable;
 
 /// Where sessions live when nobody says otherwise, relative to the working directory.
 pub const DEFAULT_ROOT: &str = ".cutover";
 
-/// Folders: owner and group may enter and write, nobody else may look. The set-group-ID bit makes every file in it belong to the
-/// folder's group, so that a `-shm` that one operator's cockpit creates can be written by another operator's engine.
-pub const FOLDER_MODE: u32 = 0o2770;
-/// Files: owner and group read and write.
+/// A session's own folder: its owner writes, the group may look. The set-group-ID bit makes every file in it belong to the folder's group.
+pub const FOLDER_MODE: u32 = 0o2750;
+/// Folders in which the group works: so a `-shm` that one operator's cockpit creates can be written by another operator's engine.
+pub const SHARED_MODE: u32 = 0o2770;
+/// The folder of all sessions: members of the group open sessions in it, and none removes or renames another's.
+pub const ROOT_MODE: u32 = 0o3770;
+/// Files that the group writes.
 pub const FILE_MODE: u32 = 0o660;
 
 /// The part of a mode that is about neither owner nor group.
 const OTHERS: u32 = 0o007;
+/// By which somebody else than the owner can write.
+const WRITABLE: u32 = 0o022;
+const STICKY: u32 = 0o1000;
 
 const MAX_NAME_CHARS: usize = 64;
 
@@ -29,6 +39,8 @@ const MAX_NAME_CHARS: usize = 64;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Folder {
     dir: PathBuf,
+    /// Where the group works; the folder itself in sessions of earlier versions.
+    shared: PathBuf,
 }
 
 /// A session as [`Folder::list`] finds it.
@@ -75,9 +87,10 @@ pub enum Error {
         /// The folder that was named.
         dir: PathBuf,
     },
-    /// Others than owner and group may enter a folder that a session is to be opened in.
+    /// Others than owner and group may enter a folder that a session is to be opened in, or others than the owner write in it.
     #[error(
-        "{} holds other files, and everybody may enter it: name a folder that is not there yet, or `chmod 2770` this one",
+        "{} holds other files, and everybody may enter it or others than its owner may write in it: name a folder that is not there yet, or \
+         `chmod 2750` this one",
         dir.display()
     )]
     OpenToAll {
@@ -96,6 +109,31 @@ pub enum Error {
         found: u32,
         /// The bridge's.
         wanted: u32,
+    },
+    /// The session is another user's.
+    #[error(
+        "{} is user {owner}'s, who opened the session: its engine runs as that user, and nobody else starts one. Nothing was done; let that \
+         user do it",
+        dir.display()
+    )]
+    Anothers {
+        /// The session's folder.
+        dir: PathBuf,
+        /// Its owner, by number.
+        owner: u32,
+    },
+    /// Somebody else could have put there what an engine acts on.
+    #[error(
+        "others than its owner can write in {} (mode {mode:o}), as in sessions of earlier versions: what an engine is started with could have \
+         been replaced. Nothing was done, and `status`, `report` and `replay` go on working. Look whether {} still has the session's runbook and \
+         databases; then `chmod -R g-w,o-w {}` and start again",
+        dir.display(), dir.join("orders.json").display(), dir.display()
+    )]
+    Writable {
+        /// The session's folder.
+        dir: PathBuf,
+        /// Its mode.
+        mode: u32,
     },
     /// The operating system said no.
     #[error("cannot {what} {}: {source}", path.display())]
@@ -124,11 +162,46 @@ impl Folder {
     /// # Errors
     /// [`Error::Io`] from the file system.
     pub fn create_at(dir: &Path) -> Result<Self, Error> {
-        make_dir(dir)?;
+        make_dir(dir, FOLDER_MODE)?;
         let dir = fs::canonicalize(dir).map_err(io_error("find", dir))?;
-        let folder = Self { dir };
-        make_dir(&folder.artefacts_dir())?;
-        Ok(folder)
+        // A session of an earlier version stays as it is.
+        if fs::symlink_metadata(dir.join(files::JOURNAL.name)).is_err() {
+            for row in [&files::SHARED, &files::REPORT] {
+                make_dir(&dir.join(row.name), row.mode())?;
+            }
+        }
+        make_dir(&dir.join(files::ARTEFACTS.name), files::ARTEFACTS.mode())?;
+        Ok(Self::laid_out(dir))
+    }
+
+    fn laid_out(dir: PathBuf) -> Self {
+        let shared = dir.join(files::SHARED.name);
+        let is_there = fs::symlink_metadata(&shared).is_ok_and(|m| m.is_dir());
+        let shared = if is_there { shared } else { dir.clone() };
+        Self { dir, shared }
+    }
+
+    /// That what lies in the folder can be acted on: it is this user's, and nobody else could have put it there.
+    ///
+    /// # Errors
+    /// [`Error::Anothers`], [`Error::Writable`].
+    pub fn mine(&self) -> Result<(), Error> {
+        let dir = self.dir.clone();
+        let found = fs::symlink_metadata(&dir).map_err(io_error("look at", &dir))?;
+        let mode = found.mode() & 0o7777;
+        match (found.uid() == geteuid().as_raw(), mode & WRITABLE) {
+            (false, _) => Err(Error::Anothers {
+                dir,
+                owner: found.uid(),
+            }),
+            (true, 0) => Ok(()),
+            (true, _) => Err(Error::Writable { dir, mode }),
+        }
+    }
+
+    /// Whether it is this user who opened the session.
+    pub fn is_mine(&self) -> bool {
+        fs::symlink_metadata(&self.dir).is_ok_and(|m| m.uid() == geteuid().as_raw())
     }
 
     /// The folder of a session that is about to be opened: lets in its owner and the bridge's group, by number, and nobody else. Without
@@ -139,23 +212,34 @@ impl Folder {
     /// [`Error::OpenToAll`], [`Error::AnothersRoot`], and [`Error::Io`] where the folder is somebody else's, or this process is not a
     /// member of the group.
     pub fn let_in(&self, group: Option<u32>, root: Option<&Path>) -> Result<(), Error> {
-        if mode(&self.dir)? & OTHERS != 0 {
+        if mode(&self.dir)? & (OTHERS | WRITABLE) != 0 {
             let others = fs::read_dir(&self.dir).map_err(io_error("list", &self.dir))?;
-            let is_ours = |name: &std::ffi::OsStr| self.artefacts_dir().file_name() == Some(name);
+            let rows = [&files::ARTEFACTS, &files::SHARED, &files::REPORT];
+            let is_ours = |name: &std::ffi::OsStr| rows.iter().any(|row| name == row.name);
             let mut others = others.filter_map(Result::ok);
             if others.any(|entry| !is_ours(&entry.file_name())) {
                 return Err(Error::OpenToAll {
                     dir: self.dir.clone(),
                 });
             }
-            share_dir(&self.dir).map_err(io_error("set the mode of", &self.dir))?;
+            set_mode(&self.dir, FOLDER_MODE)?;
+        }
+        let root = match root {
+            Some(root) => Some(fs::canonicalize(root).map_err(io_error("find", root))?),
+            None => None,
+        };
+        if let Some(root) = &root {
+            make_sticky(root)?;
         }
         let Some(group) = group else { return Ok(()) };
         if let Some(root) = root {
-            give_root(root, group)?;
+            give_root(&root, group)?;
         }
-        give(&self.dir, group)?;
-        give(&self.artefacts_dir(), group)
+        give(&self.dir, group, FOLDER_MODE)?;
+        for row in [&files::ARTEFACTS, &files::SHARED, &files::REPORT] {
+            give(&row.path(self), group, row.mode())?;
+        }
+        Ok(())
     }
 
     /// The session folder `dir` (`--dir`), which must hold a journal.
@@ -167,11 +251,25 @@ impl Folder {
             dir: dir.to_owned(),
         };
         let dir = fs::canonicalize(dir).map_err(|_| not_a_session())?;
-        let folder = Self { dir };
-        if folder.journal_path().is_file() {
+        let folder = Self::laid_out(dir);
+        let is_file = |path: &Path| fs::symlink_metadata(path).is_ok_and(|m| m.is_file());
+        if is_file(&folder.journal_path()) {
             Ok(folder)
         } else {
             Err(not_a_session())
+        }
+    }
+
+    /// The folder `dir` as it lies there, whether or not a journal is in it yet.
+    ///
+    /// # Errors
+    /// [`Error::NotASession`] where there is no such folder.
+    pub fn before_its_journal(dir: &Path) -> Result<Self, Error> {
+        match fs::canonicalize(dir) {
+            Ok(dir) if dir.is_dir() => Ok(Self::laid_out(dir)),
+            _ => Err(Error::NotASession {
+                dir: dir.to_owned(),
+            }),
         }
     }
 
@@ -211,6 +309,8 @@ impl Folder {
         };
         let mut found: Vec<Found> = entries
             .filter_map(Result::ok)
+            // A link would lead to a session of another root, by a name that somebody of the group chose.
+            .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
             .filter_map(|entry| {
                 let session = entry.file_name().into_string().ok()?;
                 check_name(&session).ok()?;
@@ -252,69 +352,96 @@ impl Folder {
             .unwrap_or_default()
     }
 
+    /// `shared/`: where the group works.
+    pub fn shared_dir(&self) -> &Path {
+        &self.shared
+    }
+
     /// `journal.db`: events, samples, progress, output.
     pub fn journal_path(&self) -> PathBuf {
-        self.dir.join("journal.db")
+        files::JOURNAL.path(self)
     }
 
     /// `journal.head`: number and hash of the last event, outside the file that holds the events.
     pub fn head_path(&self) -> PathBuf {
-        self.dir.join("journal.head")
+        files::HEAD.path(self)
     }
 
     /// `engine.lease`: locked by the engine for as long as it lives.
     pub fn lease_path(&self) -> PathBuf {
-        self.dir.join("engine.lease")
+        files::LEASE.path(self)
     }
 
     /// `engine.sock`: the engine's socket, where its path is short enough for the operating system.
     pub fn socket_path(&self) -> PathBuf {
-        self.dir.join("engine.sock")
+        files::SOCKET.path(self)
     }
 
     /// `engine.sock.path`: where the socket really is, when [`Self::socket_path`] is too long.
     pub fn socket_pointer_path(&self) -> PathBuf {
-        self.dir.join("engine.sock.path")
+        files::SOCKET_POINTER.path(self)
     }
 
     /// `engine.log`: the engine's own log, and whatever it or its libraries print.
     pub fn log_path(&self) -> PathBuf {
-        self.dir.join("engine.log")
+        files::ENGINE_LOG.path(self)
     }
 
     /// `runbook.yaml`: the runbook as it was when the session opened, to the byte.
     pub fn runbook_path(&self) -> PathBuf {
-        self.dir.join("runbook.yaml")
+        files::RUNBOOK.path(self)
     }
 
     /// `runbook.values.json`: every `${NAME}` of the runbook and its value, `null` where that is secret.
     pub fn runbook_values_path(&self) -> PathBuf {
-        self.dir.join("runbook.values.json")
+        files::RUNBOOK_VALUES.path(self)
     }
 
     /// `artefacts/`: published files, each named by its SHA-256.
     pub fn artefacts_dir(&self) -> PathBuf {
-        self.dir.join("artefacts")
+        files::ARTEFACTS.path(self)
     }
 }
 
-/// Gives `path` the mode that files of a session have, whatever the process's umask was when it was made.
-pub(crate) fn share_file(path: &Path) -> io::Result<()> {
-    fs::set_permissions(path, fs::Permissions::from_mode(FILE_MODE))
+/// The folder itself, however quickly somebody puts a link in its place.
+fn handle(dir: &Path) -> io::Result<fs::File> {
+    let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW;
+    fs::File::options()
+        .read(true)
+        .custom_flags(flags.bits().cast_signed())
+        .open(dir)
 }
 
-/// The same for a folder.
-pub(crate) fn share_dir(path: &Path) -> io::Result<()> {
-    fs::set_permissions(path, fs::Permissions::from_mode(FOLDER_MODE))
+/// Gives a folder in which the group works its mode, whatever the process's umask was when it was made.
+pub(crate) fn share_dir(dir: &Path) -> io::Result<()> {
+    handle(dir)?.set_permissions(fs::Permissions::from_mode(SHARED_MODE))
+}
+
+fn set_mode(dir: &Path, mode: u32) -> Result<(), Error> {
+    handle(dir)
+        .and_then(|dir| dir.set_permissions(fs::Permissions::from_mode(mode)))
+        .map_err(io_error("set the mode of", dir))
+}
+
+/// Members of a group who may write in the folder of all sessions remove and rename their own alone. One that is another's stays as it is.
+fn make_sticky(root: &Path) -> Result<(), Error> {
+    let found = fs::metadata(root).map_err(io_error("look at", root))?;
+    let mode = found.mode() & 0o7777;
+    if found.uid() != geteuid().as_raw() || mode & WRITABLE == 0 || mode & STICKY != 0 {
+        return Ok(());
+    }
+    set_mode(root, mode | STICKY)
 }
 
 /// Gives a folder to a group.
-fn give(dir: &Path, group: u32) -> Result<(), Error> {
+fn give(dir: &Path, group: u32, mode: u32) -> Result<(), Error> {
     if fs::metadata(dir).map_err(io_error("look at", dir))?.gid() != group {
-        chown(dir, None, Some(group)).map_err(io_error("give the bridge's group", dir))?;
+        handle(dir)
+            .and_then(|dir| fchown(dir, None, Some(group)))
+            .map_err(io_error("give the bridge's group", dir))?;
     }
     // After the group: somebody who is not in it would lose the set-group-ID bit.
-    share_dir(dir).map_err(io_error("set the mode of", dir))
+    set_mode(dir, mode)
 }
 
 /// Lets a group through the folder of all sessions, unless sessions of another group are in it.
@@ -324,7 +451,7 @@ fn give_root(root: &Path, group: u32) -> Result<(), Error> {
         return Ok(());
     }
     if Folder::list(root)?.is_empty() {
-        return give(root, group);
+        return give(root, group, ROOT_MODE);
     }
     Err(Error::AnothersRoot {
         root: root.to_owned(),
@@ -343,21 +470,21 @@ fn mode(path: &Path) -> Result<u32, Error> {
 /// # Errors
 /// [`Error::Io`].
 pub fn make_root(dir: &Path) -> Result<(), Error> {
-    make_dir(dir)
+    make_dir(dir, ROOT_MODE)
 }
 
-/// Makes a directory and its parents; one that this call made gets [`FOLDER_MODE`] whatever the umask, an existing one is left as it is.
-fn make_dir(dir: &Path) -> Result<(), Error> {
+/// Makes a directory and its parents; what this call made gets its mode whatever the umask, what is there is left as it is.
+fn make_dir(dir: &Path, mode: u32) -> Result<(), Error> {
     if dir.is_dir() {
         return Ok(());
     }
     if let Some(parent) = dir.parent()
         && !parent.as_os_str().is_empty()
     {
-        make_dir(parent)?;
+        make_dir(parent, ROOT_MODE)?;
     }
-    match fs::DirBuilder::new().mode(FOLDER_MODE).create(dir) {
-        Ok(()) => share_dir(dir).map_err(io_error("set the mode of", dir)),
+    match fs::DirBuilder::new().mode(mode).create(dir) {
+        Ok(()) => set_mode(dir, mode),
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => Ok(()),
         Err(e) => Err(io_error("make the folder", dir)(e)),
     }

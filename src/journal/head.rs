@@ -10,9 +10,8 @@
 //! A crash between two moves therefore leaves a file that ends exactly with the head or exactly with the pending one. Anything else
 //! did not come from a crash.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::File;
+use std::io;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -20,7 +19,8 @@ use serde::{Deserialize, Serialize};
 use super::canonical::{FORMAT, Hash};
 use super::chain::Damage;
 use super::error::Error;
-use super::folder::{FILE_MODE, Folder, share_file};
+use super::files::{self, Row};
+use super::folder::Folder;
 
 /// The end of a chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,6 +65,19 @@ impl HeadFile {
         }
     }
 
+    /// Whether a chain that ends with `tail` holds what the owner's engine wrote. It may go on: members of the bridge record things once the
+    /// session is over.
+    pub fn check_begins(&self, tail: Head, at_head: Option<Hash>) -> Result<(), Damage> {
+        match (tail.seq < self.head.seq, at_head == Some(self.head.hash)) {
+            (true, _) => Err(Damage::Truncated {
+                last_seq: tail.seq,
+                head_seq: self.head.seq,
+            }),
+            (false, true) => Ok(()),
+            (false, false) => Err(Damage::SealDiffers { seq: self.head.seq }),
+        }
+    }
+
     /// Whether a chain that ends with `tail`, and has the hash `at_head` at this head's number, is what this head stands for.
     pub fn check(&self, tail: Head, at_head: Option<Hash>) -> Result<(), Damage> {
         let named = self.pending.unwrap_or(self.head);
@@ -97,10 +110,24 @@ impl HeadFile {
 /// The head file; `None` where there is none yet.
 pub(super) fn read(folder: &Folder) -> Result<Option<HeadFile>, Error> {
     let path = folder.head_path();
-    let text = match fs::read(&path) {
+    parse(folder, &path, files::look(&path))
+}
+
+/// The owner's own record of the head; `None` where there is none, as in sessions of earlier versions.
+pub(super) fn read_seal(folder: &Folder) -> Result<Option<HeadFile>, Error> {
+    let path = files::SEAL.path(folder);
+    parse(folder, &path, files::read(folder, &files::SEAL))
+}
+
+fn parse(
+    folder: &Folder,
+    path: &Path,
+    read: io::Result<Vec<u8>>,
+) -> Result<Option<HeadFile>, Error> {
+    let text = match read {
         Ok(text) => text,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(Error::io("read", &path)(e)),
+        Err(e) => return Err(Error::io("read", path)(e)),
     };
     let file: HeadFile = serde_json::from_slice(&text).map_err(|e| Error::Damaged {
         path: folder.journal_path(),
@@ -108,44 +135,43 @@ pub(super) fn read(folder: &Folder) -> Result<Option<HeadFile>, Error> {
     })?;
     if file.format > FORMAT {
         return Err(Error::Newer {
-            path,
+            path: path.to_owned(),
             found: file.format.into(),
         });
     }
     Ok(Some(file))
 }
 
+/// Up to which event the engine of the session's owner has written the journal, by its own record, which the group cannot write; `None`
+/// where there is no such record.
+///
+/// # Errors
+/// The record cannot be read, or could be somebody else's.
+pub fn sealed(folder: &Folder) -> Result<Option<u64>, Error> {
+    let seal = read_seal(folder)?;
+    Ok(seal.map(|seal| seal.pending.unwrap_or(seal.head).seq))
+}
+
 /// Replaces the head file: at any moment the old bytes or the new ones are there. A head with something pending is on the disk when this
-/// returns. A settled one may be lost to a power cut, which leaves the pending one before it: a state that opens.
+/// returns. A settled one may be lost to a power cut, which leaves the pending one before it: a state that opens. The session's owner
+/// keeps a second one where the group cannot write.
 pub(super) fn write(folder: &Folder, file: &HeadFile) -> Result<(), Error> {
-    let path = folder.head_path();
-    let text = serde_json::to_string(file).expect("BUG: a head is not JSON");
-    replace(&path, text.as_bytes())
+    let text = serde_json::to_string(file).expect("BUG: a head is not JSON") + "\n";
+    put(folder, &files::HEAD, file, &text)?;
+    match folder.is_mine() {
+        true => put(folder, &files::SEAL, file, &text),
+        false => Ok(()),
+    }
+}
+
+fn put(folder: &Folder, row: &Row, file: &HeadFile, text: &str) -> Result<(), Error> {
+    let path = row.path(folder);
+    files::replace_often(folder, row, text.as_bytes())
         .and_then(|()| match file.pending {
             Some(_) => sync_parent(&path),
             None => Ok(()),
         })
         .map_err(Error::io("write", &path))
-}
-
-/// Writes a file beside `path`, syncs it, renames it over `path`.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the journal's head, in the session's folder"
-)]
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let fresh = path.with_extension("head.new");
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(FILE_MODE)
-        .open(&fresh)?;
-    share_file(&fresh)?;
-    file.write_all(bytes)?;
-    file.write_all(b"\n")?;
-    file.sync_all()?;
-    fs::rename(&fresh, path)
 }
 
 /// Makes a rename or a creation in the folder of `path` durable.
@@ -197,6 +223,25 @@ mod tests {
         );
         assert_eq!(
             file.check(head(2), None),
+            Err(Damage::Truncated {
+                last_seq: 2,
+                head_seq: 3
+            })
+        );
+    }
+
+    #[test]
+    fn what_the_owner_wrote_stays_and_may_be_gone_on_from() {
+        let seal = HeadFile::about_to_write(head(3), head(5));
+        for tail in [3, 5, 9] {
+            assert_eq!(seal.check_begins(head(tail), Some(head(3).hash)), Ok(()));
+        }
+        assert_eq!(
+            seal.check_begins(head(9), Some(Hash::ZERO)),
+            Err(Damage::SealDiffers { seq: 3 })
+        );
+        assert_eq!(
+            seal.check_begins(head(2), None),
             Err(Damage::Truncated {
                 last_seq: 2,
                 head_seq: 3

@@ -2,7 +2,6 @@
 //!
 //! Not in here: taking the lease. That is the engine's, in `engine::lease`.
 
-use std::fs::{self, File};
 use std::io;
 
 use chrono::{DateTime, Utc};
@@ -10,6 +9,7 @@ use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
 use super::error::Error;
+use super::files;
 use super::folder::Folder;
 
 /// What an engine writes about itself into `engine.lease`. Information for people; that it holds the lease is told by the lock alone.
@@ -84,7 +84,7 @@ impl EngineState {
 /// [`Error::Io`] when the lease file cannot be read.
 pub fn is_engine_alive(folder: &Folder) -> Result<bool, Error> {
     let path = folder.lease_path();
-    let file = match File::open(&path) {
+    let file = match files::look_into(&path) {
         Ok(file) => file,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
         Err(e) => return Err(Error::io("read", &path)(e)),
@@ -103,7 +103,7 @@ pub fn is_engine_alive(folder: &Folder) -> Result<bool, Error> {
 
 /// What the lease file says; `None` where there is no file, or nothing legible in it (an engine is just writing it).
 pub fn read_holder(folder: &Folder) -> Option<Holder> {
-    let text = fs::read(folder.lease_path()).ok()?;
+    let text = files::look(&folder.lease_path()).ok()?;
     serde_json::from_slice(&text).ok()
 }
 

@@ -103,7 +103,8 @@ pub fn place(damage: &Damage) -> u64 {
         | Damage::Order { seq, .. }
         | Damage::Missing { seq }
         | Damage::Fencing { seq }
-        | Damage::HeadDiffers { seq } => *seq,
+        | Damage::HeadDiffers { seq }
+        | Damage::SealDiffers { seq } => *seq,
         Damage::Truncated { last_seq, .. } => last_seq + 1,
         Damage::BeyondHead { head_seq, .. } => head_seq + 1,
         Damage::HeadMissing { last_seq } => *last_seq,

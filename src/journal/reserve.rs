@@ -3,15 +3,14 @@
 //!
 //! Not in here: who is told that it was given up (`engine::conduct`).
 
-use std::fs::OpenOptions;
-use std::io::{self, ErrorKind};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io;
 use std::path::PathBuf;
 
 use rustix::fs::FallocateFlags;
 
 use super::error::Error;
-use super::folder::{FILE_MODE, Folder};
+use super::files;
+use super::folder::Folder;
 use crate::ours::file;
 use crate::source::disk;
 
@@ -23,6 +22,7 @@ const NEEDED_BYTES: u64 = 4 * RESERVE_BYTES;
 /// The file `reserve` of a session's folder.
 #[derive(Debug, Clone)]
 pub struct Reserve {
+    folder: Folder,
     path: PathBuf,
 }
 
@@ -30,7 +30,8 @@ impl Reserve {
     /// That of a folder, whether or not it is there.
     pub fn of(folder: &Folder) -> Self {
         Self {
-            path: folder.dir().join("reserve"),
+            folder: folder.clone(),
+            path: files::RESERVE.path(folder),
         }
     }
 
@@ -50,15 +51,9 @@ impl Reserve {
         if disk::of(&self.path).free_bytes < NEEDED_BYTES {
             return Ok(false);
         }
-        let made = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(FILE_MODE)
-            .open(&self.path);
-        let reserved = match made {
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(true),
-            Err(error) => return Err(error),
-            Ok(made) => rustix::fs::fallocate(&made, FallocateFlags::empty(), 0, RESERVE_BYTES),
+        let reserved = match files::make(&self.folder, &files::RESERVE)? {
+            None => return Ok(true),
+            Some(made) => rustix::fs::fallocate(&made, FallocateFlags::empty(), 0, RESERVE_BYTES),
         };
         if let Err(error) = reserved {
             file::remove(&self.path)?;

@@ -1,9 +1,9 @@
 //! The tables of a journal, and how its file is opened: to write, to read beside a living engine, and to read where nothing may be
 //! written.
 
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -14,7 +14,8 @@ use tempfile::TempDir;
 use super::canonical::FORMAT;
 use super::chain::Damage;
 use super::error::Error;
-use super::folder::{FILE_MODE, Folder, share_file};
+use super::files;
+use super::folder::Folder;
 use super::head::sync_parent;
 
 /// Marks a SQLite file as a journal of ours: "cutj".
@@ -116,9 +117,14 @@ pub(super) struct FileId {
 impl FileId {
     /// Looks with `stat` alone: opening and closing the journal in a process that holds SQLite's locks on it would drop them.
     pub fn of(path: &Path) -> io::Result<Self> {
-        fs::metadata(path).map(|m| Self {
-            device: m.dev(),
-            inode: m.ino(),
+        let found = fs::symlink_metadata(path)?;
+        if !found.is_file() {
+            let why = "is no plain file: it is neither read nor written";
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
+        }
+        Ok(Self {
+            device: found.dev(),
+            inode: found.ino(),
         })
     }
 }
@@ -126,8 +132,11 @@ impl FileId {
 /// Opens the journal to write, making it where there is none. The caller holds the lease.
 pub(super) fn open_to_write(folder: &Folder, durability: Durability) -> Result<Connection, Error> {
     let path = folder.journal_path();
-    make_file(&path).map_err(Error::io("make", &path))?;
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    make_file(folder, &path).map_err(Error::io("make", &path))?;
+    FileId::of(&path).map_err(Error::io("open", &path))?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let failed = || Error::sqlite("open", &path);
     let mut conn = Connection::open_with_flags(&path, flags).map_err(failed())?;
     prepare(&conn).map_err(failed())?;
@@ -183,16 +192,22 @@ pub(super) fn open_to_read(folder: &Folder) -> Result<Reading, Error> {
         file,
         _copy: copy,
     };
-    match connect_to_read(&path, false) {
+    let at_home = OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    match connect_to_read(&path, at_home, false) {
         Ok(conn) => Ok(reading(conn, None, None)),
         // A write-ahead log needs an index beside it. Where none can be made, the file is read as it lies, if its log is empty; else
         // from a copy. Leaving the log aside would show an older state and look sound.
         Err(Error::Sqlite { source, .. }) if cannot_write_beside(&source) => {
             if log_size_bytes(&path) == 0 {
-                return Ok(reading(connect_to_read(&path, true)?, Some(log), None));
+                return Ok(reading(
+                    connect_to_read(&path, at_home, true)?,
+                    Some(log),
+                    None,
+                ));
             }
             let copy = copy_with_log(&path).map_err(Error::io("copy, to read it,", &path))?;
-            let conn = connect_to_read(&copy.path().join("journal.db"), false)?;
+            let none = OpenFlags::empty();
+            let conn = connect_to_read(&copy.path().join("journal.db"), none, false)?;
             Ok(reading(conn, Some(log), Some(copy)))
         }
         Err(e) => Err(e),
@@ -206,13 +221,15 @@ pub(super) fn open_to_read(folder: &Folder) -> Result<Reading, Error> {
 fn copy_with_log(path: &Path) -> io::Result<TempDir> {
     let copy = TempDir::with_prefix("cutover-journal-")?;
     let to = copy.path().join("journal.db");
-    fs::copy(path, &to)?;
-    fs::copy(log_path(path), log_path(&to))?;
+    for (from, to) in [(path, &to), (&log_path(path), &log_path(&to))] {
+        io::copy(&mut files::look_into(from)?, &mut fs::File::create(to)?)?;
+    }
     Ok(copy)
 }
 
-fn connect_to_read(path: &Path, frozen: bool) -> Result<Connection, Error> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+fn connect_to_read(path: &Path, more: OpenFlags, frozen: bool) -> Result<Connection, Error> {
+    let flags = more
+        | OpenFlags::SQLITE_OPEN_READ_ONLY
         | OpenFlags::SQLITE_OPEN_NO_MUTEX
         | OpenFlags::SQLITE_OPEN_URI;
     let failed = || Error::sqlite("read", path);
@@ -285,19 +302,10 @@ pub(super) fn checkpoint(conn: &Connection, path: &Path) -> Result<(), Error> {
         .map_err(Error::sqlite("checkpoint", path))
 }
 
-fn make_file(path: &Path) -> io::Result<()> {
-    let made = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(FILE_MODE)
-        .open(path);
-    match made {
-        Ok(_) => {
-            share_file(path)?;
-            sync_parent(path)
-        }
-        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(e) => Err(e),
+fn make_file(folder: &Folder, path: &Path) -> io::Result<()> {
+    match files::make(folder, &files::JOURNAL)? {
+        Some(_) => sync_parent(path),
+        None => Ok(()),
     }
 }
 

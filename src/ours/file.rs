@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
+use super::below::{self, Modes};
 use super::temporary;
 
 /// How many names are tried for a file that may not take the place of another one.
@@ -24,6 +25,34 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// As [`replace`].
 pub fn replace_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     put(temporary::file_in(folder_of(path))?, path, bytes)
+}
+
+/// The same for a file with these permissions, which it has before it has its name.
+///
+/// # Errors
+/// As [`replace`].
+pub fn replace_as(path: &Path, bytes: &[u8], permissions: fs::Permissions) -> io::Result<()> {
+    let file = temporary::file_in(folder_of(path))?;
+    file.as_file().set_permissions(permissions)?;
+    put(file, path, bytes)
+}
+
+/// Replaces the file `name` of a folder by way of the file `NAME.new` in it, which is always ours: for what is replaced all the time, so that
+/// a process that is killed leaves no more than one behind.
+///
+/// # Errors
+/// As [`replace`].
+pub fn replace_often(folder: &Path, name: &str, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let fresh = format!("{name}.new");
+    below::remove(folder, Path::new(&fresh))?;
+    let modes = Modes {
+        folder: mode,
+        file: mode,
+    };
+    let mut file = below::create(folder, Path::new(&fresh), Some(modes))?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(folder.join(fresh), folder.join(name))
 }
 
 fn put(mut file: tempfile::NamedTempFile, path: &Path, bytes: &[u8]) -> io::Result<()> {

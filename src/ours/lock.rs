@@ -1,15 +1,16 @@
 //! A file lock that says who holds it. The operating system ends it with the process, however that ends.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, Permissions};
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, OFlags, flock};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
-use crate::journal::folder::{FILE_MODE, share_file};
+use crate::journal::files;
+use crate::journal::folder::FILE_MODE;
 
 /// Who holds a lock, for people: that it is held is told by the lock alone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,17 +69,7 @@ impl Lock {
             path: path.to_owned(),
             source,
         };
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(FILE_MODE)
-            .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
-            .open(path)
-            .map_err(io_error)?;
-        // Whoever is on the bridge may hold it next; only its owner can say so.
-        let _ = share_file(path);
+        let file = open(path).map_err(io_error)?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(Errno::WOULDBLOCK) => {
@@ -105,9 +96,34 @@ impl Drop for Lock {
     }
 }
 
+/// One that is there is not opened as if it had to be made: in a sticky folder systems refuse that of what somebody else made.
+fn open(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let mut options = OpenOptions::new();
+    options
+        .read(true)
+        .write(true)
+        .custom_flags(flags.bits().cast_signed());
+    match options.open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        opened => return opened,
+    }
+    match options.create_new(true).mode(FILE_MODE).open(path) {
+        Ok(made) => {
+            // Whoever is on the bridge may hold it next.
+            made.set_permissions(Permissions::from_mode(FILE_MODE))?;
+            Ok(made)
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            options.create_new(false).open(path)
+        }
+        Err(error) => Err(error),
+    }
+}
+
 /// Whether somebody holds the lock whose file is `path`.
 pub fn is_held(path: &Path) -> bool {
-    let file = match File::open(path) {
+    let file = match files::look_into(path) {
         Ok(file) => file,
         // What may not be looked at is not taken for free.
         Err(error) => return error.kind() != io::ErrorKind::NotFound,
@@ -122,7 +138,7 @@ pub fn is_held(path: &Path) -> bool {
 }
 
 fn read(path: &Path) -> Option<Holder> {
-    serde_json::from_slice(&std::fs::read(path).ok()?).ok()
+    serde_json::from_slice(&files::look(path).ok()?).ok()
 }
 
 #[cfg(test)]

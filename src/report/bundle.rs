@@ -20,9 +20,9 @@ use sha2::{Digest, Sha256};
 
 use self::manifest::Manifest;
 use super::{Error, LeftOut, Material, Report, html, markdown};
-use crate::journal::folder::{share_dir, share_file};
-use crate::journal::{Folder, Hash, Head, lines};
-use crate::ours::file;
+use crate::journal::folder::{FILE_MODE, SHARED_MODE, share_dir};
+use crate::journal::{Folder, Hash, Head, files, lines};
+use crate::ours::below::{self, Modes};
 
 /// The chain, a line an event.
 pub const EVENTS: &str = "events.jsonl";
@@ -143,15 +143,19 @@ fn clear(dir: &Path, shared: bool) -> Result<(), Error> {
             share_dir(dir).map_err(failed(dir))?;
         }
     }
-    let list = dir.join(manifest::NAME);
     let there = names(dir).map_err(failed(dir))?;
-    let listed = fs::read(&list).map(|bytes| manifest::read(&bytes).files);
+    let listed = plain_file::read_list(dir);
+    let listed = listed.map(|bytes| manifest::read(&bytes).files);
     let listed = listed.unwrap_or_default();
     // What was changed since is somebody's work by now, and a list may name anything.
     let is_ours = |name: &String| {
-        let bytes = || fs::read(dir.join(name)).ok();
-        let hash = listed.get(name);
-        hash.is_some_and(|(hash, _)| bytes().is_some_and(|bytes| Hash::of(&bytes) == *hash))
+        let bytes = || files::look_below(dir, Path::new(name)).ok();
+        let is_same = |hash: &Hash| {
+            bytes().is_some_and(|mut file| {
+                stream(&mut file, &mut io::sink()).is_ok_and(|found| found == *hash)
+            })
+        };
+        listed.get(name).is_some_and(|(hash, _)| is_same(hash))
     };
     let mut foreign: Vec<String> = there
         .iter()
@@ -166,8 +170,7 @@ fn clear(dir: &Path, shared: bool) -> Result<(), Error> {
         });
     }
     for name in there {
-        let path = dir.join(name);
-        file::remove(&path).map_err(failed(&path))?;
+        below::remove(dir, Path::new(&name)).map_err(failed(&dir.join(&name)))?;
     }
     Ok(())
 }
@@ -218,24 +221,18 @@ impl Pen<'_> {
             file.write_all(bytes)?;
             file.sync_all()
         };
-        self.make(&path).and_then(write).map_err(failed(&path))?;
+        self.make(name).and_then(write).map_err(failed(&path))?;
         self.files.insert(name.to_owned(), Hash::of(bytes));
         Ok(())
     }
 
     /// A new file, and its folder.
-    fn make(&self, path: &Path) -> io::Result<fs::File> {
-        if let Some(parent) = path.parent().filter(|parent| !parent.is_dir()) {
-            fs::create_dir_all(parent)?;
-            if self.shared {
-                share_dir(parent)?;
-            }
-        }
-        let file = fs::File::create_new(path)?;
-        if self.shared {
-            share_file(path)?;
-        }
-        Ok(file)
+    fn make(&self, name: &str) -> io::Result<fs::File> {
+        let modes = Modes {
+            folder: SHARED_MODE,
+            file: FILE_MODE,
+        };
+        below::create(self.dir, Path::new(name), self.shared.then_some(modes))
     }
 
     fn leave_out(&mut self, file: &str, why: impl Into<String>) {
@@ -262,7 +259,7 @@ impl Pen<'_> {
             if found.is_some_and(|hash| *hash != artefact.sha256) {
                 self.files.remove(&name);
                 let path = self.dir.join(&name);
-                file::remove(&path).map_err(failed(&path))?;
+                below::remove(self.dir, Path::new(&name)).map_err(failed(&path))?;
                 self.leave_out(&name, "its content is no longer what its name says");
             }
         }
@@ -295,13 +292,11 @@ impl Pen<'_> {
 
     /// A file of the session's folder, by the same name; one that cannot be read is left out and named.
     fn copy(&mut self, folder: &Folder, name: &str) -> Result<(), Error> {
-        let from = folder.dir().join(name);
-        let is_plain = from.symlink_metadata().is_ok_and(|m| m.is_file());
-        if !is_plain || !manifest::can_list(name) {
+        if !manifest::can_list(name) {
             self.leave_out(name, "it is not a plain file with a plain name");
             return Ok(());
         }
-        let mut source = match fs::File::open(&from) {
+        let mut source = match files::look_below(folder.dir(), Path::new(name)) {
             Ok(source) => source,
             Err(error) => {
                 self.leave_out(name, error.to_string());
@@ -309,7 +304,7 @@ impl Pen<'_> {
             }
         };
         let to = self.dir.join(name);
-        let mut file = self.make(&to).map_err(failed(&to))?;
+        let mut file = self.make(name).map_err(failed(&to))?;
         let hash = stream(&mut source, &mut file).map_err(failed(&to))?;
         file.sync_all().map_err(failed(&to))?;
         self.files.insert(name.to_owned(), hash);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::context::Context;
 use crate::action;
+use crate::journal::files;
 use crate::runbook::Action;
 use crate::runbook::action::{Effect, Placeholders};
 use crate::secret::masked;
@@ -70,8 +71,7 @@ pub async fn try_action(
     values: &Placeholders,
     name: &str,
 ) -> Result<action::Outcome, String> {
-    let folder = ctx.folder.dir().join("output");
-    std::fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+    let folder = files::folder(&ctx.folder, &files::OUTPUT).map_err(|e| e.to_string())?;
     let output_path = folder.join(format!(
         "{}-{}-{name}.log",
         ctx.reporter.row, ctx.reporter.attempt

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::announce::run_action;
 use super::context::Context;
+use crate::journal::files;
 use crate::runbook::action::Placeholders;
 use crate::runbook::{Action, Place};
 use crate::session::{Check, Found, Outcome};
@@ -290,7 +291,7 @@ async fn upload_and_read_back(
 
 /// What the second place has under the backup's name, verified.
 async fn fetch(ctx: &Context, kept: &Kept, read_back: &Action) -> Result<PathBuf, String> {
-    let returned = ctx.folder.dir().join("read-back.db");
+    let returned = files::READ_BACK.path(&ctx.folder);
     let _ = crate::ours::file::remove(&returned);
     run_action(ctx, read_back, &placeholders(kept, &returned), "read-back").await?;
     copy::verify(&returned, &kept.sha256).map_err(|e| e.to_string())?;
@@ -314,7 +315,10 @@ pub async fn drill(ctx: &Context, queries: &[String]) -> Outcome {
         .chain(ctx.fact::<Kept>("second_copy"))
         .collect();
     let (queries, cancel) = (queries.to_vec(), ctx.cancel.clone());
-    let scratch = ctx.folder.dir().join("drill");
+    let scratch = match files::folder(&ctx.folder, &files::DRILL) {
+        Ok(scratch) => scratch,
+        Err(error) => return Outcome::failed(error.to_string()),
+    };
     let drilled =
         tokio::task::spawn_blocking(move || -> Result<Vec<restore::Drill>, source::Error> {
             copies

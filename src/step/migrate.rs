@@ -7,6 +7,7 @@ use super::announce::{try_action, why};
 use super::context::Context;
 use super::in_use;
 use super::target::{failed, is_passing, owner};
+use crate::journal::files;
 use crate::production::Fingerprint;
 use crate::runbook::Migration;
 use crate::runbook::action::Placeholders;
@@ -110,10 +111,8 @@ async fn run_script(ctx: &Context, path: &Path, timeout_ms: i64) -> Result<Strin
         let why = format!("{}: {e}", path.display());
         Outcome::failed(why.clone()).with_check(Check::new("migration_exit", false, why))
     })?;
-    let log_path = ctx
-        .folder
-        .dir()
-        .join("output")
+    let log_path = files::OUTPUT
+        .path(&ctx.folder)
         .join(format!("C1-{}-script.log", ctx.reporter.attempt));
     let mut log = Vec::new();
     let reporter = ctx.reporter.clone();
@@ -157,8 +156,8 @@ async fn run_script(ctx: &Context, path: &Path, timeout_ms: i64) -> Result<Strin
 }
 
 fn keep_log(ctx: &Context, path: &Path, lines: &[String]) {
-    let written = std::fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))
-        .and_then(|()| crate::ours::file::replace(path, (lines.join("\n") + "\n").as_bytes()));
+    let written = files::folder(&ctx.folder, &files::OUTPUT)
+        .and_then(|_| crate::ours::file::replace(path, (lines.join("\n") + "\n").as_bytes()));
     match written {
         Ok(()) => ctx.reporter.artefact("migrations", path.to_owned()),
         Err(e) => ctx.reporter.line(&format!(
@@ -262,7 +261,7 @@ pub(super) async fn look(ctx: &Context) -> Result<Outcome, String> {
 
 /// C3: the outputs of other steps are in the session's folder, with hashes.
 pub async fn keep(ctx: &Context, of: &[String]) -> Outcome {
-    let folder = ctx.folder.dir().join("output");
+    let folder = files::OUTPUT.path(&ctx.folder);
     let files: Vec<PathBuf> = std::fs::read_dir(&folder)
         .map(|entries| entries.filter_map(Result::ok).map(|e| e.path()).collect())
         .unwrap_or_default();

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::announce::run_action;
 use super::context::Context;
+use crate::journal::files;
 use crate::ours::file;
 use crate::runbook::Action;
 use crate::runbook::action::Placeholders;
@@ -30,10 +31,10 @@ const HASHES: &str = "SHA256SUMS";
 
 /// Keeps what can be kept. What could not be is named; only a folder that cannot be written fails the row.
 pub async fn preserve(ctx: &Context, logs: &[PathBuf], dump: Option<&Action>) -> Outcome {
-    let folder = ctx.folder.dir().join("preserved");
-    if let Err(error) = std::fs::create_dir_all(&folder) {
-        return Outcome::failed(format!("{}: {error}", folder.display()));
-    }
+    let folder = match files::folder(&ctx.folder, &files::PRESERVED) {
+        Ok(folder) => folder,
+        Err(error) => return Outcome::failed(error.to_string()),
+    };
     let (mut kept, mut missing) = (Vec::new(), Vec::new());
     let asked = tokio::time::timeout(ANSWER_LIMIT, ask(ctx)).await;
     let answers = asked.unwrap_or_else(|_| Err("PostgreSQL did not answer in 5 s".to_owned()));
@@ -191,7 +192,8 @@ fn list_hashes(session: &Path) -> Result<usize, String> {
                 .unwrap_or_default()
                 .to_string_lossy()
                 .into_owned();
-            if path.is_file() && name != HASHES {
+            let is_file = path.symlink_metadata().is_ok_and(|m| m.is_file());
+            if is_file && name != HASHES {
                 names.push(format!("{folder}/{name}"));
             }
         }

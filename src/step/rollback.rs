@@ -20,6 +20,7 @@ use super::writes::maintenance_off;
 use crate::fleet::provider::{Provider, Serving};
 use crate::fleet::restart::run_for;
 use crate::fleet::{self, Means};
+use crate::journal::files;
 use crate::runbook::action::Placeholders;
 use crate::runbook::{Action, Instance, RollbackKind};
 use crate::session::attempt::SALVAGED;
@@ -102,8 +103,11 @@ async fn restart(ctx: &Context, action: Option<&Action>) -> Outcome {
         released.push_str(&ids);
     }
     let to_restart = to_restart(ctx).await;
-    let outputs = ctx.folder.dir().join("output");
-    let _ = std::fs::create_dir_all(&outputs);
+    let outputs = files::OUTPUT.path(&ctx.folder);
+    // Where it cannot be kept, what a restart prints is not: the restart goes on.
+    if let Err(error) = files::folder(&ctx.folder, &files::OUTPUT) {
+        ctx.reporter.line(&error.to_string());
+    }
     let turns = to_restart
         .iter()
         .map(|i| bring_back(ctx, action, i, &outputs));

@@ -20,6 +20,7 @@ use super::production;
 use super::serving::UNPROVEN;
 use super::target::owner;
 use crate::action::config_file::{self, State};
+use crate::journal::files;
 use crate::runbook::SwitchHow;
 use crate::runbook::action::Placeholders;
 use crate::session::{Check, Outcome, Undo};
@@ -145,7 +146,23 @@ async fn snapshot(ctx: &Context) -> Result<String, String> {
 
 /// Where the former bytes of a configuration file are kept, by their hash.
 pub fn former_path(ctx: &Context, sha256: &str) -> PathBuf {
-    ctx.folder.dir().join("former").join(sha256)
+    files::FORMER.path(&ctx.folder).join(sha256)
+}
+
+/// Those bytes, if they are there, nobody else could have written them, and they are what they were.
+///
+/// # Errors
+/// Why not, as what follows their name.
+pub fn former(ctx: &Context, sha256: &str) -> Result<Vec<u8>, String> {
+    match files::read_in(&ctx.folder, &files::FORMER, sha256) {
+        Ok(bytes) if crate::source::digest::of_bytes(&bytes) == sha256 => Ok(bytes),
+        Ok(_) => Err("are not what they were".to_owned()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err("are gone".to_owned()),
+        Err(error) => Err(format!(
+            "cannot be used: {} {error}",
+            former_path(ctx, sha256).display()
+        )),
+    }
 }
 
 /// F3: the backup verifies in both places, and every former configuration is where the rollback will look for it.
@@ -186,10 +203,7 @@ pub async fn rollback_ready(ctx: &Context) -> Outcome {
         else {
             continue;
         };
-        let kept = std::fs::read(former_path(ctx, former_sha256));
-        let whole = kept
-            .as_ref()
-            .is_ok_and(|b| crate::source::digest::of_bytes(b) == *former_sha256);
+        let whole = former(ctx, former_sha256).is_ok();
         let ours = config_file::state(path, former_sha256, written_sha256);
         let detail = match (&whole, &ours) {
             (false, _) => format!("the former configuration of {instance} is not at hand"),

@@ -307,7 +307,8 @@ fn an_engine_that_dies_shows_within_two_seconds() {
     story.pass(2_000);
     let told = told(&story);
     // A process that holds the lease as an engine does.
-    let lease = std::fs::File::create(format!("{}/engine.lease", told.dir)).expect("a lease");
+    let lease = std::fs::File::create(format!("{}/shared/engine.lease", told.dir));
+    let lease = lease.expect("a lease");
     rustix::fs::flock(&lease, rustix::fs::FlockOperation::LockExclusive).expect("held");
     let mut terminal = join(&told, (120, 40));
     terminal.shows("● live");

@@ -108,7 +108,7 @@ fn a_finished_folder_can_be_read_where_nobody_may_write() {
     let written = engine.note(4);
     engine.journal.finish().expect("an end");
     engine.lease.release().expect("an end");
-    assert!(!folder.dir().join("journal.db-wal").exists());
+    assert!(!folder.shared_dir().join("journal.db-wal").exists());
     read_where_nobody_may_write(folder, written);
 }
 
@@ -121,17 +121,19 @@ fn a_dead_engines_folder_can_be_read_where_nobody_may_write() {
     engine.kill();
     let written = verify(&folder).expect("a sound chain").entries;
     assert!(!written.is_empty());
-    assert!(folder.dir().join("journal.db-wal").exists());
+    assert!(folder.shared_dir().join("journal.db-wal").exists());
     read_where_nobody_may_write(folder.clone(), written.clone());
     // As somebody leaves it who copies the folder for evidence and not the index, which is no data.
-    fs::remove_file(folder.dir().join("journal.db-shm")).expect("the index");
+    fs::remove_file(folder.shared_dir().join("journal.db-shm")).expect("the index");
     read_where_nobody_may_write(folder, written);
 }
 
 /// Reads in a thread that has given up the right to pass over modes, which root has.
 fn read_where_nobody_may_write(folder: cutover::journal::Folder, written: Vec<Entry>) {
     let set_mode = |mode| {
-        fs::set_permissions(folder.dir(), fs::Permissions::from_mode(mode)).expect("a mode");
+        for dir in [folder.dir(), folder.shared_dir()] {
+            fs::set_permissions(dir, fs::Permissions::from_mode(mode)).expect("a mode");
+        }
     };
     set_mode(0o550);
     let reader = {
@@ -139,7 +141,7 @@ fn read_where_nobody_may_write(folder: cutover::journal::Folder, written: Vec<En
         std::thread::spawn(move || {
             give_up_privileges();
             assert!(
-                fs::write(folder.dir().join("x"), "").is_err(),
+                fs::write(folder.shared_dir().join("x"), "").is_err(),
                 "nothing may be written"
             );
             let mut follower = Follower::open(&folder)?;

@@ -24,13 +24,19 @@ fn the_only_one_the_latest_one_or_what_there_is() {
         for file in ["journal.db", "journal.db-wal"] {
             let _ = fs::File::options()
                 .write(true)
-                .open(folder.dir().join(file))
+                .open(folder.shared_dir().join(file))
                 .and_then(|file| file.set_modified(SystemTime::now() - Duration::from_secs(age_s)));
         }
         let latest = Folder::find(&root, None).expect("a session");
         assert_eq!(latest.session(), name);
     }
     fs::create_dir(root.join("not-a-session")).expect("a folder");
+    // What a link leads to is a session of another root.
+    let elsewhere = dir.path().join("elsewhere");
+    engine(&Folder::create(&elsewhere, "thursday").expect("a folder")).note(1);
+    std::os::unix::fs::symlink(elsewhere.join("thursday"), root.join("thursday")).expect("a link");
+    let latest = Folder::find(&root, None).expect("a session");
+    assert_eq!(latest.session(), "tuesday");
     let monday = Folder::find(&root, Some("monday")).expect("a session");
     assert_eq!(monday.session(), "monday");
     assert_eq!(Folder::open_at(monday.dir()).expect("--dir"), monday);
@@ -56,8 +62,9 @@ fn owner_and_group_and_nobody_else() {
     let mut engine = engine(&folder);
     engine.note(1);
     let mode = |path| fs::metadata(path).expect("a file").permissions().mode() & 0o777;
-    assert_eq!(mode(folder.dir().to_owned()), 0o770);
-    assert_eq!(mode(folder.artefacts_dir()), 0o770);
+    assert_eq!(mode(folder.dir().to_owned()), 0o750);
+    assert_eq!(mode(folder.artefacts_dir()), 0o750);
+    assert_eq!(mode(folder.shared_dir().to_owned()), 0o770);
     for name in [
         "journal.db",
         "journal.db-wal",
@@ -65,7 +72,7 @@ fn owner_and_group_and_nobody_else() {
         "journal.head",
         "engine.lease",
     ] {
-        assert_eq!(mode(folder.dir().join(name)), 0o660, "{name}");
+        assert_eq!(mode(folder.shared_dir().join(name)), 0o660, "{name}");
     }
 }
 
@@ -86,7 +93,7 @@ fn a_new_session_lets_in_the_bridges_group_and_nobody_else() {
     set_mode(&empty, 0o755);
     let folder = Folder::create_at(&empty).expect("a session's folder");
     folder.let_in(None, None).expect("ours");
-    assert_eq!(look(&empty), (0o2770, own));
+    assert_eq!(look(&empty), (0o2750, own));
     // One with other files: nobody is locked out of them, and nobody is let in.
     let full = dir.path().join("full");
     fs::create_dir(&full).expect("a folder");
@@ -99,10 +106,23 @@ fn a_new_session_lets_in_the_bridges_group_and_nobody_else() {
     ));
     assert_eq!(look(&full).0, 0o755);
     set_mode(&full, 0o700);
+    // A root of an earlier version becomes sticky.
+    let root = dir.path().join("root");
+    fs::create_dir(&root).expect("a folder");
+    set_mode(&root, 0o2770);
+    let below = Folder::create(&root, "tonight").expect("a session's folder");
+    below.let_in(None, Some(&root)).expect("ours");
+    assert_eq!(look(&root).0, 0o3770);
     folder.let_in(None, None).expect("nobody else may enter");
     assert_eq!(look(&full).0, 0o700, "as its owner had it");
     folder.let_in(Some(own), None).expect("ours");
-    assert_eq!(look(&full).0, 0o2770);
+    assert_eq!(look(&full).0, 0o2750);
+    // Nor one with other files that others can write in.
+    set_mode(&full, 0o2770);
+    assert!(matches!(
+        folder.let_in(None, None),
+        Err(Error::OpenToAll { .. })
+    ));
 }
 
 /// With a real user in a real group, and one outside. Only root can play them.
@@ -112,6 +132,7 @@ async fn members_of_the_group_get_in_and_others_do_not() {
     const OTHER: u32 = 47_111;
     const BRIDGE: u32 = 47_200;
     if !rustix::process::geteuid().is_root() {
+        eprintln!("not root: nobody else can be played, so who gets in was not looked at");
         return;
     }
     let dir = tempfile::tempdir().expect("a temporary folder");
@@ -137,9 +158,9 @@ async fn members_of_the_group_get_in_and_others_do_not() {
     };
     let gets_in = [
         "ls $S",
-        "cat $S/journal.db",
-        "cat $S/journal.head",
-        "test -r $S/journal.db-shm -a -w $S/journal.db-shm",
+        "cat $S/shared/journal.db",
+        "cat $S/shared/journal.head",
+        "test -r $S/shared/journal.db-shm -a -w $S/shared/journal.db-shm",
         "test -w $S/engine.sock",
         "ls $S/artefacts",
     ];
@@ -147,9 +168,14 @@ async fn members_of_the_group_get_in_and_others_do_not() {
         assert!(as_user(MEMBER, BRIDGE, line), "{line} as a member");
         assert!(!as_user(OTHER, OTHER, line), "{line} as somebody else");
     }
+    // In the folder of all sessions a member opens some, and moves or removes none of another's.
+    assert!(as_user(MEMBER, BRIDGE, "mkdir $S/../theirs"));
+    assert!(!as_user(MEMBER, BRIDGE, "mv $S $S.mine"));
+    fs::remove_dir(root.join("theirs")).expect("empty");
     // What a member makes there is the group's too, and what is the owner's alone stays so.
-    assert!(as_user(MEMBER, BRIDGE, "touch $S/x"));
-    let made = fs::metadata(folder.dir().join("x")).expect("a file");
+    assert!(!as_user(MEMBER, BRIDGE, "touch $S/x"));
+    assert!(as_user(MEMBER, BRIDGE, "touch $S/shared/x"));
+    let made = fs::metadata(folder.shared_dir().join("x")).expect("a file");
     assert_eq!((made.uid(), made.gid()), (MEMBER, BRIDGE));
     let orders = folder.dir().join("orders.json");
     cutover::private_file::write(&orders, b"secret").expect("written");

@@ -27,6 +27,10 @@ struct Answer {
     user: String,
 }
 
+/// Another user, and the bridge's group.
+const MEMBER: u32 = 47_112;
+const BRIDGE: u32 = 47_200;
+
 /// An engine that answers every question with the question and the name of who asked.
 struct Ear {
     _lease: Lease,
@@ -218,6 +222,61 @@ async fn speakers_who_dawdle_hold_nobody_up() {
     }
     drop(slow);
     until(async || ask(folder, "again").await.is_ok()).await;
+}
+
+/// As another user of the operating system, whom only root can play; this thread is that user's from here on.
+fn become_a_member() {
+    use rustix::process::{Gid, Uid};
+    let (uid, gid) = (Uid::from_raw(MEMBER), Gid::from_raw(BRIDGE));
+    rustix::thread::set_thread_groups(&[]).expect("no other groups");
+    rustix::thread::set_thread_res_gid(gid, gid, gid).expect("their group");
+    rustix::thread::set_thread_res_uid(uid, uid, uid).expect("their user");
+}
+
+/// One member opens connections without end and keeps them: those beyond their places are told so at once, and nobody else waits.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_members_flood_is_turned_away_and_keeps_nobody_else_out() {
+    use std::io::Read;
+    const FLOOD: usize = 200;
+    let is_root = rustix::process::geteuid().is_root();
+    let session = session();
+    let folder = session.folder.clone();
+    let above = folder.dir().parent().expect("a root");
+    if is_root {
+        folder.let_in(Some(BRIDGE), None).expect("root may");
+        let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        fs::set_permissions(above, open).expect("a mode");
+    } else {
+        eprintln!(
+            "not root: the flood is this user's own, and that nobody else waits was not looked at"
+        );
+    }
+    let _ear = listen(&folder);
+    let socket = folder.socket_path();
+    let flood = std::thread::spawn(move || {
+        if is_root {
+            become_a_member();
+        }
+        let connect = |_| std::os::unix::net::UnixStream::connect(&socket).expect("a connection");
+        (0..FLOOD).map(connect).collect::<Vec<_>>()
+    });
+    let flood = tokio::task::spawn_blocking(|| flood.join());
+    let flood = flood.await.expect("a thread").expect("connections");
+    if is_root {
+        let answer = ask(&folder, "roll back").await;
+        assert!(answer.is_ok(), "{answer:?}");
+    }
+    let told = tokio::task::spawn_blocking(move || {
+        let told = flood.into_iter().map(|mut stream| {
+            let mut said = String::new();
+            stream.read_to_string(&mut said).expect("an answer");
+            said.contains(r#""kind":"busy""#)
+        });
+        told.filter(|busy| *busy).count()
+    });
+    // Those with a place are told after a while that nothing came.
+    let told = told.await.expect("answers");
+    assert!((1..=FLOOD - 64).contains(&told), "{told} were turned away");
 }
 
 #[tokio::test]

@@ -34,7 +34,7 @@ fn written() -> super::Session {
         original.folder.lease_path(),
     ] {
         let name = from.file_name().expect("a name");
-        fs::copy(&from, copy.folder.dir().join(name)).expect("a copy");
+        fs::copy(&from, copy.folder.shared_dir().join(name)).expect("a copy");
     }
     copy
 }
@@ -510,7 +510,7 @@ fn remove_log(folder: &Folder) {
         .expect("a checkpoint");
     drop(conn);
     for end in ["-wal", "-shm"] {
-        let _ = fs::remove_file(folder.dir().join(format!("journal.db{end}")));
+        let _ = fs::remove_file(folder.shared_dir().join(format!("journal.db{end}")));
     }
 }
 

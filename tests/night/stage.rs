@@ -109,6 +109,7 @@ impl Stage {
             .await
             .expect("the night ends");
         aside.await.expect("what was to be done meanwhile");
+        support::assert_known_files(&folder);
         (folder, session)
     }
 

@@ -525,9 +525,17 @@ fn what_would_hold_up_or_lead_astray_whoever_checks_is_refused() {
             assert!(named, "a {trap} as {place}: {:?}", verdict.findings);
         }
     }
+    // Nor is a folder of it looked into that is a link.
+    let astray = made(&night().journal);
+    let (real, aside) = (astray.bundle.join("output"), astray.bundle.join("../aside"));
+    fs::rename(&real, &aside).expect("aside");
+    std::os::unix::fs::symlink(&aside, &real).expect("a link");
+    let found = verdict(&astray.bundle);
+    let named = found.findings.iter().any(|f| f.file == output);
+    assert!(!found.ok && named, "{:?}", found.findings);
     // A crowd of files that nobody listed is counted, and not read.
     let made = made(&night().journal);
-    for n in 0..5_000 {
+    for n in 0..50_000 {
         fs::write(made.bundle.join(format!("output/extra-{n}")), "x").expect("written");
     }
     let verdict = verdict(&made.bundle);

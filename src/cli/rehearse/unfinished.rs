@@ -16,15 +16,12 @@ use super::{act, bridge_to};
 use crate::cli::orders::Standing;
 use crate::cockpit::bridge::Bridge;
 use crate::demo::control;
-use crate::journal::{EngineState, Folder, Follower};
+use crate::journal::{EngineState, Folder, Follower, files};
 use crate::ours::lock::{self, Holder, Lock};
-use crate::private_file;
 use crate::session::{Command, LineKind, Phase, Session, StepStatus};
 
 /// In the session's folder: held by the process that drives the rehearsal.
-pub(super) const DRIVER_LOCK: &str = "rehearsal.lock";
-/// In the session's folder: what was done outside of it.
-const RECORD: &str = "rehearsal.json";
+pub(super) const DRIVER_LOCK: &str = files::REHEARSAL_LOCK.name;
 /// Why a rehearsal ended early that somebody interrupted.
 pub(super) const INTERRUPTED: &str = "the rehearsal was interrupted; it is no evidence";
 /// How often an engine looks whether somebody drives its rehearsal.
@@ -48,12 +45,12 @@ pub(super) enum Pointed {
 /// Puts on record what is about to be done, or was undone.
 pub(super) fn record(folder: &Folder, pointed: Pointed) -> anyhow::Result<()> {
     let text = serde_json::to_vec(&pointed)?;
-    private_file::write(&folder.dir().join(RECORD), &text)?;
-    Ok(())
+    Ok(files::replace(folder, &files::REHEARSAL, &text)?)
 }
 
 fn read(dir: &Path) -> Option<Pointed> {
-    serde_json::from_slice(&std::fs::read(dir.join(RECORD)).ok()?).ok()
+    let folder = Folder::before_its_journal(dir).ok()?;
+    serde_json::from_slice(&files::read(&folder, &files::REHEARSAL).ok()?).ok()
 }
 
 /// A rehearsal, and what is needed to undo what it did.
@@ -74,7 +71,10 @@ pub struct Undone {
 /// Folders of rehearsals below `root` that nobody drives and that left something.
 pub fn find(root: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(root).into_iter().flatten();
-    let dirs = entries.filter_map(Result::ok).map(|entry| entry.path());
+    let entries = entries.filter_map(Result::ok);
+    // A link would lead to a rehearsal of another root, by the will of somebody of the group.
+    let own = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    let dirs = own.map(|entry| entry.path());
     let mut found: Vec<PathBuf> = dirs.filter(|dir| is_left(dir)).collect();
     found.sort();
     found
@@ -326,7 +326,8 @@ impl Unfinished {
         let mut settled = Vec::new();
         for dir in find(own.parent().unwrap_or(own)) {
             // One that lent it after this one is not done with by what this one gave back.
-            let is_earlier = modified(&dir.join(RECORD)) < modified(&Standing::path(own));
+            let is_earlier =
+                modified(&dir.join(files::REHEARSAL.name)) < modified(&Standing::path(own));
             if dir == own || !is_earlier || read(&dir) != Some(Pointed::Begun) {
                 continue;
             }

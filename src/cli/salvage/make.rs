@@ -37,6 +37,7 @@ pub async fn run(args: MakeArgs) -> anyhow::Result<Exit> {
         session.phase == Phase::RolledBack,
         "session {name} has not been rolled back to its end; R5 makes the file"
     );
+    folder.mine()?;
     let path = folder.dir().join(NAME);
     ensure!(
         !path.exists(),

@@ -6,8 +6,8 @@ use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
-use crate::journal::Folder;
-use crate::journal::folder::{FILE_MODE, FOLDER_MODE, share_file};
+use crate::journal::folder::{FILE_MODE, FOLDER_MODE};
+use crate::journal::{Folder, files};
 use crate::ours::file;
 
 /// The shortest limit of the field is 104 bytes with the closing zero (macOS); Linux has 108.
@@ -32,11 +32,9 @@ pub(super) fn clear(folder: &Folder) -> io::Result<PathBuf> {
         return Ok(path);
     }
     let short = make_short(folder)?;
-    let pointer = folder.socket_pointer_path();
     let mut line = short.clone().into_os_string().into_encoded_bytes();
     line.push(b'\n');
-    file::replace(&pointer, &line)?;
-    share_file(&pointer)?;
+    files::replace(folder, &files::SOCKET_POINTER, &line)?;
     Ok(short)
 }
 
@@ -56,7 +54,9 @@ pub(super) fn remove(folder: &Folder, path: &Path) {
 }
 
 fn read_pointer(folder: &Folder) -> Option<PathBuf> {
-    let text = fs::read_to_string(folder.socket_pointer_path()).ok()?;
+    // Written before the engine takes its lease anew, and by the session's owner: somebody else's leads to somebody else.
+    let text = files::read(folder, &files::SOCKET_POINTER).ok()?;
+    let text = String::from_utf8(text).ok()?;
     let path = PathBuf::from(text.trim_end_matches('\n'));
     path.is_absolute().then_some(path)
 }

@@ -1,8 +1,8 @@
-//! Who gets a place at the engine's socket: so many in all and so many for each user, and the last ones for users who have none yet.
+//! Who gets a place at the engine's socket: so many in all and so many for each user, and the last ones for users who have few or none.
 //! Pure counting; connections are the server's.
 //!
-//! One account that opens connections without end therefore keeps nobody else out: the release manager who wants to roll back has
-//! no connection open and gets one.
+//! Accounts that open connections without end therefore keep nobody else out: a release manager who wants to roll back has at most a
+//! cockpit or two that just say that they are there, and gets a place.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,8 +11,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 const IN_ALL: usize = 256;
 /// Of one user at once.
 const OF_ONE_USER: usize = 64;
-/// So many of all are kept for users who have none.
+/// So many of all are kept for users who have fewer than [`FIRST_ONES`].
 const KEPT_FREE: usize = 64;
+const FIRST_ONES: usize = 4;
 
 /// The places at one socket.
 #[derive(Debug, Clone, Default)]
@@ -33,9 +34,9 @@ impl Places {
         let mut taken = self.lock();
         let in_all: usize = taken.values().sum();
         let theirs = taken.get(&uid).copied().unwrap_or(0);
-        let limit = match theirs {
-            0 => IN_ALL,
-            _ => IN_ALL - KEPT_FREE,
+        let limit = match theirs < FIRST_ONES {
+            true => IN_ALL,
+            false => IN_ALL - KEPT_FREE,
         };
         if theirs >= OF_ONE_USER || in_all >= limit {
             return None;
@@ -82,8 +83,10 @@ mod tests {
             })
             .collect();
         assert!(flood.len() + crowd.len() < IN_ALL);
-        // Whoever has none yet still gets one.
-        let latecomers: Vec<_> = (100..108).map(|uid| places.take(uid)).collect();
+        // Whoever has none yet still gets one, and one more while that is taken.
+        let latecomers: Vec<_> = (100..108)
+            .flat_map(|uid| [places.take(uid), places.take(uid)])
+            .collect();
         assert!(latecomers.iter().all(Option::is_some));
         drop(flood);
         assert!(places.take(1).is_some(), "a place is given back");

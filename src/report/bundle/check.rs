@@ -150,12 +150,13 @@ impl Checker<'_> {
     }
 
     fn read(&self, name: &str) -> Option<Vec<u8>> {
-        plain_file::read(&self.dir.join(name))
+        plain_file::read(self.dir, name)
     }
 
     fn list(&mut self) -> Option<Found> {
-        let Some(bytes) = plain_file::read_list(&self.dir.join(manifest::NAME)) else {
-            let journal = self.dir.join("journal.db").is_file();
+        let Some(bytes) = plain_file::read_list(self.dir) else {
+            let journals = ["journal.db", "shared/journal.db"];
+            let journal = journals.iter().any(|name| self.dir.join(name).is_file());
             let what = if journal {
                 "is not there: this is a session's folder; `cutover report` makes a bundle of it, below `report/`"
             } else {
@@ -252,7 +253,7 @@ impl Checker<'_> {
 
     /// Counts what it reads against what may still be read of the whole bundle.
     fn hash(&self, name: &str, left_bytes: &mut u64) -> Result<Hash, String> {
-        let (file, size) = plain_file::open(&self.dir.join(name))?;
+        let (file, size) = plain_file::open(self.dir, name)?;
         *left_bytes = left_bytes.checked_sub(size).ok_or_else(|| {
             format!(
                 "was not read: the bundle has more than {} bytes",

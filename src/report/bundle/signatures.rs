@@ -84,16 +84,16 @@ pub(super) async fn check(dir: &Path, session: &Session, recorded: &[Recorded]) 
 async fn verify(dir: &Path, kept: &SshSignature) -> Result<(), Option<String>> {
     let at = |hash: &String| {
         let is_hash = hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_hexdigit());
-        is_hash.then(|| dir.join(ARTEFACTS).join(hash))
+        is_hash.then(|| format!("{ARTEFACTS}/{hash}"))
     };
     let no_list = || Some("the list of keys that it was checked against has no hash".to_owned());
     let allowed = at(&kept.allowed_signers_sha256).ok_or_else(no_list)?;
     let revoked = kept.revoked_sha256.as_ref().map(at);
-    let revoked = revoked.map(|path| path.ok_or_else(no_list)).transpose()?;
+    let revoked = revoked.map(|name| name.ok_or_else(no_list)).transpose()?;
     // Not by whatever lies at that name: a pipe would hold up the check, and a link would lead it elsewhere.
-    let read = |path: &std::path::PathBuf| {
+    let read = |name: &String| {
         let missing = || Some("a list of keys is not in the bundle as a plain file".to_owned());
-        plain_file::read(path).ok_or_else(missing)
+        plain_file::read(dir, name).ok_or_else(missing)
     };
     let lists = Lists {
         allowed_signers: read(&allowed)?,

@@ -9,12 +9,11 @@ use crate::fleet::provider::Provider;
 use crate::runbook::action::Placeholders;
 use crate::runbook::{Action, StepKind, SwitchHow};
 use crate::session::{Check, Outcome, Undo};
-use crate::source::digest;
 use crate::step::announce::run_action;
 use crate::step::configuration::{self, Place, Says};
 use crate::step::context::Context;
 use crate::step::serving::{self, SERVING};
-use crate::step::switch::former_path;
+use crate::step::switch::{former, former_path};
 
 /// How long an instance is waited for: the way back waits for nobody.
 const LOOK_LIMIT: Duration = Duration::from_secs(1);
@@ -120,14 +119,11 @@ fn put_back(ctx: &Context, undo: &Undo) -> Result<Option<String>, String> {
             path.display()
         )));
     }
-    let former = std::fs::read(former_path(ctx, former_sha256))
-        .map_err(|e| by_hand(format!("the former configuration is gone: {e}")))?;
-    if digest::of_bytes(&former) != *former_sha256 {
-        return Err(by_hand(
-            "what was kept as the former configuration is not what it was, and was not written"
-                .to_owned(),
-        ));
-    }
+    let former = former(ctx, former_sha256).map_err(|why| {
+        by_hand(format!(
+            "the former bytes that were kept of it {why}; nothing was written"
+        ))
+    })?;
     match config_file::restore(path, &former, written_sha256) {
         Ok(Restored::TheirsKept(aside)) => Ok(Some(format!(
             "{} was edited by somebody else; theirs is kept as {}",

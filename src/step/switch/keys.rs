@@ -4,13 +4,13 @@
 use std::path::Path;
 
 use crate::action::config_file::Edit;
+use crate::journal::files;
 use crate::private_file;
 use crate::session::Undo;
-use crate::source::digest;
 use crate::step::configuration::{self, Key, Place, Verdict};
 use crate::step::context::Context;
 
-use super::former_path;
+use super::{former, former_path};
 
 /// Changes the key in every file. Says what was done.
 ///
@@ -107,18 +107,14 @@ fn undo_of<'a>(ctx: &'a Context, file: &Path) -> Option<&'a str> {
 /// Configuration holds secrets: only the engine's user may read what is kept of it.
 fn keep_former(ctx: &Context, edit: &Edit) -> Result<(), String> {
     let path = former_path(ctx, &edit.former_sha256);
-    let kept = std::fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))
-        .and_then(|()| private_file::write(&path, &edit.former));
+    let kept = files::folder(&ctx.folder, &files::FORMER)
+        .and_then(|_| private_file::write(&path, &edit.former));
     kept.map_err(|e| format!("{}: {e}", path.display()))
 }
 
 /// The former bytes are where a rollback looks for them, and are what they were.
 fn is_kept(ctx: &Context, sha256: &str) -> Result<(), String> {
-    match std::fs::read(former_path(ctx, sha256)) {
-        Ok(bytes) if digest::of_bytes(&bytes) == sha256 => Ok(()),
-        Ok(_) => Err("the former bytes that were kept of it are not what they were".to_owned()),
-        Err(error) => Err(format!(
-            "the former bytes that were kept of it are gone: {error}"
-        )),
-    }
+    former(ctx, sha256)
+        .map(drop)
+        .map_err(|why| format!("the former bytes that were kept of it {why}"))
 }

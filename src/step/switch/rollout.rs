@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::fleet::provider::Provider;
 use crate::fleet::{self, Means, Plan, RolloutHooks};
+use crate::journal::files;
 use crate::runbook::Instance;
 use crate::session::live::InstanceView;
 use crate::session::{Outcome, Undo};
@@ -25,10 +26,10 @@ pub async fn rollout(ctx: &Context, batch: u32) -> Outcome {
     if let Err(why) = staging::is_configured_elsewhere(ctx).await {
         return Outcome::failed(why);
     }
-    let outputs = ctx.folder.dir().join("output");
-    if let Err(e) = std::fs::create_dir_all(&outputs) {
-        return Outcome::failed(format!("{}: {e}", outputs.display()));
-    }
+    let outputs = match files::folder(&ctx.folder, &files::OUTPUT) {
+        Ok(outputs) => outputs,
+        Err(error) => return Outcome::failed(error.to_string()),
+    };
     let already = already_through(ctx).await;
     let plan = Plan {
         fleet: &ctx.runbook.fleet,
