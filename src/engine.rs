@@ -5,20 +5,24 @@
 //! here: the rules (`session`), the work (`step`), the judging (`trigger`).
 
 pub mod amend;
+pub mod aside;
 pub mod conduct;
 pub mod cost;
 pub mod detach;
+pub mod disks;
 pub mod guard;
 pub mod input;
 pub mod lease;
 pub mod ledger;
 pub mod notify;
+pub mod patience;
 pub mod protocol;
 pub mod resume;
 pub mod room;
 pub mod serve;
 pub mod signatures;
 pub mod socket;
+pub mod upkeep;
 pub mod watch;
 pub mod work;
 

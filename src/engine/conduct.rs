@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::watch as tokio_watch;
 
+use super::aside::Aside;
 use super::input::Input;
 use super::ledger::Ledger;
 use super::notify::Notifier;
@@ -46,13 +47,13 @@ const WRITE_EVERY_MS: i64 = 100;
 /// The loop's state: all of it can be lost, for the journal has what counts.
 pub struct Conduct {
     pub(super) orders: Orders,
-    ledger: Ledger,
+    pub(super) ledger: Ledger,
     scribe: Scribe,
-    notes: Notes,
+    pub(super) notes: Notes,
     work: Work,
-    watch: Watch,
+    pub(super) watch: Watch,
     notices: Notices,
-    notifier: Notifier,
+    pub(super) notifier: Notifier,
     held: tokio_watch::Sender<bool>,
     present: Vec<Presence>,
     drift_looked_ms: i64,
@@ -60,6 +61,7 @@ pub struct Conduct {
     noticed_ms: i64,
     boot_id: String,
     room: Room,
+    pub(super) aside: Aside,
 }
 
 impl Conduct {
@@ -76,6 +78,7 @@ impl Conduct {
         let notices = Notices::begin(ledger.session(), ledger.clock.now_ms());
         Conduct {
             room: Room::begin(&orders.folder),
+            aside: Aside::begin(&orders, work.inputs()),
             orders,
             ledger,
             notes: scribe.notes(),
@@ -175,6 +178,11 @@ impl Conduct {
                 self.watch
                     .observe(&sample, self.ledger.session(), &self.notes)
             }
+            Input::Upkeep(seen) => self.upkeep(&seen)?,
+            Input::Disks {
+                looks,
+                source_bytes,
+            } => self.disks(&looks, source_bytes)?,
         }
         self.settle()
     }
@@ -213,6 +221,7 @@ impl Conduct {
             self.append(verdicts)?;
         }
         self.look_for_notices(now_ms);
+        self.aside.heed(self.ledger.session());
         if now_ms - self.drift_looked_ms >= LOOK_FOR_DRIFT_EVERY_MS {
             self.drift_looked_ms = now_ms;
             if let Some(detail) = self.work.drift() {
