@@ -258,7 +258,7 @@ impl Context {
                 tasks.spawn(run(pool::Pool::new(context, rhythm), probe, self, cancel))
             }
             ProbeKind::Logs { rules, follow } => {
-                let probe_ = logs::Logs::new(context, rules, follow.as_ref());
+                let probe_ = logs::Logs::new(context, rhythm.limit(), rules, follow.as_ref());
                 tasks.spawn(run(probe_, probe, self, cancel))
             }
             ProbeKind::Postgres { slow_ms, window_ms } => {
