@@ -25,6 +25,7 @@ pub mod shape;
 pub mod signing;
 pub mod state;
 pub mod undos;
+pub mod unrecorded;
 pub mod words;
 
 pub use charter::{Charter, LineKind, Opening, Production, RowLine, StepLine};

@@ -195,7 +195,11 @@ impl Conduct {
             if events.is_empty() {
                 return Ok(());
             }
-            self.append(events)?;
+            match self.append(events) {
+                // What would begin waits for room; the alarm about it is on its way.
+                Err(error) if error.is_no_room() => return Ok(()),
+                appended => appended?,
+            }
         }
     }
 
@@ -204,6 +208,7 @@ impl Conduct {
         if let Some(text) = self.room.look(now_ms) {
             self.append(vec![Event::alarm(text)])?;
         }
+        self.store_what_waits(now_ms)?;
         self.scribe.spare_room(self.room.is_scarce());
         match self.scribe.flush(now_ms, &self.boot_id, clock::now_ms()) {
             Err(full @ journal::Error::DiskFull { .. }) => {
@@ -217,11 +222,13 @@ impl Conduct {
     fn tick(&mut self) -> Result<(), Error> {
         let now_ms = self.ledger.clock.now_ms();
         let verdicts = self.watch.judge(self.ledger.session(), now_ms, &self.notes);
-        if !verdicts.is_empty() {
+        // A session that is over waits here for nothing but room for its record.
+        if !verdicts.is_empty() && !self.is_over() {
             self.append(verdicts)?;
         }
         self.look_for_notices(now_ms);
         self.aside.heed(self.ledger.session());
+        self.look_for_silence(now_ms);
         if now_ms - self.drift_looked_ms >= LOOK_FOR_DRIFT_EVERY_MS {
             self.drift_looked_ms = now_ms;
             if let Some(detail) = self.work.drift() {
@@ -289,7 +296,11 @@ impl Conduct {
     fn command(&mut self, actor: &Actor, command: &Command) -> Result<Answer, Error> {
         let decided = self
             .ledger
-            .append_with(|session| decide(session, actor, command))?;
+            .append_with(|session| decide(session, actor, command));
+        let decided = match decided {
+            Err(journal::Error::DiskFull { .. }) => Err(Refusal::NoRoom),
+            decided => decided?,
+        };
         Ok(match decided {
             Ok(recorded) => {
                 self.act(&recorded)?;
@@ -335,6 +346,7 @@ impl Conduct {
 
     fn news(&mut self, row: &str, attempt: u32, news: News) -> Result<(), Error> {
         let at_ms = self.ledger.clock.now_ms();
+        self.aside.heartbeat.heard(row, at_ms);
         match news {
             News::Progress {
                 label,
@@ -360,10 +372,12 @@ impl Conduct {
                 let mut recorded = self.ledger.session().undos.iter();
                 let known = recorded.any(|(step, u)| step == row && *u == undo);
                 if !known {
-                    self.append(vec![Event::UndoRecorded {
-                        step: row.to_owned(),
-                        undo,
-                    }])?;
+                    let step = row.to_owned();
+                    match self.append(vec![Event::UndoRecorded { step, undo }]) {
+                        // Nobody is told that it is durable, so that the step does nothing that needs it.
+                        Err(error) if error.is_no_room() => return Ok(()),
+                        appended => appended?,
+                    }
                 }
                 let _ = durable.send(());
             }

@@ -27,7 +27,7 @@ pub const RUNBOOK: &[&str] = &[
 /// Keys of a person.
 pub const PERSON: &[&str] = &["id", "name", "roles", "user", "principal", "deputies"];
 /// Keys of `bridge`.
-pub const BRIDGE: &[&str] = &["group"];
+pub const BRIDGE: &[&str] = &["group", "spare"];
 /// Keys of `signatures`.
 pub const SIGNATURES: &[&str] = &["allowed_signers", "revoked", "required"];
 /// Keys of `limits`.

@@ -31,6 +31,8 @@ pub struct Runbook {
     pub people: Vec<Person>,
     /// The operating system's group that is let into the session's folder; where absent, whichever that folder has.
     pub bridge_group: Option<String>,
+    /// A folder on another disk than the session's, for events for which that one has no room.
+    pub bridge_spare: Option<PathBuf>,
     /// Which gates are signed with SSH keys, and whose keys count.
     pub signatures: Option<Signatures>,
     /// Agreed windows and limits.

@@ -60,6 +60,7 @@ pub fn of(runbook: &Runbook) -> Option<Runbook> {
     rehearsed.rehearsal = None;
     rehearsed.gates.clear();
     rehearsed.signatures = None;
+    rehearsed.bridge_spare = None;
     rehearsed.notify.clear();
     rehearsed
         .steps

@@ -106,7 +106,7 @@ fn words(session: &Session, seen: &Seen) -> Told {
         ),
         Sight::Off => {
             let writes = match session.switched_ms() {
-                None => "SQLite is fenced, so that its writes fail; what users do there is lost",
+                None => "SQLite is fenced, so that its writes fail, and users see errors",
                 Some(_) => {
                     "where it serves from PostgreSQL, users write there before the release is verified"
                 }

@@ -70,6 +70,10 @@ pub fn spots(
         spot("session", "the journal", session_folder, None),
         spot("source", "the SQLite file", &runbook.source.file, None),
     ];
+    if let Some(spare) = &runbook.bridge_spare {
+        let what = "events for which the session's disk has no room";
+        spots.push(spot("spare", what, spare, None));
+    }
     for step in &runbook.steps {
         match &step.kind {
             StepKind::Backup { to, .. } => {

@@ -443,6 +443,9 @@ fn files(runbook: &Runbook, folder: &Path) -> Vec<Finding> {
         };
         findings.push(Finding::required("rehearsal copy", may, detail));
     }
+    if let Some(spare) = &runbook.bridge_spare {
+        copies.push(("spare folder".into(), folder.join(spare)));
+    }
     for (name, path) in &copies {
         findings.push(writable(name, path));
     }

@@ -1,5 +1,7 @@
 //! The sections that describe people, limits, both databases, the fleet, verification and rehearsal.
 
+use std::path::PathBuf;
+
 use super::super::action::{Action, Effect};
 use super::super::keys;
 use super::super::model::{
@@ -51,9 +53,16 @@ fn principal(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<String> {
     reader.wrong(item, expected, None)
 }
 
-pub(super) fn bridge_group(reader: &mut Reader<'_>, root: &Fields<'_>) -> Option<String> {
-    let fields = section(reader, root, "bridge", keys::BRIDGE)?;
-    reader.need(&fields, "group", Reader::text)
+/// The group that is let in, and the spare folder.
+pub(super) fn bridge(
+    reader: &mut Reader<'_>,
+    root: &Fields<'_>,
+) -> (Option<String>, Option<PathBuf>) {
+    let Some(fields) = section(reader, root, "bridge", keys::BRIDGE) else {
+        return (None, None);
+    };
+    let group = reader.want(&fields, "group", Reader::text);
+    (group, reader.want(&fields, "spare", Reader::path))
 }
 
 pub(super) fn signatures(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Signatures> {
