@@ -27,6 +27,7 @@ pub fn orders(folder: &Folder) -> Orders {
         runbook: Arc::new(runbook),
         environment: Arc::default(),
         base: folder.dir().to_owned(),
+        spare: None,
         opening: Opening {
             session: folder.session(),
             target: "db:5432/tools".to_owned(),

@@ -5,20 +5,25 @@
 //! here: the rules (`session`), the work (`step`), the judging (`trigger`).
 
 pub mod amend;
+pub mod aside;
 pub mod conduct;
 pub mod cost;
 pub mod detach;
+pub mod disks;
 pub mod guard;
+pub mod heartbeat;
 pub mod input;
 pub mod lease;
 pub mod ledger;
 pub mod notify;
+pub mod patience;
 pub mod protocol;
 pub mod resume;
 pub mod room;
 pub mod serve;
 pub mod signatures;
 pub mod socket;
+pub mod upkeep;
 pub mod watch;
 pub mod work;
 
@@ -49,6 +54,8 @@ pub struct Orders {
     pub base: PathBuf,
     /// How a new session is opened; an existing one keeps what it has.
     pub opening: Opening,
+    /// A folder on another disk, for events for which the session's own has no room; instead of the runbook's.
+    pub spare: Option<PathBuf>,
     /// The newest rehearsal of this runbook, if there is one.
     pub rehearsal: Option<crate::session::RehearsalEvidence>,
 }
@@ -94,6 +101,13 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// Whether nothing was done because the record of it found no room.
+    pub fn is_no_room(&self) -> bool {
+        matches!(self, Error::Journal(crate::journal::Error::DiskFull { .. }))
+    }
+}
+
 /// Runs a session to its end. Returns when the session is over, or when `stop` asks for an orderly end.
 ///
 /// # Errors
@@ -121,7 +135,8 @@ pub async fn run(orders: Orders, stop: CancellationToken) -> Result<(), Error> {
         if tick && let Err(error) = lease.check() {
             break Err(error.into());
         }
-        if conduct.is_over() {
+        // What is in memory alone would go with this process.
+        if conduct.is_over() && conduct.is_kept() {
             break Ok(());
         }
     };

@@ -5,6 +5,7 @@
 //!
 //! Not in here: judging readiness over time (`trigger`), asking at intervals (`monitor`).
 
+pub mod maintenance;
 pub mod processes;
 pub mod provider;
 pub mod ready;

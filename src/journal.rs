@@ -23,6 +23,7 @@ mod notes;
 mod record;
 mod reserve;
 mod schema;
+mod spare;
 mod writer;
 
 pub use artefact::{ARTEFACT_MAX_BYTES, ARTEFACTS_MAX_BYTES};
@@ -36,4 +37,5 @@ pub use holder::{Beat, EngineState, Holder, is_engine_alive};
 pub use notes::{FIRST_LINES, LAST_LINES, MAX_LINE_CHARS, Notes, Retention, Scribe};
 pub use record::{Artefact, Entry, Output, OutputLine, Progress, Reading, Sample, Stream, Thinned};
 pub use reserve::{RESERVE_BYTES, Reserve};
-pub use writer::{Journal, Reads, View, count_lease};
+pub use spare::Spare;
+pub use writer::{Journal, MayWait, Reads, View, count_lease};

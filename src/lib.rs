@@ -21,8 +21,9 @@
 //!
 //! Beside them, small and used by many: [`action`] runs what a runbook tells us to run, [`production`] compares production around each
 //! action of a rehearsal, [`claim`] says which session has a database, [`clock`] is the one place that reads time, [`history`] reads a
-//! session from its folder, [`identity`] says by what a database is known, [`ours`] what is ours to remove, [`secret`] hides what must not be shown, [`ssh`] makes and checks
-//! signatures, [`text`] makes foreign text harmless, [`private_file`] writes what holds secrets,
+//! session from its folder, [`identity`] says by what a database is known, [`ours`] what is ours to remove, [`secret`] hides what must not
+//! be shown, [`ssh`] makes and checks signatures, [`text`] makes foreign text harmless, [`private_file`] writes what holds secrets,
+//! [`regular_file`] reads only what is a file,
 //! `print` writes lines.
 
 // Tests make and remove what is theirs.
@@ -47,6 +48,7 @@ pub mod ours;
 pub mod parity;
 pub mod private_file;
 pub mod production;
+pub mod regular_file;
 pub mod report;
 pub mod runbook;
 pub mod salvage;

@@ -154,6 +154,13 @@ impl Monitor {
         }
     }
 
+    /// Whether one of our own steps restarted this instance so short a time ago that it may still be coming up.
+    pub fn is_coming_up(&self, instance: &str) -> bool {
+        let fleet = &self.context.runbook.fleet;
+        let within = Duration::from_millis(fleet.ready_within_ms.max(0) as u64);
+        self.context.restarts.in_grace(instance, within)
+    }
+
     fn began(&self, instance: &str) -> Option<JoinHandle<()>> {
         let log = logs::path_of(&self.context.runbook.fleet, instance);
         let grace = self.context.grace();
@@ -251,7 +258,7 @@ impl Context {
                 tasks.spawn(run(pool::Pool::new(context, rhythm), probe, self, cancel))
             }
             ProbeKind::Logs { rules, follow } => {
-                let probe_ = logs::Logs::new(context, rules, follow.as_ref());
+                let probe_ = logs::Logs::new(context, rhythm.limit(), rules, follow.as_ref());
                 tasks.spawn(run(probe_, probe, self, cancel))
             }
             ProbeKind::Postgres { slow_ms, window_ms } => {

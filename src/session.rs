@@ -16,13 +16,16 @@ pub mod event;
 pub mod forecast;
 pub mod gates;
 pub mod live;
+pub mod maintenance;
 pub mod notice;
 pub mod retry;
 pub mod roles;
+pub mod room;
 pub mod shape;
 pub mod signing;
 pub mod state;
 pub mod undos;
+pub mod unrecorded;
 pub mod words;
 
 pub use charter::{Charter, LineKind, Opening, Production, RowLine, StepLine};

@@ -208,6 +208,11 @@ const OVERWRITES: &[(&str, usize, &str)] = &[
         "what_else_lies_in_a_sessions_folder_stays",
     ),
     (
+        "src/journal/spare.rs",
+        1,
+        "what_finds_no_room_lies_on_the_spare_folder_until_there_is_some",
+    ),
+    (
         "src/journal/schema.rs",
         1,
         "what_else_lies_in_a_sessions_folder_stays",

@@ -6,6 +6,7 @@ mod child;
 mod crash;
 mod detach;
 mod follow;
+mod full;
 mod guard;
 pub mod hands;
 mod lease;

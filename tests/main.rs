@@ -6,6 +6,7 @@
 
 mod action;
 mod architecture;
+mod aside;
 mod attempt;
 mod check;
 mod claim;

@@ -5,6 +5,7 @@
 
 mod endings;
 mod faults;
+mod maintenance;
 mod moments;
 mod rehearsal;
 mod rollback;

@@ -23,7 +23,7 @@ pub fn reference() -> Runbook {
     runbook::parse("runbook.yaml", &text, &env).expect("valid")
 }
 
-fn charter() -> Charter {
+pub fn charter() -> Charter {
     let opening = Opening {
         session: "tonight".into(),
         target: "db:5432/tools".into(),

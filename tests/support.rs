@@ -114,6 +114,7 @@ impl Engine {
             runbook: Arc::new(runbook.clone()),
             environment: Arc::default(),
             base: folder.dir().to_owned(),
+            spare: None,
             opening: Opening {
                 session: folder.session(),
                 target: "db:5432/tools".to_owned(),
@@ -133,6 +134,15 @@ impl Engine {
         self.stop.cancel();
         self.task.await.expect("an end").expect("an orderly one");
         assert!(!self.folder.socket_path().exists(), "it still listens");
+    }
+
+    /// It ends by itself, in order.
+    pub async fn ended_in_order(self) {
+        let ended = tokio::time::timeout(Duration::from_secs(30), self.task).await;
+        ended
+            .expect("an end")
+            .expect("no panic")
+            .expect("an orderly one");
     }
 
     /// Why it ended by itself.

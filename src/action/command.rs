@@ -130,11 +130,12 @@ impl Following {
         None
     }
 
-    /// How it ended, in a few words. Waits for it.
+    /// How it ended, in a few words. Waits for it, but not for one that has closed what it prints to and goes on.
     pub async fn ended(mut self) -> String {
-        match self.child.wait().await {
-            Ok(status) => status.to_string(),
-            Err(error) => error.to_string(),
+        match tokio::time::timeout(DRAIN_LIMIT, self.child.wait()).await {
+            Ok(Ok(status)) => status.to_string(),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "it printed no more and went on; it was ended".to_owned(),
         }
     }
 }

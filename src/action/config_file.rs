@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::file::replace;
+use crate::regular_file;
 use crate::source::digest;
 
 /// Why a configuration file cannot be read, changed or put back. It is as it was.
@@ -192,7 +193,7 @@ impl Edit {
 /// # Errors
 /// It is there and cannot be read.
 pub fn state(path: &Path, former_sha256: &str, written_sha256: &str) -> Result<State, Error> {
-    let sha256 = match std::fs::read(path) {
+    let sha256 = match regular_file::read(path) {
         Ok(bytes) => digest::of_bytes(&bytes),
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(State::Gone),
         Err(source) => {
@@ -233,7 +234,7 @@ fn keep_aside(path: &Path) -> Result<PathBuf, Error> {
         path: path.to_path_buf(),
         source,
     };
-    let bytes = std::fs::read(path).map_err(fail)?;
+    let bytes = regular_file::read(path).map_err(fail)?;
     let sha256 = digest::of_bytes(&bytes);
     let mut name = path.as_os_str().to_owned();
     name.push(format!(".theirs-{}", &sha256[..8]));
@@ -255,7 +256,7 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
 }
 
 fn read_text(path: &Path) -> Result<String, Error> {
-    let bytes = std::fs::read(path).map_err(|source| Error::Io {
+    let bytes = regular_file::read(path).map_err(|source| Error::Io {
         doing: "read",
         path: path.to_path_buf(),
         source,

@@ -3,6 +3,7 @@
 
 mod environment;
 mod programs;
+mod room;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -29,6 +29,15 @@ pub struct EngineArgs {
 
 /// `cutover engine`
 pub async fn run(args: EngineArgs) -> anyhow::Result<Exit> {
+    let ended = serve(args).await;
+    if let Err(error) = &ended {
+        // Also to whoever started it: the disk of its log may be full.
+        outln!("{error:#}");
+    }
+    ended
+}
+
+async fn serve(args: EngineArgs) -> anyhow::Result<Exit> {
     detach::leave_terminal()?;
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
@@ -41,7 +50,13 @@ pub async fn run(args: EngineArgs) -> anyhow::Result<Exit> {
     let folder = Folder::create_at(&args.dir)?;
     let standing = Standing::read(&folder)?;
     let orders = standing.orders(folder.clone())?;
-    standing.keep_runbook(&folder, &orders.runbook)?;
+    match standing.keep_runbook(&folder, &orders.runbook) {
+        // It was kept when the session was opened. A full disk is no reason not to roll back.
+        Err(error) if folder.runbook_path().exists() => {
+            tracing::warn!(%error, "the runbook could not be kept again");
+        }
+        kept => kept?,
+    }
     let guard = match guard::is_wanted(&orders.runbook.notify) {
         true => Some(guard::post(&folder).context("the engine's guard cannot be started")?),
         false => None,

@@ -37,6 +37,9 @@ pub struct Standing {
     /// See `Charter`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub again: Option<String>,
+    /// Where events go for which the session's disk has no room, instead of the runbook's `bridge.spare`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spare: Option<PathBuf>,
     /// See `Opening`.
     pub wait_before: Vec<String>,
     /// The newest rehearsal when the session opened.
@@ -55,6 +58,7 @@ impl Standing {
             rehearsal: false,
             speed: 1.0,
             again: None,
+            spare: None,
             wait_before: Vec::new(),
             evidence: None,
         }
@@ -197,6 +201,7 @@ impl Standing {
             runbook: Arc::new(runbook),
             environment: Arc::new(environment),
             base: self.base.clone(),
+            spare: self.spare.clone(),
             rehearsal: self.evidence.clone(),
         })
     }

@@ -36,6 +36,9 @@ pub struct RunArgs {
     /// Begin all over on a target that a release was completed on: the database's name, typed. What is in it may be emptied
     #[arg(long, value_name = "NAME")]
     pub again: Option<String>,
+    /// A folder on another disk, for events for which that of the session has no room; instead of the runbook's `bridge.spare`
+    #[arg(long, value_name = "DIR")]
+    pub spare: Option<PathBuf>,
     /// A plain running log instead of the cockpit
     #[arg(long)]
     pub log: bool,
@@ -59,6 +62,11 @@ pub async fn run(args: RunArgs) -> anyhow::Result<Exit> {
             if let Some(why) = keeps_to_its_text(&folder, &loaded.runbook, &args.runbook) {
                 errln!("{why}");
             }
+            if let Some(spare) = &args.spare {
+                let mut standing = Standing::read(&folder)?;
+                standing.spare = Some(spare_folder(spare)?);
+                standing.write(&folder)?;
+            }
             folder
         }
         None => {
@@ -68,6 +76,7 @@ pub async fn run(args: RunArgs) -> anyhow::Result<Exit> {
             }
             pooler::refuse_early(&Endpoint::parse(&loaded.runbook.target.url)?).await?;
             let mut standing = Standing::new(&args.runbook, &loaded);
+            standing.spare = args.spare.as_deref().map(spare_folder).transpose()?;
             standing.evidence = super::rehearse::newest(Path::new(ROOT), &loaded.runbook);
             let of_this = |e: &&RehearsalEvidence| e.runbook_hash == loaded.runbook.hash;
             let rehearsed = standing.evidence.as_ref().filter(of_this);
@@ -129,6 +138,17 @@ fn keeps_to_its_text(folder: &Folder, runbook: &Runbook, file: &Path) -> Option<
             folder.dir().join("runbook.yaml").display()
         )
     })
+}
+
+/// The spare folder, so that an engine finds it from anywhere.
+fn spare_folder(named: &Path) -> anyhow::Result<PathBuf> {
+    let folder = std::path::absolute(named)?;
+    anyhow::ensure!(
+        folder.is_dir(),
+        "--spare {}: there is no such folder; nothing was started",
+        folder.display()
+    );
+    Ok(folder)
 }
 
 /// Where sessions are, below the folder that `cutover` is started in.

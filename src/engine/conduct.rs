@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::watch as tokio_watch;
 
+use super::aside::Aside;
 use super::input::Input;
 use super::ledger::Ledger;
 use super::notify::Notifier;
@@ -46,13 +47,13 @@ const WRITE_EVERY_MS: i64 = 100;
 /// The loop's state: all of it can be lost, for the journal has what counts.
 pub struct Conduct {
     pub(super) orders: Orders,
-    ledger: Ledger,
+    pub(super) ledger: Ledger,
     scribe: Scribe,
-    notes: Notes,
+    pub(super) notes: Notes,
     work: Work,
-    watch: Watch,
+    pub(super) watch: Watch,
     notices: Notices,
-    notifier: Notifier,
+    pub(super) notifier: Notifier,
     held: tokio_watch::Sender<bool>,
     present: Vec<Presence>,
     drift_looked_ms: i64,
@@ -60,6 +61,7 @@ pub struct Conduct {
     noticed_ms: i64,
     boot_id: String,
     room: Room,
+    pub(super) aside: Aside,
 }
 
 impl Conduct {
@@ -76,6 +78,7 @@ impl Conduct {
         let notices = Notices::begin(ledger.session(), ledger.clock.now_ms());
         Conduct {
             room: Room::begin(&orders.folder),
+            aside: Aside::begin(&orders, work.inputs()),
             orders,
             ledger,
             notes: scribe.notes(),
@@ -175,6 +178,11 @@ impl Conduct {
                 self.watch
                     .observe(&sample, self.ledger.session(), &self.notes)
             }
+            Input::Upkeep(seen) => self.upkeep(&seen)?,
+            Input::Disks {
+                looks,
+                source_bytes,
+            } => self.disks(&looks, source_bytes)?,
         }
         self.settle()
     }
@@ -187,7 +195,11 @@ impl Conduct {
             if events.is_empty() {
                 return Ok(());
             }
-            self.append(events)?;
+            match self.append(events) {
+                // What would begin waits for room; the alarm about it is on its way.
+                Err(error) if error.is_no_room() => return Ok(()),
+                appended => appended?,
+            }
         }
     }
 
@@ -196,6 +208,7 @@ impl Conduct {
         if let Some(text) = self.room.look(now_ms) {
             self.append(vec![Event::alarm(text)])?;
         }
+        self.store_what_waits(now_ms)?;
         self.scribe.spare_room(self.room.is_scarce());
         match self.scribe.flush(now_ms, &self.boot_id, clock::now_ms()) {
             Err(full @ journal::Error::DiskFull { .. }) => {
@@ -209,10 +222,13 @@ impl Conduct {
     fn tick(&mut self) -> Result<(), Error> {
         let now_ms = self.ledger.clock.now_ms();
         let verdicts = self.watch.judge(self.ledger.session(), now_ms, &self.notes);
-        if !verdicts.is_empty() {
+        // A session that is over waits here for nothing but room for its record.
+        if !verdicts.is_empty() && !self.is_over() {
             self.append(verdicts)?;
         }
         self.look_for_notices(now_ms);
+        self.aside.heed(self.ledger.session());
+        self.look_for_silence(now_ms);
         if now_ms - self.drift_looked_ms >= LOOK_FOR_DRIFT_EVERY_MS {
             self.drift_looked_ms = now_ms;
             if let Some(detail) = self.work.drift() {
@@ -280,7 +296,11 @@ impl Conduct {
     fn command(&mut self, actor: &Actor, command: &Command) -> Result<Answer, Error> {
         let decided = self
             .ledger
-            .append_with(|session| decide(session, actor, command))?;
+            .append_with(|session| decide(session, actor, command));
+        let decided = match decided {
+            Err(journal::Error::DiskFull { .. }) => Err(Refusal::NoRoom),
+            decided => decided?,
+        };
         Ok(match decided {
             Ok(recorded) => {
                 self.act(&recorded)?;
@@ -326,6 +346,7 @@ impl Conduct {
 
     fn news(&mut self, row: &str, attempt: u32, news: News) -> Result<(), Error> {
         let at_ms = self.ledger.clock.now_ms();
+        self.aside.heartbeat.heard(row, at_ms);
         match news {
             News::Progress {
                 label,
@@ -351,10 +372,12 @@ impl Conduct {
                 let mut recorded = self.ledger.session().undos.iter();
                 let known = recorded.any(|(step, u)| step == row && *u == undo);
                 if !known {
-                    self.append(vec![Event::UndoRecorded {
-                        step: row.to_owned(),
-                        undo,
-                    }])?;
+                    let step = row.to_owned();
+                    match self.append(vec![Event::UndoRecorded { step, undo }]) {
+                        // Nobody is told that it is durable, so that the step does nothing that needs it.
+                        Err(error) if error.is_no_room() => return Ok(()),
+                        appended => appended?,
+                    }
                 }
                 let _ = durable.send(());
             }

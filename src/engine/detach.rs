@@ -4,7 +4,7 @@
 //! until the engine's socket answers, or shows what the engine wrote into its log before it died.
 
 use std::ffi::OsString;
-use std::fs;
+use std::fs::{self, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -21,6 +21,8 @@ use crate::text::printable;
 
 /// How long an engine may take until it listens. It verifies the journal before that.
 const START_LIMIT: Duration = Duration::from_secs(20);
+/// How long its last words are waited for.
+const LAST_WORDS_LIMIT: Duration = Duration::from_secs(1);
 const ASK_AGAIN: Duration = Duration::from_millis(20);
 /// A log that has grown beyond this is put aside as `engine.log.1` when the next engine starts.
 const MAX_LOG_BYTES: u64 = 10 * 1024 * 1024;
@@ -33,7 +35,7 @@ const MAX_LINE_CHARS: usize = 500;
 pub enum Error {
     /// The engine ended before it listened.
     #[error(
-        "the engine ended at once ({status}); neither database was touched by it. {}",
+        "the engine ended at once ({status}), before it took any command; what the session did before stands. {}",
         tail(log, log_tail)
     )]
     Died {
@@ -113,13 +115,18 @@ pub async fn spawn_command(folder: &Folder, mut command: Command) -> Result<Star
     folder.mine()?;
     let log = folder.log_path();
     put_aside(&log).map_err(io_error("put aside", &log))?;
-    let out = files::append(folder, &files::ENGINE_LOG).map_err(io_error("open", &log))?;
-    let log_start = out.metadata().map_or(0, |m| m.len());
-    let err = out.try_clone().map_err(io_error("open", &log))?;
+    let err = match files::append(folder, &files::ENGINE_LOG) {
+        // An engine without a log is worth more than none.
+        Err(e) if is_no_room(&e) => OpenOptions::new().write(true).open("/dev/null"),
+        opened => opened,
+    };
+    let err = err.map_err(io_error("open", &log))?;
+    let log_start = err.metadata().map_or(0, |m| m.len());
     let program = PathBuf::from(command.get_program());
     let mut child = command
         .stdin(Stdio::null())
-        .stdout(out)
+        // Its last words, where there is no room for them in its log.
+        .stdout(Stdio::piped())
         .stderr(err)
         .spawn()
         .map_err(io_error("start", &program))?;
@@ -130,11 +137,19 @@ pub async fn spawn_command(folder: &Folder, mut command: Command) -> Result<Star
             bury_when_dead(child);
             Ok(started)
         }
-        Ok(Err(Ended(status))) => Err(Error::Died {
-            status,
-            log_tail: read_tail(&log, log_start),
-            log,
-        }),
+        Ok(Err(Ended(status))) => {
+            let mut log_tail = read_tail(&log, log_start);
+            for word in last_words(&mut child).await {
+                if !log_tail.iter().any(|line| line.contains(&word)) {
+                    log_tail.push(word);
+                }
+            }
+            Err(Error::Died {
+                status,
+                log_tail,
+                log,
+            })
+        }
         Err(_) => {
             bury_when_dead(child);
             Err(Error::Silent {
@@ -163,6 +178,29 @@ async fn until_it_listens(folder: &Folder, child: &mut Child) -> Result<Started,
         }
         sleep(ASK_AGAIN).await;
     }
+}
+
+/// What an engine that has ended said to whoever started it. A process of its own that it left behind may hold the other end.
+async fn last_words(child: &mut Child) -> Vec<String> {
+    let Some(mut stdout) = child.stdout.take() else {
+        return Vec::new();
+    };
+    let reading = tokio::task::spawn_blocking(move || {
+        let mut bytes = Vec::new();
+        let read = stdout.by_ref().take(TAIL_BYTES).read_to_end(&mut bytes);
+        read.map(|_| bytes)
+    });
+    match timeout(LAST_WORDS_LIMIT, reading).await {
+        Ok(Ok(Ok(bytes))) => lines_of(&bytes),
+        Ok(Ok(Err(_)) | Err(_)) | Err(_) => Vec::new(),
+    }
+}
+
+fn is_no_room(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
 }
 
 /// Leaves no zombie when the engine ends before its starter does.
@@ -208,8 +246,12 @@ fn read_tail(log: &Path, start: u64) -> Vec<String> {
         file.take(TAIL_BYTES).read_to_end(&mut bytes)?;
         Ok(bytes)
     };
-    let text = String::from_utf8_lossy(&read().unwrap_or_default()).into_owned();
-    let lines: Vec<_> = text
+    lines_of(&read().unwrap_or_default())
+}
+
+/// The last lines of a text, safe for a terminal.
+fn lines_of(text: &[u8]) -> Vec<String> {
+    let lines: Vec<_> = String::from_utf8_lossy(text)
         .lines()
         .map(|line| printable(line, MAX_LINE_CHARS))
         .collect();

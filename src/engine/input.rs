@@ -3,6 +3,8 @@
 use tokio::sync::oneshot;
 
 use super::protocol::{Answer, Request};
+use crate::session::maintenance::Seen;
+use crate::session::room::Look;
 use crate::session::{Found, Outcome};
 use crate::step::News;
 use crate::trigger::Sample;
@@ -65,4 +67,13 @@ pub enum Input {
     },
     /// A probe took a sample, or could not.
     Sampled(Sample),
+    /// Instances were asked whether they are in maintenance.
+    Upkeep(Vec<Seen>),
+    /// Disks were asked for their room.
+    Disks {
+        /// What each said.
+        looks: Vec<Look>,
+        /// Size of the source.
+        source_bytes: u64,
+    },
 }

@@ -6,7 +6,7 @@ use chrono::DateTime;
 use crate::clock;
 use crate::history;
 use crate::journal::{self, Journal};
-use crate::session::{Event, Recorded, Session};
+use crate::session::{Event, Recorded, Session, unrecorded};
 use crate::step::context::SessionClock;
 
 /// A session and the journal that it is the fold of.
@@ -65,6 +65,24 @@ impl Ledger {
         }
     }
 
+    /// Writes what waits for room, if there is room now. Gives whether nothing waits.
+    ///
+    /// # Errors
+    /// The journal cannot be written, and this engine must end.
+    pub fn store_if_room(&mut self) -> Result<bool, journal::Error> {
+        self.journal.store_if_room()
+    }
+
+    /// Whether everything is in the journal or on the spare folder, so that this engine may end.
+    pub fn is_kept(&self) -> bool {
+        self.journal.is_kept()
+    }
+
+    /// How many events the journal's file lacks.
+    pub fn unstored(&self) -> usize {
+        self.journal.unstored()
+    }
+
     /// Head of the chain, in hex.
     pub fn head(&self) -> String {
         self.journal.head().hash.to_string()
@@ -92,6 +110,12 @@ fn written(event: &Event) -> (String, serde_json::Value) {
         "BUG: an event `{kind}` cannot be read back"
     );
     (kind, body)
+}
+
+/// Whether an entry may be acted on while it is in memory alone.
+pub fn may_wait(kind: &str, body: &serde_json::Value) -> bool {
+    Recorded::read(0, 0, DateTime::UNIX_EPOCH, kind, body.clone())
+        .is_ok_and(|recorded| unrecorded::may_wait(&recorded.event))
 }
 
 /// Whether an entry is an event.

@@ -12,7 +12,7 @@ use super::conduct::Conduct;
 use super::guard;
 use super::input::Input;
 use super::lease::Lease;
-use super::ledger::{Ledger, reads, to_entry};
+use super::ledger::{Ledger, may_wait, reads, to_entry};
 use super::notify::{Desk, Notifier};
 use super::watch::{MEMORY, Watch};
 use super::work::Work;
@@ -20,7 +20,7 @@ use super::{Error, Orders};
 use crate::claim::{self, Claim};
 use crate::clock;
 use crate::history;
-use crate::journal::{self, Entry, Folder, Follower, Journal, Retention};
+use crate::journal::{self, Entry, Folder, Follower, Journal, Retention, Spare};
 use crate::monitor::Ground;
 use crate::secret;
 use crate::session::shape::Shape;
@@ -48,11 +48,13 @@ pub async fn begin(
     let (mut journal, entries) = Journal::open(&orders.folder, lease.fencing())?;
     check_what_follows(&orders.folder, &entries, sealed)?;
     journal.keep_readable(reads);
-    let entries = if entries.is_empty() {
+    let mut entries = if entries.is_empty() {
         open(&mut journal, &orders).await?
     } else {
         entries
     };
+    let spare = spare_of(&orders, &entries);
+    entries.extend(journal.keep_spare(spare, may_wait)?);
     let session = fold(&orders.folder, &entries)?;
     check_runbook(&orders, &session)?;
     let file = orders.base.join(&orders.runbook.source.file);
@@ -106,6 +108,17 @@ pub async fn begin(
     conduct.take_up_signatures().await?;
     conduct.take_up_lost_work()?;
     Ok(conduct)
+}
+
+/// The file on the spare folder, where the runbook or the command line names one.
+fn spare_of(orders: &Orders, entries: &[Entry]) -> Option<Spare> {
+    let named = orders
+        .spare
+        .as_ref()
+        .or(orders.runbook.bridge_spare.as_ref())?;
+    let first = entries.first()?;
+    let folder = orders.base.join(named);
+    Some(Spare::of(&folder, &orders.folder.session(), first.hash))
 }
 
 /// The first event of a new session.

@@ -11,7 +11,7 @@ use super::chain::Damage;
 pub enum Error {
     /// The chain or its head does not verify. Nothing is resumed from it.
     #[error(
-        "the journal {} has been damaged or changed: {damage}. Neither database was touched. Do not resume from it: keep the folder as evidence, and begin a new session once you know what happened", path.display()
+        "the journal {} has been damaged or changed: {damage}. Nothing was done because of it, and what was done before it is not undone. Do not resume from it: keep the folder as evidence, and begin a new session once you know what happened", path.display()
     )]
     Damaged {
         /// The journal.

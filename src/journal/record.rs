@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::canonical::Hash;
 
 /// One event as the journal keeps it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
     /// Its number: 1, 2, 3, … without gaps. Order comes from here, never from a clock.
     pub seq: u64,

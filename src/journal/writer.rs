@@ -1,5 +1,8 @@
 //! The engine's pen: appends entries to the chain, and nothing else does. No secret gets in: bodies are masked before they are hashed.
 
+mod row;
+mod unstored;
+
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -7,7 +10,7 @@ use chrono::{DateTime, Utc};
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use serde_json::Value;
 
-use super::canonical::{self, Hash, Link};
+use super::canonical;
 use super::chain::{self, Damage};
 use super::error::Error;
 use super::folder::Folder;
@@ -17,6 +20,9 @@ use super::record::Entry;
 use super::reserve::Reserve;
 use super::schema::{self, Durability, FileId};
 use crate::secret::mask_json;
+use row::insert;
+pub use unstored::MayWait;
+use unstored::{HeldPen, Unstored, free_reserve};
 
 /// The largest body an entry may have. What is larger belongs into an artefact.
 const MAX_BODY_BYTES: usize = 1024 * 1024;
@@ -33,7 +39,11 @@ pub struct Journal {
     path: PathBuf,
     file: FileId,
     fencing: u64,
+    /// The last entry of the journal's file.
+    stored: Head,
+    /// The last entry of the chain; there are more than in the file while its disk is full.
     tail: Head,
+    unstored: Unstored,
     poison: Arc<Poison>,
     reads: Reads,
 }
@@ -73,7 +83,9 @@ impl Journal {
             path,
             file,
             fencing,
+            stored: verified.head,
             tail: verified.head,
+            unstored: Unstored::default(),
             poison: Arc::default(),
             reads: |_, _| true,
         };
@@ -136,6 +148,7 @@ impl Journal {
         decide: impl FnOnce(View) -> Result<Vec<(String, Value)>, E>,
     ) -> Result<Result<Vec<Entry>, E>, Error> {
         self.check_same_file()?;
+        let has_room = self.store_if_room()?;
         let pen = Pen {
             folder: &self.folder,
             path: &self.path,
@@ -145,7 +158,11 @@ impl Journal {
             wall: canonical::wall_cut(wall),
             reads: self.reads,
         };
-        let tx = pen.begin(&mut self.conn)?;
+        let held = HeldPen::of(&pen);
+        let tx = match has_room {
+            true => Some(pen.begin(&mut self.conn)?),
+            false => None,
+        };
         let view = View {
             head: self.tail,
             fencing: self.fencing,
@@ -155,14 +172,24 @@ impl Journal {
             Ok(events) => events,
             Err(refusal) => return Ok(Err(refusal)),
         };
-        let (entries, tail) = match pen.write(tx, &events) {
+        let written = tx.map(|tx| pen.write(tx, &events));
+        let written = written.unwrap_or_else(|| {
+            Err(Error::DiskFull {
+                path: self.path.clone(),
+            })
+        });
+        let written = match written {
             // What was decided still holds: the second transaction begins only on the same last entry.
-            Err(Error::DiskFull { .. }) if Reserve::of(&self.folder).free() => {
-                pen.write(pen.begin(&mut self.conn)?, &events)?
+            Err(Error::DiskFull { .. }) if has_room && free_reserve(&self.folder) => {
+                pen.write(pen.begin(&mut self.conn)?, &events)
             }
+            written => written,
+        };
+        let (entries, tail) = match written {
+            Err(full @ Error::DiskFull { .. }) => return self.hold(held, &events, full).map(Ok),
             written => written?,
         };
-        self.tail = tail;
+        (self.stored, self.tail) = (tail, tail);
         match self.settle() {
             // The events are durable, and the head names them as pending: a state that opens. The next append writes the head again.
             Ok(()) | Err(Error::DiskFull { .. }) => {}
@@ -203,8 +230,9 @@ impl Journal {
     ///
     /// # Errors
     /// [`Error::Poisoned`] when the disk does not confirm it.
-    pub fn finish(self) -> Result<(), Error> {
+    pub fn finish(mut self) -> Result<(), Error> {
         self.poison.check(&self.path)?;
+        self.store_if_room()?;
         self.poison.watch(
             &self.path,
             schema::checkpoint(&self.conn, &self.path).and_then(|()| {
@@ -222,7 +250,7 @@ impl Journal {
     }
 
     fn settle(&self) -> Result<(), Error> {
-        let settled = HeadFile::settled(self.tail);
+        let settled = HeadFile::settled(self.stored);
         if head::read(&self.folder)? == Some(settled) {
             return Ok(());
         }
@@ -371,79 +399,6 @@ fn check_tail(conn: &Connection, path: &Path, mine: Head) -> Result<(), Error> {
         path: path.to_owned(),
         damage,
     })
-}
-
-fn insert(
-    conn: &Connection,
-    path: &Path,
-    (tail, fencing): (Head, u64),
-    (at_ms, wall): (i64, DateTime<Utc>),
-    kind: String,
-    body: Value,
-) -> Result<Entry, Error> {
-    let text = body_text(&kind, &body)?;
-    let wall_text = canonical::wall_text(wall);
-    let link = Link {
-        previous: tail.hash,
-        seq: tail.seq + 1,
-        fencing,
-        at_ms,
-        wall: &wall_text,
-        kind: &kind,
-        body: &text,
-    };
-    let (seq, hash): (u64, Hash) = (link.seq, link.hash());
-    conn.prepare_cached(
-        "INSERT INTO entries (seq, fencing, at_ms, wall, kind, body, previous, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-    )
-    .and_then(|mut statement| {
-        statement.execute(params![
-            seq.cast_signed(),
-            fencing.cast_signed(),
-            at_ms,
-            wall_text,
-            kind,
-            text,
-            tail.hash.as_bytes(),
-            hash.as_bytes()
-        ])
-    })
-    .map_err(Error::sqlite("write", path))?;
-    Ok(Entry {
-        seq,
-        fencing,
-        at_ms,
-        wall,
-        kind,
-        body,
-        hash,
-    })
-}
-
-/// The body's canonical form, sure to read back as the same body.
-fn body_text(kind: &str, body: &Value) -> Result<String, Error> {
-    let refused = |why: String| Error::Entry {
-        kind: crate::text::printable(kind, MAX_KIND_BYTES),
-        why,
-    };
-    if kind.is_empty() || kind.len() > MAX_KIND_BYTES {
-        return Err(refused(format!(
-            "its kind has {} bytes; 1 to {MAX_KIND_BYTES} are allowed",
-            kind.len()
-        )));
-    }
-    let text = canonical::json(body);
-    if text.len() > MAX_BODY_BYTES {
-        return Err(refused(format!(
-            "its body has {} bytes; the limit is {MAX_BODY_BYTES}, and what is larger belongs into an artefact",
-            text.len()
-        )));
-    }
-    match serde_json::from_str::<Value>(&text) {
-        Ok(back) if back == *body => Ok(text),
-        Ok(_) => Err(refused("its body would read back as another".to_owned())),
-        Err(e) => Err(refused(format!("its body would not read back: {e}"))),
-    }
 }
 
 /// Remembers the first write that the disk did not confirm. What the kernel dropped then, a second fsync would report as written.

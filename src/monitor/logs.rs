@@ -11,7 +11,10 @@ mod stream;
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use tokio::task::JoinHandle;
 
 use super::Context;
 use super::schedule::Take;
@@ -50,30 +53,35 @@ pub(super) fn path_of(fleet: &Fleet, instance: &str) -> Option<PathBuf> {
 
 pub(super) struct Logs {
     context: Context,
-    /// Read by a blocking thread, one at a time.
-    reader: Arc<Mutex<Reader>>,
+    /// How long one look at a log may take.
+    limit: Duration,
+    rules: Arc<Result<Rules, String>>,
+    logs: Vec<Log>,
     categories: Vec<String>,
     window: VecDeque<(i64, Counts)>,
 }
 
-/// The logs and what sorts their lines.
-struct Reader {
-    rules: Result<Rules, String>,
-    logs: Vec<Watched>,
+/// One instance's log, or that of the whole fleet. Each is read by a thread of its own: one that hangs keeps no other waiting.
+struct Log {
+    /// `None` where the lines of all instances are in one.
+    instance: Option<String>,
+    watched: Arc<Mutex<Watched>>,
+    /// Finds where the file ends; `None` once it has.
+    beginning: Option<JoinHandle<()>>,
+    /// As it was when it was last read.
+    booted: Option<Booted>,
+}
+
+/// What is read.
+struct Watched {
+    from: Origin,
+    /// The newest line that said it had booted.
+    booted: Option<Booted>,
     /// What was sorted and not yet taken: a look that nobody waited for has read its lines all the same.
     sorted: Counts,
 }
 
-/// One instance's log, or that of the whole fleet.
-struct Watched {
-    /// `None` where the lines of all instances are in one.
-    instance: Option<String>,
-    log: Log,
-    /// The newest line that said it had booted.
-    booted: Option<Booted>,
-}
-
-enum Log {
+enum Origin {
     File(Follower),
     Command(Box<Source>),
 }
@@ -107,30 +115,63 @@ struct Looked {
 }
 
 impl Logs {
-    pub(super) fn new(context: Context, rules: &[LogRule], follow: Option<&Action>) -> Logs {
-        let reader = Reader {
-            rules: Rules::new(rules),
-            logs: match follow {
-                Some(action) => commands(&context, action),
-                None => files(&context),
-            },
-            sorted: Counts::default(),
+    pub(super) fn new(
+        context: Context,
+        limit: Duration,
+        rules: &[LogRule],
+        follow: Option<&Action>,
+    ) -> Logs {
+        let logs = match follow {
+            Some(action) => commands(&context, action),
+            None => files(&context),
         };
         Logs {
-            reader: Arc::new(Mutex::new(reader)),
+            limit,
+            rules: Arc::new(Rules::new(rules)),
+            logs,
             categories: rules.iter().map(|rule| rule.category.clone()).collect(),
             window: VecDeque::new(),
             context,
         }
     }
 
-    async fn look(&self) -> Result<Look, String> {
-        let reader = self.reader.clone();
-        let look = tokio::task::spawn_blocking(move || match reader.try_lock() {
-            Ok(mut reader) => reader.look(),
-            Err(_) => Err("reading the logs still hangs".to_owned()),
-        });
-        look.await.map_err(|e| e.to_string())?
+    /// Reads every log, and gives what was sorted beside how that went.
+    async fn look(&mut self) -> Result<(Look, Counts), String> {
+        if let Err(why) = self.rules.as_ref() {
+            return Err(why.clone());
+        }
+        let (rules, limit) = (&self.rules, self.limit);
+        let looks = self.logs.iter_mut().map(|log| read(log, rules, limit));
+        let looks = join_all(looks).await;
+        let mut sum = Counts::default();
+        let mut look = Look {
+            total: self.logs.len(),
+            ..Look::default()
+        };
+        for (log, looked) in self.logs.iter_mut().zip(looks) {
+            let read = match looked {
+                Ok((read, booted)) => {
+                    log.booted = booted;
+                    read
+                }
+                Err(why) => Err(why),
+            };
+            if let Ok(mut watched) = log.watched.try_lock() {
+                sum.merge(std::mem::take(&mut watched.sorted));
+            }
+            if let Err(why) = &read {
+                let whose = log.instance.as_deref().unwrap_or("the fleet");
+                look.failed.push(format!("{whose}: {why}"));
+            }
+            if let Some(instance) = &log.instance {
+                look.instances.push(Looked {
+                    instance: instance.clone(),
+                    booted: log.booted,
+                    read: read.is_ok(),
+                });
+            }
+        }
+        Ok((look, sum))
     }
 
     /// The sliding window's sum of a category, its kinds included.
@@ -220,39 +261,63 @@ fn is_kind(of: &str, category: &str) -> bool {
     category == DATABASE && LogRule::DATABASE_KINDS.contains(&of)
 }
 
-/// Every instance's file.
-fn files(context: &Context) -> Vec<Watched> {
+/// Every instance's file. Where each ends now is found beside, so that no slow file system delays the monitor.
+fn files(context: &Context) -> Vec<Log> {
     let fleet = &context.runbook.fleet;
     let files = fleet.instances.iter().filter_map(|instance| {
-        let follower = Follower::at_end(path_of(fleet, &instance.id)?);
-        Some(Watched {
-            instance: Some(instance.id.clone()),
-            log: Log::File(follower),
-            booted: None,
-        })
+        let follower = Follower::new(path_of(fleet, &instance.id)?);
+        let mut log = log(Some(instance), Origin::File(follower));
+        let watched = Arc::clone(&log.watched);
+        log.beginning = Some(tokio::task::spawn_blocking(move || {
+            if let Ok(mut watched) = watched.lock()
+                && let Origin::File(follower) = &mut watched.from
+            {
+                follower.begin();
+            }
+        }));
+        Some(log)
     });
     files.collect()
 }
 
 /// The command for every instance, or the one for all of them.
-fn commands(context: &Context, action: &Action) -> Vec<Watched> {
-    let watched = |instance: Option<&Instance>| Watched {
-        instance: instance.map(|instance| instance.id.clone()),
-        log: Log::Command(Box::new(Source::new(
+fn commands(context: &Context, action: &Action) -> Vec<Log> {
+    let followed = |instance: Option<&Instance>| {
+        let source = Source::new(
             action,
             instance.map(Placeholders::of).unwrap_or_default(),
             context.ground.clone(),
-        ))),
-        booted: None,
+        );
+        log(instance, Origin::Command(Box::new(source)))
     };
     let instances = context.runbook.fleet.instances.iter();
     match action.is_per_instance() {
-        true => instances.map(|instance| watched(Some(instance))).collect(),
-        false => vec![watched(None)],
+        true => instances.map(|instance| followed(Some(instance))).collect(),
+        false => vec![followed(None)],
+    }
+}
+
+fn log(instance: Option<&Instance>, from: Origin) -> Log {
+    Log {
+        instance: instance.map(|instance| instance.id.clone()),
+        watched: Arc::new(Mutex::new(Watched {
+            from,
+            booted: None,
+            sorted: Counts::default(),
+        })),
+        beginning: None,
+        booted: None,
     }
 }
 
 impl Counts {
+    fn merge(&mut self, other: Counts) {
+        for (category, count) in other.by_category {
+            *self.by_category.entry(category).or_default() += count;
+        }
+        self.by_endpoint.merge(&other.by_endpoint);
+    }
+
     fn add(&mut self, category: &str, endpoint: Option<String>) {
         *self.by_category.entry(category.to_owned()).or_default() += 1;
         if let Some(endpoint) = endpoint {
@@ -261,63 +326,70 @@ impl Counts {
     }
 }
 
-impl Reader {
-    fn look(&mut self) -> Result<Look, String> {
-        let rules = self.rules.as_ref().map_err(Clone::clone)?;
-        let mut look = Look {
-            total: self.logs.len(),
-            ..Look::default()
-        };
-        for watched in &mut self.logs {
-            let (counts, booted) = (&mut self.sorted, &mut watched.booted);
-            let mut sort = |line: &[u8], at: Instant, place: Option<Place>| {
-                let Some(sorted) = rules.sort(line) else {
-                    return;
-                };
-                if sorted.category == BOOTED {
-                    *booted = Some((at, place));
-                }
-                counts.add(sorted.category, sorted.endpoint);
-            };
-            let read = match &mut watched.log {
-                Log::File(follower) => follower
-                    .read(LOOK_LIMIT_BYTES, &mut |line, place| {
-                        sort(line, Instant::now(), Some(place));
-                    })
-                    .map_err(|error| error.to_string()),
-                Log::Command(source) => source.read(&mut |line, at| sort(line, at, None)),
-            };
-            if let Err(why) = &read {
-                let whose = watched.instance.as_deref().unwrap_or("the fleet");
-                look.failed.push(format!("{whose}: {why}"));
-            }
-            if let Some(instance) = &watched.instance {
-                look.instances.push(Looked {
-                    instance: instance.clone(),
-                    booted: watched.booted,
-                    read: read.is_ok(),
-                });
-            }
+/// How reading a log went, and the newest line that said it had booted.
+type Told = (Result<(), String>, Option<Booted>);
+
+/// Reads one log, for so long and no longer. Where an earlier look still hangs, it is not read again.
+async fn read(
+    log: &mut Log,
+    rules: &Arc<Result<Rules, String>>,
+    limit: Duration,
+) -> Result<Told, String> {
+    let hangs = || "reading it still hangs".to_owned();
+    let (watched, rules) = (Arc::clone(&log.watched), Arc::clone(rules));
+    let beginning = &mut log.beginning;
+    let look = async move {
+        if let Some(task) = beginning {
+            task.await.map_err(|error| error.to_string())?;
+            *beginning = None;
         }
-        Ok(look)
+        let look = tokio::task::spawn_blocking(move || {
+            let mut watched = watched.try_lock().ok()?;
+            let rules = rules.as_ref().as_ref().ok()?;
+            Some((watched.read(rules), watched.booted))
+        });
+        let told = look.await.map_err(|error| error.to_string())?;
+        told.ok_or_else(hangs)
+    };
+    let looked = tokio::time::timeout(limit, look).await;
+    looked.unwrap_or_else(|_| Err(hangs()))
+}
+
+impl Watched {
+    fn read(&mut self, rules: &Rules) -> Result<(), String> {
+        let (counts, booted) = (&mut self.sorted, &mut self.booted);
+        let mut sort = |line: &[u8], at: Instant, place: Option<Place>| {
+            let Some(sorted) = rules.sort(line) else {
+                return;
+            };
+            if sorted.category == BOOTED {
+                *booted = Some((at, place));
+            }
+            counts.add(sorted.category, sorted.endpoint);
+        };
+        match &mut self.from {
+            Origin::File(follower) => follower
+                .read(LOOK_LIMIT_BYTES, &mut |line, place| {
+                    sort(line, Instant::now(), Some(place));
+                })
+                .map_err(|error| error.to_string()),
+            Origin::Command(source) => source.read(&mut |line, at| sort(line, at, None)),
+        }
     }
 }
 
 impl Take for Logs {
     async fn take(&mut self, at_ms: i64) -> Vec<(String, Reading)> {
         let signal = |category: &str| format!("log_{category}");
-        let look = match self.look().await {
-            Ok(look) => look,
+        let (look, sorted) = match self.look().await {
+            Ok(looked) => looked,
             Err(why) => {
                 let all = LogRule::CATEGORIES.iter().map(|c| signal(c));
                 let all = all.chain(["instances_booted_ratio".to_owned()]);
                 return all.map(|s| (s, Reading::no_data(&why))).collect();
             }
         };
-        if let Ok(mut reader) = self.reader.try_lock() {
-            let sorted = std::mem::take(&mut reader.sorted);
-            self.window.push_back((at_ms, sorted));
-        }
+        self.window.push_back((at_ms, sorted));
         let oldest_ms = at_ms - self.context.real_ms(WINDOW_MS);
         self.window.retain(|(round_ms, _)| *round_ms > oldest_ms);
         self.context.tell(TOPIC, self.details());

@@ -279,6 +279,7 @@ fleet:
   log: <the file that an instance logs to, with {instance} in its path>
   ready: \"{url}/ready\"                  # answers 2xx once the instance can serve
   # provider: { get: \"{url}/<a page>\", sqlite: <regular expression over its body>, postgres: <another> }   # by which an instance says what it serves from
+  # maintenance: { get: \"{url}/<a page>\", on: <regular expression over its body>, off: <another> }   # by which it says whether it refuses writes
   metrics: \"{url}/metrics\"              # Prometheus' text format; without it, let a `prometheus` or `command` probe make http_5xx_ratio and latency_p95_ms
   restart: { command: [<program that restarts an instance>, \"{instance}\"], timeout: 60s }
   connect: { command: [<program that connects to PostgreSQL from a host>, \"{host}\"], timeout: 30s }   # B3

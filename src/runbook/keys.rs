@@ -27,7 +27,7 @@ pub const RUNBOOK: &[&str] = &[
 /// Keys of a person.
 pub const PERSON: &[&str] = &["id", "name", "roles", "user", "principal", "deputies"];
 /// Keys of `bridge`.
-pub const BRIDGE: &[&str] = &["group"];
+pub const BRIDGE: &[&str] = &["group", "spare"];
 /// Keys of `signatures`.
 pub const SIGNATURES: &[&str] = &["allowed_signers", "revoked", "required"];
 /// Keys of `limits`.
@@ -56,6 +56,7 @@ pub const FLEET: &[&str] = &[
     "log",
     "ready",
     "provider",
+    "maintenance",
     "metrics",
     "restart",
     "connect",
@@ -64,6 +65,8 @@ pub const FLEET: &[&str] = &[
 ];
 /// Keys of `fleet.provider`.
 pub const PROVIDER: &[&str] = &["get", "sqlite", "postgres"];
+/// Keys of `fleet.maintenance`.
+pub const MAINTENANCE: &[&str] = &["get", "on", "off"];
 /// Keys of an instance.
 pub const INSTANCE: &[&str] = &["id", "url", "host", "canary"];
 /// Keys of `transfer`; a column's own keys are [`super::transfer::POLICY_KEYS`].

@@ -31,6 +31,8 @@ pub struct Runbook {
     pub people: Vec<Person>,
     /// The operating system's group that is let into the session's folder; where absent, whichever that folder has.
     pub bridge_group: Option<String>,
+    /// A folder on another disk than the session's, for events for which that one has no room.
+    pub bridge_spare: Option<PathBuf>,
     /// Which gates are signed with SSH keys, and whose keys count.
     pub signatures: Option<Signatures>,
     /// Agreed windows and limits.
@@ -293,6 +295,8 @@ pub struct Fleet {
     pub ready: String,
     /// The page that says which database an instance serves from.
     pub provider: Option<ProviderPage>,
+    /// The page that says whether an instance is in maintenance.
+    pub maintenance: Option<MaintenancePage>,
     /// Prometheus text endpoint; `{url}` is replaced.
     pub metrics: Option<String>,
     /// Restarts one instance.
@@ -314,6 +318,17 @@ pub struct ProviderPage {
     pub sqlite: String,
     /// The same for PostgreSQL.
     pub postgres: String,
+}
+
+/// A page of the application that says whether an instance is in maintenance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MaintenancePage {
+    /// `{url}` is replaced. Its status does not matter.
+    pub url: String,
+    /// Regular expression that matches the body of an instance that refuses writes.
+    pub on: String,
+    /// The same of one that lets them in.
+    pub off: String,
 }
 
 /// One process of the application.

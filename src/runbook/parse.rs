@@ -230,13 +230,15 @@ fn runbook(reader: &mut Reader<'_>, node: &Node) -> Option<Runbook> {
     reader.secrets = reader.listed_at.keys().cloned().collect();
     reader.all_present(&fields, REQUIRED);
     reader.want(&fields, "cutover", |r, i| r.one_of(i, &[("1", ())]));
+    let (bridge_group, bridge_spare) = sections::bridge(reader, &fields);
     Some(Runbook {
         secrets: reader.secrets.iter().cloned().collect(),
         name: reader
             .want(&fields, "name", session_name)
             .unwrap_or_default(),
         people: some_of(reader, &fields, "people", sections::person),
-        bridge_group: sections::bridge_group(reader, &fields),
+        bridge_group,
+        bridge_spare,
         signatures: reader.want(&fields, "signatures", sections::signatures),
         limits: sections::limits(reader, &fields),
         source: sections::source(reader, &fields),

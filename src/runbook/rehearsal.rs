@@ -55,9 +55,12 @@ pub fn of(runbook: &Runbook) -> Option<Runbook> {
         ..staging
     }];
     rehearsed.fleet.staging = None;
+    // In a rehearsal a file of its own stands for maintenance, and staging knows nothing of it.
+    rehearsed.fleet.maintenance = None;
     rehearsed.rehearsal = None;
     rehearsed.gates.clear();
     rehearsed.signatures = None;
+    rehearsed.bridge_spare = None;
     rehearsed.notify.clear();
     rehearsed
         .steps

@@ -124,6 +124,11 @@ pub enum Refusal {
         what: String,
         allowed: String,
     },
+    #[error(
+        "there is no room on the disk of the session's folder for the record of it: nothing was done. Free some space there; a rollback needs \
+         none"
+    )]
+    NoRoom,
     #[error("the session is over ({phase}): nothing can change any more")]
     Over { phase: String },
     #[error("rollback is under way or due: nothing else can start")]

@@ -575,6 +575,13 @@ impl Session {
             .find(|s| matches!(s.status, StepStatus::Running | StepStatus::Unknown))
     }
 
+    /// The steps and the rows of the rollback that run.
+    pub fn running(&self) -> impl Iterator<Item = &StepState> {
+        let rows = self.rollback.iter().flat_map(|rollback| &rollback.rows);
+        let all = self.steps.iter().chain(rows);
+        all.filter(|row| row.status == StepStatus::Running)
+    }
+
     /// The first step that is not over.
     pub fn next_step(&self) -> Option<(&StepLine, &StepState)> {
         self.charter

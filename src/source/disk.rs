@@ -36,6 +36,17 @@ pub fn of(path: &Path) -> Disk {
     }
 }
 
+/// What an unprivileged process may still write on the disk of `path`, or of the nearest folder above it that exists.
+///
+/// # Errors
+/// The system does not say.
+pub fn free_bytes(path: &Path) -> std::io::Result<u64> {
+    let absolute = std::path::absolute(path)?;
+    let existing = absolute.ancestors().find(|at| at.exists());
+    let stat = rustix::fs::statvfs(existing.unwrap_or(Path::new("/")))?;
+    Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+}
+
 /// The kind of a file system on which other hosts, or another kernel's idea of a lock, may come between us and a file; `None` for all
 /// others. SQLite's locks hold on one host and one kernel: of such a place a fence proves nothing about writers elsewhere.
 pub fn out_of_sight(path: &Path) -> Option<&'static str> {

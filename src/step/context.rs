@@ -174,9 +174,11 @@ impl Reporter {
     }
 }
 
-/// The engine no longer listens.
+/// The engine no longer listens, or what it was told found no room on the session's disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the engine is ending; nothing more was done")]
+#[error(
+    "the engine is ending, or the session's disk has no room for how to undo it; nothing more was done"
+)]
 pub struct EngineGone;
 
 impl Context {

@@ -9,6 +9,7 @@ use super::in_use;
 use super::target::{failed, is_passing, owner};
 use crate::journal::files;
 use crate::production::Fingerprint;
+use crate::regular_file;
 use crate::runbook::Migration;
 use crate::runbook::action::Placeholders;
 use crate::session::{Check, Found, Outcome};
@@ -107,7 +108,7 @@ async fn arrived(ctx: &Context, before: &Fingerprint) -> Result<(), Outcome> {
 
 async fn run_script(ctx: &Context, path: &Path, timeout_ms: i64) -> Result<String, Outcome> {
     let endpoint = owner(ctx)?;
-    let sql = std::fs::read_to_string(path).map_err(|e| {
+    let sql = regular_file::read_to_string(path).map_err(|e| {
         let why = format!("{}: {e}", path.display());
         Outcome::failed(why.clone()).with_check(Check::new("migration_exit", false, why))
     })?;

@@ -5,7 +5,6 @@
 //! What the steps printed and what parity found is in the session's folder already; its hashes go into the same list.
 
 use std::fmt::Write as _;
-use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -17,6 +16,7 @@ use super::announce::run_action;
 use super::context::Context;
 use crate::journal::files;
 use crate::ours::file;
+use crate::regular_file;
 use crate::runbook::Action;
 use crate::runbook::action::Placeholders;
 use crate::session::Outcome;
@@ -24,6 +24,8 @@ use crate::source::digest;
 
 /// How long PostgreSQL may take to leave its numbers behind; it is not waited for any longer.
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
+/// How long the file system of a log is waited for.
+const LOG_LIMIT: Duration = Duration::from_secs(10);
 /// How much of a log's end is kept.
 const LOG_BYTES: u64 = 4 << 20;
 /// The list of hashes, as `sha256sum --check` reads it.
@@ -53,7 +55,15 @@ pub async fn preserve(ctx: &Context, logs: &[PathBuf], dump: Option<&Action>) ->
     for (n, log) in logs.iter().enumerate() {
         let (from, to) = (ctx.base.join(log), folder.clone());
         let keeping = tokio::task::spawn_blocking(move || keep_end(&from, &to, n + 1));
-        match keeping.await.expect("BUG: copying does not panic") {
+        let kept_end = match tokio::time::timeout(LOG_LIMIT, keeping).await {
+            Ok(end) => end.expect("BUG: copying does not panic"),
+            Err(_) => Err(format!(
+                "{}: its file system has not answered for {} s",
+                log.display(),
+                LOG_LIMIT.as_secs()
+            )),
+        };
+        match kept_end {
             Ok(path) => {
                 ctx.reporter.artefact("server log", path);
                 kept.push(format!("the end of {}", log.display()));
@@ -141,7 +151,7 @@ async fn answer(client: &Client, sql: &str) -> Result<String, String> {
 /// The end of a log, from the beginning of a line.
 fn keep_end(log: &Path, folder: &Path, number: usize) -> Result<PathBuf, String> {
     let failed = |error: std::io::Error| format!("{}: {error}", log.display());
-    let mut from_log = File::open(log).map_err(failed)?;
+    let mut from_log = regular_file::open(log).map_err(failed)?;
     let size = from_log.metadata().map_err(failed)?.len();
     let from = size.saturating_sub(LOG_BYTES);
     from_log.seek(SeekFrom::Start(from)).map_err(failed)?;

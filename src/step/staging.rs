@@ -14,6 +14,7 @@ use super::serving::{GLANCE_EVERY, LOOK_LIMIT, LOOKS, processes_of};
 use crate::fleet::processes::{self, Process};
 use crate::fleet::request;
 use crate::production::{Watch, configuration_of};
+use crate::regular_file;
 use crate::runbook::{Instance, Request, RequestClass};
 use crate::source;
 use crate::target::clients::{RoleSession, of_role};
@@ -35,7 +36,9 @@ pub async fn is_configured_elsewhere(ctx: &Context) -> Result<(), String> {
     };
     for instance in &ctx.runbook.fleet.instances {
         let file = configuration_of(&ctx.runbook, &ctx.base, instance);
-        let text = file.as_ref().and_then(|f| std::fs::read_to_string(f).ok());
+        let text = file
+            .as_ref()
+            .and_then(|f| regular_file::read_to_string(f).ok());
         let found = text.and_then(|text| watch.production.led_to_by_file(&text));
         if let Some((file, found)) = file.zip(found) {
             return Err(format!(

@@ -28,7 +28,7 @@ pub async fn freeze(ctx: &Context, on: &Action, quiet_ms: i64) -> Outcome {
     }
     if let Err(why) = run_action(ctx, on, &Placeholders::new(), "maintenance-on").await {
         return Outcome::failed(format!(
-            "maintenance could not be turned on: {why}. The application writes as before; both databases are untouched"
+            "maintenance could not be turned on: {why}. This step touched neither database; look whether the application still takes writes"
         ));
     }
     ctx.reporter

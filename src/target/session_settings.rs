@@ -112,7 +112,7 @@ impl Pinned {
     }
 }
 
-/// Pins the settings of a session: UTC, ISO dates, UTF-8, no time-outs of the server's, writing allowed, an error instead of a
+/// Pins the settings of a session: commits that are durable when they return, UTC, ISO dates, UTF-8, no time-outs of the server's, writing allowed, an error instead of a
 /// silent filter under row-level security, and `search_path` exactly `schema`. They stay; [`Pinned`] puts them back.
 ///
 /// # Errors
@@ -132,6 +132,7 @@ pub async fn session_settings(client: &Client, schema: &str) -> Result<(), Error
          SET default_transaction_read_only = off;
          SET default_transaction_isolation = 'read committed';
          SET row_security = off;
+         SET synchronous_commit = on;
          SET search_path = {schema}",
         schema = quoted(schema)
     );

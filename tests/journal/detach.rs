@@ -14,6 +14,17 @@ use super::{child, session};
 
 const ENGINE: &str = "journal::detach::child_is_an_engine";
 
+/// The log of an engine may lie on a full disk.
+#[tokio::test]
+async fn the_last_words_of_an_engine_come_by_a_pipe() {
+    let session = session();
+    let mut command = Command::new("sh");
+    command.args(["-c", "echo 'no room in the journal'; exit 3"]);
+    let ended = detach::spawn_command(&session.folder, command).await;
+    let said = ended.expect_err("it ended").to_string();
+    assert!(said.contains("no room in the journal"), "{said}");
+}
+
 #[tokio::test]
 async fn child_is_an_engine() {
     let Some(folder) = child::asked_for(ENGINE) else {

@@ -340,3 +340,27 @@ fn every_set_has_rules_and_dotnet_has_those_of_all() {
         sets.iter().map(|name| count(name)).sum::<usize>()
     );
 }
+
+/// A pipe that nobody writes to would hold whoever opens it; the other logs are read all the same, and it says why it is not.
+#[tokio::test]
+async fn a_pipe_as_one_log_stops_no_other() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let log = |n: usize| folder.path().join(format!("app-{n}.log"));
+    let servers = servers(2).await;
+    let mut runbook = runbook(vec![kind()], &servers);
+    runbook.fleet.log = Some(folder.path().join("{instance}.log").display().to_string());
+    append(&log(1), "");
+    let made = std::process::Command::new("mkfifo").arg(log(2)).status();
+    assert!(made.expect("mkfifo").success());
+    let mut watch = Watch::start(runbook);
+    watch
+        .until_reason("log_unhandled_exception", "app-2: ")
+        .await;
+    append(&log(1), "Unhandled\n");
+    let reading = watch
+        .until_reason("log_unhandled_exception", "it is a pipe (FIFO)")
+        .await;
+    assert!(matches!(reading, Reading::Partial { .. }), "{reading:?}");
+    let is_counted = |r: &Reading| matches!(r, Reading::Partial { value: 1.0, .. });
+    watch.until("log_unhandled_exception", is_counted).await;
+}

@@ -63,10 +63,66 @@ async fn sums_over_the_fleet_come_before_ratios() {
 #[tokio::test]
 async fn a_process_that_began_anew_counts_from_zero() {
     let servers = servers(1).await;
-    grows(&servers[0], page(1, 1_000, 0, 0), page(2, 60, 40, 0));
+    grows(&servers[0], page(1, 1_000, 0, 0), page(100, 2_060, 40, 0));
     let mut watch = Watch::start(runbook(vec![KIND], &servers));
-    let wanted = Reading::over(0.4, Some(100));
+    let wanted = Reading::over(40.0 / 2_100.0, Some(2_100));
     watch.until("http_5xx_ratio", |r| *r == wanted).await;
+}
+
+/// Some exporters work the start out anew for each page; everything would be counted twice.
+#[tokio::test]
+async fn a_start_time_that_jitters_is_no_restart() {
+    let servers = servers(1).await;
+    grows(
+        &servers[0],
+        page(100, 1_000, 50, 0),
+        page(101, 1_090, 60, 0),
+    );
+    let mut watch = Watch::start(runbook(vec![KIND], &servers));
+    let sample = watch
+        .until("http_5xx_ratio", |r| matches!(r, Reading::Value { .. }))
+        .await;
+    assert_eq!(sample.reading, Reading::over(0.1, Some(100)));
+}
+
+#[tokio::test]
+async fn a_series_that_stands_there_twice_is_no_data_and_says_which() {
+    for line in [
+        "http_requests_total{code=\"200\",endpoint=\"/tools\",method=\"GET\"} 7\n",
+        "db_pool_active 9\n",
+    ] {
+        let servers = servers(1).await;
+        servers[0].text("/metrics", 200, &(page(1, 9, 1, 9) + line));
+        let mut watch = Watch::start(runbook(vec![KIND], &servers));
+        let name = line.split(['{', ' ']).next().expect("a name");
+        for signal in ["http_5xx_ratio", "pool_active"] {
+            let reading = watch.until_reason(signal, "stands on the page twice").await;
+            assert!(format!("{reading:?}").contains(name), "{reading:?}");
+            assert!(matches!(reading, Reading::NoData { .. }), "{reading:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_series_without_its_label_is_no_data_and_says_which() {
+    let servers = servers(1).await;
+    let without =
+        |n| page(1, n, 0, n) + "http_requests_total{status=\"500\",endpoint=\"/other\"} 5\n";
+    grows(&servers[0], without(10), without(110));
+    let mut watch = Watch::start(runbook(vec![KIND], &servers));
+    for signal in ["http_5xx_ratio", "http_4xx_ratio", "requests_per_s"] {
+        let reading = watch.until_reason(signal, "no label `code`").await;
+        assert!(matches!(reading, Reading::NoData { .. }), "{reading:?}");
+    }
+    // What does not hang on it is known.
+    watch.until_value("pool_active", 3.0).await;
+    watch
+        .until("latency_p95_ms", |r| matches!(r, Reading::Value { .. }))
+        .await;
+    let without_le =
+        |n| page(1, n, 0, n) + "http_request_duration_seconds_bucket{endpoint=\"/a\"} 5\n";
+    grows(&servers[0], without_le(200), without_le(300));
+    watch.until_reason("latency_p95_ms", "no label `le`").await;
 }
 
 #[tokio::test]

@@ -20,6 +20,8 @@ pub(super) struct Stage {
     pub(super) night: Night,
     pub(super) evidence: RehearsalEvidence,
     nights: u32,
+    /// Whether somebody ends maintenance in this night.
+    pub(super) ends_maintenance: bool,
 }
 
 impl Stage {
@@ -78,6 +80,7 @@ impl Stage {
             night,
             evidence,
             nights: 0,
+            ends_maintenance: false,
         }
     }
 
@@ -110,6 +113,13 @@ impl Stage {
             .expect("the night ends");
         aside.await.expect("what was to be done meanwhile");
         support::assert_known_files(&folder);
+        // Restarts, a target that hangs, a rollback: none of it changes whether the application is in maintenance.
+        let mut alarms = session.notes.iter().map(|(_, _, text)| text);
+        let false_alarm = alarms.find(|text| text.contains("in maintenance"));
+        assert!(
+            false_alarm.is_none() || self.ends_maintenance,
+            "{false_alarm:?}"
+        );
         (folder, session)
     }
 

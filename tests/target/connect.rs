@@ -334,3 +334,19 @@ async fn the_pool_panel_counts_and_says_what_it_cannot_see() {
         assert!(Instant::now() < deadline, "it connects again");
     }
 }
+
+/// A database, a role or a server may answer a commit before it is on the disk; what we record there must be there after a power cut.
+#[tokio::test]
+async fn what_we_commit_is_durable_whatever_the_database_says() {
+    let database = support::database().await;
+    let name = &database.name;
+    let loosen = format!("ALTER DATABASE {name} SET synchronous_commit = off");
+    let superuser = connect(&database.superuser_url).await;
+    superuser.batch_execute(&loosen).await.expect("set");
+    let shown = "SHOW synchronous_commit";
+    let plain = connect(&database.url).await.query_one(shown, &[]).await;
+    assert_eq!(plain.expect("a row").get::<_, &str>(0), "off");
+    let pinned = cutover::target::Pinned::open(&endpoint(&database.url), "public").await;
+    let ours = pinned.expect("a session").query_one(shown, &[]).await;
+    assert_eq!(ours.expect("a row").get::<_, &str>(0), "on");
+}

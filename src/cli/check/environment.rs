@@ -4,16 +4,19 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::programs;
+use super::{programs, room};
 use crate::action::{Environment, config_file};
 use crate::cli::run::{ROOT, ahead};
 use crate::cli::{group, rehearse};
 use crate::engine::socket::user_of_this_process;
+use crate::engine::upkeep::switch_file;
 use crate::fleet;
+use crate::fleet::maintenance;
 use crate::fleet::provider::{Provider, Serving, by_page};
 use crate::monitor;
 use crate::monitor::metrics::exposed::{self, Need};
 use crate::runbook::{Instance, Migration, Place, RequestClass, Runbook, StepKind, SwitchHow};
+use crate::session::maintenance::{Seen, Sight};
 use crate::source;
 use crate::ssh;
 use crate::target::{Endpoint, Finding, pooler, preflight, release};
@@ -21,8 +24,6 @@ use crate::text::printable;
 use crate::trigger::Reading;
 
 const ASK_LIMIT: Duration = Duration::from_secs(5);
-/// A copy takes the file's size; its write-ahead log and SQLite's own needs come on top.
-const COPY_MARGIN: f64 = 1.2;
 const METRICS_LIMIT_BYTES: usize = 8 << 20;
 
 /// Everything that the runbook names, in its order. Relative paths begin at `folder`.
@@ -47,7 +48,8 @@ pub async fn examine(runbook: &Runbook, folder: &Path) -> Vec<Finding> {
     findings.extend(programs::examine(runbook, folder, path.as_deref()));
     findings.extend(group::examine(runbook));
     findings.extend(signers(runbook, folder).await);
-    findings.extend(files(runbook, folder, size_bytes));
+    findings.extend(files(runbook, folder));
+    findings.extend(room::examine(runbook, folder, size_bytes));
     findings
 }
 
@@ -296,6 +298,17 @@ fn says_where(serving: &Serving, is_staging: bool) -> Finding {
     }
 }
 
+/// Its page is understood. That it refuses writes before the night has begun is somebody's doing, and their business.
+fn says_whether_it_refuses(seen: &Seen) -> Finding {
+    let name = format!("instance {}, maintenance", seen.place);
+    let how = printable(&seen.how, 300);
+    match seen.sight {
+        Sight::Off => Finding::required(name, true, format!("lets writes in ({how})")),
+        Sight::On => Finding::advice(name, false, format!("is in maintenance already ({how})")),
+        Sight::Unknown => Finding::required(name, false, how),
+    }
+}
+
 /// Every instance is ready, shows its metrics, says what it serves from, and has the configuration and log that the runbook says.
 async fn instances(runbook: &Runbook, folder: &Path) -> Vec<Finding> {
     let client = fleet::client();
@@ -331,6 +344,12 @@ async fn instances(runbook: &Runbook, folder: &Path) -> Vec<Finding> {
             let is_staging = runbook.fleet.staging.as_ref() == Some(instance);
             findings.push(says_where(&serving, is_staging));
         }
+        if let Some(page) = &runbook.fleet.maintenance
+            && runbook.fleet.instances.contains(instance)
+        {
+            let seen = maintenance::by_page(&client, page, instance, ASK_LIMIT).await;
+            findings.push(says_whether_it_refuses(&seen));
+        }
         findings.extend(instance_files(runbook, folder, instance));
     }
     findings.extend(signals(runbook, &pages));
@@ -338,6 +357,11 @@ async fn instances(runbook: &Runbook, folder: &Path) -> Vec<Finding> {
         let detail = "`fleet.provider` is not in the runbook: by which database an instance serves is then told by sessions and open files \
                       alone, and where these say nothing, R4 is red, for nobody has seen that the application is back";
         findings.push(Finding::advice("provider", false, detail));
+    }
+    if runbook.fleet.maintenance.is_none() && switch_file(runbook).is_none() {
+        let detail = "`fleet.maintenance` is not in the runbook: nobody would see that an instance leaves maintenance between A1 and F4, and \
+                      lets users write";
+        findings.push(Finding::advice("maintenance", false, detail));
     }
     if let Some(first) = runbook.fleet.instances.first() {
         let reads = runbook.verification.requests.iter();
@@ -403,8 +427,8 @@ fn instance_files(runbook: &Runbook, folder: &Path, instance: &Instance) -> Vec<
     findings
 }
 
-/// Scripts that are read, folders that are written to, and the room on their disks.
-fn files(runbook: &Runbook, folder: &Path, size_bytes: u64) -> Vec<Finding> {
+/// Scripts that are read, and folders that are written to.
+fn files(runbook: &Runbook, folder: &Path) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut copies: Vec<(String, PathBuf)> = Vec::new();
     for step in &runbook.steps {
@@ -439,10 +463,12 @@ fn files(runbook: &Runbook, folder: &Path, size_bytes: u64) -> Vec<Finding> {
         };
         findings.push(Finding::required("rehearsal copy", may, detail));
     }
+    if let Some(spare) = &runbook.bridge_spare {
+        copies.push(("spare folder".into(), folder.join(spare)));
+    }
     for (name, path) in &copies {
         findings.push(writable(name, path));
     }
-    findings.extend(room(&copies, size_bytes));
     findings
 }
 
@@ -468,43 +494,4 @@ fn writable(name: &str, path: &Path) -> Finding {
     };
     let ok = detail.is_ok();
     Finding::required(name, ok, detail.unwrap_or_else(|why| why))
-}
-
-/// Whether each disk has room for the copies that go onto it, and whether the two places are two disks.
-fn room(copies: &[(String, PathBuf)], size_bytes: u64) -> Vec<Finding> {
-    let needed_bytes = (size_bytes as f64 * COPY_MARGIN) as u64;
-    let disks: Vec<_> = copies
-        .iter()
-        .map(|(_, path)| source::disk::of(path))
-        .collect();
-    let mut findings = Vec::new();
-    for (n, disk) in disks.iter().enumerate() {
-        let same = disks.iter().filter(|d| d.device == disk.device).count() as u64;
-        if disks[..n].iter().any(|d| d.device == disk.device) {
-            continue;
-        }
-        let needed_bytes = needed_bytes.saturating_mul(same);
-        let ok = disk.free_bytes >= needed_bytes;
-        let detail = format!(
-            "{} bytes free, {needed_bytes} needed for {same} copies",
-            disk.free_bytes
-        );
-        let name = format!("disk {}", printable(&disk.mount.display().to_string(), 120));
-        findings.push(Finding::required(name, ok, detail));
-    }
-    if let [first, second, ..] = disks.as_slice()
-        && first.device == second.device
-        && copies[1].0.ends_with("second place")
-    {
-        let detail = format!(
-            "both copies are on {}: one fault loses both",
-            first.mount.display()
-        );
-        findings.push(Finding::advice(
-            "second place",
-            false,
-            printable(&detail, 240),
-        ));
-    }
-    findings
 }

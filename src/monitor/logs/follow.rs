@@ -8,6 +8,8 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::time::Instant;
 
+use crate::regular_file;
+
 /// Bytes of a line that are kept; the rest of it is passed over.
 const LINE_LIMIT_BYTES: usize = 64 * 1024;
 
@@ -66,15 +68,27 @@ impl Follower {
     /// Follows a file from where it ends now, which is read off at once. One that does not exist yet is read from its beginning once
     /// it does.
     pub fn at_end(path: PathBuf) -> Follower {
-        let mut follower = Follower {
+        let mut follower = Follower::new(path);
+        follower.begin();
+        follower
+    }
+
+    /// The same, from where the file ends at [`Follower::begin`], or at the first look.
+    pub fn new(path: PathBuf) -> Follower {
+        Follower {
             path,
             open: None,
             skip_to_end: true,
-        };
-        // What goes wrong here goes wrong again at the first look, which can say so.
-        let _ = follower.open();
-        follower.skip_to_end = false;
-        follower
+        }
+    }
+
+    /// Finds the file's end, unless that was done.
+    pub fn begin(&mut self) {
+        if self.skip_to_end {
+            // What goes wrong here goes wrong again at the first look, which can say so.
+            let _ = self.open();
+            self.skip_to_end = false;
+        }
     }
 
     /// Reads what has been written since the last look, at most so many bytes, and gives out each complete line without its end.
@@ -87,6 +101,7 @@ impl Follower {
         each: &mut dyn FnMut(&[u8], Place),
     ) -> Result<(), FollowError> {
         let mut left = limit_bytes;
+        self.begin();
         loop {
             self.open()?;
             let path = &self.path;
@@ -135,7 +150,7 @@ impl Follower {
 
 impl Open {
     fn new(path: &std::path::Path, at_end: bool) -> std::io::Result<Open> {
-        let mut file = File::open(path)?;
+        let mut file = regular_file::open(path)?;
         let offset = match at_end {
             true => file.seek(SeekFrom::End(0))?,
             false => 0,

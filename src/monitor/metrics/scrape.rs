@@ -1,7 +1,7 @@
 //! What one page says that matters here: counters since its process began, and gauges. Pure.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 
 use super::text::{Series, TextError, series};
@@ -17,10 +17,14 @@ const GAUGES: [&str; 4] = [
     "db_pool_waiting",
     "db_pool_max",
 ];
+/// Characters of a series, labels included.
+const SERIES_CHARS: usize = 160;
 /// Characters of an endpoint's name.
 const ENDPOINT_CHARS: usize = 60;
 
 const STARTED: &str = "process_start_time_seconds";
+/// Some exporters work the start out anew for each page, from clocks that are no better than this.
+const START_JITTER_S: f64 = 2.0;
 
 /// The endpoint under which an application counts what its maintenance refuses.
 const MAINTENANCE: &str = "maintenance";
@@ -51,6 +55,38 @@ pub struct Counters {
     /// Endpoints of those series that count 5xx, made harmless.
     failing: HashMap<u64, String>,
     started: Option<f64>,
+    /// What series lack, so that what they count is in no sum.
+    lacking: BTreeSet<Lacking>,
+}
+
+/// A label without which a series cannot be counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Lacking {
+    /// `code`, of requests.
+    Code,
+    /// `le`, of the latency's buckets.
+    Le,
+}
+
+impl Lacking {
+    fn label(self) -> &'static str {
+        match self {
+            Lacking::Code => "code",
+            Lacking::Le => "le",
+        }
+    }
+
+    /// In words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Lacking::Code => {
+                "a series of http_requests_total has no label `code`, so that what it counts is in no share"
+            }
+            Lacking::Le => {
+                "a series of http_request_duration_seconds_bucket has no label `le`, so that it is no part of a histogram"
+            }
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -99,6 +135,12 @@ pub enum ScrapeError {
         /// What it says.
         value: f64,
     },
+    /// The same series twice: which of the two is meant nobody can say.
+    #[error("{series} stands on the page twice; what is true of it is not known")]
+    Duplicate {
+        /// Name and labels, made harmless.
+        series: String,
+    },
     /// Nothing in it.
     #[error("the page holds none of the series that are watched")]
     Nothing,
@@ -120,8 +162,13 @@ impl Selection {
             counters: Counters::default(),
             gauges: Gauges::new(),
         };
+        let mut seen = HashSet::new();
         for one in series(page) {
             let one = one?;
+            let is_gauge = GAUGES.contains(&one.name) || one.name == STARTED;
+            if is_gauge && !seen.insert((one.name, one.labels)) {
+                return Err(twice(&one));
+            }
             if let Some(family) = GAUGES.iter().find(|family| **family == one.name) {
                 *scrape.gauges.entry(family).or_default() += finite(&one)?;
             } else if one.name == STARTED {
@@ -138,7 +185,11 @@ impl Selection {
                     let endpoint = printable(&endpoint, ENDPOINT_CHARS);
                     scrape.counters.failing.insert(key, endpoint);
                 }
-                scrape.counters.series.insert(key, counter);
+                if scrape.counters.series.insert(key, counter).is_some() {
+                    return Err(twice(&one));
+                }
+            } else if let Some(lacks) = self.lacking(&one) {
+                scrape.counters.lacking.insert(lacks);
             }
         }
         let nothing = scrape.gauges.is_empty() && scrape.counters.series.is_empty();
@@ -146,6 +197,18 @@ impl Selection {
             return Err(ScrapeError::Nothing);
         }
         Ok(scrape)
+    }
+
+    /// The label that a series which should count does not have.
+    fn lacking(&self, one: &Series<'_>) -> Option<Lacking> {
+        let lacks = match one.name {
+            REQUESTS => Lacking::Code,
+            DURATION_BUCKET => Lacking::Le,
+            _ => return None,
+        };
+        let endpoint = one.label("endpoint").unwrap_or(Cow::Borrowed(""));
+        let is_left_out = self.left_out.iter().any(|path| *path == endpoint);
+        (!is_left_out && one.label(lacks.label()).is_none()).then_some(lacks)
     }
 
     /// What a series counts as, if at all, and at which endpoint.
@@ -217,8 +280,13 @@ impl Counters {
     /// started from zero in between; a series that was not there before began at zero.
     pub fn since(&self, before: &Counters, judged: Judged) -> Increment {
         let tells_codes = self.tells_codes();
-        let restarted = self.started != before.started;
+        let restarted = match (self.started, before.started) {
+            (Some(now), Some(before)) => (now - before).abs() > START_JITTER_S,
+            // Nothing tells; a counter that fell does.
+            (None, _) | (_, None) => false,
+        };
         let mut increment = Increment::default();
+        increment.lacking.extend(&self.lacking);
         for (key, counter) in &self.series {
             let former = before.series.get(key).map_or(0.0, |c| c.value);
             let grown = if restarted || counter.value < former {
@@ -244,6 +312,13 @@ impl Counters {
             }
         }
         increment
+    }
+}
+
+fn twice(one: &Series<'_>) -> ScrapeError {
+    let series = format!("{}{{{}}}", one.name, one.labels);
+    ScrapeError::Duplicate {
+        series: printable(&series, SERIES_CHARS),
     }
 }
 

@@ -1,8 +1,9 @@
 //! What the fleet has counted within a sliding window, and what comes of it. Pure.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::monitor::metrics::NOT_EXPOSED;
+use crate::monitor::metrics::scrape::Lacking;
 use crate::monitor::tally::Tally;
 use crate::trigger::Reading;
 use crate::trigger::wording::duration;
@@ -46,6 +47,8 @@ pub struct Increment {
     pub server_errors: f64,
     /// Requests that waited for a connection in vain; `None` where nobody counts them.
     pub pool_timeouts: Option<f64>,
+    /// What series lacked, so that the sums are not whole.
+    pub lacking: BTreeSet<Lacking>,
     /// Where those answered 5xx were asked for; nothing judges it.
     pub failed_at: Tally,
     /// Cumulative counts by bound, and how many histograms each bound stands for.
@@ -86,6 +89,7 @@ impl Increment {
         if let Some(timeouts) = other.pool_timeouts {
             *self.pool_timeouts.get_or_insert(0.0) += timeouts;
         }
+        self.lacking.extend(&other.lacking);
         self.failed_at.merge(&other.failed_at);
         for (le, (grown, of)) in &other.buckets {
             let (count, histograms) = self.buckets.entry(*le).or_default();
@@ -190,6 +194,11 @@ impl Window {
     /// The signals that come of it. `window_ms` is its length in runbook time, for people.
     pub fn readings(&self, window_ms: i64) -> Vec<(&'static str, Reading)> {
         let sum = self.sum();
+        let lacks = |what: Lacking| sum.lacking.contains(&what).then(|| what.words());
+        let requests = |reading: Reading| match lacks(Lacking::Code) {
+            Some(why) => Reading::no_data(why),
+            None => reading,
+        };
         let share = |part: f64, of: f64| match of as u64 {
             0 => Reading::no_data(format!(
                 "no request was counted in the last {}",
@@ -197,14 +206,20 @@ impl Window {
             )),
             n => Reading::over(part / of, Some(n)),
         };
-        let quantile = |q: f64| match sum.quantile(q) {
+        let quantile = |q: f64| match lacks(Lacking::Le).map_or_else(|| sum.quantile(q), Err) {
             Ok((seconds, n)) => Reading::over(seconds * 1_000.0, Some(n)),
             Err(why) => Reading::no_data(why),
         };
         vec![
-            ("http_5xx_ratio", share(sum.server_errors, sum.judged)),
-            ("http_4xx_ratio", share(sum.client_errors, sum.requests)),
-            ("requests_per_s", self.per_second(sum.requests)),
+            (
+                "http_5xx_ratio",
+                requests(share(sum.server_errors, sum.judged)),
+            ),
+            (
+                "http_4xx_ratio",
+                requests(share(sum.client_errors, sum.requests)),
+            ),
+            ("requests_per_s", requests(self.per_second(sum.requests))),
             ("latency_p50_ms", quantile(0.50)),
             ("latency_p95_ms", quantile(0.95)),
             ("latency_p99_ms", quantile(0.99)),

@@ -140,6 +140,13 @@ fn judged(check: &mut Check<'_, '_, '_>, trigger: &Trigger) {
             bound,
             ..
         } if check.sound(&["probes", "steps"]) => {
+            possible(
+                check,
+                &format!("{path}.signal"),
+                signal,
+                *bound,
+                Use::Trigger,
+            );
             let path = format!("{path}.signal");
             if measured(check, &path, signal, *bound) && *per_instance != (signal == PER_INSTANCE) {
                 let (expected, found) = if *per_instance {
@@ -176,6 +183,58 @@ fn measured(check: &mut Check<'_, '_, '_>, path: &str, signal: &str, bound: Boun
     true
 }
 
+/// What a bound is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Use {
+    /// It fires where it is passed.
+    Trigger,
+    /// It is green where it is not.
+    Checklist,
+}
+
+/// A bound lies within what its signal can be: else a trigger never fires or always does, and an item of the checklist is never green or
+/// says nothing. What a signal of the runbook's own can be, nobody knows.
+fn possible(check: &mut Check<'_, '_, '_>, path: &str, signal: &str, bound: Bound, of: Use) {
+    let is_ours = |kind: &ProbeKind| match kind {
+        ProbeKind::Prometheus(_) | ProbeKind::Command { .. } => false,
+        ProbeKind::Readiness
+        | ProbeKind::Metrics { .. }
+        | ProbeKind::Synthetic
+        | ProbeKind::Pool
+        | ProbeKind::Logs { .. }
+        | ProbeKind::Postgres { .. }
+        | ProbeKind::PgBouncer(_) => true,
+    };
+    let mut probes = check.runbook.probes.iter();
+    let probe = probes.find(|p| p.signals().iter().any(|made| made == signal));
+    if !probe.is_some_and(|probe| is_ours(&probe.kind)) {
+        return;
+    }
+    let is_share = signal.ends_with("_ratio") || signal == PER_INSTANCE;
+    let most = if is_share { 1.0 } else { f64::INFINITY };
+    let (never_passed, always_passed) = match bound {
+        Bound::Above(limit) => (limit >= most, limit < 0.0),
+        Bound::Below(limit) => (limit <= 0.0, limit > most),
+        Bound::AboveBaseline { floor, .. } => (floor >= most, false),
+    };
+    let range = match is_share {
+        true => "a bound within 0 and 1: the signal is a share",
+        false => "a bound above 0: the signal is never negative",
+    };
+    let follows = match (of, never_passed, always_passed) {
+        (_, false, false) => return,
+        (Use::Trigger, true, _) => "one that is never passed, so that the trigger never fires",
+        (Use::Trigger, false, true) => {
+            "one that is always passed, so that the trigger fires at once"
+        }
+        (Use::Checklist, true, _) => "one that is never passed, so that the item proves nothing",
+        (Use::Checklist, false, true) => {
+            "one that is always passed, so that the item is never green"
+        }
+    };
+    check.error(path, range, follows, None);
+}
+
 /// A multiple of the baseline has its floor below the plain limit on the same signal; else it would never be the first to fire.
 fn floors(check: &mut Check<'_, '_, '_>) {
     let runbook = check.runbook;
@@ -210,6 +269,7 @@ fn checklist(check: &mut Check<'_, '_, '_>) {
         }
         for (n, (signal, bound)) in item.conditions.iter().enumerate() {
             let path = format!("monitoring[{}].conditions[{n}].signal", item.id);
+            possible(check, &path, signal, *bound, Use::Checklist);
             if measured(check, &path, signal, *bound) && signal == PER_INSTANCE {
                 let expected = "`unready_ratio`: the checklist judges the fleet as a whole";
                 check.error(&path, expected, "`ready`", None);

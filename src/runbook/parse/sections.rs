@@ -1,10 +1,12 @@
 //! The sections that describe people, limits, both databases, the fleet, verification and rehearsal.
 
+use std::path::PathBuf;
+
 use super::super::action::{Action, Effect};
 use super::super::keys;
 use super::super::model::{
-    Fleet, History, Instance, Limits, Person, ProviderPage, Rehearsal, RequiredSchema, Signatures,
-    SignedGates, Source, Target, Verification,
+    Fleet, History, Instance, Limits, MaintenancePage, Person, ProviderPage, Rehearsal,
+    RequiredSchema, Signatures, SignedGates, Source, Target, Verification,
 };
 use super::super::reader::{Fields, Item, Reader};
 use super::super::tree::Value;
@@ -51,9 +53,16 @@ fn principal(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<String> {
     reader.wrong(item, expected, None)
 }
 
-pub(super) fn bridge_group(reader: &mut Reader<'_>, root: &Fields<'_>) -> Option<String> {
-    let fields = section(reader, root, "bridge", keys::BRIDGE)?;
-    reader.need(&fields, "group", Reader::text)
+/// The group that is let in, and the spare folder.
+pub(super) fn bridge(
+    reader: &mut Reader<'_>,
+    root: &Fields<'_>,
+) -> (Option<String>, Option<PathBuf>) {
+    let Some(fields) = section(reader, root, "bridge", keys::BRIDGE) else {
+        return (None, None);
+    };
+    let group = reader.want(&fields, "group", Reader::text);
+    (group, reader.want(&fields, "spare", Reader::path))
 }
 
 pub(super) fn signatures(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Signatures> {
@@ -220,6 +229,7 @@ pub(super) fn fleet(reader: &mut Reader<'_>, root: &Fields<'_>) -> Fleet {
             .need(&fields, "ready", actions::url)
             .unwrap_or_default(),
         provider: reader.want(&fields, "provider", provider),
+        maintenance: reader.want(&fields, "maintenance", maintenance),
         metrics: reader.want(&fields, "metrics", actions::url),
         restart: reader
             .need(&fields, "restart", actions::action)
@@ -242,6 +252,7 @@ fn no_fleet() -> Fleet {
         log: None,
         ready: String::new(),
         provider: None,
+        maintenance: None,
         metrics: None,
         restart: Action::new(
             Effect::Command { argv: Vec::new() },
@@ -262,6 +273,18 @@ fn provider(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<ProviderPage> {
         url: url?,
         sqlite: sqlite?,
         postgres: postgres?,
+    })
+}
+
+fn maintenance(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<MaintenancePage> {
+    let fields = reader.fields(item, keys::MAINTENANCE)?;
+    let url = reader.need(&fields, "get", actions::url);
+    let on = reader.need(&fields, "on", probes::regular_expression);
+    let off = reader.need(&fields, "off", probes::regular_expression);
+    Some(MaintenancePage {
+        url: url?,
+        on: on?,
+        off: off?,
     })
 }
 

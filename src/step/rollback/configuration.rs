@@ -17,6 +17,8 @@ use crate::step::switch::{former, former_path};
 
 /// How long an instance is waited for: the way back waits for nobody.
 const LOOK_LIMIT: Duration = Duration::from_secs(1);
+/// How long the file system of a configuration is waited for.
+const FILE_LIMIT: Duration = Duration::from_secs(10);
 
 /// R2.
 pub(super) async fn restore(ctx: &Context) -> Outcome {
@@ -25,7 +27,7 @@ pub(super) async fn restore(ctx: &Context) -> Outcome {
     let mut said = own_undo::run(ctx, &own.before_switch_back, &mut outcome).await;
     let mut restored = 0;
     for undo in ctx.session.config_undos() {
-        match put_back(ctx, undo) {
+        match put_back_in_time(ctx, undo).await {
             Ok(None) => restored += 1,
             Ok(Some(theirs)) => {
                 restored += 1;
@@ -47,7 +49,17 @@ pub(super) async fn restore(ctx: &Context) -> Outcome {
         }
     }
     said.extend(own_undo::run(ctx, &own.after_switch_back, &mut outcome).await);
-    for (place, why) in configuration::not_at_from(ctx) {
+    let all = ctx.clone();
+    let looked = tokio::task::spawn_blocking(move || configuration::not_at_from(&all));
+    let not_at_from = match tokio::time::timeout(FILE_LIMIT, looked).await {
+        Ok(found) => found.expect("BUG: looking at configurations does not panic"),
+        Err(_) => {
+            let why = "what the configurations say is not known: the file system of one has not answered. Look by hand";
+            outcome = outcome.with_check(Check::new("configuration_restored", false, why));
+            Vec::new()
+        }
+    };
+    for (place, why) in not_at_from {
         let name = format!("configuration_{}", place.whose());
         let why = by_hand(ctx, &place, &why);
         outcome = outcome.with_check(Check::new(&name, false, why));
@@ -91,6 +103,27 @@ async fn with_serving(ctx: &Context, mut outcome: Outcome) -> Outcome {
         ctx.reporter.line(words);
     }
     outcome.with_fact(SERVING, serving)
+}
+
+/// The same in a thread of its own, for so long and no longer: a disk that does not answer keeps no other configuration waiting.
+async fn put_back_in_time(ctx: &Context, undo: &Undo) -> Result<Option<String>, String> {
+    let (of, taken_back) = (ctx.clone(), undo.clone());
+    let putting = tokio::task::spawn_blocking(move || put_back(&of, &taken_back));
+    match tokio::time::timeout(FILE_LIMIT, putting).await {
+        Ok(done) => done.expect("BUG: putting a file back does not panic"),
+        Err(_) => Err(format!(
+            "{}: its file system has not answered for {} s. Put it back by hand, and look at it again: it may yet be written",
+            match undo {
+                Undo::Config { instance, path, .. } => format!("{instance}: {}", path.display()),
+                Undo::Maintenance
+                | Undo::Fence
+                | Undo::SwitchAction
+                | Undo::Restart { .. }
+                | Undo::Command => "a configuration".to_owned(),
+            },
+            FILE_LIMIT.as_secs()
+        )),
+    }
 }
 
 /// Puts the former bytes of one file back. What somebody else made of it is kept beside it, and named; a file that somebody has set to

@@ -1,0 +1,302 @@
+//! What the engine looks at beside steps and probes: maintenance at every instance, room on every disk.
+
+use std::sync::Arc;
+
+use cutover::engine::Input;
+use cutover::engine::disks::Disks;
+use cutover::engine::upkeep::Lookout;
+use cutover::runbook::Runbook;
+use cutover::session::maintenance::{SILENT_MS, Seen, Sight, Upkeep, has_to_be_on};
+use cutover::session::room::{LEAST_BYTES, Look, Rooms, Spot, copy_bytes, needed_bytes, spots};
+use cutover::session::{Event, Outcome, Recorded, Session};
+use tokio::sync::mpsc;
+
+use crate::fleet::instance::Server;
+
+/// A session to which things happen.
+struct Night {
+    session: Session,
+    seq: u64,
+}
+
+impl Night {
+    fn begin() -> Night {
+        let opened = Event::SessionOpened {
+            charter: Box::new(crate::session::charter()),
+        };
+        let session = Session::open(&recorded(1, opened)).expect("a session");
+        Night { session, seq: 1 }
+    }
+
+    fn happen(&mut self, event: Event) {
+        self.seq += 1;
+        self.session.apply(&recorded(self.seq, event));
+    }
+
+    fn starts(&mut self, step: &str) {
+        let (step, by) = (step.to_owned(), None);
+        let attempt = 1;
+        self.happen(Event::StepStarted { step, attempt, by });
+    }
+
+    fn ends(&mut self, step: &str) {
+        self.happen(Event::StepFinished {
+            step: step.to_owned(),
+            attempt: 1,
+            outcome: Outcome::done("done"),
+        });
+    }
+
+    fn does(&mut self, step: &str) {
+        self.starts(step);
+        self.ends(step);
+    }
+}
+
+fn recorded(seq: u64, event: Event) -> Recorded {
+    Recorded {
+        seq,
+        at_ms: seq as i64,
+        wall: chrono::DateTime::UNIX_EPOCH,
+        event,
+    }
+}
+
+fn seen(place: &str, sight: Sight) -> Seen {
+    Seen {
+        place: place.to_owned(),
+        sight,
+        how: "as told".to_owned(),
+    }
+}
+
+#[test]
+fn maintenance_has_to_be_on_from_the_end_of_a1_until_f4_begins() {
+    let mut night = Night::begin();
+    assert!(!has_to_be_on(&night.session));
+    night.starts("A1");
+    assert!(!has_to_be_on(&night.session), "it is being switched on");
+    night.ends("A1");
+    assert!(has_to_be_on(&night.session));
+    night.happen(Event::DriftFound {
+        detail: "written".to_owned(),
+    });
+    assert!(!has_to_be_on(&night.session), "A1 switches it on again");
+    night.does("A1");
+    night.does("F1");
+    night.does("F2");
+    assert!(
+        has_to_be_on(&night.session),
+        "canary and fleet come up in it"
+    );
+    night.starts("F4");
+    assert!(!has_to_be_on(&night.session), "it is being lifted");
+    night.happen(Event::StepFinished {
+        step: "F4".to_owned(),
+        attempt: 1,
+        outcome: Outcome::failed("half of it"),
+    });
+    assert!(!has_to_be_on(&night.session), "it may be lifted in part");
+}
+
+#[test]
+fn each_instance_is_told_of_once_per_change_and_silence_is_not_known() {
+    let mut night = Night::begin();
+    let mut upkeep = Upkeep::default();
+    let nobody = |_: &str| false;
+    let mut told = |night: &Night, looks: &[Seen], at_ms| -> Vec<String> {
+        let told = upkeep.looked(&night.session, looks, &nobody, at_ms);
+        told.into_iter().map(|t| t.text).collect()
+    };
+    assert!(
+        told(&night, &[seen("app-1", Sight::Off)], 0).is_empty(),
+        "before A1"
+    );
+    night.does("A1");
+    let both = |one, two| [seen("app-1", one), seen("app-2", two)];
+    assert!(told(&night, &both(Sight::On, Sight::On), 1_000).is_empty());
+    let off = told(&night, &both(Sight::On, Sight::Off), 2_000);
+    assert_eq!(off.len(), 1);
+    assert!(off[0].contains("app-2 is NOT in maintenance"), "{off:?}");
+    assert!(off[0].contains("SQLite is fenced"), "{off:?}");
+    assert!(
+        told(&night, &both(Sight::On, Sight::Off), 3_000).is_empty(),
+        "once"
+    );
+    let again = told(&night, &both(Sight::On, Sight::On), 4_000);
+    assert!(
+        again[0].contains("app-2 is in maintenance again"),
+        "{again:?}"
+    );
+    // Silence is neither on nor off, and is said after a while.
+    let silent = both(Sight::Unknown, Sight::On);
+    assert!(told(&night, &silent, 5_000).is_empty());
+    let unknown = told(&night, &silent, 5_000 + SILENT_MS);
+    assert!(unknown[0].contains("whether app-1 is in maintenance is not known"));
+    assert!(told(&night, &silent, 6_000 + SILENT_MS).is_empty(), "once");
+    night.does("F1");
+    let off = told(&night, &both(Sight::Off, Sight::On), 60_000);
+    assert!(off[0].contains("serves from PostgreSQL"), "{off:?}");
+    night.starts("F4");
+    assert!(told(&night, &both(Sight::Off, Sight::Off), 61_000).is_empty());
+}
+
+/// F2 stops the instance; that it does not answer then is no news, and neither is that it takes its time to come up.
+#[test]
+fn an_instance_that_our_own_step_restarts_is_no_alarm() {
+    let mut night = Night::begin();
+    for step in ["A1", "F1"] {
+        night.does(step);
+    }
+    night.starts("F2");
+    let mut upkeep = Upkeep::default();
+    let silent = [seen("app-1", Sight::Unknown)];
+    let coming_up = |place: &str| place == "app-1";
+    for at_ms in (0..60_000).step_by(1_000) {
+        let told = upkeep.looked(&night.session, &silent, &coming_up, at_ms);
+        assert!(told.is_empty(), "{told:?}");
+    }
+    // It has to be silent for a while after that, too.
+    let nobody = |_: &str| false;
+    assert!(
+        upkeep
+            .looked(&night.session, &silent, &nobody, 60_000)
+            .is_empty()
+    );
+    let told = upkeep.looked(&night.session, &silent, &nobody, 60_000 + SILENT_MS);
+    assert_eq!(told.len(), 1);
+    // One that comes up and lets writes in is an alarm, whoever restarted it.
+    let off = [seen("app-1", Sight::Off)];
+    let told = upkeep.looked(&night.session, &off, &coming_up, 80_000);
+    assert!(told[0].text.contains("NOT in maintenance") && !told[0].act.is_empty());
+}
+
+async fn looks(ears: &mut mpsc::UnboundedReceiver<Input>) -> Vec<Seen> {
+    match ears.recv().await {
+        Some(Input::Upkeep(seen)) => seen,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn every_instance_is_asked_by_its_page() {
+    let mut servers = Vec::new();
+    for n in 1..=2 {
+        let server = Server::start(&format!("app-{n}")).await;
+        server.text("/ready", 503, r#"{"maintenance":true}"#);
+        servers.push(server);
+    }
+    let mut runbook = crate::session::reference();
+    runbook.fleet.instances = servers.iter().map(|s| s.instance.clone()).collect();
+    runbook
+        .fleet
+        .instances
+        .push(crate::fleet::instance::absent("app-3"));
+    let (inputs, mut ears) = mpsc::unbounded_channel();
+    let lookout = Lookout::begin(&Arc::new(runbook), "/".as_ref(), inputs);
+    lookout.heed(true);
+    let sights = |seen: &[Seen]| seen.iter().map(|s| s.sight).collect::<Vec<_>>();
+    let first = looks(&mut ears).await;
+    assert_eq!(sights(&first), [Sight::On, Sight::On, Sight::Unknown]);
+    assert_eq!(first[1].place, "app-2");
+    servers[1].text("/ready", 200, r#"{"maintenance":false}"#);
+    let second = looks(&mut ears).await;
+    assert_eq!(sights(&second), [Sight::On, Sight::Off, Sight::Unknown]);
+}
+
+#[tokio::test]
+async fn without_a_page_the_file_that_switches_maintenance_tells() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let text = std::fs::read_to_string("runbook.yaml").expect("the reference runbook");
+    let switch = folder.path().join("maintenance");
+    let mut runbook = crate::session::reference();
+    runbook.fleet.maintenance = None;
+    for step in &mut runbook.steps {
+        if let cutover::runbook::StepKind::Freeze { on, .. } = &mut step.kind
+            && let cutover::runbook::action::Effect::WriteFile { path, .. } = &mut on.effect
+        {
+            path.clone_from(&switch);
+        }
+    }
+    assert!(text.contains("on:  { write_file:"));
+    std::fs::write(&switch, "on").expect("written");
+    let (inputs, mut ears) = mpsc::unbounded_channel();
+    let lookout = Lookout::begin(&Arc::new(runbook), folder.path(), inputs);
+    lookout.heed(true);
+    assert_eq!(looks(&mut ears).await[0].sight, Sight::On);
+    std::fs::remove_file(&switch).expect("removed");
+    let seen = looks(&mut ears).await;
+    assert_eq!(seen[0].sight, Sight::Off);
+    assert!(seen[0].place.contains(switch.to_str().expect("a path")));
+}
+
+fn look(spot: &Spot, free_bytes: Result<u64, String>) -> [Look; 1] {
+    [Look {
+        spot: spot.clone(),
+        free_bytes,
+    }]
+}
+
+#[test]
+fn a_disk_is_told_of_when_it_has_too_little_and_when_there_is_room_again() {
+    let mut night = Night::begin();
+    let all = spots(&crate::session::reference(), "/b".as_ref(), "/b/s".as_ref());
+    let names: Vec<&str> = all.iter().map(|s| s.name.as_str()).collect();
+    assert_eq!(names, ["session", "source", "A2", "A3", "staging"]);
+    let backup = &all[2];
+    let size = 1 << 30;
+    assert_eq!(needed_bytes(&night.session, backup, size), copy_bytes(size));
+    let mut rooms = Rooms::default();
+    assert!(
+        rooms
+            .looked(&night.session, &look(backup, Ok(2 << 30)), size)
+            .is_empty()
+    );
+    let told = rooms.looked(&night.session, &look(backup, Ok(1 << 30)), size);
+    assert!(
+        told[0].contains("little room") && told[0].contains("A2"),
+        "{told:?}"
+    );
+    assert!(
+        rooms
+            .looked(&night.session, &look(backup, Ok(1 << 30)), size)
+            .is_empty()
+    );
+    let just = look(backup, Ok(copy_bytes(size)));
+    assert!(
+        rooms.looked(&night.session, &just, size).is_empty(),
+        "not twice a minute"
+    );
+    // Once the copy is made, the disk has to hold no other.
+    night.does("A2");
+    let told = rooms.looked(&night.session, &just, size);
+    assert!(told[0].contains("room again"), "{told:?}");
+    assert_eq!(needed_bytes(&night.session, backup, size), LEAST_BYTES);
+    let told = rooms.looked(&night.session, &look(backup, Err("gone".into())), size);
+    assert!(told[0].contains("not known: gone"), "{told:?}");
+    assert!(
+        rooms
+            .looked(&night.session, &look(backup, Err("gone".into())), size)
+            .is_empty()
+    );
+}
+
+#[tokio::test]
+async fn every_disk_is_asked() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let runbook: Runbook = crate::session::reference();
+    let source = folder.path().join("tools.db");
+    std::fs::write(&source, [0; 4096]).expect("written");
+    let all = spots(&runbook, folder.path(), folder.path());
+    let (inputs, mut ears) = mpsc::unbounded_channel();
+    let _disks = Disks::watch(all.clone(), source, inputs);
+    let Some(Input::Disks {
+        looks,
+        source_bytes,
+    }) = ears.recv().await
+    else {
+        panic!("no look");
+    };
+    assert_eq!((looks.len(), source_bytes), (all.len(), 4096));
+    assert!(looks[0].free_bytes.as_ref().is_ok_and(|free| *free > 0));
+}
