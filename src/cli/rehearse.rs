@@ -30,7 +30,7 @@ use crate::runbook::{Action, Role, Runbook};
 use crate::session::{
     Command, LineKind, Phase, RehearsalEvidence, Session, StepLine, StepState, StepStatus,
 };
-use crate::target::{Endpoint, pooler};
+use crate::target::{Endpoint, pooler, release};
 use unfinished::{Pointed, Unfinished};
 
 /// The whole protocol against scratch targets.
@@ -134,6 +134,7 @@ pub async fn rehearse(
         .context("the runbook has no `rehearsal` section")?;
     if stage.sandbox.is_none() {
         on_the_bridge(&loaded.runbook, &socket::user_of_this_process())?;
+        not_in_production(&loaded.runbook).await?;
     }
     prepare::beside_no_session(loaded)?;
     refuse_production(&loaded.runbook, &loaded.base).await?;
@@ -229,6 +230,23 @@ fn on_the_bridge(runbook: &Runbook, account: &str) -> anyhow::Result<()> {
         "`{shown}` is the account of nobody in the runbook's `people`, and a rehearsal ends with a rollback, which is begun by one of them. \
          Rehearse from the account of one of them. Nothing was touched."
     )
+}
+
+/// A target that users write to changes while a rehearsal compares production around its actions; and nobody has anything to rehearse there.
+/// One that cannot be asked is for the looks that follow.
+async fn not_in_production(runbook: &Runbook) -> anyhow::Result<()> {
+    let Ok(client) = pooler::connect(&Endpoint::parse(&runbook.target.url)?).await else {
+        return Ok(());
+    };
+    match release::newest(&client).await {
+        Ok(Some(release)) => anyhow::bail!(
+            "the target is in production: session {} completed its release on it at {}. A rehearsal would take what users write for its own \
+             doing. Nothing was touched",
+            crate::text::printable(&release.session, 80),
+            release.completed
+        ),
+        Ok(None) | Err(_) => Ok(()),
+    }
 }
 
 fn new_name(root: &Path, runbook: &str) -> String {

@@ -83,6 +83,41 @@ async fn role(admin: &Client, made: &support::TestDatabase) -> String {
     role
 }
 
+/// On a database without tables nothing is lacking yet: what the migrations will make counts.
+#[tokio::test]
+async fn rights_on_tables_that_are_not_there_yet_are_told_of() {
+    let made = support::database().await;
+    let admin = connect(&made.superuser_url).await;
+    let owner = connect(&made.url).await;
+    let role = format!("{}_app", made.name);
+    let make = format!("CREATE ROLE {role} LOGIN");
+    admin.batch_execute(&make).await.unwrap();
+    let make = format!("CREATE SCHEMA app; GRANT USAGE ON SCHEMA app TO {role}");
+    owner.batch_execute(&make).await.unwrap();
+    let later = async || {
+        let findings = runtime_role(&owner, &role, "app", &[]).await.unwrap();
+        let later = findings
+            .into_iter()
+            .find(|f| f.name.ends_with("the migrations make"));
+        later.map(|finding| (finding.ok, finding.required, finding.detail))
+    };
+    let (ok, required, detail) = later().await.expect("a finding");
+    assert!(
+        !ok && !required && detail.contains("ALTER DEFAULT PRIVILEGES"),
+        "{detail}"
+    );
+    let grant = format!(
+        "ALTER DEFAULT PRIVILEGES IN SCHEMA app GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {role}"
+    );
+    owner.batch_execute(&grant).await.unwrap();
+    assert!(later().await.expect("a finding").0);
+    owner
+        .batch_execute("CREATE TABLE app.tools (id int)")
+        .await
+        .unwrap();
+    assert_eq!(later().await, None, "its own rights tell");
+}
+
 #[tokio::test]
 async fn what_the_runtime_role_lacks_is_named_with_its_remedy() {
     let made = support::database().await;

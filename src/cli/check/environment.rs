@@ -15,7 +15,9 @@ use crate::fleet::maintenance;
 use crate::fleet::provider::{Provider, Serving, by_page};
 use crate::monitor;
 use crate::monitor::metrics::exposed::{self, Need};
-use crate::runbook::{Instance, Migration, Place, RequestClass, Runbook, StepKind, SwitchHow};
+use crate::runbook::{
+    Instance, Migration, Place, RequestClass, Runbook, Step, StepKind, SwitchHow,
+};
 use crate::session::maintenance::{Seen, Sight};
 use crate::source;
 use crate::ssh;
@@ -36,6 +38,7 @@ pub async fn examine(runbook: &Runbook, folder: &Path) -> Vec<Finding> {
     findings.extend(source);
     findings.extend(database("target", &runbook.target.url, Some(&runbook.target.schema)).await);
     findings.extend(database("target, runtime role", &runbook.target.runtime_url, None).await);
+    findings.extend(rights(runbook).await);
     if let Some(rehearsal) = &runbook.rehearsal {
         findings.extend(database("scratch", &rehearsal.url, Some(&runbook.target.schema)).await);
         findings.extend(database("scratch, runtime role", &rehearsal.runtime_url, None).await);
@@ -217,6 +220,47 @@ async fn database(name: &str, url: &str, owned_schema: Option<&str>) -> Vec<Find
             })
             .collect(),
         Err(error) => failed(error.to_string()),
+    }
+}
+
+/// What B2 will say of the runtime role, in the middle of the freeze; nothing where the target cannot be asked, which is told already.
+async fn rights(runbook: &Runbook) -> Vec<Finding> {
+    let target = &runbook.target;
+    let is_asked = |step: &Step| matches!(step.kind, StepKind::Privileges);
+    let parsed = (
+        Endpoint::parse(&target.url),
+        Endpoint::parse(&target.runtime_url),
+    );
+    let (Ok(owner), Ok(runtime)) = parsed else {
+        return Vec::new();
+    };
+    let Ok(client) = pooler::connect(&owner).await else {
+        return Vec::new();
+    };
+    if !runbook.steps.iter().any(is_asked) {
+        return Vec::new();
+    }
+    let (role, schema) = (runtime.user(), &target.schema);
+    let exempt = [target.history.table.as_str()];
+    let name = "target, rights of the runtime role";
+    match preflight::runtime_role(&client, role, schema, &exempt).await {
+        Ok(findings) => {
+            let fine = findings.iter().filter(|finding| finding.ok).count();
+            let bad = findings.into_iter().filter(|finding| !finding.ok);
+            let mut told: Vec<Finding> = bad
+                .map(|finding| Finding {
+                    name: format!("target, {}", finding.name),
+                    ..finding
+                })
+                .collect();
+            told.push(Finding::required(
+                name,
+                true,
+                format!("{fine} checks passed"),
+            ));
+            told
+        }
+        Err(error) => vec![Finding::required(name, false, error.to_string())],
     }
 }
 

@@ -40,6 +40,7 @@ pub async fn runtime_role(
     let mut findings = attributes(client, role).await?;
     findings.extend(ownership(client, role, schema).await?);
     findings.extend(needs(client, role, schema, exempt).await?);
+    findings.extend(later_tables(client, role, schema, exempt).await?);
     Ok(findings)
 }
 
@@ -190,6 +191,45 @@ async fn needs(
     }
     Ok(findings)
 }
+
+/// Whether the role will have its rights on tables that are not there yet. Advice: the migrations may grant by themselves.
+async fn later_tables(
+    client: &Client,
+    role: &str,
+    schema: &str,
+    exempt: &[&str],
+) -> Result<Option<Finding>, Error> {
+    let row = one(client, LATER_TABLES, &[&role, &schema, &exempt]).await?;
+    let (has_tables, rights): (bool, i64) = (row.get(0), row.get(1));
+    if has_tables {
+        return Ok(None);
+    }
+    let name = "runtime role: tables that the migrations make";
+    if rights == 4 {
+        return Ok(Some(Finding::advice(
+            name,
+            true,
+            "by the owner's default privileges",
+        )));
+    }
+    let (role, schema) = (quoted(role), quoted(schema));
+    let remedy = format!(
+        "no table is there yet, and the owner's default privileges give it nothing: unless the migrations grant it, as the owner: ALTER \
+         DEFAULT PRIVILEGES IN SCHEMA {schema} GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {role}; ALTER DEFAULT PRIVILEGES IN SCHEMA \
+         {schema} GRANT USAGE ON SEQUENCES TO {role}"
+    );
+    Ok(Some(Finding::advice(name, false, printable(&remedy, 600))))
+}
+
+/// Whether tables are there, and how many of the four rights the role gets on those that we make.
+const LATER_TABLES: &str = "
+    SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                   WHERE n.nspname = $2 AND c.relkind IN ('r', 'p') AND c.relname::text <> ALL ($3::text[])),
+           (SELECT count(DISTINCT a.privilege_type) FROM pg_default_acl d CROSS JOIN aclexplode(d.defaclacl) a
+            WHERE d.defaclobjtype = 'r' AND d.defaclrole = (SELECT oid FROM pg_roles WHERE rolname = current_user)
+              AND (d.defaclnamespace = 0 OR d.defaclnamespace = (SELECT oid FROM pg_namespace WHERE nspname = $2))
+              AND a.privilege_type IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE')
+              AND CASE WHEN a.grantee = 0 THEN true ELSE pg_has_role($1::name, a.grantee, 'USAGE') END)";
 
 const RIGHTS: &str = "
     SELECT (SELECT rolcanlogin FROM pg_roles WHERE rolname = $1::name) AS login,
