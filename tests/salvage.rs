@@ -89,6 +89,7 @@ impl Night {
             schema: "public".to_owned(),
             transfer: self.transfer.clone(),
             snapshot: self.snapshot.clone(),
+            target: None,
             statement_limit: Duration::from_secs(60),
             scratch: self.folder.path().to_owned(),
         }

@@ -20,6 +20,7 @@ use crate::salvage::tally::{sums, total};
 use crate::salvage::{Search, Since, TableCost};
 use crate::session::{Phase, Session};
 use crate::step::backup::Kept;
+use crate::step::production;
 use crate::step::salvage::{Record, SALVAGE, fact};
 use crate::step::switch::SNAPSHOT;
 use crate::target::Endpoint;
@@ -159,6 +160,7 @@ fn since(session: &Session, runbook: &Runbook, limit: Duration) -> anyhow::Resul
         schema: runbook.target.schema.clone(),
         transfer: runbook.transfer.clone(),
         snapshot,
+        target: production::target_of(session),
         statement_limit: limit,
         scratch: std::env::temp_dir(),
     }))

@@ -95,8 +95,8 @@ fn rolled_back(session: &Session) -> Advice {
     }
     if let Some(why) = super::attempt::unsalvaged(session) {
         let sentence = format!(
-            "Rolled back{took}, and what users wrote to PostgreSQL is NOT kept: {why}. Before anything else: `cutover salvage make`, as soon as \
-             PostgreSQL answers."
+            "Rolled back{took}, and what users wrote to PostgreSQL is NOT kept: {why}. Before anything else: {}.",
+            super::attempt::keeping(session)
         );
         return Advice {
             urgency: Urgency::Rollback,
