@@ -4,6 +4,7 @@ mod back;
 mod bring;
 mod cost;
 mod ids;
+mod known;
 mod property;
 mod tally;
 

@@ -5,6 +5,8 @@
 //! as well ([`make`]). The ids are raised in R3, before the first instance comes back: by what the engine has seen every two seconds;
 //! where it has seen nothing, PostgreSQL is waited for a second at most. SQLite's own file is waited for two.
 
+pub mod known;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -56,6 +58,9 @@ pub struct Record {
     pub file: Option<PathBuf>,
     /// Its checksum.
     pub sha256: Option<String>,
+    /// The digest of its rows, which stays the same when rows are brought in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows_sha256: Option<String>,
     /// Tables with rows in it, or that it lacks.
     pub tables: Vec<TableCost>,
     /// What is not in it, and why; empty when everything is.
@@ -194,9 +199,14 @@ pub fn was_open(ctx: &Context) -> bool {
     reopened.is_some_and(|step| step.started_ms.is_some())
 }
 
-/// Whether a salvage file of this session lies in its folder and holds everything: what R5 asks of its own.
+/// Whether the salvage file that this session has on record lies in its folder and holds everything.
 pub fn has_whole_file(folder: &Folder) -> bool {
-    let tables = tables_in(&folder.dir().join(NAME), &folder.session());
+    let path = folder.dir().join(NAME);
+    let is_known = || {
+        let session = history::session(folder).ok()?;
+        known::look(&session, &path, &Salvaged::open(&path).ok()?).ok()
+    };
+    let tables = is_known().and_then(|_| tables_in(&path, &folder.session()));
     tables.is_some_and(|tables| tables.iter().all(|table| table.lacks.is_none()))
 }
 
@@ -229,6 +239,7 @@ fn record(path: &Path, tables: Vec<TableCost>) -> Option<Record> {
     let lacks = |table: &TableCost| Some(format!("{}: {}", table.table, table.lacks.as_ref()?));
     Some(Record {
         sha256: digest::of_file(path, &CancellationToken::new()).ok(),
+        rows_sha256: Some(Salvaged::open(path).ok()?.rows_sha256().ok()?),
         file: Some(path.to_owned()),
         lacks: tables.iter().filter_map(lacks).collect(),
         tables: tables.into_iter().filter(told).collect(),
@@ -332,12 +343,10 @@ pub async fn make(wanted: Wanted, cancel: &CancellationToken) -> Result<Record, 
     match salvage.await? {
         false => Ok(Record::default()),
         // The file knows more than the search: rows that the application's own tables did not take.
-        true => whole(path.clone(), session)
-            .await
-            .ok_or_else(|| {
-                let why = format!("{} was written and cannot be read", path.display());
-                NotMade::ForNow(why)
-            }),
+        true => whole(path.clone(), session).await.ok_or_else(|| {
+            let why = format!("{} was written and cannot be read", path.display());
+            NotMade::ForNow(why)
+        }),
     }
 }
 
@@ -446,6 +455,7 @@ fn seen(ctx: &Context) -> Option<Seen> {
 /// The same, asked of PostgreSQL now.
 async fn given_out(ctx: &Context) -> Result<Seen, String> {
     let endpoint = owner(ctx).map_err(|outcome| outcome.summary)?;
+    same_target(ctx).await.map_err(|why| why.to_string())?;
     let mut probe = CountersProbe::new(endpoint, &ctx.runbook.target.schema, IDS_LIMIT);
     let last = probe.given_out().await.map_err(|e| e.to_string())?;
     Ok(Seen {
