@@ -1,7 +1,7 @@
 //! A session as its journal tells of it: entries read as events, and the state they come to. The one way from a session's folder to both.
 //! Not in here: what an event does to a session (`session`), and whether the chain of entries holds (`journal`).
 
-use crate::journal::{self, Entry, Folder, Follower, Sample};
+use crate::journal::{self, Entry, Folder, Follower, Sample, within_reach};
 use crate::session::{Recorded, Session, state::NotASession};
 use crate::text::printable;
 
@@ -107,7 +107,8 @@ pub fn session(folder: &Folder) -> Result<Session, Error> {
 pub fn events(entries: &[Entry]) -> Result<Vec<Recorded>, Error> {
     let event = |entry: &Entry| {
         let body = entry.body.clone();
-        Recorded::read(entry.seq, entry.at_ms, entry.wall, &entry.kind, body).map_err(|why| {
+        let at_ms = within_reach(entry.at_ms);
+        Recorded::read(entry.seq, at_ms, entry.wall, &entry.kind, body).map_err(|why| {
             Error::Unknown {
                 seq: entry.seq,
                 kind: printable(&entry.kind, 80),

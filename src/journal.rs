@@ -35,7 +35,9 @@ pub use follower::Follower;
 pub use head::{Head, sealed};
 pub use holder::{Beat, EngineState, Holder, is_engine_alive};
 pub use notes::{FIRST_LINES, LAST_LINES, MAX_LINE_CHARS, Notes, Retention, Scribe};
-pub use record::{Artefact, Entry, Output, OutputLine, Progress, Reading, Sample, Stream, Thinned};
+pub use record::{
+    Artefact, Entry, Output, OutputLine, Progress, Reading, Sample, Stream, Thinned, within_reach,
+};
 pub use reserve::{RESERVE_BYTES, Reserve};
 pub use spare::Spare;
 pub use writer::{Journal, MayWait, Reads, View, count_lease};

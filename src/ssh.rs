@@ -5,11 +5,15 @@
 //! `session::signing`.
 
 use std::ffi::OsStr;
+use std::fs::OpenOptions;
+use std::io::{ErrorKind, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use rustix::fs::OFlags;
 use sha2::{Digest, Sha256};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
@@ -27,6 +31,8 @@ pub const KEY_VARIABLE: &str = "CUTOVER_SSH_KEY";
 const CHECK_LIMIT: Duration = Duration::from_secs(5);
 /// How long a person may take for a passphrase or to touch a hardware key.
 const SIGN_LIMIT: Duration = Duration::from_secs(120);
+/// What a list of keys may have at most.
+const MAX_LIST_BYTES: u64 = 16 << 20;
 /// What is shown of what the program says.
 const MAX_SAID_CHARS: usize = 300;
 /// Keys that `ssh` itself would try, in its order.
@@ -129,12 +135,30 @@ impl Lists {
     pub fn read(allowed_signers: &Path, revoked: Option<&Path>) -> Result<Lists, String> {
         let read = |path: &Path| {
             let shown = |e| printable(&format!("{}: {e}", path.display()), MAX_SAID_CHARS);
-            std::fs::read(path).map_err(shown)
+            read_list(path).map_err(shown)
         };
         Ok(Lists {
             allowed_signers: read(allowed_signers)?,
             revoked: revoked.map(read).transpose()?,
         })
+    }
+}
+
+/// A list of keys. What is no regular file is never waited for, and a list of some megabytes is none of people's keys.
+fn read_list(path: &Path) -> std::io::Result<Vec<u8>> {
+    let wrong = |why: &str| std::io::Error::new(ErrorKind::InvalidInput, why);
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
+        .open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(wrong("is no regular file"));
+    }
+    let mut bytes = Vec::new();
+    file.take(MAX_LIST_BYTES + 1).read_to_end(&mut bytes)?;
+    match bytes.len() as u64 > MAX_LIST_BYTES {
+        true => Err(wrong("is longer than 16 MiB")),
+        false => Ok(bytes),
     }
 }
 
@@ -188,7 +212,7 @@ pub async fn lists_principal(allowed_signers: &Path, principal: &str) -> Result<
 /// # Errors
 /// It cannot be read, or `ssh-keygen` cannot be started.
 pub async fn is_revocation_list(file: &Path) -> Result<bool, String> {
-    let bytes = std::fs::read(file).map_err(|e| e.to_string())?;
+    let bytes = read_list(file).map_err(|e| e.to_string())?;
     let has_lines = |text: &str| {
         let mut lines = text.lines().map(str::trim);
         lines.any(|line| !line.is_empty() && !line.starts_with('#'))
@@ -374,4 +398,31 @@ async fn run(mut program: Command, input: &[u8], limit: Duration) -> Result<Ran,
         printed: String::from_utf8_lossy(&output.stdout).into_owned(),
         said: printable(&said.join("; "), MAX_SAID_CHARS),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_that_is_no_file_is_not_waited_for() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let fifo = folder.path().join("fifo");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, rustix::fs::Mode::RUSR).expect("a FIFO");
+        for (path, why) in [
+            (fifo.as_path(), "no regular file"),
+            (folder.path(), "no regular file"),
+            (Path::new("/dev/zero"), "no regular file"),
+        ] {
+            let refused = Lists::read(path, None).expect_err("refused");
+            assert!(refused.contains(why), "{refused}");
+        }
+        let long = folder.path().join("long");
+        let file = std::fs::File::create(&long).expect("a file");
+        file.set_len(MAX_LIST_BYTES + 1).expect("its length");
+        let refused = Lists::read(&long, None).expect_err("refused");
+        assert!(refused.contains("longer than 16 MiB"), "{refused}");
+        file.set_len(MAX_LIST_BYTES).expect("its length");
+        assert!(Lists::read(&long, None).is_ok());
+    }
 }

@@ -25,6 +25,25 @@ pub fn printable(text: &str, limit: usize) -> String {
     out
 }
 
+/// Lines of ours with everything escaped that a terminal would obey, but for the ends of lines and tabulators. The escapes are those of JSON, so
+/// that a JSON text stays the one that it is.
+pub fn harmless(lines: &str) -> String {
+    let mut out = String::with_capacity(lines.len());
+    for c in lines.chars() {
+        match c {
+            '\n' | '\t' => out.push(c),
+            c if c.is_control() || is_invisible_format(c) => {
+                let mut units = [0; 2];
+                for unit in c.encode_utf16(&mut units) {
+                    out.push_str(&format!("\\u{unit:04x}"));
+                }
+            }
+            c => out.push(c),
+        }
+    }
+    out
+}
+
 /// Characters that change how their neighbours are shown without being seen themselves.
 fn is_invisible_format(c: char) -> bool {
     matches!(c,
@@ -49,7 +68,7 @@ pub fn yaml_scalar(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::printable;
+    use super::{harmless, printable};
 
     #[test]
     fn escapes_what_a_terminal_would_obey() {
@@ -57,6 +76,19 @@ mod tests {
         assert_eq!(printable("\u{202e}gnp.exe", 80), "\\u{202e}gnp.exe");
         assert_eq!(printable("a\u{61c}b\u{ad}", 80), "a\\u{61c}b\\u{ad}");
         assert_eq!(printable("a\u{9b}b\nc", 80), "a\\u{9b}b\\nc");
+    }
+
+    #[test]
+    fn json_stays_what_it_is() {
+        let told = serde_json::json!({ "why": "x\u{9b}31m\u{7f}\u{202e}\u{e0041}\n" });
+        let line = harmless(&told.to_string());
+        assert!(line.is_ascii(), "{line}");
+        let read: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+        assert_eq!(read, told);
+        assert_eq!(
+            harmless("a\n\tb\u{1b}]0;x\u{7}"),
+            "a\n\tb\\u001b]0;x\\u0007"
+        );
     }
 
     #[test]

@@ -108,6 +108,10 @@ fn what_is_no_sample_is_named_by_its_line() {
             "{\"signal\":\"a\",\"at_ms\":0}\n",
             "samples.jsonl:1: expected `value`, `no_data` or both",
         ),
+        (
+            "{\"signal\":\"a\",\"at_ms\":0,\"value\":1}\n{\"signal\":\"a\",\"at_ms\":1000000000000000,\"value\":1}\n",
+            "more than 31 are not judged",
+        ),
     ] {
         std::fs::write(&file, text).expect("written");
         let output = replay(&path, &["--samples", &file.display().to_string()]);

@@ -26,12 +26,18 @@ fn journal(events: &[Recorded]) -> (tempfile::TempDir, Folder) {
 
 /// The same, in a folder of sessions.
 pub fn journal_below(root: &Path, events: &[Recorded]) -> Folder {
-    let folder = Folder::create(root, "tonight").expect("a session's folder");
+    journal_called(root, "tonight", events)
+}
+
+/// The same, under a name of its own.
+pub fn journal_called(root: &Path, name: &str, events: &[Recorded]) -> Folder {
+    let folder = Folder::create(root, name).expect("a session's folder");
     let lease = Lease::take(&folder).expect("the lease");
     let (mut journal, _) = Journal::open(&folder, lease.fencing()).expect("a journal");
     for entry in events {
         let (kind, body) = to_entry(&entry.event);
-        let wall = entry.wall + chrono::TimeDelta::milliseconds(entry.at_ms);
+        let since = chrono::TimeDelta::milliseconds(entry.at_ms);
+        let wall = entry.wall.checked_add_signed(since).unwrap_or(entry.wall);
         journal
             .append(entry.at_ms, wall, &[(&kind, &body)])
             .expect("appended");
@@ -253,4 +259,69 @@ fn the_sheet_names_every_command_of_a_rollback_by_hand() {
     let copy = "    cp /srv/.cutover/tonight/former/0f0f '/srv/app 1/app.env'\n";
     assert!(after.contains(copy), "{after}");
     assert!(!after.contains("Not switched yet"), "{after}");
+}
+
+/// What somebody wrote into a session reaches no terminal as it is, by whatever command.
+#[test]
+fn words_of_others_are_harmless_on_every_terminal() {
+    let mut bridge = Bridge::open();
+    bridge.append(Event::SessionHeld {
+        by: "ada".into(),
+        reason: "x\u{1b}]0;PWN\u{7}\u{9b}31m\u{202e}".into(),
+    });
+    let (_root, folder) = journal(&bridge.journal);
+    for arguments in [
+        &["status"][..],
+        &["status", "--json"],
+        &["report", "--json"],
+    ] {
+        let ended = std::process::Command::new(env!("CARGO_BIN_EXE_cutover"))
+            .args(arguments)
+            .arg("--dir")
+            .arg(folder.dir())
+            .output()
+            .expect("it starts");
+        let said = String::from_utf8(ended.stdout).expect("UTF-8");
+        let obeyed = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+        assert!(
+            said.contains("PWN") && !said.contains(obeyed),
+            "{arguments:?}: {said:?}"
+        );
+    }
+}
+
+/// A journal whose times no session reaches is told of like any other.
+#[test]
+fn times_that_no_session_reaches_are_told_of() {
+    let mut bridge = Bridge::rolled_back(2_000);
+    bridge.append(Event::EngineStarted {
+        pid: 1,
+        version: "1".into(),
+        boot_id: cutover::clock::boot_id(),
+        boot_ms: i64::MIN,
+    });
+    bridge.now_ms = i64::MAX;
+    bridge.append(Event::NoteWritten {
+        by: "ada".into(),
+        text: "late".into(),
+    });
+    let (root, folder) = journal(&bridge.journal);
+    let page = root.path().join("page");
+    let page = page.to_str().expect("UTF-8");
+    for arguments in [
+        &["status"][..],
+        &["status", "--json"],
+        &["report", "--json"],
+        &["report", "--out", page],
+        &["snapshot"],
+        &["snapshot", "--at", "0:01"],
+    ] {
+        let ended = std::process::Command::new(env!("CARGO_BIN_EXE_cutover"))
+            .args(arguments)
+            .arg("--dir")
+            .arg(folder.dir())
+            .output()
+            .expect("it starts");
+        assert_eq!(ended.status.code(), Some(0), "{arguments:?}: {ended:?}");
+    }
 }

@@ -4,6 +4,7 @@ mod back;
 mod bring;
 mod cost;
 mod ids;
+mod known;
 mod property;
 mod tally;
 
@@ -89,6 +90,7 @@ impl Night {
             schema: "public".to_owned(),
             transfer: self.transfer.clone(),
             snapshot: self.snapshot.clone(),
+            target: None,
             statement_limit: Duration::from_secs(60),
             scratch: self.folder.path().to_owned(),
         }

@@ -10,6 +10,9 @@ use super::output::Output;
 use super::{Ended, Error, Stream};
 use crate::text::printable;
 
+/// What is read of an answer at most: whoever sends more says nothing more by it.
+const READ_BYTES: usize = 1 << 20;
+
 /// A request as the runbook has it, placeholders filled in.
 pub(super) struct Request<'a> {
     pub(super) method: &'a str,
@@ -47,7 +50,7 @@ fn tls() -> ClientConfig {
     config.clone()
 }
 
-/// Sends it and reads the whole answer into `output`. A request that could not be delivered has failed; that is no [`Error`].
+/// Sends it and reads the answer, up to a limit, into `output`. A request that could not be delivered has failed; that is no [`Error`].
 pub(super) async fn send(request: Request<'_>, output: &mut Output<'_>) -> Result<Ended, Error> {
     let wrong = |reason: String| Error::Request {
         reason: printable(&reason, 300),
@@ -89,9 +92,22 @@ async fn receive(
     } else {
         expected.contains(&status.as_u16())
     };
+    let mut left = READ_BYTES;
     let complete = loop {
+        // An answer that comes faster than it is read never makes anybody wait, and so nobody else would get a turn: not even the limit.
+        tokio::task::yield_now().await;
         match response.chunk().await {
-            Ok(Some(bytes)) => output.take(Stream::Stdout, &bytes),
+            Ok(Some(bytes)) if bytes.len() > left => {
+                output.take(Stream::Stdout, &bytes[..left]);
+                output.remark(&format!(
+                    "the answer is longer than {READ_BYTES} bytes; the rest was not read"
+                ));
+                break true;
+            }
+            Ok(Some(bytes)) => {
+                left -= bytes.len();
+                output.take(Stream::Stdout, &bytes);
+            }
             Ok(None) => break true,
             Err(error) => {
                 output.remark(&format!(

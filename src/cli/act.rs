@@ -303,7 +303,7 @@ pub async fn complete(args: CompleteArgs) -> anyhow::Result<Exit> {
 
 /// `cutover rollback`: starts an engine when none runs.
 pub async fn rollback(args: RollbackArgs) -> anyhow::Result<Exit> {
-    let folder = super::run::find(&args.which)?;
+    let folder = super::run::find_night(&args.which)?;
     if let Some(over) = super::over::sentence(&folder) {
         anyhow::bail!("{over}");
     }
@@ -330,7 +330,7 @@ pub async fn rollback(args: RollbackArgs) -> anyhow::Result<Exit> {
 
 /// `cutover retry`: rows of a rollback that has ended, by an engine that is started for them.
 pub async fn retry(args: RetryArgs) -> anyhow::Result<Exit> {
-    let folder = super::run::find(&args.which)?;
+    let folder = super::run::find_night(&args.which)?;
     // What its rows would take back or keep is the later session's by now.
     if let Some(later) = later_attempt(&folder, &crate::history::session(&folder)?) {
         errln!(
@@ -344,7 +344,7 @@ pub async fn retry(args: RetryArgs) -> anyhow::Result<Exit> {
     match tokio::task::spawn_blocking(move || bridge.send(&command, None)).await? {
         Ok(_) => {}
         Err(BridgeError::Refused(refusal)) => {
-            errln!("refused: {refusal}");
+            errln!("refused by session {}: {refusal}", folder.session());
             return Ok(Exit::Failed);
         }
         Err(error) => anyhow::bail!("{error}"),
@@ -357,7 +357,7 @@ pub async fn retry(args: RetryArgs) -> anyhow::Result<Exit> {
 
 /// `cutover correct`: the session is over and has no engine any more.
 pub async fn correct(args: CorrectArgs) -> anyhow::Result<Exit> {
-    let folder = super::run::find(&args.which)?;
+    let folder = super::run::find_night(&args.which)?;
     let session = folder.session();
     let known = crate::history::session(&folder)?;
     if !args.give_up_rows

@@ -65,6 +65,9 @@ struct Line {
     no_data: Option<String>,
 }
 
+/// Records over a longer time are not judged.
+const LONGEST_DAYS: i64 = 31;
+
 /// What is played.
 struct Record {
     charter: Charter,
@@ -89,6 +92,7 @@ pub async fn run(args: ReplayArgs) -> anyhow::Result<Exit> {
         Some(file) => of_file(&runbook, file, &args.baseline)?,
         None => of_session(&runbook, &args.which)?,
     };
+    reaches_as_far_as_a_session(&record.moments)?;
     let told = replay(&record.charter, &record.cadence, &record.moments)?;
     match args.json {
         true => outln!(
@@ -98,6 +102,22 @@ pub async fn run(args: ReplayArgs) -> anyhow::Result<Exit> {
         false => print(&told),
     }
     Ok(Exit::Done)
+}
+
+/// A time in the records that no session reaches would be judged for hours, moment by moment.
+fn reaches_as_far_as_a_session(moments: &[(i64, Moment)]) -> anyhow::Result<()> {
+    let times = || moments.iter().map(|(at_ms, _)| *at_ms);
+    let (Some(first), Some(last)) = (times().min(), times().max()) else {
+        return Ok(());
+    };
+    let days = last.saturating_sub(first) / 86_400_000;
+    if days > LONGEST_DAYS {
+        bail!(
+            "what was recorded reaches from {first} ms to {last} ms, over {days} days; more than {LONGEST_DAYS} are not judged. Is a time in it \
+             wrong? Nothing was judged"
+        );
+    }
+    Ok(())
 }
 
 /// The cockpit over what was recorded, until it is left.

@@ -203,6 +203,31 @@ pub fn find(which: &Which) -> anyhow::Result<Folder> {
     })
 }
 
+/// As [`find`], for what is about the rows of a night, or about its rollback: without a name, no rehearsal where a night is there.
+///
+/// # Errors
+/// As [`find`].
+pub fn find_night(which: &Which) -> anyhow::Result<Folder> {
+    let newest = find(which)?;
+    let root = newest.dir().parent().map(Path::to_owned);
+    let Some(root) = root.filter(|_| which.dir.is_none() && which.session.is_none()) else {
+        return Ok(newest);
+    };
+    Ok(newest_night(&root)?.unwrap_or(newest))
+}
+
+/// The night below a folder that was written last. What cannot be read may be one.
+///
+/// # Errors
+/// The folder cannot be read.
+pub fn newest_night(root: &Path) -> anyhow::Result<Option<Folder>> {
+    let is_night = |folder: &Folder| {
+        crate::history::session(folder).map_or(true, |session| !session.charter.rehearsal)
+    };
+    let mut all = Folder::list(root)?.into_iter().map(|found| found.folder);
+    Ok(all.find(is_night))
+}
+
 /// A session below this folder; where there is none, that of a sandbox of this user, which has a folder of its own.
 fn here_or_in_a_sandbox(session: Option<&str>) -> anyhow::Result<Folder> {
     Folder::find(Path::new(ROOT), session).or_else(|error| {

@@ -20,9 +20,11 @@ use crate::salvage::tally::{sums, total};
 use crate::salvage::{Search, Since, TableCost};
 use crate::session::{Phase, Session};
 use crate::step::backup::Kept;
-use crate::step::salvage::{Record, SALVAGE, fact};
+use crate::step::production;
+use crate::step::salvage::{Record, SALVAGE, fact, known};
 use crate::step::switch::SNAPSHOT;
 use crate::target::Endpoint;
+use crate::text::printable;
 
 /// How long connecting may take.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
@@ -110,11 +112,19 @@ fn key(text: &str) -> Result<(String, String), String> {
 }
 
 /// The salvage file of a session.
-fn open(which: &Which) -> anyhow::Result<(Folder, Salvaged)> {
-    let folder = run::find(which)?;
+struct Opened {
+    folder: Folder,
+    session: Session,
+    salvaged: Salvaged,
+    /// Whether it is the one on record: a warning, or why it is not.
+    known: Result<Option<String>, String>,
+}
+
+fn open(which: &Which) -> anyhow::Result<Opened> {
+    let folder = run::find_night(which)?;
     let path = folder.dir().join(NAME);
+    let session = crate::history::session(&folder)?;
     if path.symlink_metadata().is_err() {
-        let session = crate::history::session(&folder)?;
         let why = match session.phase {
             Phase::RolledBack | Phase::RollingBack => {
                 let record = session.rollback.as_ref().and_then(|rollback| {
@@ -134,7 +144,13 @@ fn open(which: &Which) -> anyhow::Result<(Folder, Salvaged)> {
     // Its rows go into the application's database.
     files::open(&folder, &files::SALVAGE).map_err(|error| files::named(&path, &error))?;
     let salvaged = Salvaged::open(&path)?;
-    Ok((folder, salvaged))
+    let known = known::look(&session, &path, &salvaged);
+    Ok(Opened {
+        folder,
+        session,
+        salvaged,
+        known,
+    })
 }
 
 /// One spelling of a path, so that a file is known again.
@@ -161,6 +177,7 @@ fn since(session: &Session, runbook: &Runbook, limit: Duration) -> anyhow::Resul
         schema: runbook.target.schema.clone(),
         transfer: runbook.transfer.clone(),
         snapshot,
+        target: production::target_of(session),
         statement_limit: limit,
         scratch: std::env::temp_dir(),
     }))
@@ -168,8 +185,9 @@ fn since(session: &Session, runbook: &Runbook, limit: Duration) -> anyhow::Resul
 
 async fn cost(args: CostArgs) -> anyhow::Result<Exit> {
     let begun = Instant::now();
-    let folder = run::find(&args.which)?;
+    let folder = run::find_night(&args.which)?;
     let session = crate::history::session(&folder)?;
+    let name = &session.charter.session;
     let standing = Standing::of(&folder)
         .context("`cutover salvage show` says what the session left behind")?;
     let orders = standing.orders(folder)?;
@@ -187,18 +205,19 @@ async fn cost(args: CostArgs) -> anyhow::Result<Exit> {
     };
     let complete = costs.iter().all(|cost| cost.lacks.is_none());
     if args.json {
-        outln!("{}", json(&costs, complete, begun.elapsed()));
+        outln!("{}", json(name, &costs, complete, begun.elapsed()));
     } else {
+        outln!("session {}", printable(name, 80));
         print(&costs);
         outln!("{}", total(&costs));
     }
     Ok(if complete { Exit::Done } else { Exit::Failed })
 }
 
-fn json(costs: &[TableCost], complete: bool, took: Duration) -> serde_json::Value {
+fn json(session: &str, costs: &[TableCost], complete: bool, took: Duration) -> serde_json::Value {
     let [inserted, changed, deleted] = sums(costs);
     serde_json::json!({
-        "tables": costs, "inserted": inserted, "changed": changed, "deleted": deleted, "complete": complete,
+        "session": session, "tables": costs, "inserted": inserted, "changed": changed, "deleted": deleted, "complete": complete,
         "seconds": took.as_secs_f64(),
     })
 }
@@ -219,13 +238,13 @@ fn print(costs: &[TableCost]) {
     for cost in shown {
         outln!(
             "{:<32} {:>10} {:>10} {:>10}",
-            crate::text::printable(&cost.table, 32),
+            printable(&cost.table, 32),
             cost.inserted,
             cost.changed,
             cost.deleted
         );
         if let Some(lacks) = &cost.lacks {
-            outln!("  not complete: {}", crate::text::printable(lacks, 400));
+            outln!("  not complete: {}", printable(lacks, 400));
         }
     }
 }

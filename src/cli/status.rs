@@ -36,7 +36,7 @@ pub async fn run(args: StatusArgs) -> anyhow::Result<Exit> {
         let confidence = crate::session::confidence::confidence(&session);
         let whole = serde_json::json!({
             "session": session, "gates": gates, "confidence": confidence, "engine_alive": engine.is_alive(),
-            "over": claim::is_over(&session, engine.is_alive()), "rollback_cost": cost, "left_behind": left,
+            "rehearsal": session.charter.rehearsal, "over": claim::is_over(&session, engine.is_alive()), "rollback_cost": cost, "left_behind": left,
         });
         outln!("{whole}");
         return Ok(Exit::Done);
@@ -45,10 +45,14 @@ pub async fn run(args: StatusArgs) -> anyhow::Result<Exit> {
     let at_ms = session.now_ms(&clock::boot_id(), clock::now_ms());
     let freeze = forecast::sentence(&session, at_ms.unwrap_or(session.at_ms));
     if let Some(freeze) = freeze.filter(|_| !claim::is_over(&session, engine.is_alive())) {
-        outln!("freeze: {freeze}");
+        outln!("freeze: {}", shown(&freeze));
     }
     if session.phase == Phase::Open && !claim::is_over(&session, engine.is_alive()) {
-        outln!("rollback: {}", cost::sentence(&session, cost.as_ref()));
+        let sentence = cost::sentence(&session, cost.as_ref());
+        outln!("rollback: {}", shown(&sentence));
+    }
+    if let Some(night) = other_night(&args.which, &folder, &session) {
+        outln!("the newest session of a night is {night}: `cutover status {night}`");
     }
     for line in left {
         outln!("{}", printable(&line, 500));
@@ -73,6 +77,20 @@ fn left(folder: &Folder) -> Vec<String> {
     rehearsals.chain(files).collect()
 }
 
+/// Where a rehearsal is what is newest, the night beside it.
+fn other_night(which: &Which, folder: &Folder, session: &Session) -> Option<String> {
+    if !session.charter.rehearsal || which.session.is_some() || which.dir.is_some() {
+        return None;
+    }
+    let night = run::newest_night(folder.dir().parent()?).ok()??;
+    Some(night.session())
+}
+
+/// Words of others, in one line that no terminal obeys.
+fn shown(text: &str) -> String {
+    printable(text, 2_000)
+}
+
 fn print(session: &Session, engine: &EngineState) {
     let is_over = claim::is_over(session, engine.is_alive());
     let phase = match session.phase {
@@ -89,15 +107,26 @@ fn print(session: &Session, engine: &EngineState) {
     } else {
         "NO ENGINE RUNS"
     };
-    outln!("{}  {phase}  {alive}", session.charter.session);
+    let kind = match session.charter.rehearsal {
+        true => "rehearsal ",
+        false => "",
+    };
+    outln!(
+        "{kind}{}  {phase}  {alive}",
+        shown(&session.charter.session)
+    );
     if session.charter.sandbox {
         outln!("SANDBOX, time ×{}", session.charter.speed);
     }
     if let Some(held) = &session.held {
-        outln!("HELD by {}: {}", held.by, held.reason);
+        outln!("HELD by {}: {}", shown(&held.by), shown(&held.reason));
     }
     if let Some(fired) = &session.fired {
-        outln!("TRIGGER {} FIRED: {}", fired.trigger, fired.reason);
+        outln!(
+            "TRIGGER {} FIRED: {}",
+            shown(&fired.trigger),
+            shown(&fired.reason)
+        );
     }
     outln!("");
     for gate in session.gates() {
@@ -107,7 +136,7 @@ fn print(session: &Session, engine: &EngineState) {
             (false, true) => format!("to be signed by {}", missing.join(", ")),
             (false, false) => "evidence is not green".to_owned(),
         };
-        outln!("{:<4} {state}", gate.id);
+        outln!("{:<4} {state}", shown(&gate.id));
     }
     outln!("");
     for (line, state) in session.charter.steps.iter().zip(&session.steps) {
@@ -115,13 +144,18 @@ fn print(session: &Session, engine: &EngineState) {
             .outcome
             .as_ref()
             .map_or(line.title.as_str(), |o| o.summary.as_str());
-        outln!("{:<4} {:<8} {what}", line.id, word(state.status));
+        outln!(
+            "{:<4} {:<8} {}",
+            shown(&line.id),
+            word(state.status),
+            shown(what)
+        );
         if let Some(question) = &state.question {
-            outln!("     decide: {question}");
+            outln!("     decide: {}", shown(question));
         }
     }
     if let Some(rollback) = &session.rollback {
-        outln!("\nrollback: {}", rollback.reason);
+        outln!("\nrollback: {}", shown(&rollback.reason));
         if let Some(after_ms) = session.first_undo_after_ms() {
             outln!(
                 "first undo {:.1} s after it was asked for, countdown included",
@@ -133,21 +167,28 @@ fn print(session: &Session, engine: &EngineState) {
                 .outcome
                 .as_ref()
                 .map_or(line.title.as_str(), |o| o.summary.as_str());
-            outln!("{:<4} {:<8} {what}", line.id, word(state.status));
+            outln!(
+                "{:<4} {:<8} {}",
+                shown(&line.id),
+                word(state.status),
+                shown(what)
+            );
         }
     }
     match (session.phase, is_over) {
-        (Phase::Open | Phase::RollingBack, true) => outln!("\n{}", super::over::of(session)),
+        (Phase::Open | Phase::RollingBack, true) => {
+            outln!("\n{}", shown(&super::over::of(session)))
+        }
         (Phase::RollingBack, false) if !engine.is_alive() => outln!(
             "\nrolling back, but NO ENGINE RUNS, so nothing goes on: `cutover rollback` starts one, and the rollback goes on where it was"
         ),
         (Phase::Open, false) if !engine.is_alive() => outln!(
             "\nNO ENGINE RUNS, so nothing is watched: `cutover run` starts one, which goes on; `cutover rollback` starts one and rolls back"
         ),
-        _ => outln!("\n{}", next(session)),
+        _ => outln!("\n{}", shown(&next(session))),
     }
     if matches!(session.phase, Phase::Completed | Phase::RolledBack) {
-        outln!("{}", super::over::of(session));
+        outln!("{}", shown(&super::over::of(session)));
     }
 }
 

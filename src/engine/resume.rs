@@ -221,9 +221,9 @@ fn check_runbook(orders: &Orders, session: &Session) -> Result<(), Error> {
 pub(super) fn session_clock(session: &Session, entries: &[Entry]) -> SessionClock {
     let now_ms = clock::now_ms();
     let session_ms = match &session.engine {
-        Some(engine) if engine.boot_id == clock::boot_id() => {
-            engine.at_ms + (now_ms - engine.boot_ms)
-        }
+        Some(engine) if engine.boot_id == clock::boot_id() => engine
+            .at_ms
+            .saturating_add(now_ms.saturating_sub(engine.boot_ms)),
         Some(_) => {
             let last = entries.last().map_or_else(clock::wall, |e| e.wall);
             session.at_ms + (clock::wall() - last).num_milliseconds().max(0)

@@ -2,6 +2,7 @@
 //! is laid beside the request; whether it is enough is the rules' business.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::SubsecRound;
@@ -19,6 +20,8 @@ use crate::step::context::SessionClock;
 
 /// Checks that run at once; more wait.
 const AT_ONCE: usize = 2;
+/// How long the lists may take to be read.
+const READ_LIMIT: Duration = Duration::from_secs(5);
 /// How often a signature is looked at that could not be checked, when an engine takes up.
 const TRIES: u32 = 3;
 /// Time between two of them.
@@ -34,6 +37,8 @@ pub struct Verifier {
     notes: Notes,
     clock: SessionClock,
     turns: Semaphore,
+    /// Those who read the lists; one whose file system does not answer stays one.
+    readers: Arc<Semaphore>,
 }
 
 impl Verifier {
@@ -52,6 +57,7 @@ impl Verifier {
             notes,
             clock,
             turns: Semaphore::new(AT_ONCE),
+            readers: Arc::new(Semaphore::new(AT_ONCE)),
         }
     }
 
@@ -131,9 +137,7 @@ impl Verifier {
         let allowed = allowed
             .ok_or_else(|| unchecked("the runbook names no list of allowed signers".to_owned()))?;
         let revoked = self.revoked.clone();
-        let read = spawn_blocking(move || Lists::read(&allowed, revoked.as_deref()));
-        let lists = read.await.expect("BUG: reading files does not panic");
-        let lists = lists.map_err(unchecked)?;
+        let lists = self.read(allowed, revoked).await.map_err(unchecked)?;
         ssh::verify(
             &lists,
             &kept.principal,
@@ -142,6 +146,30 @@ impl Verifier {
             kept.at,
         )
         .await
+    }
+
+    /// Reads the lists. A file system that does not answer keeps its reader, but nobody who waits, and never more readers than may read at once.
+    async fn read(&self, allowed: PathBuf, revoked: Option<PathBuf>) -> Result<Lists, String> {
+        let shown = allowed.display().to_string();
+        let readers = Arc::clone(&self.readers);
+        let read = async move {
+            let Ok(reader) = readers.acquire_owned().await else {
+                return Err("the engine is ending".to_owned());
+            };
+            let read = spawn_blocking(move || {
+                let lists = Lists::read(&allowed, revoked.as_deref());
+                drop(reader);
+                lists
+            });
+            read.await.expect("BUG: reading files does not panic")
+        };
+        let read = tokio::time::timeout(READ_LIMIT, read).await;
+        read.unwrap_or_else(|_| {
+            Err(format!(
+                "{shown} could not be read within {} s: does its file system answer?",
+                READ_LIMIT.as_secs()
+            ))
+        })
     }
 
     async fn check(&self, actor: &Actor, proof: &Proof) -> Option<Result<Checked, Flaw>> {
@@ -158,8 +186,7 @@ impl Verifier {
         let Ok(_turn) = self.turns.acquire().await else {
             return unchecked("the engine is ending".to_owned());
         };
-        let read = spawn_blocking(move || Lists::read(&allowed, revoked.as_deref()));
-        let lists = match read.await.expect("BUG: reading files does not panic") {
+        let lists = match self.read(allowed, revoked).await {
             Ok(lists) => lists,
             Err(why) => return unchecked(why),
         };

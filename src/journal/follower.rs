@@ -13,7 +13,7 @@ use super::folder::Folder;
 use super::head::Head;
 use super::holder::{self, Beat, EngineState};
 use super::record::{
-    Artefact, Entry, Output, OutputLine, Progress, Reading, Sample, Stream, Thinned,
+    Artefact, Entry, Output, OutputLine, Progress, Reading, Sample, Stream, Thinned, within_reach,
 };
 use super::schema::{self, FileId, LogState};
 
@@ -407,7 +407,7 @@ fn sample(row: &Row<'_>, first: usize) -> rusqlite::Result<Sample> {
     let no_data: Option<String> = row.get(first + 3)?;
     Ok(Sample {
         signal: row.get(first)?,
-        at_ms: row.get(first + 1)?,
+        at_ms: within_reach(row.get(first + 1)?),
         reading: match (value, no_data) {
             (Some(value), Some(why)) => Reading::Partial(value, why),
             (Some(value), None) => Reading::Value(value),

@@ -169,3 +169,11 @@ pub struct Artefact {
     /// Milliseconds by the session's clock.
     pub at_ms: i64,
 }
+
+/// No session lasts so long: over five hundred years.
+const FARTHEST_MS: i64 = 1 << 44;
+
+/// A session time as a journal has it, with which everybody can reckon: whoever wrote one that no session reaches does not make readers overflow.
+pub fn within_reach(at_ms: i64) -> i64 {
+    at_ms.clamp(-FARTHEST_MS, FARTHEST_MS)
+}

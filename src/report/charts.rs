@@ -111,13 +111,14 @@ fn limits(session: &Session, name: &str) -> Vec<(String, f64)> {
 fn points(samples: &[Sample]) -> Vec<Point> {
     let (first, last) = (samples[0].at_ms, samples[samples.len() - 1].at_ms);
     let span_ms = match samples.len() as i64 > MAX_POINTS {
-        true => (last - first) / MAX_POINTS + 1,
+        true => last.saturating_sub(first) / MAX_POINTS + 1,
         false => 1,
     };
     let mut points: Vec<Point> = Vec::new();
     for sample in samples {
         let value = sample.reading.value();
-        let at_ms = first + (sample.at_ms - first) / span_ms * span_ms;
+        let spans = sample.at_ms.saturating_sub(first) / span_ms;
+        let at_ms = first.saturating_add(spans.saturating_mul(span_ms));
         match points.last_mut().filter(|p| p.at_ms == at_ms) {
             Some(point) => {
                 point.range = match (point.range, value) {

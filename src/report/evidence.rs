@@ -453,7 +453,7 @@ pub(super) fn plan(session: &Session) -> Vec<PlanReport> {
     let mut plan = vec![
         line(
             "freeze, extensions included",
-            real_seconds(session, limits.freeze_ms + session.freeze_extended_ms),
+            real_seconds(session, session.freeze_limit_ms()),
             freeze,
         ),
         line(

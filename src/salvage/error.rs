@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::identity::TargetIdentity;
 use crate::parity::{self, server_message};
 use crate::text::printable;
 
@@ -33,6 +34,17 @@ pub enum Error {
     /// The server is not the one of the switch, or too much happened since.
     #[error("{0}")]
     NotComparable(String),
+    /// The database is not the one of that night, whatever its name.
+    #[error(
+        "`target.url` leads to another database ({now}) than when the session was opened ({was}): it says nothing of what users wrote that night. \
+         Nothing of it was kept or counted, and nothing was changed"
+    )]
+    AnotherTarget {
+        /// What it leads to.
+        now: TargetIdentity,
+        /// What it led to.
+        was: TargetIdentity,
+    },
     /// SQLite failed, on whichever file.
     #[error("{}: {source}", printable(.doing, 200))]
     Sqlite {

@@ -17,10 +17,11 @@ use super::backup::BackupTable;
 use super::cell::Cell;
 use super::error::Error;
 use super::{Operation, TableCost};
+use crate::identity::TargetIdentity;
 use crate::parity::{Opening, Sides};
 use crate::runbook::transfer::Transfer;
 use crate::source::schema::Schema;
-use crate::target::Endpoint;
+use crate::target::{self, Endpoint};
 use looking::{Looking, Stage};
 use target_table::TargetTable;
 
@@ -40,6 +41,8 @@ pub struct Since {
     pub transfer: Transfer,
     /// `pg_current_snapshot()::text` as recorded at `F1`.
     pub snapshot: String,
+    /// By what the target of that night is known; `None` where nobody has asked.
+    pub target: Option<TargetIdentity>,
     /// How long one statement may take on the server.
     pub statement_limit: Duration,
     /// A folder for scratch files.
@@ -144,6 +147,7 @@ impl Search {
                 &opening,
             )
             .await?;
+            is_of_that_night(&sides, since.target.as_ref()).await?;
             comparable(&sides, &since.snapshot).await?;
             Ok(sides)
         };
@@ -269,6 +273,24 @@ impl Search {
                 },
             }
         })
+    }
+}
+
+/// Refuses another database than that of the night: what is in it, and what is not, says nothing of what users wrote.
+async fn is_of_that_night(sides: &Sides, was: Option<&TargetIdentity>) -> Result<(), Error> {
+    let Some(was) = was else { return Ok(()) };
+    let now = target::identity(&sides.client).await;
+    let now = now.map_err(|source| Error::Server {
+        doing: "asking by what the database is known, which needs EXECUTE on pg_control_system()"
+            .to_owned(),
+        source,
+    })?;
+    match now == *was {
+        true => Ok(()),
+        false => Err(Error::AnotherTarget {
+            now,
+            was: was.clone(),
+        }),
     }
 }
 

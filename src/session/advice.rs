@@ -95,8 +95,8 @@ fn rolled_back(session: &Session) -> Advice {
     }
     if let Some(why) = super::attempt::unsalvaged(session) {
         let sentence = format!(
-            "Rolled back{took}, and what users wrote to PostgreSQL is NOT kept: {why}. Before anything else: `cutover salvage make`, as soon as \
-             PostgreSQL answers."
+            "Rolled back{took}, and what users wrote to PostgreSQL is NOT kept: {why}. Before anything else: {}.",
+            super::attempt::keeping(session)
         );
         return Advice {
             urgency: Urgency::Rollback,
@@ -159,7 +159,7 @@ fn fired(session: &Session, at_ms: i64) -> Option<Advice> {
     let left_ms = countdown_left_ms(session, at_ms)?;
     let sentence = format!(
         "ROLLBACK in {} s: {} fired: {}. Nobody can stop it; anyone can start it sooner.",
-        (left_ms + 999) / 1000,
+        left_ms.saturating_add(999) / 1000,
         fired.trigger,
         fired.reason
     );
@@ -178,7 +178,13 @@ pub fn countdown_left_ms(session: &Session, at_ms: i64) -> Option<i64> {
         return None;
     }
     let countdown_ms = session.charter.real_ms(session.charter.limits.countdown_ms);
-    Some((fired.at_ms + countdown_ms - at_ms).max(0))
+    Some(
+        fired
+            .at_ms
+            .saturating_add(countdown_ms)
+            .saturating_sub(at_ms)
+            .max(0),
+    )
 }
 
 fn interrupted(session: &Session) -> Option<Advice> {
@@ -230,10 +236,10 @@ fn burning(session: &Session, at_ms: i64, triggers: &[TriggerView]) -> Option<Ad
     let view = |id: &str| triggers.iter().find(|view| view.id == id);
     let left_ms = |id: &str, state: &TriggerState| {
         if let Some(view) = view(id) {
-            return Some((view.full_ms - view.streak_ms).max(0));
+            return Some(view.full_ms.saturating_sub(view.streak_ms).max(0));
         }
         let burned_ms = session.charter.runbook_ms(at_ms - state.since_ms);
-        full_ms(session, id).map(|full_ms| (full_ms - burned_ms).max(0))
+        full_ms(session, id).map(|full_ms| full_ms.saturating_sub(burned_ms).max(0))
     };
     let mut burning: Vec<_> = session
         .triggers
@@ -266,7 +272,7 @@ fn burning(session: &Session, at_ms: i64, triggers: &[TriggerView]) -> Option<Ad
 
 fn overrun(session: &Session) -> Option<Advice> {
     let over = session.freeze_overran && session.freeze().is_some_and(|(_, end)| end.is_none());
-    let limit_ms = session.charter.limits.freeze_ms + session.freeze_extended_ms;
+    let limit_ms = session.freeze_limit_ms();
     over.then(|| {
         let sentence = format!(
             "The freeze has lasted longer than the agreed {}: {} extends it or rolls back.",

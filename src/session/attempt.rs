@@ -26,7 +26,7 @@ pub enum NotYet {
     /// What users wrote to PostgreSQL is nowhere else.
     #[error(
         "session {session} was rolled back, and what users wrote to PostgreSQL is nowhere but there: {why}. Another night on this target would \
-         delete it. `cutover salvage make {session}` keeps it, once PostgreSQL answers. Whoever gives it up says so: `cutover correct \
+         delete it. {keeping}. Whoever gives it up says so: `cutover correct \
          {session} --what \"…\" --give-up-rows`"
     )]
     Unsalvaged {
@@ -34,6 +34,8 @@ pub enum NotYet {
         session: String,
         /// What R5 said.
         why: String,
+        /// What would keep it.
+        keeping: String,
     },
     /// Nobody has said what was corrected.
     #[error(
@@ -99,6 +101,8 @@ impl Ground {
 
 /// The name of R5's check that everything is kept that users wrote to PostgreSQL.
 pub const SALVAGED: &str = "salvaged";
+/// Under this name R5 leaves behind what it salvaged.
+pub const SALVAGE: &str = "salvage";
 
 /// Why what users wrote to PostgreSQL was not kept whole by the rollback; `None` where it was, where there was nothing, or where somebody has
 /// given it up since. Whether `cutover salvage make` has kept it later is not in the journal.
@@ -120,8 +124,26 @@ pub fn rows_are_kept(earlier: &Session, has_file: bool) -> Result<(), NotYet> {
         Some(why) if !has_file => Err(NotYet::Unsalvaged {
             session: earlier.charter.session.clone(),
             why: why.to_owned(),
+            keeping: keeping(earlier),
         }),
         _ => Ok(()),
+    }
+}
+
+/// What would keep what the rollback could not: trying again, or not even that.
+pub fn keeping(session: &Session) -> String {
+    let rows = session.rollback.iter().flat_map(|rollback| &rollback.rows);
+    let outcomes = rows.filter_map(|row| row.outcome.as_ref());
+    let mut records = outcomes.filter_map(|outcome| outcome.facts.get(SALVAGE));
+    let record = records.next_back();
+    match record.and_then(|record| record.get("for_good")?.as_bool()) {
+        Some(true) => {
+            "Nothing keeps it as things stand: only the database of that night has it".to_owned()
+        }
+        Some(false) | None => format!(
+            "`cutover salvage make {}` keeps it, once PostgreSQL answers",
+            session.charter.session
+        ),
     }
 }
 

@@ -81,7 +81,7 @@ fn attempts(session: &Session, step: &str) -> u32 {
 fn fired_due(session: &Session, at_ms: i64) -> Option<Event> {
     let fired = session.fired.as_ref()?;
     let countdown_ms = session.charter.real_ms(session.charter.limits.countdown_ms);
-    (at_ms >= fired.at_ms + countdown_ms).then(|| Event::RollbackStarted {
+    (at_ms >= fired.at_ms.saturating_add(countdown_ms)).then(|| Event::RollbackStarted {
         cause: RollbackCause::Trigger {
             trigger: fired.trigger.clone(),
         },
@@ -93,8 +93,8 @@ fn overrun_due(session: &Session, at_ms: i64) -> Option<Event> {
     let (since_ms, None) = session.freeze()? else {
         return None;
     };
-    let limit_ms = session.charter.limits.freeze_ms + session.freeze_extended_ms;
-    (!session.freeze_overran && at_ms > since_ms + session.charter.real_ms(limit_ms))
+    let limit_ms = session.freeze_limit_ms();
+    (!session.freeze_overran && at_ms > since_ms.saturating_add(session.charter.real_ms(limit_ms)))
         .then_some(Event::FreezeOverran { limit_ms })
 }
 
@@ -108,7 +108,7 @@ fn verification_due(session: &Session, at_ms: i64) -> Option<Event> {
         .iter()
         .zip(&session.steps)
         .find(|(line, s)| line.kind == LineKind::Verify && !s.is_over())?;
-    let late = at_ms > switched_ms + session.charter.real_ms(limit_ms);
+    let late = at_ms > switched_ms.saturating_add(session.charter.real_ms(limit_ms));
     let trigger = session
         .charter
         .triggers

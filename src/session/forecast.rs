@@ -48,7 +48,7 @@ pub fn forecast(session: &Session, at_ms: i64) -> Option<Forecast> {
     }
     let charter = &session.charter;
     let last = charter.index_of_kind(&LineKind::Reopen)?;
-    let (mut freeze_left_ms, mut unknown_steps) = (0, 0);
+    let (mut freeze_left_ms, mut unknown_steps) = (0_i64, 0);
     for step in session.steps[..=last].iter().filter(|s| !s.is_over()) {
         let Some(took_ms) = rehearsed_ms(session, &step.id) else {
             unknown_steps += 1;
@@ -59,13 +59,16 @@ pub fn forecast(session: &Session, at_ms: i64) -> Option<Forecast> {
             .started_ms
             .filter(|_| running)
             .map_or(0, |ms| at_ms - ms);
-        freeze_left_ms += (took_ms - passed_ms).max(0);
+        let left_ms = took_ms.saturating_sub(passed_ms).max(0);
+        freeze_left_ms = freeze_left_ms.saturating_add(left_ms);
     }
-    let limit_ms = charter.real_ms(charter.limits.freeze_ms + session.freeze_extended_ms);
+    let limit_ms = charter.real_ms(session.freeze_limit_ms());
     Some(Forecast {
         freeze_left_ms,
         unknown_steps,
-        no_return_ms: since_ms + limit_ms - rehearsal.rollback_ms,
+        no_return_ms: since_ms
+            .saturating_add(limit_ms)
+            .saturating_sub(rehearsal.rollback_ms),
     })
 }
 
@@ -77,7 +80,7 @@ pub fn sentence(session: &Session, at_ms: i64) -> Option<String> {
         0 => String::new(),
         n => format!(" (without {n} steps that it has no time for)"),
     };
-    let back = match told.no_return_ms - at_ms {
+    let back = match told.no_return_ms.saturating_sub(at_ms) {
         left_ms @ 0.. => format!(
             "a rollback that begins within {} ends within it",
             span(left_ms)

@@ -238,7 +238,7 @@ impl Notices {
 
     fn freeze(&mut self, session: &Session, at_ms: i64) -> Option<Notice> {
         let (since_ms, end) = session.freeze()?;
-        let limit_ms = session.charter.limits.freeze_ms + session.freeze_extended_ms;
+        let limit_ms = session.freeze_limit_ms();
         let passed_ms = session.charter.runbook_ms(at_ms - since_ms);
         if end.is_some() || passed_ms * 100 < limit_ms * NEAR {
             return None;

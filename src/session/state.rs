@@ -594,7 +594,16 @@ impl Session {
     /// Session time at `boot_ms` on the clock of the boot `boot_id`; `None` where the last engine ran on another boot, or none has.
     pub fn now_ms(&self, boot_id: &str, boot_ms: i64) -> Option<i64> {
         let engine = self.engine.as_ref()?;
-        (engine.boot_id == boot_id).then(|| engine.at_ms + (boot_ms - engine.boot_ms).max(0))
+        (engine.boot_id == boot_id).then(|| {
+            let passed_ms = boot_ms.saturating_sub(engine.boot_ms).max(0);
+            engine.at_ms.saturating_add(passed_ms)
+        })
+    }
+
+    /// How long the freeze may last, extensions included, in runbook time.
+    pub fn freeze_limit_ms(&self) -> i64 {
+        let limits = &self.charter.limits;
+        limits.freeze_ms.saturating_add(self.freeze_extended_ms)
     }
 
     /// When the freeze began, and when it ended.

@@ -5,6 +5,8 @@
 //! as well ([`make`]). The ids are raised in R3, before the first instance comes back: by what the engine has seen every two seconds;
 //! where it has seen nothing, PostgreSQL is waited for a second at most. SQLite's own file is waited for two.
 
+pub mod known;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -33,8 +35,7 @@ use crate::target::Endpoint;
 use crate::target::written::CountersProbe;
 use crate::transfer::matching;
 
-/// Under this name R5 leaves behind what it salvaged.
-pub const SALVAGE: &str = "salvage";
+pub use crate::session::attempt::SALVAGE;
 
 /// How long PostgreSQL may take to let us in.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
@@ -57,10 +58,44 @@ pub struct Record {
     pub file: Option<PathBuf>,
     /// Its checksum.
     pub sha256: Option<String>,
+    /// The digest of its rows, which stays the same when rows are brought in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows_sha256: Option<String>,
     /// Tables with rows in it, or that it lacks.
     pub tables: Vec<TableCost>,
     /// What is not in it, and why; empty when everything is.
     pub lacks: Vec<String>,
+    /// Trying again meets the same: the database that answers is not that of the night, or another session had it since.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub for_good: bool,
+}
+
+/// Why there is no salvage file.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotMade {
+    /// Trying again may make it.
+    #[error("{0}")]
+    ForNow(String),
+    /// Trying again meets the same.
+    #[error("{0}")]
+    ForGood(String),
+}
+
+impl From<Error> for NotMade {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::AnotherTarget { .. } => Self::ForGood(error.to_string()),
+            Error::Sides(_)
+            | Error::Source(_)
+            | Error::Server { .. }
+            | Error::Silent { .. }
+            | Error::NotComparable(_)
+            | Error::Sqlite { .. }
+            | Error::File { .. }
+            | Error::NotASalvageFile { .. }
+            | Error::Cancelled => Self::ForNow(error.to_string()),
+        }
+    }
 }
 
 impl Record {
@@ -80,6 +115,10 @@ impl Record {
             .collect();
         match (&self.file, self.lacks.first()) {
             (None, None) => "nothing was written to PostgreSQL since the switch".to_owned(),
+            (None, Some(why)) if self.for_good => format!(
+                "there is no salvage file: {why}. Only the database of that night has those rows; where it is gone, whoever gives them up says so \
+                 with `cutover correct --give-up-rows`"
+            ),
             (None, Some(why)) => format!(
                 "there is no salvage file: {why}; `cutover salvage make` tries again, as long as PostgreSQL is left as it is"
             ),
@@ -101,7 +140,7 @@ pub async fn keep(ctx: &Context) -> Record {
     let wanted = match Wanted::of(&ctx.folder, &ctx.session, &ctx.runbook) {
         Ok(None) => return Record::default(),
         Ok(Some(wanted)) => Ok(wanted),
-        Err(why) => Err(why),
+        Err(why) => Err(NotMade::ForNow(why)),
     };
     let session = ctx.session.charter.session.clone();
     let earlier = whole(ctx.folder.dir().join(NAME), session).await;
@@ -117,16 +156,20 @@ pub async fn keep(ctx: &Context) -> Record {
     // Half of it is better than nothing.
     made.unwrap_or_else(|why| {
         earlier.unwrap_or_else(|| Record {
-            lacks: vec![why],
+            for_good: matches!(why, NotMade::ForGood(_)),
+            lacks: vec![why.to_string()],
             ..Record::default()
         })
     })
 }
 
 /// Rows of a later session are not what users wrote. Only a row that is tried again can meet one.
-fn alone(ctx: &Context) -> Result<(), String> {
+fn alone(ctx: &Context) -> Result<(), NotMade> {
     match later_attempt(&ctx.folder, &ctx.session) {
-        Some(later) => Err(later_than(&ctx.session.charter.session, &later)),
+        Some(later) => {
+            let why = later_than(&ctx.session.charter.session, &later);
+            Err(NotMade::ForGood(why))
+        }
         None => Ok(()),
     }
 }
@@ -139,14 +182,13 @@ pub fn later_than(session: &str, later: &str) -> String {
 }
 
 /// Rows of another database are not what users wrote. One that does not answer is for the salvage itself to tell.
-async fn same_target(ctx: &Context) -> Result<(), String> {
+/// [`Search::open`] asks again, on the connection that it reads by.
+async fn same_target(ctx: &Context) -> Result<(), NotMade> {
     let Some(was) = production::target_of(&ctx.session) else {
         return Ok(());
     };
     match production::of_target(&ctx.runbook, IDENTITY_LIMIT).await {
-        Ok(now) if now != was => Err(format!(
-            "`target.url` leads to another database ({now}) than when the session was opened ({was}): nothing of it was kept"
-        )),
+        Ok(now) if now != was => Err(Error::AnotherTarget { now, was }.into()),
         _ => Ok(()),
     }
 }
@@ -157,9 +199,14 @@ pub fn was_open(ctx: &Context) -> bool {
     reopened.is_some_and(|step| step.started_ms.is_some())
 }
 
-/// Whether a salvage file of this session lies in its folder and holds everything: what R5 asks of its own.
+/// Whether the salvage file that this session has on record lies in its folder and holds everything.
 pub fn has_whole_file(folder: &Folder) -> bool {
-    let tables = tables_in(&folder.dir().join(NAME), &folder.session());
+    let path = folder.dir().join(NAME);
+    let is_known = || {
+        let session = history::session(folder).ok()?;
+        known::look(&session, &path, &Salvaged::open(&path).ok()?).ok()
+    };
+    let tables = is_known().and_then(|_| tables_in(&path, &folder.session()));
     tables.is_some_and(|tables| tables.iter().all(|table| table.lacks.is_none()))
 }
 
@@ -192,9 +239,11 @@ fn record(path: &Path, tables: Vec<TableCost>) -> Option<Record> {
     let lacks = |table: &TableCost| Some(format!("{}: {}", table.table, table.lacks.as_ref()?));
     Some(Record {
         sha256: digest::of_file(path, &CancellationToken::new()).ok(),
+        rows_sha256: Some(Salvaged::open(path).ok()?.rows_sha256().ok()?),
         file: Some(path.to_owned()),
         lacks: tables.iter().filter_map(lacks).collect(),
         tables: tables.into_iter().filter(told).collect(),
+        for_good: false,
     })
 }
 
@@ -252,6 +301,7 @@ impl Wanted {
                 schema: runbook.target.schema.clone(),
                 transfer: runbook.transfer.clone(),
                 snapshot,
+                target: production::target_of(session),
                 statement_limit: STATEMENT_LIMIT,
                 scratch: folder.dir().to_owned(),
             },
@@ -271,7 +321,7 @@ pub fn fact<T: serde::de::DeserializeOwned>(session: &Session, name: &str) -> Op
 ///
 /// # Errors
 /// There is no file, and why.
-pub async fn make(wanted: Wanted, cancel: &CancellationToken) -> Result<Record, String> {
+pub async fn make(wanted: Wanted, cancel: &CancellationToken) -> Result<Record, NotMade> {
     let Wanted {
         path,
         about,
@@ -290,12 +340,13 @@ pub async fn make(wanted: Wanted, cancel: &CancellationToken) -> Result<Record, 
         blocking(move || writer.finish()).await?;
         Ok(true)
     };
-    match salvage.await.map_err(|error| error.to_string())? {
+    match salvage.await? {
         false => Ok(Record::default()),
         // The file knows more than the search: rows that the application's own tables did not take.
-        true => whole(path.clone(), session)
-            .await
-            .ok_or_else(|| format!("{} was written and cannot be read", path.display())),
+        true => whole(path.clone(), session).await.ok_or_else(|| {
+            let why = format!("{} was written and cannot be read", path.display());
+            NotMade::ForNow(why)
+        }),
     }
 }
 
@@ -404,6 +455,7 @@ fn seen(ctx: &Context) -> Option<Seen> {
 /// The same, asked of PostgreSQL now.
 async fn given_out(ctx: &Context) -> Result<Seen, String> {
     let endpoint = owner(ctx).map_err(|outcome| outcome.summary)?;
+    same_target(ctx).await.map_err(|why| why.to_string())?;
     let mut probe = CountersProbe::new(endpoint, &ctx.runbook.target.schema, IDS_LIMIT);
     let last = probe.given_out().await.map_err(|e| e.to_string())?;
     Ok(Seen {

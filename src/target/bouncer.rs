@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio_postgres::{Client, SimpleQueryMessage, SimpleQueryRow};
 
 use super::{Endpoint, Error};
+use crate::text::printable;
 
 /// The console's own database, which has a pool like any other.
 const CONSOLE: &str = "pgbouncer";
@@ -75,12 +76,17 @@ impl BouncerProbe {
     pub async fn sample(&self) -> Result<(Pools, Totals), Error> {
         let mut pools = Pools::default();
         for row in self.show("SHOW POOLS").await? {
-            pools.add(&row);
+            pools.add(&|column| row.try_get(column).ok().flatten())?;
         }
         let mut totals = Totals::default();
         for row in self.show("SHOW STATS").await? {
-            totals.queries += number(&row, "total_query_count");
-            totals.query_us += number(&row, "total_query_time");
+            let of = |column: &str| row.try_get(column).ok().flatten();
+            let (queries, query_us) = (
+                counted(&of, "total_query_count")?,
+                counted(&of, "total_query_time")?,
+            );
+            totals.queries = totals.queries.saturating_add(queries);
+            totals.query_us = totals.query_us.saturating_add(query_us);
         }
         Ok((pools, totals))
     }
@@ -113,20 +119,71 @@ impl BouncerProbe {
     }
 }
 
+/// What a row says in a column; none where it has none.
+type Column<'r> = dyn Fn(&'static str) -> Option<&'r str> + 'r;
+
 impl Pools {
-    fn add(&mut self, row: &SimpleQueryRow) {
-        self.pools += 1;
-        self.clients_active += number(row, "cl_active");
-        self.clients_waiting += number(row, "cl_waiting");
-        let maxwait_ms = number(row, "maxwait") * 1_000 + number(row, "maxwait_us") / 1_000;
+    fn add<'r>(&mut self, of: &Column<'r>) -> Result<(), Error> {
+        let add = |sum: &mut u64, column| -> Result<(), Error> {
+            *sum = sum.saturating_add(number(of, column)?);
+            Ok(())
+        };
+        self.pools = self.pools.saturating_add(1);
+        add(&mut self.clients_active, "cl_active")?;
+        add(&mut self.clients_waiting, "cl_waiting")?;
+        add(&mut self.servers_active, "sv_active")?;
+        add(&mut self.servers_idle, "sv_idle")?;
+        self.servers_idle = self.servers_idle.saturating_add(counted(of, "sv_used")?);
+        let maxwait_ms = number(of, "maxwait")?
+            .saturating_mul(1_000)
+            .saturating_add(counted(of, "maxwait_us")? / 1_000);
         self.maxwait_ms = self.maxwait_ms.max(maxwait_ms);
-        self.servers_active += number(row, "sv_active");
-        self.servers_idle += number(row, "sv_idle") + number(row, "sv_used");
+        Ok(())
     }
 }
 
-/// A column's number; 0 where this version has no such column.
-fn number(row: &SimpleQueryRow, column: &str) -> u64 {
-    let text = row.try_get(column).ok().flatten();
-    text.and_then(|text| text.parse().ok()).unwrap_or(0)
+/// A number that every version tells.
+fn number(of: &Column<'_>, column: &'static str) -> Result<u64, Error> {
+    let told = of(column).unwrap_or("nothing");
+    told.parse().map_err(|_| Error::Unreadable {
+        column,
+        told: printable(told, 40),
+    })
+}
+
+/// The same of a column that some versions do not have, which counts as 0.
+fn counted(of: &Column<'_>, column: &'static str) -> Result<u64, Error> {
+    match of(column) {
+        Some(_) => number(of, column),
+        None => Ok(0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(maxwait: &'static str) -> impl Fn(&'static str) -> Option<&'static str> {
+        move |column| match column {
+            "maxwait" => Some(maxwait),
+            "maxwait_us" | "sv_used" => None,
+            _ => Some("18446744073709551615"),
+        }
+    }
+
+    #[test]
+    fn what_is_too_much_is_the_most_and_what_is_no_number_is_told() {
+        let mut pools = Pools::default();
+        for maxwait in ["9223372036854775807", "1"] {
+            pools.add(&row(maxwait)).expect("numbers");
+        }
+        assert_eq!(
+            (pools.maxwait_ms, pools.clients_waiting),
+            (u64::MAX, u64::MAX)
+        );
+        for maxwait in ["-5", "NaN", "abc", "", "18446744073709551616"] {
+            let refused = Pools::default().add(&row(maxwait)).expect_err(maxwait);
+            assert!(refused.to_string().contains("maxwait"), "{refused}");
+        }
+    }
 }

@@ -41,6 +41,14 @@ pub enum Error {
         /// What was seen.
         evidence: String,
     },
+    /// A console's column is no number.
+    #[error("PgBouncer's {column} is no number: it says {told}")]
+    Unreadable {
+        /// Which.
+        column: &'static str,
+        /// What it says.
+        told: String,
+    },
     /// No address for the name.
     #[error("the host name {host} has no address. Check its spelling and the DNS of this machine")]
     UnknownHost {

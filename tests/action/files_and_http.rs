@@ -85,6 +85,37 @@ async fn server(answer: Option<&'static str>) -> (String, tokio::task::JoinHandl
     (url, asked)
 }
 
+/// Answers one connection with a body that never ends, as fast as it is taken.
+async fn endless() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut request = Vec::new();
+        while !request.ends_with(b"}") {
+            assert_ne!(stream.read_buf(&mut request).await.unwrap(), 0);
+        }
+        let piece = [b'x'; 1 << 16];
+        let mut sent = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await;
+        while sent.is_ok() {
+            sent = stream.write_all(&piece).await;
+        }
+    });
+    url
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_without_an_end_is_read_as_far_as_it_matters() {
+    let mut bench = Bench::new();
+    let outcome = bench
+        .run(post(&endless().await, &[]), PLENTY)
+        .await
+        .unwrap();
+    assert!(outcome.ok && !outcome.timed_out, "{outcome:?}");
+    let said = outcome.tail.last().expect("lines");
+    assert!(said.contains("longer than 1048576 bytes"), "{said}");
+}
+
 fn post(url: &str, expect_status: &[u16]) -> Effect {
     Effect::Http {
         method: "POST".into(),

@@ -230,9 +230,13 @@ async fn assert_salvaged(stage: &Stage, folder: &Folder, session: &Session, befo
     // Brought into a copy of it, all of them make it what PostgreSQL is.
     let restored = stage.sandbox.dir().join("restored.db");
     std::fs::copy(&backup.path, &restored).expect("a copy");
+    let salvaged = Salvaged::open(&folder.dir().join(salvage::file::NAME)).expect("a salvage file");
+    let tables = salvaged.tables().expect("tables");
+    let deletes: u64 = tables.iter().map(|table| table.deleted).sum();
     let applied = Command::new(support::cutover())
         .args(["salvage", "apply", "--all", "--json", "--dir"])
         .arg(folder.dir())
+        .args(["--deletes", &deletes.to_string()])
         .arg("--to")
         .arg(&restored)
         .output()

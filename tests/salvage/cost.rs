@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cutover::salvage::cell::Cell;
-use cutover::salvage::{Error, Operation, Search};
+use cutover::salvage::{Error, Operation, Search, Since};
 use tokio_util::sync::CancellationToken;
 
 use super::{Found, Night, counts};
@@ -107,6 +107,41 @@ async fn every_write_counts_once_whatever_the_key() {
     assert!(kept.iter().any(|row| row.columns[0].1 == mixed), "{kept:?}");
     let gone = of(&found, "Pairs", Operation::Deleted)[0];
     assert_eq!(gone.key, [Cell::text("y"), Cell::Integer(1)]);
+}
+
+/// A database that was dropped and made again under its name says nothing of what users wrote.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_database_is_not_looked_at() {
+    let night = night().await;
+    let client = night.endpoint().connect().await.expect("a connection");
+    let here = cutover::target::identity(&client)
+        .await
+        .expect("an identity");
+    let mut remade = here.clone();
+    remade.database_oid += 1;
+    for (target, is_read) in [(here, true), (remade, false)] {
+        let since = Since {
+            target: Some(target),
+            ..night.since()
+        };
+        let limit = Duration::from_secs(30);
+        let cancel = CancellationToken::new();
+        let opened = Search::open(since, &night.endpoint(), limit, &cancel).await;
+        match opened {
+            Ok(_) => assert!(is_read),
+            Err(error) => {
+                assert!(
+                    !is_read && matches!(error, Error::AnotherTarget { .. }),
+                    "{error}"
+                );
+                let why = cutover::step::salvage::NotMade::from(error);
+                assert!(
+                    matches!(why, cutover::step::salvage::NotMade::ForGood(_)),
+                    "{why}"
+                );
+            }
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,6 @@
 //! `cutover salvage apply`: brings chosen rows of a salvage file into SQLite.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
@@ -7,7 +8,7 @@ use chrono::{SecondsFormat, Utc};
 use clap::Args;
 
 use super::super::{Exit, Which};
-use super::{ChoiceArgs, open};
+use super::{ChoiceArgs, Opened, open};
 use crate::claim::{self, Claim};
 use crate::salvage::apply::{Brought, Fate, Means, Outcome, apply};
 use crate::salvage::file::NAME;
@@ -38,6 +39,9 @@ pub struct ApplyArgs {
     /// Leave out rows with a conflict, instead of bringing in none
     #[arg(long)]
     skip_conflicts: bool,
+    /// Agrees to so many deletions in SQLite: those of the chosen rows that PostgreSQL no longer had
+    #[arg(long, value_name = "N")]
+    deletes: Option<u64>,
     /// Bring in the nearest value where a column's form cannot hold PostgreSQL's
     #[arg(long)]
     nearest: bool,
@@ -59,9 +63,18 @@ pub fn run(args: ApplyArgs) -> anyhow::Result<Exit> {
         );
         return Ok(Exit::Usage);
     }
-    let (folder, mut salvaged) = open(&args.which)?;
+    let Opened {
+        folder,
+        session,
+        mut salvaged,
+        known,
+    } = open(&args.which)?;
+    match known {
+        Ok(None) => {}
+        Ok(Some(doubt)) => errln!("WARNING: {}", printable(&doubt, 600)),
+        Err(why) => bail!("{why}. Nothing was changed"),
+    }
     let about = salvaged.about()?;
-    let session = crate::history::session(&folder)?;
     let over = matches!(session.phase, Phase::RolledBack | Phase::Completed);
     if !over && args.to.is_none() {
         bail!(
@@ -79,6 +92,10 @@ pub fn run(args: ApplyArgs) -> anyhow::Result<Exit> {
         skip_conflicts: args.skip_conflicts,
         nearest: args.nearest,
     };
+    let deletions = salvaged.deletions(&chosen, &file)?;
+    if !may_delete(&args, &deletions, &file) {
+        return Ok(Exit::NoGo);
+    }
     if !means.dry_run {
         let why = "nothing was brought in, because it could not be noted";
         salvaged.can_note().context(why)?;
@@ -95,9 +112,16 @@ pub fn run(args: ApplyArgs) -> anyhow::Result<Exit> {
     let stands = outcome.conflicts() + outcome.violations.len() > 0;
     let left_out = stands && !(outcome.committed && args.skip_conflicts);
     if args.json {
-        outln!("{}", serde_json::to_string(&outcome)?);
+        let mut told = serde_json::to_value(&outcome)?;
+        told["session"] = session.charter.session.clone().into();
+        outln!("{told}");
     } else {
-        print(&outcome, &args, &file.display().to_string());
+        print(
+            &session.charter.session,
+            &outcome,
+            &args,
+            &file.display().to_string(),
+        );
     }
     if let Err(error) = noted {
         bail!(
@@ -108,6 +132,30 @@ pub fn run(args: ApplyArgs) -> anyhow::Result<Exit> {
         );
     }
     Ok(if left_out { Exit::NoGo } else { Exit::Done })
+}
+
+/// Says how many rows would be deleted, and whether that was said by whoever asks: rows that are gone from PostgreSQL for another reason than
+/// a user's wish go with everything else that is chosen.
+fn may_delete(args: &ApplyArgs, deletions: &BTreeMap<String, u64>, file: &Path) -> bool {
+    let sum: u64 = deletions.values().sum();
+    if sum > 0 {
+        let tables = deletions.iter();
+        let tables = tables.map(|(table, n)| format!("{} {n}", printable(table, 80)));
+        errln!(
+            "{sum} rows of {} are to be deleted, for PostgreSQL no longer had them: {}",
+            file.display(),
+            tables.collect::<Vec<_>>().join(", ")
+        );
+    }
+    let said = args.deletes.unwrap_or(0);
+    if args.dry_run || said == sum {
+        return true;
+    }
+    errln!(
+        "cutover: nothing was changed: {said} deletions were agreed to (--deletes), and there are {sum}. `--deletes {sum}` agrees to them; \
+         --table, --row and --key choose other rows"
+    );
+    false
 }
 
 /// Refuses the session's own backups, by whatever name: what comes in would make them worth nothing.
@@ -128,7 +176,7 @@ fn not_a_backup(session: &Session, backup: &Path, file: &Path) -> anyhow::Result
     Ok(())
 }
 
-fn print(outcome: &Outcome, args: &ApplyArgs, file: &str) {
+fn print(session: &str, outcome: &Outcome, args: &ApplyArgs, file: &str) {
     let conflicts: Vec<&Brought> = outcome
         .rows
         .iter()
@@ -163,7 +211,7 @@ fn print(outcome: &Outcome, args: &ApplyArgs, file: &str) {
         }
         (false, false) => format!("nothing was brought in; {file} is unchanged"),
     };
-    outln!("{end}; {there} were there already, {conflicts} have a conflict");
+    outln!("session {session}: {end}; {there} were there already, {conflicts} have a conflict");
     if !outcome.committed && !args.dry_run && conflicts > 0 && outcome.violations.is_empty() {
         outln!("--skip-conflicts brings in the others");
     }

@@ -12,7 +12,7 @@ use crate::engine::lease::Lease;
 use crate::runbook::rehearsal;
 use crate::salvage::file::NAME;
 use crate::session::{Command, Phase};
-use crate::step::salvage::{Wanted, later_attempt, later_than, make};
+use crate::step::salvage::{Wanted, known, later_attempt, later_than, make};
 use crate::text::printable;
 
 /// Make the salvage file of a session that was rolled back.
@@ -30,7 +30,7 @@ pub struct MakeArgs {
 /// # Errors
 /// The session was not rolled back, has a file, or is not of this runbook; or there is still no file, and why.
 pub async fn run(args: MakeArgs) -> anyhow::Result<Exit> {
-    let folder = run::find(&args.which)?;
+    let folder = run::find_night(&args.which)?;
     let session = crate::history::session(&folder)?;
     let name = &session.charter.session;
     ensure!(
@@ -61,7 +61,7 @@ pub async fn run(args: MakeArgs) -> anyhow::Result<Exit> {
     };
     let wanted = Wanted::of(&folder, &session, &runbook).map_err(anyhow::Error::msg)?;
     let Some(wanted) = wanted else {
-        outln!("nobody could write to PostgreSQL: the session never came to F1");
+        outln!("nobody could write to PostgreSQL: session {name} never came to F1");
         return Ok(Exit::Done);
     };
     // Two at a time would write the same file.
@@ -70,8 +70,8 @@ pub async fn run(args: MakeArgs) -> anyhow::Result<Exit> {
     lease.release()?;
     let record = record.map_err(anyhow::Error::msg)?;
     let sentence = record.sentence();
-    outln!("{}", printable(&sentence, 500));
-    let text = format!("salvaged after the rollback: {sentence}");
+    outln!("session {name}: {}", printable(&sentence, 500));
+    let text = known::note(&record);
     let claim = args.which.claim;
     let note = move || amend::amend(&folder, claim.as_deref(), &Command::Note { text });
     if let Err(refusal) = tokio::task::spawn_blocking(note).await?? {

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::super::{Exit, Which};
-use super::{ChoiceArgs, open};
+use super::{ChoiceArgs, Opened, open};
 use crate::salvage::cell::Cell;
 use crate::salvage::file::{SalvagedRow, SalvagedValue};
 use crate::salvage::tally::held;
@@ -35,7 +35,12 @@ pub struct ShowArgs {
 /// # Errors
 /// There is no salvage file, or it cannot be read.
 pub fn run(args: ShowArgs) -> anyhow::Result<Exit> {
-    let (_, salvaged) = open(&args.which)?;
+    let Opened {
+        salvaged, known, ..
+    } = open(&args.which)?;
+    if let Some(doubt) = known.unwrap_or_else(|why| Some(format!("{why}. `apply` refuses it"))) {
+        errln!("WARNING: {}", printable(&doubt, 600));
+    }
     let (about, tables) = (salvaged.about()?, salvaged.tables()?);
     let chosen = salvaged.chosen(&args.choice.choice())?;
     if args.json {
@@ -56,8 +61,8 @@ pub fn run(args: ShowArgs) -> anyhow::Result<Exit> {
     }
     outln!(
         "session {}, salvaged {} for {}",
-        about.session,
-        about.made,
+        printable(&about.session, 80),
+        printable(&about.made, 80),
         about.source.display()
     );
     super::print(&tables);

@@ -97,7 +97,7 @@ fn seconds_left(model: &Model) -> String {
         return "?".to_owned();
     }
     let left_ms = countdown_left_ms(&model.session, model.now_ms).unwrap_or_default();
-    format!("{} s", (left_ms + 999) / 1000)
+    format!("{} s", left_ms.saturating_add(999) / 1000)
 }
 
 /// The seconds in digits of five rows where there is room, else in words.

@@ -75,7 +75,7 @@ fn explain(canvas: &mut Canvas<'_>, area: Rect, model: &Model, form: &Form) -> u
         FormKind::Hold => "What runs goes on to its end; nothing new starts, for anybody, until the release manager resumes. Triggers go on burning.".to_owned(),
         FormKind::Note { .. } => "Everyone on the bridge sees it, and the report keeps it.".to_owned(),
         FormKind::Extend => {
-            let limit_ms = session.charter.limits.freeze_ms + session.freeze_extended_ms;
+            let limit_ms = session.freeze_limit_ms();
             format!("The agreed freeze is {} now. The extension is recorded with your name.", span(limit_ms))
         }
         FormKind::Skip(step) => format!("{step} counts as over without having been done. Gates that rest on it stay open. Your reason is recorded."),

@@ -133,7 +133,7 @@ fn clocks(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
 
 fn freeze_clock(model: &Model, wide: bool) -> Vec<Piece<'static>> {
     let session = &model.session;
-    let limit_ms = session.charter.limits.freeze_ms + session.freeze_extended_ms;
+    let limit_ms = session.freeze_limit_ms();
     let of = if wide { " of " } else { "/" };
     let value = match session.freeze() {
         None => piece("–", Meaning::Muted),
@@ -170,7 +170,7 @@ fn forecast_part(model: &Model) -> Vec<Piece<'static>> {
 
 /// `rollback fits until 03:12:40`, by the reader's clock.
 pub fn no_return(model: &Model, told: &Forecast) -> (String, Meaning) {
-    let left_ms = told.no_return_ms - model.clock_ms();
+    let left_ms = told.no_return_ms.saturating_sub(model.clock_ms());
     if told.is_past(model.clock_ms()) {
         let late = span(model.runbook_ms(-left_ms));
         return (format!("a rollback now ends {late} late"), Meaning::Danger);

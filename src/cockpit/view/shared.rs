@@ -133,7 +133,7 @@ pub fn person_for<'a>(model: &'a Model, roles: &[Role]) -> Option<&'a crate::run
 pub fn against(value_ms: i64, limit_ms: i64) -> Meaning {
     match value_ms {
         v if v > limit_ms => Meaning::Danger,
-        v if v * 5 > limit_ms * 4 => Meaning::Warn,
+        v if v.saturating_mul(5) > limit_ms.saturating_mul(4) => Meaning::Warn,
         _ => Meaning::Text,
     }
 }

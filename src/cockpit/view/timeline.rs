@@ -88,7 +88,10 @@ fn track(canvas: &mut Canvas<'_>, area: Rect, model: &Model, replay: &Replay) {
     }
     let mut cells: Vec<Option<Mark>> = vec![None; usize::from(line.width)];
     let last = i64::from(line.width.max(2)) - 1;
-    let begins = |n: i64| from_ms + (n * (to_ms - from_ms) + last - 1).div_euclid(last);
+    let begins = |n: i64| {
+        let whole = n.saturating_mul(to_ms.saturating_sub(from_ms));
+        from_ms.saturating_add(whole.saturating_add(last - 1).div_euclid(last))
+    };
     // A click on a mark goes to where that has just happened.
     let mut moments: Vec<i64> = (0..i64::from(line.width)).map(begins).collect();
     for (at_ms, mark) in tape.marks() {
@@ -118,7 +121,8 @@ fn track(canvas: &mut Canvas<'_>, area: Rect, model: &Model, replay: &Replay) {
 /// Column of a session time on a track of so many.
 fn cell_of(at_ms: i64, (from_ms, to_ms): (i64, i64), width: u16) -> usize {
     let last = i64::from(width) - 1;
-    let at = (at_ms - from_ms).max(0) * last.max(0) / (to_ms - from_ms).max(1);
+    let passed_ms = at_ms.saturating_sub(from_ms).max(0);
+    let at = passed_ms.saturating_mul(last.max(0)) / to_ms.saturating_sub(from_ms).max(1);
     at.clamp(0, last.max(0)) as usize
 }
 

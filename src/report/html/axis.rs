@@ -35,13 +35,17 @@ impl Axis {
         let last_ms = report.timeline.last().map_or(0, |line| line.at_ms);
         Axis {
             from_ms,
-            to_ms: last_ms.max(from_ms + 1_000),
+            to_ms: last_ms.max(from_ms.saturating_add(1_000)),
         }
+    }
+
+    fn span_ms(self) -> i64 {
+        self.to_ms.saturating_sub(self.from_ms).max(1)
     }
 
     /// Where a moment is.
     pub fn x(self, at_ms: i64) -> f64 {
-        let share = (at_ms - self.from_ms) as f64 / (self.to_ms - self.from_ms) as f64;
+        let share = at_ms.saturating_sub(self.from_ms) as f64 / self.span_ms() as f64;
         LEFT + share.clamp(0.0, 1.0) * (RIGHT - LEFT)
     }
 
@@ -52,8 +56,9 @@ impl Axis {
 
     /// Lines across the plot, with times below it.
     pub fn ticks(self, top: f64, bottom: f64, out: &mut String) {
-        let step_ms = step_ms(self.to_ms - self.from_ms);
-        let first = (self.from_ms + step_ms - 1).div_euclid(step_ms) * step_ms;
+        let step_ms = step_ms(self.span_ms());
+        let last_before = self.from_ms.saturating_sub(1).div_euclid(step_ms);
+        let first = last_before.saturating_add(1).saturating_mul(step_ms);
         let mut at_ms = first;
         while at_ms <= self.to_ms {
             let x = self.x(at_ms);
@@ -64,7 +69,10 @@ impl Axis {
                  <text class=\"tick\" x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{label}</text>",
                 bottom + 14.0
             );
-            at_ms += step_ms;
+            let Some(next_ms) = at_ms.checked_add(step_ms) else {
+                break;
+            };
+            at_ms = next_ms;
         }
     }
 
@@ -134,7 +142,8 @@ fn step_ms(span_ms: i64) -> i64 {
     ];
     let fits = |s: &&i64| span_ms / (**s * 1_000) <= TICKS;
     let fallback = span_ms / TICKS / 1_000 + 1;
-    SECONDS.iter().find(fits).copied().unwrap_or(fallback) * 1_000
+    let seconds = SECONDS.iter().find(fits).copied().unwrap_or(fallback);
+    seconds.saturating_mul(1_000)
 }
 
 #[cfg(test)]
@@ -151,6 +160,22 @@ mod tests {
         ] {
             assert_eq!(step_ms(span_ms), expected, "{span_ms}");
             assert!(span_ms / step_ms(span_ms) <= TICKS);
+        }
+    }
+
+    #[test]
+    fn an_axis_of_times_that_no_session_reaches_can_be_drawn() {
+        for (from_ms, to_ms) in [
+            (i64::MIN, i64::MAX),
+            (i64::MAX - 1, i64::MAX),
+            (i64::MIN, i64::MIN + 1_000),
+        ] {
+            let axis = Axis { from_ms, to_ms };
+            let mut out = String::new();
+            axis.ticks(0.0, 1.0, &mut out);
+            for at_ms in [i64::MIN, 0, i64::MAX] {
+                assert!((LEFT..=RIGHT).contains(&axis.x(at_ms)));
+            }
         }
     }
 }

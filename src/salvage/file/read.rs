@@ -1,14 +1,19 @@
 //! A salvage file, read: what it says of itself, its tables, its rows, and which of them were brought into which file.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, params};
+
+use sha2::{Digest as _, Sha256};
 
 use super::{APPLICATION_ID, About};
 use crate::salvage::cell::Cell;
 use crate::salvage::error::Error;
 use crate::salvage::search::Problem;
 use crate::salvage::{Operation, TableCost};
+use crate::source::digest::hex;
 
 /// A salvage file, read.
 pub struct Salvaged {
@@ -70,6 +75,28 @@ impl Choice {
             && (self.rows.is_empty() || self.rows.contains(&row))
             && (self.keys.is_empty() || self.keys.iter().any(named))
     }
+}
+
+/// Everything in it but the notes of what was brought in.
+const LASTING: [&str; 4] = [
+    "SELECT name, value FROM cutover_salvage ORDER BY name",
+    "SELECT name, target, inserted, changed, deleted, rewritten, key_columns, lacks FROM cutover_tables ORDER BY name",
+    "SELECT row, table_name, operation, key FROM cutover_rows ORDER BY row",
+    "SELECT row, place, name, is_key, changed, new, was, target, problem FROM cutover_values ORDER BY row, place",
+];
+
+/// A value with its class and its length, so that no two lists of values have the same bytes.
+fn take_in(hasher: &mut Sha256, value: ValueRef<'_>) {
+    let (class, bytes) = match value {
+        ValueRef::Null => (b'n', Vec::new()),
+        ValueRef::Integer(number) => (b'i', number.to_be_bytes().to_vec()),
+        ValueRef::Real(number) => (b'r', number.to_bits().to_be_bytes().to_vec()),
+        ValueRef::Text(text) => (b't', text.to_vec()),
+        ValueRef::Blob(bytes) => (b'b', bytes.to_vec()),
+    };
+    hasher.update([class]);
+    hasher.update((bytes.len() as u64).to_be_bytes());
+    hasher.update(bytes);
 }
 
 impl Salvaged {
@@ -162,6 +189,55 @@ impl Salvaged {
             rows.collect()
         };
         read().map_err(self.failed())
+    }
+
+    /// A digest of everything in it but the notes of what was brought in: SHA-256, in hexadecimal.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn rows_sha256(&self) -> Result<String, Error> {
+        let mut hasher = Sha256::new();
+        let mut read = || -> rusqlite::Result<()> {
+            for (n, sql) in LASTING.iter().enumerate() {
+                let mut statement = self.connection.prepare(sql)?;
+                let width = statement.column_count();
+                let mut rows = statement.query([])?;
+                while let Some(row) = rows.next()? {
+                    for at in 0..width {
+                        take_in(&mut hasher, row.get_ref(at)?);
+                    }
+                }
+                hasher.update([b'0' + n as u8]);
+            }
+            Ok(())
+        };
+        read().map_err(self.failed())?;
+        Ok(hex(&hasher.finalize()))
+    }
+
+    /// Whether rows were brought into any file.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn has_notes(&self) -> Result<bool, Error> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM cutover_applied)";
+        let found = self.connection.query_row(sql, [], |row| row.get(0));
+        found.map_err(self.failed())
+    }
+
+    /// How many of these rows would be deleted from a file, by table: those that were not brought into it before.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn deletions(&self, rows: &[i64], from: &Path) -> Result<BTreeMap<String, u64>, Error> {
+        let mut deletions = BTreeMap::new();
+        for row in rows {
+            let (operation, table) = self.kind(*row)?;
+            if operation == Operation::Deleted && self.applied(*row, from)?.is_none() {
+                *deletions.entry(table).or_default() += 1;
+            }
+        }
+        Ok(deletions)
     }
 
     /// How many of its rows were brought into a file.
