@@ -31,7 +31,8 @@ lint:
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 
 # The properties that go on from the seed at which the last soak ended.
-SEEDED ?= transfer::stops::the_end_is_that_of_a_run_that_nothing_stopped_odd_seeds transfer::stops::the_end_is_that_of_a_run_that_nothing_stopped_even_seeds transfer::stops::a_server_that_dies_in_between_changes_nothing
+STOPS = transfer::stops
+SEEDED ?= $(foreach n,1 2 3 4,$(STOPS)::the_end_is_that_of_a_run_that_nothing_stopped_$(n)_of_4) $(STOPS)::a_server_that_dies_in_between_changes_nothing
 
 # With MINUTES=n, only those properties, for so long altogether; without, everything that takes longer.
 soak: postgres programs foreign

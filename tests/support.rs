@@ -284,13 +284,13 @@ impl Seeds {
         }
     }
 
-    /// Only the odd or only the even ones of these: one property as two tests that are played side by side.
-    pub fn half(mut self, odd: bool) -> Self {
-        if (self.first % 2 == 1) != odd {
+    /// Only every so-manieth of these, from the n-th on: one property as several tests that are played side by side.
+    pub fn part(mut self, n: u64, of: u64) -> Self {
+        while self.first % of != n % of {
             self.first += 1;
         }
         self.next = self.first;
-        self.step = 2;
+        self.step = of;
         self
     }
 
@@ -343,7 +343,10 @@ impl std::fmt::Display for Seeds {
             "{}: seeds {} to {last}{} in {seconds} s",
             self.name,
             self.first,
-            if self.step == 1 { "" } else { ", every other" }
+            match self.step {
+                1 => String::new(),
+                step => format!(", one in {step}"),
+            }
         )
     }
 }

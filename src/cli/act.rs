@@ -323,6 +323,14 @@ pub async fn rollback(args: RollbackArgs) -> anyhow::Result<Exit> {
     })
     .await?;
     if let Err(error) = sent {
+        // Whoever cannot have an engine needs the way on foot, on a disk that can be written to.
+        if matches!(error, BridgeError::Failed { .. }) {
+            anyhow::bail!(
+                "{error}\nWithout an engine: `cutover report --sheet --out DIR {}` writes how to roll back by hand, DIR being on a disk that \
+                 can be written to",
+                printable(&folder.session(), 80)
+            );
+        }
         anyhow::bail!("{error}");
     }
     super::follow::until_over(&folder, super::follow::To::Stderr).await
