@@ -12,6 +12,7 @@ use crate::runbook::Role;
 use crate::session::{Command, attempt};
 use crate::ssh::Passphrase;
 use crate::step::salvage::{has_whole_file, later_attempt};
+use crate::text::printable;
 
 /// Start the next step.
 #[derive(Debug, Args)]
@@ -383,7 +384,7 @@ fn ask_for_confirmation(folder: &Folder) -> Option<String> {
     write!(
         terminal,
         "This takes {} back to SQLite. Type its name to go on: ",
-        session.charter.session
+        printable(&session.charter.session, 80)
     )
     .and_then(|()| terminal.flush())
     .ok()?;
