@@ -288,8 +288,10 @@ pub async fn note(args: NoteArgs) -> anyhow::Result<Exit> {
 pub async fn complete(args: CompleteArgs) -> anyhow::Result<Exit> {
     let folder = super::run::find(&args.which)?;
     let name = crate::history::session(&folder)?.charter.session;
-    let what =
-        format!("This completes {name}: SQLite is history then, and the rollback key is gone.");
+    let what = format!(
+        "This completes {}: SQLite is history then, and the rollback key is gone.",
+        printable(&name, 80)
+    );
     let confirm = args.confirm.or_else(|| ask_for_name(&what));
     if confirm.as_ref() != Some(&name) {
         errln!(
@@ -404,7 +406,7 @@ fn ask_for_confirmation(folder: &Folder) -> Option<String> {
     }
     ask_for_name(&format!(
         "This takes {} back to SQLite.",
-        session.charter.session
+        printable(&session.charter.session, 80)
     ))
 }
 

@@ -77,7 +77,7 @@ impl Follow {
     /// # Errors
     /// [`Error`].
     pub fn entries(&mut self) -> Result<Vec<Recorded>, Error> {
-        Ok(history::events(&self.follower.poll()?)?)
+        history::events(&self.follower.poll()?)
     }
 
     /// What has come since the last look.
