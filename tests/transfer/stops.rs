@@ -75,7 +75,7 @@ async fn every_end_is_that_of_a_clean_run(name: &'static str, part: u64) {
     let played = seeds.played();
     println!("{seeds}; {loaded} loaded everything");
     assert!(
-        played < 20 || loaded * 2 > played,
+        played < 20 || loaded * 5 > played * 2,
         "of {played} cases only {loaded} say anything"
     );
 }
