@@ -119,14 +119,14 @@ impl Pinned {
 /// The server rejects a setting, or is gone.
 pub async fn session_settings(client: &Client, schema: &str) -> Result<(), Error> {
     let statements = format!(
-        "SET TIME ZONE 'UTC';
+        "SET statement_timeout = 0;
+         SET TIME ZONE 'UTC';
          SET DateStyle = 'ISO, YMD';
          SET IntervalStyle = 'postgres';
          SET client_encoding = 'UTF8';
          SET bytea_output = 'hex';
          SET extra_float_digits = 1;
          SET standard_conforming_strings = on;
-         SET statement_timeout = 0;
          SET lock_timeout = 0;
          SET idle_in_transaction_session_timeout = 0;
          SET default_transaction_read_only = off;

@@ -137,6 +137,8 @@ fn without_a_quiet_period_there_is_no_fence() {
                     writer
                         .execute("INSERT INTO Tools (Slug) VALUES (hex(randomblob(8)))", [])
                         .unwrap();
+                    // Without a break nobody else ever gets the lock of a rollback journal.
+                    std::thread::park_timeout(Duration::from_millis(1));
                 }
             });
             let outcome = raise(&sample);

@@ -193,7 +193,8 @@ async fn no_default_of_the_database_changes_a_session_of_ours() {
     let settings = [
         ("timezone", "'Asia/Kolkata'", "UTC"),
         ("datestyle", "'SQL, DMY'", "ISO, YMD"),
-        ("statement_timeout", "1", "0"),
+        // Long enough for one statement on a machine that is busy.
+        ("statement_timeout", "2000", "0"),
         ("lock_timeout", "1", "0"),
         ("default_transaction_read_only", "on", "off"),
         ("search_path", "pg_temp", "\"my schema\""),

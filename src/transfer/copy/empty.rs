@@ -9,15 +9,16 @@ use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 
 use crate::ours::statements::{self, Emptied, Name};
-use crate::target::catalogue::RelationKind;
+use crate::target::catalogue::{Constraint, RelationKind};
 use crate::text::printable;
 use crate::transfer::Error;
 use crate::transfer::copy::prepare::Wanted;
 use crate::transfer::copy::record::{self, Definition};
 use crate::transfer::error::server;
-use crate::transfer::layout::Layout;
+use crate::transfer::layout::{Layout, structural};
 use crate::transfer::occupied::obstacles::{Emptying, obstacles};
 use crate::transfer::occupied::{self, By, Discard, Occupied};
+use crate::transfer::plan::Problem;
 
 /// A table that an unfinished import was to fill and that is not planned any more.
 pub struct Abandoned {
@@ -153,6 +154,27 @@ pub async fn lock(
     Ok(())
 }
 
+/// Planned tables that refer to an abandoned one: which of their rows would be orphans was judged by rows that go.
+fn children(layout: &Layout, parent: &Abandoned) -> Vec<Problem> {
+    let mut found = Vec::new();
+    for table in &layout.tables {
+        let refers = |constraint: &&Constraint| {
+            let to = constraint.references.as_ref();
+            to.is_some_and(|(oid, ..)| *oid == parent.oid)
+        };
+        for constraint in table.target.constraints.iter().filter(refers) {
+            let name = printable(&parent.name.name, 80);
+            let reason = format!(
+                "its foreign key {} refers to {name}, which an unfinished import had begun to fill and which is not planned any more: its rows \
+                 would go, and these would be orphans. Bring {name} too, or delete its rows first",
+                printable(&constraint.name, 80)
+            );
+            found.push(structural(&table.source.name, "", reason, None));
+        }
+    }
+    found
+}
+
 /// The statement that empties what holds rows; None where nothing does.
 ///
 /// # Errors
@@ -179,10 +201,12 @@ pub async fn decide(
             is_partitioned: table.target.kind == RelationKind::Partitioned,
         });
     }
+    let mut problems = Vec::new();
     for table in abandoned {
         // Once more: before the lock, somebody may have written.
         let rows = own_rows(client, &table.name, table.is_partitioned).await?;
         if rows > 0 {
+            problems.extend(children(layout, table));
             occupied.push(table.occupied(rows));
             oids.push(table.oid);
             emptied.push(table.emptied());
@@ -194,7 +218,7 @@ pub async fn decide(
         emptied: &oids,
         open,
     };
-    let problems = obstacles(client, &emptying, cancel).await?;
+    problems.extend(obstacles(client, &emptying, cancel).await?);
     if !problems.is_empty() {
         return Err(Error::Problems(problems));
     }
