@@ -37,13 +37,16 @@ fn folders() -> Vec<PathBuf> {
     folders
 }
 
-/// A case may say in `oldest` which PostgreSQL knows what it is made of. What is left out on an older one is said.
+/// A case may say in `oldest` and `newest` which PostgreSQL knows what it is made of. What is left out on another one is said.
 fn fits_the_server(folder: &Path) -> bool {
-    let oldest = std::fs::read_to_string(folder.join("oldest"));
-    let oldest = oldest.map_or(0, |text| text.trim().parse().expect("a major version"));
-    let fits = server_major() >= oldest;
+    let major = |file: &str, unless: u32| {
+        let text = std::fs::read_to_string(folder.join(file));
+        text.map_or(unless, |text| text.trim().parse().expect("a major version"))
+    };
+    let (oldest, newest) = (major("oldest", 0), major("newest", u32::MAX));
+    let fits = (oldest..=newest).contains(&server_major());
     if !fits {
-        println!("{} is for PostgreSQL {oldest} and newer", name(folder));
+        println!("{} is for PostgreSQL {oldest} to {newest}", name(folder));
     }
     fits
 }
