@@ -46,7 +46,7 @@ fn fits_the_server(folder: &Path) -> bool {
     let (oldest, newest) = (major("oldest", 0), major("newest", u32::MAX));
     let fits = (oldest..=newest).contains(&server_major());
     if !fits {
-        println!("{} is for PostgreSQL {oldest} to {newest}", name(folder));
+        println!("{} is for other versions of PostgreSQL", name(folder));
     }
     fits
 }
