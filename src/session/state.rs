@@ -387,12 +387,10 @@ impl Session {
                 self.target_touched |= line.kind == LineKind::Target;
                 state.status = StepStatus::Running;
                 state.attempt = *attempt;
-                let is_first = match line.kind {
-                    // An attempt that changed nothing is no switch, and its clock is not that of the one that follows.
-                    LineKind::Switch => !self.undos.iter().any(|(step, _)| *step == state.id),
-                    _ => state.started_ms.is_none(),
-                };
-                if is_first {
+                // An attempt that changed nothing is no switch, and its clock is not that of the one that follows.
+                let has_no_effect = line.kind == LineKind::Switch
+                    && !self.undos.iter().any(|(step, _)| *step == state.id);
+                if has_no_effect || state.started_ms.is_none() {
                     state.started_ms = Some(at_ms);
                 }
                 state.ended_ms = None;

@@ -6,6 +6,7 @@
 mod case;
 
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -75,10 +76,18 @@ async fn every_end_is_that_of_a_clean_run(name: &'static str, part: u64) {
         }
     }
     drop(plays);
-    let played = seeds.played();
     println!("{seeds}; {loaded} loaded everything");
+    say_enough(loaded, seeds.played());
+}
+
+/// More than half of all cases must load everything. A quarter is too few to tell: whoever ends last judges all of them.
+fn say_enough(loaded: u64, played: u64) {
+    static ALL: Mutex<(u64, u64)> = Mutex::new((0, 0));
+    let mut all = ALL.lock().expect("nobody failed with it");
+    *all = (all.0 + loaded, all.1 + played);
+    let (loaded, played) = *all;
     assert!(
-        played < 20 || loaded * 5 > played * 2,
+        played < 100 || loaded * 2 > played,
         "of {played} cases only {loaded} say anything"
     );
 }
