@@ -387,8 +387,8 @@ fn engine_gone(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
             "ENGINE {pid} GIVES NO SIGN OF LIFE for {since}: nothing on this screen is live. End that process, then E starts another."
         ),
         Engine::Unknown { why } => format!(
-            "NOBODY KNOWS whether an engine runs, for {since}: {}. Nothing on this screen is live; the engine ends where it cannot write. \
-             Bring the session's folder back.",
+            "NOBODY KNOWS whether an engine runs, for {since}: the session's folder cannot be read; bring it back. Nothing on this screen is \
+             live. {}",
             printable(why, 200)
         ),
         Engine::Gone { last: None } => {
