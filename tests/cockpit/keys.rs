@@ -298,9 +298,11 @@ fn a_journal_that_cannot_be_read_leaves_nothing_live() {
     assert!(model.engine.is_live());
     let why = "the folder is gone".to_owned();
     update(&mut model, Message::FollowFailed(why));
-    let shown = snapshot::text(&model, &Theme::standard(), 120, 40);
+    let shown = snapshot::text(&model, &Theme::standard(), 200, 60);
     assert!(shown.contains("NOT KNOWN"), "{shown}");
     assert!(shown.contains("Nothing on this screen is live"), "{shown}");
+    let narrow = snapshot::text(&model, &Theme::standard(), 80, 24);
+    assert!(narrow.contains("bring it back"), "{narrow}");
     press(&mut model, "E");
     assert!(said(&model).contains("cannot be read"), "{}", said(&model));
 }
