@@ -2,18 +2,31 @@
 .DEFAULT_GOAL := help
 CARGO ?= cargo
 
-.PHONY: help demo test lint soak versions bench postgres programs foreign
+.PHONY: help demo test lint soak fuzz mutants versions bench postgres programs foreign
 
 help:
 	@echo 'make demo   a sandbox with everything real, and the cockpit on it'
 	@echo 'make test   everything that CI runs'
 	@echo 'make soak   what takes longer: more seeds, more kills, more rows; with MINUTES=n only the seeds that follow the last ones'
+	@echo 'make fuzz   every fuzzer for MINUTES each (3), with TARGET=name one of them'
+	@echo 'make mutants  mutants of the rules and of what holds them; SHARD=0/40 only every fortieth'
 	@echo 'make versions  what meets the target, on the oldest and on the newest PostgreSQL'
 	@echo 'make bench  the figures that README and docs quote, measured here'
 
-demo: postgres
-	$(CARGO) build --release --locked
-	./target/release/cutover demo --speed 10
+# As soon as it can be there, by a profile of its own; each part says what it is and what comes next.
+BUILT = $(or $(CARGO_TARGET_DIR),target)/demo/cutover
+demo:
+	@echo 'make demo, 1 of 3: PostgreSQL server programs, which are installed if they are missing; next it compiles'
+	@scripts/postgres-programs.sh
+	@if [ -x $(BUILT) ]; then \
+	  echo 'make demo, 2 of 3: compiling what has changed since the last time; next the sandbox starts'; \
+	else \
+	  echo "make demo, 2 of 3: compiling $$($(CARGO) tree --locked --edges normal,build --prefix none --format '{p}' | \
+	    sed 's/ (\*)$$//' | sort -u | wc -l | tr -d ' ') crates, this once: several minutes on two cores, fewer on more; next the sandbox starts"; \
+	fi
+	$(CARGO) build --profile demo --locked
+	@echo 'make demo, 3 of 3: the sandbox (application, traffic, PostgreSQL) and a rehearsal in it; next the cockpit opens, where ? explains every key'
+	$(BUILT) demo --speed 10
 
 # Clippy's driver is a compiler: what it builds is tested as it is, where `cargo clippy` beside `cargo test` compiles every dependency twice.
 LINTED = RUSTC_WORKSPACE_WRAPPER=clippy-driver CLIPPY_ARGS=-Dwarnings__CLIPPY_HACKERY__ $(CARGO)
@@ -22,7 +35,7 @@ LINTED = RUSTC_WORKSPACE_WRAPPER=clippy-driver CLIPPY_ARGS=-Dwarnings__CLIPPY_HA
 test: postgres programs foreign
 	$(CARGO) fmt --check
 	$(LINTED) test --locked --no-run --all-targets
-	$(LINTED) test --locked -- --skip night --test-threads=4
+	$(LINTED) test --locked -- --skip night --test-threads=6
 	$(LINTED) test --locked --test it night -- --test-threads=2
 
 # The same lints while one works, without tests.
@@ -32,7 +45,10 @@ lint:
 
 # The properties that go on from the seed at which the last soak ended.
 STOPS = transfer::stops
-SEEDED ?= $(foreach n,1 2 3 4,$(STOPS)::the_end_is_that_of_a_run_that_nothing_stopped_$(n)_of_4) $(STOPS)::a_server_that_dies_in_between_changes_nothing
+ROLLBACKS = feed::rollbacks
+SEEDED ?= $(foreach n,1 2 3 4,$(STOPS)::the_end_is_that_of_a_run_that_nothing_stopped_$(n)_of_4) $(STOPS)::a_server_that_dies_in_between_changes_nothing \
+  $(ROLLBACKS)::every_write_that_was_acknowledged_is_in_sqlite_once \
+  $(ROLLBACKS)::of_a_server_that_dies_everything_is_there_until_the_moment_that_is_named
 
 # With MINUTES=n, only those properties, for so long altogether; without, everything that takes longer.
 soak: postgres programs foreign
@@ -45,11 +61,26 @@ else
 	CUTOVER_SOAK=1 $(CARGO) test --locked --release -- --test-threads=1
 endif
 
+# What others write and we read, with the inputs that are kept in fuzz/seeds. No sanitizer: the compiler is the stable one, and there is no `unsafe`.
+TARGET ?= $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
+fuzz:
+	@$(CARGO) fuzz --version >/dev/null 2>&1 || $(CARGO) install cargo-fuzz --locked
+	cd fuzz && for target in $(TARGET); do \
+	  mkdir -p corpus/$$target && \
+	  $(CARGO) fuzz run --sanitizer none --codegen-units 16 $$target corpus/$$target seeds/$$target -- \
+	    -max_total_time=$$((60 * $(or $(MINUTES),3))) -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 || exit 1; \
+	done
+
+# Each mutant is built, and tested by the tests that its module needs. Survivors are told.
+mutants:
+	@$(CARGO) mutants --version >/dev/null 2>&1 || $(CARGO) install cargo-mutants --locked
+	scripts/mutants.sh $(SHARD)
+
 # What reads and writes the target, on other servers than this machine's.
 versions: postgres
 	for folder in $$(scripts/postgres-versions.sh); do \
 	  $$folder/postgres --version; \
-	  CUTOVER_POSTGRES_BIN=$$folder $(CARGO) test --locked --test it -- reports:: promise:: transfer:: parity:: target:: salvage:: --test-threads=4 || exit 1; \
+	  CUTOVER_POSTGRES_BIN=$$folder $(CARGO) test --locked --test it -- reports:: promise:: transfer:: parity:: postgres:: salvage:: --test-threads=4 || exit 1; \
 	done
 
 bench: postgres

@@ -28,6 +28,7 @@ pub fn orders(folder: &Folder) -> Orders {
         environment: Arc::default(),
         base: folder.dir().to_owned(),
         spare: None,
+        to_roll_back: false,
         opening: Opening {
             session: folder.session(),
             target: "db:5432/tools".to_owned(),

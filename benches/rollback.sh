@@ -38,11 +38,12 @@ night() {
   python3 - "$out/json" "$kind" <<'PYTHON'
 import json, sys
 rows = {row["id"]: row for row in json.load(open(sys.argv[1]))["rows"]}
-back = [rows[r] for r in ("R1", "R2", "R3", "R4", "R4+")]
-assert all(r["status"] == "done" for r in back), [(r["id"], r["status"], r["summary"]) for r in back]
+back = [rows[r] for r in ("R1", "R1+", "R2", "R2+", "R3", "R4", "R4+")]
+# What cannot be fenced or read is red; the application comes back all the same.
+assert all(r["status"] == "done" or r["id"] in ("R1+", "R2+") for r in back), [(r["id"], r["status"], r["summary"]) for r in back]
 # A night whose target answered all the same measures nothing.
-silent = "did not answer in 5 s" in rows["R5"]["summary"]
-assert silent == (sys.argv[2] == "stopped"), rows["R5"]["summary"]
+silent = "did not answer within 5 s" in rows["R1+"]["summary"]
+assert silent == (sys.argv[2] == "stopped"), rows["R1+"]["summary"]
 print(sum(r["seconds"] for r in back))
 PYTHON
 }

@@ -40,7 +40,7 @@ ask() {
   done | awk '$1 >= 400 || $1 == 0 { bad++ } { print $2 * 1000 } END { if (bad) print "bad: " bad > "/dev/stderr" }'
 }
 figures() { sort -n | awk '{ v[NR] = $1; sum += $1 } END { print sum / NR, v[int(NR * 0.5) + 1], v[int(NR * 0.95) + 1] }'; }
-# As in src/target/written.rs.
+# As in src/postgres/written.rs.
 estimating() {
   while :; do
     echo "SELECT relname::text, n_tup_ins, n_tup_upd, n_tup_del FROM pg_catalog.pg_stat_user_tables WHERE schemaname = 'public';"

@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 
 use cutover::engine::Input;
 use cutover::engine::ledger::{Ledger, to_entry};
+use cutover::engine::outside::{Beside, Moment};
+use cutover::engine::probes::{Probes, kept};
 use cutover::engine::watch::Watch;
 use cutover::journal::{Folder, Journal, Retention, count_lease};
 use cutover::monitor::Ground;
@@ -104,7 +106,7 @@ async fn measure(instances: usize, length: Duration) {
     let served = Served::start(port);
     let runbook = Arc::new(fleet(instances, port));
     let root = tempfile::tempdir().expect("a folder");
-    let (ledger, mut scribe) = session(&runbook, root.path());
+    let (folder, ledger, clock, mut scribe) = session(&runbook, root.path());
     let notes = scribe.notes();
     let (inputs, mut ears) = mpsc::unbounded_channel();
     let (items, _seen) = watch::channel(Vec::new());
@@ -112,7 +114,16 @@ async fn measure(instances: usize, length: Duration) {
         folder: root.path().to_owned(),
         environment: Arc::default(),
     };
-    let mut watching = Watch::start(&runbook, ground, &ledger, None, items, inputs);
+    let mut probes = Probes::start(
+        &runbook,
+        ground,
+        &folder,
+        ledger.session(),
+        clock,
+        items,
+        inputs,
+    );
+    let mut watching = Watch::new(&runbook, ledger.session(), None);
     let mut tick = tokio::time::interval(Duration::from_millis(50));
     let (mut samples, mut gaps, mut flushed_ms) = (0_u64, 0_u64, 0);
     let mut began: Option<(Instant, f64, f64, u64, u64)> = None;
@@ -122,7 +133,7 @@ async fn measure(instances: usize, length: Duration) {
             _ = tick.tick() => None,
             input = ears.recv() => input,
         };
-        let now_ms = ledger.clock.now_ms();
+        let now_ms = clock.now_ms();
         match input {
             Some(Input::Sampled(sample)) => {
                 let counts = began.is_some();
@@ -130,10 +141,16 @@ async fn measure(instances: usize, length: Duration) {
                 let is_gap = !matches!(sample.reading, Reading::Value { .. });
                 let of_fleet = matches!(sample.signal.as_str(), "unready_ratio" | "requests_per_s");
                 gaps += u64::from(counts && is_gap && of_fleet);
-                watching.observe(&sample, ledger.session(), &notes);
+                watching.observe(&sample, ledger.session());
+                notes.sample(kept(&sample));
             }
             _ => {
-                watching.judge(ledger.session(), now_ms, &notes);
+                watching.judge(ledger.session(), now_ms, |beside| {
+                    if let Beside::Checklist(items) = &beside {
+                        probes.show(items, &notes);
+                    }
+                    beside.put(&notes);
+                });
                 if now_ms - flushed_ms >= 100 {
                     flushed_ms = now_ms;
                     scribe
@@ -202,6 +219,7 @@ fn fleet(instances: usize, port: u16) -> Runbook {
         url: format!("http://127.1.{}.{}:{port}", n / 250, 1 + n % 250),
         host: String::new(),
         canary: n == 0,
+        called: None,
     };
     runbook.fleet.instances = (0..instances).map(instance).collect();
     let kinds = [
@@ -219,7 +237,10 @@ fn fleet(instances: usize, port: u16) -> Runbook {
 }
 
 /// A session in which every trigger of the rollout is armed, and its journal.
-fn session(runbook: &Runbook, root: &std::path::Path) -> (Ledger, cutover::journal::Scribe) {
+fn session(
+    runbook: &Runbook,
+    root: &std::path::Path,
+) -> (Folder, Ledger, SessionClock, cutover::journal::Scribe) {
     let opening = Opening {
         session: "bench".to_owned(),
         target: String::new(),
@@ -246,14 +267,18 @@ fn session(runbook: &Runbook, root: &std::path::Path) -> (Ledger, cutover::journ
     let clock = SessionClock {
         offset_ms: -cutover::clock::now_ms(),
     };
-    let mut ledger = Ledger::new(journal, session, clock);
+    let now = Moment {
+        at_ms: clock.now_ms(),
+        wall: cutover::clock::wall(),
+    };
+    let mut ledger = Ledger::new(journal, session);
     let started = Event::StepStarted {
         step: "F2".to_owned(),
         attempt: 1,
         by: None,
     };
-    ledger.append(vec![started]).expect("written");
-    (ledger, scribe)
+    ledger.append(now, vec![started]).expect("written");
+    (folder, ledger, clock, scribe)
 }
 
 /// The process that plays the instances.

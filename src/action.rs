@@ -8,22 +8,28 @@ mod command;
 pub mod config_file;
 mod environment;
 mod file;
+pub mod headers;
 pub mod http;
+mod left;
 mod output;
 
 use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
-pub use self::command::Following;
+pub use self::command::{Following, Heard};
 pub use self::environment::Environment;
+pub use self::left::end_left;
 use self::output::Output;
 use crate::clock;
-pub use crate::runbook::action::{Action, Effect, Placeholders, Rehearse, SubstitutionError};
+pub use crate::runbook::action::{
+    Action, Effect, HeadersCommand, Placeholders, Rehearse, SubstitutionError,
+};
 use crate::secret::{self, Secret};
 use crate::text::printable;
 
@@ -245,11 +251,11 @@ async fn effect(
     match action.effect {
         Effect::Command { argv } => {
             let program = Program::new(argv, action.env, action.stdin, values, run);
-            command::run(program, time_limit, output, cancel).await
+            command::run(program, time_limit, output, run.output_path, cancel).await
         }
         Effect::Shell { line } => {
             let program = Program::new(sh(line), action.env, action.stdin, values, run);
-            command::run(program, time_limit, output, cancel).await
+            command::run(program, time_limit, output, run.output_path, cancel).await
         }
         Effect::Http {
             method,
@@ -262,6 +268,7 @@ async fn effect(
                 method: &method,
                 url: &url,
                 headers: &headers,
+                signed: run.headers(),
                 body,
                 expect_status: &expect_status,
             };
@@ -299,6 +306,26 @@ pub async fn tell(run: Run<'_>, text: &[u8]) -> Result<(), String> {
     let program = run.program().map_err(|error| error.to_string())?;
     let program = program.ok_or("this is no command")?;
     command::tell(&program, text).await
+}
+
+/// Runs a command or a shell line and gives what it prints to its standard output, neither masked nor kept: the caller's limit is around it.
+///
+/// # Errors
+/// It could not be started, has failed or printed more than so many bytes; in a line for people that shows none of it.
+pub async fn read(run: Run<'_>, limit_bytes: usize) -> Result<Vec<u8>, String> {
+    let program = run.program().map_err(|error| error.to_string())?;
+    let program = program.ok_or("this is no command")?;
+    command::read(&program, limit_bytes).await
+}
+
+/// Runs a command or a shell line and gives what it prints and how it ended, neither masked nor kept: the caller's limit is around it.
+///
+/// # Errors
+/// It could not be started or printed more than so many bytes; in a line for people that shows none of it.
+pub async fn hear(run: Run<'_>, limit_bytes: usize) -> Result<Heard, String> {
+    let program = run.program().map_err(|error| error.to_string())?;
+    let program = program.ok_or("this is no command")?;
+    command::hear(&program, limit_bytes).await
 }
 
 /// A command as it is started.
@@ -344,6 +371,13 @@ impl<'a> Run<'a> {
     /// The values at hand, and those that follow the session.
     fn values(&self) -> Placeholders {
         self.placeholders.over(&self.environment.placeholders)
+    }
+
+    /// What prints the headers of a request, where something does.
+    fn headers(&self) -> Option<headers::Headers> {
+        let command = self.action.headers_command.as_ref()?;
+        let environment = Arc::new(self.environment.clone());
+        Some(headers::Headers::new(command, environment, self.folder))
     }
 
     /// In a rehearsal only what was cleared for it is run, whoever asks.

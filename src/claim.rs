@@ -1,18 +1,21 @@
 //! Which session has a database, so that no second one begins on it from another folder: a file beside the SQLite file and a row in
-//! the target, each naming the session and where it is. A claim lasts as long as its session, with or without an engine.
+//! the target, each naming the session and where it is; and which has the staging slot, by a file of this host's. A claim lasts as long as its
+//! session, with or without an engine.
 //!
 //! Not in here: which engine runs a session (`engine::lease`), and whether a target may be attempted again (`session::attempt`).
 
 pub mod source;
+pub mod staging;
 pub mod target;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::engine::lease::host_name;
 use crate::history;
-use crate::journal::Folder;
+use crate::journal::{Folder, files};
+use crate::ours::lock;
 use crate::session::{Phase, Session};
 use crate::text::printable;
 
@@ -34,7 +37,7 @@ pub struct Claim {
      with `cutover join --dir {folder}`, or end it there (`cutover rollback --dir {folder}`) and begin again"
 )]
 pub struct Refused {
-    /// `the SQLite file PATH`, `the target`.
+    /// `the SQLite file PATH`, `the target`, `the staging slot URL`.
     pub what: String,
     /// The other session.
     pub session: String,
@@ -65,7 +68,10 @@ impl Claim {
             Ok(true) => {}
             Err(_) => return false,
         }
-        Folder::open_at(&self.folder).is_ok_and(|folder| nobody_goes_on_with(&folder))
+        match Folder::open_at(&self.folder) {
+            Ok(folder) => nobody_goes_on_with(&folder),
+            Err(_) => is_given_up(&self.folder),
+        }
     }
 
     fn refuse(&self, what: String) -> Refused {
@@ -78,8 +84,17 @@ impl Claim {
     }
 }
 
-/// False where its journal cannot be read.
+/// Whether a folder is that of a rehearsal which ended before it had a journal.
+fn is_given_up(dir: &Path) -> bool {
+    let driver = dir.join(files::REHEARSAL_LOCK.name);
+    driver.exists() && !lock::is_held(&driver)
+}
+
+/// False where its journal cannot be read, and while somebody drives the rehearsal: what it did is undone after its engine has ended.
 fn nobody_goes_on_with(folder: &Folder) -> bool {
+    if lock::is_held(&files::REHEARSAL_LOCK.path(folder)) {
+        return false;
+    }
     let look = || {
         let (history, session) = history::of(folder).ok()?;
         Some(is_over(

@@ -7,6 +7,7 @@ pub mod act;
 pub mod bridge;
 pub mod check;
 pub mod close;
+pub mod completion;
 pub mod copy;
 pub mod demo;
 pub mod engine;
@@ -15,8 +16,10 @@ pub mod group;
 pub mod guard;
 pub mod init;
 pub mod join;
+pub mod keys;
 pub mod leftovers;
 pub mod load;
+pub mod manual;
 pub mod operators;
 pub mod orders;
 pub mod over;
@@ -31,16 +34,18 @@ pub mod salvage;
 pub mod snapshot;
 pub mod status;
 pub mod verify;
+pub mod watch;
 
 use std::borrow::Cow;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use clap_complete::engine::ArgValueCandidates;
 
 use crate::cockpit::theme::Theme;
+use crate::postgres::session_settings;
 use crate::secret;
-use crate::target::session_settings;
 
 /// Takes an application from SQLite to PostgreSQL, live, with a rollback key.
 #[derive(Debug, Parser)]
@@ -56,7 +61,7 @@ pub struct Cli {
 pub enum Subcommands {
     /// A sandbox with everything real: application, traffic, PostgreSQL; then a cutover on it
     Demo(demo::DemoArgs),
-    /// A first runbook for your application, by what its SQLite file tells
+    /// A first runbook for your application, by what its SQLite file, its folder and the target tell
     Init(init::InitArgs),
     /// Every problem in a runbook, then in everything that it names
     Check(check::CheckArgs),
@@ -66,6 +71,8 @@ pub enum Subcommands {
     Join(join::JoinArgs),
     /// Where a session stands
     Status(status::StatusArgs),
+    /// A read-only page of a session for people who are not on the bridge
+    Watch(watch::WatchArgs),
     /// Start the next step
     Start(act::StartArgs),
     /// Confirm being on call (P2)
@@ -112,6 +119,14 @@ pub enum Subcommands {
     Salvage(salvage::SalvageArgs),
     /// What a cockpit shows now, as text or as a picture
     Snapshot(snapshot::SnapshotArgs),
+    /// The keys of the cockpit by their names, with what your configuration changes
+    Keys(keys::KeysArgs),
+    /// What a shell reads to complete arguments: sessions, gates, steps and faults too
+    Completions(completion::CompletionsArgs),
+    /// The man page, or one per command
+    Man(manual::ManArgs),
+    /// The manuals, as text
+    Docs(manual::DocsArgs),
     /// The engine of a session
     #[command(hide = true)]
     Engine(engine::EngineArgs),
@@ -124,12 +139,13 @@ pub enum Subcommands {
 #[derive(Debug, Clone, Args)]
 pub struct Which {
     /// Name of the session; the newest one where absent
+    #[arg(add = ArgValueCandidates::new(completion::sessions))]
     pub session: Option<String>,
     /// The session's own folder, instead of .cutover/SESSION
     #[arg(long)]
     pub dir: Option<PathBuf>,
     /// Whom to play (the sandbox alone)
-    #[arg(long = "as", value_name = "PERSON")]
+    #[arg(long = "as", value_name = "PERSON", add = ArgValueCandidates::new(completion::people))]
     pub claim: Option<String>,
 }
 
@@ -193,6 +209,9 @@ pub const BUG: u8 = 70;
 pub fn main() -> ExitCode {
     secret::mask_panics();
     secret::learn_process();
+    if completion::answer() {
+        return Exit::Done.into();
+    }
     // Nobody may be left without a way to TLS because two libraries disagree about who provides it.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let cli = match Cli::try_parse() {
@@ -240,6 +259,20 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// Ctrl-C, a polite kill or a closed terminal.
+async fn asked_to_end() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let wait = async |kind| match signal(kind) {
+        Ok(mut signal) => drop(signal.recv().await),
+        Err(_) => std::future::pending().await,
+    };
+    tokio::select! {
+        () = wait(SignalKind::interrupt()) => {}
+        () = wait(SignalKind::terminate()) => {}
+        () = wait(SignalKind::hangup()) => {}
+    }
+}
+
 /// An error and its causes in one line; a cause that its error has already told is not told again.
 fn words(error: &anyhow::Error) -> String {
     let mut line = error.to_string();
@@ -260,6 +293,7 @@ async fn dispatch(command: Subcommands) -> anyhow::Result<Exit> {
         S::Run(args) => run::run(args).await,
         S::Join(args) => join::run(args).await,
         S::Status(args) => status::run(args).await,
+        S::Watch(args) => watch::run(args).await,
         S::Start(args) => act::start(args).await,
         S::Confirm(args) => act::confirm(args).await,
         S::Sign(args) => act::sign(args).await,
@@ -275,7 +309,7 @@ async fn dispatch(command: Subcommands) -> anyhow::Result<Exit> {
         S::Retry(args) => act::retry(args).await,
         S::Correct(args) => act::correct(args).await,
         S::Close(args) => close::run(args).await,
-        S::Init(args) => init::run(&args),
+        S::Init(args) => init::run(args).await,
         S::Plan(args) => plan::run(args).await,
         S::Copy(args) => copy::run(args).await,
         S::Rehearse(args) => rehearse::run(args).await,
@@ -284,6 +318,10 @@ async fn dispatch(command: Subcommands) -> anyhow::Result<Exit> {
         S::Replay(args) => replay::run(args).await,
         S::Salvage(args) => salvage::run(args).await,
         S::Snapshot(args) => snapshot::run(args),
+        S::Keys(args) => keys::run(&args),
+        S::Completions(args) => completion::run(&args),
+        S::Man(args) => manual::man(&args),
+        S::Docs(args) => manual::docs(&args),
         S::Engine(args) => engine::run(args).await,
         S::Guard(args) => guard::run(args).await,
     }

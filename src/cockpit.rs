@@ -6,8 +6,9 @@
 //! - [`view`]: panels: pure functions of model, theme and area.
 //! - [`split`]: how areas are divided among panels, and where lines between them were moved to.
 //! - [`target`]: what was drawn where, for the mouse.
-//! - [`theme`]: colours by meaning; beside it `canvas`, `chart` and `format`, with which panels draw.
+//! - [`theme`]: colours by meaning; beside it `canvas` and `chart`, with which panels draw.
 //! - [`glyphs`]: what a terminal can show of what is drawn, and what stands in for the rest.
+//! - [`habits`]: what somebody has configured for all their cockpits: looks, keys, filters.
 //! - [`follow`]: from the journal to [`news`].
 //! - [`driver`] and `terminal`: the edge: raw mode, signals, threads, the loop that draws.
 //! - [`mod@replay`]: the model as it stood at any time of what was recorded.
@@ -18,12 +19,12 @@
 
 pub mod actions;
 pub mod bridge;
-mod canvas;
+pub(crate) mod canvas;
 mod chart;
 pub mod driver;
 pub mod follow;
-mod format;
 pub mod glyphs;
+pub mod habits;
 pub mod model;
 pub mod news;
 pub mod replay;
@@ -35,6 +36,8 @@ mod terminal;
 pub mod theme;
 pub mod update;
 pub mod view;
+
+use habits::Habits;
 
 pub use bridge::{Bridge, BridgeError, Fault};
 pub use driver::{At, Left, RunError, look, look_back, replay, run};
@@ -56,4 +59,8 @@ pub struct Options {
     pub no_mouse: bool,
     /// Open the first-minute guide at once (`cutover demo`).
     pub guide: bool,
+    /// Keys and filters of the person's own.
+    pub habits: Habits,
+    /// Why their configuration was not read, in a line; then everything is as usual.
+    pub unread: Option<String>,
 }

@@ -6,23 +6,32 @@
 
 pub mod amend;
 pub mod aside;
+pub mod astray;
 pub mod conduct;
 pub mod cost;
 pub mod detach;
 pub mod disks;
+pub mod feed;
+pub mod figures;
 pub mod guard;
 pub mod heartbeat;
 pub mod input;
 pub mod lease;
 pub mod ledger;
+pub mod muster;
 pub mod notify;
+pub mod outside;
 pub mod patience;
+pub mod probes;
 pub mod protocol;
+pub mod real;
 pub mod resume;
 pub mod room;
 pub mod serve;
 pub mod signatures;
 pub mod socket;
+pub mod take_up;
+pub mod tasks;
 pub mod upkeep;
 pub mod watch;
 pub mod work;
@@ -56,6 +65,8 @@ pub struct Orders {
     pub opening: Opening,
     /// A folder on another disk, for events for which the session's own has no room; instead of the runbook's.
     pub spare: Option<PathBuf>,
+    /// It is started to roll back: where the databases are no longer those of the session, it begins and does nothing else.
+    pub to_roll_back: bool,
     /// The newest rehearsal of this runbook, if there is one.
     pub rehearsal: Option<crate::session::RehearsalEvidence>,
 }
@@ -86,6 +97,17 @@ pub enum Error {
     /// Another session has the SQLite file.
     #[error(transparent)]
     Claimed(#[from] crate::claim::source::Error),
+    /// A path or a URL leads to another database than when the session was opened.
+    #[error(
+        "the databases are not those that session {session} was opened on: {what}. No engine was started, and neither database was touched. Put \
+         back what was there and start it again; or roll back, which starts an engine that does nothing else: `cutover rollback {session}`"
+    )]
+    OtherDatabases {
+        /// Which.
+        session: String,
+        /// In what they differ.
+        what: String,
+    },
     /// The runbook is not the one that the session was opened with.
     #[error(
         "the runbook has changed since session {session} was opened (its hash was {was}, and is {is}); put the former one back, or \
@@ -115,37 +137,32 @@ impl Error {
 pub async fn run(orders: Orders, stop: CancellationToken) -> Result<(), Error> {
     orders.folder.mine()?;
     let lease = lease::Lease::take(&orders.folder)?;
-    let (inputs, mut ears) = mpsc::unbounded_channel();
+    let (inputs, mut received) = mpsc::unbounded_channel();
+    let offered = orders.runbook.bridge_metrics;
     let mut conduct = resume::begin(orders, &lease, inputs.clone()).await?;
-    let deaf = CancellationToken::new();
+    let _figures = offered.map(|at| figures::offer(at, conduct.folder()));
+    let shutdown = CancellationToken::new();
     let verifier = Arc::new(conduct.verifier());
-    let ear = serve::listen(conduct.folder(), &lease, verifier, inputs, deaf.clone())?;
+    let listener = serve::listen(conduct.folder(), &lease, verifier, inputs, shutdown.clone())?;
     let mut tick = tokio::time::interval(Duration::from_millis(50));
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let ended = loop {
         let input = tokio::select! {
             () = stop.cancelled() => break Ok(()),
             _ = tick.tick() => Input::Tick,
-            Some(input) = ears.recv() => input,
+            Some(input) = received.recv() => input,
         };
-        let tick = matches!(input, Input::Tick);
-        if let Err(error) = conduct.take(input) {
-            break Err(error);
-        }
-        if tick && let Err(error) = lease.check() {
-            break Err(error.into());
-        }
-        // What is in memory alone would go with this process.
-        if conduct.is_over() && conduct.is_kept() {
-            break Ok(());
+        if let Some(ended) = conduct.turn(input, || lease.check()) {
+            break ended;
         }
     };
     conduct.mark_release().await?;
+    conduct.end_feed().await?;
     if let Err(error) = &ended {
         tracing::error!(%error, "the engine ends");
     }
     conduct.tell_the_last().await;
-    while let Ok(input) = ears.try_recv() {
+    while let Ok(input) = received.try_recv() {
         if matches!(input, Input::Untold { .. })
             && ended.is_ok()
             && let Err(error) = conduct.take(input)
@@ -158,8 +175,8 @@ pub async fn run(orders: Orders, stop: CancellationToken) -> Result<(), Error> {
     let is_missed = ended.is_err() || !(conduct.is_over() || conduct.session().charter.rehearsal);
     conduct.leave_claims();
     conduct.end().await;
-    deaf.cancel();
-    ear.gone().await;
+    shutdown.cancel();
+    listener.gone().await;
     if is_missed {
         drop(lease);
     } else {

@@ -5,17 +5,21 @@
 //!
 //! Not in here: judging readiness over time (`trigger`), asking at intervals (`monitor`).
 
+mod compare;
+pub mod discovery;
 pub mod maintenance;
+pub mod place;
 pub mod processes;
 pub mod provider;
 pub mod ready;
 pub mod request;
 pub mod restart;
 pub mod rollout;
+pub mod signed;
 
 use std::time::Duration;
 
-pub use ready::{NotReady, Ready, ready_once, wait_ready};
+pub use ready::{NotReady, Ready, ready_once, wait_ready, wait_ready_at};
 pub use request::{Answer, AskError, Mismatch};
 pub use restart::{Means, RestartError, restart};
 pub use rollout::{Plan, RolloutError, RolloutHooks, Turn, rollout};

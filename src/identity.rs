@@ -1,5 +1,6 @@
 //! By what a database is known, whatever name it is reached by: a SQLite file by device and inode, a PostgreSQL database by its
-//! server's system identifier and its own oid. Values only; `source::identity` and `target::identity` read them.
+//! server's system identifier and its own oid; and by what a file is known to hold what it held (`Stamp`). Values only; `sqlite::identity`,
+//! `sqlite::stamp` and `postgres::identity` read them.
 //!
 //! Two names of one database have one identity, so production is recognised behind another path, host name or pooler.
 
@@ -14,6 +15,22 @@ pub struct SourceIdentity {
     pub device: u64,
     /// Its number there.
     pub inode: u64,
+}
+
+/// What the system says of a file. A write, a change of its size, a rename or another file at its name moves at least one of these;
+/// `ctime` cannot be set back by anybody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stamp {
+    /// Number of the device that holds it.
+    pub device: u64,
+    /// Its number there.
+    pub inode: u64,
+    /// Its size.
+    pub size_bytes: u64,
+    /// When its content was last changed, in nanoseconds since 1970.
+    pub modified_ns: i64,
+    /// When its content, name or rights were last changed, in nanoseconds since 1970.
+    pub changed_ns: i64,
 }
 
 /// A database on a PostgreSQL server.

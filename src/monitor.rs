@@ -3,7 +3,7 @@
 //!
 //! - [`schedule`]: when a probe is asked, for how long, and what becomes of it.
 //! - [`sink`]: where samples go, and what happens when nobody takes them.
-//! - `readiness`, [`metrics`], `synthetic`, `pool`, `postgres`, `pgbouncer`, [`logs`], `prometheus`, `command`: the kinds.
+//! - [`readiness`], [`metrics`], [`otlp`], `synthetic`, `pool`, `postgres`, `pgbouncer`, [`logs`], `prometheus`, `command`: the kinds.
 //! - [`baseline`]: P3, what was normal in a window.
 
 pub mod baseline;
@@ -11,11 +11,12 @@ mod command;
 pub mod logs;
 mod maintenance;
 pub mod metrics;
+pub mod otlp;
 mod pgbouncer;
 mod pool;
 mod postgres;
-mod prometheus;
-mod readiness;
+pub mod prometheus;
+pub mod readiness;
 mod restarts;
 mod schedule;
 mod sink;
@@ -35,11 +36,14 @@ pub use baseline::Baseline;
 pub use maintenance::Stage;
 
 use crate::action::Environment;
+use crate::fleet::signed::Tokens;
+use crate::runbook::discovery::Member;
 use crate::runbook::{Instance, Probe, ProbeKind, Runbook};
 use crate::session::live::{ClientsView, DetailView, InstanceState, InstanceView, LoadsView};
+use crate::session::membership::{Stand, Whereabouts};
 use crate::trigger::cadence::Rhythm;
 use crate::trigger::{Reading, Sample};
-use maintenance::Maintenance;
+use maintenance::{Maintenance, Marks};
 use restarts::Restarts;
 use schedule::{Take as _, run};
 use sink::Sink;
@@ -49,17 +53,29 @@ const LOG_LOOKUP_LIMIT: Duration = Duration::from_secs(1);
 
 /// What the probe of a server beside the application says when it is asked once, a line per signal; `None` for probes of every other
 /// kind, which ask what the runbook names elsewhere, or run programs.
-pub async fn ask_once(client: reqwest::Client, probe: &Probe) -> Option<Vec<(String, Reading)>> {
+pub async fn ask_once(
+    client: reqwest::Client,
+    probe: &Probe,
+    ground: &Ground,
+) -> Option<Vec<(String, Reading)>> {
     let limit = Rhythm::of(probe, 1.0).limit();
     match &probe.kind {
         ProbeKind::PgBouncer(bouncer) => {
             Some(pgbouncer::Bouncer::new(limit, bouncer).take(0).await)
         }
         ProbeKind::Prometheus(server) => {
-            let mut server = prometheus::Prometheus::new(client, limit, server);
+            let mut server = prometheus::Prometheus::new(client, limit, server, ground);
+            server.prepare().await;
             Some(server.take(0).await)
         }
-        _ => None,
+        ProbeKind::Readiness
+        | ProbeKind::Metrics { .. }
+        | ProbeKind::Otlp(_)
+        | ProbeKind::Synthetic
+        | ProbeKind::Pool
+        | ProbeKind::Logs { .. }
+        | ProbeKind::Postgres { .. }
+        | ProbeKind::Command { .. } => None,
     }
 }
 
@@ -90,9 +106,12 @@ struct Context {
     clock: Clock,
     speed: f64,
     client: reqwest::Client,
+    tokens: Tokens,
     restarts: Restarts,
     maintenance: Maintenance,
     sink: Sink,
+    /// Where each slot of the fleet is now.
+    stands: Arc<Mutex<Vec<Stand>>>,
     fleet: Arc<Mutex<Vec<InstanceView>>>,
     /// What each instance carries; `None` where no probe asks.
     loads: Arc<Mutex<Option<Arc<LoadsView>>>>,
@@ -114,13 +133,16 @@ impl Monitor {
         speed: f64,
         sink: mpsc::Sender<Sample>,
     ) -> Monitor {
+        let opening = runbook.fleet.instances.iter().map(Stand::of);
         let context = Context {
+            stands: Arc::new(Mutex::new(opening.collect())),
             fleet: Arc::new(Mutex::new(unseen(&runbook.fleet.instances))),
             loads: Arc::new(Mutex::new(unscraped(&runbook, clock()).map(Arc::new))),
             clients: Arc::new(Mutex::new(unasked(&runbook, clock()).map(Arc::new))),
             clock,
             speed,
             client: crate::fleet::client(),
+            tokens: Tokens::new(&ground.environment, &ground.folder),
             restarts: Restarts::default(),
             maintenance: Maintenance::default(),
             sink: Sink::new(sink),
@@ -165,6 +187,64 @@ impl Monitor {
         let log = logs::path_of(&self.context.runbook.fleet, instance);
         let grace = self.context.grace();
         self.context.restarts.began(instance, log, grace)
+    }
+
+    /// The headers that commands print for requests of the runbook; probes and steps share them.
+    pub fn tokens(&self) -> &Tokens {
+        &self.context.tokens
+    }
+
+    /// Where each slot of the fleet is from now on.
+    pub fn stand(&self, stands: Vec<Stand>) {
+        let mut now = self.context.stands.lock().expect("BUG: no holder panics");
+        *now = stands;
+    }
+
+    /// Where the instance of a slot is now; as it was at the opening where nothing is known. Without an address where another instance is at
+    /// its last one: who answers there is not it.
+    pub fn place_of(&self, instance: &Instance) -> Instance {
+        let stands = self.context.stands();
+        let own = stands.into_iter().find(|s| s.instance.id == instance.id);
+        let Some(Stand {
+            instance,
+            whereabouts,
+            ..
+        }) = own
+        else {
+            return instance.clone();
+        };
+        match whereabouts {
+            Whereabouts::Known | Whereabouts::Unfilled => instance,
+            Whereabouts::TakenOver => Instance {
+                url: String::new(),
+                ..instance
+            },
+        }
+    }
+
+    /// The instances of all slots, where they are now.
+    pub fn instances(&self) -> Vec<Instance> {
+        self.context.instances()
+    }
+
+    /// Whether an instance of the opening still fills its own slot, and is where the newest answer has it.
+    pub fn is_in_its_place(&self, member: &Member) -> bool {
+        let is_own = |stand: &Stand| {
+            let Instance {
+                id, url, called, ..
+            } = &stand.instance;
+            stand.joined_ms.is_none()
+                && called.is_none()
+                && *id == member.name
+                && *url == member.url
+        };
+        self.context.stands().iter().any(is_own)
+    }
+
+    /// Whether a slot's instance is the one of the opening, where that has it.
+    pub fn is_as_opened(&self, instance: &Instance) -> bool {
+        let stands = self.context.stands();
+        stands.iter().any(|stand| stand.instance == *instance)
     }
 
     /// Where maintenance stands from now on. To be said before it is turned on, and after it was lifted.
@@ -248,6 +328,10 @@ impl Context {
                 let probe_ = metrics::Metrics::new(context, rhythm, *window_ms);
                 tasks.spawn(run(probe_, probe, self, cancel))
             }
+            ProbeKind::Otlp(receiver) => {
+                let probe_ = otlp::Otlp::new(context, rhythm, receiver);
+                tasks.spawn(run(probe_, probe, self, cancel))
+            }
             ProbeKind::Synthetic => tasks.spawn(run(
                 synthetic::Synthetic::new(context, rhythm),
                 probe,
@@ -270,9 +354,11 @@ impl Context {
                 tasks.spawn(run(probe_, probe, self, cancel))
             }
             ProbeKind::Prometheus(server) => {
-                let status = context.runbook.maintenance_status();
-                let probe_ = prometheus::Prometheus::new(context.client, rhythm.limit(), server)
-                    .heeding(context.maintenance, status);
+                let marks = Marks::of(&context.runbook);
+                let limit = rhythm.limit();
+                let probe_ =
+                    prometheus::Prometheus::new(context.client, limit, server, &context.ground)
+                        .heeding(context.maintenance, marks);
                 tasks.spawn(run(probe_, probe, self, cancel))
             }
             ProbeKind::Command { action, signals } => {
@@ -280,6 +366,20 @@ impl Context {
                 tasks.spawn(run(probe_, probe, self, cancel))
             }
         };
+    }
+
+    /// Where each slot of the fleet is now.
+    fn stands(&self) -> Vec<Stand> {
+        self.stands.lock().expect("BUG: no holder panics").clone()
+    }
+
+    /// The instances of all slots that somebody fills or has filled, where they are now; not where another instance answers in their place.
+    fn instances(&self) -> Vec<Instance> {
+        let stands = self.stands().into_iter();
+        stands
+            .filter(|stand| stand.whereabouts == Whereabouts::Known)
+            .map(|stand| stand.instance)
+            .collect()
     }
 
     fn board(&self) -> std::sync::MutexGuard<'_, Vec<InstanceView>> {
@@ -325,8 +425,7 @@ fn unasked(runbook: &Runbook, at_ms: i64) -> Option<ClientsView> {
 }
 
 fn unscraped(runbook: &Runbook, at_ms: i64) -> Option<LoadsView> {
-    let is_metrics = |probe: &Probe| matches!(probe.kind, ProbeKind::Metrics { .. });
-    let asks = runbook.probes.iter().any(is_metrics);
+    let asks = runbook.probes.iter().any(|p| p.kind.tells_of_requests());
     asks.then(|| metrics::loads::unknown(&runbook.fleet.instances, at_ms))
 }
 

@@ -31,6 +31,7 @@ mod target_rows;
 // What a value or a row is to the checker: `salvage` looks with the same eyes.
 pub(crate) use canon::Row as Canonical;
 pub(crate) use equality::{Kind as ValueKind, Rule, Taken, from_source, from_target};
+pub(crate) use equality::{json, shortest};
 pub(crate) use error::server_message;
 pub(crate) use pair::TablePair;
 
@@ -41,8 +42,8 @@ pub use report::{
 };
 pub use sides::{APPLICATION_NAME, Opening, Sides};
 
+use crate::postgres::Endpoint;
 use crate::runbook::transfer::Transfer;
-use crate::target::Endpoint;
 use std::path::Path;
 use tokio_util::sync::CancellationToken;
 

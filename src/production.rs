@@ -7,6 +7,7 @@
 //! row. Rows of the SQLite file are left out: its users write to it meanwhile. Not in here: which actions may run at all
 //! (`runbook::rehearsal`).
 
+mod left;
 mod local;
 mod target;
 
@@ -19,8 +20,7 @@ use crate::runbook::production::Production;
 use crate::runbook::{Instance, Runbook};
 use crate::text::printable;
 
-/// Under this name an outcome says that production was changed.
-pub const UNTOUCHED: &str = "production_untouched";
+pub use crate::session::rehearsal::UNTOUCHED;
 /// So many differences are named.
 const NAMED: usize = 5;
 /// How long one look may take.
@@ -156,8 +156,7 @@ impl Watch {
 /// Where an instance's configuration is; `None` where the runbook names none.
 pub fn configuration_of(runbook: &Runbook, base: &Path, instance: &Instance) -> Option<PathBuf> {
     let pattern = runbook.fleet.config.as_ref()?;
-    let path = pattern.replace("{instance}", &instance.id);
-    Some(base.join(path.replace("{host}", &instance.host)))
+    Some(base.join(instance.file(pattern)))
 }
 
 #[cfg(test)]

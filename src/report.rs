@@ -3,7 +3,8 @@
 //!
 //! - [`rows`]: one line per row of the protocol.
 //! - [`evidence`]: gates and signatures, triggers, checks, rollback, planned against actual.
-//! - [`html`], [`markdown`]: for people.
+//! - `page`: what people read of all that, in its order; `html` and `markdown` write it down.
+//! - [`live`]: the page of a session that runs, in pieces, as it changes.
 //! - [`bundle`]: a folder that holds the report and everything by which anybody can check it.
 //! - [`sheet`]: one page of commands, for a rollback by hand.
 //!
@@ -12,9 +13,11 @@
 pub mod bundle;
 mod charts;
 pub mod evidence;
-pub mod html;
-pub mod markdown;
+mod html;
+pub mod live;
+mod markdown;
 mod material;
+mod page;
 pub mod rows;
 pub mod sheet;
 mod signals;
@@ -28,16 +31,15 @@ pub use material::{Beside, LeftOut, Material};
 pub use rows::{RowReport, RowStatus, Section, rows, rows_seen};
 
 use crate::history;
-use crate::journal::{self, Artefact, Folder};
+use crate::journal::{Artefact, Folder};
 use crate::session::confidence::{Confidence, confidence};
 use crate::session::live::ItemView;
-use crate::session::state::NotASession;
 use crate::session::words::words;
 use crate::session::{Phase, Recorded, Session};
 use crate::text::printable;
 
 /// Version of the report's form.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 3;
 /// The longest text that a report takes over from elsewhere.
 const MAX_TEXT_CHARS: usize = 4_000;
 
@@ -91,6 +93,8 @@ pub struct Report {
     /// The same as curves; for pictures alone.
     #[serde(skip)]
     pub charts: Vec<charts::Chart>,
+    /// What steps left behind and this version cannot read: what would be told from it is lacking.
+    pub unreadable: Vec<String>,
     /// What was kept, by hash.
     pub artefacts: Vec<Artefact>,
     /// Every event in words.
@@ -137,18 +141,12 @@ pub struct Line {
     pub text: String,
 }
 
-/// Why there is no report.
+/// Why there is no bundle.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The journal cannot be read, or its chain does not verify.
+    /// The journal cannot be read, its chain does not verify, or it is none that this version knows.
     #[error(transparent)]
-    Journal(#[from] journal::Error),
-    /// The journal is not one of a session.
-    #[error(transparent)]
-    NotASession(#[from] NotASession),
-    /// An entry is of a version that this one does not know.
-    #[error(transparent)]
-    Unknown(#[from] history::Error),
+    History(#[from] history::Error),
     /// The folder for the bundle holds something else.
     #[error(
         "{} holds files that are no part of a report ({}); name a folder that is empty or not there", dir.display(), files.join(", ")
@@ -173,7 +171,7 @@ pub enum Error {
 ///
 /// # Errors
 /// A damaged chain above all: nothing is told from it.
-pub fn collect(folder: &Folder) -> Result<Report, Error> {
+pub fn collect(folder: &Folder) -> Result<Report, history::Error> {
     Material::of_folder(folder)?.report()
 }
 
@@ -213,6 +211,7 @@ fn of(session: &Session, recorded: &[Recorded], seen: &[ItemView], chain: Chain)
         tables: Vec::new(),
         signals: Vec::new(),
         charts: Vec::new(),
+        unreadable: evidence::unreadable(session),
         artefacts: Vec::new(),
         timeline: timeline.collect(),
     }
@@ -229,6 +228,16 @@ fn outcome(session: &Session) -> Outcome {
 }
 
 impl Report {
+    /// As a page for a browser.
+    pub fn to_html(&self) -> String {
+        html::render(&page::Page::of(self))
+    }
+
+    /// As Markdown.
+    pub fn to_markdown(&self) -> String {
+        markdown::render(&page::Page::of(self))
+    }
+
     /// As JSON, every text in it made harmless.
     pub fn to_json(&self) -> Value {
         let mut json = serde_json::to_value(self).expect("BUG: a report is plain data");

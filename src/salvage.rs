@@ -4,27 +4,34 @@
 //! [`search`] finds the rows: what is newer than the snapshot recorded at `F1`, and what the backup has and PostgreSQL has not. It
 //! reads one moment of the target, read-only, and holds one row at a time. [`back`] turns PostgreSQL's values into those that the
 //! application's SQLite file holds; the checker (`parity`) judges each. [`file`](mod@file) is the salvage file, [`apply`] brings
-//! chosen rows of it into the source. [`tally`] has the sums.
+//! chosen rows of it into the source, or all that a rollback can. [`mark`](mod@mark) says there that they are in, until that is on record. [`tally`]
+//! has the sums. [`seen`] tells whether two searches have found the same. [`beforehand`] tells which values would not come back exactly, before there are any.
 //!
 //! Not in here: when a rollback salvages (`step`), and the estimate while users write (`engine::cost`).
 
 pub mod apply;
 pub mod back;
-mod backup;
+pub(crate) mod backup;
+pub mod beforehand;
 pub mod cell;
+mod dangling;
 mod error;
 pub mod file;
 mod form;
-mod search;
+pub mod mark;
+mod renumber;
+pub(crate) mod search;
+pub mod seen;
 pub mod tally;
 
+pub use crate::session::facts::TableCost;
 pub use error::Error;
 pub use search::{Column, Problem, Row, Search, Since, Sink};
 
 use serde::{Deserialize, Serialize};
 
 /// What was done to a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Operation {
     /// It is in PostgreSQL only.
@@ -53,29 +60,6 @@ impl Operation {
     }
 }
 
-/// What was written to one table since the switch.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TableCost {
-    /// Its name in the source.
-    pub table: String,
-    /// Its name in the target.
-    pub target: String,
-    /// Rows that SQLite does not have.
-    pub inserted: u64,
-    /// Rows that SQLite has with other values.
-    pub changed: u64,
-    /// Rows that SQLite has and PostgreSQL no longer has.
-    pub deleted: u64,
-    /// Rows that were written again with the values that they had: nothing is lost with them.
-    pub rewritten: u64,
-    /// What is not known or not complete, and why; the numbers are then those that were found until there.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub lacks: Option<String>,
-    /// The rows themselves broke off: those that were counted until there are in no salvage file.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub broke_off: bool,
-}
-
 impl TableCost {
     /// All rows of the three kinds.
     pub fn rows(&self) -> u64 {
@@ -83,7 +67,7 @@ impl TableCost {
     }
 
     /// Counts one row.
-    fn count(&mut self, operation: Operation) {
+    pub(crate) fn count(&mut self, operation: Operation) {
         match operation {
             Operation::Inserted => self.inserted += 1,
             Operation::Changed => self.changed += 1,

@@ -5,19 +5,25 @@
 
 pub mod advice;
 pub mod attempt;
+pub mod brought;
 pub mod charter;
 pub mod command;
+pub mod completion;
 pub mod confidence;
 pub mod cost;
 pub mod decide;
 pub mod discard;
 pub mod due;
 pub mod event;
+pub mod facts;
 pub mod forecast;
 pub mod gates;
+pub mod grants;
 pub mod live;
 pub mod maintenance;
+pub mod membership;
 pub mod notice;
+pub mod rehearsal;
 pub mod retry;
 pub mod roles;
 pub mod room;

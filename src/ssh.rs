@@ -19,7 +19,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use crate::session::event::hex;
+use crate::format::hex;
 use crate::session::signing::{Checked, Flaw, MAX_MESSAGE_BYTES, MAX_SIGNATURE_BYTES, NAMESPACE};
 use crate::text::printable;
 

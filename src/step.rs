@@ -5,13 +5,18 @@
 //! (`session`), and who runs it (`engine`).
 
 pub mod announce;
+pub mod arrival;
+mod asked;
 pub mod backup;
 pub mod closing;
 pub mod configuration;
 pub mod context;
+pub mod facts;
+pub mod holders;
 pub mod import;
 pub mod in_use;
 pub mod migrate;
+pub mod newcomers;
 pub mod preserve;
 pub mod production;
 pub mod rollback;
@@ -27,7 +32,7 @@ pub mod writes;
 
 pub use context::{Context, News, Reporter, Shared};
 
-use crate::runbook::StepKind;
+use crate::runbook::{StepKind, SwitchHow};
 use crate::session::{Found, Outcome};
 
 /// Does what the step's kind says. Ends with an outcome whatever happens; a cancelled step is a failed one.
@@ -99,9 +104,17 @@ pub async fn find_out(ctx: &Context) -> Found {
         StepKind::Freeze { .. } => {
             again("the fence fell with the engine; it is raised again and compared")
         }
-        StepKind::Switch { .. } => {
-            again("each file is compared with what was kept before it is written")
-        }
+        StepKind::Switch {
+            how: SwitchHow::Key { .. },
+        } => again("each file is compared with what was kept before it is written"),
+        StepKind::Switch {
+            how: SwitchHow::Action { .. },
+        } => Found::AskPerson {
+            detail: format!(
+                "the action of {} had begun; nobody can tell from outside how far it came",
+                step.id
+            ),
+        },
         StepKind::Rollout { .. } => {
             again("instances that were restarted are asked before they are restarted again")
         }

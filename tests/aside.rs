@@ -1,17 +1,26 @@
 //! What the engine looks at beside steps and probes: maintenance at every instance, room on every disk.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use cutover::engine::Input;
 use cutover::engine::disks::Disks;
+use cutover::engine::muster::Muster;
+use cutover::engine::protocol::{Answer, Ask, Request};
 use cutover::engine::upkeep::Lookout;
-use cutover::runbook::Runbook;
+use cutover::engine::{Input, socket};
+use cutover::journal::Folder;
+use cutover::monitor::{Clock, Ground, Monitor};
+use cutover::runbook::action::{Action, Effect};
+use cutover::runbook::discovery::{Discovery, Prints};
+use cutover::runbook::{Bound, Condition, Instance, Runbook, Trigger};
 use cutover::session::maintenance::{SILENT_MS, Seen, Sight, Upkeep, has_to_be_on};
+use cutover::session::membership::{self, Attention, Serves, Stand};
 use cutover::session::room::{LEAST_BYTES, Look, Rooms, Spot, copy_bytes, needed_bytes, spots};
-use cutover::session::{Event, Outcome, Recorded, Session};
+use cutover::session::{Command, Event, Outcome, Recorded, Session, Undo};
 use tokio::sync::mpsc;
 
 use crate::fleet::instance::Server;
+use crate::support;
 
 /// A session to which things happen.
 struct Night {
@@ -171,8 +180,54 @@ fn an_instance_that_our_own_step_restarts_is_no_alarm() {
     assert!(told[0].text.contains("NOT in maintenance") && !told[0].act.is_empty());
 }
 
-async fn looks(ears: &mut mpsc::UnboundedReceiver<Input>) -> Vec<Seen> {
-    match ears.recv().await {
+/// E3 of a rehearsal restarts the staging slot, and begins no start-up grace; the night's E3 restarts nobody.
+#[test]
+fn what_a_rehearsal_restarts_before_the_switch_is_no_alarm() {
+    let alarms = |rehearsal: bool| {
+        let mut night = Night::begin();
+        night.session.charter.rehearsal = rehearsal;
+        night.does("A1");
+        night.starts("E3");
+        night.happen(Event::UndoRecorded {
+            step: "E3".to_owned(),
+            undo: Undo::Restart {
+                instance: "app-1".to_owned(),
+            },
+        });
+        let mut upkeep = Upkeep::default();
+        let nobody = |_: &str| false;
+        let mut told = |night: &Night, at_ms: i64| {
+            let silent = [seen("app-1", Sight::Unknown)];
+            upkeep.looked(&night.session, &silent, &nobody, at_ms).len()
+        };
+        let during: usize = (0..60_000)
+            .step_by(1_000)
+            .map(|at_ms| told(&night, at_ms))
+            .sum();
+        night.ends("E3");
+        let at_its_end = told(&night, 60_000);
+        (during, at_its_end, told(&night, 60_000 + SILENT_MS))
+    };
+    assert_eq!(alarms(true), (0, 0, 1));
+    assert_eq!(alarms(false), (1, 0, 0));
+}
+
+/// A monitor that knows where the instances are, and asks nothing.
+fn monitor(runbook: &Runbook) -> Arc<Monitor> {
+    let mut runbook = runbook.clone();
+    runbook.probes.clear();
+    let ground = Ground {
+        folder: std::env::temp_dir(),
+        environment: Arc::default(),
+    };
+    let now: Clock = Arc::new(|| 0);
+    let (samples, _) = mpsc::channel(1);
+    let monitor = Monitor::start(Arc::new(runbook), ground, now, 1.0, samples);
+    Arc::new(monitor)
+}
+
+async fn looks(received: &mut mpsc::UnboundedReceiver<Input>) -> Vec<Seen> {
+    match received.recv().await {
         Some(Input::Upkeep(seen)) => seen,
         other => panic!("{other:?}"),
     }
@@ -192,16 +247,31 @@ async fn every_instance_is_asked_by_its_page() {
         .fleet
         .instances
         .push(crate::fleet::instance::absent("app-3"));
-    let (inputs, mut ears) = mpsc::unbounded_channel();
-    let lookout = Lookout::begin(&Arc::new(runbook), "/".as_ref(), inputs);
+    let (inputs, mut received) = mpsc::unbounded_channel();
+    let monitor = monitor(&runbook);
+    let lookout = Lookout::begin(
+        &Arc::new(runbook),
+        "/".as_ref(),
+        Arc::clone(&monitor),
+        inputs,
+    );
     lookout.heed(true);
     let sights = |seen: &[Seen]| seen.iter().map(|s| s.sight).collect::<Vec<_>>();
-    let first = looks(&mut ears).await;
+    let first = looks(&mut received).await;
     assert_eq!(sights(&first), [Sight::On, Sight::On, Sight::Unknown]);
     assert_eq!(first[1].place, "app-2");
     servers[1].text("/ready", 200, r#"{"maintenance":false}"#);
-    let second = looks(&mut ears).await;
+    let second = looks(&mut received).await;
     assert_eq!(sights(&second), [Sight::On, Sight::Off, Sight::Unknown]);
+    // Where they are now.
+    monitor.stand(vec![Stand::of(&Instance {
+        id: "app-3".to_owned(),
+        called: Some("app-1".to_owned()),
+        ..servers[0].instance.clone()
+    })]);
+    let third = looks(&mut received).await;
+    assert_eq!(sights(&third), [Sight::On]);
+    assert_eq!(third[0].place, "app-3");
 }
 
 #[tokio::test]
@@ -213,19 +283,20 @@ async fn without_a_page_the_file_that_switches_maintenance_tells() {
     runbook.fleet.maintenance = None;
     for step in &mut runbook.steps {
         if let cutover::runbook::StepKind::Freeze { on, .. } = &mut step.kind
-            && let cutover::runbook::action::Effect::WriteFile { path, .. } = &mut on.effect
+            && let Effect::WriteFile { path, .. } = &mut on.effect
         {
             path.clone_from(&switch);
         }
     }
     assert!(text.contains("on:  { write_file:"));
     std::fs::write(&switch, "on").expect("written");
-    let (inputs, mut ears) = mpsc::unbounded_channel();
-    let lookout = Lookout::begin(&Arc::new(runbook), folder.path(), inputs);
+    let (inputs, mut received) = mpsc::unbounded_channel();
+    let monitor = monitor(&runbook);
+    let lookout = Lookout::begin(&Arc::new(runbook), folder.path(), monitor, inputs);
     lookout.heed(true);
-    assert_eq!(looks(&mut ears).await[0].sight, Sight::On);
+    assert_eq!(looks(&mut received).await[0].sight, Sight::On);
     std::fs::remove_file(&switch).expect("removed");
-    let seen = looks(&mut ears).await;
+    let seen = looks(&mut received).await;
     assert_eq!(seen[0].sight, Sight::Off);
     assert!(seen[0].place.contains(switch.to_str().expect("a path")));
 }
@@ -288,15 +359,156 @@ async fn every_disk_is_asked() {
     let source = folder.path().join("tools.db");
     std::fs::write(&source, [0; 4096]).expect("written");
     let all = spots(&runbook, folder.path(), folder.path());
-    let (inputs, mut ears) = mpsc::unbounded_channel();
+    let (inputs, mut received) = mpsc::unbounded_channel();
     let _disks = Disks::watch(all.clone(), source, inputs);
     let Some(Input::Disks {
         looks,
         source_bytes,
-    }) = ears.recv().await
+    }) = received.recv().await
     else {
         panic!("no look");
     };
     assert_eq!((looks.len(), source_bytes), (all.len(), 4096));
     assert!(looks[0].free_bytes.as_ref().is_ok_and(|free| *free > 0));
+}
+
+/// What is free on a disk is judged like every other signal.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trigger_fires_by_what_is_free_on_a_disk() {
+    let root = tempfile::tempdir().expect("a folder");
+    let folder = Folder::create(root.path(), "tonight").expect("a session's folder");
+    let mut runbook = crate::session::reference();
+    runbook.triggers.push(Trigger {
+        id: "D1".to_owned(),
+        title: "Little room".to_owned(),
+        from: "P1".to_owned(),
+        until: None,
+        when: Condition::Signal {
+            signal: "disk_free_bytes.session".to_owned(),
+            per_instance: false,
+            bound: Bound::Below(1e18),
+            for_ms: 0,
+        },
+    });
+    let engine = support::Engine::start(&folder, &runbook, true, None).await;
+    let request = Request {
+        ask: Ask::Command {
+            command: Command::StartStep { step: None },
+        },
+        claim: Some("release_manager".to_owned()),
+    };
+    let answer: Answer = socket::send(&folder, &request).await.expect("an answer");
+    assert!(matches!(answer, Answer::Done { .. }), "{answer:?}");
+    let fired = || cutover::history::session(&folder).expect("a session").fired;
+    support::until("the trigger", async || fired().is_some()).await;
+    let fired = fired().expect("it fired");
+    assert_eq!(fired.trigger, "D1");
+    assert!(
+        fired.reason.starts_with("free on the disk of session "),
+        "{}",
+        fired.reason
+    );
+    engine.end().await;
+}
+
+fn came(serves: Serves) -> [membership::Sight; 1] {
+    [membership::Sight {
+        name: "app-9".to_owned(),
+        serves,
+        how: "its page says so".to_owned(),
+    }]
+}
+
+#[test]
+fn who_came_is_an_alarm_from_the_switch_on_until_it_is_on_postgresql() {
+    let mut night = Night::begin();
+    night.does("A1");
+    let mut attention = Attention::default();
+    // Before the switch F1 refuses, and nobody has to be woken.
+    let told = attention.looked(&night.session, &came(Serves::Sqlite), 0);
+    assert_eq!(told, []);
+    night.does("F1");
+    let told = attention.looked(&night.session, &came(Serves::Sqlite), 1);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].text.contains("app-9 came after the opening"));
+    assert!(!told[0].act.is_empty());
+    let told = attention.looked(&night.session, &came(Serves::Sqlite), 2);
+    assert_eq!(told, [], "said once");
+    let told = attention.looked(&night.session, &came(Serves::Postgres), 3);
+    assert!(told[0].text.contains("serves from PostgreSQL now") && told[0].act.is_empty());
+    // What does not answer may be starting.
+    let grace_ms = night.session.charter.limits.startup_grace_ms;
+    for (at_ms, count) in [
+        (10, 0),
+        (9 + grace_ms, 0),
+        (10 + grace_ms, 1),
+        (11 + grace_ms, 0),
+    ] {
+        let told = attention.looked(&night.session, &came(Serves::Unknown), at_ms);
+        assert_eq!(told.len(), count, "{at_ms}: {told:?}");
+    }
+}
+
+#[test]
+fn that_nobody_knows_who_is_there_is_an_alarm_after_a_while() {
+    let night = Night::begin();
+    let limit_ms = night.session.charter.limits.blind_ms;
+    let mut attention = Attention::default();
+    let mut told = |at_ms| attention.unanswered(&night.session, "exit status: 1", at_ms);
+    assert_eq!(told(1_000), None);
+    assert_eq!(told(999 + limit_ms), None);
+    let said = told(1_000 + limit_ms).expect("an alarm");
+    assert!(said.text.contains("exit status: 1"), "{}", said.text);
+    assert_eq!(told(2_000 + limit_ms), None, "said once");
+    assert_eq!(attention.looked(&night.session, &[], 3_000 + limit_ms), []);
+    let told = attention.unanswered(&night.session, "again", 4_000 + limit_ms);
+    assert_eq!(told, None, "it begins anew");
+}
+
+#[tokio::test]
+async fn it_is_asked_again_who_is_there_and_newcomers_are_looked_at() {
+    let known = Server::start("app-1").await;
+    let newcomer = Server::start("app-9").await;
+    let mut runbook = crate::session::reference();
+    let page = runbook.fleet.provider.as_mut().expect("a page");
+    page.url = "{url}/serves".to_owned();
+    page.sqlite = "on Sqlite".to_owned();
+    newcomer.text("/serves", 200, "on Sqlite");
+    runbook.fleet.instances = vec![known.instance.clone()];
+    let line = format!(
+        r#"echo '{{"id":"app-1","url":"{}"}}{{"id":"app-9","url":"{}","revision":"7"}}{{"wanted":2}}'"#,
+        known.instance.url, newcomer.instance.url
+    );
+    runbook.fleet.discovery = Some(Discovery {
+        action: Action::new(Effect::Shell { line }, Duration::from_secs(60)),
+        prints: Prints::Instances,
+    });
+    let ground = Ground {
+        folder: std::env::temp_dir(),
+        environment: Arc::default(),
+    };
+    let monitor = monitor(&runbook);
+    let (inputs, mut received) = mpsc::unbounded_channel();
+    let _muster = Muster::begin(&Arc::new(runbook), ground, Arc::clone(&monitor), inputs);
+    let Some(Input::Membership(Ok((answer, sights)))) = received.recv().await else {
+        panic!("no answer");
+    };
+    assert_eq!(answer.wanted, Some(2));
+    let names: Vec<&str> = answer.members.iter().map(|m| m.name.as_str()).collect();
+    assert_eq!(names, ["app-1", "app-9"]);
+    assert_eq!(answer.members[1].revision.as_deref(), Some("7"));
+    assert_eq!(sights, came(Serves::Sqlite));
+    assert_eq!(known.asked("/serves"), 0);
+
+    // Another has come into its place, so that nobody switches it: it is looked at, whatever its name.
+    monitor.stand(vec![Stand::of(&Instance {
+        url: newcomer.instance.url.clone(),
+        called: Some("app-9".to_owned()),
+        ..known.instance.clone()
+    })]);
+    let Some(Input::Membership(Ok((_, sights)))) = received.recv().await else {
+        panic!("no answer");
+    };
+    let names: Vec<&str> = sights.iter().map(|sight| sight.name.as_str()).collect();
+    assert_eq!(names, ["app-1", "app-9"]);
 }

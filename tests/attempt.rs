@@ -5,7 +5,9 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use cutover::identity::{SourceIdentity, TargetIdentity};
-use cutover::session::attempt::{Ground, NotYet, SALVAGED, may_follow, rows_are_kept_on};
+use cutover::session::attempt::{
+    Ground, NotYet, SALVAGED, TARGET_CLOSED, is_target_closed, may_follow, rows_are_kept_on,
+};
 use cutover::session::{Check, Event, Outcome, Production, RehearsalEvidence, Session};
 
 use crate::session::language::Bridge;
@@ -27,6 +29,20 @@ fn rehearsed(session: &Session, ended_unix_s: i64, ok: bool) -> RehearsalEvidenc
     evidence.ended_unix_s = ended_unix_s;
     evidence.parts.iter_mut().for_each(|part| part.1 = ok);
     evidence
+}
+
+/// A row of the rollback says so by its check, and only a green one counts.
+#[test]
+fn postgresql_is_closed_where_a_row_has_seen_to_it() {
+    let mut bridge = Bridge::rolled_back(2_000);
+    assert!(!is_target_closed(&bridge.session));
+    for closed in [false, true] {
+        let rows = &mut bridge.session.rollback.as_mut().expect("a rollback").rows;
+        let row = rows.first_mut().expect("rows");
+        let check = Check::new(TARGET_CLOSED, closed, "nobody writes");
+        row.outcome = Some(Outcome::done("R1+").with_check(check));
+        assert_eq!(is_target_closed(&bridge.session), closed);
+    }
 }
 
 /// What R5 could not keep is kept by hand, or given up by a person's word, before another night.
@@ -134,6 +150,37 @@ fn run_after_a_completed_release_opens_no_session() {
     assert_eq!(sessions.count(), 1, "no session was opened");
 }
 
+/// Whoever types `run` where `join` was meant leaves nothing behind that stands in the way of those who may.
+#[test]
+fn an_account_that_cannot_hold_the_file_opens_no_session() {
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::process::CommandExt;
+    const NOBODY: u32 = 65_534;
+    let folder = tempfile::tempdir().expect("a folder");
+    let everybody = std::fs::Permissions::from_mode(0o777);
+    std::fs::set_permissions(folder.path(), everybody).expect("a mode");
+    let file = folder.path().join("app.db");
+    std::fs::write(&file, "").expect("a file");
+    let mut run = command(folder.path(), &["run", "--log", RUNBOOK]);
+    let shut = run
+        .env("APP_SQLITE", &file)
+        .uid(NOBODY)
+        .gid(NOBODY)
+        .output()
+        .expect("cutover");
+    assert_eq!(shut.status.code(), Some(3), "{shut:?}");
+    let words = said(&shut);
+    for says in [
+        "cannot be written by this account",
+        "Let root run it",
+        "`cutover join`",
+        "No session was opened",
+    ] {
+        assert!(words.contains(says), "{words}");
+    }
+    assert!(!folder.path().join(".cutover").exists());
+}
+
 /// A release that was completed is known by its target's identity, by its target's name, and by the SQLite file; each is enough.
 #[test]
 fn a_completed_release_is_not_attempted_again_unless_its_name_is_typed() {
@@ -219,10 +266,7 @@ fn the_door_stays_shut_until_then() {
     let shut = cutover(folder.path(), &["run", "--log", RUNBOOK]);
     assert_eq!(shut.status.code(), Some(3), "{shut:?}");
     let words = said(&shut);
-    assert!(
-        words.contains("ada has recorded what was corrected (an index)"),
-        "{words}"
-    );
+    says!(words, "ada has recorded what was corrected (an index)");
     assert!(words.contains("cutover rehearse"), "{words}");
     let sessions = std::fs::read_dir(folder.path().join(".cutover")).expect("sessions");
     assert_eq!(sessions.count(), 1, "no session was opened");

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use cutover::cli::check::examine;
-use cutover::runbook::{self, Runbook};
-use cutover::target::Finding;
+use cutover::cli::check::{examine, misspelled};
+use cutover::postgres::Finding;
+use cutover::runbook::{self, Runbook, Severity};
 
 use crate::support;
 
@@ -107,6 +107,111 @@ async fn a_source_that_is_missing_is_not_created() {
     assert!(!folder.path().join("tools.db").exists());
 }
 
+/// Each misspelled name with its place in the runbook, and the name that is meant.
+#[tokio::test]
+async fn names_that_neither_side_has_are_pointed_at() {
+    let database = support::database().await;
+    let client = cutover::postgres::Endpoint::parse(&database.url)
+        .expect("a URL")
+        .connect()
+        .await
+        .expect("a connection");
+    client
+        .batch_execute(r#"CREATE TABLE "__EFMigrationHistory" ("MigrationId" text PRIMARY KEY)"#)
+        .await
+        .expect("a history");
+    let folder = tempfile::tempdir().expect("a folder");
+    let source = rusqlite::Connection::open(folder.path().join("tools.db")).expect("a database");
+    source
+        .execute_batch(
+            "CREATE TABLE ToolContents(Id INTEGER PRIMARY KEY, Title TEXT, Slug TEXT, CreatedAt TEXT); CREATE TABLE __EFMigrationsLock(Id)",
+        )
+        .expect("tables");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("runbook.yaml");
+    let text = std::fs::read_to_string(path).expect("the reference runbook");
+    let edits = [
+        ("order_by: [Title, Id]", "order_by: [Titel desc, Id]"),
+        (
+            "table: ToolContents, column: Slug",
+            "table: ToolContent, column: Slug",
+        ),
+        ("    \"*.UpdatedAt\": {", "    ToolContents.CreateAt: {"),
+    ];
+    let text = edits.iter().fold(text, |text, (from, to)| {
+        assert!(text.contains(from), "{from}");
+        text.replace(from, to)
+    });
+    let env = |name: &str| {
+        Some(match name {
+            "TARGET_URL" => database.url.clone(),
+            "APP_SQLITE" => folder.path().join("tools.db").display().to_string(),
+            name if name.ends_with("_URL") => "postgres://a@b/c".to_owned(),
+            name if name.starts_with("APP_") || name == "CHAT_WEBHOOK" => "http://a/b".to_owned(),
+            name => format!("/{name}"),
+        })
+    };
+    let reading = runbook::read("runbook.yaml", &text, &env);
+    let runbook = reading.runbook.expect("valid");
+    let found = misspelled(&runbook, folder.path(), &reading.sites).await;
+    let errors = found.iter().filter(|p| p.severity == Severity::Error);
+    let errors: Vec<_> = errors
+        .map(|p| (p.path.as_str(), p.found.as_str(), p.hint.as_deref()))
+        .collect();
+    assert_eq!(
+        errors,
+        [
+            (
+                "target.history.table",
+                "`__EFMigrationsHistory`",
+                Some("did you mean `__EFMigrationHistory`?")
+            ),
+            (
+                "transfer.columns[ToolContents.CreateAt].key",
+                "`ToolContents.CreateAt`",
+                Some("did you mean `ToolContents.CreatedAt`?")
+            ),
+            (
+                "transfer.lists[tools-by-title].order_by[0]",
+                "`Titel`",
+                Some("did you mean `Title`?")
+            ),
+            (
+                "transfer.slugs[0].table",
+                "`ToolContent`",
+                Some("did you mean `ToolContents`?")
+            ),
+        ]
+    );
+    for problem in &found {
+        let line = text.lines().nth(problem.line - 1).expect("a line");
+        let name = problem.found.trim_matches('`');
+        let rest: String = line.chars().skip(problem.column - 1).collect();
+        let rest = rest.trim_start_matches('"');
+        assert!(rest.starts_with(name), "{name} is not at {rest}");
+    }
+    // A pattern may be there for another release.
+    let warned = found.iter().find(|p| p.found == "`*.AddedAt`");
+    assert_eq!(warned.map(|p| p.severity), Some(Severity::Warning));
+}
+
+/// What a rehearsal's B2 would say of the scratch database is known before.
+#[tokio::test]
+async fn rights_are_asked_for_on_the_scratch_database_too() {
+    let database = support::database().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let runbook = runbook_in(
+        folder.path(),
+        &database.url,
+        "postgres://nobody_at_all@127.0.0.1:1/x",
+    );
+    let findings = examine(&runbook, folder.path()).await;
+    for side in ["target", "scratch"] {
+        let role = finding(&findings, &format!("{side}, runtime role: exists"));
+        assert!(role.blocks(), "{role:?}");
+        assert!(role.detail.contains("nobody_at_all"), "{role:?}");
+    }
+}
+
 #[test]
 fn who_is_not_on_the_bridge_is_told_before_a_rehearsal_begins() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -142,7 +247,9 @@ fn the_bridges_group_has_everybody_of_the_bridge() {
 
     let nowhere = "postgres://nobody@127.0.0.1:1/x";
     let mut runbook = runbook_in(Path::new("/"), nowhere, nowhere);
-    assert_eq!(examine(&runbook).len(), 0, "none is named");
+    let without = examine(&runbook).remove(0);
+    assert!(!without.blocks() && !without.ok, "{}", without.detail);
+    assert!(without.detail.contains("and robin"), "{}", without.detail);
     let said = |runbook: &Runbook| {
         let found = examine(runbook).remove(0);
         (found.blocks(), found.detail)
@@ -279,30 +386,43 @@ async fn rows_in_the_target_are_told_of_before_the_night() {
         )
         .expect("rows");
     let database = support::database().await;
-    let endpoint = cutover::target::Endpoint::parse(&database.url).expect("a URL");
+    let endpoint = cutover::postgres::Endpoint::parse(&database.url).expect("a URL");
     let client = endpoint.connect().await.expect("a connection");
     let mut runbook = crate::session::reference();
     runbook.target.url.clone_from(&database.url);
     runbook.target.schema = "public".to_owned();
     runbook.transfer.target_rows = TargetRows::Refuse;
     assert_eq!(
-        ahead::occupied(&runbook, &source).await,
+        ahead::refused(&runbook, &source).await,
         None,
         "nothing is migrated yet"
     );
     client
-        .batch_execute("CREATE TABLE customer (id integer PRIMARY KEY)")
+        .batch_execute(
+            "CREATE TABLE customer (id integer GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY)",
+        )
         .await
         .expect("a table");
-    assert_eq!(ahead::occupied(&runbook, &source).await, None);
+    assert_eq!(ahead::refused(&runbook, &source).await, None);
     client
         .batch_execute("INSERT INTO customer VALUES (1), (2)")
         .await
         .expect("rows");
-    let why = ahead::occupied(&runbook, &source)
+    let why = ahead::refused(&runbook, &source)
         .await
         .expect("D1 would refuse");
     assert!(why.contains("customer (2 rows)"), "{why}");
     runbook.transfer.target_rows = TargetRows::Replace;
-    assert_eq!(ahead::occupied(&runbook, &source).await, None);
+    assert_eq!(ahead::refused(&runbook, &source).await, None);
+    // A value that came after the rehearsal.
+    let write = "ALTER TABLE customer ADD COLUMN born TEXT; UPDATE customer SET born = 'soon'";
+    connection.execute_batch(write).expect("a value");
+    let column = "ALTER TABLE customer ADD COLUMN born date";
+    client.batch_execute(column).await.expect("a column");
+    let why = ahead::refused(&runbook, &source).await;
+    let why = why.expect("D1 would refuse");
+    assert!(
+        why.contains("customer.born") && why.contains("soon"),
+        "{why}"
+    );
 }

@@ -3,9 +3,10 @@
 use std::path::Path;
 use std::process::Command;
 
-use cutover::claim::{Claim, source, target};
+use cutover::claim::{Claim, source, staging, target};
 use cutover::engine;
 use cutover::journal::Folder;
+use cutover::ours::lock::{Holder, Lock};
 use cutover::runbook::Runbook;
 
 use crate::support::{self, Engine};
@@ -87,7 +88,7 @@ async fn a_second_session_on_one_source_is_refused_while_the_first_is_not_over()
 #[tokio::test(flavor = "multi_thread")]
 async fn the_last_word_on_a_target_is_its_own_row() {
     let database = support::database().await;
-    let endpoint = cutover::target::Endpoint::parse(&database.url).expect("a URL");
+    let endpoint = cutover::postgres::Endpoint::parse(&database.url).expect("a URL");
     let mut client = endpoint.connect().await.expect("a connection");
     let dir = tempfile::tempdir().expect("a folder");
     let claim = |name: &str| Claim::of(&Folder::create(dir.path(), name).expect("a folder"));
@@ -116,6 +117,53 @@ async fn the_last_word_on_a_target_is_its_own_row() {
         .expect("the way is free");
 }
 
+/// A plan only looks, so that it refuses nothing; but it tells what a copy would meet.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_tells_which_session_has_either_side() {
+    let database = support::database().await;
+    let endpoint = cutover::postgres::Endpoint::parse(&database.url).expect("a URL");
+    let mut client = endpoint.connect().await.expect("a connection");
+    client
+        .batch_execute("CREATE TABLE t(a text)")
+        .await
+        .expect("a table");
+    let dir = tempfile::tempdir().expect("a folder");
+    let file = dir.path().join("app.db");
+    sqlite(&file);
+    let folders = dir.path().join("sessions");
+    let claim = |name: &str| Claim::of(&Folder::create(&folders, name).expect("a folder"));
+    let (one, two) = (claim("one"), claim("two"));
+    source::take(&file, &one).expect("claimed");
+    target::take(&mut client, &two).await.expect("claimed");
+    let plan = || {
+        let planned = Command::new(support::cutover())
+            .args(["plan", "--to", &database.url, "--from"])
+            .arg(&file)
+            .output()
+            .expect("it runs");
+        let said = String::from_utf8_lossy(&planned.stdout).into_owned();
+        assert_eq!(planned.status.code(), Some(0), "{said}");
+        said
+    };
+    let said = plan();
+    for claim in [&one, &two] {
+        let note = said.lines().find(|line| {
+            line.contains(&format!("belongs to session {}", claim.session))
+                && line.contains(&*claim.folder.to_string_lossy())
+        });
+        let note = note.unwrap_or_else(|| panic!("{said}"));
+        assert!(
+            note.starts_with("note: `cutover copy` would be refused: "),
+            "{note}"
+        );
+    }
+    for claim in [&one, &two] {
+        std::fs::remove_dir_all(&claim.folder).expect("gone");
+    }
+    let said = plan();
+    assert!(!said.contains("would be refused"), "{said}");
+}
+
 #[test]
 fn a_claim_goes_with_its_session_and_with_nobody_elses() {
     let dir = tempfile::tempdir().expect("a folder");
@@ -138,20 +186,20 @@ fn a_claim_goes_with_its_session_and_with_nobody_elses() {
 #[tokio::test(flavor = "multi_thread")]
 async fn copy_leaves_a_released_database_alone_until_its_name_is_typed() {
     let database = support::database().await;
-    let endpoint = cutover::target::Endpoint::parse(&database.url).expect("a URL");
+    let endpoint = cutover::postgres::Endpoint::parse(&database.url).expect("a URL");
     let mut client = endpoint.connect().await.expect("a connection");
     client
         .batch_execute("CREATE TABLE notes(id integer PRIMARY KEY); INSERT INTO notes VALUES (1)")
         .await
         .expect("a row of SQLite's");
-    let released = cutover::target::release::Release {
+    let released = cutover::postgres::release::Release {
         session: "last-week".to_owned(),
         opened: "2026-11-22T22:00:00Z".to_owned(),
         completed: "2026-11-22T23:30:00Z".to_owned(),
         source: "/srv/app.db".to_owned(),
         host: "elsewhere".to_owned(),
     };
-    cutover::target::release::record(&mut client, &released)
+    cutover::postgres::release::record(&mut client, &released)
         .await
         .expect("the mark");
     let dir = tempfile::tempdir().expect("a folder");
@@ -181,6 +229,17 @@ async fn copy_leaves_a_released_database_alone_until_its_name_is_typed() {
         let row = client.query_one("SELECT count(*) FROM notes", &[]).await;
         row.expect("counted").get(0)
     };
+    let planned = Command::new(support::cutover())
+        .args(["plan", "--to", &database.url, "--from"])
+        .arg(&file)
+        .output()
+        .expect("it runs");
+    let said = String::from_utf8_lossy(&planned.stdout);
+    assert!(
+        said.contains("`cutover copy` would be refused: ")
+            && said.contains("in production: session last-week on elsewhere"),
+        "{said}"
+    );
     for more in [&[][..], &["--again", "another"]] {
         let (code, said) = copy(more);
         assert_eq!(code, Some(1), "{said}");
@@ -197,4 +256,51 @@ async fn copy_leaves_a_released_database_alone_until_its_name_is_typed() {
     let (code, said) = copy(&["--again", endpoint.database()]);
     assert_eq!(code, Some(0), "{said}");
     assert_eq!(count().await, 2);
+}
+
+/// Two runbooks with databases of their own may name one staging slot: whoever comes second is told where the first is.
+#[test]
+fn a_staging_slot_belongs_to_one_session_at_a_time() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let claim = |name: &str| Claim::of(&Folder::create(dir.path(), name).expect("a folder"));
+    let (night, other) = (claim("night"), claim("other"));
+    // The port of a listener that stays until the end: no other test has it.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    let (url, same) = (
+        format!("http://127.0.0.1:{port}"),
+        format!("http://localhost:{port}/app"),
+    );
+    staging::take(&url, &night).expect("claimed");
+    staging::take(&same, &night).expect("the same again");
+    staging::is_free_for(&url, Some(&night)).expect("its own");
+    for refused in [
+        staging::is_free_for(&same, None),
+        staging::take(&url, &other),
+    ] {
+        let said = refused.expect_err("it is the other's").to_string();
+        let whose = format!(
+            "belongs to session night, whose folder is {}",
+            night.folder.display()
+        );
+        assert!(said.starts_with("the staging slot http://"), "{said}");
+        assert!(said.contains(&whose), "{said}");
+    }
+    staging::leave(&url, &other).expect("not theirs to leave");
+    assert!(staging::is_free_for(&url, None).is_err());
+    staging::leave(&url, &night).expect("left");
+    staging::take(&url, &other).expect("the way is free");
+
+    // A rehearsal that was killed before it had a journal: nobody drives it, and nobody goes on with it.
+    let driver = other.folder.join("rehearsal.lock");
+    let holder = Holder {
+        pid: std::process::id(),
+        what: "a rehearsal".to_owned(),
+    };
+    let held = Lock::take(&driver, &holder).expect("a lock");
+    assert!(staging::is_free_for(&url, None).is_err());
+    drop(held);
+    staging::is_free_for(&url, None).expect("nobody has it");
+    staging::take(&url, &night).expect("taken over");
+    staging::leave(&url, &night).expect("left");
 }

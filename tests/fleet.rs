@@ -1,6 +1,8 @@
 //! The fleet over real HTTP: readiness that must hold, requests that are answered badly, and the rollout.
 
+mod discovered;
 pub(crate) mod instance;
+mod managed;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -14,13 +16,13 @@ use cutover::fleet::{
     ready_once, rollout, wait_ready,
 };
 use cutover::runbook::action::{Action, Effect};
-use cutover::runbook::{Fleet, Request, RequestClass};
+use cutover::runbook::{CompareBody, Fleet, Request, RequestClass};
 use cutover::session::live::{InstanceState, InstanceView};
 use instance::{Reply, Server, absent};
 use tokio_util::sync::CancellationToken;
 
 const SHORT: Duration = Duration::from_millis(300);
-const LONG: Duration = Duration::from_secs(20);
+const LONG: Duration = Duration::from_secs(120);
 
 /// A fleet whose instances are restarted by a request to themselves.
 fn fleet(servers: &[Server]) -> Fleet {
@@ -142,10 +144,12 @@ fn request(path: &str) -> Request {
         method: "GET".to_owned(),
         url: format!("{{url}}{path}"),
         headers: vec![("x-token".to_owned(), "hunter2".to_owned())],
+        headers_command: None,
         body: None,
         status: 200,
         contains: None,
-        compare_body: true,
+        compare_body: CompareBody::Bytes,
+        leaves_rows: false,
     }
 }
 

@@ -9,5 +9,7 @@ mod canaries;
 mod chain;
 mod harm;
 mod night;
+mod people;
 mod place;
 mod runbook;
+mod walk;

@@ -4,24 +4,32 @@
 #![allow(clippy::disallowed_methods)] // tests make and remove what is theirs
 #![allow(clippy::print_stdout, clippy::print_stderr)] // read by whoever runs the tests
 
+#[macro_use] // `says!` and `lacks!`
+mod support;
+
 mod action;
 mod architecture;
 mod aside;
+mod astray;
 mod attempt;
 mod check;
 mod claim;
 mod cockpit;
 mod demo;
+mod feed;
+mod figures;
 mod fleet;
 mod foreign;
 mod init;
 mod journal;
+mod manual;
 mod monitor;
 mod night;
 mod notify;
 mod ours;
 mod parity;
 mod people;
+mod postgres;
 mod promise;
 mod replay;
 mod report;
@@ -31,9 +39,9 @@ mod salvage;
 mod secret;
 mod session;
 mod signatures;
-mod source;
+mod simulator;
+mod sqlite;
 mod step;
-mod support;
-mod target;
 mod transfer;
 mod trigger;
+mod watch;

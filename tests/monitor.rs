@@ -5,9 +5,13 @@ mod certificate;
 mod command;
 pub mod daemon;
 mod exposed;
+mod headers;
+mod lines;
 mod logs;
 mod maintenance;
 mod metrics;
+mod otlp;
+mod pages;
 pub mod pgbouncer;
 mod postgres;
 mod prometheus;
@@ -16,8 +20,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cutover::monitor::{Clock, Ground, Monitor};
-use cutover::runbook::{Probe, ProbeKind, Request, RequestClass, Runbook};
+use cutover::runbook::{CompareBody, Probe, ProbeKind, Request, RequestClass, Runbook};
 use cutover::session::live::InstanceState;
+use cutover::session::membership::{Stand, Whereabouts};
 use cutover::trigger::{Reading, Sample};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -26,7 +31,7 @@ use crate::fleet::instance::{Reply, Server};
 use crate::support;
 
 /// Whatever is waited for comes within this time, or the test fails.
-const DEADLINE: Duration = Duration::from_secs(30);
+const DEADLINE: Duration = Duration::from_secs(120);
 
 /// A runbook with this one probe, over these instances.
 fn runbook(kinds: Vec<ProbeKind>, servers: &[Server]) -> Runbook {
@@ -44,13 +49,13 @@ fn runbook(kinds: Vec<ProbeKind>, servers: &[Server]) -> Runbook {
 }
 
 /// A monitor whose samples are read one by one.
-struct Watch {
-    monitor: Monitor,
+pub struct Watch {
+    pub monitor: Monitor,
     samples: mpsc::Receiver<Sample>,
 }
 
 impl Watch {
-    fn start(runbook: Runbook) -> Watch {
+    pub fn start(runbook: Runbook) -> Watch {
         let began = Instant::now();
         let clock: Clock = Arc::new(move || began.elapsed().as_millis() as i64);
         let (sink, samples) = mpsc::channel(10_000);
@@ -65,7 +70,7 @@ impl Watch {
     }
 
     /// The next sample of a signal that is as wanted; everything before it is passed over.
-    async fn until(&mut self, signal: &str, wanted: impl Fn(&Reading) -> bool) -> Sample {
+    pub async fn until(&mut self, signal: &str, wanted: impl Fn(&Reading) -> bool) -> Sample {
         let mut seen = Vec::new();
         let search = async {
             loop {
@@ -137,6 +142,21 @@ async fn an_instance_that_refuses_hangs_or_answers_wrongly_has_failed() {
     watch.monitor.stop().await;
 }
 
+/// A restart that waits for it is not told that it is ready by somebody else.
+#[tokio::test]
+async fn an_instance_whose_address_another_has_is_nowhere() {
+    let servers = servers(1).await;
+    let watch = Watch::start(runbook(vec![], &servers));
+    let instance = &servers[0].instance;
+    assert_eq!(watch.monitor.place_of(instance), *instance);
+    watch.monitor.stand(vec![Stand {
+        whereabouts: Whereabouts::TakenOver,
+        ..Stand::of(instance)
+    }]);
+    assert_eq!(watch.monitor.place_of(instance).url, "");
+    assert_eq!(watch.monitor.instances(), []);
+}
+
 #[tokio::test]
 async fn the_start_up_grace_keeps_an_instance_out_of_the_ratio_and_not_out_of_its_own_signal() {
     let servers = servers(2).await;
@@ -197,10 +217,12 @@ fn request(name: &str, class: RequestClass) -> Request {
         method: "GET".to_owned(),
         url: format!("{{url}}/{name}"),
         headers: vec![],
+        headers_command: None,
         body: None,
         status: 200,
         contains: Some("yes".to_owned()),
-        compare_body: true,
+        compare_body: CompareBody::Bytes,
+        leaves_rows: false,
     }
 }
 

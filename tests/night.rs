@@ -3,6 +3,7 @@
 //! Each ends with the application serving from where it must, with every row and every acknowledged write. Not in here: the
 //! screen.
 
+mod counts;
 mod endings;
 mod faults;
 mod maintenance;

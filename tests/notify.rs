@@ -18,7 +18,7 @@ use crate::fleet::instance::{Reply, Server};
 use crate::support;
 
 /// Whatever is waited for comes within this time, or the test fails.
-const DEADLINE: Duration = Duration::from_secs(30);
+const DEADLINE: Duration = Duration::from_secs(120);
 
 /// A chat: what was posted to it, each with its authorisation.
 async fn chat() -> (String, Arc<Mutex<Vec<(String, Value)>>>) {
@@ -69,14 +69,17 @@ fn shell(id: &str, line: &str) -> Channel {
 }
 
 fn notifier(channels: &[Channel]) -> (Notifier, mpsc::UnboundedReceiver<Input>) {
-    let (inputs, ears) = mpsc::unbounded_channel();
+    let (inputs, received) = mpsc::unbounded_channel();
     let mut environment = cutover::action::Environment::default();
     environment.secrets = vec![("TOKEN".to_owned(), "pager-secret".to_owned())];
     let desk = Desk {
         folder: std::env::temp_dir(),
         environment: Arc::new(environment),
     };
-    (Notifier::start(channels, "tonight", &desk, inputs), ears)
+    (
+        Notifier::start(channels, "tonight", &desk, inputs),
+        received,
+    )
 }
 
 fn notice(occasion: Occasion) -> Notice {
@@ -88,8 +91,8 @@ fn notice(occasion: Occasion) -> Notice {
     }
 }
 
-async fn untold(ears: &mut mpsc::UnboundedReceiver<Input>) -> String {
-    match tokio::time::timeout(DEADLINE, ears.recv()).await {
+async fn untold(received: &mut mpsc::UnboundedReceiver<Input>) -> String {
+    match tokio::time::timeout(DEADLINE, received.recv()).await {
         Ok(Some(Input::Untold { text })) => text,
         other => panic!("{other:?}"),
     }
@@ -108,7 +111,7 @@ async fn a_chat_and_a_pager_are_told_what_they_are_for() {
         webhook("chat", &url, &[Occasion::Fired]),
         shell("pager", &line),
     ];
-    let (mut notifier, mut ears) = notifier(&channels);
+    let (mut notifier, mut received) = notifier(&channels);
     notifier.tell(&notice(Occasion::Blind));
     notifier.tell(&notice(Occasion::Fired));
     notifier.end(DEADLINE).await;
@@ -126,7 +129,7 @@ async fn a_chat_and_a_pager_are_told_what_they_are_for() {
         std::fs::read_to_string(&paged).expect("paged"),
         format!("blind pager-secret\n{said}fired pager-secret\n{said}")
     );
-    assert!(ears.recv().await.is_none(), "everybody was told");
+    assert!(received.recv().await.is_none(), "everybody was told");
 }
 
 #[tokio::test]
@@ -142,7 +145,7 @@ async fn what_could_not_be_told_is_said_and_nobody_waits_for_it() {
         shell("pager", "echo \"$TOKEN is wrong\" >&2; exit 7"),
         webhook("chat", &url, &Occasion::ALL),
     ];
-    let (notifier, mut ears) = notifier(&channels);
+    let (notifier, mut received) = notifier(&channels);
     notifier.tell(&notice(Occasion::Fired));
     support::until("the chat has it", async || {
         !posted.lock().expect("a lock").is_empty()
@@ -150,7 +153,7 @@ async fn what_could_not_be_told_is_said_and_nobody_waits_for_it() {
     .await;
     let mut said = Vec::new();
     while said.len() < 3 {
-        said.push(untold(&mut ears).await);
+        said.push(untold(&mut received).await);
     }
     said.sort();
     let begins = [
@@ -172,11 +175,11 @@ async fn more_than_a_channel_can_take_is_said_at_once() {
     let server = Server::start("chat").await;
     server.set("/hook", Reply::Silence);
     let url = format!("{}/hook", server.instance.url);
-    let (notifier, mut ears) = notifier(&[webhook("chat", &url, &Occasion::ALL)]);
+    let (notifier, mut received) = notifier(&[webhook("chat", &url, &Occasion::ALL)]);
     for _ in 0..100 {
         notifier.tell(&notice(Occasion::Fired));
     }
-    let text = untold(&mut ears).await;
+    let text = untold(&mut received).await;
     assert!(text.contains("64 others wait before it"), "{text}");
 }
 

@@ -6,6 +6,6 @@ mod command;
 mod compare;
 mod imported;
 mod mutations;
-mod pair;
+pub mod pair;
 mod production;
 mod stored;

@@ -56,16 +56,10 @@ async fn what_plan_lets_pass_arrives_and_the_next_insert_works() {
     let seeds = first..first + count;
     let seeds: Vec<u64> = only.map_or_else(|| seeds.collect(), |seed| vec![seed]);
     let outcomes = futures_util::stream::iter(seeds)
-        .map(|seed| async move {
-            let world = World::random(&mut StdRng::seed_from_u64(seed), seed);
-            let world = world.for_server(server_major());
-            let (held, section) = play(&world).await;
-            if let Held::Broken(why) = &held {
-                println!("seed {seed} breaks the promise: {why}");
-            }
-            (seed, held, section, world)
-        })
+        // Each is a task of its own: a chain blocks for as long as its commands take, and those beside it have limits to keep.
+        .map(|seed| tokio::spawn(played(seed)))
         .buffer_unordered(AT_ONCE)
+        .map(|ended| ended.expect("a seed that does not panic"))
         .collect::<Vec<_>>()
         .await;
     let green = outcomes
@@ -130,6 +124,16 @@ fn unused(sections: &str) -> Vec<String> {
         .chain(free)
         .filter(|setting| !sections.contains(setting.as_str()))
         .collect()
+}
+
+async fn played(seed: u64) -> (u64, Held, String, World) {
+    let world = World::random(&mut StdRng::seed_from_u64(seed), seed);
+    let world = world.for_server(server_major());
+    let (held, section) = play(&world).await;
+    if let Held::Broken(why) = &held {
+        println!("seed {seed} breaks the promise: {why}");
+    }
+    (seed, held, section, world)
 }
 
 /// Plays a world from the plan to the next insert; with the transfer section at the end.

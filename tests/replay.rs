@@ -66,7 +66,7 @@ fn an_incident_says_when_each_trigger_would_have_fired_and_why() {
     assert_eq!(output.status.code(), Some(0), "{text}");
     assert_eq!(
         line(&text, "T3b"),
-        "T3b            FIRED at 15:00: 5xx 1.5 % of 4,000 requests, limit 1 %, for 5:00; blind for 0:15"
+        "T3b            FIRED at 15:00: 5xx 1.5 % of 4 000 requests, limit 1 %, for 5:00; blind for 0:15"
     );
     assert!(line(&text, "T3a").contains("FIRED at 20:00: "), "{text}");
     assert!(line(&text, "T1a.app-1").contains("did not burn; blind for"));
@@ -93,6 +93,26 @@ fn another_threshold_is_another_answer() {
         t3a.expect("T3a")["blind_ms"].as_i64() > Some(1_000_000),
         "{json}"
     );
+}
+
+/// Nobody is asked which instances there were: the samples say it.
+#[test]
+fn instances_that_are_not_listed_are_those_of_the_samples() {
+    let reference = include_str!("../runbook.yaml");
+    let from = reference.find("  instances:\n").expect("instances");
+    let to = reference.find("  staging: {").expect("a staging slot");
+    let asks = "  instances: { command: [no-such-program] }\n";
+    let (folder, path) = runbook(&reference[from..to], asks);
+    let file = folder.path().join("samples.jsonl");
+    let samples = (0..200).map(|n| {
+        let at_ms = n * 5_000;
+        format!("{{\"signal\":\"ready.web-7\",\"at_ms\":{at_ms},\"value\":0}}\n")
+    });
+    std::fs::write(&file, samples.collect::<String>()).expect("written");
+    let output = replay(&path, &["--samples", &file.display().to_string()]);
+    let text = said(&output);
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert!(line(&text, "T1a.web-7").contains("FIRED"), "{text}");
 }
 
 #[test]
@@ -123,11 +143,7 @@ fn what_is_no_sample_is_named_by_its_line() {
         &path,
         &["--samples", &incident(), "--baseline", "http_5xx_ratio"],
     );
-    assert!(
-        said(&output).contains("expected SIGNAL=VALUE"),
-        "{}",
-        said(&output)
-    );
+    says!(said(&output), "expected SIGNAL=VALUE");
 }
 
 /// A session's journal: the switch at one minute, then errors for six minutes, of which a part was seen in a part of the fleet only.

@@ -1,5 +1,8 @@
 //! Reading runbooks: the reference is clean, every mistake is named with its place, and nothing that is written makes it panic.
 
+mod fleets;
+mod pages;
+
 use std::path::Path;
 
 use cutover::runbook::kinds::Word;
@@ -52,20 +55,32 @@ fn rendered(problems: &[Problem]) -> String {
     runbook::render(problems)
 }
 
+#[track_caller]
+fn is_clean(reading: &Reading) {
+    let problems = &reading.problems;
+    assert!(problems.is_empty(), "{}", rendered(problems));
+}
+
 #[test]
 fn the_reference_runbook_is_clean() {
     let reading = read(&reference());
-    assert!(
-        reading.problems.is_empty(),
-        "{}",
-        rendered(&reading.problems)
-    );
+    is_clean(&reading);
     let runbook = reading.runbook.expect("a runbook");
     assert_eq!(runbook.name, "tool-catalogue");
     assert_eq!(runbook.steps.len(), 32);
     assert_eq!(runbook.gates.len(), 8);
     assert_eq!(runbook.triggers.len(), 12);
     assert_eq!(runbook.hash.0.len(), 64);
+}
+
+#[test]
+fn a_smoke_check_that_would_ask_nothing_is_a_warning() {
+    let text = base().replace("class: read, ", "class: write,");
+    let reading = read(&text);
+    let said = rendered(&reading.problems);
+    let warning = "warning: expected a request of class `read`: E3 sends no other, found none";
+    assert!(said.contains(warning), "{said}");
+    assert!(!rendered(&read(&base()).problems).contains(warning));
 }
 
 /// A scenario is a whole file (`.yaml`) or changes to the base (`.edit`: lines with `-` are replaced by those with `+`).
@@ -198,11 +213,7 @@ fn bytes_that_are_no_text_have_a_place() {
 fn a_byte_order_mark_and_windows_line_ends_change_nothing() {
     let text = format!("\u{feff}{}", reference().replace('\n', "\r\n"));
     let reading = read(&text);
-    assert!(
-        reading.problems.is_empty(),
-        "{}",
-        rendered(&reading.problems)
-    );
+    is_clean(&reading);
 }
 
 #[test]
@@ -312,7 +323,12 @@ fn the_documentation_names_every_section_kind_and_key() {
         keys::HISTORY,
         keys::REQUIRED,
         keys::FLEET,
+        keys::DISCOVERY,
         keys::PROVIDER,
+        keys::MAINTENANCE,
+        keys::HEADERS_COMMAND,
+        keys::METRICS,
+        keys::FAMILY,
         keys::INSTANCE,
         keys::TRANSFER,
         keys::ORDERED_LIST,
@@ -340,6 +356,7 @@ fn the_documentation_names_every_section_kind_and_key() {
     missing.extend(FREE_KEYS.iter().map(|(key, _)| *key));
     let policies = POLICY_KEYS.iter().copied();
     for (kind, own) in policies
+        .chain(words::<runbook::ManagerWord>())
         .chain(words::<runbook::StepWord>())
         .chain(words::<runbook::ProbeWord>())
         .chain(words::<runbook::RollbackWord>())
@@ -367,11 +384,55 @@ fn the_step_that_points_staging_at_postgresql_can_be_pasted() {
     let at = text.find("  - { id: E3,").expect("E3");
     let text = format!("{}{shown}{}", &text[..at], &text[at..]);
     let reading = read(&text);
-    assert!(
-        reading.problems.is_empty(),
-        "{}",
-        rendered(&reading.problems)
-    );
+    is_clean(&reading);
+}
+
+/// Recipes can be pasted as they are: probes below `probes:` in the place of the one that makes their signals, sections at the top level.
+#[test]
+fn the_recipes_for_monitoring_can_be_pasted() {
+    let manual = include_str!("../docs/monitoring.md");
+    let blocks: Vec<&str> = manual
+        .split("```yaml\n")
+        .skip(1)
+        .filter_map(|block| block.split("```").next())
+        .filter(|block| !block.starts_with('#'))
+        .collect();
+    assert!(blocks.len() >= 8, "{}", blocks.len());
+    let plain = reference();
+    let metrics = plain
+        .lines()
+        .find(|l| l.contains("kind: metrics"))
+        .expect("a probe");
+    for block in blocks {
+        let text = match block.split(':').next() {
+            Some(section @ ("bridge" | "notify")) => {
+                let from = plain.find(&format!("\n{section}:")).map(|at| at + 1);
+                let without = from.map_or(plain.clone(), |at| {
+                    let end = plain[at..].find("\n\n").expect("an end");
+                    format!("{}{}", &plain[..at], &plain[at + end..])
+                });
+                format!("{without}\n{block}")
+            }
+            _ => {
+                let indented: Vec<String> = block.lines().map(|l| format!("  {l}")).collect();
+                plain.replace(metrics, &indented.join("\n"))
+            }
+        };
+        let value =
+            |name: &str| environment(name).or_else(|| Some("a-value-of-its-own".to_owned()));
+        let problems = runbook::read("runbook.yaml", &text, &value).problems;
+        let first = text
+            .lines()
+            .position(|l| l.trim() == block.lines().next().unwrap_or_default().trim());
+        let first = first.expect("the block") + 1;
+        let own = first..first + block.lines().count();
+        // What the rest of the reference misses of the probe that had stood there is its own.
+        let own: Vec<Problem> = problems
+            .into_iter()
+            .filter(|p| own.contains(&p.line) && p.severity == runbook::Severity::Error)
+            .collect();
+        assert!(own.is_empty(), "{block}\n{}", rendered(&own));
+    }
 }
 
 #[test]
@@ -410,17 +471,39 @@ fn a_rehearsal_asks_no_server_of_production_and_judges_nothing_that_it_would_hav
             "\nmonitoring:\n  - { id: M6, title: Queue, conditions: [ { signal: queue_depth, at_most: 9 } ] }\n",
         );
     let reading = read(&text);
-    assert!(
-        reading.problems.is_empty(),
-        "{}",
-        rendered(&reading.problems)
-    );
+    is_clean(&reading);
     let runbook = reading.runbook.expect("a runbook");
     let rehearsed = runbook::rehearsal::of(&runbook).expect("a rehearsal");
     assert_eq!(runbook.probes.len(), rehearsed.probes.len() + 1);
     assert_eq!(runbook.triggers.len(), rehearsed.triggers.len() + 1);
     assert_eq!(runbook.monitoring.len(), rehearsed.monitoring.len() + 1);
     assert!(rehearsed.probes.iter().all(|probe| probe.id != "queue"));
+}
+
+/// A probe that listens is asked in a rehearsal, too; its window holds ten exports.
+#[test]
+fn a_rehearsal_listens_for_what_the_staging_slot_exports() {
+    let text = reference();
+    let metrics = text
+        .lines()
+        .find(|l| l.contains("kind: metrics"))
+        .expect("a probe");
+    let otlp =
+        "  - { id: traffic, kind: otlp, every: 20s, window: 5m, instances: { app-1: web-1 } }";
+    let reading = read(&text.replace(metrics, otlp));
+    let found = rendered(&reading.problems);
+    let runbook = reading.runbook.unwrap_or_else(|| panic!("{found}"));
+    let rehearsed = runbook::rehearsal::of(&runbook).expect("a rehearsal");
+    let probe = rehearsed.probes.iter().find(|probe| probe.id == "traffic");
+    let Some(runbook::ProbeKind::Otlp(receiver)) = probe.map(|probe| &probe.kind) else {
+        panic!("{probe:?}");
+    };
+    assert_eq!(receiver.window_ms, 200_000);
+    let lost = rehearsed
+        .unrehearsed
+        .iter()
+        .any(|one| format!("{one:?}").contains("traffic"));
+    assert!(!lost, "{:?}", rehearsed.unrehearsed);
 }
 
 /// The reference with changes, in an environment in which one name has another value.
@@ -442,10 +525,7 @@ fn problems_with(changes: &[(&str, &str)], name: &str, value: &str) -> String {
 fn a_secret_that_cannot_be_hidden_is_an_error_at_its_place() {
     for value in ["abc12", " ab c \n", ""] {
         let told = problems_with(&[], "PROBE_TOKEN", value);
-        assert!(
-            told.contains("error: expected a secret of 6 characters or more"),
-            "{told}"
-        );
+        says!(told, "error: expected a secret of 6 characters or more");
         assert!(told.contains("(secrets[4])"), "{told}");
         assert!(!told.contains("abc12"), "{told}");
     }
@@ -468,10 +548,7 @@ fn a_secret_on_a_command_line_draws_a_warning_that_names_the_other_ways() {
         ),
     ] {
         let told = problems_with(&[(list, to)], "", "");
-        assert!(
-            told.contains("warning: expected no secret on a command line"),
-            "{told}"
-        );
+        says!(told, "warning: expected no secret on a command line");
         assert!(told.contains("fleet.restart.command[1]"), "{told}");
         assert!(told.contains("env: {") && told.contains("stdin:"), "{told}");
         let end = format!("0 errors, {warnings}\n");
@@ -480,19 +557,16 @@ fn a_secret_on_a_command_line_draws_a_warning_that_names_the_other_ways() {
     // A password that nobody has listed is one, too.
     let changes = [(list, r#"restart: { command: ["${APPCTL}", "${APP_1}", "#)];
     let told = problems_with(&changes, "APP_1", "http://u:hunter2secret@127.0.0.1:5001");
-    assert!(
-        told.contains("expected no secret on a command line"),
-        "{told}"
-    );
+    says!(told, "expected no secret on a command line");
     assert!(!told.contains("hunter2secret"), "{told}");
 }
 
 #[test]
 fn a_secret_that_the_file_shows_draws_a_warning() {
     let told = problems_with(&[], "PROBE_TOKEN", "DatabaseProvider");
-    assert!(
-        told.contains("warning: expected secrets that this file does not show"),
-        "{told}"
+    says!(
+        told,
+        "warning: expected secrets that this file does not show"
     );
     assert!(told.contains("(secrets[4])"), "{told}");
 }

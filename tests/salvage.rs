@@ -1,33 +1,36 @@
 //! What users wrote to PostgreSQL since the switch: counted, kept, brought back. Against real pairs of databases.
 
 mod back;
+mod beforehand;
 mod bring;
 mod cost;
 mod ids;
 mod known;
 mod property;
+mod seen;
 mod tally;
+mod whole;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
+use cutover::postgres::Endpoint;
 use cutover::runbook::parse_transfer;
 use cutover::runbook::transfer::Transfer;
 use cutover::salvage::cell::Cell;
 use cutover::salvage::{Error, Operation, Row, Search, Since, Sink, TableCost};
-use cutover::target::Endpoint;
 use cutover::transfer::copy::{self, copy};
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{TestDatabase, database};
+use crate::support::{TestDatabase, database, sqlite};
 
 /// A source, and a target that holds its rows since a snapshot.
-struct Night {
-    folder: tempfile::TempDir,
-    source: PathBuf,
-    database: TestDatabase,
-    transfer: Transfer,
-    snapshot: String,
+pub(crate) struct Night {
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) source: PathBuf,
+    pub(crate) database: TestDatabase,
+    pub(crate) transfer: Transfer,
+    pub(crate) snapshot: String,
 }
 
 /// The corpus' target has a row that SQLite does not have.
@@ -43,13 +46,10 @@ fn losing_the_preloaded(target: &str) -> copy::Options {
 
 impl Night {
     /// Imports what `source` makes into what `target` makes, and takes the snapshot of the switch.
-    async fn import(source: &str, target: &str, transfer: &str) -> Self {
+    pub(crate) async fn import(source: &str, target: &str, transfer: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("backup.db");
-        rusqlite::Connection::open(&file)
-            .expect("a new file")
-            .execute_batch(source)
-            .expect("the source's SQL");
+        sqlite(&file, source);
         let mut night = Self {
             folder,
             source: file,
@@ -75,7 +75,7 @@ impl Night {
         night
     }
 
-    fn endpoint(&self) -> Endpoint {
+    pub(crate) fn endpoint(&self) -> Endpoint {
         Endpoint::parse(&self.database.url).expect("a URL")
     }
 
@@ -84,7 +84,7 @@ impl Night {
         client.batch_execute(sql).await.expect(sql);
     }
 
-    fn since(&self) -> Since {
+    pub(crate) fn since(&self) -> Since {
         Since {
             backup: self.source.clone(),
             schema: "public".to_owned(),
@@ -96,7 +96,11 @@ impl Night {
         }
     }
 
-    async fn search<S: Sink + 'static>(&self, since: Since, sink: S) -> (Vec<TableCost>, S) {
+    pub(crate) async fn search<S: Sink + 'static>(
+        &self,
+        since: Since,
+        sink: S,
+    ) -> (Vec<TableCost>, S) {
         let limit = Duration::from_secs(30);
         let cancel = CancellationToken::new();
         let search = Search::open(since, &self.endpoint(), limit, &cancel).await;

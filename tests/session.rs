@@ -1,13 +1,19 @@
 //! The rules of a session: scenarios written as files, who may do what as a table, and a seeded simulation of whole nights.
 
+mod facts;
+mod hostile;
 pub mod language;
+mod membership;
 pub mod permits;
+mod rehearsed;
 mod simulation;
 
 use std::path::{Path, PathBuf};
 
+use cutover::cli::follow;
 use cutover::runbook::{self, Runbook};
-use cutover::session::{Charter, Opening};
+use cutover::session::live::ItemView;
+use cutover::session::{Charter, Opening, completion};
 
 /// The reference runbook; names of the environment stand for themselves.
 pub fn reference() -> Runbook {
@@ -24,7 +30,11 @@ pub fn reference() -> Runbook {
 }
 
 pub fn charter() -> Charter {
-    let opening = Opening {
+    Charter::new(&reference(), opening())
+}
+
+pub fn opening() -> Opening {
+    Opening {
         session: "tonight".into(),
         target: "db:5432/tools".into(),
         production: cutover::session::Production::default(),
@@ -33,8 +43,7 @@ pub fn charter() -> Charter {
         rehearsal: false,
         speed: 1.0,
         wait_before: Vec::new(),
-    };
-    Charter::new(&reference(), opening)
+    }
 }
 
 fn folder() -> PathBuf {
@@ -73,6 +82,57 @@ fn scenarios_end_as_they_are_written() {
         wrong.is_empty(),
         "BLESS=1 accepts what happens now: {wrong:?}"
     );
+}
+
+#[test]
+fn what_keeps_a_release_open_is_said_with_the_time_that_is_left() {
+    let mut bridge = language::Bridge::open();
+    let open = |bridge: &language::Bridge, items: &[ItemView]| {
+        completion::open(&bridge.session, items).expect("rows that are open")
+    };
+    let early = open(&bridge, &[]);
+    assert!(early.contains("Gates that are not green: K1 "), "{early}");
+
+    bridge.reach("G2");
+    bridge.settle();
+    let item = |id: &str, green: Option<bool>, minutes: i64| ItemView {
+        id: id.to_owned(),
+        green,
+        green_for_ms: minutes * 60_000,
+        reason: "0.3 %, at most 1 %".to_owned(),
+    };
+    let begin = "G2 (Every item within its thresholds) is running. ";
+    let end = ". G2 is running: Every item within its thresholds. Wait for it";
+    for (items, waits_for) in [
+        (
+            vec![item("M1", Some(true), 6), item("M2", Some(true), 8)],
+            "Every item of the checklist is green; G2 ends in 4:00 min if all stay so",
+        ),
+        (
+            vec![item("M1", Some(true), 6), item("M2", Some(false), 0)],
+            "G2 ends when every item has stayed green for 10:00 min, and that has not begun: M2 is red: 0.3 %, at most 1 %",
+        ),
+        (
+            Vec::new(),
+            "G2 lasts until every item of the checklist has stayed green for 10:00 min",
+        ),
+    ] {
+        assert_eq!(open(&bridge, &items), format!("{begin}{waits_for}{end}"));
+    }
+    bridge.reach("end");
+    assert_eq!(completion::open(&bridge.session, &[]), None);
+}
+
+#[test]
+fn a_rollback_is_summed_up() {
+    let bridge = language::Bridge::rolled_back(1_000);
+    let rows = bridge.session.charter.rollback.len();
+    let summary = follow::summary(&bridge.session).expect("a rollback");
+    let first = format!("rollback of tonight: {rows} of {rows} rows done in {rows} s\n");
+    assert!(summary.starts_with(&first), "{summary}");
+    assert!(summary.contains("\nRolled back"), "{summary}");
+    let none = follow::summary(&language::Bridge::open().session);
+    assert_eq!(none, None);
 }
 
 #[test]

@@ -248,6 +248,8 @@ fn rehearsal(night: &Night, head: &str, later_s: i64) -> RehearsalEvidence {
         rollback_ms: 1_000,
         took_ms: vec![],
         not_run: Vec::new(),
+        against: Vec::new(),
+        not_rehearsed: Vec::new(),
     }
 }
 
@@ -363,11 +365,7 @@ async fn a_signature_is_its_signers_alone_and_one_key_is_one_person() {
     // One person in two roles: Ada stands in for Robin, and says so in what she signs.
     keys.allow(&[keys.listed("ada", "ada", "")]);
     let says = night.says("ada", "K8", Role::ReleaseManager);
-    assert!(
-        says.text().contains("person: ada\nfor: robin\n"),
-        "{}",
-        says.text()
-    );
+    says!(says.text(), "person: ada\nfor: robin\n");
     night
         .sign_k8("ada", Role::ReleaseManager, "ada")
         .await

@@ -8,14 +8,55 @@ use std::time::{Duration, Instant};
 use cutover::demo::cluster::{Cluster, Options};
 use cutover::engine::{self, Orders, socket};
 use cutover::journal::{Folder, files};
+use cutover::postgres::Endpoint;
 use cutover::runbook::Runbook;
 use cutover::session::{Opening, RehearsalEvidence};
-use cutover::target::Endpoint;
 use rustix::process::{Pid, Resource, Rlimit, Signal};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+
+/// A text has this part; where it has not, the text is shown.
+macro_rules! says {
+    ($text:expr, $part:expr) => {{
+        let text = &$text;
+        assert!(text.contains($part), "{text}");
+    }};
+}
+
+/// A text does not have this part.
+macro_rules! lacks {
+    ($text:expr, $part:expr) => {{
+        let text = &$text;
+        assert!(!text.contains($part), "{text}");
+    }};
+}
+
+/// Copies a program to where it is to run. Another process writes it: were this one to, a child that another test starts meanwhile would
+/// hold the file open for writing until it has become its own program, and nobody could run it ("text file busy").
+pub fn copy_program(from: &Path, to: &Path) {
+    let copied = std::process::Command::new("cp").arg(from).arg(to).status();
+    assert!(
+        copied.expect("cp").success(),
+        "{} was not copied",
+        from.display()
+    );
+}
+
+/// A file of SQLite, made where it is not there, on which this SQL has been run.
+pub fn sqlite(path: &Path, sql: &str) -> rusqlite::Connection {
+    let connection = rusqlite::Connection::open(path).expect("a file of SQLite");
+    let ran = connection.execute_batch(sql);
+    ran.unwrap_or_else(|error| panic!("{sql}: {error}"));
+    connection
+}
+
+/// A connection to PostgreSQL.
+pub async fn client(url: &str) -> tokio_postgres::Client {
+    let endpoint = Endpoint::parse(url).expect("a URL");
+    endpoint.connect().await.expect("a connection")
+}
 
 /// The binary under test.
 pub fn cutover() -> &'static Path {
@@ -34,7 +75,7 @@ pub struct TestDatabase {
 
 /// Drops every table of the schema `public`, and what an import keeps beside it.
 pub async fn empty(url: &str) {
-    let client = Endpoint::parse(url).unwrap().connect().await.unwrap();
+    let client = client(url).await;
     let tables = "SELECT format('DROP TABLE %s CASCADE', c.oid::regclass) FROM pg_class c \
                   WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition";
     for row in client.query(tables, &[]).await.unwrap() {
@@ -81,7 +122,10 @@ impl Engine {
         sandbox: bool,
         rehearsal: Option<RehearsalEvidence>,
     ) -> Engine {
-        let orders = Engine::orders(folder, runbook, sandbox, rehearsal);
+        Engine::of(folder, Engine::orders(folder, runbook, sandbox, rehearsal)).await
+    }
+
+    async fn of(folder: &Folder, orders: Orders) -> Engine {
         let stop = CancellationToken::new();
         let task = tokio::spawn(engine::run(orders, stop.clone()));
         until("the engine answers", async || {
@@ -95,11 +139,28 @@ impl Engine {
         }
     }
 
+    /// One that is started to roll back.
+    pub async fn start_to_roll_back(folder: &Folder, runbook: &Runbook) -> Engine {
+        let orders = Orders {
+            to_roll_back: true,
+            ..Engine::orders(folder, runbook, true, None)
+        };
+        Engine::of(folder, orders).await
+    }
+
+    /// One that finds everything that it needs to end by itself.
+    pub async fn runs_to_its_end(folder: &Folder, runbook: &Runbook) {
+        let orders = Engine::orders(folder, runbook, true, None);
+        let ended = engine::run(orders, CancellationToken::new());
+        let ended = tokio::time::timeout(Duration::from_secs(180), ended).await;
+        ended.expect("an end").expect("an orderly one");
+    }
+
     /// Why an engine does not begin at all.
     pub async fn refuses(folder: &Folder, runbook: &Runbook) -> engine::Error {
         let orders = Engine::orders(folder, runbook, true, None);
         let ended = engine::run(orders, CancellationToken::new());
-        let ended = tokio::time::timeout(Duration::from_secs(30), ended).await;
+        let ended = tokio::time::timeout(Duration::from_secs(180), ended).await;
         ended.expect("an end").expect_err("a refusal")
     }
 
@@ -115,6 +176,7 @@ impl Engine {
             environment: Arc::default(),
             base: folder.dir().to_owned(),
             spare: None,
+            to_roll_back: false,
             opening: Opening {
                 session: folder.session(),
                 target: "db:5432/tools".to_owned(),
@@ -129,7 +191,7 @@ impl Engine {
         }
     }
 
-    /// Ends it in order. Its ear is gone then, so that nobody takes it for the next engine's.
+    /// Ends it in order. Its socket is gone then, so that nobody takes it for the next engine's.
     pub async fn end(self) {
         self.stop.cancel();
         self.task.await.expect("an end").expect("an orderly one");
@@ -138,7 +200,7 @@ impl Engine {
 
     /// It ends by itself, in order.
     pub async fn ended_in_order(self) {
-        let ended = tokio::time::timeout(Duration::from_secs(30), self.task).await;
+        let ended = tokio::time::timeout(Duration::from_secs(180), self.task).await;
         ended
             .expect("an end")
             .expect("no panic")
@@ -147,7 +209,7 @@ impl Engine {
 
     /// Why it ended by itself.
     pub async fn ended_because(self) -> engine::Error {
-        let ended = tokio::time::timeout(Duration::from_secs(30), self.task).await;
+        let ended = tokio::time::timeout(Duration::from_secs(180), self.task).await;
         let ended = ended.expect("an end").expect("no panic");
         ended.expect_err("it should have given up")
     }
@@ -210,9 +272,9 @@ pub fn http() -> reqwest::Client {
         .expect("an HTTP client")
 }
 
-/// Asks again until it is so. Fails after half a minute, naming what was waited for.
+/// Asks again until it is so. Fails after three minutes, naming what was waited for.
 pub async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + Duration::from_secs(180);
     while !is_so().await {
         assert!(Instant::now() < deadline, "waited in vain: {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;

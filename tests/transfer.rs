@@ -2,24 +2,25 @@
 
 mod classes;
 mod emptying;
+mod ended;
 mod loader;
 mod property;
 mod resume;
 mod rules;
 mod stops;
-mod torture;
+pub mod torture;
 mod values;
 
 use std::path::{Path, PathBuf};
 
+use cutover::postgres::Endpoint;
 use cutover::runbook::transfer::{Pattern, Transfer};
-use cutover::target::Endpoint;
 use cutover::transfer::Error;
 use cutover::transfer::copy::{Copied, Options, copy};
 use cutover::transfer::plan::{Plan, Scan, plan};
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{TestDatabase, database};
+use crate::support::{TestDatabase, client, database, sqlite};
 
 /// A SQLite file and an empty database with a schema, both of this test's own.
 struct Pair {
@@ -33,9 +34,7 @@ impl Pair {
     async fn new(source: &str, target: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("app.db");
-        let connection = rusqlite::Connection::open(&file).expect("a new file");
-        connection.execute_batch(source).expect("the source's SQL");
-        drop(connection);
+        sqlite(&file, source);
         let pair = Self {
             _folder: folder,
             file,
@@ -48,11 +47,7 @@ impl Pair {
     /// With an empty target in a locale of its own.
     async fn in_locale(source: &str, locale: &str) -> Self {
         let mut pair = Self::new(source, "SELECT 1").await;
-        let superuser = Endpoint::parse(&pair.database.superuser_url)
-            .expect("a URL")
-            .connect()
-            .await
-            .expect("a connection");
+        let superuser = client(&pair.database.superuser_url).await;
         let name = format!(
             "{}_{}",
             pair.database.name,
@@ -125,6 +120,11 @@ impl Pair {
             &CancellationToken::new(),
         )
         .await
+    }
+
+    /// The target gives this text for a query.
+    async fn holds(&self, sql: &str, expected: &str) {
+        assert_eq!(self.text(sql).await.as_deref(), Some(expected), "{sql}");
     }
 
     /// One text value from the target.

@@ -70,6 +70,11 @@ fn blindness_freezes_and_alarms() {
 }
 
 #[test]
+fn samples_that_come_late() {
+    play("late.txt");
+}
+
+#[test]
 fn the_checklist() {
     play("checklist.txt");
 }

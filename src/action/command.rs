@@ -3,6 +3,7 @@
 //! A process that the command moves into a session of its own (`setsid`, a service manager) is meant to stay and does.
 
 use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -12,11 +13,12 @@ use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use super::left::Running;
 use super::output::Output;
 use super::{Ended, Error, Program, Stream};
 
 /// Between TERM and KILL.
-const TERM_GRACE: Duration = Duration::from_secs(5);
+pub(super) const TERM_GRACE: Duration = Duration::from_secs(5);
 /// Between KILL and giving up on a process that the kernel does not let go of.
 const KILL_GRACE: Duration = Duration::from_secs(10);
 /// How long output is waited for after the command itself has ended; a daemon may have inherited the pipe.
@@ -25,18 +27,24 @@ const DRAIN_LIMIT: Duration = Duration::from_millis(500);
 const LEAVE_GRACE: Duration = Duration::from_millis(500);
 /// How often that is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
-const CHUNK_BYTES: usize = 64 << 10;
+/// Read at once. Between two such reads a time limit and a cancellation are heard, so the lines of one must soon be dealt with.
+const CHUNK_BYTES: usize = 8 << 10;
+/// Bytes of standard error that are kept of a command whose answer is read.
+const LAST_WORDS_BYTES: usize = 4 << 10;
 
 /// Runs a program until it ends, `limit` has passed or it is cancelled; then ends what is left of its group.
 pub(super) async fn run(
     program: Program<'_>,
     limit: Duration,
     output: &mut Output<'_>,
+    output_path: &Path,
     cancel: &CancellationToken,
 ) -> Result<Ended, Error> {
     let stdin = program.stdin.is_some();
     let mut child = spawn(&program, if stdin { Stdio::piped() } else { Stdio::null() })?;
     let group = Group::of(&child);
+    // Only then is it given what it waits for: an engine that is killed now leaves a command that is known.
+    let _running = child.id().and_then(|pid| Running::note(output_path, pid));
     let _given = Given::to(&mut child, program.stdin);
     let mut pipes = Pipes::of(&mut child);
     let mut exited = tokio::task::spawn_blocking({
@@ -176,6 +184,67 @@ pub(super) async fn tell(program: &Program<'_>, text: &[u8]) -> Result<(), Strin
         Ok(status) => Err(format!("{status}: {last}")),
         Err(error) => Err(error.to_string()),
     }
+}
+
+/// Runs a command and gives what it printed to its standard output. Dropped, it is killed with its whole group.
+///
+/// # Errors
+/// It could not be started, how it failed, or that it printed more than so many bytes; without anything that it printed.
+pub(super) async fn read(program: &Program<'_>, limit_bytes: usize) -> Result<Vec<u8>, String> {
+    let heard = hear(program, limit_bytes).await?;
+    match heard.status.success() {
+        true => Ok(heard.stdout),
+        false => Err(format!("the command failed: {}", heard.status)),
+    }
+}
+
+/// The same of one that may fail, with the end of its standard error. Dropped, it is killed with its whole group.
+///
+/// # Errors
+/// It could not be started, or printed more than so many bytes; without anything that it printed.
+pub(super) async fn hear(program: &Program<'_>, limit_bytes: usize) -> Result<Heard, String> {
+    let stdin = match program.stdin.is_some() {
+        true => Stdio::piped(),
+        false => Stdio::null(),
+    };
+    let mut child = spawn(program, stdin).map_err(|error| error.to_string())?;
+    let _given = Given::to(&mut child, program.stdin.clone());
+    let mut following = Following {
+        _group: Group::of(&child),
+        pipes: Pipes::of(&mut child),
+        child,
+    };
+    let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+    while let Some((stream, bytes)) = following.read().await {
+        match stream {
+            Stream::Stdout => stdout.extend_from_slice(&bytes),
+            Stream::Stderr => {
+                stderr.extend_from_slice(&bytes);
+                let passed: usize = stderr.len().saturating_sub(LAST_WORDS_BYTES);
+                stderr.drain(..passed);
+            }
+        }
+        if stdout.len() > limit_bytes {
+            return Err(format!("the command printed more than {limit_bytes} bytes"));
+        }
+    }
+    let status = following.child.wait().await;
+    Ok(Heard {
+        status: status.map_err(|error| error.to_string())?,
+        stdout,
+        stderr,
+    })
+}
+
+/// What a command printed, and how it ended.
+#[derive(Debug)]
+pub struct Heard {
+    /// How it ended.
+    pub status: ExitStatus,
+    /// What it printed, neither masked nor made harmless.
+    pub stdout: Vec<u8>,
+    /// The end of its standard error, in the same way.
+    pub stderr: Vec<u8>,
 }
 
 /// What comes next for a command that does not end.
@@ -337,7 +406,7 @@ impl Pipes {
         match (count, stream) {
             (0, Stream::Stdout) => self.stdout = None,
             (0, Stream::Stderr) => self.stderr = None,
-            _ => {}
+            (1.., Stream::Stdout | Stream::Stderr) => {}
         }
         let bytes = self.chunk[stream as usize].clone();
         self.chunk[stream as usize].clear();

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::file::replace;
 use crate::regular_file;
-use crate::source::digest;
+use crate::sqlite::digest;
 
 /// Why a configuration file cannot be read, changed or put back. It is as it was.
 #[derive(Debug, thiserror::Error)]

@@ -7,11 +7,11 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::postgres::handed;
 use crate::production::Watch;
 use crate::runbook::Runbook;
 use crate::runbook::placeholders::Placeholders;
 use crate::runbook::production::Production;
-use crate::target::handed;
 
 /// The surroundings of a session's actions. Its `Debug` shows no value.
 #[derive(Clone, Default)]

@@ -6,6 +6,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, Method};
 use rustls::{ClientConfig, RootCertStore};
 
+use super::headers::{Headers, Pairs};
 use super::output::Output;
 use super::{Ended, Error, Stream};
 use crate::text::printable;
@@ -13,11 +14,16 @@ use crate::text::printable;
 /// What is read of an answer at most: whoever sends more says nothing more by it.
 const READ_BYTES: usize = 1 << 20;
 
+/// What a server answers that does not know who asks.
+const UNAUTHORIZED: u16 = 401;
+
 /// A request as the runbook has it, placeholders filled in.
 pub(super) struct Request<'a> {
     pub(super) method: &'a str,
     pub(super) url: &'a str,
     pub(super) headers: &'a [(String, String)],
+    /// More of them, which a command prints.
+    pub(super) signed: Option<Headers>,
     pub(super) body: Option<String>,
     pub(super) expect_status: &'a [u16],
 }
@@ -51,7 +57,37 @@ fn tls() -> ClientConfig {
 }
 
 /// Sends it and reads the answer, up to a limit, into `output`. A request that could not be delivered has failed; that is no [`Error`].
+/// Where a server does not take the headers that a command printed (401), they are asked for again, once.
 pub(super) async fn send(request: Request<'_>, output: &mut Output<'_>) -> Result<Ended, Error> {
+    let Some(signed) = &request.signed else {
+        return send_with(&request, &Pairs::new(), output).await;
+    };
+    let unsigned = |why: String, output: &mut Output<'_>| {
+        output.remark(&format!("not sent: {why}"));
+        Ok(Ended::default())
+    };
+    let pairs = match signed.current().await {
+        Ok(pairs) => pairs,
+        Err(why) => return unsigned(why, output),
+    };
+    let ended = send_with(&request, &pairs, output).await?;
+    if ended.ok || ended.http_status != Some(UNAUTHORIZED) {
+        return Ok(ended);
+    }
+    output.remark("its headers are asked for again");
+    match signed.after_refusal(pairs).await {
+        Ok(pairs) => send_with(&request, &pairs, output).await,
+        Err(why) => unsigned(why, output),
+    }
+}
+
+async fn send_with(
+    request: &Request<'_>,
+    pairs: &Pairs,
+    output: &mut Output<'_>,
+) -> Result<Ended, Error> {
+    // A server may send back what it was sent.
+    output.hide_what_is_new();
     let wrong = |reason: String| Error::Request {
         reason: printable(&reason, 300),
     };
@@ -61,11 +97,11 @@ pub(super) async fn send(request: Request<'_>, output: &mut Output<'_>) -> Resul
         .map_err(|_| wrong(format!("{:?} is no method", request.method)))?;
     let client = client().map_err(|error| wrong(error.to_string()))?;
     let mut builder = client.request(method, request.url);
-    for (name, value) in request.headers {
+    for (name, value) in request.headers.iter().chain(pairs) {
         builder = builder.header(name, value);
     }
-    if let Some(body) = request.body {
-        builder = builder.body(body);
+    if let Some(body) = &request.body {
+        builder = builder.body(body.clone());
     }
     // Building first: what is wrong in the runbook is told apart from what goes wrong on the way.
     let built = builder

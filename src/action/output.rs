@@ -14,8 +14,8 @@ use sha2::{Digest, Sha256};
 
 use super::{Line, Stream};
 use crate::clock;
+use crate::format::hex;
 use crate::secret::{self, Mask};
-use crate::source::digest::hex;
 use crate::text::printable;
 
 /// Kept from the beginning, and as much again from the end: 4 MiB in all.
@@ -68,6 +68,11 @@ impl<'a> Output<'a> {
             passed_on_ms: 0,
             on_line,
         }
+    }
+
+    /// From here on also what this process has learnt meanwhile is hidden.
+    pub(super) fn hide_what_is_new(&mut self) {
+        self.mask = secret::mask();
     }
 
     /// Bytes as they came from `stream`.
@@ -209,7 +214,7 @@ mod tests {
         let (lines, file, kept) = collect(&[b"on", b"e\r\ntw", b"o\nthr\x1b[31mee"]);
         assert_eq!(lines, ["one", "two", "thr\\u{1b}[31mee"]);
         assert_eq!(file, b"one\r\ntwo\nthr\x1b[31mee");
-        assert_eq!(kept.sha256, crate::source::digest::of_bytes(&file));
+        assert_eq!(kept.sha256, crate::sqlite::digest::of_bytes(&file));
         assert_eq!(kept.tail, lines);
     }
 
@@ -244,7 +249,7 @@ mod tests {
                 assert_eq!(find(&file, written.as_bytes()), None);
                 assert_eq!(find(&file, b"hunter"), None);
                 assert!(find(&file, b"x${PIN}y").is_some());
-                assert_eq!(kept.sha256, crate::source::digest::of_bytes(&file));
+                assert_eq!(kept.sha256, crate::sqlite::digest::of_bytes(&file));
             }
         }
     }

@@ -20,7 +20,7 @@ pub enum Error {
     #[error(transparent)]
     Refused(#[from] Refused),
     /// The claim cannot be read or written.
-    #[error("{path}, which says which session has the SQLite file, cannot be read or written: {source}. Nothing was touched", path = path.display())]
+    #[error("{path}, which says which session has it, cannot be read or written: {source}. Nothing was touched", path = path.display())]
     Io {
         /// The claim.
         path: PathBuf,
@@ -41,10 +41,7 @@ fn place(file: &Path) -> Option<PathBuf> {
 /// # Errors
 /// A claim is there and cannot be read.
 pub fn holder(file: &Path) -> Result<Option<Claim>, Error> {
-    let Some(path) = place(file) else {
-        return Ok(None);
-    };
-    Ok(read(&path)?.filter(|claim| !claim.is_over()))
+    place(file).map_or(Ok(None), |path| holder_at(&path))
 }
 
 /// That nobody but this session, if any, has the file.
@@ -52,10 +49,7 @@ pub fn holder(file: &Path) -> Result<Option<Claim>, Error> {
 /// # Errors
 /// [`Error::Refused`] where another session has it.
 pub fn is_free_for(file: &Path, mine: Option<&Claim>) -> Result<(), Error> {
-    match holder(file)? {
-        Some(other) if Some(&other) != mine => Err(refused(&other, file)),
-        _ => Ok(()),
-    }
+    place(file).map_or(Ok(()), |path| is_free_at(&path, mine, &what(file)))
 }
 
 /// Claims a file; a claim of this session, or of one that is over, is taken over. Nothing is done where there is no such file.
@@ -63,18 +57,44 @@ pub fn is_free_for(file: &Path, mine: Option<&Claim>) -> Result<(), Error> {
 /// # Errors
 /// [`Error::Refused`] where another session has it.
 pub fn take(file: &Path, mine: &Claim) -> Result<(), Error> {
-    let Some(path) = place(file) else {
-        return Ok(());
-    };
+    place(file).map_or(Ok(()), |path| take_at(&path, mine, &what(file)))
+}
+
+/// Lets go of a file; another session's claim stays.
+///
+/// # Errors
+/// The claim is still there.
+pub fn leave(file: &Path, mine: &Claim) -> Result<(), Error> {
+    place(file).map_or(Ok(()), |path| leave_at(&path, mine))
+}
+
+fn what(file: &Path) -> String {
+    format!("the SQLite file {}", file.display())
+}
+
+fn holder_at(path: &Path) -> Result<Option<Claim>, Error> {
+    Ok(read(path)?.filter(|claim| !claim.is_over()))
+}
+
+/// That nobody but this session, if any, has what the claim at `path` is on.
+pub(super) fn is_free_at(path: &Path, mine: Option<&Claim>, what: &str) -> Result<(), Error> {
+    match holder_at(path)? {
+        Some(other) if Some(&other) != mine => Err(refused(&other, what)),
+        _ => Ok(()),
+    }
+}
+
+/// Writes the claim at `path`.
+pub(super) fn take_at(path: &Path, mine: &Claim, what: &str) -> Result<(), Error> {
     let failed = |source| Error::Io {
-        path: path.clone(),
+        path: path.to_owned(),
         source,
     };
     let made = OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o644)
-        .open(&path);
+        .open(path);
     match made {
         Ok(mut claim) => {
             let text = serde_json::to_vec(mine).expect("BUG: a claim is plain data");
@@ -84,13 +104,13 @@ pub fn take(file: &Path, mine: &Claim) -> Result<(), Error> {
                 .map_err(failed)
         }
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            match read(&path)? {
+            match read(path)? {
                 Some(other) if other == *mine => Ok(()),
-                Some(other) if !other.is_over() => Err(refused(&other, file)),
+                Some(other) if !other.is_over() => Err(refused(&other, what)),
                 _ => {
                     // The session that left it is over: this is its file, and goes.
-                    crate::ours::file::remove(&path).map_err(failed)?;
-                    take(file, mine)
+                    crate::ours::file::remove(path).map_err(failed)?;
+                    take_at(path, mine, what)
                 }
             }
         }
@@ -98,18 +118,12 @@ pub fn take(file: &Path, mine: &Claim) -> Result<(), Error> {
     }
 }
 
-/// Lets go of a file; another session's claim stays.
-///
-/// # Errors
-/// The claim is still there.
-pub fn leave(file: &Path, mine: &Claim) -> Result<(), Error> {
-    let Some(path) = place(file) else {
-        return Ok(());
-    };
-    match read(&path)? {
+/// Removes the claim at `path`, where it is this session's.
+pub(super) fn leave_at(path: &Path, mine: &Claim) -> Result<(), Error> {
+    match read(path)? {
         Some(claim) if claim == *mine => {
-            crate::ours::file::remove(&path).map_err(|source| Error::Io {
-                path: path.clone(),
+            crate::ours::file::remove(path).map_err(|source| Error::Io {
+                path: path.to_owned(),
                 source,
             })
         }
@@ -117,8 +131,8 @@ pub fn leave(file: &Path, mine: &Claim) -> Result<(), Error> {
     }
 }
 
-fn refused(other: &Claim, file: &Path) -> Error {
-    Error::Refused(other.refuse(format!("the SQLite file {}", file.display())))
+fn refused(other: &Claim, what: &str) -> Error {
+    Error::Refused(other.refuse(what.to_owned()))
 }
 
 /// `None` where there is no claim, or none that anybody could read: a process that died while it wrote one.

@@ -4,7 +4,7 @@
 use tokio_postgres::Client;
 
 use super::{Claim, Refused};
-use crate::target::{Error as Unreached, own_schema};
+use crate::postgres::{Error as Unreached, own_schema};
 
 /// Why a database cannot be claimed.
 #[derive(Debug, thiserror::Error)]
@@ -58,20 +58,28 @@ pub async fn take(client: &mut Client, mine: &Claim) -> Result<(), Error> {
     Ok(())
 }
 
+/// The session that had the database last, whatever became of it; `None` where none has. Changes nothing.
+///
+/// # Errors
+/// The server refuses to tell.
+pub async fn last(client: &Client) -> Result<Option<Claim>, Unreached> {
+    let failed = |error| Unreached::of_statement("ask which session has the database", &error);
+    let there = "SELECT to_regclass('cutover.session') IS NOT NULL";
+    let is_there: bool = client.query_one(there, &[]).await.map_err(failed)?.get(0);
+    if !is_there {
+        return Ok(None);
+    }
+    let read = "SELECT session, folder, host FROM cutover.session";
+    let row = client.query_opt(read, &[]).await.map_err(failed)?;
+    Ok(row.as_ref().map(claim))
+}
+
 /// That no session which is not over has the database. Changes nothing.
 ///
 /// # Errors
 /// [`Error::Refused`] where one has.
 pub async fn is_free(client: &Client) -> Result<(), Error> {
-    let failed = |error| Unreached::of_statement("ask which session has the database", &error);
-    let there = "SELECT to_regclass('cutover.session') IS NOT NULL";
-    let is_there: bool = client.query_one(there, &[]).await.map_err(failed)?.get(0);
-    if !is_there {
-        return Ok(());
-    }
-    let read = "SELECT session, folder, host FROM cutover.session";
-    let row = client.query_opt(read, &[]).await.map_err(failed)?;
-    match row.as_ref().map(claim) {
+    match last(client).await? {
         Some(other) if !other.is_over() => Err(other.refuse("the target".to_owned()).into()),
         _ => Ok(()),
     }

@@ -1,17 +1,21 @@
 //! The way from a terminal to the engine: its socket, and starting it. Who we are is for the engine to see.
 
+use std::ffi::OsString;
+
 use super::orders::Standing;
 use super::{join, over};
 use crate::clock;
-use crate::cockpit::bridge::{Bridge, BridgeError, Fault};
+use crate::cockpit::bridge::{Bridge, BridgeError, Fault, Purpose};
 use crate::demo::control;
+use crate::engine::guard::attend;
 use crate::engine::protocol::{Answer, Ask, Request};
 use crate::engine::{amend, detach, socket};
-use crate::journal::Folder;
+use crate::journal::{Folder, folder};
 use crate::session::decide::statement;
 use crate::session::signing::Proof;
 use crate::session::{Actor, Command};
 use crate::ssh::{self, Passphrase};
+use crate::step::salvage::later_attempt;
 
 /// A session's engine behind its socket.
 #[derive(Debug, Clone)]
@@ -100,6 +104,14 @@ impl SocketBridge {
         let claim = playing.or(self.claim.as_deref());
         let failed = |why: String| BridgeError::Failed { why };
         let session = crate::history::session(&self.folder).map_err(|e| failed(e.to_string()))?;
+        // What its rows would take back or keep is the later session's by now.
+        if let Some(later) = later_attempt(&self.folder, &session) {
+            return Err(failed(format!(
+                "session {later} was opened for the same target after {}, so nothing of its rollback is run again. Nothing was \
+                 changed",
+                session.charter.session
+            )));
+        }
         amend::may_amend(&session, claim, command).map_err(BridgeError::Refused)?;
         // Without what an engine is started with, nothing is put on record that nobody could carry out.
         Standing::read(&self.folder).map_err(|e| failed(format!("{e:#}")))?;
@@ -108,7 +120,7 @@ impl SocketBridge {
             .map_err(|e| failed(e.to_string()))?
             .map_err(BridgeError::Refused)?;
         let session = crate::history::session(&self.folder).map_err(|e| failed(e.to_string()))?;
-        self.start_engine()?;
+        self.start_engine(Purpose::GoOn)?;
         Ok(session.seq)
     }
 
@@ -158,19 +170,34 @@ impl Bridge for SocketBridge {
         .map(|_| ())
     }
 
-    fn start_engine(&self) -> Result<(), BridgeError> {
+    fn start_engine(&self, purpose: Purpose) -> Result<(), BridgeError> {
         let failed = |why: String| BridgeError::Failed { why };
         if let Some(over) = over::sentence(&self.folder) {
             return Err(failed(over));
         }
+        // What an engine is started with is its owner's, and so is whoever starts one.
+        if let Err(folder::Error::Anothers { owner, .. }) = self.folder.mine() {
+            let owner = socket::user_called(owner);
+            let wish = match purpose {
+                Purpose::GoOn => attend::Wish::Engine,
+                Purpose::RollBack => attend::Wish::EngineToRollBack,
+            };
+            let asked = attend::ask(&self.folder, &owner, wish);
+            return self.runtime.block_on(asked).map(drop).map_err(failed);
+        }
+        let args: &[OsString] = match purpose {
+            Purpose::GoOn => &[],
+            Purpose::RollBack => &["--to-roll-back".into()],
+        };
         let started = match &self.program {
             Some(program) => {
                 let mut engine = std::process::Command::new(program);
                 engine.arg("engine").arg("--dir").arg(self.folder.dir());
+                engine.args(args);
                 self.runtime
                     .block_on(detach::spawn_command(&self.folder, engine))
             }
-            None => self.runtime.block_on(detach::spawn(&self.folder, &[])),
+            None => self.runtime.block_on(detach::spawn(&self.folder, args)),
         };
         let leader = started.map_err(|e| failed(e.to_string()))?.pid;
         // The sandbox ends its engines with everything else.

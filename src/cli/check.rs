@@ -2,8 +2,13 @@
 //! Not in here: what makes a runbook valid (`runbook`).
 
 mod environment;
+mod instances;
+mod managers;
+mod modes;
+mod names;
 mod programs;
 mod room;
+mod servers;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -12,13 +17,19 @@ use serde::Serialize;
 
 use super::Exit;
 use super::load::{self, folder_of};
-use crate::runbook::{self, Problem, Reading, Runbook, Severity};
-use crate::target::Finding;
+use crate::fleet::discovery::discover;
+use crate::postgres::Finding;
+use crate::runbook::discovery::Discovered;
+use crate::runbook::{self, Problem, Reading, Runbook, Severity, Sites};
 use crate::text::printable;
 pub use environment::examine;
+pub use names::examine as misspelled;
 
 /// Arguments of `cutover check`.
 #[derive(Debug, Clone, clap::Args)]
+#[command(after_help = "Examples:
+  cutover check
+  cutover check runbook.yaml --offline")]
 pub struct CheckArgs {
     /// The runbook.
     #[arg(value_name = "RUNBOOK", default_value = "runbook.yaml")]
@@ -39,19 +50,36 @@ struct Report<'r> {
     environment: &'r [Finding],
 }
 
-/// Reads a runbook file with this process's environment. The file's name in messages is the path as given.
+/// Reads a runbook file with this process's environment. The file's name in messages is the path as given. Instances that it does not list
+/// are not asked for.
 ///
 /// # Errors
 /// The file cannot be read.
 pub fn read_runbook(path: &Path) -> Result<Reading, String> {
+    read_with(path, &Discovered::NotAsked)
+}
+
+/// The same with its instances, wherever they are known from.
+async fn read_with_fleet(path: &Path) -> Result<Reading, String> {
+    let reading = read_runbook(path)?;
+    let runbook = reading.runbook.as_ref();
+    match runbook.and_then(|runbook| runbook.fleet.discovery.as_ref()) {
+        Some(discovery) => {
+            let discovered = discover(discovery, &folder_of(path)).await;
+            read_with(path, &discovered)
+        }
+        None => Ok(reading),
+    }
+}
+
+fn read_with(path: &Path, discovered: &Discovered) -> Result<Reading, String> {
     let name = path.display().to_string();
     let bytes = std::fs::read(path)
         .map_err(|e| format!("cannot read the runbook {}: {e}", printable(&name, 400)))?;
     Ok(match runbook::decode(&name, &bytes) {
         Ok(text) => {
-            let reading = load::reading(&name, text, &folder_of(path), &|name| {
-                std::env::var(name).ok()
-            });
+            let env = |name: &str| std::env::var(name).ok();
+            let reading = load::reading(&name, text, &folder_of(path), &env, discovered);
             Reading {
                 runbook: reading
                     .runbook
@@ -64,6 +92,7 @@ pub fn read_runbook(path: &Path) -> Result<Reading, String> {
             problems,
             secrets: Vec::new(),
             plain: BTreeSet::new(),
+            sites: Sites::default(),
         },
     })
 }
@@ -73,17 +102,28 @@ pub fn read_runbook(path: &Path) -> Result<Reading, String> {
 /// # Errors
 /// None: whatever is wrong is said and exits with its code.
 pub async fn run(args: CheckArgs) -> anyhow::Result<Exit> {
-    let reading = match read_runbook(&args.runbook) {
+    let read = match args.offline {
+        true => read_runbook(&args.runbook),
+        false => read_with_fleet(&args.runbook).await,
+    };
+    let mut reading = match read {
         Ok(reading) => reading,
         Err(why) => {
             errln!("cutover: {why}");
             return Ok(Exit::Usage);
         }
     };
-    let findings = match &reading.runbook {
-        Some(runbook) if !args.offline => examine(runbook, &folder_of(&args.runbook)).await,
-        _ => Vec::new(),
+    let looked_at = reading.runbook.as_ref().filter(|_| !args.offline);
+    let (findings, unknown) = match looked_at {
+        Some(runbook) => {
+            let folder = folder_of(&args.runbook);
+            let unknown = names::examine(runbook, &folder, &reading.sites).await;
+            (examine(runbook, &folder).await, unknown)
+        }
+        None => (Vec::new(), Vec::new()),
     };
+    let is_misspelled = load::has_errors(&unknown);
+    reading.problems.extend(unknown);
     if args.json {
         let report = Report {
             valid: reading.runbook.is_some(),
@@ -97,7 +137,7 @@ pub async fn run(args: CheckArgs) -> anyhow::Result<Exit> {
     }
     Ok(match reading.runbook {
         None => Exit::Usage,
-        Some(_) if findings.iter().any(Finding::blocks) => Exit::NoGo,
+        Some(_) if is_misspelled || findings.iter().any(Finding::blocks) => Exit::NoGo,
         Some(_) => Exit::Done,
     })
 }
@@ -134,6 +174,11 @@ fn print(args: &CheckArgs, reading: &Reading, runbook: Option<&Runbook>, finding
         );
     } else if !findings.is_empty() {
         outln!("{} checks passed; nothing was changed.", findings.len());
+    }
+    let errors = reading.problems.iter();
+    let errors = errors.filter(|p| p.severity == Severity::Error).count();
+    if errors > 0 {
+        outln!("The runbook names {errors} table(s) or column(s) that are not there, above.");
     }
     let warnings = reading.problems.iter();
     let warnings = warnings.filter(|p| p.severity == Severity::Warning).count();

@@ -7,19 +7,26 @@ use clap::Args;
 
 use super::orders::Standing;
 use super::rehearse::unfinished;
-use super::{Exit, Which, run};
-use super::{leftovers, load};
+use super::{Exit, Which, leftovers, load, run};
 use crate::claim;
 use crate::engine::amend;
+use crate::format::counted;
 use crate::history;
 use crate::journal::Folder;
-use crate::session::{Command, Phase, Session, attempt};
-use crate::step::closing;
-use crate::step::salvage::has_whole_file;
+use crate::salvage::mark::remove_mark;
+use crate::session::{Command, LineKind, Phase, Session, attempt};
+use crate::step::closing::{self, grants};
+use crate::step::salvage::{has_whole_file, rows_not_brought, why_not_kept, why_not_readable};
 use crate::text::printable;
+
+/// Characters of a finding: a statement that is to be run is shown whole.
+const FINDING: usize = 4_000;
 
 /// Close a session that is over.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  cutover close
+  cutover close tool-catalogue-1 --drop-schema")]
 pub struct CloseArgs {
     #[command(flatten)]
     which: Which,
@@ -29,6 +36,38 @@ pub struct CloseArgs {
     /// Drop the schema `cutover` from the target, unless something in it is nowhere else
     #[arg(long)]
     drop_schema: bool,
+}
+
+/// What is told of rows that the salvage file has and SQLite has not. Before writes were reopened they are no user's.
+fn rows_in_file(session: &Session, rows: u64) -> String {
+    let name = &session.charter.session;
+    let reopening = session.step_of_kind(&LineKind::Reopen);
+    let (counted, are) = (counted(rows, "row"), if rows == 1 { "is" } else { "are" });
+    match reopening.is_some_and(|step| step.started_ms.is_some()) {
+        true => format!(
+            "note salvage: {counted} that users wrote to PostgreSQL {are} in the session's salvage.db alone, and SQLite lacks them: `cutover salvage \
+             show {name}` lists them, `cutover salvage apply {name}` brings them in"
+        ),
+        false => format!(
+            "note salvage: {counted} that {} changed in PostgreSQL before users could write {are} in the session's salvage.db alone, of checks or of \
+             the application itself: `cutover salvage show {name}` lists them",
+            if rows == 1 { "was" } else { "were" }
+        ),
+    }
+}
+
+/// Takes away the mark that a rollback left in the application's file, where it is there still.
+async fn mark_of_rollback(file: PathBuf) -> Option<String> {
+    let removed = tokio::task::spawn_blocking(move || remove_mark(&file)).await;
+    match removed.expect("BUG: removing a mark does not panic") {
+        Ok(false) => None,
+        Ok(true) => Some(
+            "ok   SQLite: the rollback's mark that rows were brought back is removed".to_owned(),
+        ),
+        Err(error) => Some(format!(
+            "note SQLite: whether the rollback's mark is still in the file is not known, and it harms nothing: {error}"
+        )),
+    }
 }
 
 /// `cutover close`
@@ -56,7 +95,7 @@ pub async fn run(args: CloseArgs) -> anyhow::Result<Exit> {
         matches!(session.phase, Phase::RolledBack | Phase::Completed),
         "session {name} is not over: complete it or roll it back first"
     );
-    let Some(loaded) = load::load_or_say(&args.runbook)? else {
+    let Some(loaded) = load::of_session(&args.runbook, name)? else {
         return Ok(Exit::Usage);
     };
     anyhow::ensure!(
@@ -64,6 +103,11 @@ pub async fn run(args: CloseArgs) -> anyhow::Result<Exit> {
         "{} is not the runbook that session {name} was opened with; nothing was looked at",
         args.runbook.display()
     );
+    let kept = Standing::read(&folder).ok();
+    let kept = kept.and_then(|standing| standing.instances);
+    let Some(loaded) = load::or_say(load::with_kept(&args.runbook, kept).await)? else {
+        return Ok(Exit::Usage);
+    };
     let claim = args.which.claim;
     // Who may not close it drops nothing either.
     let asked = Command::Close { found: Vec::new() };
@@ -93,6 +137,7 @@ pub async fn run(args: CloseArgs) -> anyhow::Result<Exit> {
         outln!("{}", printable(&line, 500));
         record.push(line);
     }
+    let returned = grants::at_close(&loaded.runbook, &folder, &session, history.events()).await;
     if args.drop_schema {
         let line = match closing::drop_schema(&loaded.runbook).await {
             Ok(done) => done,
@@ -116,17 +161,37 @@ pub async fn run(args: CloseArgs) -> anyhow::Result<Exit> {
     }
     if let Err(not_yet) = attempt::rows_are_kept(&session, has_whole_file(&folder)) {
         open += 1;
-        let line = format!("OPEN salvage: {not_yet}");
+        let line = format!("OPEN salvage: {}", why_not_kept(&folder, &not_yet));
         outln!("{}", printable(&line, 800));
         record.push(line);
     }
-    let findings = closing::look(
+    let not_brought = match rows_not_brought(&folder) {
+        Ok(0) => None,
+        Ok(rows) => Some(rows_in_file(&session, rows)),
+        Err(error) => Some(format!(
+            "note salvage: whether SQLite lacks rows that users wrote to PostgreSQL is not known: {}",
+            why_not_readable(&folder).unwrap_or_else(|| error.to_string())
+        )),
+    };
+    if let Some(line) = not_brought.filter(|_| session.phase == Phase::RolledBack) {
+        outln!("{}", printable(&line, 500));
+        record.push(line);
+    }
+    if session.phase == Phase::RolledBack {
+        let file = loaded.base.join(&loaded.runbook.source.file);
+        if let Some(line) = mark_of_rollback(file).await {
+            outln!("{}", printable(&line, 500));
+            record.push(line);
+        }
+    }
+    let mut findings = closing::look(
         &loaded.runbook,
         &loaded.base,
         history.events(),
         session.phase,
     )
     .await;
+    findings.extend(returned);
     for finding in &findings {
         let mark = match (finding.ok, finding.required) {
             (true, _) => "ok  ",
@@ -134,7 +199,7 @@ pub async fn run(args: CloseArgs) -> anyhow::Result<Exit> {
             (false, false) => "note",
         };
         let line = format!("{mark} {}: {}", finding.name, finding.detail);
-        outln!("{}", printable(&line, 500));
+        outln!("{}", printable(&line, FINDING));
         record.push(line);
     }
     open += findings.iter().filter(|f| f.blocks()).count();

@@ -8,9 +8,8 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::Exit;
 use crate::cli::pair::PairArgs;
-use crate::cli::problems;
+use crate::cli::{Exit, problems};
 use crate::runbook::transfer::TargetRows;
 use crate::text::printable;
 use crate::transfer::copy::{Copied, Options, account, copy};
@@ -19,6 +18,9 @@ use crate::transfer::{Error, Progress};
 
 /// Arguments of `copy`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  cutover copy --from app.db --to postgres://owner@db.example/catalogue
+  cutover copy runbook.yaml --lanes 4")]
 pub struct CopyArgs {
     #[command(flatten)]
     pair: PairArgs,
@@ -138,7 +140,7 @@ pub async fn run(args: CopyArgs) -> anyhow::Result<Exit> {
         }
         errln!(
             "cutover: the import stopped there. {}. `cutover plan` finds all problems at once and writes the transfer section that \
-             would settle them",
+             would settle them; where rows were loaded already, `copy` takes that section only with `target_rows: replace` in it, which starts over",
             printer.state()
         );
     }

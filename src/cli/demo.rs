@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
+use clap_complete::engine::ArgValueCandidates;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio_util::sync::CancellationToken;
 
@@ -13,14 +14,15 @@ use super::load::{self, Loaded};
 use super::operators::{self, Script};
 use super::orders::Standing;
 use super::rehearse::{self, Stage};
-use super::{Exit, Looks, follow, join, run};
+use super::{Exit, Looks, completion, follow, join, run};
 use crate::cockpit;
-use crate::cockpit::bridge::Bridge;
+use crate::cockpit::bridge::{Bridge, Purpose};
 use crate::demo::faults::Fault;
 use crate::demo::sandbox::{self, Lifetime, Sandbox};
 use crate::journal::holder::read_holder;
 use crate::journal::{Folder, is_engine_alive};
 use crate::runbook::Role;
+use crate::runbook::discovery::Discovered;
 use crate::session::{RehearsalEvidence, Session};
 
 /// The runbook that is shipped, word for word.
@@ -28,12 +30,16 @@ const RUNBOOK: &str = include_str!("../../runbook.yaml");
 
 /// A sandbox with everything real.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  cutover demo --speed 10
+  cutover demo --headless --speed 60 --fault 5xx
+  cutover demo --stop")]
 pub struct DemoArgs {
     /// Scripted operators instead of the cockpit; one JSON object on stdout
     #[arg(long)]
     headless: bool,
     /// What goes wrong, and before which step: 5xx, not-ready@F2, …
-    #[arg(long, value_name = "NAME[@STEP]", value_parser = fault)]
+    #[arg(long, value_name = "NAME[@STEP]", value_parser = fault, add = ArgValueCandidates::new(completion::faults))]
     fault: Option<(Fault, String)>,
     /// How many times faster the runbook's minutes pass
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=3600))]
@@ -122,9 +128,12 @@ async fn on(sandbox: &Sandbox, args: &DemoArgs, headless: bool) -> anyhow::Resul
         };
         let dir = sandbox.dir().to_owned();
         let exit = join::cockpit(folder.clone(), options, Some(dir)).await?;
-        if is_engine_alive(&folder)? {
-            errln!("the sandbox goes on for 30 minutes; end it with `cutover demo --stop`");
-        }
+        // It outlives cockpit and session: the application can be looked at. One in a folder of its own is found by that folder alone.
+        let of = args
+            .dir
+            .as_ref()
+            .map_or_else(String::new, |dir| format!(" --dir {}", dir.display()));
+        errln!("the sandbox goes on for 30 minutes; end it with `cutover demo --stop{of}`");
         return Ok(exit);
     }
     let session = operators::play(&folder, stage.script(args.fault.clone())).await?;
@@ -171,6 +180,7 @@ impl Night {
             self.runbook.clone(),
             self.dir.clone(),
             &env,
+            &Discovered::NotAsked,
         )?)
     }
 
@@ -220,7 +230,7 @@ impl Night {
         standing.write(&folder)?;
         let bridge = SocketBridge::new(folder.clone(), None, Some(self.dir.clone()))
             .with_program(self.program.clone());
-        tokio::task::spawn_blocking(move || bridge.start_engine()).await??;
+        tokio::task::spawn_blocking(move || bridge.start_engine(Purpose::GoOn)).await??;
         Ok(folder)
     }
 
@@ -254,7 +264,9 @@ fn summary(session: &Session, folder: &Folder) -> serde_json::Value {
 fn stop(dir: Option<&Path>) -> anyhow::Result<Exit> {
     let found = dir.map_or_else(sandbox::running, |d| vec![d.to_owned()]);
     if found.is_empty() {
-        errln!("no sandbox runs");
+        errln!(
+            "no sandbox runs in a temporary folder; one in a folder of its own is ended with --dir DIR"
+        );
     }
     for dir in found {
         end_engines(&dir);
@@ -270,16 +282,7 @@ async fn interrupted(headless: bool) {
     if !headless {
         return std::future::pending().await;
     }
-    use tokio::signal::unix::{SignalKind, signal};
-    let wait = async |kind| match signal(kind) {
-        Ok(mut signal) => drop(signal.recv().await),
-        Err(_) => std::future::pending().await,
-    };
-    tokio::select! {
-        () = wait(SignalKind::interrupt()) => {}
-        () = wait(SignalKind::terminate()) => {}
-        () = wait(SignalKind::hangup()) => {}
-    }
+    super::asked_to_end().await;
 }
 
 /// Engines go before what they work on, so that none takes the end of its sandbox for a night that went wrong.

@@ -11,7 +11,7 @@ use super::Exit;
 use super::orders::Standing;
 use super::rehearse::unfinished::Watched;
 use crate::demo::control;
-use crate::engine::{self, detach, guard};
+use crate::engine::{self, Orders, detach, guard};
 use crate::journal::Folder;
 use crate::secret::MaskedError;
 use crate::session::{Phase, Session};
@@ -25,6 +25,9 @@ pub struct EngineArgs {
     /// The session's folder
     #[arg(long)]
     dir: PathBuf,
+    /// It is started to roll back
+    #[arg(long)]
+    to_roll_back: bool,
 }
 
 /// `cutover engine`
@@ -49,7 +52,10 @@ async fn serve(args: EngineArgs) -> anyhow::Result<Exit> {
     // The folder of a session that is about to be opened has orders and no journal yet.
     let folder = Folder::create_at(&args.dir)?;
     let standing = Standing::read(&folder)?;
-    let orders = standing.orders(folder.clone())?;
+    let orders = Orders {
+        to_roll_back: args.to_roll_back,
+        ..standing.orders(folder.clone())?
+    };
     match standing.keep_runbook(&folder, &orders.runbook) {
         // It was kept when the session was opened. A full disk is no reason not to roll back.
         Err(error) if folder.runbook_path().exists() => {
@@ -57,7 +63,8 @@ async fn serve(args: EngineArgs) -> anyhow::Result<Exit> {
         }
         kept => kept?,
     }
-    let guard = match guard::is_wanted(&orders.runbook.notify) {
+    let is_wanted = guard::is_wanted(&orders.runbook.notify);
+    let guard = match is_wanted || super::guard::attends(&standing, &orders.runbook) {
         true => Some(guard::post(&folder).context("the engine's guard cannot be started")?),
         false => None,
     };

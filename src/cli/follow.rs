@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use super::Exit;
-use crate::history::History;
+use crate::format::lasting;
+use crate::history::{self, History};
 use crate::journal::Folder;
+use crate::session::advice::next_action;
 pub use crate::session::words::words;
-use crate::session::{Phase, Recorded, Session};
+use crate::session::{Event, Phase, Recorded, Session, StepStatus};
 use crate::text::printable;
 
 /// Where the lines go.
@@ -23,10 +25,18 @@ pub enum To {
 /// # Errors
 /// The journal is damaged, or the engine has died: the message says how to go on.
 pub async fn until_over(folder: &Folder, to: To) -> anyhow::Result<Exit> {
+    until_over_from(folder, to, 0).await
+}
+
+/// The same from this entry on, for whoever asked for what comes and not for what was.
+///
+/// # Errors
+/// As [`until_over`].
+pub async fn until_over_from(folder: &Folder, to: To, first: u64) -> anyhow::Result<Exit> {
     let mut history = History::open(folder)?;
     let mut silent_polls = 0;
     loop {
-        for entry in history.read_on()? {
+        for entry in history.read_on()?.iter().filter(|e| e.seq >= first) {
             if let Some(text) = line(entry) {
                 say(to, &text);
             }
@@ -56,6 +66,42 @@ fn say(to: To, text: &str) {
         To::Stdout => outln!("{text}"),
         To::Stderr => errln!("{text}"),
     }
+}
+
+/// The number of the entry with which the rollback began, as far as it has.
+///
+/// # Errors
+/// The journal is damaged.
+pub fn rollback_began(folder: &Folder) -> anyhow::Result<u64> {
+    let (history, session) = history::of(folder)?;
+    let mut events = history.events().iter().rev();
+    let began = events.find(|entry| matches!(entry.event, Event::RollbackStarted { .. }));
+    Ok(began.map_or(session.seq, |entry| entry.seq))
+}
+
+/// What a rollback came to, in two lines: its rows, and what is to be done now.
+pub fn summary(session: &Session) -> Option<String> {
+    let rollback = session.rollback.as_ref()?;
+    let name = printable(&session.charter.session, 80);
+    let of = |status: StepStatus| {
+        let rows = rollback.rows.iter().filter(move |row| row.status == status);
+        rows.map(|row| row.id.as_str()).collect::<Vec<&str>>()
+    };
+    let failed = of(StepStatus::Failed);
+    let failed = match failed.as_slice() {
+        [] => String::new(),
+        ids => format!(", FAILED: {}", printable(&ids.join(", "), 200)),
+    };
+    let took = rollback.ended_ms.map_or_else(String::new, |ended_ms| {
+        format!(" in {}", lasting(ended_ms - rollback.started_ms))
+    });
+    let advice = next_action(session, session.at_ms).sentence;
+    Some(format!(
+        "rollback of {name}: {} of {} rows done{took}{failed}\n{}",
+        of(StepStatus::Done).len(),
+        rollback.rows.len(),
+        printable(&advice, 2_000)
+    ))
 }
 
 /// The exit code of a session that is over.

@@ -6,8 +6,8 @@ use std::path::Path;
 use nix::unistd::{Group, User, getgrouplist};
 
 use crate::journal::Folder;
+use crate::postgres::Finding;
 use crate::runbook::Runbook;
-use crate::target::Finding;
 use crate::text::printable;
 
 /// Lets the runbook's group, and nobody else, into the folder of a session that is about to be opened. `root` as in
@@ -37,7 +37,7 @@ fn find(name: &str) -> Result<Group, String> {
 /// Whether the group is there, and everybody of the bridge in it.
 pub fn examine(runbook: &Runbook) -> Vec<Finding> {
     let Some(name) = &runbook.bridge_group else {
-        return Vec::new();
+        return without_group(runbook).into_iter().collect();
     };
     let group = match find(name) {
         Ok(group) => group,
@@ -56,6 +56,24 @@ pub fn examine(runbook: &Runbook) -> Vec<Finding> {
         }
         some => Finding::required("bridge group", false, some.join("; ")),
     }]
+}
+
+/// That a session on this runbook would let in nobody but whoever opens it, where others are on the bridge.
+fn without_group(runbook: &Runbook) -> Option<Finding> {
+    let me = crate::engine::socket::user_of_this_process();
+    let users = runbook.people.iter().map(|p| p.user.as_str());
+    let others: Vec<String> = users
+        .filter(|user| *user != me)
+        .map(|user| printable(user, 64))
+        .collect();
+    (!others.is_empty()).then(|| {
+        let detail = format!(
+            "the runbook names none: the session's folder lets in {me} alone, and {} cannot join. `bridge: {{ group: NAME }}` lets in the operating \
+             system's group that they are all in; add it before the rehearsal, which counts for this text alone",
+            others.join(", ")
+        );
+        Finding::advice("bridge group", false, detail)
+    })
 }
 
 /// Why a user is not let in, if they are not.

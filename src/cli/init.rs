@@ -1,44 +1,70 @@
 //! `cutover init`: looks at a SQLite file and writes a first runbook for its application. Not in here: what goes into it
-//! (`runbook::draft`).
+//! (`runbook::draft`), and what an application's files mean (`runbook::application`).
+
+mod ask;
+mod folder;
+mod git;
+mod source;
+mod target;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
-use rusqlite::Connection;
+use anyhow::Context;
 
 use super::Exit;
-use crate::runbook::draft::{self, Seen, Survey};
-use crate::runbook::frameworks::{self, Framework, book_of};
-use crate::source::open_read_only;
-use crate::source::schema::{Schema, Table, quoted};
+use crate::format::counted;
+use crate::runbook::draft::{self, Survey};
 use crate::text::printable;
 
-/// How every SQLite file begins.
-const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 /// Names are listed up to so many.
 const LISTED: usize = 12;
-/// Rows of a table are counted up to so many: enough to tell large from small, and soon over on a file that is in use.
-const COUNTED: u64 = 100_000;
-/// Tables of tools that work on the file itself.
-const OF_TOOLS: [&str; 2] = ["_litestream_seq", "_litestream_lock"];
+
+/// What people need to know of it, behind its options.
+const READING: &str = "\
+Examples:
+  cutover init --source app.db
+  cutover init --source app.db --app . --to postgres://owner@db.example/catalogue --ask
+
+The SQLite file alone tells who made its schema, which tables are critical and which columns are slugs. What else is found stands in the \
+draft with where it was found; what nobody knows is written as <…>, which `cutover check` lists.
+
+  --app DIR   compose files, units of systemd, .env files, Procfile, settings, routes, lists of libraries. They are read, nothing of the \
+application is run, and no value with a password is taken over.
+  --to URL    the database on which the application's migrations have run, as `cutover plan --to` takes it: which migrations it names, \
+and the transfer section that `plan` would suggest, with a <…> for each setting that loses something. It is only read.
+  --ask       questions at the terminal, or on standard input line by line. An empty answer takes what stands in brackets. Ctrl-C, or \
+the end of the input, writes nothing.
+
+Exit codes: 0 written, 1 something cannot be read, 2 wrong usage.";
 
 /// Arguments of `init`.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = READING)]
 pub struct InitArgs {
     /// The application's SQLite file; where absent, the only one in this folder
     #[arg(long, value_name = "FILE")]
     source: Option<PathBuf>,
+    /// The application's folder, to look in it for how it is run and configured
+    #[arg(long, value_name = "DIR")]
+    app: Option<PathBuf>,
+    /// The migrated PostgreSQL database, to look at it; a password belongs in PGPASSWORD or .pgpass
+    #[arg(long, value_name = "URL")]
+    to: Option<String>,
+    /// Ask for what cannot be known
+    #[arg(long)]
+    ask: bool,
     /// Where the runbook goes; `-` for standard output. An existing file is left as it is
     #[arg(long, value_name = "FILE", default_value = "runbook.yaml")]
     out: PathBuf,
 }
 
-/// Looks, writes, and says what it saw. The file is only read, and no table for long.
+/// Looks, asks where it is to, writes, and says what it saw. Everything is only read but the runbook.
 ///
 /// # Errors
-/// No SQLite file, one that cannot be read, or a runbook that is there already. Nothing is written then.
-pub fn run(args: &InitArgs) -> anyhow::Result<Exit> {
+/// No SQLite file, one that cannot be read, a folder or a target that cannot be read, an answer that did not come, or a runbook that is there
+/// already. Nothing is written then.
+pub async fn run(args: InitArgs) -> anyhow::Result<Exit> {
     let to_stdout = args.out == Path::new("-");
     if !to_stdout && args.out.exists() {
         errln!(
@@ -57,13 +83,22 @@ pub fn run(args: &InitArgs) -> anyhow::Result<Exit> {
     }
     let source = match &args.source {
         Some(file) => file.clone(),
-        None => only_file()?,
+        None => source::only_file(args.app.as_deref().unwrap_or(Path::new(".")))?,
     };
-    let survey = look(&source)?;
-    let text = draft::write(&survey);
+    let mut survey = source::look(&source)?;
+    if let Some(app) = &args.app {
+        survey.known = folder::known(app, &args.out, &survey)?;
+    }
+    if let Some(url) = &args.to {
+        survey.target = Some(target::look(&source, url, &survey).await?);
+    }
     for line in told(&survey) {
         errln!("{line}");
     }
+    if args.ask {
+        ask::all(&mut survey, &mut std::io::stdin().lock())?;
+    }
+    let text = draft::write(&survey);
     if to_stdout {
         outln!("{}", text.trim_end());
         return Ok(Exit::Done);
@@ -87,125 +122,10 @@ fn database_of(out: &Path) -> Option<PathBuf> {
     base.exists().then_some(base)
 }
 
-/// The only SQLite file of this folder.
-fn only_file() -> anyhow::Result<PathBuf> {
-    let entries = std::fs::read_dir(".").context("cannot read this folder")?;
-    let files = entries.filter_map(Result::ok).map(|e| e.path());
-    let mut found: Vec<PathBuf> = files.filter(|path| is_sqlite(path)).collect();
-    found.sort();
-    match found.as_slice() {
-        [only] => Ok(only.strip_prefix(".").unwrap_or(only).to_owned()),
-        [] => bail!("no SQLite file in this folder; name it: `cutover init --source FILE`"),
-        several => {
-            let names = several.iter().map(|p| {
-                let name = p.file_name().unwrap_or_default();
-                printable(&name.to_string_lossy(), 80)
-            });
-            bail!(
-                "{} SQLite files in this folder; say which: `cutover init --source FILE`, of {}",
-                several.len(),
-                listed(names.collect())
-            )
-        }
-    }
-}
-
-fn is_sqlite(path: &Path) -> bool {
-    let mut head = [0; 16];
-    path.is_file()
-        && std::fs::File::open(path)
-            .and_then(|mut file| std::io::Read::read_exact(&mut file, &mut head))
-            .is_ok()
-        && &head == MAGIC
-}
-
-fn look(source: &Path) -> anyhow::Result<Survey> {
-    let connection = open_read_only(source)?;
-    let file = std::path::absolute(source).context("no current folder")?;
-    let shown = printable(&file.to_string_lossy(), 400);
-    let schema = Schema::read(&connection).with_context(|| format!("cannot read {shown}"))?;
-    let names: Vec<(&str, Vec<String>)> = schema
-        .tables
-        .iter()
-        .map(|t| {
-            let columns = t.columns.iter().map(|c| c.name.clone()).collect();
-            (t.name.as_str(), columns)
-        })
-        .collect();
-    let framework = frameworks::recognised(|table| {
-        let found = names.iter().find(|(name, _)| *name == table);
-        found.map(|(_, columns)| columns.as_slice())
-    });
-    let mut survey = Survey {
-        stem: source
-            .file_stem()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into(),
-        file: file.to_string_lossy().into(),
-        ..Survey::default()
-    };
-    if let Some(framework) = framework {
-        let applied = applied(&connection, framework)
-            .with_context(|| format!("cannot read {} in {shown}", framework.table))?;
-        survey.history = Some((framework, applied));
-    }
-    let stays = |name: &str| {
-        book_of(name, std::iter::empty()).is_some()
-            || OF_TOOLS.contains(&name)
-            || framework.is_some_and(|f| f.table == name)
-    };
-    for table in &schema.tables {
-        if stays(&table.name) {
-            survey.stay.push(table.name.clone());
-            continue;
-        }
-        let name = printable(&table.name, 80);
-        let seen = seen(&connection, table);
-        let seen = seen.with_context(|| format!("cannot read table {name} in {shown}"))?;
-        survey.tables.push(seen);
-    }
-    if survey.tables.is_empty() {
-        bail!("{shown} has no tables: is it the file that the application uses?");
-    }
-    Ok(survey)
-}
-
-/// The migrations that a history names as applied, in their order, each once.
-fn applied(connection: &Connection, framework: &Framework) -> rusqlite::Result<Vec<String>> {
-    let (table, column) = (quoted(framework.table), quoted(framework.column));
-    let mut statement = connection.prepare(&format!(
-        "SELECT CAST({column} AS TEXT) FROM {table} WHERE {column} IS NOT NULL AND ({}) GROUP BY 1 ORDER BY min(rowid)",
-        framework.applied
-    ))?;
-    statement.query_map([], |row| row.get(0))?.collect()
-}
-
-fn seen(connection: &Connection, table: &Table) -> rusqlite::Result<Seen> {
-    let name_of = |at: &usize| table.columns[*at].name.clone();
-    let count = format!(
-        "SELECT count(*) FROM (SELECT 1 FROM {} LIMIT {COUNTED})",
-        quoted(&table.name)
-    );
-    let rows: i64 = connection.query_row(&count, [], |row| row.get(0))?;
-    let single = table.unique_keys.iter().filter(|k| k.columns.len() == 1);
-    Ok(Seen {
-        name: table.name.clone(),
-        rows: rows.unsigned_abs(),
-        key: table.primary_key.iter().map(name_of).collect(),
-        unique: single.map(|k| name_of(&k.columns[0])).collect(),
-        references: table
-            .foreign_keys
-            .iter()
-            .map(|k| k.references.clone())
-            .collect(),
-    })
-}
-
 /// What was seen, for the person who asked.
 fn told(survey: &Survey) -> Vec<String> {
     let rows: u64 = survey.tables.iter().map(|t| t.rows).sum();
-    let more = match survey.tables.iter().any(|t| t.rows >= COUNTED) {
+    let more = match survey.tables.iter().any(|t| t.rows >= source::COUNTED) {
         true => "at least ",
         false => "",
     };
@@ -238,14 +158,16 @@ fn told(survey: &Survey) -> Vec<String> {
     if !slugs.is_empty() {
         lines.push(format!("slugs: {}", listed(slugs)));
     }
-    lines
-}
-
-fn counted(n: u64, what: &str) -> String {
-    match n {
-        1 => format!("1 {what}"),
-        n => format!("{n} {what}s"),
+    for (what, value, at) in survey.known.told() {
+        let value = printable(&value, 120);
+        lines.push(format!("found: {what}: {value} ({})", printable(&at, 160)));
     }
+    let notes = survey.known.notes.iter();
+    lines.extend(notes.map(|note| format!("note: {}", printable(note, 400))));
+    if let Some(seen) = &survey.target {
+        lines.extend(target::told(survey, seen));
+    }
+    lines
 }
 
 fn listed(names: Vec<String>) -> String {

@@ -7,12 +7,16 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::bridge::SocketBridge;
-use super::{Exit, Looks, Which, asked, follow, run};
+use super::{Exit, Looks, Which, asked, follow, keys, run};
 use crate::cockpit::Options;
 use crate::journal::{Folder, Follower};
 
 /// Take part in a session.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  cutover join
+  cutover join tool-catalogue-1 --log
+  cutover join --as qa")]
 pub struct JoinArgs {
     #[command(flatten)]
     which: Which,
@@ -49,16 +53,24 @@ pub fn user_name() -> String {
     user.map_or_else(|| format!("#{uid}"), |u| u.name)
 }
 
-/// How a cockpit is opened here, by arguments and environment; `claim` is whom the person at it plays.
+/// How a cockpit is opened here, by arguments, environment and the person's configuration, in this order; `claim` is whom the person at it
+/// plays. A configuration that is wrong keeps nobody from a rollback.
 pub fn options(claim: Option<String>, looks: Looks) -> Options {
+    let (habits, unread) = keys::for_a_cockpit();
+    let mouse = std::env::var_os("CUTOVER_MOUSE").filter(|v| !v.is_empty());
     Options {
         user: user_name(),
         playing: claim,
-        theme: asked(looks.theme),
-        glyphs: asked(looks.glyphs),
+        theme: asked(looks.theme).or_else(|| habits.theme.clone()),
+        glyphs: asked(looks.glyphs).or_else(|| habits.glyphs.clone()),
         silent: std::env::var_os("CUTOVER_SILENT").is_some_and(|v| !v.is_empty()),
-        no_mouse: std::env::var_os("CUTOVER_MOUSE").is_some_and(|v| v == "off"),
+        no_mouse: match mouse {
+            Some(mouse) => mouse == "off",
+            None => habits.mouse == Some(false),
+        },
         guide: false,
+        habits,
+        unread,
     }
 }
 

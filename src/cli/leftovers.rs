@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::journal::{Folder, files};
 use crate::ours::temporary;
 use crate::runbook::action::Placeholders;
-use crate::runbook::{Action, Place, RollbackKind, Runbook, StepKind, action::Effect};
+use crate::runbook::{Action, RollbackKind, Runbook, StepKind, action::Effect, disks};
 
 /// In a session's folder: where files may be that are not whole.
 const WITHIN: [&str; 4] = [
@@ -40,16 +40,9 @@ fn places(runbook: &Runbook) -> BTreeSet<PathBuf> {
             _ => {}
         }
     }
-    for step in &runbook.steps {
-        match &step.kind {
-            StepKind::Backup { to, .. } => found.extend([to.clone()]),
-            StepKind::StoreBackup {
-                place: Place::Directory(to),
-                ..
-            } => found.extend([to.clone()]),
-            _ => {}
-        }
-    }
+    let copies = runbook.steps.iter();
+    let copies = copies.filter_map(|step| disks::kept_copy(&step.kind));
+    found.extend(copies.map(|copy| copy.folder().to_owned()));
     for row in &runbook.rollback {
         if let RollbackKind::Incident { file } = &row.kind {
             found.extend(file.parent().map(Path::to_owned));

@@ -6,13 +6,15 @@ use std::time::{Duration, Instant};
 
 use super::bridge::SocketBridge;
 use super::follow;
-use crate::cockpit::bridge::{Bridge, BridgeError};
+use crate::cockpit::bridge::{Bridge, BridgeError, Purpose};
 use crate::demo::faults::{self, Fault};
 use crate::history::History;
 use crate::journal::Folder;
 use crate::runbook::Role;
 use crate::session::decide::may_start;
-use crate::session::{Command, LineKind, Phase, Refusal, Session, StepStatus};
+use crate::session::{
+    Command, EvidenceState, GateView, LineKind, Phase, Refusal, Session, StepStatus,
+};
 
 /// How long the people of the script watch a red checklist before one of them rolls back, in runbook time.
 const PATIENCE_MS: i64 = 20 * 60_000;
@@ -112,7 +114,7 @@ impl Play {
         );
         errln!("the engine is gone; starting another");
         // One that does not come up is no different from one that dies a moment later.
-        if let Err(error) = self.bridge.start_engine() {
+        if let Err(error) = self.bridge.start_engine(Purpose::GoOn) {
             errln!("{error}");
         }
         Ok(())
@@ -158,12 +160,8 @@ impl Play {
                         role,
                     )?;
                 }
-            } else if gate
-                .evidence
-                .iter()
-                .any(|e| e.state == crate::session::EvidenceState::Red)
-            {
-                return self.roll_back(session, &format!("{} is a no-go", gate.id));
+            } else if let Some(why) = why_no_go(&gate) {
+                return self.roll_back(session, &format!("{} is a no-go: {why}", gate.id));
             }
         }
         Ok(())
@@ -255,4 +253,11 @@ impl Play {
             }
         }
     }
+}
+
+/// What is red in the evidence of a gate, and why; `None` where nothing is.
+fn why_no_go(gate: &GateView) -> Option<String> {
+    let mut evidence = gate.evidence.iter();
+    let red = evidence.find(|one| one.state == EvidenceState::Red)?;
+    Some(format!("{}: {}", red.name, red.detail))
 }

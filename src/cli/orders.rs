@@ -1,5 +1,5 @@
 //! What a session's folder keeps so that any shell can start its engine again: the runbook as it was when the session opened, and
-//! the values that it took from the environment. The file can be read by its owner alone and goes when the release is complete, or
+//! the values that it took from the environment, and the instances that were found. The file can be read by its owner alone and goes when the release is complete, or
 //! when a session that was rolled back is closed.
 
 use std::collections::BTreeMap;
@@ -13,9 +13,10 @@ use super::load::{self, Loaded};
 use crate::action::Environment;
 use crate::engine::Orders;
 use crate::journal::{Folder, files};
-use crate::runbook::Runbook;
+use crate::postgres::Endpoint;
+use crate::runbook::discovery::Discovered;
+use crate::runbook::{Instance, Runbook};
 use crate::session::{Opening, RehearsalEvidence};
-use crate::target::Endpoint;
 
 /// The file.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -28,6 +29,9 @@ pub struct Standing {
     pub base: PathBuf,
     /// Every `${NAME}` and its value, secrets included.
     pub environment: BTreeMap<String, String>,
+    /// The instances that the runbook does not list, as they were found when the session opened: no engine asks anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instances: Option<Vec<Instance>>,
     /// See `Charter`.
     pub sandbox: bool,
     /// See `Charter`.
@@ -54,6 +58,7 @@ impl Standing {
             runbook: loaded.text.clone(),
             base: loaded.base.clone(),
             environment: loaded.environment.clone(),
+            instances: loaded.instances.clone(),
             sandbox: false,
             rehearsal: false,
             speed: 1.0,
@@ -158,6 +163,7 @@ impl Standing {
             self.runbook.clone(),
             self.base.clone(),
             &env,
+            &Discovered::kept(self.instances.as_ref()),
         )?)
     }
 
@@ -175,7 +181,7 @@ impl Standing {
             .collect();
         let written = loaded.runbook;
         let (mut runbook, environment) = if self.rehearsal {
-            let rehearsed = crate::runbook::rehearsal::of(&written)
+            let rehearsed = crate::runbook::rehearsal::at_speed(&written, self.speed)
                 .context("the runbook has no `rehearsal` section")?;
             let inherited = std::env::vars_os();
             let environment =
@@ -202,6 +208,7 @@ impl Standing {
             environment: Arc::new(environment),
             base: self.base.clone(),
             spare: self.spare.clone(),
+            to_roll_back: false,
             rehearsal: self.evidence.clone(),
         })
     }

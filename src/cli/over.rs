@@ -3,6 +3,7 @@
 
 use crate::claim;
 use crate::journal::{Folder, Follower};
+use crate::session::attempt::unsalvaged;
 use crate::session::{Phase, Session};
 
 /// What a session is that is over, and what can be done; `None` where it is not over, or nothing can be read of it.
@@ -41,6 +42,11 @@ pub fn of(session: &Session) -> String {
         (Phase::RolledBack, true) => format!(
             "session {name} is over, it was rolled back and is closed: nothing is left to resume or roll back; `cutover report` tells of it, \
              `cutover run` opens a new session"
+        ),
+        (Phase::RolledBack, false) if unsalvaged(session).is_some() => format!(
+            "session {name} is over, it was rolled back, and not all that users wrote to PostgreSQL was kept then: once PostgreSQL answers, \
+             `cutover salvage make` looks for it and `cutover salvage apply` brings it in. Nothing is left to resume; `cutover retry` runs rows of \
+             the rollback that failed, `cutover close` looks at what is left and ends that"
         ),
         (Phase::RolledBack, false) => format!(
             "session {name} is over, it was rolled back: nothing is left to resume; `cutover retry` runs rows of the rollback that failed, \

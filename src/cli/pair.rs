@@ -7,10 +7,11 @@ use clap::Args;
 
 use crate::claim;
 use crate::cli::load;
+use crate::postgres::release::{self, Release};
+use crate::postgres::{Endpoint, pooler};
 use crate::runbook::transfer::Transfer;
 use crate::runbook::{parse_transfer, render};
-use crate::source;
-use crate::target::{Endpoint, pooler, release};
+use crate::sqlite;
 use crate::text::printable;
 
 /// Both sides of a transfer.
@@ -46,6 +47,8 @@ pub struct Pair {
     pub schema: String,
     /// What may be changed on the way.
     pub transfer: Transfer,
+    /// By which role the application connects, where a runbook says so.
+    pub runtime_role: Option<String>,
 }
 
 /// Why the arguments come to nothing; wrong usage, in the words of exit codes.
@@ -57,9 +60,9 @@ impl Pair {
     /// Whether the file is there and can be read, so that the nearer end is complained of first.
     ///
     /// # Errors
-    /// What [`source::open_read_only`] says.
-    pub fn look_at_source(&self) -> Result<(), source::Error> {
-        source::open_read_only(&self.source).map(drop)
+    /// What [`sqlite::open_read_only`] says.
+    pub fn look_at_source(&self) -> Result<(), sqlite::Error> {
+        sqlite::open_read_only(&self.source).map(drop)
     }
 
     /// That an import may write to the target: no session which is not over has either side, for what it does there is its own; and no
@@ -73,7 +76,29 @@ impl Pair {
         pooler::refuse(&self.target).await?;
         let client = self.target.with_application_name("").connect().await?;
         claim::target::is_free(&client).await?;
-        let Some(released) = release::newest(&client).await? else {
+        self.is_not_released(release::newest(&client).await?, again)
+    }
+
+    /// What [`Pair::may_be_written`] would refuse now, each reason by itself, for whoever only looks.
+    pub async fn stands_against_writing(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        let source = claim::source::is_free_for(&self.source, None);
+        found.extend(source.err().map(|error| error.to_string()));
+        match self.target.connect().await {
+            Ok(client) => {
+                let claimed = claim::target::is_free(&client).await;
+                found.extend(claimed.err().map(|error| error.to_string()));
+                let released = release::newest(&client).await.map_err(anyhow::Error::from);
+                let released = released.and_then(|newest| self.is_not_released(newest, None));
+                found.extend(released.err().map(|error| error.to_string()));
+            }
+            Err(error) => found.push(error.to_string()),
+        }
+        found
+    }
+
+    fn is_not_released(&self, newest: Option<Release>, again: Option<&str>) -> anyhow::Result<()> {
+        let Some(released) = newest else {
             return Ok(());
         };
         let database = self.target.database();
@@ -97,22 +122,25 @@ impl PairArgs {
     /// # Errors
     /// All problems of a file, rendered for people.
     pub fn resolve(&self) -> Result<Pair, Unusable> {
-        let (source, url, mut schema, mut transfer) = match (&self.from, &self.to) {
+        let (source, url, mut schema, mut transfer, runtime_role) = match (&self.from, &self.to) {
             (Some(from), Some(to)) => (
                 from.clone(),
                 to.clone(),
                 "public".to_owned(),
                 Transfer::default(),
+                None,
             ),
             _ => {
-                let loaded =
-                    load::load(&self.runbook).map_err(|error| Unusable(error.to_string()))?;
+                let loaded = load::without_fleet(&self.runbook)
+                    .map_err(|error| Unusable(error.to_string()))?;
                 let runbook = loaded.runbook;
+                let runtime = Endpoint::parse(&runbook.target.runtime_url);
                 (
                     loaded.base.join(runbook.source.file),
                     runbook.target.url,
                     runbook.target.schema,
                     runbook.transfer,
+                    runtime.ok().map(|runtime| runtime.user().to_owned()),
                 )
             }
         };
@@ -137,6 +165,7 @@ impl PairArgs {
             target,
             schema,
             transfer,
+            runtime_role,
         })
     }
 }

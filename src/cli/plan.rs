@@ -1,5 +1,8 @@
 //! `cutover plan`: what would move, and every value that will not convert, before anyone has frozen anything.
 
+mod back;
+
+use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::Exit;
@@ -9,11 +12,17 @@ use crate::cli::problems;
 use crate::runbook::transfer::TargetRows;
 use crate::text::printable;
 use crate::transfer::Error;
-use crate::transfer::occupied::{self, Disagreement};
-use crate::transfer::plan::{Plan, Scan, plan};
+use crate::transfer::layout::structural;
+use crate::transfer::occupied::{self, Disagreement, Occupied};
+use crate::transfer::plan::{Plan, Problem, Scan, plan};
 
 /// What people need to read a plan, behind its options.
 const READING: &str = "\
+Examples:
+  cutover plan
+  cutover plan --from app.db --to postgres://owner@db.example/catalogue
+  cutover plan runbook.yaml --all
+
 Every value of every table goes through the same conversion as the import. What does not fit is named with table, column and row, one line \
 per setting that would settle it, and the whole section that would settle everything follows, to read and paste with --transfer.
 
@@ -37,6 +46,9 @@ A plan that is green is followed by a green copy and a green verify, and the app
 not. What may be lost with a table or column is a comment in the section. Notes tell what is to be done after the import (materialized views, \
 triggers that rest during the load) and what the two schemas promise differently; docs/runbook.md has `accept:`, `sequences:`, `fire:`, `refresh:`.
 
+Once nothing stands in the way, the last lines say which values a rollback could not bring back to SQLite exactly, column by column, \
+and what keeps PostgreSQL from noting what users write or from being closed to them; docs/salvage.md has the rules. They change no exit code.
+
 Exit codes: 0 nothing stands in the way, 1 a side cannot be read, 2 wrong usage, 3 problems.";
 
 /// Arguments of `plan`.
@@ -54,6 +66,15 @@ pub struct PlanArgs {
     /// Every problem on a line of its own, instead of one line per setting
     #[arg(long)]
     all: bool,
+}
+
+/// The answer of `plan --json`.
+#[derive(Serialize)]
+struct Answer<'p> {
+    #[serde(flatten)]
+    plan: &'p Plan,
+    /// What a rollback would bring back.
+    rollback: &'p back::WayBack,
 }
 
 /// Plans, prints, and says by the exit code whether anything stands in the way.
@@ -98,6 +119,15 @@ pub async fn run(args: PlanArgs) -> anyhow::Result<Exit> {
             return Err(error);
         }
     };
+    // A plan only looks; whoever goes on to the copy would be refused.
+    let refused = pair.stands_against_writing().await;
+    let refused = refused.into_iter().map(|why| {
+        let reason = format!("`cutover copy` would be refused: {why}");
+        structural("", "", reason, None)
+    });
+    let mut notes: Vec<_> = refused.collect();
+    notes.append(&mut plan.notes);
+    plan.notes = notes;
     let discard = args.discard_rows.iter().cloned().collect();
     if pair.transfer.target_rows == TargetRows::Replace
         && let Err(Error::Discard(against)) = occupied::agreed(&plan.occupied, &discard)
@@ -105,10 +135,18 @@ pub async fn run(args: PlanArgs) -> anyhow::Result<Exit> {
         plan.problems
             .extend(against.iter().map(Disagreement::problem));
     }
+    let way_back = back::look(&pair, &plan).await;
     if args.pair.json {
-        outln!("{}", serde_json::to_string(&plan)?);
+        let answer = Answer {
+            plan: &plan,
+            rollback: &way_back,
+        };
+        outln!("{}", serde_json::to_string(&answer)?);
     } else {
         print(&plan, args.all);
+        for line in way_back.lines(args.all) {
+            outln!("{line}");
+        }
     }
     Ok(if plan.problems.is_empty() {
         Exit::Done
@@ -146,7 +184,9 @@ fn print(plan: &Plan, all: bool) {
         );
     }
     for occupied in &plan.occupied {
-        outln!("`target_rows: replace` empties {occupied}");
+        outln!(
+            "`target_rows: replace` empties {occupied}; changes that were made there in the others are overwritten"
+        );
     }
     for note in &plan.notes {
         outln!("note: {note}");
@@ -200,10 +240,27 @@ fn print(plan: &Plan, all: bool) {
             "\nThis transfer section would settle {what}; read it before you use it:\n\n{}",
             plan.suggested
         );
+        if let Some(options) = rows_to_lose(plan) {
+            outln!(
+                "With it, rows that SQLite does not have go only where their number is said, to `plan` and to `copy`: {options}\n"
+            );
+        }
     }
     if unsettled > 0 {
         outln!(
             "{unsettled} problem(s) have no setting that would settle them: each says what would"
         );
     }
+}
+
+/// The options without which `target_rows: replace`, where it is suggested, would be refused; none where it loses no row.
+fn rows_to_lose(plan: &Plan) -> Option<String> {
+    let is_suggested =
+        |problem: &Problem| problem.policy.as_deref() == Some("target_rows: replace");
+    let lacking = plan
+        .occupied
+        .iter()
+        .filter(|occupied| occupied.lacking.unwrap_or(0) > 0);
+    let options: Vec<String> = lacking.map(Occupied::option).collect();
+    (!options.is_empty() && plan.problems.iter().any(is_suggested)).then(|| options.join(" "))
 }

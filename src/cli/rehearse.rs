@@ -12,7 +12,7 @@ use anyhow::Context as _;
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
-use self::evidence::{evidence, folded, keep};
+use self::evidence::{folded, keep};
 pub use self::evidence::{newest, session_of};
 pub(super) use self::identity::refuse_production;
 use super::bridge::SocketBridge;
@@ -20,21 +20,23 @@ use super::load::{self, Loaded};
 use super::orders::Standing;
 use super::{Exit, follow, run};
 use crate::action::{self, Environment};
-use crate::cockpit::bridge::Bridge;
+use crate::cockpit::bridge::{Bridge, Purpose};
 use crate::engine::socket;
 use crate::history::History;
 use crate::journal::{Folder, Follower, files};
 use crate::ours::scratch::Claim;
+use crate::postgres::{Endpoint, pooler, release};
 use crate::runbook::action::Placeholders;
 use crate::runbook::{Action, Role, Runbook};
-use crate::session::{
-    Command, LineKind, Phase, RehearsalEvidence, Session, StepLine, StepState, StepStatus,
-};
-use crate::target::{Endpoint, pooler, release};
+use crate::session::rehearsal::evidence;
+use crate::session::{Command, Phase, RehearsalEvidence, Session, StepLine, StepState, StepStatus};
 use unfinished::{Pointed, Unfinished};
 
 /// The whole protocol against scratch targets.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  cutover rehearse
+  cutover rehearse runbook.yaml --claim-scratch catalogue_scratch")]
 pub struct RehearseArgs {
     /// The runbook
     #[arg(default_value = "runbook.yaml")]
@@ -66,7 +68,7 @@ pub struct Stage {
 
 /// `cutover rehearse`
 pub async fn run(args: RehearseArgs) -> anyhow::Result<Exit> {
-    let Some(loaded) = load::load_or_say(&args.runbook)? else {
+    let Some(loaded) = load::or_say(load::load(&args.runbook).await)? else {
         return Ok(Exit::Usage);
     };
     let stage = Stage {
@@ -79,31 +81,48 @@ pub async fn run(args: RehearseArgs) -> anyhow::Result<Exit> {
     };
     tokio::spawn(stop_on_signals(stage.stop.clone()));
     let evidence = rehearse(&args.runbook, &loaded, &stage).await?;
+    say(&evidence);
+    if args.json {
+        outln!("{}", serde_json::to_string(&evidence)?);
+    }
+    Ok(exit_of(&evidence))
+}
+
+/// A rehearsal that does not count has failed.
+pub fn exit_of(evidence: &RehearsalEvidence) -> Exit {
+    match evidence.is_green() {
+        true => Exit::Done,
+        false => Exit::Failed,
+    }
+}
+
+/// What it proved, what stands against it, and what it left out: a line each.
+fn say(evidence: &RehearsalEvidence) {
     for (_, ok, line) in &evidence.parts {
         errln!("{} {line}", if *ok { "ok    " } else { "FAILED" });
+    }
+    for line in &evidence.against {
+        errln!("does not count: {line}");
     }
     for line in &evidence.not_run {
         errln!("not run: {line}");
     }
-    if args.json {
-        outln!("{}", serde_json::to_string(&evidence)?);
+    let others = evidence.not_rehearsed.iter();
+    let others = others.filter(|(_, line)| !evidence.not_run.contains(line));
+    for (_, line) in others {
+        errln!("not rehearsed: {line}");
     }
-    let green = evidence.parts.len() == 3 && evidence.parts.iter().all(|(_, ok, _)| *ok);
-    Ok(if green { Exit::Done } else { Exit::Failed })
+    if !evidence.not_rehearsed.is_empty() {
+        errln!(
+            "what was not run and not rehearsed is on record, and lowers the night's confidence score: {} in all",
+            evidence.not_rehearsed.len()
+        );
+    }
 }
 
 /// Ctrl-C, a polite kill and a lost terminal end the rehearsal in order. None of them ends this process: what was begun is undone first.
 async fn stop_on_signals(stop: CancellationToken) {
-    use tokio::signal::unix::{SignalKind, signal};
-    let wait = async |kind| match signal(kind) {
-        Ok(mut signal) => drop(signal.recv().await),
-        Err(_) => std::future::pending().await,
-    };
-    tokio::select! {
-        () = wait(SignalKind::interrupt()) => {}
-        () = wait(SignalKind::terminate()) => {}
-        () = wait(SignalKind::hangup()) => {}
-    }
+    super::asked_to_end().await;
     errln!("interrupted: the rehearsal is taken back, which takes a moment");
     stop.cancel();
 }
@@ -142,6 +161,14 @@ pub async fn rehearse(
         pooler::refuse_early(&Endpoint::parse(url)?).await?;
     }
     prepare::beside_no_session_of_the_target(loaded).await?;
+    if stage.sandbox.is_none() {
+        let source = loaded.base.join(&loaded.runbook.source.file);
+        if let Some(why) = run::ahead::rows_in_the_way(&loaded.runbook, &source).await {
+            errln!(
+                "warning: this rehearsal will not count for the night, which would be NO-GO: {why}"
+            );
+        }
+    }
     // Whatever an earlier one left goes first: its staging slot is this one's too.
     unfinished::undo_all(&stage.root, stage.program.as_deref()).await;
     for line in super::leftovers::remove(&loaded.runbook, &stage.root) {
@@ -172,6 +199,9 @@ pub async fn rehearse(
     for line in &undone.lines {
         errln!("{line}");
     }
+    if undone.is_whole {
+        prepare::leave_staging(loaded, &folder);
+    }
     driven?;
     anyhow::ensure!(
         undone.is_whole,
@@ -181,13 +211,8 @@ pub async fn rehearse(
     let entries = Follower::open(&folder)?.poll()?;
     let head = entries.last().map(|e| e.hash.to_string());
     let session = folded(&entries).context("the rehearsal's journal cannot be read back")?;
-    let evidence = evidence(
-        &loaded.runbook,
-        &session,
-        head.unwrap_or_default(),
-        crate::clock::wall().timestamp(),
-        stage.sandbox.is_some(),
-    );
+    let ended = crate::clock::wall().timestamp();
+    let evidence = evidence(&session, head.unwrap_or_default(), ended);
     keep(&stage.root, &evidence)?;
     Ok(evidence)
 }
@@ -307,7 +332,7 @@ async fn play(
 ) -> anyhow::Result<Session> {
     let bridge = bridge_to(folder, stage.sandbox.clone(), stage.program.as_deref());
     let starting = bridge.clone();
-    tokio::task::spawn_blocking(move || starting.start_engine()).await??;
+    tokio::task::spawn_blocking(move || starting.start_engine(Purpose::GoOn)).await??;
     let roll_back = Command::RollBack {
         reason: "the end of the rehearsal".into(),
         confirm: Some(folder.session()),
@@ -339,7 +364,7 @@ async fn play(
                     .await?
                     .map_err(|e| anyhow::anyhow!("the rollback of the rehearsal: {e}"))?;
             }
-            _ => anyhow::ensure!(
+            Phase::Open | Phase::RollingBack => anyhow::ensure!(
                 is_alive,
                 "the rehearsal's engine is gone; see {}",
                 folder.log_path().display()
@@ -357,16 +382,14 @@ fn bridge_to(folder: &Folder, sandbox: Option<PathBuf>, program: Option<&Path>) 
     SocketBridge::new(folder.clone(), claim, sandbox).with_program(program.map(Path::to_owned))
 }
 
-/// Everything up to reopened writes is done, or something has failed for good.
+/// Every step is done, or something has failed for good.
 fn is_through(session: &Session) -> bool {
-    let reopened = session
-        .step_of_kind(&LineKind::Reopen)
-        .is_some_and(|s| s.status == StepStatus::Done);
+    let done = session.next_step().is_none();
     let stuck = session.current_step().is_none()
         && session
             .next_step()
             .is_some_and(|(line, s)| s.status == StepStatus::Failed && !will_retry(line, s));
-    reopened || stuck
+    done || stuck
 }
 
 /// Only what may pass by itself is tried again by itself.

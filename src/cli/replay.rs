@@ -1,7 +1,7 @@
 //! `cutover replay`: the cockpit over what was recorded. With `--triggers RUNBOOK`: the rules of a runbook over it, to tune thresholds on last
 //! week's incident. Reads only. Not in here: the screen (`cockpit::replay`) and the judging (`trigger::replay`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
@@ -11,18 +11,24 @@ use serde::Deserialize;
 use super::check::read_runbook;
 use super::{Exit, Looks, Which, join, run};
 use crate::cockpit::{self, At};
+use crate::format::span;
 use crate::history;
 use crate::journal::{self, Follower};
 use crate::runbook::{self, Runbook};
+use crate::session::charter::InstanceLine;
+use crate::session::facts::Baseline;
 use crate::session::{Charter, Event, Opening, Outcome};
 use crate::text::printable;
 use crate::trigger::cadence::Rhythm;
 use crate::trigger::replay::{ItemStory, Moment, Replay, Story, replay};
-use crate::trigger::wording::duration;
 use crate::trigger::{Cadence, Reading, Sample};
 
 /// What was recorded, on the screen as it was then; or the rules of a runbook over it.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  cutover replay tool-catalogue-1
+  cutover replay --at 1:02:03
+  cutover replay tool-catalogue-1 --triggers runbook.yaml")]
 pub struct ReplayArgs {
     #[command(flatten)]
     which: Which,
@@ -196,7 +202,7 @@ fn sample(kept: journal::Sample) -> Sample {
 fn of_file(runbook: &Runbook, file: &Path, baseline: &[String]) -> anyhow::Result<Record> {
     let samples = read_samples(file)?;
     let from_ms = samples.first().map_or(0, |sample| sample.at_ms);
-    let charter = Charter::new(
+    let mut charter = Charter::new(
         runbook,
         Opening {
             session: "replay".to_owned(),
@@ -209,6 +215,10 @@ fn of_file(runbook: &Runbook, file: &Path, baseline: &[String]) -> anyhow::Resul
             wait_before: Vec::new(),
         },
     );
+    // A replay asks nobody, and what tells of an instance names it.
+    if runbook.fleet.is_unasked() {
+        charter.instances = told_of(&samples);
+    }
     let mut moments = begun(&charter, from_ms);
     moments.push((from_ms, captured(&charter, baseline)?));
     let cadence = rhythms(runbook, &samples);
@@ -242,6 +252,19 @@ fn read_samples(file: &Path) -> anyhow::Result<Vec<Sample>> {
     Ok(samples)
 }
 
+/// The instances of which samples tell whether they are ready.
+fn told_of(samples: &[Sample]) -> Vec<InstanceLine> {
+    let ids = samples
+        .iter()
+        .filter_map(|sample| sample.signal.strip_prefix("ready."));
+    let ids: BTreeSet<&str> = ids.collect();
+    let line = |id: &str| InstanceLine {
+        id: id.to_owned(),
+        canary: false,
+    };
+    ids.into_iter().map(line).collect()
+}
+
 fn begun(charter: &Charter, at_ms: i64) -> Vec<(i64, Moment)> {
     let steps = charter.steps.iter();
     let started = steps.map(|step| Event::StepStarted {
@@ -267,7 +290,7 @@ fn captured(charter: &Charter, baseline: &[String]) -> anyhow::Result<Moment> {
     Ok(Moment::Happened(Event::StepFinished {
         step: first.id.clone(),
         attempt: 1,
-        outcome: Outcome::done("given").with_fact("baseline", values),
+        outcome: Outcome::done("given").with_fact(Baseline(values)),
     }))
 }
 
@@ -295,8 +318,8 @@ fn rhythms(runbook: &Runbook, samples: &[Sample]) -> Cadence {
 fn print(told: &Replay) {
     outln!(
         "samples from {} to {} of the session",
-        duration(told.from_ms),
-        duration(told.to_ms)
+        span(told.from_ms),
+        span(told.to_ms)
     );
     for story in &told.triggers {
         outln!("{:<14} {}", story.trigger, sentence(story));
@@ -310,17 +333,17 @@ fn print(told: &Replay) {
 fn sentence(story: &Story) -> String {
     let blind = match story.blind_ms {
         0 => String::new(),
-        ms => format!("; blind for {}", duration(ms)),
+        ms => format!("; blind for {}", span(ms)),
     };
     match (story.fired_ms, story.armed_ms) {
-        (Some(at_ms), _) => format!("FIRED at {}: {}{blind}", duration(at_ms), story.reason),
+        (Some(at_ms), _) => format!("FIRED at {}: {}{blind}", span(at_ms), story.reason),
         (None, None) => "never armed".to_owned(),
         (None, Some(_)) if story.burned == 0 => format!("did not burn{blind}"),
         (None, Some(_)) => format!(
             "did not fire: burned {} times, for {} of {} at most{blind}",
             story.burned,
-            duration(story.longest_streak_ms),
-            duration(story.full_ms)
+            span(story.longest_streak_ms),
+            span(story.full_ms)
         ),
     }
 }
@@ -328,13 +351,13 @@ fn sentence(story: &Story) -> String {
 fn item_sentence(story: &ItemStory) -> String {
     let blind = match story.blind_ms {
         0 => String::new(),
-        ms => format!("; blind for {}", duration(ms)),
+        ms => format!("; blind for {}", span(ms)),
     };
     match &story.red {
         Some((at_ms, reason)) => format!(
             "red for {}, first at {}: {reason}{blind}",
-            duration(story.red_ms),
-            duration(*at_ms)
+            span(story.red_ms),
+            span(*at_ms)
         ),
         None => format!("never red{blind}"),
     }

@@ -19,6 +19,10 @@ use crate::text::printable;
 
 /// The evidence of a session.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  cutover report
+  cutover report --sheet
+  cutover report --verify report")]
 pub struct ReportArgs {
     #[command(flatten)]
     which: Which,

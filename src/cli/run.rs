@@ -8,21 +8,24 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::bridge::SocketBridge;
-use super::load;
 use super::orders::Standing;
-use super::{Exit, Looks, Which, follow, group, join};
-use crate::claim;
-use crate::cockpit::bridge::Bridge;
+use super::{Exit, Looks, Which, follow, group, join, load};
+use crate::claim::{self, Claim};
+use crate::cockpit::bridge::{Bridge, Purpose};
 use crate::demo::sandbox;
 use crate::journal::Folder;
+use crate::postgres::{Endpoint, pooler};
 use crate::runbook::Runbook;
 use crate::session::{Phase, RehearsalEvidence};
-use crate::target::{Endpoint, pooler};
 use crate::text::printable;
 use attempt::Answer;
 
 /// Open or resume a session.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  cutover run runbook.yaml
+  cutover run runbook.yaml --session tool-catalogue-friday --spare /var/spool/cutover
+  cutover run --log")]
 pub struct RunArgs {
     /// The runbook
     #[arg(default_value = "runbook.yaml")]
@@ -49,13 +52,15 @@ pub struct RunArgs {
 
 /// `cutover run`
 pub async fn run(args: RunArgs) -> anyhow::Result<Exit> {
-    let Some(loaded) = load::load_or_say(&args.runbook)? else {
+    let Some(loaded) = load::or_say(load::without_fleet(&args.runbook))? else {
         return Ok(Exit::Usage);
     };
     super::rehearse::unfinished::undo_all(Path::new(ROOT), None).await;
     for line in super::leftovers::remove(&loaded.runbook, Path::new(ROOT)) {
         errln!("{line}");
     }
+    let staging = loaded.runbook.fleet.staging.as_ref();
+    let slot = staging.map(|slot| slot.url.clone());
     let folder = match unfinished(&args, &loaded.runbook.name)? {
         Some(folder) => {
             errln!("resuming session {}", folder.session());
@@ -70,7 +75,19 @@ pub async fn run(args: RunArgs) -> anyhow::Result<Exit> {
             folder
         }
         None => {
-            if let Some(why) = super::rehearse::under_way(Path::new(ROOT)) {
+            let asked = load::with_fleet(&args.runbook, loaded).await;
+            let Some(loaded) = load::or_say(asked)? else {
+                return Ok(Exit::Usage);
+            };
+            let source = loaded.base.join(&loaded.runbook.source.file);
+            if let Some(why) = ahead::out_of_reach(&source) {
+                errln!("NO-GO: {why}. No session was opened");
+                return Ok(Exit::NoGo);
+            }
+            let lent = super::rehearse::under_way(Path::new(ROOT));
+            if let Some(why) =
+                lent.or_else(|| super::rehearse::unfinished::still_lent(Path::new(ROOT)))
+            {
                 errln!("NO-GO: {why}");
                 return Ok(Exit::NoGo);
             }
@@ -86,8 +103,15 @@ pub async fn run(args: RunArgs) -> anyhow::Result<Exit> {
                     errln!("NO-GO: {why}");
                     return Ok(Exit::NoGo);
                 }
+                Answer::Rehearse(why) => {
+                    errln!("NO-GO: {why}");
+                    // One more rehearsal is to settle both.
+                    if let Some(why) = ahead::refused(&loaded.runbook, &source).await {
+                        errln!("NO-GO: {why}");
+                    }
+                    return Ok(Exit::NoGo);
+                }
             };
-            let source = loaded.base.join(&loaded.runbook.source.file);
             match claim::source::is_free_for(&source, None) {
                 Ok(()) => {}
                 Err(claim::source::Error::Refused(refused)) => {
@@ -96,17 +120,27 @@ pub async fn run(args: RunArgs) -> anyhow::Result<Exit> {
                 }
                 Err(error) => return Err(error.into()),
             }
+            if let Some(slot) = &loaded.runbook.fleet.staging {
+                match claim::staging::is_free_for(&slot.url, None) {
+                    Ok(()) => {}
+                    Err(claim::source::Error::Refused(refused)) => {
+                        errln!("NO-GO: {refused}");
+                        return Ok(Exit::NoGo);
+                    }
+                    Err(error) => return Err(error.into()),
+                }
+            }
             let sandbox = standing.sandbox;
             let stale = match standing.evidence.as_ref().filter(of_this) {
                 Some(kept) => ahead::stale(&loaded.runbook, &source, sandbox, kept).await,
                 None => None,
             };
-            let stands = match stale {
-                Some(why) => Some(why),
-                None => ahead::occupied(&loaded.runbook, &source).await,
-            };
-            if let Some(why) = stands {
+            let refused = ahead::refused(&loaded.runbook, &source).await;
+            let stands: Vec<String> = stale.into_iter().chain(refused).collect();
+            for why in &stands {
                 errln!("NO-GO: {why}. No session was opened");
+            }
+            if !stands.is_empty() {
                 return Ok(Exit::NoGo);
             }
             let folder = create(
@@ -120,6 +154,13 @@ pub async fn run(args: RunArgs) -> anyhow::Result<Exit> {
         }
     };
     start_engine(&folder).await?;
+    // Looked at before; somebody may have been faster, and this session is open by now. One that is resumed may have lost its claim with the
+    // folder for temporary files.
+    if let Some(url) = slot
+        && let Err(error) = claim::staging::take(&url, &Claim::of(&folder))
+    {
+        errln!("{error}");
+    }
     if args.log || !join::can_show_a_screen() {
         return follow::until_over(&folder, follow::To::Stdout).await;
     }
@@ -160,7 +201,7 @@ pub const ROOT: &str = ".cutover";
 /// It does not start; the end of its log says why.
 pub async fn start_engine(folder: &Folder) -> anyhow::Result<()> {
     let bridge = SocketBridge::new(folder.clone(), None, None);
-    tokio::task::spawn_blocking(move || bridge.start_engine())
+    tokio::task::spawn_blocking(move || bridge.start_engine(Purpose::GoOn))
         .await?
         .map_err(|e| anyhow::anyhow!("{e}"))
 }
@@ -201,6 +242,29 @@ pub fn find(which: &Which) -> anyhow::Result<Folder> {
         Some(dir) => Folder::open_at(dir)?,
         None => here_or_in_a_sandbox(which.session.as_deref())?,
     })
+}
+
+/// The folder of the session in which somebody wants to do something: without a name the newest one, and not a rehearsal that has ended where
+/// a night is there.
+///
+/// # Errors
+/// As [`find`].
+pub fn find_to_act(which: &Which) -> anyhow::Result<Folder> {
+    let newest = find(which)?;
+    let has_ended = |folder: &Folder| {
+        crate::history::session(folder).is_ok_and(|session| {
+            let is_over = matches!(session.phase, Phase::RolledBack | Phase::Completed);
+            session.charter.rehearsal && is_over
+        })
+    };
+    let is_named = which.dir.is_some() || which.session.is_some();
+    if is_named || !has_ended(&newest) {
+        return Ok(newest);
+    }
+    let Some(root) = newest.dir().parent() else {
+        return Ok(newest);
+    };
+    Ok(newest_night(root)?.unwrap_or(newest))
 }
 
 /// As [`find`], for what is about the rows of a night, or about its rollback: without a name, no rehearsal where a night is there.

@@ -14,16 +14,15 @@ use tokio_util::sync::CancellationToken;
 use super::orders::Standing;
 use super::{Exit, Which, run};
 use crate::journal::{Folder, files};
+use crate::postgres::Endpoint;
 use crate::runbook::Runbook;
 use crate::salvage::file::{Choice, NAME, Salvaged};
 use crate::salvage::tally::{sums, total};
 use crate::salvage::{Search, Since, TableCost};
+use crate::session::facts::Snapshot;
 use crate::session::{Phase, Session};
-use crate::step::backup::Kept;
 use crate::step::production;
-use crate::step::salvage::{Record, SALVAGE, fact, known};
-use crate::step::switch::SNAPSHOT;
-use crate::target::Endpoint;
+use crate::step::salvage::{Record, known};
 use crate::text::printable;
 
 /// How long connecting may take.
@@ -31,6 +30,9 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 
 /// What a rollback leaves behind, and how to bring it back.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  cutover salvage show
+  cutover salvage apply --all --dry-run")]
 pub struct SalvageArgs {
     #[command(subcommand)]
     what: What,
@@ -50,6 +52,9 @@ enum What {
 
 /// What a rollback now would leave behind.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  cutover salvage cost
+  cutover salvage cost tool-catalogue-1 --json")]
 pub struct CostArgs {
     #[command(flatten)]
     which: Which,
@@ -127,17 +132,12 @@ fn open(which: &Which) -> anyhow::Result<Opened> {
     if path.symlink_metadata().is_err() {
         let why = match session.phase {
             Phase::RolledBack | Phase::RollingBack => {
-                let record = session.rollback.as_ref().and_then(|rollback| {
-                    let outcomes = rollback.rows.iter().filter_map(|row| row.outcome.as_ref());
-                    outcomes.filter_map(|o| o.facts.get(SALVAGE)).next_back()
-                });
-                let record = record.and_then(|v| serde_json::from_value::<Record>(v.clone()).ok());
-                record.map_or_else(
+                session.rollback_fact::<Record>()?.map_or_else(
                     || "its rollback has not come to R5 yet".to_owned(),
                     |record| record.sentence(),
                 )
             }
-            _ => "it was not rolled back; `cutover salvage cost` counts what a rollback now would leave behind".to_owned(),
+            Phase::Open | Phase::Completed => "it was not rolled back; `cutover salvage cost` counts what a rollback now would leave behind".to_owned(),
         };
         bail!("session {} has no salvage file: {why}", folder.session());
     }
@@ -160,24 +160,18 @@ fn source(path: &Path) -> PathBuf {
 
 /// What to look for, by what the session has on record.
 fn since(session: &Session, runbook: &Runbook, limit: Duration) -> anyhow::Result<Option<Since>> {
-    let Some(snapshot) = fact::<String>(session, SNAPSHOT) else {
+    let Some(Snapshot(snapshot)) = session.fact()? else {
         return Ok(None);
     };
-    let copies = [
-        fact::<Kept>(session, "backup"),
-        fact(session, "second_copy"),
-    ];
-    let backup = copies
-        .into_iter()
-        .flatten()
-        .find(|kept| kept.path.is_file());
+    let copies = session.backups()?.into_iter();
+    let backup = copies.into_iter().find(|kept| kept.path.is_file());
     let backup = backup.context("neither copy of the backup is where the session put it")?;
     Ok(Some(Since {
         backup: backup.path,
         schema: runbook.target.schema.clone(),
         transfer: runbook.transfer.clone(),
         snapshot,
-        target: production::target_of(session),
+        target: production::target_of(session)?,
         statement_limit: limit,
         scratch: std::env::temp_dir(),
     }))

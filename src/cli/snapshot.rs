@@ -14,6 +14,10 @@ const LARGEST: i64 = 500;
 
 /// What a screen shows, as a picture.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  cutover snapshot
+  cutover snapshot --view pool --width 160 --height 50
+  cutover snapshot --svg --at 1:02:03 > bridge.svg")]
 pub struct SnapshotArgs {
     #[command(flatten)]
     which: Which,
@@ -50,6 +54,10 @@ pub fn run(args: SnapshotArgs) -> anyhow::Result<Exit> {
         Some(at) => cockpit::look_back(follower, at)?,
         None => cockpit::look(&options, follower)?,
     };
+    if let Some(why) = &options.unread {
+        errln!("{why}");
+    }
+    model.ui.settle_in(&options.habits);
     model.ui.view = args.view;
     model.ui.glyphs = glyphs.unwrap_or_default();
     let draw = if args.svg {

@@ -1,26 +1,33 @@
 //! `cutover status`: where a session stands, for a shell.
 
+use chrono::Local;
 use clap::Args;
 
-use super::{Exit, Which, run};
+use super::{Exit, Which, follow, run};
 use crate::history;
 use crate::journal::{EngineState, Folder};
-use crate::session::cost;
+use crate::session::advice::next_line;
 use crate::session::decide::status as word;
-use crate::session::forecast;
-use crate::session::live::{CostView, key};
-use crate::session::{Phase, Session, StepStatus};
+use crate::session::live::{CostView, FeedView, key};
+use crate::session::{Phase, Session, StepState, cost, forecast};
 use crate::text::printable;
 use crate::{claim, clock};
 
 /// Where a session stands.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  cutover status
+  cutover status tool-catalogue-1 --json
+  cutover status --follow")]
 pub struct StatusArgs {
     #[command(flatten)]
     which: Which,
     /// One JSON object on stdout
     #[arg(long)]
     json: bool,
+    /// Then one line per event as it comes, until the session is over
+    #[arg(long, conflicts_with = "json")]
+    follow: bool,
 }
 
 /// `cutover status`
@@ -31,12 +38,18 @@ pub async fn run(args: StatusArgs) -> anyhow::Result<Exit> {
     let engine = follower.engine()?;
     let left = left(&folder);
     let cost: Option<CostView> = follower.board(key::COST)?;
+    let feed: Option<FeedView> = follower.board(key::FEED)?;
+    let feed = match engine.is_alive() {
+        true => feed,
+        false => feed.map(FeedView::unfollowed),
+    };
     if args.json {
         let gates = session.gates();
         let confidence = crate::session::confidence::confidence(&session);
         let whole = serde_json::json!({
             "session": session, "gates": gates, "confidence": confidence, "engine_alive": engine.is_alive(),
-            "rehearsal": session.charter.rehearsal, "over": claim::is_over(&session, engine.is_alive()), "rollback_cost": cost, "left_behind": left,
+            "rehearsal": session.charter.rehearsal, "over": claim::is_over(&session, engine.is_alive()), "rollback_cost": cost, "rollback_feed": feed,
+            "left_behind": left,
         });
         outln!("{whole}");
         return Ok(Exit::Done);
@@ -48,7 +61,11 @@ pub async fn run(args: StatusArgs) -> anyhow::Result<Exit> {
         outln!("freeze: {}", shown(&freeze));
     }
     if session.phase == Phase::Open && !claim::is_over(&session, engine.is_alive()) {
-        let sentence = cost::sentence(&session, cost.as_ref());
+        let zone = *Local::now().offset();
+        let sentence = cost::sentence(&session, cost.as_ref(), feed.as_ref(), zone);
+        for lost in feed.iter().flat_map(cost::would_lose) {
+            outln!("rollback: {}", shown(&lost));
+        }
         outln!("rollback: {}", shown(&sentence));
     }
     if let Some(night) = other_night(&args.which, &folder, &session) {
@@ -56,6 +73,10 @@ pub async fn run(args: StatusArgs) -> anyhow::Result<Exit> {
     }
     for line in left {
         outln!("{}", printable(&line, 500));
+    }
+    if args.follow && !claim::is_over(&session, engine.is_alive()) {
+        outln!("");
+        follow::until_over_from(&folder, follow::To::Stdout, session.seq + 1).await?;
     }
     Ok(Exit::Done)
 }
@@ -89,6 +110,13 @@ fn other_night(which: &Which, folder: &Folder, session: &Session) -> Option<Stri
 /// Words of others, in one line that no terminal obeys.
 fn shown(text: &str) -> String {
     printable(text, 2_000)
+}
+
+fn print_row(id: &str, title: &str, state: &StepState) {
+    let what = state.outcome.as_ref();
+    let what = what.map_or(title, |o| o.summary.as_str());
+    let status = word(state.status);
+    outln!("{:<4} {status:<8} {}", shown(id), shown(what));
 }
 
 fn print(session: &Session, engine: &EngineState) {
@@ -139,17 +167,8 @@ fn print(session: &Session, engine: &EngineState) {
         outln!("{:<4} {state}", shown(&gate.id));
     }
     outln!("");
-    for (line, state) in session.charter.steps.iter().zip(&session.steps) {
-        let what = state
-            .outcome
-            .as_ref()
-            .map_or(line.title.as_str(), |o| o.summary.as_str());
-        outln!(
-            "{:<4} {:<8} {}",
-            shown(&line.id),
-            word(state.status),
-            shown(what)
-        );
+    for (line, state) in session.lines() {
+        print_row(&line.id, &line.title, state);
         if let Some(question) = &state.question {
             outln!("     decide: {}", shown(question));
         }
@@ -163,16 +182,7 @@ fn print(session: &Session, engine: &EngineState) {
             );
         }
         for (line, state) in session.charter.rollback.iter().zip(&rollback.rows) {
-            let what = state
-                .outcome
-                .as_ref()
-                .map_or(line.title.as_str(), |o| o.summary.as_str());
-            outln!(
-                "{:<4} {:<8} {}",
-                shown(&line.id),
-                word(state.status),
-                shown(what)
-            );
+            print_row(&line.id, &line.title, state);
         }
     }
     match (session.phase, is_over) {
@@ -182,31 +192,22 @@ fn print(session: &Session, engine: &EngineState) {
         (Phase::RollingBack, false) if !engine.is_alive() => outln!(
             "\nrolling back, but NO ENGINE RUNS, so nothing goes on: `cutover rollback` starts one, and the rollback goes on where it was"
         ),
-        (Phase::Open, false) if !engine.is_alive() => outln!(
-            "\nNO ENGINE RUNS, so nothing is watched: `cutover run` starts one, which goes on; `cutover rollback` starts one and rolls back"
-        ),
-        _ => outln!("\n{}", shown(&next(session))),
+        (Phase::Open, false) if !engine.is_alive() => {
+            outln!(
+                "\nNO ENGINE RUNS, so nothing is watched: `cutover run` starts one, which goes on; `cutover rollback` starts one and rolls back"
+            );
+            if session.charter.keeps_writes && session.switched_ms().is_some() {
+                outln!(
+                    "What is written to PostgreSQL is noted there all the same (cutover.feed_notes, some 100 bytes for each row), and no note is \
+                     deleted until an engine runs"
+                );
+            }
+        }
+        (Phase::Open | Phase::RollingBack, false) | (Phase::RolledBack | Phase::Completed, _) => {
+            outln!("\n{}", shown(&next_line(session)))
+        }
     }
     if matches!(session.phase, Phase::Completed | Phase::RolledBack) {
         outln!("{}", shown(&super::over::of(session)));
-    }
-}
-
-/// One line: what to do next.
-fn next(session: &Session) -> String {
-    match session.phase {
-        Phase::Completed => "complete: nothing is left to do".into(),
-        Phase::RolledBack => match session.rollback.as_ref().and_then(|r| r.healthy) {
-            Some(true) => "over: the application is on SQLite".into(),
-            _ => "over, and NOT HEALTHY: where the application serves from is not proven. `cutover retry` runs what failed again".into(),
-        },
-        Phase::RollingBack => "rolling back: wait".into(),
-        Phase::Open => match crate::session::decide::may_start(session) {
-            Ok(step) => format!("next: cutover start --step {step}"),
-            Err(refusal) => match session.current_step() {
-                Some(s) if s.status == StepStatus::Running => format!("running: {}", s.id),
-                _ => format!("next: {refusal}"),
-            },
-        },
     }
 }

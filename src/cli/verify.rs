@@ -10,10 +10,13 @@ use tokio_util::sync::CancellationToken;
 use super::Exit;
 use super::pair::{Pair, PairArgs};
 use crate::parity::{self, Check, Error, Opening, Options, Progress, Report, Sides, checks};
-use crate::target::load_share;
+use crate::postgres::load_share;
 
 /// Compare every row and every value of a SQLite file with PostgreSQL
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  cutover verify --from app.db --to postgres://owner@db.example/catalogue
+  cutover verify runbook.yaml --tables ToolContents,Tags --differences differences.jsonl")]
 pub struct VerifyArgs {
     #[command(flatten)]
     pair: PairArgs,

@@ -23,7 +23,7 @@ pub trait Bridge: Send + Sync {
     ///
     /// # Errors
     /// [`BridgeError::Failed`] with what it said.
-    fn start_engine(&self) -> Result<(), BridgeError>;
+    fn start_engine(&self, purpose: Purpose) -> Result<(), BridgeError>;
 
     /// The faults that can be injected; empty outside the sandbox.
     fn faults(&self) -> Vec<Fault> {
@@ -40,6 +40,15 @@ pub trait Bridge: Send + Sync {
             why: "faults exist in the sandbox alone".to_owned(),
         })
     }
+}
+
+/// What an engine is started for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// To go on with the session.
+    GoOn,
+    /// To roll back: it begins also where the databases are no longer those of the session, and does nothing else then.
+    RollBack,
 }
 
 /// A fault that the sandbox can inject.

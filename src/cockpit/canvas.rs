@@ -9,7 +9,9 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
 
+use super::actions::{Do, Keys};
 use super::glyphs::Glyphs;
+use super::model::ui::View;
 use super::split::{Axis, Part, Splits, Stack};
 use super::target::{Target, Targets};
 use super::theme::{Meaning, Theme};
@@ -23,8 +25,10 @@ pub struct Canvas<'a> {
     pub theme: &'a Theme,
     /// With how many dots in a cell charts are drawn. Everything else is drawn as if all could be shown.
     pub glyphs: Glyphs,
-    /// Whether nothing that is drawn is live: frames of panels then say so.
+    /// Whether nothing that is drawn is live, in a word with how long not: frames of panels then say so.
     pub stale: Option<String>,
+    /// The keys that panels name.
+    pub keys: Keys,
     /// What can be clicked, as it is drawn: what is drawn later lies above.
     pub targets: Targets,
 }
@@ -40,8 +44,8 @@ pub fn piece<'a>(text: impl Into<Cow<'a, str>>, meaning: Meaning) -> Piece<'a> {
 /// How a panel's frame looks.
 #[derive(Debug, Clone, Default)]
 pub struct Head<'a> {
-    /// The digit that shows it alone.
-    pub digit: Option<char>,
+    /// The view that shows it alone.
+    pub view: Option<View>,
     /// Its name.
     pub title: &'a str,
     /// A few words beside the name.
@@ -60,6 +64,7 @@ impl<'a> Canvas<'a> {
             theme,
             glyphs: Glyphs::default(),
             stale,
+            keys: Keys::default(),
             targets: Targets::default(),
         }
     }
@@ -82,6 +87,7 @@ impl Canvas<'_> {
     ) -> [Rect; N] {
         let (areas, lines) = splits.cut(of, axis, area, parts);
         self.targets.add_lines(lines);
+        self.targets.add_parts(of, &areas);
         areas
     }
 
@@ -192,6 +198,7 @@ impl Canvas<'_> {
                 ..area
             };
         }
+        self.targets.add_panel(area);
         let edge = if head.focused {
             Meaning::Focus
         } else {
@@ -203,8 +210,9 @@ impl Canvas<'_> {
         }
         let inner_width = area.width - 2;
         let mut title = Vec::new();
-        if let Some(digit) = head.digit {
-            title.push(piece(format!(" {digit}"), Meaning::Key));
+        if let Some(view) = head.view {
+            let key = self.keys.shown(Do::Show(view));
+            title.push(piece(format!(" {key}"), Meaning::Key));
         }
         title.push(piece(format!(" {} ", head.title), Meaning::Title));
         let mut note = head.note.clone();
@@ -229,10 +237,11 @@ impl Canvas<'_> {
         Rect::new(area.x + 1, area.y + 1, inner_width, area.height - 2)
     }
 
-    /// That nothing here is live, and since when where there is room for that, too.
+    /// That nothing here is live (a word), and since when where there is room for that, too.
     fn stale_word(&self, room: u16) -> Option<String> {
         let since = self.stale.clone()?;
-        let word = " STALE ".to_owned();
+        let word = since.split_whitespace().next().unwrap_or_default();
+        let word = format!(" {word} ");
         [since, word].into_iter().find(|w| columns(w) <= room)
     }
 

@@ -324,7 +324,7 @@ mod tests {
             from_ms: 0,
             to_ms: 60_000,
             least_top: 0.0,
-            unit: crate::cockpit::format::percent,
+            unit: crate::format::percent,
         }
     }
 

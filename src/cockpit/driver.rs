@@ -15,18 +15,17 @@ use chrono::Local;
 pub use self::waiting::LOOK;
 use self::waiting::{Ask, Asker, Presenter, Watch};
 
-use super::Options;
-use super::bridge::{Bridge, BridgeError};
+use super::bridge::{Bridge, BridgeError, Purpose};
 use super::follow::Follow;
 use super::glyphs::Glyphs;
 use super::model::ui::Look;
 use super::model::{Model, Seat};
-use super::ring::Tongue;
+use super::ring::Capabilities;
 use super::target::Targets;
 use super::terminal::Screen;
 use super::theme::{Depth, Theme};
 use super::update::{Effect, Message, Parting, update};
-use super::view;
+use super::{Options, view};
 use crate::clock;
 use crate::journal::Follower;
 use crate::session::state::NotASession;
@@ -110,7 +109,7 @@ pub fn run(
 /// [`RunError`]; the terminal is as it was then.
 pub fn replay(options: Options, follower: Follower, at: Option<At>) -> Result<Left, RunError> {
     let (follow, model) = open_replay(follower, at)?;
-    show(options, follow, model, Arc::new(Nobody))
+    show(options, follow, model, Arc::new(NoBridge))
 }
 
 /// What a replay shows of that time, without a terminal.
@@ -138,12 +137,14 @@ fn show(
     mut model: Model,
     bridge: Arc<dyn Bridge>,
 ) -> Result<Left, RunError> {
-    let wardrobe = Wardrobe::here();
-    let (theme, no_theme) = wardrobe.wear(options.theme.as_deref());
-    model.ui.look = Look::of(&theme.name, wardrobe.no_color);
+    let themes = Themes::of_this_terminal();
+    let (theme, no_theme) = themes.choose(options.theme.as_deref());
+    model.ui.look = Look::of(&theme.name, themes.no_color);
     let (glyphs, no_glyphs) = Glyphs::choose(options.glyphs.as_deref(), variable);
     model.ui.glyphs = glyphs;
-    let warnings: Vec<String> = no_theme.into_iter().chain(no_glyphs).collect();
+    model.ui.settle_in(&options.habits);
+    let warnings = options.unread.into_iter().chain(no_theme);
+    let warnings: Vec<String> = warnings.chain(no_glyphs).collect();
     if !warnings.is_empty() {
         model.warn(warnings.join("; "));
     }
@@ -167,9 +168,9 @@ fn show(
         presenter: waiting::presenter(bridge),
         title,
         theme,
-        wardrobe,
+        themes,
         screen,
-        tongue: tongue(),
+        capabilities: capabilities(),
         silent: options.silent,
         aside: false,
         model,
@@ -199,16 +200,16 @@ fn open(options: &Options, follower: Follower) -> Result<(Follow, Model), RunErr
     Ok((follow, model))
 }
 
-/// What this terminal can show of a theme.
+/// The themes, as this terminal can show them.
 #[derive(Clone, Copy)]
-struct Wardrobe {
+struct Themes {
     no_color: bool,
     depth: Depth,
 }
 
-impl Wardrobe {
-    fn here() -> Wardrobe {
-        Wardrobe {
+impl Themes {
+    fn of_this_terminal() -> Themes {
+        Themes {
             no_color: variable("NO_COLOR").is_some(),
             depth: Depth::of(
                 variable("COLORTERM").as_deref(),
@@ -217,7 +218,7 @@ impl Wardrobe {
         }
     }
 
-    fn wear(self, theme: Option<&str>) -> (Theme, Option<String>) {
+    fn choose(self, theme: Option<&str>) -> (Theme, Option<String>) {
         Theme::choose(theme, self.no_color, self.depth)
     }
 }
@@ -227,8 +228,8 @@ fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-fn tongue() -> Tongue {
-    Tongue::of(
+fn capabilities() -> Capabilities {
+    Capabilities::of(
         variable("TERM").as_deref(),
         variable("TERM_PROGRAM").as_deref(),
         variable("TMUX").as_deref(),
@@ -236,7 +237,8 @@ fn tongue() -> Tongue {
 }
 
 fn session_now(model: &Model) -> Option<i64> {
-    model.session.now_ms(&clock::boot_id(), clock::now_ms())
+    let live = model.live();
+    live.session.now_ms(&clock::boot_id(), clock::now_ms())
 }
 
 /// A moment of a session, by the clock that its screens show.
@@ -246,10 +248,10 @@ pub struct At {
     pub clock_ms: i64,
 }
 
-/// The other end of a replay's bridge.
-struct Nobody;
+/// A replay commands nothing: there is no engine behind it.
+struct NoBridge;
 
-impl Nobody {
+impl NoBridge {
     fn refusal() -> BridgeError {
         BridgeError::Failed {
             why: "this is a replay".to_owned(),
@@ -257,28 +259,28 @@ impl Nobody {
     }
 }
 
-impl Bridge for Nobody {
+impl Bridge for NoBridge {
     fn send(&self, _: &Command, _: Option<&str>) -> Result<u64, BridgeError> {
-        Err(Nobody::refusal())
+        Err(NoBridge::refusal())
     }
 
     fn present(&self, _: &str, _: Option<&str>) -> Result<(), BridgeError> {
-        Err(Nobody::refusal())
+        Err(NoBridge::refusal())
     }
 
-    fn start_engine(&self) -> Result<(), BridgeError> {
-        Err(Nobody::refusal())
+    fn start_engine(&self, _: Purpose) -> Result<(), BridgeError> {
+        Err(NoBridge::refusal())
     }
 }
 
 struct Driver {
     model: Model,
     theme: Theme,
-    wardrobe: Wardrobe,
+    themes: Themes,
     title: String,
     screen: Screen,
-    /// How the terminal is spoken to beside the screen.
-    tongue: Tongue,
+    /// What the terminal takes beside what is drawn.
+    capabilities: Capabilities,
     /// Nobody wants it to ring.
     silent: bool,
     /// Put aside: nothing is drawn until it goes on.
@@ -337,11 +339,12 @@ impl Driver {
                 break parting;
             }
         };
+        let live = self.model.live();
         let left = Left {
             parting,
-            phase: self.model.session.phase,
-            session: self.model.session.charter.session.clone(),
-            engine: self.model.engine.is_live(),
+            phase: live.session.phase,
+            session: live.session.charter.session.clone(),
+            engine: live.engine.is_live(),
         };
         // The terminal first; then what is being asked may end, but nobody waits long for it.
         drop(self.screen);
@@ -380,9 +383,9 @@ impl Driver {
         if self.model.replay.is_some() {
             return if self.is_playing() { FRAME } else { SLOW_TICK };
         }
-        let session = &self.model.session;
-        let fast = session.charter.speed != 1.0 || session.fired.is_some();
-        if fast && !self.model.is_over() {
+        let live = self.model.live();
+        let fast = live.session.charter.speed != 1.0 || live.session.fired.is_some();
+        if fast && !live.is_over() {
             FAST_TICK
         } else {
             SLOW_TICK
@@ -420,11 +423,13 @@ impl Driver {
                 return None;
             }
             Effect::Ring(_) if self.silent => return None,
-            Effect::Ring(ringing) => return lost(self.screen.send(&self.tongue.bytes(&ringing))),
+            Effect::Ring(ringing) => {
+                return lost(self.screen.send(&self.capabilities.bytes(&ringing)));
+            }
             Effect::Mouse(taken) => return lost(self.screen.take_mouse(taken)),
-            Effect::Copy(text) => return lost(self.screen.send(&self.tongue.copying(&text))),
-            Effect::Dress(name) => {
-                let (theme, warning) = self.wardrobe.wear(Some(&name));
+            Effect::Copy(text) => return lost(self.screen.send(&self.capabilities.copying(&text))),
+            Effect::SetTheme(name) => {
+                let (theme, warning) = self.themes.choose(Some(&name));
                 self.theme = theme;
                 if let Some(warning) = warning {
                     self.model.warn(warning);

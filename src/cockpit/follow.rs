@@ -9,7 +9,8 @@ use crate::history::{self, Error};
 use crate::journal::{self, EngineState, Follower, OutputLine, Progress};
 use crate::session::Recorded;
 use crate::session::live::{
-    CostView, DetailView, InstanceView, ItemView, ParityView, PlanView, Presence, TriggerView, key,
+    CostView, DetailView, FeedView, InstanceView, ItemView, ParityView, PlanView, Presence,
+    TriggerView, key,
 };
 
 /// An engine gives a sign of life at least each second; after so long without one it counts as silent, which is within the two
@@ -42,6 +43,7 @@ struct Told {
     fleet: Vec<InstanceView>,
     presence: Vec<Presence>,
     cost: Option<CostView>,
+    feed: Option<FeedView>,
     details: Vec<DetailView>,
     parity: ParityView,
     plan: PlanView,
@@ -148,6 +150,7 @@ fn everything(
         fleet: changed(&mut told.fleet, follower.board(key::FLEET)?),
         presence: changed(&mut told.presence, follower.board(key::PRESENCE)?),
         cost: changed(&mut told.cost, follower.board(key::COST)?.map(Some)).flatten(),
+        feed: changed(&mut told.feed, follower.board(key::FEED)?.map(Some)).flatten(),
         details: changed(&mut told.details, follower.board(key::DETAILS)?),
         parity: changed(&mut told.parity, follower.board(key::PARITY)?),
         plan: changed(&mut told.plan, follower.board(key::PLAN)?),

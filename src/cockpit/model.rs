@@ -5,10 +5,12 @@
 
 pub mod clients;
 pub mod comments;
+pub mod filter;
 pub mod loads;
 pub mod pace;
 pub mod rounds;
 pub mod series;
+pub mod still;
 pub mod tables;
 pub mod telling;
 pub mod ui;
@@ -23,8 +25,9 @@ use self::comments::Note;
 use self::loads::Loads;
 use self::pace::Pace;
 use self::series::SeriesSet;
+use self::still::Still;
 use self::telling::Told;
-use self::ui::{Ui, View};
+use self::ui::{Focus, Ui};
 use super::bridge::Fault;
 use super::news::{Engine, News};
 use super::replay::Replay;
@@ -33,11 +36,11 @@ use crate::journal::{OutputLine, Progress};
 use crate::runbook::Role;
 use crate::session::confidence::{Confidence, confidence};
 use crate::session::live::{
-    CostView, DetailView, InstanceState, InstanceView, ItemView, ParityView, PlanView, Presence,
-    TriggerView,
+    CostView, DetailView, FeedView, InstanceState, InstanceView, ItemView, ParityView, PlanView,
+    Presence, TriggerView,
 };
 use crate::session::state::NotASession;
-use crate::session::{Actor, Event, GateView, Phase, Recorded, Session, StepState};
+use crate::session::{Actor, Event, GateView, Phase, Recorded, Session, StepState, cost};
 
 /// Events that are kept for the screen; older ones are in the journal.
 const KEPT_EVENTS: usize = 2_000;
@@ -45,6 +48,8 @@ const KEPT_EVENTS: usize = 2_000;
 const KEPT_LINES: usize = 2_000;
 /// A recorded probe counts for so long, in real milliseconds; samples of long ago are kept one a minute.
 const PROBED_MS: i64 = 60_000;
+/// An engine without a sign of life for so long hangs, or is stopped, as its guard sees it too; before, it may have been short of processor time.
+const HANGS_MS: i64 = 10_000;
 
 /// What the screen knows.
 #[derive(Debug, Clone)]
@@ -97,6 +102,8 @@ pub struct Model {
     pub details: Vec<DetailView>,
     /// What a rollback would cost, as last estimated.
     pub cost: Option<CostView>,
+    /// What the feed has read of what is written to PostgreSQL, as it said last.
+    pub feed: Option<FeedView>,
     /// The comparison of every row, as it goes or as it ended.
     pub parity: ParityView,
     /// What moves, in which order; empty until D1 has found out.
@@ -113,6 +120,8 @@ pub struct Model {
     pub ringer: Ringer,
     /// Where a replay is; `None` where the session is followed as it goes.
     pub replay: Option<Replay>,
+    /// What goes on behind a display that stands still.
+    pub still: Option<Box<Still>>,
     /// Where the cursor is and what lies over the screen.
     pub ui: Ui,
 }
@@ -160,6 +169,7 @@ impl Model {
             presence: Vec::new(),
             details: Vec::new(),
             cost: None,
+            feed: None,
             parity: ParityView::default(),
             plan: PlanView::default(),
             user: seat.user,
@@ -168,6 +178,7 @@ impl Model {
             faults: Vec::new(),
             ringer: Ringer::default(),
             replay: None,
+            still: None,
             ui: Ui::default(),
             session,
         };
@@ -203,6 +214,7 @@ impl Model {
         self.presence = news.presence.unwrap_or(std::mem::take(&mut self.presence));
         self.details = news.details.unwrap_or(std::mem::take(&mut self.details));
         self.cost = news.cost.or(self.cost.take());
+        self.feed = news.feed.or(self.feed.take());
         if let Some(loads) = news.loads {
             self.loads.take(loads);
         }
@@ -330,6 +342,27 @@ impl Model {
         (self.now_ms - self.live_ms).max(0)
     }
 
+    /// Whether an engine has given no sign of life for so long that nothing but the end of its process helps.
+    pub fn engine_hangs(&self) -> bool {
+        self.stale_for_ms() >= HANGS_MS
+    }
+
+    /// What the feed has read, by what can be said of it now.
+    pub fn feed_now(&self) -> Option<FeedView> {
+        let feed = self.feed.clone();
+        match self.is_stale() {
+            true => feed.map(FeedView::unfollowed),
+            false => feed,
+        }
+    }
+
+    /// What a rollback that began now would lose though it was to be kept; nothing where there is none any more.
+    pub fn would_lose(&self) -> Vec<String> {
+        let feed = self.feed.as_ref();
+        let feed = feed.filter(|_| self.session.phase == Phase::Open);
+        feed.map_or_else(Vec::new, cost::would_lose)
+    }
+
     /// A duration of the session in runbook time.
     pub fn runbook_ms(&self, real_ms: i64) -> i64 {
         self.session.charter.runbook_ms(real_ms)
@@ -379,8 +412,13 @@ impl Model {
     }
 
     /// The gate under the cursor: the one that was chosen, else the first that the person at this terminal can sign, else the first
-    /// that is not green.
+    /// that is not green; where a filter hides that, the shown one before it.
     pub fn selected_gate_index(&self) -> usize {
+        let at = self.wanted_gate();
+        filter::nearest(&self.shown_gates(), at).unwrap_or(at)
+    }
+
+    fn wanted_gate(&self) -> usize {
         let last = self.gates.len().saturating_sub(1);
         if let Some(chosen) = self.ui.gate {
             return chosen.min(last);
@@ -398,9 +436,11 @@ impl Model {
             .unwrap_or_default()
     }
 
-    /// The gate under the cursor.
+    /// The gate under the cursor; none where a filter hides every gate.
     pub fn selected_gate(&self) -> Option<&crate::runbook::Gate> {
-        self.session.charter.gates.get(self.selected_gate_index())
+        let at = self.selected_gate_index();
+        let is_shown = self.shown_gates().contains(&at);
+        self.session.charter.gates.get(at).filter(|_| is_shown)
     }
 
     /// The roles of the person at this terminal, without those in which they could stand in for somebody: that is a decision of
@@ -421,13 +461,19 @@ impl Model {
             .or_else(|| mine().find(|r| gate.signers.contains(r)))
     }
 
-    /// The step under the cursor: the one that was chosen, else the one that is being done or comes next.
+    /// The step under the cursor: the one that was chosen, else the one that is being done or comes next; where a filter hides that, the
+    /// shown one before it.
     pub fn selected_step(&self) -> usize {
         let last = self.session.steps.len().saturating_sub(1);
-        self.ui
-            .step
-            .unwrap_or_else(|| self.current_index())
-            .min(last)
+        let at = self.ui.step.unwrap_or_else(|| self.current_index());
+        let at = at.min(last);
+        filter::nearest(&self.shown_steps(), at).unwrap_or(at)
+    }
+
+    /// The step under the cursor, if somebody has put it there.
+    pub fn chosen_step(&self) -> Option<&StepState> {
+        self.ui.step?;
+        self.session.steps.get(self.selected_step())
     }
 
     /// Position of the step that is being done or comes next; the last once all are done.
@@ -438,12 +484,7 @@ impl Model {
 
     /// The events that are shown, oldest first: in the journal view those that have every word of the filter, elsewhere all.
     pub fn shown_events(&self) -> Vec<&Told> {
-        let words: Vec<String> = match self.ui.view {
-            View::Journal => self.ui.filter.split_whitespace(),
-            _ => "".split_whitespace(),
-        }
-        .map(str::to_lowercase)
-        .collect();
+        let words = self.filter_words(Focus::Events);
         self.events.iter().filter(|told| told.has(&words)).collect()
     }
 

@@ -4,8 +4,8 @@
 use crate::journal::{OutputLine, Progress};
 use crate::session::Recorded;
 use crate::session::live::{
-    ClientsView, CostView, DetailView, InstanceView, ItemView, LoadsView, ParityView, PlanView,
-    Presence, TriggerView,
+    ClientsView, CostView, DetailView, FeedView, InstanceView, ItemView, LoadsView, ParityView,
+    PlanView, Presence, TriggerView,
 };
 
 /// What has come in. Parts that are `None` have not changed.
@@ -31,6 +31,8 @@ pub struct News {
     pub presence: Option<Vec<Presence>>,
     /// What a rollback would cost.
     pub cost: Option<CostView>,
+    /// What the feed has read of what is written to PostgreSQL.
+    pub feed: Option<FeedView>,
     /// What probes tell people beside their numbers.
     pub details: Option<Vec<DetailView>>,
     /// The comparison of every row.
@@ -58,6 +60,7 @@ impl News {
             && self.fleet.is_none()
             && self.presence.is_none()
             && self.cost.is_none()
+            && self.feed.is_none()
             && self.details.is_none()
             && self.parity.is_none()
             && self.plan.is_none()

@@ -1,5 +1,5 @@
 //! How a cockpit makes itself noticed by somebody who is not looking at it: which notices ring at this terminal, and in what words the
-//! terminal is told; its clipboard is filled in the same tongue. Pure.
+//! terminal is told; its clipboard is filled by escape sequences too. Pure.
 //!
 //! Not in here: what there is to be told (`session::notice`), and writing it (`terminal`).
 
@@ -85,21 +85,21 @@ impl Ringer {
     }
 }
 
-/// The tongue in which a terminal takes notifications for the desktop. Terminals leave out what they do not know.
+/// By which escape sequences a terminal takes notifications for the desktop. Terminals leave out what they do not know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Tongue {
+pub struct Capabilities {
     /// `OSC 777` with a title of its own instead of `OSC 9`.
     has_titles: bool,
     /// The terminal is inside tmux, which hands on what is wrapped for it, if it is allowed to.
     within_tmux: bool,
 }
 
-impl Tongue {
+impl Capabilities {
     /// By the environment's `TERM`, `TERM_PROGRAM` and `TMUX`.
-    pub fn of(term: Option<&str>, program: Option<&str>, tmux: Option<&str>) -> Tongue {
+    pub fn of(term: Option<&str>, program: Option<&str>, tmux: Option<&str>) -> Capabilities {
         let titled = ["foot", "rxvt"];
         let by_term = term.is_some_and(|term| titled.iter().any(|t| term.starts_with(t)));
-        Tongue {
+        Capabilities {
             has_titles: by_term || program == Some("ghostty"),
             within_tmux: tmux.is_some_and(|tmux| !tmux.is_empty()),
         }

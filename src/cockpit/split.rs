@@ -32,6 +32,8 @@ pub enum Stack {
     Tiny,
     /// Gates above steps, where there are few columns.
     TinyDown,
+    /// Tables, and the selected one.
+    Data,
     /// Steps, and the selected one.
     Steps,
     /// The same from above, where there are few columns.
@@ -139,6 +141,8 @@ impl Placed {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Splits {
     moved: Vec<(Line, Share)>,
+    /// These parts have all of their wholes: one panel lies in them.
+    whole: Vec<(Stack, usize)>,
 }
 
 /// Ten-thousandths of a whole: fine enough that a place on a screen comes back as itself.
@@ -155,6 +159,16 @@ impl Splits {
         self.moved.retain(|(line, _)| *line != placed.line);
         self.moved.push((placed.line, share));
         at
+    }
+
+    /// Each of these parts has all of its whole, until others have; lines keep their places.
+    pub fn give_all_to(&mut self, parts: &[(Stack, usize)]) {
+        self.whole = parts.to_vec();
+    }
+
+    /// Whether a part of this has all of it.
+    pub fn gives_all_of(&self, of: Stack) -> bool {
+        self.whole.iter().any(|(whole, _)| *whole == of)
     }
 
     /// Whether no line was moved.
@@ -182,6 +196,15 @@ impl Splits {
         area: Rect,
         parts: [Part; N],
     ) -> ([Rect; N], Vec<Placed>) {
+        if let Some((_, only)) = self.whole.iter().find(|(whole, _)| *whole == of) {
+            let nothing = Rect {
+                width: 0,
+                height: 0,
+                ..area
+            };
+            let areas = std::array::from_fn(|n| if n == *only { area } else { nothing });
+            return (areas, Vec::new());
+        }
         let whole = length(area, axis);
         let mut rest = whole;
         let mut sizes = [0; N];
@@ -284,6 +307,21 @@ mod tests {
         assert!(!splits.is_usual());
         splits.clear();
         assert_eq!(rows(&splits, 30).0, [10, 8, 12]);
+    }
+
+    #[test]
+    fn one_part_can_have_all_and_lines_keep_their_places() {
+        let mut splits = Splits::default();
+        let lines = rows(&splits, 30).1;
+        splits.put(&lines[0], 12);
+        splits.give_all_to(&[(Stack::Wide, 0), (OF, 1)]);
+        let area = Rect::new(5, 7, 40, 30);
+        let parts = [part(10, 4), part(8, 3), part(0, 5)];
+        let (areas, lines) = splits.cut(OF, Axis::Down, area, parts);
+        assert_eq!(areas.map(Rect::area), [0, 1_200, 0]);
+        assert!(lines.is_empty() && areas[1] == area);
+        splits.give_all_to(&[]);
+        assert_eq!(rows(&splits, 30).0, [12, 6, 12]);
     }
 
     #[test]

@@ -4,8 +4,8 @@
 use ratatui::layout::{Position, Rect};
 
 use super::actions::Do;
-use super::model::ui::{Focus, View};
-use super::split::{Axis, Line, Placed};
+use super::model::ui::{Focus, View, Zoom, Zoomed};
+use super::split::{Axis, Line, Placed, Stack};
 
 /// What a click means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,8 +39,11 @@ pub enum Target {
 pub struct Targets {
     all: Vec<(Rect, Target)>,
     lines: Vec<Placed>,
+    parts: Vec<(Stack, usize, Rect)>,
+    panels: Vec<Rect>,
     focused: Option<Rect>,
     scrolls_to: Option<usize>,
+    span_ms: Option<i64>,
 }
 
 impl Targets {
@@ -52,6 +55,46 @@ impl Targets {
     /// Lines between panels, which can be moved.
     pub fn add_lines(&mut self, lines: Vec<Placed>) {
         self.lines.extend(lines);
+    }
+
+    /// Parts of a whole, from the largest wholes to the smallest.
+    pub fn add_parts(&mut self, of: Stack, areas: &[Rect]) {
+        let parts = areas.iter().enumerate();
+        self.parts.extend(parts.map(|(n, area)| (of, n, *area)));
+    }
+
+    /// A panel.
+    pub fn add_panel(&mut self, panel: Rect) {
+        self.panels.push(panel);
+    }
+
+    /// How many panels there are so far.
+    pub fn panels(&self) -> usize {
+        self.panels.len()
+    }
+
+    /// What was drawn after so many panels is a window over them.
+    pub fn keep_panels(&mut self, panels: usize) {
+        self.panels.truncate(panels);
+    }
+
+    /// The panels, each with the parts in which it lies, for one of them to have the screen: the one that the keys act on, else the first.
+    /// `None` where there is one alone.
+    pub fn zoom(&self) -> Option<Zoom> {
+        let zoomed = |panel: &Rect| {
+            let around = |(_, _, area): &&(Stack, usize, Rect)| area.union(*panel) == *area;
+            let parts = self.parts.iter().filter(around);
+            let of = |list: &&Focus| self.all.contains(&(*panel, Target::List(**list)));
+            let list = Focus::ALL.iter().find(of).copied();
+            Zoomed {
+                parts: parts.map(|(of, n, _)| (*of, *n)).collect(),
+                list,
+            }
+        };
+        let is_focused = |panel: &Rect| Some(*panel) == self.focused;
+        let at = self.panels.iter().position(is_focused);
+        let panels = self.panels.iter().map(zoomed).collect();
+        Zoom::on(panels, at.unwrap_or_default())
     }
 
     /// The keys act on this panel.
@@ -110,6 +153,16 @@ impl Targets {
     /// By how many lines what is read can be scrolled; `None` where nothing has been drawn yet.
     pub fn scrolls_to(&self) -> Option<usize> {
         self.scrolls_to
+    }
+
+    /// A chart was drawn that reaches back so far, in runbook time.
+    pub fn add_span(&mut self, ms: i64) {
+        self.span_ms = self.span_ms.max(Some(ms));
+    }
+
+    /// How far the chart reaches back that reaches furthest; `None` where there is none.
+    pub fn span_ms(&self) -> Option<i64> {
+        self.span_ms
     }
 
     /// What is at this place.

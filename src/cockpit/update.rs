@@ -11,6 +11,7 @@ mod perform;
 mod pointer;
 mod replay;
 mod resize;
+mod still;
 
 use chrono::{DateTime, Utc};
 use crossterm::event::{KeyEvent, KeyEventKind, KeyModifiers, MouseEvent};
@@ -108,8 +109,8 @@ pub enum Effect {
     Mouse(bool),
     /// Put text into the terminal's clipboard.
     Copy(String),
-    /// Wear the theme of this name, or show it for now.
-    Dress(String),
+    /// Use the theme of this name, or show it for now.
+    SetTheme(String),
     /// Paint everything again.
     Repaint,
     /// Put the cockpit aside.
@@ -181,11 +182,19 @@ pub fn update(model: &mut Model, message: Message) -> Update {
         }
         Message::Pasted(text) => overlay::on_paste(model, &text),
         // Everything, even if the size is what it was: on the way there and back a terminal loses what was on it.
-        Message::Resized => Update::with(vec![Effect::Repaint]),
+        // At another size panels may lie elsewhere.
+        Message::Resized => {
+            model.ui.zoom_out();
+            Update::with(vec![Effect::Repaint])
+        }
         Message::Passed { ms } => replay::passed(model, ms),
         // A replay has a clock of its own, and takes in no present.
         Message::Ticked { .. } if model.replay.is_some() => Update::nothing(),
         Message::Came(news) if model.replay.is_some() => replay::recorded(model, *news),
+        Message::Ticked { now_ms, wall } if model.still.is_some() => {
+            still::ticked(model, now_ms, wall)
+        }
+        Message::Came(news) if model.still.is_some() => still::came(model, *news),
         Message::Ticked { now_ms, wall } => on_tick(model, now_ms, wall),
         Message::Came(news) => {
             let changed = model.take(*news);
@@ -198,7 +207,7 @@ pub fn update(model: &mut Model, message: Message) -> Update {
             }
         }
         Message::FollowFailed(why) => {
-            model.take(News {
+            model.live_mut().take(News {
                 engine: Some(Engine::Unknown { why: why.clone() }),
                 ..News::default()
             });
@@ -237,19 +246,24 @@ fn on_tick(model: &mut Model, now_ms: Option<i64>, wall: DateTime<Utc>) -> Updat
 }
 
 fn ring(model: &mut Model) -> Vec<Effect> {
-    model.ringing().map(Effect::Ring).into_iter().collect()
+    let ringing = model.live_mut().ringing();
+    ringing.map(Effect::Ring).into_iter().collect()
+}
+
+/// What must come to the screen by itself.
+fn wanted(model: &Model) -> Option<Brought> {
+    match (&model.session.fired, model.session.phase) {
+        (_, Phase::RollingBack) => Some(Brought::Rollback),
+        (Some(_), Phase::Open) => Some(Brought::Countdown),
+        _ => None,
+    }
 }
 
 /// A fired trigger and a rollback come to the screen by themselves, once each.
 fn bring_up(model: &mut Model) -> Vec<Effect> {
-    let wanted = match (&model.session.fired, model.session.phase) {
-        (_, Phase::RollingBack) => Brought::Rollback,
-        (Some(_), Phase::Open) => Brought::Countdown,
-        _ => return Vec::new(),
-    };
-    if model.ui.brought == wanted {
+    let Some(wanted) = wanted(model).filter(|wanted| *wanted != model.ui.brought) else {
         return Vec::new();
-    }
+    };
     let overlay = model.ui.overlay.take();
     if overlay.is_some() && wanted == Brought::Countdown {
         model.ui.guard_until_ms = Some(model.now_ms + GUARD_MS);
@@ -290,7 +304,10 @@ fn on_answer(model: &mut Model, asked: &str, result: Result<Option<u64>, BridgeE
         Err(BridgeError::Refused(refusal)) => say(model, refusal.to_string(), Meaning::Warn),
         Err(BridgeError::NoEngine) => say(
             model,
-            format!("no engine answered: {asked} was not done. E starts an engine"),
+            format!(
+                "no engine answered: {asked} was not done. {} starts an engine",
+                model.ui.keys.shown(Do::StartEngine)
+            ),
             Meaning::Danger,
         ),
         Err(BridgeError::Failed { why }) => {
@@ -307,7 +324,12 @@ fn on_key(model: &mut Model, event: KeyEvent) -> Update {
     }
     match actions::find(model, event) {
         None => {
-            let text = format!("{} is no key here: ? lists them, : finds one", shown(event));
+            let text = format!(
+                "{} is no key here: {} lists them, {} finds one",
+                shown(event),
+                model.ui.keys.shown(Do::Help),
+                model.ui.keys.shown(Do::Palette)
+            );
             say(model, text, Meaning::Warn);
             Update::redraw()
         }
@@ -323,8 +345,12 @@ fn shown(event: KeyEvent) -> String {
     chord.shown()
 }
 
-/// Carries out an action, or says why that cannot be done now.
-fn attempt(model: &mut Model, act: Do, availability: Availability) -> Update {
+/// Carries out an action, or says why that cannot be done now. A rollback is decided by what is true now: the display goes on first.
+fn attempt(model: &mut Model, act: Do, mut availability: Availability) -> Update {
+    if act == Do::RollBack && model.go_on() {
+        let action = actions::ACTIONS.iter().find(|action| action.act == act);
+        availability = action.map_or(availability, |action| action.now(model));
+    }
     match availability.why_not() {
         None => perform::perform(model, act),
         Some(why) => {

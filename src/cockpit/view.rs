@@ -25,6 +25,7 @@ mod rollback;
 mod shared;
 mod step;
 mod steps;
+mod still;
 mod strip;
 mod timeline;
 mod traffic;
@@ -35,30 +36,36 @@ use ratatui::layout::Rect;
 
 use self::layout::{Panel, Places};
 use super::canvas::Canvas;
-use super::format::span;
 use super::model::Model;
 use super::model::ui::{Focus, Overlay, View};
 use super::split::Placed;
 use super::target::{Target, Targets};
 use super::theme::{Meaning, Theme};
+use crate::format::span;
 use crate::session::Phase;
 
 /// Draws a whole frame; returns what can be clicked in it.
 pub fn draw(model: &Model, theme: &Theme, buf: &mut Buffer) -> Targets {
     let area = buf.area;
-    let stale = model
-        .is_stale()
-        .then(|| format!(" STALE {} ", span(model.stale_for_ms())));
+    let stale = match &model.still {
+        Some(_) => Some(format!(" STILL {} ", span(model.still_for_ms()))),
+        None if model.is_stale() => Some(format!(" STALE {} ", span(model.stale_for_ms()))),
+        None => None,
+    };
     let mut canvas = Canvas::new(buf, theme, stale);
     canvas.glyphs = model.ui.glyphs;
+    canvas.keys = model.ui.keys.clone();
     canvas.clear(area);
+    let area = still::draw(&mut canvas, area, model);
     let area = timeline::draw(&mut canvas, area, model);
     if model.session.fired.is_some() && model.session.phase == Phase::Open {
         countdown::draw(&mut canvas, area, model);
     } else {
         draw_places(&mut canvas, area, model);
     }
+    let panels = canvas.targets.panels();
     draw_overlay(&mut canvas, area, model);
+    canvas.targets.keep_panels(panels);
     canvas.glyphs.put_on(canvas.buf);
     canvas.targets
 }
@@ -130,7 +137,7 @@ fn draw_overlay(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
         Some(Overlay::Table { table, scroll }) => {
             data::draw_table(canvas, area, model, table, *scroll)
         }
-        // It is typed within the journal's own panel.
+        // It is typed within the panel of the list.
         Some(Overlay::Filter) => {}
         Some(Overlay::Palette(palette)) => palette::draw(canvas, area, model, palette),
     }

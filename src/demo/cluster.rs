@@ -11,6 +11,7 @@ use rand::Rng;
 
 use super::programs::{self, Missing};
 use super::reaper::{self, Reaper};
+use crate::postgres::quoted;
 use host::Host;
 
 /// The superuser that `initdb` makes.
@@ -282,9 +283,4 @@ pub(super) fn create_role(name: &str, password: Option<&str>) -> String {
         .map(|password| format!(" PASSWORD '{password}'"))
         .unwrap_or_default();
     format!("CREATE ROLE {} LOGIN{password}", quoted(name))
-}
-
-/// An identifier as PostgreSQL wants it.
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }

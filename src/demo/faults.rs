@@ -7,12 +7,14 @@ use std::path::Path;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use strum::IntoStaticStr;
 
 use super::control::{self, Request};
 
 /// Something that goes wrong, for real.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum Fault {
     /// Bytes of the stored backup change.
     BackupCorrupt,
@@ -36,9 +38,11 @@ pub enum Fault {
     CrashOnStart,
     /// 0.7 % of requests fail on PostgreSQL: above twice the baseline, below one percent.
     #[serde(rename = "5xx-low")]
+    #[strum(serialize = "5xx-low")]
     ErrorsLow,
     /// 3 % of requests fail on PostgreSQL.
     #[serde(rename = "5xx")]
+    #[strum(serialize = "5xx")]
     ErrorsHigh,
     /// Requests take 700 ms longer on PostgreSQL.
     Slow,
@@ -70,23 +74,7 @@ impl Fault {
 
     /// What it is called on the command line.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::BackupCorrupt => "backup-corrupt",
-            Self::SecondWriter => "second-writer",
-            Self::MigrationFails => "migration-fails",
-            Self::MigrationMissing => "migration-missing",
-            Self::RowLoss => "row-loss",
-            Self::SlugMismatch => "slug-mismatch",
-            Self::OrderMismatch => "order-mismatch",
-            Self::Orphan => "orphan",
-            Self::NotReady => "not-ready",
-            Self::CrashOnStart => "crash-on-start",
-            Self::ErrorsLow => "5xx-low",
-            Self::ErrorsHigh => "5xx",
-            Self::Slow => "slow",
-            Self::PoolExhaustion => "pool-exhaustion",
-            Self::TargetDown => "target-down",
-        }
+        self.into()
     }
 
     /// What it does, in a line.

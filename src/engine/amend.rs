@@ -7,8 +7,10 @@ use std::time::{Duration, Instant};
 
 use super::lease::{self, Lease};
 use super::ledger::Ledger;
+use super::outside::Moment;
 use super::socket::user_of_this_process;
 use super::{Error, resume};
+use crate::clock;
 use crate::journal::{Folder, Journal};
 use crate::session::roles::Actor;
 use crate::session::{Command, Event, Refusal, Session, decide};
@@ -30,10 +32,13 @@ pub fn amend(
     let lease = lease_of_the_last_engine(folder)?;
     let (journal, entries) = Journal::open(folder, lease.fencing())?;
     let session = resume::fold(folder, &entries)?;
-    let clock = resume::session_clock(&session, &entries);
-    let mut ledger = Ledger::new(journal, session, clock);
+    let now = Moment {
+        at_ms: resume::session_clock(&session, &entries).now_ms(),
+        wall: clock::wall(),
+    };
+    let mut ledger = Ledger::new(journal, session);
     let user = user_of_this_process();
-    let answered = ledger.append_with(|session| answer(session, &user, claim, command))?;
+    let answered = ledger.append_with(now, |session| answer(session, &user, claim, command))?;
     ledger.finish()?;
     lease.release()?;
     Ok(answered.map(drop))

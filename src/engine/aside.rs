@@ -3,59 +3,51 @@
 //!
 //! Not in here: the rules (`session::maintenance`, `session::room`, `heartbeat`), the asking (`upkeep`, `disks`).
 
-use tokio::sync::mpsc;
-
+use super::Error;
 use super::conduct::Conduct;
-use super::disks::Disks;
 use super::heartbeat::{self, Heartbeat};
-use super::input::Input;
-use super::upkeep::Lookout;
-use super::{Error, Orders};
-use crate::clock;
-use crate::journal::{Reading, Sample, Stream};
+use super::outside::{Beside, Effect, Outside};
 use crate::runbook::Occasion;
-use crate::session::maintenance::{Seen, Upkeep, has_to_be_on};
+use crate::session::Event;
+use crate::session::maintenance::{Seen, Told, Upkeep, has_to_be_on};
+use crate::session::membership::{Answer, Attention, Sight};
 use crate::session::notice::Notice;
-use crate::session::room::{Look, Rooms, spots};
-use crate::session::{Event, Session};
+use crate::session::room::{Look, Rooms};
+use crate::trigger::{Reading, Sample};
 
 /// How often it is tried to write what waits for room.
 const STORE_EVERY_MS: i64 = 1_000;
 
-/// Who looks, and what was said of it.
+/// What was said of what is looked at, and when it was looked at last.
 pub struct Aside {
-    lookout: Lookout,
     upkeep: Upkeep,
-    _disks: Disks,
+    attention: Attention,
     rooms: Rooms,
     stored_ms: i64,
     silence_looked_ms: i64,
     pub(super) heartbeat: Heartbeat,
 }
 
-impl Aside {
-    /// Begins to look.
-    pub fn begin(orders: &Orders, inputs: mpsc::UnboundedSender<Input>) -> Aside {
-        let spots = spots(&orders.runbook, &orders.base, orders.folder.dir());
-        let source = orders.base.join(&orders.runbook.source.file);
+impl Default for Aside {
+    fn default() -> Aside {
         Aside {
-            lookout: Lookout::begin(&orders.runbook, &orders.base, inputs.clone()),
             upkeep: Upkeep::default(),
-            _disks: Disks::watch(spots, source, inputs),
+            attention: Attention::default(),
             rooms: Rooms::default(),
             stored_ms: i64::MIN / 2,
             silence_looked_ms: i64::MIN / 2,
             heartbeat: Heartbeat::default(),
         }
     }
-
-    /// What the session's state asks to be looked at now.
-    pub fn heed(&self, session: &Session) {
-        self.lookout.heed(has_to_be_on(session));
-    }
 }
 
-impl Conduct {
+impl<O: Outside> Conduct<O> {
+    /// Has instances asked whether maintenance is on, while it has to be.
+    pub(super) fn look_at_maintenance(&mut self) {
+        let wanted = has_to_be_on(self.session());
+        self.carry_out(Effect::LookAtMaintenance(wanted));
+    }
+
     /// Whether everything is recorded where it outlives this process.
     pub fn is_kept(&self) -> bool {
         self.ledger.is_kept()
@@ -82,28 +74,61 @@ impl Conduct {
             return;
         }
         self.aside.silence_looked_ms = now_ms;
-        let running: Vec<_> = self.ledger.session().running().collect();
-        let rows: Vec<String> = running.iter().map(|row| row.id.clone()).collect();
+        let running = self.ledger.session().running();
+        let attempts: Vec<(String, u32)> = running.map(|r| (r.id.clone(), r.attempt)).collect();
+        let rows: Vec<String> = attempts.iter().map(|(row, _)| row.clone()).collect();
         let waits = match rows.is_empty() {
             true => Vec::new(),
-            false => heartbeat::look(clock::now_ms()),
+            false => self.outside.waits(),
         };
         for (row, text) in self.aside.heartbeat.looked(&rows, &waits, now_ms) {
-            let attempt = running
-                .iter()
-                .find(|r| r.id == row)
-                .map_or(1, |r| r.attempt);
-            self.notes
-                .output(&row, attempt, Stream::Step, now_ms, &text);
+            let found = attempts.iter().find(|(id, _)| *id == row);
+            self.note(Beside::Line {
+                row: &row,
+                attempt: found.map_or(1, |(_, attempt)| *attempt),
+                at_ms: now_ms,
+                text: &text,
+            });
         }
     }
 
     /// Takes in whether instances are in maintenance.
     pub(super) fn upkeep(&mut self, seen: &[Seen]) -> Result<(), Error> {
-        let (now_ms, monitor) = (self.ledger.clock.now_ms(), self.watch.monitor());
-        let coming_up = |place: &str| monitor.is_coming_up(place);
+        let (now_ms, outside) = (self.now_ms(), &self.outside);
+        let coming_up = |place: &str| outside.is_coming_up(place);
         let session = self.ledger.session();
         let told = self.aside.upkeep.looked(session, seen, &coming_up, now_ms);
+        self.alarm(told, Occasion::Freeze)
+    }
+
+    /// Takes in which instances there are, or why nobody knows.
+    pub(super) fn membership(
+        &mut self,
+        asked: &Result<(Answer, Vec<Sight>), String>,
+    ) -> Result<(), Error> {
+        if self.is_over() {
+            return Ok(());
+        }
+        let now_ms = self.now_ms();
+        let session = self.ledger.session();
+        let attention = &mut self.aside.attention;
+        let (answer, sights) = match asked {
+            Ok(asked) => asked,
+            Err(why) => {
+                let told = attention.unanswered(session, why, now_ms);
+                return self.alarm(told.into_iter().collect(), Occasion::Blind);
+            }
+        };
+        let changes = session.roster.looked(answer, now_ms);
+        let told = attention.looked(session, sights, now_ms);
+        if !changes.is_empty() {
+            self.append(vec![Event::MembershipChanged { changes }])?;
+        }
+        self.alarm(told, Occasion::Freeze)
+    }
+
+    /// Raises alarms, and tells people of those that want something done.
+    fn alarm(&mut self, told: Vec<Told>, occasion: Occasion) -> Result<(), Error> {
         for told in told {
             let text = match told.act.is_empty() {
                 true => told.text.clone(),
@@ -111,30 +136,26 @@ impl Conduct {
             };
             self.append(vec![Event::alarm(text)])?;
             if !told.act.is_empty() {
-                self.notifier.tell(&Notice {
-                    occasion: Occasion::Freeze,
+                self.tell(&[Notice {
+                    occasion,
                     text: format!("{}.", told.text),
                     act: format!("{}.", told.act),
                     roles: Vec::new(),
-                });
+                }]);
             }
         }
         Ok(())
     }
 
-    /// Takes in how much room there is.
+    /// Takes in how much room there is: triggers and the checklist judge it like every signal.
     pub(super) fn disks(&mut self, looks: &[Look], source_bytes: u64) -> Result<(), Error> {
-        let at_ms = self.ledger.clock.now_ms();
+        let at_ms = self.now_ms();
         for look in looks {
-            self.notes.sample(Sample {
-                signal: look.spot.signal(),
-                at_ms,
-                reading: match &look.free_bytes {
-                    Ok(free) => Reading::of(*free as f64),
-                    Err(why) => Reading::NoData(why.clone()),
-                },
-                n: None,
-            });
+            let reading = match &look.free_bytes {
+                Ok(free) => Reading::value(*free as f64),
+                Err(why) => Reading::no_data(why.clone()),
+            };
+            self.sampled(&Sample::new(look.spot.signal(), at_ms, reading));
         }
         let session = self.ledger.session();
         let told = self.aside.rooms.looked(session, looks, source_bytes);

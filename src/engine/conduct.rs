@@ -1,42 +1,34 @@
 //! The conductor: takes one input at a time, turns it into events by the session's rules, and carries out what the events ask
-//! for. Not in here: how work is started (`work`), how signals are judged (`watch`).
+//! for. Not in here: whatever it reaches (`outside`), which work counts (`work`), how signals are judged (`watch`), how an engine takes up
+//! a session (`take_up`).
 
-use std::sync::Arc;
-use std::time::Duration;
+mod act;
+mod news;
 
-use tokio::sync::watch as tokio_watch;
+use std::collections::BTreeSet;
 
 use super::aside::Aside;
 use super::input::Input;
 use super::ledger::Ledger;
-use super::notify::Notifier;
+use super::outside::{Beside, Effect, Job, Outside};
+use super::probes::kept;
 use super::protocol::{Answer, Ask, Request};
-use super::room::Room;
-use super::signatures::Verifier;
 use super::watch::Watch;
 use super::work::Work;
-use super::{Error, Orders};
-use crate::claim::{self, Claim};
-use crate::clock;
-use crate::journal::{self, Folder, Notes, Progress, Scribe, Stream};
-use crate::runbook::Runbook;
-use crate::session::due::{check_triggers, due, step_ended};
-use crate::session::live::{self, ParityView, Presence};
-use crate::session::notice::Notices;
-use crate::session::{
-    Actor, Command, Event, Outcome, Phase, Recorded, Refusal, Session, StepStatus, decide,
-};
-use crate::source::fence::Fence;
-use crate::step::{News, closing};
+use super::{Error, lease};
+use crate::journal;
+use crate::session::due::due;
+use crate::session::event::given_up;
+use crate::session::live::Presence;
+use crate::session::notice::{Notice, Notices};
+use crate::session::{Actor, Command, Event, LineKind, Phase, Refusal, Session, decide};
 use crate::text::printable;
+use crate::trigger::Sample;
 
 /// How often drift is looked for while writes are frozen.
 const LOOK_FOR_DRIFT_EVERY_MS: i64 = 500;
 /// The longest name of a view that is taken.
 const MAX_VIEW_CHARS: usize = 40;
-
-/// How long the end of an engine waits for what is still to be told.
-const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// How often it is looked whether people have to be told something.
 const NOTICE_EVERY_MS: i64 = 500;
@@ -45,54 +37,43 @@ const NOTICE_EVERY_MS: i64 = 500;
 const WRITE_EVERY_MS: i64 = 100;
 
 /// The loop's state: all of it can be lost, for the journal has what counts.
-pub struct Conduct {
-    pub(super) orders: Orders,
-    pub(super) ledger: Ledger,
-    scribe: Scribe,
-    pub(super) notes: Notes,
+pub struct Conduct<O: Outside> {
+    pub(super) outside: O,
+    pub(super) ledger: Ledger<O::Book>,
+    watch: Watch,
     work: Work,
-    pub(super) watch: Watch,
     notices: Notices,
-    pub(super) notifier: Notifier,
-    held: tokio_watch::Sender<bool>,
     present: Vec<Presence>,
     drift_looked_ms: i64,
+    /// Whether people know what got past the fence since the switch.
+    is_drift_said: bool,
     written_ms: i64,
     noticed_ms: i64,
-    boot_id: String,
-    room: Room,
+    /// Instances that a piece of work is restarting.
+    restarting: BTreeSet<(u64, String)>,
     pub(super) aside: Aside,
+    /// The databases are no longer those of the session: no step begins, and nobody can do anything but roll back.
+    pub(super) only_rolls_back: bool,
 }
 
-impl Conduct {
+impl<O: Outside> Conduct<O> {
     /// A loop over a session that is open.
-    pub fn new(
-        orders: Orders,
-        ledger: Ledger,
-        scribe: Scribe,
-        work: Work,
-        watch: Watch,
-        notifier: Notifier,
-        held: tokio_watch::Sender<bool>,
-    ) -> Conduct {
-        let notices = Notices::begin(ledger.session(), ledger.clock.now_ms());
+    pub fn new(outside: O, ledger: Ledger<O::Book>, watch: Watch) -> Conduct<O> {
+        let notices = Notices::begin(ledger.session(), outside.now().at_ms);
         Conduct {
-            room: Room::begin(&orders.folder),
-            aside: Aside::begin(&orders, work.inputs()),
-            orders,
+            outside,
             ledger,
-            notes: scribe.notes(),
-            scribe,
-            work,
             watch,
+            work: Work::default(),
             notices,
-            notifier,
-            held,
             present: Vec::new(),
             drift_looked_ms: i64::MIN / 2,
+            is_drift_said: false,
             written_ms: i64::MIN / 2,
             noticed_ms: i64::MIN / 2,
-            boot_id: clock::boot_id(),
+            restarting: BTreeSet::new(),
+            aside: Aside::default(),
+            only_rolls_back: false,
         }
     }
 
@@ -101,25 +82,9 @@ impl Conduct {
         self.ledger.session()
     }
 
-    /// What the operator wrote.
-    pub fn runbook(&self) -> &Arc<Runbook> {
-        &self.orders.runbook
-    }
-
-    /// The session's folder.
-    pub fn folder(&self) -> &Folder {
-        &self.orders.folder
-    }
-
-    /// Who looks at SSH signatures before this loop sees them.
-    pub fn verifier(&self) -> Verifier {
-        Verifier::new(
-            &self.session().charter,
-            self.runbook().signatures.as_ref(),
-            &self.orders.base,
-            self.notes.clone(),
-            self.ledger.clock,
-        )
+    /// What the loop reaches.
+    pub fn outside(&mut self) -> &mut O {
+        &mut self.outside
     }
 
     /// Whether the session is over.
@@ -127,14 +92,41 @@ impl Conduct {
         matches!(self.session().phase, Phase::RolledBack | Phase::Completed)
     }
 
-    /// Keeps a fence that was raised again.
-    pub async fn hold_fence(&mut self, fence: Fence) {
-        *self.work.shared().fence.lock().await = Some(fence);
+    /// Session time.
+    pub(super) fn now_ms(&self) -> i64 {
+        self.outside.now().at_ms
     }
 
-    /// The way into this loop, for what is found out beside it.
-    pub(super) fn inputs(&self) -> tokio::sync::mpsc::UnboundedSender<Input> {
-        self.work.inputs()
+    /// Has something done outside.
+    pub(super) fn carry_out(&mut self, effect: Effect<'_>) {
+        self.outside.carry_out(self.ledger.session(), effect);
+    }
+
+    pub(super) fn note(&mut self, beside: Beside<'_>) {
+        self.carry_out(Effect::Note(beside));
+    }
+
+    pub(super) fn tell(&mut self, notices: &[Notice]) {
+        for notice in notices {
+            self.carry_out(Effect::Tell(notice));
+        }
+    }
+
+    /// Takes one input, and says whether the engine ends by it and how. At each tick `lease` says whether this engine still is the one.
+    pub fn turn(
+        &mut self,
+        input: Input,
+        lease: impl FnOnce() -> Result<(), lease::Error>,
+    ) -> Option<Result<(), Error>> {
+        let tick = matches!(input, Input::Tick);
+        if let Err(error) = self.take(input) {
+            return Some(Err(error));
+        }
+        if tick && let Err(error) = lease() {
+            return Some(Err(error.into()));
+        }
+        // What is in memory alone would go with this process.
+        (self.is_over() && self.ledger.is_kept()).then_some(Ok(()))
     }
 
     /// Takes one input, and everything that it leads to by itself.
@@ -153,32 +145,31 @@ impl Conduct {
                 // Whoever asked may have hung up; what they asked for has been done all the same.
                 let _ = answer.send(said);
             }
-            Input::News { row, attempt, news } => self.news(&row, attempt, news)?,
-            Input::StepEnded {
-                step,
+            Input::News {
+                row,
                 attempt,
-                outcome,
-            } => self.step_ended(&step, attempt, outcome)?,
-            Input::FoundOut { step, found } => {
-                self.append(vec![Event::StepFoundOut {
-                    step,
-                    found,
-                    by: None,
-                }])?;
-            }
-            Input::RowEnded { row, outcome } => {
-                self.work.ended(&row);
-                self.append(vec![Event::RollbackRowFinished { row, outcome }])?;
+                run,
+                news,
+            } => self.news(&row, attempt, run, news)?,
+            Input::StepEnded { step, run, outcome } => self.step_ended(&step, run, outcome)?,
+            Input::FoundOut { step, run, found } => self.found_out(&step, run, found)?,
+            Input::RowEnded { row, run, outcome } => {
+                if self.work.ended(&row, run) {
+                    self.append(vec![Event::RollbackRowFinished { row, outcome }])?;
+                }
             }
             Input::Untold { text } => self.append(vec![Event::alarm(text)])?,
+            Input::Lost { text } if self.session().phase == Phase::Open => {
+                self.append(vec![Event::alarm(text)])?;
+            }
+            // Once a rollback has begun, its rows say what came back.
+            Input::Lost { .. } => {}
             // A rollback lets writers in again, so that whatever was read meanwhile says nothing.
             Input::Drifted { .. } if self.session().phase != Phase::Open => {}
             Input::Drifted { detail } => self.drifted(detail)?,
-            Input::Sampled(sample) => {
-                self.watch
-                    .observe(&sample, self.ledger.session(), &self.notes)
-            }
+            Input::Sampled(sample) => self.sampled(&sample),
             Input::Upkeep(seen) => self.upkeep(&seen)?,
+            Input::Membership(asked) => self.membership(&asked)?,
             Input::Disks {
                 looks,
                 source_bytes,
@@ -190,10 +181,13 @@ impl Conduct {
     /// Appends what is due by itself until nothing is.
     fn settle(&mut self) -> Result<(), Error> {
         loop {
-            let now_ms = self.ledger.clock.now_ms();
-            let events = due(self.ledger.session(), now_ms);
-            if events.is_empty() {
+            let events = due(self.ledger.session(), self.now_ms());
+            let begins_step = |e: &Event| matches!(e, Event::StepStarted { .. });
+            if events.is_empty() || (self.only_rolls_back && events.iter().any(begins_step)) {
                 return Ok(());
+            }
+            if self.begins_switch(&events) && self.has_drifted()? {
+                continue;
             }
             match self.append(events) {
                 // What would begin waits for room; the alarm about it is on its way.
@@ -205,12 +199,12 @@ impl Conduct {
 
     /// Writes what lies beside the chain. Where there is no room for that, the session goes on without it.
     fn flush(&mut self, now_ms: i64) -> Result<(), Error> {
-        if let Some(text) = self.room.look(now_ms) {
+        let has_all = self.ledger.unstored() == 0;
+        if let Some(text) = self.outside.keep_room(now_ms, has_all) {
             self.append(vec![Event::alarm(text)])?;
         }
         self.store_what_waits(now_ms)?;
-        self.scribe.spare_room(self.room.is_scarce());
-        match self.scribe.flush(now_ms, &self.boot_id, clock::now_ms()) {
+        match self.outside.flush(now_ms) {
             Err(full @ journal::Error::DiskFull { .. }) => {
                 tracing::warn!(error = %full, "what lies beside the chain was not written");
                 Ok(())
@@ -220,20 +214,21 @@ impl Conduct {
     }
 
     fn tick(&mut self) -> Result<(), Error> {
-        let now_ms = self.ledger.clock.now_ms();
-        let verdicts = self.watch.judge(self.ledger.session(), now_ms, &self.notes);
+        let now_ms = self.now_ms();
+        let (outside, session) = (&mut self.outside, self.ledger.session());
+        let verdicts = self.watch.judge(session, now_ms, |beside| {
+            outside.carry_out(session, Effect::Note(beside));
+        });
         // A session that is over waits here for nothing but room for its record.
         if !verdicts.is_empty() && !self.is_over() {
             self.append(verdicts)?;
         }
         self.look_for_notices(now_ms);
-        self.aside.heed(self.ledger.session());
+        self.look_at_maintenance();
         self.look_for_silence(now_ms);
         if now_ms - self.drift_looked_ms >= LOOK_FOR_DRIFT_EVERY_MS {
             self.drift_looked_ms = now_ms;
-            if let Some(detail) = self.work.drift() {
-                self.drifted(detail)?;
-            }
+            self.has_drifted()?;
         }
         if now_ms - self.written_ms >= WRITE_EVERY_MS {
             self.written_ms = now_ms;
@@ -242,28 +237,65 @@ impl Conduct {
         Ok(())
     }
 
+    pub(super) fn sampled(&mut self, sample: &Sample) {
+        self.watch.observe(sample, self.ledger.session());
+        self.note(Beside::Sample(kept(sample)));
+    }
+
     /// People who are not looking are told of what has come about.
     fn look_for_notices(&mut self, now_ms: i64) {
         if now_ms - self.noticed_ms < NOTICE_EVERY_MS {
             return;
         }
         self.noticed_ms = now_ms;
-        let triggers = self.watch.triggers(self.ledger.session(), now_ms);
-        let notices = self
-            .notices
-            .looked(self.ledger.session(), &triggers, now_ms);
-        notices.iter().for_each(|notice| self.notifier.tell(notice));
+        let session = self.ledger.session();
+        let triggers = self.watch.triggers(session, now_ms);
+        let notices = self.notices.looked(session, &triggers, now_ms);
+        self.tell(&notices);
     }
 
-    /// Before the switch, drift voids what was built on the freeze; after it, it can only be said.
-    pub(super) fn drifted(&mut self, detail: String) -> Result<(), Error> {
-        self.work.drop_fence();
-        if self.session().switched_ms().is_some() {
-            let text = format!("SQLite was written after the switch: {detail}");
-            return self.append(vec![Event::alarm(text)]);
+    /// Looks whether anything got past the fence; gives whether that voids what was built on the freeze. After the switch it is said once,
+    /// and the fence stays: it still keeps most writers out, and F4 looks at it before it lets anybody write.
+    fn has_drifted(&mut self) -> Result<bool, Error> {
+        let Some(detail) = self.outside.drift() else {
+            return Ok(false);
+        };
+        let has_switched = self.session().has_switched();
+        if !has_switched || !std::mem::replace(&mut self.is_drift_said, true) {
+            self.drifted(detail)?;
         }
-        self.work.halt();
+        Ok(!has_switched)
+    }
+
+    /// Whether the switch would begin: a write of the last half second, which nobody has looked for yet, would be lost by it.
+    fn begins_switch(&self, events: &[Event]) -> bool {
+        let switch = self.session().step_of_kind(&LineKind::Switch);
+        let begins = |event: &Event| matches!(event, Event::StepStarted { step, .. } if switch.is_some_and(|s| s.id == *step));
+        events.iter().any(begins)
+    }
+
+    /// Before the switch, drift voids what was built on the freeze; after it, it is said, and F4 does not begin to let users write. A rollback lets writers in again: what
+    /// was to be proven for a switch does not matter any more, and its rows go on.
+    pub(super) fn drifted(&mut self, detail: String) -> Result<(), Error> {
+        let has_switched = self.session().has_switched();
+        if !has_switched && self.session().phase != Phase::Open {
+            return Ok(());
+        }
+        if has_switched {
+            return self.append(vec![Event::WrittenAfterSwitch { detail }]);
+        }
+        self.carry_out(Effect::DropFence);
+        self.halt();
+        // What was halted may end well a moment later, on what is void.
+        self.work.void();
         self.append(vec![Event::DriftFound { detail }])
+    }
+
+    /// What runs is cancelled; the next waits for its end.
+    fn halt(&mut self) {
+        if let Some(run) = self.work.halt() {
+            self.carry_out(Effect::Cancel { run });
+        }
     }
 
     fn answer(&mut self, request: Request, user: &str) -> Result<Answer, Error> {
@@ -271,7 +303,7 @@ impl Conduct {
         let actor = Actor::identify(charter, user, request.claim.as_deref());
         Ok(match request.ask {
             Ask::Ping => Answer::Here {
-                pid: std::process::id(),
+                pid: self.outside.process().pid,
                 you: actor.map(|a| a.id),
             },
             Ask::Present { view } => {
@@ -294,9 +326,37 @@ impl Conduct {
     }
 
     fn command(&mut self, actor: &Actor, command: &Command) -> Result<Answer, Error> {
+        let looks_first = match command {
+            Command::StartStep { .. } | Command::StartDiscarding { .. } => {
+                decide(self.session(), actor, command).is_ok_and(|e| self.begins_switch(&e))
+            }
+            // Nobody looks any more after it.
+            Command::Complete => true,
+            Command::Confirm { .. }
+            | Command::Sign { .. }
+            | Command::Withdraw { .. }
+            | Command::Hold { .. }
+            | Command::Resume
+            | Command::Skip { .. }
+            | Command::DecideUnknown { .. }
+            | Command::ExtendFreeze { .. }
+            | Command::RollBack { .. }
+            | Command::Note { .. }
+            | Command::Close { .. }
+            | Command::Retry { .. }
+            | Command::Correct { .. } => false,
+        };
+        let knew = self.session().written_after_switch.is_some();
+        if looks_first {
+            self.has_drifted()?;
+        }
+        if let Some(refusal) = self.refuses(command).or_else(|| self.loses(command, knew)) {
+            return Ok(Answer::Refused { refusal });
+        }
+        let now = self.outside.now();
         let decided = self
             .ledger
-            .append_with(|session| decide(session, actor, command));
+            .append_with(now, |session| decide(session, actor, command));
         let decided = match decided {
             Err(journal::Error::DiskFull { .. }) => Err(Refusal::NoRoom),
             decided => decided?,
@@ -312,203 +372,58 @@ impl Conduct {
         })
     }
 
+    /// What this engine does not do, whoever asks: the rules do not know which databases are there.
+    fn refuses(&self, command: &Command) -> Option<Refusal> {
+        let may = match command {
+            Command::RollBack { .. } | Command::Note { .. } | Command::Hold { .. } => true,
+            Command::StartStep { .. }
+            | Command::StartDiscarding { .. }
+            | Command::Complete
+            | Command::Confirm { .. }
+            | Command::Sign { .. }
+            | Command::Withdraw { .. }
+            | Command::Resume
+            | Command::Skip { .. }
+            | Command::DecideUnknown { .. }
+            | Command::ExtendFreeze { .. }
+            | Command::Close { .. }
+            | Command::Retry { .. }
+            | Command::Correct { .. } => false,
+        };
+        let is_open = self.session().phase == Phase::Open;
+        (self.only_rolls_back && is_open && !may).then_some(Refusal::OnlyRollsBack)
+    }
+
+    /// Whoever completes the release gives up what was written to SQLite after the switch, and has to have read of it before.
+    fn loses(&self, command: &Command, knew: bool) -> Option<Refusal> {
+        let detail = self.session().written_after_switch.as_ref();
+        let detail = detail.filter(|_| *command == Command::Complete && !knew)?;
+        Some(Refusal::NotComplete {
+            why: format!(
+                "{}, as was seen only now. Look at the file first; whoever completes again does so all the same",
+                given_up(detail)
+            ),
+        })
+    }
+
     /// Whoever was here once stays on the board: when they were last seen is what others want to know.
     fn seen(&mut self, actor: &Actor, view: String) {
         let seen = Presence {
             person: actor.id.clone(),
             roles: actor.roles.clone(),
             view: printable(&view, MAX_VIEW_CHARS),
-            seen_ms: self.ledger.clock.now_ms(),
+            seen_ms: self.now_ms(),
         };
         self.present.retain(|p| p.person != seen.person);
         self.present.push(seen);
         self.present.sort_by(|a, b| a.person.cmp(&b.person));
-        self.notes.board(live::key::PRESENCE, &self.present);
+        self.outside.carry_out(
+            self.ledger.session(),
+            Effect::Note(Beside::Presence(&self.present)),
+        );
     }
 
-    fn step_ended(&mut self, step: &str, attempt: u32, outcome: Outcome) -> Result<(), Error> {
-        self.work.ended(step);
-        let state = self.ledger.session().step(step);
-        // A step whose freeze drifted away, or that a person decided about meanwhile, has no say any more.
-        if !state.is_some_and(|s| s.attempt == attempt && s.status == StepStatus::Running) {
-            return Ok(());
-        }
-        let events = match self.ledger.session().phase {
-            Phase::Open => step_ended(self.ledger.session(), step, outcome),
-            _ => vec![Event::StepFinished {
-                step: step.to_owned(),
-                attempt,
-                outcome,
-            }],
-        };
-        self.append(events)
-    }
-
-    fn news(&mut self, row: &str, attempt: u32, news: News) -> Result<(), Error> {
-        let at_ms = self.ledger.clock.now_ms();
-        self.aside.heartbeat.heard(row, at_ms);
-        match news {
-            News::Progress {
-                label,
-                done,
-                total,
-                unit,
-            } => self.notes.progress(Progress {
-                step: row.to_owned(),
-                item: label,
-                done,
-                total: (total > 0).then_some(total),
-                unit: unit.to_owned(),
-                at_ms,
-            }),
-            News::Parity(tables) => {
-                let step = row.to_owned();
-                self.notes
-                    .board(live::key::PARITY, &ParityView { step, tables });
-            }
-            News::Plan(plan) => self.notes.board(live::key::PLAN, &plan),
-            News::Line(line) => self.notes.output(row, attempt, Stream::Step, at_ms, &line),
-            News::Undo { undo, durable } => {
-                let mut recorded = self.ledger.session().undos.iter();
-                let known = recorded.any(|(step, u)| step == row && *u == undo);
-                if !known {
-                    let step = row.to_owned();
-                    match self.append(vec![Event::UndoRecorded { step, undo }]) {
-                        // Nobody is told that it is durable, so that the step does nothing that needs it.
-                        Err(error) if error.is_no_room() => return Ok(()),
-                        appended => appended?,
-                    }
-                }
-                let _ = durable.send(());
-            }
-            News::Instance(view) => self.watch.instance(&view),
-            News::Artefact { name, path } => {
-                if let Err(why) = self.keep(row, &name, &path, at_ms) {
-                    let text = format!(
-                        "{} could not be kept with the session: {why}",
-                        path.display()
-                    );
-                    self.append(vec![Event::alarm(text)])?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn keep(
-        &self,
-        row: &str,
-        name: &str,
-        path: &std::path::Path,
-        at_ms: i64,
-    ) -> Result<(), String> {
-        let bytes = std::fs::read(path).map_err(|e| e.to_string())?;
-        self.notes
-            .publish(&format!("{row} {name}"), name, at_ms, &bytes)
-            .map_err(|e| e.to_string())?;
-        Ok(())
-    }
-
-    /// Appends facts and carries out what they ask for.
-    pub(super) fn append(&mut self, events: Vec<Event>) -> Result<(), Error> {
-        let recorded = self.ledger.append(events)?;
-        self.act(&recorded)
-    }
-
-    /// Carries out what events ask for. Each was durable before this.
-    fn act(&mut self, recorded: &[Recorded]) -> Result<(), Error> {
-        for entry in recorded {
-            self.watch.apply(entry, self.ledger.session());
-            let notices = self.notices.happened(self.ledger.session(), entry);
-            notices.iter().for_each(|notice| self.notifier.tell(notice));
-            match &entry.event {
-                Event::StepStarted { step, attempt, .. } => {
-                    self.work
-                        .start_step(&self.orders, self.ledger.session(), step, *attempt);
-                }
-                Event::StepLost { step, attempt } => {
-                    self.work
-                        .find_out(&self.orders, self.ledger.session(), step, *attempt);
-                }
-                // People ended it; the task that waited for them has nothing left to do.
-                Event::StepFinished { step, .. } => self.work.forget(step),
-                Event::StepFoundOut {
-                    found: crate::session::Found::Done { outcome },
-                    ..
-                } => {
-                    let fired = check_triggers(self.ledger.session(), outcome);
-                    if !fired.is_empty() {
-                        self.append(fired)?;
-                    }
-                }
-                Event::TriggerFired { .. } => self.work.halt_rollout(self.ledger.session()),
-                Event::RollbackStarted { .. } => self.work.halt(),
-                Event::RollbackRowStarted { row } => {
-                    self.work
-                        .start_row(&self.orders, self.ledger.session(), row);
-                }
-                Event::SessionHeld { .. } | Event::SessionResumed { .. } => {
-                    self.held.send_replace(self.ledger.session().held.is_some());
-                }
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-
-    /// A release that is complete is marked in the target, so that no other night takes it for a database that may be emptied. What
-    /// keeps that from being done is said; `cutover close` tries again.
-    ///
-    /// # Errors
-    /// The journal cannot be written.
-    pub async fn mark_release(&mut self) -> Result<(), Error> {
-        if self.session().phase != Phase::Completed {
-            return Ok(());
-        }
-        let base = &self.orders.base;
-        let marked = closing::mark_release(&self.orders.runbook, base, self.session()).await;
-        match marked {
-            Ok(()) => Ok(()),
-            Err(why) => self.append(vec![Event::alarm(format!(
-                "the release could not be marked in PostgreSQL, so that only the records on this host know of it: {why}. `cutover close` \
-                 marks it"
-            ))]),
-        }
-    }
-
-    /// Once the session is over, both databases are free for another one. Where the target does not answer, whoever looks there finds out
-    /// from this session's folder.
-    pub fn leave_claims(&self) {
-        if !self.is_over() {
-            return;
-        }
-        let file = self.orders.base.join(&self.orders.runbook.source.file);
-        if let Err(error) = claim::source::leave(&file, &Claim::of(&self.orders.folder)) {
-            tracing::warn!(%error, "the claim on the source is still there");
-        }
-    }
-
-    /// Waits a moment for the notices that are still on their way. What could not be told comes back as an input.
-    pub async fn tell_the_last(&mut self) {
-        self.notifier.end(LAST_WORDS).await;
-    }
-
-    /// Ends in order: what runs is cancelled, what is known is written.
-    pub async fn end(mut self) {
-        let over = self.is_over();
-        self.work.end(over).await;
-        if over {
-            self.room.end();
-        }
-        if let Err(error) =
-            self.scribe
-                .flush(self.ledger.clock.now_ms(), &self.boot_id, clock::now_ms())
-        {
-            tracing::error!(%error, "what lies beside the chain could not be written");
-        }
-        drop(self.scribe);
-        if over && let Err(error) = self.ledger.finish() {
-            tracing::error!(%error, "the journal could not be finished");
-        }
+    fn start(&mut self, run: u64, job: Job<'_>, after: &[u64]) {
+        self.carry_out(Effect::Start { run, job, after });
     }
 }

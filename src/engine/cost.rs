@@ -1,8 +1,8 @@
 //! What a rollback would cost, kept up to date from `F4` on: PostgreSQL's counters against those that `F4` recorded, and the ids that it
-//! has given out. Asks on a
-//! connection of its own, with a short time limit, and stops for good once a rollback has begun: a dying target delays nothing.
+//! has given out. Asks on a connection of its own, with a short time limit, and stops for good once a rollback has begun: a dying target
+//! delays nothing.
 //!
-//! Not in here: how counters are read (`target::written`), and how the cost is shown.
+//! Not in here: how counters are read (`postgres::written`), and how the cost is shown.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,13 +10,14 @@ use std::time::Duration;
 
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::postgres::Endpoint;
+use crate::postgres::written::{Counters, CountersProbe, Written};
 use crate::runbook::Runbook;
+use crate::session::facts::Unreadable;
 use crate::session::live::{CostView, WrittenTable};
 use crate::session::{Event, Session};
 use crate::step::context::SessionClock;
-use crate::step::writes::COUNTERS;
-use crate::target::Endpoint;
-use crate::target::written::{Counters, CountersProbe, Written};
+use crate::step::facts::WrittenBefore;
 use crate::text::printable;
 
 /// How often PostgreSQL is asked. Its own counters are some seconds late: a session adds what it wrote when it is idle.
@@ -41,10 +42,8 @@ impl Cost {
             view: Arc::default(),
             asking: None,
         };
-        let facts = session.steps.iter().filter_map(|s| s.outcome.as_ref());
-        let recorded = facts.filter_map(|o| o.facts.get(COUNTERS)).next_back();
-        if let Some(counters) = recorded.filter(|_| session.rollback.is_none()) {
-            cost.begin(counters);
+        if session.rollback.is_none() {
+            cost.begin(session.fact());
         }
         cost
     }
@@ -52,13 +51,44 @@ impl Cost {
     /// What an event means for it.
     pub fn apply(&mut self, event: &Event) {
         match event {
-            Event::StepFinished { outcome, .. } => {
-                if let Some(counters) = outcome.facts.get(COUNTERS) {
-                    self.begin(counters);
-                }
+            // An F4 that is tried again finds what users have written since the first.
+            Event::StepFinished { step, outcome, .. } if self.asking.is_none() => {
+                self.begin(outcome.fact(step));
             }
             Event::RollbackStarted { .. } | Event::SessionCompleted { .. } => self.asking = None,
-            _ => {}
+            Event::SessionOpened { .. }
+            | Event::EngineStarted { .. }
+            | Event::SourceSeen { .. }
+            | Event::RehearsalRecorded { .. }
+            | Event::StepStarted { .. }
+            | Event::DiscardAgreed { .. }
+            | Event::StepConfirmed { .. }
+            | Event::StepFinished { .. }
+            | Event::StepLost { .. }
+            | Event::StepFoundOut { .. }
+            | Event::StepSkipped { .. }
+            | Event::UndoRecorded { .. }
+            | Event::GateSigned { .. }
+            | Event::SignatureWithdrawn { .. }
+            | Event::SignatureVoided { .. }
+            | Event::DeputyActed { .. }
+            | Event::SessionHeld { .. }
+            | Event::SessionResumed { .. }
+            | Event::FreezeExtended { .. }
+            | Event::FreezeOverran { .. }
+            | Event::DriftFound { .. }
+            | Event::WrittenAfterSwitch { .. }
+            | Event::TriggerMoved { .. }
+            | Event::TriggerFired { .. }
+            | Event::RollbackRowStarted { .. }
+            | Event::RollbackRowFinished { .. }
+            | Event::RolledBack { .. }
+            | Event::RollbackRetried { .. }
+            | Event::NoteWritten { .. }
+            | Event::CorrectionRecorded { .. }
+            | Event::SessionClosed { .. }
+            | Event::MembershipChanged { .. }
+            | Event::AlarmRaised { .. } => {}
         }
     }
 
@@ -68,9 +98,21 @@ impl Cost {
         view.clone()
     }
 
-    fn begin(&mut self, counters: &serde_json::Value) {
-        let Ok(earlier) = serde_json::from_value::<Counters>(counters.clone()) else {
-            return;
+    /// With what `F4` recorded, once it has.
+    fn begin(&mut self, recorded: Result<Option<WrittenBefore>, Unreadable>) {
+        let earlier = match recorded {
+            Ok(Some(WrittenBefore(counters))) => counters,
+            Ok(None) => return,
+            Err(unreadable) => {
+                let mut view = self.view.lock().unwrap_or_else(PoisonError::into_inner);
+                *view = Some(CostView {
+                    at_ms: self.clock.now_ms(),
+                    tables: Vec::new(),
+                    unknown: Some(unreadable.to_string()),
+                    given_out: BTreeMap::new(),
+                });
+                return;
+            }
         };
         let Ok(endpoint) = Endpoint::parse(&self.runbook.target.url) else {
             return;

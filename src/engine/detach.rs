@@ -15,12 +15,10 @@ use rustix::io::Errno;
 use rustix::process::{getpid, getsid, setsid};
 use tokio::time::{sleep, timeout};
 
-use super::socket;
+use super::socket::{self, START_LIMIT};
 use crate::journal::{Folder, files, folder, is_engine_alive};
 use crate::text::printable;
 
-/// How long an engine may take until it listens. It verifies the journal before that.
-const START_LIMIT: Duration = Duration::from_secs(20);
 /// How long its last words are waited for.
 const LAST_WORDS_LIMIT: Duration = Duration::from_secs(1);
 const ASK_AGAIN: Duration = Duration::from_millis(20);

@@ -10,13 +10,14 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::input::Input;
 use super::patience::Patience;
+use crate::runbook::disks::{ANSWER_LIMIT_MS, ASK_EVERY_MS};
 use crate::session::room::{Look, Spot};
-use crate::source::disk;
+use crate::sqlite::disk;
 
 /// How often they are asked.
-const ASK_EVERY: Duration = Duration::from_secs(5);
+const ASK_EVERY: Duration = Duration::from_millis(ASK_EVERY_MS.unsigned_abs());
 /// How long one may take to answer. All are asked at the same time.
-const ANSWER_LIMIT: Duration = Duration::from_secs(2);
+const ANSWER_LIMIT: Duration = Duration::from_millis(ANSWER_LIMIT_MS.unsigned_abs());
 
 /// Disks that are watched; dropping it ends that.
 #[derive(Debug)]

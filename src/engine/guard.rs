@@ -1,8 +1,11 @@
 //! The guard: a small process beside the engine that outlives it, so that people hear of an engine that died or hangs while nobody
 //! else can tell them. It holds the reading end of a pipe whose other end the engine has: that end closes with the engine, however it
-//! ends. It never writes the journal and starts no engine; what it could not tell is left for the next one to say.
+//! ends. It never writes the journal; what it could not tell is left for the next one to say. It starts an engine only where somebody of the
+//! bridge asks for one ([`attend`]).
 //!
 //! Not in here: the words (`session::notice`), and delivering them (`engine::notify`).
+
+pub mod attend;
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
@@ -14,9 +17,10 @@ use tokio::sync::mpsc;
 
 use super::Input;
 use super::notify::{Desk, Notifier};
+use super::socket::user_of_this_process;
 use crate::clock;
 use crate::journal::{self, EngineState, Folder, Follower, files};
-use crate::runbook::{Channel, Means, Occasion};
+use crate::runbook::{Channel, Means, Occasion, Person};
 use crate::session::notice::{Notice, engine_gone, engine_silent, folder_lost};
 
 /// How often it is looked whether the engine still works.
@@ -56,6 +60,12 @@ pub fn is_wanted(channels: &[Channel]) -> bool {
     channels.iter().any(is_reachable)
 }
 
+/// Whether somebody of the bridge could need it to start an engine: whoever works under another account than this process cannot.
+pub fn is_needed(people: &[Person]) -> bool {
+    let own = user_of_this_process();
+    people.iter().any(|person| person.user != own)
+}
+
 fn is_reachable(channel: &Channel) -> bool {
     channel.events.contains(&Occasion::Engine) && !matches!(channel.means, Means::Terminal(_))
 }
@@ -85,8 +95,41 @@ pub async fn stand(
     folder: &Folder,
     channels: &[Channel],
     desk: &Desk,
+    engine: impl AsyncRead + Unpin,
+    is_moot: impl Fn() -> bool,
+) -> Result<(), Error> {
+    keep_post(folder, channels, desk, engine, is_moot, false).await
+}
+
+/// [`stand`], and goes on after the engine's death: whoever of the bridge may roll back gets an engine where they ask for one.
+///
+/// # Errors
+/// See [`Error`]. Where it cannot be asked, that is said on standard error, and it stands all the same.
+pub async fn stand_and_attend(
+    folder: &Folder,
+    channels: &[Channel],
+    desk: &Desk,
+    engine: impl AsyncRead + Unpin,
+    is_moot: impl Fn() -> bool,
+) -> Result<(), Error> {
+    let attending = attend::begin(folder);
+    if let Err(error) = &attending {
+        errln!("the guard cannot be asked for an engine: {error}");
+    }
+    let kept = keep_post(folder, channels, desk, engine, is_moot, attending.is_ok()).await;
+    if let Ok(attending) = attending {
+        attending.end().await;
+    }
+    kept
+}
+
+async fn keep_post(
+    folder: &Folder,
+    channels: &[Channel],
+    desk: &Desk,
     mut engine: impl AsyncRead + Unpin,
     is_moot: impl Fn() -> bool,
+    attends: bool,
 ) -> Result<(), Error> {
     let mut follower = None;
     let channels: Vec<_> = channels.iter().filter(|c| is_reachable(c)).collect();
@@ -117,7 +160,13 @@ pub async fn stand(
     };
     match looked {
         Ok(EngineState::Died { holder }) if !is_moot() => {
-            tell(engine_gone(&folder.session(), holder.pid)).await
+            let telling = tell(engine_gone(&folder.session(), holder.pid));
+            if !attends {
+                return telling.await;
+            }
+            // Nobody who asks waits for a channel.
+            let (told, ()) = tokio::join!(telling, attend::while_needed(folder, &is_moot));
+            told
         }
         Ok(
             EngineState::Died { .. }
@@ -169,14 +218,14 @@ async fn deliver(
     desk: &Desk,
     notice: &Notice,
 ) -> Result<(), Error> {
-    let (inputs, mut ears) = mpsc::unbounded_channel();
+    let (inputs, mut received) = mpsc::unbounded_channel();
     let channels: Vec<Channel> = channels.iter().copied().cloned().collect();
     let mut notifier = Notifier::start(&channels, &folder.session(), desk, inputs);
     notifier.tell(notice);
     notifier.end(DELIVERED_WITHIN).await;
     drop(notifier);
     let mut untold = Vec::new();
-    while let Some(input) = ears.recv().await {
+    while let Some(input) = received.recv().await {
         if let Input::Untold { text } = input {
             untold.push(text);
         }

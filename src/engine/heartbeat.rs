@@ -1,7 +1,7 @@
 //! What a step waits for that says nothing: a program that it runs, or a disk that does not answer. People are told for whom and since
 //! when, and where to look. Rules over what was seen, and the look at this process's own threads and children.
 //!
-//! Not in here: waits for PostgreSQL (`target::silence` tells of them), for instances and for whatever else has a limit of its own.
+//! Not in here: waits for PostgreSQL (`postgres::silence` tells of them), for instances and for whatever else has a limit of its own.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -4,6 +4,7 @@ use tokio::sync::oneshot;
 
 use super::protocol::{Answer, Request};
 use crate::session::maintenance::Seen;
+use crate::session::membership;
 use crate::session::room::Look;
 use crate::session::{Found, Outcome};
 use crate::step::News;
@@ -29,6 +30,8 @@ pub enum Input {
         row: String,
         /// From 1.
         attempt: u32,
+        /// By which number its work began.
+        run: u64,
         /// What.
         news: News,
     },
@@ -36,8 +39,8 @@ pub enum Input {
     StepEnded {
         /// Which.
         step: String,
-        /// From 1.
-        attempt: u32,
+        /// By which number its work began.
+        run: u64,
         /// How.
         outcome: Outcome,
     },
@@ -45,6 +48,8 @@ pub enum Input {
     FoundOut {
         /// Which.
         step: String,
+        /// By which number the look began.
+        run: u64,
         /// What.
         found: Found,
     },
@@ -52,12 +57,19 @@ pub enum Input {
     RowEnded {
         /// Which.
         row: String,
+        /// By which number its work began.
+        run: u64,
         /// How.
         outcome: Outcome,
     },
     /// Somebody could not be told something.
     Untold {
         /// Who, what and why.
+        text: String,
+    },
+    /// A rollback would lose what users write to PostgreSQL.
+    Lost {
+        /// What, and why.
         text: String,
     },
     /// While no engine ran after the switch, SQLite was written.
@@ -69,6 +81,8 @@ pub enum Input {
     Sampled(Sample),
     /// Instances were asked whether they are in maintenance.
     Upkeep(Vec<Seen>),
+    /// It was asked which instances there are, and those were looked at that were not there at the opening; or why there is no answer.
+    Membership(Result<(membership::Answer, Vec<membership::Sight>), String>),
     /// Disks were asked for their room.
     Disks {
         /// What each said.

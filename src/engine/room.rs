@@ -34,13 +34,17 @@ impl Room {
         !self.was_kept
     }
 
-    /// What people are to be told now.
-    pub fn look(&mut self, now_ms: i64) -> Option<String> {
+    /// What people are to be told now. While events wait for room (`has_all` is false) the reserve is not put back: that it is there says
+    /// that everything is in the journal's file.
+    pub fn look(&mut self, now_ms: i64, has_all: bool) -> Option<String> {
         if now_ms - self.looked_ms < LOOK_EVERY_MS {
             return None;
         }
         self.looked_ms = now_ms;
-        let (was_kept, is_kept) = (self.was_kept, self.reserve.is_kept() || self.keep());
+        let (was_kept, is_kept) = (
+            self.was_kept,
+            self.reserve.is_kept() || (has_all && self.keep()),
+        );
         self.was_kept = is_kept;
         match (was_kept, is_kept) {
             (true, false) => Some(format!(

@@ -15,15 +15,15 @@ use super::signatures::Verifier;
 use super::socket;
 use crate::journal::Folder;
 
-/// How long an ear may take to go, once it was asked to.
+/// How long a listener may take to end, once it was asked to.
 const GONE_WITHIN: Duration = Duration::from_secs(2);
 
 /// An engine that listens.
-pub struct Ear {
+pub struct Listener {
     task: JoinHandle<()>,
 }
 
-impl Ear {
+impl Listener {
     /// Waits until the socket is gone; it was asked to go before.
     pub async fn gone(self) {
         if timeout(GONE_WITHIN, self.task).await.is_err() {
@@ -42,7 +42,7 @@ pub fn listen(
     verifier: Arc<Verifier>,
     inputs: mpsc::UnboundedSender<Input>,
     stop: CancellationToken,
-) -> Result<Ear, socket::Error> {
+) -> Result<Listener, socket::Error> {
     let (mut calls, task) = socket::serve_until_gone::<Request, Answer>(folder, lease, stop)?;
     tokio::spawn(async move {
         while let Some(call) = calls.recv().await {
@@ -71,5 +71,5 @@ pub fn listen(
             });
         }
     });
-    Ok(Ear { task })
+    Ok(Listener { task })
 }

@@ -1,4 +1,4 @@
-//! The engine's ear: one request, one answer, as JSON lines over a Unix socket. Who speaks is told by the operating system
+//! The engine's socket: one request, one answer, as JSON lines over a Unix socket. Who speaks is told by the operating system
 //! (`SO_PEERCRED`), never by the message.
 //!
 //! One connection carries one request. Whatever comes over it (garbage, a line without end, a byte a minute, half a connection)
@@ -15,17 +15,21 @@ mod server;
 
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use client::{ping, send};
-pub use peer::{PeerIdentity, user_of_this_process};
-pub use server::{Call, serve, serve_until_gone};
+pub use client::{ping, send, send_to_guard};
+pub use peer::{PeerIdentity, user_called, user_of_this_process};
+pub use server::{Call, Calls, serve, serve_as_guard, serve_until_gone, understood};
 
 /// The longest request, with its line end.
 pub const MAX_REQUEST_BYTES: usize = 64 * 1024;
 /// The longest answer, with its line end.
 pub const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
+
+/// How long an engine may take until it listens: it verifies the journal before that, and may compare two whole files.
+pub const START_LIMIT: Duration = Duration::from_secs(60);
 
 /// Why a request has no answer.
 #[derive(Debug, thiserror::Error)]

@@ -8,14 +8,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
-use futures_util::stream;
+use futures_util::{StreamExt as _, stream};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::input::Input;
 use super::patience::Patience;
 use crate::fleet::maintenance::by_page;
+use crate::monitor::Monitor;
 use crate::runbook::action::Effect;
 use crate::runbook::{Runbook, StepKind};
 use crate::session::maintenance::{Seen, Sight};
@@ -35,15 +35,17 @@ pub struct Lookout {
 }
 
 impl Lookout {
-    /// Looks at nothing yet. `base` is the runbook's folder.
+    /// Looks at nothing yet. `base` is the runbook's folder; the monitor knows where the instances are.
     pub fn begin(
         runbook: &Arc<Runbook>,
         base: &Path,
+        monitor: Arc<Monitor>,
         inputs: mpsc::UnboundedSender<Input>,
     ) -> Lookout {
         let (wanted, is_wanted) = watch::channel(false);
         let cancel = CancellationToken::new();
-        let asking = ask(Arc::clone(runbook), base.to_owned(), is_wanted, inputs);
+        let base = base.to_owned();
+        let asking = ask(Arc::clone(runbook), base, monitor, is_wanted, inputs);
         tokio::spawn(cancel.clone().run_until_cancelled_owned(asking));
         Lookout {
             wanted,
@@ -61,6 +63,7 @@ impl Lookout {
 async fn ask(
     runbook: Arc<Runbook>,
     base: PathBuf,
+    monitor: Arc<Monitor>,
     mut wanted: watch::Receiver<bool>,
     inputs: mpsc::UnboundedSender<Input>,
 ) {
@@ -68,9 +71,10 @@ async fn ask(
     let switch = switch_file(&runbook).map(|file| base.join(file));
     let mut patience = Patience::default();
     while wanted.wait_for(|wanted| *wanted).await.is_ok() {
+        let instances = monitor.instances();
         let seen = match (&runbook.fleet.maintenance, &switch) {
             (Some(page), _) => {
-                let asked = runbook.fleet.instances.iter();
+                let asked = instances.iter();
                 let asked: Vec<_> = asked
                     .map(|i| by_page(&client, page, i, ANSWER_LIMIT))
                     .collect();

@@ -1,246 +1,105 @@
-//! Work in progress: at most one step or rollback row at a time, each a task of its own that can be cancelled, and the write
-//! fence, which outlives them. Not in here: what comes of it, which the loop appends.
+//! What work is under way, as the loop knows it: at most one step or row of the rollback, and what was cancelled and may not have ended
+//! yet. Each is known by the number of the event that asked for it, so that a late word of one that was cancelled is never taken for that
+//! of another one by the same name.
+//!
+//! Not in here: the work itself, which runs beside the loop (`tasks`).
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
-use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
-
-use super::Orders;
-use super::input::Input;
-use crate::production::{UNTOUCHED, Watch};
-use crate::secret;
-use crate::session::{Check, Outcome, Session, StepStatus, Undo};
-use crate::step::{self, Context, News, Reporter, Shared};
-
-/// What runs now.
+/// What runs, and what may still run.
+#[derive(Debug, Clone, Default)]
 pub struct Work {
-    shared: Arc<Shared>,
-    inputs: mpsc::UnboundedSender<Input>,
-    running: Option<Running>,
-    /// A step that is being halted while the rollback already runs; its end is waited for by R1.
-    halting: Option<JoinHandle<()>>,
-}
-
-struct Running {
-    row: String,
-    cancel: CancellationToken,
-    task: JoinHandle<()>,
+    /// The row and the number of what runs.
+    running: Option<(String, u64)>,
+    /// What was cancelled and has not said that it ended.
+    halting: Vec<u64>,
+    /// By which number each row ran last; what is void has none.
+    last: BTreeMap<String, u64>,
 }
 
 impl Work {
-    /// Nothing runs yet.
-    pub fn new(shared: Arc<Shared>, inputs: mpsc::UnboundedSender<Input>) -> Work {
-        Work {
-            shared,
-            inputs,
-            running: None,
-            halting: None,
+    /// A step begins, or is looked into. Gives what has to end first.
+    pub fn begin(&mut self, row: &str, run: u64) -> Vec<u64> {
+        self.running = Some((row.to_owned(), run));
+        self.last.insert(row.to_owned(), run);
+        self.halting.clone()
+    }
+
+    /// The same for a row of the rollback. Only the first one waits: what does not end must not delay every row.
+    pub fn begin_row(&mut self, row: &str, run: u64) -> Vec<u64> {
+        let after = self.begin(row, run);
+        self.halting.clear();
+        after
+    }
+
+    /// Work has said how it ended. Gives whether that counts: whether it is the last of this row.
+    pub fn ended(&mut self, row: &str, run: u64) -> bool {
+        self.running.take_if(|(_, running)| *running == run);
+        self.halting.retain(|halting| *halting != run);
+        self.last.get(row) == Some(&run)
+    }
+
+    /// Whether this is what runs. What was cancelled does not.
+    pub fn runs(&self, run: u64) -> bool {
+        self.running
+            .as_ref()
+            .is_some_and(|(_, running)| *running == run)
+    }
+
+    /// The number of what runs, for whoever cancels it without taking it for ended.
+    pub fn running(&self) -> Option<u64> {
+        self.running.as_ref().map(|(_, run)| *run)
+    }
+
+    /// What runs is no longer the session's; gives it, to be cancelled. Its end still counts.
+    pub fn halt(&mut self) -> Option<u64> {
+        let (_, run) = self.running.take()?;
+        self.halting.push(run);
+        Some(run)
+    }
+
+    /// The same, if it is this row.
+    pub fn halt_row(&mut self, row: &str) -> Option<u64> {
+        match &self.running {
+            Some((running, _)) if running == row => self.halt(),
+            _ => None,
         }
     }
 
-    /// The way into the engine's loop, for what is found out beside it.
-    pub fn inputs(&self) -> mpsc::UnboundedSender<Input> {
-        self.inputs.clone()
-    }
-
-    /// What outlives steps.
-    pub fn shared(&self) -> &Arc<Shared> {
-        &self.shared
-    }
-
-    /// Starts a step. Its start is already durable.
-    pub fn start_step(&mut self, orders: &Orders, session: &Session, id: &str, attempt: u32) {
-        let Some(index) = orders.runbook.steps.iter().position(|s| s.id == id) else {
-            return;
-        };
-        let ctx = self.context(orders, session, id, attempt, index);
-        let (inputs, step) = (self.inputs.clone(), id.to_owned());
-        self.run(ctx, async move |ctx| {
-            let outcome = guarded(&ctx, step::run(&ctx)).await;
-            let _ = inputs.send(Input::StepEnded {
-                step,
-                attempt,
-                outcome,
-            });
-        });
-    }
-
-    /// Finds out what a step had done when an engine died in the middle of it.
-    pub fn find_out(&mut self, orders: &Orders, session: &Session, id: &str, attempt: u32) {
-        let Some(index) = orders.runbook.steps.iter().position(|s| s.id == id) else {
-            return;
-        };
-        let ctx = self.context(orders, session, id, attempt, index);
-        let (inputs, step) = (self.inputs.clone(), id.to_owned());
-        self.run(ctx, async move |ctx| {
-            let found = step::find_out(&ctx).await;
-            let _ = inputs.send(Input::FoundOut { step, found });
-        });
-    }
-
-    /// Starts a row of the rollback, once what it halts has ended.
-    pub fn start_row(&mut self, orders: &Orders, session: &Session, id: &str) {
-        let Some(index) = orders.runbook.rollback.iter().position(|r| r.id == id) else {
-            return;
-        };
-        let ctx = self.context(orders, session, id, 1, index);
-        let (inputs, row, halting) = (self.inputs.clone(), id.to_owned(), self.halting.take());
-        self.run(ctx, async move |ctx| {
-            if let Some(task) = halting {
-                // A cancelled step ends promptly; one that does not must not delay the rollback.
-                let _ = tokio::time::timeout(std::time::Duration::from_secs(5), task).await;
-            }
-            let outcome = guarded(&ctx, step::rollback::run(&ctx)).await;
-            let _ = inputs.send(Input::RowEnded { row, outcome });
-        });
-    }
-
-    fn run<F: Future<Output = ()> + Send + 'static>(
-        &mut self,
-        ctx: Context,
-        work: impl FnOnce(Context) -> F,
-    ) {
-        let (row, cancel) = (ctx.reporter.row.clone(), ctx.cancel.clone());
-        let task = tokio::spawn(work(ctx));
-        self.running = Some(Running { row, cancel, task });
-    }
-
-    fn context(
-        &self,
-        orders: &Orders,
-        session: &Session,
-        row: &str,
-        attempt: u32,
-        index: usize,
-    ) -> Context {
-        let (news, mut ear) = mpsc::unbounded_channel::<(String, u32, News)>();
-        let inputs = self.inputs.clone();
-        tokio::spawn(async move {
-            while let Some((row, attempt, news)) = ear.recv().await {
-                if inputs.send(Input::News { row, attempt, news }).is_err() {
-                    break;
-                }
-            }
-        });
-        Context {
-            runbook: Arc::clone(&orders.runbook),
-            session: Arc::new(revealed(session)),
-            folder: orders.folder.clone(),
-            base: orders.base.clone(),
-            environment: Arc::clone(&orders.environment),
-            index,
-            reporter: Reporter {
-                row: row.to_owned(),
-                attempt,
-                news,
-            },
-            cancel: CancellationToken::new(),
-            shared: Arc::clone(&self.shared),
-        }
-    }
-
-    /// A step or row has said how it ended. One that was halted may say so while another runs already.
-    pub fn ended(&mut self, row: &str) {
-        if self.running.as_ref().is_some_and(|r| r.row == row) {
-            self.running = None;
-        }
-    }
-
-    /// The fence no longer proves anything: writers got past it.
-    pub fn drop_fence(&self) {
-        if let Ok(mut fence) = self.shared.fence.try_lock() {
-            *fence = None;
-        }
-    }
-
-    /// A step ended by other means than its own task.
-    pub fn forget(&mut self, step: &str) {
-        if self.running.as_ref().is_some_and(|r| r.row == step) {
-            self.halt();
-        }
-    }
-
-    /// Cancels what runs; the next row waits for its end.
-    pub fn halt(&mut self) {
-        if let Some(running) = self.running.take() {
-            running.cancel.cancel();
-            self.halting = Some(running.task);
-        }
-    }
-
-    /// A trigger fired: no further instance is restarted while the countdown runs.
-    pub fn halt_rollout(&mut self, session: &Session) {
-        if session
-            .current_step()
-            .is_some_and(|s| s.status == StepStatus::Running)
-            && let Some(running) = &self.running
-        {
-            running.cancel.cancel();
-        }
-    }
-
-    /// Whether anything got past the fence, in words; `None` also while the fence is being raised or released.
-    pub fn drift(&self) -> Option<String> {
-        let guard = self.shared.fence.try_lock().ok()?;
-        match guard.as_ref()?.drift() {
-            Ok(None) => None,
-            Ok(Some(drift)) => Some(drift.to_string()),
-            Err(error) => Some(error.to_string()),
-        }
-    }
-
-    /// Cancels what runs and waits a little. The fence falls only when the session is over; the operating system drops it with
-    /// the process otherwise, and the next engine raises it again.
-    pub async fn end(&mut self, over: bool) {
-        self.halt();
-        if let Some(task) = self.halting.take() {
-            let _ = tokio::time::timeout(std::time::Duration::from_secs(10), task).await;
-        }
-        if over
-            && let Some(fence) = self.shared.fence.lock().await.take()
-            && let Err(error) = fence.release()
-        {
-            tracing::error!(%error, "the fence could not be released in order; it ends with this process");
-        }
+    /// Nothing that has begun counts any more, however it ends.
+    pub fn void(&mut self) {
+        self.last.clear();
     }
 }
 
-/// What every step and row of a rehearsal has to leave alone is production: one whose action changed it has failed, whatever else it says,
-/// and under this name the evidence finds that.
-fn judged(ctx: &Context, was_found: bool, outcome: Outcome) -> Outcome {
-    let found = ctx.environment.watch().and_then(Watch::found);
-    match found.filter(|_| !was_found) {
-        None => outcome,
-        Some(found) => {
-            ctx.reporter.line(&found);
-            Outcome::failed(found.clone()).with_check(Check::new(UNTOUCHED, false, found))
-        }
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::Work;
 
-/// A panic in a step is a bug of ours: it fails the step and says so, and the session goes on being judged.
-async fn guarded(ctx: &Context, work: impl Future<Output = Outcome>) -> Outcome {
-    use futures_util::FutureExt;
-    let was_found = ctx.environment.watch().and_then(Watch::found).is_some();
-    let outcome = match std::panic::AssertUnwindSafe(work).catch_unwind().await {
-        Ok(outcome) => outcome,
-        Err(_) => Outcome::failed(format!(
-            "a bug in cutover ended {}; see engine.log. What it had done is unknown: look before you try again, or roll back",
-            ctx.reporter.row
-        )),
-    };
-    judged(ctx, was_found, outcome)
-}
-
-/// The state as steps see it: files of ours that the journal names by a secret, as they are called.
-fn revealed(session: &Session) -> Session {
-    let mut session = session.clone();
-    for (_, undo) in &mut session.undos {
-        if let Undo::Config { path, .. } = undo {
-            *path = secret::revealed(path);
-        }
+    #[test]
+    fn a_late_end_is_not_that_of_the_next_run() {
+        let mut work = Work::default();
+        assert!(work.begin("A2", 7).is_empty());
+        assert_eq!(work.halt(), Some(7));
+        work.void();
+        assert_eq!(work.begin("A2", 9), [7], "the former run is waited for");
+        assert!(!work.ended("A2", 7), "it is of the former run");
+        assert!(work.runs(9), "which leaves the present one running");
+        assert!(work.ended("A2", 9));
+        assert!(work.begin("A3", 10).is_empty());
     }
-    session
+
+    #[test]
+    fn what_a_rollback_halts_may_say_how_it_ended() {
+        let mut work = Work::default();
+        work.begin("F2", 3);
+        work.halt();
+        assert_eq!(work.begin_row("R1", 5), [3]);
+        assert!(!work.runs(3));
+        assert!(
+            work.begin_row("R2", 6).is_empty(),
+            "only the first row waits"
+        );
+        assert!(work.ended("F2", 3));
+    }
 }

@@ -23,26 +23,84 @@ pub fn is_this_host(address: IpAddr) -> bool {
     address.is_loopback() || std::net::UdpSocket::bind((address, 0)).is_ok()
 }
 
+/// Who has which sockets open, from one look at all processes of this host: a look costs as much for one instance as for all.
+pub struct Sockets {
+    connections: Vec<Connection>,
+    by_process: Vec<(u32, Vec<u64>)>,
+}
+
+impl Sockets {
+    /// Looks. Processes that we may not look into have none.
+    pub fn look() -> Sockets {
+        let of = |pid: u32| Some((pid, sockets_of(pid))).filter(|(_, sockets)| !sockets.is_empty());
+        Sockets {
+            connections: connections(),
+            by_process: pids().into_iter().filter_map(of).collect(),
+        }
+    }
+
+    /// The processes that listen at a TCP port of this host, those that inherited the socket too. Empty: none, or we may not look.
+    pub fn listening_at(&self, port: u16) -> BTreeSet<Process> {
+        let listening = self
+            .connections
+            .iter()
+            .filter(|c| c.is_listening && c.local_port == port);
+        let sockets: BTreeSet<u64> = listening.map(|c| c.inode).collect();
+        let holds = |open: &[u64]| open.iter().any(|socket| sockets.contains(socket));
+        let found = self.by_process.iter().filter(|(_, open)| holds(open));
+        found.filter_map(|(pid, _)| process(*pid)).collect()
+    }
+
+    /// Local ports of every TCP connection that these processes have open.
+    pub fn ports_of(&self, processes: &BTreeSet<Process>) -> BTreeSet<u16> {
+        let is_one = |pid: u32| processes.iter().any(|process| process.pid == pid);
+        let theirs = self.by_process.iter().filter(|(pid, _)| is_one(*pid));
+        let sockets: BTreeSet<u64> = theirs.flat_map(|(_, open)| open).copied().collect();
+        let open = self
+            .connections
+            .iter()
+            .filter(|c| !c.is_listening && sockets.contains(&c.inode));
+        open.map(|c| c.local_port).collect()
+    }
+}
+
 /// The processes that listen at a TCP port of this host, those that inherited the socket too. Empty: none, or we may not look.
 pub fn listening_at(port: u16) -> BTreeSet<Process> {
-    let sockets: BTreeSet<u64> = connections()
-        .into_iter()
-        .filter(|c| c.is_listening && c.local_port == port)
-        .map(|c| c.inode)
-        .collect();
-    if sockets.is_empty() {
-        return BTreeSet::new();
-    }
-    let holds = |pid: &u32| sockets_of(*pid).iter().any(|s| sockets.contains(s));
-    let found = pids().into_iter().filter(holds);
-    found.filter_map(process).collect()
+    Sockets::look().listening_at(port)
 }
 
 /// Local ports of every TCP connection that these processes have open.
 pub fn ports_of(processes: &BTreeSet<Process>) -> BTreeSet<u16> {
-    let sockets: BTreeSet<u64> = processes.iter().flat_map(|p| sockets_of(p.pid)).collect();
+    let by_process = processes
+        .iter()
+        .map(|p| (p.pid, sockets_of(p.pid)))
+        .collect();
+    Sockets {
+        connections: connections(),
+        by_process,
+    }
+    .ports_of(processes)
+}
+
+/// The processes that have this file open, but for our own program's; those that we may not look into are none.
+pub fn holding(file: SourceIdentity) -> BTreeSet<Process> {
+    let ours = std::fs::read_link("/proc/self/exe").ok();
+    let is_ours = |pid: u32| {
+        let program = std::fs::read_link(format!("/proc/{pid}/exe")).ok();
+        program.is_some() && program == ours
+    };
+    let others = pids().into_iter().filter_map(process).filter(|process| {
+        let one = BTreeSet::from([process.clone()]);
+        have_open(&one, file) == Some(true) && !is_ours(process.pid)
+    });
+    others.collect()
+}
+
+/// TCP ports at which a process listens.
+pub fn listens_at(process: &Process) -> BTreeSet<u16> {
+    let sockets = sockets_of(process.pid);
     let open = connections().into_iter();
-    open.filter(|c| !c.is_listening && sockets.contains(&c.inode))
+    open.filter(|c| c.is_listening && sockets.contains(&c.inode))
         .map(|c| c.local_port)
         .collect()
 }
@@ -161,7 +219,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("app.db");
         let file = std::fs::File::create(&path).expect("a file");
-        let identity = crate::source::identity(&path).expect("its identity");
+        let identity = crate::sqlite::identity(&path).expect("its identity");
         assert_eq!(have_open(&processes, identity), Some(true));
         drop(file);
         assert_eq!(have_open(&processes, identity), Some(false));

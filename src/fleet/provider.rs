@@ -2,7 +2,7 @@
 //! and the question to the page.
 //!
 //! Where nothing tells, the answer is *not known*, which is never green. Not in here: looking at processes (`processes`), at
-//! PostgreSQL's sessions (`target::clients`), and what follows from the answer (`step::serving`).
+//! PostgreSQL's sessions (`postgres::clients`), and what follows from the answer (`step::serving`).
 
 use std::collections::BTreeSet;
 use std::fmt;

@@ -105,15 +105,38 @@ pub async fn wait_ready(
     within: Duration,
     cancel: &CancellationToken,
 ) -> Result<Ready, NotReady> {
+    let place = || instance.clone();
+    wait_ready_at(client, fleet, place, successes, within, cancel).await
+}
+
+/// The same of an instance that may come up at another address: before each question `place` says where it is. Good answers of one place say
+/// nothing of another.
+///
+/// # Errors
+/// See [`wait_ready`].
+pub async fn wait_ready_at(
+    client: &reqwest::Client,
+    fleet: &Fleet,
+    place: impl Fn() -> Instance,
+    successes: u32,
+    within: Duration,
+    cancel: &CancellationToken,
+) -> Result<Ready, NotReady> {
     let began = Instant::now();
     let left = || within.saturating_sub(began.elapsed());
+    let mut instance = place();
+    let id = instance.id.clone();
     let cancelled = || NotReady::Cancelled {
-        instance: instance.id.clone(),
+        instance: id.clone(),
     };
     let (mut row, mut asked) = (0, 0);
     let mut last = "none".to_owned();
     while !left().is_zero() {
-        let question = ready_once(client, fleet, instance, ASK_LIMIT.min(left()));
+        let now = place();
+        if now.url != instance.url {
+            (instance, row) = (now, 0);
+        }
+        let question = ready_once(client, fleet, &instance, ASK_LIMIT.min(left()));
         let answer = cancel.run_until_cancelled(question).await;
         asked += 1;
         match answer.ok_or_else(cancelled)? {
@@ -133,7 +156,7 @@ pub async fn wait_ready(
             .ok_or_else(cancelled)?;
     }
     Err(NotReady::TooLate {
-        instance: instance.id.clone(),
+        instance: id,
         within_s: within.as_secs(),
         row,
         needed: successes,

@@ -3,9 +3,9 @@
 use std::error::Error as _;
 use std::time::{Duration, Instant};
 
-use reqwest::header::{CONTENT_LENGTH, HeaderName, LOCATION};
+use reqwest::header::{CONTENT_LENGTH, HeaderMap, HeaderName, LOCATION};
 
-use super::BODY_LIMIT_BYTES;
+use super::{BODY_LIMIT_BYTES, compare};
 use crate::runbook::Request;
 use crate::text::printable;
 
@@ -19,6 +19,8 @@ pub struct Answer {
     pub status: u16,
     /// The whole body.
     pub body: Vec<u8>,
+    /// All of its headers.
+    pub headers: HeaderMap,
     /// Where it sends us, for a redirect. Never followed.
     pub location: Option<String>,
     /// From asking to the body's last byte.
@@ -40,6 +42,12 @@ pub enum AskError {
     #[error("this machine cannot open another connection: {why}")]
     NoRoom {
         /// As the operating system says it.
+        why: String,
+    },
+    /// The command that prints its headers has not.
+    #[error("{why}")]
+    NoHeaders {
+        /// In words.
         why: String,
     },
     /// No connection, or it broke.
@@ -71,7 +79,10 @@ pub enum AskError {
 impl AskError {
     /// Whether it is our own fault, so that nothing is known about the instance: *no data*, not a failure.
     pub fn is_ours(&self) -> bool {
-        matches!(self, AskError::BadUrl { .. } | AskError::NoRoom { .. })
+        matches!(
+            self,
+            AskError::BadUrl { .. } | AskError::NoRoom { .. } | AskError::NoHeaders { .. }
+        )
     }
 }
 
@@ -112,15 +123,48 @@ pub enum Mismatch {
         /// What should.
         recorded: String,
     },
+    /// The body does not say what the recorded one says.
+    #[error("the answer differs from the recorded one: {place} is {here} instead of {recorded}")]
+    Json {
+        /// Where.
+        place: String,
+        /// What stands there.
+        here: String,
+        /// What should.
+        recorded: String,
+    },
+    /// One of the bodies cannot be compared as JSON.
+    #[error("{whose} is to be compared as JSON, but {why}")]
+    NotJson {
+        /// Whose body.
+        whose: &'static str,
+        /// In words.
+        why: &'static str,
+    },
 }
 
-/// Asks one instance. `base_url` stands for `{url}`. The limit covers everything from the first packet to the last byte.
+/// Asks one instance with the headers that stand in the runbook. `base_url` stands for `{url}`. The limit covers everything from the first
+/// packet to the last byte. With what a command prints asks [`super::signed::Tokens::ask`].
 ///
 /// # Errors
 /// No complete answer. A complete one is [`judge`]d by what it says.
 pub async fn ask(
     client: &reqwest::Client,
     request: &Request,
+    base_url: &str,
+    time_limit: Duration,
+) -> Result<Answer, AskError> {
+    ask_with(client, request, &[], base_url, time_limit).await
+}
+
+/// The same with more headers.
+///
+/// # Errors
+/// See [`ask`].
+pub async fn ask_with(
+    client: &reqwest::Client,
+    request: &Request,
+    more: &[(String, String)],
     base_url: &str,
     time_limit: Duration,
 ) -> Result<Answer, AskError> {
@@ -131,7 +175,7 @@ pub async fn ask(
             why: e.to_string(),
         })?;
     let mut outgoing = client.request(method, parse(&url)?);
-    for (name, value) in &request.headers {
+    for (name, value) in request.headers.iter().chain(more) {
         outgoing = outgoing.header(name, value);
     }
     if let Some(body) = &request.body {
@@ -171,8 +215,7 @@ pub async fn get_with(
     limited(outgoing, url, time_limit, limit_bytes).await
 }
 
-/// Compares an answer with what its request expects and, where the request compares bodies, with the recorded body, byte for
-/// byte.
+/// Compares an answer with what its request expects and, where the request compares bodies, with the recorded body.
 ///
 /// # Errors
 /// The first difference.
@@ -193,8 +236,8 @@ pub fn judge(request: &Request, answer: &Answer, recorded: Option<&[u8]>) -> Res
         });
     }
     match recorded {
-        Some(recorded) if request.compare_body => same(&answer.body, recorded),
-        _ => Ok(()),
+        Some(recorded) => compare::bodies(&request.compare_body, &answer.body, recorded),
+        None => Ok(()),
     }
 }
 
@@ -260,6 +303,7 @@ async fn exchange(
     }
     Ok(Answer {
         status: response.status().as_u16(),
+        headers: response.headers().clone(),
         body,
         location,
         ms: began.elapsed().as_secs_f64() * 1_000.0,
@@ -305,30 +349,4 @@ fn is_exhaustion(code: i32) -> bool {
 
 fn contains(body: &[u8], wanted: &[u8]) -> bool {
     wanted.is_empty() || body.windows(wanted.len()).any(|window| window == wanted)
-}
-
-fn same(body: &[u8], recorded: &[u8]) -> Result<(), Mismatch> {
-    if body == recorded {
-        return Ok(());
-    }
-    let at = body
-        .iter()
-        .zip(recorded)
-        .position(|(a, b)| a != b)
-        .unwrap_or(body.len().min(recorded.len()));
-    Err(Mismatch::Body {
-        at,
-        length: body.len(),
-        recorded_length: recorded.len(),
-        here: around(body, at),
-        recorded: around(recorded, at),
-    })
-}
-
-/// Some bytes from a place on, made harmless.
-fn around(bytes: &[u8], at: usize) -> String {
-    match &bytes[at..bytes.len().min(at + 60)] {
-        [] => "nothing".to_owned(),
-        some => format!("`{}`", printable(&String::from_utf8_lossy(some), 40)),
-    }
 }

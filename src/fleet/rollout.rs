@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::ready::NotReady;
 use super::restart::{Means, RestartError};
-use super::{restart, wait_ready};
+use super::{restart, wait_ready_at};
 use crate::runbook::{Fleet, Instance};
 use crate::session::live::{InstanceState, InstanceView};
 
@@ -21,6 +21,11 @@ pub trait RolloutHooks: Sync {
     /// # Errors
     /// It could not be recorded: the rollout stops, this instance untouched.
     fn before_restart(&self, instance: &str) -> impl Future<Output = Result<(), String>> + Send;
+
+    /// Where an instance is now: after a restart it may be at another address, or go by another name.
+    fn place_of(&self, instance: &Instance) -> Instance {
+        instance.clone()
+    }
 
     /// An instance is ready: is it the one that was to come? An error stops the rollout.
     ///
@@ -224,7 +229,8 @@ impl<H: RolloutHooks> Turning<'_, H> {
 
         self.show(InstanceState::Restarting, "restarting".to_owned());
         let began = Instant::now();
-        if let Err(error) = restart(self.instance, fleet, means, cancel).await {
+        let here = self.hooks.place_of(self.instance);
+        if let Err(error) = restart(&here, fleet, means, cancel).await {
             self.show(InstanceState::NotReady, error.to_string());
             return Err(Failure::Restart(error));
         }
@@ -236,9 +242,11 @@ impl<H: RolloutHooks> Turning<'_, H> {
         );
         let within = Duration::from_millis(fleet.ready_within_ms.max(0) as u64);
         let needed = fleet.ready_successes;
-        match wait_ready(self.client, fleet, self.instance, needed, within, cancel).await {
+        let place = || self.hooks.place_of(self.instance);
+        match wait_ready_at(self.client, fleet, place, needed, within, cancel).await {
             Ok(ready) => {
-                if let Err(why) = self.hooks.after_ready(self.instance).await {
+                let here = self.hooks.place_of(self.instance);
+                if let Err(why) = self.hooks.after_ready(&here).await {
                     self.show(InstanceState::NotReady, why.clone());
                     return Err(Failure::NotTaken(why));
                 }

@@ -67,6 +67,16 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// The disk of the spare folder does not answer, and events of this session may lie there.
+    #[error(
+        "{}: the disk of the spare folder does not answer, and events for which the session's disk had no room may lie there. Nothing was \
+         done. Bring that disk back, or name another folder for this session (`cutover run --spare DIR`) if you know that nothing lies there; \
+         `cutover report --sheet --out DIR` says how to roll back by hand", path.display()
+    )]
+    SpareSilent {
+        /// The file.
+        path: PathBuf,
+    },
     /// An event that the journal does not take.
     #[error("the event “{kind}” was not written: {why}")]
     Entry {
@@ -139,7 +149,14 @@ impl Error {
             Self::Sqlite { source, .. } => {
                 source.sqlite_error_code() == Some(rusqlite::ErrorCode::SystemIoFailure)
             }
-            _ => false,
+            Self::Missing { .. }
+            | Self::NotAJournal { .. }
+            | Self::Newer { .. }
+            | Self::Fenced { .. }
+            | Self::DiskFull { .. }
+            | Self::SpareSilent { .. }
+            | Self::Entry { .. }
+            | Self::Artefact { .. } => false,
         }
     }
 }

@@ -102,6 +102,19 @@ pub fn open(folder: &Folder, row: &Row) -> io::Result<File> {
     Ok(file)
 }
 
+/// Looks at a file that SQLite is to open, and does not open it: to close it again would drop the locks that this process holds on it.
+/// Says whether it is there.
+///
+/// # Errors
+/// As [`open`].
+pub fn look_at(folder: &Folder, row: &Row) -> io::Result<bool> {
+    match std::fs::symlink_metadata(row.path(folder)) {
+        Ok(found) => row.examine(&found, folder).map(|()| true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 /// All of a file that is acted on.
 ///
 /// # Errors

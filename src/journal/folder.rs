@@ -3,20 +3,22 @@
 //!
 //! Not in here: which files lie in it, and how they are opened ([`super::files`]).
 
+mod rights;
+
 use std::fs;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use rustix::fs::OFlags;
 use rustix::process::geteuid;
 
+use self::rights::{give, give_root, make_dir, make_sticky, mode, set_mode};
 use super::files;
 use crate::text::printable;
 
-/// Where sessions live when nobody says otherwise, relative to the working directory.
-pub const DEFAULT_ROOT: &str = ".cutover";
+pub use rights::make_root;
+pub(crate) use rights::share_dir;
 
 /// A session's own folder: its owner writes, the group may look. The set-group-ID bit makes every file in it belong to the folder's group.
 pub const FOLDER_MODE: u32 = 0o2750;
@@ -31,7 +33,6 @@ pub const FILE_MODE: u32 = 0o660;
 const OTHERS: u32 = 0o007;
 /// By which somebody else than the owner can write.
 const WRITABLE: u32 = 0o022;
-const STICKY: u32 = 0o1000;
 
 const MAX_NAME_CHARS: usize = 64;
 
@@ -109,6 +110,16 @@ pub enum Error {
         found: u32,
         /// The bridge's.
         wanted: u32,
+    },
+    /// This user is neither the owner nor of the bridge's group.
+    #[error(
+        "{} does not let this account in: it lets in its owner, and the group that the runbook names by `bridge: {{ group: NAME }}`. A session that \
+         was opened without it is its owner's alone",
+        dir.display()
+    )]
+    NotLetIn {
+        /// The folder of all sessions.
+        dir: PathBuf,
     },
     /// The session is another user's.
     #[error(
@@ -305,6 +316,11 @@ impl Folder {
         let entries = match fs::read_dir(root) {
             Ok(entries) => entries,
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
+                return Err(Error::NotLetIn {
+                    dir: root.to_owned(),
+                });
+            }
             Err(e) => return Err(io_error("list", root)(e)),
         };
         let mut found: Vec<Found> = entries
@@ -400,93 +416,6 @@ impl Folder {
     /// `artefacts/`: published files, each named by its SHA-256.
     pub fn artefacts_dir(&self) -> PathBuf {
         files::ARTEFACTS.path(self)
-    }
-}
-
-/// The folder itself, however quickly somebody puts a link in its place.
-fn handle(dir: &Path) -> io::Result<fs::File> {
-    let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW;
-    fs::File::options()
-        .read(true)
-        .custom_flags(flags.bits().cast_signed())
-        .open(dir)
-}
-
-/// Gives a folder in which the group works its mode, whatever the process's umask was when it was made.
-pub(crate) fn share_dir(dir: &Path) -> io::Result<()> {
-    handle(dir)?.set_permissions(fs::Permissions::from_mode(SHARED_MODE))
-}
-
-fn set_mode(dir: &Path, mode: u32) -> Result<(), Error> {
-    handle(dir)
-        .and_then(|dir| dir.set_permissions(fs::Permissions::from_mode(mode)))
-        .map_err(io_error("set the mode of", dir))
-}
-
-/// Members of a group who may write in the folder of all sessions remove and rename their own alone. One that is another's stays as it is.
-fn make_sticky(root: &Path) -> Result<(), Error> {
-    let found = fs::metadata(root).map_err(io_error("look at", root))?;
-    let mode = found.mode() & 0o7777;
-    if found.uid() != geteuid().as_raw() || mode & WRITABLE == 0 || mode & STICKY != 0 {
-        return Ok(());
-    }
-    set_mode(root, mode | STICKY)
-}
-
-/// Gives a folder to a group.
-fn give(dir: &Path, group: u32, mode: u32) -> Result<(), Error> {
-    if fs::metadata(dir).map_err(io_error("look at", dir))?.gid() != group {
-        handle(dir)
-            .and_then(|dir| fchown(dir, None, Some(group)))
-            .map_err(io_error("give the bridge's group", dir))?;
-    }
-    // After the group: somebody who is not in it would lose the set-group-ID bit.
-    set_mode(dir, mode)
-}
-
-/// Lets a group through the folder of all sessions, unless sessions of another group are in it.
-fn give_root(root: &Path, group: u32) -> Result<(), Error> {
-    let found = fs::metadata(root).map_err(io_error("look at", root))?.gid();
-    if found == group {
-        return Ok(());
-    }
-    if Folder::list(root)?.is_empty() {
-        return give(root, group, ROOT_MODE);
-    }
-    Err(Error::AnothersRoot {
-        root: root.to_owned(),
-        found,
-        wanted: group,
-    })
-}
-
-fn mode(path: &Path) -> Result<u32, Error> {
-    let found = fs::metadata(path).map_err(io_error("look at", path))?;
-    Ok(found.permissions().mode())
-}
-
-/// Makes the folder of all sessions, or one in it that several people write to; one that is there stays as it is.
-///
-/// # Errors
-/// [`Error::Io`].
-pub fn make_root(dir: &Path) -> Result<(), Error> {
-    make_dir(dir, ROOT_MODE)
-}
-
-/// Makes a directory and its parents; what this call made gets its mode whatever the umask, what is there is left as it is.
-fn make_dir(dir: &Path, mode: u32) -> Result<(), Error> {
-    if dir.is_dir() {
-        return Ok(());
-    }
-    if let Some(parent) = dir.parent()
-        && !parent.as_os_str().is_empty()
-    {
-        make_dir(parent, ROOT_MODE)?;
-    }
-    match fs::DirBuilder::new().mode(mode).create(dir) {
-        Ok(()) => set_mode(dir, mode),
-        Err(e) if e.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => Ok(()),
-        Err(e) => Err(io_error("make the folder", dir)(e)),
     }
 }
 

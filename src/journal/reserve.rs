@@ -12,7 +12,7 @@ use super::error::Error;
 use super::files;
 use super::folder::Folder;
 use crate::ours::file;
-use crate::source::disk;
+use crate::sqlite::disk;
 
 /// How much is kept, in bytes.
 pub const RESERVE_BYTES: u64 = 16 * 1024 * 1024;

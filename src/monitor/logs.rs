@@ -17,6 +17,7 @@ use futures_util::future::join_all;
 use tokio::task::JoinHandle;
 
 use super::Context;
+use super::otlp::records::Inbox;
 use super::schedule::Take;
 use super::tally::{Tally, most};
 use crate::action::Placeholders;
@@ -46,9 +47,7 @@ const DATABASE: &str = "database_exception";
 /// Where an instance's log is; `None` where the runbook does not say, or knows no such instance.
 pub(super) fn path_of(fleet: &Fleet, instance: &str) -> Option<PathBuf> {
     let instance = fleet.instances.iter().find(|i| i.id == instance)?;
-    let log = fleet.log.as_ref()?;
-    let log = log.replace("{instance}", &instance.id);
-    Some(PathBuf::from(log.replace("{host}", &instance.host)))
+    Some(instance.file(fleet.log.as_ref()?))
 }
 
 pub(super) struct Logs {
@@ -84,6 +83,8 @@ struct Watched {
 enum Origin {
     File(Follower),
     Command(Box<Source>),
+    /// Records that the application sends.
+    Sent(Inbox),
 }
 
 /// When a line was read that said it had booted, and where in its file it stands.
@@ -125,6 +126,20 @@ impl Logs {
             Some(action) => commands(&context, action),
             None => files(&context),
         };
+        Logs::of(context, limit, rules, logs)
+    }
+
+    /// Those that the application sends, of all instances in one.
+    pub(super) fn received(
+        context: Context,
+        limit: Duration,
+        rules: &[LogRule],
+        inbox: Inbox,
+    ) -> Logs {
+        Logs::of(context, limit, rules, vec![log(None, Origin::Sent(inbox))])
+    }
+
+    fn of(context: Context, limit: Duration, rules: &[LogRule], logs: Vec<Log>) -> Logs {
         Logs {
             limit,
             rules: Arc::new(Rules::new(rules)),
@@ -374,6 +389,7 @@ impl Watched {
                 })
                 .map_err(|error| error.to_string()),
             Origin::Command(source) => source.read(&mut |line, at| sort(line, at, None)),
+            Origin::Sent(inbox) => inbox.drain(&mut |line| sort(line, Instant::now(), None)),
         }
     }
 }

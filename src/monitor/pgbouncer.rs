@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::schedule::Take;
+use crate::postgres::bouncer::{BouncerProbe, Pools, Totals};
+use crate::postgres::{Endpoint, Error};
 use crate::runbook::{PgBouncer, Probe, ProbeKind};
-use crate::target::bouncer::{BouncerProbe, Pools, Totals};
-use crate::target::{Endpoint, Error};
 use crate::trigger::Reading;
 
 pub(super) struct Bouncer {

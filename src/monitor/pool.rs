@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::Context;
 use super::schedule::Take;
+use crate::postgres::activity::{Activity, ActivityProbe, PoolActivity};
+use crate::postgres::{Endpoint, Error};
 use crate::session::live::{ClientView, ClientsView};
-use crate::target::activity::{Activity, ActivityProbe, PoolActivity};
-use crate::target::{Endpoint, Error};
 use crate::text::printable;
 use crate::trigger::Reading;
 use crate::trigger::cadence::Rhythm;

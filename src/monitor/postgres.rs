@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use super::Context;
 use super::schedule::Take;
+use crate::postgres::observe::{Counted, Look, Observer, Settings, Statement};
+use crate::postgres::{Endpoint, Error};
 use crate::runbook::{Probe, ProbeKind};
-use crate::target::observe::{Counted, Look, Observer, Settings, Statement};
-use crate::target::{Endpoint, Error};
 use crate::text::printable;
 use crate::trigger::Reading;
 use crate::trigger::cadence::Rhythm;

@@ -13,11 +13,11 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use futures_util::stream;
 
-use super::Context;
-use super::maintenance::{Maintenance, Stage, nothing_yet};
+use super::maintenance::{Maintenance, Marks, Stage, nothing_yet};
 use super::schedule::Take;
+use super::{Context, Ground};
 use crate::clock;
-use crate::fleet::request::get_with;
+use crate::fleet::signed::Signed;
 use crate::runbook::{ProbeKind, PromQuery, PrometheusServer};
 use crate::trigger::cadence::Rhythm;
 use crate::trigger::shadow::is_of_5xx;
@@ -43,8 +43,9 @@ pub(super) struct Prometheus {
     client: reqwest::Client,
     limit: Duration,
     server: PrometheusServer,
+    signed: Signed,
     maintenance: Maintenance,
-    maintenance_status: u16,
+    marks: Option<Marks>,
 }
 
 /// The stretch of the server's past that is asked for.
@@ -60,28 +61,42 @@ impl Prometheus {
         client: reqwest::Client,
         limit: Duration,
         server: &PrometheusServer,
+        ground: &Ground,
     ) -> Prometheus {
+        let command = server.headers_command.as_ref();
         Prometheus {
             client,
             limit,
+            signed: Signed::new(
+                &server.headers,
+                command,
+                &ground.environment,
+                &ground.folder,
+            ),
             server: server.clone(),
             maintenance: Maintenance::default(),
-            maintenance_status: 0,
+            marks: None,
         }
     }
 
     /// The same, which takes care of maintenance's answers.
-    pub(super) fn heeding(self, maintenance: Maintenance, status: u16) -> Prometheus {
+    pub(super) fn heeding(self, maintenance: Maintenance, marks: Marks) -> Prometheus {
         Prometheus {
             maintenance,
-            maintenance_status: status,
+            marks: Some(marks),
             ..self
         }
     }
 
+    /// Has its headers ready where nobody is in a hurry.
+    pub(super) async fn prepare(&self) {
+        self.signed.prepare().await;
+    }
+
     /// A query as it is to be asked at this time; `None` where its answer could not be judged.
     fn heeded(&self, query: &PromQuery, at_ms: i64) -> Option<PromQuery> {
-        let names = query.query.contains(&self.maintenance_status.to_string());
+        let marks = self.marks.as_ref();
+        let names = marks.is_some_and(|marks| marks.is_named_in(&query.query));
         match self.maintenance.stage() {
             Stage::Over { at_ms: end_ms } if is_of_5xx(&query.signal) => {
                 let reach_ms = at_ms - end_ms;
@@ -92,15 +107,15 @@ impl Prometheus {
                     requests: query.requests.as_ref().map(clamped),
                 })
             }
-            Stage::On if is_of_5xx(&query.signal) && !names => None,
-            Stage::Usual | Stage::On | Stage::Over { .. } => Some(query.clone()),
+            Stage::On | Stage::Switched if is_of_5xx(&query.signal) && !names => None,
+            Stage::Usual | Stage::On | Stage::Switched | Stage::Over { .. } => Some(query.clone()),
         }
     }
 
     async fn ask(&self, path: &str, limit_bytes: usize) -> Result<Points, String> {
         let url = format!("{}/api/v1/{path}", self.server.url);
-        let headers = &self.server.headers;
-        let answer = get_with(&self.client, &url, headers, self.limit, limit_bytes)
+        let asked = self.signed.get(&self.client, &url, self.limit, limit_bytes);
+        let answer = asked
             .await
             .map_err(|error| format!("the Prometheus server: {error}"))?;
         answer::read(&answer)
@@ -215,7 +230,12 @@ pub(super) async fn recall(context: &Context, window_ms: i64, samples: &mut Vec<
                 .max(length_ms / RANGE_POINTS)
                 .max(MIN_STEP_MS),
         };
-        let asking = Prometheus::new(context.client.clone(), rhythm.limit(), server);
+        let asking = Prometheus::new(
+            context.client.clone(),
+            rhythm.limit(),
+            server,
+            &context.ground,
+        );
         for query in &server.queries {
             match asking.past(query, range).await {
                 Ok(past) if !past.is_empty() => {

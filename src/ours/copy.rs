@@ -11,12 +11,11 @@ use std::path::{Path, PathBuf};
 
 use tokio_util::sync::CancellationToken;
 
-use super::file;
 use super::folder::{self, OwnFolder, io_error};
 use super::mark::Mark;
-use super::temporary;
+use super::{file, temporary};
 use crate::runbook::rehearsal;
-use crate::source::{self, backup, digest, open_read_only};
+use crate::sqlite::{self, backup, digest, open_read_only};
 
 /// The copy while it is made, in the own folder.
 const UNFINISHED: &str = "copying.db";
@@ -56,7 +55,7 @@ pub enum Error {
     Folder(#[from] folder::Error),
     /// The live file could not be copied.
     #[error(transparent)]
-    Source(#[from] source::Error),
+    Source(#[from] sqlite::Error),
     /// The live file has no identity.
     #[error("cannot look at the live file {}: {source}; nothing was touched", path.display())]
     Live {

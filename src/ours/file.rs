@@ -62,6 +62,21 @@ fn put(mut file: tempfile::NamedTempFile, path: &Path, bytes: &[u8]) -> io::Resu
     Ok(())
 }
 
+/// Gives a file of ours the name `to` of another of ours, which from then on is called `before`, where nothing else may be. There is no moment at
+/// which nothing is called `to`.
+///
+/// # Errors
+/// Something else is called `before`, or the file system refuses; whatever was called `to` still is.
+pub fn rename_instead(from: &Path, to: &Path, before: &Path) -> io::Result<()> {
+    use std::os::unix::fs::MetadataExt as _;
+    let id = |path: &Path| fs::symlink_metadata(path).map(|m| (m.dev(), m.ino()));
+    // Both names, where a process died in between.
+    if id(before).ok() != Some(id(to)?) {
+        fs::hard_link(to, before)?;
+    }
+    fs::rename(from, to)
+}
+
 /// Begins a file that somebody named. One that is there and holds something is refused, and stays as it is.
 ///
 /// # Errors

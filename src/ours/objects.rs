@@ -61,7 +61,7 @@ pub fn judge(found: &BTreeSet<Object>, recorded: Option<&Recorded>, is_claimed: 
             BTreeSet::new(),
         ),
     };
-    let is_ours = |o: &Object| recorded.is_some() && is_own(o);
+    let is_ours = |o: &Object| recorded.is_some() && (is_own(o) || is_own_function(o));
     let strangers = found.iter().filter(|o| {
         let known = before.contains(*o) || made.contains(*o) || is_ours(o);
         let may_go = is_claimed && Kind::of_word(&o.kind).is_some();
@@ -91,6 +91,15 @@ fn is_own(object: &Object) -> bool {
     let table = object.identity.strip_prefix("cutover.");
     let is_table = object.kind == Kind::Table.word();
     *object == own_schema() || (is_table && table.is_some_and(|name| OWN_TABLES.contains(&name)))
+}
+
+/// The functions that note writes for a rollback (`feed::capture`). They go as the objects of a rehearsal do, after the tables whose
+/// triggers they are.
+fn is_own_function(object: &Object) -> bool {
+    let name = object.identity.strip_prefix("cutover.feed_");
+    let number = name.and_then(|rest| rest.strip_suffix("()"));
+    let is_number = number.is_some_and(|number| number.parse::<i32>().is_ok());
+    is_number && object.kind == Kind::Function.word()
 }
 
 /// Everything that a database holds, but for system objects, what extensions made, and what belongs to an object that is listed (indexes,
@@ -204,6 +213,19 @@ mod tests {
             before: go,
         };
         assert_eq!(judge(&found, Some(&recorded), false), ours);
+
+        // The functions of an interrupted rehearsal's feed are ours, and go before the schema can.
+        let noting = set(&[("function", "cutover.feed_7()")]);
+        let with_them: BTreeSet<Object> = found.union(&noting).cloned().collect();
+        let Verdict::Ours { go, .. } = judge(&with_them, Some(&recorded), false) else {
+            panic!("they are ours")
+        };
+        assert_eq!(go, noting);
+        let other = set(&[("function", "cutover.feed_me()")]);
+        assert!(matches!(
+            judge(&other, Some(&recorded), false),
+            Verdict::Strangers(_)
+        ));
 
         // What somebody put beside our tables is theirs, and goes only with the name that a person typed.
         let theirs = set(&[("table", "cutover.mine"), ("view", "cutover.quarantine")]);

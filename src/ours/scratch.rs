@@ -4,129 +4,23 @@
 //!
 //! The rule is in [`super::objects`], the statements in [`super::statements`].
 
+mod error;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tokio_postgres::{Client, Transaction};
 
+pub use self::error::Error;
 use super::objects::{self, Object, Recorded, Verdict, judge};
 use super::statements::{self, Kind};
 use crate::identity::TargetIdentity;
-use crate::target::{self, Endpoint, identity};
+use crate::postgres::{self, Endpoint, identity};
 use crate::text::printable;
 
-/// So many objects are named in a refusal.
-const NAMED: usize = 12;
 /// A rehearsal that was killed may keep its connection for a moment.
 const TRIES: u32 = 20;
 const BETWEEN_TRIES: Duration = Duration::from_millis(100);
-
-/// Why a scratch database was not taken. Nothing in it was changed, and nothing in any other.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// It is the target.
-    #[error(
-        "`rehearsal.url` is the target itself ({identity}); a rehearsal empties its database, so nothing was done. Make another database \
-         for rehearsals"
-    )]
-    IsTarget {
-        /// Of both.
-        identity: TargetIdentity,
-    },
-    /// Its runtime role is led to another database.
-    #[error(
-        "`rehearsal.runtime_url` leads to another database ({runtime}) than `rehearsal.url` ({owner}): the rehearsed application would \
-         write there. Nothing was done"
-    )]
-    AnotherRuntime {
-        /// Where `rehearsal.url` leads.
-        owner: TargetIdentity,
-        /// Where `rehearsal.runtime_url` leads.
-        runtime: TargetIdentity,
-    },
-    /// Which database it is cannot be known, so that nobody can say that it is not production.
-    #[error(
-        "a rehearsal empties its scratch database, and whether that is the target cannot be known: the identity of {which} cannot be read \
-         ({why}). Nothing was done; see to it that `{which}` can be connected to"
-    )]
-    Unknown {
-        /// The key in the runbook.
-        which: &'static str,
-        /// What was said.
-        why: String,
-    },
-    /// Somebody's objects are in it.
-    #[error("{}", strangers_words(database, strangers))]
-    NotOurs {
-        /// Its name.
-        database: String,
-        /// What is there.
-        strangers: BTreeSet<Object>,
-    },
-    /// A person claimed a database of another name.
-    #[error(
-        "`--claim-scratch {typed}` was given, and `rehearsal.url` leads to {database}. Nothing was done: the name must be that of the \
-         database whose content may go"
-    )]
-    AnotherName {
-        /// As typed.
-        typed: String,
-        /// Its name.
-        database: String,
-    },
-    /// Another rehearsal works in it.
-    #[error(
-        "another rehearsal works in the scratch database {database}{by}. Nothing was done; wait for its end"
-    )]
-    Busy {
-        /// Its name.
-        database: String,
-        /// Who, if that is known.
-        by: String,
-    },
-    /// PostgreSQL refused.
-    #[error(
-        "the scratch database {database}: {source}. What was begun was taken back: nothing in it was changed"
-    )]
-    Server {
-        /// Its name.
-        database: String,
-        /// What it said.
-        source: target::Error,
-    },
-    /// Objects that hang on one another in a circle cannot be dropped one kind at a time.
-    #[error(
-        "the scratch database {database}: {} cannot be dropped without something else ({why}). Nothing in it was changed; drop it by hand, \
-         or make the database anew",
-        named(left)
-    )]
-    Entangled {
-        /// Its name.
-        database: String,
-        /// What is left.
-        left: BTreeSet<Object>,
-        /// What PostgreSQL said to the last attempt.
-        why: String,
-    },
-}
-
-fn strangers_words(database: &str, strangers: &BTreeSet<Object>) -> String {
-    let database = printable(database, 80);
-    format!(
-        "the scratch database {database} is neither empty nor ours: it holds {}. A rehearsal empties its database, so nothing was done. Name \
-         an empty database as `rehearsal.url`, or, if all of that may go, `cutover rehearse --claim-scratch {database}`",
-        named(strangers)
-    )
-}
-
-fn named(objects: &BTreeSet<Object>) -> String {
-    let shown: Vec<String> = objects.iter().take(NAMED).map(Object::to_string).collect();
-    let more = match objects.len().saturating_sub(NAMED) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    format!("{}{more}", shown.join(", "))
-}
 
 /// Which databases a rehearsal is about.
 #[derive(Debug, Clone)]
@@ -301,7 +195,7 @@ async fn identity_of_target(sides: &Sides) -> Result<Option<TargetIdentity>, Err
             let known = identity(&client).await;
             return Ok(Some(known.map_err(|e| unknown(server_words(&e)))?));
         }
-        Err(error @ target::Error::UnknownDatabase { .. }) => error.to_string(),
+        Err(error @ postgres::Error::UnknownDatabase { .. }) => error.to_string(),
         Err(error) => return Err(unknown(error.to_string())),
     };
     // A pooler says the same of a name that it does not know; the server's own list decides.
@@ -321,7 +215,7 @@ async fn identity_of_target(sides: &Sides) -> Result<Option<TargetIdentity>, Err
 }
 
 fn server_words(error: &tokio_postgres::Error) -> String {
-    target::Error::of_statement("read its identity", error).to_string()
+    postgres::Error::of_statement("read its identity", error).to_string()
 }
 
 fn failed(
@@ -331,7 +225,7 @@ fn failed(
     let database = database.to_owned();
     move |error| Error::Server {
         database,
-        source: target::Error::of_statement(doing, &error),
+        source: postgres::Error::of_statement(doing, &error),
     }
 }
 
@@ -510,7 +404,7 @@ async fn attempt(
             Ok(None)
         }
         Err(error) => {
-            let said = target::Error::of_statement("drop", &error).to_string();
+            let said = postgres::Error::of_statement("drop", &error).to_string();
             mark("ROLLBACK TO SAVEPOINT one").await?;
             Ok(Some(said))
         }

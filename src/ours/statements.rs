@@ -4,7 +4,7 @@
 //!
 //! Values only: nothing is run in here, and nobody is asked whether a thing may go.
 
-use crate::target::quoted;
+use crate::postgres::quoted;
 
 /// A relation, a type or an index of PostgreSQL by its schema and its name, both as the catalogue has them.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -65,8 +65,17 @@ pub fn delete_rows(table: &Name, condition: &str) -> String {
 /// As [`delete_rows`].
 pub fn delete_sqlite_rows(table: &str, condition: &str) -> String {
     let condition = stated(condition);
-    let table = crate::source::schema::quoted(table);
+    let table = crate::sqlite::schema::quoted(table);
     format!("DELETE FROM {table} WHERE {condition}")
+}
+
+/// The table that a rollback makes in the application's SQLite file, in the transaction in which it brings rows back: it says that they are in.
+pub const BROUGHT_BACK: &str = "cutover_brought_back";
+
+/// Drops that table, and no other. The caller has looked whether it is ours.
+pub fn drop_brought_back() -> String {
+    let table = crate::sqlite::schema::quoted(BROUGHT_BACK);
+    format!("DROP TABLE IF EXISTS main.{table}")
 }
 
 fn stated(condition: &str) -> &str {
@@ -88,10 +97,18 @@ pub fn drop_constraint(table: &Name, constraint: &str) -> String {
     format!("ALTER TABLE {table} DROP CONSTRAINT {constraint} RESTRICT")
 }
 
+/// Takes a trigger away, with its copies on the table's partitions. Fails where something depends on it.
+pub fn drop_trigger(table: &Name, trigger: &str) -> String {
+    let (table, trigger) = (table.quoted(), quoted(trigger));
+    format!("DROP TRIGGER IF EXISTS {trigger} ON {table} RESTRICT")
+}
+
 /// The tables that `cutover` makes in the schema `cutover`. Whatever else lies there is somebody else's.
-pub const OWN_TABLES: [&str; 10] = [
+pub const OWN_TABLES: [&str; 12] = [
     "account",
     "definition",
+    "feed_notes",
+    "feed_tables",
     "import",
     "policy_use",
     "promise",
@@ -199,24 +216,13 @@ impl Kind {
         Kind::ALL.into_iter().find(|kind| kind.word() == word)
     }
 
-    fn keyword(self) -> &'static str {
-        match self {
-            Kind::View => "VIEW",
-            Kind::MaterialisedView => "MATERIALIZED VIEW",
-            Kind::Table => "TABLE",
-            Kind::ForeignTable => "FOREIGN TABLE",
-            Kind::Sequence => "SEQUENCE",
-            Kind::Function => "FUNCTION",
-            Kind::Procedure => "PROCEDURE",
-            Kind::Aggregate => "AGGREGATE",
-            Kind::Type | Kind::CompositeType => "TYPE",
-            Kind::Operator => "OPERATOR",
-            Kind::Collation => "COLLATION",
-            Kind::TextSearchDictionary => "TEXT SEARCH DICTIONARY",
-            Kind::TextSearchConfiguration => "TEXT SEARCH CONFIGURATION",
-            Kind::Extension => "EXTENSION",
-            Kind::Schema => "SCHEMA",
-        }
+    /// A row type is dropped as any other type.
+    fn keyword(self) -> String {
+        let kind = match self == Kind::CompositeType {
+            true => Kind::Type,
+            false => self,
+        };
+        kind.word().to_uppercase()
     }
 }
 
@@ -250,6 +256,7 @@ mod tests {
         for statement in [
             drop_index(&name),
             drop_constraint(&name, "k"),
+            drop_trigger(&name, "t"),
             drop_objects(Kind::Table, &["app.x".to_owned()]).unwrap(),
             truncate(&[Emptied {
                 table: name,

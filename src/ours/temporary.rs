@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+use crate::format::hex;
+
 /// How every such name begins.
 const PREFIX: &str = ".cutover-";
 /// How it ends.
@@ -69,11 +71,9 @@ fn check(body: &str) -> String {
     hash.update(host.nodename().to_bytes());
     hash.update(b"\0");
     hash.update(body);
-    let hash = hash.finalize();
-    hash.iter()
-        .take(6)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    let mut name = hex(&hash.finalize());
+    name.truncate(12);
+    name
 }
 
 /// The process that was writing the file of this name; `None` for a name that we do not make.
@@ -103,7 +103,7 @@ fn is_alive(pid: u32, started: u64) -> bool {
 }
 
 /// When a process began, in clock ticks since the machine did; `None` where there is no such process.
-fn started_ticks(pid: u32) -> Option<u64> {
+pub fn started_ticks(pid: u32) -> Option<u64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The program's name, in parentheses, may hold anything.
     let (_, rest) = stat.rsplit_once(") ")?;

@@ -3,7 +3,8 @@
 //! The record is the import's word that a row was left out on purpose. A row that is not there and not on record is missing, whatever
 //! its values are. Where there is no record, because another tool loaded the target, the checker judges by the values alone.
 
-use super::error::Error;
+use super::error::{Error, server};
+use crate::format::hex;
 use crate::text::printable;
 use rusqlite::types::ValueRef;
 use std::collections::HashMap;
@@ -37,8 +38,7 @@ pub(crate) fn row_name<'v>(key: impl Iterator<Item = ValueRef<'v>>) -> String {
             format!("'{head}'")
         }
         ValueRef::Blob(bytes) => {
-            let head = bytes.iter().take(NAMED_BYTES);
-            let hex: String = head.map(|byte| format!("{byte:02x}")).collect();
+            let hex = hex(&bytes[..bytes.len().min(NAMED_BYTES)]);
             if bytes.len() > NAMED_BYTES {
                 format!("x'{hex}…' ({} bytes)", bytes.len())
             } else {
@@ -64,10 +64,7 @@ const RECORDED: &str = "
 
 /// The record of the last import into a schema, if there is one that may be read.
 pub(crate) async fn recorded(client: &Client, schema: &str) -> Result<Option<Aside>, Error> {
-    let failed = |source| Error::Server {
-        doing: "reading what the import put aside".to_owned(),
-        source,
-    };
+    let failed = server("reading what the import put aside");
     if !client
         .query_one(READABLE, &[])
         .await

@@ -1,7 +1,8 @@
 //! One row in its canonical form: bytes that are equal on both sides exactly when the values are equal.
 //!
 //! A row is a sequence of cells, each a tag, a length and a payload. What the payload of a type is, [`super::equality`] decides;
-//! nothing here knows about types or databases. The form never leaves this process, so it may change at any time.
+//! nothing here knows about types or databases. The form never leaves this program: a file that has keys in it says by which version, and another
+//! one does not go by them, so it may change with any version.
 
 use sha2::{Digest, Sha256};
 

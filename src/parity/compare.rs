@@ -8,7 +8,7 @@ use super::error::Error;
 use super::fingerprint::{Fingerprint, HashKey, Partitions};
 use super::pair::TablePair;
 use super::report::{Compared, Difference, Progress, Report, TableReport};
-use super::sides::{Opening, Sides, Ways};
+use super::sides::{Connector, Opening, Sides};
 use super::source_rows::{self, Tally};
 use super::target_rows::{Reading, TargetRow};
 use crate::text::printable;
@@ -127,7 +127,7 @@ async fn in_parallel(
 
 /// What the lanes share.
 struct Run {
-    ways: Arc<Ways>,
+    connector: Arc<Connector>,
     options: Options,
     /// Every thread ends with the run, however it ends.
     cancel: CancellationToken,
@@ -186,7 +186,7 @@ impl Run {
             Ok::<_, Error>(Mutex::new(std::io::BufWriter::new(file)))
         });
         Ok(Self {
-            ways: sides.ways.clone(),
+            connector: sides.connector.clone(),
             options: options.clone(),
             cancel: cancel.child_token(),
             hash: HashKey::random(),
@@ -207,7 +207,7 @@ impl Run {
             let _ = tell.send(news);
         };
         runtime.block_on(async {
-            let client = self.ways.session(shared).await;
+            let client = self.connector.session(shared).await;
             let client = client.inspect_err(|_| self.cancel.cancel())?;
             self.lane(&client, &progress).await
         })
@@ -222,7 +222,7 @@ impl Run {
         let worked = self.work(client, progress).await;
         if worked.is_err() {
             self.cancel.cancel();
-            self.ways.cancel_on_server(client).await;
+            self.connector.cancel_on_server(client).await;
         }
         worked
     }
@@ -316,7 +316,7 @@ struct Table<'a> {
 }
 
 impl Table<'_> {
-    /// Every row, then what the target computes from them: where the two engines define an expression differently (`lower()` is ASCII
+    /// Every row, then what both sides compute from them: where the two engines define an expression differently (`lower()` is ASCII
     /// only in SQLite), PostgreSQL's own result is right by its rule, and people are told.
     async fn compare(&self) -> Result<TableReport, Error> {
         let Some((stored, computed)) = self.pair.stored_and_computed() else {
@@ -351,7 +351,7 @@ impl Table<'_> {
         report.by_policy = tally.by_policy;
         report.quarantined = tally.quarantined;
         report.new_since_switch = new_rows;
-        report.since_switch = self.run.ways.since.is_some();
+        report.since_switch = self.run.connector.since.is_some();
         let differing = source.differing(&target);
         drop((source, target));
         let mut examples = Examples::new(self.run.options.examples);
@@ -395,7 +395,7 @@ impl Table<'_> {
             })?;
             Ok((fingerprint, tally))
         };
-        self.run.ways.on_source(work).await
+        self.run.connector.on_source(work).await
     }
 
     async fn fingerprint_target(&self, seen: &Arc<AtomicU64>) -> Result<(Fingerprint, u64), Error> {
@@ -451,7 +451,7 @@ impl Table<'_> {
             })?;
             Ok(unmatched)
         };
-        let mut unmatched = self.run.ways.on_source(hold).await?;
+        let mut unmatched = self.run.connector.on_source(hold).await?;
         let each = |row: &TargetRow<'_>| {
             let (canonical, key_bytes, is_new) = (row.canonical, row.key_bytes, row.is_new);
             if group.holds(hash.partition(&canonical[..key_bytes], partitions))
@@ -477,8 +477,8 @@ impl Table<'_> {
             client: self.client,
             pair: self.pair,
             rest: "",
-            since: self.run.ways.since.as_ref(),
-            rows_per_second: self.run.ways.opening.rows_per_second,
+            since: self.run.connector.since.as_ref(),
+            rows_per_second: self.run.connector.opening.rows_per_second,
             progress,
             cancel: &self.run.cancel,
         }

@@ -8,6 +8,7 @@ mod binary_json;
 pub(crate) mod decimal;
 pub(crate) mod instant;
 pub(crate) mod json;
+pub(crate) mod shortest;
 mod source_count;
 mod source_form;
 mod source_moments;
@@ -31,8 +32,11 @@ pub(crate) enum Kind {
     Float64,
     /// `real`: by its 32 bits.
     Float32,
-    /// `numeric`, with the digits after the point that the column keeps, where it limits them.
-    Numeric { scale: Option<i64> },
+    /// `numeric`, with the digits that the column keeps, in all and after the point, where it limits them.
+    Numeric {
+        precision: Option<i64>,
+        scale: Option<i64>,
+    },
     /// `text`, `varchar`, `citext`, `name`: byte for byte.
     Text,
     /// `char(n)`: byte for byte, blanks at the end apart.
@@ -103,6 +107,7 @@ impl Kind {
             "float8" => Kind::Float64,
             "float4" => Kind::Float32,
             "numeric" => Kind::Numeric {
+                precision: numeric_precision(modifier),
                 scale: numeric_scale(modifier),
             },
             "text" | "varchar" | "citext" | "name" => Kind::Text,
@@ -134,6 +139,11 @@ impl Kind {
     }
 }
 
+/// The upper half of what [`numeric_scale`] reads.
+fn numeric_precision(modifier: i32) -> Option<i64> {
+    (modifier >= 4).then(|| i64::from((modifier - 4) >> 16))
+}
+
 /// `atttypmod` of `numeric(p,s)` is `((p << 16) | s) + 4`, the scale in eleven bits, signed.
 fn numeric_scale(modifier: i32) -> Option<i64> {
     (modifier >= 4).then(|| i64::from((((modifier - 4) & 0x7ff) ^ 1024) - 1024))
@@ -155,9 +165,18 @@ mod tests {
     fn a_type_modifier_says_what_the_column_keeps() {
         assert_eq!(
             Kind::of("numeric", ((18 << 16) | 2) + 4),
-            Kind::Numeric { scale: Some(2) }
+            Kind::Numeric {
+                precision: Some(18),
+                scale: Some(2)
+            }
         );
-        assert_eq!(Kind::of("numeric", -1), Kind::Numeric { scale: None });
+        assert_eq!(
+            Kind::of("numeric", -1),
+            Kind::Numeric {
+                precision: None,
+                scale: None
+            }
+        );
         assert_eq!(Kind::of("timestamptz", 3), Kind::Instant { digits: 3 });
         assert_eq!(Kind::of("timestamp", -1), Kind::Timestamp { digits: 6 });
         assert_eq!(Kind::of("_int4", -1), Kind::Array(Box::new(Kind::Integer)));

@@ -8,19 +8,27 @@ use std::path::PathBuf;
 /// Characters of a server's message that are shown.
 const MESSAGE_SHOWN: usize = 400;
 
+/// Wraps PostgreSQL's answer.
+pub(super) fn server(doing: &str) -> impl Fn(tokio_postgres::Error) -> Error + Copy {
+    move |source| Error::Server {
+        doing: doing.to_owned(),
+        source,
+    }
+}
+
 /// Why a comparison or a check did not come to its end.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The source could not be opened or its schema not be read.
     #[error(transparent)]
-    Source(#[from] crate::source::Error),
+    Source(#[from] crate::sqlite::Error),
     /// The target could not be reached.
     #[error("{endpoint}: {source}")]
     Connect {
         /// The URL without its password.
         endpoint: String,
         /// What connecting said.
-        source: crate::target::Error,
+        source: crate::postgres::Error,
     },
     /// SQLite failed while a table was read.
     #[error("reading {} from SQLite: {source}", printable(.table, 80))]

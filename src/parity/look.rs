@@ -2,7 +2,7 @@
 //!
 //! Dropping the future of a reading ends its thread.
 
-use super::error::Error;
+use super::error::{Error, server};
 use super::pair::TablePair;
 use super::sides::Sides;
 use super::source_rows::{self, SourceRow, Tally};
@@ -94,8 +94,8 @@ impl<'a> Look<'a> {
             client: &self.sides.client,
             pair: &self.pair,
             rest,
-            since: self.sides.ways.since.as_ref(),
-            rows_per_second: self.sides.ways.opening.rows_per_second,
+            since: self.sides.connector.since.as_ref(),
+            rows_per_second: self.sides.connector.opening.rows_per_second,
             progress: &|_| (),
             cancel: &CancellationToken::new(),
         };
@@ -106,7 +106,7 @@ impl<'a> Look<'a> {
     /// keys the source does not have: nobody was to rewrite the others.
     pub(crate) async fn apart(&self) -> Result<Apart, Error> {
         let mut keys = self.new_keys().await?;
-        if self.sides.ways.opening.is_frozen && !keys.is_empty() {
+        if self.sides.connector.opening.is_frozen && !keys.is_empty() {
             let keyed = Look::identified(self.sides, &self.pair, &[]);
             let without = move |keys: &mut HashSet<Box<[u8]>>, row: &SourceRow<'_>| {
                 keys.remove(&row.canonical[..row.key_bytes]);
@@ -120,7 +120,7 @@ impl<'a> Look<'a> {
     /// The keys, in canonical form, of all rows that were written after the switch.
     pub(crate) async fn new_keys(&self) -> Result<HashSet<Box<[u8]>>, Error> {
         let mut keys = HashSet::new();
-        if let Some(since) = &self.sides.ways.since {
+        if let Some(since) = &self.sides.connector.since {
             let only_new = format!(" WHERE {}", since.new_row_sql(""));
             let keyed = Look::identified(self.sides, &self.pair, &[]);
             keyed
@@ -161,10 +161,7 @@ impl Sides {
         doing: &str,
         sql: &str,
     ) -> Result<Vec<Vec<Option<String>>>, Error> {
-        let failed = |source| Error::Server {
-            doing: doing.to_owned(),
-            source,
-        };
+        let failed = server(doing);
         let messages = self.client.simple_query(sql).await.map_err(failed)?;
         let rows = messages.into_iter().filter_map(|message| match message {
             SimpleQueryMessage::Row(row) => Some(
@@ -183,7 +180,7 @@ impl Sides {
         doing: &str,
         sql: &str,
     ) -> Result<Vec<Vec<Option<String>>>, Error> {
-        self.ask(doing, &self.ways.over_rows(sql)).await
+        self.ask(doing, &self.connector.over_rows(sql)).await
     }
 
     /// The one number that a query over rows of the target gives.
@@ -201,7 +198,7 @@ impl Sides {
     /// A condition that the rows fulfil by which integrity is judged, to follow `WHERE`: those that were there at the switch, or all
     /// while writes are frozen.
     pub(crate) fn judged_rows_sql(&self, alias: &str) -> String {
-        if self.ways.opening.is_frozen {
+        if self.connector.opening.is_frozen {
             "true".to_owned()
         } else {
             self.old_rows_sql(alias)
@@ -210,7 +207,7 @@ impl Sides {
 
     /// A condition that only rows fulfil which were there at the switch, to follow `WHERE`; `true` before the switch.
     pub(crate) fn old_rows_sql(&self, alias: &str) -> String {
-        match &self.ways.since {
+        match &self.connector.since {
             Some(since) => format!("NOT {}", since.new_row_sql(alias)),
             None => "true".to_owned(),
         }

@@ -1,10 +1,10 @@
 //! The target at one moment, and what was written since: a count per moved table beside PostgreSQL's snapshot, and later the rows that
 //! this snapshot does not see. `F1` asks it about what `E1` saw.
 
-use super::error::Error;
+use super::error::{Error, server};
 use super::sides::{self, Opening, Sides};
 use super::snapshot::Snapshot;
-use crate::target::Endpoint;
+use crate::postgres::Endpoint;
 use serde::{Deserialize, Serialize};
 
 /// The target at one moment.
@@ -45,10 +45,7 @@ pub struct Moved {
 /// # Errors
 /// The target cannot be read.
 pub async fn of(sides: &Sides) -> Result<Moment, Error> {
-    let failed = |source| Error::Server {
-        doing: "asking for the present snapshot".to_owned(),
-        source,
-    };
+    let failed = server("asking for the present snapshot");
     let asked = sides
         .client
         .query_one("SELECT pg_current_snapshot()::text", &[]);

@@ -3,8 +3,9 @@
 use super::equality::{Kind, Rule};
 use super::snapshot::Snapshot;
 use super::source_value::{Encoding, Fetch};
+pub(crate) use crate::postgres::quoted;
 use crate::runbook::transfer::OnProblem;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// A table on both sides.
@@ -24,10 +25,11 @@ pub(crate) struct TablePair {
     pub(crate) rowid: Option<&'static str>,
     /// Rows that the import has on record as put aside, where a policy let it; none where there is no such record.
     pub(crate) aside: Option<Arc<HashSet<String>>>,
-    /// Values that the import has on record as made NULL, by row and place among `columns`; none where there is no such record.
-    pub(crate) nulled: Option<Arc<HashSet<(String, usize)>>>,
-    /// Places of the columns by which a row of the source is known that has no rowid; empty for one that has.
-    pub(crate) source_key: Vec<usize>,
+    /// Columns of the source whose values the import has on record as made NULL, by row; none where there is no such record. By name, for
+    /// a place among `columns` is another one where only some of them are compared.
+    pub(crate) nulled: Option<Arc<HashMap<String, Vec<String>>>>,
+    /// Columns by which a row of the source is known that has no rowid, compared or not; empty for one that has.
+    pub(crate) source_key: Vec<String>,
     /// The target keeps values outside the rows: some may be too long for the text form.
     pub(crate) has_long_values: bool,
     /// The target computes some of its columns.
@@ -49,7 +51,7 @@ pub(crate) struct ColumnPair {
     pub(crate) target: String,
     /// How values are compared.
     pub(crate) rule: Rule,
-    /// The target computes it from other columns, and it is no part of the key. Its own rule makes it right where those are equal.
+    /// Both sides compute it from other columns, and it is no part of the key. The target's own rule makes it right where those are equal.
     pub(crate) computed: bool,
 }
 
@@ -106,11 +108,20 @@ impl TablePair {
         self.has_long_values && self.rowid.is_some() && self.encoding == Encoding::Utf8
     }
 
-    /// What SQLite is asked: every column, then the rowid where it is needed. Never through an index, which may lie.
+    /// The columns by which a row of the source is known that may be on record, where it has no rowid.
+    pub(crate) fn needed_key(&self) -> &[String] {
+        match self.has_record() && self.needed_rowid().is_none() {
+            true => &self.source_key,
+            false => &[],
+        }
+    }
+
+    /// What SQLite is asked: every column, then by what the row is known where that is needed. Never through an index, which may lie.
     pub(crate) fn source_select(&self) -> String {
         let fetched = |column: &ColumnPair| Fetch::of(self, column).sql(&column.source_sql());
         let mut columns: Vec<_> = self.columns.iter().map(fetched).collect();
         columns.extend(self.needed_rowid().map(str::to_owned));
+        columns.extend(self.needed_key().iter().map(|name| quoted(name)));
         format!(
             "SELECT {} FROM {} NOT INDEXED",
             columns.join(", "),
@@ -143,7 +154,7 @@ impl TablePair {
             .then(|| format!("{} ({})", self.target_name(), names.join(", ")))
     }
 
-    /// The same tables without what the target computes, and with the key and nothing but that; where there is such a thing.
+    /// The same tables without what both sides compute, and with the key and nothing but that; where there is such a thing.
     pub(crate) fn stored_and_computed(&self) -> Option<(Self, Self)> {
         let (key, others) = self.columns.split_at(self.key_columns);
         let (computed, stored): (Vec<_>, Vec<_>) =
@@ -197,11 +208,6 @@ impl ColumnPair {
     pub(crate) fn source_sql(&self) -> String {
         quoted(&self.source)
     }
-}
-
-/// An identifier, for both databases.
-pub(crate) fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 /// A string literal for PostgreSQL with `standard_conforming_strings`.

@@ -11,8 +11,11 @@ use crate::runbook::frameworks::book_of;
 use crate::runbook::transfer::{OnProblem, Transfer};
 use crate::text::printable;
 use crate::transfer::matching::{self, Unmatched};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+
+/// PostgreSQL gives no more expressions at once; a long value needs two.
+const MOST_EXPRESSIONS: usize = 1664;
 
 /// What is compared, what cannot be, and what is not meant to be.
 #[derive(Debug, Default)]
@@ -55,6 +58,10 @@ impl Pairing {
                 pairing.skip(&table.name, "excluded by the transfer section");
             } else if is_history(table, targets) && transfer.renamed_table(&table.name).is_none() {
                 pairing.skip(&table.name, "migration history; the target keeps its own");
+            } else if stands_in(table, targets, schema, transfer)
+                && transfer.renamed_table(&table.name).is_none()
+            {
+                pairing.skip(&table.name, "stands in for a sequence of the target");
             } else {
                 planned.push(table);
             }
@@ -127,17 +134,42 @@ fn left_out(pair: &TablePair, records: &[Record]) -> HashSet<String> {
         .collect()
 }
 
-/// The values that became NULL, each by its row and the place of its column among those that are compared.
-fn nulled(pair: &TablePair, records: &[Record]) -> HashSet<(String, usize)> {
-    let place = |record: &Record| {
-        let at = pair
-            .columns
-            .iter()
-            .position(|c| c.source == record.column)?;
-        let policy = &pair.columns[at].rule.policy;
-        (policy.on_problem == Some(OnProblem::Null)).then(|| (record.row.clone(), at))
+/// The columns whose values became NULL, by row.
+fn nulled(pair: &TablePair, records: &[Record]) -> HashMap<String, Vec<String>> {
+    let mut nulled: HashMap<String, Vec<String>> = HashMap::new();
+    let became_null = |record: &&Record| {
+        let policy = pair
+            .column(&record.column)
+            .map(|column| &column.rule.policy);
+        policy.is_some_and(|policy| policy.on_problem == Some(OnProblem::Null))
     };
-    records.iter().filter_map(place).collect()
+    for record in records.iter().filter(became_null) {
+        nulled
+            .entry(record.row.clone())
+            .or_default()
+            .push(record.column.clone());
+    }
+    nulled
+}
+
+/// Whether a table holds nothing but the next number of a sequence that the transfer section states, and has no partner of its name.
+fn stands_in(
+    table: &SourceTable,
+    targets: &[TargetTable],
+    schema: &str,
+    transfer: &Transfer,
+) -> bool {
+    let is_counter =
+        matches!(table.columns.as_slice(), [only] if only.eq_ignore_ascii_case("next_val"));
+    let is_named = |name: &str| name.eq_ignore_ascii_case(&table.name);
+    let is_sequence = |key: &String| {
+        let bare = key
+            .strip_prefix(schema)
+            .and_then(|rest| rest.strip_prefix('.'));
+        is_named(key) || bare.is_some_and(is_named)
+    };
+    let is_stated = transfer.sequences.keys().any(is_sequence);
+    is_counter && is_stated && !targets.iter().any(|target| is_named(&target.name))
 }
 
 /// Pairs the columns of a table, the key's first.
@@ -173,6 +205,8 @@ fn pair_columns(
                     .find(|column| column.name == name)
                     .expect("BUG: matched a name that was not given");
                 let policy = transfer.column(&source.name, column);
+                // What the application has put into a plain column is data: PostgreSQL's own rule does not make another value right.
+                let is_computed_here = source.generated.iter().any(|name| name == column);
                 let rule = Rule {
                     kind: partner.kind.clone(),
                     zone: policy.zone.or(transfer.zone),
@@ -183,7 +217,9 @@ fn pair_columns(
                     source: column.to_owned(),
                     target: name.to_owned(),
                     rule,
-                    computed: partner.computed && !target.key.contains(&partner.name),
+                    computed: is_computed_here
+                        && partner.computed
+                        && !target.key.contains(&partner.name),
                 });
             }
             // What SQLite computes is no data; the application's own migrations decide whether PostgreSQL computes it too.
@@ -202,11 +238,12 @@ fn pair_columns(
     columns[..key_columns]
         .iter_mut()
         .for_each(|column| column.computed = false);
-    let part = |name: &String| columns.iter().position(|column| column.source == *name);
-    let source_key: Option<Vec<usize>> = source.key.iter().map(part).collect();
-    let source_key = source_key
-        .filter(|_| source.without_rowid)
-        .unwrap_or_default();
+    let source_key = match source.without_rowid {
+        true => source.key.clone(),
+        false => Vec::new(),
+    };
+    let may_be_large = columns.iter().filter(|c| c.rule.kind.may_be_large());
+    let asked = columns.len() + may_be_large.count();
     Ok(TablePair {
         source: source.name.clone(),
         schema: schema.to_owned(),
@@ -215,7 +252,8 @@ fn pair_columns(
         key_columns,
         rowid: source.rowid,
         aside: None,
-        has_long_values: target.has_long_values,
+        // Where that would be too many expressions, long values are read whole.
+        has_long_values: target.has_long_values && asked < MOST_EXPRESSIONS,
         has_computed: target.has_computed,
         encoding: Encoding::default(),
         size_bytes: target.size_bytes,

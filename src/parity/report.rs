@@ -165,7 +165,7 @@ impl TableReport {
         let detail = match (&self.problem, self.compared) {
             (Some(problem), _) => format!("{} was not compared: {problem}", self.table),
             (None, Compared::Nothing) => format!("{} was not compared", self.table),
-            _ => self.counts(),
+            (None, Compared::All) => self.counts(),
         };
         let examples = self.examples.iter().map(Difference::to_string).collect();
         Check {
@@ -196,7 +196,7 @@ impl TableReport {
                     .map(|first| format!("; first: {first}"))
                     .unwrap_or_default();
                 format!(
-                    "{source_rows} rows in the backup, {target_rows} in PostgreSQL: {missing} missing, {extra} extra, {different} different{first}"
+                    "{source_rows} rows in SQLite, {target_rows} in PostgreSQL: {missing} missing, {extra} extra, {different} different{first}"
                 )
             }
         };
@@ -231,7 +231,7 @@ impl fmt::Display for Difference {
             Kind::Extra => write!(f, "only in PostgreSQL: {} ({})", self.key, self.target),
             Kind::Different => write!(
                 f,
-                "{}: {} is {} in the backup and {} in PostgreSQL",
+                "{}: {} is {} in SQLite and {} in PostgreSQL",
                 self.key, self.column, self.source, self.target
             ),
         }

@@ -65,7 +65,7 @@ pub(crate) fn source(connection: &Connection) -> Result<SourceSchema, Error> {
     let mut list = connection
         .prepare("SELECT name, type, wr FROM pragma_table_list WHERE schema = 'main' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name")
         .map_err(failed)?;
-    let virtuals = crate::source::shadow::Virtuals::read(connection).map_err(failed)?;
+    let virtuals = crate::sqlite::shadow::Virtuals::read(connection).map_err(failed)?;
     let mut rows = list.query([]).map_err(failed)?;
     while let Some(row) = rows.next().map_err(failed)? {
         let (name, kind, without_rowid): (String, String, bool) = (
@@ -147,7 +147,10 @@ fn can_be_read(
     column: &str,
 ) -> Result<bool, rusqlite::Error> {
     use rusqlite::{Error, ErrorCode};
-    let (column, table) = (crate::target::quoted(column), crate::target::quoted(table));
+    let (column, table) = (
+        crate::postgres::quoted(column),
+        crate::postgres::quoted(table),
+    );
     let sql = format!("SELECT {column} FROM {table} LIMIT 0");
     match connection.prepare(&sql) {
         Ok(_) => Ok(true),
@@ -226,7 +229,7 @@ pub(crate) async fn target(client: &Client, schema: &str) -> Result<Vec<TargetTa
     let types = types(client).await.map_err(failed)?;
     let rows = client.query(TABLES, &[&schema]).await.map_err(failed)?;
     let mut tables: Vec<TargetTable> = Vec::new();
-    let mut asked: Vec<((usize, usize), String, String)> = Vec::new();
+    let mut asked: Vec<((usize, usize), String, String, bool)> = Vec::new();
     for row in rows {
         let name: String = row.get("relname");
         if tables.last().is_none_or(|table| table.name != name) {
@@ -252,17 +255,25 @@ pub(crate) async fn target(client: &Client, schema: &str) -> Result<Vec<TargetTa
             });
             if let Some(expression) = row.get::<_, Option<String>>("default") {
                 let place = (tables.len() - 1, table_columns(&tables) - 1);
-                asked.push((place, expression, row.get("shown")));
+                let may_cut = row.get::<_, Option<bool>>("may_cut").unwrap_or(false);
+                asked.push((place, expression, row.get("shown"), may_cut));
             }
         }
     }
-    for ((table, column), expression, shown) in asked {
+    for ((table, column), expression, shown, may_cut) in asked {
         if !is_literal(&expression) {
             continue;
         }
-        let sql = format!("SELECT pg_catalog.format('%s', CAST(({expression}) AS {shown}))");
-        let row = client.query_one(sql.as_str(), &[]).await.map_err(failed)?;
-        tables[table].columns[column].default = row.get(0);
+        // A cast cuts what is too long; an insert that takes the default fails on it.
+        let whole = match may_cut {
+            true => format!(
+                " WHERE pg_catalog.rtrim(CAST(CAST(({expression}) AS {shown}) AS text), ' ') = pg_catalog.rtrim(CAST(({expression}) AS text), ' ')"
+            ),
+            false => String::new(),
+        };
+        let sql = format!("SELECT pg_catalog.format('%s', CAST(({expression}) AS {shown})){whole}");
+        let row = client.query_opt(sql.as_str(), &[]).await.map_err(failed)?;
+        tables[table].columns[column].default = row.and_then(|row| row.get(0));
     }
     Ok(tables)
 }
@@ -319,6 +330,7 @@ const TABLES: &str = "
              coalesce(pg_catalog.pg_get_expr(d.adbin, d.adrelid), CASE WHEN dt.typtype = 'd' THEN pg_catalog.pg_get_expr(dt.typdefaultbin, 0) END) END AS \"default\",
            CASE WHEN dt.typtype = 'd' THEN pg_catalog.format_type(dt.typbasetype, dt.typtypmod)
                 ELSE pg_catalog.format_type(a.atttypid, a.atttypmod) END AS shown,
+           dt.typcategory IN ('S', 'V') AS may_cut,
            EXISTS (SELECT FROM pg_catalog.pg_attribute g WHERE g.attrelid = c.oid AND g.attgenerated <> '') AS computed,
            (SELECT pg_catalog.array_agg(k.attname::text ORDER BY n.place)
               FROM pg_catalog.pg_index i

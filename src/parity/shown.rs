@@ -1,6 +1,7 @@
 //! Values as people see them in a report: harmless for a terminal, bounded, and unmistakable (`NULL` is not `'NULL'`).
 
 use super::equality::Kind;
+use crate::format::hex;
 use crate::text::printable;
 use rusqlite::types::ValueRef;
 
@@ -44,11 +45,7 @@ pub(crate) fn target(text: Option<&[u8]>, kind: &Kind) -> String {
 
 /// A value that the server told only length and digest of.
 pub(crate) fn long(size_bytes: u64, sha256: &[u8]) -> String {
-    let digest: String = sha256
-        .iter()
-        .take(6)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let digest = hex(&sha256[..sha256.len().min(6)]);
     format!("<{size_bytes} bytes, sha256 {digest}…>")
 }
 
@@ -62,11 +59,7 @@ fn quoted(text: &[u8]) -> String {
 }
 
 fn blob(bytes: &[u8]) -> String {
-    let head: String = bytes
-        .iter()
-        .take(SHOWN_BYTES)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let head = hex(&bytes[..bytes.len().min(SHOWN_BYTES)]);
     format!(
         "x'{head}{}'",
         if bytes.len() > SHOWN_BYTES { "…" } else { "" }

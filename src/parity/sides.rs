@@ -3,13 +3,13 @@
 //!
 //! Every check and every comparison of one run sees the same moment of the target.
 
-use super::error::Error;
+use super::error::{Error, server};
 use super::pair::{TablePair, literal};
 use super::pairing::Pairing;
 use super::schema::{self, SourceSchema};
 use super::snapshot::Snapshot;
+use crate::postgres::{Endpoint, pooler};
 use crate::runbook::transfer::Transfer;
-use crate::target::{Endpoint, pooler};
 use rusqlite::Connection;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -34,7 +34,7 @@ pub struct Opening {
 
 /// A source and a target, ready to be compared.
 pub struct Sides {
-    pub(crate) ways: Arc<Ways>,
+    pub(crate) connector: Arc<Connector>,
     pub(crate) schema: String,
     pub(crate) transfer: Transfer,
     pub(crate) client: Client,
@@ -43,7 +43,7 @@ pub struct Sides {
 }
 
 /// How further connections to both sides are made, from whichever thread.
-pub(crate) struct Ways {
+pub(crate) struct Connector {
     source: PathBuf,
     endpoint: Endpoint,
     pub(crate) opening: Opening,
@@ -74,7 +74,7 @@ impl Sides {
         let source_schema = blocking(source, schema::source).await?;
         let client = connect(target).await?;
         let path = application_path(&client, schema).await?;
-        let ways = Ways {
+        let connector = Connector {
             path,
             source: source.to_owned(),
             endpoint: target.clone(),
@@ -82,7 +82,7 @@ impl Sides {
             since,
         };
         let mut sides = Self {
-            ways: Arc::new(ways),
+            connector: Arc::new(connector),
             schema: schema.to_owned(),
             transfer: transfer.clone(),
             client,
@@ -98,10 +98,7 @@ impl Sides {
     /// # Errors
     /// As [`Sides::open`]; what is compared afterwards is undefined, and opening anew is the way on.
     pub async fn renew(&mut self) -> Result<(), Error> {
-        let failed = |source| Error::Server {
-            doing: "ending a read-only transaction".to_owned(),
-            source,
-        };
+        let failed = server("ending a read-only transaction");
         self.client
             .batch_execute("ROLLBACK")
             .await
@@ -111,7 +108,7 @@ impl Sides {
     }
 
     async fn begin(&mut self) -> Result<(), Error> {
-        begin(&self.client, &self.ways.opening, None).await?;
+        begin(&self.client, &self.connector.opening, None).await?;
         let mut targets = schema::target(&self.client, &self.schema).await?;
         let is_meant = |name: &String| {
             let mut sources = self.source_schema.tables.iter();
@@ -130,12 +127,20 @@ impl Sides {
         Ok(())
     }
 
+    /// Lets go of the moment that was looked at: from here on nothing is held on the server, until [`Sides::look_again`].
+    pub(crate) async fn let_go(&self) -> Result<(), tokio_postgres::Error> {
+        self.client.batch_execute("ROLLBACK").await
+    }
+
+    /// Looks at the present moment once the former was let go of, with the tables paired as they were.
+    pub(crate) async fn look_again(&self) -> Result<(), tokio_postgres::Error> {
+        let begin = begin_sql(&self.connector.opening, None);
+        self.client.batch_execute(&begin).await
+    }
+
     /// Lets further connections see the same moment. Needs the first one to be idle.
     pub(crate) async fn share(&self) -> Result<String, Error> {
-        let failed = |source| Error::Server {
-            doing: "sharing the snapshot".to_owned(),
-            source,
-        };
+        let failed = server("sharing the snapshot");
         Ok(self
             .client
             .query_one("SELECT pg_export_snapshot()", &[])
@@ -149,7 +154,7 @@ impl Sides {
         &self,
         work: impl FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        self.ways.on_source(work).await
+        self.connector.on_source(work).await
     }
 
     /// The pair of a table by its name in the source.
@@ -180,15 +185,12 @@ impl Sides {
     }
 }
 
-impl Ways {
+impl Connector {
     /// A further connection to the target that sees the moment that was shared.
     pub(crate) async fn session(&self, shared: &str) -> Result<Client, Error> {
         let client = connect(&self.endpoint).await?;
         begin(&client, &self.opening, Some(shared)).await?;
-        let failed = |source| Error::Server {
-            doing: "setting the search path".to_owned(),
-            source,
-        };
+        let failed = server("setting the search path");
         let set = format!("SET LOCAL search_path = {}", self.path);
         client.batch_execute(&set).await.map_err(failed)?;
         Ok(client)
@@ -225,8 +227,8 @@ async fn blocking<T: Send + 'static>(
 ) -> Result<T, Error> {
     let path = source.to_owned();
     let run = move || {
-        let connection = crate::source::open_read_only(&path)?;
-        crate::source::stand_in_for_collations(&connection).map_err(|source| Error::Read {
+        let connection = crate::sqlite::open_read_only(&path)?;
+        crate::sqlite::stand_in_for_collations(&connection).map_err(|source| Error::Read {
             table: "the file's collations".to_owned(),
             source,
         })?;
@@ -251,10 +253,7 @@ pub(super) async fn connect(target: &Endpoint) -> Result<Client, Error> {
 
 /// The search path of the application's own sessions, `schema` first where role and database do not name it, behind the server's own.
 pub(super) async fn application_path(client: &Client, schema: &str) -> Result<String, Error> {
-    let failed = |source| Error::Server {
-        doing: "reading the search path of the application's sessions".to_owned(),
-        source,
-    };
+    let failed = server("reading the search path of the application's sessions");
     let sql = "SELECT coalesce(reset_val, '') FROM pg_settings WHERE name = 'search_path'";
     let row = client.query_one(sql, &[]).await.map_err(failed)?;
     let path: String = row.get(0);
@@ -271,10 +270,16 @@ pub(super) async fn begin(
     opening: &Opening,
     snapshot: Option<&str>,
 ) -> Result<(), Error> {
+    let failed = server("beginning a read-only transaction");
+    let begin = begin_sql(opening, snapshot);
+    client.batch_execute(&begin).await.map_err(failed)
+}
+
+fn begin_sql(opening: &Opening, snapshot: Option<&str>) -> String {
     let import = snapshot
         .map(|id| format!("SET TRANSACTION SNAPSHOT {};", literal(id)))
         .unwrap_or_default();
-    let begin = format!(
+    format!(
         "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {import}
          SET LOCAL application_name = '{APPLICATION_NAME}';
          SET LOCAL TimeZone = 'UTC';
@@ -293,10 +298,5 @@ pub(super) async fn begin(
          SET LOCAL lock_timeout = '30s';
          SET LOCAL statement_timeout = {}",
         opening.statement_limit_ms.unwrap_or(0)
-    );
-    let failed = |source| Error::Server {
-        doing: "beginning a read-only transaction".to_owned(),
-        source,
-    };
-    client.batch_execute(&begin).await.map_err(failed)
+    )
 }

@@ -1,13 +1,12 @@
 //! Reads a table of the source, row by row, into canonical form. Blocks; one pass; nothing is kept.
 
-use super::aside;
 use super::canon::Row;
 use super::equality::{Kind, Taken, from_source};
 use super::error::Error;
 use super::pair::{TablePair, quoted};
 use super::report::ByPolicy;
-use super::shown;
 use super::source_value::{Fetched, Places, read_long};
+use super::{aside, shown};
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -100,16 +99,16 @@ pub(crate) fn read(
         long.clear();
         let (mut key_bytes, mut left_out) = (0, false);
         let on_record = if pair.has_record() {
-            name_on_record(pair, raw, &places, &mut scratch).map_err(failed)?
+            name_on_record(pair, raw, &places).map_err(failed)?
         } else {
             None
         };
+        let lost = match (&pair.nulled, &on_record) {
+            (Some(nulled), Some(row)) => nulled.get(row),
+            (None, _) | (_, None) => None,
+        };
         for (at, column) in pair.columns.iter().enumerate() {
-            let is_nulled = match (&pair.nulled, &on_record) {
-                (Some(nulled), Some(row)) => nulled.contains(&(row.clone(), at)),
-                _ => false,
-            };
-            if is_nulled {
+            if lost.is_some_and(|columns| columns.contains(&column.source)) {
                 from_source(ValueRef::Null, &column.rule, &mut canonical);
                 note(&mut by_policy[at], || {
                     match places.value(raw, at, &mut scratch) {
@@ -179,17 +178,15 @@ fn name_on_record(
     pair: &TablePair,
     raw: &rusqlite::Row<'_>,
     places: &Places,
-    scratch: &mut Vec<u8>,
 ) -> Result<Option<String>, rusqlite::Error> {
     if pair.needed_rowid().is_some() {
         return Ok(Some(raw.get::<_, i64>(places.rowid)?.to_string()));
     }
     let mut parts = Vec::new();
-    for at in &pair.source_key {
-        match places.value(raw, *at, scratch)? {
-            Fetched::Value(value) => parts.push(aside::row_name([value].into_iter())),
-            Fetched::Long => return Ok(None),
-        }
+    for part in 0..pair.needed_key().len() {
+        parts.push(aside::row_name(
+            [raw.get_ref(places.rowid + part)?].into_iter(),
+        ));
     }
     let bare = parts.iter().map(|part| &part[1..part.len() - 1]);
     let bare: Vec<&str> = bare.collect();

@@ -38,7 +38,7 @@ impl Encoding {
         out.clear();
         let units = stored.chunks_exact(2).map(|unit| match self {
             Self::Utf16Be => u16::from_be_bytes([unit[0], unit[1]]),
-            _ => u16::from_le_bytes([unit[0], unit[1]]),
+            Self::Utf8 | Self::Utf16Le => u16::from_le_bytes([unit[0], unit[1]]),
         });
         for character in char::decode_utf16(units) {
             match character {

@@ -7,8 +7,8 @@ use rusqlite::Connection;
 
 use super::Fingerprint;
 use crate::runbook::frameworks::book_of;
-use crate::source::schema::quoted;
-use crate::source::{self, digest};
+use crate::sqlite::schema::quoted;
+use crate::sqlite::{self, digest};
 
 /// Looks at both. A configuration that is not there, or may not be read, is a state like any other.
 pub(super) fn look(
@@ -26,9 +26,9 @@ pub(super) fn look(
         seen.put(part, state);
     }
     let shown = file.display();
-    let identity = source::identity(file).map_err(|error| format!("{shown}: {error}"))?;
+    let identity = sqlite::identity(file).map_err(|error| format!("{shown}: {error}"))?;
     seen.put(format!("the SQLite file {shown}"), identity.to_string());
-    let connection = source::open_read_only(file).map_err(|error| error.to_string())?;
+    let connection = sqlite::open_read_only(file).map_err(|error| error.to_string())?;
     schema(&connection, &mut seen).map_err(|error| format!("{shown}: {error}"))?;
     Ok(seen)
 }

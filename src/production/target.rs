@@ -4,7 +4,7 @@
 use tokio_postgres::{Client, Row};
 
 use super::Fingerprint;
-use crate::target::{Endpoint, quoted};
+use crate::postgres::{Endpoint, quoted};
 use crate::text::printable;
 
 /// Tables are compared row by row up to so many bytes in all, the smallest first.

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use self::manifest::Manifest;
-use super::{Error, LeftOut, Material, Report, html, markdown};
+use super::{Error, LeftOut, Material, Report};
 use crate::journal::folder::{FILE_MODE, SHARED_MODE, share_dir};
 use crate::journal::{Folder, Hash, Head, files, lines};
 use crate::ours::below::{self, Modes};
@@ -45,13 +45,17 @@ const EVIDENCE: [&str; 2] = ["output", "preserved"];
 /// Kept by hash.
 const ARTEFACTS: &str = "artefacts";
 /// What a session's folder may hold and a bundle never does.
-const NEVER: [(&str, &str); 5] = [
+const NEVER: [(&str, &str); 9] = [
     ("former", "former configurations: they hold secrets"),
     (
         "orders.json",
         "what the engine is started with: it holds secrets",
     ),
     ("salvage.db", "rows of the application"),
+    ("salvage.before.db", "rows of the application"),
+    ("feed.db", "rows of the application"),
+    ("feed.db-wal", "rows of the application"),
+    ("feed.db-shm", "rows of the application"),
     ("read-back.db", "rows of the application"),
     ("preserved/dump", "rows of the application"),
 ];
@@ -97,8 +101,8 @@ pub fn write(folder: &Folder, dir: &Path) -> Result<Written, Error> {
         (SAMPLES, samples(&material)),
         (BESIDE, beside),
         (JSON, report.to_json_text()),
-        (MARKDOWN, markdown::render(&report)),
-        (HTML, html::render(&report)),
+        (MARKDOWN, report.to_markdown()),
+        (HTML, report.to_html()),
     ] {
         pen.text(name, text.as_bytes())?;
     }

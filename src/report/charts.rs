@@ -1,5 +1,5 @@
 //! The curves that the page draws: 5xx, latency, pool, and every other signal that a trigger judges, with baseline and limits. From
-//! samples, which lie beside the chain. Not in here: drawing (`html::chart`).
+//! samples, which lie beside the chain. Not in here: drawing (`html::curve`).
 
 use std::collections::BTreeMap;
 
@@ -42,8 +42,8 @@ pub struct Point {
     pub range: Option<(f64, f64)>,
 }
 
-/// A chart of each signal that is worth one and has samples.
-pub(super) fn collect(session: &Session, samples: &BTreeMap<String, Vec<Sample>>) -> Vec<Chart> {
+/// The signals that are worth a chart.
+pub(super) fn names(session: &Session) -> Vec<&str> {
     let judged = session
         .charter
         .triggers
@@ -63,6 +63,11 @@ pub(super) fn collect(session: &Session, samples: &BTreeMap<String, Vec<Sample>>
         }
     }
     names
+}
+
+/// A chart of each signal that is worth one and has samples.
+pub(super) fn collect(session: &Session, samples: &BTreeMap<String, Vec<Sample>>) -> Vec<Chart> {
+    names(session)
         .into_iter()
         .filter_map(|name| {
             let samples = samples.get(name).filter(|s| !s.is_empty())?;

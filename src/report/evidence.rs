@@ -1,17 +1,22 @@
 //! Gates and who signed what, what triggers did, what steps checked, the rollback, and planned against actual. Not in here: the
 //! rules (`session`); this only tells what they came to.
 
+mod plan;
+
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::rows::{RowReport, Section, rows};
 use crate::runbook::Role;
-use crate::session::forecast::rehearsed;
+use crate::session::facts::{Baseline, Brought, Counts, Imported, Salvage, TableCost, TableCount};
 use crate::session::live::ParityView;
 use crate::session::{
     Event, EvidenceView, GateView, LineKind, Recorded, RollbackCause, Session, Signature,
     TriggerPhase,
 };
+
+pub(super) use plan::plan;
+pub use plan::{Limit, PlanReport};
 
 /// Somebody on the bridge.
 #[derive(Debug, Clone, Serialize)]
@@ -124,16 +129,21 @@ pub struct RollbackReport {
     pub within_rto: Option<bool>,
     /// Whether it serves from SQLite again.
     pub healthy: Option<bool>,
-    /// What users had written to PostgreSQL and SQLite does not have, by table; empty where nothing was found to be kept.
+    /// What users had written to PostgreSQL, by table; empty where nothing was found to be kept.
     pub left_behind: Vec<LeftBehind>,
+    /// How much of it the rollback has brought into SQLite, and what stays, in a sentence; none where SQLite has none of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub brought_back: Option<String>,
     /// The file in which those rows are kept.
     pub salvaged_to: Option<String>,
+    /// What of those rows is not kept, and why; empty where everything is.
+    pub not_kept: Vec<String>,
     /// Each row.
     pub rows: Vec<RowReport>,
 }
 
 /// Rows of one table that a rollback left behind in PostgreSQL.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct LeftBehind {
     /// Its name.
     pub table: String,
@@ -167,19 +177,6 @@ pub struct TableReport {
     pub equal_rows: Option<u64>,
     /// Rows that it found missing, extra or different; from beside the chain.
     pub different_rows: Option<u64>,
-}
-
-/// An agreed limit against what it took.
-#[derive(Debug, Clone, Serialize)]
-pub struct PlanReport {
-    /// What.
-    pub what: &'static str,
-    /// The limit in real seconds.
-    pub planned_seconds: f64,
-    /// What it took, or has taken so far; `None` where it did not happen.
-    pub actual_seconds: Option<f64>,
-    /// Whether the limit was kept.
-    pub kept: Option<bool>,
 }
 
 pub(super) fn people(session: &Session) -> Vec<PersonReport> {
@@ -327,9 +324,22 @@ fn real_seconds(session: &Session, runbook_ms: i64) -> f64 {
 pub(super) fn rollback(session: &Session) -> Option<RollbackReport> {
     let rollback = session.rollback.as_ref()?;
     let rto_seconds = real_seconds(session, session.charter.limits.rto_ms);
-    let outcomes = rollback.rows.iter().filter_map(|row| row.outcome.as_ref());
-    let mut facts = outcomes.filter_map(|o| o.facts.get("salvage"));
-    let salvage = facts.find_map(|f| serde_json::from_value::<Salvage>(f.clone()).ok());
+    let salvage = session.rollback_fact().unwrap_or_else(|unreadable| {
+        let lacks = vec![unreadable.to_string()];
+        Some(Salvage {
+            lacks,
+            ..Salvage::default()
+        })
+    });
+    let salvage = salvage.unwrap_or_default();
+    let file = salvage.file.map(|file| file.display().to_string());
+    let brought_back = match session.rollback_fact::<Brought>() {
+        Ok(brought) => {
+            let shown = file.as_deref().unwrap_or("no file");
+            brought.map(|brought| brought.sentence(shown))
+        }
+        Err(unreadable) => Some(unreadable.to_string()),
+    };
     let restored = rollback
         .restored_ms
         .map(|ms| seconds(rollback.started_ms, ms));
@@ -346,8 +356,10 @@ pub(super) fn rollback(session: &Session) -> Option<RollbackReport> {
             (None, None) => None,
         },
         healthy: rollback.healthy,
-        left_behind: salvage.iter().flat_map(|s| s.tables.clone()).collect(),
-        salvaged_to: salvage.map(|s| s.file),
+        left_behind: salvage.tables.into_iter().map(left_behind).collect(),
+        brought_back,
+        salvaged_to: file,
+        not_kept: salvage.lacks,
         rows: rows(session)
             .into_iter()
             .filter(|r| r.section == Section::Rollback)
@@ -355,11 +367,13 @@ pub(super) fn rollback(session: &Session) -> Option<RollbackReport> {
     })
 }
 
-/// What R5 says of the rows that it kept.
-#[derive(Deserialize)]
-struct Salvage {
-    file: String,
-    tables: Vec<LeftBehind>,
+fn left_behind(cost: TableCost) -> LeftBehind {
+    LeftBehind {
+        table: cost.table,
+        inserted: cost.inserted,
+        changed: cost.changed,
+        deleted: cost.deleted,
+    }
 }
 
 /// The moments that tell one part of the night from the next.
@@ -389,17 +403,23 @@ pub(super) fn marks(session: &Session, recorded: &[Recorded]) -> Vec<Mark> {
     marks
 }
 
-/// Every table of which a step or the comparison has said something.
+/// What a report tells from and steps left behind in a form that this version does not know, in words.
+pub(super) fn unreadable(session: &Session) -> Vec<String> {
+    let baseline = session.fact::<Baseline>().err();
+    let counts = session.fact::<Counts>().err();
+    let imported = session.fact::<Imported>().err();
+    let all = [baseline, counts, imported].into_iter().flatten();
+    all.map(|unreadable| unreadable.to_string()).collect()
+}
+
+/// Every table of which a step or the comparison has said something. What cannot be read is in [`unreadable`].
 pub(super) fn tables(session: &Session, seen: &ParityView) -> Vec<TableReport> {
-    #[derive(Deserialize)]
-    struct Count {
-        table: String,
-        rows: u64,
-    }
     let mut tables: Vec<TableReport> = Vec::new();
-    let counts: Vec<Count> = fact(session, "counts").unwrap_or_default();
-    let imported: Vec<(String, u64)> = fact(session, "imported").unwrap_or_default();
-    for Count { table, rows } in counts {
+    let counts = session.fact().ok().flatten();
+    let counts = counts.map_or_else(Vec::new, |Counts(tables)| tables);
+    let imported = session.fact().ok().flatten();
+    let imported = imported.map_or_else(Vec::new, |Imported(tables)| tables);
+    for TableCount { table, rows } in counts {
         entry(&mut tables, &table).backup_rows = Some(rows);
     }
     for (table, rows) in imported {
@@ -426,80 +446,4 @@ fn entry<'t>(tables: &'t mut Vec<TableReport>, name: &str) -> &'t mut TableRepor
         tables.len() - 1
     });
     &mut tables[place]
-}
-
-/// A fact that a step left behind, the newest first.
-fn fact<T: serde::de::DeserializeOwned>(session: &Session, name: &str) -> Option<T> {
-    let mut steps = session.steps.iter().rev();
-    let fact = steps.find_map(|step| step.outcome.as_ref()?.facts.get(name))?;
-    serde_json::from_value(fact.clone()).ok()
-}
-
-/// How soon after the countdown, or after a person's word, something is taken back.
-const REACTION_SECONDS: f64 = 1.0;
-
-/// Freeze, verification and rollback against what was agreed; the rollback also against its rehearsal.
-pub(super) fn plan(session: &Session) -> Vec<PlanReport> {
-    let limits = &session.charter.limits;
-    let line = |what, planned_seconds: f64, actual: Option<f64>| PlanReport {
-        what,
-        planned_seconds,
-        actual_seconds: actual,
-        kept: actual.map(|a| a <= planned_seconds),
-    };
-    let freeze = session
-        .freeze()
-        .map(|(since, until)| seconds(since, until.unwrap_or(session.at_ms)));
-    let mut plan = vec![
-        line(
-            "freeze, extensions included",
-            real_seconds(session, session.freeze_limit_ms()),
-            freeze,
-        ),
-        line(
-            "verification after the switch",
-            real_seconds(session, limits.verify_within_ms),
-            verified(session),
-        ),
-    ];
-    let restored = session
-        .rollback
-        .as_ref()
-        .and_then(|r| Some(seconds(r.started_ms, r.restored_ms?)));
-    plan.push(line(
-        "rollback (RTO)",
-        real_seconds(session, limits.rto_ms),
-        restored,
-    ));
-    if let Some(after_ms) = session.first_undo_after_ms() {
-        let waited = match session.rollback.as_ref().map(|r| &r.cause) {
-            Some(RollbackCause::Trigger { .. }) => real_seconds(session, limits.countdown_ms),
-            _ => 0.0,
-        };
-        let actual = Some(seconds(0, after_ms));
-        plan.push(line(
-            "condition met to first undo",
-            waited + REACTION_SECONDS,
-            actual,
-        ));
-    }
-    if let Some(rehearsal) = rehearsed(session) {
-        let took = rehearsal.rollback_ms as f64 / 1_000.0;
-        let rto = real_seconds(session, limits.rto_ms);
-        plan.push(line("rollback, as rehearsed", rto, Some(took)));
-    }
-    plan
-}
-
-/// From the switch until the last of V1–V5 was over.
-fn verified(session: &Session) -> Option<f64> {
-    let switched_ms = session.switched_ms()?;
-    let lines = session.charter.steps.iter().zip(&session.steps);
-    let mut verify = lines
-        .filter(|(line, _)| line.kind == LineKind::Verify)
-        .map(|(_, state)| state);
-    let last = verify.try_fold(switched_ms, |last, state| {
-        Some(last.max(state.ended_ms.filter(|_| state.is_over())?))
-    })?;
-    Some(seconds(switched_ms, last))
 }

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Chain, Error, FORMAT, Report, charts, evidence, signals};
-use crate::history;
+use super::{Chain, FORMAT, Report, charts, evidence, signals};
+use crate::history::{self, Error};
 use crate::journal::{Artefact, Entry, Folder, Follower, Head, Sample};
 use crate::session::live::{self, ItemView, ParityView};
 use crate::session::{Recorded, Session};
@@ -84,7 +84,7 @@ impl Material {
     /// # Errors
     /// One is of a kind that this version does not know.
     pub fn recorded(&self) -> Result<Vec<Recorded>, Error> {
-        Ok(history::events(&self.entries)?)
+        history::events(&self.entries)
     }
 
     /// The report that follows from it.
@@ -94,18 +94,31 @@ impl Material {
     pub fn report(&self) -> Result<Report, Error> {
         let recorded = self.recorded()?;
         let session = Session::replay(&recorded)?;
-        let chain = Chain {
-            entries: self.head.seq,
-            head: self.head.hash.to_string(),
-            verified: true,
-        };
-        let mut report = super::of(&session, &recorded, &self.beside.checklist, chain);
-        report.tables = evidence::tables(&session, &self.beside.parity);
-        report.charts = charts::collect(&session, &self.samples);
-        report.signals = signals::collect(&session, &self.samples);
+        let beside = (&self.beside.checklist[..], &self.beside.parity);
+        let mut report = told(&session, &recorded, self.head, &self.samples, beside);
         report.artefacts.clone_from(&self.beside.artefacts);
         Ok(report)
     }
+}
+
+/// The report of a session and its events, whose chain was checked up to `head`, with what lies beside it, but for what was kept.
+pub(super) fn told(
+    session: &Session,
+    recorded: &[Recorded],
+    head: Head,
+    samples: &BTreeMap<String, Vec<Sample>>,
+    (checklist, parity): (&[ItemView], &ParityView),
+) -> Report {
+    let chain = Chain {
+        entries: head.seq,
+        head: head.hash.to_string(),
+        verified: true,
+    };
+    let mut report = super::of(session, recorded, checklist, chain);
+    report.tables = evidence::tables(session, parity);
+    report.charts = charts::collect(session, samples);
+    report.signals = signals::collect(session, samples);
+    report
 }
 
 /// Samples as they were written, by signal; within each by time.

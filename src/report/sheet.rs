@@ -6,10 +6,9 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use serde_json::Value;
-
 use crate::runbook::action::{Action, Effect, Placeholders};
 use crate::runbook::{RollbackKind, Runbook, StepKind, SwitchHow};
+use crate::session::facts::{Backup, Counts, SecondCopy, TableCount};
 use crate::session::{Session, Undo};
 
 /// What the page is about.
@@ -45,7 +44,9 @@ impl Sheet<'_> {
             page.text(&format!("## {} {}", row.id, row.title));
             match &row.kind {
                 RollbackKind::Halt => self.halt(&mut page),
+                RollbackKind::FenceTarget => self.fence_target(&mut page),
                 RollbackKind::RestoreConfig => self.restore_config(&mut page),
+                RollbackKind::BringBack => self.bring_back(&mut page),
                 RollbackKind::Restart { action } => self.restart(&mut page, action.as_ref()),
                 RollbackKind::Validate => self.validate(&mut page),
                 RollbackKind::LiftFreeze => self.lift_freeze(&mut page),
@@ -74,6 +75,20 @@ impl Sheet<'_> {
             }
             None => page.text("No engine runs, so no fence is held and nothing new starts."),
         }
+    }
+
+    fn fence_target(&self, page: &mut Page) {
+        page.text(
+            "Nothing has to be done for the application to come back. What it still writes to PostgreSQL until the restarts below is kept \
+             there, and nowhere else.",
+        );
+    }
+
+    fn bring_back(&self, page: &mut Page) {
+        page.text(
+            "Bring nothing back by hand now. `cutover salvage make` finds what users wrote to PostgreSQL once the application is on SQLite \
+             again, as long as PostgreSQL is left as it is, and `cutover salvage apply` brings it in.",
+        );
     }
 
     /// The operators' own steps that ran before and after the switch are undone after and before it is taken back.
@@ -129,7 +144,7 @@ impl Sheet<'_> {
                     ));
                     for instance in &self.runbook.fleet.instances {
                         let file = self.runbook.fleet.config.as_deref().unwrap_or_default();
-                        page.line(&format!("- `{}`", Placeholders::of(instance).filled(file)));
+                        page.line(&format!("- `{}`", instance.file(file).display()));
                     }
                     page.end();
                 }
@@ -159,19 +174,16 @@ impl Sheet<'_> {
             page.commands(urls.map(|url| format!("curl -fsS {}", word(&values.filled(url)))));
         }
         let file = word_of(&self.runbook.source.file);
-        let counts = self.fact("counts");
-        let tables = counts.and_then(Value::as_array);
-        match tables {
-            Some(tables) => {
+        match self.session.fact() {
+            Ok(Some(Counts(tables))) => {
                 page.text("SQLite must have at least the rows of the backup:");
-                page.commands(tables.iter().map(|table| {
-                    let name = table["table"].as_str().unwrap_or_default();
-                    let sql = format!("SELECT count(*) FROM {}", quoted(name));
-                    let rows = &table["rows"];
+                page.commands(tables.iter().map(|TableCount { table, rows }| {
+                    let sql = format!("SELECT count(*) FROM {}", quoted(table));
                     format!("sqlite3 -readonly {file} {}    # {rows}", word(&sql))
                 }));
             }
-            None => page.text(&format!(
+            Err(unreadable) => page.text(&format!("How many rows the backup has is not known: {unreadable}.")),
+            Ok(None) => page.text(&format!(
                 "No backup was made before this page was written: {file} is as the application left it."
             )),
         }
@@ -186,15 +198,22 @@ impl Sheet<'_> {
         }
     }
 
+    /// Secrets in their paths stay names: whoever prints the page sets them.
     fn backups(&self, page: &mut Page) {
+        let first = self.session.fact();
+        let second = self.session.fact();
+        let first = first.map(|left| left.map(|Backup(kept)| kept));
+        let second = second.map(|left| left.map(|SecondCopy(kept)| kept));
         let mut any = false;
-        for name in ["backup", "second_copy"] {
-            let Some(kept) = self.fact(name) else {
-                continue;
-            };
-            let (path, sha256) = (kept["path"].as_str(), kept["sha256"].as_str());
-            let (Some(path), Some(sha256)) = (path, sha256) else {
-                continue;
+        for copy in [first, second] {
+            let kept = match copy {
+                Ok(Some(kept)) => kept,
+                Ok(None) => continue,
+                Err(unreadable) => {
+                    page.text(&format!("Where a copy is cannot be said: {unreadable}."));
+                    any = true;
+                    continue;
+                }
             };
             if !any {
                 page.text(
@@ -204,27 +223,18 @@ impl Sheet<'_> {
             any = true;
             let file = &self.runbook.source.file;
             let beside = |suffix: &str| word(&format!("{}{suffix}", file.display()));
+            let path = word_of(&kept.path);
+            let line = format!("{}  {}", kept.sha256, kept.path.display());
             page.commands([
-                format!(
-                    "echo {} | sha256sum --check",
-                    word(&format!("{sha256}  {path}"))
-                ),
+                format!("echo {} | sha256sum --check", word(&line)),
                 format!("mv {} {}", word_of(file), beside(".damaged")),
                 format!("rm -f {} {}", beside("-wal"), beside("-shm")),
-                format!("cp {} {}", word(path), word_of(file)),
+                format!("cp {path} {}", word_of(file)),
             ]);
         }
         if !any {
             page.text("No backup had been made when this page was written.");
         }
-    }
-
-    /// What the newest step left behind under a name.
-    fn fact(&self, name: &str) -> Option<&Value> {
-        let outcomes = self.session.steps.iter().rev();
-        outcomes
-            .filter_map(|s| s.outcome.as_ref()?.facts.get(name))
-            .next()
     }
 }
 

@@ -19,10 +19,21 @@ pub struct Action {
     pub env: Vec<(String, String)>,
     /// What a command reads from its standard input, placeholders with their passwords; empty where absent. Never shown.
     pub stdin: Option<String>,
+    /// Prints more headers of a request.
+    pub headers_command: Option<Box<HeadersCommand>>,
     /// Whether a rehearsal may do it.
     pub rehearse: Rehearse,
     /// After this much time it is ended and has failed. Never scaled by the sandbox's speed.
     pub time_limit: Duration,
+}
+
+/// A command that prints headers, such as one with a token that expires. What it prints is secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeadersCommand {
+    /// A command or a shell line.
+    pub action: Box<Action>,
+    /// For how long what it printed is good; real time.
+    pub every: Duration,
 }
 
 /// Whether, and how, a rehearsal does what an action says. Production has to be left alone by it.
@@ -86,6 +97,7 @@ impl Action {
             effect,
             env: Vec::new(),
             stdin: None,
+            headers_command: None,
             rehearse: Rehearse::default(),
             time_limit,
         }
@@ -95,6 +107,9 @@ impl Action {
     #[must_use]
     pub fn cleared(mut self) -> Self {
         self.rehearse = Rehearse::Same;
+        if let Some(headers) = &mut self.headers_command {
+            headers.action.rehearse = Rehearse::Same;
+        }
         self
     }
 
@@ -122,6 +137,8 @@ impl Action {
         };
         texts.extend(self.env.iter().map(|(_, value)| value.as_str()));
         texts.extend(self.stdin.as_deref());
+        let headers = self.headers_command.iter();
+        texts.extend(headers.flat_map(|headers| headers.action.texts()));
         texts
     }
 
@@ -234,6 +251,7 @@ impl Action {
             effect,
             env: pairs(&self.env)?,
             stdin: self.stdin.as_ref().map(private).transpose()?,
+            headers_command: self.headers_command.clone(),
             rehearse: self.rehearse.clone(),
             time_limit: self.time_limit,
         })

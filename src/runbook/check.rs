@@ -2,10 +2,12 @@
 //! world (`cli::check`).
 
 mod bridge;
+mod fleet;
 mod names;
 mod rehearsed;
 mod secrets;
 mod sequence;
+mod switch;
 mod watch;
 
 use std::collections::BTreeSet;
@@ -37,6 +39,8 @@ pub(super) fn check(runbook: &Runbook, reader: &mut Reader<'_>, plain: &BTreeSet
     secrets::check(&mut check);
     bridge::check(&mut check);
     sequence::check(&mut check);
+    switch::check(&mut check);
+    fleet::check(&mut check);
     watch::check(&mut check);
     rehearsed::check(&mut check);
 }

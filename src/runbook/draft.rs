@@ -1,21 +1,30 @@
 //! A first runbook for an application, by what its SQLite file tells of it. Pure: a survey in, YAML out.
 //!
 //! What is the same for everybody is taken from the reference runbook as it stands. What nobody can know from a file is written as `<…>`,
-//! which reading a runbook refuses, so that `check` lists what is still to be filled in. Not in here: reading the file (`cli::init`), and
-//! what does not convert (`transfer::plan`, which needs the target).
+//! which reading a runbook refuses, so that `check` lists what is still to be filled in. What is known besides ([`known`]) stands in its
+//! place, each with where it was found. Not in here: reading the file, the folder and the target (`cli::init`), what an application's files
+//! mean (`application`), and what does not convert (`transfer::plan`).
 
+mod fleet;
+pub mod known;
 mod reference;
+mod steps;
+pub mod transfer;
+mod watch;
 
 use std::collections::BTreeSet;
 
+use self::known::{Found, Known, comment};
 use self::reference::Reference;
-use super::frameworks::{DATABASE_URL, Framework};
+use super::frameworks::Framework;
 use crate::text::{printable, yaml_scalar};
 
 /// So many tables are critical at most.
 const CRITICAL: usize = 12;
 /// Where fewer are known by what they are, the largest make up for it.
 const AT_LEAST: usize = 3;
+/// So many of the tables that refer to others are critical, whoever refers to them.
+const LARGEST: usize = 2;
 /// Tables without which an application is itself all the same: sessions, caches, queues, what frameworks keep for themselves.
 const BALLAST: &[&str] = &[
     "django_session",
@@ -53,6 +62,26 @@ pub struct Survey {
     pub stay: Vec<String>,
     /// The application's own tables.
     pub tables: Vec<Seen>,
+    /// What was found in its folder, and what a person has answered.
+    pub known: Known,
+    /// What was seen in the migrated target; `None` where nobody has looked.
+    pub target: Option<TargetSeen>,
+}
+
+/// What was seen in the target.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TargetSeen {
+    /// The migrations that its history names, as C2 reads them; empty where it has none.
+    pub applied: Vec<String>,
+    /// The transfer section by which nothing is left to settle, or as near to it as `plan` came, with a `<…>` for each setting that loses
+    /// something; the value of `transfer:`.
+    pub transfer: String,
+    /// Its columns and patterns with such a place.
+    pub losing: u64,
+    /// Problems that no setting settles.
+    pub unsettled: u64,
+    /// The server is on this machine and speaks no TLS.
+    pub plain_and_local: bool,
 }
 
 /// A table as it was seen.
@@ -66,6 +95,8 @@ pub struct Seen {
     pub key: Vec<String>,
     /// Single columns that are unique by themselves.
     pub unique: Vec<String>,
+    /// Those of them whose key compares by more than bytes, as `COLLATE NOCASE` does.
+    pub caseless: Vec<String>,
     /// Tables that it refers to.
     pub references: Vec<String>,
 }
@@ -83,8 +114,8 @@ impl Seen {
 }
 
 impl Survey {
-    /// Tables without whose rows the application is not itself, and how many such are left out: those with a slug and those that others
-    /// refer to, the most rows first; where these are few, the largest besides.
+    /// Tables without whose rows the application is not itself, and how many such are left out: those with a slug, those that others refer
+    /// to and the largest that refer to others, which is where users write, the most rows first; where these are few, the largest besides.
     pub fn critical(&self) -> (Vec<&Seen>, usize) {
         let mut by_rows: Vec<&Seen> = self
             .tables
@@ -102,8 +133,14 @@ impl Survey {
             })
             .map(|name| name.to_lowercase())
             .collect();
-        let is_known =
-            |seen: &&Seen| seen.slug().is_some() || referred.contains(&seen.name.to_lowercase());
+        let refers = |seen: &&&Seen| !seen.references.is_empty();
+        let largest = by_rows.iter().filter(refers).take(LARGEST);
+        let largest: Vec<String> = largest.map(|seen| seen.name.clone()).collect();
+        let is_known = |seen: &&Seen| {
+            seen.slug().is_some()
+                || referred.contains(&seen.name.to_lowercase())
+                || largest.contains(&seen.name)
+        };
         let (mut found, others): (Vec<&Seen>, Vec<&Seen>) = by_rows.into_iter().partition(is_known);
         found.extend(
             others
@@ -137,20 +174,21 @@ impl Survey {
 pub fn write(survey: &Survey) -> String {
     let reference = Reference::read();
     let mut out = head(survey);
-    out.push_str(&people());
+    out.push_str(&people(&survey.known));
     out.push_str(&databases(survey));
-    out.push_str(&fleet());
-    out.push_str(&transfer(survey));
+    out.push_str(&fleet::section(&survey.known));
+    out.push_str(&transfer::section(survey));
     out.push_str(&verification(survey));
     out.push_str(&rehearsal(survey));
     for section in ["gates", "steps"] {
-        out.push_str(&with_items(&reference, section, survey));
+        out.push_str(&steps::with_items(&reference, section, survey));
     }
-    out.push_str(&probes(survey));
+    out.push_str(&watch::probes(survey));
     out.push_str(reference.section("triggers"));
-    out.push_str(&with_items(&reference, "monitoring", survey));
+    out.push_str(&steps::with_items(&reference, "monitoring", survey));
     out.push_str(NOTIFY);
-    out.push_str(&with_items(&reference, "rollback", survey));
+    out.push_str(reference.section("feed"));
+    out.push_str(&steps::with_items(&reference, "rollback", survey));
     out
 }
 
@@ -188,15 +226,40 @@ secrets: [TARGET_URL, TARGET_RUNTIME_URL, SCRATCH_URL, SCRATCH_RUNTIME_URL]
     )
 }
 
-fn people() -> String {
-    "\
+fn people(known: &Known) -> String {
+    let mut out = "\
 # Who is on the bridge. `user` is the account of the operating system under which a person speaks to the engine: one account, one person.
 people:
-  - { id: manager,  name: <name>, roles: [release_manager], user: <account> }
+"
+    .to_owned();
+    if known.people.is_empty() {
+        out.push_str(
+            "\x20 - { id: manager,  name: <name>, roles: [release_manager], user: <account> }
   - { id: engineer, name: <name>, roles: [engineer],        user: <account> }
   - { id: dba,      name: <name>, roles: [dba],             user: <account> }
   - { id: qa,       name: <name>, roles: [qa],              user: <account> }
+",
+        );
+    }
+    for person in &known.people {
+        out.push_str(&format!(
+            "  - {{ id: {}, name: {}, roles: {}, user: {} }}\n",
+            word(&person.id),
+            word(&person.name),
+            words(person.roles.iter().map(|role| role.key())),
+            word(&person.account),
+        ));
+    }
+    out.push_str("\n# The group of the operating system that these accounts are all in: without it only who opens the session gets into it.\n");
+    match &known.group {
+        Some(group) => out.push_str(&format!("bridge: {{ group: {} }}\n", group.yaml)),
+        None => out.push_str("# bridge: { group: cutover }\n"),
+    }
+    out.push_str(LIMITS);
+    out
+}
 
+const LIMITS: &str = "
 limits:
   freeze: 45m               # the agreed window; the release manager can extend it
   verify_within: 15m        # V1–V5, counted from F1
@@ -206,9 +269,7 @@ limits:
   blind: 2m                 # how long a trigger may see nothing before that is an alarm
   min_requests: 20          # a ratio over fewer requests says nothing
 
-"
-    .to_owned()
-}
+";
 
 fn databases(survey: &Survey) -> String {
     let history = history(survey);
@@ -222,12 +283,16 @@ target:
   url: ${{TARGET_URL}}                    # postgres://owner@host/database: migrations and import
   runtime_url: ${{TARGET_RUNTIME_URL}}    # as the application connects, with no more rights than it needs
   schema: public
-  tls: required                         # a connection without TLS fails B1; optional where the network is yours
+  tls: {tls}
 {history}  required:
     tables: {tables}
 
 ",
         file = word(&survey.file),
+        tls = match survey.target.as_ref().is_some_and(|seen| seen.plain_and_local) {
+            true => "optional                         # PostgreSQL is on this machine, and speaks no TLS",
+            false => "required                         # a connection without TLS fails B1; optional where the network is yours",
+        },
         tables = words(critical.iter().map(|t| t.name.as_str())),
     )
 }
@@ -235,8 +300,20 @@ target:
 /// By what C2 knows that every migration has run on PostgreSQL.
 fn history(survey: &Survey) -> String {
     let known = survey.history.as_ref();
+    if let Some((table, column, ids)) = &survey.known.history {
+        let (table, column, ids) = (&table.yaml, &column.yaml, &ids.yaml);
+        return format!("  history: {{ table: {table}, column: {column}, expected: {ids} }}\n");
+    }
     let ids = || "[<id of each migration for PostgreSQL>]".to_owned();
+    let seen = survey
+        .target
+        .as_ref()
+        .filter(|seen| !seen.applied.is_empty());
     let (comment, expected) = match known {
+        Some((framework, _)) if seen.is_some() => (
+            format!("What {} has recorded in PostgreSQL, where its migrations have run.", framework.name),
+            seen.map_or_else(ids, |seen| words(seen.applied.iter().map(String::as_str))),
+        ),
         Some((framework, applied)) => (
             format!(
                 "What {} has recorded in SQLite. Migrations for PostgreSQL may have other ids: these are what C2 expects there.{}",
@@ -247,8 +324,8 @@ fn history(survey: &Survey) -> String {
                 }
             ),
             match framework.target {
-                Some(_) => words(applied.iter().map(String::as_str)),
-                None => ids(),
+                Some(_) if !applied.is_empty() => words(applied.iter().map(String::as_str)),
+                Some(_) | None => ids(),
             },
         ),
         None => (
@@ -263,86 +340,25 @@ fn history(survey: &Survey) -> String {
             "<column of their ids>".to_owned(),
         ),
     };
+    let within = match known.map(|(framework, _)| framework.within) {
+        Some("") | None => String::new(),
+        Some(within) => format!(", within: {}", word(within)),
+    };
     format!(
-        "  # {comment}\n  history: {{ table: {table}, column: {column}, expected: {expected} }}\n"
+        "  # {comment}\n  history: {{ table: {table}, column: {column}{within}, expected: {expected} }}\n"
     )
-}
-
-fn fleet() -> String {
-    "\
-# Every process that serves the application; one is the canary. `staging` is asked on PostgreSQL before anybody is switched (E3); you switch it there.
-fleet:
-  instances:
-    - { id: app-1, url: <its own base URL>, canary: true }
-  staging: { id: staging, url: <the base URL of a staging slot> }
-  config: <the file from which an instance takes its configuration, with {instance} in its path>
-  log: <the file that an instance logs to, with {instance} in its path>
-  ready: \"{url}/ready\"                  # answers 2xx once the instance can serve
-  # provider: { get: \"{url}/<a page>\", sqlite: <regular expression over its body>, postgres: <another> }   # by which an instance says what it serves from
-  # maintenance: { get: \"{url}/<a page>\", on: <regular expression over its body>, off: <another> }   # by which it says whether it refuses writes
-  metrics: \"{url}/metrics\"              # Prometheus' text format; without it, let a `prometheus` or `command` probe make http_5xx_ratio and latency_p95_ms
-  restart: { command: [<program that restarts an instance>, \"{instance}\"], timeout: 60s }
-  connect: { command: [<program that connects to PostgreSQL from a host>, \"{host}\"], timeout: 30s }   # B3
-  ready_within: 60s                     # how long a restarted instance may take
-  ready_successes: 3                    # consecutive answers; one failure starts over
-
-"
-    .to_owned()
-}
-
-fn transfer(survey: &Survey) -> String {
-    let mut out = "\
-# `cutover plan` names every value that does not fit PostgreSQL, and prints what belongs in here to settle it.
-transfer:
-  zone: UTC                             # what a time without an offset means; check that it is true
-"
-    .to_owned();
-    out.push_str(match survey.history {
-        Some((framework, _)) if framework.name == "Django" => {
-            "  # target_rows: replace                # its migrations fill tables of their own, such as auth_permission: this empties them first\n"
-        }
-        _ => "  # target_rows: replace                # where the migrations put rows into tables that are moved\n",
-    });
-    if !survey.stay.is_empty() {
-        let stay = words(survey.stay.iter().map(String::as_str));
-        out.push_str(&format!("  exclude: {stay}\n"));
-    }
-    let slugs: Vec<_> = survey.slugs().collect();
-    if !slugs.is_empty() {
-        out.push_str("  slugs:                                # each must lead to the same record on both sides\n");
-    }
-    for (seen, slug) in &slugs {
-        out.push_str(&format!(
-            "    - {{ table: {}, column: {}, trim: true, ignore_case: true }}\n",
-            word(&seen.name),
-            word(slug)
-        ));
-    }
-    out.push_str(&lists(survey));
-    out.push('\n');
-    out
-}
-
-/// An example alone: in which order the application shows its lists nobody can know, and PostgreSQL's collation may be another.
-fn lists(survey: &Survey) -> String {
-    let (critical, _) = survey.critical();
-    let example = critical.iter().find(|seen| !seen.key.is_empty());
-    let example = example.map_or_else(String::new, |seen| {
-        let name = printable(&seen.name, 60);
-        let key = seen.key.iter().map(String::as_str);
-        format!(
-            "  #   - {{ name: newest, table: {}, order_by: {}, limit: 200 }}\n",
-            word(&name),
-            printable(&words(key), 100)
-        )
-    });
-    let head = "  # The orders in which the application shows its core lists, compared row by row on both sides (T4c, V4):\n  # lists:\n";
-    format!("{head}{example}")
 }
 
 fn verification(survey: &Survey) -> String {
     let (critical, _) = survey.critical();
     let names = || words(critical.iter().map(|t| t.name.as_str()));
+    let (page, page_at) = match &survey.known.page {
+        Some(page) => (fleet::of_instance(page), comment(&page.at)),
+        None => (
+            "<a page that reads the critical tables>".to_owned(),
+            "   # \"{url}/products?page=1\"".to_owned(),
+        ),
+    };
     format!(
         "\
 verification:
@@ -350,11 +366,12 @@ verification:
   rows_per_second: 100000               # what V reads at most, once PostgreSQL is production
   write_probe: {names}   # a row each as the application's role, rolled back (E2, V5)
   requests:                             # E3 on staging, V2 on every instance, and the synthetic requests in between
-    - {{ name: health, class: read, get: \"{{url}}/ready\", status: 200 }}
-    - {{ name: page, class: read, get: <a page that reads the critical tables>, status: 200, compare_body: true }}   # \"{{url}}/products?page=1\"
+    - {{ name: health, class: read, get: {ready}, status: 200 }}
+    - {{ name: page, class: read, get: {page}, status: 200, compare_body: true }}{page_at}
 
 ",
         names = names(),
+        ready = fleet::ready(&survey.known),
     )
 }
 
@@ -370,119 +387,16 @@ rehearsal:                              # K3, K4, K6: the protocol against a scr
   # here, and back
 
 ",
-        word(&format!("rehearsal/{}.db", survey.name()))
+        match &survey.known.copy {
+            Some(copy) => copy.yaml.clone(),
+            None => word(&format!("rehearsal/{}.db", survey.name())),
+        }
     )
 }
 
-/// A section of the reference in which what names the sandbox is put in other words.
-fn with_items(reference: &Reference, section: &str, survey: &Survey) -> String {
-    let mut out = String::new();
-    for part in reference.parts(section) {
-        match part.id.and_then(|id| replaced(id, survey)) {
-            Some(text) => out.push_str(&text),
-            None => out.push_str(part.text),
-        }
-    }
-    out
-}
-
-/// They must not run against what the application is configured for, which is SQLite still; and where PostgreSQL is has to follow the
-/// session, so that a rehearsal migrates the scratch database.
-const COMMAND: &str = "command: <the program that runs the migrations and its arguments>";
-
-/// The rows of the protocol that name files, commands or tables.
-fn replaced(id: &str, survey: &Survey) -> Option<String> {
-    Some(match id {
-        "P1" => "  - { id: P1, kind: announce, title: Announce the freeze and the window, text: \"Deployment freeze for {name}: writes stop for up to {freeze}. Reads go on.\" }   # webhook: your chat\n".to_owned(),
-        "A1" => "  - id: A1
-    kind: freeze
-    title: Stop writes and prove it
-    on:  <how maintenance is switched on>    # such as { write_file: /srv/app/maintenance, content: cutover }
-    off: <how it is switched off>            # such as { remove_file: /srv/app/maintenance }
-    quiet: 5s                           # so long nothing may be written before the fence counts as proof
-".to_owned(),
-        "A2" => "  - { id: A2, kind: backup,        title: \"Immutable backup, with checksum\", to: <a folder for backups>, keep: 90d, start: auto }\n".to_owned(),
-        "A3" => "  - { id: A3, kind: store_backup,  title: A second place, place: { directory: <a folder on another disk> }, keep: 365d, start: auto }\n".to_owned(),
-        "A4" => drill(survey),
-        "C1" => {
-            let framework = survey.history.as_ref().map(|(framework, _)| *framework);
-            let command = |env: &str| format!("{COMMAND}, env: {{ {env} }}");
-            let (how, comment) = match framework {
-                Some(Framework { example: "", .. }) => {
-                    let script = "script: <a file made by `dotnet ef migrations script --idempotent`>";
-                    (script.to_owned(), String::new())
-                }
-                Some(framework) => (command(framework.env), format!("   # command: {}", framework.example)),
-                None => (command(DATABASE_URL), String::new()),
-            };
-            format!("  - {{ id: C1, kind: migrate,           title: Run the migrations, {how}, version: <the release or commit that pins them>, timeout: 10m, start: auto }}{comment}\n")
-        }
-        "F1" => "  - { id: F1, kind: switch,        title: Switch the provider configuration, key: <the key in fleet.config that says which database>, from: <its value for SQLite>, to: <its value for PostgreSQL> }   # one URL: from: \"{source_url}\", to: \"{runtime_url}\"\n".to_owned(),
-        "F2" => "  - { id: F2, kind: rollout,       title: \"Restart: canary first, then the fleet\", batch: 1, start: auto }\n".to_owned(),
-        "M3" => M3.to_owned(),
-        "R3" => "  - { id: R3,  kind: restart,        title: Release the fence and restart the instances }   # action: a restart that does not drain, where there is one\n".to_owned(),
-        "R5" => "  - { id: R5,  kind: preserve,       title: Preserve PostgreSQL's artefacts and logs }   # logs: [files of its log, where they can be read here]\n".to_owned(),
-        "R6" => "  - { id: R6,  kind: incident,       title: Open the incident review, file: incident.md }\n".to_owned(),
-        _ => return None,
-    })
-}
-
-/// A file does not tell what the application exposes, and an item on a signal that never comes could never turn green.
-const M3: &str = "  # Of the application's own pool nobody has seen a number yet. Where its metrics page has db_pool_waiting, db_pool_timeouts_total, db_pool_active
-  # and db_pool_max (`cutover check` says what it lacks), these conditions are better; without them M3 never turns green, and G2 never ends:
-  #   [ { signal: pool_waiting, at_most: 0 }, { signal: pool_timeouts, at_most: 0 }, { signal: pool_used_ratio, at_most: 90% } ]
-  - { id: M3, title: Connection pool, conditions: [ { signal: pg_waiting, at_most: 5 } ] }   # sessions of the target that wait for a lock
-";
-
-fn drill(survey: &Survey) -> String {
-    let mut out = "  - id: A4
-    kind: restore_drill
-    title: Prove each copy readable
-    start: auto
-    queries:
-"
-    .to_owned();
-    let sql = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
-    for seen in survey.critical().0.iter().take(2) {
-        let query = format!("SELECT count(*) FROM {}", sql(&seen.name));
-        out.push_str(&format!("      - {}\n", word(&query)));
-    }
-    if let Some((seen, slug)) = survey.slugs().next() {
-        let (table, slug) = (sql(&seen.name), sql(slug));
-        let query = format!("SELECT {slug} FROM {table} ORDER BY {slug} LIMIT 5");
-        out.push_str(&format!("      - {}\n", word(&query)));
-    }
-    out.push('\n');
-    out
-}
-
-fn probes(survey: &Survey) -> String {
-    let rules = match survey.history.as_ref().and_then(|(f, _)| f.log_rules) {
-        Some(set) => format!(
-            "    rules: {set}                       # ready-made: docs/runbook.md, under Probes and signals\n"
-        ),
-        None => "    rules:                              # the first that matches decides; a line that none matches is counted as other
-      - { category: pending_migration,   match: \"[Pp]ending migration\" }
-      - { category: ddl_exception,       match: \"42P01|42703|relation .* does not exist\" }
-      - { category: database_exception,  match: \"SQLSTATE|PostgresError|PSQLException|PG::|psycopg|PostgreSQL.*(refused|terminat)\" }
-      - { category: unhandled_exception, match: \"[Uu]nhandled|Traceback \\\\(most recent|^panic:\" }
-      - { category: host_booted,         match: <a line that an instance logs when it has started> }
-"
-        .to_owned(),
-    };
-    format!(
-        "\
-probes:
-  - {{ id: readiness, kind: readiness, interval: 5s, timeout: 3s }}
-  - {{ id: traffic,   kind: metrics,   interval: 5s, timeout: 3s, window: 5m }}
-  - {{ id: synthetic, kind: synthetic, interval: 5s, timeout: 5s }}
-  - {{ id: pool,      kind: pool,      interval: 5s, timeout: 3s }}
-  - id: logs
-    kind: logs
-    interval: 5s
-{rules}
-"
-    )
+/// What is known, or the place that is to be filled in.
+fn or_open(found: Option<&Found>, open: &str) -> String {
+    found.map_or_else(|| open.to_owned(), |found| found.yaml.clone())
 }
 
 const NOTIFY: &str = "\

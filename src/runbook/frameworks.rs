@@ -14,6 +14,8 @@ pub struct Framework {
     pub column: &'static str,
     /// Another column of the table, or another table, by which it is told from others that call theirs the same; empty where nobody does.
     pub beside: &'static str,
+    /// The column beside it within whose values an id is unique; empty where an id is unique by itself.
+    pub within: &'static str,
     /// Which rows are migrations that have been applied, as a condition of SQL.
     pub applied: &'static str,
     /// Table and column in PostgreSQL; `None` where they are not to be found by these names in the application's own schema.
@@ -39,6 +41,7 @@ const PLAIN: Framework = Framework {
     table: "",
     telling: true,
     column: "",
+    within: "",
     beside: "",
     applied: "true",
     target: None,
@@ -55,45 +58,44 @@ pub const ALL: &[Framework] = &[
     Framework { name: "Entity Framework Core", table: "__EFMigrationsHistory", column: "MigrationId", target: Some(("__EFMigrationsHistory", "MigrationId")),
         leave: &["__EFMigrationsLock"], log_rules: Some("dotnet"), ..PLAIN },
     Framework { name: "Django", table: "django_migrations", column: "name", target: Some(("django_migrations", "name")),
-        example: "[python, manage.py, migrate, --noinput]",
-        note: "Several of its apps may call a migration the same: by the name alone C2 cannot tell them apart.", ..PLAIN },
+        within: "app", example: "[python, manage.py, migrate, --noinput]", log_rules: Some("django"), ..PLAIN },
     Framework { name: "Ecto", table: "schema_migrations", column: "version", beside: "inserted_at", target: Some(("schema_migrations", "version")),
         example: "[mix, ecto.migrate]",
         env: "DATABASE_URL: \"{target_url}\", MIX_ENV: prod", ..PLAIN },
     Framework { name: "golang-migrate", table: "schema_migrations", column: "version", beside: "dirty", applied: "dirty = 0",
         target: Some(("schema_migrations", "version")), example: "[migrate, -path, migrations, -database, \"{target_url}\", up]",
-        env: "PGPASSWORD: \"{target_password}\"", ..PLAIN },
+        env: "PGPASSWORD: \"{target_password}\"", log_rules: Some("go"), ..PLAIN },
     Framework { name: "Rails", table: "schema_migrations", column: "version", beside: "ar_internal_metadata", target: Some(("schema_migrations", "version")),
         leave: &["ar_internal_metadata"], example: "[bin/rails, \"db:migrate\"]",
-        env: "DATABASE_URL: \"{target_url}\", RAILS_ENV: production", ..PLAIN },
+        env: "DATABASE_URL: \"{target_url}\", RAILS_ENV: production", log_rules: Some("rails"), ..PLAIN },
     Framework { name: "dbmate, or Rails before 5", table: "schema_migrations", column: "version", target: Some(("schema_migrations", "version")),
         example: "[dbmate, up]", ..PLAIN },
     Framework { name: "Laravel", table: "migrations", telling: false, column: "migration", beside: "batch", target: Some(("migrations", "migration")),
         example: "[php, artisan, migrate, --force]",
-        env: "DB_CONNECTION: pgsql, DB_URL: \"{target_url}\"", ..PLAIN },
+        env: "DB_CONNECTION: pgsql, DB_URL: \"{target_url}\"", log_rules: Some("laravel"), ..PLAIN },
     Framework { name: "TypeORM", table: "migrations", telling: false, column: "name", beside: "timestamp", target: Some(("migrations", "name")),
-        example: "[npx, typeorm, \"migration:run\", -d, dist/postgres.js]", ..PLAIN },
+        example: "[npx, typeorm, \"migration:run\", -d, dist/postgres.js]", log_rules: Some("node"), ..PLAIN },
     Framework { name: "Alembic", table: "alembic_version", column: "version_num", target: Some(("alembic_version", "version_num")),
         example: "[alembic, upgrade, head]",
-        env: "DATABASE_URL: \"{target_url:postgresql}\"", ..PLAIN },
+        env: "DATABASE_URL: \"{target_url:postgresql}\"", log_rules: Some("python"), ..PLAIN },
     Framework { name: "Prisma", table: "_prisma_migrations", column: "migration_name", beside: "rolled_back_at",
         applied: "rolled_back_at IS NULL AND finished_at IS NOT NULL", target: Some(("_prisma_migrations", "migration_name")),
         example: "[npx, prisma, migrate, deploy]",
-        note: "Prisma's migrations are for one provider: those for PostgreSQL are new ones, with ids of their own.", ..PLAIN },
+        note: "Prisma's migrations are for one provider: those for PostgreSQL are new ones, with ids of their own.", log_rules: Some("node"), ..PLAIN },
     Framework { name: "Knex", table: "knex_migrations", column: "name", target: Some(("knex_migrations", "name")), leave: &["knex_migrations_lock"],
         example: "[npx, knex, \"migrate:latest\"]",
-        env: "DATABASE_URL: \"{target_url}\", NODE_ENV: production", ..PLAIN },
+        env: "DATABASE_URL: \"{target_url}\", NODE_ENV: production", log_rules: Some("node"), ..PLAIN },
     Framework { name: "Sequelize", table: "SequelizeMeta", column: "name", target: Some(("SequelizeMeta", "name")),
         example: "[npx, sequelize-cli, \"db:migrate\", --url, \"{target_url}\"]",
-        env: "PGPASSWORD: \"{target_password}\"", ..PLAIN },
+        env: "PGPASSWORD: \"{target_password}\"", log_rules: Some("node"), ..PLAIN },
     Framework { name: "Flyway", table: "flyway_schema_history", column: "script", beside: "success",
         applied: "success <> 0 AND script NOT LIKE '<<%'", target: Some(("flyway_schema_history", "script")), example: "[flyway, migrate]",
-        env: "FLYWAY_URL: \"jdbc:postgresql://{target_host}:{target_port}/{target_database}\", FLYWAY_USER: \"{target_user}\", FLYWAY_PASSWORD: \"{target_password}\"", ..PLAIN },
+        env: "FLYWAY_URL: \"jdbc:postgresql://{target_host}:{target_port}/{target_database}\", FLYWAY_USER: \"{target_user}\", FLYWAY_PASSWORD: \"{target_password}\"", log_rules: Some("spring"), ..PLAIN },
     Framework { name: "Liquibase", table: "DATABASECHANGELOG", column: "ID", target: Some(("databasechangelog", "id")),
         leave: &["DATABASECHANGELOGLOCK"], example: "[liquibase, update]",
-        env: "LIQUIBASE_COMMAND_URL: \"jdbc:postgresql://{target_host}:{target_port}/{target_database}\", LIQUIBASE_COMMAND_USERNAME: \"{target_user}\", LIQUIBASE_COMMAND_PASSWORD: \"{target_password}\"", ..PLAIN },
+        env: "LIQUIBASE_COMMAND_URL: \"jdbc:postgresql://{target_host}:{target_port}/{target_database}\", LIQUIBASE_COMMAND_USERNAME: \"{target_user}\", LIQUIBASE_COMMAND_PASSWORD: \"{target_password}\"", log_rules: Some("spring"), ..PLAIN },
     Framework { name: "Doctrine", table: "doctrine_migration_versions", column: "version", target: Some(("doctrine_migration_versions", "version")),
-        example: "[php, bin/console, \"doctrine:migrations:migrate\", --no-interaction]", ..PLAIN },
+        example: "[php, bin/console, \"doctrine:migrations:migrate\", --no-interaction]", log_rules: Some("laravel"), ..PLAIN },
     Framework { name: "sqlx", table: "_sqlx_migrations", column: "version", beside: "success", applied: "success <> 0",
         target: Some(("_sqlx_migrations", "version")), example: "[sqlx, migrate, run]", ..PLAIN },
     Framework { name: "Diesel", table: "__diesel_schema_migrations", column: "version", target: Some(("__diesel_schema_migrations", "version")),
@@ -102,11 +104,11 @@ pub const ALL: &[Framework] = &[
         example: "[sea-orm-cli, migrate, up]", ..PLAIN },
     Framework { name: "goose", table: "goose_db_version", column: "version_id", beside: "is_applied", applied: "is_applied <> 0",
         target: Some(("goose_db_version", "version_id")), example: "[goose, up]",
-        env: "GOOSE_DRIVER: postgres, GOOSE_DBSTRING: \"{target_url}\"", ..PLAIN },
+        env: "GOOSE_DRIVER: postgres, GOOSE_DBSTRING: \"{target_url}\"", log_rules: Some("go"), ..PLAIN },
     Framework { name: "Refinery", table: "refinery_schema_history", column: "version", target: Some(("refinery_schema_history", "version")),
         example: "[refinery, migrate, -e, DATABASE_URL]", ..PLAIN },
     Framework { name: "Drizzle", table: "__drizzle_migrations", column: "hash", example: "[npx, drizzle-kit, migrate]",
-        note: "In PostgreSQL Drizzle keeps its migrations in a schema of their own, which C2 does not look into.", ..PLAIN },
+        note: "In PostgreSQL Drizzle keeps its migrations in a schema of their own, which C2 does not look into.", log_rules: Some("node"), ..PLAIN },
 ];
 
 /// The framework whose tables these are. `columns` gives the columns of a table, if there is one of that name.
@@ -154,6 +156,8 @@ const BOOKS: &[(&str, &[&str], &str)] = &[
     ("directus_migrations", &["version", "name"], "Directus"),
     ("strapi_migrations", &["name", "time"], "Strapi"),
     ("strapi_migrations_internal", &["name", "time"], "Strapi"),
+    ("strapi_database_schema", &["schema", "time", "hash"], "Strapi"),
+    ("payload_migrations", &["name", "batch", "created_at"], "Payload"),
     ("atlas_schema_revisions", &["version", "description", "executed_at"], "Atlas"),
     ("schema_migration", &["version"], "Pop"),
     ("aerich", &["version", "app", "content"], "Aerich"),
@@ -164,6 +168,12 @@ const BOOKS: &[(&str, &[&str], &str)] = &[
     ("_yoyo_version", &["version", "installed_at_utc"], "yoyo"),
     ("yoyo_lock", &["locked", "pid"], "yoyo"),
     ("typeorm_metadata", &["type", "database", "schema", "table", "value"], "TypeORM"),
+];
+
+/// Books whose table applications may name themselves: all columns of such a table, and who keeps it. The name has to speak of migrations too.
+const FORMS: &[(&[&str], &str)] = &[
+    (&["id", "name", "batch", "migration_time"], "Knex"),
+    (&["index", "is_locked"], "Knex"),
 ];
 
 /// Who keeps book of the schema's migrations in this table, if it is such a table: by its name, and by its columns where the name might
@@ -188,7 +198,16 @@ pub fn book_of<'c>(
     let book = BOOKS
         .iter()
         .find(|(table, wanted, _)| is(table) && wanted.iter().all(|column| has(column)));
-    book.map(|(_, _, keeper)| *keeper)
+    if let Some((_, _, keeper)) = book {
+        return Some(*keeper);
+    }
+    if !name.to_ascii_lowercase().contains("migration") {
+        return None;
+    }
+    let form = FORMS.iter().find(|(wanted, _)| {
+        columns.clone().count() == wanted.len() && wanted.iter().all(|column| has(column))
+    });
+    form.map(|(_, keeper)| *keeper)
 }
 
 #[cfg(test)]
@@ -221,5 +240,14 @@ mod tests {
             Some("Ecto")
         );
         assert_eq!(book("VersionInfo", &["Id", "Version"]), None);
+        let knex = ["id", "name", "batch", "migration_time"];
+        assert_eq!(book("xc_knex_migrationsv2", &knex), Some("Knex"));
+        assert_eq!(
+            book("xc_knex_migrationsv2_lock", &["index", "is_locked"]),
+            Some("Knex")
+        );
+        assert_eq!(book("deliveries", &knex), None);
+        assert_eq!(book("bird_migrations", &["id", "name", "batch"]), None);
+        assert_eq!(book("bird_migrations", &[]), None);
     }
 }

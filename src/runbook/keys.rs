@@ -1,5 +1,5 @@
 //! Every key that a runbook may have, in one place: the parser refuses all others, the documentation is tested against it. Not in
-//! here: the keys of one kind of step, probe or rollback row alone (`kinds`), and what a key's value must look like (`parse`).
+//! here: the keys of one kind of fleet, step, probe or rollback row alone (`kinds`), and what a key's value must look like (`parse`).
 
 /// Keys of the whole file.
 pub const RUNBOOK: &[&str] = &[
@@ -22,12 +22,13 @@ pub const RUNBOOK: &[&str] = &[
     "triggers",
     "monitoring",
     "notify",
+    "feed",
     "rollback",
 ];
 /// Keys of a person.
 pub const PERSON: &[&str] = &["id", "name", "roles", "user", "principal", "deputies"];
 /// Keys of `bridge`.
-pub const BRIDGE: &[&str] = &["group", "spare"];
+pub const BRIDGE: &[&str] = &["group", "spare", "metrics"];
 /// Keys of `signatures`.
 pub const SIGNATURES: &[&str] = &["allowed_signers", "revoked", "required"];
 /// Keys of `limits`.
@@ -40,16 +41,19 @@ pub const LIMITS: &[&str] = &[
     "blind",
     "min_requests",
 ];
+/// Keys of `feed`.
+pub const FEED: &[&str] = &["writes", "drain", "nearest"];
 /// Keys of `source`.
-pub const SOURCE: &[&str] = &["file"];
+pub const SOURCE: &[&str] = &["file", "also_open"];
 /// Keys of `target`.
 pub const TARGET: &[&str] = &["url", "runtime_url", "schema", "tls", "history", "required"];
 /// Keys of `target.history`.
-pub const HISTORY: &[&str] = &["table", "column", "expected"];
+pub const HISTORY: &[&str] = &["table", "column", "within", "expected"];
 /// Keys of `target.required`.
 pub const REQUIRED: &[&str] = &["tables", "columns", "indexes"];
-/// Keys of `fleet`.
+/// Keys of `fleet`, whatever its kind; those of its kind come on top.
 pub const FLEET: &[&str] = &[
+    "kind",
     "instances",
     "staging",
     "config",
@@ -63,10 +67,16 @@ pub const FLEET: &[&str] = &[
     "ready_within",
     "ready_successes",
 ];
+/// Keys of `fleet.instances`, where it is a map.
+pub const DISCOVERY: &[&str] = &["command", "shell", "env", "stdin", "timeout", "discover"];
 /// Keys of `fleet.provider`.
 pub const PROVIDER: &[&str] = &["get", "sqlite", "postgres"];
 /// Keys of `fleet.maintenance`.
-pub const MAINTENANCE: &[&str] = &["get", "on", "off"];
+pub const MAINTENANCE: &[&str] = &["get", "on", "off", "status", "header", "body", "label"];
+/// Keys of `fleet.metrics`, where it is a map.
+pub const METRICS: &[&str] = &["url", "headers_command", "map", "leave_out"];
+/// Keys of a figure of `fleet.metrics.map`, where it is a map.
+pub const FAMILY: &[&str] = &["name", "code", "route", "method", "unit", "only"];
 /// Keys of an instance.
 pub const INSTANCE: &[&str] = &["id", "url", "host", "canary"];
 /// Keys of `transfer`; a column's own keys are [`super::transfer::POLICY_KEYS`].
@@ -104,10 +114,14 @@ pub const REQUEST: &[&str] = &[
     "get",
     "post",
     "headers",
+    "headers_command",
     "body",
     "status",
     "contains",
     "compare_body",
+    "ignore",
+    "tolerance",
+    "leaves_rows",
 ];
 /// Keys of `rehearsal`.
 pub const REHEARSAL: &[&str] = &["url", "runtime_url", "max_age", "copy", "point", "unpoint"];
@@ -125,7 +139,18 @@ pub const ACTION: &[&str] = &[
     "rehearse",
 ];
 /// Keys of an action's `http`.
-pub const HTTP: &[&str] = &["method", "url", "headers", "body", "status"];
+pub const HTTP: &[&str] = &[
+    "method",
+    "url",
+    "headers",
+    "headers_command",
+    "body",
+    "status",
+];
+/// Keys of `headers_command`.
+pub const HEADERS_COMMAND: &[&str] = &[
+    "command", "shell", "env", "stdin", "rehearse", "timeout", "every",
+];
 /// Keys of a gate.
 pub const GATE: &[&str] = &["id", "title", "before", "evidence", "signers"];
 /// Keys of every step; those of its kind come on top.

@@ -1,9 +1,11 @@
-//! Kinds of steps, probes and rollback rows: what each is called in a runbook, which keys are its own, and which named checks a kind of step
+//! Kinds of fleets, steps, probes and rollback rows: what each is called in a runbook, which keys are its own, and which named checks a kind of step
 //! makes. A new kind does not compile before it stands here. Not in here: their fields (`model`) and what those must look like (`parse`).
 
 use strum::IntoEnumIterator;
 
-use super::model::{ProbeKind, ProbeWord, RollbackKind, RollbackWord, StepKind, StepWord};
+use super::model::{
+    ManagerWord, ProbeKind, ProbeWord, RollbackKind, RollbackWord, StepKind, StepWord,
+};
 
 /// A kind alone, without its fields.
 pub trait Word: Copy + PartialEq + IntoEnumIterator + Into<&'static str> {
@@ -13,6 +15,16 @@ pub trait Word: Copy + PartialEq + IntoEnumIterator + Into<&'static str> {
     /// As written after `kind:`.
     fn word(self) -> &'static str {
         self.into()
+    }
+}
+
+impl Word for ManagerWord {
+    fn own_keys(self) -> &'static [&'static str] {
+        match self {
+            Self::Command => &[],
+            Self::Systemd => &["unit", "user", "via"],
+            Self::Compose => &["file", "project", "service"],
+        }
     }
 }
 
@@ -62,11 +74,21 @@ impl Word for ProbeWord {
         match self {
             Self::Readiness | Self::Synthetic | Self::Pool => &[],
             Self::Metrics => &["window"],
+            Self::Otlp => &[
+                "listen",
+                "window",
+                "every",
+                "attribute",
+                "instances",
+                "rules",
+                "map",
+                "leave_out",
+            ],
             Self::Logs => &["rules", "command", "shell"],
             Self::Postgres => &["slow", "window"],
             Self::PgBouncer => &["url", "database"],
-            Self::Prometheus => &["url", "headers", "queries", "baseline"],
-            Self::Command => &["command", "shell", "signals"],
+            Self::Prometheus => &["url", "headers", "headers_command", "queries", "baseline"],
+            Self::Command => &["command", "shell", "env", "stdin", "signals"],
         }
     }
 }
@@ -74,7 +96,12 @@ impl Word for ProbeWord {
 impl Word for RollbackWord {
     fn own_keys(self) -> &'static [&'static str] {
         match self {
-            Self::Halt | Self::RestoreConfig | Self::Validate | Self::LiftFreeze => &[],
+            Self::Halt
+            | Self::FenceTarget
+            | Self::RestoreConfig
+            | Self::BringBack
+            | Self::Validate
+            | Self::LiftFreeze => &[],
             Self::Restart | Self::Command => &["action"],
             Self::Preserve => &["logs", "dump"],
             Self::Incident => &["file"],

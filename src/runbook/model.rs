@@ -2,22 +2,35 @@
 //! (`check`). Durations are milliseconds of runbook time; ratios are fractions (`20%` is 0.2).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use strum::IntoStaticStr;
 
 use super::placeholders::Placeholders;
+use super::rehearsal::Unrehearsed;
 
+mod fleet;
+mod manager;
+mod metrics;
 mod notify;
 mod probes;
 mod steps;
+mod verification;
 mod watch;
 
 pub use super::action::Action;
+pub use super::discovery::Discovery;
+pub use super::json_path::{JsonPath, JsonStep};
 pub use super::transfer::Transfer;
+pub use fleet::*;
+pub use manager::*;
+pub use metrics::*;
 pub use notify::*;
 pub use probes::*;
 pub use steps::*;
+pub use verification::*;
 pub use watch::*;
 
 /// A whole runbook, every `${NAME}` resolved.
@@ -33,6 +46,8 @@ pub struct Runbook {
     pub bridge_group: Option<String>,
     /// A folder on another disk than the session's, for events for which that one has no room.
     pub bridge_spare: Option<PathBuf>,
+    /// Where the engine offers its figures; nowhere where absent.
+    pub bridge_metrics: Option<SocketAddr>,
     /// Which gates are signed with SSH keys, and whose keys count.
     pub signatures: Option<Signatures>,
     /// Agreed windows and limits.
@@ -61,8 +76,12 @@ pub struct Runbook {
     pub monitoring: Vec<ChecklistItem>,
     /// Whom to tell what, of those who are not looking.
     pub notify: Vec<Channel>,
+    /// What becomes of what users wrote to PostgreSQL.
+    pub feed: Feed,
     /// R rows in the order in which they run.
     pub rollback: Vec<RollbackRow>,
+    /// What a rehearsal leaves out of what the operator wrote; nothing where this is no rehearsed form.
+    pub unrehearsed: Vec<Unrehearsed>,
     /// Every `${NAME}` that the file names, and its value; `None` where that is secret. Together with the file this is what `hash` is
     /// taken over.
     pub values: BTreeMap<String, Option<String>>,
@@ -98,6 +117,9 @@ impl Runbook {
 
     /// With which HTTP status maintenance answers.
     pub fn maintenance_status(&self) -> u16 {
+        if let Some(status) = self.fleet.maintenance_answer.status {
+            return status;
+        }
         let of = |step: &Step| match &step.kind {
             StepKind::Freeze { status, .. } => Some(*status),
             _ => None,
@@ -122,8 +144,11 @@ impl Runbook {
 pub struct RunbookHash(pub String);
 
 /// The four roles of the bridge.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, IntoStaticStr,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Role {
     /// Drives the session.
     ReleaseManager,
@@ -141,12 +166,7 @@ impl Role {
 
     /// As written in a runbook.
     pub fn key(self) -> &'static str {
-        match self {
-            Role::ReleaseManager => "release_manager",
-            Role::Engineer => "engineer",
-            Role::Dba => "dba",
-            Role::Qa => "qa",
-        }
+        self.into()
     }
 
     /// As shown to people.
@@ -234,11 +254,33 @@ pub struct Limits {
     pub min_requests: u64,
 }
 
+/// What becomes of what users wrote to PostgreSQL when the session is rolled back (R1+, R2+).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Feed {
+    /// Whether it comes back into SQLite.
+    pub writes: Writes,
+    /// Milliseconds for which R1+ waits for transactions that are under way before it ends them.
+    pub drain_ms: i64,
+    /// Whether a value without an exact form in SQLite comes back as the nearest that there is.
+    pub nearest: bool,
+}
+
+/// Where what users wrote to PostgreSQL is after a rollback.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Writes {
+    /// In SQLite, brought there by R2+.
+    Keep,
+    /// In the salvage file, to be brought in by people.
+    Salvage,
+}
+
 /// The SQLite side.
 #[derive(Debug, Clone)]
 pub struct Source {
     /// The live file.
     pub file: PathBuf,
+    /// Programs that may have it open although they are no instances, such as one that copies it.
+    pub also_open: Vec<String>,
 }
 
 /// The PostgreSQL side.
@@ -265,6 +307,8 @@ pub struct History {
     pub table: String,
     /// Column of the migration ids, unquoted.
     pub column: String,
+    /// Column beside it within whose values an id is unique, unquoted: ids are then `app.0001_initial`.
+    pub within: Option<String>,
     /// Every id that must be there.
     pub expected: Vec<String>,
 }
@@ -278,120 +322,6 @@ pub struct RequiredSchema {
     pub columns: Vec<String>,
     /// Indexes; they must be valid too.
     pub indexes: Vec<String>,
-}
-
-/// The application's processes and how each is told what.
-#[derive(Debug, Clone)]
-pub struct Fleet {
-    /// Production instances, canary marked.
-    pub instances: Vec<Instance>,
-    /// The staging slot that points at PostgreSQL for E3.
-    pub staging: Option<Instance>,
-    /// Configuration file; `{instance}` and `{host}` are replaced.
-    pub config: Option<String>,
-    /// Log file; `{instance}` and `{host}` are replaced.
-    pub log: Option<String>,
-    /// Readiness URL; `{url}` is replaced.
-    pub ready: String,
-    /// The page that says which database an instance serves from.
-    pub provider: Option<ProviderPage>,
-    /// The page that says whether an instance is in maintenance.
-    pub maintenance: Option<MaintenancePage>,
-    /// Prometheus text endpoint; `{url}` is replaced.
-    pub metrics: Option<String>,
-    /// Restarts one instance.
-    pub restart: Action,
-    /// Opens a connection to the target from the instance's own host (B3).
-    pub connect: Option<Action>,
-    /// Real time that a restarted instance may take to become ready.
-    pub ready_within_ms: i64,
-    /// Consecutive good answers that count as ready.
-    pub ready_successes: u32,
-}
-
-/// A page of the application that says which database an instance serves from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ProviderPage {
-    /// `{url}` is replaced. Its status does not matter: an instance that is not ready may say it too.
-    pub url: String,
-    /// Regular expression that matches the body of an instance that serves from SQLite.
-    pub sqlite: String,
-    /// The same for PostgreSQL.
-    pub postgres: String,
-}
-
-/// A page of the application that says whether an instance is in maintenance.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MaintenancePage {
-    /// `{url}` is replaced. Its status does not matter.
-    pub url: String,
-    /// Regular expression that matches the body of an instance that refuses writes.
-    pub on: String,
-    /// The same of one that lets them in.
-    pub off: String,
-}
-
-/// One process of the application.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Instance {
-    /// Short and unique.
-    pub id: String,
-    /// Base URL, without a slash at the end.
-    pub url: String,
-    /// Host for the host's own commands; the URL's host where absent.
-    pub host: String,
-    /// Restarted first.
-    pub canary: bool,
-}
-
-/// What counts as verified (E2, E3, V1–V5, T4).
-#[derive(Debug, Clone)]
-pub struct Verification {
-    /// Tables whose rows must all be there (V1, T4a).
-    pub critical: Vec<String>,
-    /// Rows that are read from PostgreSQL per second at most, once the application is on it (V).
-    pub rows_per_second: u32,
-    /// How long one statement of V may take.
-    pub statement_limit_ms: i64,
-    /// Requests to staging, to each instance, and in between.
-    pub requests: Vec<Request>,
-    /// The representative write (V2), through maintenance's bypass.
-    pub write: Option<Request>,
-    /// Tables into which E2 and V5 may write a row that is rolled back.
-    pub write_probe: Vec<String>,
-}
-
-/// One synthetic request.
-#[derive(Clone)]
-pub struct Request {
-    /// As shown.
-    pub name: String,
-    /// Whether it counts as a core read or a core write (M5).
-    pub class: RequestClass,
-    /// `GET` or `POST`.
-    pub method: String,
-    /// `{url}` is the instance's.
-    pub url: String,
-    /// Sent along; values may be secrets and are never shown.
-    pub headers: Vec<(String, String)>,
-    /// Sent along.
-    pub body: Option<String>,
-    /// Expected status.
-    pub status: u16,
-    /// Text that the body must contain.
-    pub contains: Option<String>,
-    /// Whether the body must equal what the SQLite side answered with the baseline.
-    pub compare_body: bool,
-}
-
-/// Core read or core write.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RequestClass {
-    /// Changes nothing.
-    Read,
-    /// Changes something.
-    Write,
 }
 
 /// The scratch side of a rehearsal.

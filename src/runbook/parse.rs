@@ -2,6 +2,9 @@
 //! given out only where no error was found. Not in here: what must hold between the parts (`check`).
 
 mod actions;
+mod fleet;
+mod maintenance;
+mod metrics;
 mod notify;
 mod probes;
 mod sections;
@@ -15,12 +18,16 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 
 use super::check;
+use super::discovery::Discovered;
 use super::keys;
 use super::model::{Role, Runbook, RunbookHash};
 use super::problem::{Problem, Severity};
 use super::reader::{Fields, Item, Reader};
+use super::sites::Sites;
+use super::transfer::names::part;
 use super::transfer::{Pattern, Transfer};
 use super::tree::{self, Node, Place, Value};
+use crate::format::hex;
 use crate::secret::{Secret, has_password, passwords_in};
 
 /// What reading a runbook came to.
@@ -35,6 +42,8 @@ pub struct Reading {
     pub secrets: Vec<Secret>,
     /// The texts that the file shows as they are.
     pub plain: BTreeSet<String>,
+    /// Where everything is written.
+    pub sites: Sites,
 }
 
 /// The runbook in a text that is in no folder, so that relative paths stay as they are; or all its problems. `env` gives the value of a
@@ -53,19 +62,23 @@ pub fn parse(
 
 /// Like [`parse`], but gives warnings out beside a valid runbook too.
 pub fn read(file_name: &str, text: &str, env: &dyn Fn(&str) -> Option<String>) -> Reading {
-    read_in(file_name, text, Path::new(""), env)
+    read_in(file_name, text, Path::new(""), env, &Discovered::NotAsked)
 }
 
-/// Like [`read`], for a file in `folder` (absolute), where its relative paths begin.
+/// Like [`read`], for a file in `folder` (absolute), where its relative paths begin. `discovered` is what is known of instances that the
+/// file does not list.
 pub fn read_in(
     file_name: &str,
     text: &str,
     folder: &Path,
     env: &dyn Fn(&str) -> Option<String>,
+    discovered: &Discovered,
 ) -> Reading {
     let whole = text;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut reader = Reader::new(file_name, text, Some(env)).within(folder);
+    let mut reader = Reader::new(file_name, text, Some(env))
+        .within(folder)
+        .knowing(discovered);
     let node = root(text, &mut reader);
     let mut plain = BTreeSet::new();
     let runbook = node.as_ref().and_then(|node| {
@@ -73,8 +86,10 @@ pub fn read_in(
         plain = reader.plain(node);
         check::check(&runbook, &mut reader, &plain);
         // Each side keeps its own migration history, whatever the framework calls it.
-        let history = Pattern::new(runbook.target.history.table.clone());
-        runbook.transfer.exclude.push(history);
+        let history = Pattern::new(part(&runbook.target.history.table));
+        if !runbook.transfer.exclude.contains(&history) {
+            runbook.transfer.exclude.push(history);
+        }
         runbook.values = reader.resolved.clone();
         runbook.production_names = reader.names_in(&["source", "target", "fleet"]);
         for (_, value) in runbook.values.iter_mut().filter(|(name, value)| {
@@ -91,12 +106,14 @@ pub fn read_in(
     let secrets = secrets(&reader, text);
     let valid = is_valid(&reader);
     check::too_short(&mut reader);
+    let sites = reader.sites.clone();
     let (problems, _) = finish(reader);
     Reading {
         runbook: runbook.filter(|_| valid),
         problems,
         secrets,
         plain,
+        sites,
     }
 }
 
@@ -199,7 +216,7 @@ pub fn hash(text: &str, values: &BTreeMap<String, Option<String>>) -> RunbookHas
         field(value.as_ref().map_or(b"secret", |value| value.as_bytes()));
     }
     let hash = digest.finalize();
-    RunbookHash(hash.iter().map(|b| format!("{b:02x}")).collect())
+    RunbookHash(hex(&hash))
 }
 
 /// Sections that every runbook has.
@@ -230,20 +247,21 @@ fn runbook(reader: &mut Reader<'_>, node: &Node) -> Option<Runbook> {
     reader.secrets = reader.listed_at.keys().cloned().collect();
     reader.all_present(&fields, REQUIRED);
     reader.want(&fields, "cutover", |r, i| r.one_of(i, &[("1", ())]));
-    let (bridge_group, bridge_spare) = sections::bridge(reader, &fields);
-    Some(Runbook {
+    let bridge = sections::bridge(reader, &fields);
+    let mut runbook = Runbook {
         secrets: reader.secrets.iter().cloned().collect(),
         name: reader
             .want(&fields, "name", session_name)
             .unwrap_or_default(),
         people: some_of(reader, &fields, "people", sections::person),
-        bridge_group,
-        bridge_spare,
+        bridge_group: bridge.group,
+        bridge_spare: bridge.spare,
+        bridge_metrics: bridge.metrics,
         signatures: reader.want(&fields, "signatures", sections::signatures),
         limits: sections::limits(reader, &fields),
         source: sections::source(reader, &fields),
         target: sections::target(reader, &fields),
-        fleet: sections::fleet(reader, &fields),
+        fleet: fleet::fleet(reader, &fields),
         transfer: reader
             .want(&fields, "transfer", transfer::transfer)
             .unwrap_or_default(),
@@ -255,12 +273,16 @@ fn runbook(reader: &mut Reader<'_>, node: &Node) -> Option<Runbook> {
         triggers: some_of(reader, &fields, "triggers", watch::trigger),
         monitoring: some_of(reader, &fields, "monitoring", watch::checklist_item),
         notify: some_of(reader, &fields, "notify", notify::channel),
+        feed: sections::feed(reader, &fields),
         rollback: some_of(reader, &fields, "rollback", steps::rollback_row),
+        unrehearsed: Vec::new(),
         values: BTreeMap::new(),
         production_names: BTreeSet::new(),
         shows_password: false,
         hash: RunbookHash::default(),
-    })
+    };
+    fleet::follow_logs(&runbook.fleet, &mut runbook.probes);
+    Some(runbook)
 }
 
 /// A list; none where its key is absent, which has been reported.

@@ -20,6 +20,8 @@ pub struct Spot {
 /// What an action is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
+    /// Prints the instances, when the runbook is read.
+    Discovery,
     /// Restarts an instance (F2, R3).
     Restart,
     /// Connects to PostgreSQL from an instance's host (B3).
@@ -61,7 +63,8 @@ impl Purpose {
     pub fn is_per_instance(self) -> bool {
         match self {
             Purpose::Restart | Purpose::Connect | Purpose::RollbackRestart | Purpose::Log => true,
-            Purpose::Point
+            Purpose::Discovery
+            | Purpose::Point
             | Purpose::MaintenanceOn
             | Purpose::MaintenanceOff
             | Purpose::SecondPlace
@@ -100,11 +103,32 @@ impl Runbook {
             all.push((spot, action));
         };
         let section = |key: &str| (key.to_owned(), key.to_owned());
+        if let Some(discovery) = &mut self.fleet.discovery {
+            let (path, name) = section("fleet.instances");
+            add(path, name, Purpose::Discovery, &mut discovery.action);
+        }
         let (path, name) = section("fleet.restart");
         add(path, name, Purpose::Restart, &mut self.fleet.restart);
         if let Some(connect) = &mut self.fleet.connect {
             let (path, name) = section("fleet.connect");
             add(path, name, Purpose::Connect, connect);
+        }
+        let page = self.fleet.metrics.as_mut();
+        if let Some(headers) = page.and_then(|page| page.headers_command.as_mut()) {
+            let (path, name) = section("fleet.metrics.headers_command");
+            add(path, name, Purpose::Probe, &mut headers.action);
+        }
+        for request in &mut self.verification.requests {
+            if let Some(headers) = &mut request.headers_command {
+                let path = at("verification.requests", &request.name, "headers_command");
+                let name = named(&request.name, "headers_command");
+                add(path, name, Purpose::Probe, &mut headers.action);
+            }
+        }
+        let write = self.verification.write.as_mut();
+        if let Some(headers) = write.and_then(|write| write.headers_command.as_mut()) {
+            let (path, name) = section("verification.write.headers_command");
+            add(path, name, Purpose::Probe, &mut headers.action);
         }
         if let Some(rehearsal) = &mut self.rehearsal {
             for (key, action) in [
@@ -133,14 +157,21 @@ impl Runbook {
                     follow: Some(action),
                     ..
                 } => add(path, probe.id.clone(), Purpose::Log, action),
+                ProbeKind::Prometheus(server) => {
+                    if let Some(headers) = &mut server.headers_command {
+                        let path = at("probes", &probe.id, "headers_command");
+                        let name = named(&probe.id, "headers_command");
+                        add(path, name, Purpose::Probe, &mut headers.action);
+                    }
+                }
                 ProbeKind::Logs { follow: None, .. }
                 | ProbeKind::Readiness
                 | ProbeKind::Metrics { .. }
+                | ProbeKind::Otlp(_)
                 | ProbeKind::Synthetic
                 | ProbeKind::Pool
                 | ProbeKind::Postgres { .. }
-                | ProbeKind::PgBouncer(_)
-                | ProbeKind::Prometheus(_) => {}
+                | ProbeKind::PgBouncer(_) => {}
             }
         }
         for channel in &mut self.notify {
@@ -264,7 +295,9 @@ fn of_row(kind: &mut RollbackKind) -> Vec<(&'static str, Purpose, &mut Action)> 
         RollbackKind::Restart { action: None }
         | RollbackKind::Preserve { dump: None, .. }
         | RollbackKind::Halt
+        | RollbackKind::FenceTarget
         | RollbackKind::RestoreConfig
+        | RollbackKind::BringBack
         | RollbackKind::Validate
         | RollbackKind::LiftFreeze
         | RollbackKind::Incident { .. } => Vec::new(),

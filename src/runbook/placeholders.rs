@@ -101,7 +101,7 @@ impl Placeholders {
     /// Those that stand for an instance: `{instance}`, `{host}`, `{url}`.
     pub fn of(instance: &Instance) -> Self {
         Self::new()
-            .with("instance", &instance.id)
+            .with("instance", instance.name())
             .with("host", &instance.host)
             .with("url", &instance.url)
     }

@@ -4,40 +4,24 @@ use std::fmt;
 
 use super::model::{Channel, Means, PgBouncer, PrometheusServer, Rehearsal, Request, Target};
 
-impl fmt::Debug for Target {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Target")
-            .field("schema", &self.schema)
-            .field("tls_required", &self.tls_required)
-            .field("history", &self.history)
-            .field("required", &self.required)
-            .finish_non_exhaustive()
-    }
+/// Shows these fields and no others.
+macro_rules! show_only {
+    ($($what:ident { $($field:ident),+ })+) => {$(
+        impl fmt::Debug for $what {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct(stringify!($what))
+                    $(.field(stringify!($field), &self.$field))+
+                    .finish_non_exhaustive()
+            }
+        }
+    )+};
 }
 
-impl fmt::Debug for Rehearsal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Rehearsal")
-            .field("max_age_ms", &self.max_age_ms)
-            .field("copy", &self.copy)
-            .field("point", &self.point)
-            .field("unpoint", &self.unpoint)
-            .finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for Request {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Request")
-            .field("name", &self.name)
-            .field("class", &self.class)
-            .field("method", &self.method)
-            .field("url", &self.url)
-            .field("status", &self.status)
-            .field("contains", &self.contains)
-            .field("compare_body", &self.compare_body)
-            .finish_non_exhaustive()
-    }
+show_only! {
+    Target { schema, tls_required, history, required }
+    Rehearsal { max_age_ms, copy, point, unpoint }
+    Request { name, class, method, url, status, contains, compare_body }
+    PgBouncer { database }
 }
 
 impl fmt::Debug for PrometheusServer {
@@ -46,14 +30,6 @@ impl fmt::Debug for PrometheusServer {
             .field("url", &crate::secret::without_passwords(&self.url))
             .field("queries", &self.queries)
             .field("baseline_ms", &self.baseline_ms)
-            .finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for PgBouncer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PgBouncer")
-            .field("database", &self.database)
             .finish_non_exhaustive()
     }
 }

@@ -2,17 +2,17 @@
 //! nor told anything: its place is taken by the staging slot. Every action is decided about: cleared, replaced, or never run.
 
 mod clearance;
+mod unrehearsed;
+mod windows;
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use self::clearance::Ground;
-pub use self::clearance::{NotRun, Why, named, not_run};
+pub use self::clearance::{NotRun, Why, not_run};
+pub use self::unrehearsed::Unrehearsed;
+pub use self::windows::{judged_signals, longest_look_ms};
 use super::action::{Action, Effect, Rehearse};
-use super::{Condition, Place, Probe, ProbeKind, Request, RollbackKind, Runbook, Start, StepKind};
-
-/// How long a rehearsal watches where the night would watch for an hour.
-const WINDOW_MS: i64 = 60_000;
+use super::{Condition, Place, ProbeKind, Request, RollbackKind, Runbook, Start, StepKind};
 
 /// Beside the copy a rehearsal has a folder of its own, named like the copy with this appended.
 const OWN_FOLDER: &str = ".rehearsal";
@@ -34,8 +34,13 @@ pub fn own_folder(copy: &Path) -> PathBuf {
     PathBuf::from(path)
 }
 
-/// The rehearsal of a runbook; `None` where it has no `rehearsal` section or no staging slot.
+/// The rehearsal of a runbook in real time; `None` where it has no `rehearsal` section or no staging slot.
 pub fn of(runbook: &Runbook) -> Option<Runbook> {
+    at_speed(runbook, 1.0)
+}
+
+/// The same where runbook time runs so many times faster, which makes windows longer: no probe is asked more often for it.
+pub fn at_speed(runbook: &Runbook, speed: f64) -> Option<Runbook> {
     let scratch = runbook.rehearsal.clone()?;
     let staging = runbook.fleet.staging.clone()?;
     let folder = own_folder(&scratch.copy);
@@ -55,12 +60,16 @@ pub fn of(runbook: &Runbook) -> Option<Runbook> {
         ..staging
     }];
     rehearsed.fleet.staging = None;
-    // In a rehearsal a file of its own stands for maintenance, and staging knows nothing of it.
-    rehearsed.fleet.maintenance = None;
+    rehearsed.fleet.discovery = None;
+    // Where a file of the rehearsal's own stands for maintenance, staging knows nothing of it.
+    if !has_own_maintenance(&rehearsed) {
+        rehearsed.fleet.maintenance = None;
+    }
     rehearsed.rehearsal = None;
     rehearsed.gates.clear();
     rehearsed.signatures = None;
     rehearsed.bridge_spare = None;
+    rehearsed.bridge_metrics = None;
     rehearsed.notify.clear();
     rehearsed
         .steps
@@ -70,6 +79,7 @@ pub fn of(runbook: &Runbook) -> Option<Runbook> {
         of_step(&mut step.kind, &folder);
     }
     watch_staging_only(&mut rehearsed);
+    windows::shorten(&mut rehearsed, speed);
     for row in &mut rehearsed.rollback {
         match &mut row.kind {
             RollbackKind::Incident { file } => *file = folder.join(INCIDENT),
@@ -78,9 +88,18 @@ pub fn of(runbook: &Runbook) -> Option<Runbook> {
                 logs.clear();
                 *dump = dump.take().filter(|dump| dump.rehearse == Rehearse::Same);
             }
-            _ => {}
+            // Of these, at most what they run is another in a rehearsal: `decide` has put it there.
+            RollbackKind::Halt
+            | RollbackKind::FenceTarget
+            | RollbackKind::RestoreConfig
+            | RollbackKind::BringBack
+            | RollbackKind::Restart { .. }
+            | RollbackKind::Validate
+            | RollbackKind::LiftFreeze
+            | RollbackKind::Command(_) => {}
         }
     }
+    rehearsed.unrehearsed = unrehearsed::list(runbook, &rehearsed);
     Some(rehearsed)
 }
 
@@ -111,18 +130,58 @@ fn of_step(kind: &mut StepKind, folder: &Path) {
                 *place = Place::Directory(folder.join(SECOND));
             }
         }
-        StepKind::Baseline { window_ms }
-        | StepKind::Stabilise { window_ms }
-        | StepKind::Checklist {
-            stays_green_ms: window_ms,
-        } => *window_ms = (*window_ms).min(WINDOW_MS),
-        _ => {}
+        // Of these, at most what they run is another in a rehearsal: `decide` has put it there.
+        StepKind::Confirm { .. }
+        | StepKind::Baseline { .. }
+        | StepKind::RestoreDrill { .. }
+        | StepKind::TargetCheck
+        | StepKind::Privileges
+        | StepKind::Connectivity
+        | StepKind::Migrate { .. }
+        | StepKind::MigrationHistory
+        | StepKind::KeepArtefacts { .. }
+        | StepKind::ExportOrder
+        | StepKind::Import
+        | StepKind::Sequences
+        | StepKind::Constraints
+        | StepKind::RowCounts
+        | StepKind::Samples
+        | StepKind::Smoke
+        | StepKind::ParityGate
+        | StepKind::Switch { .. }
+        | StepKind::Rollout { .. }
+        | StepKind::RollbackReady
+        | StepKind::VerifyCounts
+        | StepKind::VerifyEndpoints
+        | StepKind::VerifySlugs
+        | StepKind::VerifyOrder
+        | StepKind::VerifyIntegrity
+        | StepKind::Reopen
+        | StepKind::Stabilise { .. }
+        | StepKind::Checklist { .. }
+        | StepKind::Command { .. } => {}
     }
+}
+
+/// Whether what switches maintenance leads to staging, both ways.
+fn is_own_maintenance(on: &Action, off: &Action) -> bool {
+    on.rehearse == Rehearse::Same && off.rehearse == Rehearse::Same
+}
+
+/// The same of a runbook whose actions have been decided about, and before a file has taken their place.
+fn has_own_maintenance(decided: &Runbook) -> bool {
+    let mut freezes = decided.steps.iter().filter_map(|step| {
+        let StepKind::Freeze { on, off, .. } = &step.kind else {
+            return None;
+        };
+        Some(is_own_maintenance(on, off))
+    });
+    freezes.next().is_some_and(|is_own| is_own)
 }
 
 /// Production's switch for maintenance stays as it is, unless both ways of it are cleared: a file of the rehearsal's own stands in.
 fn maintenance(on: &mut Action, off: &mut Action, file: PathBuf) {
-    if on.rehearse == Rehearse::Same && off.rehearse == Rehearse::Same {
+    if is_own_maintenance(on, off) {
         return;
     }
     let limit = on.time_limit;
@@ -141,10 +200,14 @@ fn watch_staging_only(rehearsed: &mut Runbook) {
         ProbeKind::Logs { follow, .. } => follow
             .as_ref()
             .is_none_or(|follow| follow.is_per_instance() && follow.rehearse == Rehearse::Same),
-        _ => true,
+        ProbeKind::Readiness
+        | ProbeKind::Metrics { .. }
+        | ProbeKind::Otlp(_)
+        | ProbeKind::Synthetic
+        | ProbeKind::Pool
+        | ProbeKind::Postgres { .. } => true,
     });
-    let probes = rehearsed.probes.iter();
-    let made: BTreeSet<String> = probes.flat_map(Probe::signals).collect();
+    let made = judged_signals(rehearsed);
     rehearsed.triggers.retain(|trigger| match &trigger.when {
         Condition::Signal { signal, .. } => made.contains(signal),
         Condition::Check { .. } => true,

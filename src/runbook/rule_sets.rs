@@ -1,12 +1,62 @@
-//! Ready-made rules for logs: what .NET's hosts, EF Core and Npgsql print, as plain text or as JSON lines. Pure data.
+//! Ready-made rules for logs: what the usual frameworks, their servers and database layers print, as plain text or as JSON lines. Pure data.
 //!
-//! Rules go from the particular to the general, since the first that matches decides; so do the sets in `dotnet`. Patterns hold for plain
+//! Rules go from the particular to the general, since the first that matches decides; so do the parts of a set. Patterns hold for plain
 //! text and for JSON alike, where the message is a part of the line; the endpoint is known only where a line says it.
+
+mod dotnet;
+mod frameworks;
+mod server;
 
 use super::model::LogRule;
 
+/// Category and pattern.
+type Rules = &'static [(&'static str, &'static str)];
+
+/// Name and parts of each set.
+const SETS: [(&str, &[Rules]); 15] = [
+    (
+        "dotnet",
+        &[dotnet::NPGSQL, dotnet::EFCORE, dotnet::ASPNETCORE],
+    ),
+    ("aspnetcore", &[dotnet::ASPNETCORE]),
+    ("efcore", &[dotnet::EFCORE]),
+    ("npgsql", &[dotnet::NPGSQL]),
+    ("postgres", &[server::POSTGRES]),
+    (
+        "django",
+        &[
+            server::POSTGRES,
+            frameworks::DJANGO,
+            frameworks::GUNICORN,
+            frameworks::UVICORN,
+        ],
+    ),
+    (
+        "python",
+        &[
+            server::POSTGRES,
+            frameworks::PYTHON,
+            frameworks::GUNICORN,
+            frameworks::UVICORN,
+        ],
+    ),
+    ("gunicorn", &[frameworks::GUNICORN]),
+    ("uvicorn", &[frameworks::UVICORN]),
+    (
+        "rails",
+        &[server::POSTGRES, frameworks::RAILS, frameworks::PUMA],
+    ),
+    ("puma", &[frameworks::PUMA]),
+    ("laravel", &[server::POSTGRES, frameworks::LARAVEL]),
+    ("node", &[server::POSTGRES, frameworks::NODE]),
+    ("go", &[server::POSTGRES, frameworks::GO]),
+    ("spring", &[server::POSTGRES, frameworks::SPRING]),
+];
+
 /// Their names, as a runbook writes them.
-pub const NAMES: [&str; 4] = ["dotnet", "aspnetcore", "efcore", "npgsql"];
+pub fn names() -> [&'static str; 15] {
+    SETS.map(|(name, _)| name)
+}
 
 /// Where the usual formatters (Microsoft's JSON console with scopes, Serilog, NLog) put the path of the request.
 const ENDPOINT: [&str; 4] = [
@@ -16,78 +66,12 @@ const ENDPOINT: [&str; 4] = [
     "Properties.RequestPath",
 ];
 
-/// PostgreSQL's errors by SQLSTATE, as Npgsql words them, and what Npgsql itself throws.
-const NPGSQL: [(&str, &str); 7] = [
-    (
-        "database_constraint",
-        r"PostgresException.{0,40}?\b23[0-9A-Z]{3}: ",
-    ),
-    (
-        "database_deadlock",
-        r"PostgresException.{0,40}?\b(?:40P01|40001): ",
-    ),
-    (
-        "database_authentication",
-        r"PostgresException.{0,40}?\b(?:28[0-9A-Z]{3}|42501): |No password has been provided",
-    ),
-    (
-        "database_timeout",
-        r"PostgresException.{0,40}?\b(?:57014|55P03|25P03): |connection pool has been exhausted|NpgsqlException.*(?:[Tt]imeout|timed out)|Timeout during (?:reading|connection) attempt",
-    ),
-    (
-        "ddl_exception",
-        r"PostgresException.{0,40}?\b(?:42P01|42703|42704|42883|42P07|42701|42710|42P16|3F000|42P06): ",
-    ),
-    ("database_exception", r"(?:Postgres|Npgsql)Exception"),
-    (
-        "database_exception",
-        r"System\.TimeoutException: .*(?:[Dd]atabase|[Pp]ostgres|SQL)",
-    ),
-];
-
-const EFCORE: [(&str, &str); 5] = [
-    (
-        "pending_migration",
-        r"PendingModelChangesWarning|has pending changes|[Pp]ending migrations?",
-    ),
-    (
-        "migration_completed",
-        r"No migrations were applied\. The database is already up to date|[Mm]igrations? (?:were |was )?(?:applied|completed)",
-    ),
-    (
-        "database_timeout",
-        r"SqliteException.*SQLite Error 5: |Execution Timeout Expired",
-    ),
-    ("database_constraint", r"SqliteException.*SQLite Error 19: "),
-    (
-        "database_exception",
-        r"DbUpdate(?:Concurrency)?Exception|SqliteException|Failed executing DbCommand|An error occurred using (?:the connection to database|a transaction)|An exception occurred (?:while iterating over the results|in the database while saving changes)",
-    ),
-];
-
-const ASPNETCORE: [(&str, &str); 4] = [
-    (
-        "endpoint_exception",
-        r"An unhandled exception (?:has occurred while executing the request|was thrown by the application)|HTTP .* responded 500",
-    ),
-    (
-        "unhandled_exception",
-        r"^Unhandled exception|Application terminated unexpectedly|Hosting failed to start|BackgroundService failed|Application startup exception|The HostOptions\.BackgroundServiceExceptionBehavior",
-    ),
-    ("host_booted", r"Application started\."),
-    ("services_initialised", r"Now listening on: "),
-];
-
-/// The rules of a set; none for a name that is not one of [`NAMES`].
+/// The rules of a set; none for a name that is not one of [`names`].
 pub fn rules(name: &str) -> Vec<LogRule> {
-    let sets: &[&[(&str, &str)]] = match name {
-        "npgsql" => &[&NPGSQL],
-        "efcore" => &[&EFCORE],
-        "aspnetcore" => &[&ASPNETCORE],
-        "dotnet" => &[&NPGSQL, &EFCORE, &ASPNETCORE],
-        _ => &[],
-    };
-    let rules = sets.iter().flat_map(|set| set.iter());
+    let set = SETS.iter().find(|(known, _)| *known == name);
+    let rules = set
+        .into_iter()
+        .flat_map(|(_, parts)| parts.iter().copied().flatten());
     rules
         .map(|(category, pattern)| rule(category, pattern))
         .collect()

@@ -3,6 +3,8 @@
 //! Pure values and the rule by which the most specific key wins. Reading YAML is `runbook::parse`'s business; what a policy does to a
 //! value is `crate::transfer`'s.
 
+mod losses;
+pub mod names;
 mod policy;
 mod words;
 
@@ -10,6 +12,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+pub use losses::Loss;
+pub use names::Pattern;
 pub use policy::{ColumnPolicy, FREE_KEYS, POLICY_KEYS, PolicyError};
 pub use words::{Bytes, Epoch, Fraction, GuidBytes, OnProblem, Real, Replacement, Scale, Unsigned};
 
@@ -18,7 +22,7 @@ pub use words::{Bytes, Epoch, Fraction, GuidBytes, OnProblem, Real, Replacement,
 pub struct Transfer {
     /// What text without an offset means when it goes into `timestamptz`.
     pub zone: Option<Zone>,
-    /// Tables (`Table`) and columns (`Table.Column`) that are left behind on purpose; wildcards allowed.
+    /// Tables (`Table`) and columns (`Table.Column`) that are left behind on purpose; wildcards allowed. See [`names`].
     pub exclude: Vec<Pattern>,
     /// Source name (`Table` or `Table.Column`) to target name (the bare table or column).
     pub rename: BTreeMap<String, String>,
@@ -47,11 +51,10 @@ impl Transfer {
     /// The policy of one column. Every setting comes from the most specific key that names it: an exact `Table.Column` beats a
     /// wildcard, among wildcards the one with more literal characters wins, among equals the later one.
     pub fn column(&self, table: &str, column: &str) -> ColumnPolicy {
-        let name = format!("{table}.{column}");
         let mut matching: Vec<(usize, &ColumnPolicy)> = self
             .columns
             .iter()
-            .filter(|(pattern, _)| pattern.matches(&name))
+            .filter(|(pattern, _)| pattern.matches_column(table, column))
             .map(|(pattern, policy)| (pattern.specificity(), policy))
             .collect();
         matching.sort_by_key(|(specificity, _)| *specificity);
@@ -64,13 +67,16 @@ impl Transfer {
 
     /// Whether this table is left behind on purpose.
     pub fn excludes_table(&self, table: &str) -> bool {
-        self.exclude.iter().any(|pattern| pattern.matches(table))
+        self.exclude
+            .iter()
+            .any(|pattern| pattern.matches_table(table))
     }
 
     /// Whether this column is left behind on purpose.
     pub fn excludes_column(&self, table: &str, column: &str) -> bool {
-        let name = format!("{table}.{column}");
-        self.exclude.iter().any(|pattern| pattern.matches(&name))
+        self.exclude
+            .iter()
+            .any(|pattern| pattern.matches_column(table, column))
     }
 
     /// Whether this difference between the schemas is known and wanted. `name` is what `plan` and `verify` call it, for instance
@@ -81,59 +87,16 @@ impl Transfer {
 
     /// The target name stated for this source table, if any.
     pub fn renamed_table(&self, table: &str) -> Option<&str> {
-        self.rename.get(table).map(String::as_str)
+        let mut stated = self.rename.iter();
+        let found = stated.find(|(key, _)| names::means_table(key, table));
+        found.map(|(_, to)| to.as_str())
     }
 
     /// The target name stated for this source column, if any.
     pub fn renamed_column(&self, table: &str, column: &str) -> Option<&str> {
-        self.rename
-            .get(&format!("{table}.{column}"))
-            .map(String::as_str)
-    }
-}
-
-/// A name with `*` for any run of characters. Letter case counts. `*` crosses the dot between table and column.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(transparent)]
-pub struct Pattern(String);
-
-impl Pattern {
-    /// A pattern from its written form. Every text is a valid pattern.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// As written.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// Whether the whole of `name` fits.
-    pub fn matches(&self, name: &str) -> bool {
-        let mut parts = self.0.split('*');
-        let Some(mut rest) = name.strip_prefix(parts.next().unwrap_or_default()) else {
-            return false;
-        };
-        let mut middle: Vec<&str> = parts.collect();
-        let Some(last) = middle.pop() else {
-            return rest.is_empty();
-        };
-        for part in middle {
-            match rest.find(part) {
-                Some(at) => rest = &rest[at + part.len()..],
-                None => return false,
-            }
-        }
-        rest.ends_with(last)
-    }
-
-    /// Exact names above all wildcards, longer wildcards above shorter ones.
-    fn specificity(&self) -> usize {
-        if self.0.contains('*') {
-            self.0.chars().filter(|c| *c != '*').count()
-        } else {
-            usize::MAX
-        }
+        let mut stated = self.rename.iter();
+        let found = stated.find(|(key, _)| names::means_column(key, table, column));
+        found.map(|(_, to)| to.as_str())
     }
 }
 
@@ -204,6 +167,18 @@ pub struct OrderedList {
     pub limit: Option<u64>,
 }
 
+impl OrderedList {
+    /// `Title desc` → the column and whether it runs downward.
+    pub fn direction(part: &str) -> (&str, bool) {
+        let part = part.trim();
+        match part.rsplit_once(char::is_whitespace) {
+            Some((column, word)) if word.eq_ignore_ascii_case("desc") => (column.trim_end(), true),
+            Some((column, word)) if word.eq_ignore_ascii_case("asc") => (column.trim_end(), false),
+            _ => (part, false),
+        }
+    }
+}
+
 /// A column by which the application looks records up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Slug {
@@ -230,27 +205,6 @@ mod tests {
     }
 
     #[test]
-    fn wildcards_match_whole_names() {
-        for (pattern, name, fits) in [
-            ("SearchIndex*", "SearchIndex_data", true),
-            ("SearchIndex*", "MySearchIndex", false),
-            ("*.CreatedAt", "Tools.CreatedAt", true),
-            ("*.CreatedAt", "Tools.CreatedAtUtc", false),
-            ("a*b*c", "a--b--c", true),
-            ("a*b*c", "acb", false),
-            ("exact", "exact", true),
-            ("exact", "exactly", false),
-            ("*", "", true),
-        ] {
-            assert_eq!(
-                Pattern::new(pattern).matches(name),
-                fits,
-                "{pattern} on {name}"
-            );
-        }
-    }
-
-    #[test]
     fn the_most_specific_key_wins_per_setting() {
         let transfer = Transfer {
             columns: vec![
@@ -270,6 +224,16 @@ mod tests {
         assert_eq!(
             transfer.column("Other", "At").fraction,
             Some(Fraction::Truncate)
+        );
+    }
+
+    #[test]
+    fn reads_a_direction() {
+        assert_eq!(OrderedList::direction("Title desc"), ("Title", true));
+        assert_eq!(OrderedList::direction("Title"), ("Title", false));
+        assert_eq!(
+            OrderedList::direction("Long name ASC"),
+            ("Long name", false)
         );
     }
 

@@ -2,13 +2,19 @@
 //!
 //! Nothing here is believed: whatever comes out is read by the checker's eyes (`parity`), which must find it equal to what PostgreSQL
 //! wrote. Where the form cannot hold the value (a column of whole seconds, and PostgreSQL has microseconds), that is said, never
-//! rounded off in silence. Settings of the session that wrote the text: UTC, ISO dates, ISO 8601 intervals, `bytea` in hex.
+//! rounded off in silence. So is a value that SQLite would change when it goes into the column. Settings of the session that wrote the
+//! text: UTC, ISO dates, ISO 8601 intervals, `bytea` in hex.
 
 mod array;
+mod edges;
+mod exactness;
+mod kept;
 mod moments;
 
+pub use exactness::{Exactness, Exception};
+
 use super::cell::{Cell, Class};
-use super::form::{Form, Spelling};
+use super::form::{Affinity, Form, Spelling, affinity};
 use crate::parity::{Canonical, Rule, Taken, ValueKind as Kind, from_source, from_target};
 use crate::runbook::transfer::{Bytes, ColumnPolicy, GuidBytes, Replacement, Unsigned, Zone};
 
@@ -30,6 +36,8 @@ pub struct Reverse {
     form: Form,
     /// What the application writes for NULL, where it has a value of its own for that and no NULL.
     null: Cell,
+    /// What SQLite would rather have in this column.
+    affinity: Affinity,
 }
 
 impl Reverse {
@@ -76,12 +84,8 @@ impl Reverse {
                 .filter(|_| !has_null)
                 .cloned()
                 .unwrap_or(Cell::Null),
+            affinity: affinity(declared),
         }
-    }
-
-    /// Whether the column had no value to learn from.
-    pub fn is_guess(&self) -> bool {
-        !self.form.seen
     }
 
     /// The value of this text; `None` is NULL.
@@ -142,10 +146,11 @@ impl Reverse {
         classes
     }
 
-    /// Whether the checker takes both for the same value.
+    /// Whether the checker takes both for the same value, once the column has taken the cell.
     fn is_equal(&self, cell: &Cell, text: &str) -> bool {
         let (mut here, mut there) = (Canonical::default(), Canonical::default());
-        let taken = canonical(cell, &self.rule, &mut here);
+        let kept = kept::changed(cell, self.affinity);
+        let taken = canonical(kept.as_ref().unwrap_or(cell), &self.rule, &mut here);
         let read = from_target(Some(text.as_bytes()), &self.rule.kind, &mut there);
         matches!(taken, Taken::Exact | Taken::ByPolicy)
             && read.is_ok()
@@ -236,7 +241,7 @@ fn float(text: &str, class: Class, kind: &Kind, spelling: &Spelling) -> Option<C
         Class::Text => {
             let shortest = match kind {
                 Kind::Float32 => text.parse::<f32>().ok()?.to_string(),
-                _ => wide.to_string(),
+                _ => crate::parity::shortest::text(wide),
             };
             decimal(&shortest, spelling).map(Cell::text)
         }
@@ -420,140 +425,4 @@ fn in_sqlite(sql: &str, value: impl rusqlite::ToSql) -> Option<Vec<u8>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_label_comes_back_as_the_column_writes_it() {
-        let labels = ["pending", "paid"].map(str::to_owned).to_vec();
-        let mut policy = ColumnPolicy::default();
-        policy.set("enum", "ordinal").expect("a setting");
-        let rule = Rule {
-            kind: Kind::Label(labels),
-            policy,
-            zone: None,
-            default: None,
-        };
-        for (example, back) in [
-            (Cell::text("pending"), Cell::text("paid")),
-            (Cell::Integer(0), Cell::Integer(1)),
-            (Cell::text("0"), Cell::text("1")),
-        ] {
-            let reverse = Reverse::of(&rule, "", &[example]);
-            assert_eq!(reverse.value(Some("paid")), Back::Exact(back));
-            assert_eq!(reverse.value(None), Back::Exact(Cell::Null));
-        }
-    }
-
-    /// What the import made of a value of the column comes back as that value.
-    #[test]
-    fn every_setting_has_a_way_back() {
-        let ticks = 638_448_068_960_000_000_i64;
-        for (kind, settings, cell, text) in [
-            (
-                "timestamptz",
-                &[("epoch", "ns")][..],
-                Cell::Integer(1_709_210_096_123_456_000),
-                "2024-02-29 12:34:56.123456+00",
-            ),
-            (
-                "timestamptz",
-                &[("epoch", "days"), ("zone", "+02:00")],
-                Cell::Integer(19_782),
-                "2024-02-28 22:00:00+00",
-            ),
-            (
-                "timestamp",
-                &[("epoch", "oadate")],
-                Cell::Real(45_351.75),
-                "2024-02-29 18:00:00",
-            ),
-            (
-                "timestamptz",
-                &[("epoch", "dotnet_binary")],
-                Cell::Integer(ticks | 1 << 62),
-                "2024-02-29 12:34:56+00",
-            ),
-            (
-                "timestamptz",
-                &[("epoch", "ef_offset")],
-                Cell::Integer((ticks / 1_000) << 11),
-                "2024-02-29 12:34:56+00",
-            ),
-            (
-                "timestamptz",
-                &[("epoch", "calendar"), ("zone", "+01:00")],
-                Cell::text("20240229133456"),
-                "2024-02-29 12:34:56+00",
-            ),
-            (
-                "date",
-                &[("epoch", "calendar")],
-                Cell::Integer(20_240_229),
-                "2024-02-29",
-            ),
-            (
-                "date",
-                &[("epoch", "ms"), ("zone", "+02:00")],
-                Cell::Integer(1_709_157_600_000),
-                "2024-02-29",
-            ),
-            (
-                "interval",
-                &[("epoch", "us")],
-                Cell::Integer(-1_500_000),
-                "PT-1.5S",
-            ),
-            ("interval", &[("epoch", "s")], Cell::Real(1.5), "PT1.5S"),
-            (
-                "interval",
-                &[("since", "1970-01-01")],
-                Cell::text("1970-01-01 00:00:01.500000"),
-                "PT1.5S",
-            ),
-            (
-                "text",
-                &[("bytes", "text")],
-                Cell::Blob("é".as_bytes().to_vec()),
-                "é",
-            ),
-            (
-                "jsonb",
-                &[("bytes", "text")],
-                Cell::Blob(b"8080".to_vec()),
-                "8080",
-            ),
-            ("_text", &[("split", ",")], Cell::text("a,b"), "{a,b}"),
-            ("_int4", &[("split", ";")], Cell::text("1;2"), "{1,2}"),
-        ] {
-            let mut policy = ColumnPolicy::default();
-            for (key, value) in settings {
-                policy.set(key, value).expect("a setting");
-            }
-            let reverse = Reverse::new(kind, -1, &policy, None, "", std::slice::from_ref(&cell));
-            assert_eq!(
-                reverse.value(Some(text)),
-                Back::Exact(cell),
-                "{kind} {settings:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn what_stands_for_another_value_comes_back_as_itself() {
-        let mut policy = ColumnPolicy::default();
-        policy.set("epoch", "ms").expect("a setting");
-        policy.replace("0", Replacement::Null);
-        policy.replace("253402300799999", Replacement::Infinity);
-        let examples = [Cell::Integer(0), Cell::Integer(1_709_210_096_123)];
-        let reverse = Reverse::new("timestamptz", -1, &policy, None, "INTEGER", &examples);
-        assert_eq!(reverse.value(None), Back::Exact(Cell::Integer(0)));
-        assert_eq!(
-            reverse.value(Some("infinity")),
-            Back::Exact(Cell::Integer(253_402_300_799_999))
-        );
-        let with_null = [Cell::Null, Cell::Integer(0)];
-        let reverse = Reverse::new("timestamptz", -1, &policy, None, "INTEGER", &with_null);
-        assert_eq!(reverse.value(None), Back::Exact(Cell::Null));
-    }
-}
+mod tests;

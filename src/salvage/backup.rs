@@ -7,14 +7,14 @@ use std::path::Path;
 
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, params};
-use tempfile::NamedTempFile;
+use tokio_util::sync::CancellationToken;
 
 use super::back::{self, Reverse};
 use super::cell::Cell;
 use super::error::Error;
 use crate::parity::{Canonical, TablePair, Taken};
-use crate::source::schema::{Position, Table};
-use crate::target::quoted;
+use crate::postgres::quoted;
+use crate::sqlite::schema::{Position, Table};
 
 /// Rows at either end of a table from which forms are learned.
 const EXAMPLES: u32 = 300;
@@ -22,37 +22,38 @@ const EXAMPLES: u32 = 300;
 const EXAMPLE_BYTES: usize = 4096;
 
 /// A table of the backup.
-pub(super) struct BackupTable<'a> {
+pub(crate) struct BackupTable<'a> {
     connection: &'a Connection,
     pair: &'a TablePair,
     table: &'a Table,
     scratch: Option<Scratch>,
     scratch_folder: &'a Path,
+    cancel: CancellationToken,
 }
 
 /// A row of the backup.
 #[derive(Debug, Clone)]
-pub(super) struct BackupRow {
+pub(crate) struct BackupRow {
     /// The values as they are stored, in the pair's order.
-    pub(super) cells: Vec<Cell>,
+    pub(crate) cells: Vec<Cell>,
     /// The canonical form of each column.
-    pub(super) canonical: Vec<Vec<u8>>,
+    pub(crate) canonical: Vec<Vec<u8>>,
     /// The import left it out on purpose.
-    pub(super) aside: bool,
+    pub(crate) aside: bool,
 }
 
 /// Canonical keys on disk.
-struct Scratch {
+pub(crate) struct Scratch {
     connection: Connection,
-    _file: NamedTempFile,
 }
 
 impl<'a> BackupTable<'a> {
-    pub(super) fn new(
+    pub(crate) fn new(
         connection: &'a Connection,
         pair: &'a TablePair,
         table: &'a Table,
         scratch_folder: &'a Path,
+        cancel: &CancellationToken,
     ) -> Self {
         Self {
             connection,
@@ -60,6 +61,26 @@ impl<'a> BackupTable<'a> {
             table,
             scratch: None,
             scratch_folder,
+            cancel: cancel.clone(),
+        }
+    }
+
+    /// With the keys that were found when the same table was looked at before.
+    pub(crate) fn knowing(mut self, keys: Option<Scratch>) -> Self {
+        self.scratch = keys;
+        self
+    }
+
+    /// The keys that were found, for whoever looks at the same table again.
+    pub(crate) fn into_keys(self) -> Option<Scratch> {
+        self.scratch
+    }
+
+    /// Makes ready what [`Self::find`] needs, so that the first call need not read the whole table.
+    pub(crate) fn prepare(&mut self) -> Result<(), Error> {
+        match self.is_rowid_key() {
+            true => Ok(()),
+            false => self.index(),
         }
     }
 
@@ -68,7 +89,7 @@ impl<'a> BackupTable<'a> {
     }
 
     /// How many rows PostgreSQL got from here; none where only the rows themselves tell.
-    pub(super) fn imported(&self) -> Result<Option<u64>, Error> {
+    pub(crate) fn imported(&self) -> Result<Option<u64>, Error> {
         let aside = match &self.pair.aside {
             Some(aside) => aside.len() as u64,
             None if self.pair.may_put_aside() => return Ok(None),
@@ -86,7 +107,7 @@ impl<'a> BackupTable<'a> {
     }
 
     /// How the values of each column come back, learned from both ends of the table.
-    pub(super) fn reverses(&self) -> Result<Vec<Reverse>, Error> {
+    pub(crate) fn reverses(&self) -> Result<Vec<Reverse>, Error> {
         let columns = self.columns();
         let table = quoted(&self.pair.source);
         let mut ends = vec![format!("SELECT {columns} FROM {table} LIMIT {EXAMPLES}")];
@@ -140,7 +161,10 @@ impl<'a> BackupTable<'a> {
             return Ok(false);
         }
         let rowid: i64 = row.get(self.pair.columns.len())?;
-        Ok(nulled.contains(&(rowid.to_string(), at)))
+        let column = &self.pair.columns[at].source;
+        Ok(nulled
+            .get(&rowid.to_string())
+            .is_some_and(|lost| lost.contains(column)))
     }
 
     /// Whether the key is the rowid itself.
@@ -193,7 +217,7 @@ impl<'a> BackupTable<'a> {
     }
 
     /// The row of a key in canonical form; `spelled` is the same key as the column's form spells it.
-    pub(super) fn find(
+    pub(crate) fn find(
         &mut self,
         key: &[u8],
         spelled: &[Cell],
@@ -274,6 +298,9 @@ impl<'a> BackupTable<'a> {
         let mut rows = statement.query([]).map_err(self.failed())?;
         let first = statement_width(self);
         while let Some(raw) = rows.next().map_err(self.failed())? {
+            if self.cancel.is_cancelled() {
+                return Err(Error::Cancelled);
+            }
             let row = self.row(raw).map_err(self.failed())?;
             let place: Vec<Cell> = (0..places.len())
                 .map(|at| raw.get_ref(first + at).map(Cell::of))
@@ -292,7 +319,7 @@ impl<'a> BackupTable<'a> {
     }
 
     /// The canonical key; the whole row where the table has none.
-    pub(super) fn key_of(&self, row: &BackupRow) -> Vec<u8> {
+    pub(crate) fn key_of(&self, row: &BackupRow) -> Vec<u8> {
         let parts = match self.pair.key_columns {
             0 => row.canonical.len(),
             key => key,
@@ -301,7 +328,7 @@ impl<'a> BackupTable<'a> {
     }
 
     /// Gives every row that was imported to `each`.
-    pub(super) fn rows(
+    pub(crate) fn rows(
         &self,
         mut each: impl FnMut(BackupRow) -> Result<(), Error>,
     ) -> Result<(), Error> {
@@ -327,7 +354,7 @@ fn statement_width(table: &BackupTable<'_>) -> usize {
 
 impl Scratch {
     fn new(folder: &Path, places: usize) -> Result<Self, Error> {
-        let (file, connection) = scratch_file(folder)?;
+        let connection = scratch_file(folder)?;
         let columns: Vec<_> = (0..places).map(|at| format!("p{at}")).collect();
         connection
             .execute_batch(&format!(
@@ -335,10 +362,7 @@ impl Scratch {
                 columns.join(", ")
             ))
             .map_err(Error::sqlite("the scratch file"))?;
-        Ok(Self {
-            connection,
-            _file: file,
-        })
+        Ok(Self { connection })
     }
 
     fn add(&self, key: &[u8], place: &[Cell]) -> Result<(), Error> {
@@ -380,7 +404,8 @@ impl Scratch {
     }
 }
 
-fn scratch_file(folder: &Path) -> Result<(NamedTempFile, Connection), Error> {
+/// A file that is gone by its name at once, so that nobody's end leaves it behind.
+fn scratch_file(folder: &Path) -> Result<Connection, Error> {
     let file = tempfile::Builder::new()
         .prefix("salvage-")
         .suffix(".scratch")
@@ -393,31 +418,28 @@ fn scratch_file(folder: &Path) -> Result<(NamedTempFile, Connection), Error> {
     connection
         .execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF")
         .map_err(Error::sqlite("the scratch file"))?;
-    Ok((file, connection))
+    drop(file);
+    Ok(connection)
 }
 
 /// A bag of keys on disk: how often each is there.
-pub(super) struct Bag {
+pub(crate) struct Bag {
     connection: Connection,
-    _file: NamedTempFile,
 }
 
 impl Bag {
-    pub(super) fn new(folder: &Path) -> Result<Self, Error> {
-        let (file, connection) = scratch_file(folder)?;
+    pub(crate) fn new(folder: &Path) -> Result<Self, Error> {
+        let connection = scratch_file(folder)?;
         connection
             .execute_batch(
                 "CREATE TABLE bag (key BLOB PRIMARY KEY, n INTEGER NOT NULL) WITHOUT ROWID; BEGIN",
             )
             .map_err(Error::sqlite("the scratch file"))?;
-        Ok(Self {
-            connection,
-            _file: file,
-        })
+        Ok(Self { connection })
     }
 
     /// Puts one in.
-    pub(super) fn put(&self, key: &[u8]) -> Result<(), Error> {
+    pub(crate) fn put(&self, key: &[u8]) -> Result<(), Error> {
         let put = || {
             self.connection
                 .prepare_cached(
@@ -429,7 +451,7 @@ impl Bag {
     }
 
     /// Takes one out; false where there is none.
-    pub(super) fn take(&self, key: &[u8]) -> Result<bool, Error> {
+    pub(crate) fn take(&self, key: &[u8]) -> Result<bool, Error> {
         let take = || {
             self.connection
                 .prepare_cached("UPDATE bag SET n = n - 1 WHERE key = ?1 AND n > 0")?

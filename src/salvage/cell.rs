@@ -3,6 +3,7 @@
 use rusqlite::ToSql;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 
+use crate::format::hex;
 use crate::text::printable;
 
 /// One value.
@@ -98,23 +99,17 @@ impl Cell {
                 let head = &bytes[..bytes.len().min(4 * limit + 4)];
                 format!("'{}'", printable(&String::from_utf8_lossy(head), limit))
             }
-            Self::Blob(bytes) => {
-                let hex = |bytes: &[u8]| -> String {
-                    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-                };
-                match bytes.get(..limit / 2) {
-                    Some(head) if head.len() < bytes.len() => {
-                        format!("x'{}…' ({} bytes)", hex(head), bytes.len())
-                    }
-                    _ => format!("x'{}'", hex(bytes)),
+            Self::Blob(bytes) => match bytes.get(..limit / 2) {
+                Some(head) if head.len() < bytes.len() => {
+                    format!("x'{}…' ({} bytes)", hex(head), bytes.len())
                 }
-            }
+                _ => format!("x'{}'", hex(bytes)),
+            },
         }
     }
 
     /// For machines: JSON where it has such a value, else an object that names the class.
     pub fn json(&self) -> serde_json::Value {
-        let hex = |bytes: &[u8]| -> String { bytes.iter().map(|b| format!("{b:02x}")).collect() };
         match self {
             Self::Null => serde_json::Value::Null,
             Self::Integer(n) => (*n).into(),

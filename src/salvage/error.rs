@@ -14,7 +14,7 @@ pub enum Error {
     Sides(#[from] parity::Error),
     /// The file to bring rows into cannot be opened.
     #[error(transparent)]
-    Source(#[from] crate::source::Error),
+    Source(#[from] crate::sqlite::Error),
     /// PostgreSQL refused a statement or went away.
     #[error("{}: {}", printable(.doing, 200), server_message(.source))]
     Server {

@@ -6,6 +6,7 @@
 
 mod read;
 
+pub(super) use read::take_in;
 pub use read::{Choice, Salvaged, SalvagedRow, SalvagedValue};
 
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
@@ -18,10 +19,12 @@ use super::error::Error;
 use super::search::{Problem, Row, Sink};
 use super::{Operation, TableCost};
 use crate::ours::{file, temporary};
-use crate::target::quoted;
+use crate::postgres::quoted;
 
 /// How the file is called, in the session's folder.
 pub const NAME: &str = "salvage.db";
+/// The name of the one before, in whose place another attempt's came.
+pub const BEFORE: &str = "salvage.before.db";
 /// `PRAGMA application_id`: says what kind of SQLite file this is.
 const APPLICATION_ID: i32 = 0x6375_7473;
 
@@ -145,7 +148,20 @@ impl Writer {
     ///
     /// # Errors
     /// The disk is full, or the folder gone.
-    pub fn finish(mut self) -> Result<PathBuf, Error> {
+    pub fn finish(self) -> Result<PathBuf, Error> {
+        self.publish(None)
+    }
+
+    /// The same where one of the same session has the name already: that one is called `before` from then on, where
+    /// there may be none yet.
+    ///
+    /// # Errors
+    /// As [`Self::finish`].
+    pub fn finish_instead(self, before: &Path) -> Result<PathBuf, Error> {
+        self.publish(Some(before))
+    }
+
+    fn publish(mut self, before: Option<&Path>) -> Result<PathBuf, Error> {
         let end = |connection: &Connection| {
             connection.execute_batch("COMMIT; PRAGMA synchronous = FULL; PRAGMA user_version = 1")
         };
@@ -160,7 +176,10 @@ impl Writer {
             let whole = std::fs::File::open(&self.partial)?;
             whole.set_permissions(std::fs::Permissions::from_mode(0o600))?;
             whole.sync_all()?;
-            file::rename_new(&self.partial, &self.path)?;
+            match before {
+                Some(before) => file::rename_instead(&self.partial, &self.path, before)?,
+                None => file::rename_new(&self.partial, &self.path)?,
+            }
             let folder = self.path.parent().unwrap_or(Path::new("."));
             std::fs::File::open(folder)?.sync_all()
         };
@@ -215,7 +234,7 @@ impl Writer {
                 column.new,
                 column.was,
                 column.target,
-                column.problem.map(problem_word)
+                column.problem.map(Problem::word)
             ])?;
         }
         drop(insert);
@@ -250,7 +269,7 @@ impl Writer {
         let mut lacks = cost.lacks.clone();
         let mut keys = Vec::new();
         if let Some(current) = current {
-            debug_assert_eq!(
+            assert_eq!(
                 current.table, cost.table,
                 "BUG: tables come one after the other"
             );
@@ -310,16 +329,9 @@ impl Sink for Writer {
     }
 }
 
-fn problem_word(problem: Problem) -> &'static str {
-    match problem {
-        Problem::Nearest => "nearest",
-        Problem::NoForm => "no form",
-    }
-}
-
 /// The application's own tables as they were declared.
 fn schemas(backup: &Path) -> Result<Vec<(String, String)>, Error> {
-    let connection = crate::source::open_read_only(backup)?;
+    let connection = crate::sqlite::open_read_only(backup)?;
     let read = || -> rusqlite::Result<Vec<(String, String)>> {
         let mut statement = connection.prepare(
             "SELECT name, sql FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND sql IS NOT NULL",

@@ -12,8 +12,6 @@ use crate::runbook::transfer::{Bytes, ColumnPolicy};
 pub(crate) struct Form {
     /// The storage class of most values.
     pub(crate) class: Class,
-    /// Whether there was a value to learn from.
-    pub(crate) seen: bool,
     /// How text is spelled.
     pub(crate) spelling: Spelling,
 }
@@ -81,7 +79,6 @@ impl Form {
         let seen = most(classes);
         Self {
             class: seen.unwrap_or_else(|| usual_class(kind, policy, declared)),
-            seen: seen.is_some(),
             spelling: spelling(kind, &texts),
         }
     }
@@ -107,7 +104,7 @@ fn most<T: PartialEq>(all: impl Iterator<Item = T>) -> Option<T> {
 
 /// SQLite's affinity of a declared type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Affinity {
+pub(super) enum Affinity {
     Integer,
     Text,
     Blob,
@@ -115,7 +112,7 @@ enum Affinity {
     Numeric,
 }
 
-fn affinity(declared: &str) -> Affinity {
+pub(super) fn affinity(declared: &str) -> Affinity {
     let upper = declared.to_ascii_uppercase();
     let has = |words: &[&str]| words.iter().any(|word| upper.contains(word));
     match () {

@@ -4,6 +4,8 @@
 //! has and PostgreSQL has not was deleted: first by counting, and where the count says so by an anti-join. A row that was written
 //! again with the values it had is no loss. What one table cannot tell does not keep the others from telling.
 
+mod by_key;
+pub(crate) mod difference;
 mod looking;
 mod target_table;
 
@@ -18,12 +20,13 @@ use super::cell::Cell;
 use super::error::Error;
 use super::{Operation, TableCost};
 use crate::identity::TargetIdentity;
-use crate::parity::{Opening, Sides};
+use crate::parity::{Opening, Sides, TablePair};
+use crate::postgres::{self, Endpoint};
 use crate::runbook::transfer::Transfer;
-use crate::source::schema::Schema;
-use crate::target::{self, Endpoint};
+use crate::sqlite::schema::Schema;
+pub(crate) use by_key::{Asked, KeyColumn};
 use looking::{Looking, Stage};
-use target_table::TargetTable;
+pub(crate) use target_table::TargetTable;
 
 /// What the server may still need to say that a statement took too long.
 const GRACE: Duration = Duration::from_secs(5);
@@ -88,6 +91,23 @@ pub enum Problem {
     NoForm,
 }
 
+impl Problem {
+    /// As files have it.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Nearest => "nearest",
+            Self::NoForm => "no form",
+        }
+    }
+
+    /// By its word.
+    pub(crate) fn named(word: &str) -> Option<Self> {
+        [Self::Nearest, Self::NoForm]
+            .into_iter()
+            .find(|problem| problem.word() == word)
+    }
+}
+
 /// Takes the rows that are found.
 pub trait Sink: Send {
     /// A row of the table that is being looked at.
@@ -116,9 +136,9 @@ impl Sink for () {
 
 /// Both sides, opened.
 pub struct Search {
-    sides: Sides,
-    since: Since,
-    cancel: CancellationToken,
+    pub(crate) sides: Sides,
+    pub(crate) since: Since,
+    pub(crate) cancel: CancellationToken,
 }
 
 impl Search {
@@ -182,7 +202,7 @@ impl Search {
 
     fn tables(&self, handle: &Handle, sink: &mut dyn Sink) -> Result<Vec<TableCost>, Error> {
         let doing = format!("reading {}", self.since.backup.display());
-        let connection = crate::source::open_read_only(&self.since.backup)?;
+        let connection = crate::sqlite::open_read_only(&self.since.backup)?;
         let schema = Schema::read(&connection).map_err(Error::sqlite(doing))?;
         let mut costs = Vec::new();
         for unpaired in &self.sides.pairing.unpaired {
@@ -206,18 +226,12 @@ impl Search {
             let looked = match (&gone, schema.table(&pair.source)) {
                 (Some(why), _) => Err(Error::NotComparable(why.clone())),
                 (None, None) => Err(Error::NotComparable("the backup lacks it".to_owned())),
-                (None, Some(table)) => Looking {
-                    target: TargetTable {
-                        search: self,
-                        handle,
-                        pair,
-                    },
-                    backup: BackupTable::new(&connection, pair, table, &self.since.scratch),
-                    sink,
-                    cost: &mut cost,
-                    stage: &mut stage,
+                (None, Some(table)) => {
+                    let scratch = &self.since.scratch;
+                    let mut backup =
+                        BackupTable::new(&connection, pair, table, scratch, &self.cancel);
+                    self.look(handle, &mut backup, pair, sink, &mut cost, &mut stage)
                 }
-                .look(),
             };
             match looked {
                 Ok(()) => {}
@@ -245,8 +259,47 @@ impl Search {
         Ok(costs)
     }
 
+    fn look(
+        &self,
+        handle: &Handle,
+        backup: &mut BackupTable<'_>,
+        pair: &TablePair,
+        sink: &mut dyn Sink,
+        cost: &mut TableCost,
+        stage: &mut Stage,
+    ) -> Result<(), Error> {
+        let target = TargetTable {
+            search: self,
+            handle,
+            pair,
+        };
+        let looking = Looking {
+            target,
+            backup,
+            sink,
+            cost,
+            stage,
+        };
+        looking.look()
+    }
+
+    /// Looks at one table, all of it or not at all: the rows that were given to `sink` before an error are not to be kept.
+    ///
+    /// # Errors
+    /// What keeps the table from being told.
+    pub(crate) fn whole(
+        &self,
+        handle: &Handle,
+        backup: &mut BackupTable<'_>,
+        pair: &TablePair,
+        sink: &mut dyn Sink,
+    ) -> Result<(), Error> {
+        let (mut cost, mut stage) = (TableCost::default(), Stage::Counting);
+        self.look(handle, backup, pair, sink, &mut cost, &mut stage)
+    }
+
     /// Goes on after a statement that failed.
-    fn undo(&self, handle: &Handle) -> Result<(), Error> {
+    pub(crate) fn undo(&self, handle: &Handle) -> Result<(), Error> {
         self.within(handle, "going on after an error", async {
             self.sides
                 .client
@@ -256,7 +309,7 @@ impl Search {
     }
 
     /// Waits for the server as long as a statement may take, and a little longer.
-    fn within<T>(
+    pub(crate) fn within<T>(
         &self,
         handle: &Handle,
         doing: &str,
@@ -279,7 +332,7 @@ impl Search {
 /// Refuses another database than that of the night: what is in it, and what is not, says nothing of what users wrote.
 async fn is_of_that_night(sides: &Sides, was: Option<&TargetIdentity>) -> Result<(), Error> {
     let Some(was) = was else { return Ok(()) };
-    let now = target::identity(&sides.client).await;
+    let now = postgres::identity(&sides.client).await;
     let now = now.map_err(|source| Error::Server {
         doing: "asking by what the database is known, which needs EXECUTE on pg_control_system()"
             .to_owned(),

@@ -39,9 +39,7 @@ pub fn held(costs: &[TableCost], applied: u64, source: &Path) -> String {
     }
     if applied > 0 {
         let source = source.display();
-        held.push_str(&format!(
-            "; {applied} of them were brought into {source} by `cutover salvage apply`"
-        ));
+        held.push_str(&format!("; {applied} of them were brought into {source}"));
     }
     held
 }

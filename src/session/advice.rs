@@ -1,13 +1,18 @@
 //! One sentence that says what to do next and who must do it. Pure, so that every screen, `status` and the log say the same.
 //! Not in here: which key does it (the cockpit knows), and how long a running step will still take (its progress says that).
 
+mod line;
+mod signatures;
+
+pub use self::line::next_line;
+use self::signatures::{no_go, signable};
 use super::charter::{LineKind, StepLine};
 use super::decide::may_start;
-use super::event::{RollbackCause, TriggerPhase};
-use super::gates::{EvidenceState, GateView};
+use super::event::{RollbackCause, TriggerPhase, Undo};
 use super::live::TriggerView;
 use super::roles::Act;
 use super::state::{Phase, Rollback, Session, StepState, StepStatus, TriggerState};
+use crate::format::{counted, span};
 use crate::runbook::{Condition, Role, Start};
 
 /// What to do next.
@@ -93,9 +98,14 @@ fn rolled_back(session: &Session) -> Advice {
             "No-go: PostgreSQL was not touched, and the application serves from SQLite as before{took}. Another session may be opened at any time."
         ));
     }
+    let with = super::brought::clause(session);
     if let Some(why) = super::attempt::unsalvaged(session) {
+        let what = match with.is_empty() {
+            true => "what users wrote to PostgreSQL",
+            false => "what else they wrote",
+        };
         let sentence = format!(
-            "Rolled back{took}, and what users wrote to PostgreSQL is NOT kept: {why}. Before anything else: {}.",
+            "Rolled back{took}{with}, and {what} is NOT kept: {why}. Before anything else: {}.",
             super::attempt::keeping(session)
         );
         return Advice {
@@ -106,9 +116,19 @@ fn rolled_back(session: &Session) -> Advice {
         };
     }
     if rollback.healthy == Some(true) {
-        return Advice::calm(format!(
-            "Rolled back: the application serves from SQLite again{took}. Before another attempt: `cutover correct`, then a new rehearsal."
-        ));
+        return match super::attempt::salvaged_rows(session) {
+            0 => Advice::calm(format!(
+                "Rolled back: the application serves from SQLite again{took}{with}. Before another attempt: `cutover correct`, then a new rehearsal."
+            )),
+            rows => Advice {
+                urgency: Urgency::Waiting,
+                ..Advice::calm(format!(
+                    "Rolled back: the application serves from SQLite again{took}{with}. In the salvage file: {} that users wrote to PostgreSQL, which SQLite \
+                     lacks until they are brought in (`cutover salvage show`, then `apply`). Before another attempt: `cutover correct`, then a new rehearsal.",
+                    counted(rows, "row")
+                ))
+            },
+        };
     }
     let sentence = format!(
         "Rolled back, and NOT healthy: {}. {} must look at the application by hand; what failed can be tried again until the session is closed.",
@@ -214,7 +234,7 @@ fn failed(session: &Session) -> Option<Advice> {
         return Some(Advice::calm(format!(
             "{} failed ({why}) and is tried again by itself: attempt {} of {}.",
             line.id,
-            state.attempt + 1,
+            state.attempt.saturating_add(1),
             line.attempts
         )));
     }
@@ -247,6 +267,7 @@ fn burning(session: &Session, at_ms: i64, triggers: &[TriggerView]) -> Option<Ad
         .filter(|(_, t)| t.phase == TriggerPhase::Burning)
         .filter(|(id, _)| view(id).is_none_or(|v| v.armed && v.phase != TriggerPhase::Clear))
         .map(|(id, t)| (left_ms(id, t), id, t))
+        .filter(|(left_ms, id, _)| !is_expected(session, id, *left_ms))
         .collect();
     burning.sort_by_key(|(left_ms, ..)| left_ms.unwrap_or(i64::MAX));
     let ((left_ms, id, state), others) = burning.split_first()?;
@@ -268,6 +289,22 @@ fn burning(session: &Session, at_ms: i64, triggers: &[TriggerView]) -> Option<Ad
         &Role::ALL,
         sentence,
     ))
+}
+
+/// An instance that the step at work has restarted is not ready for a while. Half way to the end of that trigger it is news again.
+fn is_expected(session: &Session, id: &str, left_ms: Option<i64>) -> bool {
+    let (Some((_, instance)), Some(step)) = (id.split_once('.'), session.current_step()) else {
+        return false;
+    };
+    let restarts = |(of, undo): &(String, Undo)| {
+        *of == step.id
+            && matches!(undo, Undo::Restart { instance: restarted } if restarted == instance)
+    };
+    let full_ms = full_ms(session, id);
+    let is_young = left_ms
+        .zip(full_ms)
+        .is_some_and(|(left_ms, full_ms)| left_ms > full_ms / 2);
+    is_young && session.undos.iter().any(restarts)
 }
 
 fn overrun(session: &Session) -> Option<Advice> {
@@ -370,81 +407,6 @@ fn next(session: &Session) -> Advice {
     }
 }
 
-/// Gates in the way: first what can be signed now, else which evidence is missing.
-fn no_go(session: &Session, line: &StepLine, red: &[GateView]) -> Advice {
-    let open: Vec<&GateView> = red.iter().filter(|g| g.evidence_is_green()).collect();
-    if !open.is_empty() {
-        let (roles, signatures) = tasks(session, &open);
-        let sentence = format!("{} waits: {signatures}.", line.id);
-        return Advice::of(Urgency::Waiting, Act::Sign, &roles, sentence);
-    }
-    let missing = red.iter().find_map(|g| {
-        let bad = g.evidence.iter().find(|e| e.state != EvidenceState::Green);
-        bad.map(|e| (g, e))
-    });
-    let Some((gate, evidence)) = missing else {
-        return Advice::calm(format!("{} waits for gates.", line.id));
-    };
-    let urgency = if evidence.state == EvidenceState::Red {
-        Urgency::Alarm
-    } else {
-        Urgency::Waiting
-    };
-    let verb = if evidence.state == EvidenceState::Red {
-        "has red evidence"
-    } else {
-        "lacks evidence"
-    };
-    let sentence = format!(
-        "NO-GO for {}: {} {verb}: {}.",
-        line.id,
-        gate.id,
-        evidence.detail.trim_end_matches('.')
-    );
-    Advice {
-        urgency,
-        sentence,
-        act: None,
-        waits_for: DRIVER.to_vec(),
-    }
-}
-
-/// Signatures that could be given while a step runs.
-fn signable(session: &Session) -> Option<(Vec<Role>, String)> {
-    let gates = session.gates();
-    let open: Vec<&GateView> = gates
-        .iter()
-        .filter(|g| !g.green && g.evidence_is_green())
-        .collect();
-    (!open.is_empty()).then(|| tasks(session, &open))
-}
-
-/// `Ada Lindqvist (engineer) signs K3 and K8; Quinn Sato (QA) signs K8`, in the order of the roles.
-fn tasks(session: &Session, gates: &[&GateView]) -> (Vec<Role>, String) {
-    let per_role = Role::ALL.iter().filter_map(|role| {
-        let mine: Vec<&str> = gates
-            .iter()
-            .filter(|g| g.missing_roles().contains(role))
-            .map(|g| g.id.as_str())
-            .collect();
-        (!mine.is_empty()).then(|| {
-            let who = names(session, &[*role]);
-            (*role, format!("{who} signs {}", listed(&mine)))
-        })
-    });
-    let (roles, parts): (Vec<Role>, Vec<String>) = per_role.unzip();
-    (roles, parts.join("; "))
-}
-
-/// `a, b and c`.
-fn listed(items: &[&str]) -> String {
-    match items {
-        [] => String::new(),
-        [one] => (*one).to_owned(),
-        [many @ .., last] => format!("{} and {last}", many.join(", ")),
-    }
-}
-
 /// `Ada Lindqvist (engineer), Quinn Sato (QA)`.
 fn names(session: &Session, roles: &[Role]) -> String {
     let each = roles.iter().map(|role| {
@@ -494,14 +456,5 @@ fn full_ms(session: &Session, id: &str) -> Option<i64> {
     match &trigger.when {
         Condition::Signal { for_ms, .. } => Some(*for_ms),
         Condition::Check { .. } => None,
-    }
-}
-
-/// `6:12`, `1:02:03`: minutes and seconds of runbook time.
-fn span(ms: i64) -> String {
-    let s = ms.max(0) / 1000;
-    match s / 3600 {
-        0 => format!("{}:{:02}", s / 60, s % 60),
-        h => format!("{h}:{:02}:{:02}", s / 60 % 60, s % 60),
     }
 }

@@ -2,6 +2,7 @@
 //! wrong has been corrected (R6). Not in here: finding the sessions that came before, and asking the target itself.
 
 use super::event::{RehearsalEvidence, RollbackCause};
+use super::facts::{Brought, Salvage};
 use super::state::{Phase, Session};
 use crate::identity::{SourceIdentity, TargetIdentity};
 
@@ -25,8 +26,8 @@ pub enum NotYet {
     },
     /// What users wrote to PostgreSQL is nowhere else.
     #[error(
-        "session {session} was rolled back, and what users wrote to PostgreSQL is nowhere but there: {why}. Another night on this target would \
-         delete it. {keeping}. Whoever gives it up says so: `cutover correct \
+        "session {session} was rolled back, and of what users wrote to PostgreSQL not all is known to be anywhere but there: {why}. Another night \
+         on this target would delete it. {keeping}. Whoever gives it up says so: `cutover correct \
          {session} --what \"…\" --give-up-rows`"
     )]
     Unsalvaged {
@@ -101,8 +102,17 @@ impl Ground {
 
 /// The name of R5's check that everything is kept that users wrote to PostgreSQL.
 pub const SALVAGED: &str = "salvaged";
-/// Under this name R5 leaves behind what it salvaged.
-pub const SALVAGE: &str = "salvage";
+
+/// The name of the check by which a row of the rollback says that PostgreSQL takes no write any more, whoever is still connected to it.
+pub const TARGET_CLOSED: &str = "target_closed";
+
+/// Whether a row of the rollback has seen to it that nobody can write to PostgreSQL any more.
+pub fn is_target_closed(session: &Session) -> bool {
+    let rows = session.rollback.iter().flat_map(|rollback| &rollback.rows);
+    let outcomes = rows.filter_map(|row| row.outcome.as_ref());
+    let mut checks = outcomes.flat_map(|outcome| &outcome.checks);
+    checks.any(|check| check.name == TARGET_CLOSED && check.ok)
+}
 
 /// Why what users wrote to PostgreSQL was not kept whole by the rollback; `None` where it was, where there was nothing, or where somebody has
 /// given it up since. Whether `cutover salvage make` has kept it later is not in the journal.
@@ -113,6 +123,19 @@ pub fn unsalvaged(session: &Session) -> Option<&str> {
     let mut checks = outcomes.flat_map(|outcome| &outcome.checks);
     let red = checks.find(|check| check.name == SALVAGED && !check.ok);
     red.filter(|_| !gives_up).map(|check| check.detail.as_str())
+}
+
+/// Rows that users wrote to PostgreSQL, that the rollback put into the salvage file, and that it has not brought into SQLite: that has them once
+/// somebody brings them in, which is not in the journal.
+pub fn salvaged_rows(session: &Session) -> u64 {
+    let Ok(Some(salvage)) = session.rollback_fact::<Salvage>() else {
+        return 0;
+    };
+    let has_file = salvage.file.is_some();
+    let kept = salvage.tables.iter().filter(|t| has_file && !t.broke_off);
+    let rows: u64 = kept.map(|t| t.inserted + t.changed + t.deleted).sum();
+    let brought = session.rollback_fact::<Brought>().ok().flatten();
+    rows.saturating_sub(brought.map_or(0, |brought| brought.rows()))
 }
 
 /// Whether everything that users wrote to PostgreSQL during `earlier` is kept, or given up. `has_file`: a whole salvage file lies in its folder.
@@ -132,18 +155,16 @@ pub fn rows_are_kept(earlier: &Session, has_file: bool) -> Result<(), NotYet> {
 
 /// What would keep what the rollback could not: trying again, or not even that.
 pub fn keeping(session: &Session) -> String {
-    let rows = session.rollback.iter().flat_map(|rollback| &rollback.rows);
-    let outcomes = rows.filter_map(|row| row.outcome.as_ref());
-    let mut records = outcomes.filter_map(|outcome| outcome.facts.get(SALVAGE));
-    let record = records.next_back();
-    match record.and_then(|record| record.get("for_good")?.as_bool()) {
-        Some(true) => {
+    let again = || {
+        let session = &session.charter.session;
+        format!("`cutover salvage make {session}` keeps it, once PostgreSQL answers")
+    };
+    match session.rollback_fact::<Salvage>() {
+        Ok(Some(record)) if record.for_good => {
             "Nothing keeps it as things stand: only the database of that night has it".to_owned()
         }
-        Some(false) | None => format!(
-            "`cutover salvage make {}` keeps it, once PostgreSQL answers",
-            session.charter.session
-        ),
+        Ok(_) => again(),
+        Err(unreadable) => format!("{}, unless R5 said that nothing can: {unreadable}", again()),
     }
 }
 
@@ -197,8 +218,7 @@ pub fn may_follow(
             cause: cause(earlier),
         });
     };
-    let is_green = |r: &&RehearsalEvidence| r.parts.iter().all(|(_, ok, _)| *ok);
-    match rehearsal.filter(is_green) {
+    match rehearsal.filter(|r| r.is_green()) {
         Some(r) if r.ended_unix_s > correction.unix_s => Ok(()),
         _ => Err(NotYet::Unrehearsed {
             session,

@@ -5,9 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use super::signing::SigningRules;
 use crate::identity::{SourceIdentity, TargetIdentity};
+use crate::runbook::rehearsal::Unrehearsed;
 use crate::runbook::{
     Channel, ChecklistItem, Gate, Limits, Means, Occasion, Person, Ring, Role, Runbook,
-    RunbookHash, Start, StepKind, Trigger,
+    RunbookHash, Start, StepKind, StepWord, Trigger, feed,
 };
 
 /// What a session is bound by.
@@ -52,11 +53,18 @@ pub struct Charter {
     pub monitoring: Vec<ChecklistItem>,
     /// R rows in order.
     pub rollback: Vec<RowLine>,
+    /// Whether a rollback brings what users wrote to PostgreSQL into SQLite: it has the rows for that, and is asked to. Not so in journals of
+    /// before.
+    #[serde(default)]
+    pub keeps_writes: bool,
     /// Instances in rollout order, the canary first.
     pub instances: Vec<InstanceLine>,
     /// How cockpits make themselves noticed. Empty in journals of before.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rings: Vec<RingLine>,
+    /// What a rehearsal leaves out of what the operator wrote. Empty for a night, and in journals of before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unrehearsed: Vec<Unrehearsed>,
 }
 
 /// By what both databases are known; none where it could not be read.
@@ -88,6 +96,9 @@ pub struct StepLine {
     pub title: String,
     /// What the rules treat apart.
     pub kind: LineKind,
+    /// Its kind as the runbook writes it. Not known in journals of before, and for rows of a rollback.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub word: Option<StepWord>,
     /// Who starts it.
     pub start: Start,
     /// How often it may be tried for passing faults.
@@ -96,6 +107,9 @@ pub struct StepLine {
     pub may_skip: bool,
     /// Steps that must be done first, besides all earlier ones.
     pub needs: Vec<String>,
+    /// For how long every item of the checklist has to stay green, in runbook time; not known in journals of before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stays_green_ms: Option<i64>,
 }
 
 /// The kinds of step that mean something to the rules; all others are `Work`.
@@ -131,9 +145,15 @@ pub struct RowLine {
     pub title: String,
     /// Whether the application serves again once it is done (the RTO ends with the last such row).
     pub within_rto: bool,
+    /// Whether it is about what users wrote to PostgreSQL alone: the application serves without it.
+    #[serde(default)]
+    pub brings: bool,
     /// Whether it takes something back; the others halt, look or keep.
     #[serde(default)]
     pub undoes: bool,
+    /// Whether it keeps what users wrote to PostgreSQL.
+    #[serde(default)]
+    pub keeps: bool,
 }
 
 /// What the rules know of an instance.
@@ -213,14 +233,18 @@ impl Charter {
                     id: row.id.clone(),
                     title: row.title.clone(),
                     within_rto: !matches!(row.kind, R::Preserve { .. } | R::Incident { .. }),
+                    brings: matches!(row.kind, R::FenceTarget | R::BringBack),
                     undoes: matches!(
                         row.kind,
                         R::RestoreConfig | R::Restart { .. } | R::LiftFreeze | R::Command(_)
                     ),
+                    keeps: matches!(row.kind, R::Preserve { .. }),
                 })
                 .collect(),
+            keeps_writes: feed::keeps_writes(runbook),
             instances,
             rings: runbook.notify.iter().filter_map(ring_line).collect(),
+            unrehearsed: runbook.unrehearsed.clone(),
         }
     }
 
@@ -293,16 +317,42 @@ impl From<&crate::runbook::Step> for StepLine {
             | StepKind::VerifyIntegrity => LineKind::Verify,
             StepKind::Reopen => LineKind::Reopen,
             StepKind::Checklist { .. } => LineKind::Checklist,
-            _ => LineKind::Work,
+            StepKind::Announce { .. }
+            | StepKind::Baseline { .. }
+            | StepKind::StoreBackup { .. }
+            | StepKind::RestoreDrill { .. }
+            | StepKind::TargetCheck
+            | StepKind::Privileges
+            | StepKind::Connectivity
+            | StepKind::MigrationHistory
+            | StepKind::KeepArtefacts { .. }
+            | StepKind::ExportOrder
+            | StepKind::Sequences
+            | StepKind::Constraints
+            | StepKind::RowCounts
+            | StepKind::Samples
+            | StepKind::Smoke
+            | StepKind::ParityGate
+            | StepKind::Rollout { .. }
+            | StepKind::RollbackReady
+            | StepKind::Stabilise { .. }
+            | StepKind::Command { .. } => LineKind::Work,
+        };
+        let stays_green_ms = if let StepKind::Checklist { stays_green_ms } = &step.kind {
+            Some(*stays_green_ms)
+        } else {
+            None
         };
         StepLine {
             id: step.id.clone(),
             title: step.title.clone(),
             kind,
+            word: Some(StepWord::from(&step.kind)),
             start: step.start,
             attempts: step.attempts,
             may_skip: step.may_skip,
             needs: step.needs.clone(),
+            stays_green_ms,
         }
     }
 }

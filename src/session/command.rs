@@ -129,6 +129,11 @@ pub enum Refusal {
          none"
     )]
     NoRoom,
+    #[error(
+        "the databases are not those that the session was opened on: this engine was started to roll back, and does nothing else. Nothing was \
+         done; roll back, or end it, put back what was there and start another"
+    )]
+    OnlyRollsBack,
     #[error("the session is over ({phase}): nothing can change any more")]
     Over { phase: String },
     #[error("rollback is under way or due: nothing else can start")]

@@ -4,7 +4,8 @@
 use serde::Serialize;
 
 use super::charter::LineKind;
-use super::gates::EvidenceState;
+use super::facts::Unproven;
+use super::gates::{EvidenceState, GateView};
 use super::state::{Session, StepStatus};
 
 /// The score and where each point comes from.
@@ -31,44 +32,34 @@ pub struct Part {
     pub why: String,
 }
 
-/// A fact of a step that is done although something that it stands for was not seen, in words. Its points are not given.
-pub const UNPROVEN: &str = "unproven";
-
 /// Points that all gates, and all steps, share.
 const GATE_POINTS: u32 = 40;
 const STEP_POINTS: u32 = 60;
 
-/// The score of a session as it stands. Gates share 40 points, steps 60; a fired trigger, a rollback or a failed step other than the
+/// The score of a session as it stands. Gates share 40 points, steps 60; what was not rehearsed takes a point each from the gate that rests
+/// on it; a fired trigger, a rollback or a failed step other than the
 /// checklist makes it 0.
 pub fn confidence(session: &Session) -> Confidence {
     let gates = session.gates();
     let mut parts = Vec::new();
     for (n, view) in gates.iter().enumerate() {
         let of = share(GATE_POINTS, n, gates.len());
-        let why = match (
-            view.green,
-            view.evidence
-                .iter()
-                .find(|e| e.state != EvidenceState::Green),
-        ) {
-            (true, _) => "evidence green, signed by all".to_owned(),
-            (false, Some(e)) => e.detail.clone(),
-            (false, None) => {
-                let roles: Vec<_> = view.missing_roles().iter().map(|r| r.title()).collect();
-                format!("not signed by {}", roles.join(", "))
-            }
-        };
+        let lacking = session.not_rehearsed(&view.id);
+        let taken = u32::try_from(lacking.len()).unwrap_or(of).min(of);
         parts.push(Part {
             id: view.id.clone(),
-            points: if view.green { of } else { 0 },
+            points: if view.green { of - taken } else { 0 },
             of,
-            why,
+            why: why_of_gate(view, &lacking),
         });
     }
-    for (n, (line, state)) in session.charter.steps.iter().zip(&session.steps).enumerate() {
+    for (n, (line, state)) in session.lines().enumerate() {
         let of = share(STEP_POINTS, n, session.steps.len());
         let outcome = state.outcome.as_ref();
-        let unproven = outcome.and_then(|o| o.facts.get(UNPROVEN)?.as_str());
+        let unproven = match state.fact() {
+            Ok(fact) => fact.map(|Unproven(why)| why),
+            Err(unreadable) => Some(unreadable.to_string()),
+        };
         let done = state.status == StepStatus::Done && unproven.is_none();
         let why = match (unproven, outcome) {
             (Some(unproven), _) => format!("done, and not proven: {unproven}"),
@@ -91,6 +82,23 @@ pub fn confidence(session: &Session) -> Confidence {
     }
 }
 
+fn why_of_gate(view: &GateView, lacking: &[&str]) -> String {
+    let mut evidence = view.evidence.iter();
+    let open = evidence.find(|e| e.state != EvidenceState::Green);
+    match (view.green, open) {
+        (true, _) if lacking.is_empty() => "evidence green, signed by all".to_owned(),
+        (true, _) => format!(
+            "evidence green, signed by all; not rehearsed, a point each: {}",
+            lacking.join("; ")
+        ),
+        (false, Some(e)) => e.detail.clone(),
+        (false, None) => {
+            let roles: Vec<_> = view.missing_roles().iter().map(|r| r.title()).collect();
+            format!("not signed by {}", roles.join(", "))
+        }
+    }
+}
+
 /// The n-th of `count` shares of a whole number of points, so that all shares add up to it.
 fn share(points: u32, n: usize, count: usize) -> u32 {
     let (n, count) = (n as u32, count as u32);
@@ -105,10 +113,7 @@ fn critical(session: &Session) -> Option<String> {
         return Some(format!("rolled back: {}", rollback.reason));
     }
     session
-        .charter
-        .steps
-        .iter()
-        .zip(&session.steps)
+        .lines()
         .find(|(line, s)| s.status == StepStatus::Failed && line.kind != LineKind::Checklist)
         .map(|(line, s)| {
             let why = s.outcome.as_ref().map_or("", |o| o.summary.as_str());

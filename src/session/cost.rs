@@ -1,20 +1,143 @@
-//! What a rollback would leave behind on PostgreSQL, in words. Not in here: how it is estimated (`engine::cost`).
+//! What a rollback would lose of what users wrote to PostgreSQL, or leave behind there, in words. Not in here: how it is estimated
+//! (`engine::cost`), and how it is read (`feed`).
 
-use super::live::CostView;
+use chrono::{FixedOffset, TimeDelta};
+
+use super::live::{CostView, FeedView};
 use super::state::{Phase, Session};
+use crate::format::{counted, lasting, time_of_day};
+use crate::text::printable;
 
 /// Tables that a sentence names.
 const TABLES_NAMED: usize = 4;
+/// Characters of one thing that a rollback would lose.
+const LOST_CHARS: usize = 300;
+/// From here on a tenth of a second says nothing more, in real milliseconds.
+const LONG_MS: i64 = 10_000;
 
-/// One sentence, for whoever has a finger on the key. Empty once there is no rollback any more.
-pub fn sentence(session: &Session, view: Option<&CostView>) -> String {
+/// What is said while writes are frozen and PostgreSQL had rows that no rollback brings back.
+const NOT_LET_WRITE: &str = "This session has not let the application write to PostgreSQL.";
+
+/// How much a rollback that began now would cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Weight {
+    /// Nothing that is known of.
+    Nothing,
+    /// Rows stay behind on PostgreSQL, or nobody knows.
+    Rows,
+    /// It would lose what the feed was to keep.
+    Loses,
+}
+
+/// How much it would cost, by what is known.
+pub fn weight(session: &Session, view: Option<&CostView>, feed: Option<&FeedView>) -> Weight {
+    if keeps(session) {
+        return match feed {
+            Some(feed) if !feed.lost.is_empty() => Weight::Loses,
+            Some(feed) if feed.unknown.is_none() => Weight::Nothing,
+            Some(_) => Weight::Rows,
+            None if is_open_on_target(session) => Weight::Rows,
+            None => Weight::Nothing,
+        };
+    }
+    match (is_open_on_target(session), view) {
+        (false, _) => Weight::Nothing,
+        (true, Some(view)) if view.unknown.is_none() && rows(view) == 0 => Weight::Nothing,
+        (true, _) => Weight::Rows,
+    }
+}
+
+/// What a rollback that began now would lose though it was to be kept, a sentence each, for a red row and for an alarm.
+pub fn would_lose(feed: &FeedView) -> Vec<String> {
+    let sentences = feed.lost.iter();
+    sentences.map(|lost| printable(lost, LOST_CHARS)).collect()
+}
+
+/// One sentence, for whoever has a finger on the key. Empty once there is no rollback any more. What [`would_lose`] says is not in it.
+pub fn sentence(
+    session: &Session,
+    view: Option<&CostView>,
+    feed: Option<&FeedView>,
+    zone: FixedOffset,
+) -> String {
     if session.phase == Phase::Completed {
         return String::new();
     }
-    let written = match (is_open_on_target(session), view) {
-        (false, _) if before(session).is_some() => {
-            "This session has not let the application write to PostgreSQL.".to_owned()
-        }
+    let before = before(session);
+    let written = match keeps(session) {
+        true => kept(session, feed, before.is_some(), zone),
+        false => left(session, view, before.is_some()),
+    };
+    match before {
+        Some(before) => format!("{written} {before}"),
+        None => written,
+    }
+}
+
+/// Where a rollback brings what users wrote into SQLite.
+fn kept(
+    session: &Session,
+    feed: Option<&FeedView>,
+    is_after_others: bool,
+    zone: FixedOffset,
+) -> String {
+    // Before F4 a rollback brings nothing in, whatever the feed has read.
+    let Some(feed) = feed.filter(|_| is_open_on_target(session)) else {
+        return match (is_open_on_target(session), is_after_others) {
+            (false, true) => NOT_LET_WRITE.to_owned(),
+            (false, false) => "It loses nothing that users wrote, for writes are frozen. What was written to PostgreSQL since the switch it looks for, and \
+                      keeps in a file."
+                .to_owned(),
+            (true, _) => "How much the feed has read of what users wrote is not known. A rollback looks for it in PostgreSQL itself, as long as that \
+                     answers, and brings it into SQLite."
+                .to_owned(),
+        };
+    };
+    if let Some(why) = &feed.unknown {
+        let last = session.opened + TimeDelta::milliseconds(feed.at_ms);
+        let before = match feed.rows {
+            0 => "Nothing had been written by then since the switch.".to_owned(),
+            1 => "1 row of before comes back into SQLite with a rollback.".to_owned(),
+            n => format!(
+                "{} of before come back into SQLite with a rollback.",
+                counted(n, "row")
+            ),
+        };
+        let utc = if zone.local_minus_utc() == 0 {
+            " UTC"
+        } else {
+            ""
+        };
+        return format!(
+            "If PostgreSQL does not answer again, what was committed after {}{utc} is lost: {}. {before}",
+            time_of_day(last, zone),
+            why.trim_end_matches('.'),
+        );
+    }
+    let rows = match feed.rows {
+        0 => "no row has been written to PostgreSQL since the switch".to_owned(),
+        1 => "1 row comes back into SQLite with it".to_owned(),
+        n => format!("{} come back into SQLite with it", counted(n, "row")),
+    };
+    let all = match (feed.lost.is_empty(), is_after_others) {
+        (false, _) => "Beside that, what users wrote is kept",
+        (true, true) => "A rollback keeps what users wrote since the switch",
+        (true, false) => "A rollback loses nothing that users wrote",
+    };
+    let waiting = match feed.waiting {
+        0 => String::new(),
+        n => format!(", with {} to read", counted(n, "row")),
+    };
+    format!(
+        "{all}: {rows}; the feed is {} behind{waiting}.",
+        behind(feed)
+    )
+}
+
+/// Where a rollback leaves what users wrote on PostgreSQL, and in a file.
+fn left(session: &Session, view: Option<&CostView>, is_after_others: bool) -> String {
+    match (is_open_on_target(session), view) {
+        (false, _) if is_after_others => NOT_LET_WRITE.to_owned(),
         (false, _) if !is_switched(session) => {
             "It loses nothing: the application has not been switched to PostgreSQL.".to_owned()
         }
@@ -29,10 +152,6 @@ pub fn sentence(session: &Session, view: Option<&CostView>) -> String {
                 known(view)
             ),
         },
-    };
-    match before(session) {
-        Some(before) => format!("{written} {before}"),
-        None => written,
     }
 }
 
@@ -52,18 +171,51 @@ fn before(session: &Session) -> Option<String> {
     (!sentences.is_empty()).then(|| sentences.join(" "))
 }
 
-/// A few words beside the key; `None` while a rollback leaves nothing behind.
-pub fn short(session: &Session, view: Option<&CostView>) -> Option<String> {
-    if session.phase != Phase::Open || !is_open_on_target(session) {
+/// A few words beside the key; `None` where nothing is to be said of it.
+pub fn short(
+    session: &Session,
+    view: Option<&CostView>,
+    feed: Option<&FeedView>,
+) -> Option<String> {
+    if session.phase != Phase::Open {
         return None;
     }
-    match view {
+    if let Some(feed) = feed.filter(|_| keeps(session)) {
+        return Some(match (feed.lost.len(), &feed.unknown) {
+            (0, Some(_)) => "leaves ? rows".to_owned(),
+            (0, None) if before(session).is_some() => {
+                format!("keeps what users wrote, {} behind", behind(feed))
+            }
+            (0, None) => format!("loses nothing, {} behind", behind(feed)),
+            (n, _) => format!("would lose: {}", counted(n as u64, "thing")),
+        });
+    }
+    if !is_open_on_target(session) {
+        return None;
+    }
+    match view.filter(|_| !keeps(session)) {
         Some(view) if view.unknown.is_none() => match rows(view) {
             0 => None,
             n => Some(format!("leaves ~{n} rows")),
         },
         _ => Some("leaves ? rows".to_owned()),
     }
+}
+
+/// `0.2 s`, `42 s`: never less than it is.
+fn behind(feed: &FeedView) -> String {
+    match feed.behind_ms.max(0) {
+        ms @ LONG_MS.. => lasting(ms),
+        ms => {
+            let tenths = (ms + 99) / 100;
+            format!("{}.{} s", tenths / 10, tenths % 10)
+        }
+    }
+}
+
+/// Whether a rollback that began now would bring what users wrote into SQLite; before the switch there is nothing to bring.
+fn keeps(session: &Session) -> bool {
+    session.charter.keeps_writes && is_switched(session)
 }
 
 /// Whether users could write to PostgreSQL.

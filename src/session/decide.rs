@@ -8,6 +8,7 @@ use super::charter::LineKind;
 use super::command::{Command, Refusal};
 use super::discard::{self, Rows};
 use super::event::{Event, Found, Outcome, RollbackCause};
+use super::facts::Confirmed;
 use super::retry;
 use super::roles::{Actor, permit};
 use super::state::{Phase, Session, StepStatus};
@@ -231,10 +232,7 @@ pub fn may_start(session: &Session) -> Result<String, Refusal> {
 
 fn confirm(session: &Session, actor: &Actor, asked: Option<&str>) -> Result<Vec<Event>, Refusal> {
     let waiting = session
-        .charter
-        .steps
-        .iter()
-        .zip(&session.steps)
+        .lines()
         .find(|(line, s)| {
             s.status == StepStatus::Running
                 && matches!(line.kind, LineKind::Confirm(_))
@@ -287,8 +285,8 @@ fn confirm(session: &Session, actor: &Actor, asked: Option<&str>) -> Result<Vec<
             .iter()
             .map(|(r, p)| format!("{} {p}", r.title()))
             .collect();
-        let outcome = Outcome::done(format!("confirmed: {}", who.join(", ")))
-            .with_fact("confirmed", &confirmed);
+        let outcome =
+            Outcome::done(format!("confirmed: {}", who.join(", "))).with_fact(Confirmed(confirmed));
         events.push(Event::StepFinished {
             step: line.id.clone(),
             attempt: state.attempt,
@@ -372,7 +370,7 @@ fn extend_freeze(session: &Session, by: String, by_ms: i64) -> Result<Vec<Event>
             Ok(vec![Event::FreezeExtended { by, by_ms }])
         }
         Some((_, None)) => Err(Refusal::BadExtension),
-        _ => Err(Refusal::NotFrozen),
+        Some((_, Some(_))) | None => Err(Refusal::NotFrozen),
     }
 }
 
@@ -440,12 +438,5 @@ fn titles(roles: &[Role]) -> String {
 
 /// As shown to people.
 pub fn status(status: StepStatus) -> &'static str {
-    match status {
-        StepStatus::Pending => "pending",
-        StepStatus::Running => "running",
-        StepStatus::Done => "done",
-        StepStatus::Failed => "failed",
-        StepStatus::Skipped => "skipped",
-        StepStatus::Unknown => "unknown",
-    }
+    status.into()
 }

@@ -4,19 +4,20 @@
 use std::collections::BTreeMap;
 
 use super::command::Refusal;
+use super::facts::Discard;
 use super::state::{Session, StepState};
-
-/// Under this name a step that deletes nothing before it is told so leaves behind how many rows it would delete, by table.
-pub const FACT: &str = "discard";
 
 /// How many rows, by table.
 pub type Rows = BTreeMap<String, u64>;
 
-/// What a step asks a person to agree to; empty where it asks for nothing.
+/// What a step asks a person to agree to; empty where it asks for nothing. What it asked and this version cannot read counts as nothing: the
+/// step then begins with nothing agreed to, deletes nothing, and asks anew.
 pub fn asked_by(state: &StepState) -> Rows {
-    let asked = state.outcome.as_ref().filter(|o| !o.ok);
-    let asked = asked.and_then(|o| serde_json::from_value(o.facts.get(FACT)?.clone()).ok());
-    let asked: Rows = asked.unwrap_or_default();
+    let has_failed = state.outcome.as_ref().is_some_and(|outcome| !outcome.ok);
+    let asked = state.fact::<Discard>().ok().flatten();
+    let asked = asked
+        .filter(|_| has_failed)
+        .map_or_else(Rows::new, |asked| asked.0);
     asked.into_iter().filter(|(_, rows)| *rows > 0).collect()
 }
 

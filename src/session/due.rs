@@ -3,7 +3,7 @@
 
 use super::charter::LineKind;
 use super::decide::may_start;
-use super::event::{Event, Outcome, RollbackCause};
+use super::event::{Event, Found, Outcome, RollbackCause};
 use super::state::{Phase, Session, StepStatus};
 use crate::runbook::{Condition, Start, Trigger};
 
@@ -43,6 +43,21 @@ pub fn step_ended(session: &Session, step: &str, outcome: Outcome) -> Vec<Event>
     events
 }
 
+/// The events that follow from what was found out about an unknown step. The triggers that its outcome fires are recorded with it, for an
+/// engine that died in between would leave an outcome that nobody judges.
+pub fn found_out(session: &Session, step: &str, found: Found) -> Vec<Event> {
+    let fired = match &found {
+        Found::Done { outcome } => check_triggers(session, outcome),
+        Found::RunAgain { .. } | Found::AskPerson { .. } => Vec::new(),
+    };
+    let found = Event::StepFoundOut {
+        step: step.to_owned(),
+        found,
+        by: None,
+    };
+    [found].into_iter().chain(fired).collect()
+}
+
 /// Triggers of kind `check` that an outcome fires while they are armed; a trigger fires once.
 pub fn check_triggers(session: &Session, outcome: &Outcome) -> Vec<Event> {
     let fired = |id: &str| session.fired.as_ref().is_some_and(|f| f.trigger == id);
@@ -65,7 +80,7 @@ pub fn check_triggers(session: &Session, outcome: &Outcome) -> Vec<Event> {
                             reason: check.detail.clone(),
                         })
                     }
-                    _ => None,
+                    Condition::Check { .. } | Condition::Signal { .. } => None,
                 })
         })
         .collect()
@@ -103,10 +118,7 @@ fn verification_due(session: &Session, at_ms: i64) -> Option<Event> {
     let switched_ms = session.switched_ms()?;
     let limit_ms = session.charter.limits.verify_within_ms;
     let open = session
-        .charter
-        .steps
-        .iter()
-        .zip(&session.steps)
+        .lines()
         .find(|(line, s)| line.kind == LineKind::Verify && !s.is_over())?;
     let late = at_ms > switched_ms.saturating_add(session.charter.real_ms(limit_ms));
     let trigger = session
@@ -132,7 +144,7 @@ fn retry_due(session: &Session) -> Option<Event> {
     (passing && state.attempt < line.attempts && may_start(session).is_ok()).then(|| {
         Event::StepStarted {
             step: line.id.clone(),
-            attempt: state.attempt + 1,
+            attempt: state.attempt.saturating_add(1),
             by: None,
         }
     })
@@ -145,7 +157,7 @@ fn auto_start_due(session: &Session) -> Option<Event> {
     let ready = state.status == StepStatus::Pending && (line.start == Start::Auto || begun);
     (ready && may_start(session).is_ok()).then(|| Event::StepStarted {
         step: line.id.clone(),
-        attempt: state.attempt + 1,
+        attempt: state.attempt.saturating_add(1),
         by: None,
     })
 }
@@ -175,7 +187,7 @@ fn rollback_due(session: &Session) -> Vec<Event> {
                     .charter
                     .rollback
                     .iter()
-                    .any(|l| l.id == id && l.within_rto)
+                    .any(|l| l.id == id && l.within_rto && !l.brings)
             };
             let healthy = rollback
                 .rows

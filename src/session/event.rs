@@ -1,16 +1,22 @@
 //! What has happened, in the past tense. Events are the only thing that a session's state is made of; they go into the journal
 //! word for word. Not in here: samples and progress, which are not chained.
 
+mod outcome;
+
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
-use sha2::{Digest, Sha256};
+use serde_json::Value;
+use strum::{EnumIter, IntoStaticStr};
 
 use super::charter::Charter;
 use super::discard::Rows;
+use super::grants::FormerGrants;
+use super::membership::Change;
 use super::shape::Shape;
 use crate::runbook::{RehearsalPart, Role, RunbookHash};
+
+pub use outcome::{Check, Found, Outcome};
 
 /// One thing that has happened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -175,6 +181,11 @@ pub enum Event {
         /// What was seen.
         detail: String,
     },
+    /// SQLite was written to after the switch, although it stays fenced: those rows are not in PostgreSQL, and F4 lets nobody write.
+    WrittenAfterSwitch {
+        /// What was seen.
+        detail: String,
+    },
     /// A trigger changed its state.
     TriggerMoved {
         /// Which: `T3a`, or `T1a.app-3` where it judges each instance.
@@ -251,6 +262,11 @@ pub enum Event {
         /// What was found, a line each.
         found: Vec<String>,
     },
+    /// Instances have come, gone, moved, or taken another's place.
+    MembershipChanged {
+        /// What, in its order.
+        changes: Vec<Change>,
+    },
     /// Something that people should know and that changes no state.
     AlarmRaised {
         /// What.
@@ -261,128 +277,24 @@ pub enum Event {
     },
 }
 
+/// That SQLite was written after the switch, for people.
+pub fn written(detail: &str) -> String {
+    format!("SQLite was written after the switch: {detail}")
+}
+
+/// What a release gives up where SQLite was written after the switch, for people.
+pub fn given_up(detail: &str) -> String {
+    format!(
+        "{}; those rows are not in PostgreSQL, and the release gives them up",
+        written(detail)
+    )
+}
+
 impl Event {
     /// An alarm that is about no trigger's blindness.
     pub fn alarm(text: String) -> Event {
         Event::AlarmRaised { text, blind: None }
     }
-}
-
-/// How a step or a rollback row ended.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Outcome {
-    /// Whether it did what it is for.
-    pub ok: bool,
-    /// One line for people: what was done, or what failed, in what state things are, and what is safe to do next.
-    pub summary: String,
-    /// Named results; triggers of kind `check` judge them.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub checks: Vec<Check>,
-    /// What later steps and the report need, by name; each kind of step documents its own.
-    #[serde(default, skip_serializing_if = "Map::is_empty")]
-    pub facts: Map<String, Value>,
-    /// Whether a failure may pass by itself, so that another attempt makes sense.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub passing: bool,
-}
-
-/// A named result within a step.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Check {
-    /// Such as `row_counts`; triggers name it.
-    pub name: String,
-    /// Whether it holds.
-    pub ok: bool,
-    /// In words and numbers.
-    pub detail: String,
-}
-
-impl Check {
-    /// A check.
-    pub fn new(name: &str, ok: bool, detail: impl Into<String>) -> Check {
-        Check {
-            name: name.to_owned(),
-            ok,
-            detail: detail.into(),
-        }
-    }
-}
-
-impl Outcome {
-    /// It did what it is for.
-    pub fn done(summary: impl Into<String>) -> Outcome {
-        Outcome {
-            ok: true,
-            summary: summary.into(),
-            checks: vec![],
-            facts: Map::new(),
-            passing: false,
-        }
-    }
-
-    /// It did not.
-    pub fn failed(summary: impl Into<String>) -> Outcome {
-        Outcome {
-            ok: false,
-            ..Outcome::done(summary)
-        }
-    }
-
-    /// With a named result. A failed one makes the outcome failed.
-    pub fn with_check(mut self, check: Check) -> Outcome {
-        // Whoever reads only the summary must see what failed.
-        if !check.ok && self.ok && !self.summary.contains(&check.detail) {
-            self.summary = format!("{}: {} ({})", check.name, check.detail, self.summary);
-        }
-        self.ok &= check.ok;
-        self.checks.push(check);
-        self
-    }
-
-    /// With a fact for later steps and the report.
-    pub fn with_fact(mut self, name: &str, value: impl Serialize) -> Outcome {
-        let value = serde_json::to_value(value).expect("BUG: a fact is plain data");
-        self.facts.insert(name.to_owned(), value);
-        self
-    }
-
-    /// A failure that may pass by itself.
-    pub fn passing(mut self) -> Outcome {
-        self.passing = true;
-        self
-    }
-
-    /// SHA-256 in hex over the outcome: what a signature over this evidence covers.
-    pub fn hash(&self) -> String {
-        let json = serde_json::to_vec(self).expect("BUG: an outcome is plain data");
-        hex(&Sha256::digest(json))
-    }
-}
-
-/// Lower-case hexadecimal.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
-}
-
-/// What an unknown step turned out to have done.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "found", rename_all = "snake_case")]
-pub enum Found {
-    /// It had done all of it.
-    Done {
-        /// As if it had ended by itself.
-        outcome: Outcome,
-    },
-    /// It may be run again: it had done nothing, or goes on from where it was.
-    RunAgain {
-        /// What was seen.
-        detail: String,
-    },
-    /// No machine can tell; a person decides.
-    AskPerson {
-        /// What was seen.
-        detail: String,
-    },
 }
 
 /// How to undo what a step does.
@@ -413,6 +325,12 @@ pub enum Undo {
     },
     /// A command of the operator's own has an undo.
     Command,
+    /// Writes to the moved tables were revoked: give the rights back that others than the owner had. A rollback leaves them revoked; closing
+    /// the session gives them back, or the next session on this target.
+    TargetGrants {
+        /// The rights as they were, by table; those that somebody else than the owner could write.
+        former: Vec<FormerGrants>,
+    },
 }
 
 /// A signature on a gate.
@@ -485,10 +403,25 @@ pub struct RehearsalEvidence {
     /// Actions of the runbook that were not run, each with the reason: they might have reached production.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_run: Vec<String>,
+    /// What would have ended the night, a line each: such a rehearsal does not count.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub against: Vec<String>,
+    /// Everything that was not rehearsed, a sentence each, with the part to which it belongs. It lowers the confidence score.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_rehearsed: Vec<(RehearsalPart, String)>,
+}
+
+impl RehearsalEvidence {
+    /// Whether it counts: every part of it passed, and nothing stands against it.
+    pub fn is_green(&self) -> bool {
+        let all = self.parts.iter().all(|(_, ok, _)| *ok);
+        self.parts.len() == 3 && all && self.against.is_empty()
+    }
 }
 
 /// Where a trigger is. See the protocol's "A trigger".
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, EnumIter, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
 pub enum TriggerPhase {
     /// The condition does not hold.
@@ -516,6 +449,9 @@ pub enum RollbackCause {
         trigger: String,
     },
 }
+
+/// No session lasts longer: what is reckoned with its times stays a number. Over five hundred years, as far as a journal's times reach.
+const LONGEST_MS: i64 = 1 << 44;
 
 /// An event with its place and time in the journal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -548,7 +484,7 @@ impl Recorded {
     /// An entry of the journal, which keeps an event as its kind and the rest, read back.
     ///
     /// # Errors
-    /// It is not an event that this version knows.
+    /// It is not an event that this version knows, or its time is none that a session can have.
     pub fn read(
         seq: u64,
         at_ms: i64,
@@ -556,6 +492,10 @@ impl Recorded {
         kind: &str,
         mut body: Value,
     ) -> Result<Recorded, serde_json::Error> {
+        if !(-LONGEST_MS..=LONGEST_MS).contains(&at_ms) {
+            let why = format!("{at_ms} is no time of a session, in milliseconds");
+            return Err(serde::de::Error::custom(why));
+        }
         if let Some(fields) = body.as_object_mut() {
             fields.insert("event".to_owned(), kind.into());
         }

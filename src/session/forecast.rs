@@ -5,7 +5,7 @@
 use super::charter::LineKind;
 use super::event::RehearsalEvidence;
 use super::state::{Phase, Session, StepStatus};
-use crate::trigger::wording::duration;
+use crate::format::span;
 
 /// What the rehearsal says of a freeze that has begun. Real time throughout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,7 +75,7 @@ pub fn forecast(session: &Session, at_ms: i64) -> Option<Forecast> {
 /// The forecast in words, in runbook time.
 pub fn sentence(session: &Session, at_ms: i64) -> Option<String> {
     let told = forecast(session, at_ms)?;
-    let span = |real_ms: i64| duration(session.charter.runbook_ms(real_ms));
+    let span = |real_ms: i64| span(session.charter.runbook_ms(real_ms));
     let lacking = match told.unknown_steps {
         0 => String::new(),
         n => format!(" (without {n} steps that it has no time for)"),

@@ -4,9 +4,10 @@
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::event::{RehearsalEvidence, Signature, hex};
+use super::event::{RehearsalEvidence, Signature};
 use super::shape::Shape;
 use super::state::{Session, StepStatus};
+use crate::format::hex;
 use crate::runbook::{EvidenceRef, Gate, RehearsalPart, Role, RunbookHash};
 
 /// A gate as it stands now.
@@ -191,13 +192,29 @@ impl Session {
         (view(state, detail), hash)
     }
 
+    /// What the rehearsal that a gate rests on has left out of the parts that the gate names.
+    pub fn not_rehearsed(&self, gate: &str) -> Vec<&str> {
+        let gates = self.charter.gates.iter().filter(|g| g.id == gate);
+        let rests_on: Vec<&EvidenceRef> = gates.flat_map(|g| &g.evidence).collect();
+        let lacking = self.rehearsal.iter().flat_map(|r| &r.not_rehearsed);
+        let of_gate = lacking.filter(|(part, _)| {
+            let part = EvidenceRef::Rehearsal(*part);
+            rests_on.iter().any(|evidence| **evidence == part)
+        });
+        of_gate.map(|(_, what)| what.as_str()).collect()
+    }
+
     fn does_not_count(&self, rehearsal: &RehearsalEvidence) -> Option<String> {
+        let shape = match self.shape() {
+            Ok(shape) => shape,
+            Err(unreadable) => return Some(unreadable.to_string()),
+        };
         let ground = RehearsalGround {
             runbook_hash: &self.charter.runbook_hash,
             sandbox: self.charter.sandbox,
             opened_unix_s: self.opened.timestamp(),
             max_age_ms: self.charter.rehearsal_max_age_ms,
-            shape: self.shape(),
+            shape,
         };
         ground.does_not_count(rehearsal)
     }

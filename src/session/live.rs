@@ -23,6 +23,8 @@ pub mod key {
     pub const PRESENCE: &str = "presence";
     /// `CostView`.
     pub const COST: &str = "cost";
+    /// `FeedView`.
+    pub const FEED: &str = "feed";
     /// `Vec<DetailView>`.
     pub const DETAILS: &str = "details";
     /// `ParityView`.
@@ -302,4 +304,31 @@ pub struct WrittenTable {
     pub changed: u64,
     /// Rows deleted, at most.
     pub deleted: u64,
+}
+
+/// What the feed has read of what is written to PostgreSQL since the switch: what a rollback brings back into SQLite.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeedView {
+    /// Session time of the last read: what was committed before it is read.
+    pub at_ms: i64,
+    /// How long ago that was when this was said, in real milliseconds.
+    pub behind_ms: i64,
+    /// Rows that the feed has: what a rollback would bring back into SQLite.
+    pub rows: u64,
+    /// Rows of which it is known that they were written, and that are yet to be read.
+    pub waiting: u64,
+    /// What a rollback would lose or leave in a file, a whole sentence each, made harmless; empty where it loses nothing.
+    pub lost: Vec<String>,
+    /// Why PostgreSQL cannot be read at the moment, where it cannot; the rest then is as it was at `at_ms`.
+    pub unknown: Option<String>,
+}
+
+impl FeedView {
+    /// The same where no engine lives: nobody reads on, so what it last said of itself does not hold any more.
+    pub fn unfollowed(mut self) -> FeedView {
+        let nobody =
+            || "no engine works, and nobody reads what is written to PostgreSQL".to_owned();
+        self.unknown = Some(self.unknown.unwrap_or_else(nobody));
+        self
+    }
 }

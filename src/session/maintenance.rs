@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::charter::LineKind;
+use super::event::Undo;
 use super::state::{Phase, Session, StepStatus};
 use crate::text::printable;
 
@@ -55,6 +56,17 @@ pub fn has_to_be_on(session: &Session) -> bool {
     session.phase == Phase::Open && frozen && reopening.is_none_or(|step| step.attempt == 0)
 }
 
+/// Whether the step at work has restarted this place: E3 of a rehearsal, whose restart begins no start-up grace, and which waits for
+/// `ready_within` itself.
+fn is_restarted_by_the_step(session: &Session, place: &str) -> bool {
+    let Some(step) = session.current_step().filter(|_| session.charter.rehearsal) else {
+        return false;
+    };
+    session.undos.iter().any(|(of, undo)| {
+        *of == step.id && matches!(undo, Undo::Restart { instance } if instance == place)
+    })
+}
+
 /// What was said of each place, so that nothing is said twice.
 #[derive(Debug, Clone, Default)]
 pub struct Upkeep {
@@ -79,11 +91,13 @@ impl Upkeep {
         let told = seen.iter().filter_map(|seen| {
             let before = self.said.get(&seen.place).copied().unwrap_or(Sight::On);
             if seen.sight == Sight::Unknown {
+                let is_restarting =
+                    restarting(&seen.place) || is_restarted_by_the_step(session, &seen.place);
                 let since_ms = *self.silent.entry(seen.place.clone()).or_insert(at_ms);
-                if restarting(&seen.place) {
+                if is_restarting {
                     self.silent.insert(seen.place.clone(), at_ms);
                 }
-                if restarting(&seen.place) || at_ms - since_ms < SILENT_MS {
+                if is_restarting || at_ms - since_ms < SILENT_MS {
                     return None;
                 }
             } else {

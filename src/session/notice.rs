@@ -10,9 +10,9 @@ use super::event::{Event, Recorded, TriggerPhase};
 use super::live::TriggerView;
 use super::roles::Act;
 use super::state::{Phase, Session};
+use crate::format::span;
 use crate::runbook::{Occasion, Role};
 use crate::text::printable;
-use crate::trigger::wording::duration;
 
 /// Characters of a text that somebody else wrote.
 const TEXT_CHARS: usize = 400;
@@ -117,7 +117,7 @@ impl Notices {
                 &format!("{trigger} fired: {reason}."),
                 format!(
                     "The rollback starts by itself in {}; `cutover rollback {name}` starts it now.",
-                    duration(session.charter.limits.countdown_ms)
+                    span(session.charter.limits.countdown_ms)
                 ),
             ),
             Event::AlarmRaised {
@@ -137,7 +137,7 @@ impl Notices {
                 Occasion::Freeze,
                 &format!(
                     "The freeze has lasted longer than the agreed {}.",
-                    duration(*limit_ms)
+                    span(*limit_ms)
                 ),
                 format!(
                     "`cutover extend 15 {name}` gives it 15 minutes more, `cutover rollback {name}` ends it."
@@ -153,7 +153,38 @@ impl Notices {
                 &format!("The release is complete; {by} completed it."),
                 "Nothing is left to do.".to_owned(),
             ),
-            _ => Vec::new(),
+            Event::SessionOpened { .. }
+            | Event::EngineStarted { .. }
+            | Event::SourceSeen { .. }
+            | Event::RehearsalRecorded { .. }
+            | Event::StepStarted { .. }
+            | Event::DiscardAgreed { .. }
+            | Event::StepConfirmed { .. }
+            | Event::StepFinished { .. }
+            | Event::StepLost { .. }
+            | Event::StepFoundOut { .. }
+            | Event::StepSkipped { .. }
+            | Event::UndoRecorded { .. }
+            | Event::GateSigned { .. }
+            | Event::SignatureWithdrawn { .. }
+            | Event::SignatureVoided { .. }
+            | Event::DeputyActed { .. }
+            | Event::SessionHeld { .. }
+            | Event::SessionResumed { .. }
+            | Event::FreezeExtended { .. }
+            | Event::DriftFound { .. }
+            | Event::WrittenAfterSwitch { .. }
+            | Event::TriggerMoved { .. }
+            | Event::TriggerFired { .. }
+            | Event::RollbackStarted { .. }
+            | Event::RollbackRowStarted { .. }
+            | Event::RollbackRowFinished { .. }
+            | Event::RollbackRetried { .. }
+            | Event::NoteWritten { .. }
+            | Event::CorrectionRecorded { .. }
+            | Event::SessionClosed { .. }
+            | Event::MembershipChanged { .. }
+            | Event::AlarmRaised { .. } => Vec::new(),
         }
     }
 
@@ -243,7 +274,7 @@ impl Notices {
         if end.is_some() || passed_ms * 100 < limit_ms * NEAR {
             return None;
         }
-        let (passed, limit) = (duration(passed_ms), duration(limit_ms));
+        let (passed, limit) = (span(passed_ms), span(limit_ms));
         let name = &session.charter.session;
         self.once(
             format!("freeze {limit_ms}"),

@@ -97,6 +97,18 @@ pub fn permit(act: Act, roles: &[Role]) -> Result<(), (&'static str, &'static [R
     }
 }
 
+/// Whether a user of the operating system may have an engine started for a session that has none: whoever may roll back, for only an engine
+/// can.
+///
+/// # Errors
+/// Why not, in words.
+pub fn may_have_an_engine(charter: &Charter, user: &str) -> Result<(), String> {
+    let Some(actor) = Actor::identify(charter, user, None) else {
+        return Err(format!("{user} is the account of nobody on the bridge"));
+    };
+    permit(Act::RollBack, &actor.roles).map_err(|(what, _)| format!("{user} may not {what}"))
+}
+
 impl Actor {
     /// The person behind a user of the operating system. In the sandbox alone, `claimed` may name somebody else.
     pub fn identify(charter: &Charter, user: &str, claimed: Option<&str>) -> Option<Actor> {

@@ -1,13 +1,14 @@
 //! Room on the disks that a session writes to: how much each has to have, when one has too little, and what people are told, once per
 //! change. Pure.
 //!
-//! Not in here: asking the operating system (`source::disk`, `engine::room`), and the reserve that the journal keeps (`journal::reserve`).
+//! Not in here: which disks there are (`runbook::disks`), asking the operating system (`sqlite::disk`, `engine::room`), and the reserve that
+//! the journal keeps (`journal::reserve`).
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use super::state::Session;
-use crate::runbook::{Place, Runbook, StepKind};
+use crate::format::size;
+pub use crate::runbook::disks::{Spot, spots};
 use crate::text::printable;
 
 /// Less than this is too little on any disk: SQLite's log, the journal and what steps print grow by less in a night.
@@ -16,34 +17,7 @@ pub const LEAST_BYTES: u64 = 64 * MIB;
 const COPY_HUNDREDTHS: u64 = 120;
 /// There is room again once there is so much more than what is needed, in hundredths, so that nobody is told twice a minute.
 const AGAIN_HUNDREDTHS: u64 = 110;
-/// The name of the disk on which rehearsals have their copy.
-const STAGING: &str = "staging";
 const MIB: u64 = 1024 * 1024;
-
-/// A folder or file whose disk is watched.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Spot {
-    /// What it is called: `session`, `source`, `A2`; also the end of its signal's name.
-    pub name: String,
-    /// What is written there.
-    pub what: &'static str,
-    /// Where it is.
-    pub path: std::path::PathBuf,
-    /// The step after whose end no copy comes there any more.
-    pub until: Option<String>,
-}
-
-impl Spot {
-    /// The signal of what is free there, in bytes.
-    pub fn signal(&self) -> String {
-        format!("disk_free_bytes.{}", self.name)
-    }
-
-    /// Whether a copy of the source comes there.
-    pub fn is_copy(&self) -> bool {
-        self.until.is_some() || self.name == STAGING
-    }
-}
 
 /// What was seen of one disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,49 +26,6 @@ pub struct Look {
     pub spot: Spot,
     /// What is free, or why nobody can say; foreign text.
     pub free_bytes: Result<u64, String>,
-}
-
-/// Every disk that a session writes to or that its source lies on. `base` is the runbook's folder.
-pub fn spots(
-    runbook: &Runbook,
-    base: &std::path::Path,
-    session_folder: &std::path::Path,
-) -> Vec<Spot> {
-    let spot = |name: &str, what, path: &std::path::Path, until: Option<&str>| Spot {
-        name: name.to_owned(),
-        what,
-        path: base.join(path),
-        until: until.map(str::to_owned),
-    };
-    let mut spots = vec![
-        spot("session", "the journal", session_folder, None),
-        spot("source", "the SQLite file", &runbook.source.file, None),
-    ];
-    if let Some(spare) = &runbook.bridge_spare {
-        let what = "events for which the session's disk has no room";
-        spots.push(spot("spare", what, spare, None));
-    }
-    for step in &runbook.steps {
-        match &step.kind {
-            StepKind::Backup { to, .. } => {
-                spots.push(spot(&step.id, "the backup", to, Some(&step.id)));
-            }
-            StepKind::StoreBackup {
-                place: Place::Directory(to),
-                ..
-            } => spots.push(spot(&step.id, "the second copy", to, Some(&step.id))),
-            _ => {}
-        }
-    }
-    if let Some(rehearsal) = &runbook.rehearsal {
-        spots.push(spot(
-            STAGING,
-            "the copy of a rehearsal",
-            &rehearsal.copy,
-            None,
-        ));
-    }
-    spots
 }
 
 /// How much a spot needs now. Before its copy is made, that copy; afterwards what a night writes by the way.
@@ -153,13 +84,13 @@ fn words(look: &Look, needed: u64, now: Standing) -> String {
     let path = printable(&look.spot.path.display().to_string(), 200);
     let (name, what) = (&look.spot.name, look.spot.what);
     let free = match &look.free_bytes {
-        Ok(free) => Mib(*free).to_string(),
+        Ok(free) => size(*free),
         Err(why) => printable(why, 200),
     };
     match now {
         Standing::Little => format!(
             "little room on the disk of {path} ({name}, {what}): {free} free, {} needed. Free some space there; what is under way goes on",
-            Mib(needed)
+            size(needed)
         ),
         Standing::Enough => {
             format!("there is room again on the disk of {path} ({name}): {free} free")
@@ -167,18 +98,5 @@ fn words(look: &Look, needed: u64, now: Standing) -> String {
         Standing::Unknown => format!(
             "how much room there is on the disk of {path} ({name}, {what}) is not known: {free}. Look there by hand"
         ),
-    }
-}
-
-/// Bytes as people read them.
-struct Mib(u64);
-
-impl fmt::Display for Mib {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            bytes if bytes < 10 * MIB => write!(f, "{} KiB", bytes / 1024),
-            bytes if bytes < 10_240 * MIB => write!(f, "{} MiB", bytes / MIB),
-            bytes => write!(f, "{} GiB", bytes / (1024 * MIB)),
-        }
     }
 }

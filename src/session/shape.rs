@@ -1,20 +1,19 @@
 //! The source's schema as a session knows it, and whether it is the one that was rehearsed (K3, K4, K6). Pure. Not in here: reading it
-//! (`source::shape`).
+//! (`sqlite::shape`).
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use super::charter::LineKind;
-use super::state::{Session, StepStatus};
+use super::facts::Unreadable;
+use super::state::{Session, StepState, StepStatus};
 use crate::text::printable;
 
 /// Objects that a message names.
 const SHOWN: usize = 3;
 /// Characters of an object's name.
 const NAME_CHARS: usize = 60;
-/// Under this name A1 leaves it behind.
-pub const FACT: &str = "shape";
 
 /// Each table, index, view and trigger (`table Tools`) with a hash of the text that made it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,13 +47,14 @@ impl Shape {
 
 impl Session {
     /// The source's schema: as it was frozen, else as an engine last saw it; `None` where none has.
-    pub fn shape(&self) -> Option<Shape> {
+    ///
+    /// # Errors
+    /// [`Unreadable`]
+    pub fn shape(&self) -> Result<Option<Shape>, Unreadable> {
         let freeze = self.step_of_kind(&LineKind::Freeze);
-        let frozen = freeze
-            .filter(|s| s.status == StepStatus::Done)
-            .and_then(|s| s.outcome.as_ref()?.facts.get(FACT))
-            .and_then(|fact| serde_json::from_value(fact.clone()).ok());
-        frozen.or_else(|| self.source_shape.clone())
+        let freeze = freeze.filter(|s| s.status == StepStatus::Done);
+        let frozen = freeze.map_or(Ok(None), StepState::fact)?;
+        Ok(frozen.or_else(|| self.source_shape.clone()))
     }
 }
 

@@ -1,18 +1,19 @@
-//! The state of a session: the fold of its events, and nothing else. Not in here: whether something may happen (`decide`) and
-//! what must happen by itself (`due`).
+//! The state of a session, and what follows from it at a glance. It is the fold of the session's events, and nothing else: [`fold`] alone
+//! makes and changes it. Not in here: whether something may happen (`decide`) and what must happen by itself (`due`).
+
+mod fold;
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use strum::{EnumIter, IntoStaticStr};
 
 use super::charter::{Charter, LineKind, StepLine};
 use super::discard::Rows;
-use super::event::{
-    Event, Found, Outcome, Recorded, RehearsalEvidence, RollbackCause, Signature, TriggerPhase,
-    Undo,
-};
+use super::event::{Outcome, RehearsalEvidence, RollbackCause, Signature, TriggerPhase, Undo};
+use super::membership::Roster;
 use super::shape::Shape;
-use crate::runbook::{EvidenceRef, Role, Trigger};
+use crate::runbook::{Role, Trigger};
 
 /// Everything that is known of a session. All times are session milliseconds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -37,6 +38,12 @@ pub struct Session {
     pub freeze_extended_ms: i64,
     /// Whether the passing of the freeze's limit has been said.
     pub freeze_overran: bool,
+    /// What was seen of SQLite having been written after the switch, the first time. Whoever sees it may not live until F4.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub written_after_switch: Option<String>,
+    /// Who is where in the fleet; as the charter names it until the first change.
+    #[serde(skip_serializing_if = "Roster::is_unchanged")]
+    pub roster: Roster,
     /// Last known state of each trigger.
     pub triggers: BTreeMap<String, TriggerState>,
     /// Whether anything has begun to change the target; stays so when drift voids the step.
@@ -75,7 +82,8 @@ pub struct Correction {
 }
 
 /// Where the whole stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, EnumIter, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
     /// Steps may run.
@@ -89,7 +97,8 @@ pub enum Phase {
 }
 
 /// Where a step stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, EnumIter, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
 pub enum StepStatus {
     /// Not begun.
@@ -132,35 +141,9 @@ pub struct StepState {
 }
 
 impl StepState {
-    fn pending(line: &StepLine) -> StepState {
-        StepState {
-            id: line.id.clone(),
-            status: StepStatus::Pending,
-            attempt: 0,
-            started_ms: None,
-            ended_ms: None,
-            by: None,
-            outcome: None,
-            confirmed: BTreeMap::new(),
-            discard: Rows::new(),
-            question: None,
-        }
-    }
-
     /// Whether what comes after it may begin.
     pub fn is_over(&self) -> bool {
         matches!(self.status, StepStatus::Done | StepStatus::Skipped)
-    }
-
-    fn end(&mut self, at_ms: i64, outcome: Outcome) {
-        self.status = if outcome.ok {
-            StepStatus::Done
-        } else {
-            StepStatus::Failed
-        };
-        self.ended_ms = Some(at_ms);
-        self.outcome = Some(outcome);
-        self.question = None;
     }
 }
 
@@ -230,316 +213,6 @@ pub struct EngineState {
 }
 
 impl Session {
-    /// A session from its first event.
-    ///
-    /// # Errors
-    /// Any other first event: the journal is not one of a session.
-    pub fn open(first: &Recorded) -> Result<Session, NotASession> {
-        let Event::SessionOpened { charter } = &first.event else {
-            return Err(NotASession { seq: first.seq });
-        };
-        Ok(Session {
-            steps: charter.steps.iter().map(StepState::pending).collect(),
-            charter: (**charter).clone(),
-            opened: first.wall,
-            phase: Phase::Open,
-            signatures: BTreeMap::new(),
-            rehearsal: None,
-            source_shape: None,
-            held: None,
-            freeze_extended_ms: 0,
-            freeze_overran: false,
-            triggers: BTreeMap::new(),
-            target_touched: false,
-            fired: None,
-            rollback: None,
-            undos: Vec::new(),
-            correction: None,
-            is_closed: false,
-            notes: Vec::new(),
-            engine: None,
-            seq: first.seq,
-            at_ms: first.at_ms,
-        })
-    }
-
-    /// The session that a journal tells of.
-    ///
-    /// # Errors
-    /// The journal is empty or does not begin with a session.
-    pub fn replay(entries: &[Recorded]) -> Result<Session, NotASession> {
-        let (first, rest) = entries.split_first().ok_or(NotASession { seq: 0 })?;
-        let mut session = Session::open(first)?;
-        rest.iter().for_each(|e| session.apply(e));
-        Ok(session)
-    }
-
-    /// The state after one more event. Total: whatever a journal holds, the result is a state.
-    pub fn apply(&mut self, recorded: &Recorded) {
-        self.seq = recorded.seq;
-        self.at_ms = recorded.at_ms;
-        let at_ms = recorded.at_ms;
-        match &recorded.event {
-            Event::SessionOpened { .. } => {}
-            Event::EngineStarted {
-                pid,
-                boot_id,
-                boot_ms,
-                ..
-            } => {
-                self.engine = Some(EngineState {
-                    pid: *pid,
-                    boot_id: boot_id.clone(),
-                    boot_ms: *boot_ms,
-                    at_ms,
-                });
-            }
-            Event::SourceSeen { shape } => self.source_shape = Some(shape.clone()),
-            Event::RehearsalRecorded { rehearsal } => self.rehearsal = Some(rehearsal.clone()),
-            Event::UndoRecorded { step, undo } => self.undos.push((step.clone(), undo.clone())),
-            Event::GateSigned { gate, signature } => {
-                let list = self.signatures.entry(gate.clone()).or_default();
-                // What the same person or key once signed in another role is void, and must not come back to life beside this.
-                let key = |s: &Signature| s.ssh.as_ref().map(|ssh| ssh.key.clone());
-                let same_key = |s: &Signature| key(s).is_some() && key(s) == key(signature);
-                list.retain(|s| s.role != signature.role && s.by != signature.by && !same_key(s));
-                list.push(signature.clone());
-            }
-            Event::SignatureWithdrawn { gate, role, .. }
-            | Event::SignatureVoided { gate, role, .. } => {
-                self.signatures
-                    .entry(gate.clone())
-                    .or_default()
-                    .retain(|s| s.role != *role);
-            }
-            Event::SessionHeld { by, reason } => {
-                self.held = Some(Held {
-                    by: by.clone(),
-                    reason: reason.clone(),
-                    since_ms: at_ms,
-                });
-            }
-            Event::SessionResumed { .. } => self.held = None,
-            Event::FreezeExtended { by_ms, .. } => {
-                self.freeze_extended_ms += by_ms;
-                self.freeze_overran = false;
-            }
-            Event::FreezeOverran { .. } => self.freeze_overran = true,
-            Event::DriftFound { detail } => {
-                self.void_from_freeze();
-                self.notes.push((at_ms, None, format!("drift: {detail}")));
-            }
-            Event::TriggerMoved {
-                trigger,
-                state,
-                reason,
-            } => self.move_trigger(trigger, *state, reason, at_ms),
-            Event::TriggerFired { trigger, reason } => {
-                self.move_trigger(trigger, TriggerPhase::Fired, reason, at_ms);
-                self.fired.get_or_insert_with(|| Fired {
-                    trigger: trigger.clone(),
-                    reason: reason.clone(),
-                    at_ms,
-                });
-            }
-            Event::SessionCompleted { .. } => self.phase = Phase::Completed,
-            Event::NoteWritten { by, text } => {
-                self.notes.push((at_ms, Some(by.clone()), text.clone()))
-            }
-            Event::CorrectionRecorded {
-                by,
-                what,
-                gives_up_rows,
-            } => {
-                self.correction = Some(Correction {
-                    by: by.clone(),
-                    what: what.clone(),
-                    gives_up_rows: *gives_up_rows,
-                    unix_s: recorded.wall.timestamp(),
-                });
-            }
-            Event::SessionClosed { .. } => self.is_closed = true,
-            Event::AlarmRaised { text, .. } => self.notes.push((at_ms, None, text.clone())),
-            event => {
-                self.apply_to_step(event, at_ms);
-                self.apply_to_rollback(event, at_ms);
-            }
-        }
-    }
-
-    fn apply_to_step(&mut self, event: &Event, at_ms: i64) {
-        let (Event::StepStarted { step, .. }
-        | Event::DiscardAgreed { step, .. }
-        | Event::StepConfirmed { step, .. }
-        | Event::StepFinished { step, .. }
-        | Event::StepLost { step, .. }
-        | Event::StepFoundOut { step, .. }
-        | Event::StepSkipped { step, .. }) = event
-        else {
-            return;
-        };
-        let lines = self.charter.steps.iter();
-        let Some((line, state)) = lines.zip(&mut self.steps).find(|(_, s)| &s.id == step) else {
-            return;
-        };
-        match event {
-            Event::StepStarted { attempt, by, .. } => {
-                self.target_touched |= line.kind == LineKind::Target;
-                state.status = StepStatus::Running;
-                state.attempt = *attempt;
-                // An attempt that changed nothing is no switch, and its clock is not that of the one that follows.
-                let has_no_effect = line.kind == LineKind::Switch
-                    && !self.undos.iter().any(|(step, _)| *step == state.id);
-                if has_no_effect || state.started_ms.is_none() {
-                    state.started_ms = Some(at_ms);
-                }
-                state.ended_ms = None;
-                state.by = by.clone().or(state.by.take());
-                state.outcome = None;
-                state.question = None;
-                // Numbers are typed anew each time that a person starts it; an attempt of the engine's own goes by those of before.
-                if by.is_some() {
-                    state.discard.clear();
-                }
-            }
-            Event::DiscardAgreed { rows, .. } => state.discard.clone_from(rows),
-            Event::StepConfirmed { role, by, .. } => {
-                state.confirmed.insert(*role, by.clone());
-            }
-            Event::StepFinished { outcome, .. } => state.end(at_ms, outcome.clone()),
-            Event::StepLost { .. } => state.status = StepStatus::Unknown,
-            Event::StepFoundOut { found, by, .. } => match found {
-                Found::Done { outcome } => {
-                    state.by = by.clone().or(state.by.take());
-                    state.end(at_ms, outcome.clone());
-                }
-                Found::RunAgain { .. } => {
-                    state.status = StepStatus::Pending;
-                    state.question = None;
-                }
-                Found::AskPerson { detail } => state.question = Some(detail.clone()),
-            },
-            Event::StepSkipped { by, reason, .. } => {
-                state.status = StepStatus::Skipped;
-                state.ended_ms = Some(at_ms);
-                state.by = Some(by.clone());
-                state.outcome = Some(Outcome::done(format!("skipped: {reason}")));
-            }
-            _ => {}
-        }
-    }
-
-    fn apply_to_rollback(&mut self, event: &Event, at_ms: i64) {
-        if let Event::RollbackStarted { cause, reason } = event {
-            self.phase = Phase::RollingBack;
-            self.rollback = Some(Rollback {
-                cause: cause.clone(),
-                reason: reason.clone(),
-                started_ms: at_ms,
-                restored_ms: None,
-                ended_ms: None,
-                healthy: None,
-                rows: self
-                    .charter
-                    .rollback
-                    .iter()
-                    .map(|row| StepState::pending(&row.as_step()))
-                    .collect(),
-            });
-            return;
-        }
-        let last_within_rto = self
-            .charter
-            .rollback
-            .iter()
-            .rfind(|r| r.within_rto)
-            .map(|r| r.id.clone());
-        let Some(rollback) = &mut self.rollback else {
-            return;
-        };
-        match event {
-            Event::RollbackRowStarted { row } => {
-                if let Some(state) = rollback.rows.iter_mut().find(|s| &s.id == row) {
-                    state.status = StepStatus::Running;
-                    state.attempt += 1;
-                    state.started_ms.get_or_insert(at_ms);
-                }
-            }
-            Event::RollbackRowFinished { row, outcome } => {
-                if let Some(state) = rollback.rows.iter_mut().find(|s| &s.id == row) {
-                    state.end(at_ms, outcome.clone());
-                }
-                if outcome.ok && Some(row) == last_within_rto.as_ref() {
-                    rollback.restored_ms = Some(at_ms);
-                }
-            }
-            Event::RollbackRetried { rows, .. } => {
-                self.phase = Phase::RollingBack;
-                (rollback.healthy, rollback.ended_ms) = (None, None);
-                for state in rollback.rows.iter_mut().filter(|s| rows.contains(&s.id)) {
-                    state.status = StepStatus::Pending;
-                    (state.ended_ms, state.outcome) = (None, None);
-                    // Until it has been done again, nobody knows.
-                    if Some(&state.id) == last_within_rto.as_ref() {
-                        rollback.restored_ms = None;
-                    }
-                }
-            }
-            Event::RolledBack { healthy } => {
-                self.phase = Phase::RolledBack;
-                rollback.healthy = Some(*healthy);
-                rollback.ended_ms = Some(at_ms);
-            }
-            _ => {}
-        }
-    }
-
-    fn move_trigger(&mut self, trigger: &str, phase: TriggerPhase, reason: &str, at_ms: i64) {
-        self.triggers.insert(
-            trigger.to_owned(),
-            TriggerState {
-                phase,
-                reason: reason.to_owned(),
-                since_ms: at_ms,
-            },
-        );
-    }
-
-    /// Everything from the freeze up to the switch is pending again.
-    fn void_from_freeze(&mut self) {
-        let Some(from) = self.charter.index_of_kind(&LineKind::Freeze) else {
-            return;
-        };
-        let to = self
-            .charter
-            .index_of_kind(&LineKind::Switch)
-            .unwrap_or(self.steps.len());
-        for (state, line) in self
-            .steps
-            .iter_mut()
-            .zip(&self.charter.steps)
-            .take(to)
-            .skip(from)
-        {
-            // Maintenance is still on: the freeze goes on counting from where it began.
-            let since_ms = state.started_ms.filter(|_| line.kind == LineKind::Freeze);
-            *state = StepState::pending(line);
-            state.started_ms = since_ms;
-        }
-        // A signature was given for what was seen then; the same words again are another look.
-        let lines = self.charter.steps.get(from..to).unwrap_or_default();
-        let is_void = |id: &String| lines.iter().any(|line| line.id == *id);
-        for gate in &self.charter.gates {
-            let rests_on = |evidence: &EvidenceRef| match evidence {
-                EvidenceRef::Step(id) => is_void(id),
-                EvidenceRef::Rehearsal(_) => false,
-            };
-            if gate.evidence.iter().any(rests_on) {
-                self.signatures.remove(&gate.id);
-            }
-        }
-    }
-
     /// When the freeze that holds was proven: the end of its step. Another one than [`Session::freeze`] says after drift, for then writes were
     /// stopped anew while the application stood still all along.
     pub fn frozen_ms(&self) -> Option<i64> {
@@ -580,13 +253,14 @@ impl Session {
         all.filter(|row| row.status == StepStatus::Running)
     }
 
+    /// Each step of the charter, and where it stands.
+    pub fn lines(&self) -> impl Iterator<Item = (&StepLine, &StepState)> {
+        self.charter.steps.iter().zip(&self.steps)
+    }
+
     /// The first step that is not over.
     pub fn next_step(&self) -> Option<(&StepLine, &StepState)> {
-        self.charter
-            .steps
-            .iter()
-            .zip(&self.steps)
-            .find(|(_, s)| !s.is_over())
+        self.lines().find(|(_, s)| !s.is_over())
     }
 
     /// Session time at `boot_ms` on the clock of the boot `boot_id`; `None` where the last engine ran on another boot, or none has.
@@ -623,16 +297,10 @@ impl Session {
         switch.started_ms.filter(|_| may_have_begun)
     }
 
-    /// A number that a step left behind for the triggers to compare with, such as the baseline of a signal.
-    pub fn baseline(&self, signal: &str) -> Option<f64> {
-        self.steps.iter().find_map(|s| {
-            s.outcome
-                .as_ref()?
-                .facts
-                .get("baseline")?
-                .get(signal)?
-                .as_f64()
-        })
+    /// Whether the switch may have changed anything: it is done, or something that it does is on record to be undone, which comes first.
+    pub fn has_switched(&self) -> bool {
+        self.step_of_kind(&LineKind::Switch)
+            .is_some_and(|s| s.is_over() || self.undos.iter().any(|(step, _)| *step == s.id))
     }
 
     /// The triggers that have fired, by id, the first one first: one fault often burns several.
@@ -663,20 +331,6 @@ impl Session {
     /// Whether the session ended without having touched the target: a no-go rather than a rollback.
     pub fn is_no_go(&self) -> bool {
         self.phase == Phase::RolledBack && self.fired.is_none() && !self.target_touched
-    }
-}
-
-impl super::charter::RowLine {
-    fn as_step(&self) -> StepLine {
-        StepLine {
-            id: self.id.clone(),
-            title: self.title.clone(),
-            kind: LineKind::Work,
-            start: crate::runbook::Start::Auto,
-            attempts: 1,
-            may_skip: false,
-            needs: Vec::new(),
-        }
     }
 }
 

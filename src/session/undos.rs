@@ -1,6 +1,7 @@
 //! What has been recorded to be undone, in the order in which a rollback undoes it. Not in here: how (`step::rollback`).
 
 use super::event::Undo;
+use super::grants::FormerGrants;
 use super::state::Session;
 
 /// Steps of the operators' own whose command has begun, by id, the latest first. A step that was tried several times is there once, for
@@ -29,6 +30,23 @@ impl Session {
             }
         }
         newest
+    }
+
+    /// The rights of others than the owner to write to the moved tables, as they were before they were revoked: of each table those that were
+    /// recorded first.
+    pub fn former_grants(&self) -> Vec<FormerGrants> {
+        let mut first: Vec<FormerGrants> = Vec::new();
+        for (_, undo) in &self.undos {
+            let Undo::TargetGrants { former } = undo else {
+                continue;
+            };
+            for grants in former {
+                if !first.iter().any(|known| known.oid == grants.oid) {
+                    first.push(grants.clone());
+                }
+            }
+        }
+        first
     }
 
     /// The operators' own steps that have something to undo, so that everything goes back in the order opposite to that in which it was

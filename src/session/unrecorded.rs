@@ -26,7 +26,9 @@ pub fn may_wait(event: &Event) -> bool {
         | Event::SignatureVoided { .. }
         | Event::FreezeOverran { .. }
         | Event::DriftFound { .. }
+        | Event::WrittenAfterSwitch { .. }
         | Event::TriggerMoved { .. }
+        | Event::MembershipChanged { .. }
         | Event::AlarmRaised { .. } => true,
         // It comes with what the deputy does, which says whether both may wait.
         Event::DeputyActed { .. } => true,

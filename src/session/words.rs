@@ -1,6 +1,7 @@
 //! Events in words, one line each. The plain log and the report say the same thing.
 
-use super::event::{Event, Found, RollbackCause, TriggerPhase};
+use super::event::{Event, Found, RollbackCause, TriggerPhase, written};
+use super::membership;
 
 /// An event in words; `None` for what only machines need. Holds foreign text as it came.
 pub fn words(event: &Event) -> Option<String> {
@@ -76,16 +77,17 @@ pub fn words(event: &Event) -> Option<String> {
         Event::DriftFound { detail } => {
             format!("DRIFT: {detail}; everything since the freeze is void")
         }
-        Event::TriggerMoved {
-            state: TriggerPhase::Clear,
-            trigger,
-            ..
-        } => format!("{trigger:<4} clear"),
+        Event::WrittenAfterSwitch { detail } => format!("ALARM: {}", written(detail)),
         Event::TriggerMoved {
             trigger,
             state,
             reason,
-        } => format!("{trigger:<4} {state:?}: {reason}").to_lowercase(),
+        } => match state {
+            TriggerPhase::Clear => format!("{trigger:<4} clear"),
+            TriggerPhase::Burning => format!("{trigger:<4} burning: {reason}"),
+            TriggerPhase::Blind => format!("{trigger:<4} blind: {reason}"),
+            TriggerPhase::Fired => format!("{trigger:<4} fired: {reason}"),
+        },
         Event::TriggerFired { trigger, reason } => {
             format!("{trigger:<4} FIRED: {reason}; rollback is mandatory")
         }
@@ -119,7 +121,31 @@ pub fn words(event: &Event) -> Option<String> {
             ),
         },
         Event::SessionClosed { by, found } => format!("closed by {by}: {}", found.join("; ")),
+        Event::MembershipChanged { changes } => membership::words(changes),
         Event::AlarmRaised { text, .. } => format!("ALARM: {text}"),
         Event::UndoRecorded { .. } => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trigger_keeps_its_name_whatever_it_does() {
+        let moved = |state| {
+            let event = Event::TriggerMoved {
+                trigger: "T3a".to_owned(),
+                state,
+                reason: "5xx of Tools 2 %".to_owned(),
+            };
+            words(&event).expect("words")
+        };
+        assert_eq!(
+            moved(TriggerPhase::Burning),
+            "T3a  burning: 5xx of Tools 2 %"
+        );
+        assert_eq!(moved(TriggerPhase::Blind), "T3a  blind: 5xx of Tools 2 %");
+        assert_eq!(moved(TriggerPhase::Clear), "T3a  clear");
+    }
 }

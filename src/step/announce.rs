@@ -4,11 +4,15 @@
 use std::time::Duration;
 
 use super::context::Context;
+use super::facts::{Ended, Spreads};
 use crate::action;
 use crate::journal::files;
+use crate::monitor;
 use crate::runbook::Action;
 use crate::runbook::action::{Effect, Placeholders};
+use crate::runbook::rehearsal::judged_signals;
 use crate::secret::masked;
+use crate::session::facts::{Announced, Baseline};
 use crate::session::{Check, Outcome, Undo};
 
 /// P1: says it in the journal and, where there is a webhook, in the chat (JSON with `text`).
@@ -20,7 +24,7 @@ pub async fn run(ctx: &Context, text: &str, webhook: Option<&str>) -> Outcome {
     // It goes to a chat, too.
     let text = masked(&text).into_owned();
     ctx.reporter.line(&text);
-    let said = Outcome::done(format!("announced: {text}")).with_fact("announced", &text);
+    let said = Outcome::done(format!("announced: {text}")).with_fact(Announced(text.clone()));
     let Some(url) = webhook else { return said };
     match post(ctx, url, &text).await {
         Ok(()) => said,
@@ -115,23 +119,69 @@ pub fn why(done: &action::Outcome) -> String {
     }
 }
 
-/// P3: error rate, latency and start-up health, seen over a window.
-pub async fn baseline(ctx: &Context, window_ms: i64) -> Outcome {
+/// A rehearsal in which a signal has not come watches for so many windows in all, and for so long in real time.
+const REHEARSED_WINDOWS: u32 = 2;
+const REHEARSED_MS: i64 = 8_000;
+/// So many samples of the slowest probe a window has at least that is taken once more.
+const SAMPLES: i64 = 3;
+
+/// One window of the baseline; `None` where it was halted.
+async fn watched(ctx: &Context, window_ms: i64) -> Option<monitor::Baseline> {
     let began_ms = ctx.shared.clock.now_ms();
     let real_ms = ctx.real_ms(window_ms);
     let window = ctx.shared.monitor.baseline(window_ms, &ctx.cancel);
     tokio::pin!(window);
-    let seen = loop {
+    loop {
         let gone_ms = (ctx.shared.clock.now_ms() - began_ms).min(real_ms);
         ctx.reporter
             .progress("window", gone_ms as u64, real_ms as u64, "ms");
         let slice = Duration::from_millis((real_ms / 50).max(100) as u64);
         if let Ok(seen) = tokio::time::timeout(slice, &mut window).await {
-            break seen;
+            return seen;
         }
-    };
-    let Some(baseline) = seen else {
-        return Outcome::failed("halted before the window was over");
+    }
+}
+
+/// Signals of which every night needs a baseline and that were not seen, with the reason. Who makes one may be production's: a rehearsal does
+/// not ask for it then, and its evidence says so.
+fn unseen(ctx: &Context, baseline: &monitor::Baseline) -> Vec<String> {
+    let made = judged_signals(&ctx.runbook);
+    let is_wanted = |signal: &str| !ctx.session.charter.rehearsal || made.contains(signal);
+    ["http_5xx_ratio", "latency_p95_ms", "unready_ratio"]
+        .into_iter()
+        .filter(|s| is_wanted(s) && !baseline.values.contains_key(*s))
+        .map(|s| {
+            let why = baseline.missing.get(s).map_or("no sample", String::as_str);
+            format!("{s}: {why}")
+        })
+        .collect()
+}
+
+/// P3: error rate, latency and start-up health, seen over a window.
+pub async fn baseline(ctx: &Context, window_ms: i64) -> Outcome {
+    let began_ms = ctx.shared.clock.now_ms();
+    let slowest_ms = ctx
+        .runbook
+        .probes
+        .iter()
+        .map(|probe| probe.interval_ms)
+        .max();
+    let longer_ms = window_ms.max(slowest_ms.unwrap_or_default().saturating_mul(SAMPLES));
+    let mut windows = 0;
+    let baseline = loop {
+        let this_ms = if windows == 0 { window_ms } else { longer_ms };
+        let Some(baseline) = watched(ctx, this_ms).await else {
+            return Outcome::failed("halted before the window was over");
+        };
+        windows += 1;
+        // Nobody but us uses what is rehearsed, and a busy machine asks it less often.
+        let gone_ms = ctx.shared.clock.now_ms() - began_ms;
+        let may_go_on = windows < REHEARSED_WINDOWS || gone_ms < REHEARSED_MS;
+        if !ctx.session.charter.rehearsal || !may_go_on || unseen(ctx, &baseline).is_empty() {
+            break baseline;
+        }
+        ctx.reporter
+            .line("not every signal came within the window: it is taken once more");
     };
     let value = |signal: &str| baseline.values.get(signal).copied();
     let shown = |text: Option<String>| text.unwrap_or_else(|| "unknown".to_owned());
@@ -145,32 +195,19 @@ pub async fn baseline(ctx: &Context, window_ms: i64) -> Outcome {
             minutes => format!("{minutes} min"),
         },
     );
-    let missing: Vec<_> = ["http_5xx_ratio", "latency_p95_ms", "unready_ratio"]
-        .into_iter()
-        .filter(|s| value(s).is_none())
-        .map(|s| {
-            format!(
-                "{s}: {}",
-                baseline.missing.get(s).map_or("no sample", String::as_str)
-            )
-        })
-        .collect();
-    // Nobody uses the rehearsed application; what it does under load is not rehearsed.
-    let seen = missing.is_empty() || ctx.session.charter.rehearsal;
+    let missing = unseen(ctx, &baseline);
+    let seen = missing.is_empty();
     let detail = if missing.is_empty() {
         "error rate, latency and health were seen".into()
     } else {
         missing.join("; ")
     };
     let unready = value("unready_ratio").unwrap_or_default();
-    let unseen = match ctx.session.charter.rehearsal {
-        true => Vec::new(),
-        false => baseline.unseen(&ctx.session.charter.monitoring),
-    };
-    let no_item = unseen.is_empty();
+    let never = baseline.unseen(&ctx.session.charter.monitoring);
+    let no_item = never.is_empty();
     let of_checklist = match no_item {
         true => "every signal that the checklist needs of the instances was seen".to_owned(),
-        false => unseen.join("; "),
+        false => never.join("; "),
     };
     Outcome::done(summary)
         .with_check(Check::new("checklist_signals", no_item, of_checklist))
@@ -180,8 +217,8 @@ pub async fn baseline(ctx: &Context, window_ms: i64) -> Outcome {
             unready == 0.0,
             format!("{:.0} % not ready on average", unready * 100.0),
         ))
-        .with_fact("baseline", &baseline.values)
-        .with_fact("spread", &baseline.spread)
+        .with_fact(Baseline(baseline.values))
+        .with_fact(Spreads(&baseline.spread))
 }
 
 /// A command of the operator's own; its undo is recorded first.
@@ -193,8 +230,9 @@ pub async fn command(ctx: &Context, action: &Action, has_undo: bool) -> Outcome 
         return Outcome::failed(gone.to_string());
     }
     match run_action(ctx, action, &Placeholders::new(), "command").await {
-        Ok(done) => Outcome::done(format!("ended well after {:.1} s", done.seconds))
-            .with_fact("command", &done),
+        Ok(done) => {
+            Outcome::done(format!("ended well after {:.1} s", done.seconds)).with_fact(Ended(&done))
+        }
         Err(why) => Outcome::failed(why),
     }
 }

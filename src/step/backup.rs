@@ -2,35 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-
 use super::announce::run_action;
 use super::context::Context;
 use crate::journal::files;
 use crate::runbook::action::Placeholders;
 use crate::runbook::{Action, Place};
+use crate::session::facts::{Backup, Counts, SecondCopy};
 use crate::session::{Check, Found, Outcome};
-use crate::source::stamp::Stamp;
-use crate::source::{self, backup as copy, digest, drill as restore, store as second};
+use crate::sqlite::stamp::Stamp;
+use crate::sqlite::{self, backup as copy, content, digest, drill as restore, store as second};
 
-/// The backup as later steps need it; fact `backup`, of A2 and (as `second_copy`) of A3.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Kept {
-    /// Where it is.
-    pub path: PathBuf,
-    /// Its checksum.
-    pub sha256: String,
-    /// Its size.
-    pub size_bytes: u64,
-    /// How long it is kept, in milliseconds.
-    pub keep_ms: i64,
-    /// Of which freeze it is, by [`crate::session::Session::frozen_ms`]. Absent in journals of before.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub frozen_ms: Option<i64>,
-    /// What the system said of the file when its checksum was recorded. Absent in journals of before, and of a copy elsewhere.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stamp: Option<Stamp>,
-}
+pub use crate::session::facts::Kept;
 
 impl Kept {
     /// Whether the file is still the one whose checksum was recorded: the system says so at once, or its checksum does. Blocks.
@@ -51,6 +33,22 @@ impl Kept {
     pub fn verify(&self) -> Result<(), String> {
         copy::verify(&self.path, &self.sha256).map_err(|error| error.to_string())
     }
+
+    /// In what a file differs from this copy, in words. Blocks, and reads both whole.
+    pub fn differs_from(&self, file: &Path) -> Option<String> {
+        let is_same = || {
+            self.unchanged()?;
+            let digest = |path| content::digest(path).map_err(|error| error.to_string());
+            Ok::<bool, String>(digest(file)? == digest(&self.path)?)
+        };
+        match is_same() {
+            Ok(true) => None,
+            Ok(false) => Some("its content is no longer that of the backup".to_owned()),
+            Err(why) => Some(format!(
+                "its content cannot be compared with the backup: {why}"
+            )),
+        }
+    }
 }
 
 /// Under this name a step says that the backup is another file than A2 recorded.
@@ -61,7 +59,7 @@ const UNCHANGED: &str = "backup_unchanged";
 /// # Errors
 /// No step made one, or it is no longer the file whose checksum A2 recorded: nothing may be built on it.
 pub async fn proven(ctx: &Context) -> Result<Kept, Outcome> {
-    let kept: Kept = ctx.need("backup")?;
+    let Backup(kept) = ctx.need()?;
     if kept
         .frozen_ms
         .is_some_and(|of| Some(of) != ctx.session.frozen_ms())
@@ -163,7 +161,7 @@ pub async fn backup(ctx: &Context, to: &Path, keep_ms: i64) -> Outcome {
                     true,
                     "integrity_check passed; checksum recorded",
                 ))
-                .with_fact("backup", kept)
+                .with_fact(Backup(kept))
         }
         Err(why) => Outcome::failed(format!("no backup was made: {why}")).with_check(Check::new(
             "backup_checksum",
@@ -215,7 +213,7 @@ fn second_copy(kept: Kept, path: PathBuf, keep_ms: i64, summary: String) -> Outc
     let check = Check::new("second_copy", true, "read back; the checksum is the same");
     Outcome::done(summary)
         .with_check(check)
-        .with_fact("second_copy", second)
+        .with_fact(SecondCopy(second))
 }
 
 /// What A3 had done when the engine died. A folder is looked at by the step itself; what was sent elsewhere is read back, and sent again only
@@ -231,8 +229,8 @@ pub async fn find_out(ctx: &Context, place: &Place, keep_ms: i64) -> Found {
         }
         Place::Commands { read_back, .. } => read_back,
     };
-    let kept: Kept = match ctx.need("backup") {
-        Ok(kept) => kept,
+    let kept = match ctx.need() {
+        Ok(Backup(kept)) => kept,
         Err(missing) => return again(missing.summary),
     };
     match fetch(ctx, &kept, read_back).await {
@@ -311,16 +309,18 @@ pub async fn drill(ctx: &Context, queries: &[String]) -> Outcome {
         Ok(kept) => kept,
         Err(missing) => return missing,
     };
-    let copies: Vec<Kept> = std::iter::once(first)
-        .chain(ctx.fact::<Kept>("second_copy"))
-        .collect();
+    let second = match ctx.fact() {
+        Ok(second) => second.map(|SecondCopy(kept)| kept),
+        Err(unreadable) => return unreadable.into(),
+    };
+    let copies: Vec<Kept> = std::iter::once(first).chain(second).collect();
     let (queries, cancel) = (queries.to_vec(), ctx.cancel.clone());
     let scratch = match files::folder(&ctx.folder, &files::DRILL) {
         Ok(scratch) => scratch,
         Err(error) => return Outcome::failed(error.to_string()),
     };
     let drilled =
-        tokio::task::spawn_blocking(move || -> Result<Vec<restore::Drill>, source::Error> {
+        tokio::task::spawn_blocking(move || -> Result<Vec<restore::Drill>, sqlite::Error> {
             copies
                 .iter()
                 .map(|k| restore::run(&k.path, &k.sha256, &queries, Some(&scratch), &cancel))
@@ -356,7 +356,7 @@ pub async fn drill(ctx: &Context, queries: &[String]) -> Outcome {
                 "the copies answer differently"
             },
         ))
-        .with_fact("counts", &drills[0].tables)
+        .with_fact(Counts(drills[0].tables.clone()))
 }
 
 #[cfg(test)]

@@ -1,7 +1,14 @@
-//! What is left of a session that is over: the fence, our own connections, the schema that the import kept in the target, the backups
-//! and how long they are kept. Looks; drops that schema when asked, and nothing else.
+//! What is left of a session that is over: the fence, our own connections, the schema that the import kept in the target, what it took away
+//! from other tables ([`taken`]), the staging slot on production's database ([`staging`]), the rights that a rollback took away ([`grants`]), the
+//! backups and how long they are kept. Looks; takes away what notes writes to the target ([`capture`]), gives those rights back, drops that
+//! schema when asked, and nothing else.
 
-use std::path::{Path, PathBuf};
+pub mod capture;
+pub mod grants;
+pub mod staging;
+pub mod taken;
+
+use std::path::Path;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -10,19 +17,22 @@ use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 
 use super::backup::Kept;
+use super::holders;
 use crate::claim;
+use crate::format::counted;
 use crate::ours::statements::drop_own_tables;
+use crate::postgres::release::{self, Release};
+use crate::postgres::{Endpoint, Error, Finding};
 use crate::runbook::Runbook;
+use crate::session::facts::{Backup, SecondCopy, Unreadable};
 use crate::session::{Event, Phase, Recorded, Session};
-use crate::source::digest;
-use crate::target::release::{self, Release};
-use crate::target::{Endpoint, Error, Finding};
+use crate::sqlite::digest;
 
 /// How long to wait for the application, which may be writing to SQLite again.
 const LOCK_LIMIT: Duration = Duration::from_secs(5);
 
-/// Looks at everything that a session may have left. `base` is the runbook's folder, `entries` the whole journal, `phase` how the session
-/// ended. A target that does not answer is a finding.
+/// Looks at everything that a session may have left, and takes the feed's triggers away. `base` is the runbook's folder, `entries` the whole
+/// journal, `phase` how the session ended. A target that does not answer is a finding.
 pub async fn look(
     runbook: &Runbook,
     base: &Path,
@@ -34,14 +44,35 @@ pub async fn look(
     let kept = backups(entries);
     let on_disk = tokio::task::spawn_blocking(move || {
         let mut found = vec![fence(&file, is_production)];
-        found.extend(kept.iter().map(|(kept, ended)| backup(kept, *ended)));
+        match kept {
+            Ok(kept) => found.extend(kept.iter().map(|(kept, ended)| backup(kept, *ended))),
+            Err(why) => found.push(Finding::required("backup", false, why.to_string())),
+        }
         found
     });
     let mut findings = on_disk.await.expect("BUG: looking does not panic");
+    let file = base.join(&runbook.source.file);
+    if phase == Phase::Completed
+        && let Some(others) = holders::others_of(runbook, &file).await
+    {
+        let detail = format!(
+            "{others}. PostgreSQL is production now, and nothing refuses what is written to that file: stop it or switch it, then look \
+             whether the file holds rows that are nowhere else"
+        );
+        findings.push(Finding::required("source, processes", false, detail));
+    }
+    if phase == Phase::Completed {
+        findings.extend(staging::still_on_production(runbook, base).await);
+    }
     match connect(runbook).await {
         Ok(client) => {
             findings.push(or_finding("connections", connections(&client).await));
+            findings.extend(capture::taken_away(&client).await);
             findings.push(or_finding("schema cutover", schema(&client).await));
+            match taken::foreign_keys(&client).await {
+                Ok(found) => findings.extend(found),
+                Err(error) => findings.push(or_finding("foreign keys", Err(error))),
+            }
         }
         Err(error) => findings.push(Finding::required(
             "PostgreSQL",
@@ -126,39 +157,21 @@ fn fence(file: &Path, is_production: bool) -> Finding {
     }
 }
 
-/// Where a session's copies of its backup are.
-pub fn kept_files(session: &Session) -> Vec<PathBuf> {
-    let outcomes = session
-        .steps
-        .iter()
-        .filter_map(|step| step.outcome.as_ref());
-    let facts = outcomes.flat_map(|outcome| FACTS.map(|fact| outcome.facts.get(fact)));
-    let kept = facts.filter_map(|fact| serde_json::from_value::<Kept>(fact?.clone()).ok());
-    kept.map(|kept| kept.path).collect()
-}
-
-/// Under these names A2 and A3 leave the copies behind.
-const FACTS: [&str; 2] = ["backup", "second_copy"];
-
-/// Both copies of the backup, and when they were made.
-fn backups(entries: &[Recorded]) -> Vec<(Kept, DateTime<Utc>)> {
-    let finished = entries.iter().filter_map(|entry| match &entry.event {
-        Event::StepFinished { outcome, .. } => Some((outcome, entry.wall)),
-        _ => None,
-    });
+/// Every copy of the backup, of every attempt, and when it was made.
+fn backups(entries: &[Recorded]) -> Result<Vec<(Kept, DateTime<Utc>)>, Unreadable> {
     let mut kept: Vec<(Kept, DateTime<Utc>)> = Vec::new();
-    for (outcome, wall) in finished {
-        for fact in FACTS {
-            let read = outcome.facts.get(fact).cloned();
-            let Some(one) = read.and_then(|value| serde_json::from_value::<Kept>(value).ok())
-            else {
-                continue;
-            };
+    for entry in entries {
+        let Event::StepFinished { step, outcome, .. } = &entry.event else {
+            continue;
+        };
+        let first = outcome.fact(step)?.map(|Backup(kept)| kept);
+        let second = outcome.fact(step)?.map(|SecondCopy(kept)| kept);
+        for one in first.into_iter().chain(second) {
             kept.retain(|(other, _)| other.path != one.path);
-            kept.push((one, wall));
+            kept.push((one, entry.wall));
         }
     }
-    kept
+    Ok(kept)
 }
 
 fn backup(kept: &Kept, made: DateTime<Utc>) -> Finding {
@@ -247,8 +260,10 @@ impl Held {
         }
         (self.quarantined > 0).then(|| {
             format!(
-                "it holds {} rows that a policy put aside, in cutover.quarantine: take them out first",
-                self.quarantined
+                "it holds {} in cutover.quarantine: rows that a policy put aside, and what stood in values that it set to NULL. PostgreSQL has \
+                 them nowhere else. Before `cutover close --drop-schema`, which refuses until then, keep them elsewhere (`\\copy \
+                 cutover.quarantine to 'quarantine.csv' csv header`) and delete them there",
+                counted(self.quarantined.unsigned_abs(), "record")
             )
         })
     }
@@ -283,6 +298,10 @@ pub async fn drop_schema(runbook: &Runbook) -> Result<String, String> {
         let error = Error::of_statement("drop schema cutover", &e);
         format!("{error}. Nothing was dropped")
     };
+    // Triggers hang on functions in it.
+    let had_feed = capture::take_away(&client)
+        .await
+        .map_err(|left| format!("{left}. The schema was not dropped"))?;
     // Nobody may begin an import between the look and the drop.
     let begin = "BEGIN; SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = '30s'; \
                  DO $$ BEGIN IF to_regclass('cutover.import') IS NOT NULL THEN LOCK TABLE cutover.import; END IF; \
@@ -295,7 +314,7 @@ pub async fn drop_schema(runbook: &Runbook) -> Result<String, String> {
     if let Some(loss) = held.loss() {
         return Err(loss);
     }
-    if !held.is_there {
+    if !held.is_there && !had_feed {
         return Ok(match held.is_released {
             true => {
                 "the schema `cutover` holds the mark of the release alone, which stays".to_owned()

@@ -7,22 +7,12 @@ use std::path::PathBuf;
 
 use super::context::Context;
 use crate::action::config_file;
-use crate::runbook::{Instance, StepKind, SwitchHow};
+use crate::production::configuration_of;
+use crate::runbook::SwitchedKey;
 use crate::text::printable;
 
 /// Characters of a value that a message quotes.
 const VALUE_CHARS: usize = 80;
-
-/// The key that the switch changes, and both of its values.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Key<'a> {
-    /// Its name.
-    pub name: &'a str,
-    /// On SQLite.
-    pub from: &'a str,
-    /// On PostgreSQL.
-    pub to: &'a str,
-}
 
 /// One configuration file, and whose it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,36 +44,16 @@ pub enum Says {
 }
 
 /// The key of the switch; `None` where the switch is an action.
-pub fn key(ctx: &Context) -> Option<Key<'_>> {
-    ctx.runbook.steps.iter().find_map(|s| match &s.kind {
-        StepKind::Switch {
-            how: SwitchHow::Key { key, from, to },
-        } => Some(Key {
-            name: key,
-            from,
-            to,
-        }),
-        _ => None,
-    })
-}
-
-/// Where an instance's configuration is.
-pub fn path_of(ctx: &Context, instance: &Instance) -> Option<PathBuf> {
-    let pattern = ctx.runbook.fleet.config.as_ref()?;
-    Some(
-        ctx.base.join(
-            pattern
-                .replace("{instance}", &instance.id)
-                .replace("{host}", &instance.host),
-        ),
-    )
+pub fn key(ctx: &Context) -> Option<SwitchedKey<'_>> {
+    let mut steps = ctx.runbook.steps.iter();
+    steps.find_map(|step| step.kind.switched_key())
 }
 
 /// Every configuration file of the fleet, each once, whatever names lead to it.
 pub fn places(ctx: &Context) -> Vec<Place> {
     let mut places: Vec<(PathBuf, Place)> = Vec::new();
     for instance in &ctx.runbook.fleet.instances {
-        let Some(path) = path_of(ctx, instance) else {
+        let Some(path) = configuration_of(&ctx.runbook, &ctx.base, instance) else {
             continue;
         };
         let real = path.canonicalize().unwrap_or_else(|_| path.clone());
@@ -102,14 +72,14 @@ pub fn places(ctx: &Context) -> Vec<Place> {
 }
 
 /// What a file says now.
-pub fn says(place: &Place, key: Key<'_>) -> Says {
+pub fn says(place: &Place, key: SwitchedKey<'_>) -> Says {
     match config_file::value(&place.path, key.name) {
         Ok(value) => judge(key, value.as_deref()),
         Err(error) => Says::Unreadable(error.to_string()),
     }
 }
 
-fn judge(key: Key<'_>, value: Option<&str>) -> Says {
+fn judge(key: SwitchedKey<'_>, value: Option<&str>) -> Says {
     match value {
         Some(value) if value == key.from => Says::From,
         Some(value) if value == key.to => Says::To,
@@ -154,7 +124,7 @@ pub enum Verdict {
 }
 
 /// What F1 does with a file that holds this value. `undo_on_record`: this session has recorded how to put this very file back.
-pub fn verdict(key: Key<'_>, value: Option<&str>, undo_on_record: bool) -> Verdict {
+pub fn verdict(key: SwitchedKey<'_>, value: Option<&str>, undo_on_record: bool) -> Verdict {
     match (judge(key, value), undo_on_record) {
         (Says::From, _) => Verdict::Switch,
         (Says::To, true) => Verdict::Switched,
@@ -173,7 +143,7 @@ pub fn verdict(key: Key<'_>, value: Option<&str>, undo_on_record: bool) -> Verdi
 mod tests {
     use super::*;
 
-    const KEY: Key<'static> = Key {
+    const KEY: SwitchedKey<'static> = SwitchedKey {
         name: "Provider",
         from: "Sqlite",
         to: "Postgres",

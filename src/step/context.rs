@@ -9,13 +9,15 @@ use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::action::{self, Action, Environment};
+use crate::feed::Handover;
 use crate::journal::Folder;
 use crate::monitor::Monitor;
+use crate::postgres::writers::TargetFence;
 use crate::runbook::{Runbook, Step};
-use crate::secret;
+use crate::session::facts::{Fact, Unreadable};
 use crate::session::live::{ComparedTable, InstanceView, ItemView, PlanView};
 use crate::session::{Outcome, Session, Undo};
-use crate::source::fence::Fence;
+use crate::sqlite::fence::Fence;
 
 /// Everything a step may use.
 #[derive(Clone)]
@@ -44,6 +46,13 @@ pub struct Context {
 pub struct Shared {
     /// The write fence, while it is raised.
     pub fence: Mutex<Option<Fence>>,
+    /// The lock that keeps PostgreSQL's tables from being written, from R1+ until R2+ has read the last of them; until the end of R3, where
+    /// nothing else keeps somebody from it.
+    pub target_fence: Mutex<Option<TargetFence>>,
+    /// Who followed the writes to PostgreSQL until the rollback began.
+    pub feed: Handover,
+    /// What the content of SQLite's file says, where nothing else tells whether it was written while no engine ran.
+    pub content: watch::Receiver<Content>,
     /// The monitoring checklist as it stands.
     pub checklist: watch::Receiver<Vec<ItemView>>,
     /// Whether the session is held: a rollout pauses between batches.
@@ -54,6 +63,18 @@ pub struct Shared {
     pub http: reqwest::Client,
     /// The session's clock.
     pub clock: SessionClock,
+}
+
+/// How far a comparison of SQLite's file with its backup has come that runs beside the steps.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Content {
+    /// There is none, or it has found no difference.
+    #[default]
+    Settled,
+    /// Both files are being read.
+    BeingRead,
+    /// The file is no longer what it was when it was frozen, in words.
+    Differs(String),
 }
 
 /// Session time on this boot.
@@ -99,6 +120,11 @@ pub enum News {
     },
     /// An instance changed its state.
     Instance(InstanceView),
+    /// SQLite was seen to have been written after the switch.
+    Written {
+        /// What was seen.
+        detail: String,
+    },
     /// A file to keep with the session, by hash.
     Artefact {
         /// As shown.
@@ -115,7 +141,7 @@ pub struct Reporter {
     pub row: String,
     /// From 1.
     pub attempt: u32,
-    /// The engine's ear.
+    /// The engine's socket.
     pub news: mpsc::UnboundedSender<(String, u32, News)>,
 }
 
@@ -153,6 +179,13 @@ impl Reporter {
     /// An instance changed its state.
     pub fn instance(&self, view: InstanceView) {
         self.send(News::Instance(view));
+    }
+
+    /// SQLite was seen to have been written after the switch: no later attempt may forget it.
+    pub fn written(&self, detail: &str) {
+        self.send(News::Written {
+            detail: detail.to_owned(),
+        });
     }
 
     /// A file to keep with the session.
@@ -193,24 +226,23 @@ impl Context {
             .expect("BUG: a step's context has the step's index")
     }
 
-    /// A fact that an earlier step left behind, newest step first.
-    pub fn fact<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
-        self.session
-            .steps
-            .iter()
-            .rev()
-            .filter_map(|s| s.outcome.as_ref()?.facts.get(name))
-            .find_map(|v| serde_json::from_value(secret::revealed_json(v)).ok())
+    /// A fact that an earlier step left behind, of several the newest step's.
+    ///
+    /// # Errors
+    /// [`Unreadable`]
+    pub fn fact<F: Fact + DeserializeOwned>(&self) -> Result<Option<F>, Unreadable> {
+        self.session.revealed_fact()
     }
 
     /// A fact without which a step cannot go on.
     ///
     /// # Errors
-    /// A failed outcome that says what is missing.
-    pub fn need<T: DeserializeOwned>(&self, name: &str) -> Result<T, Outcome> {
-        self.fact(name).ok_or_else(|| {
+    /// A failed outcome that says what is missing, or cannot be read.
+    pub fn need<F: Fact + DeserializeOwned>(&self) -> Result<F, Outcome> {
+        self.fact()?.ok_or_else(|| {
             Outcome::failed(format!(
-                "no earlier step left `{name}` behind; nothing was changed. Run the steps in order"
+                "no earlier step left `{}` behind; nothing was changed. Run the steps in order",
+                F::NAME
             ))
         })
     }

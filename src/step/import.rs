@@ -1,15 +1,24 @@
 //! D1–D4: the order, the rows, the sequences, the constraints. The work is `transfer`'s; each row here calls its part and says what
 //! came of it.
 
+use std::collections::BTreeMap;
+
 use super::backup::{Kept, proven, still_proven};
 use super::context::Context;
+use super::facts::Account;
 use super::in_use;
 use super::target::owner;
+use crate::format::counted;
+use crate::postgres::Endpoint;
+use crate::postgres::sequences::Aligned;
+use crate::session::facts::{
+    self, Imported, Numbered, Order, PlanHash, Policies, PutAside, Sequences,
+};
 use crate::session::live::{PlanView, PlannedColumn, PlannedTable};
-use crate::session::{Check, Outcome, discard};
-use crate::target::Endpoint;
-use crate::target::sequences::Aligned;
+use crate::session::{Check, Outcome};
 use crate::text::printable;
+use crate::transfer::copy::ended::Ended;
+use crate::transfer::copy::evidence::Aside;
 use crate::transfer::copy::{self, Copied, Options, account};
 use crate::transfer::occupied::{Disagreement, Discard};
 use crate::transfer::plan::{self, Plan, Scan};
@@ -54,7 +63,7 @@ async fn order_of(ctx: &Context, endpoint: &Endpoint, backup: &Kept) -> Outcome 
         ctx.reporter.line(&problem.to_string());
     }
     ctx.reporter.plan(shown(&plan));
-    let names: Vec<&str> = plan.tables.iter().map(|t| t.table.as_str()).collect();
+    let names: Vec<String> = plan.tables.iter().map(|t| t.table.clone()).collect();
     // D2 asks for the numbers, and counts once more before it deletes anything.
     for table in &plan.occupied {
         ctx.reporter
@@ -63,14 +72,15 @@ async fn order_of(ctx: &Context, endpoint: &Endpoint, backup: &Kept) -> Outcome 
     let detail = match plan.problems.first() {
         None => format!("{} tables: {}", names.len(), names.join(", ")),
         Some(first) => format!(
-            "{} problems, first: {first}. Nothing was written; see `cutover plan`",
-            plan.problems.len()
+            "{}, first: {first}. Nothing was written. Where PostgreSQL can be changed to take it, do that and start this step again; otherwise roll \
+             back, which lifts the freeze, settle it as `cutover plan` says, and rehearse",
+            counted(plan.problems.len() as u64, "problem")
         ),
     };
     Outcome::done(detail.clone())
         .with_check(Check::new("plan", plan.problems.is_empty(), detail))
-        .with_fact("plan_hash", &plan.hash)
-        .with_fact("order", names)
+        .with_fact(PlanHash(plan.hash.clone()))
+        .with_fact(Order(names))
 }
 
 /// The plan as people look at it, made harmless.
@@ -138,11 +148,9 @@ async fn load_of(ctx: &Context, sides: &(Endpoint, Kept)) -> Outcome {
                 tables.len(),
                 copied.seconds
             );
-            if copied.quarantined > 0 {
-                summary.push_str(&format!(
-                    "; {} rows put aside by policy",
-                    copied.quarantined
-                ));
+            let aside = put_aside(&copied.aside);
+            if let Some(aside) = &aside {
+                summary.push_str(&format!("; {}", aside.summary));
             }
             let account = account::summary(&copied.account);
             summary.push_str(&format!("; {account}"));
@@ -151,19 +159,64 @@ async fn load_of(ctx: &Context, sides: &(Endpoint, Kept)) -> Outcome {
                 .problems
                 .first()
                 .map_or_else(|| summary.clone(), ToString::to_string);
-            Outcome::done(if complete { summary } else { detail.clone() })
+            let outcome = Outcome::done(if complete { summary } else { detail.clone() })
                 .with_check(Check::new("import", complete, detail))
                 .with_check(Check::new("account", true, account))
-                .with_fact("imported", tables)
-                .with_fact("account", &copied.account)
-                .with_fact("policies", &copied.policies)
+                .with_fact(Imported(tables))
+                .with_fact(Account(&copied.account))
+                .with_fact(Policies(copied.policies));
+            match aside {
+                Some(aside) => outcome.with_fact(PutAside(aside.by_table)),
+                None => outcome,
+            }
         }
         Err(Error::Discard(against)) => {
             let asked = asked_anew(&against, agreed);
-            Outcome::failed(Error::Discard(against).to_string()).with_fact(discard::FACT, asked)
+            Outcome::failed(Error::Discard(against).to_string()).with_fact(facts::Discard(asked))
         }
         Err(error) => failed(&error),
     }
+}
+
+/// What policies put aside, in words.
+#[derive(Debug, PartialEq, Eq)]
+struct InWords {
+    /// In all.
+    summary: String,
+    /// By table.
+    by_table: Vec<String>,
+}
+
+/// A value that became NULL stays with its row, which was sent; a row that was put aside was not. `None` where there is neither.
+fn put_aside(aside: &[Aside]) -> Option<InWords> {
+    // Values and rows.
+    let mut tables: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
+    for one in aside {
+        let (values, rows) = tables.entry(&one.table).or_default();
+        match one.policy.ends_with("null") {
+            true => *values += one.count,
+            false => *rows += one.count,
+        }
+    }
+    let said = |values: u64, rows: u64| {
+        format!(
+            "{} set to NULL by policy, {} put aside",
+            counted(values, "value"),
+            counted(rows, "row")
+        )
+    };
+    let values: u64 = tables.values().map(|(values, _)| *values).sum();
+    let rows: u64 = tables.values().map(|(_, rows)| *rows).sum();
+    (!tables.is_empty()).then(|| InWords {
+        summary: said(values, rows),
+        by_table: tables
+            .iter()
+            .map(|(table, (values, rows))| {
+                let table = printable(table, NAME_CHARS);
+                format!("{table}: {}", said(*values, *rows))
+            })
+            .collect(),
+    })
 }
 
 /// Every number that has to be typed: what was agreed to and is right, and what was found instead of what is not.
@@ -180,44 +233,72 @@ fn asked_anew(against: &[Disagreement], agreed: Discard) -> Discard {
 
 /// D3: every identity and sequence is beyond the highest id that the source ever gave out, read back.
 pub async fn sequences(ctx: &Context) -> Outcome {
-    match copied(ctx).await {
-        Ok(copied) => {
-            let bad: Vec<&Aligned> = copied.sequences.iter().filter(|s| !s.proven).collect();
-            let detail = match bad.first() {
-                None => format!("{} sequences aligned and proven", copied.sequences.len()),
-                Some(s) => format!(
-                    "{}: the next insert into {}.{} would fail or repeat an id",
-                    s.sequence, s.table, s.column
-                ),
-            };
-            Outcome::done(detail.clone())
-                .with_check(Check::new("sequences", bad.is_empty(), detail))
-                .with_fact("sequences", &copied.sequences)
-        }
-        Err(error) => failed(&error),
-    }
+    let aligned = async {
+        let (ended, backup) = ended(ctx).await?;
+        let aligned = ended.sequences(&backup.path).await;
+        aligned.map_err(|error| failed(&error))
+    };
+    let aligned = match aligned.await {
+        Ok(aligned) => aligned,
+        Err(outcome) => return outcome,
+    };
+    let bad: Vec<&Aligned> = aligned.iter().filter(|s| !s.proven).collect();
+    let detail = match bad.first() {
+        None => format!("{} sequences aligned and proven", aligned.len()),
+        Some(s) => format!(
+            "{}: the next insert into {}.{} would fail or repeat an id",
+            s.sequence, s.table, s.column
+        ),
+    };
+    Outcome::done(detail.clone())
+        .with_check(Check::new("sequences", bad.is_empty(), detail))
+        .with_fact(Sequences(aligned.iter().map(numbered).collect()))
 }
 
-/// D4: what the load had taken down is back, and valid.
+/// The whole of it, for people; what the rollback needs of it by name.
+fn numbered(aligned: &Aligned) -> Numbered {
+    let whole = serde_json::to_value(aligned).expect("BUG: a sequence is plain data");
+    serde_json::from_value(whole).expect("BUG: a sequence has a name, a table and a number")
+}
+
+/// D4: what the load had taken down is back and in force, by the server's own catalogue.
 pub async fn constraints(ctx: &Context) -> Outcome {
-    match copied(ctx).await {
-        Ok(copied) => Outcome::done(format!(
-            "{} constraints and indexes back, proven",
-            copied.constraints_rebuilt
-        ))
-        .with_check(Check::new(
-            "constraints",
-            true,
-            "every definition is as it was, and valid",
-        )),
-        Err(error) => failed(&error),
+    let put_back = async {
+        let (ended, _) = ended(ctx).await?;
+        ended.put_back().await.map_err(|error| failed(&error))
+    };
+    let put_back = match put_back.await {
+        Ok(put_back) => put_back,
+        Err(outcome) => return outcome,
+    };
+    for wrong in &put_back.wrong {
+        ctx.reporter.line(wrong);
     }
+    let detail = match put_back.wrong.first() {
+        None => format!(
+            "{} constraints, indexes and triggers are in force again",
+            put_back.in_force
+        ),
+        Some(first) if put_back.wrong.len() == 1 => first.clone(),
+        Some(first) => format!("{} are not back, first: {first}", put_back.wrong.len()),
+    };
+    let is_whole = put_back.wrong.is_empty();
+    Outcome::done(detail.clone()).with_check(Check::new("constraints", is_whole, detail))
 }
 
-/// The whole import; what is done already is found done.
-async fn copied(ctx: &Context) -> Result<Copied, Error> {
-    let sides = sides(ctx).await.map_err(|o| Error::Target(o.summary))?;
-    copied_from(ctx, &sides, Discard::new()).await
+/// What D2 has ended, on record in the target, and the backup that it came from.
+async fn ended(ctx: &Context) -> Result<(Ended, Kept), Outcome> {
+    let (endpoint, backup) = sides(ctx).await?;
+    let schema = &ctx.runbook.target.schema;
+    let run = run_of(ctx, &backup);
+    let found = Ended::find(&backup.path, &endpoint, schema, &ctx.runbook.transfer, &run).await;
+    let ended = found.map_err(|error| failed(&error))?;
+    Ok((ended, backup))
+}
+
+/// What names the import of this session: it goes on with no other's.
+fn run_of(ctx: &Context, backup: &Kept) -> String {
+    format!("{} {}", ctx.folder.session(), backup.sha256)
 }
 
 async fn copied_from(
@@ -227,7 +308,7 @@ async fn copied_from(
 ) -> Result<Copied, Error> {
     let options = Options {
         discard,
-        run: Some(format!("{} {}", ctx.folder.session(), backup.sha256)),
+        run: Some(run_of(ctx, backup)),
         ..Options::default()
     };
     let schema = &ctx.runbook.target.schema;
@@ -261,5 +342,39 @@ fn failed(error: &Error) -> Outcome {
         outcome.passing()
     } else {
         outcome
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_that_became_null_are_no_rows_that_were_put_aside() {
+        let aside = |table: &str, count, policy| Aside {
+            table: table.to_owned(),
+            column: "status".to_owned(),
+            count,
+            policy,
+            reason: "it is no number".to_owned(),
+        };
+        assert_eq!(put_aside(&[]), None);
+        let both = [
+            aside("Orders", 2, "on_problem: null"),
+            aside("Orders", 1, "on_problem: quarantine"),
+            aside("Tags", 3, "on_problem: null"),
+        ];
+        let said = put_aside(&both).expect("words");
+        assert_eq!(
+            said.summary,
+            "5 values set to NULL by policy, 1 row put aside"
+        );
+        assert_eq!(
+            said.by_table,
+            [
+                "Orders: 2 values set to NULL by policy, 1 row put aside",
+                "Tags: 3 values set to NULL by policy, 0 rows put aside"
+            ]
+        );
     }
 }

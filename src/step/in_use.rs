@@ -6,16 +6,15 @@
 
 use tokio_postgres::Client;
 
-use super::configuration;
 use super::context::Context;
-use super::production;
-use super::serving::{self, addresses, as_client_session};
+use super::serving::{self, as_client_session};
 use super::target::{failed, runtime};
+use super::{configuration, production};
 use crate::claim::{self, Claim};
-use crate::fleet::provider::{ClientSession, Provider, Whereabouts, is_of};
+use crate::fleet::provider::{ClientSession, Provider, is_of};
+use crate::postgres::clients::{self, RoleSession};
+use crate::postgres::release;
 use crate::session::Outcome;
-use crate::target::clients::{self, RoleSession};
-use crate::target::release;
 use crate::text::printable;
 
 use std::collections::BTreeMap;
@@ -95,17 +94,11 @@ async fn connected(ctx: &Context, client: &Client) -> Result<Vec<RoleSession>, O
     let Some(staging) = &ctx.runbook.fleet.staging else {
         return Ok(all);
     };
-    let mut others = Vec::new();
-    for instance in &ctx.runbook.fleet.instances {
-        others.extend(addresses(instance).await);
-    }
-    let mine = addresses(staging).await;
-    let place = Whereabouts {
-        id: staging.id.clone(),
-        shares_address: mine.iter().any(|a| others.contains(a)),
-        addresses: mine,
-        ports: serving::ports_of(staging).await,
-    };
+    let places = serving::places_of(&serving::everybody(ctx)).await;
+    let place = places
+        .into_iter()
+        .find(|place| place.whereabouts.id == staging.id);
+    let place = place.unwrap_or_default().whereabouts;
     let is_staging = |s: &RoleSession| is_of(&place, &as_client_session(s));
     Ok(all.into_iter().filter(|s| !is_staging(s)).collect())
 }

@@ -8,14 +8,15 @@ use super::context::Context;
 use super::in_use;
 use super::target::{failed, is_passing, owner};
 use crate::journal::files;
+use crate::postgres::migrations::{self, HistoryTable, RequiredSchema};
+use crate::postgres::{Error, Finding, in_the_way, script};
 use crate::production::Fingerprint;
 use crate::regular_file;
 use crate::runbook::Migration;
 use crate::runbook::action::Placeholders;
+use crate::session::facts::{KeptFiles, MigrationsVersion};
 use crate::session::{Check, Found, Outcome};
-use crate::source::digest;
-use crate::target::migrations::{self, HistoryTable, RequiredSchema};
-use crate::target::{Error, Finding, in_the_way, script};
+use crate::sqlite::digest;
 
 /// C1: the command or the script, and nothing else; T2a judges `migration_exit`.
 pub async fn run(ctx: &Context, run: &Migration, version: &str, timeout_ms: i64) -> Outcome {
@@ -63,7 +64,7 @@ pub async fn run(ctx: &Context, run: &Migration, version: &str, timeout_ms: i64)
     };
     Outcome::done(summary)
         .with_check(Check::new("migration_exit", ok, detail))
-        .with_fact("migrations_version", version)
+        .with_fact(MigrationsVersion(version.to_owned()))
 }
 
 /// In a rehearsal: the scratch database before the command, so that what the command did can be looked for there.
@@ -213,6 +214,7 @@ pub(super) async fn look(ctx: &Context) -> Result<Outcome, String> {
         schema: target.schema.clone(),
         table: target.history.table.clone(),
         column: target.history.column.clone(),
+        within: target.history.within.clone(),
     };
     let wanted = RequiredSchema {
         tables: target.required.tables.clone(),
@@ -298,5 +300,5 @@ pub async fn keep(ctx: &Context, of: &[String]) -> Outcome {
         1 => "1 file kept, with its hash".to_owned(),
         n => format!("{n} files kept, with hashes"),
     })
-    .with_fact("kept", kept)
+    .with_fact(KeptFiles(kept))
 }

@@ -20,7 +20,7 @@ use crate::regular_file;
 use crate::runbook::Action;
 use crate::runbook::action::Placeholders;
 use crate::session::Outcome;
-use crate::source::digest;
+use crate::sqlite::digest;
 
 /// How long PostgreSQL may take to leave its numbers behind; it is not waited for any longer.
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);

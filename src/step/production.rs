@@ -1,9 +1,9 @@
 //! Whether both databases are still those that the session was opened on. What a path and a URL lead to can change; by what a database is
 //! known does not.
 //!
-//! Not in here: reading an identity (`source::identity`, `target::identity`).
+//! Not in here: reading an identity (`sqlite::identity`, `postgres::identity`).
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::Duration;
 
 use tokio_postgres::Client;
@@ -11,13 +11,11 @@ use tokio_postgres::Client;
 use super::context::Context;
 use super::target::{failed, owner};
 use crate::identity::{SourceIdentity, TargetIdentity};
+use crate::postgres::{self, Endpoint, Error};
 use crate::runbook::Runbook;
+use crate::session::facts::Unreadable;
 use crate::session::{Outcome, Session};
-use crate::source;
-use crate::target::{self, Endpoint, Error};
-
-/// Under this name B1 leaves behind by what the target is known.
-pub const TARGET: &str = "target_identity";
+use crate::sqlite;
 
 /// The target's identity, by a connection of its own.
 ///
@@ -38,7 +36,7 @@ pub async fn of_target(runbook: &Runbook, limit: Duration) -> Result<TargetIdent
 /// # Errors
 /// The server does not answer, or the role may not ask.
 pub async fn identified(client: &Client) -> Result<TargetIdentity, Error> {
-    let asked = target::identity(client).await;
+    let asked = postgres::identity(client).await;
     asked.map_err(|error| {
         Error::of_statement(
             "ask by what the database is known (pg_control_system)",
@@ -48,14 +46,14 @@ pub async fn identified(client: &Client) -> Result<TargetIdentity, Error> {
 }
 
 /// By what the target was known: when the session was opened, or to B1.
-pub fn target_of(session: &Session) -> Option<TargetIdentity> {
-    let opened = session.charter.production.target.clone();
-    let by_b1 = || {
-        let outcomes = session.steps.iter().filter_map(|s| s.outcome.as_ref());
-        let mut facts = outcomes.filter_map(|o| o.facts.get(TARGET));
-        serde_json::from_value(facts.next_back()?.clone()).ok()
-    };
-    opened.or_else(by_b1)
+///
+/// # Errors
+/// [`Unreadable`]
+pub fn target_of(session: &Session) -> Result<Option<TargetIdentity>, Unreadable> {
+    match &session.charter.production.target {
+        Some(opened) => Ok(Some(opened.clone())),
+        None => session.fact(),
+    }
 }
 
 /// Both are what they were. Gives the connection by which that was seen.
@@ -78,7 +76,7 @@ pub async fn same(ctx: &Context) -> Result<Client, Outcome> {
             endpoint.user()
         ))
     })?;
-    match target_of(&ctx.session) {
+    match target_of(&ctx.session)? {
         Some(was) if was != now => Err(Outcome::failed(format!(
             "`target.url` leads to another database ({now}) than when the session was opened ({was}). Nothing was changed; open a new \
              session"
@@ -93,23 +91,52 @@ pub async fn same(ctx: &Context) -> Result<Client, Outcome> {
 /// It is another, or is not there: in words.
 pub fn same_source(ctx: &Context) -> Result<(), String> {
     let path = ctx.base.join(&ctx.runbook.source.file);
-    compare_source(ctx.session.charter.production.source, path)
+    compare_source(ctx.session.charter.production.source, &path).map_err(|e| e.to_string())
+}
+
+/// What is wrong with the SQLite file by which it is known.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Differs {
+    /// Another file is there.
+    #[error("{path} is another file ({now}) than when the session was opened ({was})")]
+    Another {
+        /// Where.
+        path: String,
+        /// By what it was known.
+        was: SourceIdentity,
+        /// By what the one that is there is known.
+        now: SourceIdentity,
+    },
+    /// It cannot be looked at.
+    #[error("{path}, which was {was} when the session was opened, cannot be looked at: {why}")]
+    Unseen {
+        /// Where.
+        path: String,
+        /// By what it was known.
+        was: SourceIdentity,
+        /// Why not.
+        why: String,
+    },
 }
 
 /// Whether the file at `path` is the one that was known as `was`.
 ///
 /// # Errors
-/// It is another, or is not there: in words.
-pub fn compare_source(was: Option<SourceIdentity>, path: PathBuf) -> Result<(), String> {
+/// [`Differs`]
+pub fn compare_source(was: Option<SourceIdentity>, path: &Path) -> Result<(), Differs> {
     let Some(was) = was else { return Ok(()) };
-    let shown = path.display();
-    match source::identity(&path) {
+    let shown = path.display().to_string();
+    match sqlite::identity(path) {
         Ok(now) if now == was => Ok(()),
-        Ok(now) => Err(format!(
-            "{shown} is another file ({now}) than when the session was opened ({was})"
-        )),
-        Err(error) => Err(format!(
-            "{shown}, which was {was} when the session was opened, cannot be looked at: {error}"
-        )),
+        Ok(now) => Err(Differs::Another {
+            path: shown,
+            was,
+            now,
+        }),
+        Err(error) => Err(Differs::Unseen {
+            path: shown,
+            was,
+            why: error.to_string(),
+        }),
     }
 }

@@ -1,9 +1,13 @@
 //! R1–R6: one list, from any state, each row idempotent. A row that has nothing to undo says so and passes; one that fails is named
-//! and does not stop the others. Nothing on the way back waits for PostgreSQL longer than a second.
+//! and does not stop the others. On the way back R1+ waits for a PostgreSQL that does not answer, five seconds in all, and R3 for a second.
 //!
-//! Not in here: R2 (`configuration`, `own_undo`), R4 (`validate`), R5 (`preserve`, `salvage`).
+//! Not in here: R1+ (`fence_target`), R2 (`configuration`, `own_undo`), R2+ (`bring_back`), R4 (`validate`), R5 (`preserve`, `salvage`), R6
+//! (`incident`).
 
+mod bring_back;
 mod configuration;
+pub mod fence_target;
+mod incident;
 mod own_undo;
 mod validate;
 
@@ -12,44 +16,67 @@ use std::time::Duration;
 
 use super::announce::run_action;
 use super::context::Context;
+use super::facts::Served;
 use super::preserve::preserve;
-use super::production;
-use super::salvage::{self, SALVAGE};
-use super::serving::{self, SERVING};
-use super::writes::maintenance_off;
+use super::writes::{everywhere, maintenance_off};
+use super::{production, salvage, serving};
 use crate::fleet::provider::{Provider, Serving};
 use crate::fleet::restart::run_for;
 use crate::fleet::{self, Means};
 use crate::journal::files;
 use crate::runbook::action::Placeholders;
-use crate::runbook::{Action, Instance, RollbackKind};
-use crate::session::attempt::SALVAGED;
+use crate::runbook::{Action, Instance, RollbackKind, Writes};
+use crate::session::attempt::{SALVAGED, TARGET_CLOSED, is_target_closed};
+use crate::session::facts::{Brought, Unreadable};
 use crate::session::live::{InstanceState, InstanceView};
-use crate::session::{Check, Outcome, RollbackCause, Undo};
+use crate::session::maintenance::Sight;
+use crate::session::{Check, Outcome, Undo};
 
 /// How long an instance may take to say by which database it serves.
 const LOOK_LIMIT: Duration = Duration::from_secs(1);
+/// Why R1+ and R2+ do nothing.
+const LEFT_TO_PEOPLE: &str = "nothing to do: with `feed.writes: salvage`, what users wrote to PostgreSQL is kept in a file, for people to bring in";
+
+/// Whether what was cancelled before this row has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Halted {
+    /// It has, or nothing ran.
+    Wholly,
+    /// Something still ran when this had passed.
+    NotWithin {
+        /// How long was waited.
+        limit_ms: u64,
+    },
+}
 
 /// Does one row of the list.
-pub async fn run(ctx: &Context) -> Outcome {
+pub async fn run(ctx: &Context, halted: Halted) -> Outcome {
     let row = ctx
         .runbook
         .rollback
         .get(ctx.index)
         .expect("BUG: a row's context has the row's index");
     match &row.kind {
-        RollbackKind::Halt => Outcome::done("nothing runs any more, nothing new starts"),
+        RollbackKind::Halt => halt(halted),
+        RollbackKind::FenceTarget => fence_target(ctx).await,
         RollbackKind::RestoreConfig => configuration::restore(ctx).await,
+        RollbackKind::BringBack => bring_rows(ctx).await,
         RollbackKind::Restart { action } => restart(ctx, action.as_ref()).await,
         RollbackKind::Validate => validate::validate(ctx).await,
         RollbackKind::LiftFreeze => lift_freeze(ctx).await,
         RollbackKind::Preserve { logs, dump } => {
             // Side by side: a dead target is waited for once.
             let preserving = preserve(ctx, logs, dump.as_ref());
-            let (kept, salvaged) = tokio::join!(preserving, salvage::keep(ctx));
-            with_salvage(ctx, kept, &salvaged)
+            let salvaging = async {
+                let salvaged = salvage::keep(ctx).await;
+                let compared = salvage::compared(ctx, &salvaged).await;
+                (salvaged, compared)
+            };
+            let (kept, (salvaged, compared)) = tokio::join!(preserving, salvaging);
+            let outcome = with_salvage(ctx, kept, &salvaged);
+            compared.into_iter().fold(outcome, Outcome::with_check)
         }
-        RollbackKind::Incident { file } => incident(ctx, file),
+        RollbackKind::Incident { file } => incident::incident(ctx, file),
         RollbackKind::Command(action) => {
             if let Some(why) = ctx.not_rehearsed(action) {
                 return Outcome::done(why);
@@ -62,11 +89,49 @@ pub async fn run(ctx: &Context) -> Outcome {
     }
 }
 
+/// R1+: what users wrote to PostgreSQL stands still from here on.
+async fn fence_target(ctx: &Context) -> Outcome {
+    match ctx.runbook.feed.writes {
+        Writes::Keep => fence_target::fence(ctx, ctx.runbook.feed.drain_ms).await,
+        Writes::Salvage => Outcome::done(LEFT_TO_PEOPLE),
+    }
+}
+
+/// R2+: what users wrote to PostgreSQL comes into SQLite.
+async fn bring_rows(ctx: &Context) -> Outcome {
+    match ctx.runbook.feed.writes {
+        Writes::Keep => {
+            let brought = bring_back::bring_back(ctx, ctx.runbook.feed.nearest).await;
+            // Nobody reads PostgreSQL for this row any more; whom the lock alone keeps out is kept out until R3 has restarted them.
+            if is_target_closed(&ctx.session) {
+                fence_target::let_go(ctx).await;
+            }
+            brought
+        }
+        Writes::Salvage => Outcome::done(LEFT_TO_PEOPLE),
+    }
+}
+
+/// R1: nothing new starts, which the rules see to. What still runs is told; the rollback does not wait for it any longer.
+fn halt(halted: Halted) -> Outcome {
+    match halted {
+        Halted::Wholly => Outcome::done("nothing runs any more, nothing new starts"),
+        Halted::NotWithin { limit_ms } => Outcome::failed(format!(
+            "nothing new starts, and what ran was cancelled, but has not ended within {:.0} s: it may still act beside the rollback. Look for it in the engine's log and end it by hand",
+            limit_ms as f64 / 1000.0
+        )),
+    }
+}
+
 /// What users wrote belongs to what is preserved. Where they could write and it is not complete, the row says so in red; the
 /// application is back all the same.
 fn with_salvage(ctx: &Context, mut outcome: Outcome, salvaged: &salvage::Record) -> Outcome {
     let sentence = match ctx.session.switched_ms() {
-        Some(_) => salvaged.sentence(),
+        Some(_) => match ctx.session.rollback_fact::<Brought>() {
+            Ok(Some(brought)) => salvaged.sentence_of(&brought),
+            Ok(None) => salvaged.sentence(),
+            Err(unreadable) => format!("{}; {unreadable}", salvaged.sentence()),
+        },
         None => {
             "this session had switched nothing, so no row of PostgreSQL was looked at".to_owned()
         }
@@ -75,7 +140,7 @@ fn with_salvage(ctx: &Context, mut outcome: Outcome, salvaged: &salvage::Record)
     let complete = salvaged.lacks.is_empty() || !salvage::was_open(ctx);
     outcome
         .with_check(Check::new(SALVAGED, complete, sentence))
-        .with_fact(SALVAGE, salvaged)
+        .with_fact(salvaged.clone())
 }
 
 fn undos<'a>(
@@ -92,9 +157,15 @@ fn undos<'a>(
 /// R3: the fence is released first, so that instances come up on a file that they can use; then every instance that was restarted
 /// since the switch is restarted again, and every other one that serves from PostgreSQL.
 async fn restart(ctx: &Context, action: Option<&Action>) -> Outcome {
-    let mut released = release_fence(ctx).await;
+    let mut released = match release_fence(ctx).await {
+        Some(released) => released,
+        None => no_fence(ctx).to_owned(),
+    };
     let ids = match production::same_source(ctx) {
-        Ok(()) => salvage::raise_ids(ctx).await,
+        Ok(()) => {
+            bring_back::remove_mark(ctx).await;
+            salvage::raise_ids(ctx).await
+        }
         Err(why) => format!("{why}: nothing was written to it"),
     };
     ctx.reporter.line(&ids);
@@ -123,7 +194,15 @@ async fn restart(ctx: &Context, action: Option<&Action>) -> Outcome {
             "{n} instances restarted and ready; by which database {unknown} of them serve is not known"
         ),
     };
+    let was_locked = fence_target::let_go(ctx).await;
     let mut outcome = Outcome::done(format!("{released}; {done}"));
+    if was_locked && failures.is_empty() && unknown == 0 {
+        outcome = outcome.with_check(Check::new(
+            TARGET_CLOSED,
+            true,
+            "PostgreSQL was locked until every instance had left it",
+        ));
+    }
     if let Some(first) = failures.first() {
         outcome.summary = format!(
             "{} of {} instances did not come back: {first}",
@@ -145,7 +224,10 @@ async fn to_restart(ctx: &Context) -> Vec<Instance> {
         restarts.any(|u| matches!(u, Undo::Restart { instance } if *instance == i.id))
     };
     let seen = match ctx.session.switched_ms() {
-        Some(_) => seen_by_r2(ctx),
+        Some(_) => seen_by_r2(ctx).unwrap_or_else(|unreadable| {
+            ctx.reporter.line(&unreadable.to_string());
+            Vec::new()
+        }),
         None => Vec::new(),
     };
     let on_postgres = |i: &&Instance| {
@@ -158,7 +240,10 @@ async fn to_restart(ctx: &Context) -> Vec<Instance> {
 
 /// Why R3 had nothing to restart, and no more than R2 saw.
 fn nothing_restarted(ctx: &Context) -> String {
-    let seen = seen_by_r2(ctx);
+    let seen = match seen_by_r2(ctx) {
+        Ok(seen) => seen,
+        Err(unreadable) => return unreadable.to_string(),
+    };
     let (on_postgres, unknown) = serving::sorted(&seen, Provider::Postgres);
     let none = "nothing was restarted: this session had restarted no instance";
     match (on_postgres.len(), unknown.len()) {
@@ -171,20 +256,25 @@ fn nothing_restarted(ctx: &Context) -> String {
 }
 
 /// What R2 saw of each instance.
-fn seen_by_r2(ctx: &Context) -> Vec<Serving> {
-    let rows = ctx.session.rollback.iter().flat_map(|r| &r.rows);
-    let facts = rows.filter_map(|row| row.outcome.as_ref()?.facts.get(SERVING));
-    let mut seen = facts.filter_map(|fact| serde_json::from_value(fact.clone()).ok());
-    seen.next_back().unwrap_or_default()
+fn seen_by_r2(ctx: &Context) -> Result<Vec<Serving>, Unreadable> {
+    let seen = ctx.session.rollback_fact()?;
+    Ok(seen.map_or_else(Vec::new, |Served(seen)| seen))
 }
 
-async fn release_fence(ctx: &Context) -> String {
-    let Some(fence) = ctx.shared.fence.lock().await.take() else {
-        return "no fence was held".to_owned();
-    };
-    match fence.release() {
+/// What came of the fence; `None` where none was held.
+async fn release_fence(ctx: &Context) -> Option<String> {
+    let fence = ctx.shared.fence.lock().await.take()?;
+    Some(match fence.release() {
         Ok(()) => "fence released".to_owned(),
         Err(e) => format!("fence dropped ({e})"),
+    })
+}
+
+/// R2+ writes through the fence's own connection, and ends it.
+fn no_fence(ctx: &Context) -> &'static str {
+    match ctx.session.rollback_fact::<Brought>() {
+        Ok(Some(_)) => "the fence ended when rows were brought into SQLite",
+        Ok(None) | Err(_) => "no fence was held",
     }
 }
 
@@ -217,19 +307,21 @@ async fn bring_back(
         show(InstanceState::Restarting, "back to SQLite");
         let within = Duration::from_millis(fleet.ready_within_ms.max(0) as u64);
         let tried = async {
-            run_for("restart", action, instance, means, &ctx.cancel)
+            let place = || ctx.shared.monitor.place_of(instance);
+            run_for("restart", action, &place(), means, &ctx.cancel)
                 .await
                 .map_err(|e| e.to_string())?;
-            let ready = fleet::wait_ready(
+            let ready = fleet::wait_ready_at(
                 &ctx.shared.http,
                 fleet,
-                instance,
+                place,
                 fleet.ready_successes,
                 within,
                 &ctx.cancel,
             );
             ready.await.map_err(|e| e.to_string())?;
-            let serving = serving::look_at(ctx, instance, LOOK_LIMIT).await;
+            let here = ctx.shared.monitor.place_of(instance);
+            let serving = serving::look_at(ctx, &here, LOOK_LIMIT).await;
             match serving.provider {
                 Some(Provider::Postgres) => Err(format!(
                     "{} after its restart: it did not load the former configuration",
@@ -263,22 +355,32 @@ async fn bring_back(
 async fn lift_freeze(ctx: &Context) -> Outcome {
     // Idempotent like all rows: the fence is gone since R3, unless this list is the runbook's own and has no such row.
     let released = release_fence(ctx).await;
+    fence_target::let_go(ctx).await;
     if undos(ctx, |u| *u == Undo::Maintenance).next().is_none() {
         return Outcome::done("writes had not been stopped");
     }
     let Some(off) = maintenance_off(ctx) else {
         return Outcome::done("the runbook has no maintenance to lift");
     };
-    match run_action(ctx, off, &Placeholders::new(), "maintenance-off").await {
-        Ok(_) if is_seen_on_sqlite(ctx) => {
-            Outcome::done(format!("{released}; writes are open, on SQLite"))
-        }
-        Ok(_) => Outcome::done(format!(
-            "{released}; writes are open; where the application serves from is not proven"
-        )),
-        Err(why) => Outcome::failed(format!(
+    if let Err(why) = run_action(ctx, off, &Placeholders::new(), "maintenance-off").await {
+        return Outcome::failed(format!(
             "maintenance could not be lifted: {why}. The application refuses writes; lift it by hand"
+        ));
+    }
+    match everywhere(ctx, Sight::Off).await {
+        Err(why) => Outcome::failed(format!(
+            "maintenance was lifted by the runbook's action, and {why}. Lift it there by hand"
         )),
+        Ok(()) => {
+            let open = match is_seen_on_sqlite(ctx) {
+                true => "writes are open, on SQLite",
+                false => "writes are open; where the application serves from is not proven",
+            };
+            Outcome::done(match released {
+                Some(released) => format!("{released}; {open}"),
+                None => open.to_owned(),
+            })
+        }
     }
 }
 
@@ -291,50 +393,4 @@ fn is_seen_on_sqlite(ctx: &Context) -> bool {
         .filter(|c| c.name.starts_with(validate::SERVES))
         .collect();
     !seen.is_empty() && seen.iter().all(|c| c.ok)
-}
-
-/// R6: the record that an incident review begins with.
-fn incident(ctx: &Context, file: &Path) -> Outcome {
-    let path = ctx.base.join(file);
-    let rollback = ctx.session.rollback.as_ref();
-    let (cause, reason) = match rollback.map(|r| (&r.cause, &r.reason)) {
-        Some((RollbackCause::Person { by }, reason)) => {
-            (format!("started by {by}"), reason.clone())
-        }
-        Some((RollbackCause::Trigger { trigger }, reason)) => {
-            (format!("trigger {trigger}"), reason.clone())
-        }
-        None => ("unknown".to_owned(), String::new()),
-    };
-    let failed: Vec<String> = ctx
-        .session
-        .steps
-        .iter()
-        .filter_map(|s| {
-            s.outcome
-                .as_ref()
-                .filter(|o| !o.ok)
-                .map(|o| format!("- {}: {}", s.id, o.summary))
-        })
-        .collect();
-    let text = format!(
-        "# Incident: cutover {session} was rolled back\n\n- Cause: {cause}\n- Reason: {reason}\n- Evidence: {folder}\n\n\
-         ## Steps that failed\n\n{failed}\n\n## To be filled in before the next attempt\n\n- Root cause:\n- Corrective action:\n\
-         - Validated in pre-production by, on:\n",
-        session = ctx.session.charter.session,
-        folder = ctx.folder.dir().display(),
-        failed = if failed.is_empty() {
-            "- none".to_owned()
-        } else {
-            failed.join("\n")
-        },
-    );
-    // A record that people have filled in stays.
-    match crate::ours::file::write_beside(&path, text.as_bytes(), None) {
-        Ok(path) => Outcome::done(format!(
-            "opened {}; no new attempt on this target before `cutover correct` and a newer green rehearsal",
-            path.display()
-        )),
-        Err(e) => Outcome::failed(format!("{}: {e}. Open the review by hand", path.display())),
-    }
 }

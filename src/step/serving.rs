@@ -4,31 +4,22 @@
 //! Not in here: what the signs come to (`fleet::provider`), and what a row makes of it.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use tokio_postgres::Client;
 
+use super::asked::{Asking, LOOKS, reads};
 use super::context::Context;
+use crate::fleet::place::{addresses, port_of, processes_of};
+use crate::fleet::processes;
 use crate::fleet::provider::{
     self, ClientSession, Outside, Provider, Serving, Whereabouts, by_page, by_signs,
 };
-use crate::fleet::{processes, request};
+use crate::fleet::signed::Signed;
 use crate::identity::SourceIdentity;
-use crate::runbook::{Instance, RequestClass};
-use crate::source;
-use crate::target::{Endpoint, clients};
-
-/// Where a row leaves what it found out.
-pub const SERVING: &str = "serving";
-pub use crate::session::confidence::UNPROVEN;
-
-/// How often an instance is looked at while it is asked, for one that opens its database for each request.
-pub(super) const LOOKS: u32 = 3;
-/// The longest that an instance is asked during one look.
-pub(super) const LOOK_LIMIT: Duration = Duration::from_millis(700);
-/// From one glance at its processes and sessions to the next, while it is asked.
-pub(super) const GLANCE_EVERY: Duration = Duration::from_millis(2);
+use crate::postgres::{Endpoint, clients};
+use crate::runbook::{Instance, Runbook};
+use crate::sqlite;
 
 /// Asks all of these instances side by side. `limit` is for each answer, of an instance or of PostgreSQL.
 pub async fn look(ctx: &Context, instances: &[Instance], limit: Duration) -> Vec<Serving> {
@@ -74,31 +65,17 @@ struct Ground {
 impl Ground {
     async fn survey(ctx: &Context, instances: &[Instance], limit: Duration) -> Ground {
         let file = ctx.base.join(&ctx.runbook.source.file);
-        let fleet = &ctx.runbook.fleet;
         // Whoever else shares an address makes that address no sign.
-        let everybody = fleet.instances.iter().chain(&fleet.staging);
-        let others: Vec<&Instance> = everybody.collect();
-        let mut whereabouts = Vec::new();
-        for instance in &others {
-            whereabouts.push((instance.id.clone(), addresses(instance).await));
-        }
-        let shares = |id: &str, mine: &BTreeSet<IpAddr>| {
-            let mut others = whereabouts.iter().filter(|(other, _)| other != id);
-            others.any(|(_, theirs)| !theirs.is_disjoint(mine))
-        };
-        let of_these = whereabouts
-            .iter()
-            .filter(|(id, _)| instances.iter().any(|i| i.id == *id));
+        let others = everybody(ctx).into_iter();
+        let others = others.filter(|other| !instances.iter().any(|one| is_same(one, other)));
+        let all: Vec<Instance> = instances.iter().cloned().chain(others).collect();
+        let places = places_of(&all).await.into_iter();
         Ground {
-            file: source::identity(&file).ok(),
+            file: sqlite::identity(&file).ok(),
             target: connect(ctx, limit).await,
-            whereabouts: of_these
-                .map(|(id, mine)| Whereabouts {
-                    id: id.clone(),
-                    addresses: mine.clone(),
-                    ports: None,
-                    shares_address: shares(id, mine),
-                })
+            whereabouts: places
+                .take(instances.len())
+                .map(|place| place.whereabouts)
                 .collect(),
             limit,
         }
@@ -107,19 +84,18 @@ impl Ground {
     /// Some applications open their database for each request, so it is asked for something while its signs are looked at.
     async fn look(&self, ctx: &Context, instance: &Instance) -> Serving {
         let mut seen = self.glance(instance).await;
-        let mut requests = ctx.runbook.verification.requests.iter();
-        let read = requests.find(|r| r.class == RequestClass::Read && r.method == "GET");
+        let reads = reads(ctx);
         for _ in 0..LOOKS {
             let told = by_signs(&instance.id, &seen);
-            let Some(read) = read.filter(|_| told.provider.is_none()) else {
+            let Some(read) = reads.first().filter(|_| told.provider.is_none()) else {
                 return told;
             };
-            let asking = request::ask(&ctx.shared.http, read, &instance.url, LOOK_LIMIT);
-            tokio::pin!(asking);
+            let mut asking = Asking::begin(ctx, instance, read);
             loop {
-                tokio::select! {
-                    _ = &mut asking => break,
-                    () = tokio::time::sleep(GLANCE_EVERY) => seen = together(seen, self.glance(instance).await),
+                let is_over = asking.is_over_at_next_glance().await;
+                seen = together(seen, self.glance(instance).await);
+                if is_over {
+                    break;
                 }
             }
         }
@@ -158,6 +134,13 @@ impl Ground {
     }
 }
 
+/// Whether an instance that is asked is this one of the runbook, which may know it at its former address, or by the id of its slot. One that
+/// only has the name of a slot that another fills now is not.
+fn is_same(asked: &Instance, known: &Instance) -> bool {
+    let is_of_slot = asked.id == known.id && (asked.called.is_some() || known.called.is_none());
+    is_of_slot || (asked.url == known.url && asked.id == known.name())
+}
+
 /// A sign that was seen once stays seen during one look.
 fn together(before: Outside, now: Outside) -> Outside {
     let holds_file = match (before.holds_file, now.holds_file) {
@@ -179,28 +162,12 @@ pub fn as_client_session(session: &clients::RoleSession) -> ClientSession {
     }
 }
 
-async fn connect(ctx: &Context, limit: Duration) -> Option<(Client, String)> {
+/// As the owner, with the runtime role's name; `None` where the target does not answer.
+pub(super) async fn connect(ctx: &Context, limit: Duration) -> Option<(Client, String)> {
     let runtime = Endpoint::parse(&ctx.runbook.target.runtime_url).ok()?;
     let owner = Endpoint::parse(&ctx.runbook.target.url).ok()?;
     let connected = tokio::time::timeout(limit, owner.connect()).await.ok()?;
     Some((connected.ok()?, runtime.user().to_owned()))
-}
-
-fn port_of(instance: &Instance) -> Option<u16> {
-    url::Url::parse(&instance.url).ok()?.port_or_known_default()
-}
-
-/// Addresses of an instance's host.
-pub async fn addresses(instance: &Instance) -> BTreeSet<IpAddr> {
-    const LIMIT: Duration = Duration::from_secs(1);
-    let by_url = url::Url::parse(&instance.url).ok();
-    let host = by_url.and_then(|url| Some(url.host_str()?.trim_matches(['[', ']']).to_owned()));
-    let host = host.unwrap_or_else(|| instance.host.clone());
-    let looked_up = tokio::time::timeout(LIMIT, tokio::net::lookup_host((host, 0))).await;
-    match looked_up {
-        Ok(Ok(found)) => found.map(|address| address.ip()).collect(),
-        _ => BTreeSet::new(),
-    }
 }
 
 /// Ports that an instance's processes have open; `None` where it is on another host, or its processes cannot be looked at.
@@ -214,16 +181,60 @@ pub async fn ports_of(instance: &Instance) -> Option<BTreeSet<u16>> {
         .expect("BUG: looking at processes does not panic")
 }
 
-/// The processes that listen at an instance's port; none where it is on another host, or we may not look.
-pub(super) async fn processes_of(instance: &Instance) -> BTreeSet<processes::Process> {
-    let is_here = addresses(instance).await.into_iter();
-    let is_here = is_here.into_iter().any(processes::is_this_host);
-    let port = port_of(instance).filter(|_| is_here);
-    let running = tokio::task::spawn_blocking(move || port.map(processes::listening_at));
-    let running = running
+/// Where an instance is on the network, and its processes; none where it is on another host, or we may not look.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Place {
+    pub(super) whereabouts: Whereabouts,
+    pub(super) processes: BTreeSet<processes::Process>,
+}
+
+/// Production's instances and the staging slot.
+pub(super) fn everybody(ctx: &Context) -> Vec<Instance> {
+    everybody_of(&ctx.runbook)
+}
+
+/// The same of any runbook.
+pub(super) fn everybody_of(runbook: &Runbook) -> Vec<Instance> {
+    let fleet = &runbook.fleet;
+    fleet
+        .instances
+        .iter()
+        .chain(&fleet.staging)
+        .cloned()
+        .collect()
+}
+
+/// The places of these instances, from one look at this host's processes.
+pub(super) async fn places_of(instances: &[Instance]) -> Vec<Place> {
+    let asked = instances.iter().map(addresses);
+    let addresses = futures_util::future::join_all(asked).await;
+    let instances = instances.to_vec();
+    let looked = tokio::task::spawn_blocking(move || {
+        let sockets = processes::Sockets::look();
+        let place = |(n, instance): (usize, &Instance)| {
+            let its = &addresses[n];
+            let is_here = its.iter().copied().any(processes::is_this_host);
+            let port = port_of(instance).filter(|_| is_here);
+            let running = port.map_or_else(BTreeSet::new, |port| sockets.listening_at(port));
+            let mut others = addresses
+                .iter()
+                .enumerate()
+                .filter(|(other, _)| *other != n);
+            Place {
+                whereabouts: Whereabouts {
+                    id: instance.id.clone(),
+                    shares_address: others.any(|(_, theirs)| !theirs.is_disjoint(its)),
+                    addresses: its.clone(),
+                    ports: (!running.is_empty()).then(|| sockets.ports_of(&running)),
+                },
+                processes: running,
+            }
+        };
+        instances.iter().enumerate().map(place).collect()
+    });
+    looked
         .await
-        .expect("BUG: looking at processes does not panic");
-    running.unwrap_or_default()
+        .expect("BUG: looking at processes does not panic")
 }
 
 /// What tells one start of an instance's process from the next, as far as it can be seen from here.
@@ -248,10 +259,16 @@ pub async fn start_of(ctx: &Context, instance: &Instance, limit: Duration) -> St
 
 async fn start_seconds(ctx: &Context, instance: &Instance, limit: Duration) -> Option<f64> {
     use crate::monitor::metrics::text::series;
-    let url = ctx.runbook.fleet.metrics.as_ref()?;
-    let url = url.replace("{url}", &instance.url);
-    let answer = request::get(&ctx.shared.http, &url, limit, METRICS_LIMIT_BYTES).await;
-    let page = String::from_utf8(answer.ok()?.body).ok()?;
+    let page = ctx.runbook.fleet.metrics.as_ref()?;
+    let url = page.of(&instance.url);
+    let signed = Signed::new(
+        &[],
+        page.headers_command.as_ref(),
+        &ctx.environment,
+        &ctx.base,
+    );
+    let answer = signed.get(&ctx.shared.http, &url, limit, METRICS_LIMIT_BYTES);
+    let page = String::from_utf8(answer.await.ok()?.body).ok()?;
     let starts = series(&page).map_while(Result::ok);
     starts
         .filter(|s| s.name == "process_start_time_seconds" && s.value.is_finite())

@@ -1,25 +1,26 @@
 //! E3 and V2: requests against staging and against each production instance, judged against what the SQLite side answered to the
 //! same request once writes had stopped. What writes is V2's alone: before the switch PostgreSQL has to stay as it was loaded.
 
+mod lent;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::context::Context;
 use super::target::owner;
-use super::{serving, staging};
+use super::{arrival, newcomers, serving, staging};
 use crate::fleet::provider::{Provider, Serving};
-use crate::fleet::request::{ask, judge};
+use crate::fleet::request::judge;
 use crate::fleet::{Answer, wait_ready};
-use crate::runbook::{Instance, Request, RequestClass};
-use crate::session::event::hex;
+use crate::format::hex;
+use crate::postgres::row_counts;
+use crate::runbook::{CompareBody, Instance, Request, RequestClass};
+use crate::session::facts::{Answers, PutAside, Unproven, WriteLeftRows};
 use crate::session::{Check, Outcome};
-use crate::target::row_counts;
 
 /// Time limit of one request. Never scaled.
 const LIMIT: Duration = Duration::from_secs(10);
-/// Under this name V2 of a rehearsal says which rows the representative write left behind.
-pub const LEFT_ROWS: &str = "write_left_rows";
 /// Bodies longer than this are compared by what is kept of them, not whole.
 const KEPT_BYTES: usize = 64 * 1024;
 
@@ -32,12 +33,11 @@ pub async fn record_answers(ctx: &Context) -> Result<BTreeMap<String, String>, S
     let Some(instance) = ctx.runbook.fleet.instances.first() else {
         return Ok(answers);
     };
-    for request in ctx
-        .runbook
-        .verification
-        .requests
+    let requests = &ctx.runbook.verification.requests;
+    ctx.shared.monitor.tokens().prepare(requests.iter()).await;
+    for request in requests
         .iter()
-        .filter(|r| r.compare_body)
+        .filter(|r| r.compare_body != CompareBody::No)
     {
         let answer = get(ctx, request, instance).await?;
         judge(request, &answer, None)
@@ -57,12 +57,14 @@ pub async fn record_answers(ctx: &Context) -> Result<BTreeMap<String, String>, S
 /// E3: the staging slot, which points at PostgreSQL. Reads only: a row that staging wrote there would be one too many for T4a and V1.
 pub async fn staging(ctx: &Context) -> Outcome {
     let Some(staging) = ctx.runbook.fleet.staging.clone() else {
-        return if ctx.session.charter.rehearsal {
-            Outcome::done("the staging slot plays production in a rehearsal; V2 asks it")
-        } else {
-            Outcome::failed(
+        // In a rehearsal it plays production.
+        let playing = ctx.runbook.fleet.instances.first();
+        let playing = playing.filter(|_| ctx.session.charter.rehearsal);
+        return match playing {
+            Some(slot) => lent::rehearse(ctx, slot).await,
+            None => Outcome::failed(
                 "`fleet.staging` is not in the runbook: nothing can be asked before production is",
-            )
+            ),
         };
     };
     // Whoever has just switched it has restarted it, too: it may take as long as an instance of production.
@@ -83,10 +85,17 @@ pub async fn staging(ctx: &Context) -> Outcome {
         );
         return Outcome::failed(why.clone()).with_check(Check::new("smoke", false, why));
     }
+    if let Err(why) = arrival::arrive(ctx, std::slice::from_ref(&staging)).await {
+        return Outcome::failed(why.clone()).with_check(Check::new("smoke", false, why));
+    }
+    or_unproven(reads(ctx, &staging).await, &[serving])
+}
+
+/// What only reads, judged against what SQLite answered.
+async fn reads(ctx: &Context, staging: &Instance) -> Outcome {
     let requests = ctx.runbook.verification.requests.iter();
     let reads: Vec<_> = requests.filter(|r| r.class == RequestClass::Read).collect();
-    let asked = ask_all(ctx, &reads, std::slice::from_ref(&staging), "smoke").await;
-    or_unproven(asked, &[serving])
+    ask_all(ctx, &reads, std::slice::from_ref(staging), "smoke").await
 }
 
 /// What was asked of an instance says little where nobody knows which database answered.
@@ -96,7 +105,8 @@ fn or_unproven(mut outcome: Outcome, serving: &[Serving]) -> Outcome {
         return outcome;
     };
     outcome.summary = format!("{}; {first}", outcome.summary);
-    outcome.with_fact(serving::UNPROVEN, first)
+    let first = Unproven(first.clone());
+    outcome.with_fact(first)
 }
 
 /// V2: every production instance, none of which may be on SQLite, and the representative write where the runbook has one.
@@ -112,7 +122,31 @@ pub async fn production(ctx: &Context) -> Outcome {
         );
         return Outcome::failed(why.clone()).with_check(Check::new("verification", false, why));
     }
-    or_unproven(verified(ctx).await, &serving)
+    if let Err(why) = arrival::arrive(ctx, &instances).await {
+        return Outcome::failed(why.clone()).with_check(Check::new("verification", false, why));
+    }
+    match newcomers::look(ctx).await {
+        Ok(came) => {
+            let (on_sqlite, _) = serving::sorted(&came, Provider::Sqlite);
+            if let Some(first) = on_sqlite.first() {
+                let why = format!("an instance that came since the session was opened: {first}");
+                return Outcome::failed(why.clone()).with_check(Check::new(
+                    "verification",
+                    false,
+                    why,
+                ));
+            }
+            or_unproven(verified(ctx).await, &[serving, came].concat())
+        }
+        Err(why) => {
+            let mut outcome = or_unproven(verified(ctx).await, &serving);
+            if outcome.ok {
+                outcome.summary = format!("{}; {why}", outcome.summary);
+                outcome = outcome.with_fact(Unproven(why));
+            }
+            outcome
+        }
+    }
 }
 
 async fn verified(ctx: &Context) -> Outcome {
@@ -165,8 +199,8 @@ async fn rows(ctx: &Context) -> Result<BTreeMap<String, i64>, String> {
         .map_err(|error| error.to_string())
 }
 
-/// In a rehearsal nobody but us uses the application: rows that are there after the representative write were left by it. Where there are
-/// some, counts are taken once more, as V1 takes them, which has to know them as rows that were written since the switch.
+/// In a rehearsal nobody but us uses the application: rows that are there after the representative write were left by it. Where they are
+/// meant, counts are taken once more, as V1 takes them, which has to know them as rows that were written since the switch.
 async fn leaves_no_row(
     ctx: &Context,
     write: &Request,
@@ -192,8 +226,14 @@ async fn leaves_no_row(
         left.join(", ")
     );
     ctx.reporter.line(&said);
+    if !write.leaves_rows {
+        let why = format!(
+            "{said}. Let it take its row back, or say that it is meant: `leaves_rows: true` beside it"
+        );
+        return outcome.with_check(Check::new("write_leaves_no_row", false, why));
+    }
     let counted = super::verify::counts(ctx).await;
-    let mut outcome = outcome.with_fact(LEFT_ROWS, &said);
+    let mut outcome = outcome.with_fact(WriteLeftRows(said.clone()));
     outcome.summary = format!(
         "{}; {said}; counted after it: {}",
         outcome.summary, counted.summary
@@ -219,8 +259,20 @@ async fn ask_all(
     instances: &[Instance],
     check: &str,
 ) -> Outcome {
-    let recorded: BTreeMap<String, String> = ctx.fact("answers").unwrap_or_default();
+    let recorded = match ctx.fact() {
+        Ok(answers) => answers.map_or_else(BTreeMap::new, |Answers(answers)| answers),
+        Err(unreadable) => return unreadable.into(),
+    };
     let total = instances.len() * requests.len();
+    if total == 0 {
+        let why = "nothing was asked: of `verification.requests` none is for this step";
+        return Outcome::done(why).with_fact(Unproven(why.to_owned()));
+    }
+    let tokens = ctx.shared.monitor.tokens();
+    let prepared = tokens.prepare(requests.iter().copied());
+    if ctx.cancel.run_until_cancelled(prepared).await.is_none() {
+        return Outcome::failed("halted before any request was made");
+    }
     let done = AtomicU64::new(0);
     let one = async |instance: &Instance| {
         let mut bad = Vec::new();
@@ -253,14 +305,31 @@ async fn ask_all(
             names.join(", "),
             instances.len()
         ),
-        Some(first) => format!("{} of {total} requests failed; first: {first}", bad.len()),
+        Some(first) => format!(
+            "{} of {total} requests failed; first: {first}{}",
+            bad.len(),
+            may_be_policy(ctx)
+        ),
     };
     let detail = summary.clone();
     Outcome::done(summary).with_check(Check::new(check, bad.is_empty(), detail))
 }
 
+/// What D2 left out by policy, which answers may lack.
+fn may_be_policy(ctx: &Context) -> String {
+    match ctx.fact() {
+        Ok(Some(PutAside(tables))) => format!(
+            ". By policy the import left out what SQLite has ({}): an answer that shows these differs for that reason",
+            tables.join("; ")
+        ),
+        Ok(None) | Err(_) => String::new(),
+    }
+}
+
 async fn get(ctx: &Context, request: &Request, instance: &Instance) -> Result<Answer, String> {
-    ask(&ctx.shared.http, request, &instance.url, LIMIT)
+    let tokens = ctx.shared.monitor.tokens();
+    tokens
+        .ask(&ctx.shared.http, request, &instance.url, LIMIT)
         .await
         .map_err(|e| format!("{} on {}: {e}", request.name, instance.id))
 }

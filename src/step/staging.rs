@@ -5,20 +5,21 @@
 //! Not in here: what the runbook itself names (`cli::rehearse::identity`), and that production stays as it was (`crate::production`).
 
 use std::collections::BTreeSet;
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use tokio_postgres::Client;
 
+use super::asked::{Asking, LOOKS, reads};
 use super::context::Context;
-use super::serving::{GLANCE_EVERY, LOOK_LIMIT, LOOKS, processes_of};
+use crate::fleet::place::processes_of;
 use crate::fleet::processes::{self, Process};
-use crate::fleet::request;
+use crate::postgres::clients::{RoleSession, of_role};
+use crate::postgres::{Endpoint, pooler};
 use crate::production::{Watch, configuration_of};
 use crate::regular_file;
-use crate::runbook::{Instance, Request, RequestClass};
-use crate::source;
-use crate::target::clients::{RoleSession, of_role};
-use crate::target::{Endpoint, pooler};
+use crate::runbook::Instance;
+use crate::sqlite;
 use crate::text::printable;
 
 /// How long either database may take to answer.
@@ -36,15 +37,21 @@ pub async fn is_configured_elsewhere(ctx: &Context) -> Result<(), String> {
     };
     for instance in &ctx.runbook.fleet.instances {
         let file = configuration_of(&ctx.runbook, &ctx.base, instance);
-        let text = file
-            .as_ref()
-            .and_then(|f| regular_file::read_to_string(f).ok());
-        let found = text.and_then(|text| watch.production.led_to_by_file(&text));
-        if let Some((file, found)) = file.zip(found) {
+        let Some(file) = file else { continue };
+        let whose = format!("the configuration of {}, {},", instance.id, file.display());
+        let text = match regular_file::read_to_string(&file) {
+            Ok(text) => text,
+            // It lies on another host, or is made by the restart.
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            Err(error) => {
+                return Err(format!(
+                    "{whose} cannot be read by this account: {error}. Whether it leads to production is not known. Staging was not restarted on it"
+                ));
+            }
+        };
+        if let Some(found) = watch.production.led_to_by_file(&text) {
             return Err(format!(
-                "the configuration of {}, {}, leads to production: in it, {}. Staging was not restarted on it",
-                instance.id,
-                file.display(),
+                "{whose} leads to production: in it, {}. Staging was not restarted on it",
                 printable(&found, 200)
             ));
         }
@@ -53,18 +60,20 @@ pub async fn is_configured_elsewhere(ctx: &Context) -> Result<(), String> {
 }
 
 /// Staging's processes and sessions lead to the scratch database, and not to production. `writes` says whether it will be asked to write:
-/// then what nothing tells is a refusal, too.
+/// then what nothing tells is a refusal, too. Returns whether it was seen on the scratch database.
 ///
 /// # Errors
 /// What leads to production, or that nothing tells where staging serves from. Nothing was asked of it that writes.
-pub async fn is_on_scratch(ctx: &Context, writes: bool) -> Result<(), String> {
+pub async fn is_on_scratch(ctx: &Context, writes: bool) -> Result<bool, String> {
     let Some(watch) = ctx.environment.watch() else {
-        return Ok(());
+        return Ok(false);
     };
+    let mut all_seen = true;
     for instance in &ctx.runbook.fleet.instances {
         let running = processes_of(instance).await;
         was_started_elsewhere(watch, instance, &running)?;
         let seen = look(ctx, watch, instance, &running).await?;
+        all_seen &= seen;
         if seen || !writes {
             continue;
         }
@@ -73,10 +82,12 @@ pub async fn is_on_scratch(ctx: &Context, writes: bool) -> Result<(), String> {
              not while {} was asked either. {UNSENT}. Let `verification.requests` begin with a GET of class read that reads a table, and \
              let staging connect as that role",
             instance.id,
-            read(ctx).map_or("nothing", |read| read.name.as_str()),
+            reads(ctx)
+                .first()
+                .map_or("nothing", |read| read.name.as_str()),
         ));
     }
-    Ok(())
+    Ok(all_seen)
 }
 
 /// The variables of its processes lead nowhere in production.
@@ -106,7 +117,7 @@ async fn has_left_the_file(
     instance: &Instance,
     running: &BTreeSet<Process>,
 ) -> Result<(), String> {
-    let Ok(live) = source::identity(&watch.source) else {
+    let Ok(live) = sqlite::identity(&watch.source) else {
         return Ok(());
     };
     let running = running.clone();
@@ -152,20 +163,17 @@ async fn look(
         }
     };
     let mut seen = glance().await?;
-    let Some(read) = read(ctx) else {
-        return Ok(seen);
-    };
+    let reads = reads(ctx);
     // A session on scratch is no proof that there is none on production: staging is asked at least once.
-    for _ in 0..LOOKS {
-        let asking = request::ask(&ctx.shared.http, read, &instance.url, LOOK_LIMIT);
-        tokio::pin!(asking);
+    for read in reads.iter().take(1).cycle().take(LOOKS) {
+        let mut asking = Asking::begin(ctx, instance, read);
         loop {
-            tokio::select! {
-                _ = &mut asking => break,
-                () = tokio::time::sleep(GLANCE_EVERY) => seen |= glance().await?,
+            let is_over = asking.is_over_at_next_glance().await;
+            seen |= glance().await?;
+            if is_over {
+                break;
             }
         }
-        seen |= glance().await?;
         if seen {
             break;
         }
@@ -185,12 +193,6 @@ fn found_on_production(production: &Side, session: &RoleSession) -> String {
         },
         session.address.as_deref().unwrap_or("this host")
     )
-}
-
-/// A request that only reads.
-fn read(ctx: &Context) -> Option<&Request> {
-    let mut requests = ctx.runbook.verification.requests.iter();
-    requests.find(|r| r.class == RequestClass::Read && r.method == "GET")
 }
 
 /// One of both databases, and the application's role there.

@@ -1,9 +1,10 @@
 //! F1, F2, F3: the configuration switch, the gradual restart, and what a rollback will need. Each change's undo is durable before
 //! the change.
 //!
-//! Not in here: the files of a switch by key (`keys`), whether PostgreSQL is still what E has proven (`unchanged`), F2 (`rollout`).
+//! Not in here: that what is written from then on is noted (`noted`), the files of a switch by key (`keys`), whether PostgreSQL is still what E has proven (`unchanged`), F2 (`rollout`).
 
 mod keys;
+mod noted;
 mod rollout;
 pub mod unchanged;
 
@@ -13,21 +14,18 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::announce::run_action;
-use super::backup::Kept;
-use super::configuration::{self, Key};
+use super::configuration;
 use super::context::Context;
+use super::newcomers;
 use super::production;
-use super::serving::UNPROVEN;
 use super::target::owner;
 use crate::action::config_file::{self, State};
 use crate::journal::files;
-use crate::runbook::SwitchHow;
 use crate::runbook::action::Placeholders;
+use crate::runbook::{SwitchHow, SwitchedKey};
+use crate::session::facts::{Snapshot, Unproven};
 use crate::session::{Check, Outcome, Undo};
-use crate::source::backup;
-
-/// Under this name F1 leaves PostgreSQL's snapshot behind. It is durable before the first instance is restarted.
-pub const SNAPSHOT: &str = "snapshot";
+use crate::sqlite::backup;
 
 /// How long F1 waits for transactions that were under way to end.
 const QUIET_LIMIT: Duration = Duration::from_secs(5);
@@ -39,6 +37,12 @@ pub async fn switch(ctx: &Context, how: &SwitchHow) -> Outcome {
     if let Err(another) = production::same(ctx).await {
         return another;
     }
+    if let Err(why) = newcomers::none(ctx).await {
+        return Outcome::failed(format!(
+            "{why}. This attempt has switched nothing, and no instance was restarted"
+        ))
+        .passing();
+    }
     if let SwitchHow::Action {
         to_target,
         to_source,
@@ -49,6 +53,7 @@ pub async fn switch(ctx: &Context, how: &SwitchHow) -> Outcome {
     {
         return Outcome::failed(why);
     }
+    let noted = noted::begin(ctx).await;
     let snapshot = match snapshot(ctx).await {
         Ok(snapshot) => snapshot,
         Err(why) => {
@@ -78,9 +83,37 @@ pub async fn switch(ctx: &Context, how: &SwitchHow) -> Outcome {
             .fold(Outcome::failed(summary), Outcome::with_check);
     }
     let is_proven = checks.iter().any(|c| c.name == "target_unchanged");
-    let switched = match how {
+    match to_target(ctx, how).await {
+        Ok(summary) => {
+            // It is durable before the first instance is restarted.
+            let done = Outcome::done(summary).with_fact(Snapshot(snapshot));
+            let done = match noted {
+                Some(noted) => done.with_fact(noted),
+                None => done,
+            };
+            let done = checks.into_iter().fold(done, Outcome::with_check);
+            match is_proven {
+                true => done,
+                false => done.with_fact(Unproven(
+                    "no step of kind `row_counts` recorded how PostgreSQL was, so what was written there since is not known"
+                        .to_owned(),
+                )),
+            }
+        }
+        Err(why) => Outcome::failed(format!(
+            "the switch is not complete: {why}. This session has restarted no instance; a rollback puts back every file that it changed"
+        )),
+    }
+}
+
+/// Switches the configuration, its undo first. Says what was done.
+///
+/// # Errors
+/// What stands in the way, and how far it came.
+pub async fn to_target(ctx: &Context, how: &SwitchHow) -> Result<String, String> {
+    match how {
         SwitchHow::Key { key, from, to } => {
-            let key = Key {
+            let key = SwitchedKey {
                 name: key,
                 from,
                 to,
@@ -88,29 +121,26 @@ pub async fn switch(ctx: &Context, how: &SwitchHow) -> Outcome {
             keys::switch(ctx, key).await
         }
         SwitchHow::Action { to_target, .. } => {
-            if let Err(gone) = ctx.reporter.undo(Undo::SwitchAction).await {
-                return Outcome::failed(gone.to_string());
-            }
-            run_action(ctx, to_target, &Placeholders::new(), "switch")
-                .await
-                .map(|_| "switched".to_owned())
+            let recorded = ctx.reporter.undo(Undo::SwitchAction).await;
+            recorded.map_err(|gone| gone.to_string())?;
+            let ran = run_action(ctx, to_target, &Placeholders::new(), "switch").await;
+            ran.map(|_| "switched".to_owned())
         }
-    };
-    match switched {
-        Ok(summary) => {
-            let done = Outcome::done(summary).with_fact(SNAPSHOT, snapshot);
-            let done = checks.into_iter().fold(done, Outcome::with_check);
-            match is_proven {
-                true => done,
-                false => done.with_fact(
-                    UNPROVEN,
-                    "no step of kind `row_counts` recorded how PostgreSQL was, so what was written there since is not known",
-                ),
-            }
+    }
+}
+
+/// Takes the configuration back to SQLite, where E3 of a rehearsal has switched it for a while. Whatever this leaves, a rollback puts back
+/// from the former bytes.
+///
+/// # Errors
+/// What stands in the way.
+pub async fn to_source(ctx: &Context, how: &SwitchHow) -> Result<(), String> {
+    match how {
+        SwitchHow::Key { key, from, .. } => keys::back(ctx, key, from),
+        SwitchHow::Action { to_source, .. } => {
+            let ran = run_action(ctx, to_source, &Placeholders::new(), "switch-back").await;
+            ran.map(drop)
         }
-        Err(why) => Outcome::failed(format!(
-            "the switch is not complete: {why}. This session has restarted no instance; a rollback puts back every file that it changed"
-        )),
     }
 }
 
@@ -155,7 +185,7 @@ pub fn former_path(ctx: &Context, sha256: &str) -> PathBuf {
 /// Why not, as what follows their name.
 pub fn former(ctx: &Context, sha256: &str) -> Result<Vec<u8>, String> {
     match files::read_in(&ctx.folder, &files::FORMER, sha256) {
-        Ok(bytes) if crate::source::digest::of_bytes(&bytes) == sha256 => Ok(bytes),
+        Ok(bytes) if crate::sqlite::digest::of_bytes(&bytes) == sha256 => Ok(bytes),
         Ok(_) => Err("are not what they were".to_owned()),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err("are gone".to_owned()),
         Err(error) => Err(format!(
@@ -167,10 +197,10 @@ pub fn former(ctx: &Context, sha256: &str) -> Result<Vec<u8>, String> {
 
 /// F3: the backup verifies in both places, and every former configuration is where the rollback will look for it.
 pub async fn rollback_ready(ctx: &Context) -> Outcome {
-    let copies: Vec<Kept> = [ctx.fact::<Kept>("backup"), ctx.fact::<Kept>("second_copy")]
-        .into_iter()
-        .flatten()
-        .collect();
+    let copies = match ctx.session.backups() {
+        Ok(copies) => copies,
+        Err(unreadable) => return unreadable.into(),
+    };
     let places = copies.len();
     let verified = tokio::task::spawn_blocking(move || {
         copies

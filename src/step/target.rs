@@ -1,13 +1,20 @@
-//! B1, B2, B3: the database, the rights, and the way there from each host. What is looked at is `target::preflight`.
+//! B1, B2, B3: the database, the rights, and the way there from each host. What is looked at is `postgres::preflight`; and `feed::beforehand`,
+//! which stops nothing.
+
+use std::time::Duration;
 
 use super::announce::run_action;
+use super::closing::{self, grants};
 use super::context::Context;
-use super::in_use;
-use super::production;
+use super::{in_use, production};
+use crate::feed::beforehand::{self, Beforehand};
 use crate::identity::TargetIdentity;
+use crate::postgres::{Endpoint, Error, Finding, in_the_way, pooler, preflight};
 use crate::runbook::action::Placeholders;
 use crate::session::{Check, Outcome};
-use crate::target::{Endpoint, Error, Finding, in_the_way, pooler, preflight};
+
+/// How long PostgreSQL may take to say whether a rollback can bring back what users write.
+const WAY_BACK_LIMIT: Duration = Duration::from_secs(20);
 
 /// The owner's endpoint.
 ///
@@ -74,7 +81,7 @@ pub async fn check(ctx: &Context) -> Outcome {
             findings.push(known_by(ctx, &identity));
             let outcome = from_findings(ctx, &findings, "the target");
             let outcome = match identity {
-                Ok(identity) => outcome.with_fact(production::TARGET, identity),
+                Ok(identity) => outcome.with_fact(identity),
                 Err(_) => outcome,
             };
             if !outcome.ok {
@@ -82,12 +89,61 @@ pub async fn check(ctx: &Context) -> Outcome {
             }
             // Known before anything of the night has touched it: C1 and D2 look again.
             match in_use::is_free(ctx).await {
-                Ok(()) => outcome,
+                Ok(()) => match closing::capture::end(&ctx.runbook).await {
+                    Ok(left) if left.is_empty() => {
+                        let outcome = grants::before_the_next(ctx, outcome).await;
+                        with_way_back(ctx, outcome).await
+                    }
+                    Ok(left) => failed_by_feed(&left.join("; ")),
+                    Err(why) => failed_by_feed(&why),
+                },
                 Err(in_use) => in_use,
             }
         }
         Err(error) => failed(error),
     }
+}
+
+/// What a rollback could not do that is to bring back what users write. It is no reason to stop here: whatever is in the way is said again, as a
+/// loss, once the switch has met it.
+async fn with_way_back(ctx: &Context, outcome: Outcome) -> Outcome {
+    if !outcome.ok || !ctx.session.charter.keeps_writes {
+        return outcome;
+    }
+    let looked = tokio::time::timeout(WAY_BACK_LIMIT, way_back(ctx)).await;
+    let looked = looked.unwrap_or_else(|_| {
+        let limit_s = WAY_BACK_LIMIT.as_secs();
+        Err(format!("PostgreSQL did not answer within {limit_s} s"))
+    });
+    let told = match looked {
+        Ok(found) => found.sentences(),
+        Err(why) => vec![format!(
+            "whether a rollback can bring back what users write is not known: {why}"
+        )],
+    };
+    told.iter().for_each(|line| ctx.reporter.line(line));
+    told.into_iter().fold(outcome, |outcome, sentence| {
+        outcome.with_check(Check::new("rollback_keeps", true, sentence))
+    })
+}
+
+async fn way_back(ctx: &Context) -> Result<Beforehand, String> {
+    let copies = ctx.session.backups().map_err(|why| why.to_string())?;
+    let backup = copies.into_iter().find(|copy| copy.path.is_file());
+    let runbook = &ctx.runbook;
+    let source = backup.map_or_else(|| runbook.source.file.clone(), |copy| copy.path);
+    let endpoint = owner(ctx).map_err(|outcome| outcome.summary)?;
+    let role = runtime(ctx).map_err(|outcome| outcome.summary)?;
+    let (schema, transfer) = (&runbook.target.schema, &runbook.transfer);
+    let looked = beforehand::look(&source, &endpoint, schema, transfer, Some(role.user())).await;
+    looked.map_err(|error| error.to_string())
+}
+
+/// Every row of the import would be noted.
+fn failed_by_feed(why: &str) -> Outcome {
+    Outcome::failed(format!(
+        "what noted writes to the target for an earlier session is still there, and could not be taken away: {why}. Nothing was touched on it"
+    ))
 }
 
 /// By what the target is known: the database that the session was opened on, or, where nobody could ask then, the one of now.
@@ -179,7 +235,10 @@ pub async fn connectivity(ctx: &Context) -> Outcome {
         .iter()
         .chain(fleet.staging.as_ref())
         .collect();
-    let mut outcome = Outcome::done(format!("all {} hosts reach PostgreSQL", hosts.len()));
+    let mut outcome = Outcome::done(match hosts.len() {
+        1 => "the host reaches PostgreSQL".to_owned(),
+        n => format!("all {n} hosts reach PostgreSQL"),
+    });
     for (n, instance) in hosts.iter().enumerate() {
         ctx.reporter
             .progress("hosts", n as u64, hosts.len() as u64, "hosts");

@@ -6,10 +6,11 @@ use super::switch::unchanged;
 use super::target::{owner, runtime};
 use crate::parity::checks::{self, Equal};
 use crate::parity::{self, Opening, Sides};
+use crate::postgres::load_share::{self, LoadShare};
+use crate::postgres::{Endpoint, Error, pooler, write_probe};
+use crate::session::facts::{Snapshot, Unproven, Unreadable};
 use crate::session::live::ComparedTable;
 use crate::session::{Check, LineKind, Outcome, StepStatus};
-use crate::target::load_share::{self, LoadShare};
-use crate::target::{Endpoint, Error, pooler, write_probe};
 use crate::text::printable;
 use std::sync::{Mutex, PoisonError};
 
@@ -55,7 +56,7 @@ pub async fn row_counts(ctx: &Context) -> Outcome {
         Err(why) => return Outcome::failed(why).passing(),
     };
     let counted = run(ctx, &[Kind::AllCounts], false).await;
-    counted.with_fact(unchanged::PROVEN, proven)
+    counted.with_fact(proven)
 }
 
 /// E2: slugs, ordered slices, joins, null / boolean / date, integrity, and every row's values.
@@ -100,7 +101,7 @@ pub async fn integrity(ctx: &Context) -> Outcome {
     run(ctx, &kinds, true).await
 }
 
-/// E4: green only when all it needs is done and green.
+/// E4: green only when all it needs is done and green. Nothing that was compared is not green.
 pub fn parity_gate(ctx: &Context, needs: &[String]) -> Outcome {
     let red: Vec<&str> = needs
         .iter()
@@ -112,11 +113,13 @@ pub fn parity_gate(ctx: &Context, needs: &[String]) -> Outcome {
         })
         .map(String::as_str)
         .collect();
-    let detail = match red.as_slice() {
-        [] => format!("{} are green", needs.join(", ")),
-        red => format!("{} are not green; nothing goes on", red.join(", ")),
+    let detail = match (needs, red.as_slice()) {
+        ([], _) => "nothing was compared, for this step needs none".to_owned(),
+        (_, []) => format!("{} are green", needs.join(", ")),
+        (_, red) => format!("{} are not green; nothing goes on", red.join(", ")),
     };
-    Outcome::done(detail.clone()).with_check(Check::new("parity", red.is_empty(), detail))
+    let is_green = red.is_empty() && !needs.is_empty();
+    Outcome::done(detail.clone()).with_check(Check::new("parity", is_green, detail))
 }
 
 /// Runs checks one after the other in one snapshot of PostgreSQL. After the switch a failure is also one of verification.
@@ -147,7 +150,10 @@ async fn run_on(ctx: &Context, backup: &Kept, kinds: &[Kind], after_switch: bool
             (Ok(()), Err(stopped)) => stopped.before_switch(),
         };
     }
-    let opening = in_production(ctx);
+    let opening = match in_production(ctx) {
+        Ok(opening) => opening,
+        Err(unreadable) => return unreadable.into(),
+    };
     let looking = look(ctx, backup, &endpoint, &opening, kinds);
     let (found, share) = load_share::during(&endpoint, parity::APPLICATION_NAME, looking).await;
     ctx.reporter.line(&format!("load: {share}"));
@@ -158,10 +164,11 @@ async fn run_on(ctx: &Context, backup: &Kept, kinds: &[Kind], after_switch: bool
 }
 
 /// What holds the checks down once PostgreSQL is production.
-fn in_production(ctx: &Context) -> Opening {
+fn in_production(ctx: &Context) -> Result<Opening, Unreadable> {
     let verification = &ctx.runbook.verification;
-    Opening {
-        since_snapshot: ctx.fact("snapshot"),
+    let since = ctx.fact()?;
+    Ok(Opening {
+        since_snapshot: since.map(|Snapshot(snapshot)| snapshot),
         is_frozen: !ctx
             .session
             .step_of_kind(&LineKind::Reopen)
@@ -173,7 +180,7 @@ fn in_production(ctx: &Context) -> Opening {
             .try_into()
             .ok(),
         rows_per_second: Some(verification.rows_per_second),
-    }
+    })
 }
 
 type Found = Vec<(Kind, Vec<parity::Check>)>;
@@ -363,6 +370,9 @@ fn take(tables: &mut Vec<ComparedTable>, news: &parity::Progress) {
     }
 }
 
+/// What a row says that found nothing to compare: not that something is equal.
+const NOTHING_COMPARED: &str = "nothing was compared: the runbook names nothing for this row";
+
 /// The checks as an outcome; with what they cost production where that is what they were made in.
 fn conclude(ctx: &Context, found: Found, share: Option<LoadShare>) -> Outcome {
     let all = found
@@ -386,6 +396,7 @@ fn conclude(ctx: &Context, found: Found, share: Option<LoadShare>) -> Outcome {
     }
     let total = all.count();
     let summary = match bad.first() {
+        None if total == 0 => NOTHING_COMPARED.to_owned(),
         None => format!("{total} checks green"),
         Some((_, first)) => format!(
             "{} of {total} checks are red; first: {}",
@@ -397,6 +408,9 @@ fn conclude(ctx: &Context, found: Found, share: Option<LoadShare>) -> Outcome {
         Some(share) => format!("{summary}; {share}"),
         None => summary.clone(),
     });
+    if total == 0 {
+        outcome = outcome.with_fact(Unproven(NOTHING_COMPARED.to_owned()));
+    }
     let mut names: Vec<&str> = found.iter().map(|(k, _)| k.name()).collect();
     names.sort_unstable();
     names.dedup();

@@ -10,22 +10,30 @@ pub mod instant;
 pub mod json;
 pub mod number;
 pub mod other;
+pub mod shortest;
 pub mod span;
 pub mod spelled;
 pub mod stands_for;
 pub mod text;
+mod uses;
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use rusqlite::types::ValueRef;
 
+use crate::format::hex;
 use crate::runbook::transfer::{Bytes, ColumnPolicy, Zone};
 use crate::text::printable;
 use crate::transfer::kind::Kind;
 
+pub use uses::{Use, Uses};
+
 /// Values of at least this many bytes that need no change are not copied into the row's buffer, but sent in pieces.
 pub const LARGE_VALUE_BYTES: usize = 256 * 1024;
+
+/// Why a NULL does not fit for which there is no default.
+pub const NO_NULL: &str = "NULL, and the target column is NOT NULL";
 
 /// SQLite's storage classes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -191,126 +199,6 @@ impl Reject {
     }
 }
 
-/// The policies that one value needed, as a set.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Uses(pub u32);
-
-/// One policy, by its place in [`Uses`] and in [`Use::NAMES`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Use {
-    /// `fraction:`
-    Fraction,
-    /// `epoch:`
-    Epoch,
-    /// `offset: to_utc`
-    Offset,
-    /// `zone:`
-    Zone,
-    /// `boolean_words: true`
-    BooleanWords,
-    /// `boolean_bytes: true`
-    BooleanBytes,
-    /// `guid_bytes:`
-    GuidBytes,
-    /// `guid_text: any`
-    GuidText,
-    /// `real:`
-    Real,
-    /// `scale:`
-    Scale,
-    /// `negative_zero: drop`
-    NegativeZero,
-    /// `midnight: allow`
-    Midnight,
-    /// `far_years: keep`
-    FarYears,
-    /// `nul: strip`
-    Nul,
-    /// `invalid_utf8: replace`
-    InvalidUtf8,
-    /// `char_padding: pad`
-    CharPadding,
-    /// `bytes:`
-    Bytes,
-    /// `jsonb_blob: decode`
-    JsonbBlob,
-    /// `enum: ordinal`
-    EnumOrdinal,
-    /// `netmask: keep`
-    Netmask,
-    /// `values:`
-    Values,
-    /// `null: default`
-    NullDefault,
-    /// `time: drop`
-    TimeDropped,
-    /// `split:`
-    Split,
-    /// `since:`
-    Since,
-    /// `unsigned: wrap`
-    Unsigned,
-    /// `on_problem: null`
-    Nulled,
-    /// `on_problem: quarantine`
-    Quarantined,
-}
-
-impl Use {
-    /// The keys, in the order of the variants.
-    pub const NAMES: [&'static str; 28] = [
-        "fraction",
-        "epoch",
-        "offset",
-        "zone",
-        "boolean_words",
-        "boolean_bytes",
-        "guid_bytes",
-        "guid_text",
-        "real",
-        "scale",
-        "negative_zero",
-        "midnight",
-        "far_years",
-        "nul",
-        "invalid_utf8",
-        "char_padding",
-        "bytes",
-        "jsonb_blob",
-        "enum",
-        "netmask",
-        "values",
-        "null",
-        "time",
-        "split",
-        "since",
-        "unsigned",
-        "on_problem: null",
-        "on_problem: quarantine",
-    ];
-}
-
-impl Uses {
-    /// No policy was needed.
-    pub const NONE: Self = Self(0);
-
-    /// Adds one.
-    pub fn add(&mut self, policy: Use) {
-        self.0 |= 1 << policy as u8;
-    }
-
-    /// Both together.
-    pub fn and(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
-
-    /// Just this one.
-    pub fn one(policy: Use) -> Self {
-        Self(1 << policy as u8)
-    }
-}
-
 /// How one column converts.
 #[derive(Debug, Clone)]
 pub struct Converter {
@@ -390,7 +278,7 @@ impl Converter {
                 "null: default",
                 "NULL, and the target column is NOT NULL with a constant for its default",
             )),
-            (None, true) => Err(Reject::never("NULL, and the target column is NOT NULL")),
+            (None, true) => Err(Reject::never(NO_NULL)),
             (_, false) => {
                 put_null(out);
                 Ok(Uses::NONE)
@@ -428,12 +316,12 @@ impl Converter {
             Rule::RealNarrowed => number::real_narrowed(real, &self.policy, out),
             Rule::RealToNumeric => number::real_to_numeric(real, &self.kind, &self.policy, out),
             Rule::RealToText => {
-                let shortest = number::shortest(real, &self.policy)?;
+                let shortest = number::by_its_shortest(real, &self.policy)?;
                 let uses = text::plain(shortest.as_bytes(), &self.kind, &self.policy, out)?;
                 Ok(Uses(uses.0 | Uses::one(Use::Real).0))
             }
             Rule::RealToJson => {
-                json::scalar(&number::shortest(real, &self.policy)?, self, out)?;
+                json::scalar(&number::by_its_shortest(real, &self.policy)?, self, out)?;
                 Ok(Uses::one(Use::Real))
             }
             Rule::Epoch => epoch::real(real, self, out),
@@ -541,38 +429,6 @@ impl Converter {
     }
 }
 
-impl Kind {
-    pub(super) fn words(&self) -> &'static str {
-        match self {
-            Self::Int2 => "smallint",
-            Self::Int4 => "integer",
-            Self::Int8 => "bigint",
-            Self::Oid => "oid",
-            Self::Numeric(_) => "numeric",
-            Self::Float4 => "real",
-            Self::Float8 => "double precision",
-            Self::Bool => "boolean",
-            Self::Text(_) => "text",
-            Self::Char(_) => "char",
-            Self::Uuid => "uuid",
-            Self::Bytea => "bytea",
-            Self::Date => "date",
-            Self::Time(_) => "time",
-            Self::Timestamp(_) => "timestamp",
-            Self::TimestampTz(_) => "timestamptz",
-            Self::Interval(_) => "interval",
-            Self::Json => "json",
-            Self::Jsonb => "jsonb",
-            Self::Inet => "inet",
-            Self::Cidr => "cidr",
-            Self::Enum(_) => "an enum",
-            Self::Bit { .. } => "bit",
-            Self::Array { .. } => "an array",
-            Self::Unsupported => "this type, for which there is no conversion",
-        }
-    }
-}
-
 /// Appends a NULL field.
 pub(crate) fn put_null(out: &mut Vec<u8>) {
     out.extend_from_slice(&(-1i32).to_be_bytes());
@@ -599,11 +455,7 @@ pub fn shown(value: ValueRef<'_>) -> String {
             )
         }
         ValueRef::Blob(bytes) => {
-            let hex: String = bytes
-                .iter()
-                .take(16)
-                .map(|byte| format!("{byte:02x}"))
-                .collect();
+            let hex = hex(&bytes[..bytes.len().min(16)]);
             if bytes.len() > 16 {
                 format!("x'{hex}…' ({} bytes)", bytes.len())
             } else {
@@ -612,3 +464,6 @@ pub fn shown(value: ValueRef<'_>) -> String {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,7 +15,7 @@ pub(crate) async fn fill(client: &Client, layout: &mut Layout) -> Result<(), Err
     let rows = client
         .query(
             "SELECT a.attrelid, a.attnum, coalesce(pg_catalog.pg_get_expr(d.adbin, d.adrelid), pg_catalog.pg_get_expr(t.typdefaultbin, 0)), t.typsend::pg_catalog.regproc::text,
-                    pg_catalog.format_type(a.atttypid, a.atttypmod)
+                    pg_catalog.format_type(a.atttypid, a.atttypmod), t.typcategory IN ('S', 'V')
              FROM pg_catalog.pg_attribute a
              JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
              LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
@@ -29,7 +29,14 @@ pub(crate) async fn fill(client: &Client, layout: &mut Layout) -> Result<(), Err
     for row in &rows {
         let (expression, send, kind): (&str, &str, &str) = (row.get(2), row.get(3), row.get(4));
         if is_constant(expression) {
-            let sql = format!("SELECT {send}(CAST(({expression}) AS {kind}))");
+            // A cast cuts what is too long; an insert that takes the default fails on it.
+            let whole = match row.get::<_, bool>(5) {
+                true => format!(
+                    " WHERE pg_catalog.rtrim(CAST(CAST(({expression}) AS {kind}) AS text), ' ') = pg_catalog.rtrim(CAST(({expression}) AS text), ' ')"
+                ),
+                false => String::new(),
+            };
+            let sql = format!("SELECT {send}(CAST(({expression}) AS {kind})){whole}");
             asked.push(((row.get(0), row.get(1)), sql));
         }
     }
@@ -50,9 +57,9 @@ async fn constants(
 ) -> Result<HashMap<(u32, i16), Vec<u8>>, Error> {
     let mut known = HashMap::new();
     for (column, sql) in asked {
-        match client.query_one(sql.as_str(), &[]).await {
+        match client.query_opt(sql.as_str(), &[]).await {
             Ok(row) => {
-                if let Some(field) = row.get::<_, Option<Vec<u8>>>(0) {
+                if let Some(field) = row.and_then(|row| row.get::<_, Option<Vec<u8>>>(0)) {
                     known.insert(*column, field);
                 }
             }

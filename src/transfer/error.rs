@@ -16,7 +16,7 @@ pub enum Error {
         /// The file.
         path: PathBuf,
         /// What opening it said.
-        source: crate::source::Error,
+        source: crate::sqlite::Error,
     },
     /// SQLite failed while reading.
     #[error("reading {} from {}: {source}", printable(.table, 80), path.display())]
@@ -34,7 +34,7 @@ pub enum Error {
         /// The target without its password.
         endpoint: String,
         /// What connecting said.
-        source: crate::target::Error,
+        source: crate::postgres::Error,
     },
     /// PostgreSQL refused a statement or went away.
     #[error("{doing}: {}", server_message(.source))]
@@ -64,7 +64,8 @@ pub enum Error {
     /// Another import is unfinished in this target, and rows of it are there.
     #[error(
         "an import with another key ({found}) is unfinished in schema {schema}: {why}. Its own command, with its own source and transfer \
-         section, finishes it; `target_rows: replace` starts over, which deletes what it loaded. Nothing was touched"
+         section, finishes it; this one starts over with `target_rows: replace` in its transfer section, which deletes what was loaded. Nothing \
+         was touched"
     )]
     OtherImport {
         /// The key of the unfinished import.
@@ -164,13 +165,27 @@ impl Error {
             Self::Stalled { .. } => true,
             Self::Server { source, .. } => is_passing(source),
             Self::Connect { source, .. } => connecting_may_work_later(source),
-            _ => false,
+            Self::Source { .. }
+            | Self::Read { .. }
+            | Self::Rights(_)
+            | Self::Target(_)
+            | Self::Problems(_)
+            | Self::OtherImport { .. }
+            | Self::PutAside { .. }
+            | Self::Discard(_)
+            | Self::SourceChanged { .. }
+            | Self::Account { .. }
+            | Self::Busy { .. }
+            | Self::Changed { .. }
+            | Self::Count { .. }
+            | Self::Rebuild { .. }
+            | Self::Cancelled => false,
         }
     }
 
     /// Whether no server answered at the address at all; one that answers that it is starting or full is there.
     pub(crate) fn is_nobody_there(&self) -> bool {
-        use crate::target::Error as Target;
+        use crate::postgres::Error as Target;
         matches!(
             self,
             Self::Connect { source, .. }
@@ -206,8 +221,8 @@ pub(crate) fn is_passing(error: &tokio_postgres::Error) -> bool {
 }
 
 /// Whether the way to the server may open again by itself.
-fn connecting_may_work_later(error: &crate::target::Error) -> bool {
-    use crate::target::Error as Target;
+fn connecting_may_work_later(error: &crate::postgres::Error) -> bool {
+    use crate::postgres::Error as Target;
     matches!(
         error,
         Target::Refused { .. }

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use crate::target::catalogue::{BaseType, ColumnType};
+use crate::postgres::catalogue::{BaseType, ColumnType};
 
 /// A target type. Precisions are digits of a fraction of a second, lengths are characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -178,5 +178,38 @@ fn interval(typmod: i32) -> Kind {
         Kind::Interval(u8::try_from(precision).unwrap_or(6).min(6))
     } else {
         Kind::Unsupported
+    }
+}
+
+impl Kind {
+    /// As PostgreSQL calls it.
+    pub(super) fn words(&self) -> &'static str {
+        match self {
+            Self::Int2 => "smallint",
+            Self::Int4 => "integer",
+            Self::Int8 => "bigint",
+            Self::Oid => "oid",
+            Self::Numeric(_) => "numeric",
+            Self::Float4 => "real",
+            Self::Float8 => "double precision",
+            Self::Bool => "boolean",
+            Self::Text(_) => "text",
+            Self::Char(_) => "char",
+            Self::Uuid => "uuid",
+            Self::Bytea => "bytea",
+            Self::Date => "date",
+            Self::Time(_) => "time",
+            Self::Timestamp(_) => "timestamp",
+            Self::TimestampTz(_) => "timestamptz",
+            Self::Interval(_) => "interval",
+            Self::Json => "json",
+            Self::Jsonb => "jsonb",
+            Self::Inet => "inet",
+            Self::Cidr => "cidr",
+            Self::Enum(_) => "an enum",
+            Self::Bit { .. } => "bit",
+            Self::Array { .. } => "an array",
+            Self::Unsupported => "this type, for which there is no conversion",
+        }
     }
 }

@@ -3,21 +3,22 @@
 //! Values are not looked at here; that is the plan's scan, or the copy as rows pass. Names without a partner are in [`unpaired`], target
 //! columns that nothing fills in [`unfilled`].
 
+mod code;
+mod columns;
 pub mod fire;
+mod order;
 mod promised;
+pub mod stand_in;
 pub mod unfilled;
 pub mod unpaired;
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use petgraph::graph::DiGraph;
-
+use crate::postgres::catalogue::{self, Catalogue, ConstraintKind, Materialized, RelationKind};
 use crate::runbook::frameworks::book_of;
-use crate::runbook::transfer::{ColumnPolicy, OnProblem, Transfer};
-use crate::source::schema::{self, Schema, TextEncoding, What};
-use crate::target::catalogue::{self, Catalogue, ConstraintKind, Materialized, RelationKind};
+use crate::runbook::transfer::names::{column_key, part};
+use crate::runbook::transfer::{OnProblem, Transfer};
+use crate::sqlite::schema::{self, Schema, TextEncoding, What};
 use crate::transfer::convert::Converter;
-use crate::transfer::kind::Kind;
+use crate::transfer::layout::stand_in::StandIn;
 use crate::transfer::matching::{self, Unmatched};
 use crate::transfer::plan::consequences::is_checked;
 use crate::transfer::plan::suggest::Additions;
@@ -37,10 +38,14 @@ pub struct Layout {
     pub notes: Vec<Problem>,
     /// What stops nobody from loading, and the application later: a plan's problems, not an import's.
     pub warnings: Vec<Problem>,
+    /// Keys whose next value the target's own code makes, nobody knows of what: a plan's problems where their tables hold rows.
+    pub untraced: Vec<Problem>,
     /// What would settle the problems of names and of keys.
     pub wishes: Additions,
     /// Sequences that the transfer section says a column is numbered by: name, the target table's oid, the column's number.
     pub sequences: Vec<(String, u32, i16)>,
+    /// Tables of the source in place of a sequence.
+    pub stand_ins: Vec<StandIn>,
     /// Triggers that run during the load.
     pub fire: Vec<String>,
     /// How the source stores text.
@@ -51,6 +56,8 @@ pub struct Layout {
     pub others: Vec<(u32, i16)>,
     /// Materialized views of the target, in an order in which they can be refreshed.
     pub views: Vec<Materialized>,
+    /// Plain columns of the source whose partner the target computes, by their table: they do not move, and what they hold may be another value.
+    pub recomputed: Vec<(String, ColumnLayout)>,
     /// Partitions of tables that move. A trigger of theirs is one of its own, also where it came with the table's: what switches that one off
     /// leaves it running.
     pub parts: Vec<catalogue::Table>,
@@ -110,9 +117,16 @@ pub fn structural(
     }
 }
 
-/// The setting that leaves a table or column behind.
-pub fn exclude(name: &str) -> Option<String> {
+/// The setting that leaves a table behind, or one of its columns.
+pub fn exclude(table: &str, column: Option<&str>) -> Option<String> {
+    let name = column.map_or_else(|| part(table), |column| column_key(table, column));
     Some(format!("exclude: {name}"))
+}
+
+/// A table or column that cannot move, with the setting that leaves it behind.
+fn immovable(table: &str, column: Option<&str>, reason: impl Into<String>) -> Problem {
+    let policy = exclude(table, column);
+    structural(table, column.unwrap_or_default(), reason, policy)
 }
 
 /// Why there is nothing to pair at all, with what to do about it.
@@ -219,7 +233,10 @@ impl Layout {
                     let source_high = source.sequences.get(&table.name).copied();
                     layout.add_table(table, partner, source_high, transfer);
                 }
-                Err(reason) => layout.unpaired_table(table, &reason, partners[place]),
+                Err(reason) => match StandIn::of(table, target) {
+                    Some(found) if reason == Unmatched::Missing => layout.stand_ins.push(found),
+                    Some(_) | None => layout.unpaired_table(table, &reason, partners[place]),
+                },
             }
         }
         if layout.tables.is_empty() && layout.problems.is_empty() {
@@ -294,9 +311,14 @@ impl Layout {
                 && !transfer.excludes_table(&other.name)
                 && target.table(&other.name).is_some_and(holds_rows);
             if is_wanted {
-                let reason = "a full-text table of SQLite that holds the only copy of its text, and the target has an ordinary table of that name: make an ordinary table of it in a copy of the source (CREATE TABLE … AS SELECT rowid AS id, … FROM …) and state its name under `rename:`";
-                self.problems
-                    .push(structural(&other.name, "", reason, exclude(&other.name)));
+                let indexes =
+                    |table: &catalogue::Table| table.columns.iter().any(unpaired::is_search_vector);
+                let reason = if target.table(&other.name).is_some_and(indexes) {
+                    "a full-text table of SQLite, and the target's table of that name is a search index too (tsvector): leave it behind, and let the application build its search index anew on PostgreSQL, or fill it by `after_import:` with to_tsvector(…) of what moves"
+                } else {
+                    "a full-text table of SQLite that holds the only copy of its text, and the target has an ordinary table of that name: make an ordinary table of it in a copy of the source (CREATE TABLE … AS SELECT rowid AS id, … FROM …) and state its name under `rename:`"
+                };
+                self.problems.push(immovable(&other.name, None, reason));
                 continue;
             }
             let why = match other.what {
@@ -357,8 +379,7 @@ impl Layout {
             RelationKind::Foreign => Some("its partner in the target is a foreign table"),
         };
         if let Some(reason) = relation {
-            self.problems
-                .push(structural(&source.name, "", reason, exclude(&source.name)));
+            self.problems.push(immovable(&source.name, None, reason));
             return;
         }
         if target.unlogged {
@@ -376,8 +397,7 @@ impl Layout {
         let columns = self.pair_columns(source, target, transfer);
         if columns.is_empty() {
             let reason = "none of its columns moves";
-            self.problems
-                .push(structural(&source.name, "", reason, exclude(&source.name)));
+            self.problems.push(immovable(&source.name, None, reason));
             return;
         }
         self.tables.push(TableLayout {
@@ -389,109 +409,6 @@ impl Layout {
             outside: Vec::new(),
             unasked: Vec::new(),
         });
-    }
-
-    fn pair_columns(
-        &mut self,
-        source: &schema::Table,
-        target: &catalogue::Table,
-        transfer: &Transfer,
-    ) -> Vec<ColumnLayout> {
-        let (excluded, moving): (Vec<usize>, Vec<usize>) =
-            (0..source.columns.len()).partition(|place| {
-                transfer.excludes_column(&source.name, &source.columns[*place].name)
-            });
-        for place in excluded {
-            self.skip(
-                &format!("{}.{}", source.name, source.columns[place].name),
-                "excluded",
-            );
-        }
-        let names: Vec<&str> = moving
-            .iter()
-            .map(|place| source.columns[*place].name.as_str())
-            .collect();
-        let targets: Vec<&str> = target
-            .columns
-            .iter()
-            .map(|column| column.name.as_str())
-            .collect();
-        let pairs = matching::pair(&names, &targets, |name| {
-            transfer
-                .renamed_column(&source.name, name)
-                .map(str::to_owned)
-        });
-        let mut columns = Vec::new();
-        let mut filled: Vec<&str> = Vec::new();
-        let likely = unpaired::columns(&names, &pairs, target);
-        for ((place, pair), likely) in moving.into_iter().zip(pairs).zip(likely) {
-            let name = &source.columns[place].name;
-            match pair {
-                Err(Unmatched::Missing) if source.columns[place].generated => {
-                    self.skip(
-                        &format!("{}.{name}", source.name),
-                        "generated, and not in the target",
-                    );
-                }
-                Err(reason) => self.unpaired_column(source, name, &reason, likely),
-                Ok((partner, _)) => {
-                    filled.push(partner);
-                    let partner = target
-                        .column(partner)
-                        .expect("BUG: a partner is a column of the table");
-                    columns.extend(self.column(source, place, partner, transfer));
-                }
-            }
-        }
-        self.check_unfilled(source, target, &filled, transfer);
-        columns
-    }
-
-    fn column(
-        &mut self,
-        source: &schema::Table,
-        place: usize,
-        target: &catalogue::Column,
-        transfer: &Transfer,
-    ) -> Option<ColumnLayout> {
-        let name = &source.columns[place].name;
-        let full = format!("{}.{name}", source.name);
-        if target.generated {
-            self.skip(&full, "the target computes it; a difference from what SQLite computed is a note of `verify`");
-            return None;
-        }
-        if source.columns[place].unreadable {
-            let reason = "SQLite computes it by a function that only the application has, so that it cannot be read; let PostgreSQL compute it (GENERATED ALWAYS AS), or fill it by `after_import:`";
-            self.problems
-                .push(structural(&source.name, name, reason, exclude(&full)));
-            return None;
-        }
-        let kind = Kind::of(&target.ty);
-        if kind == Kind::Unsupported {
-            let reason = format!(
-                "there is no conversion into {0}: in the target, ALTER COLUMN {1} TYPE text lets it move as text, and after `verify`, ALTER COLUMN {1} \
-                 TYPE {0} USING {1}::{0} lets PostgreSQL read it",
-                crate::text::printable(&target.ty.shown, 80),
-                crate::target::quoted(&target.name)
-            );
-            self.problems
-                .push(structural(&source.name, name, reason, exclude(&full)));
-            return None;
-        }
-        let policy: ColumnPolicy = transfer.column(&source.name, name);
-        let converter = Converter {
-            kind,
-            zone: policy.zone.or(transfer.zone),
-            policy,
-            not_null: target.not_null,
-            // What the server makes of its expression; see [`crate::transfer::defaults`].
-            default: None,
-        };
-        Some(ColumnLayout {
-            source: place,
-            target: target.clone(),
-            converter,
-        })
     }
 
     /// Foreign keys to tables that stay as they are.
@@ -558,62 +475,5 @@ impl Layout {
             }
         }
         names
-    }
-
-    /// Parents first; tables of a cycle side by side, by name. The same schemas always give the same order (`D1`), with keys that an
-    /// unfinished import has away as with keys in force ([`crate::transfer::copy::away`]).
-    fn sort_by_foreign_keys(&mut self) {
-        self.tables
-            .sort_by(|one, other| one.source.name.cmp(&other.source.name));
-        // A set: in which order keys are found in a schema has no part in the order of the tables.
-        let mut edges = BTreeSet::new();
-        let by_oid: BTreeMap<u32, usize> = self
-            .tables
-            .iter()
-            .enumerate()
-            .map(|(place, table)| (table.target.oid, place))
-            .collect();
-        for (place, table) in self.tables.iter().enumerate() {
-            let in_target = table
-                .target
-                .constraints
-                .iter()
-                .filter(|key| key.kind == ConstraintKind::Foreign);
-            let from_target = in_target
-                .filter_map(|key| key.references.as_ref())
-                .filter_map(|(oid, ..)| by_oid.get(oid).copied());
-            let in_source = table.source.foreign_keys.iter();
-            let from_source = in_source.filter_map(|key| {
-                self.tables
-                    .iter()
-                    .position(|other| other.source.name.eq_ignore_ascii_case(&key.references))
-            });
-            let parents = from_target.chain(from_source);
-            edges.extend(
-                parents
-                    .filter(|parent| *parent != place)
-                    .map(|parent| (place, parent)),
-            );
-        }
-        let mut graph = DiGraph::<usize, ()>::new();
-        let nodes: Vec<_> = (0..self.tables.len())
-            .map(|place| graph.add_node(place))
-            .collect();
-        for (child, parent) in edges {
-            graph.add_edge(nodes[child], nodes[parent], ());
-        }
-        let mut order: Vec<usize> = Vec::with_capacity(self.tables.len());
-        for mut group in petgraph::algo::tarjan_scc(&graph) {
-            group.sort();
-            order.extend(group.into_iter().map(|node| graph[node]));
-        }
-        let mut tables: Vec<Option<TableLayout>> = std::mem::take(&mut self.tables)
-            .into_iter()
-            .map(Some)
-            .collect();
-        self.tables = order
-            .into_iter()
-            .filter_map(|place| tables[place].take())
-            .collect();
     }
 }

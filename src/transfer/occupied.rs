@@ -14,14 +14,14 @@ use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 
 use crate::ours::statements::Name;
+use crate::postgres::Endpoint;
+use crate::postgres::catalogue::{self, RelationKind};
 use crate::runbook::transfer::{TargetRows, Transfer};
-use crate::target::Endpoint;
-use crate::target::catalogue::{self, RelationKind};
 use crate::text::printable;
 use crate::transfer::Error;
 use crate::transfer::error::server;
 use crate::transfer::layout::{Layout, structural};
-use crate::transfer::plan::{Both, Problem};
+use crate::transfer::plan::{Problem, read_layout};
 use crate::transfer::session::{self, Target};
 
 pub(crate) use lacking::lacking;
@@ -187,11 +187,11 @@ pub async fn occupied(
         application_name: "cutover plan".to_owned(),
     };
     let client = target.connect().await?;
-    let both = Both::read(source, &client, schema, transfer).await?;
+    let layout = read_layout(source, &client, schema, transfer).await?;
     if transfer.target_rows != TargetRows::Replace {
         return Ok(Vec::new());
     }
-    look(&client, source, schema, &both.layout, cancel).await
+    look(&client, source, schema, &layout, cancel).await
 }
 
 /// As [`occupied`], over what was read already.

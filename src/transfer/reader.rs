@@ -6,7 +6,7 @@ use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, Row, Statement};
 use serde::{Deserialize, Serialize};
 
-use crate::source::schema::{Position, Table, TextEncoding, quoted};
+use crate::sqlite::schema::{Position, Table, TextEncoding, quoted};
 use crate::transfer::convert::shown;
 use crate::transfer::plan::RowKey;
 
@@ -276,7 +276,7 @@ impl<'t> Reader<'t> {
 fn utf16_to_bytes(stored: &[u8], encoding: TextEncoding, out: &mut Vec<u8>) {
     let units = stored.chunks_exact(2).map(|pair| match encoding {
         TextEncoding::Utf16Be => u16::from_be_bytes([pair[0], pair[1]]),
-        _ => u16::from_le_bytes([pair[0], pair[1]]),
+        TextEncoding::Utf8 | TextEncoding::Utf16Le => u16::from_le_bytes([pair[0], pair[1]]),
     });
     for decoded in char::decode_utf16(units) {
         match decoded {
@@ -320,21 +320,22 @@ impl RowView<'_> {
         }
     }
 
+    fn part(&self, at: usize) -> ValueRef<'_> {
+        self.row
+            .get_ref(at)
+            .expect("BUG: the statement has its position columns")
+    }
+
     /// Where the row is, for going on after it.
     pub fn cursor(&self) -> Cursor {
-        let part = |at: usize| {
-            self.row
-                .get_ref(at)
-                .expect("BUG: the statement has its position columns")
-        };
         match &self.table.position {
-            Position::Rowid { .. } => match part(0) {
+            Position::Rowid { .. } => match self.part(0) {
                 ValueRef::Integer(rowid) => Cursor::Rowid(rowid),
                 _ => Cursor::Start,
             },
             Position::Key => Cursor::Key(
                 (0..self.position_columns)
-                    .map(|at| KeyPart::of(part(at)))
+                    .map(|at| KeyPart::of(self.part(at)))
                     .collect(),
             ),
             Position::Ordinal => Cursor::Ordinal(self.ordinal),
@@ -343,19 +344,14 @@ impl RowView<'_> {
 
     /// Where the row is, for people.
     pub fn key(&self) -> RowKey {
-        let part = |at: usize| {
-            self.row
-                .get_ref(at)
-                .expect("BUG: the statement has its position columns")
-        };
         match &self.table.position {
-            Position::Rowid { .. } => match part(0) {
+            Position::Rowid { .. } => match self.part(0) {
                 ValueRef::Integer(rowid) => RowKey::Rowid(rowid),
                 _ => RowKey::None,
             },
             Position::Key => {
                 let parts: Vec<String> = (0..self.position_columns)
-                    .map(|at| shown(part(at)))
+                    .map(|at| shown(self.part(at)))
                     .collect();
                 RowKey::Key(format!("({})", parts.join(", ")))
             }
@@ -386,7 +382,7 @@ pub fn estimate(connection: &Connection, table: &Table) -> rusqlite::Result<(u64
                 _ => Ok((0, Span { from: 1, to: 0 })),
             }
         }
-        _ => {
+        Position::Key | Position::Ordinal => {
             let sql = format!("SELECT count(*) FROM (SELECT 1 FROM {name} LIMIT 1000000)");
             Ok((
                 connection

@@ -16,6 +16,9 @@ pub const COPY_HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 /// What it ends with. A stream without it would succeed all the same, which is why counts are compared.
 pub const COPY_TRAILER: [u8; 2] = (-1i16).to_be_bytes();
 
+/// What a NULL has for its length in the stream.
+const NULL_LENGTH: [u8; 4] = (-1i32).to_be_bytes();
+
 /// PostgreSQL builds a row in one piece of memory.
 const MAX_ROW_BYTES: usize = 0x3fff_ffff - 8192;
 
@@ -91,7 +94,7 @@ pub struct Encoder<'l> {
     /// Uses of policies per column since they were last taken.
     uses: Vec<[u64; Use::NAMES.len()]>,
     /// Rows may be too large for a page.
-    wide: bool,
+    wide: Option<page::Measure>,
 }
 
 impl<'l> Encoder<'l> {
@@ -104,7 +107,7 @@ impl<'l> Encoder<'l> {
             problems: Vec::new(),
             quarantined: Vec::new(),
             uses,
-            wide: page::can_overflow(layout),
+            wide: page::Measure::of(layout),
         }
     }
 
@@ -123,7 +126,10 @@ impl<'l> Encoder<'l> {
         }
         let (start, splices_start) = (out.len(), splices.len());
         let mut outcome = Outcome::Encoded;
-        let (mut spliced_bytes, mut in_page) = (0, page::header(self.layout.columns.len()));
+        let mut spliced_bytes = 0;
+        if let Some(wide) = &mut self.wide {
+            wide.clear();
+        }
         out.extend_from_slice(&(self.layout.columns.len() as i16).to_be_bytes());
         for (place, column) in self.layout.columns.iter().enumerate() {
             let value = row.value(place);
@@ -142,8 +148,9 @@ impl<'l> Encoder<'l> {
                     let tail_bytes = field.tail.map_or(0, <[u8]>::len);
                     // After the length; a NULL has no more.
                     let bytes = out.len() - field_start - 4 + tail_bytes;
-                    if self.wide && !matches!(value, rusqlite::types::ValueRef::Null) {
-                        in_page += page::least(&column.converter.kind, bytes);
+                    let is_null = out[field_start..].starts_with(&NULL_LENGTH);
+                    if let Some(wide) = self.wide.as_mut().filter(|_| !is_null) {
+                        wide.take(place, &column.converter.kind, bytes);
                     }
                     if field.tail.is_some() {
                         spliced_bytes += tail_bytes;
@@ -161,9 +168,10 @@ impl<'l> Encoder<'l> {
             }
         }
         if outcome == Outcome::Encoded {
+            let in_page = self.wide.as_ref().map_or(0, page::Measure::needed);
             let too_large = if out.len() - start + spliced_bytes > MAX_ROW_BYTES {
                 Some("the row is larger than the 1 GiB that PostgreSQL can build".to_owned())
-            } else if self.wide && in_page > page::ROOM {
+            } else if in_page > page::ROOM {
                 let room = page::ROOM;
                 Some(format!(
                     "the row needs {in_page} bytes or more in a page of PostgreSQL's, which has room for {room}"
@@ -198,7 +206,7 @@ impl<'l> Encoder<'l> {
                 self.uses[place][Use::Nulled as usize] += 1;
                 self.put_aside(row, name.to_owned(), reject.reason.to_string());
             }
-            _ => {
+            Some(OnProblem::Refuse | OnProblem::Null) | None => {
                 *outcome = Outcome::Refused;
                 self.problems.push(Problem {
                     table: self.layout.source.name.clone(),

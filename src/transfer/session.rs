@@ -2,9 +2,9 @@
 
 use tokio_postgres::{Client, SimpleQueryMessage};
 
-use crate::target::{Endpoint, Pinned};
+use crate::postgres::{Endpoint, Pinned};
 
-pub(crate) use crate::target::literal;
+pub(crate) use crate::postgres::literal;
 
 use crate::transfer::Error;
 use crate::transfer::error::server;
@@ -71,9 +71,9 @@ pub async fn application_path(client: &Client, schema: &str) -> Result<String, E
     Ok(if schema_is_named {
         path
     } else if path.is_empty() {
-        crate::target::quoted(schema)
+        crate::postgres::quoted(schema)
     } else {
-        format!("{}, {path}", crate::target::quoted(schema))
+        format!("{}, {path}", crate::postgres::quoted(schema))
     })
 }
 

@@ -61,6 +61,7 @@ impl Checklist {
                 at_ms: sample.at_ms,
                 standing,
                 text,
+                settles_ms: 0,
             });
         }
     }
@@ -74,17 +75,14 @@ impl Checklist {
     }
 }
 
-/// For how long *all* items have been green without a break, in runbook time; 0 while any is not. What G2 compares.
-pub fn all_green_for_ms(items: &[ItemView]) -> i64 {
-    let green = |item: &ItemView| match item.green {
-        Some(true) => item.green_for_ms,
-        _ => 0,
-    };
-    items.iter().map(green).min().unwrap_or(0)
-}
-
 impl Watched {
     fn observe(&mut self, seen: Seen) {
+        let newest_ms = self.last.as_ref().map(|last| last.at_ms);
+        if let Some(newest_ms) = newest_ms.filter(|newest| self.rhythm.is_late(seen.at_ms, *newest))
+        {
+            self.came_late(&seen, newest_ms);
+            return;
+        }
         let unbroken = self.last.as_ref().is_some_and(|last| {
             let gap_ms = seen.at_ms - last.at_ms;
             (0..=self.rhythm.fresh_ms()).contains(&gap_ms)
@@ -98,6 +96,19 @@ impl Watched {
             Standing::Bad | Standing::Unknown => None,
         };
         self.last = Some(seen);
+    }
+
+    /// A sample that was taken before the newest and came after it says nothing of now, but green time before it was not unbroken where it is
+    /// not good.
+    fn came_late(&mut self, seen: &Seen, newest_ms: i64) {
+        if seen.standing != Standing::Good {
+            self.good_since_ms = self
+                .good_since_ms
+                .map(|since_ms| match since_ms <= seen.at_ms {
+                    true => newest_ms,
+                    false => since_ms,
+                });
+        }
     }
 
     fn standing(&self, now_ms: i64) -> Standing {

@@ -1,17 +1,20 @@
 //! All triggers of a session, judged together. Its verdicts become events; its memory survives the engine.
 
+mod rule;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::fuse::{Burn, Fuse, Seen};
+use super::fuse::{Fuse, Seen};
 use super::shadow;
-use super::standing::{Measure, Standing};
-use super::wording::duration;
+use super::standing::Standing;
 use super::{Cadence, Sample};
-use crate::runbook::{Bound, Condition, Trigger};
+use crate::runbook::{Condition, Trigger};
 use crate::session::live::TriggerView;
+use crate::session::membership::{Change, Roster};
 use crate::session::{Charter, Event, Phase, Recorded, Session, TriggerPhase, Undo};
+use rule::Rule;
 
 /// Judges samples by the charter's triggers of kind `signal`. Feed it every event ([`Judge::apply`]) and every sample
 /// ([`Judge::observe`]) in the order in which they came, and ask it often ([`Judge::tick`]).
@@ -21,27 +24,14 @@ pub struct Judge {
     /// Positions in `fuses` of those that judge a signal.
     by_signal: BTreeMap<String, Vec<usize>>,
     cadence: Cadence,
+    triggers: Vec<Trigger>,
+    /// Of slots that have not joined yet.
+    earlier: Memory,
 }
 
 /// What must survive the engine: the fuses by id. Plain data, small.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Memory(BTreeMap<String, Fuse>);
-
-/// One trigger on one signal.
-#[derive(Debug, Clone)]
-struct Rule {
-    /// `T3a`, or `T1a.app-3`.
-    id: String,
-    /// Position in the charter.
-    trigger: usize,
-    /// `Some` where it judges one instance.
-    instance: Option<String>,
-    /// The signal's full name.
-    signal: String,
-    bound: Bound,
-    /// In runbook time.
-    for_ms: i64,
-}
 
 /// What the judge has to say.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,7 +52,7 @@ pub enum Verdict {
         /// In words and numbers.
         reason: String,
     },
-    /// A trigger has been blind for too long. Said once each time it goes blind.
+    /// A trigger has been blind for too long. Said once, until it is known again how its signal stands.
     BlindTooLong {
         /// `T3a`, or `T1a.app-3`.
         trigger: String,
@@ -95,24 +85,59 @@ impl From<Verdict> for Event {
 impl Judge {
     /// A judge that knows nothing yet, or goes on from what an earlier one knew.
     pub fn new(charter: &Charter, cadence: Cadence, memory: Option<Memory>) -> Judge {
-        let mut memory = memory.unwrap_or_default();
-        let rules = charter.triggers.iter().enumerate();
-        let fuses: Vec<_> = rules
-            .flat_map(|(n, trigger)| Rule::of(charter, n, trigger))
-            .map(|rule| {
-                let fuse = memory.0.remove(&rule.id).unwrap_or_default();
-                (rule, fuse)
-            })
-            .collect();
-        let mut by_signal: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-        for (n, (rule, _)) in fuses.iter().enumerate() {
-            by_signal.entry(rule.signal.clone()).or_default().push(n);
-        }
-        Judge {
-            fuses,
-            by_signal,
+        let mut judge = Judge {
+            fuses: Vec::new(),
+            by_signal: BTreeMap::new(),
             cadence,
+            triggers: charter.triggers.clone(),
+            earlier: memory.unwrap_or_default(),
+        };
+        for (n, trigger) in charter.triggers.iter().enumerate() {
+            let rules = Rule::of(charter, n, trigger);
+            rules.into_iter().for_each(|rule| judge.add(rule));
         }
+        judge
+    }
+
+    /// A judge that takes up a session whose fleet is larger than at the opening.
+    #[must_use]
+    pub fn among(mut self, roster: &Roster) -> Judge {
+        for slot in &roster.slots {
+            if let Some(joined_ms) = slot.joined_ms {
+                self.join(&slot.id, joined_ms);
+            }
+            if slot.is_retired {
+                self.retire(&slot.id);
+            }
+        }
+        self
+    }
+
+    fn add(&mut self, rule: Rule) {
+        let fuse = self.earlier.0.remove(&rule.id).unwrap_or_default();
+        let positions = self.by_signal.entry(rule.signal.clone()).or_default();
+        positions.push(self.fuses.len());
+        self.fuses.push((rule, fuse));
+    }
+
+    /// One more instance should be there: it is judged as those of the opening are.
+    fn join(&mut self, slot: &str, joined_ms: i64) {
+        let is_known = |rule: &Rule| rule.instance.as_deref() == Some(slot);
+        if self.fuses.iter().any(|(rule, _)| is_known(rule)) {
+            return;
+        }
+        let triggers = self.triggers.iter().enumerate();
+        let rules = triggers.filter_map(|(n, trigger)| Rule::of_instance(n, trigger, slot));
+        let rules: Vec<Rule> = rules.map(|rule| Rule { joined_ms, ..rule }).collect();
+        rules.into_iter().for_each(|rule| self.add(rule));
+    }
+
+    /// It need not be there any more: nothing is expected of it.
+    fn retire(&mut self, slot: &str) {
+        let rules = self.fuses.iter_mut().map(|(rule, _)| rule);
+        rules
+            .filter(|rule| rule.instance.as_deref() == Some(slot))
+            .for_each(|rule| rule.is_retired = true);
     }
 
     /// What the next engine needs to go on.
@@ -136,7 +161,51 @@ impl Judge {
             Event::EngineStarted { .. } => {
                 self.fuses.iter_mut().for_each(|(_, f)| f.interrupt());
             }
-            _ => {}
+            Event::MembershipChanged { changes } => {
+                for change in changes {
+                    match change {
+                        Change::Joined { slot } => self.join(slot, recorded.at_ms),
+                        Change::Retired { slot } => self.retire(slot),
+                        Change::Filled { .. }
+                        | Change::Missing { .. }
+                        | Change::Appeared { .. }
+                        | Change::Left { .. } => {}
+                    }
+                }
+            }
+            Event::SessionOpened { .. }
+            | Event::SourceSeen { .. }
+            | Event::RehearsalRecorded { .. }
+            | Event::StepStarted { .. }
+            | Event::DiscardAgreed { .. }
+            | Event::StepConfirmed { .. }
+            | Event::StepFinished { .. }
+            | Event::StepLost { .. }
+            | Event::StepFoundOut { .. }
+            | Event::StepSkipped { .. }
+            | Event::UndoRecorded { .. }
+            | Event::GateSigned { .. }
+            | Event::SignatureWithdrawn { .. }
+            | Event::SignatureVoided { .. }
+            | Event::DeputyActed { .. }
+            | Event::SessionHeld { .. }
+            | Event::SessionResumed { .. }
+            | Event::FreezeExtended { .. }
+            | Event::FreezeOverran { .. }
+            | Event::DriftFound { .. }
+            | Event::WrittenAfterSwitch { .. }
+            | Event::TriggerMoved { .. }
+            | Event::TriggerFired { .. }
+            | Event::RollbackStarted { .. }
+            | Event::RollbackRowStarted { .. }
+            | Event::RollbackRowFinished { .. }
+            | Event::RolledBack { .. }
+            | Event::RollbackRetried { .. }
+            | Event::SessionCompleted { .. }
+            | Event::NoteWritten { .. }
+            | Event::CorrectionRecorded { .. }
+            | Event::SessionClosed { .. }
+            | Event::AlarmRaised { .. } => {}
         }
     }
 
@@ -147,7 +216,10 @@ impl Judge {
         };
         for &n in positions {
             let (rule, fuse) = &mut self.fuses[n];
-            let (standing, mut text) = rule.measure(session).judge(&sample.reading);
+            let measure = rule.measure(session);
+            let (standing, mut text) = measure.judge(&sample.reading);
+            let rhythm = self.cadence.rhythm(&rule.signal);
+            let full_ms = session.charter.real_ms(rule.for_ms);
             let in_shadow = standing == Standing::Unknown && shadow::lies_on(session, sample);
             if in_shadow {
                 text.push_str("; answers of maintenance do not count");
@@ -156,8 +228,9 @@ impl Judge {
                 at_ms: sample.at_ms,
                 standing,
                 text,
+                settles_ms: measure.settles_ms(&sample.reading, rhythm.window_ms, full_ms),
             };
-            fuse.observe(seen, rule.burn(session, &self.cadence));
+            fuse.observe(seen, rhythm, rule.burn(session, &self.cadence));
             if in_shadow {
                 fuse.excuse(sample.at_ms);
             }
@@ -191,7 +264,8 @@ impl Judge {
             let limit_ms = session.charter.real_ms(session.charter.limits.blind_ms);
             let blind = phase == TriggerPhase::Blind;
             let alarm = blind && blind_ms > limit_ms && !fuse.alarmed;
-            fuse.alarmed = blind && (fuse.alarmed || alarm);
+            // Told until it is known again how the signal stands, which a bad sample among such that say nothing does not tell.
+            fuse.alarmed = blind_ms > limit_ms && (fuse.alarmed || alarm);
             if alarm {
                 verdicts.push(Verdict::BlindTooLong {
                     trigger: trigger.clone(),
@@ -200,12 +274,16 @@ impl Judge {
             }
             match phase {
                 TriggerPhase::Fired => verdicts.push(Verdict::Fired { trigger, reason }),
-                _ if phase != known => verdicts.push(Verdict::Moved {
-                    trigger,
-                    phase,
-                    reason,
-                }),
-                _ => {}
+                TriggerPhase::Clear | TriggerPhase::Burning | TriggerPhase::Blind
+                    if phase != known =>
+                {
+                    verdicts.push(Verdict::Moved {
+                        trigger,
+                        phase,
+                        reason,
+                    })
+                }
+                TriggerPhase::Clear | TriggerPhase::Burning | TriggerPhase::Blind => {}
             }
         }
         verdicts
@@ -255,100 +333,6 @@ impl Judge {
                 Some(state) => state.reason.clone(),
                 None => rule.reason(fuse, phase, charter, now_ms, armed_ms),
             },
-        }
-    }
-}
-
-impl Rule {
-    /// The rules of a trigger: one, or one per instance; none where it judges a step's checks.
-    fn of(charter: &Charter, n: usize, trigger: &Trigger) -> Vec<Rule> {
-        let Condition::Signal {
-            signal,
-            per_instance,
-            bound,
-            for_ms,
-        } = &trigger.when
-        else {
-            return Vec::new();
-        };
-        let rule = |instance: Option<&str>| {
-            let of = |name: &str| instance.map_or(name.to_owned(), |i| format!("{name}.{i}"));
-            Rule {
-                id: of(&trigger.id),
-                trigger: n,
-                instance: instance.map(str::to_owned),
-                signal: of(signal),
-                bound: *bound,
-                for_ms: *for_ms,
-            }
-        };
-        if *per_instance {
-            let instances = charter.instances.iter();
-            instances.map(|i| rule(Some(&i.id))).collect()
-        } else {
-            vec![rule(None)]
-        }
-    }
-
-    fn measure(&self, session: &Session) -> Measure<'_> {
-        Measure {
-            signal: &self.signal,
-            bound: self.bound,
-            baseline: session.baseline(&self.signal),
-            min_requests: session.charter.limits.min_requests,
-        }
-    }
-
-    /// What governs the fuse, while the trigger is armed: from the start of its step until release, rollback, or the end of the step
-    /// that disarms it.
-    fn burn(&self, session: &Session, cadence: &Cadence) -> Option<Burn> {
-        Some(Burn {
-            armed_ms: armed_ms(session, session.charter.triggers.get(self.trigger)?)?,
-            full_ms: session.charter.real_ms(self.for_ms),
-            rhythm: cadence.rhythm(&self.signal),
-        })
-    }
-
-    fn reason(
-        &self,
-        fuse: &Fuse,
-        phase: TriggerPhase,
-        charter: &Charter,
-        now_ms: i64,
-        armed_ms: i64,
-    ) -> String {
-        let streak_ms = charter.runbook_ms(fuse.streak_ms);
-        let so_far = match self.for_ms {
-            0 => String::new(),
-            full_ms => format!("{} of {}", duration(streak_ms), duration(full_ms)),
-        };
-        let text = fuse.last.as_ref().map(|last| last.text.as_str());
-        match phase {
-            TriggerPhase::Clear => text.unwrap_or_default().to_owned(),
-            TriggerPhase::Burning if so_far.is_empty() || streak_ms == 0 => {
-                text.unwrap_or_default().to_owned()
-            }
-            TriggerPhase::Burning => format!("{}, for {so_far}", text.unwrap_or_default()),
-            TriggerPhase::Fired => {
-                let text = fuse.fired.as_deref().unwrap_or_default();
-                match self.for_ms {
-                    0 => text.to_owned(),
-                    full_ms => format!("{text}, for {}", duration(full_ms)),
-                }
-            }
-            TriggerPhase::Blind => {
-                let blind_ms = charter.runbook_ms(fuse.blind_for_ms(now_ms, armed_ms));
-                let why = match &fuse.last {
-                    Some(last) if last.standing == Standing::Unknown => &last.text,
-                    Some(_) => "samples have stopped coming",
-                    None => "no sample yet",
-                };
-                let frozen = match streak_ms {
-                    0 => String::new(),
-                    _ => format!(", its streak stands at {so_far}"),
-                };
-                format!("{why} (blind for {}{frozen})", duration(blind_ms))
-            }
         }
     }
 }

@@ -97,4 +97,12 @@ impl Reading {
             Reading::NoData { .. } => None,
         }
     }
+
+    /// Requests behind it, where it is over requests.
+    pub fn requests(&self) -> Option<u64> {
+        match self {
+            Reading::Value { n, .. } | Reading::Partial { n, .. } => *n,
+            Reading::NoData { .. } => None,
+        }
+    }
 }

@@ -72,6 +72,21 @@ impl Measure<'_> {
         }
     }
 
+    /// For how long good samples must come before they prove that a share has gone down again: 0 where this one proves it by itself. Over
+    /// fewer requests than one error is beyond the limit of, no error at all may be luck; it takes as many windows as hold so many
+    /// requests, and half of `full_ms` at most, so that what has been over for that long never fires.
+    pub fn settles_ms(&self, reading: &Reading, window_ms: i64, full_ms: i64) -> i64 {
+        let (Some(n), Some(limit)) = (reading.requests(), self.limit()) else {
+            return 0;
+        };
+        let one_error_is_beyond = n > 0 && limit > 0.0 && limit * (n as f64) < 1.0;
+        if !one_error_is_beyond || !self.signal.ends_with("_ratio") {
+            return 0;
+        }
+        let reach_ms = window_ms as f64 / (limit * n as f64);
+        (reach_ms.min(full_ms as f64 / 2.0) as i64 - window_ms).max(0)
+    }
+
     /// The number that the bound comes to; `None` without the baseline that it needs.
     pub fn limit(&self) -> Option<f64> {
         match self.bound {

@@ -1,11 +1,15 @@
-//! Numbers as people read them at 3 a.m.: `5xx 1.31 % of 4,210 requests`, `3:12`.
+//! Numbers as people read them at 3 a.m.: `5xx 1.31 % of 4 210 requests`, `3:12`.
 
-use crate::runbook::Bound;
+use crate::format::{count, size};
+use crate::runbook::{Bound, disks};
 
 /// A signal as people call it.
 pub fn name(signal: &str) -> String {
     if let Some(instance) = signal.strip_prefix("ready.") {
         return instance.to_owned();
+    }
+    if let Some(spot) = disk(signal) {
+        return format!("free on the disk of {spot}");
     }
     match signal {
         "http_5xx_ratio" => "5xx".to_owned(),
@@ -24,12 +28,19 @@ pub fn name(signal: &str) -> String {
     }
 }
 
+/// The disk whose room this is.
+fn disk(signal: &str) -> Option<&str> {
+    signal.strip_prefix(disks::FREE_BYTES)?.strip_prefix('.')
+}
+
 /// A value of a signal, in its unit.
 pub fn value(signal: &str, value: f64) -> String {
     if signal.ends_with("_ratio") {
         percent(value)
     } else if signal.ends_with("_ms") {
         format!("{} ms", decimal(value))
+    } else if disk(signal).is_some() {
+        size(value.max(0.0) as u64)
     } else {
         decimal(value)
     }
@@ -42,8 +53,8 @@ pub fn reading(signal: &str, number: f64, n: Option<u64>) -> String {
         return format!("{} is {not}ready", name(signal));
     }
     let over = match n {
-        Some(n) if signal.ends_with("_ratio") => format!(" of {} requests", thousands(n)),
-        Some(n) => format!(" over {} requests", thousands(n)),
+        Some(n) if signal.ends_with("_ratio") => format!(" of {} requests", count(n)),
+        Some(n) => format!(" over {} requests", count(n)),
         None => String::new(),
     };
     format!("{} {}{over}", name(signal), value(signal, number))
@@ -64,15 +75,6 @@ pub fn limit(signal: &str, bound: Bound, limit: f64, baseline: Option<f64>) -> S
     }
 }
 
-/// `3:12`, `1:00:05`. Negative times are `0:00`.
-pub fn duration(ms: i64) -> String {
-    let s = ms.max(0) / 1_000;
-    match s / 3_600 {
-        0 => format!("{}:{:02}", s / 60, s % 60),
-        h => format!("{h}:{:02}:{:02}", s / 60 % 60, s % 60),
-    }
-}
-
 /// `1.31 %`, `20 %`, `<0.01 %`.
 pub fn percent(fraction: f64) -> String {
     let percent = fraction * 100.0;
@@ -80,19 +82,6 @@ pub fn percent(fraction: f64) -> String {
         return "<0.01 %".to_owned();
     }
     format!("{} %", decimal(percent))
-}
-
-/// `4,210`.
-pub fn thousands(n: u64) -> String {
-    let digits = n.to_string();
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
-    for (position, digit) in digits.char_indices() {
-        if position > 0 && (digits.len() - position).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
 }
 
 /// At most two decimals, none that say nothing.
@@ -108,10 +97,10 @@ mod tests {
     #[test]
     fn says_it_as_people_do() {
         let ratio = |v, n| reading("http_5xx_ratio", v, Some(n));
-        assert_eq!(ratio(0.0131, 4_210), "5xx 1.31 % of 4,210 requests");
+        assert_eq!(ratio(0.0131, 4_210), "5xx 1.31 % of 4 210 requests");
         assert_eq!(
             ratio(0.00004, 1_000_000),
-            "5xx <0.01 % of 1,000,000 requests"
+            "5xx <0.01 % of 1 000 000 requests"
         );
         assert_eq!(reading("ready.app-3", 0.0, None), "app-3 is not ready");
         assert_eq!(
@@ -122,8 +111,11 @@ mod tests {
             reading("log_ddl_exception", 2.0, None),
             "log lines of ddl exception 2"
         );
-        assert_eq!(duration(192_999), "3:12");
-        assert_eq!(duration(3_605_000), "1:00:05");
         assert_eq!(percent(0.2), "20 %");
+        assert_eq!(reading("feed_lag_ms", 240.0, None), "feed lag 240 ms");
+        let room = reading("disk_free_bytes.session", 314_572_800.0, None);
+        assert_eq!(room, "free on the disk of session 300 MiB");
+        let least = limit("disk_free_bytes.A2", Bound::Below(5e8), 5e8, None);
+        assert_eq!(least, ", at least 476 MiB");
     }
 }

@@ -8,7 +8,7 @@ use cutover::runbook::{Runbook, rehearsal};
 
 use super::{Bench, PLENTY};
 use crate::session::reference;
-use crate::support::{TestDatabase, database};
+use crate::support::{TestDatabase, database, sqlite};
 
 fn shell(line: &str) -> Action {
     Action::new(Effect::Shell { line: line.into() }, PLENTY)
@@ -93,18 +93,12 @@ async fn no_password_is_among_the_arguments_or_in_the_output() {
     );
     assert!(run(&mut bench, &action).await.ok);
     let lines = bench.lines.join("\n");
-    assert!(
-        lines.contains("postgres://owner@db.internal:5433/app"),
-        "{lines}"
-    );
+    says!(lines, "postgres://owner@db.internal:5433/app");
     assert!(lines.contains("CUTOVER_REHEARSAL=0"), "{lines}");
     for password in ["target-pw", "runtime-pw"] {
         assert!(!lines.contains(password) && !bench.output().contains(password));
     }
-    assert!(
-        lines.contains("CUTOVER_TARGET_URL=${target_url}"),
-        "{lines}"
-    );
+    says!(lines, "CUTOVER_TARGET_URL=${target_url}");
 }
 
 /// A rehearsal whose production and scratch are there: it looks at production around each action.
@@ -124,8 +118,7 @@ impl Stage {
         runbook.target.runtime_url = target.url.clone();
         runbook.fleet.config = Some("{instance}.env".into());
         runbook.source.file = folder.path().join("live.db");
-        let open = rusqlite::Connection::open(&runbook.source.file).expect("a database");
-        open.execute_batch("CREATE TABLE t(a)").expect("a table");
+        sqlite(&runbook.source.file, "CREATE TABLE t(a)");
         let of_scratch = runbook.rehearsal.as_mut().expect("a rehearsal");
         of_scratch.url = scratch.url.clone();
         of_scratch.runtime_url = scratch.url.clone();

@@ -1,11 +1,12 @@
 //! The one sentence: what to do next and who must do it, in every situation that a night can bring.
 
 use cutover::runbook::Role;
-use cutover::session::advice::{Urgency, next_action, next_action_seen};
-use cutover::session::cost;
+use cutover::session::advice::{Urgency, next_action, next_action_seen, next_line};
+use cutover::session::attempt::SALVAGED;
+use cutover::session::facts::{Brought, BroughtTable, Salvage, TableCost};
 use cutover::session::live::{CostView, TriggerView};
 use cutover::session::roles::Act;
-use cutover::session::{Command, Event, Found, Outcome, TriggerPhase};
+use cutover::session::{Check, Command, Event, Found, Outcome, TriggerPhase, Undo, brought, cost};
 
 use super::story::Story;
 
@@ -62,8 +63,17 @@ fn gates_name_their_signers_and_then_what_is_missing() {
         sentence(&story),
         "A1 waits: Robin Marsh (release manager) signs K7 and K8; Ada Lindqvist (engineer) signs K8; Quinn Sato (QA) signs K8."
     );
+    assert!(
+        next_line(&story.session).starts_with(
+            "next: cutover sign K7 (release manager), cutover sign K8 (release manager, engineer, QA); A1 also waits for evidence of K3"
+        ),
+        "{}",
+        next_line(&story.session)
+    );
     story.sign("robin", &["K7", "K8"]).sign("ada", &["K8"]);
     story.sign("quinn", &["K8"]);
+    let line = next_line(&story.session);
+    assert!(line.starts_with("next: NO-GO: A1 waits for K3"), "{line}");
     assert_eq!(
         sentence(&story),
         "NO-GO for A1: K3 lacks evidence: no rehearsal: run `cutover rehearse`."
@@ -71,7 +81,9 @@ fn gates_name_their_signers_and_then_what_is_missing() {
     let mut story = Story::begin();
     story.reach("F1");
     assert_eq!(sentence(&story), "F1 waits: Quinn Sato (QA) signs K5.");
+    assert_eq!(next_line(&story.session), "next: cutover sign K5 (QA)");
     story.sign("quinn", &["K5"]);
+    assert_eq!(next_line(&story.session), "next: cutover start --step F1");
     assert_eq!(
         sentence(&story),
         "GO: every gate is green. Robin Marsh (release manager) starts F1: Switch the provider configuration."
@@ -149,6 +161,32 @@ fn what_burns_is_told_as_it_is_now() {
     }
 }
 
+/// An instance that F2 has just restarted is not ready for a while: no reason to tell everybody to roll back.
+#[test]
+fn an_instance_that_is_being_restarted_is_no_alarm_until_half_of_the_time_has_gone() {
+    let mut story = Story::begin();
+    story.reach("F2").start();
+    let undo = Undo::Restart {
+        instance: "app-1".to_owned(),
+    };
+    story.happen(Event::UndoRecorded {
+        step: "F2".to_owned(),
+        undo,
+    });
+    story
+        .burn("T1a.app-1", "app-1: connection refused")
+        .pass(60_000);
+    let (urgency, ..) = advice(&story);
+    assert_ne!(urgency, Urgency::Alarm, "{}", sentence(&story));
+    story.pass(100_000);
+    let (urgency, act, ..) = advice(&story);
+    assert_eq!((urgency, act), (Urgency::Alarm, Some(Act::RollBack)));
+    story
+        .burn("T1a.app-2", "app-2: connection refused")
+        .pass(1_000);
+    says!(sentence(&story), "T1a.app-2 burns too");
+}
+
 #[test]
 fn burning_held_and_overrun() {
     let mut story = Story::begin();
@@ -199,7 +237,7 @@ fn the_countdown_and_the_rollback() {
     story.pass(13_000).roll_back_to("R3").pass(4_000);
     assert_eq!(
         sentence(&story),
-        "Rolling back (T3b fired): R3, Release the fence and restart the instances; 0:22 of 10:00. Wait: it goes on by itself."
+        "Rolling back (T3b fired): R3, Release the fence and restart the instances; 0:40 of 10:00. Wait: it goes on by itself."
     );
     let mut healthy = Story {
         entries: story.entries.clone(),
@@ -218,6 +256,24 @@ fn the_countdown_and_the_rollback() {
         text.starts_with("Rolled back: the application serves from SQLite again"),
         "{text}"
     );
+    let written = |table: &str, broke_off| TableCost {
+        table: table.to_owned(),
+        inserted: 3,
+        broke_off,
+        ..TableCost::default()
+    };
+    let kept = Salvage {
+        file: Some("salvage.db".into()),
+        tables: vec![written("Tags", false), written("Steps", true)],
+        ..Salvage::default()
+    };
+    healthy.happen(ended("R5", Outcome::done("kept").with_fact(kept)));
+    let (urgency, .., text) = advice(&healthy);
+    assert_eq!(urgency, Urgency::Waiting);
+    says!(
+        text,
+        "In the salvage file: 3 rows that users wrote to PostgreSQL"
+    );
     story.happen(ended("R3", Outcome::failed("app-4 did not start")));
     story.roll_back_to("the end");
     let (urgency, .., text) = advice(&story);
@@ -226,6 +282,69 @@ fn the_countdown_and_the_rollback() {
         text,
         "Rolled back, and NOT healthy: R3 failed: app-4 did not start. Ada Lindqvist (engineer) must look at the application by hand; what failed \
          can be tried again until the session is closed."
+    );
+}
+
+#[test]
+fn what_a_rollback_has_brought_back_is_said_with_its_end() {
+    let mut story = Story::begin();
+    story.reach("G1").start().fire("T3b", "5xx 1.3 % for 5:00");
+    story.pass(30_000).roll_back_to("the end");
+    let ended = |row: &str, outcome| Event::RollbackRowFinished {
+        row: row.to_owned(),
+        outcome,
+    };
+    let came_back = |inserted| {
+        let fact = Brought {
+            tables: vec![BroughtTable {
+                table: "Tags".to_owned(),
+                inserted,
+                ..BroughtTable::default()
+            }],
+            left_rows: 312 - inserted,
+            ..Brought::default()
+        };
+        ended("R2+", Outcome::done("brought").with_fact(fact))
+    };
+    let kept = |rows| Salvage {
+        file: Some("salvage.db".into()),
+        tables: vec![TableCost {
+            table: "Tags".to_owned(),
+            inserted: rows,
+            ..TableCost::default()
+        }],
+        ..Salvage::default()
+    };
+    story.happen(came_back(312));
+    story.happen(ended("R5", Outcome::done("kept").with_fact(kept(312))));
+    let (urgency, .., text) = advice(&story);
+    assert_eq!(urgency, Urgency::Calm, "nothing is left to bring in");
+    says!(
+        text,
+        ", with 312 rows that users wrote to PostgreSQL. Before"
+    );
+    assert_eq!(
+        brought::told(&story.session),
+        [
+            "R1+: nobody writes to PostgreSQL any more",
+            "R2+: brought",
+            "R5: kept"
+        ]
+    );
+    story.happen(came_back(309));
+    let (urgency, .., text) = advice(&story);
+    assert_eq!(urgency, Urgency::Waiting);
+    says!(text, ", with 309 rows that users wrote to PostgreSQL. In");
+    says!(text, "In the salvage file: 3 rows that users wrote");
+    let red = Check::new(SALVAGED, false, "PostgreSQL did not answer");
+    story.happen(ended("R5", Outcome::failed("no file").with_check(red)));
+    says!(
+        sentence(&story),
+        ", with 309 rows that users wrote to PostgreSQL, and what else they wrote is NOT kept: PostgreSQL did not answer."
+    );
+    says!(
+        brought::told(&story.session).join("\n"),
+        "R5: FAILED: no file\nR5: PostgreSQL did not answer"
     );
 }
 
@@ -239,6 +358,11 @@ fn the_good_end() {
         (Some(Act::Complete), vec![Role::ReleaseManager])
     );
     assert!(text.starts_with("Every step is done"), "{text}");
+    let name = &story.session.charter.session;
+    assert_eq!(
+        next_line(&story.session),
+        format!("next: cutover complete --confirm {name}")
+    );
     story.command("robin", Command::Complete);
     assert_eq!(
         sentence(&story),
@@ -250,10 +374,14 @@ fn the_good_end() {
 fn what_a_rollback_costs_in_words() {
     let mut story = Story::begin();
     story.reach("F4");
+    story.session.charter.keeps_writes = false;
     let view = super::states::cost(story.at_ms);
     let told = |story: &Story, view: Option<&CostView>| {
         let session = &story.session;
-        (cost::sentence(session, view), cost::short(session, view))
+        // What a feed says is for a rollback that brings it back.
+        let feed = super::states::feed(story.at_ms);
+        let sentence = cost::sentence(session, view, Some(&feed), super::price::zone());
+        (sentence, cost::short(session, view, Some(&feed)))
     };
     let (sentence, short) = told(&story, None);
     assert_eq!(
@@ -307,7 +435,10 @@ fn what_a_rollback_costs_in_words() {
 fn a_rollback_over_rows_of_before_is_never_said_to_lose_nothing() {
     let mut story = Story::begin();
     story.reach("D2");
-    let sentence = |story: &Story| cost::sentence(&story.session, None);
+    let sentence = |story: &Story| {
+        let zone = super::price::zone();
+        cost::sentence(&story.session, None, None, zone)
+    };
     assert_eq!(
         sentence(&story),
         "It loses nothing: the application has not been switched to PostgreSQL."
@@ -315,18 +446,15 @@ fn a_rollback_over_rows_of_before_is_never_said_to_lose_nothing() {
     story.session.charter.again = Some("tools".to_owned());
     let said = sentence(&story);
     assert!(!said.contains("loses nothing"), "{said}");
-    assert!(
-        said.contains("An earlier release was completed on this database"),
-        "{said}"
-    );
+    says!(said, "An earlier release was completed on this database");
     story.session.charter.again = None;
     let rows = [("Tools".to_owned(), 12)].into();
     let (step, by) = ("D2".to_owned(), "robin".to_owned());
     story.happen(Event::DiscardAgreed { step, by, rows });
     let said = sentence(&story);
     assert!(!said.contains("loses nothing"), "{said}");
-    assert!(
-        said.contains("D2 deletes rows that PostgreSQL had and SQLite does not (12 of Tools)"),
-        "{said}"
+    says!(
+        said,
+        "D2 deletes rows that PostgreSQL had and SQLite does not (12 of Tools)"
     );
 }

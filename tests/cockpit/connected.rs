@@ -1,5 +1,5 @@
 //! What the pool view says of who is connected to PostgreSQL: what it does not see, whose the server is, who waits. Not in here: the view
-//! in each state (`frames`), and how PostgreSQL is asked (`target::connect`).
+//! in each state (`frames`), and how PostgreSQL is asked (`postgres::connect`).
 
 use cutover::cockpit::model::Model;
 use cutover::cockpit::model::ui::View;

@@ -90,13 +90,14 @@ fn esc_goes_back_from_wherever_one_is() {
         }
         for keys in [
             "?", "b", "h", "n", ":", "T", "/ada", "/ada\n", "7k\n", "2j", "6j", "R", "o", "8",
+            "2/ada", "6/ada\n", "9/a\n", "4/app\n",
         ] {
             let mut model = model.clone();
             press(&mut model, keys);
             press(&mut model, "\u{1b}\u{1b}\u{1b}");
             assert!(model.ui.overlay.is_none(), "{name}: {keys}");
             assert_eq!(model.ui.view, View::Bridge, "{name}: {keys}");
-            assert!(model.ui.filter.is_empty(), "{name}: {keys}");
+            assert!(model.ui.filters.are_empty(), "{name}: {keys}");
         }
     }
 }

@@ -65,9 +65,9 @@ fn it_is_said_in_words_and_shown() {
     let at_ms = story.at_ms;
     let said = sentence(&story.session, at_ms).expect("a forecast");
     assert!(said.starts_with("by the rehearsal "), "{said}");
-    assert!(
-        said.contains("(without 1 steps that it has no time for); a rollback that begins within "),
-        "{said}"
+    says!(
+        said,
+        "(without 1 steps that it has no time for); a rollback that begins within "
     );
     let late_ms = frozen_since(&story.session) + 45 * MINUTE;
     let said = sentence(&story.session, late_ms).expect("a forecast");
@@ -85,19 +85,13 @@ fn it_is_said_in_words_and_shown() {
     model.ui.view = View::Rollback;
     for (width, height) in [(80, 24), (120, 40)] {
         let shown = snapshot::text(&model, &theme, width, height);
-        assert!(
-            shown.contains("Point of no return: rollback fits until "),
-            "{shown}"
-        );
+        says!(shown, "Point of no return: rollback fits until ");
     }
     story.pass(50 * MINUTE);
     let mut model = story.seen_by("robin");
     model.ui.view = View::Rollback;
     let shown = snapshot::text(&model, &theme, 120, 40);
-    assert!(
-        shown.contains("Point of no return: a rollback now ends "),
-        "{shown}"
-    );
+    says!(shown, "Point of no return: a rollback now ends ");
 }
 
 #[test]

@@ -119,7 +119,9 @@ fn what_burns_or_is_red_is_never_what_a_small_screen_leaves_out() {
     let mut model = states::rolled_back();
     model.ui.view = View::Rollback;
     let text = snapshot::text(&model, &probe.theme, 80, 24);
-    for row in ["R1 ", "R2 ", "R3 ", "R4 ", "R4+", "R5 ", "R6 "] {
+    for row in [
+        "R1 ", "R1+", "R2 ", "R2+", "R3 ", "R4 ", "R4+", "R5 ", "R6 ",
+    ] {
         assert!(text.contains(row), "{row}:\n{text}");
     }
 }

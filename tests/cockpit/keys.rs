@@ -56,11 +56,7 @@ fn enter_starts_the_next_step_by_name_and_only_once() {
     let effects = press(&mut model, "\n\n");
     let step = Some("P1".to_owned());
     assert_eq!(sent(&effects), [Command::StartStep { step }]);
-    assert!(
-        said(&model).contains("the engine has yet to answer"),
-        "{}",
-        said(&model)
-    );
+    says!(said(&model), "the engine has yet to answer");
     let seq = model.session.seq + 1;
     answer(&mut model, Ok(Some(seq)));
     assert_eq!(
@@ -105,10 +101,7 @@ fn space_signs_what_can_be_signed_and_shows_what_it_covers() {
     assert_eq!(sent(&press(&mut model, " ")), []);
     let text = snapshot::text(&model, &Theme::standard(), 120, 40);
     assert!(text.contains("Sign K6 as release manager"), "{text}");
-    assert!(
-        text.contains("rehearsal.rollback: R1–R4+ took 1:12"),
-        "{text}"
-    );
+    says!(text, "rehearsal.rollback: R1–R4+ took 1:12");
     assert!(text.contains("A signature covers the runbook"), "{text}");
     let expected = Command::Sign {
         gate: "K6".to_owned(),
@@ -200,10 +193,7 @@ fn rolling_back_by_hand_takes_the_sessions_name() {
     let mut model = states::importing();
     assert_eq!(sent(&press(&mut model, "Rtool-catalogue\n")), []);
     let text = snapshot::text(&model, &Theme::standard(), 80, 24);
-    assert!(
-        text.contains("✗ type tool-catalogue-7 to roll back"),
-        "{text}"
-    );
+    says!(text, "✗ type tool-catalogue-7 to roll back");
     let expected = Command::RollBack {
         reason: "decided on the bridge".to_owned(),
         confirm: Some("tool-catalogue-7".to_owned()),
@@ -216,10 +206,7 @@ fn completing_the_release_takes_the_sessions_name() {
     let mut model = states::done().seen_by("robin");
     assert_eq!(sent(&press(&mut model, "c\n")), []);
     let text = snapshot::text(&model, &Theme::standard(), 80, 24);
-    assert!(
-        text.contains("✗ type tool-catalogue-7 to complete the release"),
-        "{text}"
-    );
+    says!(text, "✗ type tool-catalogue-7 to complete the release");
     let commands = sent(&press(&mut model, "tool-catalogue-7\n"));
     assert_eq!(commands, [Command::Complete]);
 }
@@ -363,11 +350,7 @@ fn playing_another_person_changes_what_the_keys_may() {
     let mut model = states::sandbox().seen_by("nobody");
     assert!(model.me.is_none());
     press(&mut model, "\n");
-    assert!(
-        said(&model).contains("not on this bridge"),
-        "{}",
-        said(&model)
-    );
+    says!(said(&model), "not on this bridge");
     press(&mut model, "p2");
     assert_eq!(model.me.as_ref().map(|m| m.id.as_str()), Some("ada"));
     press(&mut model, "p1");

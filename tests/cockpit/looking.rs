@@ -160,10 +160,7 @@ fn a_search_shows_what_cannot_be_done_and_enter_says_why() {
     let mut model = states::half_signed();
     press(&mut model, ":complete");
     let text = snapshot::text(&model, &Theme::standard(), 120, 40);
-    assert!(
-        text.contains("Not now: the release cannot be completed"),
-        "{text}"
-    );
+    says!(text, "Not now: the release cannot be completed");
     assert_eq!(sent(&press(&mut model, "\n")), []);
     assert!(model.ui.overlay.is_none());
     assert!(said(&model).starts_with("the release cannot be completed: A1"));
@@ -274,10 +271,7 @@ fn an_event_is_copied_with_all_its_fields_and_nothing_that_a_shell_obeys() {
         panic!("{effects:?}");
     };
     assert!(text.contains("note_written\n"), "{text}");
-    assert!(
-        text.contains("text: \\u{1b}]0;x\\u{7}first\\nrm -rf /\n"),
-        "{text}"
-    );
+    says!(text, "text: \\u{1b}]0;x\\u{7}first\\nrm -rf /\n");
     assert!(!text.contains('\u{1b}'));
     let again = press(&mut model, "\ny");
     assert_eq!(again, effects[1..], "the same while it is read");
@@ -286,14 +280,14 @@ fn an_event_is_copied_with_all_its_fields_and_nothing_that_a_shell_obeys() {
 
 #[test]
 fn themes_are_shown_under_the_cursor_and_worn_with_enter() {
-    let dress = |name: &str| Effect::Dress(name.to_owned());
+    let set_theme = |name: &str| Effect::SetTheme(name.to_owned());
     let mut model = states::importing();
     assert_eq!(press(&mut model, "T"), []);
-    assert_eq!(press(&mut model, "j"), [dress("light")]);
-    assert_eq!(press(&mut model, "\u{1b}"), [dress("default")], "back");
+    assert_eq!(press(&mut model, "j"), [set_theme("light")]);
+    assert_eq!(press(&mut model, "\u{1b}"), [set_theme("default")], "back");
     assert_eq!(model.ui.look.theme, "default");
     let last = press(&mut model, ":theme\njjj\n").pop();
-    assert_eq!(last, Some(dress("high-contrast")));
+    assert_eq!(last, Some(set_theme("high-contrast")));
     assert_eq!(model.ui.look.theme, "high-contrast");
     assert!(model.ui.overlay.is_none());
     model.ui.look.no_color = true;
@@ -308,7 +302,10 @@ fn a_theme_of_ones_own_can_be_chosen_again() {
     press(&mut model, "Tk");
     assert_eq!(model.ui.look.theme, "mine.toml", "only shown so far");
     let effects = press(&mut model, "j\n");
-    assert_eq!(effects.last(), Some(&Effect::Dress("mine.toml".to_owned())));
+    assert_eq!(
+        effects.last(),
+        Some(&Effect::SetTheme("mine.toml".to_owned()))
+    );
 }
 
 #[test]
@@ -323,7 +320,7 @@ fn a_countdown_takes_off_a_theme_that_is_only_shown() {
     };
     let effects = update(&mut model, Message::Came(Box::new(news))).effects;
     assert!(
-        effects.contains(&Effect::Dress("default".to_owned())),
+        effects.contains(&Effect::SetTheme("default".to_owned())),
         "{effects:?}"
     );
 }

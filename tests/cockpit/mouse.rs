@@ -196,10 +196,18 @@ fn an_event_is_selected_by_one_click_and_read_by_another() {
 fn lines_to_choose_from_are_chosen_by_two_clicks_and_nothing_below_is_reached() {
     let mut model = states::importing();
     press(&mut model, "T");
-    let dress = |name: &str| vec![Effect::Dress(name.to_owned())];
-    assert_eq!(click(&mut model, Target::Line(2)), dress("mono"), "shown");
+    let set_theme = |name: &str| vec![Effect::SetTheme(name.to_owned())];
+    assert_eq!(
+        click(&mut model, Target::Line(2)),
+        set_theme("mono"),
+        "shown"
+    );
     assert_eq!(model.ui.look.theme, "default");
-    assert_eq!(click(&mut model, Target::Line(2)), dress("mono"), "chosen");
+    assert_eq!(
+        click(&mut model, Target::Line(2)),
+        set_theme("mono"),
+        "chosen"
+    );
     assert_eq!(model.ui.look.theme, "mono");
     press(&mut model, ":journal");
     click(&mut model, Target::Line(0));

@@ -205,7 +205,7 @@ fn chosen(text: &str) -> String {
 
 #[test]
 fn a_rough_night_a_closed_terminal_and_a_rollback_by_hand() {
-    let mut night = Night::begin("400000", SPEED);
+    let mut night = Night::begin("200000", SPEED);
     night.up_to_the_freeze();
     let mut quinn = night.join("qa", (120, 40));
     night.robin.press("\r").shows("signs K1 and K2");

@@ -106,6 +106,7 @@ fn pool() -> Model {
         fleet: Some(fleet("Postgres", &[Ready; 6])),
         checklist: Some(checklist(None)),
         cost: Some(states::cost(story.at_ms)),
+        feed: Some(states::feed(story.at_ms)),
         presence: Some(present(&story, "dan")),
         details: Some(vec![DetailView {
             topic: "database".to_owned(),
@@ -239,12 +240,16 @@ fn every_key_of_the_manuals_is_in_the_table_under_its_name() {
 fn the_list_of_keys_is_that_of_the_table() {
     let mut page = String::from(
         "# Every key of the cockpit\n\nWritten by `scripts/pictures.sh` from the table that the program itself obeys. A key that does nothing now says why. \
-         `?` shows this list on the screen, `:` searches it.\n",
+         `?` shows this list on the screen, `:` searches it, `cutover keys` prints it.\n\n\
+         The last column is the name by which `~/.config/cutover/config.toml` (or `$XDG_CONFIG_HOME/cutover/config.toml`) gives an action other \
+         keys, for all cockpits of whoever it belongs to; screen and `cutover keys` name those then. `cutover keys --help` shows such a file. Two \
+         actions that would both be meant by a key are refused, with both places. Esc, ^C, ^L and ^Z stay where they are. A file in which \
+         anything is wrong changes nothing: a cockpit says so and opens as usual, `cutover keys` tells all of it.\n",
     );
     for group in Group::ALL {
         let _ = write!(
             page,
-            "\n## {}\n\n| keys | | |\n|---|---|---|\n",
+            "\n## {}\n\n| keys | | | name |\n|---|---|---|---|\n",
             group.title()
         );
         for action in ACTIONS.iter().filter(|a| a.group == group) {
@@ -254,10 +259,11 @@ fn the_list_of_keys_is_that_of_the_table() {
             let keys: Vec<_> = keys.iter().map(html).collect();
             let _ = writeln!(
                 page,
-                "| {} | {} | {} |",
+                "| {} | {} | {} | `{}` |",
                 keys.join(" "),
                 action.label,
-                action.help
+                action.help,
+                action.name
             );
         }
     }

@@ -14,11 +14,10 @@ use cutover::cockpit::theme::Theme;
 use cutover::cockpit::update::{Message, update};
 use cutover::session::{Phase, TriggerPhase};
 
-use super::alone;
 use super::keys::press;
-use super::states;
 use super::story::{MINUTE, Story, printed};
 use super::terminal::Terminal;
+use super::{alone, states};
 use crate::support;
 
 const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (200, 60)];
@@ -123,7 +122,8 @@ fn nothing_of_a_later_time_is_shown_and_what_has_no_past_is_unknown() {
     let mut model = replay();
     model.seek(900_000);
     assert_eq!(model.last_line.as_ref().expect("a line").line, "copied");
-    assert!(model.triggers.is_empty() && model.cost.is_none() && model.progress.is_empty());
+    assert!(model.triggers.is_empty() && model.progress.is_empty());
+    assert!(model.cost.is_none() && model.feed.is_none());
     for (size, words) in [
         ((200, 60), "who was here is not recorded"),
         ((200, 60), "1 of 6 ready by their probes"),
@@ -198,16 +198,12 @@ fn every_commanding_key_says_that_this_is_a_replay() {
                 let effects = update(&mut model, Message::Key(event)).effects;
                 assert_eq!(effects, [], "{}", action.label);
                 assert!(model.ui.overlay.is_none(), "{}", action.label);
-                assert!(
-                    said(&model).contains("this is a REPLAY"),
-                    "{}",
-                    said(&model)
-                );
+                says!(said(&model), "this is a REPLAY");
             }
         }
     }
     let mut live = states::burning();
-    press(&mut live, ".");
+    press(&mut live, ",");
     assert!(said(&live).contains("in a replay alone"), "{}", said(&live));
     press(&mut live, "?");
     assert!(!text(&live, (120, 200)).contains("In a replay"));
@@ -345,21 +341,17 @@ fn in_a_terminal_it_plays_and_gives_the_terminal_back() {
     terminal
         .shows("REPLAY, read only")
         .shows("‖ 1× ")
-        .shows("10:00 of 26:30");
+        .shows("10:00 of 26:48");
     terminal.press("R").shows("nothing can be commanded in it");
     terminal.press("+++ ").shows("▸ 60×").shows("▲ T3a burns");
     terminal.press(" ").shows("‖ 60×");
-    terminal.press("0").shows("0:00 of 26:30");
-    terminal.press("\u{1b}[C").shows("0:15 of 26:30");
+    terminal.press("0").shows("0:00 of 26:48");
+    terminal.press("\u{1b}[C").shows("0:16 of 26:48");
     terminal.press(">>").shows("T3a FIRED");
     terminal.resize(80, 24).shows("REPLAY").press("q");
     assert_eq!(terminal.ends().exit_code(), 0);
     terminal.assert_restored();
-    assert!(
-        !terminal.text().contains("NO ENGINE"),
-        "{}",
-        terminal.text()
-    );
+    lacks!(terminal.text(), "NO ENGINE");
 }
 
 #[test]
@@ -381,7 +373,7 @@ fn without_a_terminal_it_says_what_to_do_instead_and_a_moment_can_be_drawn() {
     assert!(said.contains("cutover snapshot --at"), "{said}");
     let (code, moment, _) = run(&["snapshot", "--at", "0:24:57"]);
     assert_eq!(code, Some(0));
-    assert!(moment.contains("24:57 of 26:30"), "{moment}");
+    assert!(moment.contains("24:57 of 26:48"), "{moment}");
     for wrong in ["24", "1:75", "x:00", "1:2:3:4"] {
         let (code, _, said) = run(&["replay", "--at", wrong]);
         assert_eq!(code, Some(2), "{said}");

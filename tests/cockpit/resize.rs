@@ -14,14 +14,12 @@ use super::{screens, states};
 
 const SIZE: (u16, u16) = (120, 40);
 
-const BETWEEN_COLUMNS: Line = Line {
-    of: Stack::Two,
-    n: 0,
-};
-const BELOW_GATES: Line = Line {
-    of: Stack::TwoLeft,
-    n: 0,
-};
+const BETWEEN_COLUMNS: Line = line_of(Stack::Two, 0);
+const BELOW_GATES: Line = line_of(Stack::TwoLeft, 0);
+
+const fn line_of(of: Stack, n: usize) -> Line {
+    Line { of, n }
+}
 
 fn placed(model: &mut Model, line: Line) -> Placed {
     drawn_at(model, SIZE);
@@ -114,10 +112,7 @@ fn a_click_on_a_line_is_a_click_on_what_is_there() {
     let mut model = states::burning();
     drawn_at(&mut model, SIZE);
     // The head of the chart below the triggers.
-    let line = Line {
-        of: Stack::TwoRight,
-        n: 0,
-    };
+    let line = line_of(Stack::TwoRight, 0);
     let cells = placed(&mut model, line).cells();
     let effects = press_and_let_go(&mut model, (cells.x + 5, cells.y + 1));
     assert_eq!(effects, [Effect::Present(View::Traffic)]);
@@ -127,10 +122,7 @@ fn a_click_on_a_line_is_a_click_on_what_is_there() {
 #[test]
 fn a_press_on_a_line_clicks_nothing_that_has_come_up_since() {
     let mut model = states::burning();
-    let line = Line {
-        of: Stack::TwoRight,
-        n: 0,
-    };
+    let line = line_of(Stack::TwoRight, 0);
     let cells = placed(&mut model, line).cells();
     for view in View::ALL.into_iter().skip(1) {
         for y in cells.y..cells.y + 2 {
@@ -189,10 +181,7 @@ fn keys_move_the_line_beside_the_panel_that_they_act_on() {
     ctrl(&mut model, KeyCode::Down);
     press(&mut model, "++-");
     assert_eq!(placed(&mut model, BELOW_GATES).at, gates + 2);
-    let below_steps = Line {
-        of: Stack::TwoLeft,
-        n: 1,
-    };
+    let below_steps = line_of(Stack::TwoLeft, 1);
     let events = placed(&mut model, below_steps).at;
     model.ui.focus = Focus::Events;
     drawn_at(&mut model, SIZE);
@@ -304,10 +293,7 @@ fn any_size_without_a_panic_with_lines_moved() {
 #[test]
 fn every_burning_trigger_shows_where_the_panel_is_small() {
     let mut model = states::burning();
-    let line = Line {
-        of: Stack::TwoRight,
-        n: 0,
-    };
+    let line = line_of(Stack::TwoRight, 0);
     let placed = placed(&mut model, line);
     model.ui.splits.put(&placed, 0);
     let text = snapshot::text(&model, &Theme::standard(), SIZE.0, SIZE.1);

@@ -2,7 +2,7 @@
 
 use cutover::cockpit::model::Model;
 use cutover::cockpit::news::News;
-use cutover::cockpit::ring::{Ringing, Tongue};
+use cutover::cockpit::ring::{Capabilities, Ringing};
 use cutover::cockpit::update::{Effect, Message, update};
 use cutover::session::{Command, Event};
 
@@ -79,7 +79,7 @@ fn terminals_are_told_in_their_own_tongue() {
     let rings = |desktop: &[&str]| Ringing {
         desktop: desktop.iter().map(|&line| line.to_owned()).collect(),
     };
-    let plain = Tongue::of(Some("xterm-256color"), None, None);
+    let plain = Capabilities::of(Some("xterm-256color"), None, None);
     assert_eq!(plain.bytes(&rings(&[])), "\u{7}");
     let table = [
         (
@@ -120,9 +120,9 @@ fn terminals_are_told_in_their_own_tongue() {
         ),
     ];
     for (term, program, tmux, bytes) in table {
-        let tongue = Tongue::of(term, program, tmux);
+        let terminal = Capabilities::of(term, program, tmux);
         assert_eq!(
-            tongue.bytes(&rings(&["T3b"])),
+            terminal.bytes(&rings(&["T3b"])),
             bytes,
             "{term:?} {program:?}"
         );
@@ -131,10 +131,10 @@ fn terminals_are_told_in_their_own_tongue() {
 
 #[test]
 fn the_clipboard_is_filled_in_the_terminals_tongue_and_within_tmux_in_both() {
-    let plain = Tongue::of(Some("xterm-256color"), None, None);
+    let plain = Capabilities::of(Some("xterm-256color"), None, None);
     let order = "\u{1b}]52;c;Zmllc3Rh\u{1b}\\";
     assert_eq!(plain.copying("fiesta"), order);
-    let within = Tongue::of(Some("tmux-256color"), None, Some("/tmp/tmux-0/default,1,0"));
+    let within = Capabilities::of(Some("tmux-256color"), None, Some("/tmp/tmux-0/default,1,0"));
     let wrapped = "\u{1b}Ptmux;\u{1b}\u{1b}]52;c;Zmllc3Rh\u{1b}\u{1b}\\\u{1b}\\";
     assert_eq!(within.copying("fiesta"), format!("{order}{wrapped}"));
     let hostile = plain.copying("\u{1b}\u{7}\u{9b}");

@@ -25,7 +25,7 @@ fn memory_stays_flat_over_a_day_of_samples() {
     }
     let hours = match std::env::var_os("CUTOVER_SOAK") {
         Some(_) => "24",
-        None => "4",
+        None => "3",
     };
     let name = "cockpit::soak::memory_stays_flat_over_a_day_of_samples";
     let mut command = Command::new(std::env::current_exe().expect("this program"));

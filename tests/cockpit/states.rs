@@ -4,7 +4,7 @@ use cutover::cockpit::model::Model;
 use cutover::cockpit::news::{Engine, News};
 use cutover::session::live::InstanceState::{NotReady, Ready, Restarting};
 use cutover::session::live::{
-    ClientView, ComparedTable, CostView, DetailView, LoadView, ParityView, TriggerView,
+    ClientView, ComparedTable, CostView, DetailView, FeedView, LoadView, ParityView, TriggerView,
     WrittenTable,
 };
 use cutover::session::{Command, Outcome, TriggerPhase};
@@ -199,6 +199,7 @@ fn look(story: &Story, t3a: TriggerPhase, streak_ms: i64) -> Model {
         checklist: Some(checklist(Some("M4"))),
         last_line: Some(printed("G1", story.at_ms, "10:12 of 60:00 watched")),
         cost: Some(cost(story.at_ms)),
+        feed: Some(feed(story.at_ms)),
         details: Some(vec![told("requests", "5xx: /tools/{id} 31, /search 4")]),
         ..News::default()
     });
@@ -324,6 +325,7 @@ pub fn rolling_back() -> Model {
         plan: Some(plan()),
         parity: Some(equal()),
         cost: Some(cost(story.at_ms)),
+        feed: Some(feed(story.at_ms)),
         progress: Some(vec![cutover::journal::Progress {
             step: "R3".to_owned(),
             item: "instances".to_owned(),
@@ -368,6 +370,7 @@ pub fn completed() -> Model {
         plan: Some(plan()),
         parity: Some(equal()),
         cost: Some(cost(story.at_ms)),
+        feed: Some(feed(story.at_ms)),
         ..News::default()
     });
     carry_well(&mut model, &story);
@@ -400,6 +403,16 @@ pub fn failed() -> Model {
         "psql: error: relation \"tools\" already exists; the target holds 3 tables of an earlier attempt, SQLite is untouched and frozen",
     ));
     story.seen_by("robin")
+}
+
+/// What the feed has read of what users have written.
+pub fn feed(at_ms: i64) -> FeedView {
+    FeedView {
+        at_ms: at_ms - 200,
+        behind_ms: 200,
+        rows: 312,
+        ..FeedView::default()
+    }
 }
 
 /// What users have written since writes were reopened.

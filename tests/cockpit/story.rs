@@ -5,6 +5,7 @@ use cutover::cockpit::model::{Model, Seat};
 use cutover::cockpit::news::{Engine, News, Reading};
 use cutover::journal::{OutputLine, Progress, Stream};
 use cutover::runbook::{self, RehearsalPart, RunbookHash};
+use cutover::session::facts::{Baseline, Imported, Order, Policies};
 use cutover::session::live::{
     ClientView, ClientsView, InstanceState, InstanceView, ItemView, LoadView, LoadsView, PlanView,
     PlannedColumn, PlannedTable, Presence, TriggerView,
@@ -221,6 +222,8 @@ impl Story {
             rollback_ms: 72_000,
             took_ms: vec![],
             not_run: Vec::new(),
+            against: Vec::new(),
+            not_rehearsed: Vec::new(),
         };
         self.happen(Event::RehearsalRecorded { rehearsal })
     }
@@ -284,7 +287,9 @@ impl Story {
                 Some(begun) => {
                     let summary = match begun.as_str() {
                         "R1" => "G1 cancelled; nothing new starts",
+                        "R1+" => "nobody writes to PostgreSQL any more",
                         "R2" => "6 configurations put back, byte for byte",
+                        "R2+" => "nothing was written to PostgreSQL since the switch",
                         "R3" => "fence released; 6 instances restarted and ready",
                         "R4" => "health, list and detail answer; 4 critical tables hold their rows",
                         "R4+" => "maintenance is off: writes go to SQLite",
@@ -402,21 +407,28 @@ fn outcome(step: &str) -> Outcome {
     match step {
         "P1" => Outcome::done("announced in the chat and in the journal"),
         "P3" => {
-            let baseline = serde_json::json!({"http_5xx_ratio": 0.0012, "latency_p95_ms": 41.0});
+            let baseline = [("http_5xx_ratio", 0.0012), ("latency_p95_ms", 41.0)];
+            let baseline = baseline.map(|(signal, value)| (signal.to_owned(), value));
             Outcome::done("5xx 0.12 %, p95 41 ms, 6 of 6 ready over 5:00")
-                .with_fact("baseline", baseline)
+                .with_fact(Baseline(baseline.into()))
         }
         "A1" => Outcome::done("maintenance is on; nothing was written for 5 s; fence raised"),
         "A2" => Outcome::done("412 350 rows, 96 MB, sha256 9f86d081884c"),
         "A3" => Outcome::done("second copy read back, sha256 equal"),
         "A4" => Outcome::done("both copies open; 2 queries agree"),
-        "D1" => Outcome::done("as it should be").with_fact("order", TABLES.map(|(table, _)| table)),
+        "D1" => Outcome::done("as it should be")
+            .with_fact(Order(TABLES.map(|(table, _)| table.to_owned()).into())),
         "D2" => Outcome::done("412 350 rows in 6 tables, 4.4k rows/s")
-            .with_fact("imported", TABLES)
-            .with_fact(
-                "policies",
-                serde_json::json!({"ToolContents.CreatedAt: assume UTC": 118, "ToolSteps.Text: strip NUL": 3}),
-            ),
+            .with_fact(Imported(
+                TABLES.map(|(table, rows)| (table.to_owned(), rows)).into(),
+            ))
+            .with_fact(Policies(
+                [
+                    ("ToolContents.CreatedAt: assume UTC".to_owned(), 118),
+                    ("ToolSteps.Text: strip NUL".to_owned(), 3),
+                ]
+                .into(),
+            )),
         "E4" => Outcome::done("counts, samples and smoke are green"),
         "F2" => Outcome::done("canary and 5 more are ready on PostgreSQL"),
         _ => Outcome::done("as it should be"),

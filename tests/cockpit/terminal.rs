@@ -26,7 +26,7 @@ pub struct Terminal {
 }
 
 /// How long anything may take to show, on a slow machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 impl Terminal {
     /// Starts `cutover` with these arguments.
@@ -70,6 +70,8 @@ impl Terminal {
             command.env_remove(name);
         }
         command.env("LANG", "C.UTF-8");
+        // Nor is what its user has configured.
+        command.env("XDG_CONFIG_HOME", folder.join("no-configuration"));
         for (name, value) in env {
             command.env(name, value);
         }

@@ -18,8 +18,12 @@ use tokio::task::JoinHandle;
 pub enum Reply {
     /// A status and a body.
     Text(u16, String),
+    /// 200 and these bytes, which may be no text.
+    Bytes(Vec<u8>),
     /// The first, then the next, …; the last for ever.
     InTurn(Vec<Reply>),
+    /// This to whoever has this `Authorization`, and 401 to all others.
+    To(String, Box<Reply>),
     /// A redirect to itself.
     Loop,
     /// Bytes without end, and without a length.
@@ -61,6 +65,7 @@ impl Server {
             url: format!("http://{address}"),
             host: "127.0.0.1".to_owned(),
             canary: false,
+            called: None,
         };
         Server {
             instance,
@@ -100,21 +105,30 @@ pub fn absent(id: &str) -> Instance {
         url: format!("http://{}", listener.local_addr().expect("its address")),
         host: "127.0.0.1".to_owned(),
         canary: false,
+        called: None,
     }
 }
 
 async fn answer(State(replies): State<Replies>, request: Request) -> Response {
     let path = request.uri().path().to_owned();
+    let authorization = request.headers().get(header::AUTHORIZATION);
+    let authorization = authorization.map(|value| value.as_bytes().to_vec());
     let reply = {
         let mut answers = replies.lock().expect("answers");
         answers.asked.push(path.clone());
         let reply = answers.by_path.get_mut(&path);
         reply.map_or_else(|| Reply::Text(404, "nothing here".to_owned()), next)
     };
+    let reply = match reply {
+        Reply::To(who, reply) if authorization.as_deref() == Some(who.as_bytes()) => *reply,
+        Reply::To(..) => Reply::Text(401, "who are you?".to_owned()),
+        reply => reply,
+    };
     match reply {
         Reply::Text(status, body) => {
             (StatusCode::from_u16(status).expect("a status"), body).into_response()
         }
+        Reply::Bytes(bytes) => bytes.into_response(),
         Reply::Loop => with(header::LOCATION, &path, StatusCode::FOUND, Body::empty()),
         Reply::Endless => Body::from_stream(endless()).into_response(),
         Reply::Announced => with(
@@ -125,7 +139,7 @@ async fn answer(State(replies): State<Replies>, request: Request) -> Response {
         ),
         Reply::Trickle => Body::from_stream(trickle()).into_response(),
         Reply::Silence => std::future::pending().await,
-        Reply::InTurn(_) => unreachable!("the next of them"),
+        Reply::InTurn(_) | Reply::To(..) => unreachable!("what stands in it"),
     }
 }
 

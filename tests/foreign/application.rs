@@ -186,6 +186,11 @@ impl Application {
         pages
     }
 
+    /// Everything that its page of a book shows.
+    pub(super) async fn book(&self, slot: &str, slug: &str) -> Value {
+        get(&format!("{}/books/{slug}/", self.url(slot))).await
+    }
+
     /// A user adds a book. What the application answers.
     pub(super) async fn add_book(&self, slot: &str, slug: &str) -> Value {
         let url = format!("{}/books/", self.url(slot));

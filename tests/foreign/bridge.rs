@@ -14,15 +14,14 @@ use cutover::engine::socket;
 use cutover::journal::{EngineState, Folder, Follower};
 use cutover::runbook::Role;
 use cutover::session::decide::may_start;
-use cutover::session::live;
-use cutover::session::{EvidenceState, LineKind, Phase, Refusal, Session, StepStatus};
+use cutover::session::{EvidenceState, LineKind, Phase, Refusal, Session, StepStatus, live};
 use rustix::process::Signal;
 
 use super::application::said;
 use crate::support;
 
 /// A night that takes longer than this has got stuck.
-const LIMIT: Duration = Duration::from_secs(150);
+const LIMIT: Duration = Duration::from_secs(900);
 
 /// An account that a person speaks under.
 #[derive(Debug, Clone)]
@@ -287,6 +286,49 @@ impl Night<'_> {
         self.session()
     }
 
+    /// Somebody asks for a rollback. The exit code, and what was said.
+    pub(super) async fn rolls_back_as(&self, role: Role) -> (Option<i32>, String) {
+        let name = self.folder.session();
+        self.types(role, &["rollback", "--confirm", &name]).await
+    }
+
+    /// The process that runs it, or ran it last.
+    pub(super) fn last_engine(&self) -> Option<u32> {
+        let engine = Follower::open(&self.folder).and_then(|f| f.engine());
+        match engine.expect("a journal") {
+            EngineState::Alive { holder, .. } => holder.map(|holder| holder.pid),
+            EngineState::Died { holder } | EngineState::Ended { holder } => Some(holder.pid),
+            EngineState::Never => None,
+        }
+    }
+
+    /// Kills its engine, and gives its process.
+    pub(super) fn kill_engine(&self) -> u32 {
+        let pid = self.last_engine().expect("an engine");
+        support::signal(pid, Signal::KILL);
+        pid
+    }
+
+    /// Kills its guard, where it has one.
+    pub(super) fn kill_guard(&self) {
+        let dir = self.folder.dir().display().to_string();
+        for entry in std::fs::read_dir("/proc").expect("processes").flatten() {
+            let Ok(pid) = entry.file_name().to_string_lossy().parse() else {
+                continue;
+            };
+            let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+            let line = String::from_utf8_lossy(&line);
+            let arguments: Vec<&str> = line.split('\0').collect();
+            if arguments.contains(&"guard")
+                && arguments
+                    .iter()
+                    .any(|a| dir.ends_with(a.trim_start_matches("./")) && a.len() > 1)
+            {
+                support::signal(pid, Signal::KILL);
+            }
+        }
+    }
+
     /// How the terminal of `cutover run` has ended.
     pub(super) async fn terminal_ended(&mut self) -> ExitStatus {
         let mut ended = None;
@@ -375,6 +417,6 @@ fn lent_accounts() -> Option<(String, Vec<Account>)> {
 /// The program where every account can run it: the folder that it is built in may be one that only its owner enters.
 fn program_for_all(dir: &Path) -> PathBuf {
     let program = dir.join("bin/cutover");
-    std::fs::copy(support::cutover(), &program).expect("a copy of the program");
+    support::copy_program(support::cutover(), &program);
     program
 }

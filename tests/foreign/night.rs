@@ -6,6 +6,7 @@ use cutover::session::{Phase, discard};
 use super::application::INSTANCES;
 use super::canaries;
 use super::place::Place;
+use super::walk;
 
 /// Enough books for more than one page, few enough for a second.
 const BOOKS: u32 = 120;
@@ -26,6 +27,7 @@ async fn nights_on_a_foreign_application_touch_nothing_that_nobody_named() {
     let production = place.rows_in(&place.target).await;
     let (code, said) = bridge.types(&["rehearse"]).await;
     assert_eq!(code, Some(0), "{said}");
+    walk::says(walk::REHEARSAL, &said);
     place.assert_untouched("after a rehearsal", &before).await;
     canaries::assert_same(
         "after a rehearsal, in production",
@@ -44,7 +46,7 @@ async fn nights_on_a_foreign_application_touch_nothing_that_nobody_named() {
         night.told(&session)
     );
     assert_eq!(library.served_by().await, ["postgresql"]);
-    let added = library.add_book(INSTANCES[1], "lost-to-postgres").await;
+    let added = library.add_book(INSTANCES[1], "not-lost").await;
     assert_eq!(added["database"], "postgresql");
     let session = night.roll_back().await;
     assert_eq!(
@@ -56,8 +58,17 @@ async fn nights_on_a_foreign_application_touch_nothing_that_nobody_named() {
     assert_eq!(night.terminal_ended().await.code(), Some(4));
     place.assert_untouched("after a rollback", &before).await;
     assert_eq!(library.served_by().await, ["sqlite"]);
-    assert_eq!(library.pages("app-1").await, pages);
+    // The book came back with the application, and nothing else has changed.
+    let (book, page) = (library.book("app-1", "not-lost").await, &pages[0]);
+    assert_eq!(book["id"], added["id"], "{}", night.told(&session));
+    let all = library.pages("app-1").await;
+    assert_eq!(all[0]["all"].as_i64(), page["all"].as_i64().map(|n| n + 1));
+    assert_eq!(all[1..], pages[1..]);
     library.add_book(INSTANCES[2], "on-sqlite-again").await;
+    // PostgreSQL has nothing that SQLite lacks, until somebody adds a book there by hand.
+    let by_hand = "INSERT INTO lending_book SELECT (jsonb_populate_record(b, '{\"id\": 9001, \"slug\": \"by-hand\", \"title\": \"By hand\",
+        \"barcode\": \"00000000-0000-4000-8000-000000009001\"}')).* FROM lending_book b WHERE slug = 'not-lost'";
+    place.execute(&place.target, by_hand).await;
 
     // What was corrected is on record, and the next attempt is rehearsed.
     let (code, said) = bridge
@@ -84,7 +95,7 @@ async fn nights_on_a_foreign_application_touch_nothing_that_nobody_named() {
     let again = ["start", "--step", "B1"];
     let (code, said) = night.types(Role::ReleaseManager, &again).await;
     assert_eq!(code, Some(0), "{said}");
-    // What users wrote to PostgreSQL in the first night is there still. It goes only by the number that somebody types.
+    // The rights that the first night's rollback took away are back. What somebody has added by hand goes only by the number that is typed.
     let session = night.until(Some("D3")).await;
     let asked: Vec<_> = discard::asked_next(&session).into_iter().collect();
     let wanted = [("lending_book".to_owned(), 1)];

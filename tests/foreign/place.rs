@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use tokio::sync::OnceCell;
+
 use super::application::Application;
 use super::bridge::Bridge;
 use super::canaries::{self, Known};
@@ -99,13 +101,27 @@ impl Place {
             .expect("below")
             .display()
             .to_string();
+        let migrated = self.migrated().await;
+        let to = ["--app", ".", "--to", migrated, "--out", "draft.yaml"];
         let (code, said) = bridge
-            .types(&["init", "--source", &source, "--out", "draft.yaml"])
+            .types(&[&["init", "--source", &source][..], &to].concat())
             .await;
         assert_eq!(code, Some(0), "{said}");
         let draft = std::fs::read_to_string(self.dir.join("draft.yaml")).expect("a draft");
         self.write_runbook(&runbook::filled(&draft, &bridge));
         bridge
+    }
+
+    /// A database on which nothing but the library's migrations has run: one for all nights.
+    async fn migrated(&self) -> &'static str {
+        static MIGRATED: OnceCell<support::TestDatabase> = OnceCell::const_new();
+        let made = || async {
+            let database = support::database().await;
+            let postgres = [("DB", "postgres"), ("DATABASE_URL", database.url.as_str())];
+            self.application.manage(&["migrate", "-v0"], &postgres);
+            database
+        };
+        &MIGRATED.get_or_init(made).await.url
     }
 
     /// The runbook as it stands.

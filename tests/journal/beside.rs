@@ -6,10 +6,14 @@ use cutover::journal::{
 };
 use cutover::session::live::{LoadView, LoadsView, key};
 
-use super::{Engine, engine, session};
+use super::{Engine, Session, engine, session};
 
-fn scribe(engine: &Engine, retention: Retention) -> Scribe {
-    engine.journal.scribe(retention).expect("a scribe")
+/// A session whose engine lives, and who notes things for it.
+fn begun(retention: Retention) -> (Session, Engine, Scribe) {
+    let session = session();
+    let engine = engine(&session.folder);
+    let scribe = engine.journal.scribe(retention).expect("a scribe");
+    (session, engine, scribe)
 }
 
 fn sample(signal: &str, at_ms: i64, reading: Reading) -> Sample {
@@ -23,9 +27,7 @@ fn sample(signal: &str, at_ms: i64, reading: Reading) -> Sample {
 
 #[test]
 fn samples_come_in_order_and_nothing_is_no_zero() {
-    let session = session();
-    let engine = engine(&session.folder);
-    let mut scribe = scribe(&engine, Retention::default());
+    let (session, _engine, mut scribe) = begun(Retention::default());
     let notes = scribe.notes();
     let written = [
         sample("p95", 1, Reading::Value(12.5)),
@@ -63,16 +65,11 @@ fn samples_come_in_order_and_nothing_is_no_zero() {
 
 #[test]
 fn old_samples_are_thinned_and_the_journal_says_so() {
-    let session = session();
-    let engine = engine(&session.folder);
-    let mut scribe = scribe(
-        &engine,
-        Retention {
-            full_ms: 100_000,
-            then_every_ms: 10_000,
-            max_rows: 150,
-        },
-    );
+    let (session, _engine, mut scribe) = begun(Retention {
+        full_ms: 100_000,
+        then_every_ms: 10_000,
+        max_rows: 150,
+    });
     let notes = scribe.notes();
     for second in 0..200 {
         notes.sample(sample("lag", second * 1_000, Reading::Value(second as f64)));
@@ -107,9 +104,7 @@ fn old_samples_are_thinned_and_the_journal_says_so() {
 
 #[test]
 fn a_large_value_of_the_board_is_understood_once_until_it_is_another() {
-    let session = session();
-    let engine = engine(&session.folder);
-    let mut scribe = scribe(&engine, Retention::default());
+    let (session, _engine, mut scribe) = begun(Retention::default());
     let notes = scribe.notes();
     let view = |at_ms| LoadsView {
         at_ms,
@@ -135,9 +130,7 @@ fn a_large_value_of_the_board_is_understood_once_until_it_is_another() {
 
 #[test]
 fn the_latest_progress_counts() {
-    let session = session();
-    let engine = engine(&session.folder);
-    let mut scribe = scribe(&engine, Retention::default());
+    let (session, _engine, mut scribe) = begun(Retention::default());
     let progress = |item: &str, done| Progress {
         step: "D2".to_owned(),
         item: item.to_owned(),
@@ -161,9 +154,7 @@ fn the_latest_progress_counts() {
 
 #[test]
 fn a_flood_of_output_keeps_both_ends_and_counts_the_middle() {
-    let session = session();
-    let engine = engine(&session.folder);
-    let mut scribe = scribe(&engine, Retention::default());
+    let (session, _engine, mut scribe) = begun(Retention::default());
     let notes = scribe.notes();
     let lines = 20_000;
     for n in 0..lines {
@@ -200,9 +191,7 @@ fn a_flood_of_output_keeps_both_ends_and_counts_the_middle() {
 
 #[test]
 fn artefacts_are_cut_at_their_limit_and_say_so() {
-    let session = session();
-    let engine = engine(&session.folder);
-    let mut scribe = scribe(&engine, Retention::default());
+    let (session, _engine, mut scribe) = begun(Retention::default());
     let notes = scribe.notes();
     let large = vec![b'x'; ARTEFACT_MAX_BYTES + 1];
     let cut = notes

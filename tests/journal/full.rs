@@ -5,10 +5,12 @@ use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use cutover::engine::protocol::{Answer, Ask, Request};
 use cutover::engine::socket;
-use cutover::journal::{Error, Folder, Journal, Spare, verify};
+use cutover::journal::{Error, Folder, Journal, Reserve, Spare, verify};
+use cutover::runbook::Runbook;
 use cutover::session::{Command as Act, Phase, Refusal};
 use serde_json::{Value, json};
 
@@ -77,9 +79,9 @@ fn what_finds_no_room_lies_on_the_spare_folder_until_there_is_some() {
     let Some(said) = on_a_small_disk("journal::full::the_journal_on_a_small_disk") else {
         return;
     };
-    assert!(
-        said.contains("> kept, taken up, stored, and refused what may not wait"),
-        "{said}"
+    says!(
+        said,
+        "> kept, taken up, stored, and refused what may not wait"
     );
 }
 
@@ -145,32 +147,130 @@ fn append(journal: &mut Journal, kind: &str, n: u64) -> Result<(), Error> {
         .map(|_| ())
 }
 
+/// A pipe that nobody reads or writes holds whoever opens it, as a disk behind a network that is gone does.
+fn hang(spare: &Spare) {
+    let made = Command::new("mkfifo").arg(spare.path()).status();
+    assert!(made.expect("mkfifo").success());
+}
+
+#[test]
+fn a_spare_folder_that_hangs_holds_nobody() {
+    let Some(said) = on_a_small_disk("journal::full::the_journal_beside_a_spare_folder_that_hangs")
+    else {
+        return;
+    };
+    says!(said, "> kept in memory what may wait, and waited once");
+}
+
+#[test]
+fn the_journal_beside_a_spare_folder_that_hangs() {
+    let role = "journal::full::the_journal_beside_a_spare_folder_that_hangs";
+    let Some(folder) = child::asked_for(role) else {
+        return;
+    };
+    let may_wait: cutover::journal::MayWait = |kind, _| kind == "may_wait";
+    let mut first = engine(&folder);
+    let opened = first.note(1);
+    let spare = Spare::of(&spare_folder(&folder), "tonight", opened[0].hash);
+    let taken = first.journal.keep_spare(Some(spare.clone()), may_wait);
+    assert!(taken.expect("none yet").is_empty());
+    hang(&spare);
+    let other = fill(&folder);
+    let (mut n, mut shortest) = (1, Duration::MAX);
+    while first.journal.unstored() < 4 {
+        n += 1;
+        let began = Instant::now();
+        append(&mut first.journal, "may_wait", n).expect("it is in memory");
+        // The first one waits for the disk, and nobody after it.
+        if first.journal.unstored() > 1 {
+            shortest = shortest.min(began.elapsed());
+        }
+    }
+    assert!(shortest < Duration::from_secs(2), "{shortest:?}");
+    let refused = append(&mut first.journal, "must_not_wait", n + 1);
+    assert!(
+        matches!(refused, Err(Error::DiskFull { .. })),
+        "{refused:?}"
+    );
+    assert!(!first.journal.is_kept());
+    std::fs::remove_file(&other).expect("room");
+    assert!(first.journal.store_if_room().expect("room") && first.journal.is_kept());
+    assert_eq!(verify(&folder).expect("whole").entries.len() as u64, n);
+    child::say("kept in memory what may wait, and waited once");
+}
+
+/// That the reserve is there says that the spare folder was never needed: then an engine begins without it. Else it says what it lacks.
+#[test]
+fn an_engine_begins_beside_a_spare_folder_that_hangs() {
+    let root = tempfile::tempdir().expect("a folder");
+    let folder = Folder::create(root.path(), "tonight").expect("a session's folder");
+    let may_wait: cutover::journal::MayWait = |_, _| true;
+    let opened = engine(&folder).note(1);
+    let spare = Spare::of(root.path(), "tonight", opened[0].hash);
+    hang(&spare);
+    let mut second = engine(&folder);
+    let silent = second.journal.keep_spare(Some(spare.clone()), may_wait);
+    let Err(Error::SpareSilent { path }) = silent else {
+        panic!("{silent:?}");
+    };
+    assert_eq!(path, spare.path());
+    drop(second);
+    assert!(Reserve::of(&folder).keep().expect("room"));
+    let mut third = engine(&folder);
+    let taken = third.journal.keep_spare(Some(spare), may_wait);
+    assert!(taken.expect("nothing can lie there").is_empty());
+    third.note(1);
+}
+
 #[test]
 fn a_rollback_begins_and_ends_on_a_full_disk() {
     let Some(said) = on_a_small_disk("journal::full::a_night_on_a_small_disk") else {
         return;
     };
-    assert!(
-        said.contains("> rolled back without room, and recorded with it"),
-        "{said}"
-    );
+    says!(said, "> rolled back without room, and recorded with it");
+}
+
+#[test]
+fn a_rollback_begins_and_ends_on_a_full_disk_beside_a_spare_folder_that_hangs() {
+    let Some(said) = on_a_small_disk("journal::full::a_night_on_a_small_disk_and_no_spare") else {
+        return;
+    };
+    says!(said, "> rolled back without room, and recorded with it");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_night_on_a_small_disk() {
-    let Some(folder) = child::asked_for("journal::full::a_night_on_a_small_disk") else {
-        return;
-    };
-    let runbook = crate::session::reference();
-    let engine = support::Engine::start(&folder, &runbook, true, None).await;
-    let other = fill(&folder);
+    if let Some(folder) = child::asked_for("journal::full::a_night_on_a_small_disk") {
+        night(&folder, &crate::session::reference(), || ()).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_night_on_a_small_disk_and_no_spare() {
+    if let Some(folder) = child::asked_for("journal::full::a_night_on_a_small_disk_and_no_spare") {
+        let mut runbook = crate::session::reference();
+        let place = spare_folder(&folder);
+        runbook.bridge_spare = Some(place.clone());
+        let gone = || {
+            let first = verify(&folder).expect("a chain").entries[0].hash;
+            hang(&Spare::of(&place, "tonight", first));
+        };
+        night(&folder, &runbook, gone).await;
+    }
+}
+
+/// `begun` is done once the engine answers.
+async fn night(folder: &Folder, runbook: &Runbook, begun: impl FnOnce()) {
+    let engine = support::Engine::start(folder, runbook, true, None).await;
+    begun();
+    let other = fill(folder);
     // Notes go into the log until it is full, and are refused then: they may not wait.
     let mut refused = None;
     while refused.is_none() {
         let note = Act::Note {
             text: "x".repeat(900),
         };
-        match ask(&folder, note).await {
+        match ask(folder, note).await {
             Answer::Refused { refusal } => refused = Some(refusal),
             Answer::Done { .. } | Answer::Here { .. } => {}
             failed @ Answer::Failed { .. } => panic!("{failed:?}"),
@@ -181,7 +281,7 @@ async fn a_night_on_a_small_disk() {
         reason: "the disk is full".to_owned(),
         confirm: Some(folder.session()),
     };
-    let answer = ask(&folder, rollback).await;
+    let answer = ask(folder, rollback).await;
     assert!(matches!(answer, Answer::Done { .. }), "{answer:?}");
     // It ends without room, and the engine stays until it is on record.
     let again = Act::RollBack {
@@ -189,7 +289,7 @@ async fn a_night_on_a_small_disk() {
         confirm: Some(folder.session()),
     };
     support::until("the rollback's end", async || {
-        let answer = ask(&folder, again.clone()).await;
+        let answer = ask(folder, again.clone()).await;
         matches!(
             answer,
             Answer::Refused {
@@ -198,11 +298,11 @@ async fn a_night_on_a_small_disk() {
         )
     })
     .await;
-    assert_eq!(phase(&folder), Phase::Open, "nothing of it is on the disk");
+    assert_eq!(phase(folder), Phase::Open, "nothing of it is on the disk");
     std::fs::remove_file(&other).expect("room");
-    support::until("the record", async || phase(&folder) == Phase::RolledBack).await;
+    support::until("the record", async || phase(folder) == Phase::RolledBack).await;
     engine.ended_in_order().await;
-    verify(&folder).expect("a whole chain");
+    verify(folder).expect("a whole chain");
     child::say("rolled back without room, and recorded with it");
 }
 

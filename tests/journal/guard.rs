@@ -56,9 +56,9 @@ async fn an_engine_that_died_is_told_of_and_who_could_not_be_told_is_left_for_th
     let (told, untold) = stand(&session, closed(), false).await;
     let begins = format!("pager\n[tonight] The engine (process {pid}) has died");
     assert!(told.starts_with(&begins), "{told}");
-    assert!(
-        told.contains("`cutover rollback tonight` starts one that rolls back."),
-        "{told}"
+    says!(
+        told,
+        "`cutover rollback tonight` starts one that rolls back."
     );
     assert_eq!(told.lines().count(), 2, "{told}");
     let [line] = untold.as_slice() else {

@@ -10,6 +10,7 @@ use std::process::{Command, Output};
 use cutover::cli::orders::Standing;
 use cutover::engine::lease::Lease;
 use cutover::engine::{detach, guard};
+use cutover::feed::{self, Live};
 use cutover::journal::files::{self, Hands, Kind, Row, TABLE};
 use cutover::journal::{Damage, Error, Folder, Follower, Journal, Reserve, verify};
 use cutover::ours::lock::{Holder, Lock};
@@ -143,9 +144,16 @@ fn owners_use(row: &Row, folder: &Folder) -> Result<(), String> {
                 .map(drop)
                 .map_err(|e| said(&e))
         }
-        "places.json" | "rehearsal.json" | "salvage.db" | "engine.sock.path" => {
+        "places.json" | "rehearsal.json" | "salvage.db" | "salvage.before.db"
+        | "engine.sock.path" | "guard.sock.path" => {
             files::open(folder, row).map(drop).map_err(|e| said(&e))
         }
+        // SQLite opens these itself; they are looked at first.
+        "feed.db" | "feed.db-wal" | "feed.db-shm" => match Live::open_read(folder) {
+            Ok(_) => Err("it was read without".to_owned()),
+            Err(feed::Error::File { source, .. }) => Err(said(&source)),
+            Err(error) => Err(format!("looked at, and then: {error}")),
+        },
         "output" | "preserved" | "drill" | "artefacts" | "report" | "shared" => {
             files::folder(folder, row).map(drop).map_err(|e| said(&e))
         }
@@ -161,6 +169,13 @@ fn owners_use(row: &Row, folder: &Folder) -> Result<(), String> {
             let lease = Lease::take(folder).expect("a lease");
             let cancel = tokio_util::sync::CancellationToken::new();
             let bound = cutover::engine::socket::serve::<String, String>(folder, &lease, cancel);
+            bound.map(drop).map_err(|e| said(&e))
+        }
+        "guard.sock" => {
+            let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+            let _inside = runtime.enter();
+            let cancel = tokio_util::sync::CancellationToken::new();
+            let bound = cutover::engine::socket::serve_as_guard::<String, String>(folder, cancel);
             bound.map(drop).map_err(|e| said(&e))
         }
         unknown => panic!("{unknown}: say here what its owner does with it"),
@@ -308,7 +323,7 @@ fn nothing_but_the_file_that_it_must_be_is_used() {
             let (said, answer) = std::sync::mpsc::channel();
             let (row, folder) = (*row, stage.folder.clone());
             std::thread::spawn(move || said.send(owners_use(&row, &folder)));
-            let limit = std::time::Duration::from_secs(20);
+            let limit = std::time::Duration::from_secs(120);
             let refused = answer
                 .recv_timeout(limit)
                 .unwrap_or_else(|e| panic!("{case}: {e}"));
@@ -402,10 +417,7 @@ async fn an_engine_begins_only_on_what_an_engine_of_its_user_wrote() {
     drop(writer);
     files::replace(&folder, &files::SEAL, &sealed).expect("as it was");
     let refused = Engine::refuses(&folder, &runbook).await.to_string();
-    assert!(
-        refused.contains("somebody else than the engine"),
-        "{refused}"
-    );
+    says!(refused, "somebody else than the engine");
 
     // Orders of another session that lead to another database.
     let mut elsewhere = Bridge::open().journal;
@@ -416,10 +428,7 @@ async fn an_engine_begins_only_on_what_an_engine_of_its_user_wrote() {
     charter.runbook_hash = runbook.hash.clone();
     let folder = crate::report::journal_below(&root.path().join("b"), &elsewhere);
     let refused = Engine::refuses(&folder, &runbook).await.to_string();
-    assert!(
-        refused.contains("opened for the target elsewhere:5432/other"),
-        "{refused}"
-    );
+    says!(refused, "opened for the target elsewhere:5432/other");
 }
 
 /// A folder as earlier versions made it: everything in one, which the group may write.

@@ -142,8 +142,9 @@ async fn members_of_the_group_get_in_and_others_do_not() {
     folder.let_in(Some(BRIDGE), Some(&root)).expect("root may");
     let mut engine = engine(&folder);
     engine.note(1);
-    let ear = socket::serve::<String, String>(&folder, &engine.lease, CancellationToken::new());
-    let _ear = ear.expect("a socket");
+    let listener =
+        socket::serve::<String, String>(&folder, &engine.lease, CancellationToken::new());
+    let _listener = listener.expect("a socket");
 
     let as_user = |user: u32, group: u32, line: &str| {
         use std::os::unix::process::CommandExt;

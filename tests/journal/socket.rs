@@ -1,4 +1,4 @@
-//! The engine's ear: it hears who speaks, and whatever else comes over the socket disturbs nobody.
+//! The engine's socket: the engine sees who speaks, and whatever else comes over the socket disturbs nobody.
 
 use std::fs;
 use std::time::Duration;
@@ -32,13 +32,13 @@ const MEMBER: u32 = 47_112;
 const BRIDGE: u32 = 47_200;
 
 /// An engine that answers every question with the question and the name of who asked.
-struct Ear {
+struct Listener {
     _lease: Lease,
     cancel: CancellationToken,
 }
 
-fn listen(folder: &Folder) -> Ear {
-    let (ear, mut calls) = listen_only(folder);
+fn listen(folder: &Folder) -> Listener {
+    let (listener, mut calls) = listen_only(folder);
     tokio::spawn(async move {
         while let Some(call) = calls.recv().await {
             let answer = Answer {
@@ -48,18 +48,18 @@ fn listen(folder: &Folder) -> Ear {
             call.answer(answer);
         }
     });
-    ear
+    listener
 }
 
-fn listen_only(folder: &Folder) -> (Ear, mpsc::Receiver<Call<Question, Answer>>) {
+fn listen_only(folder: &Folder) -> (Listener, mpsc::Receiver<Call<Question, Answer>>) {
     let lease = Lease::take(folder).expect("the lease");
     let cancel = CancellationToken::new();
     let calls = socket::serve(folder, &lease, cancel.clone()).expect("a socket");
-    let ear = Ear {
+    let listener = Listener {
         _lease: lease,
         cancel,
     };
-    (ear, calls)
+    (listener, calls)
 }
 
 async fn ask(folder: &Folder, text: &str) -> Result<Answer, Error> {
@@ -327,11 +327,11 @@ async fn without_an_engine_it_says_so() {
     let session = session();
     let folder = &session.folder;
     assert!(matches!(ask(folder, "x").await, Err(Error::NoEngine)));
-    let ear = listen(folder);
+    let listener = listen(folder);
     ask(folder, "x").await.expect("an answer");
-    ear.cancel.cancel();
+    listener.cancel.cancel();
     until(async || matches!(ask(folder, "x").await, Err(Error::NotListening { .. }))).await;
-    drop(ear);
+    drop(listener);
     assert!(matches!(ask(folder, "x").await, Err(Error::NoEngine)));
     assert!(!folder.socket_path().exists(), "it takes its socket along");
 }
@@ -343,13 +343,13 @@ async fn a_folder_too_deep_for_a_socket_points_to_one() {
         Folder::create_at(&dir.path().join("deep/".repeat(40))).expect("a session's folder");
     let mut places = Vec::new();
     for _ in 0..2 {
-        let ear = listen(&folder);
+        let listener = listen(&folder);
         let pointer = fs::read_to_string(folder.socket_pointer_path()).expect("a pointer");
         let place = std::path::PathBuf::from(pointer.trim());
         assert!(place.as_os_str().len() < 104, "{place:?}");
         ask(&folder, "x").await.expect("an answer");
         places.push(place.clone());
-        ear.cancel.cancel();
+        listener.cancel.cancel();
         until(async || !place.exists()).await;
         until(async || matches!(ask(&folder, "x").await, Err(Error::NotListening { .. }))).await;
     }
@@ -399,7 +399,7 @@ async fn until(holds: impl AsyncFn() -> bool) {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(10), wait)
+    tokio::time::timeout(Duration::from_secs(60), wait)
         .await
         .expect("it should have come about");
 }

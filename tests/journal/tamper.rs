@@ -59,6 +59,10 @@ fn tamper(folder: &Folder, with: impl FnOnce(&Connection)) {
     }
 }
 
+fn truncated(last_seq: u64, head_seq: u64) -> Damage {
+    Damage::Truncated { last_seq, head_seq }
+}
+
 fn run(sql: &'static str) -> impl Fn(&Folder) {
     move |folder| tamper(folder, |conn| conn.execute_batch(sql).expect("the change"))
 }
@@ -145,27 +149,14 @@ fn entries_that_go_come_or_move_are_found() {
         sql(
             "the last deleted",
             "DELETE FROM entries WHERE seq = 6",
-            Damage::Truncated {
-                last_seq: 5,
-                head_seq: 6,
-            },
+            truncated(5, 6),
         ),
         sql(
             "the last transaction deleted",
             "DELETE FROM entries WHERE seq > 3",
-            Damage::Truncated {
-                last_seq: 3,
-                head_seq: 6,
-            },
+            truncated(3, 6),
         ),
-        sql(
-            "all deleted",
-            "DELETE FROM entries",
-            Damage::Truncated {
-                last_seq: 0,
-                head_seq: 6,
-            },
-        ),
+        sql("all deleted", "DELETE FROM entries", truncated(0, 6)),
         sql(
             "two swapped",
             "UPDATE entries SET seq = -3 WHERE seq = 3; UPDATE entries SET seq = 3 WHERE seq = 4; UPDATE entries SET seq = 4 WHERE seq = -3",
@@ -286,10 +277,7 @@ fn another_file_or_head_is_found() {
         (
             "a head ahead",
             edited_head(9, &Hash::of(b"x").to_string()),
-            Damage::Truncated {
-                last_seq: 6,
-                head_seq: 9,
-            },
+            truncated(6, 9),
         ),
         (
             "another hash in the head",
@@ -436,10 +424,7 @@ fn tampering_under_a_living_engine_and_follower_stops_both() {
         conn.execute("DELETE FROM entries WHERE seq = 3", [])
             .expect("a deletion");
     });
-    let gone = Damage::Truncated {
-        last_seq: 2,
-        head_seq: 3,
-    };
+    let gone = truncated(2, 3);
     let Err(Error::Damaged { damage, .. }) = follower.poll() else {
         panic!("the follower went on")
     };

@@ -67,6 +67,7 @@ async fn a_certificate_that_nobody_can_believe_is_a_failure_of_the_instance_and_
     let prometheus = ProbeKind::Prometheus(PrometheusServer {
         url: url.clone(),
         headers: Vec::new(),
+        headers_command: None,
         queries: vec![PromQuery {
             signal: "depth".to_owned(),
             query: "depth".to_owned(),

@@ -331,14 +331,179 @@ fn what_dotnet_prints_is_sorted_by_the_ready_made_rules() {
 }
 
 #[test]
-fn every_set_has_rules_and_dotnet_has_those_of_all() {
+fn every_set_has_rules_and_those_of_all_its_parts() {
     let count = |name| rule_sets::rules(name).len();
-    let [all, sets @ ..] = rule_sets::NAMES;
-    assert!(sets.iter().all(|name| count(name) > 0));
-    assert_eq!(
-        count(all),
-        sets.iter().map(|name| count(name)).sum::<usize>()
-    );
+    assert!(rule_sets::names().iter().all(|name| count(name) > 0));
+    for (whole, parts) in [
+        ("dotnet", &["npgsql", "efcore", "aspnetcore"][..]),
+        ("rails", &["postgres", "puma"]),
+        ("django", &["postgres", "gunicorn", "uvicorn"]),
+    ] {
+        let parts: usize = parts.iter().map(|part| count(part)).sum();
+        assert!(count(whole) >= parts, "{whole}");
+    }
+}
+
+/// What the servers and libraries of the usual frameworks print when PostgreSQL refuses, and when they have started.
+#[test]
+fn what_frameworks_print_is_sorted_by_their_ready_made_rules() {
+    let unique = "duplicate key value violates unique constraint \"orders_number_key\"";
+    let absent = "relation \"auth_user\" does not exist";
+    let lines: &[(&str, String, &str)] = &[
+        (
+            "django",
+            format!("django.db.utils.IntegrityError: {unique}"),
+            "database_constraint",
+        ),
+        (
+            "django",
+            format!("django.db.utils.ProgrammingError: {absent}"),
+            "ddl_exception",
+        ),
+        (
+            "django",
+            "Internal Server Error: /orders/7/".to_owned(),
+            "endpoint_exception",
+        ),
+        (
+            "django",
+            "[2026-01-01 00:00:00 +0000] [9] [INFO] Booting worker with pid: 9".to_owned(),
+            "host_booted",
+        ),
+        (
+            "django",
+            "You have 3 unapplied migration(s). Your project may not work properly".to_owned(),
+            "pending_migration",
+        ),
+        (
+            "python",
+            "sqlalchemy.exc.OperationalError: (psycopg.OperationalError) connection failed"
+                .to_owned(),
+            "database_exception",
+        ),
+        (
+            "python",
+            "ERROR in app: Exception on /orders [POST]".to_owned(),
+            "endpoint_exception",
+        ),
+        (
+            "python",
+            "INFO:     Application startup complete.".to_owned(),
+            "host_booted",
+        ),
+        (
+            "rails",
+            format!("PG::UniqueViolation: ERROR:  {unique}"),
+            "database_constraint",
+        ),
+        (
+            "rails",
+            "ActiveRecord::ConnectionTimeoutError: could not obtain a connection from the pool"
+                .to_owned(),
+            "database_timeout",
+        ),
+        (
+            "rails",
+            "Completed 500 Internal Server Error in 12ms (ActiveRecord: 1.0ms)".to_owned(),
+            "endpoint_exception",
+        ),
+        (
+            "rails",
+            "* Listening on http://0.0.0.0:3000".to_owned(),
+            "services_initialised",
+        ),
+        (
+            "laravel",
+            "production.ERROR: SQLSTATE[08006] [7] connection to server failed".to_owned(),
+            "database_exception",
+        ),
+        (
+            "laravel",
+            format!("production.ERROR: SQLSTATE[23505]: Unique violation: 7 ERROR:  {unique}"),
+            "database_constraint",
+        ),
+        (
+            "node",
+            "SequelizeConnectionRefusedError connect ECONNREFUSED 127.0.0.1:5432".to_owned(),
+            "database_exception",
+        ),
+        (
+            "node",
+            "SequelizeDatabaseError: permission denied for table Orders".to_owned(),
+            "database_authentication",
+        ),
+        (
+            "node",
+            "SequelizeUniqueConstraintError: Validation error".to_owned(),
+            "database_constraint",
+        ),
+        (
+            "node",
+            "Server listening on port 3000".to_owned(),
+            "host_booted",
+        ),
+        (
+            "go",
+            format!("ERROR: {unique} (SQLSTATE 23505)"),
+            "database_constraint",
+        ),
+        (
+            "go",
+            "pq: sorry, something else".to_owned(),
+            "database_exception",
+        ),
+        (
+            "go",
+            "http: panic serving 127.0.0.1:5: runtime error".to_owned(),
+            "unhandled_exception",
+        ),
+        (
+            "spring",
+            "HikariPool-1 - Connection is not available, request timed out after 30000ms"
+                .to_owned(),
+            "database_timeout",
+        ),
+        (
+            "spring",
+            format!("org.postgresql.util.PSQLException: ERROR: {absent}"),
+            "ddl_exception",
+        ),
+        (
+            "spring",
+            "Started ShopApplication in 3.2 seconds (process running for 3.9)".to_owned(),
+            "host_booted",
+        ),
+    ];
+    for (set, line, wanted) in lines {
+        let rules = rule_sets::rules(set);
+        let first = rules.iter().find(|rule| {
+            let pattern = rule.pattern.as_ref().expect("a pattern");
+            regex::Regex::new(pattern)
+                .expect("an expression")
+                .is_match(line)
+        });
+        assert_eq!(
+            first.map(|rule| rule.category.as_str()),
+            Some(*wanted),
+            "{set}: {line}"
+        );
+    }
+    // A line of ordinary work is none of them.
+    for set in rule_sets::names() {
+        let rules = rule_sets::rules(set);
+        for line in [
+            "GET /orders 200 12ms",
+            "127.0.0.1 - - \"GET /tables HTTP/1.1\" 200 17",
+        ] {
+            let is_taken = |rule: &LogRule| {
+                let pattern = rule.pattern.as_ref().expect("a pattern");
+                regex::Regex::new(pattern)
+                    .expect("an expression")
+                    .is_match(line)
+            };
+            assert!(!rules.iter().any(is_taken), "{set}: {line}");
+        }
+    }
 }
 
 /// A pipe that nobody writes to would hold whoever opens it; the other logs are read all the same, and it says why it is not.

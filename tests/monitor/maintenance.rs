@@ -44,9 +44,7 @@ async fn the_freezes_own_503s_are_no_errors_and_all_others_are() {
     let server = &servers[0];
     shows(server, 1, &[("200", 10), ("500", 0), ("503", 0)]);
     let mut watch = Watch::start(runbook(vec![KIND], &servers));
-    watch
-        .until_reason(SHARE, "no request was counted in the last 10:00")
-        .await;
+    until_share(&mut watch, 0.0, 0).await;
     // Before the freeze a 503 is an error like any other.
     shows(server, 1, &[("200", 90), ("500", 0), ("503", 20)]);
     until_share(&mut watch, 0.2, 100).await;
@@ -70,15 +68,25 @@ async fn the_freezes_own_503s_are_no_errors_and_all_others_are() {
     until_share(&mut watch, 115.0 / 405.0, 405).await;
 }
 
+/// That nothing is to be judged is one thing; that nobody could judge it is another.
+#[tokio::test]
+async fn during_the_freeze_a_page_without_codes_is_blind() {
+    let servers = servers(1).await;
+    let page = "http_requests_total{result=\"ok\"} 1\n";
+    servers[0].text("/metrics", 200, page);
+    let mut watch = Watch::start(runbook(vec![KIND], &servers));
+    watch.monitor.maintenance(Stage::On);
+    let reading = watch.until_reason(SHARE, "has no label `code`").await;
+    assert!(matches!(reading, Reading::NoData { .. }), "{reading:?}");
+}
+
 #[tokio::test]
 async fn a_page_that_knows_only_classes_is_judged_from_the_end_of_the_freeze() {
     let servers = servers(1).await;
     let server = &servers[0];
     shows(server, 1, &[("2xx", 10), ("5xx", 0)]);
     let mut watch = Watch::start(runbook(vec![KIND], &servers));
-    watch
-        .until_reason(SHARE, "no request was counted in the last 10:00")
-        .await;
+    until_share(&mut watch, 0.0, 0).await;
     watch.monitor.maintenance(Stage::On);
     shows(server, 1, &[("2xx", 90), ("5xx", 700)]);
     watch
@@ -111,6 +119,7 @@ async fn queries_and_commands_wait_for_the_end_of_the_freeze() {
     let server = ProbeKind::Prometheus(PrometheusServer {
         url: servers[0].instance.url.clone(),
         headers: Vec::new(),
+        headers_command: None,
         queries: vec![
             query("all_5xx_ratio", r#"x{code=~"5.."}"#),
             query("own_5xx_ratio", r#"x{code=~"5..",code!="503"}"#),
@@ -141,4 +150,61 @@ async fn queries_and_commands_wait_for_the_end_of_the_freeze() {
     watch.until_value("all_5xx_ratio", 0.5).await;
     // A command is believed again at once: blind for a window that nobody knows it has, nothing would watch the first minutes.
     watch.until_value(SHARE, 0.5).await;
+}
+
+/// From the switch on a 503 without maintenance's label is the application's.
+#[tokio::test]
+async fn series_that_bear_maintenances_label_are_no_errors_and_from_the_switch_on_all_others_are() {
+    let servers = servers(1).await;
+    let server = &servers[0];
+    let page = |good: u64, refused: u64, broken: u64| {
+        server.text(
+            "/metrics",
+            200,
+            &format!(
+                "http_requests_total{{code=\"200\"}} {good}\n\
+                 http_requests_total{{code=\"503\",by=\"maintenance\"}} {refused}\n\
+                 http_requests_total{{code=\"503\"}} {broken}\n\
+                 process_start_time_seconds 1\n"
+            ),
+        );
+    };
+    page(10, 0, 0);
+    let mut runbook = runbook(vec![KIND], &servers);
+    runbook.fleet.maintenance_answer.label = Some(("by".to_owned(), "maintenance".to_owned()));
+    let mut watch = Watch::start(runbook);
+    until_share(&mut watch, 0.0, 0).await;
+    watch.monitor.maintenance(Stage::On);
+    // What a proxy answers in the application's place counts for nothing before the switch.
+    page(90, 500, 50);
+    until_share(&mut watch, 0.0, 80).await;
+    watch.monitor.maintenance(Stage::Switched);
+    page(110, 900, 50);
+    until_share(&mut watch, 0.0, 100).await;
+    page(190, 1_000, 70);
+    until_share(&mut watch, 0.1, 200).await;
+    watch.monitor.maintenance(OVER);
+    page(200, 1_100, 80);
+    until_share(&mut watch, 30.0 / 220.0, 220).await;
+}
+
+#[tokio::test]
+async fn what_maintenance_refuses_is_no_synthetic_failure() {
+    let servers = servers(1).await;
+    let mut runbook = runbook(vec![ProbeKind::Synthetic], &servers);
+    let request = &mut runbook.verification.requests;
+    request.truncate(1);
+    request[0].url = "{url}/tools".to_owned();
+    request[0].contains = None;
+    let failed = "synthetic_failed_ratio";
+    servers[0].text("/tools", 503, "back soon");
+    let mut watch = Watch::start(runbook);
+    watch.until_value(failed, 1.0).await;
+    watch.monitor.maintenance(Stage::Switched);
+    // Twenty intervals later nothing of before is in the window.
+    watch
+        .until_reason(failed, "no synthetic request could be made")
+        .await;
+    servers[0].text("/tools", 500, "broken");
+    watch.until_value(failed, 1.0).await;
 }

@@ -1,7 +1,8 @@
 //! `/metrics` of a fleet: increments, resets, histograms, and pages that are none.
 
-use cutover::runbook::{Bound, ProbeKind};
+use cutover::runbook::{Bound, Instance, ProbeKind};
 use cutover::session::live::LoadView;
+use cutover::session::membership::Stand;
 use cutover::trigger::Reading;
 use cutover::trigger::standing::{Measure, Standing};
 
@@ -79,9 +80,8 @@ async fn a_start_time_that_jitters_is_no_restart() {
         page(101, 1_090, 60, 0),
     );
     let mut watch = Watch::start(runbook(vec![KIND], &servers));
-    let sample = watch
-        .until("http_5xx_ratio", |r| matches!(r, Reading::Value { .. }))
-        .await;
+    let counted = |r: &Reading| matches!(r, Reading::Value { n: Some(1..), .. });
+    let sample = watch.until("http_5xx_ratio", counted).await;
     assert_eq!(sample.reading, Reading::over(0.1, Some(100)));
 }
 
@@ -174,7 +174,12 @@ async fn a_page_that_is_none_makes_the_sums_partial_and_says_why() {
             why
         };
         servers[1].set("/metrics", reply);
-        let reading = watch.until_reason("http_5xx_ratio", why).await;
+        // The first of the other's two pages tells of no request yet.
+        let is_it = |reading: &Reading| match reading {
+            Reading::Partial { n, reason, .. } => *n != Some(0) && reason.contains(why),
+            Reading::NoData { .. } | Reading::Value { .. } => false,
+        };
+        let reading = watch.until("http_5xx_ratio", is_it).await.reading;
         let Reading::Partial {
             value: 0.1,
             n: Some(100),
@@ -211,10 +216,161 @@ async fn a_fleet_that_says_nothing_is_no_data() {
     }
     servers[0].text("/metrics", 200, "# TYPE http_requests_total counter\n");
     watch
-        .until_reason("http_5xx_ratio", "no request was counted in the last 10:00")
+        .until("http_5xx_ratio", |r| *r == Reading::over(0.0, Some(0)))
         .await;
     watch
         .until_reason("pool_waiting", "no instance exposes db_pool_waiting")
+        .await;
+    watch
+        .until_reason("latency_p95_ms", "no instance exposes latencies")
+        .await;
+    servers[0].text("/metrics", 200, "db_pool_waiting 0\n");
+    // It told of requests before.
+    watch
+        .until_reason("http_5xx_ratio", "app-1 no longer tells of requests")
+        .await;
+}
+
+/// Libraries announce a family before they have counted anything, and the histogram is all that some have.
+#[tokio::test]
+async fn a_page_that_only_announces_its_families_tells_of_no_request() {
+    let servers = servers(1).await;
+    let announced = "# HELP http_request_duration_seconds How long.\n\
+                     # TYPE http_request_duration_seconds histogram\n";
+    servers[0].text("/metrics", 200, announced);
+    let mut watch = Watch::start(runbook(vec![KIND], &servers));
+    watch
+        .until("http_5xx_ratio", |r| *r == Reading::over(0.0, Some(0)))
+        .await;
+    watch
+        .until_reason("latency_p95_ms", "no request was timed")
+        .await;
+}
+
+#[tokio::test]
+async fn a_page_that_never_told_of_requests_is_no_data() {
+    let servers = servers(1).await;
+    servers[0].text("/metrics", 200, "db_pool_waiting 0\n");
+    let mut watch = Watch::start(runbook(vec![KIND], &servers));
+    let reading = watch
+        .until_reason("http_5xx_ratio", "no instance exposes http_requests_total")
+        .await;
+    assert!(matches!(reading, Reading::NoData { .. }), "{reading:?}");
+}
+
+#[tokio::test]
+async fn a_series_without_labels_that_has_counted_nothing_lacks_nothing() {
+    let servers = servers(1).await;
+    let idle = |text: String| text + "http_requests_total 0\n";
+    grows(
+        &servers[0],
+        idle(page(1, 0, 0, 0)),
+        idle(page(1, 90, 10, 0)),
+    );
+    let mut watch = Watch::start(runbook(vec![KIND], &servers));
+    let wanted = Reading::over(0.1, Some(100));
+    watch.until("http_5xx_ratio", |r| *r == wanted).await;
+}
+
+/// What the page of a process shows that has not counted anything yet, of a library that announces nothing.
+fn fresh(started: u64) -> String {
+    format!("process_start_time_seconds {started}\ngo_goroutines 9\n")
+}
+
+#[tokio::test]
+async fn a_process_that_has_just_begun_and_counted_nothing_is_no_gap() {
+    let servers = servers(2).await;
+    grows(&servers[0], page(1, 0, 0, 0), page(1, 90, 10, 0));
+    grows(&servers[1], page(1, 50, 0, 0), page(1, 150, 0, 0));
+    let mut watch = Watch::start(runbook(vec![KIND], &servers));
+    let both = Reading::over(0.05, Some(200));
+    watch.until("http_5xx_ratio", |r| *r == both).await;
+    servers[1].text("/metrics", 200, &fresh(500));
+    // Pools are gauges: what is not there is not known.
+    watch
+        .until_reason("pool_active", "db_pool_active is not exposed by: app-2")
+        .await;
+    let next = watch.until("http_5xx_ratio", |_| true).await.reading;
+    assert_eq!(next, both);
+    // It counts from its own beginning.
+    servers[1].text("/metrics", 200, &page(500, 200, 0, 0));
+    let wanted = Reading::over(0.025, Some(400));
+    watch.until("http_5xx_ratio", |r| *r == wanted).await;
+    // The same process, and its requests are gone.
+    servers[1].text("/metrics", 200, &fresh(500));
+    watch
+        .until_reason("http_5xx_ratio", "app-2 no longer tells of requests")
+        .await;
+}
+
+#[tokio::test]
+async fn a_process_that_never_counts_anything_is_a_gap_after_one_window() {
+    let servers = servers(1).await;
+    grows(&servers[0], page(1, 0, 0, 0), page(1, 100, 0, 0));
+    let kind = ProbeKind::Metrics { window_ms: 2_000 };
+    let mut watch = Watch::start(runbook(vec![kind], &servers));
+    watch
+        .until("http_5xx_ratio", |r| r.requests() == Some(100))
+        .await;
+    servers[0].text("/metrics", 200, &fresh(500));
+    let why = "no longer tells of requests, which it did before";
+    let reading = watch.until_reason("http_5xx_ratio", why).await;
+    assert!(matches!(reading, Reading::NoData { .. }), "{reading:?}");
+}
+
+/// Nothing on the page says when the process began; that it was restarted on purpose does.
+#[tokio::test]
+async fn an_instance_restarted_on_purpose_may_have_counted_nothing_yet() {
+    let servers = servers(2).await;
+    let without = |text: String| text.replace("process_start_time_seconds", "other_thing");
+    for server in &servers {
+        grows(
+            server,
+            without(page(1, 0, 0, 0)),
+            without(page(1, 100, 0, 0)),
+        );
+    }
+    let mut watch = Watch::start(runbook(vec![KIND], &servers));
+    let both = Reading::over(0.0, Some(200));
+    watch.until("http_5xx_ratio", |r| *r == both).await;
+    watch.monitor.restarted("app-2");
+    servers[1].text("/metrics", 200, "# no registered metrics\n");
+    watch
+        .until_reason("pool_active", "db_pool_active is not exposed by: app-2")
+        .await;
+    let next = watch.until("http_5xx_ratio", |_| true).await.reading;
+    assert_eq!(next, both);
+}
+
+/// It has served for days under another name, and its errors of those days are nobody's now.
+#[tokio::test]
+async fn what_an_instance_counted_before_it_came_into_a_slot_counts_for_nothing() {
+    let servers = servers(2).await;
+    grows(&servers[0], page(1, 0, 0, 0), page(1, 100, 0, 0));
+    let mut watch = Watch::start(runbook(vec![KIND], &servers[..1]));
+    let wanted = Reading::over(0.0, Some(100));
+    watch.until("http_5xx_ratio", |r| *r == wanted).await;
+    let came = &servers[1];
+    grows(came, page(1, 50_000, 9_000, 0), page(1, 50_090, 9_010, 0));
+    watch.monitor.stand(vec![Stand::of(&Instance {
+        url: came.instance.url.clone(),
+        called: Some(came.instance.id.clone()),
+        ..servers[0].instance.clone()
+    })]);
+    let sample = watch
+        .until("http_5xx_ratio", |r| r.number().is_some_and(|v| v > 0.0))
+        .await;
+    assert_eq!(sample.reading, Reading::over(0.05, Some(200)));
+}
+
+#[tokio::test]
+async fn an_empty_page_is_no_page() {
+    let servers = servers(2).await;
+    grows(&servers[0], page(1, 0, 0, 0), page(1, 100, 0, 0));
+    servers[1].text("/metrics", 200, "\n");
+    let mut watch = Watch::start(runbook(vec![KIND], &servers));
+    watch
+        .until_reason("http_5xx_ratio", "app-2 answered with an empty page")
         .await;
 }
 

@@ -51,6 +51,7 @@ fn asking(url: &str, queries: Vec<PromQuery>) -> ProbeKind {
     ProbeKind::Prometheus(PrometheusServer {
         url: url.to_owned(),
         headers: vec![("X-Scope-OrgID".to_owned(), "tools".to_owned())],
+        headers_command: None,
         queries,
         baseline_ms: Some(60_000),
     })

@@ -45,7 +45,8 @@ fn the_clean_night_ends_on_postgresql_with_every_row_done() {
     {
         assert!(rows.contains_key(id), "{id} has no row");
     }
-    assert_eq!(whole["confidence"], 100);
+    // The reference cannot rehearse that R5 keeps the logs of production: one point.
+    assert_eq!(whole["confidence"], 99);
     let dir = whole["folder"].as_str().map(Path::new).unwrap();
     assert!(!dir.exists(), "the sandbox is gone with its folder");
 }
@@ -75,7 +76,7 @@ fn an_interrupted_night_leaves_nothing_behind() {
         assert!(!lines.any(|line| line.contains("FAILED")), "{end:?}");
         let code = demo.wait().expect("an end").code();
         assert_eq!(code, (end == Signal::INT).then_some(1), "{end:?}");
-        let deadline = Instant::now() + Duration::from_secs(30);
+        let deadline = Instant::now() + Duration::from_secs(120);
         while processes_of(dir) > 0 {
             assert!(Instant::now() < deadline, "{end:?} leaves processes behind");
             std::thread::park_timeout(Duration::from_millis(20));

@@ -75,11 +75,14 @@ fn watch(folder: &Folder, what: &str, mut enough: impl FnMut(&Event) -> bool) {
 }
 
 /// What a night said, for a failed assertion.
+///
+/// Why it was rolled back stands at the end once more: of a long output that is what is kept.
 pub(super) fn story(folder: &Folder) -> String {
     let (history, _) = history::of(folder).expect("a sound chain");
-    let events = history.events().iter();
-    events
-        .filter_map(|e| words(&e.event))
-        .collect::<Vec<_>>()
-        .join("\n")
+    let told = history.events().iter().filter_map(|e| words(&e.event));
+    let mut lines: Vec<String> = told.collect();
+    let rolled_back = |line: &&String| line.starts_with("ROLLBACK");
+    let why = lines.iter().filter(rolled_back).cloned();
+    lines.extend(why.collect::<Vec<_>>());
+    lines.join("\n")
 }

@@ -3,10 +3,12 @@
 use cutover::cli::Exit;
 use cutover::cli::follow::exit_of;
 use cutover::journal::{Folder, is_engine_alive};
+use cutover::postgres::Endpoint;
 use cutover::salvage;
 use cutover::salvage::file::{Choice, Salvaged};
+use cutover::session::facts::Imported;
 use cutover::session::{Event, Session, StepStatus, Undo};
-use cutover::target::Endpoint;
+use cutover::step::salvage::rows_not_brought;
 use rustix::process::Signal;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,8 +21,17 @@ use super::secrets;
 use super::stage::Stage;
 use crate::support;
 
-/// From wherever somebody rolls back from any shell, the application ends on SQLite with all that it had.
-pub(super) async fn assert_by_hand_from_any_moment(stage: &mut Stage) {
+/// From wherever somebody rolls back from any shell, the application ends on SQLite with all that it had, and with all that users were told
+/// had been stored since.
+#[tokio::test(flavor = "multi_thread")]
+async fn by_hand_from_any_moment_nothing_is_lost() {
+    let changes = [
+        // Long enough for users to find out that they may write again, before G2.
+        ("window: 60m", "window: 15m"),
+        // From the beginning of G2 to the release, in seconds.
+        ("stays_green: 2m", "stays_green: 4m"),
+    ];
+    let mut stage = Stage::set_with(&changes, &[], &[]).await;
     let long = if std::env::var_os("CUTOVER_SOAK").is_some() {
         include_str!("rollbacks-soak.txt")
     } else {
@@ -34,6 +45,7 @@ pub(super) async fn assert_by_hand_from_any_moment(stage: &mut Stage) {
         let (step, restarts) = moment.split_once(':').unwrap_or((moment, "0"));
         let (step, restarts) = (step.to_owned(), restarts.parse::<usize>().unwrap());
         let asked = exit.to_owned();
+        let before = stage.acknowledged().len();
         let (folder, session) = stage
             .play_with(None, move |folder| {
                 if restarts > 0 {
@@ -58,6 +70,14 @@ pub(super) async fn assert_by_hand_from_any_moment(stage: &mut Stage) {
                     .expect("rollback");
                 let code = rolled_back.status.code().map(|code| code.to_string());
                 assert_eq!(code, Some(asked), "{rolled_back:?}");
+                // Whoever rolls back reads of the rollback, not of the whole night.
+                let said = String::from_utf8_lossy(&rolled_back.stderr);
+                let mut lines = said
+                    .lines()
+                    .skip_while(|line| !line.contains("ROLLBACK by"));
+                assert!(lines.next().is_some(), "{said}");
+                assert!(lines.any(|l| l.starts_with("rollback of ")), "{said}");
+                assert!(!said.contains("P1   started"), "{said}");
             })
             .await;
         let story = story(&folder);
@@ -67,6 +87,9 @@ pub(super) async fn assert_by_hand_from_any_moment(stage: &mut Stage) {
         assert_eq!(rollback.healthy, Some(true), "{moment}:\n{story}");
         assert_eq!(rollback.reason, "a drill", "{moment}:\n{story}");
         stage.assert_on_sqlite(&session).await;
+        assert_eq!(rows_not_brought(&folder).expect("a file"), 0, "{moment}");
+        let written = stage.on_postgres_since(before);
+        assert!(written > 0 || moment != "G2", "{moment}:\n{story}");
         stage.clear().await;
     }
 }
@@ -84,7 +107,7 @@ async fn assert_killed_while_rolling_back(stage: &mut Stage) {
     let fault = Some(("5xx".parse().unwrap(), "G1".to_owned()));
     let (folder, session) = stage
         .play_with(fault, |folder| {
-            for row in ["R1", "R2", "R3", "R4", "R4+", "R5", "R6"] {
+            for row in ["R1", "R1+", "R2", "R2+", "R3", "R4", "R4+", "R5", "R6"] {
                 kill_unless_done(folder, row, 1);
                 kill_unless_done(folder, row, 2);
             }
@@ -103,14 +126,27 @@ async fn assert_killed_while_rolling_back(stage: &mut Stage) {
     stage.assert_on_sqlite(&session).await;
     let kept = Salvaged::open(&folder.dir().join(salvage::file::NAME)).expect("a salvage file");
     assert!(kept.tables().unwrap().iter().all(|t| t.lacks.is_none()));
+    assert_eq!(kept.rows_not_brought().expect("rows"), 0, "{story}");
     drop(kept);
+    assert!(!may_write(stage).await, "{story}");
     let (code, said) = manage(stage, &folder, &["close"]);
     assert_eq!(code, Some(0), "{said}");
-    assert!(
-        said.contains("note schema cutover: still in the target"),
-        "{said}"
-    );
+    says!(said, "ok   write rights: given back: ");
+    lacks!(said, "SQLite lacks");
+    assert!(may_write(stage).await, "{said}");
+    stage.assert_nothing_notes_writes().await;
+    says!(said, "note schema cutover: still in the target");
     assert!(self::story(&folder).contains("closed by "), "{said}");
+}
+
+/// Whether the application may write to PostgreSQL.
+async fn may_write(stage: &Stage) -> bool {
+    let environment = stage.sandbox.environment().unwrap();
+    let runtime = Endpoint::parse(&environment["TARGET_RUNTIME_URL"]).expect("a URL");
+    let client = support::client(&environment["TARGET_URL"]).await;
+    let sql = r#"SELECT has_table_privilege($1::text::name, '"ToolContents"'::text, 'INSERT')"#;
+    let row = client.query_one(sql, &[&runtime.user()]).await;
+    row.expect("an answer").get(0)
 }
 
 /// In the middle of the import, and in the middle of the rollout of the same night, which ends on PostgreSQL.
@@ -126,14 +162,21 @@ async fn assert_killed_on_the_way(stage: &mut Stage) {
     assert_eq!(exit_of(&session), Some(Exit::Done), "{story}");
     assert_eq!(story.matches("runs it").count(), 3, "{story}");
     assert_rows_once(stage, &session).await;
+    stage.assert_nothing_notes_writes().await;
     // People who were not looking were told of both deaths, while nobody ran it; and of both returns.
     let told = told(stage);
     assert_eq!(told.map(|n| n - 2), told_before, "{story}");
     let (code, said) = manage(stage, &folder, &["close", "--drop-schema"]);
-    assert_eq!(code, Some(0), "{said}");
-    assert!(
-        said.contains("was dropped from the target, but for the mark of the release"),
-        "{said}"
+    // The sandbox's staging slot is on PostgreSQL from its beginning, and that is production's database now.
+    assert_eq!(code, Some(3), "{said}");
+    says!(
+        said,
+        "OPEN staging: staging still serves from production's database"
+    );
+    says!(said, "what is marked OPEN is left to do: 1");
+    says!(
+        said,
+        "was dropped from the target, but for the mark of the release"
     );
     assert_eq!(
         said.matches("is whole; to be kept until").count(),
@@ -187,11 +230,7 @@ async fn assert_not_taken_again(stage: &mut Stage) {
 
 async fn rows_of_target(stage: &Stage) -> BTreeMap<String, i64> {
     let url = stage.sandbox.environment().unwrap()["TARGET_URL"].clone();
-    let client = Endpoint::parse(&url)
-        .unwrap()
-        .connect()
-        .await
-        .expect("the target");
+    let client = support::client(&url).await;
     let mut rows = BTreeMap::new();
     for table in [
         "ToolContents",
@@ -236,18 +275,8 @@ fn manage(stage: &Stage, folder: &Folder, command: &[&str]) -> (Option<i32>, Str
 /// Every row of the backup is in PostgreSQL once; what the application has written since is its own.
 async fn assert_rows_once(stage: &Stage, session: &Session) {
     let url = stage.sandbox.environment().unwrap()["TARGET_URL"].clone();
-    let client = Endpoint::parse(&url)
-        .unwrap()
-        .connect()
-        .await
-        .expect("the target");
-    let imported: Vec<(String, u64)> = session
-        .steps
-        .iter()
-        .find_map(|s| {
-            serde_json::from_value(s.outcome.as_ref()?.facts.get("imported")?.clone()).ok()
-        })
-        .expect("what was imported");
+    let client = support::client(&url).await;
+    let Imported(imported) = session.fact().unwrap().expect("what was imported");
     for (table, rows) in imported.iter().filter(|(t, _)| t != "ToolContents") {
         let sql = format!("SELECT count(*) FROM \"{table}\"");
         let there: i64 = client.query_one(&sql, &[]).await.unwrap().get(0);
@@ -344,7 +373,7 @@ async fn a_rollback_names_what_it_cannot_put_right_and_goes_on() {
         "{again:?}"
     );
     // The others are back, and what follows was done.
-    for id in ["R1", "R2", "R4+", "R5", "R6"] {
+    for id in ["R1", "R1+", "R2", "R2+", "R4+", "R5", "R6"] {
         assert_eq!(row(id).status, StepStatus::Done, "{id}: {story}");
     }
     for n in [1, 2, 5, 6] {
@@ -357,17 +386,14 @@ async fn a_rollback_names_what_it_cannot_put_right_and_goes_on() {
         let ready: Value = ready.json().await.unwrap();
         assert_eq!(ready["provider"], "Sqlite", "app-{n}: {ready}");
     }
-    assert!(
-        story.contains("DatabaseProvider is ${SWITCH_TO}"),
-        "{story}"
-    );
+    says!(story, "DatabaseProvider is ${SWITCH_TO}");
     // In the rehearsal and in the night, the latest first; and nothing that only a step of ours prints is on the screen.
     let own = |name: &str| std::fs::read_to_string(dir.join(name)).unwrap_or_default();
     assert_eq!(own("own.done"), "O1\nO2\n".repeat(2), "{story}");
     assert_eq!(own("own.undone"), "O2\nO1\n".repeat(2), "{story}");
     assert!(said("R2").contains("O2 undone in"), "{story}");
     secrets::assert_nowhere(&stage.sandbox, &folder, &command_lines.lock().unwrap());
-    assert_tried_again(&stage, &folder, &dir).await;
+    assert_tried_again(&mut stage, &folder, &dir).await;
 }
 
 /// A sheet is written, written anew, and never over a page that is somebody else's.
@@ -420,11 +446,14 @@ const OWN_STEPS: [(&str, &str); 2] = [
 ];
 
 /// What stood in the way is gone: the same rows, run again, end well. After somebody has closed the session nothing runs any more.
-async fn assert_tried_again(stage: &Stage, folder: &Folder, dir: &Path) {
+async fn assert_tried_again(stage: &mut Stage, folder: &Folder, dir: &Path) {
     std::fs::remove_file(dir.join("app-3.again")).expect("mended");
     let (code, said) = manage(stage, folder, &["retry", "--row", "R2"]);
     assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains("R2, R3, R4, R4+ run again"), "{said}");
+    assert!(
+        said.contains("R2, R2+, R3, R4, R4+, R5 run again"),
+        "{said}"
+    );
     let session = cutover::history::session(folder).expect("a session");
     assert_eq!(
         session.rollback.as_ref().unwrap().healthy,
@@ -433,10 +462,7 @@ async fn assert_tried_again(stage: &Stage, folder: &Folder, dir: &Path) {
     );
     stage.assert_on_sqlite(&session).await;
     let (_, said) = manage(stage, folder, &["retry"]);
-    assert!(
-        said.contains("every row of the rollback was done"),
-        "{said}"
-    );
+    says!(said, "every row of the rollback was done");
     let (_, said) = manage(stage, folder, &["close"]);
     assert!(
         said.contains("is closed") || said.contains("on record"),
@@ -447,14 +473,14 @@ async fn assert_tried_again(stage: &Stage, folder: &Folder, dir: &Path) {
     assert!(said.contains("the session is closed"), "{said}");
 }
 
-/// A target that says nothing, and one that can write nothing, when it comes to the rollback: the application is back all the same,
-/// and what could not be kept is named.
+/// A target that says nothing, and one that can write nothing, when it comes to the rollback: the application is back all the same, with what
+/// was read before, and the moment after which something may be lacking is named.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_target_that_hangs_or_is_full_delays_nothing() {
     let mut stage = Stage::set("window: 20m").await;
     let url = stage.sandbox.environment().unwrap()["TARGET_URL"].clone();
     let fault = || Some(("5xx".parse().unwrap(), "G1".to_owned()));
-    let client = Endpoint::parse(&url).unwrap().connect().await.unwrap();
+    let client = support::client(&url).await;
     let row = client.query_one("SELECT pg_backend_pid()", &[]).await;
     let backend: i32 = row.unwrap().get(0);
     let postmaster = parent(backend.unsigned_abs()).expect("a postmaster");
@@ -476,18 +502,11 @@ async fn a_target_that_hangs_or_is_full_delays_nothing() {
             support::signal(postmaster, Signal::CONT);
         })
         .await;
-    let told = assert_back(&stage, &folder, &session).await;
-    // By what the engine saw while it answered.
-    assert!(
-        told("R3").contains("raised beyond PostgreSQL's"),
-        "{}",
-        told("R3")
-    );
-    assert!(
-        told("R5").contains("there is no salvage file"),
-        "{}",
-        told("R5")
-    );
+    let told = assert_back(&mut stage, &folder, &session).await;
+    // By what the engine had read while it answered.
+    says!(told("R2+"), "what was committed after ");
+    says!(told("R3"), "raised beyond PostgreSQL's");
+    says!(told("R5"), "is not complete (");
     let salvaged = session
         .rollback
         .as_ref()
@@ -506,16 +525,16 @@ async fn a_target_that_hangs_or_is_full_delays_nothing() {
             all.for_each(support::no_more_room);
         })
         .await;
-    let _ = assert_back(&stage, &folder, &session).await;
+    let _ = assert_back(&mut stage, &folder, &session).await;
 }
 
-/// PostgreSQL answers again: what users wrote there is kept now, once, and that is on record.
+/// PostgreSQL answers again: all that users wrote there is kept now, once, with what SQLite has of it already, and that is on record.
 fn assert_salvaged_later(stage: &Stage, folder: &Folder) {
     // Until then nothing opens the way to a night that would delete it.
     let correct = ["correct", "--what", "the server was started again"];
     let (code, said) = manage(stage, folder, &correct);
     assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("nowhere but there"), "{said}");
+    says!(said, "not all is known to be anywhere but there");
     let (code, said) = manage(stage, folder, &["close"]);
     assert_eq!(code, Some(3), "{said}");
     assert!(said.contains("OPEN salvage:"), "{said}");
@@ -537,12 +556,30 @@ fn assert_salvaged_later(stage: &Stage, folder: &Folder) {
     let mut on_postgres = acknowledged.iter().filter(|w| w["provider"] == "Postgres");
     assert!(!slugs.is_empty(), "{said}");
     assert!(on_postgres.all(|w| slugs.contains(w["slug"].as_str().unwrap())));
+    assert_not_twice(stage, &kept);
     assert!(story(folder).contains("salvaged after the rollback: "));
     let (code, said) = manage(stage, folder, &["salvage", "make"]);
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("salvage.db is there."), "{said}");
     let (code, said) = manage(stage, folder, &correct);
     assert_eq!(code, Some(0), "{said}");
+}
+
+/// What SQLite has counts as brought in, and what it lacks does not.
+fn assert_not_twice(stage: &Stage, kept: &Salvaged) {
+    let file = stage.sandbox.layout().live();
+    // By the one spelling that is noted.
+    let file = file.canonicalize().expect("the file");
+    let live = rusqlite::Connection::open(&file).expect("the file");
+    for row in kept.chosen(&Choice::default()).expect("rows") {
+        let of = kept.row(row).expect("a row");
+        let slug = of.values.iter().find(|v| v.name == "Slug").expect("a slug");
+        let slug = slug.new.as_str().expect("a text");
+        let sql = r#"SELECT EXISTS (SELECT 1 FROM "ToolContents" WHERE "Slug" = ?1)"#;
+        let is_there: bool = live.query_row(sql, [slug], |r| r.get(0)).expect("a row");
+        let brought = kept.applied(row, &file).expect("a note");
+        assert_eq!(brought.is_some(), is_there, "{slug}");
+    }
 }
 
 /// The countdown runs: half a second is left until the rollback.
@@ -552,7 +589,7 @@ fn has_fired(event: &Event) -> bool {
 
 /// The application serves from SQLite, and every row within the RTO was done. Gives what a row said.
 async fn assert_back(
-    stage: &Stage,
+    stage: &mut Stage,
     folder: &Folder,
     session: &Session,
 ) -> impl Fn(&str) -> String + use<> {

@@ -10,8 +10,7 @@ use cutover::demo::sandbox::{Error, Options, Sandbox};
 use cutover::engine::detach;
 use cutover::journal::Folder;
 use cutover::runbook::{self, Runbook};
-use cutover::source::{backup, drill};
-use rusqlite::Connection;
+use cutover::sqlite::{backup, drill};
 use tokio_util::sync::CancellationToken;
 
 use crate::support::{self, Engine};
@@ -90,10 +89,7 @@ fn a_drill_leaves_what_else_lies_beside_it() {
         folder.path().join("app.db"),
         folder.path().join("b/copy.db"),
     );
-    Connection::open(&live)
-        .unwrap()
-        .execute_batch("CREATE TABLE t (id INTEGER PRIMARY KEY)")
-        .unwrap();
+    support::sqlite(&live, "CREATE TABLE t (id INTEGER PRIMARY KEY)");
     let cancel = CancellationToken::new();
     let names = [
         "drill/restored.db",
@@ -129,10 +125,7 @@ fn a_folder_with_something_in_it_is_no_sandbox() {
 fn what_a_killed_process_left_of_a_backup_is_named_and_removed() {
     let root = tempfile::tempdir().unwrap();
     let live = root.path().join("app.db");
-    Connection::open(&live)
-        .unwrap()
-        .execute_batch("CREATE TABLE t (id INTEGER PRIMARY KEY)")
-        .unwrap();
+    support::sqlite(&live, "CREATE TABLE t (id INTEGER PRIMARY KEY)");
     // No process has this number.
     let name = cutover::ours::temporary::name_of(u32::MAX >> 1, 1);
     let backups = root.path().join("backups");

@@ -9,15 +9,13 @@ use proptest::prelude::*;
 use rusqlite::Connection;
 use tokio_util::sync::CancellationToken;
 
+use crate::support;
+
 fn live_in(folder: &Path, name: &str) -> PathBuf {
     let file = folder.join(name);
     fs::create_dir_all(file.parent().unwrap()).unwrap();
-    let connection = Connection::open(&file).unwrap();
-    connection
-        .execute_batch(
-            "CREATE TABLE t (id INTEGER PRIMARY KEY, a); INSERT INTO t (a) VALUES (1), (2), (3)",
-        )
-        .unwrap();
+    let sql = "CREATE TABLE t (id INTEGER PRIMARY KEY, a); INSERT INTO t (a) VALUES (1), (2), (3)";
+    support::sqlite(&file, sql);
     file
 }
 
@@ -68,10 +66,7 @@ fn the_folder_that_holds_the_copy_keeps_everything_that_was_in_it() {
         make_copy(&live, &copy, n).unwrap();
         assert_eq!(rows(&copy), 3);
         // The rehearsed application writes to it, and leaves a log.
-        let written = Connection::open(&copy).unwrap();
-        written
-            .execute_batch("PRAGMA journal_mode = WAL; DELETE FROM t")
-            .unwrap();
+        let _written = support::sqlite(&copy, "PRAGMA journal_mode = WAL; DELETE FROM t");
         fs::write(folder.path().join("data/rehearsal.db-wal"), "").unwrap();
     }
     let after = bytes(folder.path());

@@ -160,7 +160,7 @@ impl Rehearsal {
     }
 
     async fn until_it_says(&self, what: &str) {
-        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(180);
         while !self.said().contains(what) {
             assert!(
                 std::time::Instant::now() < deadline,
@@ -193,10 +193,7 @@ async fn an_interrupted_rehearsal_is_undone_by_whoever_is_left() {
     let second = stage.command(&["rehearse"]).output().unwrap();
     let words = String::from_utf8_lossy(&second.stderr).into_owned();
     assert_eq!(second.status.code(), Some(1), "{words}");
-    assert!(
-        words.contains(&format!("process {}", first.process.id())),
-        "{words}"
-    );
+    says!(words, &format!("process {}", first.process.id()));
     assert!(!stage.session(2).exists());
     let (code, said) = stage.says(&["run", "--log"]);
     assert!(said.contains("a rehearsal is under way"), "{said}");

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use cutover::cli::load;
 use cutover::runbook::action::Effect;
+use cutover::runbook::discovery::Discovered;
 use cutover::runbook::{Place, RollbackKind, Runbook, StepKind};
 
 /// The reference runbook with every path written as a relative one.
@@ -26,7 +27,13 @@ fn load_in(folder: &Path) -> Runbook {
             _ => "value-of-it".to_owned(),
         })
     };
-    let loaded = load::parse("runbook.yaml", text(), folder.to_owned(), &value);
+    let loaded = load::parse(
+        "runbook.yaml",
+        text(),
+        folder.to_owned(),
+        &value,
+        &Discovered::NotAsked,
+    );
     loaded.expect("a runbook").runbook
 }
 

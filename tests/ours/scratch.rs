@@ -1,11 +1,11 @@
 //! The scratch database of rehearsals, on a real PostgreSQL: taken when it is empty or ours, refused with what is in it otherwise, and never
 //! taken when nobody can see that it is not production.
 
+use cutover::feed::capture::{self, Captured};
 use cutover::ours::scratch::{Error, Sides, claim, claim_again};
-use cutover::target::Endpoint;
-use tokio_postgres::Client;
+use cutover::postgres::Endpoint;
 
-use crate::support::{self, TestDatabase};
+use crate::support::{self, TestDatabase, client as connect};
 
 fn sides(scratch: &TestDatabase, target: &str) -> Sides {
     let endpoint = |url: &str| Endpoint::parse(url).unwrap();
@@ -14,10 +14,6 @@ fn sides(scratch: &TestDatabase, target: &str) -> Sides {
         scratch_runtime: endpoint(&scratch.url),
         target: endpoint(target),
     }
-}
-
-async fn connect(url: &str) -> Client {
-    Endpoint::parse(url).unwrap().connect().await.unwrap()
 }
 
 async fn run(url: &str, sql: &str) {
@@ -117,10 +113,7 @@ async fn whatever_else_is_in_it_stays_and_is_named() {
         assert!(matches!(refused, Error::NotOurs { .. }), "{sql}: {refused}");
         let words = refused.to_string();
         assert!(words.contains(said), "{sql}: {words}");
-        assert!(
-            words.contains(&format!("--claim-scratch {}", scratch.name)),
-            "{words}"
-        );
+        says!(words, &format!("--claim-scratch {}", scratch.name));
         // Beside what a rehearsal made it stays too.
         let scratch = support::database().await;
         let sides = self::sides(&scratch, &target.url);
@@ -272,4 +265,29 @@ async fn only_one_rehearsal_works_in_it_and_what_point_made_is_its_own() {
     assert!(is_there(&scratch.url, "by_point").await);
     drop(claim(&sides, "app-rehearsal-2", None).await.unwrap());
     assert!(!is_there(&scratch.url, "by_point").await);
+}
+
+/// A rehearsal that was interrupted amid its feed leaves functions and triggers, which go with the next one.
+#[tokio::test]
+async fn what_notes_writes_goes_with_the_tables() {
+    let (scratch, target) = (support::database().await, support::database().await);
+    let sides = sides(&scratch, &target.url);
+    let mut first = claim(&sides, "app-rehearsal-1", None).await.unwrap();
+    run(&scratch.url, "CREATE TABLE made (id int PRIMARY KEY)").await;
+    first.record().await.unwrap();
+    let tables = [Captured {
+        number: 1,
+        schema: "public".to_owned(),
+        table: "made".to_owned(),
+        key: vec!["id".to_owned()],
+    }];
+    let client = connect(&scratch.url).await;
+    let noting = capture::install(&client, "app-rehearsal-1", &tables).await;
+    noting.expect("the feed's triggers");
+    run(&scratch.url, "INSERT INTO made VALUES (1)").await;
+    drop((first, client));
+    claim(&sides, "app-rehearsal-2", None).await.unwrap();
+    for gone in ["made", "cutover.feed_notes", "cutover.feed_tables"] {
+        assert!(!is_there(&scratch.url, gone).await, "{gone}");
+    }
 }

@@ -1,7 +1,8 @@
 //! A comparison that cannot come to its end says what was compared so far, and never "equal".
 
 use super::pair::Pair;
-use cutover::parity::{self, Compared, Error, Options, Progress};
+use crate::support;
+use cutover::parity::{Compared, Error, Options, Progress};
 use tokio_util::sync::CancellationToken;
 
 /// Ends every other session of the database, as an administrator or a restart would.
@@ -10,7 +11,7 @@ fn end_sessions(url: &str) {
     let end = move || {
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
         runtime.block_on(async {
-            let client = cutover::target::Endpoint::parse(&url).expect("a URL").connect().await.expect("a connection");
+            let client = support::client(&url).await;
             let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
             client.batch_execute(end).await.expect("the sessions end");
         });
@@ -31,16 +32,7 @@ async fn a_server_that_goes_away_is_an_error_with_what_was_compared() {
         ..Options::default()
     };
     let cancel = CancellationToken::new();
-    let compared = parity::compare(
-        &pair.source,
-        &pair.endpoint(),
-        "public",
-        &pair.transfer,
-        &options,
-        &progress,
-        &cancel,
-    )
-    .await;
+    let compared = pair.try_compare(&options, &progress, &cancel).await;
     let error = compared.expect_err("the server is gone");
     assert!(matches!(error.cause(), Error::Server { .. }), "{error:?}");
     let so_far = error.so_far().expect("what was compared");
@@ -64,16 +56,8 @@ async fn a_cancelled_comparison_is_not_equal() {
     let pair = Pair::load().await;
     let cancel = CancellationToken::new();
     cancel.cancel();
-    let compared = parity::compare(
-        &pair.source,
-        &pair.endpoint(),
-        "public",
-        &pair.transfer,
-        &Options::default(),
-        &|_| (),
-        &cancel,
-    )
-    .await;
+    let options = Options::default();
+    let compared = pair.try_compare(&options, &|_| (), &cancel).await;
     let error = compared.expect_err("cancelled");
     assert!(
         matches!(error.cause(), Error::Cancelled)
@@ -88,16 +72,8 @@ async fn rows_that_row_security_would_hide_are_an_error() {
     pair.on_target(r#"ALTER TABLE "Tools" ENABLE ROW LEVEL SECURITY; ALTER TABLE "Tools" FORCE ROW LEVEL SECURITY; CREATE POLICY few ON "Tools" USING ("Id" < 100)"#)
         .await;
     let cancel = CancellationToken::new();
-    let compared = parity::compare(
-        &pair.source,
-        &pair.endpoint(),
-        "public",
-        &pair.transfer,
-        &Options::default(),
-        &|_| (),
-        &cancel,
-    )
-    .await;
+    let options = Options::default();
+    let compared = pair.try_compare(&options, &|_| (), &cancel).await;
     assert!(
         compared
             .expect_err("half of the rows are hidden")
@@ -130,16 +106,8 @@ async fn a_server_that_goes_away_in_the_middle_of_a_table_leaves_it_unknown() {
         lanes: 1,
         ..Options::default()
     };
-    let compared = parity::compare(
-        &pair.source,
-        &pair.endpoint(),
-        "public",
-        &pair.transfer,
-        &options,
-        &progress,
-        &CancellationToken::new(),
-    )
-    .await;
+    let cancel = CancellationToken::new();
+    let compared = pair.try_compare(&options, &progress, &cancel).await;
     let error = compared.expect_err("the server is gone");
     assert!(matches!(error.cause(), Error::Server { .. }), "{error:?}");
     let so_far = error.so_far().expect("what was compared");

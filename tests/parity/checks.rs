@@ -211,11 +211,9 @@ async fn a_systematic_shift_is_named_as_one() {
         .find(|check| check.name == "distributions of Tools")
         .expect("the table");
     let said = check.examples.join("\n");
-    assert!(
-        said.contains(
-            "Tools.CreatedAt: first and last are both off by +01:00:00: every value looks shifted"
-        ),
-        "{said}"
+    says!(
+        said,
+        "Tools.CreatedAt: first and last are both off by +01:00:00: every value looks shifted"
     );
     assert!(said.contains("Tools.Published: 134 true and 66 false in the backup, 66 and 134 in PostgreSQL: the flag looks turned round"), "{said}");
 }
@@ -234,15 +232,7 @@ async fn what_the_application_writes_after_the_switch_is_set_apart() {
         since_snapshot: Some(snapshot),
         ..Opening::default()
     };
-    let sides = Sides::open(
-        &pair.source,
-        &pair.endpoint(),
-        "public",
-        &pair.transfer,
-        &opening,
-    )
-    .await
-    .expect("both sides");
+    let sides = pair.sides_at(&opening).await;
     let wrong: Vec<_> = all(&sides)
         .await
         .expect("checks")
@@ -280,15 +270,7 @@ async fn while_writes_are_frozen_only_a_new_row_is_set_apart() {
         ..Opening::default()
     };
     let bad = async |pair: &Pair| -> Vec<String> {
-        let sides = Sides::open(
-            &pair.source,
-            &pair.endpoint(),
-            "public",
-            &pair.transfer,
-            &opening,
-        )
-        .await
-        .expect("both sides");
+        let sides = pair.sides_at(&opening).await;
         let mut found = checks::slugs(&sides, "V3").await.expect("slugs");
         found.extend(checks::lists(&sides, "V4").await.expect("lists"));
         found.extend(checks::integrity(&sides, "V5").await.expect("integrity"));

@@ -1,55 +1,21 @@
 //! What the import has written, read by code that shares no conversion with it: two witnesses that must agree, value by value.
 
-use super::pair::Pair;
+use super::pair::{Pair, compared};
 use crate::support;
-use cutover::parity::{self, Options};
+use crate::transfer::torture::{SETTLED, file as fixture};
+use cutover::parity;
+use cutover::postgres::Endpoint;
 use cutover::runbook::{parse_transfer, render};
-use cutover::target::Endpoint;
 use cutover::transfer::copy::{self, copy};
-use std::path::Path;
 use tokio_util::sync::CancellationToken;
-
-/// Every policy that the torture corpus needs; what no policy lets pass is put aside.
-const SETTLED: &str = r#"
-zone: UTC
-target_rows: replace
-exclude: [torture_expect, "LLLL*", "", OnlyInSqliteTable, Drift, "*2Jevil"]
-columns:
-  "*": { on_problem: quarantine }
-  Bools.V: { boolean_words: true, boolean_bytes: true }
-  Instants.V: { fraction: truncate, offset: to_utc, far_years: keep, epoch: s }
-  NaiveTs.V: { fraction: truncate }
-  DateOnlys.V: { midnight: allow }
-  EpochInstants.V: { epoch: ms }
-  Decimals.V: { negative_zero: drop }
-  Guids.V: { guid_text: any }
-  JsonDocs.V: { jsonb_blob: decode }
-  PgEnum.V: { enum: ordinal }
-  PgChar.V: { char_padding: pad }
-  PgInet.V: { netmask: keep }
-"#;
-
-fn fixture(name: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/transfer/torture")
-        .join(name);
-    std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
-}
 
 #[tokio::test]
 async fn the_torture_corpus_arrives_as_the_checker_reads_it() {
     let folder = tempfile::TempDir::new().expect("a folder");
     let file = folder.path().join("torture.db");
-    rusqlite::Connection::open(&file)
-        .expect("a file")
-        .execute_batch(&fixture("sqlite.sql"))
-        .expect("sqlite.sql");
+    support::sqlite(&file, &fixture("sqlite.sql"));
     let database = support::database().await;
-    let superuser = Endpoint::parse(&database.superuser_url)
-        .expect("a URL")
-        .connect()
-        .await
-        .expect("a connection");
+    let superuser = support::client(&database.superuser_url).await;
     superuser
         .batch_execute("CREATE EXTENSION citext")
         .await
@@ -81,17 +47,7 @@ async fn the_torture_corpus_arrives_as_the_checker_reads_it() {
     )
     .await;
     let copied = copied.unwrap_or_else(|e| panic!("{e}"));
-    let report = parity::compare(
-        &file,
-        &target,
-        "public",
-        &transfer,
-        &Options::default(),
-        &|_| (),
-        &cancel,
-    )
-    .await
-    .expect("a report");
+    let report = compared(&file, &target, &transfer).await;
     let wrong: Vec<_> = report
         .tables
         .iter()

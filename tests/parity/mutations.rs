@@ -9,7 +9,7 @@ use rand::{Rng, SeedableRng};
 use tokio_util::sync::CancellationToken;
 
 /// How many changes `make test` makes, and how many `make soak` does.
-const CHANGES: [u32; 2] = [500, 10_000];
+const CHANGES: [u32; 2] = [250, 10_000];
 
 /// A change and what has to be said about it.
 #[derive(Debug)]
@@ -392,7 +392,7 @@ impl Bench {
                 .expect("a copy");
         }
         let superuser =
-            cutover::target::Endpoint::parse(&pair.database.superuser_url).expect("a URL");
+            cutover::postgres::Endpoint::parse(&pair.database.superuser_url).expect("a URL");
         let target = superuser.connect().await.expect("a connection");
         target
             .batch_execute("SET session_replication_role = replica; SET timezone = 'UTC'")

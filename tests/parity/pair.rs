@@ -1,10 +1,10 @@
 //! A small loaded pair of databases, and how tests change and compare it.
 
 use crate::support::{self, TestDatabase};
-use cutover::parity::{self, Opening, Options, Report, Sides};
+use cutover::parity::{self, Opening, Options, Progress, Report, Sides};
+use cutover::postgres::Endpoint;
 use cutover::runbook::transfer::{ColumnPolicy, OrderedList, Pattern, Slug, Transfer, Zone};
-use cutover::target::Endpoint;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
@@ -23,16 +23,9 @@ impl Pair {
     pub async fn load() -> Self {
         let folder = TempDir::new().expect("a folder");
         let source = folder.path().join("source.db");
-        rusqlite::Connection::open(&source)
-            .expect("a file")
-            .execute_batch(include_str!("source.sql"))
-            .expect("source.sql");
+        support::sqlite(&source, include_str!("source.sql"));
         let database = support::database().await;
-        let client = Endpoint::parse(&database.url)
-            .expect("a URL")
-            .connect()
-            .await
-            .expect("a connection");
+        let client = support::client(&database.url).await;
         client
             .batch_execute("SET timezone = 'UTC'")
             .await
@@ -54,10 +47,7 @@ impl Pair {
     pub fn on_source(&self, sql: &str) {
         // As many applications leave it: SQLite checks no foreign key unless it is told to.
         let sql = format!("PRAGMA foreign_keys = OFF; {sql}");
-        rusqlite::Connection::open(&self.source)
-            .expect("the file")
-            .execute_batch(&sql)
-            .unwrap_or_else(|e| panic!("{sql}: {e}"));
+        support::sqlite(&self.source, &sql);
     }
 
     /// Runs SQL on the target.
@@ -80,13 +70,16 @@ impl Pair {
     }
 
     pub async fn sides(&self) -> Sides {
-        let opening = Opening::default();
+        self.sides_at(&Opening::default()).await
+    }
+
+    pub async fn sides_at(&self, opening: &Opening) -> Sides {
         Sides::open(
             &self.source,
             &self.endpoint(),
             "public",
             &self.transfer,
-            &opening,
+            opening,
         )
         .await
         .expect("both sides")
@@ -97,19 +90,46 @@ impl Pair {
     }
 
     pub async fn compare_with(&self, options: &Options) -> Report {
-        let cancel = CancellationToken::new();
+        self.try_compare(options, &|_| (), &CancellationToken::new())
+            .await
+            .expect("a report")
+    }
+
+    /// For what does not come to its end.
+    pub async fn try_compare(
+        &self,
+        options: &Options,
+        progress: &(dyn Fn(Progress) + Sync),
+        cancel: &CancellationToken,
+    ) -> Result<Report, parity::Error> {
         parity::compare(
             &self.source,
             &self.endpoint(),
             "public",
             &self.transfer,
             options,
-            &|_| (),
-            &cancel,
+            progress,
+            cancel,
         )
         .await
-        .expect("a report")
     }
+}
+
+/// What is found between a file and the schema `public`.
+pub async fn compared(source: &Path, target: &Endpoint, transfer: &Transfer) -> Report {
+    let cancel = CancellationToken::new();
+    let options = Options::default();
+    parity::compare(
+        source,
+        target,
+        "public",
+        transfer,
+        &options,
+        &|_| (),
+        &cancel,
+    )
+    .await
+    .expect("a report")
 }
 
 fn transfer() -> Transfer {

@@ -2,7 +2,7 @@
 
 use super::pair::Pair;
 use cutover::parity::{self, Kind, Opening, Options, Report, Sides, checks};
-use cutover::target::load_share;
+use cutover::postgres::load_share;
 use tokio_util::sync::CancellationToken;
 
 /// Few enough that the larger tables of the pair take several takes.
@@ -12,18 +12,6 @@ const PACED: Opening = Opening {
     statement_limit_ms: None,
     rows_per_second: Some(600),
 };
-
-async fn sides(pair: &Pair, opening: &Opening) -> Sides {
-    Sides::open(
-        &pair.source,
-        &pair.endpoint(),
-        "public",
-        &pair.transfer,
-        opening,
-    )
-    .await
-    .expect("both sides")
-}
 
 async fn compare(sides: &Sides) -> Report {
     let options = Options::default();
@@ -35,7 +23,7 @@ async fn compare(sides: &Sides) -> Report {
 #[tokio::test]
 async fn a_paced_reading_sees_what_a_fast_one_sees() {
     let pair = Pair::load().await;
-    let paced = sides(&pair, &PACED).await;
+    let paced = pair.sides_at(&PACED).await;
     let report = compare(&paced).await;
     assert!(report.equal, "{report:#?}");
     for check in checks::all(&paced, &checks::Equal::of(&report))
@@ -48,7 +36,7 @@ async fn a_paced_reading_sees_what_a_fast_one_sees() {
         r#"UPDATE "Tools" SET "Slug" = "Slug" || 'x' WHERE "Id" = (SELECT max("Id") FROM "Tools")"#,
     )
     .await;
-    let paced = sides(&pair, &PACED).await;
+    let paced = pair.sides_at(&PACED).await;
     let report = compare(&paced).await;
     let differing: Vec<_> = report
         .tables
@@ -69,7 +57,7 @@ async fn a_statement_that_needs_too_long_is_ended_and_told_apart_from_a_differen
         statement_limit_ms: Some(200),
         ..PACED
     };
-    let limited = sides(&pair, &opening).await;
+    let limited = pair.sides_at(&opening).await;
     pair.on_target(r#"BEGIN; LOCK TABLE "Tools" IN ACCESS EXCLUSIVE MODE"#)
         .await;
     let error = checks::row_counts(&limited, "V1", Some(&["Tools".to_owned()]))
@@ -83,7 +71,7 @@ async fn a_statement_that_needs_too_long_is_ended_and_told_apart_from_a_differen
 
 /// Another error of the server: the table is gone.
 async fn limited_by_nothing(pair: &Pair) -> parity::Error {
-    let sides = sides(pair, &PACED).await;
+    let sides = pair.sides_at(&PACED).await;
     pair.on_target(r#"DROP TABLE "Tools" CASCADE"#).await;
     checks::row_counts(&sides, "V1", Some(&["Tools".to_owned()]))
         .await

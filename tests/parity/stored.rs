@@ -1,6 +1,7 @@
 //! Values that the checker fetches in its own way: text in UTF-16 files, and long values, which no side holds whole.
 
 use super::pair::Pair;
+use crate::support;
 use cutover::parity::Report;
 use rand::rngs::StdRng;
 use rand::{RngCore, SeedableRng};
@@ -15,8 +16,7 @@ const TEXTS: &str = r#"
 async fn with_source(source: &str, target: &str) -> Pair {
     let mut pair = Pair::load().await;
     pair.source = pair.source.with_file_name("other.db");
-    let connection = Connection::open(&pair.source).expect("a file");
-    connection.execute_batch(source).expect("the source");
+    support::sqlite(&pair.source, source);
     pair.on_target(target).await;
     pair
 }
@@ -115,4 +115,34 @@ async fn computed_columns_are_compared_and_rows_of_heirs_are_their_own() {
         .await;
     let report = pair.compare().await;
     assert_eq!(counts(&report), (0, 0, 1), "{report:#?}");
+}
+
+/// What the application has put into a plain column is data; only what SQLite computes itself may PostgreSQL compute otherwise.
+#[tokio::test]
+async fn a_plain_column_that_the_target_computes_otherwise_is_a_difference() {
+    let rows = r#"INSERT INTO "Pages" ("Id", "Title", "Slug") VALUES (1, 'About', 'who-we-are'), (2, 'Help', 'help')"#;
+    let plain = format!(
+        r#"CREATE TABLE "Pages" ("Id" INTEGER NOT NULL PRIMARY KEY, "Title" TEXT, "Slug" TEXT); {rows}"#
+    );
+    let target = r#"CREATE TABLE "Pages" ("Id" bigint PRIMARY KEY, "Title" text, "Slug" text GENERATED ALWAYS AS (lower("Title")) STORED);
+        INSERT INTO "Pages" VALUES (1, 'About'), (2, 'Help')"#;
+    let pair = with_source(&plain, target).await;
+    let report = pair.compare().await;
+    assert!(!report.equal, "{report:#?}");
+    assert_eq!(counts(&report), (0, 0, 1), "{report:#?}");
+    let table = &report.tables[0];
+    assert_eq!(table.computed_otherwise, 0);
+    let found = &table.examples[0];
+    assert_eq!(
+        (found.key.as_str(), found.column.as_str()),
+        ("Id=1", "Slug")
+    );
+
+    pair.on_source(
+        r#"DROP TABLE "Pages"; CREATE TABLE "Pages" ("Id" INTEGER NOT NULL PRIMARY KEY, "Title" TEXT, "Slug" TEXT AS (upper("Title")));
+           INSERT INTO "Pages" VALUES (1, 'About'), (2, 'Help')"#,
+    );
+    let report = pair.compare().await;
+    assert!(report.equal, "{report:#?}");
+    assert_eq!(report.tables[0].computed_otherwise, 2);
 }

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, Weak};
 
 use cutover::journal::{Folder, Hash};
 use cutover::report::bundle::check::{Expected, Finding, Verdict, check};
 use cutover::report::bundle::manifest::{self, Manifest};
 use cutover::report::bundle::{EVENTS, write};
 use cutover::runbook;
+use cutover::session::facts::KeptFiles;
 use cutover::session::{Check, Event, Outcome, Recorded};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -37,7 +39,10 @@ fn night() -> Bridge {
             step: "C3".into(),
             attempt: 1,
             outcome: Outcome::done("1 files kept, with hashes")
-                .with_fact("kept", [("C1-1.log", Hash::of(b"migrated\n"))])
+                .with_fact(KeptFiles(vec![(
+                    "C1-1.log".to_owned(),
+                    Hash::of(b"migrated\n").to_string(),
+                )]))
                 .with_check(Check::new("kept", true, "“quoted” \u{202e} <b>")),
         },
     ] {
@@ -88,6 +93,23 @@ fn made(events: &[Recorded]) -> Made {
         head: written.head.hash,
         seal: written.seal,
     }
+}
+
+/// A copy of one honest night's bundle: for who spoils only the bundle, many times.
+fn bundle_of_a_night() -> (tempfile::TempDir, PathBuf, Arc<Made>) {
+    // Who copies keeps it: the last one takes it away.
+    static HONEST: Mutex<Weak<Made>> = Mutex::new(Weak::new());
+    let mut kept = HONEST.lock().expect("a night");
+    let honest = kept
+        .upgrade()
+        .unwrap_or_else(|| Arc::new(made(&night().journal)));
+    let root = tempfile::tempdir().expect("a folder");
+    let bundle = root.path().join("bundle");
+    let mut copy = std::process::Command::new("cp");
+    let copied = copy.arg("-a").arg(&honest.bundle).arg(&bundle).status();
+    assert!(copied.expect("cp runs").success());
+    *kept = Arc::downgrade(&honest);
+    (root, bundle, honest)
 }
 
 fn verdict(bundle: &Path) -> Verdict {
@@ -397,13 +419,14 @@ fn cases() -> Vec<Case> {
 
 #[test]
 fn what_is_done_to_a_bundle_is_found_where_it_was_done() {
+    let _kept = bundle_of_a_night();
     for (what, change, anew, file, line) in cases() {
-        let made = made(&night().journal);
-        change(&made.bundle);
+        let (_root, bundle, _honest) = bundle_of_a_night();
+        change(&bundle);
         if anew {
-            make_the_list_anew(&made.bundle);
+            make_the_list_anew(&bundle);
         }
-        let found = verdict(&made.bundle);
+        let found = verdict(&bundle);
         let here = |f: &&Finding| f.file == file && (line.is_none() || f.line == line);
         assert!(
             !found.ok && found.findings.iter().any(|f| here(&f)),
@@ -497,10 +520,8 @@ fn what_would_hold_up_or_lead_astray_whoever_checks_is_refused() {
         ("link", &link),
         ("device", &device),
     ];
-    let honest = made(&night().journal);
-    let kept = fs::read_dir(honest.bundle.join("output"))
-        .expect("outputs")
-        .next();
+    let (_root, honest, _honest) = bundle_of_a_night();
+    let kept = fs::read_dir(honest.join("output")).expect("outputs").next();
     let kept = kept.expect("one").expect("an entry").file_name();
     let output = format!("output/{}", kept.to_string_lossy());
     let places = [
@@ -515,30 +536,30 @@ fn what_would_hold_up_or_lead_astray_whoever_checks_is_refused() {
     ];
     for (trap, spring) in traps {
         for place in places {
-            let made = made(&night().journal);
-            let path = made.bundle.join(place);
+            let (_root, bundle, _honest) = bundle_of_a_night();
+            let path = bundle.join(place);
             let _ = fs::remove_file(&path);
             spring(&path);
-            let verdict = verdict(&made.bundle);
+            let verdict = verdict(&bundle);
             assert!(!verdict.ok, "a {trap} as {place}");
             let named = verdict.findings.iter().any(|f| f.file == place);
             assert!(named, "a {trap} as {place}: {:?}", verdict.findings);
         }
     }
     // Nor is a folder of it looked into that is a link.
-    let astray = made(&night().journal);
-    let (real, aside) = (astray.bundle.join("output"), astray.bundle.join("../aside"));
+    let (_root, astray, _honest) = bundle_of_a_night();
+    let (real, aside) = (astray.join("output"), astray.join("../aside"));
     fs::rename(&real, &aside).expect("aside");
     std::os::unix::fs::symlink(&aside, &real).expect("a link");
-    let found = verdict(&astray.bundle);
+    let found = verdict(&astray);
     let named = found.findings.iter().any(|f| f.file == output);
     assert!(!found.ok && named, "{:?}", found.findings);
     // A crowd of files that nobody listed is counted, and not read.
-    let made = made(&night().journal);
+    let (_root, bundle, _honest) = bundle_of_a_night();
     for n in 0..50_000 {
-        fs::write(made.bundle.join(format!("output/extra-{n}")), "x").expect("written");
+        fs::write(bundle.join(format!("output/extra-{n}")), "x").expect("written");
     }
-    let verdict = verdict(&made.bundle);
+    let verdict = verdict(&bundle);
     assert!(
         !verdict.ok && verdict.findings.len() < 300,
         "{}",

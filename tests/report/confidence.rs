@@ -11,8 +11,11 @@ use crate::session::language::Bridge;
 fn documented(session: &Session) -> (u32, bool) {
     let share = |points: usize, i: usize, n: usize| points * (i + 1) / n - points * i / n;
     let gates = session.gates();
+    let left_out = |gate: &str| session.not_rehearsed(gate).len();
     let of_gates = gates.iter().enumerate().filter(|(_, g)| g.green);
-    let of_gates: usize = of_gates.map(|(i, _)| share(40, i, gates.len())).sum();
+    let of_gates: usize = of_gates
+        .map(|(i, g)| share(40, i, gates.len()).saturating_sub(left_out(&g.id)))
+        .sum();
     let steps = session.steps.iter().enumerate();
     let done = steps.filter(|(_, s)| s.status == StepStatus::Done);
     let of_steps: usize = done.map(|(i, _)| share(60, i, session.steps.len())).sum();

@@ -1,13 +1,13 @@
 //! The page: what it says first, that it asks nobody for anything, and that nothing foreign in it is markup.
 
-use cutover::report::{self, html};
+use cutover::report;
 use cutover::session::{Event, RollbackCause};
 
 use crate::session::language::Bridge;
 
 fn page(bridge: &Bridge) -> String {
     let (_root, folder) = super::journal(&bridge.journal);
-    html::render(&report::collect(&folder).expect("a report"))
+    report::collect(&folder).expect("a report").to_html()
 }
 
 /// Every tag of a page, as it stands there.

@@ -6,44 +6,18 @@ use cutover::salvage::cell::Cell;
 use rusqlite::types::ValueRef;
 
 use super::Night;
+use crate::transfer::torture::{SETTLED, file as torture};
 
 /// Pairs that lose their spelling on the way, as `Table.Column: original → what comes back`.
 const NAMED: &str = include_str!("respelled.txt");
-
-/// What the torture corpus takes; what does not convert is put aside.
-const TRANSFER: &str = r#"
-zone: UTC
-target_rows: replace
-exclude: [torture_expect, "LLLL*", "", OnlyInSqliteTable, Drift, "*2Jevil"]
-columns:
-  "*": { on_problem: quarantine }
-  Bools.V: { boolean_words: true, boolean_bytes: true }
-  Instants.V: { fraction: truncate, offset: to_utc, far_years: keep, epoch: s }
-  NaiveTs.V: { fraction: truncate }
-  DateOnlys.V: { midnight: allow }
-  EpochInstants.V: { epoch: ms }
-  Decimals.V: { negative_zero: drop }
-  Guids.V: { guid_text: any }
-  JsonDocs.V: { jsonb_blob: decode }
-  PgEnum.V: { enum: ordinal }
-  PgChar.V: { char_padding: pad }
-  PgInet.V: { netmask: keep }
-"#;
-
-fn torture(name: &str) -> String {
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/transfer/torture")
-        .join(name);
-    std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
-}
 
 /// Every value of the corpus that PostgreSQL took, in the form of that one value: the same value again, to the bit, or on the list.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_value_of_the_corpus_comes_back_or_is_named() {
     let target = torture("postgres.sql").replace("CREATE EXTENSION IF NOT EXISTS citext;", "");
     let target = target.replace("citext", "text");
-    let night = Night::import(&torture("sqlite.sql"), &target, TRANSFER).await;
-    let transfer = parse_transfer("transfer", TRANSFER).expect("a transfer section");
+    let night = Night::import(&torture("sqlite.sql"), &target, SETTLED).await;
+    let transfer = parse_transfer("transfer", SETTLED).expect("a transfer section");
     let client = night.endpoint().connect().await.expect("a connection");
     client
         .batch_execute(

@@ -2,16 +2,21 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use cutover::parity;
+use cutover::postgres::Endpoint;
 use cutover::salvage::TableCost;
-use cutover::salvage::apply::{Fate, Means, Outcome, apply};
+use cutover::salvage::apply::{Fate, Means, Outcome, apply, whole};
 use cutover::salvage::file::{About, Choice, Salvaged, Writer};
+use cutover::session::facts::{Brought, BroughtTable};
+use cutover::sqlite::fence::{Fence, Quiet};
+use cutover::sqlite::writer::Writer as Fenced;
 use cutover::step::salvage::{Record, Wanted, make};
-use cutover::target::Endpoint;
 use tokio_util::sync::CancellationToken;
 
 use super::Night;
+use crate::parity::pair::compared;
+use crate::support::sqlite as execute;
 
 const SOURCE: &str = include_str!("source.sql");
 const TARGET: &str = include_str!("target.sql");
@@ -73,25 +78,10 @@ impl Left {
 
     /// Whether `cutover verify` finds both equal.
     async fn differences(&self, file: &Path) -> Vec<String> {
-        let report = parity::compare(
-            file,
-            &self.night.endpoint(),
-            "public",
-            &self.night.transfer,
-            &parity::Options::default(),
-            &|_| {},
-            &CancellationToken::new(),
-        )
-        .await
-        .expect("a report");
+        let report = compared(file, &self.night.endpoint(), &self.night.transfer).await;
         let different = report.tables.iter().filter(|table| !table.is_equal());
         different.map(|table| format!("{table:?}")).collect()
     }
-}
-
-fn execute(file: &Path, sql: &str) {
-    let connection = rusqlite::Connection::open(file).expect("the file");
-    connection.execute_batch(sql).expect(sql);
 }
 
 fn conflicts(outcome: &Outcome) -> Vec<String> {
@@ -138,6 +128,70 @@ async fn all_rows_brought_in_give_what_postgresql_has() {
         again.rows.iter().all(|row| row.fate == Fate::Already),
         "{again:#?}"
     );
+}
+
+/// As a rollback does it: through the fence's connection, every row of every kind of value read again to the byte.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_rollback_brings_back_is_what_postgresql_has() {
+    let left = Left::behind(WRITES).await;
+    let live = left.live();
+    let quiet = Quiet {
+        period: Duration::from_millis(40),
+        ..Quiet::default()
+    };
+    let fence = Fence::raise(&live, &quiet, &CancellationToken::new()).expect("a fence");
+    let fenced = Fenced::of(fence, Duration::from_secs(2)).expect("its connection");
+    let salvaged = left.salvaged();
+    let chosen = salvaged.not_in(&live).expect("rows");
+    let brought = whole::bring(
+        fenced.connection(),
+        &salvaged,
+        &chosen,
+        &live,
+        false,
+        &|_| (),
+    );
+    let brought = brought.unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(
+        (brought.left.len(), brought.brought.len()),
+        (0, chosen.len()),
+        "{brought:?}"
+    );
+    fenced.commit().expect("a commit");
+    assert_eq!(left.differences(&live).await, Vec::<String>::new());
+}
+
+#[test]
+fn with_everything_brought_back_nothing_is_left_to_do() {
+    let record = Record {
+        file: Some("salvage.db".into()),
+        tables: vec![TableCost {
+            table: "Tools".to_owned(),
+            inserted: 2,
+            deleted: 1,
+            ..TableCost::default()
+        }],
+        ..Record::default()
+    };
+    let mut brought = Brought {
+        tables: vec![BroughtTable {
+            table: "Tools".to_owned(),
+            inserted: 2,
+            deleted: 1,
+            ..BroughtTable::default()
+        }],
+        ..Brought::default()
+    };
+    assert_eq!(
+        record.sentence_of(&brought),
+        "3 rows that users wrote to PostgreSQL are in SQLite: 2 inserted, 0 changed, 1 deleted. Nothing is left to be brought in; salvage.db has a \
+         copy of them"
+    );
+    brought.left_rows = 2;
+    brought.left = vec!["Tools [7] (changed): it is another".to_owned()];
+    let said = record.sentence_of(&brought);
+    says!(said, "2 rows stay in salvage.db, first: Tools [7]");
+    says!(said, "`cutover salvage apply` brings it in");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -209,16 +263,20 @@ fn rows_that_are_not_in_the_file_are_not_counted_as_kept() {
     let said = record.sentence();
     assert!(said.starts_with("2 inserted, 0 changed"), "{said}");
     assert!(said.ends_with("5 of Orders seen, not kept"), "{said}");
+    let none = |tables| Record {
+        tables,
+        ..record.clone()
+    };
+    let said = none(Vec::new()).sentence();
+    let whole = "no row was read: salvage.db is not complete (1 lacking): Orders: it broke off";
+    assert_eq!(said, whole);
+    let said = none(vec![table("Orders", 5, true)]).sentence();
+    assert!(said.starts_with("no row was kept: salvage.db"), "{said}");
 }
 
-/// PostgreSQL was away when the rollback came to R5, and is there again.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_file_that_could_not_be_made_is_made_later() {
-    let night = Night::import(SOURCE, TARGET, TRANSFER).await;
-    night.on_target(WRITES).await;
-    let path = night.folder.path().join("salvage.db");
-    let mut wanted = Wanted {
-        path: path.clone(),
+fn wanted(night: &Night, path: &Path) -> Wanted {
+    Wanted {
+        path: path.to_owned(),
         about: About {
             session: "s-1".to_owned(),
             source: night.source.clone(),
@@ -228,7 +286,21 @@ async fn a_file_that_could_not_be_made_is_made_later() {
             made: "2026-01-01T00:00:00Z".to_owned(),
         },
         since: night.since(),
+        endpoint: night.endpoint(),
+        before: None,
+        even_if_empty: false,
+    }
+}
+
+/// PostgreSQL was away when the rollback came to R5, and is there again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_could_not_be_made_is_made_later() {
+    let night = Night::import(SOURCE, TARGET, TRANSFER).await;
+    night.on_target(WRITES).await;
+    let path = night.folder.path().join("salvage.db");
+    let mut wanted = Wanted {
         endpoint: Endpoint::parse("postgres://x@127.0.0.1:1/x").expect("a URL"),
+        ..wanted(&night, &path)
     };
     let cancel = CancellationToken::new();
     make(wanted.clone(), &cancel)
@@ -236,13 +308,58 @@ async fn a_file_that_could_not_be_made_is_made_later() {
         .expect_err("nobody there");
     assert!(!path.exists());
     wanted.endpoint = night.endpoint();
-    let record = make(wanted, &cancel).await.expect("a file");
+    let record = make(wanted.clone(), &cancel).await.expect("a file");
     assert_eq!((record.lacks.len(), record.file), (0, Some(path.clone())));
+    // Users wrote more: the new file holds both, and the one before is kept.
+    night
+        .on_target(r#"UPDATE "Tools" SET "Title" = 'later' WHERE "Id" = 2"#)
+        .await;
+    make(wanted.clone(), &cancel)
+        .await
+        .expect_err("one is there");
+    let before = path.with_file_name("salvage.before.db");
+    wanted.before = Some(before.clone());
+    let first = std::fs::read(&path).expect("the first");
+    make(wanted.clone(), &cancel).await.expect("the second");
+    assert_eq!(std::fs::read(&before).expect("kept"), first);
+    let second = std::fs::read(&path).expect("the second");
+    make(wanted, &cancel)
+        .await
+        .expect_err("two are kept, and no third");
+    assert_eq!(std::fs::read(&path).expect("still there"), second);
     let left = Left { night, file: path };
     let live = left.live();
     let outcome = left.apply(&live, &Choice::default(), Means::default());
     assert!(outcome.committed, "{outcome:#?}");
     assert_eq!(left.differences(&live).await, Vec::<String>::new());
+}
+
+/// An R5 that got no answer leaves open whether users wrote: a file without a row settles it.
+#[tokio::test(flavor = "multi_thread")]
+async fn that_nothing_was_written_is_a_file_where_one_is_asked_for() {
+    let night = Night::import(SOURCE, TARGET, TRANSFER).await;
+    let path = night.folder.path().join("salvage.db");
+    let mut wanted = wanted(&night, &path);
+    let cancel = CancellationToken::new();
+    let record = make(wanted.clone(), &cancel).await.expect("a look");
+    assert_eq!((record.file, path.exists()), (None, false));
+    wanted.even_if_empty = true;
+    let record = make(wanted, &cancel).await.expect("a file");
+    assert_eq!(record.file.as_ref(), Some(&path));
+    assert!(record.rows_sha256.is_some() && record.lacks.is_empty());
+    let said = record.sentence();
+    assert!(
+        said.starts_with("nothing was written to PostgreSQL"),
+        "{said}"
+    );
+    let kept = Salvaged::open(&path).expect("a salvage file");
+    assert_eq!(kept.rows_not_brought().expect("a count"), 0);
+    assert!(
+        kept.tables()
+            .expect("tables")
+            .iter()
+            .all(|t| t.lacks.is_none())
+    );
 }
 
 /// A row that the application's own table refuses is in the values alone: the file knows it, and R5 has to be red for it.
@@ -254,10 +371,8 @@ async fn what_is_recorded_is_what_the_file_says() {
         .await;
     let left = Left::lacking(night).await;
     let wanted = Wanted {
-        path: left.night.folder.path().join("again.db"),
         about: left.salvaged().about().expect("about"),
-        since: left.night.since(),
-        endpoint: left.night.endpoint(),
+        ..wanted(&left.night, &left.night.folder.path().join("again.db"))
     };
     let record = make(wanted, &CancellationToken::new())
         .await
@@ -436,10 +551,101 @@ fn a_file_that_is_no_salvage_file_is_named() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("salvage.db");
     assert!(Salvaged::open(&path).is_err());
-    rusqlite::Connection::open(&path)
-        .expect("a file")
-        .execute_batch("CREATE TABLE t (a)")
-        .expect("a table");
+    execute(&path, "CREATE TABLE t (a)");
     let error = Salvaged::open(&path).err().expect("refused").to_string();
     assert!(error.contains("not a salvage file"), "{error}");
+}
+
+/// Without AUTOINCREMENT SQLite gives the numbers away again that PostgreSQL had given, within seconds of a rollback.
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_whose_number_was_given_away_get_another_and_what_points_to_them_follows() {
+    const SOURCE: &str = "
+        CREATE TABLE authors (id INTEGER PRIMARY KEY, name TEXT, friend INTEGER REFERENCES authors(id));
+        CREATE TABLE books (id INTEGER PRIMARY KEY, author INTEGER NOT NULL REFERENCES authors, title TEXT);
+        CREATE TABLE tags (book INTEGER NOT NULL REFERENCES books(id), tag TEXT NOT NULL, PRIMARY KEY (book, tag));
+        CREATE TABLE covers (id INTEGER PRIMARY KEY REFERENCES books(id), colour TEXT);
+        INSERT INTO authors VALUES (1, 'Ada', NULL);
+        INSERT INTO books VALUES (1, 1, 'One');";
+    const TARGET: &str = "
+        CREATE TABLE authors (id bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY, name text, friend bigint REFERENCES authors);
+        CREATE TABLE books (id bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY, author bigint NOT NULL REFERENCES authors, title text);
+        CREATE TABLE tags (book bigint NOT NULL REFERENCES books, tag text NOT NULL, PRIMARY KEY (book, tag));
+        CREATE TABLE covers (id bigint PRIMARY KEY REFERENCES books, colour text);";
+    const WRITES: &str = "
+        INSERT INTO authors VALUES (2, 'Bob', 2);
+        INSERT INTO books VALUES (2, 2, 'Two'), (3, 1, 'Three');
+        INSERT INTO tags VALUES (2, 'x'), (3, 'y');
+        INSERT INTO covers VALUES (2, 'red'), (3, 'blue');
+        UPDATE books SET author = 2 WHERE id = 1;";
+    let night = Night::import(SOURCE, TARGET, "{}").await;
+    night.on_target(WRITES).await;
+    let left = Left::lacking(night).await;
+    let live = left.live();
+    execute(
+        &live,
+        "INSERT INTO authors (name) VALUES ('Eve'); INSERT INTO books (author, title) VALUES (2, 'Hers'); INSERT INTO tags VALUES (2, 'hers')",
+    );
+    let refused = left.apply(&live, &Choice::default(), Means::default());
+    assert!(
+        !refused.committed && conflicts(&refused).len() >= 2,
+        "{:?}",
+        conflicts(&refused)
+    );
+    assert!(
+        conflicts(&refused)[0].contains("--new-ids"),
+        "{:?}",
+        conflicts(&refused)
+    );
+    let means = Means {
+        new_ids: true,
+        ..Means::default()
+    };
+    let outcome = left.apply(&live, &Choice::default(), means);
+    assert!(
+        outcome.committed,
+        "{:?} {:?}",
+        conflicts(&outcome),
+        outcome.violations
+    );
+    let given = outcome
+        .rows
+        .iter()
+        .filter_map(|row| Some((row.table.as_str(), row.key.as_str(), row.new_id?)));
+    assert_eq!(
+        given.collect::<Vec<_>>(),
+        [("authors", "[2]", 3), ("books", "[2]", 4)]
+    );
+    let all = |sql: &str| {
+        let connection = rusqlite::Connection::open(&live).expect("the file");
+        connection
+            .query_row(sql, [], |row| row.get::<_, String>(0))
+            .expect(sql)
+    };
+    let lines = |columns: &str, table: &str| {
+        all(&format!(
+            "SELECT group_concat(line, '; ') FROM (SELECT concat_ws(' ', {columns}) AS line FROM {table} ORDER BY 1)"
+        ))
+    };
+    assert_eq!(
+        lines("id, name, friend", "authors"),
+        "1 Ada; 2 Eve; 3 Bob 3"
+    );
+    assert_eq!(
+        lines("id, author, title", "books"),
+        "1 3 One; 2 2 Hers; 3 1 Three; 4 3 Two"
+    );
+    assert_eq!(lines("book, tag", "tags"), "2 hers; 3 y; 4 x");
+    assert_eq!(lines("id, colour", "covers"), "3 blue; 4 red");
+
+    // Once more: what came in under another number is not brought in twice.
+    let salvaged = &mut left.salvaged();
+    salvaged
+        .note_applied(&outcome.applied(), &live, "2026-01-01T00:00:00Z")
+        .expect("noted");
+    let again = left.apply(&live, &Choice::default(), means);
+    assert!(
+        again.applied().is_empty() && conflicts(&again).is_empty(),
+        "{:?}",
+        conflicts(&again)
+    );
 }

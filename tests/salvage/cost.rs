@@ -114,7 +114,7 @@ async fn every_write_counts_once_whatever_the_key() {
 async fn another_database_is_not_looked_at() {
     let night = night().await;
     let client = night.endpoint().connect().await.expect("a connection");
-    let here = cutover::target::identity(&client)
+    let here = cutover::postgres::identity(&client)
         .await
         .expect("an identity");
     let mut remade = here.clone();
@@ -228,7 +228,7 @@ async fn a_server_that_is_not_the_one_of_the_switch_is_refused() {
             None => assert_eq!(why, "", "{snapshot}"),
         }
     }
-    let nowhere = cutover::target::Endpoint::parse("postgres://x@127.0.0.1:1/x").expect("a URL");
+    let nowhere = cutover::postgres::Endpoint::parse("postgres://x@127.0.0.1:1/x").expect("a URL");
     let (limit, cancel) = (Duration::from_secs(5), CancellationToken::new());
     let refused = Search::open(night.since(), &nowhere, limit, &cancel).await;
     assert!(matches!(refused.err(), Some(Error::Sides(_))));

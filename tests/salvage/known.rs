@@ -8,10 +8,11 @@ use cutover::journal::Folder;
 use cutover::salvage::TableCost;
 use cutover::salvage::file::{About, NAME, Salvaged, Writer};
 use cutover::session::{Check, Event, Outcome};
-use cutover::step::salvage::{Record, SALVAGE, known};
+use cutover::step::salvage::{Record, known};
 
 use crate::report::journal_called;
 use crate::session::language::Bridge;
+use crate::support::sqlite as execute;
 
 /// A file with one row that was inserted and one that was deleted.
 fn file_of(folder: &Path, session: &str) -> Record {
@@ -55,16 +56,11 @@ fn file_of(folder: &Path, session: &str) -> Record {
     }
 }
 
-fn execute(file: &Path, sql: &str) {
-    let connection = rusqlite::Connection::open(file).expect("the file");
-    connection.execute_batch(sql).expect(sql);
-}
-
 /// A night that was rolled back, with what R5 has put on record.
 fn rolled_back(record: Option<&Record>) -> Bridge {
     let mut bridge = Bridge::rolled_back(2_000);
     if let Some(record) = record {
-        let outcome = Outcome::done("kept").with_fact(SALVAGE, record);
+        let outcome = Outcome::done("kept").with_fact(record.clone());
         let row = "R5".to_owned();
         bridge.append(Event::RollbackRowFinished { row, outcome });
     }
@@ -105,7 +101,7 @@ fn only_the_file_on_record_is_known() {
     });
     assert_eq!(look(&by_note), Ok(None));
     // One that an earlier version put on record can be used, with a warning once it is not the same to the byte.
-    let sha256 = cutover::source::digest::of_bytes(&std::fs::read(&path).expect("bytes"));
+    let sha256 = cutover::sqlite::digest::of_bytes(&std::fs::read(&path).expect("bytes"));
     let older = rolled_back(Some(&Record {
         rows_sha256: None,
         sha256: Some(sha256),
@@ -130,10 +126,7 @@ fn only_the_file_on_record_is_known() {
     ] {
         execute(&path, sql);
         let why = look(&night).expect_err(sql);
-        assert!(
-            why.contains("not the file that session tonight has on record"),
-            "{why}"
-        );
+        says!(why, "not the file that session tonight has on record");
     }
     execute(
         &path,
@@ -141,6 +134,29 @@ fn only_the_file_on_record_is_known() {
     );
     let why = look(&night).expect_err("another session's");
     assert!(why.contains("of session another"), "{why}");
+}
+
+/// A file that takes another's place knows which of its rows SQLite has already.
+#[test]
+fn what_was_brought_in_counts_of_the_file_that_is_made_anew() {
+    let [before, anew] = [(); 2].map(|()| tempfile::tempdir().expect("a folder"));
+    let [old, new] = [&before, &anew].map(|folder| {
+        file_of(folder.path(), "tonight");
+        folder.path().join(NAME)
+    });
+    let (app, at) = (before.path().join("app.db"), "2026-01-01T00:00:00Z");
+    let mut noted = Salvaged::open(&old).expect("a salvage file");
+    noted.note_applied(&[1, 2], &app, at).expect("noted");
+    // The inserted row was written once more.
+    execute(
+        &new,
+        "UPDATE cutover_values SET new = 'drei' WHERE row = 1 AND place = 1",
+    );
+    let salvaged = Salvaged::open(&new).expect("a salvage file");
+    salvaged.note_as_in(&old).expect("noted");
+    assert_eq!(salvaged.not_in(&app).expect("rows"), [1]);
+    let deleted = salvaged.applied(2, &app).expect("a note");
+    assert_eq!(deleted.as_deref(), Some(at));
 }
 
 /// The newest session is a rehearsal; the night before it is the one that has rows.
@@ -179,10 +195,7 @@ fn what_is_about_a_nights_rows_finds_the_night() {
     assert!(said.contains("`cutover status tonight`"), "{said}");
     // A rehearsal that is named is the one that is meant.
     let (_, said) = cutover(here.path(), &["salvage", "show", "rehearsal-2"]);
-    assert!(
-        said.contains("session rehearsal-2 has no salvage file"),
-        "{said}"
-    );
+    says!(said, "session rehearsal-2 has no salvage file");
 
     // What would be deleted is said, and has to be agreed to.
     let app = aside.path().join("app.db");
@@ -209,10 +222,7 @@ fn what_is_about_a_nights_rows_finds_the_night() {
     }
     let (code, said) = apply(&["--deletes", "1"]);
     assert_eq!((code, names().as_str()), (Some(0), "one,three"), "{said}");
-    assert!(
-        said.contains("session tonight: 2 rows brought into"),
-        "{said}"
-    );
+    says!(said, "session tonight: 2 rows brought into");
     let (code, said) = apply(&[]);
     assert_eq!(
         code,
@@ -242,11 +252,7 @@ fn what_can_never_be_kept_is_not_tried_again() {
         for_good: true,
         ..Record::default()
     };
-    assert!(
-        !record.sentence().contains("salvage make"),
-        "{}",
-        record.sentence()
-    );
+    lacks!(record.sentence(), "salvage make");
     let mut bridge = Bridge::rolled_back(2_000);
     let rows = &mut bridge.session.rollback.as_mut().expect("a rollback").rows;
     let check = Check::new(
@@ -254,9 +260,7 @@ fn what_can_never_be_kept_is_not_tried_again() {
         false,
         record.sentence(),
     );
-    let outcome = Outcome::done("R5")
-        .with_check(check)
-        .with_fact(SALVAGE, &record);
+    let outcome = Outcome::done("R5").with_check(check).with_fact(record);
     rows.last_mut().expect("rows").outcome = Some(outcome);
     let refused =
         cutover::session::attempt::rows_are_kept(&bridge.session, false).expect_err("not kept");

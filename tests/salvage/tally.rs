@@ -30,10 +30,7 @@ fn a_file_says_what_it_holds_and_what_is_back() {
     assert!(said.starts_with("5 rows are in this file"), "{said}");
     assert!(said.ends_with("of 1 tables it is not complete"), "{said}");
     let said = held(&costs(), 3, Path::new("app.db"));
-    assert!(
-        said.contains("3 of them were brought into app.db"),
-        "{said}"
-    );
+    says!(said, "3 of them were brought into app.db");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! - `ada: sign K8 as engineer`, `robin: start A1`, `dan: roll back "tonight" because`: a person's command
 //! - `step A1 ok quiet`, `step C1 failed migration_exit exit 1`, `step D2 passing connection lost`: a step ends
 //! - `asks D2 Tools=12`: it fails, for it would delete so many rows that the source does not have
-//! - `lost D2`, `found D2 done|again|ask …`, `drift …`, `trigger T3a burning|fired …`, `row R1 ok|failed`
+//! - `lost D2`, `found D2 done|again|ask …`, `drift …`, `written …` (after the switch), `trigger T3a burning|fired …`, `row R1 ok|failed`
 //! - `rehearsal`, `rehearsal of-source Tools Tags=2`, `rehearsal aged 3h`; `source Tools`: the source's schema is seen
 //! - `+5m`: time goes by; `due`: what is due by itself; `reach F1`: everything goes well until F1 is next
 //! - `show steps|gates|freeze|phase|rollback|confidence`
@@ -13,8 +13,8 @@ use cutover::session::confidence::confidence;
 use cutover::session::due::{check_triggers, due, step_ended};
 use cutover::session::shape::Shape;
 use cutover::session::{
-    Actor, Check, Command, Event, Found, LineKind, Outcome, Phase, Recorded, RehearsalEvidence,
-    Session, StepStatus, TriggerPhase, decide,
+    Actor, Charter, Check, Command, Event, Found, LineKind, Outcome, Phase, Recorded,
+    RehearsalEvidence, Session, StepStatus, TriggerPhase, decide,
 };
 
 /// A session, its journal and its clock.
@@ -26,12 +26,17 @@ pub struct Bridge {
 
 impl Bridge {
     pub fn open() -> Bridge {
+        Bridge::on(super::charter())
+    }
+
+    /// A session of another charter.
+    pub fn on(charter: Charter) -> Bridge {
         let first = Recorded {
             seq: 1,
             at_ms: 0,
             wall: chrono::DateTime::UNIX_EPOCH,
             event: Event::SessionOpened {
-                charter: Box::new(super::charter()),
+                charter: Box::new(charter),
             },
         };
         Bridge {
@@ -197,6 +202,8 @@ pub fn rehearsal(session: &Session) -> RehearsalEvidence {
         rollback_ms: 1_000,
         took_ms: vec![],
         not_run: Vec::new(),
+        against: Vec::new(),
+        not_rehearsed: Vec::new(),
     }
 }
 
@@ -249,7 +256,7 @@ fn act(bridge: &mut Bridge, line: &str) -> Vec<String> {
         "asks" => {
             let (step, rows) = rest.split_once(' ').expect("a step and rows");
             let outcome = Outcome::failed("rows would be lost")
-                .with_fact(cutover::session::discard::FACT, discarded(&words(rows)));
+                .with_fact(cutover::session::facts::Discard(discarded(&words(rows))));
             step_ended(&bridge.session, step, outcome)
         }
         "lost" => vec![Event::StepLost {
@@ -258,6 +265,9 @@ fn act(bridge: &mut Bridge, line: &str) -> Vec<String> {
         }],
         "found" => found(bridge, rest),
         "drift" => vec![Event::DriftFound {
+            detail: rest.to_owned(),
+        }],
+        "written" => vec![Event::WrittenAfterSwitch {
             detail: rest.to_owned(),
         }],
         "trigger" => trigger(rest),
@@ -438,7 +448,7 @@ fn changed_rehearsal(bridge: &Bridge, how: &str) -> RehearsalEvidence {
                 "aged" => {
                     let opened_s = bridge.session.opened.timestamp();
                     rehearsal.ended_unix_s = opened_s - duration_ms(rest) / 1_000;
-                    rehearsal.source = bridge.session.shape();
+                    rehearsal.source = bridge.session.shape().expect("readable");
                 }
                 _ => panic!("no such rehearsal: {how}"),
             }
@@ -541,6 +551,7 @@ fn shown(event: &Event) -> String {
         }
         Event::FreezeOverran { limit_ms } => format!("freeze overran {} min", limit_ms / 60_000),
         Event::DriftFound { detail } => format!("drift found: {detail}"),
+        Event::WrittenAfterSwitch { detail } => format!("written after the switch: {detail}"),
         Event::TriggerMoved { trigger, state, .. } => format!("{trigger} {state:?}").to_lowercase(),
         Event::TriggerFired { trigger, reason } => format!("{trigger} FIRED: {reason}"),
         Event::RollbackStarted { cause, reason } => {

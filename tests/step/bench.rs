@@ -7,10 +7,16 @@ use std::sync::{Arc, Mutex as Lock};
 use cutover::fleet;
 use cutover::journal::Folder;
 use cutover::monitor::{Ground, Monitor};
+use cutover::postgres::writers::TargetFence;
+use cutover::postgres::{Endpoint, Finding};
 use cutover::runbook::{ProviderPage, Runbook};
+use cutover::session::facts::{Backup, Fact};
+use cutover::session::live::ItemView;
 use cutover::session::{Event, Found, Outcome, Undo};
-use cutover::step::context::{Context, News, Reporter, SessionClock, Shared};
-use cutover::target::Endpoint;
+use cutover::sqlite::fence::Fence;
+use cutover::step::closing::grants;
+use cutover::step::context::{Content, Context, News, Reporter, SessionClock, Shared};
+use cutover::step::rollback::{Halted, fence_target};
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -25,6 +31,9 @@ pub const POSTGRES: &str = "DatabaseProvider=Postgres\n";
 /// Something that a test does the moment an undo is durable.
 type OnUndo = Box<dyn Fn(&Undo) + Send + Sync>;
 
+/// What a step says while it runs, with its row and attempt.
+type Told = mpsc::UnboundedReceiver<(String, u32, News)>;
+
 pub struct Bench {
     folder: tempfile::TempDir,
     session: Folder,
@@ -32,15 +41,31 @@ pub struct Bench {
     pub servers: Vec<Server>,
     pub database: TestDatabase,
     pub bridge: Bridge,
-    pub on_undo: Arc<Lock<Option<OnUndo>>>,
+    /// As the judge has left it.
+    pub checklist: Vec<ItemView>,
+    pub on_undo: Lock<Option<OnUndo>>,
+    /// What a comparison of the file with its backup has found.
+    pub content: watch::Sender<Content>,
+    /// Whether what ran before a row of the rollback has ended.
+    pub halted: Halted,
+    /// What steps have said of SQLite having been written after the switch.
+    pub written: Lock<Vec<String>>,
+    /// SQLite's fence, which an engine holds from one row of the rollback to the next.
+    pub fence: Lock<Option<Fence>>,
+    /// PostgreSQL's, as [`Bench::row`] leaves it.
+    target_fence: Lock<Option<TargetFence>>,
 }
 
 impl Bench {
     /// So many instances, ready and on SQLite, each with a configuration file of its own.
     pub async fn new(instances: usize) -> Bench {
+        Bench::on(instances, support::database().await).await
+    }
+
+    /// The same, with this database as the target.
+    pub async fn on(instances: usize, database: TestDatabase) -> Bench {
         let folder = tempfile::tempdir().expect("a folder");
         let session = Folder::create(folder.path(), "tonight").expect("a session's folder");
-        let database = support::database().await;
         let mut servers = Vec::new();
         for n in 1..=instances {
             servers.push(Server::start(&format!("app-{n}")).await);
@@ -71,12 +96,16 @@ impl Bench {
             servers,
             database,
             bridge: Bridge::open(),
-            on_undo: Arc::default(),
+            checklist: Vec::new(),
+            on_undo: Lock::default(),
+            content: watch::channel(Content::default()).0,
+            halted: Halted::Wholly,
+            written: Lock::default(),
+            fence: Lock::default(),
+            target_fence: Lock::default(),
         };
-        rusqlite::Connection::open(bench.path("app.db"))
-            .expect("a file")
-            .execute_batch("CREATE TABLE t (id integer PRIMARY KEY, v text); INSERT INTO t VALUES (1, 'a'), (2, 'b')")
-            .expect("rows");
+        let rows = "CREATE TABLE t (id integer PRIMARY KEY, v text); INSERT INTO t VALUES (1, 'a'), (2, 'b')";
+        support::sqlite(&bench.path("app.db"), rows);
         for server in &bench.servers {
             server.text("/ready", 200, "on Sqlite");
             bench.configure(&server.instance.id, SQLITE);
@@ -86,6 +115,11 @@ impl Bench {
 
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
+    }
+
+    /// The session's folder.
+    pub fn session(&self) -> &Folder {
+        &self.session
     }
 
     /// Writes an instance's configuration.
@@ -121,8 +155,8 @@ impl Bench {
     }
 
     /// A step has left something behind for later ones.
-    pub fn left_behind(&mut self, step: &str, fact: &str, value: impl serde::Serialize) {
-        let outcome = Outcome::done("done").with_fact(fact, value);
+    pub fn left_behind(&mut self, step: &str, fact: impl Fact) {
+        let outcome = Outcome::done("done").with_fact(fact);
         self.finished(step, outcome);
     }
 
@@ -143,8 +177,9 @@ impl Bench {
     /// Whether a step may change the target.
     pub async fn is_free(&self, step: &str) -> Result<(), Outcome> {
         let index = self.runbook.steps.iter().position(|s| s.id == step);
-        let (ctx, _) = self.context(step, index.unwrap_or(0));
-        cutover::step::in_use::is_free(&ctx).await
+        let (ctx, mut news) = self.context(step, index.unwrap_or(0));
+        let heard = self.heard(&mut news, cutover::step::in_use::is_free(&ctx));
+        heard.await.0
     }
 
     /// Runs a step as an engine would, and appends what comes of it.
@@ -161,9 +196,9 @@ impl Bench {
     pub async fn step_after(&mut self, id: &str, events: &[Event]) -> Outcome {
         let index = self.runbook.steps.iter().position(|s| s.id == id);
         self.bridge.append_all(events);
-        let (ctx, undos) = self.context(id, index.expect("a step of the runbook"));
-        let outcome = cutover::step::run(&ctx).await;
-        self.undone(id, &undos);
+        let (ctx, mut news) = self.context(id, index.expect("a step of the runbook"));
+        let (outcome, undos) = self.heard(&mut news, cutover::step::run(&ctx)).await;
+        self.undone(id, undos);
         self.bridge.append(Event::StepFinished {
             step: id.to_owned(),
             attempt: 1,
@@ -175,12 +210,23 @@ impl Bench {
     /// What an engine finds out about a step that another one had begun.
     pub async fn found(&self, id: &str) -> Found {
         let index = self.runbook.steps.iter().position(|s| s.id == id);
-        let (ctx, _) = self.context(id, index.expect("a step of the runbook"));
-        cutover::step::find_out(&ctx).await
+        let (ctx, mut news) = self.context(id, index.expect("a step of the runbook"));
+        let heard = self.heard(&mut news, cutover::step::find_out(&ctx));
+        heard.await.0
     }
 
     /// Runs a row of the rollback, which begins with the first.
     pub async fn row(&mut self, id: &str) -> Outcome {
+        let outcome = self.row_that_dies(id).await;
+        self.bridge.append(Event::RollbackRowFinished {
+            row: id.to_owned(),
+            outcome: outcome.clone(),
+        });
+        outcome
+    }
+
+    /// The same by an engine that dies before it can put the outcome on record.
+    pub async fn row_that_dies(&mut self, id: &str) -> Outcome {
         if self.bridge.session.rollback.is_none() {
             self.bridge.append(Event::RollbackStarted {
                 cause: cutover::session::RollbackCause::Person { by: "robin".into() },
@@ -190,18 +236,78 @@ impl Bench {
         let index = self.runbook.rollback.iter().position(|r| r.id == id);
         self.bridge
             .append(Event::RollbackRowStarted { row: id.to_owned() });
-        let (ctx, undos) = self.context(id, index.expect("a row of the runbook"));
-        let outcome = cutover::step::rollback::run(&ctx).await;
-        self.undone(id, &undos);
-        self.bridge.append(Event::RollbackRowFinished {
-            row: id.to_owned(),
-            outcome: outcome.clone(),
-        });
+        let (ctx, mut news) = self.context(id, index.expect("a row of the runbook"));
+        let fences = (held(&self.fence), held(&self.target_fence));
+        *ctx.shared.fence.lock().await = fences.0;
+        *ctx.shared.target_fence.lock().await = fences.1;
+        let row = cutover::step::rollback::run(&ctx, self.halted);
+        let (outcome, undos) = self.heard(&mut news, row).await;
+        self.undone(id, undos);
+        self.fence = Lock::new(ctx.shared.fence.lock().await.take());
+        self.target_fence = Lock::new(fence_target::take(&ctx).await);
         outcome
     }
 
-    fn undone(&mut self, id: &str, undos: &Lock<Vec<Undo>>) {
-        for undo in undos.lock().expect("undos").drain(..) {
+    /// R1+, and the lock where it is held when the row has ended.
+    pub async fn fence_target(&mut self, drain_ms: i64) -> (Outcome, Option<TargetFence>) {
+        let (ctx, mut news) = self.context("R1+", 0);
+        let fencing = fence_target::fence(&ctx, drain_ms);
+        let (outcome, undos) = self.heard(&mut news, fencing).await;
+        self.undone("R1+", undos);
+        (outcome, fence_target::take(&ctx).await)
+    }
+
+    /// What takes the lock for R2+.
+    pub async fn lock_for_the_last_read(&self) -> Result<TargetFence, String> {
+        let (ctx, _news) = self.context("R2+", 0);
+        fence_target::ensure(&ctx).await
+    }
+
+    /// What `close` says of rights that R1+ took away.
+    pub async fn rights_at_close(&self) -> Option<Finding> {
+        let (session, entries) = (&self.bridge.session, &self.bridge.journal);
+        grants::at_close(&self.runbook, &self.session, session, entries).await
+    }
+
+    /// What B1 does about rights that earlier sessions took away.
+    pub async fn rights_at_b1(&self) -> Outcome {
+        let (ctx, _news) = self.context("B1", 0);
+        grants::before_the_next(&ctx, Outcome::done("B1")).await
+    }
+
+    /// What a step or a row returns, with the undos that it recorded. All that it had said when it returned has been heard then.
+    async fn heard<T>(&self, news: &mut Told, act: impl Future<Output = T>) -> (T, Vec<Undo>) {
+        let mut undos = Vec::new();
+        let mut act = std::pin::pin!(act);
+        let returned = loop {
+            tokio::select! {
+                biased;
+                Some((_, _, news)) = news.recv() => self.hear(news, &mut undos),
+                returned = &mut act => break returned,
+            }
+        };
+        while let Ok((_, _, news)) = news.try_recv() {
+            self.hear(news, &mut undos);
+        }
+        (returned, undos)
+    }
+
+    fn hear(&self, news: News, undos: &mut Vec<Undo>) {
+        if let News::Written { detail } = &news {
+            let mut written = self.written.lock().expect("what was seen");
+            written.push(detail.clone());
+        }
+        if let News::Undo { undo, durable } = news {
+            if let Some(act) = self.on_undo.lock().expect("an act").as_ref() {
+                act(&undo);
+            }
+            undos.push(undo);
+            durable.send(()).expect("a step that waits");
+        }
+    }
+
+    fn undone(&mut self, id: &str, undos: Vec<Undo>) {
+        for undo in undos {
             self.bridge.append(Event::UndoRecorded {
                 step: id.to_owned(),
                 undo,
@@ -219,21 +325,8 @@ impl Bench {
         undos.filter_map(file).collect()
     }
 
-    fn context(&self, row: &str, index: usize) -> (Context, Arc<Lock<Vec<Undo>>>) {
-        let (news, mut ear) = mpsc::unbounded_channel::<(String, u32, News)>();
-        let undos: Arc<Lock<Vec<Undo>>> = Arc::default();
-        let (kept, on_undo) = (Arc::clone(&undos), Arc::clone(&self.on_undo));
-        tokio::spawn(async move {
-            while let Some((_, _, news)) = ear.recv().await {
-                if let News::Undo { undo, durable } = news {
-                    if let Some(act) = on_undo.lock().expect("an act").as_ref() {
-                        act(&undo);
-                    }
-                    kept.lock().expect("undos").push(undo);
-                    durable.send(()).expect("a step that waits");
-                }
-            }
-        });
+    fn context(&self, row: &str, index: usize) -> (Context, Told) {
+        let (news, received) = mpsc::unbounded_channel();
         let runbook = Arc::new(self.runbook.clone());
         let base: &Path = self.folder.path();
         let ground = Ground {
@@ -244,7 +337,10 @@ impl Bench {
         let monitor = Monitor::start(Arc::clone(&runbook), ground, Arc::new(|| 0), 1.0, samples);
         let shared = Shared {
             fence: Mutex::new(None),
-            checklist: watch::channel(Vec::new()).1,
+            target_fence: Mutex::new(None),
+            feed: cutover::feed::Handover::default(),
+            content: self.content.subscribe(),
+            checklist: watch::channel(self.checklist.clone()).1,
             held: watch::channel(false).1,
             monitor: Arc::new(monitor),
             http: fleet::client(),
@@ -265,12 +361,22 @@ impl Bench {
             cancel: CancellationToken::new(),
             shared: Arc::new(shared),
         };
-        (ctx, undos)
+        (ctx, received)
     }
+}
+
+/// What is held, for who holds it next.
+fn held<T>(fence: &Lock<Option<T>>) -> Option<T> {
+    fence.lock().expect("a fence").take()
 }
 
 /// Checks of an outcome that failed, by name.
 pub fn red(outcome: &Outcome) -> Vec<&str> {
     let red = outcome.checks.iter().filter(|c| !c.ok);
     red.map(|c| c.name.as_str()).collect()
+}
+
+/// A backup as the journal of a session has it.
+pub fn backup_of(json: serde_json::Value) -> Backup {
+    serde_json::from_value(json).expect("a backup")
 }

@@ -3,16 +3,12 @@
 
 use cutover::session::discard::asked_next;
 use cutover::session::{Command, Refusal, decide};
-use cutover::target::Endpoint;
 
-use super::bench::Bench;
+use super::bench::{Bench, backup_of};
+use crate::support;
 
 async fn rows(bench: &Bench) -> Vec<String> {
-    let client = Endpoint::parse(&bench.database.url)
-        .unwrap()
-        .connect()
-        .await
-        .unwrap();
+    let client = support::client(&bench.database.url).await;
     let read = client
         .query("SELECT id || v FROM t ORDER BY id", &[])
         .await
@@ -33,9 +29,9 @@ async fn rows_that_sqlite_does_not_have_go_only_by_their_number() {
     bench.bridge.reach("D2");
     let file = std::fs::read(bench.path("app.db")).unwrap();
     let backup = serde_json::json!({
-        "path": bench.path("app.db"), "sha256": cutover::source::digest::of_bytes(&file), "size_bytes": 0, "keep_ms": 0,
+        "path": bench.path("app.db"), "sha256": cutover::sqlite::digest::of_bytes(&file), "size_bytes": 0, "keep_ms": 0,
     });
-    bench.left_behind("A2", "backup", backup);
+    bench.left_behind("A2", backup_of(backup));
     // Other evidence than what was signed.
     bench.bridge.sign_what_can_be_signed();
 

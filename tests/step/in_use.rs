@@ -2,22 +2,18 @@
 //! bears.
 
 use cutover::identity::{SourceIdentity, TargetIdentity};
+use cutover::postgres::release::{self, Release};
 use cutover::session::Production;
 use cutover::step::closing;
-use cutover::target::Endpoint;
-use cutover::target::release::{self, Release};
 
 use super::bench::{Bench, POSTGRES, SQLITE};
 use crate::fleet::instance::Server;
+use crate::support;
 
 async fn refusal(bench: &Bench) -> String {
     let outcome = bench.is_free("C1").await.expect_err("in use");
     assert!(!outcome.ok && outcome.checks.is_empty(), "{outcome:?}");
-    assert!(
-        outcome.summary.contains("Nothing was"),
-        "{}",
-        outcome.summary
-    );
+    says!(outcome.summary, "Nothing was");
     outcome.summary
 }
 
@@ -44,10 +40,7 @@ async fn each_sign_of_life_stops_what_changes_the_target() {
     let (client, connection) = config.connect(tokio_postgres::NoTls).await.unwrap();
     let driven = tokio::spawn(connection);
     let why = refusal(&bench).await;
-    assert!(
-        why.contains("1 sessions of the application's role"),
-        "{why}"
-    );
+    says!(why, "1 sessions of the application's role");
     assert!(why.contains("as worker"), "{why}");
     // The staging slot is on PostgreSQL all along, and is known by the name that it gives itself.
     let staging = Server::start("worker").await;
@@ -63,13 +56,9 @@ async fn each_sign_of_life_stops_what_changes_the_target() {
 #[tokio::test]
 async fn other_databases_than_those_of_the_opening_are_refused() {
     let mut bench = Bench::new(1).await;
-    let source = cutover::source::identity(&bench.path("app.db")).unwrap();
-    let client = Endpoint::parse(&bench.database.url)
-        .unwrap()
-        .connect()
-        .await
-        .unwrap();
-    let target = cutover::target::identity(&client).await.unwrap();
+    let source = cutover::sqlite::identity(&bench.path("app.db")).unwrap();
+    let client = support::client(&bench.database.url).await;
+    let target = cutover::postgres::identity(&client).await.unwrap();
     let known = Production {
         source: Some(source),
         target: Some(target.clone()),
@@ -97,10 +86,7 @@ async fn other_databases_than_those_of_the_opening_are_refused() {
         ..known
     };
     let why = refusal(&bench).await;
-    assert!(
-        why.contains("`target.url` leads to another database"),
-        "{why}"
-    );
+    says!(why, "`target.url` leads to another database");
 
     let r4 = {
         bench.bridge.session.charter.production.source = Some(SourceIdentity {
@@ -126,11 +112,7 @@ async fn a_completed_release_is_known_to_the_database_and_outlives_our_schema() 
         source: "app.db".into(),
         host: "elsewhere".into(),
     };
-    let mut client = Endpoint::parse(&bench.database.url)
-        .unwrap()
-        .connect()
-        .await
-        .unwrap();
+    let mut client = support::client(&bench.database.url).await;
     assert_eq!(release::newest(&client).await.unwrap(), None);
     for _ in 0..2 {
         release::record(&mut client, &release).await.unwrap();
@@ -234,11 +216,7 @@ async fn run_refuses_a_database_that_bears_the_mark() {
         source: "app.db".into(),
         host: "elsewhere".into(),
     };
-    let mut client = Endpoint::parse(&bench.database.url)
-        .unwrap()
-        .connect()
-        .await
-        .unwrap();
+    let mut client = support::client(&bench.database.url).await;
     release::record(&mut client, &release).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     for (again, says) in [

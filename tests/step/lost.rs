@@ -5,10 +5,11 @@ use std::time::Duration;
 use cutover::runbook::action::{Action, Effect};
 use cutover::runbook::{Place, StepKind};
 use cutover::session::Found;
+use cutover::session::facts::SecondCopy;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use super::bench::Bench;
+use super::bench::{Bench, backup_of};
 
 fn shell(line: &str) -> Action {
     Action::new(
@@ -25,10 +26,11 @@ async fn with_an_upload() -> Bench {
     let backup = bench.path("backup.db");
     std::fs::copy(bench.path("app.db"), &backup).expect("a backup");
     let sha256 =
-        cutover::source::digest::of_file(&backup, &CancellationToken::new()).expect("its checksum");
+        cutover::sqlite::digest::of_file(&backup, &CancellationToken::new()).expect("its checksum");
     let size = backup.metadata().expect("a file").len();
+    // As earlier versions wrote it.
     let kept = json!({ "path": backup, "sha256": sha256, "size_bytes": size, "keep_ms": 1_000 });
-    bench.left_behind("A2", "backup", kept);
+    bench.left_behind("A2", backup_of(kept));
     let stored = bench.path("bucket");
     std::fs::create_dir(&stored).expect("a folder");
     let stored = stored.display();
@@ -56,7 +58,10 @@ async fn an_upload_that_had_ended_is_not_sent_again() {
         panic!("{found:?}")
     };
     assert!(outcome.ok, "{}", outcome.summary);
-    assert!(outcome.facts.contains_key("second_copy"), "{outcome:?}");
+    assert!(
+        outcome.fact::<SecondCopy>("A3").unwrap().is_some(),
+        "{outcome:?}"
+    );
     let log = std::fs::read_to_string(bench.path("bucket/log")).expect("a log");
     assert_eq!(log, "sent\n");
 }

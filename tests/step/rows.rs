@@ -1,5 +1,11 @@
 //! R2, R3 and R4 read every configuration and ask every instance, whether or not this session has an undo of it.
 
+use std::time::Duration;
+
+use cutover::runbook::action::{Action, Effect, HeadersCommand};
+use cutover::runbook::{MaintenancePage, StepKind};
+use cutover::session::{Event, Undo};
+
 use super::bench::{Bench, POSTGRES, SQLITE, red};
 
 /// A session that knows nothing of a switch, and a fleet that is on PostgreSQL all the same: another release, or a folder that is older
@@ -13,23 +19,13 @@ async fn a_rollback_without_an_undo_says_where_the_fleet_is() {
     let r2 = bench.row("R2").await;
     assert_eq!(red(&r2), ["configuration_app-1", "configuration_app-2"]);
     let said = &r2.summary;
-    assert!(
-        said.contains("This session did not write that and leaves it alone"),
-        "{said}"
-    );
+    says!(said, "This session did not write that and leaves it alone");
     assert!(said.contains("nothing was changed"), "{said}");
-    assert!(
-        said.contains("2 of 2 instances serve from PostgreSQL"),
-        "{said}"
-    );
+    says!(said, "2 of 2 instances serve from PostgreSQL");
     assert_eq!(bench.configuration("app-1"), POSTGRES);
 
     let r3 = bench.row("R3").await;
-    assert!(
-        r3.summary.contains("nothing was restarted"),
-        "{}",
-        r3.summary
-    );
+    says!(r3.summary, "nothing was restarted");
     let r4 = bench.row("R4").await;
     let red = red(&r4);
     for check in ["configuration_app-1", "serves_app-1", "serves_app-2"] {
@@ -47,24 +43,40 @@ async fn a_rollback_that_changed_nothing_says_so() {
         "this session had switched nothing, so nothing was changed"
     );
     let r3 = bench.row("R3").await;
-    assert!(
-        r3.ok && r3.summary.contains("nothing was restarted"),
-        "{}",
-        r3.summary
-    );
+    assert!(r3.ok, "{}", r3.summary);
+    says!(r3.summary, "nothing was restarted");
     let r4 = bench.row("R4").await;
-    assert!(
-        r4.ok && r4.summary.contains("2 instances healthy and on SQLite"),
-        "{}",
-        r4.summary
-    );
+    assert!(r4.ok, "{}", r4.summary);
+    says!(r4.summary, "2 instances healthy and on SQLite");
     assert_eq!(bench.configuration("app-1"), SQLITE);
 }
 
-/// What F1 switched and F2 has no restart on record of, for somebody else restarted it, is restarted too.
+/// Writes stay closed until R4 has ended.
 #[tokio::test]
-async fn an_instance_that_somebody_else_took_to_postgresql_is_brought_back() {
+async fn r4_asks_a_command_once_that_prints_no_headers() {
     let mut bench = Bench::new(2).await;
+    let line = "echo >>runs; exit 3".to_owned();
+    let action = Action::new(Effect::Shell { line }, Duration::from_secs(60));
+    let command = HeadersCommand {
+        action: Box::new(action),
+        every: Duration::from_secs(60),
+    };
+    let mut requests = crate::session::reference().verification.requests;
+    requests.truncate(2);
+    assert_eq!(requests.len(), 2);
+    for request in &mut requests {
+        request.headers_command = Some(Box::new(command.clone()));
+    }
+    bench.runbook.verification.requests = requests;
+    let r4 = bench.row("R4").await;
+    assert_eq!(red(&r4), ["healthy_app-1", "healthy_app-2"]);
+    says!(r4.summary, "exit status: 3");
+    let runs = std::fs::read_to_string(bench.path("runs")).expect("it ran");
+    assert_eq!(runs.lines().count(), 1, "{runs:?}");
+}
+
+/// F1 alone has run, and the rollback restarts instances as the fleet does.
+async fn switched(bench: &mut Bench) {
     bench.only(&["F1"]);
     bench.runbook.fleet.restart = crate::fleet::posts("{url}/restart");
     for row in &mut bench.runbook.rollback {
@@ -73,26 +85,23 @@ async fn an_instance_that_somebody_else_took_to_postgresql_is_brought_back() {
         }
     }
     assert!(bench.step("F1").await.ok);
+}
+
+/// What F1 switched and F2 has no restart on record of, for somebody else restarted it, is restarted too.
+#[tokio::test]
+async fn an_instance_that_somebody_else_took_to_postgresql_is_brought_back() {
+    let mut bench = Bench::new(2).await;
+    switched(&mut bench).await;
     let on = |page: &str| crate::fleet::instance::Reply::Text(200, page.to_owned());
     let back = vec![on("on Postgres"), on("on Sqlite")];
     bench.servers[1].set("/ready", crate::fleet::instance::Reply::InTurn(back));
     bench.servers[1].text("/restart", 200, "");
     let r2 = bench.row("R2").await;
     assert!(r2.ok, "{}", r2.summary);
-    assert!(
-        r2.summary
-            .contains("1 of 2 instances serve from PostgreSQL"),
-        "{}",
-        r2.summary
-    );
+    says!(r2.summary, "1 of 2 instances serve from PostgreSQL");
     let r3 = bench.row("R3").await;
     assert!(r3.ok, "{}", r3.summary);
-    assert!(
-        r3.summary
-            .contains("1 instances restarted, ready and on SQLite"),
-        "{}",
-        r3.summary
-    );
+    says!(r3.summary, "1 instances restarted, ready and on SQLite");
     assert_eq!(bench.servers[1].asked("/restart"), 1);
     assert_eq!(bench.servers[0].asked("/restart"), 0);
 }
@@ -101,22 +110,63 @@ async fn an_instance_that_somebody_else_took_to_postgresql_is_brought_back() {
 #[tokio::test]
 async fn r3_is_red_where_postgresql_answers_after_the_restart() {
     let mut bench = Bench::new(1).await;
-    bench.only(&["F1"]);
-    bench.runbook.fleet.restart = crate::fleet::posts("{url}/restart");
-    for row in &mut bench.runbook.rollback {
-        if let cutover::runbook::RollbackKind::Restart { action } = &mut row.kind {
-            *action = None;
-        }
-    }
-    assert!(bench.step("F1").await.ok);
+    switched(&mut bench).await;
     bench.all_say("on Postgres");
     bench.servers[0].text("/restart", 200, "");
     assert!(bench.row("R2").await.ok);
     let r3 = bench.row("R3").await;
     assert_eq!(red(&r3), ["instance_back"], "{}", r3.summary);
-    assert!(
-        r3.summary.contains("did not load the former configuration"),
-        "{}",
-        r3.summary
-    );
+    says!(r3.summary, "did not load the former configuration");
+}
+
+/// Before F4 users cannot write: what was changed in PostgreSQL all the same may be what the rollback is for.
+#[tokio::test]
+async fn r2_plus_brings_nothing_before_writes_are_open() {
+    let mut bench = Bench::new(1).await;
+    switched(&mut bench).await;
+    let r2 = bench.row("R2+").await;
+    assert!(r2.ok, "{}", r2.summary);
+    says!(r2.summary, "no row of it was brought into SQLite");
+}
+
+/// The rollback goes on, and nobody is told that nothing runs.
+#[tokio::test]
+async fn r1_says_what_it_has_not_seen_ended() {
+    let mut bench = Bench::new(0).await;
+    let r1 = bench.row("R1").await;
+    assert!(r1.ok, "{}", r1.summary);
+    bench.halted = cutover::step::rollback::Halted::NotWithin { limit_ms: 6_000 };
+    let r1 = bench.row("R1").await;
+    assert!(!r1.ok, "{}", r1.summary);
+    says!(r1.summary, "has not ended within 6 s");
+}
+
+/// The runbook's action says that it went well, and an instance's own page says otherwise.
+#[tokio::test(flavor = "multi_thread")]
+async fn r4_plus_is_red_where_an_instance_is_still_in_maintenance() {
+    let mut bench = Bench::new(2).await;
+    bench.runbook.fleet.maintenance = Some(MaintenancePage {
+        url: "{url}/maintenance".to_owned(),
+        on: "on".to_owned(),
+        off: "off".to_owned(),
+    });
+    for step in &mut bench.runbook.steps {
+        if let StepKind::Freeze { off, .. } = &mut step.kind {
+            off.effect = Effect::Command {
+                argv: vec!["true".to_owned()],
+            };
+        }
+    }
+    bench.bridge.append(Event::UndoRecorded {
+        step: "A1".to_owned(),
+        undo: Undo::Maintenance,
+    });
+    bench.servers[0].text("/maintenance", 200, "off");
+    bench.servers[1].text("/maintenance", 200, "on");
+    let lifted = bench.row("R4+").await;
+    assert!(!lifted.ok, "{}", lifted.summary);
+    says!(lifted.summary, "app-2 is still in maintenance");
+    bench.servers[1].text("/maintenance", 200, "off");
+    let lifted = bench.row("R4+").await;
+    assert!(lifted.ok, "{}", lifted.summary);
 }

@@ -2,7 +2,7 @@
 
 use cutover::session::Undo;
 
-use super::bench::{Bench, POSTGRES, SQLITE, red};
+use super::bench::{Bench, POSTGRES, SQLITE, backup_of, red};
 
 #[tokio::test]
 async fn a_value_that_this_session_did_not_write_is_no_switch() {
@@ -81,11 +81,7 @@ async fn a_file_that_changes_under_our_hands_keeps_what_was_made_of_it() {
     assert!(outcome.ok, "{}", outcome.summary);
     assert_eq!(bench.configuration("app-1"), SQLITE);
     assert_eq!(bench.configuration("app-2"), edited);
-    assert!(
-        outcome.summary.contains("left as it is"),
-        "{}",
-        outcome.summary
-    );
+    says!(outcome.summary, "left as it is");
 }
 
 #[tokio::test]
@@ -108,17 +104,11 @@ async fn another_attempt_goes_on_where_the_first_was_cut_off_and_loses_no_undo()
     // Without the former bytes there is no way back, so there is no way on either.
     std::fs::remove_dir_all(bench.path("tonight/former")).unwrap();
     let outcome = bench.step("F1").await;
-    assert!(
-        !outcome.ok && outcome.summary.contains("are gone"),
-        "{}",
-        outcome.summary
-    );
+    assert!(!outcome.ok, "{}", outcome.summary);
+    says!(outcome.summary, "are gone");
     let outcome = bench.row("R2").await;
-    assert!(
-        !outcome.ok && outcome.summary.contains("by hand"),
-        "{}",
-        outcome.summary
-    );
+    assert!(!outcome.ok, "{}", outcome.summary);
+    says!(outcome.summary, "by hand");
     let red = red(&outcome);
     assert!(red.contains(&"configuration_app-1"), "{red:?}");
 }
@@ -160,11 +150,11 @@ async fn nothing_that_was_written_after_e1_is_switched_to() {
         bench.runbook.verification.critical = vec!["t".into()];
         bench.runbook.transfer = cutover::runbook::parse_transfer("transfer", "{}").unwrap();
         let file = std::fs::read(bench.path("app.db")).unwrap();
-        let sha256 = cutover::source::digest::of_bytes(&file);
+        let sha256 = cutover::sqlite::digest::of_bytes(&file);
         let backup = serde_json::json!({
             "path": bench.path("app.db"), "sha256": sha256, "size_bytes": 0, "keep_ms": 0,
         });
-        bench.left_behind("A2", "backup", backup);
+        bench.left_behind("A2", backup_of(backup));
         let outcome = bench.step("E1").await;
         assert!(outcome.ok, "{}", outcome.summary);
 
@@ -176,11 +166,7 @@ async fn nothing_that_was_written_after_e1_is_switched_to() {
             "{change}: {}",
             outcome.summary
         );
-        assert!(
-            outcome.summary.contains("Nothing was switched"),
-            "{}",
-            outcome.summary
-        );
+        says!(outcome.summary, "Nothing was switched");
         assert_eq!(bench.configuration("app-1"), SQLITE, "{change}");
         assert_eq!(bench.undos(), [], "{change}");
     }

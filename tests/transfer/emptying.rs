@@ -205,3 +205,53 @@ async fn rows_that_went_after_the_import_are_told_and_no_loss() {
     let refused = pair.copy(&after).await;
     assert!(refused.is_err(), "{refused:?}");
 }
+
+/// What `after_import` has left and the end are on record together: a connection that is lost in between leaves neither.
+#[tokio::test]
+async fn a_connection_lost_before_the_end_is_recorded_costs_no_complete_import() {
+    let pair = Pair::new(
+        "CREATE TABLE a (id INTEGER PRIMARY KEY); INSERT INTO a VALUES (1), (2), (3);",
+        "CREATE TABLE a (id integer PRIMARY KEY);",
+    )
+    .await;
+    let after = section(
+        "after_import:\n  - DELETE FROM a WHERE id = 1\n  - SELECT pg_advisory_xact_lock(4711)",
+    );
+    let gate = pair.client().await;
+    gate.batch_execute("SELECT pg_advisory_lock(4711)")
+        .await
+        .expect("a lock");
+    let watcher = pair.client().await;
+    // Whoever waits for a lock of this kind, once somebody does.
+    let waiting = |kind: &'static str| {
+        let watcher = &watcher;
+        async move {
+            let sql = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND wait_event = $1 AND datname = current_database()";
+            for _ in 0..400 {
+                let found = watcher.query_opt(sql, &[&kind]).await.expect("an answer");
+                if let Some(row) = found {
+                    return row.get::<_, i32>(0);
+                }
+                tokio::time::sleep(std::time::Duration::from_millis(25)).await;
+            }
+            panic!("nobody waits for a lock of kind {kind}");
+        }
+    };
+    let interfere = async {
+        waiting("advisory").await;
+        // The statements are held up; the record of what they leave is held up next.
+        let block = "BEGIN; LOCK TABLE cutover.account IN ACCESS EXCLUSIVE MODE; SELECT pg_advisory_unlock(4711)";
+        gate.batch_execute(block).await.expect("locked");
+        let pid = waiting("relation").await;
+        watcher
+            .execute("SELECT pg_terminate_backend($1)", &[&pid])
+            .await
+            .expect("ended");
+        gate.batch_execute("COMMIT").await.expect("let go");
+    };
+    let (copied, ()) = tokio::join!(pair.copy(&after), interfere);
+    assert_eq!(copied.expect("the import").rows, 3);
+    let again = pair.copy(&after).await.expect("nothing to do");
+    assert!(again.was_done);
+    assert_eq!(count(&pair, "a").await, 2);
+}

@@ -7,6 +7,7 @@ use cutover::transfer::{Error, Progress};
 use tokio_util::sync::CancellationToken;
 
 use super::Pair;
+use crate::support::sqlite;
 
 /// A transfer section from its YAML.
 pub(super) fn section(yaml: &str) -> Transfer {
@@ -108,7 +109,7 @@ async fn rows_put_aside_move_no_checkpoint() {
     let copied = in_small_steps(&pair, &aside, 11).await.expect("the import");
     assert_eq!((copied.rows, copied.quarantined), (60, 30));
     let distinct = "SELECT count(DISTINCT rowid)::text || ' of ' || count(*) FROM bare";
-    assert_eq!(pair.text(distinct).await.as_deref(), Some("60 of 60"));
+    pair.holds(distinct, "60 of 60").await;
 }
 
 #[tokio::test]
@@ -181,10 +182,9 @@ async fn a_source_that_is_written_while_it_is_read_is_no_success() {
     let writer = |report: Progress| {
         let is_loaded = matches!(&report, Progress::Rows { table, done: true, .. } if table == "a");
         if is_loaded && !moved.swap(true, std::sync::atomic::Ordering::Relaxed) {
-            let connection = rusqlite::Connection::open(&pair.file).expect("the file");
-            connection
-                .execute_batch("BEGIN; DELETE FROM b WHERE id = 100; INSERT INTO a VALUES (101, 'b100'); COMMIT;")
-                .expect("a writer's transaction");
+            let write =
+                "BEGIN; DELETE FROM b WHERE id = 100; INSERT INTO a VALUES (101, 'b100'); COMMIT;";
+            sqlite(&pair.file, write);
         }
     };
     let endpoint = pair.endpoint();
@@ -204,28 +204,20 @@ async fn a_source_that_is_written_while_it_is_read_is_no_success() {
 async fn values_that_changed_since_are_not_taken_for_done() {
     let pair = Pair::new(LEDGER.0, LEDGER.1).await;
     pair.copy(&Transfer::default()).await.expect("the import");
-    let connection = rusqlite::Connection::open(&pair.file).expect("the file");
-    connection
-        .execute("UPDATE a SET v = 'changed' WHERE id = 5", [])
-        .expect("an update");
-    drop(connection);
+    sqlite(&pair.file, "UPDATE a SET v = 'changed' WHERE id = 5");
     let refused = pair.copy(&Transfer::default()).await;
     assert!(matches!(refused, Err(Error::Problems(_))), "{refused:?}");
     pair.copy(&section("target_rows: replace"))
         .await
         .expect("the import of the changed file");
-    let value = pair.text("SELECT v FROM a WHERE id = 5").await;
-    assert_eq!(value.as_deref(), Some("changed"));
+    pair.holds("SELECT v FROM a WHERE id = 5", "changed").await;
 }
 
 #[tokio::test]
 async fn a_checkpoint_between_two_runs_is_no_change() {
     let pair = Pair::new(LEDGER.0, LEDGER.1).await;
     // A connection that stays keeps the log; closing it moves the log's content into the file.
-    let keeper = rusqlite::Connection::open(&pair.file).expect("the file");
-    keeper
-        .execute("UPDATE a SET v = 'in the log' WHERE id = 5", [])
-        .expect("an update");
+    let keeper = sqlite(&pair.file, "UPDATE a SET v = 'in the log' WHERE id = 5");
     let cancel = CancellationToken::new();
     let stop = |report: Progress| {
         if matches!(report, Progress::Rows { .. }) {
@@ -389,9 +381,9 @@ async fn the_command_says_that_nothing_was_done_and_counts_both_sides() {
     let (code, said, _) = run(&[]);
     assert_eq!(code, Some(0));
     assert!(said.contains("nothing was done"), "{said}");
-    assert!(
-        said.contains("200 rows in SQLite = 200 sent + 0 put aside; PostgreSQL counts 200"),
-        "{said}"
+    says!(
+        said,
+        "200 rows in SQLite = 200 sent + 0 put aside; PostgreSQL counts 200"
     );
     let (_, said, _) = run(&["--json"]);
     let copied: serde_json::Value = serde_json::from_str(&said).expect("JSON");
@@ -400,6 +392,12 @@ async fn the_command_says_that_nothing_was_done_and_counts_both_sides() {
 
     pair.execute("INSERT INTO a VALUES (999, 'users wrote this')")
         .await;
+    let mut planning = std::process::Command::new(crate::support::cutover());
+    planning.args(["plan", "--from"]).arg(&pair.file);
+    let planned = planning.args(["--to", &pair.database.url]).output();
+    let planned = String::from_utf8(planned.expect("the binary").stdout).expect("text");
+    let wanted = "their number is said, to `plan` and to `copy`: --discard-rows a=1\n";
+    assert!(planned.contains(wanted), "{planned}");
     let section = pair.file.with_extension("yaml");
     std::fs::write(&section, "target_rows: replace\n").expect("a section");
     let section = section.to_str().expect("a path");

@@ -226,7 +226,7 @@ async fn where_nobody_listens_it_says_so_without_trying_again() {
     };
     let refused = copy(
         &pair.file,
-        &cutover::target::Endpoint::parse(&url).expect("a URL"),
+        &cutover::postgres::Endpoint::parse(&url).expect("a URL"),
         "public",
         &Transfer::default(),
         &Options::default(),

@@ -6,6 +6,7 @@ use cutover::transfer::copy::Options;
 use cutover::transfer::plan::{Problem, RowKey};
 
 use super::Pair;
+use crate::support::client;
 
 fn with(column: &str, settings: &[(&str, &str)]) -> Transfer {
     let mut policy = ColumnPolicy::default();
@@ -49,16 +50,8 @@ async fn names_pair_across_conventions() {
     transfer.rename.insert("Old.B".to_owned(), "c".to_owned());
     assert!(pair.plan(&transfer).await.problems.is_empty());
     assert_eq!(pair.copy(&transfer).await.expect("the import").rows, 3);
-    assert_eq!(
-        pair.text("SELECT html_body FROM tool_contents")
-            .await
-            .as_deref(),
-        Some("y")
-    );
-    assert_eq!(
-        pair.text("SELECT c::text FROM fresh").await.as_deref(),
-        Some("2")
-    );
+    pair.holds("SELECT html_body FROM tool_contents", "y").await;
+    pair.holds("SELECT c::text FROM fresh", "2").await;
 }
 
 #[tokio::test]
@@ -104,10 +97,11 @@ async fn orphans_are_named_before_and_during() {
         (copied.rows, copied.quarantined, copied.constraints_rebuilt),
         (3, 1, 1)
     );
-    let kept = pair
-        .text("SELECT content->>'p' FROM cutover.quarantine WHERE source_row = '11'")
-        .await;
-    assert_eq!(kept.as_deref(), Some("7"));
+    pair.holds(
+        "SELECT content->>'p' FROM cutover.quarantine WHERE source_row = '11'",
+        "7",
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -146,12 +140,11 @@ async fn a_failed_rebuild_names_the_rows_and_loses_no_definition() {
         panic!("the duplicate was let in")
     };
     assert!(why.contains("29999 and 5"), "{why}");
-    assert_eq!(
-        pair.text("SELECT state FROM cutover.definition WHERE name = 'ix'")
-            .await
-            .as_deref(),
-        Some("away")
-    );
+    pair.holds(
+        "SELECT state FROM cutover.definition WHERE name = 'ix'",
+        "away",
+    )
+    .await;
     pair.execute("UPDATE t SET v = 'other' WHERE id = 29999")
         .await;
     let copied = pair
@@ -186,16 +179,17 @@ async fn a_new_import_after_one_that_never_ended_takes_everything_away_again() {
         ..with("c.p", &[("on_problem", "quarantine")])
     };
     pair.copy(&transfer).await.expect("the import");
-    let rows = pair.text("SELECT string_agg(v, ',') FROM c").await;
-    assert_eq!(rows.as_deref(), Some("kept"));
-    let enabled = pair
-        .text("SELECT tgenabled::text FROM pg_trigger WHERE tgname = 'spoiling'")
-        .await;
-    assert_eq!(enabled.as_deref(), Some("O"));
-    let proven = pair
-        .text("SELECT convalidated::text FROM pg_constraint WHERE conname = 'fk'")
-        .await;
-    assert_eq!(proven.as_deref(), Some("true"));
+    pair.holds("SELECT string_agg(v, ',') FROM c", "kept").await;
+    pair.holds(
+        "SELECT tgenabled::text FROM pg_trigger WHERE tgname = 'spoiling'",
+        "O",
+    )
+    .await;
+    pair.holds(
+        "SELECT convalidated::text FROM pg_constraint WHERE conname = 'fk'",
+        "true",
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -218,12 +212,8 @@ async fn rows_in_the_target_are_refused_or_replaced() {
     pair.copy_with(&transfer, &options)
         .await
         .expect("the import");
-    assert_eq!(
-        pair.text("SELECT string_agg(id::text, ',') FROM t")
-            .await
-            .as_deref(),
-        Some("1")
-    );
+    pair.holds("SELECT string_agg(id::text, ',') FROM t", "1")
+        .await;
     assert_eq!(
         pair.text("SELECT count(*)::text FROM other")
             .await
@@ -282,12 +272,11 @@ async fn forced_row_security_is_lifted_and_comes_back() {
             .rows,
         2
     );
-    assert_eq!(
-        pair.text("SELECT relforcerowsecurity::text FROM pg_class WHERE relname = 't'")
-            .await
-            .as_deref(),
-        Some("true")
-    );
+    pair.holds(
+        "SELECT relforcerowsecurity::text FROM pg_class WHERE relname = 't'",
+        "true",
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -306,10 +295,7 @@ async fn partitions_receive_their_rows() {
             .rows,
         2
     );
-    assert_eq!(
-        pair.text("SELECT count(*)::text FROM t25").await.as_deref(),
-        Some("1")
-    );
+    pair.holds("SELECT count(*)::text FROM t25", "1").await;
 }
 
 #[tokio::test]
@@ -327,20 +313,13 @@ async fn utf16_files_arrive_and_half_pairs_are_refused() {
     pair.copy(&with("t.v", &[("on_problem", "quarantine")]))
         .await
         .expect("the others");
-    assert_eq!(
-        pair.text("SELECT v FROM t WHERE id = 1").await.as_deref(),
-        Some("é😀")
-    );
+    pair.holds("SELECT v FROM t WHERE id = 1", "é😀").await;
 }
 
 #[tokio::test]
 async fn missing_rights_are_named_with_their_grant() {
     let pair = Pair::new("CREATE TABLE t (id INTEGER PRIMARY KEY);", "SELECT 1").await;
-    let superuser = cutover::target::Endpoint::parse(&pair.database.superuser_url)
-        .expect("a URL")
-        .connect()
-        .await
-        .expect("a connection");
+    let superuser = client(&pair.database.superuser_url).await;
     superuser
         .batch_execute(
             "CREATE TABLE public.t (id integer PRIMARY KEY); GRANT SELECT ON public.t TO PUBLIC",
@@ -412,16 +391,13 @@ async fn what_converts_in_other_classes() {
             "2024-02-29 12:34:56.123",
         ),
     ] {
-        assert_eq!(pair.text(sql).await.as_deref(), Some(expected), "{sql}");
+        pair.holds(sql, expected).await;
     }
-    assert_eq!(
-        pair.text(
-            "SELECT num_nonnulls(span, tags, guid, net, bits, small)::text FROM t WHERE id = 3"
-        )
-        .await
-        .as_deref(),
-        Some("0")
-    );
+    pair.holds(
+        "SELECT num_nonnulls(span, tags, guid, net, bits, small)::text FROM t WHERE id = 3",
+        "0",
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -440,12 +416,8 @@ async fn large_values_go_in_pieces() {
         lengths.as_deref(),
         Some("10000000 20000000 5000000 10000000")
     );
-    assert_eq!(
-        pair.text("SELECT (a = repeat('é', 10000000))::text FROM t")
-            .await
-            .as_deref(),
-        Some("true")
-    );
+    pair.holds("SELECT (a = repeat('é', 10000000))::text FROM t", "true")
+        .await;
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use cutover::demo::cluster::{self, Cluster};
-use cutover::target::Endpoint;
+use cutover::postgres::Endpoint;
 use cutover::transfer::copy::{Copied, Options, copy};
 use cutover::transfer::occupied::Discard;
 use cutover::transfer::{Error, Progress};
@@ -56,9 +56,9 @@ async fn the_end_is_that_of_a_run_that_nothing_stopped_4_of_4() {
     every_end_is_that_of_a_clean_run("loader-4", 4).await;
 }
 
-/// A quarter of the seeds: 100 in a test, 3,000 in a soak.
+/// A quarter of the seeds: 60 in a test, 3,000 in a soak.
 async fn every_end_is_that_of_a_clean_run(name: &'static str, part: u64) {
-    let mut seeds = Seeds::of(name, 100, 3_000).part(part, 4);
+    let mut seeds = Seeds::of(name, 60, 3_000).part(part, 4);
     let database = support::database().await;
     let mut loaded = 0;
     let mut failed_once = FAILED_ONCE
@@ -87,7 +87,7 @@ fn say_enough(loaded: u64, played: u64) {
     *all = (all.0 + loaded, all.1 + played);
     let (loaded, played) = *all;
     assert!(
-        played < 100 || loaded * 2 > played,
+        played < 60 || loaded * 2 > played,
         "of {played} cases only {loaded} say anything"
     );
 }
@@ -269,9 +269,7 @@ struct Player<'p> {
 impl Player<'_> {
     async fn play(&self) -> Result<End, String> {
         let (case, place) = (self.case, self.place);
-        let source = rusqlite::Connection::open(place.file()).expect("a new file");
-        source.execute_batch(&case.source()).expect("the source");
-        drop(source);
+        support::sqlite(&place.file(), &case.source());
         let client = place.client().await;
         for schema in [&place.schema, &place.clean] {
             client

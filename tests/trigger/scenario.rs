@@ -19,6 +19,7 @@
 //! ```
 
 use cutover::runbook::Runbook;
+use cutover::session::facts::Baseline;
 use cutover::session::{Event, Outcome, Recorded, Session, TriggerPhase, Undo};
 use cutover::trigger::{Cadence, Checklist, Judge, Reading, Sample, Verdict};
 
@@ -107,13 +108,13 @@ impl Bridge {
 
     fn capture(&mut self, baseline: &str) {
         let (signal, value) = baseline.split_once(' ').expect("a signal and its baseline");
-        let facts = serde_json::json!({ signal: number(value) });
+        let baseline = Baseline([(signal.to_owned(), number(value))].into());
         self.happens(
             0,
             Event::StepFinished {
                 step: "P3".to_owned(),
                 attempt: 1,
-                outcome: Outcome::done("captured").with_fact("baseline", facts),
+                outcome: Outcome::done("captured").with_fact(baseline),
             },
         );
     }
@@ -205,7 +206,7 @@ impl Bridge {
         };
         let right = found.trim_end() == words.join(" ") && reason.contains(text);
         (!right).then(|| {
-            let at = cutover::trigger::wording::duration(now_ms);
+            let at = cutover::format::span(now_ms);
             format!("at {at} expected {expected} {text:?}, found {found} {reason:?}")
         })
     }
@@ -214,7 +215,7 @@ impl Bridge {
 /// The duration, where one is expected.
 fn shown(words: &[&str], ms: i64) -> String {
     match words.len() {
-        3 => format!(" {}", cutover::trigger::wording::duration(ms)),
+        3 => format!(" {}", cutover::format::span(ms)),
         _ => String::new(),
     }
 }

@@ -1,32 +1,22 @@
-//! What a valid runbook names, looked at: source, target, scratch side, fleet, files and folders, disk. Nothing is changed: databases
-//! are read, instances are asked with GET, and no program is run but `ssh-keygen`, which reads the lists of signers.
+//! What a valid runbook names, looked at: source, target, scratch side, files and folders, disk; and, in rooms of their own, the fleet
+//! (`instances`), programs and the rest. Nothing is changed: databases
+//! are read, instances are asked with GET, and no program is run but `ssh-keygen`, which reads the lists of signers, the
+//! `headers_command` of what is asked, and what asks systemd or compose for what is there.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::sync::Arc;
 
-use super::{programs, room};
-use crate::action::{Environment, config_file};
+use super::{instances, managers, modes, programs, room, servers};
+use crate::action::Environment;
 use crate::cli::run::{ROOT, ahead};
 use crate::cli::{group, rehearse};
 use crate::engine::socket::user_of_this_process;
-use crate::engine::upkeep::switch_file;
-use crate::fleet;
-use crate::fleet::maintenance;
-use crate::fleet::provider::{Provider, Serving, by_page};
-use crate::monitor;
-use crate::monitor::metrics::exposed::{self, Need};
-use crate::runbook::{
-    Instance, Migration, Place, RequestClass, Runbook, Step, StepKind, SwitchHow,
-};
-use crate::session::maintenance::{Seen, Sight};
-use crate::source;
+use crate::postgres::{Endpoint, Finding, pooler, preflight, release};
+use crate::runbook::disks::{self, KeptCopy};
+use crate::runbook::{Migration, Runbook, Step, StepKind};
+use crate::sqlite;
 use crate::ssh;
-use crate::target::{Endpoint, Finding, pooler, preflight, release};
 use crate::text::printable;
-use crate::trigger::Reading;
-
-const ASK_LIMIT: Duration = Duration::from_secs(5);
-const METRICS_LIMIT_BYTES: usize = 8 << 20;
 
 /// Everything that the runbook names, in its order. Relative paths begin at `folder`.
 pub async fn examine(runbook: &Runbook, folder: &Path) -> Vec<Finding> {
@@ -36,31 +26,50 @@ pub async fn examine(runbook: &Runbook, folder: &Path) -> Vec<Finding> {
     let read = tokio::task::spawn_blocking(move || source_file(&tables, &source)).await;
     let (source, size_bytes) = read.expect("BUG: reading the source does not panic");
     findings.extend(source);
+    findings.extend(holders(runbook, folder).await);
     findings.extend(database("target", &runbook.target.url, Some(&runbook.target.schema)).await);
     findings.extend(database("target, runtime role", &runbook.target.runtime_url, None).await);
-    findings.extend(rights(runbook).await);
+    let target = &runbook.target;
+    findings.extend(rights("target", &target.url, &target.runtime_url, runbook).await);
     if let Some(rehearsal) = &runbook.rehearsal {
         findings.extend(database("scratch", &rehearsal.url, Some(&runbook.target.schema)).await);
         findings.extend(database("scratch, runtime role", &rehearsal.runtime_url, None).await);
+        findings.extend(rights("scratch", &rehearsal.url, &rehearsal.runtime_url, runbook).await);
     }
     findings.extend(told_apart(runbook, folder).await);
     findings.extend(ahead_of_the_night(runbook, folder).await);
-    findings.extend(instances(runbook, folder).await);
-    findings.extend(servers(runbook).await);
+    findings.extend(managers::found(runbook));
+    findings.extend(managers::examine(runbook, folder).await);
+    findings.extend(instances::examine(runbook, folder).await);
+    findings.extend(servers::asked(runbook, folder).await);
+    findings.extend(servers::listening(runbook));
+    findings.extend(servers::figures(runbook));
     let path = std::env::var_os("PATH");
     findings.extend(programs::examine(runbook, folder, path.as_deref()));
     findings.extend(group::examine(runbook));
     findings.extend(signers(runbook, folder).await);
     findings.extend(files(runbook, folder));
+    findings.extend(modes::examine(runbook, folder));
     findings.extend(room::examine(runbook, folder, size_bytes));
     findings
+}
+
+/// Who else has the SQLite file open. A look that sees nobody proves little, and says nothing.
+async fn holders(runbook: &Runbook, folder: &Path) -> Option<Finding> {
+    let file = folder.join(&runbook.source.file);
+    let others = crate::step::holders::others_of(runbook, &file).await?;
+    let detail = format!(
+        "{others}: an instance that `fleet.instances` has forgotten, a worker or a job? It would be refused its writes from A1 on, and nobody \
+         would restart it on PostgreSQL; G2 waits until it has gone. Name it there, stop it before A1, or name its program under `source.also_open`"
+    );
+    Some(Finding::advice("source, processes", false, detail))
 }
 
 /// What would stop a night later than it has to.
 async fn ahead_of_the_night(runbook: &Runbook, folder: &Path) -> Vec<Finding> {
     let source = folder.join(&runbook.source.file);
     let mut findings = Vec::new();
-    if let Some(why) = ahead::occupied(runbook, &source).await {
+    if let Some(why) = ahead::refused(runbook, &source).await {
         findings.push(Finding::required("target, rows", false, why));
     }
     let newest = rehearse::newest(Path::new(ROOT), runbook);
@@ -140,9 +149,9 @@ fn only_its_owner_may_write(name: &str, path: &Path) -> Option<Finding> {
 /// The SQLite file: it opens, and holds the tables that the runbook names. Its size comes beside.
 fn source_file(runbook: &Runbook, path: &Path) -> (Vec<Finding>, u64) {
     let shown = path.display();
-    let opened = source::open_read_only(path).map_err(|e| e.to_string());
+    let opened = sqlite::open_read_only(path).map_err(|e| e.to_string());
     let schema = opened.and_then(|c| {
-        let schema = source::schema::Schema::read(&c);
+        let schema = sqlite::schema::Schema::read(&c);
         schema.map_err(|e| format!("{shown}: {e}"))
     });
     let schema = match schema {
@@ -155,7 +164,7 @@ fn source_file(runbook: &Runbook, path: &Path) -> (Vec<Finding>, u64) {
         schema.tables.len()
     );
     let mut findings = vec![Finding::required("source", true, detail)];
-    if let Some(kind) = source::disk::out_of_sight(path) {
+    if let Some(kind) = sqlite::disk::out_of_sight(path) {
         let detail = format!(
             "the file lies on {kind}: what another host or another mount of it writes cannot be seen from here, and a lock of ours may \
              not reach there. A1 then proves nothing about writers elsewhere; run cutover on the host that has the disk, or stop \
@@ -163,18 +172,13 @@ fn source_file(runbook: &Runbook, path: &Path) -> (Vec<Finding>, u64) {
         );
         findings.push(Finding::advice("source file system", false, detail));
     }
-    if let Some(links) = source::names::links(path) {
+    if let Some(links) = sqlite::names::links(path) {
         let detail = format!(
             "the file has {links} names (hard links); A1 refuses that, for through another name SQLite uses another log and other locks"
         );
         findings.push(Finding::advice("source names", false, detail));
     }
-    let named = runbook
-        .verification
-        .critical
-        .iter()
-        .chain(runbook.transfer.lists.iter().map(|l| &l.table))
-        .chain(runbook.transfer.slugs.iter().map(|s| &s.table));
+    let named = runbook.verification.critical.iter();
     let mut missing: Vec<&str> = named
         .filter(|name| !schema.tables.iter().any(|t| t.name == **name))
         .map(String::as_str)
@@ -223,14 +227,12 @@ async fn database(name: &str, url: &str, owned_schema: Option<&str>) -> Vec<Find
     }
 }
 
-/// What B2 will say of the runtime role, in the middle of the freeze; nothing where the target cannot be asked, which is told already.
-async fn rights(runbook: &Runbook) -> Vec<Finding> {
+/// What B2 will say of a database's runtime role: of the target's in the middle of the freeze, of the scratch database's in a rehearsal. Nothing where
+/// it cannot be asked, which is told already.
+async fn rights(of: &str, url: &str, runtime_url: &str, runbook: &Runbook) -> Vec<Finding> {
     let target = &runbook.target;
     let is_asked = |step: &Step| matches!(step.kind, StepKind::Privileges);
-    let parsed = (
-        Endpoint::parse(&target.url),
-        Endpoint::parse(&target.runtime_url),
-    );
+    let parsed = (Endpoint::parse(url), Endpoint::parse(runtime_url));
     let (Ok(owner), Ok(runtime)) = parsed else {
         return Vec::new();
     };
@@ -242,14 +244,14 @@ async fn rights(runbook: &Runbook) -> Vec<Finding> {
     }
     let (role, schema) = (runtime.user(), &target.schema);
     let exempt = [target.history.table.as_str()];
-    let name = "target, rights of the runtime role";
+    let name = format!("{of}, rights of the runtime role");
     match preflight::runtime_role(&client, role, schema, &exempt).await {
         Ok(findings) => {
             let fine = findings.iter().filter(|finding| finding.ok).count();
             let bad = findings.into_iter().filter(|finding| !finding.ok);
             let mut told: Vec<Finding> = bad
                 .map(|finding| Finding {
-                    name: format!("target, {}", finding.name),
+                    name: format!("{of}, {}", finding.name),
                     ..finding
                 })
                 .collect();
@@ -279,196 +281,9 @@ async fn told_apart(runbook: &Runbook, folder: &Path) -> Option<Finding> {
     })
 }
 
-/// Servers that probes ask answer now: one that says nothing leaves triggers blind tonight. What a query does not know yet is advice.
-async fn servers(runbook: &Runbook) -> Vec<Finding> {
-    let client = fleet::client();
-    let mut findings = Vec::new();
-    for probe in &runbook.probes {
-        let Some(readings) = monitor::ask_once(client.clone(), probe).await else {
-            continue;
-        };
-        let name = format!("probe {}", probe.id);
-        let silent: Vec<_> = readings
-            .iter()
-            .filter_map(|(signal, reading)| match reading {
-                Reading::NoData { reason } => Some(format!("{signal}: {reason}")),
-                Reading::Value { .. } | Reading::Partial { .. } => None,
-            })
-            .collect();
-        let known = readings.len() - silent.len();
-        let detail = printable(
-            &match silent.first() {
-                None => format!("all of its signals ({known})"),
-                Some(first) => format!("{known} of {} signals; {first}", readings.len()),
-            },
-            300,
-        );
-        findings.push(match known {
-            0 => Finding::required(name, false, detail),
-            _ => Finding::advice(name, silent.is_empty(), detail),
-        });
-    }
-    findings
-}
-
-/// Every signal that triggers, checklist and baseline need of the instances' pages comes: one that does not leaves a night that can only
-/// end in a rollback, and the runbook is fixed once it has begun.
-fn signals(runbook: &Runbook, pages: &[(String, String)]) -> Vec<Finding> {
-    if pages.is_empty() {
-        return Vec::new();
-    }
-    let needs = exposed::needs(runbook, pages);
-    let finding = |need: &Need| {
-        let name = format!("signal {}", printable(&need.signal, 60));
-        Finding::required(name, need.is_met(), printable(&need.words(), 600))
-    };
-    needs.iter().map(finding).collect()
-}
-
-/// Tonight begins with every instance on SQLite. The staging slot may be on either, but E3 wants it on PostgreSQL.
-fn says_where(serving: &Serving, is_staging: bool) -> Finding {
-    let name = format!("instance {}, provider", serving.instance);
-    let words = printable(&serving.words(), 300);
-    match (serving.provider, is_staging) {
-        (Some(Provider::Sqlite), true) => {
-            let needs = "E3 asks it on PostgreSQL, so somebody has to switch it to `target.runtime_url` between D and E3: a step of kind \
-                         `command` before E3, or a person";
-            Finding::advice(name, false, format!("{words}; {needs}"))
-        }
-        (Some(Provider::Sqlite), false) | (Some(Provider::Postgres), true) => {
-            Finding::required(name, true, words)
-        }
-        (Some(Provider::Postgres), false) | (None, _) => Finding::required(name, false, words),
-    }
-}
-
-/// Its page is understood. That it refuses writes before the night has begun is somebody's doing, and their business.
-fn says_whether_it_refuses(seen: &Seen) -> Finding {
-    let name = format!("instance {}, maintenance", seen.place);
-    let how = printable(&seen.how, 300);
-    match seen.sight {
-        Sight::Off => Finding::required(name, true, format!("lets writes in ({how})")),
-        Sight::On => Finding::advice(name, false, format!("is in maintenance already ({how})")),
-        Sight::Unknown => Finding::required(name, false, how),
-    }
-}
-
-/// Every instance is ready, shows its metrics, says what it serves from, and has the configuration and log that the runbook says.
-async fn instances(runbook: &Runbook, folder: &Path) -> Vec<Finding> {
-    let client = fleet::client();
-    let (mut findings, mut pages) = (Vec::new(), Vec::new());
-    let staging = runbook.fleet.staging.iter();
-    for instance in runbook.fleet.instances.iter().chain(staging) {
-        let name = format!("instance {}", instance.id);
-        let ready = fleet::ready_once(&client, &runbook.fleet, instance, ASK_LIMIT).await;
-        findings.push(match ready {
-            Ok(()) => Finding::required(name.clone(), true, format!("ready at {}", instance.url)),
-            Err(error) => Finding::required(name.clone(), false, error.to_string()),
-        });
-        if let Some(metrics) = &runbook.fleet.metrics {
-            let url = metrics.replace("{url}", &instance.url);
-            let asked = fleet::request::get(&client, &url, ASK_LIMIT, METRICS_LIMIT_BYTES).await;
-            let is_staging = runbook.fleet.staging.as_ref() == Some(instance);
-            let why = match asked {
-                Ok(answer) if answer.status == 200 => {
-                    // Nobody watches the staging slot.
-                    if !is_staging {
-                        let page = String::from_utf8_lossy(&answer.body).into_owned();
-                        pages.push((instance.id.clone(), page));
-                    }
-                    None
-                }
-                Ok(answer) => Some(format!("{url} answered {}", answer.status)),
-                Err(error) => Some(error.to_string()),
-            };
-            findings.extend(why.map(|w| Finding::required(format!("{name}, metrics"), false, w)));
-        }
-        if let Some(page) = &runbook.fleet.provider {
-            let serving = by_page(&client, page, instance, ASK_LIMIT).await;
-            let is_staging = runbook.fleet.staging.as_ref() == Some(instance);
-            findings.push(says_where(&serving, is_staging));
-        }
-        if let Some(page) = &runbook.fleet.maintenance
-            && runbook.fleet.instances.contains(instance)
-        {
-            let seen = maintenance::by_page(&client, page, instance, ASK_LIMIT).await;
-            findings.push(says_whether_it_refuses(&seen));
-        }
-        findings.extend(instance_files(runbook, folder, instance));
-    }
-    findings.extend(signals(runbook, &pages));
-    if runbook.fleet.provider.is_none() {
-        let detail = "`fleet.provider` is not in the runbook: by which database an instance serves is then told by sessions and open files \
-                      alone, and where these say nothing, R4 is red, for nobody has seen that the application is back";
-        findings.push(Finding::advice("provider", false, detail));
-    }
-    if runbook.fleet.maintenance.is_none() && switch_file(runbook).is_none() {
-        let detail = "`fleet.maintenance` is not in the runbook: nobody would see that an instance leaves maintenance between A1 and F4, and \
-                      lets users write";
-        findings.push(Finding::advice("maintenance", false, detail));
-    }
-    if let Some(first) = runbook.fleet.instances.first() {
-        let reads = runbook.verification.requests.iter();
-        for request in reads.filter(|r| r.class == RequestClass::Read && r.method == "GET") {
-            let name = format!("request {} at {}", request.name, first.id);
-            let asked = fleet::request::ask(&client, request, &first.url, ASK_LIMIT).await;
-            let judged = match asked {
-                Ok(answer) => fleet::request::judge(request, &answer, Some(&answer.body))
-                    .map(|()| format!("{} in {:.0} ms", answer.status, answer.ms))
-                    .map_err(|e| e.to_string()),
-                Err(error) => Err(error.to_string()),
-            };
-            let ok = judged.is_ok();
-            let detail = judged.unwrap_or_else(|why| why);
-            findings.push(Finding::required(name, ok, detail));
-        }
-    }
-    findings
-}
-
-/// Configuration and log of an instance, where they can be seen from here.
-fn instance_files(runbook: &Runbook, folder: &Path, instance: &Instance) -> Vec<Finding> {
-    let values = Environment::of_night(runbook, folder, Vec::new()).placeholders;
-    let filled = |template: &String| {
-        let text = template.replace("{instance}", &instance.id);
-        folder.join(text.replace("{host}", &instance.host))
-    };
-    let mut findings = Vec::new();
-    let production = runbook.fleet.instances.iter().any(|i| i.id == instance.id);
-    let switch = runbook.steps.iter().find_map(|step| match &step.kind {
-        StepKind::Switch {
-            how: SwitchHow::Key { key, from, .. },
-        } => Some((key, values.revealed(from))),
-        _ => None,
-    });
-    if let (Some(config), Some((key, from))) =
-        (&runbook.fleet.config, switch.filter(|_| production))
-    {
-        let path = filled(config);
-        let name = format!("instance {}, configuration", instance.id);
-        let shown = printable(&path.display().to_string(), 200);
-        findings.push(match config_file::value(&path, key) {
-            Ok(Some(value)) if value == from => {
-                Finding::required(name, true, format!("{shown} has {key}={from}"))
-            }
-            Ok(Some(_)) => {
-                let detail =
-                    format!("{key} in {shown} is not `{from}`: has it been switched already?");
-                Finding::required(name, false, detail)
-            }
-            Ok(None) => Finding::required(name, false, format!("{shown} has no {key}")),
-            Err(error) => Finding::required(name, false, error.to_string()),
-        });
-    }
-    if let Some(log) = &runbook.fleet.log {
-        let path = filled(log);
-        if !path.is_file() {
-            let detail = format!("{} is not there (yet)", path.display());
-            let name = format!("instance {}, log", instance.id);
-            findings.push(Finding::advice(name, false, printable(&detail, 240)));
-        }
-    }
-    findings
+/// What commands are run with; what is secret they have from this process.
+pub(super) fn of_night(runbook: &Runbook, folder: &Path) -> Arc<Environment> {
+    Arc::new(Environment::of_night(runbook, folder, Vec::new()))
 }
 
 /// Scripts that are read, and folders that are written to.
@@ -476,22 +291,22 @@ fn files(runbook: &Runbook, folder: &Path) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut copies: Vec<(String, PathBuf)> = Vec::new();
     for step in &runbook.steps {
-        match &step.kind {
-            StepKind::Migrate {
-                run: Migration::Script(script),
-                ..
-            } => findings.push(readable(
+        if let StepKind::Migrate {
+            run: Migration::Script(script),
+            ..
+        } = &step.kind
+        {
+            findings.push(readable(
                 &format!("{} script", step.id),
                 &folder.join(script),
-            )),
-            StepKind::Backup { to, .. } => {
-                copies.push((format!("{} backup folder", step.id), folder.join(to)));
-            }
-            StepKind::StoreBackup {
-                place: Place::Directory(to),
-                ..
-            } => copies.push((format!("{} second place", step.id), folder.join(to))),
-            _ => {}
+            ));
+        }
+        if let Some(copy) = disks::kept_copy(&step.kind) {
+            let what = match copy {
+                KeptCopy::Backup(_) => "backup folder",
+                KeptCopy::Second(_) => "second place",
+            };
+            copies.push((format!("{} {what}", step.id), folder.join(copy.folder())));
         }
     }
     if let Some(rehearsal) = &runbook.rehearsal {

@@ -5,9 +5,9 @@ use std::ffi::OsStr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use crate::postgres::Finding;
 use crate::runbook::action::{Effect, Rehearse};
 use crate::runbook::{Action, Runbook};
-use crate::target::Finding;
 use crate::text::printable;
 
 /// One finding per program that the runbook names.
@@ -41,7 +41,7 @@ fn program(action: &Action) -> Option<String> {
     match &action.effect {
         Effect::Command { argv } => argv.first().filter(|p| !p.contains('{')).cloned(),
         Effect::Shell { .. } => Some("/bin/sh".into()),
-        _ => None,
+        Effect::Http { .. } | Effect::WriteFile { .. } | Effect::RemoveFile { .. } => None,
     }
 }
 

@@ -5,10 +5,10 @@
 use std::path::Path;
 
 use crate::cli::run::ROOT;
+use crate::postgres::Finding;
 use crate::runbook::Runbook;
 use crate::session::room::{LEAST_BYTES, Spot, copy_bytes, spots};
-use crate::source::disk::{self, Disk};
-use crate::target::Finding;
+use crate::sqlite::disk::{self, Disk};
 use crate::text::printable;
 
 /// A line for each disk. A session's folder lies where `cutover run` is started, unless it says otherwise.

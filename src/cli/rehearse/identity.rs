@@ -9,11 +9,11 @@ use std::path::Path;
 use anyhow::{Context as _, bail, ensure};
 
 use crate::identity::TargetIdentity;
+use crate::postgres::{self, Endpoint};
 use crate::production::configuration_of;
 use crate::runbook::production::Production;
-use crate::runbook::{Instance, Rehearsal, Runbook, StepKind, SwitchHow};
-use crate::source;
-use crate::target::{self, Endpoint};
+use crate::runbook::{Instance, Rehearsal, Runbook, SwitchedKey};
+use crate::sqlite;
 use crate::text::printable;
 
 /// What follows a refusal.
@@ -43,7 +43,7 @@ pub(in crate::cli) async fn refuse_production(
 
 /// The copy is another file than the live one, and none of those that SQLite keeps beside it.
 fn copy(live: &Path, copy: &Path) -> anyhow::Result<()> {
-    let live_identity = source::identity(live).with_context(|| {
+    let live_identity = sqlite::identity(live).with_context(|| {
         format!(
             "the live SQLite file {} cannot be told from the copy. {UNTOUCHED}",
             live.display()
@@ -58,7 +58,7 @@ fn copy(live: &Path, copy: &Path) -> anyhow::Result<()> {
             copy.display()
         );
     }
-    let same = source::identity(copy).is_ok_and(|identity| identity == live_identity);
+    let same = sqlite::identity(copy).is_ok_and(|identity| identity == live_identity);
     ensure!(
         !same,
         "`rehearsal.copy` {} is the live SQLite file {} under another name ({live_identity}); name a file of the rehearsal's own. {UNTOUCHED}",
@@ -72,9 +72,11 @@ fn copy(live: &Path, copy: &Path) -> anyhow::Result<()> {
 fn switch(runbook: &Runbook, base: &Path) -> anyhow::Result<()> {
     let production = Production::of(runbook, &base.join(&runbook.source.file));
     for step in &runbook.steps {
-        let StepKind::Switch {
-            how: SwitchHow::Key { key, from, to },
-        } = &step.kind
+        let Some(SwitchedKey {
+            name: key,
+            from,
+            to,
+        }) = step.kind.switched_key()
         else {
             continue;
         };
@@ -111,17 +113,18 @@ fn configuration(runbook: &Runbook, base: &Path, staging: &Instance) -> anyhow::
     let Some(own) = configuration_of(runbook, base, staging) else {
         return Ok(());
     };
-    let identity = source::identity(&own).ok();
+    let identity = sqlite::identity(&own).ok();
     for instance in &runbook.fleet.instances {
         let Some(other) = configuration_of(runbook, base, instance) else {
             continue;
         };
         let is_same =
-            own == other || (identity.is_some() && identity == source::identity(&other).ok());
+            own == other || (identity.is_some() && identity == sqlite::identity(&other).ok());
         ensure!(
             !is_same,
             "the configuration of the staging slot, {}, is that of the instance {}; a rehearsal switches it to PostgreSQL, so it has to be \
-             another file: `fleet.config` needs {{instance}} in its path, or the files must not be links to one another. {UNTOUCHED}",
+             another file. Where the instances share one, write `config: \"env/{{instance}}.env\"` and make a link in `env` for each instance to the \
+             shared file, and one for staging to a file of its own. {UNTOUCHED}",
             own.display(),
             instance.id
         );
@@ -214,7 +217,7 @@ async fn database(name: &str, url: &str) -> anyhow::Result<TargetIdentity> {
     };
     let endpoint = Endpoint::parse(url).with_context(unread)?;
     let client = endpoint.connect().await.with_context(unread)?;
-    target::identity(&client).await.with_context(unread)
+    postgres::identity(&client).await.with_context(unread)
 }
 
 #[cfg(test)]
@@ -227,6 +230,7 @@ mod tests {
             url: url.into(),
             host: String::new(),
             canary: false,
+            called: None,
         }
     }
 

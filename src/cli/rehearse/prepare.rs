@@ -7,6 +7,7 @@ use anyhow::Context as _;
 
 use super::Stage;
 use super::unfinished::{self, DRIVER_LOCK};
+use crate::claim;
 use crate::cli::group;
 use crate::cli::load::Loaded;
 use crate::journal::Folder;
@@ -15,10 +16,10 @@ use crate::ours::folder::OwnFolder;
 use crate::ours::lock::{self, Holder, Lock};
 use crate::ours::scratch::{self, Claim, Sides};
 use crate::ours::{copy, copy::Stage as Copying};
+use crate::postgres::Endpoint;
 use crate::runbook::rehearsal::own_folder;
 use crate::runbook::{Rehearsal, Runbook, StepKind};
 use crate::session::Event;
-use crate::target::Endpoint;
 
 /// Below the folder of all sessions: the evidence of rehearsals, and the lock of the one that is at work.
 pub(super) const EVIDENCE: &str = "rehearsals";
@@ -50,6 +51,9 @@ pub(super) async fn begin(
         &holder(format!("a rehearsal of {}", loaded.base.display())),
     )
     .map_err(second)?;
+    // Once more, now that no night begins beside this: undoing what an earlier one left may have taken a minute.
+    beside_no_session(loaded)?;
+    beside_no_session_of_the_target(loaded).await?;
     let name = super::new_name(&stage.root, &loaded.runbook.name);
     let here = holder(format!(
         "rehearsal {name}, see {}",
@@ -66,10 +70,15 @@ pub(super) async fn begin(
         stage.claim_scratch.as_deref(),
     )
     .await?;
+    // Another runbook's session may have it, with databases of its own.
+    alone_on_staging(loaded, stage)?;
     make_copy(live, copy, &name, stage).await?;
     let folder = Folder::create(&stage.root, &name)?;
     group::let_in(&folder, Some(&stage.root), &loaded.runbook)?;
     let driver = Lock::take(&folder.dir().join(DRIVER_LOCK), &here).map_err(second)?;
+    if let Some(slot) = slot(loaded).filter(|_| stage.sandbox.is_none()) {
+        claim::staging::take(slot, &claim::Claim::of(&folder)).context(ALONE)?;
+    }
     scratch::release(claim);
     let lease = Lease {
         _root: root,
@@ -83,7 +92,7 @@ pub(super) async fn begin(
 /// that the rehearsal did.
 pub(super) fn beside_no_session(loaded: &Loaded) -> anyhow::Result<()> {
     let live = loaded.base.join(&loaded.runbook.source.file);
-    crate::claim::source::is_free_for(&live, None).context(BESIDE_A_SESSION)
+    claim::source::is_free_for(&live, None).context(BESIDE_A_SESSION)
 }
 
 /// That no night has the target, from whatever folder or host.
@@ -91,10 +100,36 @@ pub(super) async fn beside_no_session_of_the_target(loaded: &Loaded) -> anyhow::
     let client = Endpoint::parse(&loaded.runbook.target.url)?
         .connect()
         .await?;
-    crate::claim::target::is_free(&client)
+    claim::target::is_free(&client)
         .await
         .context(BESIDE_A_SESSION)
 }
+
+/// That neither a night nor a rehearsal of another runbook has the staging slot. A sandbox's is its own.
+fn alone_on_staging(loaded: &Loaded, stage: &Stage) -> anyhow::Result<()> {
+    match slot(loaded).filter(|_| stage.sandbox.is_none()) {
+        Some(slot) => claim::staging::is_free_for(slot, None).context(ALONE),
+        None => Ok(()),
+    }
+}
+
+/// The staging slot is back, and another session may have it.
+pub(super) fn leave_staging(loaded: &Loaded, folder: &Folder) {
+    if let Some(slot) = slot(loaded)
+        && let Err(error) = claim::staging::leave(slot, &claim::Claim::of(folder))
+    {
+        errln!("{error}");
+    }
+}
+
+/// Where the staging slot is.
+fn slot(loaded: &Loaded) -> Option<&str> {
+    let staging = loaded.runbook.fleet.staging.as_ref();
+    staging.map(|slot| slot.url.as_str())
+}
+
+/// Begins what refuses a rehearsal whose staging slot is in use.
+const ALONE: &str = "a rehearsal has the staging slot for itself, and another session has it";
 
 /// Begins what refuses a rehearsal beside a session.
 const BESIDE_A_SESSION: &str = "no rehearsal runs beside a session, for both use the staging slot";

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{act, bridge_to};
 use crate::cli::orders::Standing;
-use crate::cockpit::bridge::Bridge;
+use crate::cockpit::bridge::{Bridge, Purpose};
 use crate::demo::control;
 use crate::journal::{EngineState, Folder, Follower, files};
 use crate::ours::lock::{self, Holder, Lock};
@@ -26,7 +26,7 @@ pub(super) const DRIVER_LOCK: &str = files::REHEARSAL_LOCK.name;
 pub(super) const INTERRUPTED: &str = "the rehearsal was interrupted; it is no evidence";
 /// How often an engine looks whether somebody drives its rehearsal.
 const LOOK_AT_DRIVER: Duration = Duration::from_millis(300);
-/// How long a rollback may take that is begun because of an interruption.
+/// How long a rollback of an interrupted rehearsal may take at least; `limits.rto` where that is longer.
 const ROLLBACK_LIMIT: Duration = Duration::from_secs(60);
 /// How long an engine may take to end in order.
 const END_LIMIT: Duration = Duration::from_secs(10);
@@ -78,6 +78,19 @@ pub fn find(root: &Path) -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = dirs.filter(|dir| is_left(dir)).collect();
     found.sort();
     found
+}
+
+/// That the staging slot is still lent to a rehearsal below `root` that could not give it back, in a sentence; `None` where it is not.
+pub fn still_lent(root: &Path) -> Option<String> {
+    let mut left = find(root)
+        .into_iter()
+        .filter(|dir| read(dir) == Some(Pointed::Begun));
+    let dir = left.next()?;
+    let name = dir.file_name().unwrap_or_default().to_string_lossy();
+    Some(format!(
+        "the staging slot is still lent to the rehearsal {name}, and E3 needs it. Put it back by hand, then say so with `cutover close {name}`. \
+         No session was opened"
+    ))
 }
 
 fn is_left(dir: &Path) -> bool {
@@ -153,6 +166,11 @@ async fn undo_one(dir: &Path, program: Option<&Path>) -> Vec<String> {
     }
 }
 
+fn has_frozen(session: &Session) -> bool {
+    let freeze = session.step_of_kind(&LineKind::Freeze);
+    freeze.is_some_and(|step| step.status != StepStatus::Pending)
+}
+
 fn this_process(what: &str) -> Holder {
     Holder {
         pid: std::process::id(),
@@ -169,37 +187,47 @@ impl Unfinished {
     /// Undoes everything: with `roll_back` the staging slot's configuration first, where the rehearsal may have switched it; then the
     /// engine ends, `rehearsal.unpoint` runs, and the file with the environment's values goes.
     pub async fn undo(&self, program: Option<&Path>, roll_back: bool) -> Undone {
-        let lines = self.end_work(program, roll_back).await;
-        self.give_back(lines).await
+        let ended = self.end_work(program, roll_back).await;
+        self.give_back(ended).await
     }
 
     /// The first half: once this returns, nothing more is done to the scratch side. What was done, for people.
-    pub async fn end_work(&self, program: Option<&Path>, roll_back: bool) -> Vec<String> {
-        let mut lines = Vec::new();
+    pub async fn end_work(&self, program: Option<&Path>, roll_back: bool) -> Undone {
+        let mut undone = Undone {
+            lines: Vec::new(),
+            is_whole: true,
+        };
         if roll_back {
-            lines.extend(self.roll_back(program).await);
+            match self.roll_back(program).await {
+                Ok(line) => undone.lines.extend(line),
+                Err(why) => {
+                    undone.is_whole = false;
+                    undone.lines.push(format!(
+                        "{why}. What the rehearsal switched at the staging slot, maintenance and its configuration, may still be so: look at it \
+                         and put it right by hand"
+                    ));
+                }
+            }
         }
-        lines.extend(self.end_engine().await);
-        lines
+        undone.lines.extend(self.end_engine().await);
+        undone
     }
 
-    /// The second half: the staging slot, and the file with the environment's values. `lines` is what the first has said.
-    pub async fn give_back(&self, lines: Vec<String>) -> Undone {
-        let mut undone = Undone {
-            lines,
-            is_whole: false,
-        };
+    /// The second half: the staging slot, and the file with the environment's values. `undone` is what came of the first.
+    pub async fn give_back(&self, mut undone: Undone) -> Undone {
         match self.unpoint().await {
             Ok(line) => {
-                undone.is_whole = true;
                 undone.lines.extend(line);
                 Standing::remove(&self.folder);
             }
-            Err(error) => undone.lines.push(format!(
-                "the staging slot is still lent to the rehearsal {name}: {error:#}. The next `cutover rehearse`, `run` or `close` tries it again; \
-                 where you put the slot back by hand, `cutover close {name}` ends that",
-                name = self.folder.session()
-            )),
+            Err(error) => {
+                undone.is_whole = false;
+                undone.lines.push(format!(
+                    "the staging slot is still lent to the rehearsal {name}: {error:#}. The next `cutover rehearse`, `run` or `close` tries it \
+                     again; where you put the slot back by hand, `cutover close {name}` ends that",
+                    name = self.folder.session()
+                ));
+            }
         }
         undone
     }
@@ -220,32 +248,58 @@ impl Unfinished {
         self.engine().is_some_and(|state| state.is_alive())
     }
 
-    /// Only an engine can roll back, and only what the freeze began has changed anything.
-    async fn roll_back(&self, program: Option<&Path>) -> Option<String> {
-        let session = self.session()?;
-        let has_begun = session
-            .step_of_kind(&LineKind::Freeze)
-            .is_some_and(|s| s.status != StepStatus::Pending);
-        if session.phase != Phase::Open || !has_begun || !self.is_engine_alive() {
-            return None;
+    /// Only an engine can roll back: where the rehearsal's has died, another one is started for it. Only what the freeze began has changed
+    /// anything.
+    ///
+    /// # Errors
+    /// It is not known to have ended, and why.
+    async fn roll_back(&self, program: Option<&Path>) -> Result<Option<String>, String> {
+        let Some(session) = self.session() else {
+            return Ok(None);
+        };
+        let begins = match session.phase {
+            Phase::Open => has_frozen(&session),
+            Phase::RollingBack => false,
+            Phase::RolledBack | Phase::Completed => return Ok(None),
+        };
+        if session.phase == Phase::Open && !begins {
+            return Ok(None);
         }
+        // With its sandbox everything is gone.
+        if self
+            .sandbox()
+            .is_some_and(|dir| !control::is_supervised(&dir))
+        {
+            return Ok(None);
+        }
+        let is_dead = !self.is_engine_alive();
         let bridge = bridge_to(&self.folder, self.sandbox(), program);
         let command = Command::RollBack {
             reason: "the rehearsal was interrupted".into(),
             confirm: Some(self.folder.session()),
         };
-        let asked = tokio::task::spawn_blocking(move || bridge.send(&command, None)).await;
-        match asked {
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => return Some(format!("not rolled back: {error}")),
-            Err(error) => return Some(format!("not rolled back: {error}")),
-        }
+        let asking = move || {
+            if is_dead {
+                bridge.start_engine(Purpose::RollBack)?;
+            }
+            match begins {
+                true => bridge.send(&command, None).map(drop),
+                false => Ok(()),
+            }
+        };
+        let asked = tokio::task::spawn_blocking(asking).await;
+        asked
+            .expect("BUG: asking an engine does not panic")
+            .map_err(|error| format!("the rehearsal is not rolled back: {error}"))?;
+        let rto = Duration::from_millis(session.charter.limits.rto_ms.max(0).cast_unsigned());
         let is_over = || self.session().is_some_and(|s| s.phase == Phase::RolledBack);
-        Some(match within(ROLLBACK_LIMIT, is_over).await {
-            true => "rolled back: the staging slot has its configuration from before the switch"
-                .to_owned(),
-            false => "the rollback of the rehearsal did not end in time".to_owned(),
-        })
+        match within(ROLLBACK_LIMIT.max(rto), is_over).await {
+            true => Ok(Some(
+                "rolled back: the staging slot has its configuration from before the switch"
+                    .to_owned(),
+            )),
+            false => Err("the rollback of the rehearsal did not end in time".to_owned()),
+        }
     }
 
     async fn end_engine(&self) -> Option<String> {
@@ -388,8 +442,9 @@ impl Watched {
                     "nobody drives this rehearsal any more: it is rolled back, and ends"
                 );
                 let rehearsal = Unfinished::of(here, orders);
-                if let Some(line) = rehearsal.roll_back(None).await {
-                    tracing::warn!("{line}");
+                match rehearsal.roll_back(None).await {
+                    Ok(line) => line.iter().for_each(|line| tracing::warn!("{line}")),
+                    Err(why) => tracing::error!("{why}"),
                 }
                 stop.cancel();
                 lock

@@ -5,15 +5,18 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{ROOT, RunArgs};
+use crate::claim::{self, Claim};
 use crate::cli::load::Loaded;
+use crate::engine::lease::host_name;
+use crate::identity::TargetIdentity;
 use crate::journal::Folder;
+use crate::postgres::Endpoint;
+use crate::postgres::release::{self, Release};
 use crate::session::RehearsalEvidence;
-use crate::session::attempt::{self, Ground};
-use crate::source;
+use crate::session::attempt::{self, Ground, NotYet};
+use crate::sqlite;
 use crate::step::production;
-use crate::step::salvage::has_whole_file;
-use crate::target::Endpoint;
-use crate::target::release::{self, Release};
+use crate::step::salvage::{has_whole_file, why_not_kept};
 use crate::text::printable;
 
 /// How long the target may take to say what it knows.
@@ -25,6 +28,8 @@ pub(super) enum Answer {
     Open(Option<String>),
     /// It may not, and what has to be done first.
     NoGo(String),
+    /// It may not until something is corrected or rehearsed: what else wants another rehearsal is said beside it.
+    Rehearse(String),
 }
 
 /// Whether every session on record lets these databases be attempted, and the target too.
@@ -39,12 +44,16 @@ pub(super) async fn may_open(
     let endpoint = Endpoint::parse(&loaded.runbook.target.url)?;
     let file = loaded.base.join(&loaded.runbook.source.file);
     let asked = tokio::time::timeout(ASK_LIMIT, ask(&endpoint)).await.ok();
-    let (identity, released) = asked.flatten().unwrap_or_default();
+    let Known {
+        identity,
+        released,
+        last,
+    } = asked.flatten().unwrap_or_default();
     let ground = Ground {
         target: endpoint.identity(),
         database: endpoint.database().to_owned(),
         target_identity: identity,
-        source_identity: source::identity(&file).ok(),
+        source_identity: sqlite::identity(&file).ok(),
     };
     if let Some(typed) = args
         .again
@@ -58,7 +67,7 @@ pub(super) async fn may_open(
         )));
     }
     let mut needs_again = false;
-    for folder in on_record(args)? {
+    for folder in on_record(args, last)? {
         let earlier = match crate::history::session(&folder) {
             Ok(earlier) => earlier,
             Err(error) => {
@@ -72,12 +81,16 @@ pub(super) async fn may_open(
         };
         let has_file = has_whole_file(&folder);
         if let Err(not_yet) = attempt::rows_are_kept_on(&earlier, &ground, has_file) {
-            return Ok(Answer::NoGo(not_yet.to_string()));
+            return Ok(Answer::NoGo(why_not_kept(&folder, &not_yet)));
         }
         if let Err(not_yet) =
             attempt::may_follow(&earlier, &ground, rehearsal, args.again.is_some())
         {
-            return Ok(Answer::NoGo(not_yet.to_string()));
+            let why = not_yet.to_string();
+            return Ok(match not_yet {
+                NotYet::Completed { .. } | NotYet::Unsalvaged { .. } => Answer::NoGo(why),
+                NotYet::Uncorrected { .. } | NotYet::Unrehearsed { .. } => Answer::Rehearse(why),
+            });
         }
         needs_again |= attempt::may_follow(&earlier, &ground, rehearsal, false).is_err();
     }
@@ -97,8 +110,8 @@ pub(super) async fn may_open(
     Ok(Answer::Open(again))
 }
 
-/// Every session's folder beside the new one.
-fn on_record(args: &RunArgs) -> anyhow::Result<Vec<Folder>> {
+/// Every session's folder beside the new one, and that of the session which had the target last, wherever it is.
+fn on_record(args: &RunArgs, last: Option<Claim>) -> anyhow::Result<Vec<Folder>> {
     let mut roots = vec![PathBuf::from(ROOT)];
     if let Some(dir) = &args.dir {
         roots.extend(std::path::absolute(dir)?.parent().map(Path::to_owned));
@@ -107,16 +120,40 @@ fn on_record(args: &RunArgs) -> anyhow::Result<Vec<Folder>> {
     for root in roots {
         folders.extend(Folder::list(&root)?.into_iter().map(|found| found.folder));
     }
+    let Some(last) = last else { return Ok(folders) };
+    match Folder::open_at(&last.folder) {
+        Ok(folder) if last.host == host_name() => {
+            if folders.iter().all(|known| known.dir() != folder.dir()) {
+                folders.push(folder);
+            }
+        }
+        // Whether it asks for a correction stands in its folder alone.
+        _ => errln!(
+            "session {} had the target last, from {} on {}, which cannot be read here: look there how it ended, and whether what was wrong is corrected",
+            printable(&last.session, 80),
+            printable(&last.folder.to_string_lossy(), 300),
+            printable(&last.host, 80)
+        ),
+    }
     Ok(folders)
 }
 
 /// What the target says of itself; nothing of what it does not say.
-async fn ask(
-    endpoint: &Endpoint,
-) -> Option<(Option<crate::identity::TargetIdentity>, Option<Release>)> {
+#[derive(Debug, Default)]
+struct Known {
+    identity: Option<TargetIdentity>,
+    released: Option<Release>,
+    /// The session that had it last.
+    last: Option<Claim>,
+}
+
+async fn ask(endpoint: &Endpoint) -> Option<Known> {
     let client = endpoint.connect().await.ok()?;
-    let identity = production::identified(&client).await.ok();
-    Some((identity, release::newest(&client).await.ok().flatten()))
+    Some(Known {
+        identity: production::identified(&client).await.ok(),
+        released: release::newest(&client).await.ok().flatten(),
+        last: claim::target::last(&client).await.ok().flatten(),
+    })
 }
 
 /// Another host or folder has completed it; this one has no record of that.

@@ -13,8 +13,7 @@ use crate::claim::{self, Claim};
 use crate::salvage::apply::{Brought, Fate, Means, Outcome, apply};
 use crate::salvage::file::NAME;
 use crate::session::{Phase, Session};
-use crate::source;
-use crate::step::closing;
+use crate::sqlite;
 use crate::text::printable;
 
 /// Conflicts that are listed for people.
@@ -22,6 +21,10 @@ const LISTED: usize = 50;
 
 /// Bring rows into SQLite.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  cutover salvage apply --all --dry-run
+  cutover salvage apply --key ToolContents=4711
+  cutover salvage apply --table ToolContents --skip-conflicts")]
 pub struct ApplyArgs {
     #[command(flatten)]
     which: Which,
@@ -45,6 +48,10 @@ pub struct ApplyArgs {
     /// Bring in the nearest value where a column's form cannot hold PostgreSQL's
     #[arg(long)]
     nearest: bool,
+    /// Give inserted rows another number where SQLite has given their own to another row since; what comes in with them and points to them
+    /// follows, as far as foreign keys are declared
+    #[arg(long)]
+    new_ids: bool,
     /// One JSON object on stdout
     #[arg(long)]
     json: bool,
@@ -91,6 +98,7 @@ pub fn run(args: ApplyArgs) -> anyhow::Result<Exit> {
         dry_run: args.dry_run,
         skip_conflicts: args.skip_conflicts,
         nearest: args.nearest,
+        new_ids: args.new_ids,
     };
     let deletions = salvaged.deletions(&chosen, &file)?;
     if !may_delete(&args, &deletions, &file) {
@@ -160,12 +168,12 @@ fn may_delete(args: &ApplyArgs, deletions: &BTreeMap<String, u64>, file: &Path) 
 
 /// Refuses the session's own backups, by whatever name: what comes in would make them worth nothing.
 fn not_a_backup(session: &Session, backup: &Path, file: &Path) -> anyhow::Result<()> {
-    let kept = closing::kept_files(session);
-    let is_same = |one: &Path| match (source::identity(one), source::identity(file)) {
+    let kept = session.backups()?;
+    let is_same = |one: &Path| match (sqlite::identity(one), sqlite::identity(file)) {
         (Ok(one), Ok(file)) => one == file,
         _ => false,
     };
-    let mut all = kept.iter().map(PathBuf::as_path).chain([backup]);
+    let mut all = kept.iter().map(|kept| kept.path.as_path()).chain([backup]);
     if let Some(one) = all.find(|one| is_same(one)) {
         bail!(
             "{} is the session's own backup {}; nothing was changed. Copy it, and try on the copy",
@@ -200,6 +208,25 @@ fn print(session: &str, outcome: &Outcome, args: &ApplyArgs, file: &str) {
     }
     for violation in outcome.violations.iter().take(LISTED) {
         outln!("foreign key: {}", printable(violation, 300));
+    }
+    let renumbered: Vec<_> = outcome
+        .rows
+        .iter()
+        .filter_map(|row| Some((row, row.new_id?)))
+        .collect();
+    for (row, new_id) in renumbered.iter().take(LISTED) {
+        outln!(
+            "new number: row {} ({} {}) is {new_id} in SQLite",
+            row.row,
+            printable(&row.table, 80),
+            printable(&row.key, 80)
+        );
+    }
+    if renumbered.len() > LISTED {
+        outln!(
+            "and {} more new numbers; --json has all",
+            renumbered.len() - LISTED
+        );
     }
     let there = outcome.rows.iter();
     let there = there.filter(|row| row.fate == Fate::Already).count();

@@ -1,6 +1,7 @@
-//! `cutover salvage make`: the salvage file of a session whose rollback could not make it, because PostgreSQL did not answer then.
+//! `cutover salvage make`: the salvage file of a session whose rollback could not make it, or not all of it, because PostgreSQL did not answer
+//! then.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
 use clap::Args;
@@ -9,14 +10,20 @@ use tokio_util::sync::CancellationToken;
 use super::super::{Exit, Which, load, run};
 use crate::engine::amend;
 use crate::engine::lease::Lease;
+use crate::format::counted;
 use crate::runbook::rehearsal;
-use crate::salvage::file::NAME;
+use crate::salvage::file::{BEFORE, NAME, Salvaged};
 use crate::session::{Command, Phase};
-use crate::step::salvage::{Wanted, known, later_attempt, later_than, make};
+use crate::step::salvage::{
+    NO_RECORD, Wanted, has_no_record, known, later_attempt, later_than, make,
+};
 use crate::text::printable;
 
 /// Make the salvage file of a session that was rolled back.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  cutover salvage make
+  cutover salvage make tool-catalogue-1 --runbook runbook.yaml")]
 pub struct MakeArgs {
     #[command(flatten)]
     which: Which,
@@ -25,10 +32,31 @@ pub struct MakeArgs {
     runbook: PathBuf,
 }
 
+/// Where the file goes that is there already and lacks something; `None` where none is there.
+///
+/// # Errors
+/// It lacks nothing, is another session's, or one before it was kept already.
+fn before(path: &Path, session: &str) -> anyhow::Result<Option<PathBuf>> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    let salvaged = Salvaged::open(path)?;
+    let tables = salvaged.tables()?;
+    let is_ours = salvaged.about()?.session == session;
+    let lacks = tables.iter().any(|table| table.lacks.is_some());
+    let before = path.with_file_name(BEFORE);
+    ensure!(
+        is_ours && lacks && !before.exists(),
+        "{} is there. To have it made again move it aside, and keep it: it knows which rows were brought in",
+        path.display()
+    );
+    Ok(Some(before))
+}
+
 /// `cutover salvage make`: 0 when the file holds everything, or nothing was written; 1 when it lacks something.
 ///
 /// # Errors
-/// The session was not rolled back, has a file, or is not of this runbook; or there is still no file, and why.
+/// The session was not rolled back, has a whole file, or is not of this runbook; or there is still no file, and why.
 pub async fn run(args: MakeArgs) -> anyhow::Result<Exit> {
     let folder = run::find_night(&args.which)?;
     let session = crate::history::session(&folder)?;
@@ -38,16 +66,11 @@ pub async fn run(args: MakeArgs) -> anyhow::Result<Exit> {
         "session {name} has not been rolled back to its end; R5 makes the file"
     );
     folder.mine()?;
-    let path = folder.dir().join(NAME);
-    ensure!(
-        !path.exists(),
-        "{} is there. To have it made again move it aside, and keep it: it knows which rows were brought in",
-        path.display()
-    );
+    let before = before(&folder.dir().join(NAME), name)?;
     if let Some(later) = later_attempt(&folder, &session) {
         anyhow::bail!(later_than(name, &later));
     }
-    let Some(loaded) = load::load_or_say(&args.runbook)? else {
+    let Some(loaded) = load::of_session(&args.runbook, name)? else {
         return Ok(Exit::Usage);
     };
     ensure!(
@@ -60,10 +83,13 @@ pub async fn run(args: MakeArgs) -> anyhow::Result<Exit> {
         false => loaded.runbook,
     };
     let wanted = Wanted::of(&folder, &session, &runbook).map_err(anyhow::Error::msg)?;
-    let Some(wanted) = wanted else {
+    ensure!(!has_no_record(&session), "{NO_RECORD}");
+    let Some(mut wanted) = wanted else {
         outln!("nobody could write to PostgreSQL: session {name} never came to F1");
         return Ok(Exit::Done);
     };
+    wanted.even_if_empty = true;
+    wanted.before.clone_from(&before);
     // Two at a time would write the same file.
     let lease = Lease::take(&folder)?;
     let record = make(wanted, &CancellationToken::new()).await;
@@ -71,6 +97,12 @@ pub async fn run(args: MakeArgs) -> anyhow::Result<Exit> {
     let record = record.map_err(anyhow::Error::msg)?;
     let sentence = record.sentence();
     outln!("session {name}: {}", printable(&sentence, 500));
+    if let (Some(before), Some(file)) = (&before, &record.file) {
+        let salvaged = Salvaged::open(file)?;
+        salvaged.note_as_in(before)?;
+        let rows = counted(salvaged.rows_not_brought()?, "row");
+        outln!("of these SQLite lacks {rows}; the file before is {BEFORE} now");
+    }
     let text = known::note(&record);
     let claim = args.which.claim;
     let note = move || amend::amend(&folder, claim.as_deref(), &Command::Note { text });

@@ -17,6 +17,9 @@ const LISTED: usize = 50;
 
 /// The rows that a rollback left behind.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  cutover salvage show
+  cutover salvage show --table ToolContents --limit 200")]
 pub struct ShowArgs {
     #[command(flatten)]
     which: Which,

@@ -45,7 +45,7 @@ pub enum Do {
     Table,
     /// Copy an event.
     Copy,
-    /// Show only events that have some words.
+    /// Show only the lines of a list that have some words.
     Filter,
     /// Play another person.
     Play,
@@ -75,6 +75,14 @@ pub enum Do {
     Line(Way),
     /// Give every panel its usual size.
     UsualSizes,
+    /// Give the whole screen to one panel, or to all again.
+    Zoom,
+    /// Charts show less time.
+    ShorterSpan,
+    /// Charts show more time.
+    LongerSpan,
+    /// Let the display stand still, or go on.
+    Still,
     /// Who is on the bridge, and who may do what.
     People,
     /// Find an action by its words.

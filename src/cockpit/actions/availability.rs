@@ -2,9 +2,10 @@
 //!
 //! Not in here: which key it has (the table above).
 
-use super::Availability;
+use super::{Availability, Do};
 use crate::cockpit::model::Model;
 use crate::cockpit::model::ui::{Focus, Overlay, View};
+use crate::cockpit::replay::Transport;
 use crate::cockpit::split::Axis;
 use crate::runbook::Gate;
 use crate::session::charter::LineKind;
@@ -28,11 +29,16 @@ pub fn allowed(model: &Model, command: &Command) -> Availability {
         _ if !model.engine.is_live()
             && !matches!(command, Command::RollBack { .. } | Command::Retry { .. }) =>
         {
-            Availability::No("no engine works on this session: E starts one".to_owned())
+            let key = model.ui.keys.shown(Do::StartEngine);
+            Availability::No(format!("no engine works on this session: {key} starts one"))
         }
         _ => Availability::Yes,
     }
 }
+
+/// Why no output is opened while the display stands still: what has been printed since would be in it.
+const NOT_PRINTED_ANEW: &str =
+    "the display stands still, and what a step prints is read as it goes on";
 
 pub(super) fn always(_: &Model) -> Availability {
     Availability::Yes
@@ -46,7 +52,7 @@ pub(super) fn can_look(model: &Model) -> Availability {
     }
 }
 
-pub(super) fn can_dress(model: &Model) -> Availability {
+pub(super) fn can_set_theme(model: &Model) -> Availability {
     if model.ui.look.no_color {
         Availability::No("NO_COLOR is set: there are no colours to choose".to_owned())
     } else {
@@ -66,13 +72,13 @@ pub(super) fn can_roll_back(model: &Model) -> Availability {
 
 pub(super) fn can_retry(model: &Model) -> Availability {
     if model.session.phase != Phase::RolledBack {
-        return Availability::Elsewhere("no rollback has ended");
+        return Availability::Elsewhere("no rollback has ended".into());
     }
     allowed(model, &Command::Retry { row: None })
 }
 
 pub(super) fn can_confirm(model: &Model) -> Availability {
-    let waiting = model.session.charter.steps.iter().zip(&model.session.steps);
+    let waiting = model.session.lines();
     let step = waiting
         .filter(|(_, s)| s.status == StepStatus::Running)
         .find_map(|(line, state)| match &line.kind {
@@ -80,7 +86,7 @@ pub(super) fn can_confirm(model: &Model) -> Availability {
             _ => None,
         });
     let Some((roles, state)) = step else {
-        return Availability::Elsewhere("no step waits for a confirmation");
+        return Availability::Elsewhere("no step waits for a confirmation".into());
     };
     let mine = |r: &&crate::runbook::Role| model.me.as_ref().is_some_and(|m| m.roles.contains(r));
     if roles.iter().any(|r| mine(&r))
@@ -106,9 +112,22 @@ pub(super) fn can_start(model: &Model) -> Availability {
 
 pub(super) fn can_sign(model: &Model) -> Availability {
     match model.selected_gate() {
-        None => Availability::No("the runbook has no gates".to_owned()),
+        None => no_gate(model),
         Some(gate) => can_sign_gate(model, gate),
     }
+}
+
+fn no_gate(model: &Model) -> Availability {
+    match model.gates.is_empty() {
+        true => Availability::No("the runbook has no gates".to_owned()),
+        false => Availability::No(format!("no gate {}", hidden(model))),
+    }
+}
+
+/// Why a list of which a filter leaves nothing is empty.
+fn hidden(model: &Model) -> String {
+    let key = model.ui.keys.shown(Do::Back);
+    format!("has these words: {key} shows all again")
 }
 
 /// Whether the person at this terminal can sign this gate now.
@@ -126,7 +145,7 @@ pub fn can_sign_gate(model: &Model, gate: &Gate) -> Availability {
 
 pub(super) fn can_withdraw(model: &Model) -> Availability {
     let Some(gate) = model.selected_gate() else {
-        return Availability::No("the runbook has no gates".to_owned());
+        return no_gate(model);
     };
     allowed(
         model,
@@ -139,7 +158,7 @@ pub(super) fn can_withdraw(model: &Model) -> Availability {
 
 pub(super) fn can_hold(model: &Model) -> Availability {
     if model.session.held.is_some() {
-        return Availability::Elsewhere("the session is held already");
+        return Availability::Elsewhere("the session is held already".into());
     }
     allowed(
         model,
@@ -151,7 +170,7 @@ pub(super) fn can_hold(model: &Model) -> Availability {
 
 pub(super) fn can_resume(model: &Model) -> Availability {
     if model.session.held.is_none() {
-        return Availability::Elsewhere("the session is not held");
+        return Availability::Elsewhere("the session is not held".into());
     }
     allowed(model, &Command::Resume)
 }
@@ -212,6 +231,9 @@ pub(super) fn can_start_engine(model: &Model) -> Availability {
     use crate::cockpit::news::Engine;
     match &model.engine {
         Engine::Live { pid } => Availability::No(format!("engine {pid} works on this session")),
+        Engine::Silent { pid } if !model.engine_hangs() => Availability::No(format!(
+            "engine {pid} holds the session, and may only be short of processor time: leave it some seconds"
+        )),
         Engine::Silent { pid } => Availability::No(format!(
             "engine {pid} holds the session and gives no sign of life: end that process, then start another"
         )),
@@ -230,6 +252,7 @@ pub(super) fn can_start_engine(model: &Model) -> Availability {
 
 pub(super) fn can_read_output(model: &Model) -> Availability {
     match crate::cockpit::update::output_of(model) {
+        Some(_) if model.still.is_some() => Availability::No(NOT_PRINTED_ANEW.to_owned()),
         Some(_) => Availability::Yes,
         None => Availability::No("nothing has been started yet".to_owned()),
     }
@@ -240,17 +263,20 @@ pub(super) fn can_read_event(model: &Model) -> Availability {
     let of_events = model.ui.focus() == Some(Focus::Events);
     let chosen = of_events && (model.ui.view == View::Journal || model.ui.event.is_some());
     if !chosen && !matches!(model.ui.overlay, Some(Overlay::Event { .. })) {
-        return Availability::Elsewhere("no event is selected: 7 shows the journal");
+        let key = model.ui.keys.shown(Do::Show(View::Journal));
+        return Availability::Elsewhere(
+            format!("no event is selected: {key} shows the journal").into(),
+        );
     }
     match model.selected_event() {
         Some(_) => Availability::Yes,
-        None => Availability::No("no event has these words: Esc shows all again".to_owned()),
+        None => Availability::No(format!("no event {}", hidden(model))),
     }
 }
 
 pub(super) fn can_copy(model: &Model) -> Availability {
     match can_read_event(model) {
-        Availability::Elsewhere(why) => Availability::No(why.to_owned()),
+        Availability::Elsewhere(why) => Availability::No(why.into_owned()),
         other => other,
     }
 }
@@ -258,25 +284,35 @@ pub(super) fn can_copy(model: &Model) -> Availability {
 /// Enter starts steps; among the tables it does not.
 pub(super) fn can_read_table(model: &Model) -> Availability {
     if model.ui.view != View::Data {
-        return Availability::Elsewhere("no table is selected: 9 shows the tables");
+        let key = model.ui.keys.shown(Do::Show(View::Data));
+        return Availability::Elsewhere(
+            format!("no table is selected: {key} shows the tables").into(),
+        );
     }
     match model.selected_table() {
         Some(_) => Availability::Yes,
+        None if !model.ui.filter().is_empty() && !model.tables().is_empty() => {
+            Availability::No(format!("no table {}", hidden(model)))
+        }
         None => Availability::No("which tables move is known once D1 is done".to_owned()),
     }
 }
 
 /// Enter starts steps; here it does not, because what compares is running, or was chosen and has found something.
 pub(super) fn can_read_differences(model: &Model) -> Availability {
+    if model.still.is_some() {
+        return Availability::Elsewhere(NOT_PRINTED_ANEW.into());
+    }
     let running = model.moving_step().map(|step| &step.id);
-    let chosen = model.ui.step.and_then(|at| model.session.steps.get(at));
+    let chosen = model.chosen_step();
     let chosen = chosen.filter(|_| model.ui.focus() == Some(Focus::Steps));
     let compares = |id: &String| *id == model.parity.step;
     let differs = model.parity.tables.iter().any(|table| table.differs());
     if running.is_some_and(compares) || (differs && chosen.is_some_and(|step| compares(&step.id))) {
         Availability::Yes
     } else {
-        Availability::Elsewhere("no step compares rows, and the selected one found no difference")
+        let why = "no step compares rows, and the selected one found no difference";
+        Availability::Elsewhere(why.into())
     }
 }
 
@@ -301,7 +337,7 @@ pub(super) fn has_panels(model: &Model) -> Availability {
     if can_look(model) != Availability::Yes {
         return can_look(model);
     }
-    if model.ui.view == View::Bridge {
+    if model.ui.view == View::Bridge || model.ui.zoom.is_some() {
         Availability::Yes
     } else {
         Availability::No("this view has one panel to move in".to_owned())
@@ -333,6 +369,28 @@ pub(super) fn has_moved_lines(model: &Model) -> Availability {
     match model.ui.splits.is_usual() {
         true => Availability::No("every panel has its usual size".to_owned()),
         false => can_look(model),
+    }
+}
+
+pub(super) fn can_zoom(model: &Model) -> Availability {
+    match can_look(model) {
+        Availability::Yes if model.ui.zoom.is_some() => Availability::Yes,
+        Availability::Yes if model.ui.targets.panels() < 2 => {
+            Availability::No("this view shows one panel: it has the screen".to_owned())
+        }
+        other => other,
+    }
+}
+
+pub(super) fn can_stand_still(model: &Model) -> Availability {
+    match (&model.replay, &model.ui.asked) {
+        (Some(_), _) => Availability::No(format!(
+            "in a replay time stands still by {}",
+            model.ui.keys.shown(Do::Replay(Transport::PlayPause))
+        )),
+        // What it comes to must be seen.
+        (None, Some(asked)) => Availability::No(format!("the engine has yet to answer: {asked}")),
+        (None, None) => can_look(model),
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Not in here: whether what is found can be done (`Action::now`).
 
-use super::{ACTIONS, Action, Do};
+use super::{ACTIONS, Action, Do, Keys};
 
 /// How well a word of the query fits, from best to worst; between equals fewer skipped letters win.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,10 +23,10 @@ enum Fit {
 
 /// The actions among these that fit every word of the query, the best first, else in the order of the table. The search itself is not
 /// among them.
-pub fn found(query: &str, among: impl Fn(&Action) -> bool) -> Vec<&'static Action> {
+pub fn found(query: &str, keys: &Keys, among: impl Fn(&Action) -> bool) -> Vec<&'static Action> {
     let words: Vec<&str> = query.split_whitespace().collect();
     let fits = |action: &'static Action| {
-        let each: Option<Vec<Fit>> = words.iter().map(|word| fit(word, action)).collect();
+        let each: Option<Vec<Fit>> = words.iter().map(|word| fit(word, keys, action)).collect();
         // The word that fits worst decides.
         each.map(|fits| (fits.into_iter().max(), action))
     };
@@ -39,9 +39,9 @@ pub fn found(query: &str, among: impl Fn(&Action) -> bool) -> Vec<&'static Actio
     all.into_iter().map(|(_, action)| action).collect()
 }
 
-fn fit(word: &str, action: &Action) -> Option<Fit> {
+fn fit(word: &str, keys: &Keys, action: &Action) -> Option<Fit> {
     // `R` and `r` are different keys.
-    if action.keys.iter().any(|key| key.shown() == word) {
+    if keys.of(action).iter().any(|key| key.shown() == word) {
         return Some(Fit::Key);
     }
     let word = word.to_lowercase();
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     fn found_in_all(query: &str) -> Vec<&'static Action> {
-        found(query, |_| true)
+        found(query, &Keys::default(), |_| true)
     }
 
     fn first(query: &str) -> Do {

@@ -11,7 +11,7 @@ use crossterm::event::{Event, read};
 use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM, SIGTSTP};
 use signal_hook::iterator::Signals;
 
-use super::super::bridge::Bridge;
+use super::super::bridge::{Bridge, Purpose};
 use super::super::follow::Follow;
 use super::super::terminal;
 use super::super::update::Message;
@@ -219,7 +219,8 @@ fn answer(bridge: &dyn Bridge, ask: Ask) -> Message {
             playing,
         } => {
             let started = if start_engine {
-                bridge.start_engine()
+                // Only a rollback is asked for where no engine runs.
+                bridge.start_engine(Purpose::RollBack)
             } else {
                 Ok(())
             };
@@ -230,7 +231,7 @@ fn answer(bridge: &dyn Bridge, ask: Ask) -> Message {
         }
         Ask::StartEngine => Message::Answered {
             asked: "engine started".to_owned(),
-            result: bridge.start_engine().map(|()| None),
+            result: bridge.start_engine(Purpose::GoOn).map(|()| None),
         },
         Ask::Faults => Message::FaultsListed(bridge.faults()),
         Ask::Inject(name) => {

@@ -4,10 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Model;
+use super::filter::nearest;
 use crate::cockpit::canvas::columns;
-use crate::cockpit::format::{count, counted, short};
 use crate::cockpit::theme::Meaning;
+use crate::format::{count, counted, short};
 use crate::journal::Progress;
+use crate::session::facts::{Imported, Order, Policies};
 use crate::session::live::{ComparedTable, PlannedTable};
 use crate::session::{LineKind, StepState, StepStatus};
 use crate::text::printable;
@@ -57,6 +59,8 @@ pub enum TableState {
 struct Known<'m> {
     load: Option<&'m StepState>,
     imported: BTreeMap<String, u64>,
+    /// What the load said of it can be read, or it has said nothing yet.
+    is_imported_known: bool,
     policies: BTreeMap<String, Vec<(String, u64)>>,
     progress: BTreeMap<&'m str, &'m Progress>,
     planned: BTreeMap<&'m str, &'m PlannedTable>,
@@ -65,9 +69,12 @@ struct Known<'m> {
 
 impl Known<'_> {
     fn of<'m>(model: &'m Model, names: &[String]) -> Known<'m> {
-        let imported: Vec<(String, u64)> = model.fact("imported").unwrap_or_default();
+        let imported = model.session.fact();
+        let is_imported_known = imported.is_ok();
+        let imported = imported.ok().flatten();
+        let imported = imported.map_or_else(Vec::new, |Imported(tables)| tables);
         let imported = imported.into_iter();
-        let policies: BTreeMap<String, u64> = model.fact("policies").unwrap_or_default();
+        let policies = model.policies();
         let steps = &model.session.charter.steps;
         let load = steps.iter().rposition(|s| s.kind == LineKind::Target);
         let load = load.and_then(|at| model.session.steps.get(at));
@@ -80,6 +87,7 @@ impl Known<'_> {
         // Collected from the last on, so that of two of one name the first is kept.
         Known {
             load,
+            is_imported_known,
             imported: imported
                 .map(|(table, rows)| (printable(&table, NAME_CHARS), rows))
                 .collect(),
@@ -127,6 +135,7 @@ impl Model {
         let runs = load.is_some_and(|l| l.status == StepStatus::Running);
         let state = match progress {
             _ if done.is_some() => TableState::Moved,
+            _ if !known.is_imported_known => TableState::Unknown,
             Some(p) if p.total.is_none_or(|total| p.done >= total) => TableState::Moved,
             Some(p) if p.done > 0 && runs => TableState::Moving,
             Some(p) if p.done > 0 => TableState::Halted,
@@ -153,7 +162,8 @@ impl Model {
         if !self.plan.tables.is_empty() {
             return self.plan.tables.iter().map(|t| t.table.clone()).collect();
         }
-        let order: Vec<String> = self.fact("order").unwrap_or_default();
+        let order = self.session.fact().ok().flatten();
+        let order = order.map_or_else(Vec::new, |Order(tables)| tables);
         order
             .iter()
             .map(|name| printable(name, NAME_CHARS))
@@ -164,16 +174,19 @@ impl Model {
         self.plan.tables.iter().find(|t| t.table == table)
     }
 
-    /// What the newest step left behind under a name.
-    fn fact<T: serde::de::DeserializeOwned>(&self, name: &str) -> Option<T> {
-        let outcomes = self
-            .session
-            .steps
-            .iter()
-            .rev()
-            .filter_map(|s| s.outcome.as_ref());
-        let fact = outcomes.filter_map(|o| o.facts.get(name)).next()?;
-        serde_json::from_value(fact.clone()).ok()
+    /// How often each policy was used, as far as that is known.
+    fn policies(&self) -> BTreeMap<String, u64> {
+        let policies = self.session.fact().ok().flatten();
+        policies.map_or_else(BTreeMap::new, |Policies(policies)| policies)
+    }
+
+    /// What steps left behind of the tables and this version cannot read, in words.
+    pub fn unreadable(&self) -> Vec<String> {
+        let order = self.session.fact::<Order>().err();
+        let imported = self.session.fact::<Imported>().err();
+        let policies = self.session.fact::<Policies>().err();
+        let all = [order, imported, policies].into_iter().flatten();
+        all.map(|unreadable| unreadable.to_string()).collect()
     }
 
     /// Position of the table under the cursor: the chosen one, else the first that moves, else the first that is not equal.
@@ -181,8 +194,13 @@ impl Model {
         self.selected_among(&self.tables())
     }
 
-    /// The same, where all tables are at hand.
+    /// The same, where all tables are at hand; where a filter hides that one, the shown one before it.
     pub fn selected_among(&self, tables: &[TableLine]) -> usize {
+        let at = self.wanted_among(tables);
+        nearest(&self.shown_tables(tables), at).unwrap_or(at)
+    }
+
+    fn wanted_among(&self, tables: &[TableLine]) -> usize {
         let last = tables.len().saturating_sub(1);
         let moves = |t: &TableLine| matches!(t.state, TableState::Moving | TableState::Halted);
         let differs = |t: &TableLine| t.compared.as_ref().is_some_and(ComparedTable::differs);
@@ -194,11 +212,12 @@ impl Model {
             .min(last)
     }
 
-    /// The table under the cursor.
+    /// The table under the cursor; none where a filter hides every table.
     pub fn selected_table(&self) -> Option<TableLine> {
         let tables = self.tables();
         let at = self.selected_among(&tables);
-        tables.into_iter().nth(at)
+        let is_shown = self.shown_tables(&tables).contains(&at);
+        tables.into_iter().nth(at).filter(|_| is_shown)
     }
 }
 
@@ -233,8 +252,9 @@ pub fn whole(model: &Model, table: &str) -> Vec<(String, Meaning)> {
             all.push((more, Meaning::Danger));
         }
     }
-    let policies: BTreeMap<String, u64> = model.fact("policies").unwrap_or_default();
-    let mut policies = by_table(&policies, &model.table_names());
+    let unreadable = model.unreadable().into_iter();
+    all.extend(unreadable.map(|why| (why, Meaning::Danger)));
+    let mut policies = by_table(&model.policies(), &model.table_names());
     if let Some(used) = policies.remove(table) {
         head(&mut all, "Changed or put aside by policy");
         let used = used.into_iter();

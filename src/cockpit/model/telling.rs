@@ -5,6 +5,8 @@ use std::sync::{Arc, OnceLock};
 use chrono::{DateTime, Utc};
 
 use crate::cockpit::theme::Meaning;
+use crate::session::event::written;
+use crate::session::membership::{self, Change};
 use crate::session::{Charter, Event, Found, Recorded, RollbackCause, TriggerPhase};
 
 /// An event in words.
@@ -60,17 +62,15 @@ pub fn tell(recorded: &Recorded, charter: &Charter) -> Told {
 type Words = (&'static str, Meaning, String);
 
 fn words(event: &Event, charter: &Charter) -> Words {
+    // Where the plain log says just the same.
+    let said = || crate::session::words::words(event).unwrap_or_default();
     match event {
         Event::SessionOpened { charter } => plain(format!("session {} opened", charter.session)),
         Event::EngineStarted { pid, version, .. } => {
             plain(format!("engine {version} started (process {pid})"))
         }
-        Event::SourceSeen { shape } => {
-            quiet(format!("the source's schema has {} objects", shape.0.len()))
-        }
-        Event::RehearsalRecorded { rehearsal } => {
-            plain(format!("rehearsal {} was found", rehearsal.session))
-        }
+        Event::SourceSeen { .. } => quiet(said()),
+        Event::RehearsalRecorded { .. } | Event::DeputyActed { .. } => plain(said()),
         Event::UndoRecorded { step, undo } => quiet(format!(
             "{step} wrote down how to undo: {}",
             undo_words(undo)
@@ -96,21 +96,16 @@ fn words(event: &Event, charter: &Charter) -> Words {
             "{gate} is not signed by {by} as {}: {why}",
             role.title()
         )),
-        Event::DeputyActed { by, absent, role } => {
-            plain(format!("{by} for {absent} ({}):", role.title()))
-        }
         Event::SessionHeld { by, reason } => wary(format!("{by} holds: {reason}")),
         Event::SessionResumed { by } => plain(format!("{by} resumed")),
         Event::FreezeExtended { by, by_ms } => plain(format!(
             "{by} extended the freeze by {} min",
             by_ms / 60_000
         )),
-        Event::FreezeOverran { limit_ms } => bad(format!(
-            "the freeze has lasted longer than {} min",
-            limit_ms / 60_000
-        )),
+        Event::FreezeOverran { .. } => bad(said()),
         Event::DriftFound { detail } => bad(format!("DRIFT: {detail}")),
-        Event::NoteWritten { by, text } => ("»", Meaning::Accent, format!("{by}: {text}")),
+        Event::WrittenAfterSwitch { detail } => bad(written(detail)),
+        Event::NoteWritten { .. } => ("»", Meaning::Accent, said()),
         Event::CorrectionRecorded { by, what, .. } => {
             good(format!("{by} recorded what was corrected: {what}"))
         }
@@ -127,6 +122,10 @@ fn words(event: &Event, charter: &Charter) -> Words {
         Event::RollbackRetried { by, rows } => {
             wary(format!("{by} has {} run again", rows.join(", ")))
         }
+        Event::MembershipChanged { changes } if changes.iter().any(Change::is_wary) => {
+            wary(membership::words(changes))
+        }
+        Event::MembershipChanged { changes } => plain(membership::words(changes)),
         Event::AlarmRaised { text, .. } => bad(text.clone()),
         Event::SessionCompleted { by } => good(format!("{by} completed the release")),
         event => step_words(event, charter)
@@ -238,6 +237,10 @@ pub fn undo_words(undo: &crate::session::Undo) -> String {
         Undo::SwitchAction => "switch run backwards".to_owned(),
         Undo::Restart { instance } => format!("{instance} restarted"),
         Undo::Command => "the operator's own undo".to_owned(),
+        Undo::TargetGrants { former } => {
+            let tables = crate::format::counted(former.len() as u64, "table");
+            format!("PostgreSQL's write rights on {tables} given back by `cutover close`")
+        }
     }
 }
 

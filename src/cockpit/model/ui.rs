@@ -1,11 +1,17 @@
 //! Where the cursor is and what lies over the screen. Not in here: what the keys do (`update`).
 
-use super::comments;
-use crate::runbook::Role;
-use crate::session::Command;
-use crate::session::discard::Rows;
+mod filters;
+mod form;
+mod zoom;
 
+use strum::IntoStaticStr;
+
+pub use self::filters::Filters;
+pub use self::form::{Field, Form, FormKind};
+pub use self::zoom::{Zoom, Zoomed};
+use crate::cockpit::actions::Keys;
 use crate::cockpit::glyphs::Glyphs;
+use crate::cockpit::habits::Habits;
 use crate::cockpit::split::{Line, Splits};
 use crate::cockpit::target::{Target, Targets};
 use crate::cockpit::theme::{Meaning, Theme};
@@ -27,8 +33,14 @@ pub struct Ui {
     pub event: Option<u64>,
     /// Lines of the lists of instances and applications that are scrolled away.
     pub scrolled: usize,
-    /// Words that the journal view's events must have.
-    pub filter: String,
+    /// Words that the lines of each list must have, in the view that has the list to itself.
+    pub filters: Filters,
+    /// Which keys each action has.
+    pub keys: Keys,
+    /// Runbook time that charts show; `None` goes by their width.
+    pub span_ms: Option<i64>,
+    /// The panel that has the screen to itself.
+    pub zoom: Option<Zoom>,
     /// Which theme is worn.
     pub look: Look,
     /// Which glyphs this terminal can show.
@@ -77,6 +89,9 @@ pub struct Held {
     pub pressed: Option<Target>,
 }
 
+/// Runbook time that a chart of ordinary width shows, where nobody asks for another.
+pub const USUAL_SPAN_MS: i64 = 15 * 60_000;
+
 /// What has been brought to the screen by itself, so that it happens once.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Brought {
@@ -90,7 +105,7 @@ pub enum Brought {
 }
 
 /// What is shown, by digit.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, IntoStaticStr)]
 pub enum View {
     /// Everything that a release manager needs.
     #[default]
@@ -129,17 +144,7 @@ impl View {
 
     /// As shown, and as others at the bridge see it.
     pub fn title(self) -> &'static str {
-        match self {
-            View::Bridge => "Bridge",
-            View::Steps => "Steps",
-            View::Pool => "Pool",
-            View::Traffic => "Traffic",
-            View::Fleet => "Fleet",
-            View::Gates => "Gates",
-            View::Journal => "Journal",
-            View::Rollback => "Rollback",
-            View::Data => "Data",
-        }
+        self.into()
     }
 
     /// The view of this title, in any case, or of this digit.
@@ -161,7 +166,8 @@ impl View {
 }
 
 /// A panel that the arrows can act on.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Focus {
     /// Gates.
     #[default]
@@ -176,12 +182,29 @@ pub enum Focus {
     Instances,
 }
 
+impl Focus {
+    /// Every list.
+    pub const ALL: [Focus; 5] = [
+        Focus::Gates,
+        Focus::Steps,
+        Focus::Events,
+        Focus::Tables,
+        Focus::Instances,
+    ];
+
+    /// By which a configuration means it.
+    pub fn name(self) -> &'static str {
+        self.into()
+    }
+}
+
 impl Ui {
     /// Another view comes to the screen: its lists begin at their beginning.
     pub fn show(&mut self, view: View) {
         if self.view != view {
             self.view = view;
             self.scrolled = 0;
+            self.zoom_out();
         }
     }
 
@@ -198,9 +221,10 @@ impl Ui {
         }
     }
 
-    /// Puts text into the journal's filter.
-    pub fn insert_into_filter(&mut self, text: &str) {
-        type_into(&mut self.filter, text, LONGEST_QUERY);
+    /// The keys and filters that somebody has configured.
+    pub fn settle_in(&mut self, habits: &Habits) {
+        self.keys = habits.keys.clone();
+        self.filters = habits.filters.clone();
     }
 }
 
@@ -296,7 +320,7 @@ pub enum Overlay {
     Pick(Pick),
     /// Actions by their words.
     Palette(Palette),
-    /// The journal's filter, while it is typed.
+    /// The filter of a list, while it is typed.
     Filter,
 }
 
@@ -327,219 +351,8 @@ fn type_into(line: &mut String, text: &str, longest: usize) {
     line.extend(typed.take(room));
 }
 
-/// A command in the making.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Form {
-    /// What it makes.
-    pub kind: FormKind,
-    /// What is typed.
-    pub fields: Vec<Field>,
-    /// The field that is typed into.
-    pub at: usize,
-    /// What is wrong with it.
-    pub problem: Option<String>,
-}
-
-/// A line to type into.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Field {
-    /// What is asked for.
-    pub label: &'static str,
-    /// What has been typed.
-    pub text: String,
-}
-
-/// Which command a form makes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum FormKind {
-    /// Sign this gate.
-    Sign {
-        /// Which.
-        gate: String,
-        /// As what.
-        role: Option<Role>,
-    },
-    /// Withdraw the signature on this gate.
-    Withdraw(String),
-    /// Roll back.
-    RollBack,
-    /// Hold the session.
-    Hold,
-    /// Write a note, or a comment on this gate.
-    Note {
-        /// Which.
-        gate: Option<String>,
-    },
-    /// Extend the freeze.
-    Extend,
-    /// Skip this step.
-    Skip(String),
-    /// Start this step although it deletes rows that the source does not have.
-    Discard {
-        /// Which.
-        step: String,
-        /// How many rows, by table.
-        rows: Rows,
-    },
-    /// Say what this step had done.
-    Decide(String),
-    /// Complete the release.
-    Complete,
-}
-
-/// The longest text that a person can type: enough for a reason, not for a paste by accident.
-const LONGEST_TEXT: usize = 400;
-/// The longest search.
-const LONGEST_QUERY: usize = 60;
-
-/// What is asked for before what cannot be taken back.
-const NAME: &str = "the session's name";
-
-impl Form {
-    /// A form in which nothing has been typed.
-    pub fn new(kind: FormKind) -> Form {
-        let labels: &[&'static str] = match &kind {
-            FormKind::Sign { .. } => &["note (optional)"],
-            FormKind::Withdraw(_) => &[],
-            FormKind::Complete => &[NAME],
-            FormKind::RollBack => &[NAME, "why (optional)"],
-            FormKind::Hold => &["why (optional)"],
-            FormKind::Note { .. } => &["note"],
-            FormKind::Extend => &["minutes"],
-            FormKind::Skip(_) => &["why"],
-            FormKind::Discard { .. } => &["how many rows in all"],
-            FormKind::Decide(_) => &["had it been done? (yes / no)", "what was looked at"],
-        };
-        let begun = match &kind {
-            FormKind::Note { gate: Some(gate) } => comments::prefix(gate),
-            _ => String::new(),
-        };
-        let fields = labels.iter().map(|label| Field {
-            label,
-            text: begun.clone(),
-        });
-        Form {
-            kind,
-            fields: fields.collect(),
-            at: 0,
-            problem: None,
-        }
-    }
-
-    /// Puts text into the field that is typed into; line breaks become blanks.
-    pub fn insert(&mut self, text: &str) {
-        self.problem = None;
-        let Some(field) = self.fields.get_mut(self.at) else {
-            return;
-        };
-        type_into(&mut field.text, text, LONGEST_TEXT);
-    }
-
-    /// What has been typed into a field, without blanks around it.
-    pub fn text(&self, at: usize) -> &str {
-        self.fields.get(at).map_or("", |f| f.text.trim())
-    }
-
-    /// The command, or what is still missing.
-    ///
-    /// # Errors
-    /// In words, for the person who types.
-    pub fn command(&self, session_name: &str) -> Result<Command, String> {
-        let or = |text: &str, default: &str| {
-            if text.is_empty() {
-                default.to_owned()
-            } else {
-                text.to_owned()
-            }
-        };
-        Ok(match &self.kind {
-            FormKind::Sign { gate, role } => Command::Sign {
-                gate: gate.clone(),
-                role: *role,
-                note: Some(self.text(0).to_owned()).filter(|n| !n.is_empty()),
-                proof: None,
-            },
-            FormKind::Withdraw(gate) => Command::Withdraw {
-                gate: gate.clone(),
-                role: None,
-            },
-            FormKind::RollBack => Command::RollBack {
-                confirm: Some(named(self.text(0), session_name, "roll back")?),
-                reason: or(self.text(1), "decided on the bridge"),
-            },
-            FormKind::Hold => Command::Hold {
-                reason: or(self.text(0), "no reason given"),
-            },
-            FormKind::Note { gate } => {
-                let text = self.text(0);
-                let said = gate.as_ref().and_then(|g| comments::comment(g, text));
-                needed(said.unwrap_or(text), "a note")?;
-                Command::Note {
-                    text: text.to_owned(),
-                }
-            }
-            FormKind::Extend => Command::ExtendFreeze {
-                by_ms: minutes(self.text(0))?,
-            },
-            FormKind::Skip(step) => Command::Skip {
-                step: step.clone(),
-                reason: needed(self.text(0), "a reason")?,
-            },
-            FormKind::Discard { step, rows } => {
-                let total: u64 = rows.values().sum();
-                if self.text(0) != total.to_string() {
-                    return Err(format!("type {total} to delete them, or Esc"));
-                }
-                Command::StartDiscarding {
-                    step: step.clone(),
-                    rows: rows.clone(),
-                }
-            }
-            FormKind::Decide(step) => Command::DecideUnknown {
-                step: step.clone(),
-                done: yes_or_no(self.text(0))?,
-                reason: needed(self.text(1), "what was looked at")?,
-            },
-            FormKind::Complete => {
-                named(self.text(0), session_name, "complete the release")?;
-                Command::Complete
-            }
-        })
-    }
-}
-
-/// The session's name, if that is what was typed.
-fn named(text: &str, session_name: &str, to: &str) -> Result<String, String> {
-    if text == session_name {
-        Ok(text.to_owned())
-    } else {
-        Err(format!("type {session_name} to {to}"))
-    }
-}
-
-fn needed(text: &str, what: &str) -> Result<String, String> {
-    if text.is_empty() {
-        Err(format!("{what} is needed"))
-    } else {
-        Ok(text.to_owned())
-    }
-}
-
-fn minutes(text: &str) -> Result<i64, String> {
-    text.parse::<i64>()
-        .ok()
-        .filter(|m| (1..=1_440).contains(m))
-        .map(|m| m * 60_000)
-        .ok_or_else(|| "whole minutes, 1 to 1440".to_owned())
-}
-
-fn yes_or_no(text: &str) -> Result<bool, String> {
-    match text.to_lowercase().as_str() {
-        "y" | "yes" => Ok(true),
-        "n" | "no" => Ok(false),
-        _ => Err("type yes (it counts as done) or no (it runs again)".to_owned()),
-    }
-}
+/// The longest search, and the longest filter.
+pub const LONGEST_QUERY: usize = 60;
 
 /// Something to choose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -557,6 +370,6 @@ pub enum PickKind {
     Person,
     /// Which fault to inject.
     Fault,
-    /// Which theme to wear.
+    /// Which theme to use.
     Theme,
 }

@@ -4,7 +4,7 @@ use chrono::{DateTime, FixedOffset, Utc};
 use serde_json::Value;
 
 use super::telling::Told;
-use crate::cockpit::format::span;
+use crate::format::span;
 use crate::text::printable;
 
 /// Characters of a field that are copied; the journal keeps more of few.

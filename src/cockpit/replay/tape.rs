@@ -53,7 +53,7 @@ impl Mark {
             {
                 Mark::Failed
             }
-            Event::DriftFound { .. } => Mark::Failed,
+            Event::DriftFound { .. } | Event::WrittenAfterSwitch { .. } => Mark::Failed,
             Event::TriggerMoved {
                 state: TriggerPhase::Burning,
                 ..

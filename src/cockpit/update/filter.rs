@@ -1,4 +1,4 @@
-//! Keys while the journal's filter is typed. Not in here: which events it finds (`Model::shown_events`).
+//! Keys while the filter of a list is typed. Not in here: which lines it finds (`model::filter`, `Model::shown_events`).
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
@@ -13,11 +13,13 @@ pub fn on_key(model: &mut Model, event: KeyEvent) -> Option<Update> {
         KeyCode::Char('c') if ctrl => return drop_it(model),
         KeyCode::Char('z' | 'l') if ctrl => return None,
         KeyCode::Enter => model.ui.overlay = None,
-        KeyCode::Backspace if model.ui.filter.is_empty() => model.ui.overlay = None,
+        KeyCode::Backspace if model.ui.filter().is_empty() => model.ui.overlay = None,
         KeyCode::Backspace => {
-            model.ui.filter.pop();
+            if let Some(filter) = model.ui.filter_mut() {
+                filter.pop();
+            }
         }
-        KeyCode::Char('u') if ctrl => model.ui.filter.clear(),
+        KeyCode::Char('u') if ctrl => model.ui.drop_filter(),
         KeyCode::Char(c) if !ctrl => model.ui.insert_into_filter(c.encode_utf8(&mut [0; 4])),
         KeyCode::Up => return Some(move_cursor(model, Motion::Up(1))),
         KeyCode::Down => return Some(move_cursor(model, Motion::Down(1))),
@@ -30,6 +32,6 @@ pub fn on_key(model: &mut Model, event: KeyEvent) -> Option<Update> {
 
 fn drop_it(model: &mut Model) -> Option<Update> {
     model.ui.overlay = None;
-    model.ui.filter.clear();
+    model.ui.drop_filter();
     Some(Update::redraw())
 }

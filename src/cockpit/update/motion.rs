@@ -54,20 +54,29 @@ pub(super) fn move_cursor(model: &mut Model, motion: Motion) -> Update {
     }
 }
 
+/// The place of the line that the cursor comes to, among those that a filter leaves; none where it leaves none.
+fn moved(motion: Motion, shown: &[usize], at: usize) -> Option<usize> {
+    let here = shown.partition_point(|n| *n < at);
+    shown.get(motion.apply(here, shown.len())).copied()
+}
+
 pub(super) fn move_in(model: &mut Model, list: Focus, motion: Motion) -> Update {
     match list {
         Focus::Gates => {
-            let gates = model.session.charter.gates.len();
-            model.ui.gate = Some(motion.apply(model.selected_gate_index(), gates));
+            let shown = model.shown_gates();
+            model.ui.gate = moved(motion, &shown, model.selected_gate_index());
         }
         Focus::Steps => {
-            let at = model.selected_step();
-            let moved = motion.apply(at, model.session.steps.len());
-            model.ui.step = (motion != Motion::Last).then_some(moved);
+            let shown = model.shown_steps();
+            let is_whole = shown.len() == model.session.steps.len();
+            let at = moved(motion, &shown, model.selected_step());
+            // The last of all is where the cursor follows what happens.
+            model.ui.step = at.filter(|_| motion != Motion::Last || !is_whole);
         }
         Focus::Tables => {
-            let tables = model.tables().len();
-            model.ui.table = Some(motion.apply(model.selected_table_index(), tables));
+            let tables = model.tables();
+            let shown = model.shown_tables(&tables);
+            model.ui.table = moved(motion, &shown, model.selected_among(&tables));
         }
         Focus::Instances => {
             let most = model.ui.targets.scrolls_to().unwrap_or_default();

@@ -51,6 +51,11 @@ fn action_of(model: &Model, event: KeyEvent) -> Option<Do> {
     actions::find(model, event).map(|(a, _)| a.act)
 }
 
+/// The key that leaves the cockpit leaves what lies over it first; ^C does not wait for that.
+fn leaves(act: Do, event: KeyEvent) -> bool {
+    act == Do::Leave && !event.modifiers.contains(KeyModifiers::CONTROL)
+}
+
 /// A text to read: keys scroll it, Esc, `q` and its own key close it; other keys do what they always do.
 fn reading_key(model: &mut Model, mut overlay: Overlay, event: KeyEvent) -> Option<Update> {
     let act = action_of(model, event)?;
@@ -63,8 +68,7 @@ fn reading_key(model: &mut Model, mut overlay: Overlay, event: KeyEvent) -> Opti
             | (Overlay::Event { .. }, Do::Event)
             | (Overlay::Table { .. }, Do::Table)
     );
-    let is_q = event.code == KeyCode::Char('q');
-    if own || act == Do::Back || is_q {
+    if own || act == Do::Back || leaves(act, event) {
         return close(model);
     }
     let Some(motion) = Motion::of(act) else {
@@ -97,11 +101,13 @@ fn pick_key(model: &mut Model, mut pick: Pick, event: KeyEvent) -> Option<Update
         PickKind::Fault => model.faults.len() + 1,
         PickKind::Theme => model.ui.look.themes().len(),
     };
+    let act = action_of(model, event);
+    let is_left = event.code == KeyCode::Esc || act.is_some_and(|act| leaves(act, event));
+    if is_left {
+        model.ui.overlay = None;
+        return Some(Update::with(undressed(model, pick.kind)));
+    }
     match event.code {
-        KeyCode::Esc | KeyCode::Char('q') => {
-            model.ui.overlay = None;
-            return Some(Update::with(undressed(model, pick.kind)));
-        }
         KeyCode::Enter | KeyCode::Char(' ') => return Some(chosen(model, pick)),
         KeyCode::Char(c @ '1'..='9') => {
             let at = c as usize - '1' as usize;
@@ -111,7 +117,7 @@ fn pick_key(model: &mut Model, mut pick: Pick, event: KeyEvent) -> Option<Update
             }
         }
         _ => {
-            if let Some(motion) = action_of(model, event).and_then(Motion::of) {
+            if let Some(motion) = act.and_then(Motion::of) {
                 pick.at = motion.apply(pick.at, lines);
             }
         }
@@ -126,7 +132,7 @@ fn pointed_at(model: &mut Model, pick: Pick) -> Update {
         PickKind::Theme => theme_at(model, pick),
         PickKind::Person | PickKind::Fault => None,
     };
-    Update::with(shown.map(Effect::Dress).into_iter().collect())
+    Update::with(shown.map(Effect::SetTheme).into_iter().collect())
 }
 
 /// A line of what lies over the screen was clicked: the cursor goes there, and where it is already, that is chosen.
@@ -146,7 +152,7 @@ fn theme_at(model: &Model, pick: Pick) -> Option<String> {
 /// Nothing was chosen: a theme that was shown for now is taken off.
 pub fn undressed(model: &Model, kind: PickKind) -> Vec<Effect> {
     match kind {
-        PickKind::Theme => vec![Effect::Dress(model.ui.look.theme.clone())],
+        PickKind::Theme => vec![Effect::SetTheme(model.ui.look.theme.clone())],
         PickKind::Person | PickKind::Fault => Vec::new(),
     }
 }
@@ -171,7 +177,7 @@ fn chosen(model: &mut Model, pick: Pick) -> Update {
                 return Update::redraw();
             };
             model.ui.look.theme.clone_from(&name);
-            Update::with(vec![Effect::Dress(name)])
+            Update::with(vec![Effect::SetTheme(name)])
         }
         PickKind::Fault => {
             let name = model.faults.get(pick.at).map(|f| f.name.clone());

@@ -25,10 +25,9 @@ pub fn on_key(model: &mut Model, mut palette: Palette, event: KeyEvent) -> Optio
         KeyCode::Char(c) if !ctrl => palette.insert(c.encode_utf8(&mut [0; 4])),
         code => {
             if let Some(motion) = motion(code, ctrl) {
-                palette.at = motion.apply(
-                    palette.at,
-                    found(&palette.query, |a| a.belongs(model)).len(),
-                );
+                let keys = &model.ui.keys;
+                let found = found(&palette.query, keys, |a| a.belongs(model));
+                palette.at = motion.apply(palette.at, found.len());
             }
         }
     }
@@ -68,10 +67,8 @@ fn close(model: &mut Model) -> Option<Update> {
 
 /// Does it as its key would, and says why not as its key would.
 fn chosen(model: &mut Model, palette: &Palette) -> Update {
-    let Some(action) = found(&palette.query, |a| a.belongs(model))
-        .get(palette.at)
-        .copied()
-    else {
+    let found = found(&palette.query, &model.ui.keys, |a| a.belongs(model));
+    let Some(action) = found.get(palette.at).copied() else {
         return Update::redraw();
     };
     model.ui.overlay = None;

@@ -81,11 +81,9 @@ fn roll_back(model: &mut Model) -> Update {
         return open_form(model, FormKind::RollBack);
     }
     if model.ui.guard_until_ms.is_some_and(|t| model.now_ms < t) {
-        say(
-            model,
-            "the countdown has just come up: press R again to roll back now".to_owned(),
-            Meaning::Warn,
-        );
+        let key = model.ui.keys.shown(Do::RollBack);
+        let text = format!("the countdown has just come up: press {key} again to roll back now");
+        say(model, text, Meaning::Warn);
         return Update::redraw();
     }
     let command = Command::RollBack {

@@ -75,7 +75,8 @@ fn event(model: &mut Model, seq: u64) -> Update {
 fn act(model: &mut Model, wanted: Do) -> Update {
     let at_once = model.session.fired.is_some() && model.session.phase == Phase::Open;
     if wanted == Do::RollBack && at_once {
-        let text = "a click does not roll back: press R".to_owned();
+        let key = model.ui.keys.shown(Do::RollBack);
+        let text = format!("a click does not roll back: press {key}");
         say(model, text, Meaning::Warn);
         return Update::redraw();
     }

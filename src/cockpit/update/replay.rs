@@ -22,7 +22,7 @@ pub fn passed(model: &mut Model, real_ms: i64) -> Update {
 }
 
 /// What was said goes after a while; says whether it just has.
-fn fade(model: &mut Model, real_ms: i64) -> bool {
+pub(super) fn fade(model: &mut Model, real_ms: i64) -> bool {
     let Some(toast) = &mut model.ui.toast else {
         return false;
     };

@@ -4,13 +4,14 @@ use std::cmp::Reverse;
 
 use ratatui::layout::Rect;
 
-use super::shared::{Hidden, below, row, window_of};
+use super::shared::{Hidden, below, filter_row, row, window_of};
 use super::strip::Strip;
 use crate::cockpit::canvas::{Canvas, Head, Piece, columns, fit, piece};
-use crate::cockpit::format::count;
 use crate::cockpit::model::Model;
 use crate::cockpit::model::clients::Counts;
+use crate::cockpit::model::ui::Focus;
 use crate::cockpit::theme::Meaning;
+use crate::format::count;
 use crate::session::live::ClientView;
 
 /// Columns of a number.
@@ -79,7 +80,12 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
         }
         None => inner,
     };
-    table(canvas, inner, model, all);
+    let shown = all.iter().filter(|c| model.shows_instance(called(c)));
+    let found = (shown.count(), all.len());
+    let inner = filter_row(canvas, inner, model, Focus::Instances, found);
+    if found.0 > 0 {
+        table(canvas, inner, model, all);
+    }
 }
 
 /// A row for each, below a heading.
@@ -103,7 +109,8 @@ fn table(canvas: &mut Canvas<'_>, area: Rect, model: &Model, all: &[ClientView])
     }
     canvas.write(area.x, area.y, area.width, &text, Meaning::Muted);
     let lines = below(area, 1);
-    let mut ranked: Vec<&ClientView> = all.iter().collect();
+    let shown = all.iter().filter(|c| model.shows_instance(called(c)));
+    let mut ranked: Vec<&ClientView> = shown.collect();
     // Who waits, then who holds transactions open, for whom others may wait. The others by name: their numbers change with every look,
     // and rows would dance.
     ranked.sort_by_key(|c| {

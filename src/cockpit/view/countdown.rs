@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 
 use super::shared::{below, halves, paragraph, row};
 use super::{footer, rollback, traffic};
+use crate::cockpit::actions::Do;
 use crate::cockpit::canvas::{Canvas, columns};
 use crate::cockpit::model::Model;
 use crate::cockpit::news::Engine;
@@ -121,21 +122,31 @@ fn clock(canvas: &mut Canvas<'_>, area: Rect, model: &Model) -> u16 {
 }
 
 fn explanation(canvas: &mut Canvas<'_>, area: Rect, model: &Model) -> u16 {
+    let (key, engine) = (
+        model.ui.keys.shown(Do::RollBack),
+        model.ui.keys.shown(Do::StartEngine),
+    );
     let text = match &model.engine {
         _ if model.replay.as_ref().is_some_and(|r| !r.rolls_back()) => {
-            "The rollback was to begin by itself when the countdown ended. What is recorded ends before that."
+            "The rollback was to begin by itself when the countdown ended. What is recorded ends before that.".to_owned()
         }
         _ if model.replay.is_some() => {
-            "The rollback began by itself when the countdown ended, or by R. Nobody could stop it: rollback is mandatory."
+            format!(
+                "The rollback began by itself when the countdown ended, or by {key}. Nobody could stop it: rollback is mandatory."
+            )
         }
         Engine::Live { .. } => {
-            "The rollback begins by itself when the countdown ends. R begins it now. Nobody can stop it: rollback is mandatory."
+            format!(
+                "The rollback begins by itself when the countdown ends. {key} begins it now. Nobody can stop it: rollback is mandatory."
+            )
         }
         _ => {
-            "NO ENGINE WORKS: the rollback is due and waits for one. E starts an engine, which begins it at once; R does both."
+            format!(
+                "NO ENGINE WORKS: the rollback is due and waits for one. {engine} starts an engine, which begins it at once; {key} does both."
+            )
         }
     };
-    paragraph(canvas, area, text, Meaning::Title)
+    paragraph(canvas, area, &text, Meaning::Title)
 }
 
 /// Text in letters of five rows, for the few characters that the countdown needs.

@@ -3,42 +3,43 @@
 
 use ratatui::layout::Rect;
 
-use super::shared::{below, inset, row, window, window_over};
+use super::shared::{below, filter_row, inset, row, window, window_over};
 use super::steps::draw_progress;
+use crate::cockpit::actions::Do;
 use crate::cockpit::canvas::{Canvas, Head, columns, piece, wrap};
-use crate::cockpit::format::{count, counted, short};
 use crate::cockpit::model::Model;
 use crate::cockpit::model::tables::{self, TableLine, TableState};
-use crate::cockpit::model::ui::View;
+use crate::cockpit::model::ui::{Focus, View};
+use crate::cockpit::split::{Axis, Stack, part};
 use crate::cockpit::target::Target;
 use crate::cockpit::theme::Meaning;
+use crate::format::{count, counted, short};
 
 /// From this width on the selected table stands beside the list.
 const BESIDE: u16 = 110;
+/// Columns that the list and the table keep wherever the line between them is moved to.
+const LEAST_COLUMNS: u16 = 40;
 /// The longest line of a table in full, in rows.
 const ROWS: usize = 40;
 
 /// The view.
 pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
     let all = model.tables();
-    let wide = area.width >= BESIDE && !all.is_empty();
-    let list = Rect {
-        width: if wide { area.width / 2 } else { area.width },
-        ..area
-    };
     let at = model.selected_among(&all);
+    if area.width < BESIDE || all.is_empty() {
+        return draw_list(canvas, area, model, &all, at);
+    }
+    let parts = [part(area.width / 2, LEAST_COLUMNS); 2];
+    let splits = &model.ui.splits;
+    let [list, rest] = canvas.split(splits, Stack::Data, Axis::Across, area, parts);
     draw_list(canvas, list, model, &all, at);
-    let Some(selected) = all.get(at).filter(|_| wide) else {
+    let Some(selected) = all.get(at) else {
         return;
     };
-    let rest = Rect {
-        x: area.x + list.width,
-        width: area.width - list.width,
-        ..area
-    };
+    let note = format!("{}: all of it", model.ui.keys.shown(Do::Table));
     let head = Head {
         title: &selected.table,
-        note: vec![piece("Enter: all of it", Meaning::Muted)],
+        note: vec![piece(note, Meaning::Muted)],
         ..Head::default()
     };
     let inner = canvas.panel(rest, &head);
@@ -85,7 +86,7 @@ fn draw_lines(canvas: &mut Canvas<'_>, area: Rect, model: &Model, table: &str, s
 
 fn draw_list(canvas: &mut Canvas<'_>, area: Rect, model: &Model, all: &[TableLine], at: usize) {
     let head = Head {
-        digit: Some(View::Data.digit()),
+        view: Some(View::Data),
         title: "Data",
         note: vec![note(all)],
         legend: " ✓moved ▸moving ■halted ·not begun ",
@@ -93,9 +94,15 @@ fn draw_list(canvas: &mut Canvas<'_>, area: Rect, model: &Model, all: &[TableLin
     };
     let inner = canvas.panel(area, &head);
     if all.is_empty() {
-        let text =
-            "Which tables move, in which order, and what does not fit is known once D1 is done.";
-        super::shared::paragraph(canvas, inner, text, Meaning::Muted);
+        let unreadable = model.unreadable();
+        let (text, meaning) = match unreadable.first() {
+            Some(why) => (why.as_str(), Meaning::Danger),
+            None => (
+                "Which tables move, in which order, and what does not fit is known once D1 is done.",
+                Meaning::Muted,
+            ),
+        };
+        super::shared::paragraph(canvas, inner, text, meaning);
         return;
     }
     let running = model
@@ -106,16 +113,19 @@ fn draw_list(canvas: &mut Canvas<'_>, area: Rect, model: &Model, all: &[TableLin
     if let Some(sum) = running.filter(|_| used > 0) {
         draw_progress(canvas, row(inner, 0), model, sum);
     }
-    let list = below(inner, used);
+    let shown = model.shown_tables(all);
+    let found = (shown.len(), all.len());
+    let list = filter_row(canvas, below(inner, used), model, Focus::Tables, found);
     let height = usize::from(list.height);
-    let first = window(at, all.len(), height);
+    let here = shown.partition_point(|n| *n < at);
+    let first = window(here, shown.len(), height);
     let long = all.iter().all(|line| {
         let told = verdict(line).map_or(0, |(text, _)| columns(&text));
         columns(&amount(line, true)) + told < rest_of(list).width
     });
-    for (n, line) in all.iter().enumerate().skip(first).take(height) {
-        let place = row(list, (n - first) as u16);
-        table_row(canvas, place, line, long);
+    for (y, n) in shown.into_iter().skip(first).take(height).enumerate() {
+        let place = row(list, y as u16);
+        table_row(canvas, place, &all[n], long);
         canvas.target(place, Target::Table(n));
         if n == at {
             canvas.write(place.x, place.y, 1, "▸", Meaning::Accent);

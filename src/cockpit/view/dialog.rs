@@ -5,12 +5,13 @@ use ratatui::layout::Rect;
 use super::shared::{below, inset, paragraph, row, window_over};
 use super::{gates, rollback};
 use crate::cockpit::canvas::{Canvas, piece};
-use crate::cockpit::format::span;
 use crate::cockpit::model::Model;
 use crate::cockpit::model::ui::{Form, FormKind, Pick, PickKind};
 use crate::cockpit::target::Target;
 use crate::cockpit::theme::Meaning;
+use crate::format::span;
 use crate::session::discard;
+use crate::session::event::given_up;
 
 /// A command in the making.
 pub fn draw_form(canvas: &mut Canvas<'_>, area: Rect, model: &Model, form: &Form) {
@@ -88,10 +89,14 @@ fn explain(canvas: &mut Canvas<'_>, area: Rect, model: &Model, form: &Form) -> u
             discard::words(rows),
             rows.values().sum::<u64>()
         ),
-        FormKind::Complete => format!(
-            "The release is complete and the session is over. From then on there is no rollback: SQLite stays as it was, PostgreSQL is the truth. To complete it, type {}",
-            session.charter.session
-        ),
+        FormKind::Complete => {
+            let lost = session.written_after_switch.as_deref();
+            let lost = lost.map_or_else(String::new, |detail| format!("{}. ", given_up(detail)));
+            format!(
+                "{lost}The release is complete and the session is over. From then on there is no rollback: SQLite stays as it was, PostgreSQL is the truth. To complete it, type {}",
+                session.charter.session
+            )
+        }
     };
     let used = paragraph(canvas, area, &text, Meaning::Text);
     used + u16::from(used < area.height)

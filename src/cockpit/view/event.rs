@@ -3,6 +3,7 @@
 use ratatui::layout::Rect;
 
 use super::shared::{inset, paragraph, window_over};
+use crate::cockpit::actions::Do;
 use crate::cockpit::canvas::{Canvas, columns, piece, wrap};
 use crate::cockpit::model::Model;
 use crate::cockpit::model::whole::{self, Field};
@@ -33,8 +34,11 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model, seq: u64, scroll
     let lines: Vec<_> = fields.iter().flat_map(|f| rows(f, names, room)).collect();
     let size = (width, u16::try_from(lines.len() + 2).unwrap_or(u16::MAX));
     let title = format!("Event {seq}");
-    let keys = "↑↓ scroll, y copies, Esc back";
-    let inner = inset(window_over(canvas, area, size, &title, keys));
+    let keys = format!(
+        "↑↓ scroll, {} copies, Esc back",
+        model.ui.keys.shown(Do::Copy)
+    );
+    let inner = inset(window_over(canvas, area, size, &title, &keys));
     let height = usize::from(inner.height);
     let first = canvas.scrolled(scroll, lines.len(), height);
     for (n, (name, value)) in lines.iter().skip(first).take(height).enumerate() {

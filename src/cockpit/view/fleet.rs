@@ -2,14 +2,14 @@
 
 use ratatui::layout::Rect;
 
-use super::shared::{below, paragraph, row};
+use super::shared::{below, filter_row, paragraph, row};
 use super::triggers;
 use crate::cockpit::canvas::{Canvas, Head, piece, width_of, wrap};
-use crate::cockpit::format::span;
 use crate::cockpit::model::Model;
-use crate::cockpit::model::ui::View;
+use crate::cockpit::model::ui::{Focus, View};
 use crate::cockpit::split::{Axis, Stack, part};
 use crate::cockpit::theme::Meaning;
+use crate::format::span;
 use crate::runbook::ChecklistItem;
 use crate::session::live::{InstanceState, InstanceView};
 
@@ -35,13 +35,22 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
         piece(format!("{ready} of {} ready", all.len()), Meaning::Warn)
     };
     let head = Head {
-        digit: Some(View::Fleet.digit()),
+        view: Some(View::Fleet),
         title: "Fleet",
         note: vec![note],
         ..Head::default()
     };
     let inner = canvas.panel(area, &head);
     if inner.height == 0 || inner.width == 0 {
+        return;
+    }
+    let of = all.len();
+    let shown = all.into_iter();
+    let all: Vec<InstanceView> = shown
+        .filter(|i| model.shows_state(&i.id, i.state, &i.detail))
+        .collect();
+    let inner = filter_row(canvas, inner, model, Focus::Instances, (all.len(), of));
+    if inner.height == 0 || all.is_empty() {
         return;
     }
     if all.len() <= usize::from(inner.height) {
@@ -172,6 +181,15 @@ fn side_by_side(
     }
 }
 
+/// As [`mark`], and stale where all that is shown is.
+fn mark_now(model: &Model, state: InstanceState) -> (&'static str, &'static str, Meaning) {
+    let (mark, word, meaning) = mark(state);
+    match model.is_stale() {
+        true => (mark, word, Meaning::Stale),
+        false => (mark, word, meaning),
+    }
+}
+
 fn mark(state: InstanceState) -> (&'static str, &'static str, Meaning) {
     match state {
         InstanceState::Ready => ("✓", "ready", Meaning::Ok),
@@ -188,12 +206,7 @@ fn instance_row(
     model: &Model,
     instance: &InstanceView,
 ) -> bool {
-    let (mark, word, meaning) = mark(instance.state);
-    let meaning = if model.is_stale() {
-        Meaning::Stale
-    } else {
-        meaning
-    };
+    let (mark, word, meaning) = mark_now(model, instance.state);
     let canary = if instance.canary { " canary" } else { "" };
     // Nothing is said twice.
     let detail = Some(instance.detail.as_str()).filter(|d| *d != word);
@@ -234,12 +247,7 @@ fn cells(canvas: &mut Canvas<'_>, area: Rect, model: &Model, all: &[InstanceView
     }
     let shown = if fits { all.len() } else { room - 1 };
     for (n, instance) in order.iter().take(shown).enumerate() {
-        let (mark, _, meaning) = mark(instance.state);
-        let meaning = if model.is_stale() {
-            Meaning::Stale
-        } else {
-            meaning
-        };
+        let (mark, _, meaning) = mark_now(model, instance.state);
         let x = area.x + (n % across) as u16 * width;
         let y = area.y + (n / across) as u16;
         let canary = if instance.canary { "◆" } else { "" };

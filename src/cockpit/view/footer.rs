@@ -2,14 +2,14 @@
 
 use ratatui::layout::Rect;
 
+use super::rollback;
 use super::shared::row;
 use crate::cockpit::actions::{self, ACTIONS, Action, Availability, Do};
-use crate::cockpit::canvas::{Canvas, Piece, piece, width_of};
+use crate::cockpit::canvas::{Canvas, Piece, columns, piece, width_of};
 use crate::cockpit::model::Model;
-use crate::cockpit::model::ui::{Overlay, View};
+use crate::cockpit::model::ui::{Focus, Overlay, View};
 use crate::cockpit::target::Target;
 use crate::cockpit::theme::Meaning;
-use crate::session::cost;
 
 /// Draws one or two rows.
 pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
@@ -64,8 +64,9 @@ fn views(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
             (false, true) => " ",
             (false, false) => "",
         };
+        let shown = model.ui.keys.shown(Do::Show(view));
         let pieces = [
-            piece(format!(" {}", view.digit()), key),
+            piece(format!(" {shown}"), key),
             piece(format!(" {}{mark}", view.title()), text),
         ];
         x += clickable(canvas, area, x, &pieces, Do::Show(view));
@@ -104,8 +105,15 @@ pub fn keys(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
         return typing(canvas, area, "does it", "back, nothing happens");
     }
     if model.ui.overlay == Some(Overlay::Filter) {
-        return typing(canvas, area, "keeps it", "shows every event again");
+        let again = match model.ui.filtered_list() {
+            Some(Focus::Events) | None => "shows every event again",
+            Some(Focus::Gates | Focus::Steps | Focus::Tables | Focus::Instances) => {
+                "shows every line again"
+            }
+        };
+        return typing(canvas, area, "keeps it", again);
     }
+    let words = |action: &'static Action| words(model, action);
     let fixed: Vec<_> = ACTIONS.iter().filter(always).map(words).collect();
     let fixed_width: u16 = fixed.iter().map(|(_, pieces)| width_of(pieces)).sum();
     let mut all = Vec::new();
@@ -113,8 +121,12 @@ pub fn keys(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
     for action in ACTIONS.iter().filter(|a| !always(a)).filter(shown) {
         let (act, mut next) = words(action);
         if act == Do::RollBack {
-            let cost = cost::short(&model.session, model.cost.as_ref());
-            next.extend(cost.map(|cost| piece(format!("{cost} "), Meaning::Warn)));
+            // Whole or not at all: the key itself comes first.
+            let taken = used + fixed_width + width_of(&next);
+            let room = area.width.saturating_sub(taken);
+            // What it loses is said as it is now, or not at all.
+            let lost = rollback::short(model).filter(|_| model.still.is_none());
+            next.extend(lost.filter(|(words, _)| columns(words) <= room));
         }
         let width = width_of(&next);
         if used + width + fixed_width <= area.width {
@@ -128,14 +140,14 @@ pub fn keys(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
     }
 }
 
-fn words(action: &'static Action) -> (Do, Vec<Piece<'static>>) {
+fn words(model: &Model, action: &'static Action) -> (Do, Vec<Piece<'static>>) {
     let meaning = if action.act == Do::RollBack {
         Meaning::Danger
     } else {
         Meaning::Key
     };
     let pieces = vec![
-        piece(format!(" {}", action.keys[0].shown()), meaning),
+        piece(format!(" {}", model.ui.keys.first(action).shown()), meaning),
         piece(format!(" {} ", action.label), Meaning::Text),
     ];
     (action.act, pieces)

@@ -2,14 +2,14 @@
 
 use ratatui::layout::Rect;
 
-use super::shared::{below, paragraph, row, short_role, window};
+use super::shared::{below, filter_row, paragraph, row, short_role, window};
 use crate::cockpit::canvas::{Canvas, Head, Piece, piece, width_of};
-use crate::cockpit::format::hour_minute;
 use crate::cockpit::model::Model;
 use crate::cockpit::model::ui::{Focus, View};
 use crate::cockpit::split::{Axis, Stack, part};
 use crate::cockpit::target::Target;
 use crate::cockpit::theme::Meaning;
+use crate::format::hour_minute;
 use crate::runbook::Gate;
 use crate::session::{EvidenceState, GateView, Phase};
 
@@ -29,7 +29,7 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
         (false, _) => piece("was NO-GO", Meaning::Muted),
     };
     let head = Head {
-        digit: Some(View::Gates.digit()),
+        view: Some(View::Gates),
         title: "Go / no-go",
         note: vec![
             verdict,
@@ -39,16 +39,16 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
         focused: model.ui.focus() == Some(Focus::Gates),
     };
     let inner = canvas.panel(area, &head);
+    let shown = model.shown_gates();
+    let found = (shown.len(), views.len());
+    let inner = filter_row(canvas, inner, model, Focus::Gates, found);
     let at = model.selected_gate_index();
-    let first = window(at, views.len(), usize::from(inner.height));
-    for (n, view) in views
-        .iter()
-        .enumerate()
-        .skip(first)
-        .take(usize::from(inner.height))
-    {
-        let gate = &model.session.charter.gates[n];
-        let place = row(inner, (n - first) as u16);
+    let here = shown.partition_point(|n| *n < at);
+    let height = usize::from(inner.height);
+    let first = window(here, shown.len(), height);
+    for (y, n) in shown.into_iter().skip(first).take(height).enumerate() {
+        let (gate, view) = (&model.session.charter.gates[n], &views[n]);
+        let place = row(inner, y as u16);
         let selected = head.focused && n == at;
         gate_row(canvas, place, model, gate, view, selected);
         canvas.target(place, Target::Gate(n));
@@ -155,7 +155,8 @@ fn signers(model: &Model, gate: &Gate, view: &GateView, detail: Detail) -> Vec<P
 /// The view: the list, and the selected gate in full.
 pub fn draw_view(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
     let gates = model.session.charter.gates.len() as u16;
-    let list = (gates + 2).min(area.height * 2 / 3);
+    let filter = u16::from(model.ui.shows_filter());
+    let list = (gates + 2 + filter).min(area.height * 2 / 3);
     let parts = [part(list, 4), part(0, 4)];
     let [list, rest] = canvas.split(&model.ui.splits, Stack::Gates, Axis::Down, area, parts);
     draw(canvas, list, model);

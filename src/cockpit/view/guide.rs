@@ -4,6 +4,7 @@ use ratatui::layout::Rect;
 
 use super::header::hint;
 use super::shared::{below, paragraph, row, window_over};
+use crate::cockpit::actions::Do;
 use crate::cockpit::canvas::Canvas;
 use crate::cockpit::model::Model;
 use crate::cockpit::theme::Meaning;
@@ -11,8 +12,11 @@ use crate::session::advice::next_action_seen;
 
 /// Over the screen.
 pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
-    let keys = "Esc closes this, g brings it back";
-    let inner = window_over(canvas, area, (78, 22), "The first minute", keys);
+    let keys = format!(
+        "Esc closes this, {} brings it back",
+        model.ui.keys.shown(Do::Guide)
+    );
+    let inner = window_over(canvas, area, (78, 22), "The first minute", &keys);
     let mut used = 0;
     for (head, text) in chapters(model) {
         if used >= inner.height {
@@ -56,6 +60,7 @@ fn chapters(model: &Model) -> Vec<(&'static str, String)> {
         .as_ref()
         .map_or("nobody yet", |m| model.name_of(&m.id));
     let text = |text: &str| text.to_owned();
+    let key = |act| model.ui.keys.shown(act);
     vec![
         (
             "Where",
@@ -80,24 +85,36 @@ fn chapters(model: &Model) -> Vec<(&'static str, String)> {
         (
             "Who",
             format!(
-                "You are {me}. Every gate needs its own signers: p plays another person here, \
-                 cutover join --as qa does in another terminal."
+                "You are {me}. Every gate needs its own signers: {} plays another person here, \
+                 cutover join --as qa does in another terminal.",
+                key(Do::Play)
             ),
         ),
         (
             "Drive",
-            text("Enter starts the next step, Space signs a gate, o shows output."),
+            format!(
+                "{} starts the next step, {} signs a gate, {} shows output.",
+                key(Do::Start),
+                key(Do::Sign),
+                key(Do::Output)
+            ),
         ),
         (
             "Break it",
-            text(
-                "F injects a fault: try 5xx once the fleet is on PostgreSQL; watch the fuse, the countdown, \
-                 the rollback. R rolls back by hand.",
+            format!(
+                "{} injects a fault: try 5xx once the fleet is on PostgreSQL; watch the fuse, the countdown, \
+                 the rollback. {} rolls back by hand.",
+                key(Do::Fault),
+                key(Do::RollBack)
             ),
         ),
         (
             "Leave",
-            text("q leaves, and stops nothing. ? explains every key."),
+            format!(
+                "{} leaves, and stops nothing. {} explains every key.",
+                key(Do::Leave),
+                key(Do::Help)
+            ),
         ),
     ]
 }

@@ -3,12 +3,13 @@
 use ratatui::layout::Rect;
 
 use super::shared::{against, below, paragraph, person_for, row, short_role};
-use crate::cockpit::actions::{self, Availability};
+use crate::cockpit::actions::{self, Action, Availability, Do};
 use crate::cockpit::canvas::{Canvas, Piece, piece, width_of};
-use crate::cockpit::format::{lasting, span, time_of_day};
 use crate::cockpit::model::Model;
+use crate::cockpit::model::ui::Overlay;
 use crate::cockpit::news::Engine;
 use crate::cockpit::theme::Meaning;
+use crate::format::{lasting, span, time_of_day};
 use crate::session::StepStatus;
 use crate::session::advice::{Advice, Urgency, next_action_seen};
 use crate::session::forecast::{Forecast, forecast};
@@ -97,6 +98,10 @@ fn me(model: &Model, wide: bool) -> Vec<Piece<'_>> {
 fn engine(model: &Model) -> Piece<'static> {
     if model.replay.is_some() {
         return piece("REPLAY, read only", Meaning::Alarm);
+    }
+    // The line above says what has become of the engine since.
+    if model.still.is_some() {
+        return piece("▪ still", Meaning::Alarm);
     }
     match &model.engine {
         Engine::Live { .. } => piece("● live", Meaning::Ok),
@@ -191,10 +196,7 @@ fn switch_clock(model: &Model, wide: bool) -> Vec<Piece<'static>> {
         Some(since_ms) => {
             let ms = model.runbook_ms(model.clock_ms() - since_ms);
             let verified = session
-                .charter
-                .steps
-                .iter()
-                .zip(&session.steps)
+                .lines()
                 .filter(|(l, _)| l.kind == crate::session::LineKind::Verify)
                 .all(|(_, s)| s.status == StepStatus::Done);
             let meaning = if verified {
@@ -308,6 +310,8 @@ fn advice(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
     }
     let advice = next_action_seen(&model.session, model.now_ms, &model.triggers);
     let (word, meaning) = match advice.urgency {
+        // Nobody is called by what may not be so any more.
+        _ if model.still.is_some() => ("WAS", Meaning::Muted),
         Urgency::Calm => ("NOW", Meaning::Muted),
         Urgency::Waiting if is_mine(model, &advice) => ("YOU", Meaning::Accent),
         Urgency::Waiting => ("NEXT", Meaning::Accent),
@@ -350,20 +354,35 @@ pub fn hint(model: &Model, advice: &Advice) -> Option<String> {
         return None;
     }
     let action = actions::for_act(advice.act?)?;
-    let key = action.keys[0].shown();
+    // Nothing is commanded by what may not be true now; a rollback lets the display go on by itself.
+    if model.still.is_some() && action.act != Do::RollBack {
+        return Some(format!("{}: go on", model.ui.keys.shown(Do::Still)));
+    }
+    let key = model.ui.keys.first(action).shown();
     let can = match advice.act? {
         crate::session::roles::Act::Sign => signable_by_me(model),
         _ => action.now(model) == Availability::Yes,
     };
     if can && is_mine(model, advice) {
-        let first = match actions::has_its_key(model, action) {
-            true => "",
-            false => "Esc, then ",
+        let first = match way_there(model, action) {
+            0 => String::new(),
+            times => format!("{}, then ", vec!["Esc"; times].join(" ")),
         };
         return Some(format!("{first}{key}: {}", action.label));
     }
     let person = person_for(model, &advice.waits_for)?;
-    (model.session.charter.sandbox && !can).then(|| format!("p: play {}, then {key}", person.name))
+    let play = model.ui.keys.shown(Do::Play);
+    (model.session.charter.sandbox && !can)
+        .then(|| format!("{play}: play {}, then {key}", person.name))
+}
+
+/// How often Esc is struck until the key of this action is its own: each time gives up one thing, what is typed, a zoom, a filter, the view.
+fn way_there(model: &Model, action: &Action) -> usize {
+    let ui = &model.ui;
+    match actions::has_its_key(model, action) {
+        true => usize::from(ui.overlay == Some(Overlay::Filter)),
+        false => 1 + usize::from(ui.zoom.is_some()) + usize::from(ui.shows_filter()),
+    }
 }
 
 /// Whether there is any gate that the person at this terminal can sign now, in a role of their own.
@@ -382,9 +401,14 @@ fn engine_gone(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
         canvas.write(area.x, y, area.width, &blank, Meaning::Alarm);
     }
     let since = span(model.stale_for_ms());
+    let key = model.ui.keys.shown(Do::StartEngine);
     let sentence = match &model.engine {
+        Engine::Silent { pid } if !model.engine_hangs() => format!(
+            "ENGINE {pid} GIVES NO SIGN OF LIFE for {since}: nothing on this screen is live. It may only be short of processor time; leave it \
+             some seconds."
+        ),
         Engine::Silent { pid } => format!(
-            "ENGINE {pid} GIVES NO SIGN OF LIFE for {since}: nothing on this screen is live. End that process, then E starts another."
+            "ENGINE {pid} GIVES NO SIGN OF LIFE for {since}: nothing on this screen is live. End that process, then {key} starts another."
         ),
         Engine::Unknown { why } => format!(
             "NOBODY KNOWS whether an engine runs, for {since}: the session's folder cannot be read; bring it back. Nothing on this screen is \
@@ -392,15 +416,15 @@ fn engine_gone(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
             printable(why, 200)
         ),
         Engine::Gone { last: None } => {
-            "NO ENGINE has run this session yet: nothing moves. E starts one.".to_owned()
+            format!("NO ENGINE has run this session yet: nothing moves. {key} starts one.")
         }
         Engine::Gone {
             last: Some((pid, true)),
         } => format!(
-            "ENGINE {pid} HAS ENDED, {since} ago: nothing on this screen is live. E starts another; it goes on from what is really there."
+            "ENGINE {pid} HAS ENDED, {since} ago: nothing on this screen is live. {key} starts another; it goes on from what is really there."
         ),
         Engine::Live { .. } | Engine::Gone { .. } => format!(
-            "THE ENGINE IS GONE for {since}: nothing on this screen is live, nothing watches the triggers. E starts another; it goes on from what is really there."
+            "THE ENGINE IS GONE for {since}: nothing on this screen is live, nothing watches the triggers. {key} starts another; it goes on from what is really there."
         ),
     };
     let text = Rect {

@@ -3,13 +3,14 @@
 
 use ratatui::layout::Rect;
 
-use super::shared::{Hidden, below, name_columns, row, window_of, without_loads};
+use super::shared::{Hidden, below, filter_row, name_columns, row, window_of, without_loads};
 use super::strip::Strip;
 use super::traffic::threshold;
 use crate::cockpit::canvas::{Canvas, Head, Piece, columns, fit, piece};
-use crate::cockpit::format::{millis, percent, short};
 use crate::cockpit::model::Model;
+use crate::cockpit::model::ui::Focus;
 use crate::cockpit::theme::Meaning;
+use crate::format::{millis, percent, short};
 use crate::session::live::LoadView;
 
 /// What is much where no trigger and no item of the checklist says.
@@ -80,10 +81,15 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
     if inner.height == 0 || without_loads(canvas, inner, model) {
         return;
     }
+    let ranked = ranked(model, limit);
+    let found = (ranked.len(), model.loads.instances().len());
+    let inner = filter_row(canvas, inner, model, Focus::Instances, found);
+    if inner.height == 0 || ranked.is_empty() {
+        return;
+    }
     let places = Places::of(inner, model);
     places.heading(canvas, inner);
     let lines = below(inner, 1);
-    let ranked = ranked(model, limit);
     let (rows, hidden) = window_of(canvas, model, ranked.len(), lines.height);
     for (n, instance) in ranked[rows.clone()].iter().enumerate() {
         places.instance(canvas, row(lines, n as u16), model, *instance, limit);
@@ -102,7 +108,10 @@ fn ranked(model: &Model, limit: f64) -> Vec<usize> {
     let loads = model.loads.instances();
     let heat = |n: &usize| Heat::of(loads[*n].errors_ratio, limit);
     let share = |n: &usize| loads[*n].errors_ratio.unwrap_or_default();
-    let mut all: Vec<usize> = (0..loads.len()).collect();
+    let all = 0..loads.len();
+    let mut all: Vec<usize> = all
+        .filter(|n| model.shows_instance(&loads[*n].id))
+        .collect();
     all.sort_by(|a, b| {
         let by_heat = heat(b).cmp(&heat(a));
         let is_bad = heat(a) >= Heat::Over;

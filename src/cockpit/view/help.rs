@@ -3,7 +3,7 @@
 use ratatui::layout::Rect;
 
 use super::shared::window_over;
-use crate::cockpit::actions::{ACTIONS, Action, Group};
+use crate::cockpit::actions::{ACTIONS, Action, Do, Group};
 use crate::cockpit::canvas::{Canvas, wrap};
 use crate::cockpit::model::Model;
 use crate::cockpit::theme::Meaning;
@@ -14,8 +14,12 @@ const LABEL: u16 = 16;
 
 /// Over the screen.
 pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model, scroll: usize) {
-    let keys = "↑↓ scroll, : finds one, Esc back";
-    let inner = window_over(canvas, area, (110, area.height), "Every key", keys);
+    let keys = format!(
+        "↑↓ scroll, {} finds one, {} back",
+        model.ui.keys.shown(Do::Palette),
+        model.ui.keys.shown(Do::Back)
+    );
+    let inner = window_over(canvas, area, (110, area.height), "Every key", &keys);
     let lines = lines(model, inner.width);
     let height = usize::from(inner.height);
     let first = canvas.scrolled(scroll, lines.len(), height);
@@ -70,7 +74,8 @@ fn lines(model: &Model, width: u16) -> Vec<Line> {
 }
 
 fn explain(all: &mut Vec<Line>, model: &Model, action: &Action, width: u16) {
-    let keys: Vec<String> = action.keys.iter().map(|k| k.shown()).collect();
+    let keys = model.ui.keys.of(action).iter();
+    let keys: Vec<String> = keys.map(|k| k.shown()).collect();
     let indent = 1 + KEYS + LABEL;
     let room = width.saturating_sub(indent + 1).max(8);
     let reason = action.now(model).why_not();

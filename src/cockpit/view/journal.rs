@@ -2,41 +2,42 @@
 
 use ratatui::layout::Rect;
 
-use super::shared::{below, paragraph, row, window};
+use super::shared::{filter_row, paragraph, row, window};
+use crate::cockpit::actions::Do;
 use crate::cockpit::canvas::{Canvas, Head, Piece, piece};
-use crate::cockpit::format::time_of_day;
 use crate::cockpit::model::Model;
 use crate::cockpit::model::telling::Told;
-use crate::cockpit::model::ui::{Focus, Overlay, View};
+use crate::cockpit::model::ui::{Focus, View};
 use crate::cockpit::target::Target;
 use crate::cockpit::theme::Meaning;
+use crate::format::time_of_day;
 
 /// The panel; the view is the same, larger, with numbers, a cursor and a filter.
 pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
     let full = model.ui.view == View::Journal;
     let shown = model.shown_events();
     let at = model.selected_event_index(&shown);
-    let typing = full && model.ui.overlay == Some(Overlay::Filter);
-    let filtered = full && (typing || !model.ui.filter.is_empty());
+    let filtered = full && model.ui.shows_filter();
     let rows = area.height.saturating_sub(2 + u16::from(filtered));
     let first = window(at, shown.len(), usize::from(rows));
     let newer = shown.len().saturating_sub(first + usize::from(rows));
+    let key = |act| model.ui.keys.shown(act);
+    let legend = format!(
+        " {} all of it  {} copy  {} filter ",
+        key(Do::Event),
+        key(Do::Copy),
+        key(Do::Filter)
+    );
     let head = Head {
-        digit: Some(View::Journal.digit()),
+        view: Some(View::Journal),
         title: "Events",
         note: note(model, newer),
-        legend: if full {
-            " Enter all of it  y copy  / filter "
-        } else {
-            ""
-        },
+        legend: if full { &legend } else { "" },
         focused: model.ui.focus() == Some(Focus::Events),
     };
-    let mut inner = canvas.panel(area, &head);
-    if filtered && inner.height > 0 {
-        draw_filter(canvas, row(inner, 0), model, typing, shown.len());
-        inner = below(inner, 1);
-    }
+    let inner = canvas.panel(area, &head);
+    let found = (shown.len(), model.events.len());
+    let inner = filter_row(canvas, inner, model, Focus::Events, found);
     if shown.is_empty() {
         let text = "No event has these words.";
         paragraph(canvas, inner, text, Meaning::Muted);
@@ -61,23 +62,6 @@ fn note(model: &Model, newer: usize) -> Vec<Piece<'static>> {
         note.push(piece(format!("  {newer} newer below"), Meaning::Warn));
     }
     note
-}
-
-fn draw_filter(canvas: &mut Canvas<'_>, place: Rect, model: &Model, typing: bool, found: usize) {
-    let blank = " ".repeat(usize::from(place.width));
-    canvas.write(place.x, place.y, place.width, &blank, Meaning::Input);
-    let cursor = if typing { "▏" } else { "" };
-    let text = format!("/{}{cursor}", model.ui.filter);
-    let used = canvas.write(place.x, place.y, place.width, &text, Meaning::Input);
-    let rest = Rect {
-        x: place.x + used,
-        width: place.width - used,
-        ..place
-    };
-    let count = format!("  {found} of {} ", model.events.len());
-    if canvas.columns(&count) <= rest.width {
-        canvas.write_right(rest, &count, Meaning::Input);
-    }
 }
 
 fn draw_line(canvas: &mut Canvas<'_>, place: Rect, model: &Model, told: &Told, here: bool) {

@@ -4,10 +4,10 @@ use ratatui::layout::Rect;
 
 use super::shared::row;
 use crate::cockpit::canvas::{Canvas, Head, piece};
-use crate::cockpit::format::span;
 use crate::cockpit::model::Model;
 use crate::cockpit::target::Target;
 use crate::cockpit::theme::Meaning;
+use crate::format::span;
 
 /// Over the whole screen.
 pub fn draw(

@@ -26,7 +26,7 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model, palette: &Palett
         return;
     }
     draw_query(canvas, row(inner, 0), &palette.query);
-    let found = found(&palette.query, |a| a.belongs(model));
+    let found = found(&palette.query, &model.ui.keys, |a| a.belongs(model));
     let rest = below(inner, 1);
     // In a small window the list comes first.
     let foot = if rest.height > 2 * FOOT { FOOT } else { 0 };
@@ -74,7 +74,10 @@ fn draw_line(canvas: &mut Canvas<'_>, place: Rect, model: &Model, action: &Actio
     };
     let pieces = [
         piece(if here { "▸ " } else { "  " }, Meaning::Accent),
-        piece(format!("{:<KEY$}", action.keys[0].shown()), key),
+        piece(
+            format!("{:<KEY$}", model.ui.keys.first(action).shown()),
+            key,
+        ),
         piece(format!("{:<LABEL$}", action.label), label),
         sentence,
     ];

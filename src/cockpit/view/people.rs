@@ -4,9 +4,9 @@ use ratatui::layout::Rect;
 
 use super::shared::{short_role, window_over};
 use crate::cockpit::canvas::{Canvas, Piece, piece};
-use crate::cockpit::format::span;
 use crate::cockpit::model::Model;
 use crate::cockpit::theme::Meaning;
+use crate::format::span;
 use crate::runbook::{Person, Role};
 use crate::session::roles::PERMITS;
 

@@ -7,11 +7,11 @@ use super::traffic::{from_ms, series, window_ms, without_samples};
 use super::{clients, pools};
 use crate::cockpit::canvas::{Canvas, Head, Piece, piece};
 use crate::cockpit::chart::{self, Chart, Level};
-use crate::cockpit::format::{percent, short};
 use crate::cockpit::model::Model;
 use crate::cockpit::model::ui::View;
 use crate::cockpit::split::{Axis, Stack, part};
 use crate::cockpit::theme::Meaning;
+use crate::format::{percent, short};
 
 /// Rows of the view below which it has no room for the instances.
 const ROOMY: u16 = 16;
@@ -92,7 +92,7 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
         Some(Some(v)) => piece(format!("{} used", percent(v)), Meaning::Muted),
     };
     let head = Head {
-        digit: Some(View::Pool.digit()),
+        view: Some(View::Pool),
         title: "Pool",
         note: vec![note],
         ..Head::default()
@@ -235,7 +235,7 @@ const SERVER: [Line; 4] = [
 ];
 
 fn chart_of(canvas: &mut Canvas<'_>, area: Rect, model: &Model, lines: &[Line], max: &str) {
-    let window_ms = window_ms(area);
+    let window_ms = window_ms(canvas, area, model);
     let of = |(signal, label, meaning): &Line| series(model, signal, label, *meaning, window_ms);
     let level = |value| Level {
         label: "max".to_owned(),

@@ -4,13 +4,14 @@ use std::cmp::Reverse;
 
 use ratatui::layout::Rect;
 
-use super::shared::{Hidden, below, name_columns, row, window_of, without_loads};
+use super::shared::{Hidden, below, filter_row, name_columns, row, window_of, without_loads};
 use super::strip::Strip;
 use crate::cockpit::canvas::{Canvas, Head, columns, fit, piece};
-use crate::cockpit::format::short;
 use crate::cockpit::model::Model;
 use crate::cockpit::model::loads::Pressure;
+use crate::cockpit::model::ui::Focus;
 use crate::cockpit::theme::Meaning;
+use crate::format::short;
 use crate::session::live::LoadView;
 
 /// Columns of a number.
@@ -55,6 +56,12 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
     if inner.height == 0 || without_loads(canvas, inner, model) {
         return;
     }
+    let ranked = ranked(loads, |id| model.shows_instance(id));
+    let found = (ranked.len(), loads.len());
+    let inner = filter_row(canvas, inner, model, Focus::Instances, found);
+    if inner.height == 0 || ranked.is_empty() {
+        return;
+    }
     let name = name_columns(loads);
     let numbers = NUMBER as u16 * NUMBERS;
     let cells = inner.width.saturating_sub(name + 1 + numbers);
@@ -71,7 +78,6 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
     );
     canvas.write(inner.x, inner.y, inner.width, &text, Meaning::Muted);
     let lines = below(inner, 1);
-    let ranked = ranked(loads);
     let (rows, hidden) = window_of(canvas, model, ranked.len(), lines.height);
     for (n, place) in ranked[rows].iter().enumerate() {
         instance(canvas, row(lines, n as u16), model, *place, name, &strip);
@@ -102,8 +108,9 @@ fn waits(load: &LoadView) -> bool {
 
 /// Places in the fleet: where most wait first, then those that are nearly full, then those of which nobody knows; the others keep the
 /// fleet's order.
-fn ranked(loads: &[LoadView]) -> Vec<usize> {
-    let mut all: Vec<usize> = (0..loads.len()).collect();
+fn ranked(loads: &[LoadView], is_shown: impl Fn(&str) -> bool) -> Vec<usize> {
+    let all = 0..loads.len();
+    let mut all: Vec<usize> = all.filter(|n| is_shown(&loads[*n].id)).collect();
     all.sort_by_key(|n| {
         let load = &loads[*n];
         let waiting = load.pool_waiting.unwrap_or_default().max(0.0) as u64;

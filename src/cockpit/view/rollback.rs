@@ -6,14 +6,17 @@ use ratatui::layout::Rect;
 use super::header::no_return;
 use super::shared::{against, below, paragraph, row, step_mark};
 use super::steps::draw_progress;
-use crate::cockpit::canvas::{Canvas, Head, columns, piece};
-use crate::cockpit::format::span;
+use crate::cockpit::canvas::{Canvas, Head, Piece, columns, piece};
 use crate::cockpit::model::Model;
 use crate::cockpit::model::ui::View;
 use crate::cockpit::theme::Meaning;
-use crate::session::cost;
+use crate::format::span;
+use crate::session::cost::{self, Weight};
 use crate::session::forecast::forecast;
 use crate::session::{Phase, RollbackCause, StepState, StepStatus, Undo};
+
+/// Sentences on what a rollback would lose; the rows of the rollback need the room.
+const LOST_SHOWN: usize = 3;
 
 /// The view.
 pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
@@ -24,7 +27,7 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
         Phase::Completed => "The release is complete: there is no rollback any more",
     };
     let head = Head {
-        digit: Some(View::Rollback.digit()),
+        view: Some(View::Rollback),
         title,
         focused: model.session.phase == Phase::RollingBack,
         ..Head::default()
@@ -64,14 +67,38 @@ fn fits(canvas: &mut Canvas<'_>, area: Rect, model: &Model) -> u16 {
     paragraph(canvas, area, &text, meaning)
 }
 
-/// What a rollback would leave behind; returns the rows used.
+/// What a rollback would lose or leave behind; returns the rows used.
 pub fn cost(canvas: &mut Canvas<'_>, area: Rect, model: &Model) -> u16 {
-    let text = cost::sentence(&model.session, model.cost.as_ref());
-    let meaning = match cost::short(&model.session, model.cost.as_ref()) {
-        Some(_) => Meaning::Warn,
-        None => Meaning::Muted,
+    let feed = model.feed_now();
+    let (written, feed) = (model.cost.as_ref(), feed.as_ref());
+    let mut used = 0;
+    let lost = model.would_lose();
+    for sentence in lost.iter().take(LOST_SHOWN) {
+        used += paragraph(canvas, below(area, used), sentence, Meaning::Danger);
+    }
+    if lost.len() > LOST_SHOWN {
+        let more = format!("… and {} more", lost.len() - LOST_SHOWN);
+        used += paragraph(canvas, below(area, used), &more, Meaning::Danger);
+    }
+    let text = cost::sentence(&model.session, written, feed, model.zone);
+    let meaning = match cost::weight(&model.session, written, feed) {
+        Weight::Nothing => Meaning::Muted,
+        Weight::Rows | Weight::Loses => Meaning::Warn,
     };
-    paragraph(canvas, area, &text, meaning)
+    used + paragraph(canvas, below(area, used), &text, meaning)
+}
+
+/// What it would lose or leave behind, in the few words beside the key.
+pub fn short(model: &Model) -> Option<Piece<'static>> {
+    let feed = model.feed_now();
+    let (written, feed) = (model.cost.as_ref(), feed.as_ref());
+    let words = cost::short(&model.session, written, feed)?;
+    let meaning = match cost::weight(&model.session, written, feed) {
+        Weight::Nothing => Meaning::Ok,
+        Weight::Rows => Meaning::Warn,
+        Weight::Loses => Meaning::Danger,
+    };
+    Some(piece(format!("{words} "), meaning))
 }
 
 /// Why, and how long it takes against the RTO; returns the rows used.
@@ -305,6 +332,7 @@ fn undo_lines(model: &Model, width: u16) -> Vec<String> {
             Undo::SwitchAction => ("the switch run backwards", None),
             Undo::Restart { instance } => ("restarted on SQLite", Some(instance)),
             Undo::Command => ("the operator's own undo", None),
+            Undo::TargetGrants { .. } => ("PostgreSQL's write rights back, by `close`", None),
         };
         let what = format!("{step}: {what}");
         match lines.iter_mut().find(|(w, _)| *w == what) {

@@ -4,6 +4,7 @@ use ratatui::layout::Rect;
 
 use crate::cockpit::canvas::{Canvas, Head, columns, fit, piece, wrap};
 use crate::cockpit::model::Model;
+use crate::cockpit::model::ui::{Focus, Overlay};
 use crate::cockpit::target::Target;
 use crate::cockpit::theme::Meaning;
 use crate::runbook::Role;
@@ -61,6 +62,42 @@ pub fn halves(area: Rect) -> (Rect, Rect) {
         ..area
     };
     (left, right)
+}
+
+/// The filter of a list at the top of it, where this view has one or it is being typed; returns the room below it. So many of so many
+/// lines have its words.
+pub fn filter_row(
+    canvas: &mut Canvas<'_>,
+    area: Rect,
+    model: &Model,
+    list: Focus,
+    (found, all): (usize, usize),
+) -> Rect {
+    let is_here = model.ui.filtered_list() == Some(list) && model.ui.shows_filter();
+    if !is_here || area.height == 0 {
+        return area;
+    }
+    let place = row(area, 0);
+    let blank = " ".repeat(usize::from(place.width));
+    canvas.write(place.x, place.y, place.width, &blank, Meaning::Input);
+    let is_typed = model.ui.overlay == Some(Overlay::Filter);
+    let cursor = if is_typed { "▏" } else { "" };
+    let text = format!("/{}{cursor}", model.ui.filter());
+    let used = canvas.write(place.x, place.y, place.width, &text, Meaning::Input);
+    let rest = Rect {
+        x: place.x + used,
+        width: place.width - used,
+        ..place
+    };
+    let count = format!("  {found} of {all} ");
+    if canvas.columns(&count) <= rest.width {
+        canvas.write_right(rest, &count, Meaning::Input);
+    }
+    let rest = below(area, 1);
+    if found == 0 && all > 0 && list != Focus::Events {
+        paragraph(canvas, rest, "No line has these words.", Meaning::Muted);
+    }
+    rest
 }
 
 /// One row of an area.

@@ -5,13 +5,12 @@ use ratatui::layout::Rect;
 use super::shared::{below, paragraph, row};
 use super::steps::{amount, draw_progress, is_running, mark_of, printed, status_words};
 use crate::cockpit::canvas::{Canvas, piece};
-use crate::cockpit::format::{count, span};
 use crate::cockpit::model::Model;
 use crate::cockpit::theme::Meaning;
+use crate::format::{count, span};
 use crate::runbook::Start;
-use crate::session::forecast;
 use crate::session::live::ComparedTable;
-use crate::session::{StepLine, StepState, StepStatus};
+use crate::session::{StepLine, StepState, StepStatus, forecast};
 
 /// Writes all of it, as far as there is room.
 pub fn describe(

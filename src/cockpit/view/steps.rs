@@ -2,26 +2,26 @@
 
 use ratatui::layout::Rect;
 
-use super::shared::{below, row, step_mark, window};
+use super::shared::{below, filter_row, row, step_mark, window};
 use super::step;
+use crate::cockpit::actions::Do;
 use crate::cockpit::canvas::{Canvas, Head, Piece, columns, piece};
-use crate::cockpit::format::{count, percent, short, span};
 use crate::cockpit::model::Model;
 use crate::cockpit::model::pace::Sum;
 use crate::cockpit::model::ui::{Focus, View};
 use crate::cockpit::split::{Axis, Stack, part};
 use crate::cockpit::target::Target;
 use crate::cockpit::theme::Meaning;
+use crate::format::{count, percent, short, span};
 use crate::runbook::Start;
-use crate::session::forecast;
-use crate::session::{Phase, StepLine, StepState, StepStatus};
+use crate::session::{Phase, StepLine, StepState, StepStatus, forecast};
 
 /// The panel.
 pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
     let session = &model.session;
     let over = session.steps.iter().filter(|s| s.is_over()).count();
     let head = Head {
-        digit: Some(View::Steps.digit()),
+        view: Some(View::Steps),
         title: "Steps",
         note: vec![piece(
             format!("{over} of {} done", session.steps.len()),
@@ -35,7 +35,10 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
     if strip > 0 {
         draw_strip(canvas, row(inner, 0), model);
     }
-    draw_rows(canvas, below(inner, strip), model, head.focused);
+    let shown = model.shown_steps();
+    let found = (shown.len(), session.steps.len());
+    let list = filter_row(canvas, below(inner, strip), model, Focus::Steps, found);
+    draw_rows(canvas, list, model, &shown, head.focused);
 }
 
 /// `P ✓✓✓  A ✓▸··  B ···`: every step as one mark.
@@ -62,10 +65,11 @@ enum Line {
     Printed,
 }
 
-fn draw_rows(canvas: &mut Canvas<'_>, area: Rect, model: &Model, focused: bool) {
+fn draw_rows(canvas: &mut Canvas<'_>, area: Rect, model: &Model, shown: &[usize], focused: bool) {
     let steps = &model.session.steps;
     let mut lines = Vec::new();
-    for (n, state) in steps.iter().enumerate() {
+    for n in shown.iter().copied() {
+        let state = &steps[n];
         lines.push(Line::Step(n));
         if is_running(model, state) {
             if model.pace.sum(&state.id).is_some() {
@@ -236,7 +240,8 @@ fn pending_words(model: &Model, line: &StepLine, n: usize) -> (String, Meaning) 
             return (format!("waits for {}", red.join(" ")), Meaning::Warn);
         }
         if line.start == Start::Person {
-            return ("Enter starts it".to_owned(), Meaning::Accent);
+            let key = model.ui.keys.shown(Do::Start);
+            return (format!("{key} starts it"), Meaning::Accent);
         }
     }
     let gates = model

@@ -3,33 +3,37 @@
 
 use std::ops::Range;
 
-use super::traffic::WINDOW_MS;
 use crate::cockpit::canvas::{Piece, columns, piece};
-use crate::cockpit::format::span;
 use crate::cockpit::model::Model;
 use crate::cockpit::model::rounds::Rounds;
+use crate::cockpit::model::ui::USUAL_SPAN_MS;
 use crate::cockpit::theme::Meaning;
+use crate::format::span;
 
 /// Which rounds belong to which cell; the same for every row of a table.
 pub struct Strip {
     cells: Vec<Range<usize>>,
+    /// Runbook time that all of them show.
+    span_ms: i64,
 }
 
 impl Strip {
     /// So many cells.
     pub fn of<T>(rounds: &Rounds<T>, model: &Model, cells: u16) -> Strip {
         // Cells begin at whole multiples of their length, so that rows move on cell by cell.
-        let window_ms = model.session.charter.real_ms(WINDOW_MS);
+        let span_ms = model.ui.span_ms.unwrap_or(USUAL_SPAN_MS);
+        let window_ms = model.session.charter.real_ms(span_ms);
         let cell_ms = (window_ms / i64::from(cells.max(1))).max(1);
         let to_ms = (model.clock_ms().div_euclid(cell_ms) + 1) * cell_ms;
         Strip {
             cells: rounds.cells(to_ms, cell_ms, cells),
+            span_ms,
         }
     }
 
     /// `15:00 ago        now`, as wide as the cells.
     pub fn heading(&self) -> String {
-        let past = format!("{} ago", span(WINDOW_MS));
+        let past = format!("{} ago", span(self.span_ms));
         let taken = usize::from(columns(&past)) + "now".len();
         match self.cells.len() > taken {
             true => format!("{past}{}now", " ".repeat(self.cells.len() - taken)),

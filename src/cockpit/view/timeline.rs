@@ -4,11 +4,11 @@ use ratatui::layout::Rect;
 
 use super::shared::row;
 use crate::cockpit::canvas::{Canvas, columns, piece, width_of};
-use crate::cockpit::format::{date_and_time, span};
 use crate::cockpit::model::Model;
 use crate::cockpit::replay::{Mark, Replay};
 use crate::cockpit::target::Target;
 use crate::cockpit::theme::Meaning;
+use crate::format::{date_and_time, span};
 
 /// Below this height the line without the track has to do.
 const TRACK_FROM: u16 = 14;

@@ -6,15 +6,12 @@ use super::heat;
 use super::shared::{below, detail_lines, details, loads_rows, row};
 use crate::cockpit::canvas::{Canvas, Head, piece, width_of};
 use crate::cockpit::chart::{self, Chart, Level, Series};
-use crate::cockpit::format::{millis, percent, short, span};
 use crate::cockpit::model::Model;
-use crate::cockpit::model::ui::View;
+use crate::cockpit::model::ui::{USUAL_SPAN_MS, View};
 use crate::cockpit::split::{Axis, Stack, part};
 use crate::cockpit::theme::Meaning;
+use crate::format::{millis, percent, short, span};
 use crate::runbook::{Bound, Condition};
-
-/// Runbook time that a chart of ordinary width shows.
-pub const WINDOW_MS: i64 = 15 * 60_000;
 
 /// Columns that three latencies need in the head of a panel.
 const LATENCIES: u16 = 50;
@@ -22,9 +19,9 @@ const LATENCIES: u16 = 50;
 /// The 5xx rate.
 pub fn draw_errors(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
     const SIGNAL: &str = "http_5xx_ratio";
-    let window_ms = window_ms(area);
+    let window_ms = window_ms(canvas, area, model);
     let head = Head {
-        digit: Some(View::Traffic.digit()),
+        view: Some(View::Traffic),
         title: "5xx",
         note: vec![
             now(model, SIGNAL, percent),
@@ -57,7 +54,7 @@ pub fn without_samples(canvas: &mut Canvas<'_>, area: Rect, model: &Model, signa
 
 /// p50, p95 and p99.
 pub fn draw_latency(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
-    let window_ms = window_ms(area);
+    let window_ms = window_ms(canvas, area, model);
     let lines = [
         ("latency_p50_ms", "p50", Meaning::Low),
         ("latency_p95_ms", "p95", Meaning::Middle),
@@ -73,7 +70,7 @@ pub fn draw_latency(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
     }
     note.pop();
     let head = Head {
-        digit: Some(View::Traffic.digit()),
+        view: Some(View::Traffic),
         title: "Latency",
         note,
         ..Head::default()
@@ -115,12 +112,19 @@ pub fn draw_view(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
 }
 
 fn draw_charts(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
-    let (of, axis, half, least) = match area.height >= STACKED {
+    // A chart that has the screen stays where the keys found it.
+    let splits = &model.ui.splits;
+    let is_stacked = match area.height >= STACKED {
+        _ if splits.gives_all_of(Stack::Charts) => false,
+        _ if splits.gives_all_of(Stack::ChartsDown) => true,
+        is_high => is_high,
+    };
+    let (of, axis, half, least) = match is_stacked {
         true => (Stack::ChartsDown, Axis::Down, area.height / 2, 4),
         false => (Stack::Charts, Axis::Across, area.width / 2, 20),
     };
     let parts = [part(half, least); 2];
-    let [first, second] = canvas.split(&model.ui.splits, of, axis, area, parts);
+    let [first, second] = canvas.split(splits, of, axis, area, parts);
     draw_errors(canvas, first, model);
     draw_latency(canvas, second, model);
 }
@@ -173,13 +177,15 @@ pub fn now(
     }
 }
 
-/// Wider charts reach further back.
-pub fn window_ms(area: Rect) -> i64 {
-    if area.width >= 100 {
-        WINDOW_MS * 2
-    } else {
-        WINDOW_MS
-    }
+/// Wider charts reach further back, unless somebody has asked for a span.
+pub fn window_ms(canvas: &mut Canvas<'_>, area: Rect, model: &Model) -> i64 {
+    let usual_ms = match area.width >= 100 {
+        true => USUAL_SPAN_MS * 2,
+        false => USUAL_SPAN_MS,
+    };
+    let window_ms = model.ui.span_ms.unwrap_or(usual_ms);
+    canvas.targets.add_span(window_ms);
+    window_ms
 }
 
 /// Session time at the left edge.

@@ -2,12 +2,12 @@
 
 use ratatui::layout::Rect;
 
-use super::shared::{paragraph, row};
+use super::shared::{below, paragraph, row};
 use crate::cockpit::canvas::{Canvas, Head, Piece, piece, width_of};
-use crate::cockpit::format::span;
 use crate::cockpit::model::Model;
 use crate::cockpit::model::ui::View;
 use crate::cockpit::theme::Meaning;
+use crate::format::span;
 use crate::runbook::{Condition, Trigger};
 use crate::session::live::TriggerView;
 use crate::session::{Phase, StepState, TriggerPhase};
@@ -47,13 +47,30 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
         (n, _) => note.push(piece(format!("{n} BURNING"), Meaning::Warn)),
     }
     let head = Head {
-        digit: Some(View::Fleet.digit()),
+        view: Some(View::Fleet),
         title: "Triggers",
         note,
         ..Head::default()
     };
     let inner = canvas.panel(area, &head);
-    draw_list(canvas, inner, model, &fuses);
+    let used = losses(canvas, inner, model);
+    draw_list(canvas, below(inner, used), model, &fuses);
+}
+
+/// What a rollback would lose though it was to be kept: a red row above all fuses, for it is the price of each; returns the rows used.
+fn losses(canvas: &mut Canvas<'_>, area: Rect, model: &Model) -> u16 {
+    let lost = model.would_lose();
+    let Some(first) = lost.first().filter(|_| area.height > 0) else {
+        return 0;
+    };
+    let more = match lost.len() {
+        1 => String::new(),
+        n => format!(" +{}", n - 1),
+    };
+    let right = canvas.write_right(row(area, 0), &more, Meaning::Danger);
+    let room = area.width.saturating_sub(right);
+    canvas.write(area.x, area.y, room, &format!("✗ {first}"), Meaning::Danger);
+    1
 }
 
 fn draw_list(canvas: &mut Canvas<'_>, area: Rect, model: &Model, fuses: &[Fuse<'_>]) {
@@ -303,6 +320,8 @@ pub fn draw_full(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
         ..Head::default()
     };
     let inner = canvas.panel(area, &head);
+    let used = losses(canvas, inner, model);
+    let inner = below(inner, used);
     let mut all = fuses(model);
     let speaks = |fuse: &Fuse<'_>| u16::from(fuse.armed && !fuse.reason.is_empty());
     let needs: u16 = all.iter().map(|fuse| 1 + speaks(fuse)).sum();

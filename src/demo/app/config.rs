@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
+use crate::format::hex;
+
 /// Where the data comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Provider {
@@ -94,11 +96,8 @@ impl Config {
             path: path.to_path_buf(),
             source,
         })?;
-        let generation = Sha256::digest(&bytes)
-            .iter()
-            .take(6)
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let mut generation = hex(&Sha256::digest(&bytes));
+        generation.truncate(12);
         let keys = Keys {
             path,
             values: lines(path, &String::from_utf8_lossy(&bytes))?,

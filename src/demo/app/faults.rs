@@ -46,7 +46,7 @@ impl AppFaults {
 pub(super) fn current(config: &Config) -> AppFaults {
     match (&config.faults_file, config.provider) {
         (Some(path), Provider::Postgres) => AppFaults::read(path),
-        _ => AppFaults::default(),
+        (None, _) | (Some(_), Provider::Sqlite) => AppFaults::default(),
     }
 }
 

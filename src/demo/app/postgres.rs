@@ -8,7 +8,8 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{NoTls, Row};
 
 use super::config::Config;
-use super::store::{Detail, Feature, Kind, NewTool, Page, Step, StoreError, Tool, decimal, hex};
+use super::store::{Detail, Feature, Kind, NewTool, Page, Step, StoreError, Tool, decimal};
+use crate::format::hex;
 
 /// How long a connection may take to come up.
 pub(super) const CONNECT_LIMIT: Duration = Duration::from_secs(2);

@@ -144,7 +144,13 @@ fn failure(app: &App, endpoint: &str, error: &StoreError) -> Response {
             StatusCode::SERVICE_UNAVAILABLE
         }
         Kind::Constraint => StatusCode::CONFLICT,
-        _ => StatusCode::INTERNAL_SERVER_ERROR,
+        Kind::Timeout
+        | Kind::Deadlock
+        | Kind::Authentication
+        | Kind::Connection
+        | Kind::Busy
+        | Kind::Schema
+        | Kind::Other => StatusCode::INTERNAL_SERVER_ERROR,
     };
     (status, Json(json!({"error": error.kind.name()}))).into_response()
 }

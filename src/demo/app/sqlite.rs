@@ -9,7 +9,8 @@ use rusqlite::types::Type;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, TransactionBehavior, params};
 
 use super::config::Config;
-use super::store::{Detail, Feature, Kind, NewTool, Page, Step, StoreError, Tool, decimal, hex};
+use super::store::{Detail, Feature, Kind, NewTool, Page, Step, StoreError, Tool, decimal};
+use crate::format::hex;
 
 /// How long a statement waits for a lock.
 const BUSY_LIMIT: Duration = Duration::from_secs(2);

@@ -5,6 +5,7 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize, Serializer};
+use strum::IntoStaticStr;
 
 use super::config::{Config, Provider};
 use super::postgres::Postgres;
@@ -12,7 +13,8 @@ use super::sqlite::Sqlite;
 use crate::demo::sample::guid;
 
 /// The kinds of database exception that operators tell apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub(super) enum Kind {
     Timeout,
     PoolTimeout,
@@ -27,17 +29,7 @@ pub(super) enum Kind {
 
 impl Kind {
     pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Timeout => "timeout",
-            Self::PoolTimeout => "pool_timeout",
-            Self::Deadlock => "deadlock",
-            Self::Authentication => "authentication",
-            Self::Constraint => "constraint",
-            Self::Connection => "connection",
-            Self::Busy => "busy",
-            Self::Schema => "schema",
-            Self::Other => "other",
-        }
+        self.into()
     }
 
     /// What .NET would call it: Npgsql has one exception for what the server said and one for not reaching it.
@@ -245,11 +237,6 @@ pub(super) fn decimal(text: &str) -> String {
         true => text.trim_end_matches('0').trim_end_matches('.').to_string(),
         false => text.to_string(),
     }
-}
-
-/// Bytes in hexadecimal.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 const MICROSECONDS: &str = "%Y-%m-%dT%H:%M:%S%.6fZ";

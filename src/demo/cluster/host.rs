@@ -209,15 +209,15 @@ impl Account {
         if !rustix::process::geteuid().is_root() {
             return Ok(Self::Ours);
         }
-        ["postgres", "nobody"]
-            .iter()
-            .find_map(|name| {
-                Some(Self::Other {
-                    uid: id_of(name, "-u")?,
-                    gid: id_of(name, "-g")?,
-                })
-            })
-            .ok_or(Error::NobodyToRunAs)
+        let mut names = ["postgres", "nobody"].into_iter();
+        names.find_map(Self::named).ok_or(Error::NobodyToRunAs)
+    }
+
+    /// Whom the machine's name service has by this name, whatever is on `PATH`; nobody with root's numbers, whatever they are called.
+    fn named(name: &str) -> Option<Self> {
+        let user = nix::unistd::User::from_name(name).ok().flatten()?;
+        let (uid, gid) = (user.uid.as_raw(), user.gid.as_raw());
+        (uid != 0 && gid != 0).then_some(Self::Other { uid, gid })
     }
 
     fn become_for(&self, command: &mut Command) {
@@ -232,13 +232,6 @@ impl Account {
             Self::Other { uid, gid } => chown(path, Some(*uid), Some(*gid)),
         }
     }
-}
-
-/// What `id` says of this account; not root's number, whatever it is called.
-fn id_of(name: &str, flag: &str) -> Option<u32> {
-    let output = Command::new("id").args([flag, name]).output().ok()?;
-    let id: u32 = String::from_utf8(output.stdout).ok()?.trim().parse().ok()?;
-    (output.status.success() && id != 0).then_some(id)
 }
 
 /// Whether the server says that it takes connections, on the port that we gave it.

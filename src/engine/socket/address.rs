@@ -5,7 +5,10 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use super::START_LIMIT;
+use crate::journal::files::Row;
 use crate::journal::folder::{FILE_MODE, FOLDER_MODE};
 use crate::journal::{Folder, files};
 use crate::ours::file;
@@ -15,18 +18,52 @@ const MAX_PATH_BYTES: usize = 100;
 const SHORT_PREFIX: &str = "cutover-";
 const SHORT_NAME: &str = "engine.sock";
 
-/// The socket's path as a client finds it.
-pub(super) fn find(folder: &Folder) -> PathBuf {
-    read_pointer(folder).unwrap_or_else(|| folder.socket_path())
+/// Whose socket it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Listener {
+    /// An engine's.
+    Engine,
+    /// That of a guard whose engine is dead.
+    Guard,
 }
 
-/// A free path to bind to. What a dead engine left there is removed; the caller holds the lease, so nobody listens on it.
-pub(super) fn clear(folder: &Folder) -> io::Result<PathBuf> {
-    if let Some(old) = read_pointer(folder) {
-        remove_short(&old);
-        file::remove(&folder.socket_pointer_path())?;
+impl Listener {
+    /// From the request to the answer. A guard's comes once the engine that it started listens.
+    pub(super) fn answer_limit(self) -> Duration {
+        match self {
+            Listener::Engine => Duration::from_secs(20),
+            Listener::Guard => START_LIMIT.saturating_add(Duration::from_secs(10)),
+        }
     }
-    let path = folder.socket_path();
+
+    fn socket(self, folder: &Folder) -> PathBuf {
+        match self {
+            Listener::Engine => files::SOCKET.path(folder),
+            Listener::Guard => files::GUARD_SOCKET.path(folder),
+        }
+    }
+
+    fn pointer(self) -> &'static Row {
+        match self {
+            Listener::Engine => &files::SOCKET_POINTER,
+            Listener::Guard => &files::GUARD_POINTER,
+        }
+    }
+}
+
+/// The socket's path as a client finds it.
+pub(super) fn find(folder: &Folder, of: Listener) -> PathBuf {
+    read_pointer(folder, of).unwrap_or_else(|| of.socket(folder))
+}
+
+/// A free path to bind to. What a dead engine left there is removed; the caller holds the lease, so nobody listens on it. A guard takes the
+/// place of the one before it.
+pub(super) fn clear(folder: &Folder, of: Listener) -> io::Result<PathBuf> {
+    if let Some(old) = read_pointer(folder, of) {
+        remove_short(&old);
+        file::remove(&of.pointer().path(folder))?;
+    }
+    let path = of.socket(folder);
     remove_socket(&path)?;
     if path.as_os_str().len() <= MAX_PATH_BYTES {
         return Ok(path);
@@ -34,7 +71,7 @@ pub(super) fn clear(folder: &Folder) -> io::Result<PathBuf> {
     let short = make_short(folder)?;
     let mut line = short.clone().into_os_string().into_encoded_bytes();
     line.push(b'\n');
-    files::replace(folder, &files::SOCKET_POINTER, &line)?;
+    files::replace(folder, of.pointer(), &line)?;
     Ok(short)
 }
 
@@ -43,19 +80,28 @@ pub(super) fn share(path: &Path) -> io::Result<()> {
     fs::set_permissions(path, fs::Permissions::from_mode(FILE_MODE))
 }
 
-/// Removes what [`clear`] made room for.
-pub(super) fn remove(folder: &Folder, path: &Path) {
+/// By what a socket that was just bound is known: another one may take its place.
+pub(super) fn number(path: &Path) -> Option<(u64, u64)> {
+    let about = fs::symlink_metadata(path).ok()?;
+    Some((about.dev(), about.ino()))
+}
+
+/// Removes what [`clear`] made room for, if it is still the one with this number.
+pub(super) fn remove(folder: &Folder, of: Listener, path: &Path, bound: Option<(u64, u64)>) {
+    if number(path) != bound {
+        return;
+    }
     // Best effort on the way out: the next engine clears what stays.
     let _ = remove_socket(path);
-    if read_pointer(folder).as_deref() == Some(path) {
+    if read_pointer(folder, of).as_deref() == Some(path) {
         remove_short(path);
-        let _ = file::remove(&folder.socket_pointer_path());
+        let _ = file::remove(&of.pointer().path(folder));
     }
 }
 
-fn read_pointer(folder: &Folder) -> Option<PathBuf> {
+fn read_pointer(folder: &Folder, of: Listener) -> Option<PathBuf> {
     // Written before the engine takes its lease anew, and by the session's owner: somebody else's leads to somebody else.
-    let text = files::read(folder, &files::SOCKET_POINTER).ok()?;
+    let text = files::read(folder, of.pointer()).ok()?;
     let text = String::from_utf8(text).ok()?;
     let path = PathBuf::from(text.trim_end_matches('\n'));
     path.is_absolute().then_some(path)

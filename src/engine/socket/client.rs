@@ -10,12 +10,12 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
-use super::server::ANSWER_LIMIT;
+use super::address::Listener;
 use super::{Error, Line, MAX_ANSWER_BYTES, MAX_REQUEST_BYTES, Pong, Reply, address};
 use crate::journal::{Folder, is_engine_alive};
 
-/// A little more than the engine takes, so that its own word about a late answer arrives.
-const SEND_LIMIT: Duration = ANSWER_LIMIT.saturating_add(Duration::from_secs(5));
+/// A little more than who listens takes, so that its own word about a late answer arrives.
+const BEYOND_ANSWER: Duration = Duration::from_secs(5);
 const PING_LIMIT: Duration = Duration::from_secs(2);
 
 /// Sends one request to the engine of a session and waits for its answer.
@@ -27,7 +27,27 @@ pub async fn send<Req: Serialize, Ans: DeserializeOwned>(
     folder: &Folder,
     request: &Req,
 ) -> Result<Ans, Error> {
-    match exchange(folder, &Line::Request(request), SEND_LIMIT).await? {
+    send_to(folder, Listener::Engine, request).await
+}
+
+/// The same to the guard of a dead engine. Where none listens it is [`Error::NoEngine`].
+///
+/// # Errors
+/// As [`send`].
+pub async fn send_to_guard<Req: Serialize, Ans: DeserializeOwned>(
+    folder: &Folder,
+    request: &Req,
+) -> Result<Ans, Error> {
+    send_to(folder, Listener::Guard, request).await
+}
+
+async fn send_to<Req: Serialize, Ans: DeserializeOwned>(
+    folder: &Folder,
+    of: Listener,
+    request: &Req,
+) -> Result<Ans, Error> {
+    let limit = of.answer_limit().saturating_add(BEYOND_ANSWER);
+    match exchange(folder, of, &Line::Request(request), limit).await? {
         Reply::Answer(answer) => Ok(answer),
         Reply::Error { kind, why } => Err(Error::Refused {
             kind,
@@ -44,7 +64,7 @@ pub async fn send<Req: Serialize, Ans: DeserializeOwned>(
 /// # Errors
 /// As [`send`]; [`Error::NoAnswer`] after two seconds.
 pub async fn ping(folder: &Folder) -> Result<Pong, Error> {
-    match exchange::<(), ()>(folder, &Line::Ping, PING_LIMIT).await? {
+    match exchange::<(), ()>(folder, Listener::Engine, &Line::Ping, PING_LIMIT).await? {
         Reply::Pong(pong) => Ok(pong),
         Reply::Error { kind, why } => Err(Error::Refused { kind, why }),
         Reply::Answer(()) => Err(Error::Nonsense {
@@ -55,10 +75,11 @@ pub async fn ping(folder: &Folder) -> Result<Pong, Error> {
 
 async fn exchange<Req: Serialize, Ans: DeserializeOwned>(
     folder: &Folder,
+    of: Listener,
     line: &Line<Req>,
     limit: Duration,
 ) -> Result<Reply<Ans>, Error> {
-    let path = address::find(folder);
+    let path = address::find(folder, of);
     let mut text = serde_json::to_vec(line).expect("BUG: a request is not JSON");
     text.push(b'\n');
     if text.len() > MAX_REQUEST_BYTES {

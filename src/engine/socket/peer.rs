@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use crate::text::printable;
 
-/// A name service that hangs (LDAP, sssd) costs the speaker their name, not the engine its ear.
+/// A name service that hangs (LDAP, sssd) costs the speaker their name, not the engine its socket.
 const NAME_LIMIT: Duration = Duration::from_secs(2);
 const MAX_NAME_CHARS: usize = 64;
 
@@ -50,6 +50,11 @@ fn name_of(uid: u32) -> String {
         Ok(Some(user)) => printable(&user.name, MAX_NAME_CHARS),
         _ => format!("#{uid}"),
     }
+}
+
+/// What an account is called, as the socket would say it.
+pub fn user_called(uid: u32) -> String {
+    name_of(uid)
 }
 
 /// Who runs this process, as the socket would say it.

@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::address::Listener;
 use super::peer::{PeerIdentity, identify};
 use super::places::Places;
 use super::{Error, Fault, Line, MAX_REQUEST_BYTES, Pong, Reply, address};
@@ -25,8 +26,6 @@ const MAX_WAITING: usize = 64;
 const MAX_FAREWELLS: usize = 256;
 /// From connecting to the end of the request's line.
 const REQUEST_LIMIT: Duration = Duration::from_secs(5);
-/// From the request to the engine's answer.
-pub(super) const ANSWER_LIMIT: Duration = Duration::from_secs(20);
 /// For the speaker to take the answer.
 const WRITE_LIMIT: Duration = Duration::from_secs(5);
 /// How long, and how much, an unread rest is read away so that its sender can read why it was not taken.
@@ -92,20 +91,51 @@ where
     Req: DeserializeOwned + Send + 'static,
     Ans: Serialize + Send + 'static,
 {
+    serve_at(folder, Listener::Engine, lease.fencing(), cancel)
+}
+
+/// [`serve_until_gone`] for a guard whose engine is dead, at a socket of its own.
+///
+/// # Errors
+/// As [`serve`].
+pub fn serve_as_guard<Req, Ans>(
+    folder: &Folder,
+    cancel: CancellationToken,
+) -> Result<(Calls<Req, Ans>, JoinHandle<()>), Error>
+where
+    Req: DeserializeOwned + Send + 'static,
+    Ans: Serialize + Send + 'static,
+{
+    // It has no lease.
+    serve_at(folder, Listener::Guard, 0, cancel)
+}
+
+fn serve_at<Req, Ans>(
+    folder: &Folder,
+    of: Listener,
+    fencing: u64,
+    cancel: CancellationToken,
+) -> Result<(Calls<Req, Ans>, JoinHandle<()>), Error>
+where
+    Req: DeserializeOwned + Send + 'static,
+    Ans: Serialize + Send + 'static,
+{
     let failed = |what| {
-        let path = address::find(folder);
+        let path = address::find(folder, of);
         move |source| Error::Io { what, path, source }
     };
-    let path = address::clear(folder).map_err(failed("clear the way for"))?;
+    let path = address::clear(folder, of).map_err(failed("clear the way for"))?;
     let listener = UnixListener::bind(&path).map_err(failed("bind"))?;
     address::share(&path).map_err(failed("share"))?;
     let (calls, receiver) = mpsc::channel(MAX_WAITING);
     let me = Pong {
         pid: std::process::id(),
-        fencing: lease.fencing(),
+        fencing,
     };
     let bound = Bound {
         folder: folder.clone(),
+        of,
+        number: address::number(&path),
         path,
     };
     let task = tokio::spawn(listen(listener, bound, me, calls, cancel));
@@ -115,12 +145,14 @@ where
 /// A socket in the file system; gone when this is dropped.
 struct Bound {
     folder: Folder,
+    of: Listener,
     path: PathBuf,
+    number: Option<(u64, u64)>,
 }
 
 impl Drop for Bound {
     fn drop(&mut self) {
-        address::remove(&self.folder, &self.path);
+        address::remove(&self.folder, self.of, &self.path, self.number);
     }
 }
 
@@ -135,6 +167,7 @@ async fn listen<Req, Ans>(
     Ans: Serialize + Send + 'static,
 {
     let places = Places::default();
+    let limit = bound.of.answer_limit();
     let farewells = Arc::new(Semaphore::new(MAX_FAREWELLS));
     loop {
         let accepted = tokio::select! {
@@ -171,15 +204,30 @@ async fn listen<Req, Ans>(
         let (calls, me) = (calls.clone(), me.clone());
         tokio::spawn(async move {
             let _place = place;
-            converse(stream, me, calls).await;
+            converse(stream, me, &calls, limit).await;
         });
     }
     drop(bound);
 }
 
-/// One connection: one line in, one line out.
-async fn converse<Req, Ans>(mut stream: UnixStream, me: Pong, calls: mpsc::Sender<Call<Req, Ans>>)
-where
+/// The request of a line; none where it asks whether anybody is there.
+///
+/// # Errors
+/// It is no line of this protocol.
+pub fn understood<Req: DeserializeOwned>(line: &[u8]) -> Result<Option<Req>, serde_json::Error> {
+    serde_json::from_slice(line).map(|line| match line {
+        Line::Ping => None,
+        Line::Request(request) => Some(request),
+    })
+}
+
+/// One connection: one line in, one line out. It keeps `calls` to its end, so that these end with the last connection.
+async fn converse<Req, Ans>(
+    mut stream: UnixStream,
+    me: Pong,
+    calls: &mpsc::Sender<Call<Req, Ans>>,
+    limit: Duration,
+) where
     Req: DeserializeOwned,
     Ans: Serialize,
 {
@@ -188,9 +236,9 @@ where
     };
     let reply = match timeout(REQUEST_LIMIT, read_line(&mut stream)).await {
         Ok(Ok(line)) if line.is_empty() => return,
-        Ok(Ok(line)) => match serde_json::from_slice(&line) {
-            Ok(Line::Ping) => Reply::Pong(me),
-            Ok(Line::Request(request)) => ask(request, peer, calls).await,
+        Ok(Ok(line)) => match understood(&line) {
+            Ok(None) => Reply::Pong(me),
+            Ok(Some(request)) => ask(request, peer, calls, limit).await,
             Err(e) => fault(Fault::NotUnderstood, e.to_string()),
         },
         Ok(Err(Unread::Connection)) => return,
@@ -211,7 +259,8 @@ where
 async fn ask<Req, Ans>(
     request: Req,
     peer: PeerIdentity,
-    calls: mpsc::Sender<Call<Req, Ans>>,
+    calls: &mpsc::Sender<Call<Req, Ans>>,
+    limit: Duration,
 ) -> Reply<Ans> {
     let (reply, answer) = oneshot::channel();
     let call = Call {
@@ -228,7 +277,7 @@ async fn ask<Req, Ans>(
             return fault(Fault::Ending, "the engine is ending; nothing was done");
         }
     }
-    match timeout(ANSWER_LIMIT, answer).await {
+    match timeout(limit, answer).await {
         Ok(Ok(answer)) => Reply::Answer(answer),
         Ok(Err(_)) => fault(
             Fault::Ending,

@@ -80,164 +80,167 @@ const fn shared(name: &'static str, forged: &'static str, found: &'static str) -
     }
 }
 
-/// The runbook and its values, secrets included: what an engine is started with.
-pub const ORDERS: Row = secret(
-    "orders.json",
-    "the owner's engine would run another runbook, or on other databases",
-);
-/// The bytes of configuration files before the switch, by their hash.
-pub const FORMER: Row = folder_of(secret(
-    "former",
-    "a rollback would write it into the application's configuration; it is besides the hash that the journal names, or is not written",
-));
-/// What a guard could not tell.
-pub const UNTOLD: Row = own("untold", "its lines would become alarms in the journal");
-/// The engine's own record of how far it has written the journal.
-pub const SEAL: Row = own(
-    "journal.seal",
-    "a journal that the group has rewritten would be believed",
-);
-/// What the engine prints.
-pub const ENGINE_LOG: Row = own(
-    "engine.log",
-    "people would read what no engine wrote; a link would be written to",
-);
-/// The log before this one.
-pub const FORMER_LOG: Row = own("engine.log.1", "as `engine.log`");
-/// The engine's ear.
-pub const SOCKET: Row = Row {
-    kind: Kind::Socket,
-    writer: Hands::Group,
-    ..own(
-        "engine.sock",
-        "people would speak to somebody else than the engine; speaking to it is what the group may",
-    )
-};
-/// Where the socket is, if not there.
-pub const SOCKET_POINTER: Row = own("engine.sock.path", "as `engine.sock`");
-/// The runbook's text.
-pub const RUNBOOK: Row = own(
-    "runbook.yaml",
-    "a bundle would hold another runbook; its hash is in the journal, and the check names what differs",
-);
-/// Its values that are no secrets.
-pub const RUNBOOK_VALUES: Row = own("runbook.values.json", "as `runbook.yaml`");
-/// Where else the engine writes files.
-pub const PLACES: Row = own(
-    "places.json",
-    "`status` would look for unfinished files elsewhere; only such that this program names are removed",
-);
-/// Room for a full disk.
-pub const RESERVE: Row = own("reserve", "there would be no room when it is needed");
-/// What actions printed.
-pub const OUTPUT: Row = folder_of(own(
-    "output",
-    "a link in it would be written to, or its target kept as evidence",
-));
-/// What R5 keeps.
-pub const PRESERVED: Row = folder_of(own("preserved", "as `output`"));
-/// Where backups are restored to, to be tried.
-pub const DRILL: Row = folder_of(secret(
-    "drill",
-    "a copy of the data would be written elsewhere",
-));
-/// A backup that was uploaded and fetched again.
-pub const READ_BACK: Row = own(
-    "read-back.db",
-    "the operator's command would write through a link; its hash is compared with the backup's",
-);
-/// Rows that a rollback left behind.
-pub const SALVAGE: Row = secret(
-    "salvage.db",
-    "`salvage apply` would bring its rows into SQLite",
-);
-/// Files that people read, by their hash.
-pub const ARTEFACTS: Row = folder_of(own(
-    "artefacts",
-    "people would read what no step left; whoever reads one compares it with its name",
-));
-/// What a rehearsal lent.
-pub const REHEARSAL: Row = own(
-    "rehearsal.json",
-    "`unpoint` would run, or not run, against what was done",
-);
-/// Held by who drives a rehearsal. Its text is for people.
-pub const REHEARSAL_LOCK: Row = Row {
-    writer: Hands::Group,
-    ..own(
-        "rehearsal.lock",
-        "somebody else's name would be told to people; that it is held is told by the lock alone",
-    )
-};
-/// Bundles that people write.
-pub const REPORT: Row = Row {
-    writer: Hands::Group,
-    found: "whoever checks a bundle goes by its hashes; nothing reads one back, and nothing in it is written through a link",
-    ..folder_of(own("report", "people would read another report"))
-};
-/// Where the group works.
-pub const SHARED: Row = Row {
-    writer: Hands::Group,
-    found: "see the rows of what is in it",
-    ..folder_of(own("shared", "see the rows of what is in it"))
-};
-/// Events, and what lies beside them.
-pub const JOURNAL: Row = shared(
-    "journal.db",
-    "things would be on record that nobody did",
-    "the chain, the head, and the seal, which the group cannot write; signatures with SSH keys are checked anew",
-);
-/// SQLite's log.
-pub const JOURNAL_WAL: Row = shared("journal.db-wal", "as `journal.db`", "as `journal.db`");
-/// SQLite's index of that.
-pub const JOURNAL_SHM: Row = shared(
-    "journal.db-shm",
-    "readers would see no consistent file",
-    "as `journal.db`",
-);
-/// The end of the chain.
-pub const HEAD: Row = shared(
-    "journal.head",
-    "a journal that was cut off would look whole",
-    "the seal, and the journal itself",
-);
-/// Locked by the engine that runs.
-pub const LEASE: Row = shared(
-    "engine.lease",
-    "another process would be named as the engine's; holding it keeps an engine from beginning",
-    "the lock alone decides, and the number of the lease is in the journal",
-);
+/// A constant of each row, and all of them in [`TABLE`].
+macro_rules! table {
+    ($($(#[$what:meta])* $name:ident = $row:expr;)+) => {
+        $($(#[$what])* pub const $name: Row = $row;)+
 
-/// All of them.
-pub const TABLE: [&Row; 27] = [
-    &ORDERS,
-    &FORMER,
-    &UNTOLD,
-    &SEAL,
-    &ENGINE_LOG,
-    &FORMER_LOG,
-    &SOCKET,
-    &SOCKET_POINTER,
-    &RUNBOOK,
-    &RUNBOOK_VALUES,
-    &PLACES,
-    &RESERVE,
-    &OUTPUT,
-    &PRESERVED,
-    &DRILL,
-    &READ_BACK,
-    &SALVAGE,
-    &ARTEFACTS,
-    &REHEARSAL,
-    &REHEARSAL_LOCK,
-    &REPORT,
-    &SHARED,
-    &JOURNAL,
-    &JOURNAL_WAL,
-    &JOURNAL_SHM,
-    &HEAD,
-    &LEASE,
-];
+        /// All of them.
+        pub const TABLE: [&Row; [$(stringify!($name)),+].len()] = [$(&$name),+];
+    };
+}
+
+table! {
+    /// The runbook and its values, secrets included: what an engine is started with.
+    ORDERS = secret(
+        "orders.json",
+        "the owner's engine would run another runbook, or on other databases",
+    );
+    /// The bytes of configuration files before the switch, by their hash.
+    FORMER = folder_of(secret(
+        "former",
+        "a rollback would write it into the application's configuration; it is besides the hash that the journal names, or is not written",
+    ));
+    /// What a guard could not tell.
+    UNTOLD = own("untold", "its lines would become alarms in the journal");
+    /// The engine's own record of how far it has written the journal.
+    SEAL = own(
+        "journal.seal",
+        "a journal that the group has rewritten would be believed",
+    );
+    /// What the engine prints.
+    ENGINE_LOG = own(
+        "engine.log",
+        "people would read what no engine wrote; a link would be written to",
+    );
+    /// The log before this one.
+    FORMER_LOG = own("engine.log.1", "as `engine.log`");
+    /// The engine's socket.
+    SOCKET = Row {
+        kind: Kind::Socket,
+        writer: Hands::Group,
+        ..own(
+            "engine.sock",
+            "people would speak to somebody else than the engine; speaking to it is what the group may",
+        )
+    };
+    /// Where the socket is, if not there.
+    SOCKET_POINTER = own("engine.sock.path", "as `engine.sock`");
+    /// The guard's socket, once its engine is dead.
+    GUARD_SOCKET = Row {
+        kind: Kind::Socket,
+        writer: Hands::Group,
+        ..own(
+            "guard.sock",
+            "nobody could ask the guard for an engine; who asks is known by the operating system, and all that it gives is an engine of the owner's",
+        )
+    };
+    /// Where that is, if not there.
+    GUARD_POINTER = own("guard.sock.path", "as `guard.sock`");
+    /// The runbook's text.
+    RUNBOOK = own(
+        "runbook.yaml",
+        "a bundle would hold another runbook; its hash is in the journal, and the check names what differs",
+    );
+    /// Its values that are no secrets.
+    RUNBOOK_VALUES = own("runbook.values.json", "as `runbook.yaml`");
+    /// Where else the engine writes files.
+    PLACES = own(
+        "places.json",
+        "`status` would look for unfinished files elsewhere; only such that this program names are removed",
+    );
+    /// Room for a full disk.
+    RESERVE = own("reserve", "there would be no room when it is needed");
+    /// What actions printed.
+    OUTPUT = folder_of(own(
+        "output",
+        "a link in it would be written to, or its target kept as evidence",
+    ));
+    /// What R5 keeps.
+    PRESERVED = folder_of(own("preserved", "as `output`"));
+    /// Where backups are restored to, to be tried.
+    DRILL = folder_of(secret(
+        "drill",
+        "a copy of the data would be written elsewhere",
+    ));
+    /// A backup that was uploaded and fetched again.
+    READ_BACK = own(
+        "read-back.db",
+        "the operator's command would write through a link; its hash is compared with the backup's",
+    );
+    /// Rows that a rollback left behind.
+    SALVAGE = secret(
+        "salvage.db",
+        "`salvage apply` would bring its rows into SQLite",
+    );
+    /// The same of an attempt before, in whose place another one came.
+    SALVAGE_BEFORE = secret("salvage.before.db", "as `salvage.db`");
+    /// What users write to PostgreSQL, as it is read while they write.
+    FEED = secret(
+        "feed.db",
+        "a rollback would bring its rows into SQLite",
+    );
+    /// SQLite's log of that.
+    FEED_WAL = secret("feed.db-wal", "as `feed.db`");
+    /// SQLite's index of the log.
+    FEED_SHM = secret("feed.db-shm", "as `feed.db`");
+    /// Files that people read, by their hash.
+    ARTEFACTS = folder_of(own(
+        "artefacts",
+        "people would read what no step left; whoever reads one compares it with its name",
+    ));
+    /// What a rehearsal lent.
+    REHEARSAL = own(
+        "rehearsal.json",
+        "`unpoint` would run, or not run, against what was done",
+    );
+    /// Held by who drives a rehearsal. Its text is for people.
+    REHEARSAL_LOCK = Row {
+        writer: Hands::Group,
+        ..own(
+            "rehearsal.lock",
+            "somebody else's name would be told to people; that it is held is told by the lock alone",
+        )
+    };
+    /// Bundles that people write.
+    REPORT = Row {
+        writer: Hands::Group,
+        found: "whoever checks a bundle goes by its hashes; nothing reads one back, and nothing in it is written through a link",
+        ..folder_of(own("report", "people would read another report"))
+    };
+    /// Where the group works.
+    SHARED = Row {
+        writer: Hands::Group,
+        found: "see the rows of what is in it",
+        ..folder_of(own("shared", "see the rows of what is in it"))
+    };
+    /// Events, and what lies beside them.
+    JOURNAL = shared(
+        "journal.db",
+        "things would be on record that nobody did",
+        "the chain, the head, and the seal, which the group cannot write; signatures with SSH keys are checked anew",
+    );
+    /// SQLite's log.
+    JOURNAL_WAL = shared("journal.db-wal", "as `journal.db`", "as `journal.db`");
+    /// SQLite's index of that.
+    JOURNAL_SHM = shared(
+        "journal.db-shm",
+        "readers would see no consistent file",
+        "as `journal.db`",
+    );
+    /// The end of the chain.
+    HEAD = shared(
+        "journal.head",
+        "a journal that was cut off would look whole",
+        "the seal, and the journal itself",
+    );
+    /// Locked by the engine that runs.
+    LEASE = shared(
+        "engine.lease",
+        "another process would be named as the engine's; holding it keeps an engine from beginning",
+        "the lock alone decides, and the number of the lease is in the journal",
+    );
+}
 
 /// The row of a name below a session's folder; a file in a folder of files has that folder's.
 pub fn row_of(name: &Path) -> Option<&'static Row> {

@@ -3,6 +3,8 @@
 //!
 //! Not in here: the spare folder's file (`spare`).
 
+use std::io::ErrorKind;
+
 use rusqlite::TransactionBehavior;
 use serde_json::Value;
 
@@ -12,7 +14,7 @@ use super::super::error::Error;
 use super::super::head::{self, Head, HeadFile};
 use super::super::record::Entry;
 use super::super::reserve::Reserve;
-use super::super::spare::Spare;
+use super::super::spare::{Hand, Spare};
 use super::row::{body_text, store};
 use super::{Journal, Pen, check_fencing, check_tail};
 use crate::secret::mask_json;
@@ -24,9 +26,7 @@ pub type MayWait = fn(&str, &Value) -> bool;
 #[derive(Debug)]
 pub(super) struct Unstored {
     entries: Vec<Entry>,
-    /// Of these, the first so many lie on the spare folder.
-    on_spare: usize,
-    spare: Option<Spare>,
+    spare: Option<Hand>,
     may_wait: MayWait,
 }
 
@@ -34,7 +34,6 @@ impl Default for Unstored {
     fn default() -> Self {
         Self {
             entries: Vec::new(),
-            on_spare: 0,
             spare: None,
             may_wait: |_, _| false,
         }
@@ -45,14 +44,24 @@ impl Unstored {
     pub(super) fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
+
+    /// Whether all of them lie on the spare folder.
+    fn is_on_spare(&self) -> bool {
+        let spare = self.spare.as_ref();
+        self.entries.is_empty() || spare.is_some_and(|spare| spare.keeps(&self.entries))
+    }
 }
 
 impl Journal {
     /// From here on what finds no room goes into `spare`, and, where `may_wait` allows it, stays in memory where that finds none either.
     /// Gives the entries that an earlier writer left in `spare`: they are part of the chain.
     ///
+    /// A spare folder whose disk does not answer is passed over where nothing can lie there: it is written only once the [`Reserve`] is given
+    /// up, which is put back only when everything is in the journal.
+    ///
     /// # Errors
-    /// The spare file cannot be read, or does not take up where the journal ends.
+    /// The spare file cannot be read, or does not take up where the journal ends; [`Error::SpareSilent`] where its disk does not answer and
+    /// something may lie there.
     pub fn keep_spare(
         &mut self,
         spare: Option<Spare>,
@@ -62,22 +71,42 @@ impl Journal {
         let Some(spare) = spare else {
             return Ok(Vec::new());
         };
-        let left = spare.read().map_err(Error::io("read", spare.path()))?;
+        let path = spare.path().to_owned();
+        let mut hand = Hand::of(spare).map_err(Error::io("read", &path))?;
+        let left = match hand.read() {
+            Err(error) if error.kind() == ErrorKind::TimedOut => {
+                if !Reserve::of(&self.folder).is_kept() {
+                    return Err(Error::SpareSilent { path });
+                }
+                tracing::warn!(%error, path = %path.display(), "nothing lies on the spare folder, and it cannot be used");
+                None
+            }
+            read => Some(read.map_err(Error::io("read", &path))?),
+        };
+        let is_known = left.as_ref().is_some_and(|lying| lying.is_whole);
         let stored = self.stored.seq;
-        let left: Vec<Entry> = left.into_iter().filter(|e| e.seq > stored).collect();
+        let left = left.into_iter().flat_map(|lying| lying.entries);
+        let left: Vec<Entry> = left.filter(|e| e.seq > stored).collect();
         for entry in &left {
-            self.take_up(entry, &spare)?;
+            self.take_up(entry, hand.spare())?;
         }
-        self.unstored.on_spare = left.len();
+        match is_known {
+            true => hand.has(&left),
+            // Half a line goes before another one stands behind it.
+            false if left.is_empty() => {}
+            false => {
+                hand.keep(&left);
+            }
+        }
         self.unstored.entries = left.clone();
-        self.unstored.spare = Some(spare);
+        self.unstored.spare = Some(hand);
         self.store_if_room()?;
         Ok(left)
     }
 
     /// Whether everything that was appended is in the journal's file or on the spare folder.
     pub fn is_kept(&self) -> bool {
-        self.unstored.on_spare == self.unstored.entries.len()
+        self.unstored.is_on_spare()
     }
 
     /// How many entries the journal's file lacks.
@@ -93,11 +122,13 @@ impl Journal {
         if self.unstored.is_empty() {
             return Ok(true);
         }
+        if let Some(spare) = &mut self.unstored.spare {
+            spare.look();
+        }
         match self.store_now() {
             Ok(()) => {
                 self.unstored.entries.clear();
-                self.unstored.on_spare = 0;
-                if let Some(spare) = &self.unstored.spare {
+                if let Some(spare) = &mut self.unstored.spare {
                     spare.clear();
                 }
                 Ok(true)
@@ -142,16 +173,16 @@ impl Journal {
         let entries = pen.entries(self.tail, events)?;
         let before = self.unstored.entries.len();
         let all: Vec<Entry> = [self.unstored.entries.as_slice(), &entries].concat();
-        let on_spare = match &self.unstored.spare {
-            Some(spare) => spare.add(&all[self.unstored.on_spare..]).is_ok(),
+        let on_spare = match &mut self.unstored.spare {
+            Some(spare) => spare.keep(&all),
             None => false,
         };
         let may_wait = |(kind, body): &(String, Value)| (self.unstored.may_wait)(kind, body);
         if !on_spare && !events.iter().all(may_wait) {
+            if let Some(spare) = &mut self.unstored.spare {
+                spare.take_back(&self.unstored.entries);
+            }
             return Err(full);
-        }
-        if on_spare {
-            self.unstored.on_spare = all.len();
         }
         tracing::warn!(
             events = all.len() - before,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::scrape::Gauges;
 use super::window::{Increment, Window};
-use crate::runbook::Instance;
+use crate::runbook::{Figure, Instance};
 use crate::session::live::{LoadView, LoadsView};
 use crate::trigger::Reading;
 
@@ -15,16 +15,13 @@ const ROUNDS: i64 = 20;
 pub(super) struct Loads {
     /// In real milliseconds.
     length_ms: i64,
-    /// In runbook time.
-    window_ms: i64,
     windows: BTreeMap<String, Window>,
 }
 
 impl Loads {
-    pub(super) fn new(length_ms: i64, window_ms: i64) -> Loads {
+    pub(super) fn new(length_ms: i64) -> Loads {
         Loads {
             length_ms,
-            window_ms,
             windows: BTreeMap::new(),
         }
     }
@@ -42,21 +39,23 @@ impl Loads {
         let window = self.windows.entry(id.to_owned());
         let window = window.or_insert_with(|| Window::coarse(self.length_ms, ROUNDS));
         window.push(at_ms, increment);
-        let readings = window.readings(self.window_ms);
+        let readings = window.readings();
         let signal = |name: &str| {
             let of_name = readings.iter().find(|(signal, _)| *signal == name);
+            let of_requests = |(_, reading): &&(_, Reading)| reading.requests() != Some(0);
+            let of_name = of_name.filter(of_requests);
             of_name.and_then(|(_, reading): &(_, Reading)| reading.number())
         };
-        let gauge = |family: &str| gauges.get(family).copied();
+        let gauge = |figure: Figure| gauges.get(&figure).copied();
         LoadView {
             id: id.to_owned(),
             requests_per_s: signal("requests_per_s"),
             errors_ratio: signal("http_5xx_ratio"),
             p95_ms: signal("latency_p95_ms"),
-            pool_active: gauge("db_pool_active"),
-            pool_idle: gauge("db_pool_idle"),
-            pool_waiting: gauge("db_pool_waiting"),
-            pool_max: gauge("db_pool_max"),
+            pool_active: gauge(Figure::PoolActive),
+            pool_idle: gauge(Figure::PoolIdle),
+            pool_waiting: gauge(Figure::PoolWaiting),
+            pool_max: gauge(Figure::PoolMax),
         }
     }
 }

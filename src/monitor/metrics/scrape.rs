@@ -1,30 +1,29 @@
-//! What one page says that matters here: counters since its process began, and gauges. Pure.
+//! What one page says that matters here: counters since its process began, and gauges. Pure. Not in here: under which names (`families`),
+//! and what was counted between two pages (`counters`).
+
+mod counters;
+mod found;
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::BTreeMap;
 use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 
-use super::text::{Series, TextError, series};
-use super::window::{Increment, Le};
+pub use self::counters::{Counters, Judged, Lacking};
+
+use self::counters::{Kind, Status, Whose};
+use self::found::Found;
+use super::families::{Families, Reading};
+use super::text::{Series, TextError, series, types};
+use super::window::Le;
+use crate::runbook::{Figure, MetricsPage};
 use crate::text::printable;
 
-const REQUESTS: &str = "http_requests_total";
-const DURATION_BUCKET: &str = "http_request_duration_seconds_bucket";
-const POOL_TIMEOUTS: &str = "db_pool_timeouts_total";
-const GAUGES: [&str; 4] = [
-    "db_pool_active",
-    "db_pool_idle",
-    "db_pool_waiting",
-    "db_pool_max",
-];
 /// Characters of a series, labels included.
 const SERIES_CHARS: usize = 160;
 /// Characters of an endpoint's name.
 const ENDPOINT_CHARS: usize = 60;
 
 const STARTED: &str = "process_start_time_seconds";
-/// Some exporters work the start out anew for each page, from clocks that are no better than this.
-const START_JITTER_S: f64 = 2.0;
 
 /// The endpoint under which an application counts what its maintenance refuses.
 const MAINTENANCE: &str = "maintenance";
@@ -32,11 +31,14 @@ const MAINTENANCE: &str = "maintenance";
 /// Which series count.
 #[derive(Debug, Clone, Default)]
 pub struct Selection {
+    families: Families,
     left_out: Vec<String>,
+    /// The label and its value of series that count what maintenance refuses.
+    of_maintenance: Option<(String, String)>,
 }
 
-/// Sums of gauges over an instance's series, by family.
-pub type Gauges = BTreeMap<&'static str, f64>;
+/// Sums of gauges over an instance's series.
+pub type Gauges = BTreeMap<Figure, f64>;
 
 /// One page.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,80 +47,6 @@ pub struct Scrape {
     pub counters: Counters,
     /// As they are now.
     pub gauges: Gauges,
-}
-
-/// Every counting series of an instance.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Counters {
-    /// By a hash of name and labels: a fleet has hundreds of thousands of these, and their names are of no interest.
-    series: HashMap<u64, Counter>,
-    /// Endpoints of those series that count 5xx, made harmless.
-    failing: HashMap<u64, String>,
-    started: Option<f64>,
-    /// What series lack, so that what they count is in no sum.
-    lacking: BTreeSet<Lacking>,
-}
-
-/// A label without which a series cannot be counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Lacking {
-    /// `code`, of requests.
-    Code,
-    /// `le`, of the latency's buckets.
-    Le,
-}
-
-impl Lacking {
-    fn label(self) -> &'static str {
-        match self {
-            Lacking::Code => "code",
-            Lacking::Le => "le",
-        }
-    }
-
-    /// In words.
-    pub fn words(self) -> &'static str {
-        match self {
-            Lacking::Code => {
-                "a series of http_requests_total has no label `code`, so that what it counts is in no share"
-            }
-            Lacking::Le => {
-                "a series of http_request_duration_seconds_bucket has no label `le`, so that it is no part of a histogram"
-            }
-        }
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Counter {
-    kind: Kind,
-    value: f64,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Kind {
-    Requests(Status),
-    Bucket(Le),
-    PoolTimeouts,
-}
-
-/// With what requests were answered, as far as the page tells.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Status {
-    /// `503`.
-    Code(u16),
-    /// The 5 of `5xx`.
-    Class(u8),
-}
-
-/// Which of the answers that were counted between two scrapes the share of 5xx is over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Judged {
-    /// All.
-    All,
-    /// Maintenance was on and answered with this status: all others. Where a page does not tell codes, none: its errors may be
-    /// maintenance's, and what is not among them could be.
-    Without(u16),
 }
 
 /// Why a page says nothing.
@@ -147,10 +75,27 @@ pub enum ScrapeError {
 }
 
 impl Selection {
-    /// All but these endpoints, and but what maintenance refuses.
-    pub fn leaving_out(paths: impl Iterator<Item = String>) -> Selection {
-        let left_out = paths.chain([MAINTENANCE.to_owned()]).collect();
-        Selection { left_out }
+    /// All that an application tells under the names of this page, but these endpoints, and but what maintenance refuses.
+    pub fn leaving_out(
+        page: Option<&MetricsPage>,
+        paths: impl Iterator<Item = String>,
+    ) -> Selection {
+        let own = page
+            .into_iter()
+            .flat_map(|page| page.leave_out.iter().cloned());
+        let left_out = paths.chain(own).chain([MAINTENANCE.to_owned()]).collect();
+        Selection {
+            families: Families::of_page(page),
+            left_out,
+            of_maintenance: None,
+        }
+    }
+
+    /// The same, of which series with this label count what maintenance refuses.
+    #[must_use]
+    pub fn marking(mut self, label: Option<&(String, String)>) -> Selection {
+        self.of_maintenance = label.cloned();
+        self
     }
 
     /// What a page says.
@@ -158,161 +103,149 @@ impl Selection {
     /// # Errors
     /// It is not in the format, says something impossible, or nothing that matters here.
     pub fn scrape(&self, page: &str) -> Result<Scrape, ScrapeError> {
-        let mut scrape = Scrape {
-            counters: Counters::default(),
-            gauges: Gauges::new(),
-        };
-        let mut seen = HashSet::new();
+        let scrape = self.read(page)?;
+        match scrape.counters.is_silent() {
+            true => Err(ScrapeError::Nothing),
+            false => Ok(scrape),
+        }
+    }
+
+    /// What a page says, also where that is nothing: a process that has just begun may have counted nothing yet.
+    ///
+    /// # Errors
+    /// It is not in the format, or says something impossible.
+    pub fn read(&self, page: &str) -> Result<Scrape, ScrapeError> {
+        let mut found = Found::announcing(self.families.announced(&types(page)));
         for one in series(page) {
             let one = one?;
-            let is_gauge = GAUGES.contains(&one.name) || one.name == STARTED;
-            if is_gauge && !seen.insert((one.name, one.labels)) {
-                return Err(twice(&one));
+            if one.name == STARTED {
+                found.once(&one)?;
+                found.counters.started = Some(finite(&one)?);
+                continue;
             }
-            if let Some(family) = GAUGES.iter().find(|family| **family == one.name) {
-                *scrape.gauges.entry(family).or_default() += finite(&one)?;
-            } else if one.name == STARTED {
-                scrape.counters.started = Some(finite(&one)?);
-            } else if let Some((kind, endpoint)) = self.counted(&one) {
-                let value = finite(&one)?;
-                if value < 0.0 {
-                    return Err(impossible(&one));
+            for reading in self
+                .families
+                .named(one.name)
+                .iter()
+                .filter(|r| r.takes(&one))
+            {
+                if found.gives_way(reading) {
+                    continue;
                 }
-                let hasher = BuildHasherDefault::<DefaultHasher>::default();
-                let key = hasher.hash_one((one.name, one.labels));
-                let counter = Counter { kind, value };
-                if kind.is_server_error() && !endpoint.is_empty() {
-                    let endpoint = printable(&endpoint, ENDPOINT_CHARS);
-                    scrape.counters.failing.insert(key, endpoint);
-                }
-                if scrape.counters.series.insert(key, counter).is_some() {
-                    return Err(twice(&one));
-                }
-            } else if let Some(lacks) = self.lacking(&one) {
-                scrape.counters.lacking.insert(lacks);
-            }
-        }
-        let nothing = scrape.gauges.is_empty() && scrape.counters.series.is_empty();
-        if nothing && !page.contains(REQUESTS) {
-            return Err(ScrapeError::Nothing);
-        }
-        Ok(scrape)
-    }
-
-    /// The label that a series which should count does not have.
-    fn lacking(&self, one: &Series<'_>) -> Option<Lacking> {
-        let lacks = match one.name {
-            REQUESTS => Lacking::Code,
-            DURATION_BUCKET => Lacking::Le,
-            _ => return None,
-        };
-        let endpoint = one.label("endpoint").unwrap_or(Cow::Borrowed(""));
-        let is_left_out = self.left_out.iter().any(|path| *path == endpoint);
-        (!is_left_out && one.label(lacks.label()).is_none()).then_some(lacks)
-    }
-
-    /// What a series counts as, if at all, and at which endpoint.
-    fn counted<'p>(&self, one: &Series<'p>) -> Option<(Kind, Cow<'p, str>)> {
-        if one.name == POOL_TIMEOUTS {
-            return Some((Kind::PoolTimeouts, Cow::Borrowed("")));
-        }
-        let requests = one.name == REQUESTS;
-        if !requests && one.name != DURATION_BUCKET {
-            return None;
-        }
-        let endpoint = one.label("endpoint").unwrap_or(Cow::Borrowed(""));
-        if self.left_out.iter().any(|path| *path == endpoint) {
-            return None;
-        }
-        if requests {
-            let code = one.label("code")?;
-            return Some((Kind::Requests(Status::parse(&code)?), endpoint));
-        }
-        Some((Kind::Bucket(Le::parse(&one.label("le")?)?), endpoint))
-    }
-}
-
-impl Status {
-    fn parse(code: &str) -> Option<Status> {
-        let class = code.bytes().next().filter(u8::is_ascii_digit)? - b'0';
-        let exact = code.parse().ok().filter(|n| (100..1_000).contains(n));
-        Some(exact.map_or(Status::Class(class), Status::Code))
-    }
-
-    fn class(self) -> u8 {
-        match self {
-            Status::Code(code) => (code / 100) as u8,
-            Status::Class(class) => class,
-        }
-    }
-}
-
-impl Kind {
-    fn is_server_error(self) -> bool {
-        matches!(self, Kind::Requests(status) if status.class() == 5)
-    }
-}
-
-impl Judged {
-    fn counts(self, status: Status, tells_codes: bool) -> bool {
-        match self {
-            Judged::All => true,
-            Judged::Without(of_maintenance) => {
-                tells_codes && status != Status::Code(of_maintenance)
-            }
-        }
-    }
-}
-
-impl Counters {
-    /// Whether it counts requests by their codes.
-    pub fn has_requests(&self) -> bool {
-        let is_request = |c: &Counter| matches!(c.kind, Kind::Requests(_));
-        self.series.values().any(is_request)
-    }
-
-    fn tells_codes(&self) -> bool {
-        let is_class = |c: &Counter| matches!(c.kind, Kind::Requests(Status::Class(_)));
-        !self.series.values().any(is_class)
-    }
-
-    /// What has been counted since an earlier scrape of the same instance. A counter that went down, or a process that began anew,
-    /// started from zero in between; a series that was not there before began at zero.
-    pub fn since(&self, before: &Counters, judged: Judged) -> Increment {
-        let tells_codes = self.tells_codes();
-        let restarted = match (self.started, before.started) {
-            (Some(now), Some(before)) => (now - before).abs() > START_JITTER_S,
-            // Nothing tells; a counter that fell does.
-            (None, _) | (_, None) => false,
-        };
-        let mut increment = Increment::default();
-        increment.lacking.extend(&self.lacking);
-        for (key, counter) in &self.series {
-            let former = before.series.get(key).map_or(0.0, |c| c.value);
-            let grown = if restarted || counter.value < former {
-                counter.value
-            } else {
-                counter.value - former
-            };
-            match counter.kind {
-                Kind::Requests(status) if !judged.counts(status, tells_codes) => {
-                    increment.count_unjudged(status.class(), grown);
-                }
-                Kind::Requests(status) => {
-                    increment.count(status.class(), grown);
-                    let failing = self.failing.get(key).filter(|_| grown >= 1.0);
-                    if let Some(endpoint) = failing {
-                        increment.failed_at.add(endpoint, grown as u64);
+                found.counters.told.insert(reading.figure);
+                match reading.figure {
+                    Figure::Requests => self.request(&mut found, &one, reading)?,
+                    Figure::Latency => self.bucket(&mut found, &one, reading)?,
+                    Figure::PoolTimeouts => found.count(&one, reading, Kind::PoolTimeouts)?,
+                    Figure::PoolActive
+                    | Figure::PoolIdle
+                    | Figure::PoolWaiting
+                    | Figure::PoolMax => {
+                        found.gauge(&one, reading)?;
                     }
                 }
-                Kind::Bucket(le) => increment.fill(le, grown),
-                Kind::PoolTimeouts => {
-                    *increment.pool_timeouts.get_or_insert(0.0) += grown;
-                }
             }
         }
-        increment
+        Ok(found.preferred())
     }
+
+    /// Whether series of this name tell anything here.
+    pub fn reads(&self, name: &str) -> bool {
+        !self.families.named(name).is_empty()
+    }
+
+    /// The names under which a figure may stand, the preferred first.
+    pub fn names(&self, figure: Figure) -> Vec<&str> {
+        self.families.names(figure)
+    }
+
+    fn is_left_out(&self, routes: &[Cow<'_, str>]) -> bool {
+        // Some frameworks write their routes without the slash in front.
+        let is_one = |route: &str| {
+            let bare = route.trim_matches('/');
+            !bare.is_empty()
+                && self
+                    .left_out
+                    .iter()
+                    .any(|path| path.trim_matches('/') == bare)
+        };
+        routes.iter().any(|route| is_one(route))
+    }
+
+    fn request(
+        &self,
+        found: &mut Found,
+        one: &Series<'_>,
+        reading: &Reading,
+    ) -> Result<(), ScrapeError> {
+        let routes = reading.routes(one);
+        if self.is_left_out(&routes) {
+            return Ok(());
+        }
+        let endpoint = routes.into_iter().next().unwrap_or_default();
+        let Some((place, code)) = reading.code(one) else {
+            found.uncoded(one, reading);
+            return Ok(());
+        };
+        let Some(status) = Status::parse(&code) else {
+            let code = printable(&code, ENDPOINT_CHARS);
+            let name = one.name.to_owned();
+            found
+                .lacking
+                .push((reading.rank, Lacking::Status { name, code }));
+            return Ok(());
+        };
+        found.coded(one, reading, place);
+        let kind = Kind::Requests(status, self.whose(one));
+        if kind.is_server_error() && !endpoint.is_empty() {
+            let shown = match reading.method(one) {
+                Some(method) => format!("{method} {endpoint}"),
+                None => endpoint.into_owned(),
+            };
+            found
+                .counters
+                .failing
+                .insert(key(one), printable(&shown, ENDPOINT_CHARS));
+        }
+        found.count(one, reading, kind)
+    }
+
+    fn whose(&self, one: &Series<'_>) -> Whose {
+        let label = self.of_maintenance.as_ref();
+        match label.is_some_and(|(label, value)| one.label(label).is_some_and(|v| v == *value)) {
+            true => Whose::Maintenances,
+            false => Whose::Applications,
+        }
+    }
+
+    fn bucket(
+        &self,
+        found: &mut Found,
+        one: &Series<'_>,
+        reading: &Reading,
+    ) -> Result<(), ScrapeError> {
+        if self.is_left_out(&reading.routes(one)) {
+            return Ok(());
+        }
+        let Some(le) = one.label("le") else {
+            let name = one.name.to_owned();
+            found.lacking.push((reading.rank, Lacking::Le { name }));
+            return Ok(());
+        };
+        match Le::parse(&le) {
+            Some(le) => found.count(
+                one,
+                reading,
+                Kind::Bucket(le.in_seconds(reading.per_second())),
+            ),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A fleet has hundreds of thousands of series, and their names are of no interest.
+fn key(one: &Series<'_>) -> u64 {
+    BuildHasherDefault::<DefaultHasher>::default().hash_one((one.name, one.labels))
 }
 
 fn twice(one: &Series<'_>) -> ScrapeError {

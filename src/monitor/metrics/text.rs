@@ -1,6 +1,7 @@
 //! Prometheus' text format, line by line. Pure. Not in here: what the series mean.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 /// One series with its value.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -34,6 +35,14 @@ pub fn series(page: &str) -> impl Iterator<Item = Result<Series<'_>, TextError>>
         }
         Some(parse(line).map_err(|why| TextError { line: n + 1, why }))
     })
+}
+
+/// The type that a page gives each family that it announces, with or without series.
+pub fn types(page: &str) -> BTreeMap<&str, &str> {
+    let typed = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
+    typed.map(|(family, kind)| (family, kind.trim())).collect()
 }
 
 fn parse(line: &str) -> Result<Series<'_>, &'static str> {
@@ -79,16 +88,23 @@ fn closing_brace(rest: &str) -> Option<usize> {
 impl<'a> Series<'a> {
     /// The value of a label, with its escapes undone.
     pub fn label(&self, wanted: &str) -> Option<Cow<'a, str>> {
+        let mut labels = self.labels();
+        labels
+            .find(|(name, _)| *name == wanted)
+            .map(|(_, value)| value)
+    }
+
+    /// Every label with its value, escapes undone; up to the first that is none.
+    pub fn labels(&self) -> impl Iterator<Item = (&'a str, Cow<'a, str>)> {
         let mut rest = self.labels;
-        loop {
+        std::iter::from_fn(move || {
             let (name, after) = rest.split_once('=')?;
             let quoted = after.trim_start().strip_prefix('"')?;
             let end = closing_quote(quoted)?;
-            if name.trim_matches(|c: char| c == ',' || c.is_whitespace()) == wanted {
-                return Some(unescaped(&quoted[..end]));
-            }
             rest = &quoted[end + 1..];
-        }
+            let name = name.trim_matches(|c: char| c == ',' || c.is_whitespace());
+            Some((name, unescaped(&quoted[..end])))
+        })
     }
 }
 

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use crate::monitor::metrics::NOT_EXPOSED;
 use crate::monitor::metrics::scrape::Lacking;
 use crate::monitor::tally::Tally;
+use crate::runbook::Figure;
 use crate::trigger::Reading;
-use crate::trigger::wording::duration;
 
 /// Upper bound of a bucket, in seconds; ordered, infinity last.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -17,6 +17,11 @@ impl Le {
     pub fn parse(text: &str) -> Option<Le> {
         let bound: f64 = text.parse().ok()?;
         (!bound.is_nan()).then_some(Le(bound))
+    }
+
+    /// The same bound of durations of which so many are a second.
+    pub fn in_seconds(self, per_second: f64) -> Le {
+        Le(self.0 / per_second)
     }
 }
 
@@ -49,6 +54,8 @@ pub struct Increment {
     pub pool_timeouts: Option<f64>,
     /// What series lacked, so that the sums are not whole.
     pub lacking: BTreeSet<Lacking>,
+    /// Figures that somebody tells: where nothing was counted of them, there was nothing.
+    pub told: BTreeSet<Figure>,
     /// Where those answered 5xx were asked for; nothing judges it.
     pub failed_at: Tally,
     /// Cumulative counts by bound, and how many histograms each bound stands for.
@@ -89,7 +96,8 @@ impl Increment {
         if let Some(timeouts) = other.pool_timeouts {
             *self.pool_timeouts.get_or_insert(0.0) += timeouts;
         }
-        self.lacking.extend(&other.lacking);
+        self.lacking.extend(other.lacking.iter().cloned());
+        self.told.extend(&other.told);
         self.failed_at.merge(&other.failed_at);
         for (le, (grown, of)) in &other.buckets {
             let (count, histograms) = self.buckets.entry(*le).or_default();
@@ -105,7 +113,13 @@ impl Increment {
     /// Why there is none, in words.
     pub fn quantile(&self, q: f64) -> Result<(f64, u64), &'static str> {
         let mut histograms = self.buckets.values().map(|(_, n)| n);
-        let first = histograms.next().ok_or("no instance exposes latencies")?;
+        let first =
+            histograms
+                .next()
+                .ok_or_else(|| match self.told.contains(&Figure::Latency) {
+                    true => "no request was timed",
+                    false => "no instance exposes latencies",
+                })?;
         if histograms.any(|n| n != first) {
             return Err("histograms with different buckets cannot be merged");
         }
@@ -191,24 +205,29 @@ impl Window {
         sum
     }
 
-    /// The signals that come of it. `window_ms` is its length in runbook time, for people.
-    pub fn readings(&self, window_ms: i64) -> Vec<(&'static str, Reading)> {
+    /// The signals that come of it.
+    pub fn readings(&self) -> Vec<(&'static str, Reading)> {
         let sum = self.sum();
-        let lacks = |what: Lacking| sum.lacking.contains(&what).then(|| what.words());
-        let requests = |reading: Reading| match lacks(Lacking::Code) {
+        let lacks = |figure: Figure| {
+            sum.lacking
+                .iter()
+                .find(|l| l.figure() == figure)
+                .map(Lacking::words)
+        };
+        let requests = |reading: Reading| match lacks(Figure::Requests) {
             Some(why) => Reading::no_data(why),
             None => reading,
         };
+        // Over no request it is no failure to see something: the rules find too few.
         let share = |part: f64, of: f64| match of as u64 {
-            0 => Reading::no_data(format!(
-                "no request was counted in the last {}",
-                duration(window_ms)
-            )),
+            0 if !sum.told.contains(&Figure::Requests) => not_exposed(Figure::Requests),
+            0 => Reading::over(0.0, Some(0)),
             n => Reading::over(part / of, Some(n)),
         };
-        let quantile = |q: f64| match lacks(Lacking::Le).map_or_else(|| sum.quantile(q), Err) {
-            Ok((seconds, n)) => Reading::over(seconds * 1_000.0, Some(n)),
-            Err(why) => Reading::no_data(why),
+        let quantile = |q: f64| match (lacks(Figure::Latency), sum.quantile(q)) {
+            (Some(why), _) => Reading::no_data(why),
+            (None, Ok((seconds, n))) => Reading::over(seconds * 1_000.0, Some(n)),
+            (None, Err(why)) => Reading::no_data(why),
         };
         vec![
             (
@@ -225,10 +244,8 @@ impl Window {
             ("latency_p99_ms", quantile(0.99)),
             (
                 "pool_timeouts",
-                sum.pool_timeouts.map_or_else(
-                    || Reading::no_data(format!("{NOT_EXPOSED} db_pool_timeouts_total")),
-                    Reading::value,
-                ),
+                sum.pool_timeouts
+                    .map_or_else(|| not_exposed(Figure::PoolTimeouts), Reading::value),
             ),
         ]
     }
@@ -245,6 +262,10 @@ impl Window {
             covered_ms => Reading::value((requests - first.requests) * 1_000.0 / covered_ms as f64),
         }
     }
+}
+
+fn not_exposed(figure: Figure) -> Reading {
+    Reading::no_data(format!("{NOT_EXPOSED} {}", figure.plain_name()))
 }
 
 #[cfg(test)]

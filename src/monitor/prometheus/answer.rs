@@ -120,6 +120,7 @@ mod tests {
 
     fn reading(body: &str) -> Result<Points, String> {
         read(&Answer {
+            headers: Default::default(),
             status: 200,
             body: body.as_bytes().to_vec(),
             location: None,

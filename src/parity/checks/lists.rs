@@ -55,7 +55,11 @@ struct Ordered<'a> {
 impl<'a> Ordered<'a> {
     fn new(sides: &'a Sides, list: &'a OrderedList) -> Result<Self, Error> {
         let what = format!("list {}", printable(&list.name, 80));
-        let parts: Vec<_> = list.order_by.iter().map(|part| direction(part)).collect();
+        let parts: Vec<_> = list
+            .order_by
+            .iter()
+            .map(|part| OrderedList::direction(part))
+            .collect();
         let columns: Vec<_> = parts.iter().map(|(column, _)| *column).collect();
         let pair = named(sides, &what, &list.table, &columns)?;
         let by = parts.iter().filter_map(|(source, descending)| {
@@ -231,17 +235,16 @@ impl<'a> Ordered<'a> {
         Ok("no collation makes PostgreSQL agree: the records differ".to_owned())
     }
 
+    fn names(&self) -> Vec<String> {
+        let columns = self.look.pair().columns.iter();
+        columns.map(|column| column.source.clone()).collect()
+    }
+
     /// The record at a place of the source's list, for people.
     async fn source_at(&self, at: usize, new: &Apart) -> Result<String, Error> {
         let limit = at as u64 + 1 + self.set_apart(new);
         let (new, mut left) = (new.clone(), at);
-        let names: Vec<_> = self
-            .look
-            .pair()
-            .columns
-            .iter()
-            .map(|column| column.source.clone())
-            .collect();
+        let names = self.names();
         let take = move |found: &mut Option<String>, row: &SourceRow<'_>| {
             if new.has_source(row) {
                 return Ok(());
@@ -261,13 +264,7 @@ impl<'a> Ordered<'a> {
 
     /// The record at a place of the target's list, for people.
     async fn target_at(&self, at: usize, new: &Apart) -> Result<String, Error> {
-        let names: Vec<_> = self
-            .look
-            .pair()
-            .columns
-            .iter()
-            .map(|column| column.source.clone())
-            .collect();
+        let names = self.names();
         let (mut found, mut left) = (None, at);
         let limit = at as u64 + 1 + self.set_apart(new);
         let take = |row: &TargetRow<'_>| {
@@ -307,16 +304,6 @@ fn ordered(by: Vec<String>, limit: Option<u64>) -> String {
         limit
     } else {
         format!(" ORDER BY {}{limit}", by.join(", "))
-    }
-}
-
-/// `Title desc` → the column and whether it runs downward.
-fn direction(part: &str) -> (&str, bool) {
-    let part = part.trim();
-    match part.rsplit_once(char::is_whitespace) {
-        Some((column, word)) if word.eq_ignore_ascii_case("desc") => (column.trim_end(), true),
-        Some((column, word)) if word.eq_ignore_ascii_case("asc") => (column.trim_end(), false),
-        _ => (part, false),
     }
 }
 
@@ -405,12 +392,5 @@ mod tests {
         );
         assert_eq!(parted(&[(2, 20), (1, 10), (3, 20), (4, 30)]).first, Some(0));
         assert_eq!(parted(&[(1, 10), (2, 20), (3, 20)]).first, Some(3));
-    }
-
-    #[test]
-    fn reads_a_direction() {
-        assert_eq!(direction("Title desc"), ("Title", true));
-        assert_eq!(direction("Title"), ("Title", false));
-        assert_eq!(direction("Long name ASC"), ("Long name", false));
     }
 }

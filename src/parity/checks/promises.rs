@@ -203,7 +203,7 @@ async fn of_source(sides: &Sides) -> Result<BTreeSet<Promise>, Error> {
     let keyed = sides.on_source(keyed).await?;
     let checked = sides
         .on_source(|connection| {
-            crate::source::checks::read(connection).map_err(|source| Error::Read {
+            crate::sqlite::checks::read(connection).map_err(|source| Error::Read {
                 table: "sqlite_schema".to_owned(),
                 source,
             })

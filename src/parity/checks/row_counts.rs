@@ -80,7 +80,7 @@ async fn table(sides: &Sides, id: &str, pair: &Arc<TablePair>) -> Result<Check, 
     let mut wrong = Wrong::default();
     if source != target {
         let what = if source > target {
-            let perhaps = match &sides.ways.since {
+            let perhaps = match &sides.connector.since {
                 Some(_) => {
                     " (one that the application deleted since the switch counts too: it leaves nothing to tell it by)"
                 }

@@ -5,6 +5,7 @@ use super::super::pair::{TablePair, literal, quoted};
 use super::super::report::Check;
 use super::super::sides::Sides;
 use super::Wrong;
+use crate::runbook::transfer::names::{listed, means_column};
 use crate::text::printable;
 use rusqlite::OptionalExtension;
 use std::sync::Arc;
@@ -102,10 +103,12 @@ struct Sequence {
 fn stated(sides: &Sides) -> String {
     let mut rows = vec!["(NULL::text, NULL::text, NULL::text)".to_owned()];
     for (sequence, fed) in &sides.transfer.sequences {
-        for name in fed.split(',').map(str::trim) {
+        for name in listed(fed) {
             let column = sides.pairing.pairs.iter().find_map(|pair| {
-                let column = name.strip_prefix(pair.source.as_str())?.strip_prefix('.')?;
-                Some((&pair.target, &pair.column(column)?.target))
+                let mut columns = pair.columns.iter();
+                let column =
+                    columns.find(|column| means_column(name, &pair.source, &column.source))?;
+                Some((&pair.target, &column.target))
             });
             if let Some((table, column)) = column {
                 rows.push(format!(

@@ -48,6 +48,11 @@ impl Decimal {
         )
     }
 
+    /// How many digits it has, zeros at either end not counted.
+    pub(crate) fn digits(&self) -> usize {
+        self.digits.len()
+    }
+
     /// A whole number.
     pub(crate) fn of(number: i64) -> Self {
         let digits = number.unsigned_abs().to_string().into_bytes();

@@ -2,6 +2,7 @@
 
 use super::decimal::Decimal;
 use super::instant::{DAY_US, Digits, days_from_civil};
+use super::shortest;
 use super::source_form::{Misfit, Taken};
 use crate::runbook::transfer::{ColumnPolicy, Epoch, Fraction};
 use rusqlite::types::ValueRef;
@@ -43,7 +44,7 @@ pub(super) enum Clock {
 pub(super) fn number(value: ValueRef<'_>) -> Result<Option<Decimal>, Misfit> {
     Ok(match value {
         ValueRef::Integer(n) => Some(Decimal::of(n)),
-        ValueRef::Real(x) => Some(Decimal::parse(format!("{x:e}").as_bytes()).ok_or(Misfit)?),
+        ValueRef::Real(x) => Some(shortest::number(x).ok_or(Misfit)?),
         // A written date, which most are, is told from a number by its first dash.
         ValueRef::Text([_, _, _, _, b'-', ..]) => None,
         ValueRef::Text(text) => Decimal::parse(text),

@@ -6,7 +6,7 @@
 use super::decimal::Decimal;
 use super::source_moments::{date, interval, moment, time};
 use super::source_text::{array, document, document_text, padded, text};
-use super::{Kind, Rule};
+use super::{Kind, Rule, shortest};
 use crate::parity::canon::Row;
 use crate::runbook::transfer::{
     Bytes, ColumnPolicy, GuidBytes, OnProblem, Real, Replacement, Scale, Unsigned,
@@ -87,7 +87,21 @@ fn replaced(by: &Replacement, rule: &Rule, row: &mut Row) -> Fit {
             Kind::Float32 => {
                 row.value(&(sign as f32 * f32::INFINITY).to_bits().to_be_bytes());
             }
-            _ => return Err(Misfit),
+            Kind::Integer
+            | Kind::Boolean
+            | Kind::Numeric { .. }
+            | Kind::Text
+            | Kind::Padded
+            | Kind::Bytes
+            | Kind::Time { .. }
+            | Kind::Interval { .. }
+            | Kind::Uuid
+            | Kind::Json
+            | Kind::JsonText
+            | Kind::Address
+            | Kind::Label(_)
+            | Kind::Array(_)
+            | Kind::Verbatim => return Err(Misfit),
         }
         Ok(Taken::ByPolicy)
     };
@@ -130,7 +144,7 @@ fn misfit(value: ValueRef<'_>, on_problem: Option<OnProblem>, row: &mut Row) -> 
     }
     match on_problem {
         Some(OnProblem::Quarantine) => Taken::Quarantined,
-        _ => Taken::Unfit,
+        Some(OnProblem::Refuse | OnProblem::Null) | None => Taken::Unfit,
     }
 }
 
@@ -145,7 +159,21 @@ fn as_text<'v>(value: ValueRef<'v>, kind: &Kind, policy: &ColumnPolicy) -> Value
         Kind::Json | Kind::JsonText => !bytes.is_empty(),
         Kind::Boolean => matches!(bytes, [0 | 1]),
         Kind::Uuid => bytes.len() == 16,
-        _ => false,
+        Kind::Integer
+        | Kind::Float64
+        | Kind::Float32
+        | Kind::Numeric { .. }
+        | Kind::Text
+        | Kind::Padded
+        | Kind::Instant { .. }
+        | Kind::Timestamp { .. }
+        | Kind::Date
+        | Kind::Time { .. }
+        | Kind::Interval { .. }
+        | Kind::Address
+        | Kind::Label(_)
+        | Kind::Array(_)
+        | Kind::Verbatim => false,
     };
     let is_line = |byte: u8| byte >= b' ' && byte != 0x7f || matches!(byte, b'\t' | b'\n' | b'\r');
     let readable = || {
@@ -168,7 +196,7 @@ pub(super) fn fit(value: ValueRef<'_>, kind: &Kind, rule: &Rule, row: &mut Row) 
         Kind::Boolean => boolean(value, policy, row),
         Kind::Float64 => float64(value).map(|x| put(row, &x.to_bits().to_be_bytes())),
         Kind::Float32 => float32(value, policy, row),
-        Kind::Numeric { scale } => numeric(value, *scale, policy, row),
+        Kind::Numeric { scale, .. } => numeric(value, *scale, policy, row),
         Kind::Text | Kind::Verbatim => text(value, policy, row),
         Kind::Padded => padded(value, policy, row),
         Kind::Bytes => bytes(value, policy, row),
@@ -201,6 +229,9 @@ pub(super) fn ascii<'a>(value: ValueRef<'a>) -> Result<&'a [u8], Misfit> {
     }
 }
 
+/// One beyond the largest 64-bit integer.
+const TWO_TO_63: f64 = 9_223_372_036_854_775_808.0;
+
 fn integer(value: ValueRef<'_>, policy: &ColumnPolicy, row: &mut Row) -> Fit {
     let number = match value {
         ValueRef::Integer(n) => n,
@@ -218,7 +249,7 @@ fn integer(value: ValueRef<'_>, policy: &ColumnPolicy, row: &mut Row) -> Fit {
         ValueRef::Real(x)
             if policy.real == Some(Real::Shortest)
                 && x.trunc() == x
-                && x.abs() < 9_007_199_254_740_992.0 =>
+                && (-TWO_TO_63..TWO_TO_63).contains(&x) =>
         {
             x as i64
         }
@@ -259,7 +290,8 @@ fn float64(value: ValueRef<'_>) -> Result<f64, Misfit> {
     }
 }
 
-/// The float that a decimal spells, if the float's own shortest form is the same number.
+/// The float that a decimal spells, if it has no more digits than the float's own shortest form: of two that are as short and as near, one
+/// language writes this one and one the other.
 fn spelled<T: std::str::FromStr + std::fmt::LowerExp>(text: &[u8]) -> Result<T, Misfit> {
     let number = Decimal::parse(text).ok_or(Misfit)?;
     let float: T = std::str::from_utf8(text)
@@ -267,7 +299,7 @@ fn spelled<T: std::str::FromStr + std::fmt::LowerExp>(text: &[u8]) -> Result<T, 
         .and_then(|text| text.parse().ok())
         .ok_or(Misfit)?;
     let shortest = Decimal::parse(format!("{float:e}").as_bytes());
-    if shortest == Some(number) {
+    if shortest.is_some_and(|shortest| number == shortest || number.digits() == shortest.digits()) {
         Ok(float)
     } else {
         Err(Misfit)
@@ -300,7 +332,7 @@ fn numeric(value: ValueRef<'_>, scale: Option<i64>, policy: &ColumnPolicy, row: 
         ValueRef::Integer(n) => Decimal::parse(n.to_string().as_bytes()),
         ValueRef::Text(text) => Decimal::parse(text),
         ValueRef::Real(x) if policy.real == Some(Real::Shortest) || x.trunc() == x => {
-            Decimal::parse(format!("{x:e}").as_bytes())
+            shortest::number(x)
         }
         _ => None,
     }

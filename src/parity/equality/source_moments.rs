@@ -1,11 +1,10 @@
 //! The canonical form of a SQLite value that stands for a moment or a span: written out, or as a number in a unit that the runbook
 //! confirmed ([`super::source_count`]).
 
-use super::Rule;
 use super::instant::{self, DAY_US, TimeOfDay};
 use super::source_count::{self, Clock, DAY_TICKS, beyond};
 use super::source_form::{Fit, Misfit, Taken, ascii};
-use super::spelled;
+use super::{Rule, spelled};
 use crate::parity::canon::Row;
 use crate::runbook::transfer::{ColumnPolicy, Epoch};
 use chrono::NaiveDate;

@@ -3,7 +3,7 @@
 
 use super::json::{self, Json};
 use super::source_form::{Fit, Misfit, Taken, ascii, fit};
-use super::{Kind, Rule, binary_json};
+use super::{Kind, Rule, binary_json, shortest};
 use crate::parity::canon::Row;
 use crate::runbook::transfer::{Bytes, ColumnPolicy, Real};
 use rusqlite::types::ValueRef;
@@ -15,7 +15,7 @@ fn clean<'a>(value: ValueRef<'a>, policy: &ColumnPolicy) -> Result<(Cow<'a, [u8]
         ValueRef::Text(text) => text,
         ValueRef::Integer(n) => return Ok((Cow::Owned(n.to_string().into_bytes()), Taken::Exact)),
         ValueRef::Real(x) if policy.real == Some(Real::Shortest) => {
-            return Ok((Cow::Owned(x.to_string().into_bytes()), Taken::Exact));
+            return Ok((Cow::Owned(shortest::text(x).into_bytes()), Taken::Exact));
         }
         _ => return Err(Misfit),
     };
@@ -79,7 +79,7 @@ fn json_text<'v>(
     let text = match value {
         ValueRef::Text(text) => Cow::Borrowed(std::str::from_utf8(text).map_err(|_| Misfit)?),
         ValueRef::Integer(n) => Cow::Owned(n.to_string()),
-        ValueRef::Real(x) if policy.real == Some(Real::Shortest) => Cow::Owned(x.to_string()),
+        ValueRef::Real(x) if policy.real == Some(Real::Shortest) => Cow::Owned(shortest::text(x)),
         ValueRef::Blob(bytes) => {
             let is_json = |text: &&str| {
                 !matches!(
@@ -207,6 +207,10 @@ fn json_array(value: ValueRef<'_>, element: &Kind, rule: &Rule, row: &mut Row) -
             }
             Json::Number(_, text) => match element {
                 Kind::Padded | Kind::Bytes | Kind::Label(_) | Kind::Verbatim => return Err(Misfit),
+                // Whole numbers have one zero.
+                Kind::Integer if text == "-0" => {
+                    fit(ValueRef::Integer(0), element, rule, &mut cells)?
+                }
                 // By its digits, as any number that is written: a float has to be theirs to the last.
                 _ => fit(ValueRef::Text(text.as_bytes()), element, rule, &mut cells)?,
             },

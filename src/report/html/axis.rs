@@ -1,10 +1,10 @@
-//! What the pictures share: a time axis across the whole session, and its moments as lines with words above them.
+//! What the pictures share: places for times, round marks below, and the session's moments as lines with words above them.
 
-use std::fmt::Write as _;
+use maud::{Markup, html};
 
-use super::write::esc;
-use crate::report::Report;
-use crate::trigger::wording;
+use super::text;
+use crate::format;
+use crate::report::page;
 
 /// Width of every picture, in its own units; about a pixel each on a wide screen.
 pub const WIDTH: f64 = 1_000.0;
@@ -21,21 +21,36 @@ const BOLD_LETTER: f64 = 7.4;
 /// At most so many marks on an axis.
 const TICKS: i64 = 9;
 
-/// Session time from left to right.
-#[derive(Debug, Clone, Copy)]
-pub struct Axis {
-    from_ms: i64,
-    to_ms: i64,
+/// A line of a picture.
+pub fn line(class: &str, (x1, y1): (f64, f64), (x2, y2): (f64, f64)) -> Markup {
+    html! { line class=(class) x1=(at(x1)) y1=(at(y1)) x2=(at(x2)) y2=(at(y2)) {} }
 }
 
-impl Axis {
+/// Words of a picture; `anchor` is the end that is at `x`.
+pub fn words(class: &str, (x, y): (f64, f64), anchor: &str, words: &str) -> Markup {
+    html! { text class=(class) x=(at(x)) y=(at(y)) text-anchor=(anchor) { (text(words)) } }
+}
+
+/// A number of a picture.
+pub fn at(place: f64) -> String {
+    format!("{place:.1}")
+}
+
+/// Session time from left to right.
+#[derive(Debug, Clone, Copy)]
+pub struct Axis<'a> {
+    from_ms: i64,
+    to_ms: i64,
+    marks: &'a [(i64, String)],
+}
+
+impl<'a> Axis<'a> {
     /// All of a session.
-    pub fn of(report: &Report) -> Axis {
-        let from_ms = report.timeline.first().map_or(0, |line| line.at_ms).min(0);
-        let last_ms = report.timeline.last().map_or(0, |line| line.at_ms);
-        Axis {
-            from_ms,
-            to_ms: last_ms.max(from_ms.saturating_add(1_000)),
+    pub fn of(axis: &'a page::Axis) -> Self {
+        Self {
+            from_ms: axis.from_ms,
+            to_ms: axis.to_ms,
+            marks: &axis.marks,
         }
     }
 
@@ -54,67 +69,50 @@ impl Axis {
         (self.from_ms..=self.to_ms).contains(&at_ms)
     }
 
-    /// Lines across the plot, with times below it.
-    pub fn ticks(self, top: f64, bottom: f64, out: &mut String) {
+    /// Where the plot begins, below the words of the session's moments.
+    pub fn top(self) -> f64 {
+        let levels = self.levels();
+        let lines = levels
+            .iter()
+            .map(|(.., level)| level + 1)
+            .max()
+            .unwrap_or(0);
+        lines as f64 * WORD_HEIGHT + 10.0
+    }
+
+    /// Lines across the plot, with times below it, and the session's moments.
+    pub fn draw(self, bottom: f64) -> Markup {
+        let top = self.top();
+        html! {
+            @for at_ms in self.ticks() {
+                @let x = self.x(at_ms);
+                (line("grid", (x, top), (x, bottom)))
+                (words("tick", (x, bottom + 14.0), "middle", &format::span(at_ms)))
+            }
+            @for (what, x, level) in self.levels() {
+                @let baseline = (level as f64 + 1.0) * WORD_HEIGHT - 3.0;
+                @let (anchor, dx) = if x + width(what) > WIDTH { ("end", -3.0) } else { ("start", 3.0) };
+                (line("mark", (x, baseline - 9.0), (x, bottom)))
+                (words("word", (x + dx, baseline), anchor, what))
+            }
+        }
+    }
+
+    fn ticks(self) -> impl Iterator<Item = i64> {
         let step_ms = step_ms(self.span_ms());
         let last_before = self.from_ms.saturating_sub(1).div_euclid(step_ms);
         let first = last_before.saturating_add(1).saturating_mul(step_ms);
-        let mut at_ms = first;
-        while at_ms <= self.to_ms {
-            let x = self.x(at_ms);
-            let label = wording::duration(at_ms);
-            let _ = writeln!(
-                out,
-                "<line class=\"grid\" x1=\"{x:.1}\" y1=\"{top:.1}\" x2=\"{x:.1}\" y2=\"{bottom:.1}\"/>\
-                 <text class=\"tick\" x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{label}</text>",
-                bottom + 14.0
-            );
-            let Some(next_ms) = at_ms.checked_add(step_ms) else {
-                break;
-            };
-            at_ms = next_ms;
-        }
-    }
-
-    /// How many lines of words the session's moments need above a plot.
-    pub fn words_height(self, report: &Report) -> f64 {
-        let levels = self.levels(report);
-        let lines = levels
-            .iter()
-            .map(|(_, _, level)| level + 1)
-            .max()
-            .unwrap_or(0);
-        lines as f64 * WORD_HEIGHT + 4.0
-    }
-
-    /// The session's moments: a line each from the words down to `bottom`.
-    pub fn marks(self, report: &Report, bottom: f64, out: &mut String) {
-        for (mark, x, level) in self.levels(report) {
-            let baseline = (level as f64 + 1.0) * WORD_HEIGHT - 3.0;
-            let text = esc(&mark.what);
-            let to_left = x + width(&mark.what) > WIDTH;
-            let (anchor, dx) = if to_left {
-                ("end", -3.0)
-            } else {
-                ("start", 3.0)
-            };
-            let _ = writeln!(
-                out,
-                "<line class=\"mark\" x1=\"{x:.1}\" y1=\"{:.1}\" x2=\"{x:.1}\" y2=\"{bottom:.1}\"/>\
-                 <text class=\"word\" x=\"{:.1}\" y=\"{baseline:.1}\" text-anchor=\"{anchor}\">{text}</text>",
-                baseline - 9.0,
-                x + dx
-            );
-        }
+        let all = std::iter::successors(Some(first), move |at_ms| at_ms.checked_add(step_ms));
+        all.take_while(move |at_ms| *at_ms <= self.to_ms)
     }
 
     /// Each moment, where it is, and on which line its words find room.
-    fn levels(self, report: &Report) -> Vec<(&crate::report::evidence::Mark, f64, usize)> {
+    fn levels(self) -> Vec<(&'a str, f64, usize)> {
         let mut ends: Vec<f64> = Vec::new();
         let mut placed = Vec::new();
-        for mark in &report.marks {
-            let x = self.x(mark.at_ms);
-            let width = width(&mark.what);
+        for (at_ms, what) in self.marks {
+            let x = self.x(*at_ms);
+            let width = width(what);
             let (from, to) = match x + width > WIDTH {
                 true => (x - width, x + 4.0),
                 false => (x, x + width),
@@ -125,7 +123,7 @@ impl Axis {
                 Some(end) => *end = to,
                 None => ends.push(to),
             }
-            placed.push((mark, x, level));
+            placed.push((what.as_str(), x, level));
         }
         placed
     }
@@ -170,9 +168,13 @@ mod tests {
             (i64::MAX - 1, i64::MAX),
             (i64::MIN, i64::MIN + 1_000),
         ] {
-            let axis = Axis { from_ms, to_ms };
-            let mut out = String::new();
-            axis.ticks(0.0, 1.0, &mut out);
+            let marks = &[];
+            let axis = Axis {
+                from_ms,
+                to_ms,
+                marks,
+            };
+            let _ = axis.draw(1.0);
             for at_ms in [i64::MIN, 0, i64::MAX] {
                 assert!((LEFT..=RIGHT).contains(&axis.x(at_ms)));
             }

@@ -22,6 +22,7 @@ const ROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("monitoring", &["M1", "M2", "M3", "M4", "M5"]),
+    // R1+ and R2+ are asked for by their kinds (`sequence`), where they are wanted.
     ("rollback", &["R1", "R2", "R3", "R4", "R4+", "R5", "R6"]),
 ];
 

@@ -1,5 +1,5 @@
-//! What a rehearsal of this runbook would not run, each with the line by which it would. Warnings: the runbook is valid, and a gate that
-//! waits for what was not run stays red.
+//! What a rehearsal of this runbook would not run, each with the line by which it would; and that nothing points its staging slot. Warnings:
+//! the runbook is valid, and a gate that waits for what was not run stays red.
 
 use super::Check;
 use crate::runbook::rehearsal::not_run;
@@ -16,6 +16,13 @@ pub(super) fn check(check: &mut Check<'_, '_, '_>) {
     ];
     if check.runbook.rehearsal.is_none() || !check.sound(&sections) {
         return;
+    }
+    let has_point = check.runbook.rehearsal.as_ref();
+    if has_point.is_some_and(|rehearsal| rehearsal.point.is_none()) {
+        let expected =
+            "`point`, which puts the staging slot onto the copy and the scratch database";
+        let found = "none: where staging serves from before the switch is left to chance, and lowers the confidence score";
+        check.warn("rehearsal", expected, found, None);
     }
     for action in not_run(check.runbook) {
         let costs = match action.gate() {

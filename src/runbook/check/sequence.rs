@@ -1,7 +1,8 @@
 //! The order of steps and of the rollback: what must be there, what must come before what, and what each needs from elsewhere.
 
 use super::Check;
-use crate::runbook::model::{Probe, ProbeKind, Step, StepKind, SwitchHow};
+use crate::runbook::feed;
+use crate::runbook::model::{Probe, ProbeKind, RequestClass, Step, StepKind, SwitchHow, Writes};
 use crate::runbook::reader::quoted;
 
 /// Kinds without which a cutover is none. They occur once and nobody may skip them.
@@ -15,6 +16,9 @@ const MANDATORY: [&str; 8] = [
     "reopen",
     "checklist",
 ];
+
+/// What E4 has to rest on.
+const PROOFS: [&str; 2] = ["row_counts", "samples"];
 
 /// What must come before what, where both are there.
 const ORDER: [(&str, &str); 30] = [
@@ -51,7 +55,11 @@ const ORDER: [(&str, &str); 30] = [
 ];
 
 /// The order of the rollback: configuration before restart, proof before the freeze is lifted.
-const ROLLBACK_ORDER: [(&str, &str); 4] = [
+const ROLLBACK_ORDER: [(&str, &str); 8] = [
+    ("halt", "fence_target"),
+    ("fence_target", "bring_back"),
+    ("bring_back", "restart"),
+    ("bring_back", "preserve"),
     ("halt", "restore_config"),
     ("restore_config", "restart"),
     ("restart", "validate"),
@@ -63,14 +71,36 @@ pub(super) fn check(check: &mut Check<'_, '_, '_>) {
         mandatory(check);
         order(check);
         needs(check);
+        compared(check);
     }
     if check.sound(&["steps", "rollback"]) {
         rollback(check);
     }
+    if check.sound(&["rollback", "feed"]) {
+        brings(check);
+    }
     if check.sound(&["steps", "fleet", "verification"]) {
         let runbook = check.runbook;
         runbook.steps.iter().for_each(|step| equipment(check, step));
+        smoke(check);
     }
+}
+
+/// E3 writes nothing, so that it asks what reads and nothing else.
+fn smoke(check: &mut Check<'_, '_, '_>) {
+    let requests = &check.runbook.verification.requests;
+    let reads = requests.iter().any(|r| r.class == RequestClass::Read);
+    if reads || requests.is_empty() || of_kind(check, "smoke").is_empty() {
+        return;
+    }
+    let expected = "a request of class `read`: E3 sends no other";
+    let hint = "E3 would be done without having asked anything, and gives no confidence points";
+    check.warn(
+        "verification.requests",
+        expected,
+        "none",
+        Some(hint.to_owned()),
+    );
 }
 
 fn of_kind<'s>(check: &Check<'s, '_, '_>, kind: &str) -> Vec<&'s Step> {
@@ -103,6 +133,27 @@ fn mandatory(check: &mut Check<'_, '_, '_>) {
                 let expected = format!("`false`: a cutover without `{kind}` is none");
                 check.error(&path, &expected, "`true`", None);
             }
+        }
+    }
+}
+
+/// What E4 is about: without a comparison among what it needs it would be green by nothing.
+fn compared(check: &mut Check<'_, '_, '_>) {
+    let gates = of_kind(check, "parity_gate");
+    for (gate, kind) in gates
+        .iter()
+        .flat_map(|gate| PROOFS.map(|kind| (gate, kind)))
+    {
+        let proofs = of_kind(check, kind);
+        if !proofs.iter().any(|step| gate.needs.contains(&step.id)) {
+            let path = format!("steps[{}].needs", gate.id);
+            let expected = format!("a step of kind `{kind}` among what {} needs", gate.id);
+            check.error(&path, &expected, "none", None);
+        }
+        for step in proofs.into_iter().filter(|step| step.may_skip) {
+            let path = format!("steps[{}].may_skip", step.id);
+            let expected = format!("`false`: {} is never green without `{kind}`", gate.id);
+            check.error(&path, &expected, "`true`", None);
         }
     }
 }
@@ -191,6 +242,45 @@ fn rollback(check: &mut Check<'_, '_, '_>) {
     }
 }
 
+/// Rows of a rollback that bring what users wrote into SQLite, each as it is written down, and before which row. A runbook of an earlier version
+/// has neither.
+const BRINGING: [(&str, &str, &str); 2] = [
+    (
+        "fence_target",
+        "{ id: R1+, kind: fence_target, title: Shut out writes to PostgreSQL }",
+        "restore_config",
+    ),
+    (
+        "bring_back",
+        "{ id: R2+, kind: bring_back, title: Bring what users wrote into SQLite }",
+        "restart",
+    ),
+];
+
+/// Nothing is followed where one of the two is missing, whatever `feed` says.
+fn brings(check: &mut Check<'_, '_, '_>) {
+    let runbook = check.runbook;
+    if runbook.feed.writes == Writes::Salvage || feed::keeps_writes(runbook) {
+        return;
+    }
+    let is_missing = |kind: &str| !runbook.rollback.iter().any(|row| row.kind.key() == kind);
+    let missing = BRINGING.iter().filter(|(kind, _, _)| is_missing(kind));
+    let (found, lines): (Vec<String>, Vec<String>) = missing
+        .map(|(kind, line, before)| {
+            (
+                format!("no `{kind}`"),
+                format!("`- {line}` before the row of kind `{before}`"),
+            )
+        })
+        .unzip();
+    let expected = "rows of kind `fence_target` and `bring_back`: without both a rollback leaves what users wrote to PostgreSQL in a file";
+    let hint = format!(
+        "{}; or, where people are to bring it in by hand, `feed: {{ writes: salvage }}` at the top",
+        lines.join(", and ")
+    );
+    check.warn("rollback", expected, &found.join(", "), Some(hint));
+}
+
 /// What a step needs from other sections.
 fn equipment(check: &mut Check<'_, '_, '_>, step: &Step) {
     let fleet = &check.runbook.fleet;
@@ -209,7 +299,39 @@ fn equipment(check: &mut Check<'_, '_, '_>, step: &Step) {
         StepKind::Baseline { .. } if fleet.metrics.is_none() && !has_other_figures(check) => {
             "`fleet.metrics`, where error rate and latency come from, or another probe that makes `http_5xx_ratio` and `latency_p95_ms`"
         }
-        _ => return,
+        StepKind::Announce { .. }
+        | StepKind::Confirm { .. }
+        | StepKind::Baseline { .. }
+        | StepKind::Freeze { .. }
+        | StepKind::Backup { .. }
+        | StepKind::StoreBackup { .. }
+        | StepKind::RestoreDrill { .. }
+        | StepKind::TargetCheck
+        | StepKind::Privileges
+        | StepKind::Connectivity
+        | StepKind::Migrate { .. }
+        | StepKind::MigrationHistory
+        | StepKind::KeepArtefacts { .. }
+        | StepKind::ExportOrder
+        | StepKind::Import
+        | StepKind::Sequences
+        | StepKind::Constraints
+        | StepKind::RowCounts
+        | StepKind::Samples
+        | StepKind::Smoke
+        | StepKind::ParityGate
+        | StepKind::Switch { .. }
+        | StepKind::Rollout { .. }
+        | StepKind::RollbackReady
+        | StepKind::VerifyCounts
+        | StepKind::VerifyEndpoints
+        | StepKind::VerifySlugs
+        | StepKind::VerifyOrder
+        | StepKind::VerifyIntegrity
+        | StepKind::Reopen
+        | StepKind::Stabilise { .. }
+        | StepKind::Checklist { .. }
+        | StepKind::Command { .. } => return,
     };
     let path = format!("steps[{}]", step.id);
     check.error(&path, missing, "none", None);

@@ -96,6 +96,9 @@ mod tests {
             .iter()
             .filter_map(|p| p.id)
             .collect();
-        assert_eq!(ids, ["R1", "R2", "R3", "R4", "R4+", "R5", "R6"]);
+        assert_eq!(
+            ids,
+            ["R1", "R1+", "R2", "R2+", "R3", "R4", "R4+", "R5", "R6"]
+        );
     }
 }

@@ -1,6 +1,7 @@
 //! Whom to tell what, and how. Not in here: what there is to tell (`session::notice`), telling it (`engine::notify`).
 
 use serde::{Deserialize, Serialize};
+use strum::IntoStaticStr;
 
 use crate::runbook::action::Action;
 
@@ -44,8 +45,11 @@ pub enum Ring {
 }
 
 /// What somebody can be told of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, IntoStaticStr,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Occasion {
     /// A gate waits for a signature.
     Signature,
@@ -83,16 +87,6 @@ impl Occasion {
 
     /// As written in a runbook.
     pub fn key(self) -> &'static str {
-        match self {
-            Occasion::Signature => "signature",
-            Occasion::Decision => "decision",
-            Occasion::Burning => "burning",
-            Occasion::Fired => "fired",
-            Occasion::Blind => "blind",
-            Occasion::Freeze => "freeze",
-            Occasion::Engine => "engine",
-            Occasion::RolledBack => "rolled_back",
-            Occasion::AllClear => "all_clear",
-        }
+        self.into()
     }
 }

@@ -1,8 +1,30 @@
 //! What is watched: probes, and the signals that come of them. Not in here: asking (`monitor`).
 
+use std::net::SocketAddr;
+
 use strum::{EnumDiscriminants, EnumIter, IntoStaticStr};
 
-use crate::runbook::action::Action;
+use super::metrics::MetricsPage;
+use crate::runbook::action::{Action, HeadersCommand};
+
+/// Real time below which no probe is asked again, whatever the speed.
+pub const MIN_INTERVAL_MS: i64 = 200;
+
+/// What instances tell of themselves.
+const OF_INSTANCES: [&str; 12] = [
+    "http_5xx_ratio",
+    "http_4xx_ratio",
+    "requests_per_s",
+    "latency_p50_ms",
+    "latency_p95_ms",
+    "latency_p99_ms",
+    "pool_active",
+    "pool_idle",
+    "pool_waiting",
+    "pool_max",
+    "pool_used_ratio",
+    "pool_timeouts",
+];
 
 /// Something that is watched.
 #[derive(Debug, Clone)]
@@ -34,6 +56,8 @@ pub enum ProbeKind {
         /// Length of the window, in runbook time.
         window_ms: i64,
     },
+    /// What every instance exports by OpenTelemetry's protocol: the same, over a sliding window.
+    Otlp(OtlpReceiver),
     /// The verification section's requests, through the fleet in turn.
     Synthetic,
     /// `pg_stat_activity` of the target.
@@ -67,6 +91,32 @@ pub enum ProbeKind {
     },
 }
 
+/// Where the application exports to by OpenTelemetry's protocol.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OtlpReceiver {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// Length of the window, in runbook time.
+    pub window_ms: i64,
+    /// How often the application exports; real time.
+    pub every_ms: i64,
+    /// The attribute of the resource that says which instance it is.
+    pub attribute: String,
+    /// What an instance calls itself there, where that is not its id.
+    pub instances: Vec<(String, String)>,
+    /// Sort records of logs; it takes none where there are no rules.
+    pub rules: Vec<LogRule>,
+    /// Names of the application's own, and routes that are no traffic. Its address is not asked.
+    pub page: MetricsPage,
+}
+
+impl OtlpReceiver {
+    /// An instance that sends nothing for so long is silent: one export may be late, or lost on its way.
+    pub fn silent_ms(&self) -> i64 {
+        2 * self.every_ms + 5_000
+    }
+}
+
 /// A PgBouncer in front of the target. `Debug` does not show the URL.
 #[derive(Clone)]
 pub struct PgBouncer {
@@ -83,6 +133,8 @@ pub struct PrometheusServer {
     pub url: String,
     /// Sent along; values may be secrets and are never shown.
     pub headers: Vec<(String, String)>,
+    /// Prints more of them.
+    pub headers_command: Option<HeadersCommand>,
     /// Asked each time, all at once.
     pub queries: Vec<PromQuery>,
     /// How far back the baseline reaches, in runbook time; the baseline step's own window where absent.
@@ -130,6 +182,11 @@ impl LogRule {
         "database_constraint",
     ];
 
+    /// A signal for each.
+    pub fn signals() -> impl Iterator<Item = String> {
+        LogRule::CATEGORIES.iter().map(|c| format!("log_{c}"))
+    }
+
     /// Kinds of database exception: each counts as one, too.
     pub const DATABASE_KINDS: [&str; 4] = [
         "database_timeout",
@@ -139,25 +196,89 @@ impl LogRule {
     ];
 }
 
+impl ProbeKind {
+    /// Whether it tells what instances count of requests and of their pools.
+    pub fn tells_of_requests(&self) -> bool {
+        matches!(self, ProbeKind::Metrics { .. }) || self.receiver().is_some()
+    }
+
+    /// What listens for what the application sends; `None` of a kind that asks.
+    pub fn receiver(&self) -> Option<&OtlpReceiver> {
+        match self {
+            ProbeKind::Otlp(receiver) => Some(receiver),
+            ProbeKind::Readiness
+            | ProbeKind::Metrics { .. }
+            | ProbeKind::Synthetic
+            | ProbeKind::Pool
+            | ProbeKind::Logs { .. }
+            | ProbeKind::Postgres { .. }
+            | ProbeKind::PgBouncer(_)
+            | ProbeKind::Prometheus(_)
+            | ProbeKind::Command { .. } => None,
+        }
+    }
+}
+
 impl Probe {
+    /// Real time between two samples that can differ, where runbook time runs so many times faster.
+    pub fn real_news_ms(&self, speed: f64) -> i64 {
+        let asked_ms = self.real_interval_ms(speed);
+        let receiver = self.kind.receiver();
+        receiver.map_or(asked_ms, |receiver| asked_ms.max(receiver.every_ms))
+    }
+
+    /// Real time between two samples, where runbook time runs so many times faster.
+    pub fn real_interval_ms(&self, speed: f64) -> i64 {
+        ((self.interval_ms as f64 / speed) as i64).max(MIN_INTERVAL_MS)
+    }
+
+    /// How far back its figures look, in runbook time; `None` where they are of the moment.
+    pub fn window_ms(&self) -> Option<i64> {
+        match &self.kind {
+            ProbeKind::Metrics { window_ms } | ProbeKind::Postgres { window_ms, .. } => {
+                Some(*window_ms)
+            }
+            ProbeKind::Otlp(receiver) => Some(receiver.window_ms),
+            ProbeKind::Readiness
+            | ProbeKind::Synthetic
+            | ProbeKind::Pool
+            | ProbeKind::Logs { .. }
+            | ProbeKind::PgBouncer(_)
+            | ProbeKind::Prometheus(_)
+            | ProbeKind::Command { .. } => None,
+        }
+    }
+
+    /// The same, to be changed.
+    pub fn window_mut(&mut self) -> Option<&mut i64> {
+        match &mut self.kind {
+            ProbeKind::Metrics { window_ms } | ProbeKind::Postgres { window_ms, .. } => {
+                Some(window_ms)
+            }
+            ProbeKind::Otlp(receiver) => Some(&mut receiver.window_ms),
+            ProbeKind::Readiness
+            | ProbeKind::Synthetic
+            | ProbeKind::Pool
+            | ProbeKind::Logs { .. }
+            | ProbeKind::PgBouncer(_)
+            | ProbeKind::Prometheus(_)
+            | ProbeKind::Command { .. } => None,
+        }
+    }
+
     /// The signals that this probe makes. `ready` has one series per instance (`ready.<instance>`).
     pub fn signals(&self) -> Vec<String> {
         let fixed: &[&str] = match &self.kind {
             ProbeKind::Readiness => &["ready", "unready_ratio"],
-            ProbeKind::Metrics { .. } => &[
-                "http_5xx_ratio",
-                "http_4xx_ratio",
-                "requests_per_s",
-                "latency_p50_ms",
-                "latency_p95_ms",
-                "latency_p99_ms",
-                "pool_active",
-                "pool_idle",
-                "pool_waiting",
-                "pool_max",
-                "pool_used_ratio",
-                "pool_timeouts",
-            ],
+            ProbeKind::Metrics { .. } => &OF_INSTANCES,
+            ProbeKind::Otlp(receiver) => {
+                let of_logs = LogRule::signals().filter(|_| !receiver.rules.is_empty());
+                return OF_INSTANCES
+                    .map(str::to_owned)
+                    .into_iter()
+                    .chain(of_logs)
+                    .collect();
+            }
             ProbeKind::Synthetic => &[
                 "synthetic_failed_ratio",
                 "synthetic_read_ms",
@@ -194,9 +315,7 @@ impl Probe {
             }
             ProbeKind::Command { signals, .. } => return signals.clone(),
             ProbeKind::Logs { .. } => {
-                return LogRule::CATEGORIES
-                    .iter()
-                    .map(|c| format!("log_{c}"))
+                return LogRule::signals()
                     .chain(["instances_booted_ratio".to_owned()])
                     .collect();
             }

@@ -43,8 +43,9 @@ pub const MAINTENANCE_STATUS: u16 = 503;
 #[derive(Debug, Clone, EnumDiscriminants)]
 #[strum_discriminants(
     name(StepWord),
-    derive(IntoStaticStr, EnumIter),
+    derive(IntoStaticStr, EnumIter, Serialize, Deserialize),
     strum(serialize_all = "snake_case"),
+    serde(rename_all = "snake_case"),
     doc = "A kind of step, as written after `kind:`.",
     allow(missing_docs, reason = "the variants are those of the kind")
 )]
@@ -223,6 +224,34 @@ pub enum SwitchHow {
     },
 }
 
+/// The key that the switch changes, and both of its values, which may hold placeholders and secrets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SwitchedKey<'s> {
+    /// Its name.
+    pub name: &'s str,
+    /// On SQLite.
+    pub from: &'s str,
+    /// On PostgreSQL.
+    pub to: &'s str,
+}
+
+impl StepKind {
+    /// What this step writes into the configuration, where it is a switch by key.
+    pub fn switched_key(&self) -> Option<SwitchedKey<'_>> {
+        let StepKind::Switch { how } = self else {
+            return None;
+        };
+        match how {
+            SwitchHow::Key { key, from, to } => Some(SwitchedKey {
+                name: key,
+                from,
+                to,
+            }),
+            SwitchHow::Action { .. } => None,
+        }
+    }
+}
+
 /// A row of the rollback list (R rows).
 #[derive(Debug, Clone)]
 pub struct RollbackRow {
@@ -246,8 +275,12 @@ pub struct RollbackRow {
 pub enum RollbackKind {
     /// R1. Cancels what runs; nothing new starts.
     Halt,
+    /// R1+. Writes to PostgreSQL are shut out, so that what users wrote stands still.
+    FenceTarget,
     /// R2. Former configuration back, from the bytes kept.
     RestoreConfig,
+    /// R2+. What users wrote to PostgreSQL comes into SQLite.
+    BringBack,
     /// R3. Fence released, instances restarted.
     Restart {
         /// Restarts one instance without waiting for its requests, which hang with a target that does not answer; the fleet's own

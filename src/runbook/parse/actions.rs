@@ -2,23 +2,56 @@
 
 use std::time::Duration;
 
-use super::super::action::{Action, Effect, Rehearse};
+use super::super::action::{Action, Effect, HeadersCommand, Rehearse};
 use super::super::keys;
-use super::super::model::{Request, RequestClass};
+use super::super::model::{CompareBody, JsonComparison, JsonPath, Request, RequestClass};
 use super::super::placeholders::{PASSWORDS, named_in};
 use super::super::reader::{Fields, Item, Reader, quoted};
 use super::super::tree::Value;
+use super::probes;
 
 const DEFAULT_TIMEOUT_MS: i64 = 60_000;
+/// For how long printed headers are good: at least, and where nobody says.
+const HEADERS_EVERY_MS: (i64, i64) = (10_000, 300_000);
+/// How long the command that prints them may take.
+const HEADERS_TIMEOUT_MS: i64 = 10_000;
 /// The keys of which an action has exactly one.
 const EFFECTS: [&str; 5] = ["command", "shell", "http", "write_file", "remove_file"];
 
 /// An action: one effect, its time limit, what a command is given, and what a rehearsal does instead.
 pub(super) fn action(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Action> {
     let fields = reader.fields(item, keys::ACTION)?;
-    let effect = effect(reader, item, &fields);
+    let (effect, headers_command) = match effect(reader, item, &fields) {
+        Some((effect, headers_command)) => (Some(effect), headers_command),
+        None => (None, None),
+    };
     let time_limit = time_limit(reader, &fields);
-    with_surroundings(reader, &fields, effect, time_limit)
+    let action = with_surroundings(reader, &fields, effect, time_limit)?;
+    Some(Action {
+        headers_command: headers_command.map(Box::new),
+        ..action
+    })
+}
+
+/// A command that prints headers, and for how long they are good.
+pub(super) fn headers_command(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<HeadersCommand> {
+    let fields = reader.fields(item, keys::HEADERS_COMMAND)?;
+    let effect = probes::program(reader, &fields);
+    let every_ms = reader.want(&fields, "every", |reader, item| {
+        match reader.positive_duration(item)? {
+            ms if ms >= HEADERS_EVERY_MS.0 => Some(ms),
+            _ => reader.wrong(item, "10s or longer: each time a program is run", None),
+        }
+    });
+    let limit_ms = reader.want(&fields, "timeout", Reader::positive_duration);
+    let limit_ms = limit_ms.unwrap_or(HEADERS_TIMEOUT_MS);
+    let limit = Duration::from_millis(limit_ms.unsigned_abs());
+    let action = with_surroundings(reader, &fields, effect, limit)?;
+    let every_ms = every_ms.unwrap_or(HEADERS_EVERY_MS.1);
+    Some(HeadersCommand {
+        action: Box::new(action),
+        every: Duration::from_millis(every_ms.unsigned_abs()),
+    })
 }
 
 /// An effect with the `env`, `stdin` and `rehearse` beside it. Each of them is read whatever is wrong with the effect.
@@ -94,7 +127,11 @@ pub(super) fn time_limit(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Durati
     Duration::from_millis(ms.unwrap_or(DEFAULT_TIMEOUT_MS).unsigned_abs())
 }
 
-fn effect(reader: &mut Reader<'_>, item: &Item<'_>, fields: &Fields<'_>) -> Option<Effect> {
+fn effect(
+    reader: &mut Reader<'_>,
+    item: &Item<'_>,
+    fields: &Fields<'_>,
+) -> Option<(Effect, Option<HeadersCommand>)> {
     let given: Vec<&str> = EFFECTS.into_iter().filter(|key| fields.has(key)).collect();
     let [effect] = given.as_slice() else {
         let expected = format!("exactly one of {}", quoted(EFFECTS.into_iter()));
@@ -110,14 +147,14 @@ fn effect(reader: &mut Reader<'_>, item: &Item<'_>, fields: &Fields<'_>) -> Opti
     {
         reader.wrong::<()>(&content, "`content` only beside `write_file`", None);
     }
-    match *effect {
+    let effect = match *effect {
         "command" => reader
             .need(fields, "command", argv)
             .map(|argv| Effect::Command { argv }),
         "shell" => reader
             .need(fields, "shell", shell)
             .map(|line| Effect::Shell { line }),
-        "http" => reader.need(fields, "http", http),
+        "http" => return reader.need(fields, "http", http),
         "write_file" => {
             let path = reader.need(fields, "write_file", Reader::path);
             let content = reader.need(fields, "content", Reader::text_or_empty);
@@ -129,20 +166,25 @@ fn effect(reader: &mut Reader<'_>, item: &Item<'_>, fields: &Fields<'_>) -> Opti
         _ => reader
             .need(fields, "remove_file", Reader::path)
             .map(|path| Effect::RemoveFile { path }),
-    }
+    };
+    effect.map(|effect| (effect, None))
 }
 
 /// A program and its arguments.
 pub(super) fn argv(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Vec<String>> {
     let expected = "a list: the program, then its arguments";
-    if !matches!(item.node.value, Value::List(_)) {
+    let Value::List(written) = &item.node.value else {
         let hint = "`shell:` takes a line for a shell".to_owned();
         return reader.wrong(item, expected, Some(hint));
-    }
+    };
     let argv = reader.list(item, |reader, item| {
         let text = reader.text_or_empty(item)?;
         without_password(reader, item, text)
     })?;
+    if argv.len() < written.len() {
+        // What is wrong with one of them is told already.
+        return None;
+    }
     match argv.first() {
         Some(program) if !program.is_empty() => Some(argv),
         _ => reader.wrong(item, expected, None),
@@ -168,20 +210,22 @@ fn without_password(reader: &mut Reader<'_>, item: &Item<'_>, text: String) -> O
     }
 }
 
-fn http(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Effect> {
+fn http(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<(Effect, Option<HeadersCommand>)> {
     let fields = reader.fields(item, keys::HTTP)?;
     let method = reader.want(&fields, "method", method);
     let url = reader.need(&fields, "url", url);
     let headers = reader.want(&fields, "headers", headers);
+    let headers_command = reader.want(&fields, "headers_command", headers_command);
     let body = reader.want(&fields, "body", Reader::text_or_empty);
     let expect_status = reader.want(&fields, "status", statuses);
-    Some(Effect::Http {
+    let effect = Effect::Http {
         method: method.unwrap_or_else(|| "GET".into()),
         url: url?,
         headers: headers.unwrap_or_default(),
         body,
         expect_status: expect_status.unwrap_or_default(),
-    })
+    };
+    Some((effect, headers_command))
 }
 
 fn method(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<String> {
@@ -204,7 +248,7 @@ fn statuses(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Vec<u16>> {
 }
 
 /// An HTTP status.
-fn status(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<u16> {
+pub(super) fn status(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<u16> {
     let status = reader.integer(item, 100..=599)?;
     u16::try_from(status).ok()
 }
@@ -223,12 +267,17 @@ pub(super) fn url(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<String> {
     }
 }
 
+/// A token, as HTTP calls it.
+pub(super) fn is_header_name(text: &str) -> bool {
+    let fits = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    !text.is_empty() && text.bytes().all(fits)
+}
+
 /// Names and values of headers.
 pub(super) fn headers(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Vec<(String, String)>> {
     let mut headers = Vec::new();
     for (key, item) in reader.entries(item) {
-        let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-        if key.text.is_empty() || !key.text.bytes().all(token) {
+        if !is_header_name(&key.text) {
             let found = format!("`{}`", crate::text::printable(&key.text, 60));
             reader.problem(key.place, &item.path, "the name of a header", &found, None);
         }
@@ -275,11 +324,64 @@ pub(super) fn request(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Reques
         method: method.to_owned(),
         url: address.unwrap_or_default(),
         headers: reader.want(&fields, "headers", headers).unwrap_or_default(),
+        headers_command: reader
+            .want(&fields, "headers_command", headers_command)
+            .map(Box::new),
         body: reader.want(&fields, "body", Reader::text_or_empty),
         status: reader.want(&fields, "status", status).unwrap_or(200),
         contains: reader.want(&fields, "contains", Reader::text),
-        compare_body: reader
-            .want(&fields, "compare_body", Reader::boolean)
+        compare_body: compare_body(reader, &fields),
+        leaves_rows: reader
+            .want(&fields, "leaves_rows", Reader::boolean)
             .unwrap_or(false),
     })
+}
+
+fn compare_body(reader: &mut Reader<'_>, fields: &Fields<'_>) -> CompareBody {
+    let words = [
+        ("true", CompareBody::Bytes),
+        ("false", CompareBody::No),
+        ("json", CompareBody::Json(JsonComparison::default())),
+    ];
+    let how = reader
+        .want(fields, "compare_body", |r, i| r.one_of(i, &words))
+        .unwrap_or(CompareBody::No);
+    let ignore = reader.want(fields, "ignore", |r, i| r.list(i, json_path));
+    let tolerance = reader.want(fields, "tolerance", tolerance);
+    match how {
+        CompareBody::Json(_) => CompareBody::Json(JsonComparison {
+            ignore: ignore.unwrap_or_default(),
+            tolerance,
+        }),
+        CompareBody::No | CompareBody::Bytes => {
+            for key in ["ignore", "tolerance"] {
+                if let Some(item) = fields.get(key) {
+                    let expected = format!("`{key}` only beside `compare_body: json`");
+                    reader.wrong::<()>(&item, &expected, None);
+                }
+            }
+            how
+        }
+    }
+}
+
+fn json_path(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<JsonPath> {
+    let expected =
+        "a place in the answer, such as `$.generated_at`, `$.items[*].seen` or `$..etag`";
+    let text = reader.text_as(item, expected)?;
+    match JsonPath::parse(&text) {
+        Ok(path) => Some(path),
+        Err(at) => reader.wrong(
+            item,
+            expected,
+            Some(format!("character {} cannot stand there", at + 1)),
+        ),
+    }
+}
+
+fn tolerance(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<f64> {
+    match reader.number(item)? {
+        number if number > 0.0 => Some(number),
+        _ => reader.wrong(item, "a number above 0", None),
+    }
 }

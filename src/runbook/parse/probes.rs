@@ -1,17 +1,22 @@
 //! Probes: one map per kind.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use super::super::action::{Action, Effect};
 use super::super::keys;
 use super::super::model::{
-    LogRule, PgBouncer, Probe, ProbeKind, ProbeWord, PromQuery, PrometheusServer,
+    LogRule, MetricsPage, OtlpReceiver, PgBouncer, Probe, ProbeKind, ProbeWord, PromQuery,
+    PrometheusServer,
 };
 use super::super::reader::{Fields, Item, Reader};
 use super::super::rule_sets;
 use super::super::tree::Value;
 use super::steps::of_kind;
-use super::{actions, sections};
+use super::{actions, metrics, sections};
+
+/// Where applications export to, unless they are told otherwise.
+const OTLP_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 4318);
 
 /// The one signal that has a series per instance.
 const PER_INSTANCE: &str = "ready";
@@ -43,6 +48,7 @@ fn probe_kind(
                 window_ms: window_ms.unwrap_or(300_000),
             }
         }
+        Some(ProbeWord::Otlp) => ProbeKind::Otlp(otlp(reader, fields)),
         Some(ProbeWord::Synthetic) => ProbeKind::Synthetic,
         Some(ProbeWord::Pool) => ProbeKind::Pool,
         Some(ProbeWord::Logs) => {
@@ -73,10 +79,12 @@ fn probe_kind(
         }),
         Some(ProbeWord::Prometheus) => ProbeKind::Prometheus(prometheus(reader, fields)),
         Some(ProbeWord::Command) => {
-            let effect = program(reader, fields);
+            let effect = program(reader, fields).unwrap_or_else(none);
+            let limit = Duration::from_millis(timeout_ms.unsigned_abs());
+            let action = actions::with_surroundings(reader, fields, Some(effect), limit);
             let signals = reader.need(fields, "signals", |r, i| r.list(i, signal));
             ProbeKind::Command {
-                action: limited(effect.unwrap_or_else(none), timeout_ms),
+                action: action.unwrap_or_else(|| limited(none(), timeout_ms)),
                 signals: signals.unwrap_or_default(),
             }
         }
@@ -92,6 +100,54 @@ fn none() -> Effect {
     }
 }
 
+fn otlp(reader: &mut Reader<'_>, fields: &Fields<'_>) -> OtlpReceiver {
+    let window_ms = reader.want(fields, "window", Reader::positive_duration);
+    let every_ms = reader.want(fields, "every", Reader::positive_duration);
+    let map = reader.want(fields, "map", metrics::map);
+    let leave_out = reader.want(fields, "leave_out", |r, i| r.list(i, Reader::text));
+    OtlpReceiver {
+        listen: reader
+            .want(fields, "listen", |r, i| address(r, i, "127.0.0.1:4318"))
+            .unwrap_or(OTLP_ADDRESS),
+        window_ms: window_ms.unwrap_or(300_000),
+        every_ms: every_ms.unwrap_or(10_000),
+        attribute: reader
+            .want(fields, "attribute", Reader::text)
+            .unwrap_or_else(|| "service.instance.id".to_owned()),
+        instances: reader.want(fields, "instances", texts).unwrap_or_default(),
+        rules: reader.want(fields, "rules", log_rules).unwrap_or_default(),
+        page: MetricsPage {
+            map: map.unwrap_or_default(),
+            leave_out: leave_out.unwrap_or_default(),
+            ..MetricsPage::at("")
+        },
+    }
+}
+
+/// Keys with a text each, in their order.
+fn texts(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Vec<(String, String)>> {
+    let entries = reader.entries(item);
+    let read = entries.into_iter().filter_map(|(key, item)| {
+        let text = reader.text(&item)?;
+        Some((key.text.clone(), text))
+    });
+    Some(read.collect())
+}
+
+/// Where something of ours listens: an address and a port.
+pub(super) fn address(
+    reader: &mut Reader<'_>,
+    item: &Item<'_>,
+    example: &str,
+) -> Option<SocketAddr> {
+    let expected = &format!("an IP address and a port, such as {example}");
+    let text = reader.text_as(item, expected)?;
+    match text.parse::<SocketAddr>() {
+        Ok(address) if address.port() != 0 => Some(address),
+        _ => reader.wrong(item, expected, None),
+    }
+}
+
 fn prometheus(reader: &mut Reader<'_>, fields: &Fields<'_>) -> PrometheusServer {
     PrometheusServer {
         url: reader
@@ -103,6 +159,7 @@ fn prometheus(reader: &mut Reader<'_>, fields: &Fields<'_>) -> PrometheusServer 
         headers: reader
             .want(fields, "headers", actions::headers)
             .unwrap_or_default(),
+        headers_command: reader.want(fields, "headers_command", actions::headers_command),
         queries: reader
             .need(fields, "queries", |r, i| r.list(i, query))
             .unwrap_or_default(),
@@ -173,7 +230,7 @@ fn log_rules(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Vec<LogRule>> {
 }
 
 fn rule_set(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Vec<LogRule>> {
-    let names = rule_sets::NAMES.map(|name| (name, name));
+    let names = rule_sets::names().map(|name| (name, name));
     reader.one_of(item, &names).map(rule_sets::rules)
 }
 

@@ -1,12 +1,12 @@
-//! The sections that describe people, limits, both databases, the fleet, verification and rehearsal.
+//! The sections that describe people, limits, both databases, verification and rehearsal. Not in here: the fleet (`fleet`).
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use super::super::action::{Action, Effect};
 use super::super::keys;
 use super::super::model::{
-    Fleet, History, Instance, Limits, MaintenancePage, Person, ProviderPage, Rehearsal,
-    RequiredSchema, Signatures, SignedGates, Source, Target, Verification,
+    Feed, History, Limits, Person, Rehearsal, RequiredSchema, Signatures, SignedGates, Source,
+    Target, Verification, Writes,
 };
 use super::super::reader::{Fields, Item, Reader};
 use super::super::tree::Value;
@@ -53,16 +53,28 @@ fn principal(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<String> {
     reader.wrong(item, expected, None)
 }
 
-/// The group that is let in, and the spare folder.
-pub(super) fn bridge(
-    reader: &mut Reader<'_>,
-    root: &Fields<'_>,
-) -> (Option<String>, Option<PathBuf>) {
+/// What stands below `bridge`.
+#[derive(Default)]
+pub(super) struct Bridge {
+    /// The group that is let in.
+    pub(super) group: Option<String>,
+    /// The spare folder.
+    pub(super) spare: Option<PathBuf>,
+    /// Where figures are offered.
+    pub(super) metrics: Option<SocketAddr>,
+}
+
+pub(super) fn bridge(reader: &mut Reader<'_>, root: &Fields<'_>) -> Bridge {
     let Some(fields) = section(reader, root, "bridge", keys::BRIDGE) else {
-        return (None, None);
+        return Bridge::default();
     };
-    let group = reader.want(&fields, "group", Reader::text);
-    (group, reader.want(&fields, "spare", Reader::path))
+    Bridge {
+        group: reader.want(&fields, "group", Reader::text),
+        spare: reader.want(&fields, "spare", Reader::path),
+        metrics: reader.want(&fields, "metrics", |reader, item| {
+            probes::address(reader, item, "127.0.0.1:9464")
+        }),
+    }
 }
 
 pub(super) fn signatures(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Signatures> {
@@ -112,11 +124,38 @@ pub(super) fn limits(reader: &mut Reader<'_>, root: &Fields<'_>) -> Limits {
     }
 }
 
+pub(super) fn feed(reader: &mut Reader<'_>, root: &Fields<'_>) -> Feed {
+    let fields = section(reader, root, "feed", keys::FEED);
+    let fields = fields.unwrap_or(NOTHING);
+    Feed {
+        writes: reader
+            .want(&fields, "writes", |r, i| {
+                r.one_of(i, &[("keep", Writes::Keep), ("salvage", Writes::Salvage)])
+            })
+            .unwrap_or(Writes::Keep),
+        drain_ms: reader
+            .want(&fields, "drain", Reader::duration)
+            .unwrap_or(2_000),
+        nearest: reader
+            .want(&fields, "nearest", Reader::boolean)
+            .unwrap_or(false),
+    }
+}
+
 pub(super) fn source(reader: &mut Reader<'_>, root: &Fields<'_>) -> Source {
-    let file = section(reader, root, "source", keys::SOURCE)
-        .and_then(|fields| reader.need(&fields, "file", Reader::path));
+    let Some(fields) = section(reader, root, "source", keys::SOURCE) else {
+        return Source {
+            file: PathBuf::new(),
+            also_open: Vec::new(),
+        };
+    };
     Source {
-        file: file.unwrap_or_default(),
+        file: reader
+            .need(&fields, "file", Reader::path)
+            .unwrap_or_default(),
+        also_open: reader
+            .want(&fields, "also_open", |r, i| r.list(i, Reader::text))
+            .unwrap_or_default(),
     }
 }
 
@@ -174,6 +213,7 @@ fn no_target() -> Target {
         history: History {
             table: String::new(),
             column: String::new(),
+            within: None,
             expected: Vec::new(),
         },
         required: RequiredSchema::default(),
@@ -189,8 +229,22 @@ fn history(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<History> {
         column: reader
             .need(&fields, "column", Reader::text)
             .unwrap_or_default(),
-        expected: list_of(reader, &fields, "expected", Reader::text),
+        within: reader.want(&fields, "within", Reader::text),
+        expected: reader
+            .need(&fields, "expected", migration_ids)
+            .unwrap_or_default(),
     })
+}
+
+/// Without an id C2 and T2b would find every migration, whatever has run.
+fn migration_ids(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Vec<String>> {
+    let ids = reader.list(item, Reader::text)?;
+    match (&item.node.value, ids.as_slice()) {
+        // What is wrong with each of them is told already.
+        (Value::List(written), []) if !written.is_empty() => None,
+        (_, []) => reader.wrong(item, "the id of at least one migration", None),
+        (_, [_, ..]) => Some(ids),
+    }
 }
 
 fn required(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<RequiredSchema> {
@@ -214,110 +268,6 @@ fn qualified_column(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<String> 
         return Some(name);
     }
     reader.wrong(item, "Table.Column", None)
-}
-
-pub(super) fn fleet(reader: &mut Reader<'_>, root: &Fields<'_>) -> Fleet {
-    let Some(fields) = section(reader, root, "fleet", keys::FLEET) else {
-        return no_fleet();
-    };
-    Fleet {
-        instances: list_of(reader, &fields, "instances", instance),
-        staging: reader.want(&fields, "staging", instance),
-        config: reader.want(&fields, "config", Reader::path_pattern),
-        log: reader.want(&fields, "log", Reader::path_pattern),
-        ready: reader
-            .need(&fields, "ready", actions::url)
-            .unwrap_or_default(),
-        provider: reader.want(&fields, "provider", provider),
-        maintenance: reader.want(&fields, "maintenance", maintenance),
-        metrics: reader.want(&fields, "metrics", actions::url),
-        restart: reader
-            .need(&fields, "restart", actions::action)
-            .unwrap_or_else(|| no_fleet().restart),
-        connect: reader.want(&fields, "connect", actions::action),
-        ready_within_ms: reader
-            .want(&fields, "ready_within", Reader::positive_duration)
-            .unwrap_or(60_000),
-        ready_successes: reader
-            .want(&fields, "ready_successes", |r, i| r.small(i, 1..=100))
-            .unwrap_or(3),
-    }
-}
-
-fn no_fleet() -> Fleet {
-    Fleet {
-        instances: Vec::new(),
-        staging: None,
-        config: None,
-        log: None,
-        ready: String::new(),
-        provider: None,
-        maintenance: None,
-        metrics: None,
-        restart: Action::new(
-            Effect::Command { argv: Vec::new() },
-            std::time::Duration::ZERO,
-        ),
-        connect: None,
-        ready_within_ms: 0,
-        ready_successes: 0,
-    }
-}
-
-fn provider(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<ProviderPage> {
-    let fields = reader.fields(item, keys::PROVIDER)?;
-    let url = reader.need(&fields, "get", actions::url);
-    let sqlite = reader.need(&fields, "sqlite", probes::regular_expression);
-    let postgres = reader.need(&fields, "postgres", probes::regular_expression);
-    Some(ProviderPage {
-        url: url?,
-        sqlite: sqlite?,
-        postgres: postgres?,
-    })
-}
-
-fn maintenance(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<MaintenancePage> {
-    let fields = reader.fields(item, keys::MAINTENANCE)?;
-    let url = reader.need(&fields, "get", actions::url);
-    let on = reader.need(&fields, "on", probes::regular_expression);
-    let off = reader.need(&fields, "off", probes::regular_expression);
-    Some(MaintenancePage {
-        url: url?,
-        on: on?,
-        off: off?,
-    })
-}
-
-fn instance(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Instance> {
-    let fields = reader.fields(item, keys::INSTANCE)?;
-    let id = reader.need(&fields, "id", Reader::id);
-    let base = reader.need(&fields, "url", base_url);
-    let host = reader.want(&fields, "host", Reader::text);
-    let canary = reader.want(&fields, "canary", Reader::boolean);
-    let (url, url_host) = base.unwrap_or_default();
-    Some(Instance {
-        id: id.unwrap_or_default(),
-        url,
-        host: host.unwrap_or(url_host),
-        canary: canary.unwrap_or(false),
-    })
-}
-
-/// A URL without a slash at its end, and its host.
-fn base_url(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<(String, String)> {
-    let expected = "an http or https URL without a query";
-    let text = reader.text_as(item, expected)?;
-    match url::Url::parse(&text) {
-        Ok(url)
-            if matches!(url.scheme(), "http" | "https")
-                && url.query().is_none()
-                && url.fragment().is_none() =>
-        {
-            let host = url.host_str().unwrap_or_default().to_owned();
-            Some((text.trim_end_matches('/').to_owned(), host))
-        }
-        _ => reader.wrong(item, expected, None),
-    }
 }
 
 pub(super) fn verification(reader: &mut Reader<'_>, root: &Fields<'_>) -> Verification {

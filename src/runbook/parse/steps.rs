@@ -44,8 +44,18 @@ pub(super) fn of_kind<'n, W: Word>(
     item: &Item<'n>,
     common: &[&str],
 ) -> Option<(Fields<'n>, Option<W>)> {
+    of_kind_or(reader, item, common, None)
+}
+
+/// The same, where the kind need not be written if it is this one.
+pub(super) fn of_kind_or<'n, W: Word>(
+    reader: &mut Reader<'_>,
+    item: &Item<'n>,
+    common: &[&str],
+    unwritten: Option<W>,
+) -> Option<(Fields<'n>, Option<W>)> {
     let words: Vec<(&str, W)> = W::iter().map(|kind| (kind.word(), kind)).collect();
-    let written = written_kind(item.node);
+    let written = written_kind(item.node).or(unwritten.map(Word::word));
     let known = words.iter().find(|(word, _)| Some(*word) == written);
     let mut allowed = common.to_vec();
     match known {
@@ -53,7 +63,10 @@ pub(super) fn of_kind<'n, W: Word>(
         None => W::iter().for_each(|kind| allowed.extend(kind.own_keys())),
     }
     let fields = reader.fields(item, &allowed)?;
-    let kind = reader.need(&fields, "kind", |r, i| r.one_of(i, &words));
+    let kind = match unwritten.filter(|_| !fields.has("kind")) {
+        Some(kind) => Some(kind),
+        None => reader.need(&fields, "kind", |r, i| r.one_of(i, &words)),
+    };
     Some((fields, kind))
 }
 
@@ -116,7 +129,7 @@ fn step_kind(reader: &mut Reader<'_>, fields: &Fields<'_>, kind: StepWord) -> Op
         },
         StepWord::Migrate => migrate(reader, fields)?,
         StepWord::KeepArtefacts => StepKind::KeepArtefacts {
-            of: reader.need(fields, "of", |r, i| r.list(i, Reader::text))?,
+            of: reader.need(fields, "of", steps)?,
         },
         StepWord::Switch => StepKind::Switch {
             how: switch(reader, fields)?,
@@ -167,6 +180,15 @@ fn roles(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Vec<Role>> {
         return reader.wrong(item, "at least one role", None);
     }
     Some(roles)
+}
+
+/// Artefacts of no step are none, and keeping them would always succeed.
+fn steps(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Vec<String>> {
+    let steps = reader.list(item, Reader::text)?;
+    if steps.is_empty() {
+        return reader.wrong(item, "at least one step", None);
+    }
+    Some(steps)
 }
 
 fn place(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Place> {
@@ -304,7 +326,9 @@ pub(super) fn rollback_row(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<R
         Some(RollbackWord::Command) => reader
             .need(&fields, "action", actions::action)
             .map(RollbackKind::Command),
+        Some(RollbackWord::FenceTarget) => Some(RollbackKind::FenceTarget),
         Some(RollbackWord::RestoreConfig) => Some(RollbackKind::RestoreConfig),
+        Some(RollbackWord::BringBack) => Some(RollbackKind::BringBack),
         Some(RollbackWord::Restart) => Some(RollbackKind::Restart {
             action: reader.want(&fields, "action", actions::action),
         }),

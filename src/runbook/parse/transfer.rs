@@ -67,6 +67,7 @@ fn rename(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<BTreeMap<String, S
     for (key, item) in reader.entries(item) {
         if let Some(to) = reader.text(&item) {
             renamed.insert(key.text.clone(), to);
+            reader.remember(&format!("{}.key", item.path), key.place);
         }
     }
     Some(renamed)
@@ -97,6 +98,7 @@ fn columns(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Vec<(Pattern, Col
             let expected = "Table.Column, or a pattern such as *.CreatedAt";
             reader.problem(key.place, &item.path, expected, &found, None);
         }
+        reader.remember(&format!("{}.key", item.path), key.place);
         columns.push((Pattern::new(&key.text), policy(reader, &item)));
     }
     Some(columns)

@@ -7,7 +7,6 @@ use crate::runbook::action::{Action, Rehearse};
 use crate::runbook::placed::{Purpose, Spot};
 use crate::runbook::production::Production;
 use crate::runbook::{RehearsalPart, Request, Runbook, StepKind};
-use crate::text::printable;
 
 /// What tells whether an action leaves production alone.
 pub(super) struct Ground {
@@ -179,7 +178,7 @@ pub fn not_run(runbook: &Runbook) -> Vec<NotRun> {
 }
 
 /// Whether a part of the rehearsal proves nothing without an action, and which part it belongs to. `None` for what a rehearsal leaves out
-/// as a whole, or does in its own way: who is told, what is watched, maintenance, the second place, the dump.
+/// as a whole, or does in its own way: which instances production has, who is told, what is watched, maintenance, the second place, the dump.
 fn cost(runbook: &Runbook, spot: &Spot) -> Option<(bool, RehearsalPart)> {
     match spot.purpose {
         Purpose::Migrate => Some((true, RehearsalPart::Migrations)),
@@ -190,7 +189,8 @@ fn cost(runbook: &Runbook, spot: &Spot) -> Option<(bool, RehearsalPart)> {
         | Purpose::Undo => Some((true, RehearsalPart::Rollback)),
         Purpose::Connect => Some((false, RehearsalPart::Rollback)),
         Purpose::Step => Some((false, part_of(runbook, &spot.name))),
-        Purpose::Point
+        Purpose::Discovery
+        | Purpose::Point
         | Purpose::MaintenanceOn
         | Purpose::MaintenanceOff
         | Purpose::SecondPlace
@@ -214,13 +214,6 @@ fn part_of(runbook: &Runbook, step: &str) -> RehearsalPart {
     } else {
         RehearsalPart::Rollback
     }
-}
-
-/// The names of those of a list that belong to a part, for the end of its line.
-pub fn named(list: &[NotRun], part: RehearsalPart) -> Option<String> {
-    let of_part = list.iter().filter(|n| n.part == part);
-    let names: Vec<String> = of_part.map(|n| printable(&n.spot.name, 60)).collect();
-    (!names.is_empty()).then(|| names.join(", "))
 }
 
 #[cfg(test)]

@@ -305,6 +305,16 @@ impl ColumnPolicy {
         pairs
     }
 
+    /// The line of a section that states it for a column or a pattern.
+    pub fn line(&self, name: &str) -> String {
+        let pairs: Vec<String> = self
+            .pairs()
+            .iter()
+            .map(|(key, value)| format!("{}: {value}", yaml_scalar(key)))
+            .collect();
+        format!("  {}: {{ {} }}", yaml_scalar(name), pairs.join(", "))
+    }
+
     /// Whether everything that `other` states is stated here too.
     pub(crate) fn states(&self, other: &Self) -> bool {
         let mut merged = self.clone();

@@ -1,5 +1,7 @@
 //! A salvage file, read: what it says of itself, its tables, its rows, and which of them were brought into which file.
 
+mod carried;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -9,11 +11,11 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, pa
 use sha2::{Digest as _, Sha256};
 
 use super::{APPLICATION_ID, About};
+use crate::format::hex;
 use crate::salvage::cell::Cell;
 use crate::salvage::error::Error;
 use crate::salvage::search::Problem;
 use crate::salvage::{Operation, TableCost};
-use crate::source::digest::hex;
 
 /// A salvage file, read.
 pub struct Salvaged {
@@ -86,7 +88,7 @@ const LASTING: [&str; 4] = [
 ];
 
 /// A value with its class and its length, so that no two lists of values have the same bytes.
-fn take_in(hasher: &mut Sha256, value: ValueRef<'_>) {
+pub(in crate::salvage) fn take_in(hasher: &mut Sha256, value: ValueRef<'_>) {
     let (class, bytes) = match value {
         ValueRef::Null => (b'n', Vec::new()),
         ValueRef::Integer(number) => (b'i', number.to_be_bytes().to_vec()),
@@ -252,6 +254,43 @@ impl Salvaged {
         count.map(i64::unsigned_abs).map_err(self.failed())
     }
 
+    /// Whether nobody has brought any of its rows into a file.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn is_untouched(&self) -> Result<bool, Error> {
+        let sql = "SELECT NOT EXISTS (SELECT 1 FROM cutover_applied)";
+        let untouched = self.connection.query_row(sql, [], |row| row.get(0));
+        untouched.map_err(self.failed())
+    }
+
+    /// How many rows nobody has brought into any file.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn rows_not_brought(&self) -> Result<u64, Error> {
+        let sql = "SELECT count(*) FROM cutover_rows r WHERE NOT EXISTS (SELECT 1 FROM cutover_applied a WHERE a.row = r.row)";
+        let count = self
+            .connection
+            .query_row(sql, [], |row| row.get::<_, i64>(0));
+        count.map(i64::unsigned_abs).map_err(self.failed())
+    }
+
+    /// The numbers of the rows that were not brought into this file, in the order in which they were found.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn not_in(&self, file: &Path) -> Result<Vec<i64>, Error> {
+        let sql = "SELECT row FROM cutover_rows r
+             WHERE NOT EXISTS (SELECT 1 FROM cutover_applied a WHERE a.row = r.row AND a.file = ?1) ORDER BY row";
+        let read = || -> rusqlite::Result<Vec<i64>> {
+            let mut statement = self.connection.prepare(sql)?;
+            let rows = statement.query_map([file.to_string_lossy()], |row| row.get(0))?;
+            rows.collect()
+        };
+        read().map_err(self.failed())
+    }
+
     /// The numbers of the chosen rows, in the order in which they were found.
     ///
     /// # Errors
@@ -299,10 +338,7 @@ impl Salvaged {
                 new: Cell::of(row.get_ref(3)?),
                 was: Cell::of(row.get_ref(4)?),
                 target: row.get(5)?,
-                problem: problem.map(|word| match word.as_str() {
-                    "nearest" => Problem::Nearest,
-                    _ => Problem::NoForm,
-                }),
+                problem: problem.map(|word| Problem::named(&word).unwrap_or(Problem::NoForm)),
             })
         })?;
         Ok(SalvagedRow {

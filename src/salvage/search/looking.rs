@@ -1,15 +1,14 @@
 //! What was done to one table since the switch.
 
 use super::target_table::{Age, TargetRow, TargetTable};
-use super::{Cell, Column, Error, Operation, Problem, Row, Sink, TableCost};
-use crate::parity::TablePair;
-use crate::salvage::back::{Back, Reverse};
+use super::{Error, Row, Sink, TableCost, difference};
+use crate::salvage::back::Reverse;
 use crate::salvage::backup::{BackupRow, BackupTable, Bag};
 
 /// One table being looked at.
-pub(super) struct Looking<'a> {
+pub(super) struct Looking<'a, 'b> {
     pub(super) target: TargetTable<'a>,
-    pub(super) backup: BackupTable<'a>,
+    pub(super) backup: &'a mut BackupTable<'b>,
     pub(super) sink: &'a mut dyn Sink,
     pub(super) cost: &'a mut TableCost,
     pub(super) stage: &'a mut Stage,
@@ -26,7 +25,7 @@ pub(super) enum Stage {
     Deletions,
 }
 
-impl Looking<'_> {
+impl Looking<'_, '_> {
     /// Counts and gives every row.
     pub(super) fn look(mut self) -> Result<(), Error> {
         let (old, new) = self.target.count()?;
@@ -62,61 +61,28 @@ impl Looking<'_> {
         let mut known = 0;
         target.rows(target.pair.columns.len(), Age::Newer, |row| {
             let key = row.canonical[..key_columns].concat();
-            let spelled = row.texts.iter().take(key_columns).zip(&reverses);
-            let spelled: Vec<Cell> = spelled
-                .map(|(text, reverse)| match reverse.value(text.as_deref()) {
-                    Back::Exact(cell) | Back::Nearest(cell) => cell,
-                    Back::None => Cell::Null,
-                })
-                .collect();
+            let spelled = difference::spelled(&row.texts[..key_columns], &reverses);
             let before = self.backup.find(&key, &spelled)?;
             known += u64::from(before.as_ref().is_some_and(|row| !row.aside));
-            match before {
-                Some(before) if before.canonical == row.canonical => {
-                    self.cost.rewritten += 1;
-                    Ok(())
-                }
-                before => self.found(&row, before.as_ref(), &reverses),
-            }
+            self.found(&row, before.as_ref(), &reverses)
         })?;
         Ok(known)
     }
 
-    /// A row that PostgreSQL has, and the backup has otherwise or not at all.
+    /// A row that PostgreSQL has.
     fn found(
         &mut self,
         row: &TargetRow,
         before: Option<&BackupRow>,
         reverses: &[Reverse],
     ) -> Result<(), Error> {
-        let mut columns = Vec::with_capacity(row.texts.len());
-        for (at, column) in self.target.pair.columns.iter().enumerate() {
-            let was = before.map_or(Cell::Null, |row| row.cells[at].clone());
-            let same = before.is_some_and(|before| before.canonical[at] == row.canonical[at]);
-            // A value that PostgreSQL still has keeps the spelling it had.
-            let (new, problem) = if same {
-                (was.clone(), None)
-            } else {
-                match reverses[at].value(row.texts[at].as_deref()) {
-                    Back::Exact(cell) => (cell, None),
-                    Back::Nearest(cell) => (cell, Some(Problem::Nearest)),
-                    Back::None => (was.clone(), Some(Problem::NoForm)),
-                }
-            };
-            columns.push(Column {
-                name: &column.source,
-                new,
-                was,
-                target: row.texts[at].clone(),
-                changed: !same,
-                problem,
-            });
+        match difference::present(self.target.pair, row, before, reverses) {
+            Some(row) => give(&row, self.sink, self.cost),
+            None => {
+                self.cost.rewritten += 1;
+                Ok(())
+            }
         }
-        let operation = match before {
-            Some(_) => Operation::Changed,
-            None => Operation::Inserted,
-        };
-        give(self.target.pair, operation, columns, self.sink, self.cost)
     }
 
     /// What the backup has and PostgreSQL has not, whatever its age.
@@ -147,22 +113,7 @@ impl Looking<'_> {
                 return Ok(());
             }
             found += 1;
-            let columns = target.pair.columns.iter().zip(row.cells);
-            let columns = columns.map(|(column, was)| Column {
-                name: &column.source,
-                new: Cell::Null,
-                was,
-                target: None,
-                changed: true,
-                problem: None,
-            });
-            give(
-                target.pair,
-                Operation::Deleted,
-                columns.collect(),
-                &mut **sink,
-                cost,
-            )
+            give(&difference::absent(target.pair, row), &mut **sink, cost)
         })?;
         Ok(found)
     }
@@ -209,23 +160,7 @@ impl Looking<'_> {
 }
 
 /// Counts a row and gives it on.
-fn give(
-    pair: &TablePair,
-    operation: Operation,
-    columns: Vec<Column<'_>>,
-    sink: &mut dyn Sink,
-    cost: &mut TableCost,
-) -> Result<(), Error> {
-    cost.count(operation);
-    let key = columns.iter().take(pair.key_columns);
-    let key = key.map(|column| match operation {
-        Operation::Deleted => column.was.clone(),
-        Operation::Inserted | Operation::Changed => column.new.clone(),
-    });
-    sink.row(&Row {
-        table: &pair.source,
-        operation,
-        key: key.collect(),
-        columns,
-    })
+fn give(row: &Row<'_>, sink: &mut dyn Sink, cost: &mut TableCost) -> Result<(), Error> {
+    cost.count(row.operation);
+    sink.row(row)
 }

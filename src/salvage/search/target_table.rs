@@ -6,30 +6,30 @@ use tokio_postgres::{SimpleQueryMessage, SimpleQueryRow};
 
 use super::{Error, Search};
 use crate::parity::{Canonical, TablePair, from_target};
-use crate::target::quoted;
+use crate::postgres::quoted;
 
 /// Messages of the server that are taken at a time.
 const ROWS_PER_TAKE: usize = 256;
 
 /// A table of the target, in the search's transaction.
 #[derive(Clone, Copy)]
-pub(super) struct TargetTable<'a> {
-    pub(super) search: &'a Search,
-    pub(super) handle: &'a Handle,
-    pub(super) pair: &'a TablePair,
+pub(crate) struct TargetTable<'a> {
+    pub(crate) search: &'a Search,
+    pub(crate) handle: &'a Handle,
+    pub(crate) pair: &'a TablePair,
 }
 
 /// A row of it, or the first columns of one, in the pair's order.
-pub(super) struct TargetRow {
+pub(crate) struct TargetRow {
     /// PostgreSQL's own text.
-    pub(super) texts: Vec<Option<String>>,
+    pub(crate) texts: Vec<Option<String>>,
     /// The canonical form of each.
-    pub(super) canonical: Vec<Vec<u8>>,
+    pub(crate) canonical: Vec<Vec<u8>>,
 }
 
 /// Which rows.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Age {
+pub(crate) enum Age {
     /// All.
     Any,
     /// Those that the snapshot sees.
@@ -40,13 +40,13 @@ pub(super) enum Age {
 
 impl TargetTable<'_> {
     fn newer(&self) -> String {
-        let since = self.search.sides.ways.since.as_ref();
+        let since = self.search.sides.connector.since.as_ref();
         let since = since.expect("BUG: a search has a snapshot");
         since.new_row_sql("")
     }
 
     /// Rows that the snapshot sees, and rows that it does not see. Failures from here on leave the transaction usable.
-    pub(super) fn count(&self) -> Result<(u64, u64), Error> {
+    pub(crate) fn count(&self) -> Result<(u64, u64), Error> {
         let sql = format!(
             "SAVEPOINT table_begins; SELECT count(*) FILTER (WHERE NOT newer), count(*) FILTER (WHERE newer)
              FROM (SELECT {} AS newer FROM {}) rows",
@@ -63,7 +63,7 @@ impl TargetTable<'_> {
     }
 
     /// Gives the first `columns` of every row to `each`.
-    pub(super) fn rows(
+    pub(crate) fn rows(
         &self,
         columns: usize,
         age: Age,
@@ -81,10 +81,10 @@ impl TargetTable<'_> {
             names.join(", "),
             self.pair.target_sql()
         );
-        self.stream(&sql, |row| each(self.row(row, columns)?))
+        self.stream(&sql, |row| each(self.row(row, 0, columns)?))
     }
 
-    fn stream(
+    pub(super) fn stream(
         &self,
         sql: &str,
         mut each: impl FnMut(&SimpleQueryRow) -> Result<(), Error>,
@@ -112,13 +112,19 @@ impl TargetTable<'_> {
         }
     }
 
-    fn row(&self, row: &SimpleQueryRow, columns: usize) -> Result<TargetRow, Error> {
+    /// The first `columns` of the pair out of an answer that has them from `first` on.
+    pub(super) fn row(
+        &self,
+        row: &SimpleQueryRow,
+        first: usize,
+        columns: usize,
+    ) -> Result<TargetRow, Error> {
         let mut read = TargetRow {
             texts: Vec::with_capacity(columns),
             canonical: Vec::with_capacity(columns),
         };
         for (at, column) in self.pair.columns.iter().take(columns).enumerate() {
-            let text = row.get(at);
+            let text = row.get(first + at);
             let mut form = Canonical::default();
             from_target(text.map(str::as_bytes), &column.rule.kind, &mut form).map_err(|_| {
                 Error::NotComparable(format!(

@@ -46,7 +46,7 @@ fn a_listed_value_is_shown_by_its_name_however_it_is_written() {
             .replace('\'', "&#39;"),
         base64::engine::general_purpose::STANDARD.encode(secret),
         base64::engine::general_purpose::URL_SAFE.encode(format!("user:{secret}")),
-        crate::session::event::hex(secret.as_bytes()),
+        crate::format::hex(secret.as_bytes()),
         crate::text::printable(secret, 80),
     ] {
         let shown = mask.text(&written);

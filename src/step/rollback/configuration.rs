@@ -12,7 +12,8 @@ use crate::session::{Check, Outcome, Undo};
 use crate::step::announce::run_action;
 use crate::step::configuration::{self, Place, Says};
 use crate::step::context::Context;
-use crate::step::serving::{self, SERVING};
+use crate::step::facts::Served;
+use crate::step::serving;
 use crate::step::switch::{former, former_path};
 
 /// How long an instance is waited for: the way back waits for nobody.
@@ -102,7 +103,7 @@ async fn with_serving(ctx: &Context, mut outcome: Outcome) -> Outcome {
     for words in on_postgres.iter().chain(&unknown) {
         ctx.reporter.line(words);
     }
-    outcome.with_fact(SERVING, serving)
+    outcome.with_fact(Served(serving))
 }
 
 /// The same in a thread of its own, for so long and no longer: a disk that does not answer keeps no other configuration waiting.
@@ -119,7 +120,8 @@ async fn put_back_in_time(ctx: &Context, undo: &Undo) -> Result<Option<String>, 
                 | Undo::Fence
                 | Undo::SwitchAction
                 | Undo::Restart { .. }
-                | Undo::Command => "a configuration".to_owned(),
+                | Undo::Command
+                | Undo::TargetGrants { .. } => "a configuration".to_owned(),
             },
             FILE_LIMIT.as_secs()
         )),

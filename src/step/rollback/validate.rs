@@ -5,22 +5,22 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::configuration::by_hand;
-use crate::fleet;
 use crate::fleet::provider::Provider;
+use crate::fleet::{self, AskError};
+use crate::postgres::Endpoint;
+use crate::runbook::action::HeadersCommand;
+use crate::session::facts::{Backup, Brought, Counts, TableCount};
 use crate::session::{Check, Outcome};
-use crate::source::drill::TableCount;
-use crate::source::{open_read_only, open_read_write};
-use crate::step::backup::Kept;
-use crate::step::configuration;
+use crate::sqlite::{open_read_only, open_read_write};
 use crate::step::context::Context;
-use crate::step::production;
-use crate::step::serving;
-use crate::target::Endpoint;
+use crate::step::{configuration, newcomers, production, serving};
 
 /// Checks of this name, followed by an instance's id, say whether it was seen on SQLite.
 pub(super) const SERVES: &str = "serves_";
 /// How long an instance may take to say by which database it serves.
 const SERVING_LIMIT: Duration = Duration::from_secs(3);
+/// How long it may take to find out which instances came since the opening.
+const NEWCOMERS_LIMIT: Duration = Duration::from_secs(10);
 
 /// R4: every instance answers its readiness and the core reads, and SQLite has the rows that it had.
 pub async fn validate(ctx: &Context) -> Outcome {
@@ -28,6 +28,9 @@ pub async fn validate(ctx: &Context) -> Outcome {
     // Asked while the instances are, and not waited for any longer than they are.
     let still_there = tokio::spawn(connections(ctx.clone()));
     let client = &ctx.shared.http;
+    let tokens = ctx.shared.monitor.tokens();
+    // Writes stay closed until this row has ended: a command that prints no headers is waited for once, and not for each request.
+    let mut without_headers: Vec<(&HeadersCommand, String)> = Vec::new();
     for instance in &ctx.runbook.fleet.instances {
         let mut bad = Vec::new();
         if let Err(e) =
@@ -37,11 +40,23 @@ pub async fn validate(ctx: &Context) -> Outcome {
         }
         for request in &ctx.runbook.verification.requests {
             let limit = Duration::from_secs(10);
-            let judged = match fleet::request::ask(client, request, &instance.url, limit).await {
+            let command = request.headers_command.as_deref();
+            let failed = without_headers.iter().find(|(of, _)| Some(*of) == command);
+            if let Some((_, why)) = failed {
+                bad.push(format!("{}: {why}", request.name));
+                continue;
+            }
+            let asked = tokens.ask(client, request, &instance.url, limit);
+            let judged = match asked.await {
                 Ok(answer) => {
                     fleet::request::judge(request, &answer, None).map_err(|e| e.to_string())
                 }
-                Err(e) => Err(e.to_string()),
+                Err(error) => {
+                    if let (AskError::NoHeaders { why }, Some(command)) = (&error, command) {
+                        without_headers.push((command, why.clone()));
+                    }
+                    Err(error.to_string())
+                }
             };
             bad.extend(judged.err().map(|why| format!("{}: {why}", request.name)));
         }
@@ -63,6 +78,28 @@ pub async fn validate(ctx: &Context) -> Outcome {
         let name = format!("{SERVES}{}", one.instance);
         outcome = outcome.with_check(Check::new(&name, is_back, one.words()));
     }
+    let came = tokio::time::timeout(NEWCOMERS_LIMIT, newcomers::look(ctx)).await;
+    let late = || {
+        Err("which instances there are was not known within the time that this row has".to_owned())
+    };
+    let unseen = match came.unwrap_or_else(|_| late()) {
+        Ok(came) => {
+            for one in &came {
+                let is_back = one.provider == Some(Provider::Sqlite);
+                let name = format!("{SERVES}{}", one.instance);
+                let why = match is_back {
+                    true => one.words(),
+                    false => format!(
+                        "{}; it came since the session was opened, so that this rollback does not restart it: put it back or stop it by hand",
+                        one.words()
+                    ),
+                };
+                outcome = outcome.with_check(Check::new(&name, is_back, why));
+            }
+            None
+        }
+        Err(why) => Some(why),
+    };
     if let Err(why) = production::same_source(ctx) {
         outcome = outcome.with_check(Check::new("source_identity", false, why));
     }
@@ -86,6 +123,10 @@ pub async fn validate(ctx: &Context) -> Outcome {
         }
         Some(first) => format!("{} checks failed; {first}", bad.len()),
     };
+    if let Some(unseen) = unseen {
+        outcome.summary.push_str("; ");
+        outcome.summary.push_str(&unseen);
+    }
     if !still_there.is_finished() {
         still_there.abort();
         outcome.summary.push_str(
@@ -125,20 +166,32 @@ async fn connections(ctx: Context) -> Option<String> {
     })
 }
 
-/// The application's file: there, writable, and with the rows of the backup. Before the freeze there is no backup to compare with.
+/// The application's file: there, writable, and with the rows of the backup and those that the rollback has brought back. Before the freeze there is no backup to compare with.
 async fn source(ctx: &Context) -> Result<String, String> {
-    let before = ctx.fact::<Vec<TableCount>>("counts");
+    let before = ctx.fact().map_err(|unreadable| unreadable.to_string())?;
+    let before = before.map(|Counts(tables)| tables);
+    let brought = ctx.session.rollback_fact::<Brought>();
+    let brought = brought.map_err(|unreadable| unreadable.to_string())?;
+    let brought = brought.unwrap_or_default();
     let path = ctx.runbook.source.file.clone();
-    let looked = tokio::task::spawn_blocking(move || look_at(&path, before.as_deref())).await;
+    let looked =
+        tokio::task::spawn_blocking(move || look_at(&path, before.as_deref(), &brought)).await;
     looked
         .expect("BUG: looking at the file does not panic")
-        .map_err(|why| match ctx.fact::<Kept>("backup") {
-            Some(backup) => format!("{why}. The verified backup is {}", backup.path.display()),
-            None => why,
+        .map_err(|why| match ctx.fact() {
+            Ok(Some(Backup(kept))) => {
+                format!("{why}. The verified backup is {}", kept.path.display())
+            }
+            Ok(None) => why,
+            Err(unreadable) => format!("{why}. {unreadable}"),
         })
 }
 
-fn look_at(path: &Path, before: Option<&[TableCount]>) -> Result<String, String> {
+fn look_at(
+    path: &Path,
+    before: Option<&[TableCount]>,
+    brought: &Brought,
+) -> Result<String, String> {
     let connection = open_read_only(path).map_err(|e| e.to_string())?;
     is_writable(path)?;
     let Some(before) = before else {
@@ -147,17 +200,22 @@ fn look_at(path: &Path, before: Option<&[TableCount]>) -> Result<String, String>
     let mut rows = 0_u64;
     for TableCount {
         table,
-        rows: expected,
+        rows: in_backup,
     } in before
     {
-        let sql = format!("SELECT count(*) FROM {}", crate::target::quoted(table));
+        let expected = brought.expected(table, *in_backup);
+        let sql = format!("SELECT count(*) FROM {}", crate::postgres::quoted(table));
         let now: i64 = connection
             .query_row(&sql, [], |r| r.get(0))
             .map_err(|e| format!("{table}: {e}"))?;
         // More is the application at work again; fewer is loss.
-        if now.cast_unsigned() < *expected {
+        if now.cast_unsigned() < expected {
+            let with = match expected == *in_backup {
+                true => String::new(),
+                false => format!(", and with what was brought back it should have {expected}"),
+            };
             return Err(format!(
-                "{table} has {now} rows on SQLite, the backup has {expected}"
+                "{table} has {now} rows on SQLite, the backup has {in_backup}{with}"
             ));
         }
         rows += now.cast_unsigned();
@@ -189,6 +247,7 @@ fn is_writable(path: &Path) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::session::facts::BroughtTable;
     use std::os::unix::fs::PermissionsExt;
 
     fn counts(rows: u64) -> Vec<TableCount> {
@@ -206,10 +265,29 @@ mod tests {
         connection
             .execute_batch("CREATE TABLE t (a); INSERT INTO t VALUES (1), (2)")
             .expect("rows");
-        let look = |rows| look_at(&path, Some(&counts(rows)));
+        let none = Brought::default();
+        let look = |rows| look_at(&path, Some(&counts(rows)), &none);
         assert_eq!(look(2), Ok("SQLite has its 2 rows".to_owned()));
         assert!(look(3).expect_err("fewer").contains("the backup has 3"));
-        assert!(look_at(&path, None).is_ok());
+        assert!(look_at(&path, None, &none).is_ok());
+        // Rows that the rollback has deleted, as users had, are no loss; one more is.
+        let brought = |inserted, deleted| Brought {
+            tables: vec![BroughtTable {
+                table: "t".to_owned(),
+                inserted,
+                deleted,
+                ..BroughtTable::default()
+            }],
+            ..Brought::default()
+        };
+        let with =
+            |inserted, deleted| look_at(&path, Some(&counts(3)), &brought(inserted, deleted));
+        assert!(with(0, 1).is_ok());
+        assert!(with(2, 3).is_ok());
+        let lost = with(1, 1).expect_err("one is lost");
+        assert!(lost.contains("the backup has 3"), "{lost}");
+        let lost = with(2, 1).expect_err("two are lost");
+        assert!(lost.contains("it should have 4"), "{lost}");
         // Somebody who writes shows that it can be written.
         connection
             .execute_batch("BEGIN IMMEDIATE")

@@ -5,10 +5,11 @@ use std::path::Path;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Record, SALVAGE};
+use super::Record;
 use crate::salvage::file::Salvaged;
 use crate::session::Session;
-use crate::source::digest;
+use crate::session::facts::Unreadable;
+use crate::sqlite::digest;
 
 /// How the note of `cutover salvage make` begins.
 const NOTE: &str = "salvaged after the rollback: ";
@@ -36,7 +37,7 @@ pub fn look(session: &Session, path: &Path, salvaged: &Salvaged) -> Result<Optio
             about.session
         ));
     }
-    let records = records(session);
+    let records = records(session).map_err(|unreadable| unreadable.to_string())?;
     let notes = || {
         let texts = session.notes.iter().map(|(_, _, text)| text.as_str());
         texts.filter_map(|text| text.strip_prefix(NOTE))
@@ -78,10 +79,7 @@ pub fn look(session: &Session, path: &Path, salvaged: &Salvaged) -> Result<Optio
 }
 
 /// What rows of the rollback have put on record.
-fn records(session: &Session) -> Vec<Record> {
+fn records(session: &Session) -> Result<Vec<Record>, Unreadable> {
     let rows = session.rollback.iter().flat_map(|rollback| &rollback.rows);
-    let facts = rows.filter_map(|row| row.outcome.as_ref()?.facts.get(SALVAGE));
-    facts
-        .filter_map(|fact| serde_json::from_value(fact.clone()).ok())
-        .collect()
+    rows.filter_map(|row| row.fact().transpose()).collect()
 }

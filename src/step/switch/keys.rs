@@ -6,8 +6,9 @@ use std::path::Path;
 use crate::action::config_file::Edit;
 use crate::journal::files;
 use crate::private_file;
+use crate::runbook::SwitchedKey;
 use crate::session::Undo;
-use crate::step::configuration::{self, Key, Place, Verdict};
+use crate::step::configuration::{self, Place, Verdict};
 use crate::step::context::Context;
 
 use super::{former, former_path};
@@ -16,7 +17,7 @@ use super::{former, former_path};
 ///
 /// # Errors
 /// Which file is in the way, and why; in what state the others are.
-pub(super) async fn switch(ctx: &Context, key: Key<'_>) -> Result<String, String> {
+pub(super) async fn switch(ctx: &Context, key: SwitchedKey<'_>) -> Result<String, String> {
     if ctx.runbook.fleet.config.is_none() {
         return Err(
             "`fleet.config` is not in the runbook, and a switch by key needs it".to_owned(),
@@ -58,8 +59,21 @@ pub(super) async fn switch(ctx: &Context, key: Key<'_>) -> Result<String, String
     ))
 }
 
+/// Writes the value of before into every file again.
+///
+/// # Errors
+/// Which file is in the way, and why.
+pub(super) fn back(ctx: &Context, name: &str, from: &str) -> Result<(), String> {
+    for place in configuration::places(ctx) {
+        let edit = Edit::prepare(&place.path, name, from);
+        let written = edit.and_then(|edit| edit.apply());
+        written.map_err(|e| format!("{} ({}): {e}", place.path.display(), place.whose()))?;
+    }
+    Ok(())
+}
+
 /// What is to be done with each file, before anything is. `None`: this session has written it already.
-fn plan(ctx: &Context, key: Key<'_>) -> Result<Vec<(Place, Option<Edit>)>, String> {
+fn plan(ctx: &Context, key: SwitchedKey<'_>) -> Result<Vec<(Place, Option<Edit>)>, String> {
     let mut planned = Vec::new();
     for place in configuration::places(ctx) {
         let edit = Edit::prepare(&place.path, key.name, key.to);

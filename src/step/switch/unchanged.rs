@@ -10,9 +10,6 @@ use crate::step::context::Context;
 use crate::step::migrate;
 use crate::step::target::owner;
 
-/// Under this name E1 leaves behind how PostgreSQL was.
-pub const PROVEN: &str = "proven";
-
 /// How PostgreSQL is now.
 ///
 /// # Errors
@@ -35,7 +32,7 @@ pub async fn prove(ctx: &Context) -> Result<Moment, String> {
 /// PostgreSQL cannot be read: a failed outcome that may pass.
 pub async fn look(ctx: &Context) -> Result<Vec<Check>, Outcome> {
     let mut checks = Vec::new();
-    if let Some(then) = ctx.fact::<Moment>(PROVEN) {
+    if let Some(then) = ctx.fact::<Moment>()? {
         let endpoint = owner(ctx)?;
         let total = then.tables.len() as u64;
         let looked = |n: usize| {

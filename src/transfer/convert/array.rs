@@ -219,10 +219,16 @@ fn one_element(token: &[u8], element: &Converter, out: &mut Vec<u8>) -> Result<U
             encode_short(ValueRef::Integer(integer), element, out)
         }
         Some(b'-' | b'0'..=b'9') if !textual(&element.kind) && element.kind != Kind::Bool => {
-            match std::str::from_utf8(token)
+            // A zero below zero is a value of its own to a float, and a spelling of its own to `json`; `numeric` and `jsonb` drop its sign.
+            let has_sign = matches!(
+                element.kind,
+                Kind::Float4 | Kind::Float8 | Kind::Json | Kind::Jsonb | Kind::Numeric(_)
+            );
+            let integer = std::str::from_utf8(token)
                 .ok()
                 .and_then(|digits| digits.parse().ok())
-            {
+                .filter(|_| token != b"-0" || !has_sign);
+            match integer {
                 Some(integer) => encode_short(ValueRef::Integer(integer), element, out),
                 None => encode_short(ValueRef::Text(token), element, out),
             }
@@ -254,21 +260,7 @@ fn encode_short(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::runbook::transfer::ColumnPolicy;
-
-    fn column(kind: Kind, settings: &[(&str, &str)]) -> Converter {
-        let mut policy = ColumnPolicy::default();
-        for (key, value) in settings {
-            policy.set(key, value).expect("a known setting");
-        }
-        Converter {
-            kind,
-            policy,
-            zone: None,
-            not_null: false,
-            default: None,
-        }
-    }
+    use crate::transfer::convert::tests::column;
 
     #[test]
     fn what_postgresql_writes_is_read() {

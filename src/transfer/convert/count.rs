@@ -1,8 +1,7 @@
 //! What a number counts in each unit of `epoch:`, and how people are shown it. What becomes of it in a column is in [`super::epoch`].
 
 use crate::runbook::transfer::Epoch;
-use crate::transfer::convert::Reject;
-use crate::transfer::convert::instant;
+use crate::transfer::convert::{Reject, instant};
 
 /// .NET ticks from year 1 to 1970.
 const UNIX_EPOCH_TICKS: i128 = 621_355_968_000_000_000;

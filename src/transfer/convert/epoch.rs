@@ -16,26 +16,12 @@ pub fn number(digits: &str, converter: &Converter, out: &mut Vec<u8>) -> Result<
     let uses = match converter.kind {
         Kind::Interval(precision) => return duration(digits, unit, precision, converter, out),
         Kind::Date => date(counted(digits, unit)?, converter, out)?,
-        Kind::Timestamp(precision) => {
+        Kind::Timestamp(precision) | Kind::TimestampTz(precision) => {
             let counted = counted(digits, unit)?;
+            let has_zone = matches!(converter.kind, Kind::TimestampTz(_));
             let (tenths, uses) = match counted.base {
+                Base::WallClock if has_zone => in_zone(counted.tenths, converter)?,
                 Base::Instant | Base::WallClock => (counted.tenths, Uses::NONE),
-                Base::Local => (counted.tenths, local(converter)?),
-                Base::Offset(offset_s) => at_offset(counted.tenths, offset_s, converter)?,
-            };
-            moment(
-                Counted { tenths, ..counted },
-                precision,
-                uses,
-                converter,
-                out,
-            )?
-        }
-        Kind::TimestampTz(precision) => {
-            let counted = counted(digits, unit)?;
-            let (tenths, uses) = match counted.base {
-                Base::Instant => (counted.tenths, Uses::NONE),
-                Base::WallClock => in_zone(counted.tenths, converter)?,
                 Base::Local => (counted.tenths, local(converter)?),
                 Base::Offset(offset_s) => at_offset(counted.tenths, offset_s, converter)?,
             };
@@ -61,7 +47,14 @@ pub fn real(value: f64, converter: &Converter, out: &mut Vec<u8>) -> Result<Uses
         Epoch::Ticks | Epoch::DotnetBinary | Epoch::EfOffset => {
             Err(Reject::never("a REAL cannot hold this unit exactly"))
         }
-        _ => number(&value.to_string(), converter, out),
+        Epoch::S
+        | Epoch::Ms
+        | Epoch::Us
+        | Epoch::Ns
+        | Epoch::Days
+        | Epoch::Julian
+        | Epoch::Oadate
+        | Epoch::Calendar => number(&value.to_string(), converter, out),
     }
 }
 
@@ -124,7 +117,7 @@ fn date(counted: Counted, converter: &Converter, out: &mut Vec<u8>) -> Result<Us
             uses.add(Use::Zone);
             counted.tenths + zone_s * 10_000_000
         }
-        _ => counted.tenths,
+        Base::Instant | Base::Local | Base::WallClock | Base::Offset(_) => counted.tenths,
     };
     if local.rem_euclid(DAY_TENTHS) != 0 || counted.finer {
         let in_utc = counted.tenths.rem_euclid(DAY_TENTHS) == 0 && !counted.finer;
@@ -209,26 +202,12 @@ fn duration(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::runbook::transfer::ColumnPolicy;
-
-    fn converter(kind: Kind, settings: &[(&str, &str)]) -> Converter {
-        let mut policy = ColumnPolicy::default();
-        for (key, value) in settings {
-            policy.set(key, value).expect("a known setting");
-        }
-        Converter {
-            kind,
-            zone: policy.zone,
-            policy,
-            not_null: false,
-            default: None,
-        }
-    }
+    use crate::transfer::convert::tests::column;
 
     /// Microseconds since 2000, or of a duration; days since 2000.
     fn value(digits: &str, kind: Kind, settings: &[(&str, &str)]) -> Result<i64, Reject> {
         let mut out = Vec::new();
-        number(digits, &converter(kind, settings), &mut out)?;
+        number(digits, &column(kind, settings), &mut out)?;
         Ok(match out[4..].len() {
             4 => i64::from(i32::from_be_bytes(
                 out[4..8].try_into().expect("four bytes"),

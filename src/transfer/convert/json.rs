@@ -11,8 +11,9 @@ use crate::transfer::kind::Kind;
 
 /// Deeper nesting may exhaust the server's stack.
 const MAX_DEPTH: usize = 1_000;
-/// `jsonb` holds numbers as `numeric`.
-const MAX_EXPONENT: i64 = 131_000;
+/// `jsonb` holds numbers as `numeric`: so many digits before the point, and so many behind it.
+const MAX_WHOLE_DIGITS: i64 = 131_072;
+const MAX_PLACES: i64 = 16_383;
 const JSONB_VERSION: [u8; 1] = [1];
 
 /// Text into `json` or `jsonb`, after checking all of it.
@@ -22,10 +23,27 @@ pub fn text<'v>(
     out: &mut Vec<u8>,
 ) -> Result<Field<'v>, Reject> {
     let (kind, for_jsonb) = (&converter.kind, converter.kind == Kind::Jsonb);
-    let nuls = examine(value, for_jsonb)?;
+    let Examined {
+        nuls,
+        has_negative_zero,
+    } = examine(value, for_jsonb)?;
+    let mut uses = Uses::NONE;
+    if for_jsonb && has_negative_zero {
+        if !converter.policy.negative_zero_drop {
+            return Err(Reject::unless(
+                "negative_zero: drop",
+                "negative zero in JSON, of which jsonb does not keep the sign",
+            ));
+        }
+        uses.add(Use::NegativeZero);
+    }
     // `json` keeps the text as it is written, escapes included.
     if nuls.is_empty() || !for_jsonb && !converter.policy.nul_strip {
-        return bytes::pass(value, prefix(kind), out);
+        let field = bytes::pass(value, prefix(kind), out)?;
+        return Ok(Field {
+            uses: field.uses.and(uses),
+            ..field
+        });
     }
     if !converter.policy.nul_strip {
         return Err(Reject::unless(
@@ -37,7 +55,7 @@ pub fn text<'v>(
     // Two keys may be one without their NULs.
     examine(&stripped, for_jsonb)?;
     bytes::put_bytes(&[prefix(kind), &stripped].concat(), out)?;
-    Ok(Field::with(Uses::one(Use::Nul)))
+    Ok(Field::with(uses.and(Uses::one(Use::Nul))))
 }
 
 /// The text without the escapes at these places.
@@ -138,14 +156,24 @@ fn prefix(kind: &Kind) -> &'static [u8] {
     }
 }
 
-/// Reads all of `value` and gives the places of `\u0000`. With `for_jsonb`, keys that occur twice are refused, of which it would keep
-/// only the last.
-pub(super) fn examine(value: &[u8], for_jsonb: bool) -> Result<Vec<usize>, Reject> {
+/// What a look at JSON text finds besides errors.
+pub(super) struct Examined {
+    /// Where `\u0000` stands.
+    nuls: Vec<usize>,
+    /// `-0`, `-0.0`, `-0e5`.
+    has_negative_zero: bool,
+}
+
+/// Reads all of `value`. With `for_jsonb`, keys that occur twice are refused, of which it would keep only the last.
+pub(super) fn examine(value: &[u8], for_jsonb: bool) -> Result<Examined, Reject> {
     let mut reader = Reader::new(value, for_jsonb)?;
     reader.blank();
     reader.value(0)?;
     reader.end()?;
-    Ok(reader.nuls)
+    Ok(Examined {
+        nuls: reader.nuls,
+        has_negative_zero: reader.has_negative_zero,
+    })
 }
 
 /// A look at JSON text, from the front.
@@ -156,6 +184,7 @@ pub(super) struct Reader<'v> {
     for_jsonb: bool,
     /// Where `\u0000` stands.
     nuls: Vec<usize>,
+    has_negative_zero: bool,
 }
 
 impl<'v> Reader<'v> {
@@ -166,6 +195,7 @@ impl<'v> Reader<'v> {
                 at: 0,
                 for_jsonb,
                 nuls: Vec::new(),
+                has_negative_zero: false,
             }),
             Err(_) => Err(Reject::never("JSON that is not valid UTF-8")),
         }
@@ -344,39 +374,54 @@ impl<'v> Reader<'v> {
         self.at - start
     }
 
-    fn number(&mut self) -> Result<(), Reject> {
-        self.take(b'-');
-        if !self.take(b'0') && self.digits() == 0 {
+    /// The exponent of a number; zero where none is written, and none where it is beyond 64 bits.
+    fn exponent(&mut self) -> Result<Option<i64>, Reject> {
+        let Some(b'e' | b'E') = self.value.get(self.at) else {
+            return Ok(Some(0));
+        };
+        self.at += 1;
+        let is_negative = self.take(b'-');
+        if !is_negative {
+            self.take(b'+');
+        }
+        let start = self.at;
+        if self.digits() == 0 {
             return Err(self.broken());
         }
+        let digits = std::str::from_utf8(&self.value[start..self.at]).ok();
+        let exponent = digits.and_then(|digits| digits.parse::<i64>().ok());
+        Ok(exponent.map(|exponent| if is_negative { -exponent } else { exponent }))
+    }
+
+    fn number(&mut self) -> Result<(), Reject> {
+        let is_negative = self.take(b'-');
+        let start = self.at;
+        let whole = match self.take(b'0') {
+            true => 1,
+            false => self.digits(),
+        };
+        if whole == 0 {
+            return Err(self.broken());
+        }
+        let mut places = 0;
         if self.take(b'.') {
-            let places = self.digits();
+            places = self.digits();
             if places == 0 {
                 return Err(self.broken());
             }
-            if self.for_jsonb && places > 16_000 {
-                return Err(Reject::never(
-                    "a JSON number with more digits than numeric holds",
-                ));
-            }
         }
-        if let Some(b'e' | b'E') = self.value.get(self.at) {
-            self.at += 1;
-            let negative = self.take(b'-');
-            if !negative {
-                self.take(b'+');
-            }
-            let start = self.at;
-            if self.digits() == 0 {
-                return Err(self.broken());
-            }
-            let exponent = std::str::from_utf8(&self.value[start..self.at])
-                .ok()
-                .and_then(|digits| digits.parse::<i64>().ok());
-            let limit = if negative { 16_000 } else { MAX_EXPONENT };
-            if self.for_jsonb && exponent.is_none_or(|exponent| exponent > limit) {
-                return Err(Reject::never("a JSON number beyond what numeric holds"));
-            }
+        let mantissa = &self.value[start..self.at];
+        let is_zero = mantissa.iter().all(|byte| matches!(byte, b'0' | b'.'));
+        self.has_negative_zero |= is_negative && is_zero;
+        let exponent = self.exponent()?;
+        // What is beyond 64 bits is beyond both limits.
+        let length = |digits: usize| i64::try_from(digits).unwrap_or(i64::MAX);
+        let before = exponent.and_then(|exponent| length(whole).checked_add(exponent));
+        let behind = exponent.and_then(|exponent| length(places).checked_sub(exponent));
+        let fits = before.is_some_and(|digits| digits <= MAX_WHOLE_DIGITS)
+            && behind.is_some_and(|places| places <= MAX_PLACES);
+        if self.for_jsonb && !fits {
+            return Err(Reject::never("a JSON number beyond what numeric holds"));
         }
         match self.value.get(self.at) {
             Some(b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' | b'_') => Err(self.broken()),
@@ -405,124 +450,4 @@ pub(super) fn unescape(inside: &[u8]) -> Result<Cow<'_, str>, Reject> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::runbook::transfer::ColumnPolicy;
-
-    /// As without a policy.
-    fn check(value: &[u8], for_jsonb: bool) -> Result<(), Reject> {
-        let kind = if for_jsonb { Kind::Jsonb } else { Kind::Json };
-        text(value, &column(kind, &[]), &mut Vec::new()).map(|_| ())
-    }
-
-    fn column(kind: Kind, settings: &[(&str, &str)]) -> Converter {
-        let mut policy = ColumnPolicy::default();
-        for (key, value) in settings {
-            policy.set(key, value).expect("a known setting");
-        }
-        Converter {
-            kind,
-            policy,
-            zone: None,
-            not_null: false,
-            default: None,
-        }
-    }
-
-    #[test]
-    fn bytes_have_one_meaning_or_none() {
-        let read = |value: &[u8], settings: &[(&str, &str)]| {
-            let mut out = Vec::new();
-            blob(value, &column(Kind::Json, settings), &mut out)
-                .map(|_| String::from_utf8_lossy(&out[4..]).into_owned())
-        };
-        let (text, binary) = ([("bytes", "text")], [("jsonb_blob", "decode")]);
-        let both = [text[0], binary[0]];
-        assert_eq!(read(b"8080", &text).as_deref(), Ok("8080"));
-        for settings in [&[][..], &binary, &both] {
-            assert!(read(b"8080", settings).is_err(), "{settings:?}");
-            assert!(read(b"[1,2]x", settings).is_err(), "{settings:?}");
-        }
-        assert_eq!(read(b"[1, 2]", &both).as_deref(), Ok("[1, 2]"));
-        assert_eq!(read(b"[1,2]", &[]).unwrap_err().policy, Some("bytes: text"));
-        // An array of one integer, 7.
-        assert_eq!(read(b"\x2b\x137", &both).as_deref(), Ok("[7]"));
-        assert!(read(b"\x2b\x137", &text).is_err());
-        assert_eq!(
-            read(b"\x2b\x137", &[]).unwrap_err().policy,
-            Some("jsonb_blob: decode")
-        );
-    }
-
-    #[test]
-    fn nuls_are_cut_out_of_strings_and_keys() {
-        let strip = column(Kind::Jsonb, &[("nul", "strip")]);
-        let read = |value: &str| {
-            let mut out = Vec::new();
-            text(value.as_bytes(), &strip, &mut out)
-                .map(|_| String::from_utf8_lossy(&out[5..]).into_owned())
-        };
-        assert_eq!(
-            read(r#"{"a\u0000":"\\u0000\u0000x"}"#).as_deref(),
-            Ok(r#"{"a":"\\u0000x"}"#)
-        );
-        assert!(read(r#"{"a":1,"a\u0000":2}"#).is_err(), "one key twice");
-        assert!(read(r#""\ud800\u0000\udc00""#).is_err(), "no pair is made");
-    }
-
-    #[test]
-    fn strict_json() {
-        for text in [
-            "null",
-            " [1, 2.50, -0.1e+5] ",
-            r#"{"a":{"b":[]},"c":"\u00e9\ud83d\ude00"}"#,
-            "\"\"",
-            "0",
-        ] {
-            assert_eq!(check(text.as_bytes(), true), Ok(()), "{text}");
-            assert!(serde_json::from_str::<serde_json::Value>(text).is_ok());
-        }
-        for text in [
-            "",
-            "NaN",
-            "[1,]",
-            "{a:1}",
-            "{'a':1}",
-            "01",
-            "1.",
-            ".5",
-            "+1",
-            "[1 2]",
-            "\"\t\"",
-            "\"\\x\"",
-            "tru",
-            "nulls",
-            "1_0",
-            "[",
-            r#""\ud800""#,
-            r#""\u0000""#,
-            "{\"a\":1,}",
-            "1e999999",
-            "// x\n1",
-            "Infinity",
-        ] {
-            assert!(check(text.as_bytes(), true).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn duplicate_keys_count_after_unescaping() {
-        assert!(check(br#"{"a":1,"\u0061":2}"#, true).is_err());
-        assert!(
-            check(br#"{"a":1,"a":2}"#, false).is_ok(),
-            "json keeps its text"
-        );
-        assert!(check(br#"[{"a":1},{"a":2}]"#, true).is_ok());
-    }
-
-    #[test]
-    fn deep_nesting_is_refused_without_recursing_for_ever() {
-        let deep = "[".repeat(2_000_000);
-        assert!(check(deep.as_bytes(), true).is_err());
-    }
-}
+mod tests;

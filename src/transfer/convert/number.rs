@@ -1,7 +1,7 @@
 //! Integers, decimals and floats, in PostgreSQL's binary forms.
 
 use crate::runbook::transfer::{ColumnPolicy, Real, Scale, Unsigned};
-use crate::transfer::convert::{Reject, Use, Uses, put};
+use crate::transfer::convert::{Reject, Use, Uses, put, shortest};
 use crate::transfer::kind::Kind;
 
 /// PostgreSQL's limits for `numeric` without a precision.
@@ -12,27 +12,16 @@ const MAX_FRACTION_DIGITS: usize = 16_383;
 pub fn integer(value: i64, kind: &Kind, out: &mut Vec<u8>) -> Result<Uses, Reject> {
     match kind {
         Kind::Int8 => put(value.to_be_bytes(), out),
-        Kind::Int4 => put(
-            i32::try_from(value)
-                .map_err(|_| range("integer"))?
-                .to_be_bytes(),
-            out,
-        ),
-        Kind::Int2 => put(
-            i16::try_from(value)
-                .map_err(|_| range("smallint"))?
-                .to_be_bytes(),
-            out,
-        ),
-        Kind::Oid => put(
-            u32::try_from(value)
-                .map_err(|_| range("oid"))?
-                .to_be_bytes(),
-            out,
-        ),
+        Kind::Int4 => put(within::<i32>(value, "integer")?.to_be_bytes(), out),
+        Kind::Int2 => put(within::<i16>(value, "smallint")?.to_be_bytes(), out),
+        Kind::Oid => put(within::<u32>(value, "oid")?.to_be_bytes(), out),
         _ => return Err(Reject::never("not an integer type")),
     }
     Ok(Uses::NONE)
+}
+
+fn within<T: TryFrom<i64>>(value: i64, kind: &'static str) -> Result<T, Reject> {
+    T::try_from(value).map_err(|_| range(kind))
 }
 
 fn range(kind: &'static str) -> Reject {
@@ -58,11 +47,18 @@ pub fn real_to_integer(
     policy: &ColumnPolicy,
     out: &mut Vec<u8>,
 ) -> Result<Uses, Reject> {
-    // From 2^53 on several integers have the same REAL.
-    const LIMIT: f64 = 9_007_199_254_740_992.0;
-    if value.trunc() != value || value.abs() >= LIMIT || (value == 0.0 && value.is_sign_negative())
-    {
+    // 2^63, which a REAL holds exactly, as it does every whole number that it stands for.
+    const LIMIT: f64 = 9_223_372_036_854_775_808.0;
+    if value.trunc() != value {
         return Err(Reject::never("a REAL that is not a whole number"));
+    }
+    if value == 0.0 && value.is_sign_negative() {
+        return Err(Reject::never(
+            "negative zero, which whole numbers do not have",
+        ));
+    }
+    if !(-LIMIT..LIMIT).contains(&value) {
+        return Err(range("bigint"));
     }
     if policy.real != Some(Real::Shortest) {
         return Err(Reject::unless(
@@ -101,7 +97,7 @@ pub fn real_narrowed(value: f64, policy: &ColumnPolicy, out: &mut Vec<u8>) -> Re
 }
 
 /// The shortest decimal that reads back as this REAL, where the policy allows to take it for the value.
-pub fn shortest(value: f64, policy: &ColumnPolicy) -> Result<String, Reject> {
+pub fn by_its_shortest(value: f64, policy: &ColumnPolicy) -> Result<String, Reject> {
     if !value.is_finite() {
         return Err(Reject::never("an infinite value"));
     }
@@ -111,7 +107,7 @@ pub fn shortest(value: f64, policy: &ColumnPolicy) -> Result<String, Reject> {
             "a REAL, whose decimal form is a choice",
         ));
     }
-    Ok(value.to_string())
+    Ok(shortest::of_f64(value))
 }
 
 /// An integer into `numeric`. `numeric(20,0)` is what the books of 64-bit numbers without a sign are kept in (Entity Framework's `ulong`), and
@@ -148,7 +144,7 @@ pub fn real_to_numeric(
     policy: &ColumnPolicy,
     out: &mut Vec<u8>,
 ) -> Result<Uses, Reject> {
-    let uses = decimal(&shortest(value, policy)?, kind, policy, out)?;
+    let uses = decimal(&by_its_shortest(value, policy)?, kind, policy, out)?;
     Ok(Uses(uses.0 | Uses::one(Use::Real).0))
 }
 
@@ -207,14 +203,14 @@ pub fn text_to_float(value: &[u8], kind: &Kind, out: &mut Vec<u8>) -> Result<Use
     match kind {
         Kind::Float4 => {
             let parsed: f32 = text.parse().map_err(|_| inexact())?;
-            if !parsed.is_finite() || significant(&parsed.to_string()) != significant(text) {
+            if !parsed.is_finite() || significant(&shortest::of_f32(parsed)) != significant(text) {
                 return Err(inexact());
             }
             put(parsed.to_be_bytes(), out);
         }
         _ => {
             let parsed: f64 = text.parse().map_err(|_| inexact())?;
-            if !parsed.is_finite() || significant(&parsed.to_string()) != significant(text) {
+            if !parsed.is_finite() || significant(&shortest::of_f64(parsed)) != significant(text) {
                 return Err(inexact());
             }
             put(parsed.to_be_bytes(), out);
@@ -420,104 +416,4 @@ fn put_numeric(negative: bool, digits: &Digits<'_>, out: &mut Vec<u8>) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn money() -> Kind {
-        Kind::Numeric(Some((6, 2)))
-    }
-
-    fn groups(text: &str, kind: &Kind, policy: &ColumnPolicy) -> Result<Vec<i16>, Reject> {
-        let mut out = Vec::new();
-        decimal(text, kind, policy, &mut out)?;
-        Ok(out[4..]
-            .chunks(2)
-            .map(|pair| i16::from_be_bytes([pair[0], pair[1]]))
-            .collect())
-    }
-
-    #[test]
-    fn numerics_are_base_ten_thousand() {
-        let none = ColumnPolicy::default();
-        let free = Kind::Numeric(None);
-        // ndigits, weight, sign, dscale, groups
-        assert_eq!(
-            groups("12345.678", &free, &none),
-            Ok(vec![3, 1, 0, 3, 1, 2345, 6780])
-        );
-        assert_eq!(
-            groups("-0.00001", &free, &none),
-            Ok(vec![1, -2, 0x4000, 5, 1000])
-        );
-        assert_eq!(groups("10000", &free, &none), Ok(vec![1, 1, 0, 0, 1]));
-        assert_eq!(
-            groups("100000000.5", &free, &none),
-            Ok(vec![4, 2, 0, 1, 1, 0, 0, 5000])
-        );
-        assert_eq!(groups("0.0", &free, &none), Ok(vec![0, 0, 0, 1]));
-    }
-
-    #[test]
-    fn nothing_rounds_unless_stated() {
-        let none = ColumnPolicy::default();
-        let round = ColumnPolicy {
-            scale: Some(Scale::Round),
-            ..ColumnPolicy::default()
-        };
-        assert!(groups("12.345", &money(), &none).is_err());
-        assert_eq!(
-            groups("12.340", &money(), &none),
-            groups("12.34", &money(), &none)
-        );
-        assert_eq!(
-            groups("9.995", &money(), &round),
-            groups("10.00", &money(), &none)
-        );
-        assert_eq!(
-            groups("0.005", &money(), &round),
-            groups("0.01", &money(), &none)
-        );
-        assert!(
-            groups("9999.995", &money(), &round).is_err(),
-            "rounding carries beyond the precision"
-        );
-        assert!(groups("10000", &money(), &none).is_err());
-        assert!(groups("9999.99", &money(), &none).is_ok());
-    }
-
-    #[test]
-    fn strict_text_only() {
-        for text in [
-            "", " 5", "5 ", "+5", "05", "1,5", "1e3", "NaN", "0x10", "1_000", ".5", "5.", "--1",
-            "١",
-        ] {
-            assert!(
-                text_to_numeric(
-                    text.as_bytes(),
-                    &Kind::Numeric(None),
-                    &ColumnPolicy::default(),
-                    &mut Vec::new()
-                )
-                .is_err(),
-                "{text}"
-            );
-            assert!(
-                text_to_integer(text.as_bytes(), &Kind::Int8, &mut Vec::new()).is_err(),
-                "{text}"
-            );
-        }
-        assert!(text_to_integer(b"-9223372036854775808", &Kind::Int8, &mut Vec::new()).is_ok());
-        assert!(text_to_integer(b"9223372036854775808", &Kind::Int8, &mut Vec::new()).is_err());
-    }
-
-    #[test]
-    fn floats_take_only_what_they_hold() {
-        assert!(integer_to_float(1 << 53, &Kind::Float8, &mut Vec::new()).is_ok());
-        assert!(integer_to_float((1 << 53) + 1, &Kind::Float8, &mut Vec::new()).is_err());
-        assert!(integer_to_float(i64::MAX, &Kind::Float8, &mut Vec::new()).is_err());
-        assert!(real_narrowed(0.1, &ColumnPolicy::default(), &mut Vec::new()).is_err());
-        assert!(real_narrowed(-0.0, &ColumnPolicy::default(), &mut Vec::new()).is_ok());
-        assert!(text_to_float(b"0.10", &Kind::Float8, &mut Vec::new()).is_ok());
-        assert!(text_to_float(b"0.1000000000000000055", &Kind::Float8, &mut Vec::new()).is_err());
-    }
-}
+mod tests;

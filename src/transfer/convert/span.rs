@@ -252,21 +252,11 @@ fn add(sum: i64, sign: i64, number: i64, unit: i64) -> Result<i64, Reject> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::runbook::transfer::ColumnPolicy;
+    use crate::transfer::convert::tests::column;
 
     /// Months, days, microseconds.
     fn span(value: &str, settings: &[(&str, &str)]) -> Result<(i32, i32, i64), Reject> {
-        let mut policy = ColumnPolicy::default();
-        for (key, value) in settings {
-            policy.set(key, value).expect("a known setting");
-        }
-        let converter = Converter {
-            kind: Kind::Interval(6),
-            policy,
-            zone: None,
-            not_null: false,
-            default: None,
-        };
+        let converter = column(Kind::Interval(6), settings);
         let mut out = Vec::new();
         text(value.as_bytes(), &converter, &mut out)?;
         let four = |at: usize| i32::from_be_bytes(out[at..at + 4].try_into().expect("four bytes"));

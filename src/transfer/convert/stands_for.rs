@@ -5,14 +5,14 @@ use std::borrow::Cow;
 use rusqlite::types::ValueRef;
 
 use crate::runbook::transfer::{ColumnPolicy, Replacement};
-use crate::transfer::convert::{Converter, Reject, Uses, put as put_fixed, put_null};
+use crate::transfer::convert::{Converter, Reject, Uses, put as put_fixed, put_null, shortest};
 use crate::transfer::kind::Kind;
 
 /// The text by which `values:` knows a value: digits, the shortest decimal of a REAL, text itself. Blobs and NULL have none.
 pub fn key(value: ValueRef<'_>) -> Option<Cow<'_, str>> {
     match value {
         ValueRef::Integer(integer) => Some(integer.to_string().into()),
-        ValueRef::Real(real) => Some(real.to_string().into()),
+        ValueRef::Real(real) => Some(shortest::of_f64(real).into()),
         ValueRef::Text(text) => std::str::from_utf8(text).ok().map(Cow::Borrowed),
         ValueRef::Null | ValueRef::Blob(_) => None,
     }

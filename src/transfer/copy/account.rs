@@ -9,14 +9,13 @@ use std::path::Path;
 use serde::Serialize;
 use tokio_postgres::Client;
 
-use crate::source::schema::quoted;
+use crate::sqlite::schema::quoted;
 use crate::text::printable;
-use crate::transfer::Error;
 use crate::transfer::copy::record::{Task, storable};
 use crate::transfer::error::{read, server};
 use crate::transfer::layout::{Layout, TableLayout};
-use crate::transfer::occupied;
 use crate::transfer::plan::scan::open;
+use crate::transfer::{Error, occupied};
 
 /// The account of one table, in the shape of `copy --json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -159,7 +158,8 @@ pub async fn recorded(client: &Client, key: &str) -> Result<BTreeMap<String, Kno
     Ok(rows.iter().map(|row| (row.get(0), known(row))).collect())
 }
 
-/// Counts once more what `after_import` has left, and puts it on record. Each table that has another number now, in words.
+/// Counts once more what `after_import` has left, and puts it on record: in the transaction that records the end, for an import that had ended
+/// without this record would look as if somebody had taken rows from it. Each table that has another number now, in words.
 ///
 /// # Errors
 /// The server does not answer.

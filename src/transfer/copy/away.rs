@@ -5,7 +5,7 @@
 
 use tokio_postgres::Client;
 
-use crate::target::catalogue::Catalogue;
+use crate::postgres::catalogue::Catalogue;
 use crate::transfer::Error;
 use crate::transfer::copy::record::{self, Definition, DefinitionState, Described};
 use crate::transfer::error::server;

@@ -2,8 +2,8 @@
 //! back exactly as it was. Pure; running the SQL is [`super::rebuild`]'s and [`super::prepare`]'s business.
 
 use crate::ours::statements::{self, Name};
-use crate::target::catalogue::{Constraint, ConstraintKind, Index, RelationKind, Table, Trigger};
-use crate::target::quoted;
+use crate::postgres::catalogue::{Constraint, ConstraintKind, Index, RelationKind, Table, Trigger};
+use crate::postgres::quoted;
 use crate::transfer::copy::record::{Definition, DefinitionKind, DefinitionState, Described};
 use crate::transfer::layout::fire::fires;
 use crate::transfer::session::literal;
@@ -109,20 +109,26 @@ pub fn collect(
 }
 
 /// What is to be taken away, together with what an unfinished import has away already or has put back without its proof: that comes
-/// back as it was recorded then. In the order of being taken away: foreign keys before the keys they hang on.
+/// back as it was recorded then. A foreign key that somebody has put back since goes like everything else. In the order of being taken away:
+/// foreign keys before the keys they hang on.
 pub fn with_open(collected: Vec<Definition>, open: Vec<Definition>) -> Vec<Definition> {
     let same = |one: &Definition, other: &Definition| {
         (one.kind, one.table_oid, &one.name) == (other.kind, other.table_oid, &other.name)
     };
-    let fresh = collected
+    let (known, mut all): (Vec<Definition>, Vec<Definition>) = collected
         .into_iter()
-        .filter(|definition| !open.iter().any(|known| same(known, definition)));
-    let mut all: Vec<Definition> = fresh.collect();
+        .partition(|definition| open.iter().any(|known| same(known, definition)));
+    // Keys and indexes that are away are collected as if they were there; foreign keys are read from the catalogue.
+    let is_back = |definition: &Definition| {
+        definition.kind == DefinitionKind::Foreign
+            && known.iter().any(|there| same(there, definition))
+    };
     all.extend(open.into_iter().map(|definition| Definition {
         state: match definition.state {
-            DefinitionState::Away => DefinitionState::Away,
+            DefinitionState::Away if !is_back(&definition) => DefinitionState::Away,
             // It is in force, and goes like everything else.
-            DefinitionState::Unproven
+            DefinitionState::Away
+            | DefinitionState::Unproven
             | DefinitionState::Recorded
             | DefinitionState::Kept
             | DefinitionState::Back => DefinitionState::Recorded,

@@ -9,7 +9,7 @@ use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 
 use crate::ours::statements::{self, Emptied, Name};
-use crate::target::catalogue::{Constraint, RelationKind};
+use crate::postgres::catalogue::{Constraint, RelationKind};
 use crate::text::printable;
 use crate::transfer::Error;
 use crate::transfer::copy::prepare::Wanted;

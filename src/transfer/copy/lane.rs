@@ -7,7 +7,7 @@ use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 use tokio_util::sync::CancellationToken;
 
-use crate::target::{Pinned, quoted};
+use crate::postgres::{Pinned, quoted};
 use crate::text::printable;
 use crate::transfer::copy::board::{Board, Work};
 use crate::transfer::copy::meter::Meter;
@@ -19,7 +19,7 @@ use crate::transfer::error::server;
 use crate::transfer::{Error, Progress};
 
 /// What all lanes share.
-pub struct Floor<'f> {
+pub struct Lanes<'f> {
     /// The import.
     pub import: &'f Import,
     /// Tasks in the board's order.
@@ -43,55 +43,55 @@ pub struct Floor<'f> {
 }
 
 /// Runs one lane until the board is over.
-pub async fn run(floor: &Floor<'_>, number: usize, first: Pinned) -> Result<(), Error> {
+pub async fn run(lanes: &Lanes<'_>, number: usize, first: Pinned) -> Result<(), Error> {
     let mut lane = Lane {
-        floor,
+        lanes,
         client: Some(first),
         idle_lanes: 0,
     };
     loop {
-        let changed = floor.changed.notified();
+        let changed = lanes.changed.notified();
         let next = {
-            let mut board = floor.board();
+            let mut board = lanes.board();
             if board.is_over() {
                 return Ok(());
             }
-            let lanes = floor.import.options.lanes;
-            board.take(number).map(|work| (work, board.idle(lanes)))
+            let all = lanes.import.options.lanes;
+            board.take(number).map(|work| (work, board.idle(all)))
         };
         let Some((work, idle_lanes)) = next else {
             tokio::select! {
                 () = changed => continue,
-                () = floor.cancel.cancelled() => return Err(Error::Cancelled),
+                () = lanes.cancel.cancelled() => return Err(Error::Cancelled),
             }
         };
         lane.idle_lanes = idle_lanes;
-        floor.meter.began(work);
+        lanes.meter.began(work);
         match lane.persist(work).await {
             Ok(()) => {
-                floor.board().done(work);
-                floor.meter.ended(work);
+                lanes.board().done(work);
+                lanes.meter.ended(work);
                 lane.announce(work, true);
-                floor.changed.notify_waiters();
+                lanes.changed.notify_waiters();
             }
             Err(error) => {
-                floor.board().fail();
-                floor.changed.notify_waiters();
-                floor.cancel.cancel();
+                lanes.board().fail();
+                lanes.changed.notify_waiters();
+                lanes.cancel.cancel();
                 return Err(error);
             }
         }
     }
 }
 
-impl Floor<'_> {
+impl Lanes<'_> {
     fn board(&self) -> std::sync::MutexGuard<'_, Board> {
         self.board.lock().expect("BUG: a lane panicked")
     }
 }
 
 struct Lane<'l, 'f> {
-    floor: &'l Floor<'f>,
+    lanes: &'l Lanes<'f>,
     client: Option<Pinned>,
     /// Lanes that had nothing to do when the present piece was taken.
     idle_lanes: usize,
@@ -102,11 +102,11 @@ impl Lane<'_, '_> {
     async fn persist(&mut self, work: Work) -> Result<(), Error> {
         let mut patience = Patience::default();
         loop {
-            let before = self.floor.meter.rows();
+            let before = self.lanes.meter.rows();
             let Err(error) = self.attempt(work).await else {
                 return Ok(());
             };
-            if self.floor.meter.rows() > before {
+            if self.lanes.meter.rows() > before {
                 patience.renew();
             }
             self.client = None;
@@ -114,8 +114,8 @@ impl Lane<'_, '_> {
                 .wait_after(
                     error,
                     &self.words(work),
-                    self.floor.progress,
-                    &self.floor.cancel,
+                    self.lanes.progress,
+                    &self.lanes.cancel,
                 )
                 .await?;
         }
@@ -124,21 +124,21 @@ impl Lane<'_, '_> {
     fn words(&self, work: Work) -> String {
         let table = |name: &str| printable(name, 80);
         match work {
-            Work::Load(place) => format!("loading {}", table(&self.floor.tasks[place].table)),
-            Work::Build(place) => format!("rebuilding {}", table(&self.floor.builds[place].name)),
-            Work::Foreign(place) => format!("proving {}", table(&self.floor.foreign[place].name)),
+            Work::Load(place) => format!("loading {}", table(&self.lanes.tasks[place].table)),
+            Work::Build(place) => format!("rebuilding {}", table(&self.lanes.builds[place].name)),
+            Work::Foreign(place) => format!("proving {}", table(&self.lanes.foreign[place].name)),
             Work::Analyze(place) => format!(
                 "analyzing {}",
-                table(&self.floor.import.layout.tables[place].target.name)
+                table(&self.lanes.import.layout.tables[place].target.name)
             ),
         }
     }
 
     async fn attempt(&mut self, work: Work) -> Result<(), Error> {
-        let floor = self.floor;
+        let lanes = self.lanes;
         let client = match self.client.take().filter(|client| !client.is_closed()) {
             Some(client) => client,
-            None => floor.import.target.connect().await?,
+            None => lanes.import.target.connect().await?,
         };
         let outcome = self.do_work(work, &client).await;
         self.client = Some(client);
@@ -146,11 +146,11 @@ impl Lane<'_, '_> {
     }
 
     async fn do_work(&self, work: Work, client: &Client) -> Result<(), Error> {
-        let floor = self.floor;
+        let lanes = self.lanes;
         match work {
             Work::Load(place) => {
-                let task = &floor.tasks[place];
-                let table = floor
+                let task = &lanes.tasks[place];
+                let table = lanes
                     .import
                     .layout
                     .tables
@@ -158,40 +158,40 @@ impl Lane<'_, '_> {
                     .position(|table| table.target.oid == task.target_oid);
                 let table = table.expect("BUG: a task's table is in the layout");
                 let added = |added: load::Added| {
-                    if let Some(report) = floor.meter.added(table, added) {
-                        (floor.progress)(report);
+                    if let Some(report) = lanes.meter.added(table, added) {
+                        (lanes.progress)(report);
                     }
                 };
-                floor.meter.load_began(table);
+                lanes.meter.load_began(table);
                 let outcome =
-                    load::load(floor.import, client, task, table, &added, &floor.cancel).await;
-                floor.meter.load_ended(table);
+                    load::load(lanes.import, client, task, table, &added, &lanes.cancel).await;
+                lanes.meter.load_ended(table);
                 outcome
             }
             Work::Build(place) => {
-                let definition = &floor.builds[place];
+                let definition = &lanes.builds[place];
                 self.announce(work, false);
                 rebuild::build(
-                    floor.import,
+                    lanes.import,
                     client,
                     definition,
                     self.idle_lanes,
-                    &floor.cancel,
+                    &lanes.cancel,
                 )
                 .await
             }
             Work::Foreign(place) => {
-                let definition = &floor.foreign[place];
+                let definition = &lanes.foreign[place];
                 self.announce(work, false);
-                rebuild::foreign(floor.import, client, definition, &floor.gate, &floor.cancel).await
+                rebuild::foreign(lanes.import, client, definition, &lanes.gate, &lanes.cancel).await
             }
             Work::Analyze(place) => {
-                let name = &floor.import.layout.tables[place].target.name;
+                let name = &lanes.import.layout.tables[place].target.name;
                 // Statistics of an index over an expression call its functions.
                 let sql = format!(
                     "BEGIN; SET LOCAL search_path = {}; ANALYZE {}.{}; COMMIT",
-                    floor.import.search_path,
-                    quoted(&floor.import.target.schema),
+                    lanes.import.search_path,
+                    quoted(&lanes.import.target.schema),
                     quoted(name)
                 );
                 match client.batch_execute(&sql).await {
@@ -210,21 +210,21 @@ impl Lane<'_, '_> {
 
     /// Says that an index, key or foreign key is being rebuilt, or is back; nothing of other work.
     fn announce(&self, work: Work, done: bool) {
-        let floor = self.floor;
+        let lanes = self.lanes;
         let definition = match work {
-            Work::Build(place) => &floor.builds[place],
-            Work::Foreign(place) => &floor.foreign[place],
+            Work::Build(place) => &lanes.builds[place],
+            Work::Foreign(place) => &lanes.foreign[place],
             Work::Load(_) | Work::Analyze(_) => return,
         };
-        let (back, total) = floor.board().rebuilt();
-        (floor.progress)(Progress::Rebuilding {
+        let (back, total) = lanes.board().rebuilt();
+        (lanes.progress)(Progress::Rebuilding {
             table: definition.table.clone(),
             name: definition.name.clone(),
             done,
             back,
             total,
-            filled: floor.board().is_filled(),
-            left_ms: floor.meter.left_ms(),
+            filled: lanes.board().is_filled(),
+            left_ms: lanes.meter.left_ms(),
         });
     }
 }

@@ -3,8 +3,10 @@
 //! A reader thread encodes ahead while the server takes the batch before. The checkpoint's row is locked for the whole batch, so that a
 //! transaction that an earlier connection left behind has ended, one way or the other, before this one goes on.
 
+mod objection;
+mod producer;
+
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -14,28 +16,23 @@ use tokio::sync::mpsc;
 use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 
-use crate::target::quoted;
+use self::producer::Producer;
+use crate::postgres::quoted;
 use crate::text::printable;
 use crate::transfer::Error;
-use crate::transfer::copy::Import;
-use crate::transfer::copy::evidence;
 use crate::transfer::copy::record::{self, Task};
-use crate::transfer::error::{read, server};
+use crate::transfer::copy::{Import, evidence};
+use crate::transfer::error::server;
 use crate::transfer::layout::TableLayout;
-use crate::transfer::plan::scan::open;
-use crate::transfer::plan::{Problem, RowKey};
-use crate::transfer::pump::{CHUNKS_IN_FLIGHT, Chunker, Closed};
-use crate::transfer::reader::{Cursor, Reader};
-use crate::transfer::rows::{COPY_HEADER, COPY_TRAILER, Encoder, Outcome, Quarantined};
+use crate::transfer::plan::Problem;
+use crate::transfer::pump::CHUNKS_IN_FLIGHT;
+use crate::transfer::reader::Cursor;
+use crate::transfer::rows::Quarantined;
 
-/// A batch ends after this many bytes at the latest.
-const BATCH_BYTES: u64 = 16 * 1024 * 1024;
 /// The server must take a chunk within this time.
 const CHUNK_DEADLINE: Duration = Duration::from_secs(60);
 /// And a whole statement after the last chunk within this.
 const STATEMENT_DEADLINE: Duration = Duration::from_secs(600);
-/// Problems listed of a batch that stops.
-const PROBLEMS_LISTED: usize = 10_000;
 
 /// What goes from the reader to the sender.
 enum Piece {
@@ -339,282 +336,5 @@ impl Batches<'_> {
             },
             (!end.last).then_some(cursor),
         ))
-    }
-
-    /// Ends the transaction and turns the server's objection to a row into a problem that names the row.
-    async fn give_up(&self, error: Error) -> Error {
-        if matches!(error, Error::Stalled { .. } | Error::Cancelled) {
-            if let Err(error) = self
-                .import
-                .target
-                .endpoint
-                .cancel(&self.client.cancel_token())
-                .await
-            {
-                tracing::warn!(%error, "the COPY could not be cancelled; its connection is dropped");
-            }
-            return error;
-        }
-        let Error::Server { source, .. } = &error else {
-            // Refused here, not by the server: the batch goes, the connection stays usable.
-            let _ = self.client.batch_execute("ROLLBACK").await;
-            return error;
-        };
-        let Some(objection) = source.as_db_error() else {
-            return error;
-        };
-        let class = &objection.code().code()[..2];
-        if !matches!(class, "22" | "23" | "54") {
-            return error;
-        }
-        let rolled_back = self.client.batch_execute("ROLLBACK").await;
-        let Some(line) = objection
-            .where_()
-            .and_then(line_of_copy)
-            .filter(|_| rolled_back.is_ok())
-        else {
-            return error;
-        };
-        let problem = self.objected_row(line, objection).await;
-        problem.map_or(error, |problem| Error::Problems(vec![problem]))
-    }
-
-    /// Reads the batch again up to the row that the server objected to.
-    async fn objected_row(
-        &self,
-        line: u64,
-        objection: &tokio_postgres::error::DbError,
-    ) -> Option<Problem> {
-        let row = self
-            .client
-            .query_one(
-                "SELECT position FROM cutover.task WHERE import = $1 AND number = $2",
-                &[&self.import.key, &self.task.number],
-            )
-            .await
-            .ok()?;
-        let cursor = record::cursor(row.get(0)).ok()?;
-        let (import, task, place) = (self.import.clone(), self.task.clone(), self.place()?);
-        let found =
-            tokio::task::spawn_blocking(move || nth_row(&import, &task, place, &cursor, line))
-                .await
-                .ok()?
-                .ok()??;
-        let column = objection.column().map(str::to_owned).or_else(|| {
-            let constraint = objection.constraint()?;
-            let constraints = self
-                .table
-                .target
-                .constraints
-                .iter()
-                .map(|known| (&known.name, known.columns.first()));
-            let indexes = self
-                .table
-                .target
-                .indexes
-                .iter()
-                .map(|known| (&known.name, known.columns.first().and_then(Option::as_ref)));
-            constraints
-                .chain(indexes)
-                .find(|(name, _)| *name == constraint)
-                .and_then(|(_, column)| column.cloned())
-        });
-        let column = column.and_then(|name| {
-            self.table
-                .columns
-                .iter()
-                .find(|column| column.target.name == name)
-        });
-        Some(Problem {
-            table: self.table.source.name.clone(),
-            column: column
-                .map(|column| self.table.source_name(column).to_owned())
-                .unwrap_or_default(),
-            rowid: found,
-            value: String::new(),
-            reason: printable(
-                &format!(
-                    "PostgreSQL refuses it: {} {}",
-                    objection.message(),
-                    objection.detail().unwrap_or_default()
-                ),
-                400,
-            ),
-            policy: Some("on_problem: quarantine".to_owned()),
-        })
-    }
-
-    fn place(&self) -> Option<usize> {
-        self.import
-            .layout
-            .tables
-            .iter()
-            .position(|table| table.target.oid == self.table.target.oid)
-    }
-}
-
-/// PostgreSQL names the row of a COPY in its context: `COPY t, line 3, column c`.
-fn line_of_copy(context: &str) -> Option<u64> {
-    let after = &context[context.rfind(", line ")? + ", line ".len()..];
-    let digits = after.split(|c: char| !c.is_ascii_digit()).next()?;
-    digits.parse().ok()
-}
-
-/// The key of the n-th row that is sent after `cursor`.
-fn nth_row(
-    import: &Import,
-    task: &Task,
-    place: usize,
-    cursor: &Cursor,
-    n: u64,
-) -> Result<Option<RowKey>, Error> {
-    let table = &import.layout.tables[place];
-    let source = &import.source;
-    let connection = open(source)?;
-    let columns: Vec<usize> = table.columns.iter().map(|column| column.source).collect();
-    let reader = Reader::new(&table.source, &columns, import.layout.encoding);
-    let mut statement = reader
-        .prepare(&connection, task.span, cursor)
-        .map_err(read(source, &table.source.name))?;
-    let mut rows = statement.raw_query();
-    let mut encoder = Encoder::new(table, import.foreseen.get(&table.target.oid));
-    let (mut scratch, mut buffer, mut splices) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut ordinal, mut sent) = (cursor.rows_read(), 0);
-    while let Some(row) = rows.next().map_err(read(source, &table.source.name))? {
-        ordinal += 1;
-        let row = reader
-            .row(row, ordinal, &mut scratch)
-            .map_err(read(source, &table.source.name))?;
-        buffer.clear();
-        splices.clear();
-        if encoder.row(&row, &mut buffer, &mut splices) == Outcome::Encoded {
-            sent += 1;
-            if sent == n {
-                return Ok(Some(row.key()));
-            }
-        }
-    }
-    Ok(None)
-}
-
-/// The reading side, in a thread of its own.
-struct Producer {
-    import: Import,
-    place: usize,
-    task: Task,
-    cursor: Cursor,
-    sender: mpsc::Sender<Piece>,
-}
-
-impl Producer {
-    fn run(&self) {
-        if let Err(error) = self.read(&self.import.source, &self.import.layout.tables[self.place]) {
-            // The sender may be gone already; then its own error is the one that counts.
-            let _ = self.sender.blocking_send(Piece::Failed(error));
-        }
-    }
-
-    /// Reads, encodes and hands over until the end, a problem, or nobody listens.
-    fn read(&self, source: &Path, table: &TableLayout) -> Result<(), Error> {
-        let name = &table.source.name;
-        let connection = open(source)?;
-        let columns: Vec<usize> = table.columns.iter().map(|column| column.source).collect();
-        let reader = Reader::new(&table.source, &columns, self.import.layout.encoding);
-        let mut statement = reader
-            .prepare(&connection, self.task.span, &self.cursor)
-            .map_err(read(source, name))?;
-        let mut rows = statement.raw_query();
-        let mut encoder = Encoder::new(table, self.import.foreseen.get(&table.target.oid));
-        let mut chunker = Chunker::new(|chunk| {
-            self.sender
-                .blocking_send(Piece::Data(chunk))
-                .map_err(|_| Closed)
-        });
-        let (mut scratch, mut splices) = (Vec::new(), Vec::new());
-        let (mut ordinal, mut sent, mut seen) = (self.cursor.rows_read(), 0, 0);
-        let mut aside = 0;
-        chunker.buffer().extend_from_slice(COPY_HEADER);
-        while let Some(row) = rows.next().map_err(read(source, name))? {
-            ordinal += 1;
-            seen += 1;
-            let row = reader
-                .row(row, ordinal, &mut scratch)
-                .map_err(read(source, name))?;
-            let start = chunker.buffer().len();
-            splices.clear();
-            let outcome = encoder.row(&row, chunker.buffer(), &mut splices);
-            let handed_over = match outcome {
-                Outcome::Encoded if encoder.problems.is_empty() => {
-                    sent += 1;
-                    chunker.row_done(start, &row, &splices)
-                }
-                Outcome::Encoded => {
-                    chunker.buffer().truncate(start);
-                    Ok(())
-                }
-                Outcome::Aside => {
-                    aside += 1;
-                    Ok(())
-                }
-                Outcome::Refused => Ok(()),
-            };
-            let full = seen >= self.import.options.batch_rows
-                || chunker.bytes() >= BATCH_BYTES
-                || encoder.problems.len() >= PROBLEMS_LISTED;
-            if handed_over.is_err() {
-                return Ok(());
-            }
-            if full {
-                let stop = !encoder.problems.is_empty();
-                if self
-                    .end_batch(
-                        &mut chunker,
-                        &mut encoder,
-                        [&mut sent, &mut aside].map(std::mem::take),
-                        Some(row.cursor()),
-                        false,
-                    )
-                    .is_err()
-                    || stop
-                {
-                    return Ok(());
-                }
-                seen = 0;
-                chunker.buffer().extend_from_slice(COPY_HEADER);
-            }
-        }
-        // No cursor: after the last batch the task is done, and nobody goes on from it.
-        let _ = self.end_batch(&mut chunker, &mut encoder, [sent, aside], None, true);
-        Ok(())
-    }
-
-    fn end_batch<F: FnMut(Bytes) -> Result<(), Closed>>(
-        &self,
-        chunker: &mut Chunker<F>,
-        encoder: &mut Encoder<'_>,
-        [sent, aside]: [u64; 2],
-        cursor: Option<Cursor>,
-        last: bool,
-    ) -> Result<(), Closed> {
-        let bytes = chunker.take_bytes();
-        if sent > 0 && encoder.problems.is_empty() {
-            chunker.buffer().extend_from_slice(&COPY_TRAILER);
-            chunker.flush()?;
-        } else {
-            chunker.buffer().clear();
-        }
-        let end = BatchEnd {
-            cursor,
-            rows: sent,
-            aside,
-            bytes,
-            problems: std::mem::take(&mut encoder.problems),
-            quarantined: std::mem::take(&mut encoder.quarantined),
-            uses: encoder.take_uses(),
-            last,
-        };
-        self.sender
-            .blocking_send(Piece::End(Box::new(end)))
-            .map_err(|_| Closed)
     }
 }

@@ -3,7 +3,7 @@
 
 use tokio_postgres::Client;
 
-use crate::target::catalogue::{ConstraintKind, Table};
+use crate::postgres::catalogue::{ConstraintKind, Table};
 use crate::transfer::Error;
 use crate::transfer::error::server;
 use crate::transfer::layout::Layout;

@@ -4,7 +4,7 @@ use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 use tokio_util::sync::CancellationToken;
 
-use crate::target::quoted;
+use crate::postgres::quoted;
 use crate::text::printable;
 use crate::transfer::Error;
 use crate::transfer::copy::Import;
@@ -47,7 +47,10 @@ pub async fn build(
             )
             .await
         }
-        _ => Ok(()),
+        DefinitionState::Recorded
+        | DefinitionState::Kept
+        | DefinitionState::Unproven
+        | DefinitionState::Back => Ok(()),
     }
 }
 
@@ -322,11 +325,11 @@ async fn too_long(
 }
 
 /// SQL that names a row: its primary key, or where it lies.
-fn row_name(table: &crate::target::catalogue::Table) -> String {
+fn row_name(table: &crate::postgres::catalogue::Table) -> String {
     let primary = table
         .constraints
         .iter()
-        .find(|constraint| constraint.kind == crate::target::catalogue::ConstraintKind::Primary);
+        .find(|constraint| constraint.kind == crate::postgres::catalogue::ConstraintKind::Primary);
     let names: Vec<String> = primary
         .map(|key| key.columns.iter().map(|name| quoted(name)).collect())
         .unwrap_or_default();

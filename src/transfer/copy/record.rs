@@ -4,11 +4,12 @@
 //! as a reader of the catalogue needs to know, is [`super::away`]'s.
 
 use serde::{Deserialize, Serialize};
+use strum::{EnumIter, IntoEnumIterator as _, IntoStaticStr};
 use tokio_postgres::{Client, GenericClient};
 
 use crate::ours::statements::{self, Name};
-use crate::target::catalogue::{Constraint, Index};
-use crate::target::own_schema;
+use crate::postgres::catalogue::{Constraint, Index};
+use crate::postgres::own_schema;
 use crate::transfer::Error;
 use crate::transfer::error::server;
 use crate::transfer::reader::{Cursor, Span};
@@ -139,8 +140,9 @@ impl PartialEq for Described {
 impl Eq for Described {}
 
 /// Kinds of definitions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, EnumIter, IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum DefinitionKind {
     /// A trigger that must not fire.
     Trigger,
@@ -156,29 +158,20 @@ pub enum DefinitionKind {
 
 impl DefinitionKind {
     fn word(self) -> &'static str {
-        match self {
-            Self::Trigger => "trigger",
-            Self::RowSecurity => "row_security",
-            Self::Foreign => "foreign",
-            Self::Key => "key",
-            Self::Index => "index",
-        }
+        self.into()
     }
 
-    fn of_word(word: &str) -> Self {
-        match word {
-            "trigger" => Self::Trigger,
-            "row_security" => Self::RowSecurity,
-            "foreign" => Self::Foreign,
-            "key" => Self::Key,
-            _ => Self::Index,
-        }
+    /// As read back.
+    pub fn of_word(word: &str) -> Self {
+        let known = Self::iter().find(|kind| kind.word() == word);
+        known.unwrap_or(Self::Index)
     }
 }
 
 /// Where a definition stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, EnumIter, IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum DefinitionState {
     /// Written down, still in force.
     Recorded,
@@ -195,24 +188,13 @@ pub enum DefinitionState {
 impl DefinitionState {
     /// As recorded.
     pub fn word(self) -> &'static str {
-        match self {
-            Self::Recorded => "recorded",
-            Self::Kept => "kept",
-            Self::Away => "away",
-            Self::Unproven => "unproven",
-            Self::Back => "back",
-        }
+        self.into()
     }
 
     /// As read back.
     pub fn of_word(word: &str) -> Self {
-        match word {
-            "kept" => Self::Kept,
-            "away" => Self::Away,
-            "unproven" => Self::Unproven,
-            "back" => Self::Back,
-            _ => Self::Recorded,
-        }
+        let known = Self::iter().find(|state| state.word() == word);
+        known.unwrap_or(Self::Recorded)
     }
 }
 

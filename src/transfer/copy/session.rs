@@ -10,25 +10,25 @@ use tokio::sync::Notify;
 use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 
+use crate::postgres::Pinned;
 use crate::runbook::transfer::Transfer;
-use crate::source::watch::Watch;
-use crate::target::Pinned;
-use crate::target::sequences::{self, Numbered};
+use crate::sqlite::watch::Watch;
 use crate::text::printable;
 use crate::transfer::error::server;
 use crate::transfer::layout::{TableLayout, structural};
-use crate::transfer::plan::{Both, Problem, foreseen, numbers, preflight};
+use crate::transfer::plan::suggest::Additions;
+use crate::transfer::plan::{Problem, Scan, behind, foreseen, numbers, preflight, read_layout};
 use crate::transfer::session::{Target, application_path};
 use crate::transfer::{Error, Progress};
 
 use super::board::{self, Board, Load};
 use super::key::{self, Sizes};
-use super::lane::{self, Floor};
+use super::lane::{self, Lanes};
 use super::meter::{Gauge, Meter};
 use super::prepare::{self, Standing, Wanted};
 use super::rebuild::{self, ForeignGate};
 use super::record::{self, Definition, DefinitionKind, DefinitionState, Task};
-use super::{Copied, CopiedTable, Import, Options, TableAccount, account, evidence};
+use super::{Copied, CopiedTable, Import, Options, TableAccount, account, ended, evidence};
 
 /// What an attempt begins with.
 pub struct Opening<'o> {
@@ -86,12 +86,13 @@ impl<'s> Session<'s> {
         // Locked before anything is read, so that what is read is nobody else's half.
         prepare::lock(&control, &schema).await?;
         prepare::end_leftovers(&control, &target.application_name).await?;
-        let layout = Both::read(source, &control, &schema, transfer)
-            .await?
-            .layout;
+        let layout = read_layout(source, &control, &schema, transfer).await?;
         let mut problems = preflight::missing(&control, &schema, &layout).await?;
         problems.extend(layout.problems.iter().cloned());
         if !problems.is_empty() {
+            // What would be lost by leaving something behind is told, as the plan tells it.
+            let mut told = Additions::default();
+            behind::weigh(source, Scan::Full, &mut problems, &mut told).await?;
             return Err(Error::Problems(problems));
         }
         let (path, shared) = (source.to_path_buf(), layout.clone());
@@ -201,7 +202,7 @@ impl<'s> Session<'s> {
         let foreign = of_kind(&[DefinitionKind::Foreign]);
         let board = self.board(&builds, &foreign);
         let meter = Meter::new(self.gauges(), &board.rebuilds());
-        let floor = Floor {
+        let shared = Lanes {
             import: &self.import,
             tasks: &self.tasks,
             board: Mutex::new(board),
@@ -216,10 +217,10 @@ impl<'s> Session<'s> {
         let mut lanes = Vec::new();
         for number in 0..self.import.options.lanes.max(1) {
             let client = self.import.target.connect().await?;
-            lanes.push(lane::run(&floor, number, client));
+            lanes.push(lane::run(&shared, number, client));
         }
         let outcomes = futures_util::future::join_all(lanes).await;
-        let spans = floor.meter.snapshot();
+        let spans = shared.meter.snapshot();
         let seconds = spans.iter().filter_map(|gauge| {
             let (began, ended) = gauge.span?;
             Some((gauge.table_oid, (ended - began).as_secs_f64()))
@@ -276,15 +277,7 @@ impl<'s> Session<'s> {
 
     fn gauges(&self) -> Vec<Gauge> {
         let gauge = |table: &TableLayout| {
-            let tasks = || {
-                self.tasks
-                    .iter()
-                    .filter(|task| task.target_oid == table.target.oid)
-            };
-            let (rows, bytes) = (
-                tasks().map(|task| task.rows).sum(),
-                tasks().map(|task| task.bytes).sum(),
-            );
+            let (rows, bytes) = loaded(&self.tasks, table);
             let name = table.source.name.clone();
             let expected = self.sizes.of(&name).rows;
             Gauge::new(table.target.oid, name, expected, rows, bytes)
@@ -299,22 +292,11 @@ impl<'s> Session<'s> {
         progress(Progress::Phase { phase: "sequences" });
         let layout = self.import.layout.clone();
         let mut left = Vec::new();
-        let numbered = self.numbered().await?;
-        let schema = &self.import.target.schema;
-        // A query on a table has the server look into its indexes, whose functions may need the application's path.
-        let set_path = format!("SET search_path = {}", self.import.search_path);
-        let aligning = || server("aligning the sequences");
-        self.control
-            .batch_execute(&set_path)
-            .await
-            .map_err(aligning())?;
-        let sequences = sequences::align(&self.control, schema, &numbered, &layout.sequences)
-            .await
-            .map_err(aligning())?;
-        self.control
-            .batch_execute("SET search_path = ''")
-            .await
-            .map_err(aligning())?;
+        let mut numbered = ended::numbered(&self.import.source, &layout).await?;
+        // After the end, forced row security hides the rows again; the sequences were proven before.
+        numbered.retain(|column| !(self.finished && ended::is_hidden(&layout, column)));
+        let path = &self.import.search_path;
+        let sequences = ended::align(&self.control, &layout, path, &numbered).await?;
         let problems: Vec<Problem> = sequences
             .iter()
             .filter(|sequence| !sequence.proven)
@@ -331,11 +313,7 @@ impl<'s> Session<'s> {
                 }
             }
             account::record(&self.control, &self.import.key, &account).await?;
-            self.end(progress).await?;
-            if !self.import.transfer.after_import.is_empty() {
-                let (schema, key) = (&self.import.target.schema, &self.import.key);
-                left = account::record_left(&self.control, schema, &layout, key).await?;
-            }
+            left = self.end(progress).await?;
         }
         let mut copied = self.outcome().await?;
         copied.after = self.afterwards();
@@ -377,9 +355,12 @@ impl<'s> Session<'s> {
             .collect()
     }
 
-    /// Does what is to be done afterwards and records the end, all or nothing, and waits for the disk: every earlier commit is durable
-    /// with this one.
-    async fn end(&mut self, progress: &(dyn Fn(Progress) + Sync)) -> Result<(), Error> {
+    /// Does what is to be done afterwards and records what that has left and the end, all or nothing, and waits for the disk: every earlier
+    /// commit is durable with this one. Returns the tables that hold another number of rows now, in words.
+    async fn end(
+        &mut self,
+        progress: &(dyn Fn(Progress) + Sync),
+    ) -> Result<Vec<(String, String)>, Error> {
         let away = record::definitions(&self.control, &self.import.key).await?;
         if let Some(missing) = away.iter().find(|definition| {
             !matches!(
@@ -413,6 +394,18 @@ impl<'s> Session<'s> {
                 .await
                 .map_err(server(doing))?;
         }
+        let mut left = Vec::new();
+        if !self.import.transfer.after_import.is_empty() {
+            // What is counted is ours to name; the statements may have set a path of their own.
+            let unset = "SET LOCAL search_path = ''";
+            transaction
+                .batch_execute(unset)
+                .await
+                .map_err(server(doing()))?;
+            let (schema, layout) = (&self.import.target.schema, &self.import.layout);
+            let client = transaction.client();
+            left = account::record_left(client, schema, layout, &self.import.key).await?;
+        }
         transaction
             .execute(
                 "UPDATE cutover.import SET finished = now() WHERE key = $1",
@@ -420,22 +413,8 @@ impl<'s> Session<'s> {
             )
             .await
             .map_err(server(doing()))?;
-        transaction.commit().await.map_err(server(doing()))
-    }
-
-    /// The columns that sequences may number, with what the source gave out.
-    async fn numbered(&self) -> Result<Vec<Numbered>, Error> {
-        let (source, layout) = (self.import.source.clone(), self.import.layout.clone());
-        let reading = tokio::task::spawn_blocking(move || numbers::numbered(&source, &layout));
-        let mut numbered = reading.await.expect("BUG: reading the numbers panicked")?;
-        // After the end, forced row security hides the rows again; the sequences were proven before.
-        let hidden = |oid: u32| {
-            let tables = self.import.layout.tables.iter();
-            let mut of = tables.filter(|table| table.target.oid == oid);
-            self.finished && of.any(|table| table.target.row_security_forced)
-        };
-        numbered.retain(|column| !hidden(column.table_oid));
-        Ok(numbered)
+        transaction.commit().await.map_err(server(doing()))?;
+        Ok(left)
     }
 
     async fn outcome(&self) -> Result<Copied, Error> {
@@ -453,15 +432,7 @@ impl<'s> Session<'s> {
             ..Copied::default()
         };
         for table in &self.import.layout.tables {
-            let own = || {
-                tasks
-                    .iter()
-                    .filter(|task| task.target_oid == table.target.oid)
-            };
-            let (rows, bytes) = (
-                own().map(|task| task.rows).sum(),
-                own().map(|task| task.bytes).sum(),
-            );
+            let (rows, bytes) = loaded(&tasks, table);
             copied.rows += rows;
             copied.tables.push(CopiedTable {
                 table: table.source.name.clone(),
@@ -510,4 +481,14 @@ async fn build_settings(client: &Client, search_path: &str) -> Result<String, Er
     Ok(format!(
         "SET LOCAL maintenance_work_mem = {wanted_kb};\nSET LOCAL synchronous_commit = off;\nSET LOCAL search_path = {search_path};\n"
     ))
+}
+
+/// Rows and bytes that the tasks of a table have brought.
+fn loaded(tasks: &[Task], table: &TableLayout) -> (u64, u64) {
+    let own = tasks
+        .iter()
+        .filter(|task| task.target_oid == table.target.oid);
+    own.fold((0, 0), |(rows, bytes), task| {
+        (rows + task.rows, bytes + task.bytes)
+    })
 }

@@ -1,8 +1,8 @@
 //! Triggers of the target that run during the load (`fire:`): which ones are meant, and whether the rows arrive as the source has them when
 //! they run. As far as their text tells. Pure; columns that nothing fills are in [`super::unfilled`].
 
+use crate::postgres::catalogue::{Catalogue, Table, Trigger};
 use crate::runbook::transfer::Transfer;
-use crate::target::catalogue::{Catalogue, Table, Trigger};
 use crate::text::printable;
 use crate::transfer::layout::{Layout, TableLayout, structural};
 use crate::transfer::plan::Problem;
@@ -158,7 +158,7 @@ impl Layout {
 }
 
 /// The text of a function in small letters, without comments, with single blanks.
-fn code(body: &str) -> String {
+pub(super) fn code(body: &str) -> String {
     let lines = body
         .lines()
         .map(|line| line.split("--").next().unwrap_or(line));

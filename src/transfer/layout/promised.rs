@@ -3,9 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::source::checks::Check;
-use crate::source::schema;
-use crate::target::catalogue::ConstraintKind;
+use crate::postgres::catalogue::ConstraintKind;
+use crate::sqlite::checks::Check;
+use crate::sqlite::schema;
 use crate::text::printable;
 use crate::transfer::kind::Kind;
 use crate::transfer::layout::{Layout, TableLayout, structural};
@@ -50,8 +50,8 @@ impl Layout {
             let keys = self.missing_keys(table);
             let reason = || {
                 format!(
-                    "PostgreSQL does not have, and did not get back from this import: {}. `cutover verify` is red by it unless the transfer \
-                     section accepts it",
+                    "PostgreSQL does not have, and did not get back from this import: {}. `cutover verify` is red by what the target had before \
+                     the import, unless the transfer section accepts it",
                     printable(&keys.join("; "), 1000)
                 )
             };
@@ -177,7 +177,7 @@ impl Layout {
             let mut columns = table.columns.iter();
             columns.find(|c| c.target.name == *name).map(|c| c.source)
         };
-        let mut more = Vec::new();
+        let mut more = more_not_null(table);
         for index in table.target.indexes.iter().filter(|index| index.unique) {
             let columns: Option<BTreeSet<usize>> = index
                 .columns
@@ -231,6 +231,24 @@ impl Layout {
     }
 }
 
+/// Columns that an insert may leave out in SQLite, and not in PostgreSQL.
+fn more_not_null(table: &TableLayout) -> Vec<String> {
+    let only_there = table.columns.iter().filter(|column| {
+        let (from, to) = (&table.source.columns[column.source], &column.target);
+        let by_trigger = table.target.triggers.iter().any(|t| t.fills(&to.name));
+        let is_key = table.source.primary_key.contains(&column.source);
+        let must = to.not_null && !to.has_default && !to.generated && !by_trigger;
+        // Where SQLite has a default, that is told with what it has and PostgreSQL has not.
+        must && !is_key && !from.not_null && from.default.is_none()
+    });
+    only_there
+        .map(|column| {
+            let name = printable(table.source_name(column), 80);
+            format!("NOT NULL {name} without a default, so that an insert without it fails")
+        })
+        .collect()
+}
+
 /// Target names of these source columns; none where one of them does not move.
 fn targets<'t>(table: &'t TableLayout, places: &[usize]) -> Option<BTreeSet<&'t str>> {
     let target = |place: &usize| {
@@ -245,7 +263,7 @@ fn lacks_index(table: &TableLayout, places: &[usize]) -> bool {
     let Some(columns) = targets(table, places) else {
         return false;
     };
-    let over = |index: &crate::target::catalogue::Index| {
+    let over = |index: &crate::postgres::catalogue::Index| {
         let mut names = index.columns.iter().flatten().map(String::as_str);
         // An index helps those who look by its first columns.
         let first: BTreeSet<&str> = names.by_ref().take(columns.len()).collect();
@@ -268,7 +286,7 @@ fn lacking_check(table: &TableLayout, check: &Check) -> Option<Vec<String>> {
         .filter_map(|name| all.iter().position(|other| other == name))
         .collect();
     let columns = targets(table, &places).filter(|columns| !columns.is_empty())?;
-    let speaks = |constraint: &crate::target::catalogue::Constraint| {
+    let speaks = |constraint: &crate::postgres::catalogue::Constraint| {
         let there: BTreeSet<&str> = constraint.columns.iter().map(String::as_str).collect();
         constraint.kind == ConstraintKind::Check && there == columns
     };
@@ -285,7 +303,22 @@ fn lacking_check(table: &TableLayout, check: &Check) -> Option<Vec<String>> {
                 Kind::Int2 | Kind::Int4 | Kind::Int8 | Kind::Oid | Kind::Numeric(_) => {
                     check.expression.to_lowercase().contains("typeof")
                 }
-                _ => true,
+                Kind::Bool
+                | Kind::Uuid
+                | Kind::Bytea
+                | Kind::Date
+                | Kind::Time(_)
+                | Kind::Timestamp(_)
+                | Kind::TimestampTz(_)
+                | Kind::Interval(_)
+                | Kind::Json
+                | Kind::Jsonb
+                | Kind::Inet
+                | Kind::Cidr
+                | Kind::Enum(_)
+                | Kind::Bit { .. }
+                | Kind::Array { .. }
+                | Kind::Unsupported => true,
             }
         });
     let by_domain = table

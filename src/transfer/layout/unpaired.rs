@@ -1,7 +1,9 @@
-//! Source tables and columns without a partner in the target: which name is likely meant, and what remains to be said where none is.
+//! Source tables and columns without a partner in the target, or with one of a type that nothing converts into: which name is likely meant, and
+//! what remains to be said where none is.
 
-use crate::source::schema;
-use crate::target::catalogue::{self, Catalogue};
+use crate::postgres::catalogue::{self, BaseType, Catalogue};
+use crate::runbook::transfer::names::{column_key, part};
+use crate::sqlite::schema;
 use crate::text::printable;
 use crate::transfer::layout::{Layout, exclude, structural};
 use crate::transfer::matching::{self, How, Unmatched, folded};
@@ -50,6 +52,35 @@ pub(super) fn columns<'t>(
     once(found.collect())
 }
 
+/// Whether a column holds what PostgreSQL's full-text search made of a text.
+pub(super) fn is_search_vector(column: &catalogue::Column) -> bool {
+    matches!(&column.ty.base, BaseType::Named { schema, name } if schema == "pg_catalog" && name == "tsvector")
+}
+
+/// What can be done about a partner of a type that nothing converts into. A search vector is not the text that it is made of: a cast would take
+/// each word as it is written for a lexeme, and colons and quotation marks for its syntax, so that searches find nothing.
+pub(super) fn no_conversion(target: &catalogue::Column) -> String {
+    let shown = printable(&target.ty.shown, 80);
+    let column = crate::postgres::quoted(&target.name);
+    if !is_search_vector(target) {
+        return format!(
+            "there is no conversion into {shown}: in the target, ALTER COLUMN {column} TYPE text lets it move as text, and after `verify`, \
+             ALTER COLUMN {column} TYPE {shown} USING {column}::{shown} lets PostgreSQL read it"
+        );
+    }
+    let room = if target.not_null && !target.has_default {
+        format!(
+            " (rows arrive without it: ALTER COLUMN {column} SET DEFAULT '' in the target first)"
+        )
+    } else {
+        String::new()
+    };
+    format!(
+        "a text is not the {shown} that a search configuration makes of it: leave it behind, and let the application build its search index anew \
+         on PostgreSQL, or do it by `after_import:`, UPDATE … SET {column} = to_tsvector(…){room}"
+    )
+}
+
 /// Whether a suggestion would help: somebody who stated a name means it.
 fn open(pair: &Paired<'_>) -> bool {
     matches!(pair, Err(Unmatched::Missing | Unmatched::TooLong(_)))
@@ -88,8 +119,8 @@ impl Layout {
         likely: Option<&str>,
     ) {
         let policy = match likely {
-            Some(likely) => self.wish_name(&table.name, likely),
-            None => exclude(&table.name),
+            Some(likely) => self.wish_name(part(&table.name), likely),
+            None => exclude(&table.name, None),
         };
         let reason = meant(reason, likely);
         self.problems
@@ -103,19 +134,19 @@ impl Layout {
         reason: &Unmatched,
         likely: Option<&str>,
     ) {
-        let full = format!("{}.{column}", table.name);
         let policy = match likely {
-            Some(likely) => self.wish_name(&full, likely),
-            None => exclude(&full),
+            Some(likely) => self.wish_name(column_key(&table.name, column), likely),
+            None => exclude(&table.name, Some(column)),
         };
         let reason = meant(reason, likely);
         self.problems
             .push(structural(&table.name, column, reason, policy));
     }
 
-    fn wish_name(&mut self, from: &str, to: &str) -> Option<String> {
-        self.wishes.rename.insert(from.to_owned(), to.to_owned());
-        Some(format!("rename: {{ {from}: {to} }}"))
+    fn wish_name(&mut self, from: String, to: &str) -> Option<String> {
+        let policy = format!("rename: {{ {from}: {to} }}");
+        self.wishes.rename.insert(from, to.to_owned());
+        Some(policy)
     }
 }
 

@@ -6,16 +6,15 @@ use std::path::Path;
 use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 
+use crate::postgres::catalogue::ConstraintKind;
+use crate::postgres::quoted;
 use crate::runbook::transfer::OnProblem;
-use crate::target::catalogue::ConstraintKind;
-use crate::target::quoted;
 use crate::text::printable;
-use crate::transfer::Error;
 use crate::transfer::error::server;
 use crate::transfer::layout::{ColumnLayout, Layout, TableLayout};
 use crate::transfer::occupied::{By, own_rows};
 use crate::transfer::plan::probe;
-use crate::transfer::session;
+use crate::transfer::{Error, session};
 
 /// How rows of this table are recognised: by its primary key, else by another unique key without NULL, else by whole rows.
 pub fn by(table: &TableLayout) -> By {

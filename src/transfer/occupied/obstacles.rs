@@ -7,7 +7,7 @@ use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 
 use crate::ours::statements::Name;
-use crate::target::quoted;
+use crate::postgres::quoted;
 use crate::text::printable;
 use crate::transfer::Error;
 use crate::transfer::copy::record::{Definition, DefinitionKind};
@@ -40,7 +40,7 @@ pub async fn obstacles(
     Ok(found)
 }
 
-/// Triggers that are meant to hear of a TRUNCATE, or to forbid it.
+/// Triggers that are meant to hear of a TRUNCATE, or to forbid it; but for those that an earlier session's feed has left.
 async fn triggers(
     client: &Client,
     emptied: &[u32],
@@ -50,7 +50,10 @@ async fn triggers(
         .query(
             "SELECT c.oid, c.relname::text, t.tgname::text, t.tgenabled IN ('O', 'A')
              FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
-             WHERE t.tgrelid = ANY($1) AND NOT t.tgisinternal AND t.tgtype & 32 <> 0 ORDER BY 2, 3",
+             WHERE t.tgrelid = ANY($1) AND NOT t.tgisinternal AND t.tgtype & 32 <> 0
+               AND NOT (starts_with(t.tgname::text, 'cutover_feed_')
+                 AND t.tgfoid IN (SELECT p.oid FROM pg_proc p WHERE p.pronamespace = to_regnamespace('cutover')))
+             ORDER BY 2, 3",
             &[&emptied],
         )
         .await

@@ -136,7 +136,26 @@ fn form(value: ValueRef<'_>, converter: &Converter, folding: Folding<'_>) -> Opt
             body.get_mut(6..8)?.fill(0);
             Some(body)
         }
-        _ => Some(body),
+        Kind::Oid
+        | Kind::Float4
+        | Kind::Float8
+        | Kind::Bool
+        | Kind::Text(_)
+        | Kind::Uuid
+        | Kind::Bytea
+        | Kind::Date
+        | Kind::Time(_)
+        | Kind::Timestamp(_)
+        | Kind::TimestampTz(_)
+        | Kind::Interval(_)
+        | Kind::Json
+        | Kind::Jsonb
+        | Kind::Inet
+        | Kind::Cidr
+        | Kind::Enum(_)
+        | Kind::Bit { .. }
+        | Kind::Array { .. }
+        | Kind::Unsupported => Some(body),
     }
 }
 

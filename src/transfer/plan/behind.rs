@@ -3,28 +3,28 @@
 
 use std::path::Path;
 
-use crate::source::schema::quoted;
+use crate::runbook::transfer::names::part;
+use crate::sqlite::schema::quoted;
 use crate::text::printable;
 use crate::transfer::Error;
 use crate::transfer::error::read;
 use crate::transfer::plan::scan::open;
 use crate::transfer::plan::suggest::Additions;
-use crate::transfer::plan::{Plan, Scan};
+use crate::transfer::plan::{Problem, Scan};
 
-/// Settles which of the plan's `exclude:` are for use and which are for people.
-pub(super) async fn weigh(
+/// Settles which `exclude:` of these problems are for use and which are for people.
+pub(crate) async fn weigh(
     source: &Path,
     scan: Scan,
-    plan: &mut Plan,
+    problems: &mut [Problem],
     additions: &mut Additions,
 ) -> Result<(), Error> {
-    let wanted: Vec<(usize, String, String)> = plan
-        .problems
+    let wanted: Vec<(usize, String, String)> = problems
         .iter()
         .enumerate()
         .filter_map(|(at, problem)| {
             let name = problem.policy.as_deref()?.strip_prefix("exclude: ")?;
-            let column = if name == problem.table {
+            let column = if name == part(&problem.table) {
                 String::new()
             } else {
                 problem.column.clone()
@@ -64,7 +64,7 @@ pub(super) async fn weigh(
             .collect::<Result<Vec<_>, Error>>()
     });
     for (at, is_table, count) in counting.await.expect("BUG: counting panicked")? {
-        let problem = &mut plan.problems[at];
+        let problem = &mut problems[at];
         let Some(name) = problem
             .policy
             .as_deref()
@@ -82,7 +82,12 @@ pub(super) async fn weigh(
             None => format!("its {what} would stay behind"),
         };
         let shown = printable(&name, 120);
-        problem.reason = format!("{}; with `exclude: {shown}` {loses}", problem.reason);
+        let first = if is_table && problem.reason.starts_with("missing in the target") {
+            "; run the application's migrations first where they make it"
+        } else {
+            ""
+        };
+        problem.reason = format!("{}{first}; with `exclude: {shown}` {loses}", problem.reason);
         problem.policy = None;
         additions.behind.insert(name, loses);
     }

@@ -9,8 +9,8 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::postgres::catalogue::{Constraint, ConstraintKind};
 use crate::runbook::transfer::OnProblem;
-use crate::target::catalogue::{Constraint, ConstraintKind};
 use crate::transfer::Error;
 use crate::transfer::layout::{ColumnLayout, Layout, TableLayout};
 use crate::transfer::plan::spellings::Spellings;
@@ -82,7 +82,7 @@ pub fn action(table: &TableLayout, column: &str) -> Option<Action> {
     let of = |moving: &ColumnLayout| match moving.converter.policy.on_problem {
         Some(OnProblem::Quarantine) => Some(Action::Aside),
         Some(OnProblem::Null) if !moving.converter.not_null => Some(Action::Null),
-        _ => None,
+        Some(OnProblem::Refuse | OnProblem::Null) | None => None,
     };
     if column.is_empty() {
         let aside = |moving: &ColumnLayout| of(moving) == Some(Action::Aside);
@@ -219,6 +219,23 @@ pub fn follow(
             || seen.insert((orphan.table, orphan.problem.rowid.clone()))
     });
     Ok(found)
+}
+
+/// How many rows of a table find no parent for a key, whatever becomes of the parents that are there.
+///
+/// # Errors
+/// The source could not be read.
+pub fn missing(source: &Path, layout: &Layout, child: usize, key: &str) -> Result<u64, Error> {
+    let spellings = Spellings::default();
+    let mut keys = layout.tables[child].target.constraints.iter();
+    let question = keys
+        .find(|known| known.name == key)
+        .and_then(|key| Question::of(layout, &spellings, child, key));
+    let Some(question) = question else {
+        return Ok(0);
+    };
+    let asked = Asked::open(source, layout, &spellings)?;
+    Ok(asked.ask(&question)?.len() as u64)
 }
 
 /// The foreign keys between tables that move.

@@ -135,7 +135,7 @@ impl Telling<'_> {
         let table = &layout.tables[place];
         let scanned = self.look.scanned.and_then(|all| all.get(place));
         let mut stops = true;
-        let mut unasked = Vec::new();
+        let (mut unasked, mut lacking) = (Vec::new(), Vec::new());
         for _ in 0..ATTEMPTS {
             self.stale.remove(&place);
             let asker = Asker {
@@ -151,6 +151,7 @@ impl Telling<'_> {
             probed.found.extend(unmoved.0);
             // What could not be asked at first may be asked once the rows are out of the way for which it fails.
             unasked = probed.notes;
+            lacking = probed.lacking;
             unasked.extend(unmoved.1);
             if self.take(place, probed.found) {
                 self.follow(Some(place)).await?;
@@ -163,6 +164,12 @@ impl Telling<'_> {
         let is_new = |note: &Problem| !self.told.notes.contains(note);
         let unasked: Vec<Problem> = unasked.into_iter().filter(is_new).collect();
         self.told.notes.extend(unasked);
+        for problem in lacking {
+            let lacks = (place, problem);
+            if !self.told.hopeless.contains(&lacks) {
+                self.told.hopeless.push(lacks);
+            }
+        }
         Ok(())
     }
 

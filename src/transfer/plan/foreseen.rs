@@ -7,8 +7,8 @@ use std::sync::Arc;
 use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 
+use crate::postgres::catalogue::ConstraintKind;
 use crate::runbook::transfer::OnProblem;
-use crate::target::catalogue::ConstraintKind;
 use crate::transfer::Error;
 use crate::transfer::layout::{Layout, TableLayout};
 use crate::transfer::plan::consequences::{self, Fates};

@@ -3,7 +3,7 @@
 
 use tokio_postgres::Client;
 
-use crate::target::catalogue::Column;
+use crate::postgres::catalogue::Column;
 use crate::text::printable;
 use crate::transfer::Error;
 use crate::transfer::error::{server, server_message};

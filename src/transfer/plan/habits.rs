@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::types::ValueRef;
 
-use crate::target::quoted;
+use crate::postgres::quoted;
 use crate::text::printable;
 use crate::transfer::convert::Converter;
 use crate::transfer::kind::Kind;
@@ -46,8 +46,10 @@ pub struct Habits {
     pub lost: u64,
     /// Why, as far as it is one and the same reason.
     reasons: BTreeSet<String>,
-    /// Some position is a number, and not text beside labels.
+    /// Some position is a number, and not text.
     counts: bool,
+    /// Some text beside positions is a word.
+    words: bool,
 }
 
 /// A setting, or the reason why nobody can tell.
@@ -72,11 +74,10 @@ impl Habits {
         match kind {
             Kind::Bytea => self.see_hex(text),
             Kind::Array { .. } => self.see_list(text),
-            Kind::Enum(labels) => {
-                if let Ok(position) = text.parse() {
-                    self.see_position(position, labels.len());
-                }
-            }
+            Kind::Enum(labels) => match text.parse() {
+                Ok(position) => self.see_position(position, labels.len()),
+                Err(_) => self.words |= !text.is_empty(),
+            },
             _ => {}
         }
     }
@@ -134,6 +135,7 @@ impl Habits {
         self.lost += other.lost;
         self.reasons.extend(other.reasons);
         self.counts |= other.counts;
+        self.words |= other.words;
         self.likely_hex |= other.likely_hex;
         self.base64 += other.base64;
         self.likely_base64 |= other.likely_base64;
@@ -218,7 +220,8 @@ impl Habits {
         Ok(())
     }
 
-    /// Whether numbers are positions in an enum's order from 0. Where they count from 1, with certainty, the label of each.
+    /// Whether numbers are positions in an enum's order from 0. Where they count from 1, with certainty, the label of each. Numbers in text
+    /// beside words are the positions that the usual object mappers write, which count from 0.
     pub fn positions(
         &self,
         labels: &[String],
@@ -226,7 +229,8 @@ impl Habits {
         column: &str,
     ) -> Told<Vec<(String, String)>> {
         let from_one = self.positions.contains(&labels.len());
-        if self.positions.contains(&0) || !from_one && !self.counts {
+        let beside_words = self.words && !self.counts;
+        if self.positions.contains(&0) || self.positions.is_empty() || !from_one && beside_words {
             return Ok(Vec::new());
         }
         if from_one {
@@ -385,5 +389,9 @@ mod tests {
         );
         let why = told(&[1, 2]).expect_err("either");
         assert!(why.contains("1 is closed where they count from 0"), "{why}");
+        let written = seen(&texts(&["1", "2"]), &kind).positions(&labels, "t", "c");
+        assert_eq!(written, Err(why));
+        let beside = seen(&texts(&["1", "Closed"]), &kind).positions(&labels, "t", "c");
+        assert_eq!(beside, Ok(Vec::new()));
     }
 }

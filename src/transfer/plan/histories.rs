@@ -7,7 +7,7 @@ use std::path::Path;
 use tokio_postgres::{Client, SimpleQueryMessage};
 
 use crate::runbook::frameworks::{ALL, Framework};
-use crate::source::schema::quoted;
+use crate::sqlite::schema::quoted;
 use crate::text::printable;
 use crate::transfer::Error;
 use crate::transfer::error::server;

@@ -1,20 +1,21 @@
 //! Whether every sequence of the target has a next number beyond those that the source gave out.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use tokio_postgres::Client;
 
+use crate::postgres::catalogue::around::NUMBERED_BY;
+use crate::postgres::sequences::form::Form;
+use crate::postgres::sequences::{self, Aligned, Hindrance, Numbered};
 use crate::runbook::transfer::Transfer;
-use crate::target::catalogue::around::NUMBERED_BY;
-use crate::target::sequences::form::Form;
-use crate::target::sequences::{self, Aligned, Hindrance, Numbered};
 use crate::text::printable;
 use crate::transfer::Error;
 use crate::transfer::error::{read, server};
 use crate::transfer::kind::Kind;
 use crate::transfer::layout::unfilled::next_id;
 use crate::transfer::layout::{Layout, TableLayout, structural};
-use crate::transfer::plan::scan::open;
+use crate::transfer::plan::scan::{Scanned, open};
 use crate::transfer::plan::{Plan, Problem};
 use crate::transfer::session::application_path;
 
@@ -33,7 +34,8 @@ pub(super) async fn closed(client: &Client, layout: &Layout) -> Result<Vec<Probl
            FROM pg_class s JOIN pg_namespace n ON n.oid = s.relnamespace LEFT JOIN ({NUMBERED_BY}) AS used ON used.sequence = s.oid
           WHERE s.relkind = 'S' AND NOT (has_sequence_privilege(s.oid, 'SELECT') AND has_sequence_privilege(s.oid, 'UPDATE')
                 AND has_schema_privilege(n.oid, 'USAGE'))
-            AND (used.relation = ANY ($1::oid[]) OR n.nspname = $2 AND s.relname = ANY ($3::text[]))
+            AND (used.relation = ANY ($1::oid[]) OR n.nspname = $2 AND s.relname = ANY ($3::text[])
+                 OR n.nspname || '.' || s.relname = ANY ($3::text[]))
           ORDER BY 1"
     );
     let rows = client
@@ -56,6 +58,16 @@ pub(super) async fn closed(client: &Client, layout: &Layout) -> Result<Vec<Probl
         structural("", "", printable(&reason, 400), None)
     };
     Ok(rows.iter().map(problem).collect())
+}
+
+/// Adds problems for keys of tables with rows whose next value the target's own code makes, nobody knows of what.
+pub(super) fn untraced(layout: &Layout, scanned: &[Scanned], plan: &mut Plan) {
+    let has_rows = |problem: &&Problem| {
+        let mut tables = layout.tables.iter().zip(scanned);
+        tables.any(|(table, scanned)| table.source.name == problem.table && scanned.rows > 0)
+    };
+    let found = layout.untraced.iter().filter(has_rows);
+    plan.problems.extend(found.cloned());
 }
 
 /// Adds problems for sequences that would have no next number, and notes for those of text keys.
@@ -131,10 +143,11 @@ async fn note_others(client: &Client, layout: &Layout, plan: &mut Plan) -> Resul
 /// The columns that move, with the outermost numbers that SQLite gave out, those of rows that stay behind included.
 pub(crate) fn numbered(source: &Path, layout: &Layout) -> Result<Vec<Numbered>, Error> {
     let connection = open(source)?;
+    let kept = kept_by_stand_ins(&connection, source, layout)?;
     let mut all = Vec::new();
     for table in &layout.tables {
         for column in &table.columns {
-            let name = crate::source::schema::quoted(table.source_name(column));
+            let name = crate::sqlite::schema::quoted(table.source_name(column));
             let is_rowid = Some(column.source) == table.source.rowid_column();
             let stated = (table.target.oid, column.target.number);
             let is_stated = layout
@@ -149,7 +162,7 @@ pub(crate) fn numbered(source: &Path, layout: &Layout) -> Result<Vec<Numbered>, 
             let outermost = |function: &str| {
                 let sql = format!(
                     "SELECT {function}({name}) FROM {} NOT INDEXED{}",
-                    crate::source::schema::quoted(&table.source.name),
+                    crate::sqlite::schema::quoted(&table.source.name),
                     if is_rowid {
                         String::new()
                     } else {
@@ -177,12 +190,42 @@ pub(crate) fn numbered(source: &Path, layout: &Layout) -> Result<Vec<Numbered>, 
             all.push(Numbered {
                 table_oid: table.target.oid,
                 column_number: column.target.number,
-                source_high: high.max(table.source_high.filter(|_| is_rowid)),
+                source_high: high
+                    .max(table.source_high.filter(|_| is_rowid))
+                    .max(kept.get(&stated).copied()),
                 source_low: low,
             });
         }
     }
     Ok(all)
+}
+
+/// The last number that tables in place of sequences have given out, by the columns that those sequences number.
+fn kept_by_stand_ins(
+    connection: &rusqlite::Connection,
+    source: &Path,
+    layout: &Layout,
+) -> Result<BTreeMap<(u32, i16), i64>, Error> {
+    let mut kept = BTreeMap::new();
+    for one in &layout.stand_ins {
+        let column = crate::sqlite::schema::quoted(&one.column);
+        let sql = format!(
+            "SELECT max({column}) FROM {} WHERE typeof({column}) = 'integer'",
+            crate::sqlite::schema::quoted(&one.table)
+        );
+        let next = connection
+            .query_row(&sql, [], |row| row.get::<_, Option<i64>>(0))
+            .map_err(read(source, &one.table))?;
+        let Some(last) = next.and_then(|next| next.checked_sub(1)) else {
+            continue;
+        };
+        let numbered = layout.sequences.iter();
+        for (_, oid, number) in numbered.filter(|(key, ..)| one.is_stated_as(key, &layout.schema)) {
+            let known = kept.entry((*oid, *number)).or_insert(last);
+            *known = last.max(*known);
+        }
+    }
+    Ok(kept)
 }
 
 /// The highest number in the text of a source column, rows that stay behind included.
@@ -200,7 +243,7 @@ fn highest_in_text(
     let failed = || read(source, &table.source.name);
     let sql = format!(
         "SELECT {column} FROM {} NOT INDEXED WHERE typeof({column}) IN ('text', 'integer')",
-        crate::source::schema::quoted(&table.source.name)
+        crate::sqlite::schema::quoted(&table.source.name)
     );
     let mut statement = connection.prepare(&sql).map_err(failed())?;
     let mut rows = statement.query([]).map_err(failed())?;

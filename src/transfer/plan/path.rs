@@ -3,8 +3,8 @@
 
 use tokio_postgres::Client;
 
+use crate::postgres::quoted;
 use crate::runbook::transfer::Transfer;
-use crate::target::quoted;
 use crate::text::printable;
 use crate::transfer::Error;
 use crate::transfer::error::server;

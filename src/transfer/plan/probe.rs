@@ -5,7 +5,9 @@
 //! search path of the application's own sessions. What is asked is in [`questions`].
 
 mod guard;
+mod lacking;
 mod questions;
+pub mod recomputed;
 pub mod references;
 mod rules;
 
@@ -20,7 +22,7 @@ use tokio::sync::mpsc;
 use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 
-use crate::source::schema::TextEncoding;
+use crate::sqlite::schema::TextEncoding;
 use crate::text::printable;
 use crate::transfer::Error;
 use crate::transfer::error::{read, server, server_message};
@@ -42,6 +44,8 @@ pub struct Probed {
     pub found: Vec<Found>,
     /// Rules that could not be asked.
     pub notes: Vec<Problem>,
+    /// Rules that could not be asked for want of a right or a setting, without which the load fails by them too.
+    pub lacking: Vec<Problem>,
     /// Rows were at fault by themselves, and which of the others collide was not asked yet.
     pub is_open: bool,
 }
@@ -173,24 +177,25 @@ async fn put(
             Err(error) if error.as_db_error().is_none() => return Err(server(doing())(error)),
             Err(error) => {
                 run("ROLLBACK TO SAVEPOINT question".to_owned()).await?;
-                failed = Some(server_message(&error));
+                let mended = lacking::mended_by(client, &error).await;
+                failed = Some((server_message(&error), mended.map_err(server(doing()))?));
             }
         }
         if attempt == 0 && !one_by_one(client, table, question, probed).await? {
             break;
         }
     }
-    let reason = format!(
-        "{} could not be asked beforehand: {}",
-        printable(&question.name, 80),
-        failed.unwrap_or_default()
-    );
-    probed.notes.push(structural(
-        &table.source.name,
-        &question.column,
-        reason,
-        None,
-    ));
+    let (why, mended) = failed.unwrap_or_default();
+    let name = printable(&question.name, 80);
+    let reason = format!("{name} could not be asked beforehand: {why}");
+    let told = |reason: String| structural(&table.source.name, &question.column, reason, None);
+    match mended {
+        None => probed.notes.push(told(reason)),
+        Some(statement) => probed.lacking.push(told(format!(
+            "{reason}. The load would fail by the same; for the target: {}",
+            printable(&statement, 300)
+        ))),
+    }
     Ok(())
 }
 

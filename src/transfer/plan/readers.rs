@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tokio_postgres::Client;
 
 use crate::ours::statements::{self, Name};
-use crate::target::quoted;
+use crate::postgres::quoted;
 use crate::text::printable;
 use crate::transfer::Error;
 use crate::transfer::error::server;

@@ -196,11 +196,11 @@ pub fn open(source: &Path) -> Result<rusqlite::Connection, Error> {
         path: source.to_path_buf(),
         source: error,
     };
-    let connection = crate::source::open_read_only(source).map_err(source_error)?;
+    let connection = crate::sqlite::open_read_only(source).map_err(source_error)?;
     connection
         .pragma_update(None, "cache_size", -1024)
         .map_err(read(source, "its settings"))?;
-    crate::source::stand_in_for_collations(&connection).map_err(read(source, "its collations"))?;
+    crate::sqlite::stand_in_for_collations(&connection).map_err(read(source, "its collations"))?;
     Ok(connection)
 }
 

@@ -1,10 +1,10 @@
 //! From what the scan found to what would settle it: settings for whole columns where all of their values agree, and plain words where
 //! they do not. Pure; writing the section is in [`super::suggest`].
 
+use crate::postgres::quoted;
 use crate::runbook::transfer::{Epoch, Replacement};
-use crate::target::quoted;
 use crate::text::printable;
-use crate::transfer::convert::{Class, Converter};
+use crate::transfer::convert::{Class, Converter, NO_NULL};
 use crate::transfer::kind::Kind;
 use crate::transfer::layout::{ColumnLayout, TableLayout, structural};
 use crate::transfer::plan::Problem;
@@ -147,10 +147,28 @@ pub fn settle(
         };
         problems.push(Problem {
             policy,
+            reason: reason(table, place, problem),
             ..problem.clone()
         });
     }
     problems
+}
+
+/// Why a value does not fit; for a NULL, with the default that does not help.
+fn reason(table: &TableLayout, place: Option<usize>, problem: &Problem) -> String {
+    let column = place.map(|place| &table.columns[place]);
+    let default = column.and_then(|column| column.target.expression.as_deref());
+    match (column, default) {
+        (Some(column), Some(default)) if problem.reason == NO_NULL => format!(
+            "{NO_NULL}; its default {} is no constant that fits, so that `null: default` cannot take it: UPDATE {} SET {} = … WHERE {} IS NULL in the \
+             source says what these are",
+            printable(default, 80),
+            quoted(&table.source.name),
+            quoted(table.source_name(column)),
+            quoted(table.source_name(column))
+        ),
+        (Some(_) | None, _) => problem.reason.clone(),
+    }
 }
 
 /// Whether a setting of this column would put every row of the table aside, so that nobody should get it by pasting.
@@ -323,10 +341,16 @@ fn leaves_over(table: &TableLayout, place: Option<usize>, wish: &Wish) -> bool {
 
 /// Positions of an enum, by the number from which they count.
 fn ordinals(table: &TableLayout, column: &ColumnLayout, wish: &Wish) -> Resolved {
-    let Kind::Enum(labels) = &column.converter.kind else {
-        return Resolved::Covered;
-    };
     let name = table.source_name(column);
+    // Only for an enum, or for a list of its labels, is this setting asked for.
+    let Kind::Enum(labels) = &column.converter.kind else {
+        return Resolved::Unknown(format!(
+            "numbers in lists where the target wants an enum's labels: state `enum: ordinal` if they are positions that count from 0; if they count \
+             from 1, or are something else, write the labels into {}.{} in the source",
+            quoted(&table.source.name),
+            quoted(name)
+        ));
+    };
     match wish.habits.positions(labels, &table.source.name, name) {
         Ok(values) if values.is_empty() => {
             Resolved::Setting("enum: ordinal".to_owned(), Vec::new())

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use tokio_postgres::Client;
 
-use crate::source::schema::quoted;
-use crate::target::catalogue::{BaseType, ConstraintKind};
+use crate::postgres::catalogue::{BaseType, ConstraintKind};
+use crate::sqlite::schema::quoted;
 use crate::transfer::Error;
 use crate::transfer::error::{read, server};
 use crate::transfer::layout::Layout;

@@ -1,14 +1,16 @@
-//! The transfer section that would settle what a plan found: what is already stated, and what is wished for, as YAML. Columns that share
-//! name, type and wishes share one pattern, so that the section holds for those that are empty tonight, too.
+//! The settings that would settle what a plan found, beside those that are stated. Columns that share name, type and wishes share one
+//! pattern, so that the section holds for those that are empty tonight, too. Not in here: how they are written (`section`).
+
+mod section;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write;
 
+pub use self::section::yaml;
+use crate::runbook::transfer::names::{column_key, in_quotes, part};
 use crate::runbook::transfer::{
     ColumnPolicy, OnProblem, Pattern, Replacement, TargetRows, Transfer,
 };
-use crate::text::{printable, yaml_scalar};
-use crate::transfer::layout::Layout;
+use crate::transfer::layout::{Layout, TableLayout};
 
 /// Settings that change nothing where they are not needed, and so are wished for all columns of one declared type and one target type as
 /// soon as one of them needs it.
@@ -23,8 +25,6 @@ const HARMLESS: [&str; 9] = [
     "guid_text",
     "char_padding",
 ];
-/// Examples beside one line.
-const EXAMPLES: usize = 2;
 
 /// Settings to add.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -47,7 +47,7 @@ pub struct Additions {
     pub sequences: BTreeMap<String, String>,
     /// Triggers that run during the load.
     pub fire: BTreeSet<String>,
-    /// By table and column.
+    /// By table and column; a row as a whole, without a column, is put aside by the policy of all its columns.
     pub columns: BTreeMap<(String, String), Addition>,
 }
 
@@ -60,8 +60,12 @@ pub struct Addition {
     pub columns: u64,
     /// Values that need them.
     pub values: u64,
+    /// Rows that a rule of the target's refuses without them.
+    pub rows: u64,
     /// What they do, with values.
     pub examples: Vec<String>,
+    /// What it means that rows are put aside by them; empty where none is.
+    pub aside: String,
 }
 
 impl Additions {
@@ -124,6 +128,19 @@ impl Additions {
         self.entry(table, column).policy.replace(value, by.clone());
     }
 
+    /// One more row that a rule refuses, and that the settings of this column are to settle.
+    pub fn count_row(&mut self, table: &str, column: &str) {
+        self.entry(table, column).rows += 1;
+    }
+
+    /// Takes back that rows of this table are put aside, or values of theirs become NULL.
+    pub fn keep_rows(&mut self, table: &str) {
+        let of_table = self.columns.iter_mut().filter(|((of, _), _)| of == table);
+        for (_, addition) in of_table {
+            addition.policy.on_problem = None;
+        }
+    }
+
     /// How many values of a column have problems, and what the settings make of some.
     pub fn explain(&mut self, table: &str, column: &str, values: u64, examples: Vec<String>) {
         let entry = self.entry(table, column);
@@ -132,8 +149,6 @@ impl Additions {
     }
 
     fn entry(&mut self, table: &str, column: &str) -> &mut Addition {
-        // A row as a whole is put aside by the policy of all its columns.
-        let column = if column.is_empty() { "*" } else { column };
         let key = (table.to_owned(), column.to_owned());
         self.columns.entry(key).or_insert_with(|| Addition {
             columns: 1,
@@ -187,6 +202,20 @@ impl Additions {
         }
     }
 
+    /// Says of rows that would be put aside that they stay behind as a whole, which tables refer to theirs, and where NULL would lose less.
+    fn explain_aside(&mut self, layout: &Layout) {
+        for ((table, column), addition) in &mut self.columns {
+            if addition.policy.on_problem != Some(OnProblem::Quarantine) {
+                continue;
+            }
+            let found = layout.tables.iter().find(|t| t.source.name == *table);
+            addition.aside = match found {
+                Some(found) => aside(found, column, layout),
+                None => ASIDE.to_owned(),
+            };
+        }
+    }
+
     /// One entry per pattern: columns of one name that are all to get the same share it.
     fn by_pattern(&self, layout: &Layout) -> Vec<(String, Addition)> {
         let mut named: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -201,22 +230,70 @@ impl Additions {
                 let other = self.columns.get(&(table.clone(), column.clone()));
                 other.is_some_and(|other| other.policy == addition.policy)
             };
-            let plain = !column.contains('*') && addition.policy.on_problem.is_none();
+            let plain = !column.is_empty() && addition.policy.on_problem.is_none();
             if plain && bearers.len() > 1 && bearers.iter().all(same) {
                 let pattern = shared.entry(column).or_default();
                 pattern.policy = addition.policy.clone();
                 pattern.columns += 1;
                 pattern.values += addition.values;
+                pattern.rows += addition.rows;
                 pattern.examples.extend(addition.examples.iter().cloned());
             } else {
-                single.push((format!("{table}.{column}"), addition.clone()));
+                let name = match column.as_str() {
+                    "" => format!("{}.*", part(table)),
+                    column => column_key(table, column),
+                };
+                single.push((name, addition.clone()));
             }
         }
-        let shared = shared
-            .into_iter()
-            .map(|(column, addition)| (format!("*.{column}"), addition));
+        // Without quotes, the dot of a pattern is one of a name as well.
+        let is_end = |column: &str| {
+            let end = format!(".{column}");
+            named.keys().any(|name| name.ends_with(&end))
+        };
+        let shared = shared.into_iter().map(|(column, addition)| {
+            let name = match is_end(column) {
+                true => in_quotes(column),
+                false => part(column),
+            };
+            (format!("*.{name}"), addition)
+        });
         shared.chain(single).collect()
     }
+}
+
+/// What `on_problem: quarantine` does.
+const ASIDE: &str = "the whole row stays behind";
+
+/// What it means that rows of this table are put aside by what they have in this column.
+fn aside(table: &TableLayout, column: &str, layout: &Layout) -> String {
+    let oid = table.target.oid;
+    let refers = |other: &&TableLayout| {
+        let mut constraints = other.target.constraints.iter();
+        constraints.any(|key| key.references.as_ref().is_some_and(|(to, ..)| *to == oid))
+    };
+    let referring: Vec<&str> = layout
+        .tables
+        .iter()
+        .filter(refers)
+        .map(|other| other.source.name.as_str())
+        .collect();
+    let hangs = match referring.is_empty() {
+        true => String::new(),
+        false => format!(" and what refers to it in {}", referring.join(", ")),
+    };
+    let mut moving = table.columns.iter();
+    let found = moving.find(|moving| table.source_name(moving) == column);
+    let is_free = found.is_some_and(|moving| {
+        let mut constraints = table.target.constraints.iter();
+        let name = &moving.target.name;
+        !moving.converter.not_null && !constraints.any(|key| key.columns.contains(name))
+    });
+    let less = match is_free {
+        true => "; `on_problem: \"null\"` would lose the value alone",
+        false => "",
+    };
+    format!("{ASIDE}{hangs}{less}")
 }
 
 /// Table, column, and declared with target type of every column that moves.
@@ -231,203 +308,4 @@ fn moving(layout: &Layout) -> impl Iterator<Item = (String, String, (String, Str
             )
         })
     })
-}
-
-/// The whole section, ready to paste, as the value of `transfer:` in a file of its own; empty where there is nothing to add to what is
-/// stated.
-pub fn yaml(transfer: &Transfer, mut additions: Additions, layout: &Layout) -> String {
-    additions.without_stated(transfer);
-    additions.spread(transfer, layout);
-    if additions.is_empty() {
-        return String::new();
-    }
-    let mut out = String::new();
-    write(transfer, &additions, layout, &mut out).expect("BUG: writing to a String cannot fail");
-    out
-}
-
-fn write(
-    transfer: &Transfer,
-    additions: &Additions,
-    layout: &Layout,
-    out: &mut String,
-) -> std::fmt::Result {
-    match transfer.zone {
-        Some(zone) => writeln!(out, "zone: {}", yaml_scalar(&zone.to_string()))?,
-        None if additions.zone => writeln!(
-            out,
-            "zone: UTC  # what text without an offset means; check that it is true"
-        )?,
-        None => {}
-    }
-    let stated = transfer
-        .exclude
-        .iter()
-        .map(|pattern| pattern.as_str().to_owned());
-    let exclude: Vec<String> = stated.chain(additions.exclude.iter().cloned()).collect();
-    if !exclude.is_empty() {
-        writeln!(out, "exclude:")?;
-        exclude
-            .iter()
-            .try_for_each(|name| writeln!(out, "  - {}", yaml_scalar(name)))?;
-    }
-    write_map("rename", &transfer.rename, &additions.rename, out)?;
-    if transfer.target_rows == TargetRows::Replace || additions.replace {
-        writeln!(out, "target_rows: replace")?;
-    }
-    let accepted = transfer.accept.iter().map(|pattern| pattern.as_str());
-    let accepted = accepted.chain(additions.accept.iter().map(String::as_str));
-    write_list("accept", accepted, out)?;
-    write_map("sequences", &transfer.sequences, &additions.sequences, out)?;
-    let fired = transfer.fire.iter().chain(&additions.fire);
-    write_list("fire", fired.map(String::as_str), out)?;
-    if transfer.refresh {
-        writeln!(out, "refresh: true")?;
-    }
-    let statements = transfer.after_import.iter().map(String::as_str);
-    write_list("after_import", statements, out)?;
-    write_columns(transfer, &additions.by_pattern(layout), out)?;
-    write_checks(transfer, out)?;
-    write_behind(&additions.behind, out)
-}
-
-fn write_list<'n>(
-    key: &str,
-    names: impl Iterator<Item = &'n str>,
-    out: &mut String,
-) -> std::fmt::Result {
-    for (place, name) in names.enumerate() {
-        if place == 0 {
-            writeln!(out, "{key}:")?;
-        }
-        writeln!(out, "  - {}", yaml_scalar(name))?;
-    }
-    Ok(())
-}
-
-fn write_map(
-    key: &str,
-    stated: &BTreeMap<String, String>,
-    added: &BTreeMap<String, String>,
-    out: &mut String,
-) -> std::fmt::Result {
-    let all: BTreeMap<_, _> = added.iter().chain(stated).collect();
-    if !all.is_empty() {
-        writeln!(out, "{key}:")?;
-    }
-    all.into_iter()
-        .try_for_each(|(from, to)| writeln!(out, "  {}: {}", yaml_scalar(from), yaml_scalar(to)))
-}
-
-/// What could be left behind, last and as comments: nobody loses rows by pasting.
-fn write_behind(behind: &BTreeMap<String, String>, out: &mut String) -> std::fmt::Result {
-    if behind.is_empty() {
-        return Ok(());
-    }
-    writeln!(
-        out,
-        "# Only if they may be lost: under `exclude:`, each without its #"
-    )?;
-    behind
-        .iter()
-        .try_for_each(|(name, loses)| writeln!(out, "#  - {}  # {loses}", yaml_scalar(name)))
-}
-
-fn write_columns(
-    transfer: &Transfer,
-    additions: &[(String, Addition)],
-    out: &mut String,
-) -> std::fmt::Result {
-    if transfer.columns.is_empty() && additions.is_empty() {
-        return Ok(());
-    }
-    writeln!(out, "columns:")?;
-    let stated = transfer.columns.iter().map(|(pattern, policy)| {
-        let of = additions.iter().find(|(name, _)| name == pattern.as_str());
-        (
-            pattern.as_str(),
-            policy.clone(),
-            of.map(|(_, addition)| addition),
-        )
-    });
-    let is_stated = |name: &str| {
-        transfer
-            .columns
-            .iter()
-            .any(|(pattern, _)| pattern.as_str() == name)
-    };
-    let new = additions
-        .iter()
-        .filter(|(name, _)| !is_stated(name))
-        .map(|(name, addition)| (name.as_str(), ColumnPolicy::default(), Some(addition)));
-    for (name, mut policy, addition) in stated.chain(new) {
-        if let Some(addition) = addition {
-            policy.overlay(&addition.policy);
-        }
-        let pairs: Vec<String> = policy
-            .pairs()
-            .iter()
-            .map(|(key, value)| format!("{}: {value}", yaml_scalar(key)))
-            .collect();
-        let comment = addition.map(comment).unwrap_or_default();
-        writeln!(
-            out,
-            "  {}: {{ {} }}{comment}",
-            yaml_scalar(name),
-            pairs.join(", ")
-        )?;
-    }
-    Ok(())
-}
-
-/// How many columns and values a line covers, and what it makes of some of them.
-fn comment(addition: &Addition) -> String {
-    let plural = |count: u64, one: &str| match count {
-        1 => format!("1 {one}"),
-        _ => format!("{count} {one}s"),
-    };
-    let mut comment = format!("  # {}", plural(addition.values, "value"));
-    if addition.columns > 1 {
-        comment = format!("{comment} in {}", plural(addition.columns, "column"));
-    }
-    for example in addition.examples.iter().take(EXAMPLES) {
-        comment.push_str(&format!("; {}", printable(example, 100)));
-    }
-    comment
-}
-
-fn write_checks(transfer: &Transfer, out: &mut String) -> std::fmt::Result {
-    if !transfer.lists.is_empty() {
-        writeln!(out, "lists:")?;
-    }
-    for list in &transfer.lists {
-        let order: Vec<String> = list
-            .order_by
-            .iter()
-            .map(|column| yaml_scalar(column))
-            .collect();
-        write!(
-            out,
-            "  - {{ name: {}, table: {}, order_by: [{}]",
-            yaml_scalar(&list.name),
-            yaml_scalar(&list.table),
-            order.join(", ")
-        )?;
-        if let Some(limit) = list.limit {
-            write!(out, ", limit: {limit}")?;
-        }
-        writeln!(out, " }}")?;
-    }
-    if !transfer.slugs.is_empty() {
-        writeln!(out, "slugs:")?;
-    }
-    for slug in &transfer.slugs {
-        let (table, column) = (yaml_scalar(&slug.table), yaml_scalar(&slug.column));
-        writeln!(
-            out,
-            "  - {{ table: {table}, column: {column}, trim: {}, ignore_case: {} }}",
-            slug.trim, slug.ignore_case
-        )?;
-    }
-    Ok(())
 }

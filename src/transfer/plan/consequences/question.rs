@@ -6,8 +6,8 @@ use std::path::Path;
 use rusqlite::functions::FunctionFlags;
 use rusqlite::types::ValueRef;
 
-use crate::source::schema::{Position, quoted};
-use crate::target::catalogue::Constraint;
+use crate::postgres::catalogue::Constraint;
+use crate::sqlite::schema::{Position, quoted};
 use crate::text::printable;
 use crate::transfer::Error;
 use crate::transfer::convert::shown;

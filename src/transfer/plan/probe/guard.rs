@@ -1,6 +1,6 @@
 //! Which of the target's rules cannot be broken by rows that the source has kept apart already, or whose values are short. Pure.
 
-use crate::target::catalogue::Index;
+use crate::postgres::catalogue::Index;
 use crate::transfer::convert::Class;
 use crate::transfer::kind::Kind;
 use crate::transfer::layout::TableLayout;
@@ -39,7 +39,25 @@ pub(super) fn may_be_too_long(
         | Kind::Array { .. } => scanned
             .and_then(|scanned| scanned.looks.get(place))
             .map_or(INDEX_ROW_BYTES, |look| look.largest),
-        _ => 16,
+        Kind::Int2
+        | Kind::Int4
+        | Kind::Int8
+        | Kind::Oid
+        | Kind::Numeric(_)
+        | Kind::Float4
+        | Kind::Float8
+        | Kind::Bool
+        | Kind::Uuid
+        | Kind::Date
+        | Kind::Time(_)
+        | Kind::Timestamp(_)
+        | Kind::TimestampTz(_)
+        | Kind::Interval(_)
+        | Kind::Inet
+        | Kind::Cidr
+        | Kind::Enum(_)
+        | Kind::Bit { .. }
+        | Kind::Unsupported => 16,
     };
     let computed = |name: &String| table.target.column(name).is_some_and(|c| c.generated);
     let reads_computed = index.reads.iter().any(computed);
@@ -122,7 +140,24 @@ fn stays_distinct(table: &TableLayout, place: usize, scanned: &Scanned) -> bool 
         Kind::Int2 | Kind::Int4 | Kind::Int8 | Kind::Oid | Kind::Bool => Class::Integer,
         Kind::Float8 => Class::Real,
         Kind::Bytea => Class::Blob,
-        _ => Class::Text,
+        Kind::Numeric(_)
+        | Kind::Float4
+        | Kind::Text(_)
+        | Kind::Char(_)
+        | Kind::Uuid
+        | Kind::Date
+        | Kind::Time(_)
+        | Kind::Timestamp(_)
+        | Kind::TimestampTz(_)
+        | Kind::Interval(_)
+        | Kind::Json
+        | Kind::Jsonb
+        | Kind::Inet
+        | Kind::Cidr
+        | Kind::Enum(_)
+        | Kind::Bit { .. }
+        | Kind::Array { .. }
+        | Kind::Unsupported => Class::Text,
     };
     let changed = scanned
         .uses

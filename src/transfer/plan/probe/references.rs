@@ -4,8 +4,8 @@
 
 use std::sync::Arc;
 
-use crate::target::catalogue::{Column, Constraint, ConstraintKind};
-use crate::target::quoted;
+use crate::postgres::catalogue::{Column, Constraint, ConstraintKind};
+use crate::postgres::quoted;
 use crate::text::printable;
 use crate::transfer::Error;
 use crate::transfer::error::{server, server_message};

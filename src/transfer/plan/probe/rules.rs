@@ -1,8 +1,8 @@
 //! The SQL that asks about one rule over the probe table: checks, unique keys, exclusions, the length of index entries. Not in here: which
 //! of them are asked ([`super::questions`]). Pure.
 
-use crate::target::catalogue::{Constraint, Index};
-use crate::target::quoted;
+use crate::postgres::catalogue::{Constraint, Index};
+use crate::postgres::quoted;
 use crate::text::printable;
 use crate::transfer::plan::consequences::Action;
 use crate::transfer::plan::probe::guard::INDEX_ROW_BYTES;

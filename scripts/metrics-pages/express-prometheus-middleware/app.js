@@ -1,0 +1,16 @@
+// An Express application with express-prometheus-middleware as its README sets it up.
+const express = require("express");
+const promMid = require("express-prometheus-middleware");
+
+const app = express();
+app.use(promMid({ metricsPath: "/metrics", collectDefaultMetrics: true }));
+
+app.get("/tools", (request, response) => response.send("tools"));
+app.get("/slow", (request, response) => setTimeout(() => response.send("slow"), 350));
+app.get("/broken", () => {
+  throw new Error("broken");
+});
+app.get("/refused", (request, response) => response.status(503).send("refused"));
+app.get("/ready", (request, response) => response.send("ready"));
+
+app.listen(process.env.PORT, "127.0.0.1");

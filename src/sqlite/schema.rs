@@ -1,0 +1,498 @@
+//! The schema of a SQLite file as far as moving and comparing rows needs it: tables, columns, keys, how to reach each row.
+//!
+//! Reads `sqlite_schema` through SQLite's own pragmas and never parses SQL. Nothing here touches rows, except `sqlite_sequence`'s.
+
+use std::collections::BTreeMap;
+
+use rusqlite::Connection;
+
+use crate::ours::statements::BROUGHT_BACK;
+use crate::sqlite::checks::{self, Check};
+use crate::sqlite::shadow::Virtuals;
+
+/// What a file holds.
+#[derive(Debug, Clone, Default)]
+pub struct Schema {
+    /// Ordinary tables, by name.
+    pub tables: Vec<Table>,
+    /// What is no table of the application's: views, virtual tables, their shadow tables, SQLite's own.
+    pub others: Vec<Other>,
+    /// `sqlite_sequence`: the highest rowid that an AUTOINCREMENT table ever had.
+    pub sequences: BTreeMap<String, i64>,
+    /// How the file stores text.
+    pub encoding: TextEncoding,
+    /// The file is in WAL mode.
+    pub is_wal: bool,
+    /// A `-wal` that holds something lies beside it.
+    pub has_wal: bool,
+}
+
+/// How a file stores text. SQLite converts UTF-16 on the way out, and hides broken pairs while doing so.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum TextEncoding {
+    /// UTF-8
+    #[default]
+    Utf8,
+    /// UTF-16, low byte first.
+    Utf16Le,
+    /// UTF-16, high byte first.
+    Utf16Be,
+}
+
+/// Something in `sqlite_schema` that holds no rows of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Other {
+    /// Its name.
+    pub name: String,
+    /// What it is.
+    pub what: What,
+}
+
+/// Kinds of [`Other`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    /// A view.
+    View,
+    /// A virtual table (FTS, R-tree, …); its rows are derived, or live in its shadow tables.
+    Virtual,
+    /// A full-text index that holds the only copy of its text.
+    OwnText,
+    /// A table that belongs to a virtual one.
+    Shadow,
+    /// `sqlite_sequence`, `sqlite_stat1`, …; and the mark that a rollback of ours has left.
+    Internal,
+}
+
+/// An ordinary table.
+#[derive(Debug, Clone)]
+pub struct Table {
+    /// Its name.
+    pub name: String,
+    /// All columns, generated ones included, in order.
+    pub columns: Vec<Column>,
+    /// Indexes into `columns` of the declared primary key, in key order.
+    pub primary_key: Vec<usize>,
+    /// How a row is named and where a reader can go on.
+    pub position: Position,
+    /// `STRICT`.
+    pub strict: bool,
+    /// Unique keys that SQLite enforces over all rows, the primary key's index included, the rowid not.
+    pub unique_keys: Vec<UniqueKey>,
+    /// Foreign keys as declared; SQLite may never have checked them.
+    pub foreign_keys: Vec<ForeignKey>,
+    /// Indexes that are not unique, over whole columns and all rows: places in `columns`.
+    pub indexes: Vec<Vec<usize>>,
+    /// CHECK constraints.
+    pub checks: Vec<Check>,
+}
+
+/// A column.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Column {
+    /// Its name.
+    pub name: String,
+    /// The declared type as written; may be empty.
+    pub declared: String,
+    /// NOT NULL is declared.
+    pub not_null: bool,
+    /// Generated, stored or not.
+    pub generated: bool,
+    /// Its default as written.
+    pub default: Option<String>,
+    /// Computed when it is read, by a function that only the application has.
+    pub unreadable: bool,
+}
+
+/// How a row is named and where a reader can go on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Position {
+    /// By rowid, reached under this name.
+    Rowid {
+        /// `rowid`, `oid`, `_rowid_` or the INTEGER PRIMARY KEY's name.
+        name: String,
+        /// The column that is the rowid, if one is.
+        alias: Option<usize>,
+    },
+    /// By primary key: WITHOUT ROWID.
+    Key,
+    /// By place in the scan: all three names of the rowid are taken by columns.
+    Ordinal,
+}
+
+/// A unique key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UniqueKey {
+    /// Indexes into the table's columns.
+    pub columns: Vec<usize>,
+    /// Whether all of them compare by bytes (`BINARY`).
+    pub binary: bool,
+}
+
+/// A foreign key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForeignKey {
+    /// Columns here, by name.
+    pub columns: Vec<String>,
+    /// The table referred to, as written.
+    pub references: String,
+    /// Columns there, by name; empty when the declaration leaves them to the primary key.
+    pub referenced_columns: Vec<String>,
+}
+
+impl Schema {
+    /// Reads the schema of `main`.
+    pub fn read(connection: &Connection) -> rusqlite::Result<Self> {
+        let mut schema = Self {
+            encoding: encoding(connection)?,
+            is_wal: connection
+                .pragma_query_value(None, "journal_mode", |row| row.get::<_, String>(0))?
+                .eq_ignore_ascii_case("wal"),
+            has_wal: connection
+                .path()
+                .and_then(|path| std::fs::metadata(format!("{path}-wal")).ok())
+                .is_some_and(|wal| wal.len() > 0),
+            ..Self::default()
+        };
+        let mut statement = connection
+            .prepare("SELECT name, type, wr, strict FROM pragma_table_list WHERE schema = 'main' ORDER BY name")?;
+        let mut rows = statement.query([])?;
+        let checks = checks::read(connection)?;
+        let virtuals = Virtuals::read(connection)?;
+        while let Some(row) = rows.next()? {
+            let name: String = lossy(row.get_ref(0)?);
+            let kind: String = row.get(1)?;
+            let what = match kind.as_str() {
+                "view" => Some(What::View),
+                "virtual" if virtuals.holds_text(&name) => Some(What::OwnText),
+                "virtual" => Some(What::Virtual),
+                "shadow" if virtuals.is_ordinary(connection, &name)? => None,
+                "shadow" => Some(What::Shadow),
+                _ if name.starts_with("sqlite_") || name == BROUGHT_BACK => Some(What::Internal),
+                _ => None,
+            };
+            match what {
+                Some(what) => schema.others.push(Other { name, what }),
+                None => {
+                    let mut table = Table::read(connection, name, row.get(2)?, row.get(3)?)?;
+                    let of_table = checks.iter().filter(|check| check.table == table.name);
+                    table.checks = of_table.cloned().collect();
+                    schema.tables.push(table);
+                }
+            }
+        }
+        if schema
+            .others
+            .iter()
+            .any(|other| other.name == "sqlite_sequence")
+        {
+            schema.sequences = sequences(connection)?;
+        }
+        Ok(schema)
+    }
+
+    /// A table by its exact name.
+    pub fn table(&self, name: &str) -> Option<&Table> {
+        self.tables.iter().find(|table| table.name == name)
+    }
+}
+
+impl Table {
+    fn read(
+        connection: &Connection,
+        name: String,
+        without_rowid: bool,
+        strict: bool,
+    ) -> rusqlite::Result<Self> {
+        let (columns, primary_key) = columns(connection, &name)?;
+        let (unique_keys, key_has_index) = unique_keys(connection, &name, &columns)?;
+        let foreign_keys = foreign_keys(connection, &name)?;
+        let indexes = indexes(connection, &name, &columns)?;
+        let position = if without_rowid && has_unknown_collation(connection, &name)? {
+            // Nothing can be looked up by an order that only the application knows; a scan needs none.
+            Position::Ordinal
+        } else {
+            position(&columns, &primary_key, without_rowid, key_has_index)
+        };
+        Ok(Self {
+            name,
+            columns,
+            primary_key,
+            position,
+            strict,
+            unique_keys,
+            foreign_keys,
+            indexes,
+            checks: Vec::new(),
+        })
+    }
+
+    /// A column's place by its name, letter case ignored as SQLite does.
+    pub fn column(&self, name: &str) -> Option<usize> {
+        self.columns
+            .iter()
+            .position(|column| column.name.eq_ignore_ascii_case(name))
+    }
+
+    /// The column that is the rowid.
+    pub fn rowid_column(&self) -> Option<usize> {
+        match self.position {
+            Position::Rowid { alias, .. } => alias,
+            Position::Key | Position::Ordinal => None,
+        }
+    }
+}
+
+fn position(
+    columns: &[Column],
+    primary_key: &[usize],
+    without_rowid: bool,
+    key_has_index: bool,
+) -> Position {
+    if without_rowid {
+        return Position::Key;
+    }
+    // An INTEGER PRIMARY KEY without an index of its own is the rowid; `INT` or `INTEGER … DESC` get an index.
+    if let [only] = primary_key
+        && columns[*only].declared.eq_ignore_ascii_case("integer")
+        && !key_has_index
+    {
+        return Position::Rowid {
+            name: columns[*only].name.clone(),
+            alias: Some(*only),
+        };
+    }
+    let free = ["rowid", "_rowid_", "oid"].into_iter().find(|name| {
+        !columns
+            .iter()
+            .any(|column| column.name.eq_ignore_ascii_case(name))
+    });
+    match free {
+        Some(name) => Position::Rowid {
+            name: name.to_owned(),
+            alias: None,
+        },
+        None => Position::Ordinal,
+    }
+}
+
+fn encoding(connection: &Connection) -> rusqlite::Result<TextEncoding> {
+    let name: String = connection.pragma_query_value(None, "encoding", |row| row.get(0))?;
+    Ok(match name.as_str() {
+        "UTF-16le" => TextEncoding::Utf16Le,
+        "UTF-16be" => TextEncoding::Utf16Be,
+        _ => TextEncoding::Utf8,
+    })
+}
+
+/// Names may hold bytes that are not UTF-8; such a name matches nothing and is reported as it looks.
+fn lossy(value: rusqlite::types::ValueRef<'_>) -> String {
+    value
+        .as_bytes()
+        .map(|bytes| String::from_utf8_lossy(bytes).into_owned())
+        .unwrap_or_default()
+}
+
+fn columns(connection: &Connection, table: &str) -> rusqlite::Result<(Vec<Column>, Vec<usize>)> {
+    let mut statement = connection
+        .prepare_cached("SELECT name, type, \"notnull\", pk, hidden, dflt_value FROM pragma_table_xinfo(?1) WHERE hidden <> 1 ORDER BY cid")?;
+    let mut columns = Vec::new();
+    let mut key = BTreeMap::new();
+    let mut rows = statement.query([table])?;
+    while let Some(row) = rows.next()? {
+        let place: i64 = row.get(3)?;
+        if place > 0 {
+            key.insert(place, columns.len());
+        }
+        columns.push(Column {
+            name: lossy(row.get_ref(0)?),
+            declared: lossy(row.get_ref(1)?),
+            not_null: row.get(2)?,
+            generated: row.get::<_, i64>(4)? >= 2,
+            default: row.get_ref(5)?.as_str().ok().map(str::to_owned),
+            unreadable: false,
+        });
+    }
+    for column in columns.iter_mut().filter(|column| column.generated) {
+        let sql = format!(
+            "SELECT {} FROM {} LIMIT 0",
+            quoted(&column.name),
+            quoted(table)
+        );
+        column.unreadable = connection.prepare(&sql).is_err();
+    }
+    Ok((columns, key.into_values().collect()))
+}
+
+fn unique_keys(
+    connection: &Connection,
+    table: &str,
+    columns: &[Column],
+) -> rusqlite::Result<(Vec<UniqueKey>, bool)> {
+    let mut list = connection
+        .prepare_cached("SELECT name, origin FROM pragma_index_list(?1) WHERE \"unique\" = 1 AND partial = 0 ORDER BY seq")?;
+    let mut info = connection.prepare_cached(
+        "SELECT name, coll FROM pragma_index_xinfo(?1) WHERE key = 1 ORDER BY seqno",
+    )?;
+    let indexes: Vec<(String, String)> = list
+        .query_map([table], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<Result<_, _>>()?;
+    let mut keys = Vec::new();
+    for (index, _) in &indexes {
+        let parts: Vec<(Option<String>, String)> = info
+            .query_map([index], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect::<Result<_, _>>()?;
+        let binary = parts.iter().all(|(_, collation)| collation == "BINARY");
+        let places: Option<Vec<usize>> = parts
+            .iter()
+            .map(|(name, _)| {
+                name.as_ref()
+                    .and_then(|name| columns.iter().position(|column| column.name == *name))
+            })
+            .collect();
+        // An index over an expression says nothing about plain columns.
+        keys.extend(places.map(|columns| UniqueKey { columns, binary }));
+    }
+    Ok((keys, indexes.iter().any(|(_, origin)| origin == "pk")))
+}
+
+/// Indexes that are not unique, over whole columns and all rows.
+fn indexes(
+    connection: &Connection,
+    table: &str,
+    columns: &[Column],
+) -> rusqlite::Result<Vec<Vec<usize>>> {
+    let mut list = connection.prepare_cached(
+        "SELECT name FROM pragma_index_list(?1) WHERE \"unique\" = 0 AND partial = 0 ORDER BY seq",
+    )?;
+    let mut info = connection
+        .prepare_cached("SELECT name FROM pragma_index_xinfo(?1) WHERE key = 1 ORDER BY seqno")?;
+    let names: Vec<String> = list
+        .query_map([table], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    let mut indexes = Vec::new();
+    for index in &names {
+        let parts: Vec<Option<String>> = info
+            .query_map([index], |row| row.get(0))?
+            .collect::<Result<_, _>>()?;
+        let place = |name: &Option<String>| {
+            let name = name.as_ref()?;
+            columns.iter().position(|column| column.name == *name)
+        };
+        indexes.extend(parts.iter().map(place).collect::<Option<Vec<usize>>>());
+    }
+    Ok(indexes)
+}
+
+/// Whether the table's own key is ordered by a collation that only the application knows.
+fn has_unknown_collation(connection: &Connection, table: &str) -> rusqlite::Result<bool> {
+    let sql = "SELECT count(*) FROM pragma_index_list(?1) AS i, pragma_index_xinfo(i.name) AS c
+                WHERE i.origin = 'pk' AND c.key AND upper(c.coll) NOT IN ('BINARY', 'NOCASE', 'RTRIM')";
+    let unknown: i64 = connection
+        .prepare_cached(sql)?
+        .query_row([table], |row| row.get(0))?;
+    Ok(unknown > 0)
+}
+
+fn foreign_keys(connection: &Connection, table: &str) -> rusqlite::Result<Vec<ForeignKey>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id, \"table\", \"from\", \"to\" FROM pragma_foreign_key_list(?1) ORDER BY id, seq",
+    )?;
+    let mut keys: BTreeMap<i64, ForeignKey> = BTreeMap::new();
+    let mut rows = statement.query([table])?;
+    while let Some(row) = rows.next()? {
+        let key = keys.entry(row.get(0)?).or_insert_with(|| ForeignKey {
+            columns: Vec::new(),
+            references: String::new(),
+            referenced_columns: Vec::new(),
+        });
+        key.references = lossy(row.get_ref(1)?);
+        key.columns.push(lossy(row.get_ref(2)?));
+        key.referenced_columns
+            .extend(row.get::<_, Option<String>>(3)?);
+    }
+    Ok(keys.into_values().collect())
+}
+
+fn sequences(connection: &Connection) -> rusqlite::Result<BTreeMap<String, i64>> {
+    let mut statement = connection.prepare(
+        "SELECT name, max(seq) FROM sqlite_sequence WHERE typeof(seq) = 'integer' GROUP BY name",
+    )?;
+    statement
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect()
+}
+
+/// An identifier between double quotes, for SQL.
+pub fn quoted(identifier: &str) -> String {
+    format!("\"{}\"", identifier.replace('"', "\"\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn schema(sql: &str) -> Schema {
+        let connection = Connection::open_in_memory().expect("an empty database");
+        connection.execute_batch(sql).expect("the schema");
+        Schema::read(&connection).expect("reading it")
+    }
+
+    #[test]
+    fn finds_the_way_to_each_row() {
+        let schema = schema(
+            "CREATE TABLE alias (Id INTEGER PRIMARY KEY, v);
+             CREATE TABLE int_key (Id INT PRIMARY KEY, v);
+             CREATE TABLE descending (Id INTEGER PRIMARY KEY DESC, v);
+             CREATE TABLE shadowed (rowid TEXT, oid INTEGER, _rowid_ TEXT);
+             CREATE TABLE half_shadowed (rowid TEXT);
+             CREATE TABLE keyed (a TEXT, b INTEGER, PRIMARY KEY (b, a)) WITHOUT ROWID;",
+        );
+        let position = |name: &str| schema.table(name).map(|table| table.position.clone());
+        let rowid = |name: &str, alias| {
+            Some(Position::Rowid {
+                name: name.to_owned(),
+                alias,
+            })
+        };
+        assert_eq!(position("alias"), rowid("Id", Some(0)));
+        assert_eq!(position("int_key"), rowid("rowid", None));
+        assert_eq!(position("descending"), rowid("rowid", None));
+        assert_eq!(position("shadowed"), Some(Position::Ordinal));
+        assert_eq!(position("half_shadowed"), rowid("_rowid_", None));
+        assert_eq!(position("keyed"), Some(Position::Key));
+        assert_eq!(
+            schema.table("keyed").map(|table| table.primary_key.clone()),
+            Some(vec![1, 0])
+        );
+    }
+
+    #[test]
+    fn tells_tables_from_what_only_looks_like_one() {
+        let schema = schema(
+            "CREATE TABLE t (Id INTEGER PRIMARY KEY AUTOINCREMENT, a, g AS (a * 2), s AS (a * 3) STORED);
+             INSERT INTO t (Id, a) VALUES (7, 1); DELETE FROM t;
+             CREATE VIEW w AS SELECT 1; CREATE VIRTUAL TABLE f USING fts5(x); CREATE VIRTUAL TABLE r USING rtree(id, a, b);",
+        );
+        assert_eq!(schema.tables.len(), 1);
+        assert_eq!(schema.sequences.get("t"), Some(&7));
+        let generated: Vec<bool> = schema.tables[0]
+            .columns
+            .iter()
+            .map(|column| column.generated)
+            .collect();
+        assert_eq!(generated, [false, false, true, true]);
+        let what = |name: &str| {
+            schema
+                .others
+                .iter()
+                .find(|other| other.name == name)
+                .map(|other| other.what)
+        };
+        assert_eq!(what("w"), Some(What::View));
+        assert_eq!(what("f"), Some(What::OwnText));
+        assert_eq!(what("r"), Some(What::Virtual));
+        assert_eq!(what("f_data"), Some(What::Shadow));
+        assert_eq!(what("r_node"), Some(What::Shadow));
+        assert_eq!(what("sqlite_sequence"), Some(What::Internal));
+    }
+}

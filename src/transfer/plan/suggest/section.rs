@@ -1,0 +1,275 @@
+//! What is stated and what is wished for, written as YAML. Not in here: which settings are wished for (`super`).
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use super::{Addition, Additions};
+use crate::runbook::transfer::names::text_key;
+use crate::runbook::transfer::{ColumnPolicy, Pattern, TargetRows, Transfer};
+use crate::text::{printable, yaml_scalar};
+use crate::transfer::layout::Layout;
+
+/// Examples beside one line.
+const EXAMPLES: usize = 2;
+
+/// The whole section, ready to paste, as the value of `transfer:` in a file of its own; empty where there is nothing to add to what is
+/// stated.
+pub fn yaml(transfer: &Transfer, mut additions: Additions, layout: &Layout) -> String {
+    additions.without_stated(transfer);
+    additions.spread(transfer, layout);
+    additions.explain_aside(layout);
+    if additions.is_empty() {
+        return String::new();
+    }
+    let mut out = String::new();
+    write(transfer, &additions, layout, &mut out).expect("BUG: writing to a String cannot fail");
+    out
+}
+
+fn write(
+    transfer: &Transfer,
+    additions: &Additions,
+    layout: &Layout,
+    out: &mut String,
+) -> std::fmt::Result {
+    match transfer.zone {
+        Some(zone) => writeln!(out, "zone: {}", yaml_scalar(&zone.to_string()))?,
+        None if additions.zone => writeln!(
+            out,
+            "zone: UTC  # what text without an offset means; check that it is true"
+        )?,
+        None => {}
+    }
+    let left = transfer.exclude.iter().map(Pattern::as_str);
+    let left = left.chain(additions.exclude.iter().map(String::as_str));
+    write_list("exclude", left, out)?;
+    write_map("rename", &transfer.rename, &additions.rename, out)?;
+    if transfer.target_rows == TargetRows::Replace || additions.replace {
+        writeln!(out, "target_rows: replace")?;
+    }
+    let accepted = transfer.accept.iter().map(Pattern::as_str);
+    let wished: Vec<String> = additions.accept.iter().map(|name| text_key(name)).collect();
+    let accepted = accepted.chain(wished.iter().map(String::as_str));
+    write_list("accept", accepted, out)?;
+    write_map("sequences", &transfer.sequences, &additions.sequences, out)?;
+    let fired = transfer.fire.iter().chain(&additions.fire);
+    write_list("fire", fired.map(String::as_str), out)?;
+    if transfer.refresh {
+        writeln!(out, "refresh: true")?;
+    }
+    let statements = transfer.after_import.iter().map(String::as_str);
+    write_list("after_import", statements, out)?;
+    write_columns(transfer, &additions.by_pattern(layout), out)?;
+    write_checks(transfer, out)?;
+    write_behind(&additions.behind, out)
+}
+
+fn write_list<'n>(
+    key: &str,
+    names: impl Iterator<Item = &'n str>,
+    out: &mut String,
+) -> std::fmt::Result {
+    let mut written: Vec<&str> = Vec::new();
+    for name in names {
+        if written.contains(&name) {
+            continue;
+        }
+        if written.is_empty() {
+            writeln!(out, "{key}:")?;
+        }
+        writeln!(out, "  - {}", yaml_scalar(name))?;
+        written.push(name);
+    }
+    Ok(())
+}
+
+fn write_map(
+    key: &str,
+    stated: &BTreeMap<String, String>,
+    added: &BTreeMap<String, String>,
+    out: &mut String,
+) -> std::fmt::Result {
+    let all: BTreeMap<_, _> = added.iter().chain(stated).collect();
+    if !all.is_empty() {
+        writeln!(out, "{key}:")?;
+    }
+    all.into_iter()
+        .try_for_each(|(from, to)| writeln!(out, "  {}: {}", yaml_scalar(from), yaml_scalar(to)))
+}
+
+/// What could be left behind, last and as comments: nobody loses rows by pasting.
+fn write_behind(behind: &BTreeMap<String, String>, out: &mut String) -> std::fmt::Result {
+    if behind.is_empty() {
+        return Ok(());
+    }
+    writeln!(
+        out,
+        "# Only if they may be lost: under `exclude:`, each without its #"
+    )?;
+    behind
+        .iter()
+        .try_for_each(|(name, loses)| writeln!(out, "#  - {}  # {loses}", yaml_scalar(name)))
+}
+
+fn write_columns(
+    transfer: &Transfer,
+    additions: &[(String, Addition)],
+    out: &mut String,
+) -> std::fmt::Result {
+    if transfer.columns.is_empty() && additions.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "columns:")?;
+    let stated = transfer.columns.iter().map(|(pattern, policy)| {
+        let of = additions.iter().find(|(name, _)| name == pattern.as_str());
+        (
+            pattern.as_str(),
+            policy.clone(),
+            of.map(|(_, addition)| addition),
+        )
+    });
+    let is_stated = |name: &str| {
+        transfer
+            .columns
+            .iter()
+            .any(|(pattern, _)| pattern.as_str() == name)
+    };
+    let new = additions
+        .iter()
+        .filter(|(name, _)| !is_stated(name))
+        .map(|(name, addition)| (name.as_str(), ColumnPolicy::default(), Some(addition)));
+    for (name, mut policy, addition) in stated.chain(new) {
+        if let Some(addition) = addition {
+            policy.overlay(&addition.policy);
+        }
+        let comment = addition.map(comment).unwrap_or_default();
+        writeln!(out, "{}{comment}", policy.line(name))?;
+    }
+    Ok(())
+}
+
+/// How many columns and values a line covers, and what it makes of some of them.
+fn comment(addition: &Addition) -> String {
+    let plural = |count: u64, one: &str| match count {
+        1 => format!("1 {one}"),
+        _ => format!("{count} {one}s"),
+    };
+    let covered = match (addition.values, addition.rows) {
+        (0, 0) => "none that needs it yet".to_owned(),
+        (values, 0) => plural(values, "value"),
+        (0, rows) => plural(rows, "row"),
+        (values, rows) => format!("{} and {}", plural(values, "value"), plural(rows, "row")),
+    };
+    let mut comment = format!("  # {covered}");
+    if addition.columns > 1 {
+        comment = format!("{comment} in {}", plural(addition.columns, "column"));
+    }
+    for example in addition.examples.iter().take(EXAMPLES) {
+        comment.push_str(&format!("; {}", printable(example, 100)));
+    }
+    if !addition.aside.is_empty() {
+        comment.push_str(&format!("; {}", printable(&addition.aside, 300)));
+    }
+    comment
+}
+
+fn write_checks(transfer: &Transfer, out: &mut String) -> std::fmt::Result {
+    if !transfer.lists.is_empty() {
+        writeln!(out, "lists:")?;
+    }
+    for list in &transfer.lists {
+        let order: Vec<String> = list
+            .order_by
+            .iter()
+            .map(|column| yaml_scalar(column))
+            .collect();
+        write!(
+            out,
+            "  - {{ name: {}, table: {}, order_by: [{}]",
+            yaml_scalar(&list.name),
+            yaml_scalar(&list.table),
+            order.join(", ")
+        )?;
+        if let Some(limit) = list.limit {
+            write!(out, ", limit: {limit}")?;
+        }
+        writeln!(out, " }}")?;
+    }
+    if !transfer.slugs.is_empty() {
+        writeln!(out, "slugs:")?;
+    }
+    for slug in &transfer.slugs {
+        let (table, column) = (yaml_scalar(&slug.table), yaml_scalar(&slug.column));
+        writeln!(
+            out,
+            "  - {{ table: {table}, column: {column}, trim: {}, ignore_case: {} }}",
+            slug.trim, slug.ignore_case
+        )?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Addition, Additions};
+    use super::{comment, yaml};
+    use crate::runbook::parse_transfer;
+    use crate::runbook::transfer::{Pattern, Transfer};
+    use crate::transfer::layout::Layout;
+
+    #[test]
+    fn nothing_is_listed_twice() {
+        let stated = Transfer {
+            exclude: ["History", "Old", "History"].map(Pattern::new).to_vec(),
+            ..Transfer::default()
+        };
+        let mut additions = Additions::default();
+        additions.add("Unused", "", "exclude: Unused");
+        let section = yaml(&stated, additions, &Layout::default());
+        assert_eq!(section, "exclude:\n  - History\n  - Old\n  - Unused\n");
+    }
+
+    #[test]
+    fn names_with_dots_and_stars_come_back_as_they_are() {
+        let mut additions = Additions::default();
+        additions.add("a.b", "x*", "fraction: round");
+        additions.add("a.b", "", "on_problem: quarantine");
+        additions.add("t", "", "accept: next id x*(y)");
+        let section = yaml(&Transfer::default(), additions, &Layout::default());
+        let pasted = parse_transfer("pasted", &section).expect("a valid section");
+        assert!(pasted.column("a.b", "x*").fraction.is_some(), "{section}");
+        assert!(pasted.column("a.b", "xy").fraction.is_none(), "{section}");
+        assert!(pasted.column("a.b", "xy").on_problem.is_some(), "{section}");
+        assert!(pasted.column("a", "b.x*").on_problem.is_none(), "{section}");
+        assert!(pasted.accepts("next id x*(y)"), "{section}");
+        assert!(!pasted.accepts("next id xz(y)"), "{section}");
+    }
+
+    #[test]
+    fn a_line_says_what_it_covers() {
+        let said = |values, rows| {
+            comment(&Addition {
+                columns: 1,
+                values,
+                rows,
+                ..Addition::default()
+            })
+        };
+        assert_eq!(said(2, 0), "  # 2 values");
+        assert_eq!(said(0, 1), "  # 1 row");
+        assert_eq!(said(1, 3), "  # 1 value and 3 rows");
+    }
+
+    #[test]
+    fn beside_quarantine_stands_that_whole_rows_stay_behind() {
+        let mut additions = Additions::default();
+        additions.add("t", "a", "on_problem: quarantine");
+        additions.add("t", "b", "fraction: round");
+        let section = yaml(&Transfer::default(), additions, &Layout::default());
+        assert_eq!(
+            section,
+            "columns:\n  t.a: { on_problem: quarantine }  # none that needs it yet; the whole row stays behind\n  \
+             t.b: { fraction: round }  # none that needs it yet\n"
+        );
+    }
+}

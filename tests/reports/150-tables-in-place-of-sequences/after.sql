@@ -1,0 +1,1 @@
+SELECT nextval('author_seq') - 49 > 200, nextval('hibernate_sequence') > 9

@@ -1,0 +1,10 @@
+CREATE TABLE Author (id bigint NOT NULL PRIMARY KEY, name TEXT);
+INSERT INTO Author VALUES (1,'Ann'),(2,'Bea'),(51,'Cid');
+CREATE TABLE Author_SEQ (next_val bigint);
+INSERT INTO Author_SEQ VALUES (201);
+CREATE TABLE Book (id bigint NOT NULL PRIMARY KEY, author bigint NOT NULL REFERENCES Author(id), title TEXT);
+INSERT INTO Book VALUES (7,1,'One'),(9,51,'Two');
+CREATE TABLE Loan (id bigint NOT NULL PRIMARY KEY, book bigint NOT NULL REFERENCES Book(id));
+INSERT INTO Loan VALUES (8,9);
+CREATE TABLE hibernate_sequence (next_val bigint);
+INSERT INTO hibernate_sequence VALUES (10);

@@ -1,0 +1,4 @@
+CREATE TABLE p (id INTEGER PRIMARY KEY, n NUMERIC NOT NULL);
+INSERT INTO p VALUES (1,1),(2,99999999);
+CREATE TABLE t (note TEXT, tx TEXT NOT NULL, gen TEXT GENERATED ALWAYS AS (upper(tx)) STORED, k INTEGER, c TEXT, p_id INTEGER REFERENCES p(id), PRIMARY KEY (c, k)) WITHOUT ROWID;
+INSERT INTO t(c,k,p_id,tx,note) VALUES ('a, (x',1,1,'a','n'),('a, (x',2,2,'b',NULL),('b''',1,1,'d',NULL),('c',1,2,'d','m');

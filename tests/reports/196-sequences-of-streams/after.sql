@@ -1,0 +1,1 @@
+SELECT nextval('events_stream_seq');

@@ -1,0 +1,1 @@
+insert into a(n) values('z') returning id; insert into b(n) values('z') returning id; insert into c(n) values('z') returning id; insert into d(n) values('z') returning id; insert into e(n) values('z') returning id

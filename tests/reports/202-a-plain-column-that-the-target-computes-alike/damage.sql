@@ -1,0 +1,1 @@
+ALTER TABLE article DROP COLUMN slug; ALTER TABLE article ADD COLUMN slug text GENERATED ALWAYS AS (upper(title)) STORED

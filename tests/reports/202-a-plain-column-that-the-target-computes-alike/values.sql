@@ -1,0 +1,1 @@
+SELECT id, slug FROM article ORDER BY id

@@ -1,0 +1,1 @@
+create table id_gen(tbl text primary key, next bigint); insert into id_gen values('a',1); create function next_id(t text) returns bigint language plpgsql as $$ declare r bigint; begin update id_gen set next=next+1 where tbl=t returning next-1 into r; return r; end $$; create table a(id bigint default next_id('a') primary key, n text);

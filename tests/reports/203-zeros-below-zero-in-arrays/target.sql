@@ -1,0 +1,1 @@
+create table a(id serial primary key, v int[]); create table b(id serial primary key, v numeric[]); create table c(id serial primary key, v json[]); create table f(id serial primary key, v double precision[]);

@@ -1,0 +1,1 @@
+create table emp(id serial primary key, boss int not null references emp(id) on delete cascade, dept int, n text); create table dept(id serial primary key, head int not null references emp(id) deferrable initially deferred); alter table emp add foreign key(dept) references dept(id);

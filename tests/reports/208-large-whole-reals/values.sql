@@ -1,0 +1,1 @@
+select v from a order by id

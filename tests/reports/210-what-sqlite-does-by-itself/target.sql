@@ -1,0 +1,1 @@
+create table a(id serial primary key, n text unique, u text unique); create table c(id serial primary key, a int references a(id)); create table kept(id serial primary key, a int references a(id) on delete cascade);

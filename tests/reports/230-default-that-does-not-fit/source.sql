@@ -1,0 +1,2 @@
+CREATE TABLE tag (id INTEGER PRIMARY KEY, code TEXT, kind TEXT, bits TEXT);
+INSERT INTO tag (id) VALUES (1),(2);

@@ -1,0 +1,2 @@
+CREATE TABLE tag (id INTEGER PRIMARY KEY, two INTEGER, at TEXT, word TEXT, plain TEXT);
+INSERT INTO tag (id) VALUES (1),(2);

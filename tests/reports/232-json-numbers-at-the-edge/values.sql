@@ -1,0 +1,1 @@
+SELECT id, length(body::text), list FROM doc ORDER BY id

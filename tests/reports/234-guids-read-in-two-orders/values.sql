@@ -1,0 +1,1 @@
+SELECT count(*), count(pid) FROM c JOIN p ON p.id = c.pid

@@ -1,0 +1,1 @@
+SELECT id FROM entry WHERE title @@ to_tsquery('english', 'run')

@@ -1,0 +1,18 @@
+CREATE TABLE event_auth_chains (event_id TEXT PRIMARY KEY, chain_id BIGINT NOT NULL, sequence_number BIGINT NOT NULL);
+CREATE TABLE event_auth_chain_links (origin_chain_id BIGINT NOT NULL, origin_sequence_number BIGINT NOT NULL);
+CREATE TABLE pushers (id BIGINT PRIMARY KEY, last_stream_ordering BIGINT);
+CREATE TABLE deleted_pushers (stream_id BIGINT NOT NULL, pushkey TEXT NOT NULL);
+CREATE TABLE state_groups (id BIGINT PRIMARY KEY, room TEXT);
+CREATE TABLE state_groups_pending_deletion (sequence_number BIGINT, state_group BIGINT NOT NULL);
+CREATE TABLE user_reports (id BIGINT PRIMARY KEY, n BIGINT);
+CREATE TABLE user_stats (user_stream BIGINT NOT NULL);
+CREATE TABLE device_lists_stream (stream_id BIGINT NOT NULL);
+CREATE TABLE device_lists_outbound_pokes (stream_id BIGINT NOT NULL);
+CREATE TABLE device_lists_changes_in_room (stream_id BIGINT NOT NULL);
+CREATE TABLE device_lists_remote_pending (stream_id BIGINT NOT NULL);
+CREATE TABLE device_lists_outbound_last_success (stream_id BIGINT NOT NULL);
+INSERT INTO event_auth_chains VALUES ('a', 50, 1), ('b', 51, 2);
+INSERT INTO pushers VALUES (4, NULL), (7, 2);
+INSERT INTO deleted_pushers VALUES (3, 'k');
+INSERT INTO state_groups VALUES (12, 'r');
+INSERT INTO device_lists_stream VALUES (9);

@@ -1,0 +1,18 @@
+CREATE TABLE event_auth_chains (event_id text PRIMARY KEY, chain_id bigint NOT NULL, sequence_number bigint NOT NULL);
+CREATE TABLE event_auth_chain_links (origin_chain_id bigint NOT NULL, origin_sequence_number bigint NOT NULL);
+CREATE TABLE pushers (id bigint PRIMARY KEY, last_stream_ordering bigint);
+CREATE TABLE deleted_pushers (stream_id bigint NOT NULL, pushkey text NOT NULL);
+CREATE TABLE state_groups (id bigint PRIMARY KEY, room text);
+CREATE TABLE state_groups_pending_deletion (sequence_number bigint, state_group bigint NOT NULL);
+CREATE TABLE user_reports (id bigint PRIMARY KEY, n bigint);
+CREATE TABLE user_stats (user_stream bigint NOT NULL);
+CREATE TABLE device_lists_stream (stream_id bigint NOT NULL);
+CREATE TABLE device_lists_outbound_pokes (stream_id bigint NOT NULL);
+CREATE TABLE device_lists_changes_in_room (stream_id bigint NOT NULL);
+CREATE TABLE device_lists_remote_pending (stream_id bigint NOT NULL);
+CREATE TABLE device_lists_outbound_last_success (stream_id bigint NOT NULL);
+CREATE SEQUENCE event_auth_chain_id;
+CREATE SEQUENCE pushers_sequence;
+CREATE SEQUENCE state_group_id_seq;
+CREATE SEQUENCE user_id_seq;
+CREATE SEQUENCE device_lists_sequence;

@@ -1,0 +1,5 @@
+CREATE TABLE payload_migrations (id INTEGER PRIMARY KEY NOT NULL, name TEXT, batch NUMERIC, updated_at TEXT DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')) NOT NULL, created_at TEXT DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')) NOT NULL); INSERT INTO payload_migrations (id, name, batch) VALUES (1,'sqlite_initial',1);
+CREATE TABLE strapi_database_schema (id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, schema JSON, time DATETIME, hash VARCHAR(255)); INSERT INTO strapi_database_schema VALUES (1,'{"tables":[]}',1700000000123,'of-sqlite');
+CREATE TABLE xc_knex_migrationsv2 (id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, name VARCHAR(255), batch INTEGER, migration_time DATETIME); INSERT INTO xc_knex_migrationsv2 VALUES (1,'of_sqlite',1,1700000000123);
+CREATE TABLE xc_knex_migrationsv2_lock ("index" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, is_locked INTEGER); INSERT INTO xc_knex_migrationsv2_lock VALUES (1,0);
+CREATE TABLE bird_migrations (id INTEGER PRIMARY KEY, name TEXT, batch INTEGER); INSERT INTO bird_migrations VALUES (1,'stork',1);

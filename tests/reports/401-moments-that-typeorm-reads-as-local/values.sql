@@ -1,0 +1,1 @@
+SELECT created, seen AT TIME ZONE 'UTC' FROM "user"

@@ -1,0 +1,1 @@
+INSERT INTO post (at) VALUES (now()) RETURNING id

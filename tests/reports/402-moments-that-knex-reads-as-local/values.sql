@@ -1,0 +1,1 @@
+SELECT at, text_at FROM post ORDER BY id

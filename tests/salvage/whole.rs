@@ -1,0 +1,652 @@
+//! What a rollback brings back by itself: everything that nothing is in the way of, in one transaction, with nothing following from it in SQLite;
+//! the rest stays in the salvage file, named.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use cutover::salvage::apply::whole::{Reason, Whole, bring};
+use cutover::salvage::file::{About, Salvaged, Writer as Salvage};
+use cutover::salvage::mark::{Mark, Stays, find, leave, remove_mark};
+use cutover::sqlite::fence::{Fence, Quiet};
+use cutover::sqlite::schema::Schema;
+use cutover::sqlite::writer::Writer;
+use cutover::sqlite::{Error, content, open_read_only, shape};
+use tokio_util::sync::CancellationToken;
+
+use crate::support::sqlite as execute;
+
+const MODES: [&str; 2] = ["wal", "delete"];
+const BUSY: Duration = Duration::from_millis(200);
+const SCHEMA: &str = "
+    CREATE TABLE Posts (Id INTEGER PRIMARY KEY, Slug TEXT UNIQUE, Body TEXT);
+    CREATE TABLE Comments (Id INTEGER PRIMARY KEY, PostId INTEGER REFERENCES Posts (Id) ON DELETE CASCADE, Body TEXT);
+    CREATE TABLE Log (What TEXT);
+    CREATE VIRTUAL TABLE Found USING fts5(Body, content='Posts', content_rowid='Id');
+    CREATE TRIGGER fill AFTER INSERT ON Posts BEGIN INSERT INTO Found (rowid, Body) VALUES (new.Id, new.Body); END;
+    CREATE TRIGGER logged AFTER INSERT ON Posts BEGIN INSERT INTO Log VALUES ('post ' || new.Id); END;
+    CREATE TRIGGER never AFTER UPDATE OF Body ON Comments BEGIN INSERT INTO Log VALUES ('comment'); END;
+    INSERT INTO Posts VALUES (1, 'a', 'first'), (2, 'b', 'second'), (3, 'c', 'third');
+    INSERT INTO Comments VALUES (1, 2, 'x'), (2, 2, 'y'), (3, 1, 'z');";
+
+/// A value: column, whether it belongs to the key, as it would be, as the backup has it; the last two in SQL.
+type Value<'a> = (&'a str, bool, &'a str, &'a str);
+/// A row: table, what was done to it, values.
+type Row<'a> = (&'a str, &'a str, &'a [Value<'a>]);
+
+/// An application's file as it is when a rollback comes to R2+, and the session's salvage file.
+struct Night {
+    _folder: tempfile::TempDir,
+    file: PathBuf,
+    salvage: PathBuf,
+}
+
+impl Night {
+    /// `rows` are those of the salvage file.
+    fn new(mode: &str, schema: &str, rows: &[Row<'_>]) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (backup, file) = (
+            folder.path().join("backup.db"),
+            folder.path().join("app.db"),
+        );
+        drop(execute(
+            &backup,
+            &format!("PRAGMA journal_mode = {mode}; {schema}"),
+        ));
+        std::fs::copy(&backup, &file).expect("a copy");
+        let salvage = folder.path().join("salvage.db");
+        let about = About {
+            session: "s-1".to_owned(),
+            source: file.clone(),
+            backup,
+            backup_sha256: "0".repeat(64),
+            snapshot: "1:1:".to_owned(),
+            made: "2026-01-01T00:00:00Z".to_owned(),
+        };
+        let writer = Salvage::create(&salvage, &about).expect("a writer");
+        writer.finish().expect("a file");
+        for (row, (table, operation, values)) in rows.iter().enumerate() {
+            let row = row + 1;
+            let keys = values.iter().filter(|value| value.1);
+            let keys: Vec<&str> = keys.map(|value| value.2).collect();
+            let key = keys.join(",").replace('\'', "\"");
+            execute(
+                &salvage,
+                &format!(
+                    "INSERT INTO cutover_rows VALUES ({row}, '{table}', '{operation}', '[{key}]')"
+                ),
+            );
+            for (place, (name, is_key, new, was)) in values.iter().enumerate() {
+                execute(
+                    &salvage,
+                    &format!(
+                        "INSERT INTO cutover_values VALUES ({row}, {place}, '{name}', {is_key}, ({new}) IS NOT ({was}), {new}, {was}, NULL, NULL)"
+                    ),
+                );
+            }
+        }
+        Self {
+            _folder: folder,
+            file,
+            salvage,
+        }
+    }
+
+    fn fence(&self) -> Fence {
+        let quiet = Quiet {
+            period: Duration::from_millis(40),
+            give_up_after: Duration::from_secs(5),
+            busy_timeout: BUSY,
+        };
+        Fence::raise(&self.file, &quiet, &CancellationToken::new()).expect("a fence")
+    }
+
+    fn writer(&self) -> Writer {
+        Writer::begin(&self.file, BUSY).expect("the write lock")
+    }
+
+    fn salvaged(&self) -> Salvaged {
+        Salvaged::open(&self.salvage).expect("a salvage file")
+    }
+
+    /// Brings in what can be, and commits.
+    fn bring(&self, writer: Writer, nearest: bool) -> Whole {
+        let salvaged = self.salvaged();
+        let chosen = salvaged.not_in(&self.file).expect("rows");
+        let whole = bring(
+            writer.connection(),
+            &salvaged,
+            &chosen,
+            &self.file,
+            nearest,
+            &|_| {},
+        );
+        let whole = whole.unwrap_or_else(|error| panic!("{error}"));
+        writer.commit().expect("a commit");
+        whole
+    }
+
+    /// The first column of what SQLite has, joined.
+    fn has(&self, sql: &str) -> String {
+        let connection = open_read_only(&self.file).expect("the file");
+        let mut statement = connection.prepare(sql).expect(sql);
+        let rows = statement.query_map([], |row| row.get::<_, String>(0));
+        let rows: Vec<String> = rows.expect(sql).map(|row| row.expect(sql)).collect();
+        rows.join(" ")
+    }
+}
+
+/// Which rows stay, and why.
+fn left(whole: &Whole) -> Vec<(i64, Reason)> {
+    let left = whole.left.iter();
+    left.map(|one| (one.row, one.reason)).collect()
+}
+
+fn can_write(path: &Path) -> bool {
+    let connection = rusqlite::Connection::open(path).expect("a connection");
+    connection.busy_timeout(Duration::ZERO).expect("no waiting");
+    connection
+        .execute_batch("BEGIN IMMEDIATE; ROLLBACK")
+        .is_ok()
+}
+
+#[test]
+fn what_was_written_comes_back_and_nothing_follows_from_it() {
+    for mode in MODES {
+        let night = Night::new(
+            mode,
+            SCHEMA,
+            &[
+                (
+                    "Posts",
+                    "inserted",
+                    &[
+                        ("Id", true, "4", "NULL"),
+                        ("Slug", false, "'d'", "NULL"),
+                        ("Body", false, "'fourth word'", "NULL"),
+                    ],
+                ),
+                (
+                    "Posts",
+                    "changed",
+                    &[
+                        ("Id", true, "1", "1"),
+                        ("Slug", false, "'a'", "'a'"),
+                        ("Body", false, "'other'", "'first'"),
+                    ],
+                ),
+                (
+                    "Comments",
+                    "deleted",
+                    &[
+                        ("Id", true, "NULL", "1"),
+                        ("PostId", false, "NULL", "2"),
+                        ("Body", false, "NULL", "'x'"),
+                    ],
+                ),
+                (
+                    "Comments",
+                    "deleted",
+                    &[
+                        ("Id", true, "NULL", "2"),
+                        ("PostId", false, "NULL", "2"),
+                        ("Body", false, "NULL", "'y'"),
+                    ],
+                ),
+                (
+                    "Posts",
+                    "deleted",
+                    &[
+                        ("Id", true, "NULL", "2"),
+                        ("Slug", false, "NULL", "'b'"),
+                        ("Body", false, "NULL", "'second'"),
+                    ],
+                ),
+                (
+                    "Comments",
+                    "inserted",
+                    &[
+                        ("Id", true, "9", "NULL"),
+                        ("PostId", false, "4", "NULL"),
+                        ("Body", false, "'new'", "NULL"),
+                    ],
+                ),
+            ],
+        );
+        let writer = Writer::of(night.fence(), BUSY).expect("the fence's connection");
+        assert!(!can_write(&night.file), "{mode}: nobody comes in between");
+        let whole = night.bring(writer, false);
+        assert!(can_write(&night.file), "{mode}: the fence is over");
+        assert_eq!((whole.brought.len(), left(&whole)), (6, vec![]), "{mode}");
+        assert_eq!(
+            night.has("SELECT Id || Slug || Body FROM Posts"),
+            "1aother 3cthird 4dfourth word",
+            "{mode}"
+        );
+        assert_eq!(
+            night.has("SELECT Id || '-' || PostId FROM Comments"),
+            "3-1 9-4",
+            "{mode}"
+        );
+        // The trigger that only fills the index is not named, for the index was made anew; the other is, and has not run.
+        let found = "SELECT group_concat(rowid) FROM Found WHERE Found MATCH 'word OR other OR second OR first'";
+        assert_eq!(night.has(found), "1,4", "{mode}");
+        assert_eq!(night.has("SELECT count(*) || '' FROM Log"), "3", "{mode}");
+        let named = &whole.unfilled.not_run;
+        assert_eq!(named.len(), 1, "{mode}: {named:?}");
+        assert!(
+            named[0].starts_with("trigger logged on Posts was not run; what it fills is as before"),
+            "{named:?}"
+        );
+        assert_eq!(whole.unfilled.stale, Vec::<String>::new(), "{mode}");
+    }
+}
+
+#[test]
+fn unique_values_that_were_swapped_are_swapped_and_one_that_is_taken_stays() {
+    let post = |id: &'static str, new: &'static str, was: &'static str| {
+        [("Id", true, id, id), ("Slug", false, new, was)]
+    };
+    let rows = [
+        post("1", "'b'", "'a'"),
+        post("2", "'c'", "'b'"),
+        post("3", "'a'", "'c'"),
+        // In the way of this one is a row that nobody takes away, and its own value is wanted by the next.
+        post("4", "'e'", "'d'"),
+        post("5", "'d'", "'f'"),
+    ];
+    let rows: Vec<Row<'_>> = rows
+        .iter()
+        .map(|row| ("Posts", "changed", &row[..]))
+        .collect();
+    let schema = "CREATE TABLE Posts (Id INT NOT NULL PRIMARY KEY, Slug TEXT NOT NULL UNIQUE ON CONFLICT REPLACE, Kept TEXT DEFAULT 'k');
+        INSERT INTO Posts (rowid, Id, Slug, Kept) VALUES (11, 1, 'a', 'one'), (12, 2, 'b', 'two'), (13, 3, 'c', 'three'), (14, 4, 'd', 'four'),
+            (15, 5, 'f', 'five')";
+    let night = Night::new("delete", schema, &rows);
+    // Somebody has written although SQLite was frozen.
+    drop(execute(
+        &night.file,
+        "INSERT INTO Posts (rowid, Id, Slug) VALUES (16, 6, 'e')",
+    ));
+    let whole = night.bring(night.writer(), false);
+    assert_eq!(left(&whole), [(4, Reason::Conflict), (5, Reason::Conflict)]);
+    assert!(
+        whole.left[0]
+            .why
+            .contains("another row of SQLite has the same"),
+        "{whole:?}"
+    );
+    // Columns that the salvage file does not know, and the rowid, are what they were.
+    assert_eq!(
+        night.has("SELECT rowid || Slug || Kept FROM Posts ORDER BY rowid"),
+        "11bone 12ctwo 13athree 14dfour 15ffive 16ek"
+    );
+}
+
+#[test]
+fn what_has_a_conflict_stays_with_what_refers_to_it_and_the_others_come() {
+    let night = Night::new(
+        "wal",
+        SCHEMA,
+        &[
+            (
+                "Posts",
+                "inserted",
+                &[
+                    ("Id", true, "4", "NULL"),
+                    ("Slug", false, "'d'", "NULL"),
+                    ("Body", false, "'ours'", "NULL"),
+                ],
+            ),
+            (
+                "Comments",
+                "inserted",
+                &[
+                    ("Id", true, "9", "NULL"),
+                    ("PostId", false, "4", "NULL"),
+                    ("Body", false, "'on ours'", "NULL"),
+                ],
+            ),
+            (
+                "Posts",
+                "inserted",
+                &[
+                    ("Id", true, "5", "NULL"),
+                    ("Slug", false, "'e'", "NULL"),
+                    ("Body", false, "'fine'", "NULL"),
+                ],
+            ),
+            (
+                "Comments",
+                "inserted",
+                &[
+                    ("Id", true, "10", "NULL"),
+                    ("PostId", false, "5", "NULL"),
+                    ("Body", false, "'fine'", "NULL"),
+                ],
+            ),
+            // SQLite has changed the one, has deleted the other, and refers to the third.
+            (
+                "Posts",
+                "changed",
+                &[
+                    ("Id", true, "1", "1"),
+                    ("Slug", false, "'a'", "'a'"),
+                    ("Body", false, "'ours'", "'first'"),
+                ],
+            ),
+            (
+                "Comments",
+                "changed",
+                &[
+                    ("Id", true, "3", "3"),
+                    ("PostId", false, "1", "1"),
+                    ("Body", false, "'ours'", "'z'"),
+                ],
+            ),
+            (
+                "Posts",
+                "deleted",
+                &[
+                    ("Id", true, "NULL", "3"),
+                    ("Slug", false, "NULL", "'c'"),
+                    ("Body", false, "NULL", "'third'"),
+                ],
+            ),
+            (
+                "Posts",
+                "inserted",
+                &[
+                    ("Id", true, "6", "NULL"),
+                    ("Slug", false, "'f'", "NULL"),
+                    ("Body", false, "'gone'", "NULL"),
+                ],
+            ),
+        ],
+    );
+    drop(execute(
+        &night.file,
+        "PRAGMA foreign_keys = OFF; INSERT INTO Posts VALUES (4, 'theirs', 'theirs'); UPDATE Posts SET Body = 'theirs' WHERE Id = 1; DELETE FROM Comments WHERE Id = 3;
+         INSERT INTO Comments VALUES (20, 3, 'theirs'); INSERT INTO Comments VALUES (21, 999, 'pointed nowhere before')",
+    ));
+    let whole = night.bring(night.writer(), false);
+    assert_eq!(
+        left(&whole),
+        [
+            (1, Reason::Conflict),
+            (2, Reason::Reference),
+            (5, Reason::Conflict),
+            (6, Reason::Conflict),
+            (7, Reason::Reference)
+        ]
+    );
+    assert_eq!(whole.brought, [3, 4, 8]);
+    assert!(
+        whole.left[1]
+            .why
+            .contains("refers to a row of Posts that stays"),
+        "{whole:?}"
+    );
+    assert_eq!(
+        whole.left[4].why,
+        "a row of Comments in SQLite refers to it"
+    );
+    assert_eq!(
+        night.has("SELECT Id || Body FROM Posts ORDER BY Id"),
+        "1theirs 2second 3third 4theirs 5fine 6gone"
+    );
+    assert_eq!(
+        night.has("SELECT Id || '' FROM Comments ORDER BY Id"),
+        "1 2 10 20 21"
+    );
+}
+
+#[test]
+fn a_row_that_refers_to_one_that_stays_stays_however_long_the_chain() {
+    let schema = "CREATE TABLE Tree (Id INTEGER PRIMARY KEY, Up INTEGER REFERENCES Tree (Id), Name TEXT); INSERT INTO Tree VALUES (1, NULL, 'root')";
+    let row = |id: &'static str, up: &'static str| {
+        [
+            ("Id", true, id, "NULL"),
+            ("Up", false, up, "NULL"),
+            ("Name", false, "'n'", "NULL"),
+        ]
+    };
+    let rows = [
+        row("2", "1"),
+        row("3", "2"),
+        row("4", "3"),
+        row("5", "4"),
+        row("6", "1"),
+    ];
+    let rows: Vec<Row<'_>> = rows
+        .iter()
+        .map(|row| ("Tree", "inserted", &row[..]))
+        .collect();
+    let night = Night::new("delete", schema, &rows);
+    // One that PostgreSQL has a value for that SQLite's column cannot hold.
+    execute(
+        &night.salvage,
+        "UPDATE cutover_values SET problem = 'nearest', target = 'x' WHERE row = 2 AND name = 'Name'",
+    );
+    let whole = night.bring(night.writer(), false);
+    assert_eq!(
+        left(&whole),
+        [
+            (2, Reason::NotExact),
+            (3, Reason::Reference),
+            (4, Reason::Reference)
+        ]
+    );
+    assert_eq!(night.has("SELECT Id || '' FROM Tree"), "1 2 6");
+    // Where the nearest is good enough, all of them come.
+    let again = Night::new("delete", schema, &rows);
+    execute(
+        &again.salvage,
+        "UPDATE cutover_values SET problem = 'nearest', target = 'x' WHERE row = 2 AND name = 'Name'",
+    );
+    assert_eq!(left(&again.bring(again.writer(), true)).len(), 0);
+    assert_eq!(again.has("SELECT Id || '' FROM Tree"), "1 2 3 4 5 6");
+}
+
+#[test]
+fn a_value_that_sqlite_would_keep_as_another_stays() {
+    let schema = "CREATE TABLE T (Id INTEGER PRIMARY KEY, Price DECIMAL(10, 2), Name TEXT, Any); INSERT INTO T VALUES (1, 1.5, 'n', x'00')";
+    let row = |id: &'static str, price: &'static str, name: &'static str| {
+        [
+            ("Id", true, id, "NULL"),
+            ("Price", false, price, "NULL"),
+            ("Name", false, name, "NULL"),
+            ("Any", false, "5.0", "NULL"),
+        ]
+    };
+    // A whole number comes into such a column as an integer, from whoever writes it. A text is no number.
+    let rows = [
+        row("2", "12.0", "'two'"),
+        row("3", "'7'", "'three'"),
+        row("4", "7", "4"),
+    ];
+    let rows: Vec<Row<'_>> = rows.iter().map(|row| ("T", "inserted", &row[..])).collect();
+    let night = Night::new("delete", schema, &rows);
+    let whole = night.bring(night.writer(), false);
+    assert_eq!(left(&whole), [(2, Reason::Conflict), (3, Reason::Conflict)]);
+    assert_eq!(
+        whole.left[0].why,
+        "SQLite keeps Price as 7 where it should be '7'"
+    );
+    assert_eq!(
+        night.has("SELECT Id || typeof(Price) || typeof(Any) FROM T"),
+        "1realblob 2integerreal"
+    );
+}
+
+#[test]
+fn a_table_that_only_the_application_can_write_keeps_no_other_from_coming() {
+    let schema = "CREATE TABLE Named (Id INTEGER PRIMARY KEY, Name TEXT); CREATE INDEX ByName ON Named (Name); CREATE TABLE T (Id INTEGER PRIMARY KEY);
+        PRAGMA writable_schema = ON;
+        UPDATE sqlite_schema SET sql = 'CREATE TABLE Named (Id INTEGER PRIMARY KEY, Name TEXT COLLATE OWN)' WHERE name = 'Named'";
+    let rows: [Row<'_>; 2] = [
+        (
+            "Named",
+            "inserted",
+            &[("Id", true, "1", "NULL"), ("Name", false, "'n'", "NULL")],
+        ),
+        ("T", "inserted", &[("Id", true, "1", "NULL")]),
+    ];
+    let night = Night::new("delete", schema, &rows);
+    let whole = night.bring(night.writer(), false);
+    assert_eq!(left(&whole), [(1, Reason::Conflict)]);
+    says!(whole.left[0].why, "no such collation sequence");
+    assert_eq!(night.has("SELECT Id || '' FROM T"), "1");
+}
+
+#[test]
+fn of_a_table_without_a_key_all_rows_come_or_none() {
+    let schema = "CREATE TABLE Notes (Text TEXT, N INTEGER); INSERT INTO Notes VALUES ('x', 1), ('x', 1), ('y', 2)";
+    let rows: [Row<'_>; 3] = [
+        (
+            "Notes",
+            "deleted",
+            &[("Text", false, "NULL", "'y'"), ("N", false, "NULL", "2")],
+        ),
+        (
+            "Notes",
+            "inserted",
+            &[("Text", false, "'y'", "NULL"), ("N", false, "3", "NULL")],
+        ),
+        (
+            "Notes",
+            "deleted",
+            &[("Text", false, "NULL", "'x'"), ("N", false, "NULL", "1")],
+        ),
+    ];
+    let night = Night::new("delete", schema, &rows);
+    assert_eq!(left(&night.bring(night.writer(), false)).len(), 0);
+    assert_eq!(night.has("SELECT Text || N FROM Notes ORDER BY N"), "x1 y3");
+    let night = Night::new("delete", schema, &rows);
+    drop(execute(
+        &night.file,
+        "UPDATE Notes SET N = 9 WHERE Text = 'y'",
+    ));
+    let whole = night.bring(night.writer(), false);
+    assert_eq!(
+        left(&whole),
+        [
+            (1, Reason::Conflict),
+            (2, Reason::Reference),
+            (3, Reason::Reference)
+        ]
+    );
+    assert_eq!(
+        night.has("SELECT Text || N FROM Notes ORDER BY N"),
+        "x1 x1 y9"
+    );
+}
+
+#[test]
+fn a_disk_without_room_and_a_lock_of_somebody_else_leave_all_as_it_was() {
+    let long = "'".to_owned() + &"long ".repeat(20_000) + "'";
+    for mode in MODES {
+        let night = Night::new(
+            mode,
+            SCHEMA,
+            &[
+                (
+                    "Posts",
+                    "deleted",
+                    &[
+                        ("Id", true, "NULL", "3"),
+                        ("Slug", false, "NULL", "'c'"),
+                        ("Body", false, "NULL", "'third'"),
+                    ],
+                ),
+                (
+                    "Posts",
+                    "inserted",
+                    &[
+                        ("Id", true, "4", "NULL"),
+                        ("Slug", false, "'d'", "NULL"),
+                        ("Body", false, long.as_str(), "NULL"),
+                    ],
+                ),
+            ],
+        );
+        let before = content::digest(&night.file).expect("a digest");
+        let writer = night.writer();
+        let pages: i64 = writer
+            .connection()
+            .pragma_query_value(None, "page_count", |row| row.get(0))
+            .expect("pages");
+        writer
+            .connection()
+            .query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))
+            .expect("no room");
+        let salvaged = night.salvaged();
+        let failed = bring(
+            writer.connection(),
+            &salvaged,
+            &[1, 2],
+            &night.file,
+            false,
+            &|_| {},
+        );
+        let why = failed.expect_err("there is no room").to_string();
+        assert!(why.contains("full"), "{mode}: {why}");
+        writer.undo();
+        assert_eq!(
+            content::digest(&night.file).expect("a digest"),
+            before,
+            "{mode}"
+        );
+
+        let other = execute(&night.file, "BEGIN IMMEDIATE");
+        let refused = Writer::begin(&night.file, BUSY).err();
+        assert!(
+            matches!(refused, Some(Error::Sqlite { doing: "lock", .. })),
+            "{mode}: {refused:?}"
+        );
+        drop(other);
+        assert_eq!(left(&night.bring(night.writer(), false)).len(), 0, "{mode}");
+    }
+}
+
+#[test]
+fn the_mark_is_in_the_transaction_and_no_part_of_the_schema() {
+    let night = Night::new("wal", SCHEMA, &[]);
+    let shape = || {
+        let connection = open_read_only(&night.file).expect("the file");
+        let tables = Schema::read(&connection).expect("a schema").tables.len();
+        (
+            shape::read(&connection, &|_| false).expect("a shape"),
+            tables,
+        )
+    };
+    let before = shape();
+    let mark = Mark {
+        session: "s-1".to_owned(),
+        rows_sha256: "ab".repeat(32),
+        at: "2026-01-01T00:00:00Z".to_owned(),
+        rows: 3,
+        stays: Stays::default(),
+    };
+    let writer = night.writer();
+    leave(writer.connection(), &mark).expect("a mark");
+    writer.undo();
+    assert_eq!(find(&night.file, "s-1").expect("read"), None);
+    let writer = night.writer();
+    leave(writer.connection(), &mark).expect("a mark");
+    writer.commit().expect("a commit");
+    assert_eq!(find(&night.file, "s-1").expect("read"), Some(mark));
+    assert_eq!(find(&night.file, "s-2").expect("read"), None);
+    assert_eq!(shape(), before);
+    assert!(remove_mark(&night.file).expect("removed"));
+    assert!(!remove_mark(&night.file).expect("there is none"));
+    // A table of that name that is not ours stays.
+    drop(execute(
+        &night.file,
+        "CREATE TABLE cutover_brought_back (theirs TEXT)",
+    ));
+    assert!(!remove_mark(&night.file).expect("looked at"));
+    assert_eq!(
+        night.has("SELECT name FROM sqlite_schema WHERE name = 'cutover_brought_back'"),
+        "cutover_brought_back"
+    );
+}
