@@ -1,6 +1,6 @@
 //! The running log: a session's events as lines for people, until it is over. The cockpit's plain sister.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Exit;
 use crate::format::lasting;
@@ -11,6 +11,12 @@ pub use crate::session::words::words;
 use crate::session::{Event, Phase, Recorded, Session, StepStatus};
 use crate::text::printable;
 
+/// For how long the log of a session that is over goes on while its engine still ends: it marks the release, takes away what it put into
+/// PostgreSQL and frees both databases. Longer than the limits of all of that.
+const ENGINE_ENDS_WITHIN: Duration = Duration::from_secs(60);
+/// How often it looks.
+const POLL: Duration = Duration::from_millis(100);
+
 /// Where the lines go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum To {
@@ -20,7 +26,8 @@ pub enum To {
     Stderr,
 }
 
-/// Prints events as they come, until the session is over. Its exit code.
+/// Prints events as they come, until the session is over and its engine has ended, so that whoever waits for this command finds both
+/// databases free. Its exit code.
 ///
 /// # Errors
 /// The journal is damaged, or the engine has died: the message says how to go on.
@@ -35,7 +42,10 @@ pub async fn until_over(folder: &Folder, to: To) -> anyhow::Result<Exit> {
 pub async fn until_over_from(folder: &Folder, to: To, first: u64) -> anyhow::Result<Exit> {
     let mut history = History::open(folder)?;
     let mut silent_polls = 0;
+    let mut over_since: Option<Instant> = None;
     loop {
+        // Looked at before its last lines are read: what an engine that is gone has written is all there.
+        let is_alive = history.follower().engine()?.is_alive();
         for entry in history.read_on()?.iter().filter(|e| e.seq >= first) {
             if let Some(text) = line(entry) {
                 say(to, &text);
@@ -44,20 +54,19 @@ pub async fn until_over_from(folder: &Folder, to: To, first: u64) -> anyhow::Res
         if let Ok(session) = history.session()
             && let Some(exit) = exit_of(&session)
         {
-            return Ok(exit);
+            let waited = over_since.get_or_insert_with(Instant::now).elapsed();
+            if !is_alive || waited > ENGINE_ENDS_WITHIN {
+                return Ok(exit);
+            }
         }
-        silent_polls = if history.follower().engine()?.is_alive() {
-            0
-        } else {
-            silent_polls + 1
-        };
+        silent_polls = if is_alive { 0 } else { silent_polls + 1 };
         if silent_polls > 20 {
             anyhow::bail!(
                 "the engine of session {} is gone; nothing is being watched. `cutover run` resumes it, `cutover rollback` takes it back",
                 folder.session()
             );
         }
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        tokio::time::sleep(POLL).await;
     }
 }
 
