@@ -3,6 +3,7 @@
 //!
 //! - [`schedule`]: when a probe is asked, for how long, and what becomes of it.
 //! - [`sink`]: where samples go, and what happens when nobody takes them.
+//! - `standstill`: for how long this process has stood still.
 //! - [`readiness`], [`metrics`], [`otlp`], `synthetic`, `pool`, `postgres`, `pgbouncer`, [`logs`], `prometheus`, `command`: the kinds.
 //! - [`baseline`]: P3, what was normal in a window.
 
@@ -20,6 +21,7 @@ pub mod readiness;
 mod restarts;
 mod schedule;
 mod sink;
+mod standstill;
 mod synthetic;
 mod tally;
 
@@ -47,6 +49,7 @@ use maintenance::{Maintenance, Marks};
 use restarts::Restarts;
 use schedule::{Take as _, run};
 use sink::Sink;
+use standstill::Standstill;
 
 /// How long a restart waits for the end of a log to be looked up.
 const LOG_LOOKUP_LIMIT: Duration = Duration::from_secs(1);
@@ -108,6 +111,7 @@ struct Context {
     client: reqwest::Client,
     tokens: Tokens,
     restarts: Restarts,
+    standstill: Standstill,
     maintenance: Maintenance,
     sink: Sink,
     /// Where each slot of the fleet is now.
@@ -134,6 +138,7 @@ impl Monitor {
         sink: mpsc::Sender<Sample>,
     ) -> Monitor {
         let opening = runbook.fleet.instances.iter().map(Stand::of);
+        let standstill = Standstill::default();
         let context = Context {
             stands: Arc::new(Mutex::new(opening.collect())),
             fleet: Arc::new(Mutex::new(unseen(&runbook.fleet.instances))),
@@ -143,7 +148,8 @@ impl Monitor {
             speed,
             client: crate::fleet::client(),
             tokens: Tokens::new(&ground.environment, &ground.folder),
-            restarts: Restarts::default(),
+            restarts: Restarts::beside(standstill.clone()),
+            standstill: standstill.clone(),
             maintenance: Maintenance::default(),
             sink: Sink::new(sink),
             runbook,
@@ -151,6 +157,7 @@ impl Monitor {
             details: Arc::default(),
         };
         let cancel = CancellationToken::new();
+        tokio::spawn(cancel.clone().run_until_cancelled_owned(standstill.watch()));
         let mut tasks = JoinSet::new();
         for probe in &context.runbook.probes {
             context.spawn(probe, &mut tasks, cancel.clone());

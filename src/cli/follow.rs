@@ -13,7 +13,7 @@ use crate::text::printable;
 
 /// For how long the log of a session that is over goes on while its engine still ends: it marks the release, takes away what it put into
 /// PostgreSQL and frees both databases. Longer than the limits of all of that.
-const ENGINE_ENDS_WITHIN: Duration = Duration::from_secs(60);
+pub(super) const ENGINE_ENDS_WITHIN: Duration = Duration::from_secs(60);
 /// How often it looks.
 const POLL: Duration = Duration::from_millis(100);
 

@@ -18,6 +18,11 @@ use crate::session::{
 
 /// How long the people of the script watch a red checklist before one of them rolls back, in runbook time.
 const PATIENCE_MS: i64 = 20 * 60_000;
+/// Where nothing was made to go wrong, what is red is a busy machine: then so long at least, in real time.
+const BUSY_MS: i64 = 180_000;
+/// After so long somebody at a cockpit sees that the engine is gone. By then its guard has told people.
+const UNSEEN: Duration = Duration::from_millis(500);
+
 /// What the script has to do beside its job.
 #[derive(Debug, Clone)]
 pub struct Script {
@@ -33,7 +38,7 @@ pub struct Script {
     pub program: Option<PathBuf>,
 }
 
-/// Plays a session to its end.
+/// Plays a session to its end, which is that of its engine, too: whoever goes on finds both databases free.
 ///
 /// # Errors
 /// It did not end within the limit, or its engine could not be kept alive.
@@ -53,6 +58,8 @@ struct Play {
     history: History,
     injected: bool,
     restarts: u32,
+    /// Since when no engine has run.
+    gone_since: Option<Instant>,
 }
 
 impl Play {
@@ -65,23 +72,28 @@ impl Play {
             script,
             injected: false,
             restarts: 0,
+            gone_since: None,
         })
     }
 
     fn run(mut self) -> anyhow::Result<Session> {
         let began = Instant::now();
+        let mut over_since: Option<Instant> = None;
         loop {
+            // Looked at before its last words are read: an engine that has just come to its end is not lost.
+            let is_alive = self.history.follower().engine()?.is_alive();
             for entry in self.history.read_on()? {
                 if let Some(line) = follow::line(entry) {
                     errln!("{line}");
                 }
             }
-            if !self.history.follower().engine()?.is_alive() && !self.over() {
-                self.restart()?;
-            }
+            self.keep_alive(is_alive)?;
             if let Ok(session) = self.history.session() {
-                if matches!(session.phase, Phase::RolledBack | Phase::Completed) {
-                    return Ok(session);
+                if is_over(&session) {
+                    let waited = over_since.get_or_insert_with(Instant::now).elapsed();
+                    if !is_alive || waited > follow::ENGINE_ENDS_WITHIN {
+                        return Ok(session);
+                    }
                 }
                 if session.phase == Phase::Open && session.fired.is_none() {
                     self.act(&session)?;
@@ -97,13 +109,19 @@ impl Play {
         }
     }
 
-    fn over(&self) -> bool {
-        self.history
-            .session()
-            .is_ok_and(|s| matches!(s.phase, Phase::RolledBack | Phase::Completed))
+    /// Somebody at a cockpit sees that the engine is gone before its session is over, and starts the next one.
+    fn keep_alive(&mut self, is_alive: bool) -> anyhow::Result<()> {
+        if is_alive || self.history.session().is_ok_and(|s| is_over(&s)) {
+            self.gone_since = None;
+            return Ok(());
+        }
+        if self.gone_since.get_or_insert_with(Instant::now).elapsed() < UNSEEN {
+            return Ok(());
+        }
+        self.gone_since = None;
+        self.restart()
     }
 
-    /// The engine was killed: somebody at a cockpit starts the next one.
     fn restart(&mut self) -> anyhow::Result<()> {
         self.restarts += 1;
         anyhow::ensure!(
@@ -179,7 +197,7 @@ impl Play {
             }
             (Some(LineKind::Checklist), Some(state)) => {
                 let waited_ms = self.now_ms(session) - state.started_ms.unwrap_or(0);
-                if waited_ms < session.charter.real_ms(PATIENCE_MS) {
+                if waited_ms < self.patience_ms(session) {
                     return Ok(());
                 }
                 self.roll_back(session, &self.what_is_red())
@@ -188,6 +206,14 @@ impl Play {
                 self.roll_back(session, &format!("{step} cannot be found out"))
             }
             _ => Ok(()),
+        }
+    }
+
+    fn patience_ms(&self, session: &Session) -> i64 {
+        let patience_ms = session.charter.real_ms(PATIENCE_MS);
+        match self.script.fault {
+            Some(_) => patience_ms,
+            None => patience_ms.max(BUSY_MS),
         }
     }
 
@@ -253,6 +279,10 @@ impl Play {
             }
         }
     }
+}
+
+fn is_over(session: &Session) -> bool {
+    matches!(session.phase, Phase::RolledBack | Phase::Completed)
 }
 
 /// What is red in the evidence of a gate, and why; `None` where nothing is.

@@ -234,8 +234,8 @@ fn draw(rng: &mut StdRng, slugs: &[String], asked_to_wait: bool) -> Wish {
 }
 
 fn publication(rng: &mut StdRng, asked_to_wait: bool) -> Wish {
-    // Told to come back later, users mostly do; one in ten tries all the same, and so finds out when it is over.
-    let (id, keen) = (guid(rng.random()), rng.random_ratio(1, 10));
+    // Told to come back later, users mostly do; one in four tries all the same, and so finds out when it is over.
+    let (id, keen) = (guid(rng.random()), rng.random_ratio(1, 4));
     if asked_to_wait && !keen {
         return Wish::Later;
     }

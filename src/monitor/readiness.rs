@@ -8,7 +8,7 @@ use futures_util::stream;
 
 use super::Context;
 use super::schedule::Take;
-use crate::fleet::ready_once;
+use crate::fleet::{NotReady, ready_once};
 use crate::session::live::{InstanceState, InstanceView};
 use crate::session::membership::{Stand, Whereabouts};
 use crate::trigger::Reading;
@@ -103,9 +103,15 @@ impl Readiness {
             }
             Whereabouts::Unfilled => return Seen::Unfilled,
         }
+        let standstill = &self.context.standstill;
+        let lost = standstill.lost();
         match ready_once(client, &runbook.fleet, &stand.instance, self.limit).await {
             Ok(()) => Seen::Ready,
             Err(error) if error.is_ours() => Seen::Unasked(error.to_string()),
+            // Its answer may have come in time, and nobody was there to read it.
+            Err(error @ NotReady::NoAnswer(_)) if standstill.lost() > lost => {
+                Seen::Unasked(format!("{error}, and this process stood still meanwhile"))
+            }
             Err(error) => Seen::Failed(error.to_string()),
         }
     }

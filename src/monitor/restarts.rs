@@ -8,20 +8,36 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
 
+use super::standstill::Standstill;
+
 /// The restarts of a fleet. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Restarts(Arc<Mutex<BTreeMap<String, Restart>>>);
+pub(super) struct Restarts {
+    newest: Arc<Mutex<BTreeMap<String, Restart>>>,
+    /// Time in which this process stood still is no time that an instance has had.
+    standstill: Standstill,
+}
 
 /// The newest restart of an instance.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Restart {
     /// When it began.
     pub(super) at: Instant,
+    /// How long this process had stood still in all by then.
+    lost: Duration,
     /// Where its log ended then: the file's number and length.
     pub(super) log_end: Option<(u64, u64)>,
 }
 
 impl Restarts {
+    /// None yet.
+    pub(super) fn beside(standstill: Standstill) -> Restarts {
+        Restarts {
+            newest: Arc::default(),
+            standstill,
+        }
+    }
+
     /// An instance is about to be restarted, unless it already was within the grace. Its log's end is looked up beside, so that no
     /// slow file system delays the restart; the task that does it is given back.
     pub(super) fn began(
@@ -35,6 +51,7 @@ impl Restarts {
         }
         let restart = Restart {
             at: Instant::now(),
+            lost: self.standstill.lost(),
             log_end: None,
         };
         self.lock().insert(instance.to_owned(), restart);
@@ -56,10 +73,34 @@ impl Restarts {
 
     /// Whether an instance was restarted less than the grace ago.
     pub(super) fn in_grace(&self, instance: &str, grace: Duration) -> bool {
-        self.of(instance).is_some_and(|r| r.at.elapsed() < grace)
+        self.of(instance).is_some_and(|restart| {
+            let lost = self.standstill.lost().saturating_sub(restart.lost);
+            restart.at.elapsed().saturating_sub(lost) < grace
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Restart>> {
-        self.0.lock().expect("BUG: no holder panics")
+        self.newest.lock().expect("BUG: no holder panics")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_standstill_takes_nothing_from_the_grace() {
+        let standstill = Standstill::default();
+        let restarts = Restarts::beside(standstill.clone());
+        // What was lost before is not given back.
+        standstill.lose(Duration::from_secs(9));
+        let no_log = restarts.began("app-1", None, Duration::from_secs(3));
+        assert!(no_log.is_none());
+        let a_moment = Duration::from_nanos(1);
+        while restarts.in_grace("app-1", a_moment) {
+            std::hint::spin_loop();
+        }
+        standstill.lose(Duration::from_secs(9));
+        assert!(restarts.in_grace("app-1", a_moment));
     }
 }

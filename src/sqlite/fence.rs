@@ -27,13 +27,16 @@ use crate::clock;
 
 /// How often the file is looked at during the quiet period.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// A quiet period is seen by so many looks at least.
+const LOOKS: u32 = 4;
 /// How often the processes of this host are looked at while the fence is up.
 const LOOK_AT_PROCESSES_EVERY_MS: i64 = 5_000;
 
 /// What counts as proof that writes have stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quiet {
-    /// This long without a single commit. A commit starts it over, for requests under way may still finish.
+    /// This long without a single commit. A commit starts it over, for requests under way may still finish. Time in which nobody looked, for
+    /// this process stood still, counts for nothing: whoever writes may have stood still with it.
     pub period: Duration,
     /// After this long without such a period the fence is not raised.
     pub give_up_after: Duration,
@@ -323,9 +326,16 @@ impl<'a> Proof<'a> {
     }
 
     fn wait_for_quiet(&mut self, quiet: &Quiet, cancel: &CancellationToken) -> Result<(), Error> {
+        let mut looked_ms = clock::now_ms();
         loop {
             let written = matches!(self.look()?, Look::Written);
             let now = clock::now_ms();
+            let unseen_ms = unseen_ms(now - looked_ms, quiet.period);
+            looked_ms = now;
+            self.began_ms += unseen_ms;
+            if !written {
+                self.quiet_since_ms += unseen_ms;
+            }
             if !written && now - self.quiet_since_ms >= millis(quiet.period) {
                 return Ok(());
             }
@@ -361,6 +371,12 @@ impl<'a> Proof<'a> {
         self.quiet_since_ms = clock::now_ms();
         Ok(Look::Written)
     }
+}
+
+/// How much of the time since the last look counts for nothing.
+fn unseen_ms(since_ms: i64, period: Duration) -> i64 {
+    let most = (period / LOOKS).max(LOOK_EVERY * 2);
+    (since_ms - millis(most)).max(0)
 }
 
 fn millis(duration: Duration) -> i64 {
@@ -497,5 +513,19 @@ impl Drop for Held {
                 more => files.insert(self.identity, more - 1),
             };
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_in_which_nobody_looked_is_no_quiet_time() {
+        let unseen = |since_ms, period_ms| unseen_ms(since_ms, Duration::from_millis(period_ms));
+        assert_eq!(unseen(21, 5_000), 0);
+        assert_eq!(unseen(4_000, 1_000), 3_750);
+        assert_eq!(unseen(600, 60), 560);
+        assert_eq!(unseen(40, 0), 0);
     }
 }

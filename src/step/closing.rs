@@ -9,7 +9,7 @@ pub mod staging;
 pub mod taken;
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
@@ -30,6 +30,11 @@ use crate::sqlite::digest;
 
 /// How long to wait for the application, which may be writing to SQLite again.
 const LOCK_LIMIT: Duration = Duration::from_secs(5);
+
+/// The server ends a connection a moment after whoever had it.
+const ENDING_LIMIT: Duration = Duration::from_secs(5);
+/// How often it is looked.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// Looks at everything that a session may have left, and takes the feed's triggers away. `base` is the runbook's folder, `entries` the whole
 /// journal, `phase` how the session ended. A target that does not answer is a finding.
@@ -201,7 +206,14 @@ fn backup(kept: &Kept, made: DateTime<Utc>) -> Finding {
 async fn connections(client: &Client) -> Result<Finding, tokio_postgres::Error> {
     let sql = "SELECT count(*) FROM pg_catalog.pg_stat_activity \
                WHERE application_name LIKE 'cutover%' AND datname = current_database() AND pid <> pg_backend_pid()";
-    let ours: i64 = client.query_one(sql, &[]).await?.get(0);
+    let begun = Instant::now();
+    let ours = loop {
+        let ours: i64 = client.query_one(sql, &[]).await?.get(0);
+        if ours == 0 || begun.elapsed() > ENDING_LIMIT {
+            break ours;
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+    };
     Ok(Finding::required(
         "connections",
         ours == 0,

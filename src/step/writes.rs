@@ -1,6 +1,7 @@
 //! A1 and F4: stopping writes, proving it, and letting them in again. The fence itself is `sqlite::fence`; maintenance is the
 //! application's own switch.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use super::announce::run_action;
@@ -239,7 +240,7 @@ fn written(drift: String) -> Outcome {
 }
 
 /// Waits until every instance's page says that maintenance is as it should be. Nothing is said where the runbook names no page, nor of an
-/// instance that says neither: the engine tells of that one.
+/// instance that says neither: the engine tells of that one. Where it had said the opposite, that stands until it says otherwise.
 ///
 /// # Errors
 /// An instance says the opposite to the end.
@@ -249,22 +250,25 @@ pub(super) async fn everywhere(ctx: &Context, wanted: Sight) -> Result<(), Strin
         return Ok(());
     };
     let begun = Instant::now();
+    let mut opposite: BTreeSet<String> = BTreeSet::new();
     loop {
         let asked = fleet
             .instances
             .iter()
             .map(|instance| by_page(&ctx.shared.http, page, instance, PAGE_LIMIT));
         let seen = futures_util::future::join_all(asked).await;
-        let is_other = |seen: &&Seen| seen.sight != wanted && seen.sight != Sight::Unknown;
-        let others: Vec<&str> = seen
-            .iter()
-            .filter(is_other)
-            .map(|seen| seen.place.as_str())
-            .collect();
-        if others.is_empty() {
+        for Seen { place, sight, .. } in seen {
+            if sight == wanted {
+                opposite.remove(&place);
+            } else if sight != Sight::Unknown {
+                opposite.insert(place);
+            }
+        }
+        if opposite.is_empty() {
             return Ok(());
         }
         if begun.elapsed() > PAGES_LIMIT {
+            let others: Vec<String> = opposite.into_iter().collect();
             let others = others.join(", ");
             let is = match wanted {
                 Sight::On => "NOT in maintenance",

@@ -169,7 +169,9 @@ async fn maintenance_refuses_writes_and_nothing_else() {
 #[tokio::test]
 async fn logs_say_in_json_how_it_started() {
     let bench = Bench::start(1, 0);
-    let lines = json_lines(&bench.sandbox.layout().instance_log("app-1"));
+    let mut lines = json_lines(&bench.sandbox.layout().instance_log("app-1"));
+    // On a busy machine a question whether it is ready may take long, which is told of too.
+    lines.retain(|line| line["event"] != "SlowQuery");
     let events: Vec<&str> = lines
         .iter()
         .map(|line| line["event"].as_str().unwrap())

@@ -207,10 +207,12 @@ fn text(value: ValueRef<'_>, kind: &str) -> Option<String> {
     }
 }
 
-/// The lines of a file as JSON; none where there is no file.
+/// The lines of a file as JSON; none where there is no file. One that somebody is still writing is not among them.
 pub fn json_lines(path: &std::path::Path) -> Vec<Value> {
     let text = std::fs::read_to_string(path).unwrap_or_default();
-    text.lines()
+    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+    whole
+        .lines()
         .map(|line| serde_json::from_str(line).expect("a line of JSON"))
         .collect()
 }

@@ -23,7 +23,15 @@ use crate::support;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_fault_is_caught_by_its_row_and_leaves_the_application_on_sqlite() {
-    let mut stage = Stage::set("window: 20m").await;
+    let changes = [
+        ("window: 60m", "window: 40m"),
+        // Of few requests few fail: T3a may see no error for seconds, and believes that after half of its time.
+        (
+            "above_baseline: 2, floor: 0.1%, for: 10m",
+            "above_baseline: 2, floor: 0.1%, for: 20m",
+        ),
+    ];
+    let mut stage = Stage::set_with(&changes, &[], &[]).await;
     assert!(
         stage.evidence.parts.iter().all(|(_, ok, _)| *ok),
         "{:?}",

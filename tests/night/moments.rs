@@ -59,6 +59,15 @@ pub(super) fn wait_until(folder: &Folder, times: usize, is_it: impl Fn(&Event) -
     });
 }
 
+/// Waits for what no journal tells, in a thread that may block.
+pub(super) fn until(what: &str, is_so: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(180);
+    while !is_so() {
+        assert!(Instant::now() < deadline, "waited in vain: {what}");
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+}
+
 /// Follows a journal from its beginning until `enough` says so.
 fn watch(folder: &Folder, what: &str, mut enough: impl FnMut(&Event) -> bool) {
     let mut history = History::open(folder).expect("a journal");
