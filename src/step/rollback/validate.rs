@@ -72,7 +72,7 @@ pub async fn validate(ctx: &Context) -> Outcome {
         let why = by_hand(ctx, &place, &why);
         outcome = outcome.with_check(Check::new(&name, false, why));
     }
-    let serving = serving::look(ctx, &ctx.runbook.fleet.instances, SERVING_LIMIT).await;
+    let serving = serving::look_twice(ctx, &ctx.runbook.fleet.instances, SERVING_LIMIT).await;
     for one in &serving {
         let is_back = one.provider == Some(Provider::Sqlite);
         let name = format!("{SERVES}{}", one.instance);
