@@ -156,7 +156,9 @@ async fn every_act_by_every_role_over_the_socket_whatever_the_message_claims() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_written_into_the_journal_by_hand_is_nobodys_act() {
-    let runbook = bridge_where_i_am(Some("dan"));
+    let mut runbook = bridge_where_i_am(Some("dan"));
+    // Whoever could not be told of something would be an event of the engine's own, which would meet the row before anybody asks.
+    runbook.notify.clear();
     let dir = tempfile::tempdir().expect("a folder");
     let folder = Folder::create(dir.path(), "tonight").expect("a session's folder");
     let engine = Engine::start(&folder, &runbook, false, None).await;

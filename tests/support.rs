@@ -193,9 +193,14 @@ impl Engine {
 
     /// Ends it in order. Its socket is gone then, so that nobody takes it for the next engine's.
     pub async fn end(self) {
-        self.stop.cancel();
-        self.task.await.expect("an end").expect("an orderly one");
-        assert!(!self.folder.socket_path().exists(), "it still listens");
+        let Engine { folder, stop, task } = self;
+        stop.cancel();
+        task.await.expect("an end").expect("an orderly one");
+        // It waits two seconds for its listener, and no longer.
+        until("its socket is gone", async || {
+            !folder.socket_path().exists()
+        })
+        .await;
     }
 
     /// It ends by itself, in order.

@@ -33,6 +33,26 @@ pub async fn look(ctx: &Context, instances: &[Instance], limit: Duration) -> Vec
     futures_util::future::join_all(looked).await
 }
 
+/// As [`look`], and once more at those whose page told nothing: one answer that was late is no sign that an instance is elsewhere. Where
+/// there is no page nobody is asked twice, for that may mean to wait for PostgreSQL.
+pub async fn look_twice(ctx: &Context, instances: &[Instance], limit: Duration) -> Vec<Serving> {
+    let mut serving = look(ctx, instances, limit).await;
+    if ctx.runbook.fleet.provider.is_none() {
+        return serving;
+    }
+    let told_nothing = serving.iter().zip(instances);
+    let told_nothing: Vec<Instance> = told_nothing
+        .filter(|(seen, _)| seen.provider.is_none())
+        .map(|(_, instance)| instance.clone())
+        .collect();
+    for again in look(ctx, &told_nothing, limit).await {
+        if let Some(before) = serving.iter_mut().find(|s| s.instance == again.instance) {
+            *before = again;
+        }
+    }
+    serving
+}
+
 /// One instance.
 pub async fn look_at(ctx: &Context, instance: &Instance, limit: Duration) -> Serving {
     let looked = look(ctx, std::slice::from_ref(instance), limit).await;

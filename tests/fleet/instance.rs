@@ -10,7 +10,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use cutover::runbook::Instance;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinHandle;
 
 /// What an instance does when it is asked for a path.
@@ -97,12 +97,17 @@ impl Drop for Server {
     }
 }
 
-/// An instance that is not there: nobody listens at its port.
+/// An instance that is not there: nobody listens at its port, and until the end of these tests nobody else is given it.
 pub fn absent(id: &str) -> Instance {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    static KEPT: Mutex<Vec<TcpSocket>> = Mutex::new(Vec::new());
+    let socket = TcpSocket::new_v4().expect("a socket");
+    let any = "127.0.0.1:0".parse().expect("an address");
+    socket.bind(any).expect("a port");
+    let address = socket.local_addr().expect("its address");
+    KEPT.lock().expect("the sockets").push(socket);
     Instance {
         id: id.to_owned(),
-        url: format!("http://{}", listener.local_addr().expect("its address")),
+        url: format!("http://{address}"),
         host: "127.0.0.1".to_owned(),
         canary: false,
         called: None,

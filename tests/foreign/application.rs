@@ -1,9 +1,13 @@
 //! The lending library: a Django project with instances of their own, each configured by one file and served by gunicorn.
 
+use std::net::TcpListener;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{LazyLock, OnceLock};
 
+use rand::Rng as _;
 use serde_json::{Value, json};
 
 use crate::support;
@@ -12,6 +16,9 @@ use crate::support;
 pub(super) const INSTANCES: [&str; 3] = ["app-1", "app-2", "app-3"];
 /// The staging slot.
 pub(super) const STAGING: &str = "staging";
+/// Ports of the slots: below those that a system gives to whoever asks for any, and above the sandbox's. A slot gets its port when its place is
+/// made, listens on it much later, and is stopped and started again; nobody else may be given it in between.
+const PORTS: Range<u16> = 30_000..32_768;
 /// Who knows it may write during maintenance.
 pub(super) const PROBE_TOKEN: &str = "knows-the-maintenance-door";
 
@@ -132,11 +139,19 @@ impl Application {
         self.answers(slot).await;
     }
 
-    /// What somebody does by hand: writes the other database into a slot's configuration and restarts it.
+    /// What somebody does by hand: writes the other database into a slot's configuration, restarts it, and looks until it serves from there.
     pub(super) async fn serve_from_postgres(&self, slot: &str) {
         self.configure(slot, "DB=sqlite", "DB=postgres");
         self.app("restart", slot);
-        self.answers(slot).await;
+        let url = format!("{}/health", self.url(slot));
+        support::until(&format!("{slot} serves from PostgreSQL"), async || {
+            let Ok(answer) = support::http().get(&url).send().await else {
+                return false;
+            };
+            let health: Value = answer.json().await.unwrap_or_default();
+            health["database"] == "postgresql"
+        })
+        .await;
     }
 
     /// Replaces a line in a slot's configuration; the slot itself goes on as it is.
@@ -240,8 +255,16 @@ fn copy_tree(from: &Path, to: &Path) {
     }
 }
 
-/// A port that nobody listens on now.
+/// A port that nobody listens on now, and that this process gives to no other slot.
 fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("an address").port()
+    // Another process of these tests begins elsewhere.
+    static NEXT: LazyLock<AtomicU16> =
+        LazyLock::new(|| AtomicU16::new(rand::rng().random_range(0..PORTS.end - PORTS.start)));
+    let mut ports = PORTS.map(|_| {
+        let next = NEXT.fetch_add(1, Ordering::Relaxed);
+        PORTS.start + next % (PORTS.end - PORTS.start)
+    });
+    ports
+        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .expect("a free port")
 }

@@ -303,15 +303,31 @@ impl Night<'_> {
     }
 
     /// Kills its engine, and gives its process.
-    pub(super) fn kill_engine(&self) -> u32 {
+    pub(super) async fn kill_engine(&self) -> u32 {
         let pid = self.last_engine().expect("an engine");
-        support::signal(pid, Signal::KILL);
+        killed(pid).await;
         pid
     }
 
-    /// Kills its guard, where it has one.
-    pub(super) fn kill_guard(&self) {
+    /// Kills its guard. A team has one.
+    pub(super) async fn kill_guard(&self) {
+        if !self.bridge.is_a_team() {
+            return;
+        }
+        let mut guards = Vec::new();
+        support::until("a guard stands beside the engine", async || {
+            guards = self.guards();
+            !guards.is_empty()
+        })
+        .await;
+        for guard in guards {
+            killed(guard).await;
+        }
+    }
+
+    fn guards(&self) -> Vec<u32> {
         let dir = self.folder.dir().display().to_string();
+        let mut guards = Vec::new();
         for entry in std::fs::read_dir("/proc").expect("processes").flatten() {
             let Ok(pid) = entry.file_name().to_string_lossy().parse() else {
                 continue;
@@ -324,9 +340,10 @@ impl Night<'_> {
                     .iter()
                     .any(|a| dir.ends_with(a.trim_start_matches("./")) && a.len() > 1)
             {
-                support::signal(pid, Signal::KILL);
+                guards.push(pid);
             }
         }
+        guards
     }
 
     /// How the terminal of `cutover run` has ended.
@@ -380,6 +397,12 @@ impl Drop for Bridge {
             }
         }
     }
+}
+
+/// Kills a process, and returns once it is dead: until then its socket takes connections that nobody answers.
+async fn killed(pid: u32) {
+    support::signal(pid, Signal::KILL);
+    support::until("what was killed is dead", async || !support::is_alive(pid)).await;
 }
 
 /// Three accounts with one group in common, and that group: what system accounts have, where there are such and this user may become them.

@@ -14,7 +14,7 @@ async fn with_the_engine_dead_qa_rolls_back_and_without_a_guard_is_told_who_can(
 
     let night = bridge.opens("runbook.yaml").await;
     night.until(Some("P3")).await;
-    let pid = night.kill_engine();
+    let pid = night.kill_engine().await;
     let (code, said) = night.rolls_back_as(Role::Qa).await;
     // Nothing had touched the target yet: a no-go.
     assert_eq!(code, Some(3), "{said}");
@@ -29,8 +29,8 @@ async fn with_the_engine_dead_qa_rolls_back_and_without_a_guard_is_told_who_can(
     assert!(code.is_some(), "{said}");
     let night = bridge.opens("runbook.yaml").await;
     night.until(Some("P3")).await;
-    night.kill_guard();
-    night.kill_engine();
+    night.kill_guard().await;
+    night.kill_engine().await;
     if bridge.is_a_team() {
         let (code, said) = night.rolls_back_as(Role::Qa).await;
         assert_eq!(code, Some(1), "{said}");

@@ -2,7 +2,7 @@
 //! taken when nobody can see that it is not production.
 
 use cutover::feed::capture::{self, Captured};
-use cutover::ours::scratch::{Error, Sides, claim, claim_again};
+use cutover::ours::scratch::{Claim, Error, Sides, claim, claim_again};
 use cutover::postgres::Endpoint;
 
 use crate::support::{self, TestDatabase, client as connect};
@@ -18,6 +18,19 @@ fn sides(scratch: &TestDatabase, target: &str) -> Sides {
 
 async fn run(url: &str, sql: &str) {
     connect(url).await.batch_execute(sql).await.expect(sql);
+}
+
+/// Lets go of a claim. The server may need a moment to see that its connection is gone.
+async fn let_go(claim: Claim, scratch: &TestDatabase) {
+    drop(claim);
+    let client = connect(&scratch.superuser_url).await;
+    let held = "SELECT EXISTS (SELECT FROM pg_locks l JOIN pg_database d ON d.oid = l.database \
+                WHERE l.locktype = 'advisory' AND d.datname = current_database())";
+    support::until("the claim's lock is gone", async || {
+        let row = client.query_one(held, &[]).await.unwrap();
+        !row.get::<_, bool>(0)
+    })
+    .await;
 }
 
 async fn rows(url: &str, table: &str) -> i64 {
@@ -60,7 +73,7 @@ async fn it_is_taken_when_empty_and_emptied_of_what_a_rehearsal_made() {
     )
     .await;
     first.record().await.unwrap();
-    drop(first);
+    let_go(first, &scratch).await;
     run(&scratch.url, "INSERT INTO a (id) VALUES (1)").await;
     let second = claim(&sides, "app-rehearsal-2", None).await.unwrap();
     for name in [
@@ -76,7 +89,7 @@ async fn it_is_taken_when_empty_and_emptied_of_what_a_rehearsal_made() {
     ] {
         assert!(!is_there(&scratch.url, name).await, "{name}");
     }
-    drop(second);
+    let_go(second, &scratch).await;
     claim(&sides, "app-rehearsal-3", None).await.unwrap();
 }
 
@@ -120,7 +133,7 @@ async fn whatever_else_is_in_it_stays_and_is_named() {
         let mut mine = claim(&sides, "app-rehearsal-1", None).await.unwrap();
         run(&scratch.url, "CREATE TABLE made (id int)").await;
         mine.record().await.unwrap();
-        drop(mine);
+        let_go(mine, &scratch).await;
         if sql.contains("SCHEMA cutover") {
             continue;
         }
@@ -139,7 +152,7 @@ async fn what_somebody_hung_on_a_table_of_ours_is_not_taken_along() {
     let mut mine = claim(&sides, "app-rehearsal-1", None).await.unwrap();
     run(&scratch.url, "CREATE TABLE made (id int PRIMARY KEY)").await;
     mine.record().await.unwrap();
-    drop(mine);
+    let_go(mine, &scratch).await;
     run(&scratch.url, "CREATE TABLE theirs (id int REFERENCES made); INSERT INTO made VALUES (1); INSERT INTO theirs VALUES (1)").await;
     claim(&sides, "app-rehearsal-2", None).await.unwrap_err();
     assert_eq!(rows(&scratch.url, "theirs").await, 1);
@@ -247,7 +260,8 @@ async fn a_person_claims_it_by_its_name() {
     let refused = claim(&sides, "s-1", Some(&target.name)).await.unwrap_err();
     assert!(matches!(refused, Error::AnotherName { .. }), "{refused}");
     assert!(is_there(&scratch.url, "wages").await);
-    drop(claim(&sides, "s-1", Some(&scratch.name)).await.unwrap());
+    let first = claim(&sides, "s-1", Some(&scratch.name)).await.unwrap();
+    let_go(first, &scratch).await;
     assert!(!is_there(&scratch.url, "wages").await && !is_there(&scratch.url, "hr.wages").await);
     claim(&sides, "s-2", None).await.unwrap();
 }
@@ -259,11 +273,13 @@ async fn only_one_rehearsal_works_in_it_and_what_point_made_is_its_own() {
     let first = claim(&sides, "app-rehearsal-1", None).await.unwrap();
     let refused = claim(&sides, "app-rehearsal-2", None).await.unwrap_err();
     assert!(refused.to_string().contains("app-rehearsal-1"), "{refused}");
-    drop(first);
+    let_go(first, &scratch).await;
     run(&scratch.url, "CREATE TABLE by_point (id int)").await;
-    drop(claim_again(&sides, "app-rehearsal-1", None).await.unwrap());
+    let again = claim_again(&sides, "app-rehearsal-1", None).await.unwrap();
+    let_go(again, &scratch).await;
     assert!(is_there(&scratch.url, "by_point").await);
-    drop(claim(&sides, "app-rehearsal-2", None).await.unwrap());
+    let second = claim(&sides, "app-rehearsal-2", None).await.unwrap();
+    let_go(second, &scratch).await;
     assert!(!is_there(&scratch.url, "by_point").await);
 }
 
@@ -285,7 +301,8 @@ async fn what_notes_writes_goes_with_the_tables() {
     let noting = capture::install(&client, "app-rehearsal-1", &tables).await;
     noting.expect("the feed's triggers");
     run(&scratch.url, "INSERT INTO made VALUES (1)").await;
-    drop((first, client));
+    drop(client);
+    let_go(first, &scratch).await;
     claim(&sides, "app-rehearsal-2", None).await.unwrap();
     for gone in ["made", "cutover.feed_notes", "cutover.feed_tables"] {
         assert!(!is_there(&scratch.url, gone).await, "{gone}");

@@ -133,6 +133,21 @@ async fn e3_and_v2_are_red_where_sqlite_answers() {
     assert!(outcome.ok && is_unproven(&outcome), "{}", outcome.summary);
 }
 
+/// One answer that says nothing is no sign that an instance has not come back; two are.
+#[tokio::test]
+async fn r4_asks_a_page_twice_that_tells_nothing() {
+    let mut bench = Bench::new(2).await;
+    let page = |text: &str| Reply::Text(200, text.to_owned());
+    // R4 asks the same page for readiness first.
+    let late = vec![page("on Sqlite"), page("starting"), page("on Sqlite")];
+    bench.servers[1].set("/ready", Reply::InTurn(late));
+    let outcome = bench.row("R4").await;
+    assert!(outcome.ok, "{}", outcome.summary);
+    bench.servers[1].text("/ready", 200, "starting");
+    let outcome = bench.row("R4").await;
+    assert_eq!(red(&outcome), ["serves_app-2"], "{}", outcome.summary);
+}
+
 #[tokio::test]
 async fn without_a_page_the_signs_from_outside_tell_or_it_is_not_known() {
     let mut bench = Bench::new(1).await;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::configuration::by_hand;
-use crate::fleet::provider::{Provider, Serving};
+use crate::fleet::provider::Provider;
 use crate::fleet::{self, AskError};
 use crate::postgres::Endpoint;
 use crate::runbook::action::HeadersCommand;
@@ -72,7 +72,8 @@ pub async fn validate(ctx: &Context) -> Outcome {
         let why = by_hand(ctx, &place, &why);
         outcome = outcome.with_check(Check::new(&name, false, why));
     }
-    for one in &serving_of_all(ctx).await {
+    let serving = serving::look_twice(ctx, &ctx.runbook.fleet.instances, SERVING_LIMIT).await;
+    for one in &serving {
         let is_back = one.provider == Some(Provider::Sqlite);
         let name = format!("{SERVES}{}", one.instance);
         outcome = outcome.with_check(Check::new(&name, is_back, one.words()));
@@ -136,24 +137,6 @@ pub async fn validate(ctx: &Context) -> Outcome {
         outcome.summary.push_str(&note);
     }
     outcome
-}
-
-/// By which database each instance serves. Where their own page tells, those that have not answered in time are asked once more: one late answer
-/// says nothing of where an instance serves from.
-async fn serving_of_all(ctx: &Context) -> Vec<Serving> {
-    let instances = &ctx.runbook.fleet.instances;
-    let first = serving::look(ctx, instances, SERVING_LIMIT).await;
-    let all_told = first.iter().all(|one| one.provider.is_some());
-    if all_told || ctx.runbook.fleet.provider.is_none() {
-        return first;
-    }
-    let second = serving::look(ctx, instances, SERVING_LIMIT).await;
-    let both = first.into_iter().zip(second);
-    both.map(|(first, second)| match first.provider {
-        Some(_) => first,
-        None => second,
-    })
-    .collect()
 }
 
 /// Connections that the application's role still has on PostgreSQL, in words: an instance that did not leave, or a pool in between.
