@@ -3,19 +3,19 @@
 use std::time::{Duration, Instant};
 
 use super::Exit;
+use crate::engine::LETS_GO_WITHIN;
 use crate::format::lasting;
 use crate::history::{self, History};
-use crate::journal::Folder;
+use crate::journal::{Folder, Follower};
 use crate::session::advice::next_action;
 pub use crate::session::words::words;
 use crate::session::{Event, Phase, Recorded, Session, StepStatus};
 use crate::text::printable;
 
-/// For how long the log of a session that is over goes on while its engine still ends: it marks the release, takes away what it put into
-/// PostgreSQL and frees both databases. Longer than the limits of all of that.
-const ENGINE_ENDS_WITHIN: Duration = Duration::from_secs(60);
 /// How often it looks.
 const POLL: Duration = Duration::from_millis(100);
+/// Whoever waits longer than this reads what for.
+const MOMENT: Duration = Duration::from_secs(1);
 
 /// Where the lines go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +55,10 @@ pub async fn until_over_from(folder: &Folder, to: To, first: u64) -> anyhow::Res
             && let Some(exit) = exit_of(&session)
         {
             let waited = over_since.get_or_insert_with(Instant::now).elapsed();
-            if !is_alive || waited > ENGINE_ENDS_WITHIN {
+            if is_alive && waited > LETS_GO_WITHIN {
+                errln!("{}", still_there(folder));
+            }
+            if !is_alive || waited > LETS_GO_WITHIN {
                 return Ok(exit);
             }
         }
@@ -68,6 +71,43 @@ pub async fn until_over_from(folder: &Folder, to: To, first: u64) -> anyhow::Res
         }
         tokio::time::sleep(POLL).await;
     }
+}
+
+/// Whether the engine of a session that is over has let go of both databases, so that whatever comes next finds them free. It is waited for;
+/// where that takes more than a moment, it is said.
+///
+/// # Errors
+/// The session's folder cannot be read.
+pub async fn has_let_go(folder: &Folder) -> anyhow::Result<bool> {
+    let follower = Follower::open(folder)?;
+    let began = Instant::now();
+    let mut is_said = false;
+    while follower.engine()?.is_alive() {
+        let waited = began.elapsed();
+        if waited > LETS_GO_WITHIN {
+            return Ok(false);
+        }
+        if waited > MOMENT && !is_said {
+            is_said = true;
+            errln!(
+                "session {} is over, and its engine still lets go of both databases: waiting for its end",
+                folder.session()
+            );
+        }
+        tokio::time::sleep(POLL).await;
+    }
+    Ok(true)
+}
+
+/// What is said of an engine that has not let go in time.
+pub fn still_there(folder: &Folder) -> String {
+    format!(
+        "session {} is over, and its engine is still there after {} s: it may hold either database, and nothing else should begin there. The end of \
+         {} may say why; `cutover status` says when it has ended",
+        folder.session(),
+        LETS_GO_WITHIN.as_secs(),
+        folder.log_path().display()
+    )
 }
 
 fn say(to: To, text: &str) {

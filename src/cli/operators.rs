@@ -71,16 +71,20 @@ impl Play {
     fn run(mut self) -> anyhow::Result<Session> {
         let began = Instant::now();
         loop {
+            // Looked at before its last lines are read: what an engine that is gone has written is all there.
+            let is_alive = self.history.follower().engine()?.is_alive();
             for entry in self.history.read_on()? {
                 if let Some(line) = follow::line(entry) {
                     errln!("{line}");
                 }
             }
-            if !self.history.follower().engine()?.is_alive() && !self.over() {
+            let over = self.over();
+            if !is_alive && !over {
                 self.restart()?;
             }
             if let Ok(session) = self.history.session() {
-                if matches!(session.phase, Phase::RolledBack | Phase::Completed) {
+                // The night ends with its engine, which lets go of both databases; what it says of that is in the log.
+                if over && !is_alive {
                     return Ok(session);
                 }
                 if session.phase == Phase::Open && session.fired.is_none() {
