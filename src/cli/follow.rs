@@ -128,29 +128,46 @@ pub fn rollback_began(folder: &Folder) -> anyhow::Result<u64> {
     Ok(began.map_or(session.seq, |entry| entry.seq))
 }
 
-/// What a rollback came to, in two lines: its rows, and what is to be done now.
+/// What a rollback came to: its rows in a line, each that is red in one of its own, and last what is to be done now.
 pub fn summary(session: &Session) -> Option<String> {
     let rollback = session.rollback.as_ref()?;
     let name = printable(&session.charter.session, 80);
-    let of = |status: StepStatus| {
-        let rows = rollback.rows.iter().filter(move |row| row.status == status);
-        rows.map(|row| row.id.as_str()).collect::<Vec<&str>>()
-    };
-    let failed = of(StepStatus::Failed);
-    let failed = match failed.as_slice() {
+    let ids: Vec<&str> = rollback.red().map(|row| row.id.as_str()).collect();
+    let failed = match ids.as_slice() {
         [] => String::new(),
         ids => format!(", FAILED: {}", printable(&ids.join(", "), 200)),
     };
+    let why = rollback.red().map(|row| {
+        let outcome = row.outcome.as_ref();
+        let summary = outcome.map_or("", |outcome| outcome.summary.as_str());
+        format!(
+            "{} FAILED: {}\n",
+            printable(&row.id, 40),
+            printable(summary, 600)
+        )
+    });
+    let why: String = why.collect();
+    let done = rollback.rows.iter();
+    let done = done.filter(|row| row.status == StepStatus::Done).count();
     let took = rollback.ended_ms.map_or_else(String::new, |ended_ms| {
         format!(" in {}", lasting(ended_ms - rollback.started_ms))
     });
     let advice = next_action(session, session.at_ms).sentence;
     Some(format!(
-        "rollback of {name}: {} of {} rows done{took}{failed}\n{}",
-        of(StepStatus::Done).len(),
+        "rollback of {name}: {done} of {} rows done{took}{failed}\n{why}{}",
         rollback.rows.len(),
         printable(&advice, 2_000)
     ))
+}
+
+/// The exit code of rows of a rollback that were run again: green where none of the whole list is red any more.
+pub fn exit_of_retry(session: &Session) -> Exit {
+    let rollback = session.rollback.as_ref();
+    let is_green = rollback.is_some_and(|r| r.healthy == Some(true) && r.red().next().is_none());
+    match is_green {
+        true => Exit::Done,
+        false => Exit::Failed,
+    }
 }
 
 /// The exit code of a session that is over.

@@ -46,7 +46,10 @@ pub struct CorrectArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   cutover rollback
-  cutover rollback --confirm tool-catalogue-1 --reason \"the search answers slowly\"")]
+  cutover rollback --confirm tool-catalogue-1 --reason \"the search answers slowly\"
+
+Exit codes: 4 the session has ended by a rollback, 3 the same before anything of PostgreSQL was touched, 1 it has not. Rows that are red change none \
+of them: the last lines name each, and `cutover retry` runs them again.")]
 pub struct RollbackArgs {
     #[command(flatten)]
     which: Which,
@@ -62,7 +65,9 @@ pub struct RollbackArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   cutover retry
-  cutover retry --row R3")]
+  cutover retry --row R3
+
+Exit codes: 0 no row of the rollback is red any more, 1 one is, or nothing was run.")]
 pub struct RetryArgs {
     /// The row to begin with, such as R2; the first that failed where absent
     #[arg(long, value_name = "ROW", add = ArgValueCandidates::new(candidates::rollback_rows))]
@@ -197,8 +202,7 @@ pub async fn retry(args: RetryArgs) -> anyhow::Result<Exit> {
     follow::until_over_from(&folder, follow::To::Stderr, asked).await?;
     let session = crate::history::session(&folder)?;
     summarise(&session);
-    let is_healthy = session.rollback.is_some_and(|r| r.healthy == Some(true));
-    Ok(if is_healthy { Exit::Done } else { Exit::Failed })
+    Ok(follow::exit_of_retry(&session))
 }
 
 /// `cutover correct`: the session is over and has no engine any more.
