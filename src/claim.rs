@@ -1,6 +1,6 @@
 //! Which session has a database, so that no second one begins on it from another folder: a file beside the SQLite file and a row in
 //! the target, each naming the session and where it is; and which has the staging slot, by a file of this host's. A claim lasts as long as its
-//! session, with or without an engine.
+//! session, with or without an engine, and until the engine of one that is over has let go.
 //!
 //! Not in here: which engine runs a session (`engine::lease`), and whether a target may be attempted again (`session::attempt`).
 
@@ -8,6 +8,7 @@ pub mod source;
 pub mod staging;
 pub mod target;
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -31,11 +32,7 @@ pub struct Claim {
 }
 
 /// Another session has the database.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{what} belongs to session {session}, whose folder is {folder} on {host}, and that session is not over. Nothing was touched. Go on there \
-     with `cutover join --dir {folder}`, or end it there (`cutover rollback --dir {folder}`) and begin again"
-)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
     /// `the SQLite file PATH`, `the target`, `the staging slot URL`.
     pub what: String,
@@ -45,6 +42,49 @@ pub struct Refused {
     pub folder: String,
     /// Its host.
     pub host: String,
+    /// It is over, and its engine still lets go of both databases.
+    pub is_ending: bool,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            what,
+            session,
+            folder,
+            host,
+            is_ending,
+        } = self;
+        write!(
+            f,
+            "{what} belongs to session {session}, whose folder is {folder} on {host}, and "
+        )?;
+        match is_ending {
+            false => write!(
+                f,
+                "that session is not over. Nothing was touched. Go on there with `cutover join --dir {folder}`, or end it there (`cutover rollback \
+                 --dir {folder}`) and begin again"
+            ),
+            true => write!(
+                f,
+                "that session is over, but its engine still lets go of both databases. Nothing was touched. Begin again in a moment: `cutover status \
+                 --dir {folder}` says when it has ended"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for Refused {}
+
+/// How far a session has come that has a claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stands {
+    /// Somebody may go on with it.
+    GoesOn,
+    /// It is over, and its engine still lets go of both databases.
+    Ends,
+    /// Nobody will ever go on with it.
+    IsOver,
 }
 
 impl Claim {
@@ -57,20 +97,25 @@ impl Claim {
         }
     }
 
-    /// Whether nobody will ever go on with that session: it is over, its folder is gone, or it is a rehearsal whose engine has ended. A session of another host, and one whose
-    /// folder may not be read, counts as going on.
+    /// Whether nobody will ever go on with that session, and no engine holds anything for it: it is over and its engine has ended, its folder is
+    /// gone, or it is a rehearsal whose engine has ended. A session of another host, and one whose folder may not be read, counts as going on.
     pub fn is_over(&self) -> bool {
+        self.stands() == Stands::IsOver
+    }
+
+    fn stands(&self) -> Stands {
         if self.host != host_name() {
-            return false;
+            return Stands::GoesOn;
         }
         match self.folder.try_exists() {
-            Ok(false) => return true,
+            Ok(false) => return Stands::IsOver,
             Ok(true) => {}
-            Err(_) => return false,
+            Err(_) => return Stands::GoesOn,
         }
         match Folder::open_at(&self.folder) {
-            Ok(folder) => nobody_goes_on_with(&folder),
-            Err(_) => is_given_up(&self.folder),
+            Ok(folder) => stands(&folder).unwrap_or(Stands::GoesOn),
+            Err(_) if is_given_up(&self.folder) => Stands::IsOver,
+            Err(_) => Stands::GoesOn,
         }
     }
 
@@ -80,6 +125,7 @@ impl Claim {
             session: printable(&self.session, 80),
             folder: printable(&self.folder.to_string_lossy(), 300),
             host: printable(&self.host, 80),
+            is_ending: self.stands() == Stands::Ends,
         }
     }
 }
@@ -90,19 +136,20 @@ fn is_given_up(dir: &Path) -> bool {
     driver.exists() && !lock::is_held(&driver)
 }
 
-/// False where its journal cannot be read, and while somebody drives the rehearsal: what it did is undone after its engine has ended.
-fn nobody_goes_on_with(folder: &Folder) -> bool {
+/// `None` where its journal cannot be read. While somebody drives the rehearsal it goes on: what it did is undone after its engine has ended.
+fn stands(folder: &Folder) -> Option<Stands> {
     if lock::is_held(&files::REHEARSAL_LOCK.path(folder)) {
-        return false;
+        return Some(Stands::GoesOn);
     }
-    let look = || {
-        let (history, session) = history::of(folder).ok()?;
-        Some(is_over(
-            &session,
-            history.follower().engine().ok()?.is_alive(),
-        ))
-    };
-    look().unwrap_or(false)
+    let (history, session) = history::of(folder).ok()?;
+    let is_engine_alive = history.follower().engine().ok()?.is_alive();
+    Some(
+        match (is_over(&session, is_engine_alive), is_engine_alive) {
+            (false, _) => Stands::GoesOn,
+            (true, true) => Stands::Ends,
+            (true, false) => Stands::IsOver,
+        },
+    )
 }
 
 /// Whether nobody will ever go on with a session: it has ended, or it is a rehearsal without an engine, for nobody takes one up again.

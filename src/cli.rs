@@ -1,7 +1,7 @@
 //! The command line: one file per subcommand, and the exit codes. Scripts rely on both.
 //!
-//! Exit codes: 0 done and green · 1 it failed, and said why · 2 wrong usage or an invalid runbook · 3 no-go, parity differs, or
-//! the plan has problems · 4 rolled back · 70 a bug in `cutover`.
+//! Exit codes: 0 done and green · 1 it failed, and said why · 2 wrong usage or an invalid runbook · 3 no-go, parity differs, the plan has
+//! problems, or `close` leaves something open · 4 rolled back, whether or not every row of the rollback was green · 70 a bug in `cutover`.
 
 pub mod act;
 pub mod bridge;
@@ -47,9 +47,13 @@ use crate::cockpit::theme::Theme;
 use crate::postgres::session_settings;
 use crate::secret;
 
+/// What scripts go by, below the commands.
+const EXIT_CODES: &str = "Exit codes: 0 done and green · 1 it failed, and said why · 2 wrong usage or an invalid runbook · 3 no-go, parity differs, \
+    the plan has problems, or `close` leaves something open · 4 rolled back, whether or not every row of the rollback was green · 70 a bug in `cutover`";
+
 /// Takes an application from SQLite to PostgreSQL, live, with a rollback key.
 #[derive(Debug, Parser)]
-#[command(name = "cutover", version, about, long_about = None, max_term_width = 120)]
+#[command(name = "cutover", version, about, long_about = None, max_term_width = 120, after_help = EXIT_CODES)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]

@@ -50,6 +50,10 @@ use crate::session::Opening;
 
 pub use input::Input;
 
+/// How long an engine may take to let go of both databases once its session is over: it marks the release, takes away what it put into
+/// PostgreSQL, and tells people. Longer than the limits of all of that.
+pub const LETS_GO_WITHIN: Duration = Duration::from_secs(60);
+
 /// What an engine is started with.
 #[derive(Debug, Clone)]
 pub struct Orders {
@@ -174,6 +178,9 @@ pub async fn run(orders: Orders, stop: CancellationToken) -> Result<(), Error> {
     // none.
     let is_missed = ended.is_err() || !(conduct.is_over() || conduct.session().charter.rehearsal);
     conduct.leave_claims();
+    if ended.is_ok() {
+        conduct.leave_orders();
+    }
     conduct.end().await;
     shutdown.cancel();
     listener.gone().await;

@@ -5,10 +5,13 @@ use std::process::Command;
 
 use cutover::claim::{Claim, source, staging, target};
 use cutover::engine;
+use cutover::engine::lease::Lease;
 use cutover::journal::Folder;
 use cutover::ours::lock::{Holder, Lock};
 use cutover::runbook::Runbook;
 
+use crate::report::journal_below;
+use crate::session::language::Bridge;
 use crate::support::{self, Engine};
 
 /// The reference runbook on a SQLite file of the test's own.
@@ -162,6 +165,29 @@ async fn a_plan_tells_which_session_has_either_side() {
     }
     let said = plan();
     assert!(!said.contains("would be refused"), "{said}");
+}
+
+#[test]
+fn a_session_that_is_over_has_its_databases_until_its_engine_has_let_go() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let file = dir.path().join("app.db");
+    sqlite(&file);
+    let ended = Bridge::rolled_back(1_000).journal;
+    let over = journal_below(&dir.path().join("one"), &ended);
+    source::take(&file, &Claim::of(&over)).expect("claimed");
+    let other = Folder::create(dir.path(), "other").expect("a folder");
+    let other = Claim::of(&other);
+    let lease = Lease::take(&over).expect("the lease of its engine");
+    let refused = source::take(&file, &other).expect_err("its engine is there");
+    let said = refused.to_string();
+    says!(
+        said,
+        "that session is over, but its engine still lets go of both databases"
+    );
+    lacks!(said, "is not over");
+    lacks!(said, "cutover rollback");
+    lease.release().expect("it has ended");
+    source::take(&file, &other).expect("the way is free");
 }
 
 #[test]

@@ -10,10 +10,10 @@ mod simulation;
 
 use std::path::{Path, PathBuf};
 
-use cutover::cli::follow;
+use cutover::cli::{Exit, follow};
 use cutover::runbook::{self, Runbook};
 use cutover::session::live::ItemView;
-use cutover::session::{Charter, Opening, completion};
+use cutover::session::{Charter, Event, Opening, Outcome, completion};
 
 /// The reference runbook; names of the environment stand for themselves.
 pub fn reference() -> Runbook {
@@ -131,6 +131,21 @@ fn a_rollback_is_summed_up() {
     let first = format!("rollback of tonight: {rows} of {rows} rows done in {rows} s\n");
     assert!(summary.starts_with(&first), "{summary}");
     assert!(summary.contains("\nRolled back"), "{summary}");
+    assert_eq!(follow::exit_of_retry(&bridge.session), Exit::Done);
+    // Whoever has it run again reads which rows are red, and why; the application being back does not make it green.
+    let mut bridge = bridge;
+    bridge.append(Event::RollbackRowFinished {
+        row: "R6".into(),
+        outcome: Outcome::failed("the disk is full"),
+    });
+    let summary = follow::summary(&bridge.session).expect("a rollback");
+    let done = rows - 1;
+    let first =
+        format!("rollback of tonight: {done} of {rows} rows done in {rows} s, FAILED: R6\n");
+    assert!(summary.starts_with(&first), "{summary}");
+    says!(summary, "\nR6 FAILED: the disk is full\nRolled back");
+    assert_eq!(follow::exit_of_retry(&bridge.session), Exit::Failed);
+    assert_eq!(follow::exit_of(&bridge.session), Some(Exit::RolledBack));
     let none = follow::summary(&language::Bridge::open().session);
     assert_eq!(none, None);
 }

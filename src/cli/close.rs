@@ -1,5 +1,5 @@
 //! `cutover close`: the work after a release or a rollback. Says what is left, drops on request what is needed no more, and puts on
-//! record what was found.
+//! record what was found. While something of it is left to do, the session is not closed, unless somebody says so.
 
 use std::path::PathBuf;
 
@@ -7,13 +7,14 @@ use clap::Args;
 
 use super::orders::Standing;
 use super::rehearse::unfinished;
-use super::{Exit, Which, leftovers, load, run};
+use super::{Exit, Which, follow, leftovers, load, run};
 use crate::claim;
 use crate::engine::amend;
 use crate::format::counted;
 use crate::history;
 use crate::journal::Folder;
 use crate::salvage::mark::remove_mark;
+use crate::session::event::{OPEN, left_to_do};
 use crate::session::{Command, LineKind, Phase, Session, attempt};
 use crate::step::closing::{self, grants};
 use crate::step::salvage::{has_whole_file, rows_not_brought, why_not_kept, why_not_readable};
@@ -26,7 +27,10 @@ const FINDING: usize = 4_000;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   cutover close
-  cutover close tool-catalogue-1 --drop-schema")]
+  cutover close tool-catalogue-1 --drop-schema
+  cutover close --accept-open
+
+Exit codes: 0 closed, 1 it may not be, or cannot be looked at, 3 something is OPEN and the session is not closed.")]
 pub struct CloseArgs {
     #[command(flatten)]
     which: Which,
@@ -36,6 +40,9 @@ pub struct CloseArgs {
     /// Drop the schema `cutover` from the target, unless something in it is nowhere else
     #[arg(long)]
     drop_schema: bool,
+    /// Close it although something is OPEN; after a rollback no row of that can be tried again then
+    #[arg(long)]
+    accept_open: bool,
 }
 
 /// What is told of rows that the salvage file has and SQLite has not. Before writes were reopened they are no user's.
@@ -70,12 +77,56 @@ async fn mark_of_rollback(file: PathBuf) -> Option<String> {
     }
 }
 
+/// What came of it, for people, and the exit code. `session` is as it was before.
+fn said(session: &Session, open: usize, accepted: bool) -> Exit {
+    let name = printable(&session.charter.session, 80);
+    match (open, accepted, session.is_closed) {
+        (0, ..) => {
+            errln!("{name} is closed, and what was found is on record");
+            Exit::Done
+        }
+        (_, true, _) => {
+            errln!(
+                "{name} is closed, and what was found is on record; what is marked OPEN is left to do: {open}"
+            );
+            Exit::Done
+        }
+        (_, false, true) => {
+            errln!(
+                "on record; {name} was closed before, and what is marked OPEN is left to do: {open}"
+            );
+            Exit::NoGo
+        }
+        (_, false, false) => {
+            let then = match session.phase {
+                Phase::RolledBack => ", after which no row of its rollback can be tried again",
+                Phase::Completed | Phase::Open | Phase::RollingBack => "",
+            };
+            errln!(
+                "on record, and {name} is NOT closed: what is marked OPEN is left to do: {open}. Once it is done, `cutover close` again; \
+                 `cutover close --accept-open` closes it all the same{then}"
+            );
+            Exit::NoGo
+        }
+    }
+}
+
 /// `cutover close`
 ///
 /// # Errors
 /// The journal cannot be read or written, or an engine runs the session.
 pub async fn run(args: CloseArgs) -> anyhow::Result<Exit> {
     let folder = run::find(&args.which)?;
+    // What its engine still takes away is not what is left.
+    let has_ended = matches!(
+        history::session(&folder)?.phase,
+        Phase::RolledBack | Phase::Completed
+    );
+    anyhow::ensure!(
+        !has_ended || follow::has_let_go(&folder).await?,
+        "{}. Nothing was looked at",
+        follow::still_there(&folder)
+    );
     let (history, session) = history::of(&folder)?;
     let follower = history.follower();
     let name = &session.charter.session;
@@ -110,23 +161,22 @@ pub async fn run(args: CloseArgs) -> anyhow::Result<Exit> {
     };
     let claim = args.which.claim;
     // Who may not close it drops nothing either.
-    let asked = Command::Close { found: Vec::new() };
+    let asked = Command::Close {
+        found: Vec::new(),
+        accepts_open: args.accept_open,
+    };
     if let Err(refusal) = amend::may_amend(&session, claim.as_deref(), &asked) {
         errln!("refused: {refusal}");
         return Ok(Exit::Failed);
     }
     let mut record = Vec::new();
-    let mut open = 0;
     if session.phase == Phase::Completed {
         let line = match closing::mark_release(&loaded.runbook, &loaded.base, &session).await {
             Ok(()) => "ok   release: PostgreSQL bears its mark, so that no other night empties it"
                 .to_owned(),
-            Err(why) => {
-                open += 1;
-                format!(
-                    "OPEN release: it could not be marked in PostgreSQL, so that only this host knows of it: {why}"
-                )
-            }
+            Err(why) => format!(
+                "{OPEN} release: it could not be marked in PostgreSQL, so that only this host knows of it: {why}"
+            ),
         };
         outln!("{}", printable(&line, 500));
         record.push(line);
@@ -141,27 +191,22 @@ pub async fn run(args: CloseArgs) -> anyhow::Result<Exit> {
     if args.drop_schema {
         let line = match closing::drop_schema(&loaded.runbook).await {
             Ok(done) => done,
-            Err(why) => {
-                open += 1;
-                format!("OPEN the schema `cutover` was not dropped: {why}")
-            }
+            Err(why) => format!("{OPEN} the schema `cutover` was not dropped: {why}"),
         };
         outln!("{}", printable(&line, 500));
         record.push(line);
     }
     if Standing::is_in(folder.dir()) && !folder.is_mine() {
-        open += 1;
         let path = Standing::path(folder.dir());
         let line = format!(
-            "OPEN orders: {} holds the environment's values and is another user's, who removes it",
+            "{OPEN} orders: {} holds the environment's values and is another user's, whose own `cutover close` removes it",
             path.display()
         );
         outln!("{}", printable(&line, 500));
         record.push(line);
     }
     if let Err(not_yet) = attempt::rows_are_kept(&session, has_whole_file(&folder)) {
-        open += 1;
-        let line = format!("OPEN salvage: {}", why_not_kept(&folder, &not_yet));
+        let line = format!("{OPEN} salvage: {}", why_not_kept(&folder, &not_yet));
         outln!("{}", printable(&line, 800));
         record.push(line);
     }
@@ -195,30 +240,29 @@ pub async fn run(args: CloseArgs) -> anyhow::Result<Exit> {
     for finding in &findings {
         let mark = match (finding.ok, finding.required) {
             (true, _) => "ok  ",
-            (false, true) => "OPEN",
+            (false, true) => OPEN,
             (false, false) => "note",
         };
         let line = format!("{mark} {}: {}", finding.name, finding.detail);
         outln!("{}", printable(&line, FINDING));
         record.push(line);
     }
-    open += findings.iter().filter(|f| f.blocks()).count();
-    let command = Command::Close { found: record };
+    let open = left_to_do(&record);
+    let command = Command::Close {
+        found: record,
+        accepts_open: args.accept_open,
+    };
     let here = folder.clone();
     let recording = move || amend::amend(&here, claim.as_deref(), &command);
     if let Err(refusal) = tokio::task::spawn_blocking(recording).await?? {
         errln!("not put on record: {refusal}");
         return Ok(Exit::Failed);
     }
-    // No row of a rollback is tried again after this, so no engine needs its secrets.
-    Standing::remove(&folder);
-    Ok(if open == 0 {
-        errln!("{name} is closed, and what was found is on record");
-        Exit::Done
-    } else {
-        errln!("on record; what is marked OPEN is left to do: {open}");
-        Exit::NoGo
-    })
+    // No row of a rollback is tried again in one that is closed, so no engine needs its secrets.
+    if open == 0 || args.accept_open || session.is_closed {
+        Standing::remove(&folder);
+    }
+    Ok(said(&session, open, args.accept_open))
 }
 
 /// A rehearsal is over with its engine. What it lent is given back, or said to be left to people; production is not looked at.
@@ -228,7 +272,10 @@ async fn of_rehearsal(
     claim: Option<String>,
 ) -> anyhow::Result<Exit> {
     let name = &session.charter.session;
-    let asked = Command::Close { found: Vec::new() };
+    let asked = Command::Close {
+        found: Vec::new(),
+        accepts_open: true,
+    };
     if let Err(refusal) = amend::may_amend(session, claim.as_deref(), &asked) {
         errln!("refused: {refusal}");
         return Ok(Exit::Failed);
@@ -237,8 +284,12 @@ async fn of_rehearsal(
     for line in &found {
         outln!("{}", printable(line, 500));
     }
-    let open = found.iter().filter(|line| line.starts_with("OPEN")).count();
-    let command = Command::Close { found };
+    let open = left_to_do(&found);
+    // Whoever closes it says that the slot is back, and nothing of a rehearsal is tried again.
+    let command = Command::Close {
+        found,
+        accepts_open: true,
+    };
     let here = folder.clone();
     let recording = move || amend::amend(&here, claim.as_deref(), &command);
     if let Err(refusal) = tokio::task::spawn_blocking(recording).await?? {

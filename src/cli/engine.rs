@@ -14,7 +14,6 @@ use crate::demo::control;
 use crate::engine::{self, Orders, detach, guard};
 use crate::journal::Folder;
 use crate::secret::MaskedError;
-use crate::session::{Phase, Session};
 
 /// How often the engine of a sandbox looks whether there still is one.
 const LOOK_AT_SANDBOX: Duration = Duration::from_millis(300);
@@ -78,26 +77,11 @@ async fn serve(args: EngineArgs) -> anyhow::Result<Exit> {
         .then(|| Watched::begin(&folder, &standing, stop.clone()));
     let ended = engine::run(orders, stop).await;
     drop(guard);
-    // The orders of a rehearsal go with what it lent, which whoever drives it gives back.
     if let Some(watched) = watched {
         watched.end().await;
-        ended?;
-        return Ok(Exit::Done);
     }
     ended?;
-    if crate::history::session(&folder).is_ok_and(|s| needs_no_engine(&s)) {
-        Standing::remove(&folder);
-    }
     Ok(Exit::Done)
-}
-
-/// A session that is over, and of whose rollback no row can be tried again.
-fn needs_no_engine(session: &Session) -> bool {
-    match session.phase {
-        Phase::Open | Phase::RollingBack => false,
-        Phase::Completed => true,
-        Phase::RolledBack => session.is_closed,
-    }
 }
 
 /// TERM ends the engine in order; the next one resumes. INT and HUP belong to terminals, which the engine has left.

@@ -3,19 +3,19 @@
 use std::time::{Duration, Instant};
 
 use super::Exit;
+use crate::engine::LETS_GO_WITHIN;
 use crate::format::lasting;
 use crate::history::{self, History};
-use crate::journal::Folder;
+use crate::journal::{Folder, Follower};
 use crate::session::advice::next_action;
 pub use crate::session::words::words;
 use crate::session::{Event, Phase, Recorded, Session, StepStatus};
 use crate::text::printable;
 
-/// For how long the log of a session that is over goes on while its engine still ends: it marks the release, takes away what it put into
-/// PostgreSQL and frees both databases. Longer than the limits of all of that.
-pub(super) const ENGINE_ENDS_WITHIN: Duration = Duration::from_secs(60);
 /// How often it looks.
 const POLL: Duration = Duration::from_millis(100);
+/// Whoever waits longer than this reads what for.
+const MOMENT: Duration = Duration::from_secs(1);
 
 /// Where the lines go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +55,10 @@ pub async fn until_over_from(folder: &Folder, to: To, first: u64) -> anyhow::Res
             && let Some(exit) = exit_of(&session)
         {
             let waited = over_since.get_or_insert_with(Instant::now).elapsed();
-            if !is_alive || waited > ENGINE_ENDS_WITHIN {
+            if is_alive && waited > LETS_GO_WITHIN {
+                errln!("{}", still_there(folder));
+            }
+            if !is_alive || waited > LETS_GO_WITHIN {
                 return Ok(exit);
             }
         }
@@ -68,6 +71,43 @@ pub async fn until_over_from(folder: &Folder, to: To, first: u64) -> anyhow::Res
         }
         tokio::time::sleep(POLL).await;
     }
+}
+
+/// Whether the engine of a session that is over has let go of both databases, so that whatever comes next finds them free. It is waited for;
+/// where that takes more than a moment, it is said.
+///
+/// # Errors
+/// The session's folder cannot be read.
+pub async fn has_let_go(folder: &Folder) -> anyhow::Result<bool> {
+    let follower = Follower::open(folder)?;
+    let began = Instant::now();
+    let mut is_said = false;
+    while follower.engine()?.is_alive() {
+        let waited = began.elapsed();
+        if waited > LETS_GO_WITHIN {
+            return Ok(false);
+        }
+        if waited > MOMENT && !is_said {
+            is_said = true;
+            errln!(
+                "session {} is over, and its engine still lets go of both databases: waiting for its end",
+                folder.session()
+            );
+        }
+        tokio::time::sleep(POLL).await;
+    }
+    Ok(true)
+}
+
+/// What is said of an engine that has not let go in time.
+pub fn still_there(folder: &Folder) -> String {
+    format!(
+        "session {} is over, and its engine is still there after {} s: it may hold either database, and nothing else should begin there. The end of \
+         {} may say why; `cutover status` says when it has ended",
+        folder.session(),
+        LETS_GO_WITHIN.as_secs(),
+        folder.log_path().display()
+    )
 }
 
 fn say(to: To, text: &str) {
@@ -88,29 +128,46 @@ pub fn rollback_began(folder: &Folder) -> anyhow::Result<u64> {
     Ok(began.map_or(session.seq, |entry| entry.seq))
 }
 
-/// What a rollback came to, in two lines: its rows, and what is to be done now.
+/// What a rollback came to: its rows in a line, each that is red in one of its own, and last what is to be done now.
 pub fn summary(session: &Session) -> Option<String> {
     let rollback = session.rollback.as_ref()?;
     let name = printable(&session.charter.session, 80);
-    let of = |status: StepStatus| {
-        let rows = rollback.rows.iter().filter(move |row| row.status == status);
-        rows.map(|row| row.id.as_str()).collect::<Vec<&str>>()
-    };
-    let failed = of(StepStatus::Failed);
-    let failed = match failed.as_slice() {
+    let ids: Vec<&str> = rollback.red().map(|row| row.id.as_str()).collect();
+    let failed = match ids.as_slice() {
         [] => String::new(),
         ids => format!(", FAILED: {}", printable(&ids.join(", "), 200)),
     };
+    let why = rollback.red().map(|row| {
+        let outcome = row.outcome.as_ref();
+        let summary = outcome.map_or("", |outcome| outcome.summary.as_str());
+        format!(
+            "{} FAILED: {}\n",
+            printable(&row.id, 40),
+            printable(summary, 600)
+        )
+    });
+    let why: String = why.collect();
+    let done = rollback.rows.iter();
+    let done = done.filter(|row| row.status == StepStatus::Done).count();
     let took = rollback.ended_ms.map_or_else(String::new, |ended_ms| {
         format!(" in {}", lasting(ended_ms - rollback.started_ms))
     });
     let advice = next_action(session, session.at_ms).sentence;
     Some(format!(
-        "rollback of {name}: {} of {} rows done{took}{failed}\n{}",
-        of(StepStatus::Done).len(),
+        "rollback of {name}: {done} of {} rows done{took}{failed}\n{why}{}",
         rollback.rows.len(),
         printable(&advice, 2_000)
     ))
+}
+
+/// The exit code of rows of a rollback that were run again: green where none of the whole list is red any more.
+pub fn exit_of_retry(session: &Session) -> Exit {
+    let rollback = session.rollback.as_ref();
+    let is_green = rollback.is_some_and(|r| r.healthy == Some(true) && r.red().next().is_none());
+    match is_green {
+        true => Exit::Done,
+        false => Exit::Failed,
+    }
 }
 
 /// The exit code of a session that is over.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::bridge::SocketBridge;
-use super::{Exit, Looks, Which, asked, follow, keys, run};
+use super::{Exit, Looks, Which, asked, asked_to_end, follow, keys, run};
 use crate::cockpit::Options;
 use crate::journal::{Folder, Follower};
 
@@ -74,7 +74,8 @@ pub fn options(claim: Option<String>, looks: Looks) -> Options {
     }
 }
 
-/// The cockpit, until it is left or the terminal is gone. The exit code is the session's, if that is over.
+/// The cockpit, until it is left or the terminal is gone. The exit code is the session's, if that is over; then its engine is waited for, so
+/// that whoever goes on finds both databases free. Ctrl-C ends the waiting, and nothing else.
 pub async fn cockpit(
     folder: Folder,
     options: Options,
@@ -88,5 +89,16 @@ pub async fn cockpit(
     // The terminal may be gone; that is no reason to fail.
     let _ = writeln!(std::io::stderr(), "{left}");
     let session = crate::history::session(&folder)?;
-    Ok(follow::exit_of(&session).unwrap_or(Exit::Done))
+    let Some(exit) = follow::exit_of(&session) else {
+        return Ok(Exit::Done);
+    };
+    tokio::select! {
+        let_go = follow::has_let_go(&folder) => {
+            if !let_go? {
+                errln!("{}", follow::still_there(&folder));
+            }
+        }
+        () = asked_to_end() => {}
+    }
+    Ok(exit)
 }

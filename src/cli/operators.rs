@@ -8,6 +8,7 @@ use super::bridge::SocketBridge;
 use super::follow;
 use crate::cockpit::bridge::{Bridge, BridgeError, Purpose};
 use crate::demo::faults::{self, Fault};
+use crate::engine::LETS_GO_WITHIN;
 use crate::history::History;
 use crate::journal::Folder;
 use crate::runbook::Role;
@@ -80,7 +81,7 @@ impl Play {
         let began = Instant::now();
         let mut over_since: Option<Instant> = None;
         loop {
-            // Looked at before its last words are read: an engine that has just come to its end is not lost.
+            // Looked at before its last lines are read: what an engine that is gone has written is all there.
             let is_alive = self.history.follower().engine()?.is_alive();
             for entry in self.history.read_on()? {
                 if let Some(line) = follow::line(entry) {
@@ -91,7 +92,7 @@ impl Play {
             if let Ok(session) = self.history.session() {
                 if is_over(&session) {
                     let waited = over_since.get_or_insert_with(Instant::now).elapsed();
-                    if !is_alive || waited > follow::ENGINE_ENDS_WITHIN {
+                    if !is_alive || waited > LETS_GO_WITHIN {
                         return Ok(session);
                     }
                 }

@@ -74,7 +74,8 @@ pub async fn run(args: StatusArgs) -> anyhow::Result<Exit> {
     for line in left {
         outln!("{}", printable(&line, 500));
     }
-    if args.follow && !claim::is_over(&session, engine.is_alive()) {
+    // What its engine says while it lets go of both databases is the end of the log.
+    if args.follow && (engine.is_alive() || !claim::is_over(&session, false)) {
         outln!("");
         follow::until_over_from(&folder, follow::To::Stdout, session.seq + 1).await?;
     }
@@ -128,12 +129,11 @@ fn print(session: &Session, engine: &EngineState) {
         Phase::RolledBack => "rolled back",
         Phase::Completed => "completed",
     };
-    let alive = if engine.is_alive() {
-        "engine runs"
-    } else if is_over {
-        "over"
-    } else {
-        "NO ENGINE RUNS"
+    let alive = match (engine.is_alive(), is_over) {
+        (true, false) => "engine runs",
+        (true, true) => "its engine still lets go of both databases",
+        (false, true) => "over",
+        (false, false) => "NO ENGINE RUNS",
     };
     let kind = match session.charter.rehearsal {
         true => "rehearsal ",

@@ -64,7 +64,7 @@ impl Reaper {
         Ok(Self { child, pipe })
     }
 
-    /// A folder to remove at the end.
+    /// A folder to remove at the end; the first that is told of goes last.
     pub fn folder(&mut self, path: &Path) -> std::io::Result<()> {
         self.tell(&Order::Folder(path.to_path_buf()))
     }
@@ -150,7 +150,8 @@ fn path_text(path: &Path) -> std::io::Result<String> {
 
 #[derive(Debug, Default)]
 struct Estate {
-    folders: BTreeSet<PathBuf>,
+    /// In the order in which they were told of.
+    folders: Vec<PathBuf>,
     clusters: BTreeSet<PathBuf>,
     groups: BTreeSet<u32>,
 }
@@ -158,11 +159,17 @@ struct Estate {
 impl Estate {
     fn apply(&mut self, order: Order) {
         match order {
-            Order::Folder(path) => drop(self.folders.insert(path)),
+            Order::Folder(path) if self.folders.contains(&path) => {}
+            Order::Folder(path) => self.folders.push(path),
             Order::Cluster(path) => drop(self.clusters.insert(path)),
             Order::Group(leader) => drop(self.groups.insert(leader)),
             Order::Forget(leader) => drop(self.groups.remove(&leader)),
         }
+    }
+
+    /// The folder that was told of first goes last: whoever waits for the end looks at it.
+    fn in_order_of_removal(&self) -> impl Iterator<Item = &PathBuf> {
+        self.folders.iter().rev()
     }
 
     fn clear(&self) {
@@ -181,7 +188,7 @@ impl Estate {
                 let _ = kill_process_group(group, Signal::KILL);
             }
         }
-        for folder in &self.folders {
+        for folder in self.in_order_of_removal() {
             // A process on its way out may still be writing: the second attempt comes after the first one's files are gone.
             wait_until(Instant::now() + GRACE, || {
                 match std::fs::remove_dir_all(folder) {
@@ -282,6 +289,16 @@ mod tests {
         for path in ["relative", "/tmp/two\nlines"] {
             assert!(Order::Folder(path.into()).line().is_err(), "{path:?}");
         }
+    }
+
+    #[test]
+    fn the_folder_that_was_told_of_first_goes_last() {
+        let mut estate = Estate::default();
+        for folder in ["/tmp/a", "/tmp/b", "/tmp/a"] {
+            estate.apply(Order::Folder(folder.into()));
+        }
+        let folders: Vec<&PathBuf> = estate.in_order_of_removal().collect();
+        assert_eq!(folders, [Path::new("/tmp/b"), Path::new("/tmp/a")]);
     }
 
     #[test]

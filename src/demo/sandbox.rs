@@ -173,8 +173,9 @@ impl Sandbox {
         Ok(())
     }
 
-    /// Asks, then insists; the supervisor's reaper does the rest.
+    /// Asks, then insists; the supervisor's reapers do the rest, and are waited for.
     fn end(&mut self) {
+        let state = control::state(&self.layout.dir);
         let _ = control::ask(&self.layout.dir, &Request::Shutdown);
         drop(self.supervisor.stdin.take());
         let deadline = Instant::now() + STOP_LIMIT;
@@ -182,9 +183,12 @@ impl Sandbox {
             if Instant::now() > deadline {
                 let _ = self.supervisor.kill();
                 let _ = self.supervisor.wait();
-                return;
+                break;
             }
             std::thread::sleep(Duration::from_millis(10));
+        }
+        if let Ok(state) = state {
+            is_gone_within(STOP_LIMIT, &state);
         }
     }
 }
@@ -208,24 +212,32 @@ pub fn environment(dir: &Path) -> Result<BTreeMap<String, String>, Error> {
     )))
 }
 
-/// Ends the sandbox of this folder, whoever started it, and waits until its supervisor is gone.
+/// Ends the sandbox of this folder, whoever started it, and waits until everything of it is gone.
 pub fn stop(dir: &Path) -> Result<(), Error> {
-    let socket = control::state(dir)?.socket;
+    let state = control::state(dir)?;
     control::ask(dir, &Request::Shutdown)?;
-    let deadline = Instant::now() + STOP_LIMIT;
-    // The reaper removes the socket's folder last.
-    while socket.exists() {
-        if Instant::now() > deadline {
-            return Err(Error::Start {
-                reason: format!(
-                    "it was asked to end and still runs after {} s",
-                    STOP_LIMIT.as_secs()
-                ),
-            });
-        }
-        std::thread::sleep(Duration::from_millis(20));
+    match is_gone_within(STOP_LIMIT, &state) {
+        true => Ok(()),
+        false => Err(Error::Start {
+            reason: format!(
+                "it was asked to end and still runs after {} s",
+                STOP_LIMIT.as_secs()
+            ),
+        }),
     }
-    Ok(())
+}
+
+/// Whether everything of a sandbox is gone, once it was. Its reaper removes the socket's folder last; PostgreSQL has a reaper of its own.
+fn is_gone_within(limit: Duration, state: &State) -> bool {
+    let last = [state.socket.parent(), state.postgres_log.parent()];
+    let deadline = Instant::now() + limit;
+    while last.iter().flatten().any(|folder| folder.exists()) {
+        if Instant::now() > deadline {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    true
 }
 
 /// The folders of running sandboxes of this user that were started without a folder of their own.

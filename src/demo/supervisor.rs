@@ -334,6 +334,7 @@ fn prepare_folders(
         .tempdir()
         .map_err(io("making a folder for the socket"))?;
     let mut reaper = reaper.lock().unwrap_or_else(PoisonError::into_inner);
+    // Told of first, so that it goes last: whoever ends the sandbox waits until it is gone.
     reaper
         .folder(folder.path())
         .map_err(io("telling the reaper"))?;

@@ -9,14 +9,12 @@ use super::lease::{self, Lease};
 use super::ledger::Ledger;
 use super::outside::Moment;
 use super::socket::user_of_this_process;
-use super::{Error, resume};
+use super::{Error, LETS_GO_WITHIN, resume};
 use crate::clock;
 use crate::journal::{Folder, Journal};
 use crate::session::roles::Actor;
 use crate::session::{Command, Event, Refusal, Session, decide};
 
-/// How long an engine may take to end once its session is over.
-const ENDING: Duration = Duration::from_secs(15);
 const BETWEEN_TRIES: Duration = Duration::from_millis(50);
 
 /// Records what somebody says of a session that is over. Who they are is the user that this process runs as; in the sandbox alone,
@@ -66,8 +64,11 @@ fn answer(
 }
 
 /// An engine whose session has just ended is about to let go; it is waited for.
-fn lease_of_the_last_engine(folder: &Folder) -> Result<Lease, lease::Error> {
-    let deadline = Instant::now() + ENDING;
+///
+/// # Errors
+/// It does not let go in time, or the lease cannot be taken.
+pub fn lease_of_the_last_engine(folder: &Folder) -> Result<Lease, lease::Error> {
+    let deadline = Instant::now() + LETS_GO_WITHIN;
     loop {
         match Lease::take(folder) {
             Err(lease::Error::Held { .. }) if Instant::now() < deadline => {

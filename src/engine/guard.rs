@@ -19,8 +19,10 @@ use super::Input;
 use super::notify::{Desk, Notifier};
 use super::socket::user_of_this_process;
 use crate::clock;
+use crate::history;
 use crate::journal::{self, EngineState, Folder, Follower, files};
 use crate::runbook::{Channel, Means, Occasion, Person};
+use crate::session::Phase;
 use crate::session::notice::{Notice, engine_gone, engine_silent, folder_lost};
 
 /// How often it is looked whether the engine still works.
@@ -147,6 +149,8 @@ async fn keep_post(
                 // One that cannot be read any more is told of at the engine's end, which is near.
                 let looked = follower.as_ref().and_then(|follower| follower.engine().ok());
                 let silent = looked.as_ref().and_then(silent_engine);
+                // One whose session is over gives none while it lets go of both databases.
+                let silent = silent.filter(|_| was_silent || !has_ended(folder));
                 if let (Some(pid), false) = (silent, was_silent) {
                     tell(engine_silent(&folder.session(), pid)).await?;
                 }
@@ -180,6 +184,12 @@ async fn keep_post(
         }
         Err(why) => Err(why),
     }
+}
+
+/// Whether the session is over. One that cannot be read may go on.
+fn has_ended(folder: &Folder) -> bool {
+    let session = history::session(folder);
+    session.is_ok_and(|s| matches!(s.phase, Phase::RolledBack | Phase::Completed))
 }
 
 /// The process of an engine that holds its lease and does nothing.

@@ -391,6 +391,24 @@ impl Conduct<Real> {
         }
     }
 
+    /// Once no engine is started any more, the values of the environment that one is started with go; before the lease does, so that nobody who
+    /// takes the session for ended finds them. Those of a rehearsal go with what it lent, which whoever drives it gives back.
+    pub fn leave_orders(&self) {
+        let session = self.session();
+        let needs_no_engine = match session.phase {
+            Phase::Open | Phase::RollingBack => false,
+            Phase::Completed => true,
+            Phase::RolledBack => session.is_closed,
+        };
+        if !needs_no_engine || session.charter.rehearsal {
+            return;
+        }
+        let path = files::ORDERS.path(self.folder());
+        if let Err(error) = crate::ours::file::remove(&path) {
+            tracing::warn!(%error, "the values that an engine is started with are still there");
+        }
+    }
+
     /// Waits a moment for the notices that are still on their way. What could not be told comes back as an input.
     pub async fn tell_the_last(&mut self) {
         self.outside.notifier.end(LAST_WORDS).await;

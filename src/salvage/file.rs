@@ -153,10 +153,10 @@ impl Writer {
     }
 
     /// The same where one of the same session has the name already: that one is called `before` from then on, where
-    /// there may be none yet.
+    /// there may be none yet. What was brought in of it counts as brought in of this one.
     ///
     /// # Errors
-    /// As [`Self::finish`].
+    /// As [`Self::finish`]; also where the file before cannot be read.
     pub fn finish_instead(self, before: &Path) -> Result<PathBuf, Error> {
         self.publish(Some(before))
     }
@@ -171,6 +171,10 @@ impl Writer {
                 .close()
                 .map_err(|(_, error)| error)
                 .map_err(self.failed())?;
+        }
+        if before.is_some() {
+            // Before it has its name: whoever brings rows in goes by what is noted.
+            Salvaged::open(&self.partial)?.note_as_in(&self.path)?;
         }
         let publish = || {
             let whole = std::fs::File::open(&self.partial)?;

@@ -8,12 +8,13 @@ pub use self::line::next_line;
 use self::signatures::{no_go, signable};
 use super::charter::{LineKind, StepLine};
 use super::decide::may_start;
+use super::due::starts_by_itself;
 use super::event::{RollbackCause, TriggerPhase, Undo};
 use super::live::TriggerView;
 use super::roles::Act;
 use super::state::{Phase, Rollback, Session, StepState, StepStatus, TriggerState};
 use crate::format::{counted, span};
-use crate::runbook::{Condition, Role, Start};
+use crate::runbook::{Condition, Role};
 
 /// What to do next.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,18 +117,30 @@ fn rolled_back(session: &Session) -> Advice {
         };
     }
     if rollback.healthy == Some(true) {
-        return match super::attempt::salvaged_rows(session) {
-            0 => Advice::calm(format!(
-                "Rolled back: the application serves from SQLite again{took}{with}. Before another attempt: `cutover correct`, then a new rehearsal."
-            )),
-            rows => Advice {
-                urgency: Urgency::Waiting,
-                ..Advice::calm(format!(
-                    "Rolled back: the application serves from SQLite again{took}{with}. In the salvage file: {} that users wrote to PostgreSQL, which SQLite \
-                     lacks until they are brought in (`cutover salvage show`, then `apply`). Before another attempt: `cutover correct`, then a new rehearsal.",
-                    counted(rows, "row")
-                ))
+        let lacks = match super::attempt::salvaged_rows(session) {
+            0 => String::new(),
+            rows => format!(
+                ". In the salvage file: {} that users wrote to PostgreSQL, which SQLite lacks until they are brought in (`cutover salvage show`, then \
+                 `apply`)",
+                counted(rows, "row")
+            ),
+        };
+        let red = line::not_done(session);
+        let asks = !lacks.is_empty() || !red.is_empty();
+        let act =
+            (!red.is_empty() && super::retry::rows(session, None).is_ok()).then_some(Act::Retry);
+        return Advice {
+            urgency: if asks {
+                Urgency::Waiting
+            } else {
+                Urgency::Calm
             },
+            sentence: format!(
+                "Rolled back: the application serves from SQLite again{took}{with}{lacks}{red}. Before another attempt: `cutover correct`, then a new \
+                 rehearsal."
+            ),
+            waits_for: act.iter().map(|_| Role::Engineer).collect(),
+            act,
         };
     }
     let sentence = format!(
@@ -383,14 +396,14 @@ fn next(session: &Session) -> Advice {
     if !red.is_empty() {
         return no_go(session, line, &red);
     }
-    match (line.start, may_start(session)) {
+    match (starts_by_itself(session), may_start(session)) {
         (_, Err(refusal)) => Advice::calm(format!("{refusal}.")),
-        (Start::Auto, Ok(_)) => Advice::calm(format!(
+        (Some(_), Ok(_)) => Advice::calm(format!(
             "{} ({}) starts by itself.",
             line.id,
             line.title.trim_end_matches('.')
         )),
-        (Start::Person, Ok(_)) => {
+        (None, Ok(_)) => {
             let ready = if line.kind == LineKind::Switch {
                 "GO: every gate is green. "
             } else {

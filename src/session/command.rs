@@ -89,10 +89,13 @@ pub enum Command {
         /// What.
         text: String,
     },
-    /// After the end, record what is left.
+    /// After the end, record what is left, and close the session where nothing is left to do.
     Close {
         /// A line each.
         found: Vec<String>,
+        /// Close it whatever is left to do.
+        #[serde(default)]
+        accepts_open: bool,
     },
     /// After a rollback, run a row of it again, and what builds on it.
     Retry {

@@ -7,7 +7,7 @@ pub use gates::statement;
 use super::charter::LineKind;
 use super::command::{Command, Refusal};
 use super::discard::{self, Rows};
-use super::event::{Event, Found, Outcome, RollbackCause};
+use super::event::{Event, Found, Outcome, RollbackCause, left_to_do};
 use super::facts::Confirmed;
 use super::retry;
 use super::roles::{Actor, permit};
@@ -90,13 +90,20 @@ fn decide_itself(
     let has_ended = matches!(session.phase, Phase::RolledBack | Phase::Completed);
     // A rehearsal that was interrupted comes to no other end than this one.
     let is_over = has_ended || (session.charter.rehearsal && session.is_closed);
-    if let Command::Close { found } = command {
+    if let Command::Close {
+        found,
+        accepts_open,
+    } = command
+    {
         if !has_ended && !session.charter.rehearsal {
             return Err(Refusal::NotOver);
         }
+        // A session that was closed before is not opened by this, and one of a rehearsal has nothing that could be tried again.
+        let closes = *accepts_open || session.is_closed || session.charter.rehearsal;
         return Ok(vec![Event::SessionClosed {
             by: actor.id.clone(),
             found: found.clone(),
+            stays_open: !closes && left_to_do(found) > 0,
         }]);
     }
     if is_over {

@@ -22,6 +22,16 @@ pub fn due(session: &Session, at_ms: i64) -> Vec<Event> {
     }
 }
 
+/// The step that starts by itself next, without anybody doing anything; `None` where a person has to, or something else comes first.
+pub fn starts_by_itself(session: &Session) -> Option<String> {
+    let starts = retry_due(session).or_else(|| auto_start_due(session));
+    if let Some(Event::StepStarted { step, .. }) = starts {
+        Some(step)
+    } else {
+        None
+    }
+}
+
 /// The events that follow from the end of a step: it is recorded, and triggers of kind `check` judge its final outcome.
 pub fn step_ended(session: &Session, step: &str, outcome: Outcome) -> Vec<Event> {
     let Some(state) = session.step(step) else {

@@ -255,12 +255,15 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         gives_up_rows: bool,
     },
-    /// After the end: somebody looked at what was left.
+    /// After the end: somebody looked at what was left, and closed the session unless something stays open.
     SessionClosed {
         /// Who.
         by: String,
         /// What was found, a line each.
         found: Vec<String>,
+        /// Something of it is left to do, and the session is not closed.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        stays_open: bool,
     },
     /// Instances have come, gone, moved, or taken another's place.
     MembershipChanged {
@@ -275,6 +278,14 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         blind: Option<String>,
     },
+}
+
+/// How a finding begins that is left to do, of what `cutover close` looks at.
+pub const OPEN: &str = "OPEN";
+
+/// Of what was found, how much is left to do.
+pub fn left_to_do(found: &[String]) -> usize {
+    found.iter().filter(|line| line.starts_with(OPEN)).count()
 }
 
 /// That SQLite was written after the switch, for people.

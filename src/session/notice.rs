@@ -151,7 +151,7 @@ impl Notices {
             Event::SessionCompleted { by } => notice(
                 Occasion::AllClear,
                 &format!("The release is complete; {by} completed it."),
-                "Nothing is left to do.".to_owned(),
+                format!("`cutover close {name}` looks at what is left."),
             ),
             Event::SessionOpened { .. }
             | Event::EngineStarted { .. }

@@ -199,6 +199,14 @@ pub struct Rollback {
     pub rows: Vec<StepState>,
 }
 
+impl Rollback {
+    /// Its rows that failed, in their order.
+    pub fn red(&self) -> impl Iterator<Item = &StepState> {
+        let rows = self.rows.iter();
+        rows.filter(|row| row.status == StepStatus::Failed)
+    }
+}
+
 /// The engine's clock at its last start, so that others on the same boot can tell the session's time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct EngineState {

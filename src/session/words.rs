@@ -120,7 +120,17 @@ pub fn words(event: &Event) -> Option<String> {
                 "corrected, says {by}: {what}; rows on PostgreSQL that are not kept are given up"
             ),
         },
-        Event::SessionClosed { by, found } => format!("closed by {by}: {}", found.join("; ")),
+        Event::SessionClosed {
+            by,
+            found,
+            stays_open,
+        } => match stays_open {
+            false => format!("closed by {by}: {}", found.join("; ")),
+            true => format!(
+                "not closed, for something is left to do, as {by} found: {}",
+                found.join("; ")
+            ),
+        },
         Event::MembershipChanged { changes } => membership::words(changes),
         Event::AlarmRaised { text, .. } => format!("ALARM: {text}"),
         Event::UndoRecorded { .. } => return None,

@@ -35,8 +35,9 @@ use crate::session::{Session, StepStatus};
 use crate::sqlite::digest;
 
 pub use crate::session::facts::Salvage as Record;
+pub use again::Touched;
 pub use compared::compared;
-pub use followed::{of_feed, or_what_was_read};
+pub use followed::{of_feed, or_what_was_read, was_not_fenced};
 pub use next_ids::raise_ids;
 
 /// How long PostgreSQL may take to let us in.
@@ -169,11 +170,11 @@ impl Record {
 
 /// Keeps what users wrote, as far as PostgreSQL gives it. What was kept before a crash and is whole stays as it is.
 pub async fn keep(ctx: &Context) -> Record {
-    keep_within(ctx, STATEMENT_LIMIT).await
+    keep_within(ctx, STATEMENT_LIMIT, Touched::Stays).await
 }
 
-/// As [`keep`]; PostgreSQL may take so long for one table.
-pub async fn keep_within(ctx: &Context, statement_limit: Duration) -> Record {
+/// As [`keep`]; PostgreSQL may take so long for one table, and a file that lacks something may give way although rows of it are in SQLite.
+pub async fn keep_within(ctx: &Context, statement_limit: Duration, touched: Touched) -> Record {
     let wanted = match Wanted::of(&ctx.folder, &ctx.session, &ctx.runbook) {
         Ok(None) if has_no_record(&ctx.session) => Err(NotMade::ForGood(NO_RECORD.to_owned())),
         Ok(None) => return Record::default(),
@@ -182,7 +183,8 @@ pub async fn keep_within(ctx: &Context, statement_limit: Duration) -> Record {
     };
     let session = ctx.session.charter.session.clone();
     let earlier = whole(ctx.folder.dir().join(NAME), session).await;
-    let earlier = match earlier.map(|record| again::to_be_made_anew(ctx, record)) {
+    let earlier = earlier.map(|record| again::to_be_made_anew(ctx, record, touched));
+    let earlier = match earlier {
         None => None,
         Some(Ok(record)) => Some(record),
         Some(Err(stays)) => return stays,
@@ -406,9 +408,10 @@ impl Wanted {
         }))
     }
 
-    /// In the place of the one that an earlier attempt left behind.
+    /// In the place of the one that an earlier attempt left behind. Also where nothing is found: what is on record is what lies there.
     fn instead(mut self) -> Self {
         self.before = Some(self.path.with_file_name(BEFORE));
+        self.even_if_empty = true;
         self
     }
 }

@@ -42,6 +42,10 @@ fn the_night_from_its_beginning() {
     );
     story.end(Outcome::done("announced"));
     assert_eq!(sentence(&story), "P2 (Who is on call) starts by itself.");
+    assert_eq!(
+        next_line(&story.session),
+        "nothing to do: P2 (Who is on call) starts by itself"
+    );
     story
         .start()
         .command("robin", Command::Confirm { step: None })
@@ -234,6 +238,10 @@ fn the_countdown_and_the_rollback() {
         text.starts_with("ROLLBACK in 13 s: T3b fired: 5xx 1.3 % for 5:00."),
         "{text}"
     );
+    assert_eq!(
+        next_line(&story.session),
+        "nothing to do: the rollback begins by itself; `cutover rollback` begins it now"
+    );
     story.pass(13_000).roll_back_to("R3").pass(4_000);
     assert_eq!(
         sentence(&story),
@@ -368,6 +376,45 @@ fn the_good_end() {
         sentence(&story),
         "The release is complete: nothing is left to do here."
     );
+    assert_eq!(next_line(&story.session), "next: cutover close");
+}
+
+#[test]
+fn rows_that_are_red_are_named_where_the_application_is_back_all_the_same() {
+    let mut story = Story::begin();
+    story.reach("G1").start().fire("T3b", "5xx 1.3 % for 5:00");
+    story.pass(30_000).roll_back_to("the end");
+    assert_eq!(
+        next_line(&story.session),
+        "over: the application is on SQLite"
+    );
+    let ended = |row: &str, outcome| Event::RollbackRowFinished {
+        row: row.to_owned(),
+        outcome,
+    };
+    story.happen(ended("R6", Outcome::failed("the disk is full")));
+    let (urgency, act, _, text) = advice(&story);
+    assert_eq!((urgency, act), (Urgency::Waiting, Some(Act::Retry)));
+    says!(
+        text,
+        "Rolled back: the application serves from SQLite again"
+    );
+    says!(
+        text,
+        ". Not done: R6; `cutover retry` runs it again. Before"
+    );
+    story.happen(ended("R1+", Outcome::failed("somebody still writes")));
+    assert_eq!(
+        next_line(&story.session),
+        "over: the application is on SQLite. Not done: R1+, R6; `cutover retry` runs them again"
+    );
+    story.happen(Event::SessionClosed {
+        by: "robin".to_owned(),
+        found: Vec::new(),
+        stays_open: false,
+    });
+    says!(sentence(&story), ". Not done: R1+, R6. Before");
+    assert_eq!(advice(&story).1, None, "nothing of it runs again");
 }
 
 #[test]

@@ -53,6 +53,29 @@ fn an_engine_that_is_only_late_is_not_to_be_ended() {
     says!(shown(&model), "End that process");
 }
 
+/// It gives no sign of life while it lets go of both databases, and nobody is told to end it.
+#[test]
+fn after_the_end_it_is_said_whether_the_engine_is_still_there() {
+    for mut model in [states::completed(), states::rolled_back()] {
+        let mut shown = |engine| {
+            model.take(News {
+                engine: Some(engine),
+                ..News::default()
+            });
+            model.tick(Some(model.now_ms + 12_000), model.wall);
+            snapshot::text(&model, &theme("default"), 120, 40)
+        };
+        for engine in [Engine::Live { pid: 4_242 }, Engine::Silent { pid: 4_242 }] {
+            let text = shown(engine);
+            says!(text, "● ends");
+            lacks!(text, "SILENT");
+            lacks!(text, "SIGN OF LIFE");
+        }
+        let last = Some((4_242, true));
+        says!(shown(Engine::Gone { last }), "○ over");
+    }
+}
+
 #[test]
 fn the_countdown_names_every_trigger_that_fired() {
     let mut story = states::fired_story();

@@ -42,12 +42,19 @@ impl Remains {
     async fn are_gone(&self) {
         support::until(
             "every process has ended and every folder is gone",
-            async || {
-                !self.processes.iter().any(|pid| support::is_alive(*pid))
-                    && !self.folders.iter().any(|folder| folder.exists())
-            },
+            async || self.have_ended() && self.left().is_empty(),
         )
         .await;
+    }
+
+    fn have_ended(&self) -> bool {
+        !self.processes.iter().any(|pid| support::is_alive(*pid))
+    }
+
+    /// Folders that are still there.
+    fn left(&self) -> Vec<&PathBuf> {
+        let folders = self.folders.iter();
+        folders.filter(|folder| folder.exists()).collect()
     }
 }
 
@@ -65,7 +72,12 @@ async fn stopped() {
     let sandbox = Sandbox::start(tiny()).unwrap();
     let remains = Remains::of(&sandbox);
     sandbox.stop().unwrap();
-    remains.are_gone().await;
+    assert_eq!(
+        remains.left(),
+        Vec::<&PathBuf>::new(),
+        "it said that it is gone"
+    );
+    assert!(remains.have_ended());
 }
 
 #[tokio::test]
@@ -131,9 +143,14 @@ async fn stopped_from_elsewhere_with_a_folder_of_its_own() {
     })
     .unwrap();
     let mut remains = Remains::of(&sandbox);
-    sandbox::stop(&dir).unwrap();
-    drop(sandbox);
     remains.folders.remove(0);
+    sandbox::stop(&dir).unwrap();
+    assert_eq!(
+        remains.left(),
+        Vec::<&PathBuf>::new(),
+        "it said that it is gone"
+    );
+    drop(sandbox);
     remains.are_gone().await;
     assert!(
         dir.join("data/tools.db").exists(),

@@ -12,6 +12,8 @@ use cutover::runbook::{Action, Channel, Means, Occasion, Ring};
 use tokio::io::DuplexStream;
 
 use super::{Session, engine, session};
+use crate::report::journal_below;
+use crate::session::language::Bridge;
 
 fn channel(id: &str, line: String, events: &[Occasion]) -> Channel {
     Channel {
@@ -118,6 +120,47 @@ async fn an_engine_that_gives_no_sign_of_life_is_told_of_once() {
     let ((told, _), ()) = tokio::join!(stand(&session, pipe, false), wakes_up);
     assert_eq!(told.matches("gives no sign of life").count(), 1, "{told}");
     assert!(!told.contains("has died"), "{told}");
+}
+
+/// After the end it marks the release and takes away what it put into PostgreSQL, which may take longer than an engine may be silent.
+#[tokio::test]
+async fn an_engine_that_lets_go_after_the_end_of_its_session_is_not_told_of() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let ended = Bridge::rolled_back(1_000).journal;
+    let over = Session {
+        folder: journal_below(dir.path(), &ended),
+        _dir: dir,
+    };
+    let goes_on = session();
+    let silent = |session: &Session| {
+        let running = engine(&session.folder);
+        let scribe = running.journal.scribe(Retention::default());
+        let beat = clock::now_ms() - 60_000;
+        let flushed = scribe.expect("a scribe").flush(0, &clock::boot_id(), beat);
+        flushed.expect("a sign of life");
+        running
+    };
+    let (lets_go, hangs) = (silent(&over), silent(&goes_on));
+    let told = goes_on.folder.dir().join("told");
+    let (of_over, end_of_over) = tokio::io::duplex(1);
+    let (of_other, end_of_other) = tokio::io::duplex(1);
+    // Both guards look at the same moments.
+    let both_end = async {
+        crate::support::until("the other is told of", async || {
+            std::fs::read_to_string(&told).is_ok_and(|text| text.ends_with("`.\n"))
+        })
+        .await;
+        lets_go.lease.release().expect("let go");
+        hangs.lease.release().expect("let go");
+        drop((end_of_over, end_of_other));
+    };
+    let (of_over, of_other, ()) = tokio::join!(
+        stand(&over, of_over, false),
+        stand(&goes_on, of_other, false),
+        both_end
+    );
+    assert_eq!(of_over, (String::new(), Vec::new()));
+    says!(of_other.0, "gives no sign of life");
 }
 
 #[test]

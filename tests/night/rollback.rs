@@ -2,6 +2,7 @@
 
 use cutover::cli::Exit;
 use cutover::cli::follow::exit_of;
+use cutover::cli::orders::Standing;
 use cutover::journal::{Folder, is_engine_alive};
 use cutover::postgres::Endpoint;
 use cutover::salvage;
@@ -77,6 +78,8 @@ async fn by_hand_from_any_moment_nothing_is_lost() {
                     .expect("rollback");
                 let code = rolled_back.status.code().map(|code| code.to_string());
                 assert_eq!(code, Some(asked), "{rolled_back:?}");
+                let is_alive = is_engine_alive(folder).expect("a lease");
+                assert!(!is_alive, "whoever waits for it finds the engine gone");
                 // Whoever rolls back reads of the rollback, not of the whole night.
                 let said = String::from_utf8_lossy(&rolled_back.stderr);
                 let mut lines = said
@@ -470,11 +473,9 @@ async fn assert_tried_again(stage: &mut Stage, folder: &Folder, dir: &Path) {
     stage.assert_on_sqlite(&session).await;
     let (_, said) = manage(stage, folder, &["retry"]);
     says!(said, "every row of the rollback was done");
-    let (_, said) = manage(stage, folder, &["close"]);
-    assert!(
-        said.contains("is closed") || said.contains("on record"),
-        "{said}"
-    );
+    let (code, said) = manage(stage, folder, &["close", "--accept-open"]);
+    assert_eq!(code, Some(0), "{said}");
+    says!(said, "is closed");
     let (code, said) = manage(stage, folder, &["retry", "--row", "R4"]);
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("the session is closed"), "{said}");
@@ -551,6 +552,10 @@ fn assert_salvaged_later(stage: &Stage, folder: &Folder) {
     let (code, said) = manage(stage, folder, &["close"]);
     assert_eq!(code, Some(3), "{said}");
     assert!(said.contains("OPEN salvage:"), "{said}");
+    // So rows of the rollback can be tried again still.
+    says!(said, "is NOT closed: what is marked OPEN is left to do: ");
+    let session = cutover::history::session(folder).expect("a session");
+    assert!(!session.is_closed && Standing::is_in(folder.dir()));
     let (code, said) = manage(stage, folder, &["salvage", "make"]);
     assert_eq!(code, Some(0), "{said}");
     let kept = Salvaged::open(&folder.dir().join(salvage::file::NAME)).expect("a salvage file");

@@ -319,9 +319,20 @@ async fn a_file_that_could_not_be_made_is_made_later() {
         .expect_err("one is there");
     let before = path.with_file_name("salvage.before.db");
     wanted.before = Some(before.clone());
+    let elsewhere = Path::new("/elsewhere/app.db");
+    let mut noted = Salvaged::open(&path).expect("a salvage file");
+    let all = noted.chosen(&Choice::default()).expect("rows");
+    noted
+        .note_applied(&all, elsewhere, "2026-01-01T00:00:00Z")
+        .expect("noted");
+    drop(noted);
     let first = std::fs::read(&path).expect("the first");
     make(wanted.clone(), &cancel).await.expect("the second");
     assert_eq!(std::fs::read(&before).expect("kept"), first);
+    // What was brought in of the first counts, but for the row that was written since.
+    let anew = Salvaged::open(&path).expect("a salvage file");
+    assert_eq!(anew.not_in(elsewhere).expect("rows").len(), 1);
+    drop(anew);
     let second = std::fs::read(&path).expect("the second");
     make(wanted, &cancel)
         .await

@@ -357,7 +357,18 @@ fn command(text: &str) -> Command {
         ["retry", row] => Command::Retry {
             row: Some(owned(row)),
         },
-        ["close"] => Command::Close { found: Vec::new() },
+        ["close"] => Command::Close {
+            found: Vec::new(),
+            accepts_open: false,
+        },
+        ["close", "accepting", found @ ..] => Command::Close {
+            found: vec![found.join(" ")],
+            accepts_open: true,
+        },
+        ["close", found @ ..] => Command::Close {
+            found: vec![found.join(" ")],
+            accepts_open: false,
+        },
         ["correct", what @ ..] => Command::Correct {
             what: what.join(" "),
             gives_up_rows: false,

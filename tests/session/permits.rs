@@ -46,6 +46,7 @@ pub fn commands() -> Vec<Command> {
         },
         Command::Close {
             found: vec![text()],
+            accepts_open: false,
         },
     ]
 }

@@ -3,8 +3,9 @@
 
 use cutover::feed::live::{About, Begin};
 use cutover::feed::{Live, Reader, capture, captured};
-use cutover::session::Outcome;
+use cutover::salvage::mark::remove_mark;
 use cutover::session::facts::{Noted, Snapshot};
+use cutover::session::{Event, Outcome};
 use cutover::sqlite::digest;
 use cutover::step::salvage::Wanted;
 use serde_json::json;
@@ -59,8 +60,8 @@ fn rows(bench: &Bench) -> String {
     file.query_row(sql, [], |row| row.get(0)).expect(sql)
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_postgresql_that_ends_after_r1_costs_no_more_than_was_not_read() {
+/// R1+ has had its answer, and R2+ gets none: three rows were read before, and one was not.
+async fn cut_off() -> (Bench, Outcome) {
     let (mut bench, application) = followed().await;
     let wanted = Wanted::of(bench.session(), &bench.bridge.session, &bench.runbook);
     let wanted = wanted.expect("facts").expect("a switch");
@@ -79,10 +80,14 @@ async fn a_postgresql_that_ends_after_r1_costs_no_more_than_was_not_read() {
     assert_eq!(reading.rows_kept, 3);
     drop(reader);
     write(&application, "INSERT INTO t VALUES (4, 'late')").await;
-
-    // R1+ has had its answer, and R2+ gets none.
     bench.runbook.target.url = "postgres://nobody@127.0.0.1:1/none".to_owned();
     let outcome = bench.row("R2+").await;
+    (bench, outcome)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_postgresql_that_ends_after_r1_costs_no_more_than_was_not_read() {
+    let (bench, outcome) = cut_off().await;
     assert_eq!(rows(&bench), "2B 3c", "{}", outcome.summary);
     assert_eq!(red(&outcome), ["all_read"], "{}", outcome.summary);
     says!(
@@ -90,6 +95,34 @@ async fn a_postgresql_that_ends_after_r1_costs_no_more_than_was_not_read() {
         "3 rows that users wrote to PostgreSQL are in SQLite: 1 inserted, 1 changed, 1 deleted"
     );
     says!(outcome.summary, "is not in here");
+}
+
+/// PostgreSQL is asked again, what was lacking comes in, and nothing comes twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_not_read_comes_in_where_the_row_is_tried_again() {
+    let (mut bench, _) = cut_off().await;
+    // As R3 does, once the outcome is on record.
+    assert!(remove_mark(&bench.path("app.db")).expect("a file"));
+    let again = |bench: &mut Bench| {
+        bench.bridge.append(Event::RollbackRetried {
+            by: "robin".into(),
+            rows: vec!["R2+".into()],
+        });
+    };
+    again(&mut bench);
+    let outcome = bench.row("R2+").await;
+    assert_eq!(red(&outcome), ["all_read"], "{}", outcome.summary);
+    assert_eq!(rows(&bench), "2B 3c", "it does not answer yet");
+
+    bench.runbook.target.url.clone_from(&bench.database.url);
+    again(&mut bench);
+    let outcome = bench.row("R2+").await;
+    assert!(outcome.ok, "{}", outcome.summary);
+    assert_eq!(rows(&bench), "2B 3c 4late", "{}", outcome.summary);
+    says!(
+        outcome.summary,
+        "4 rows that users wrote to PostgreSQL are in SQLite: 2 inserted, 1 changed, 1 deleted"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

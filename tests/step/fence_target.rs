@@ -86,8 +86,15 @@ async fn who_may_write_is_on_record_once_whatever_dies_amid_it() {
     bench.bridge.append(Event::SessionClosed {
         by: "robin".into(),
         found: vec![format!("ok   {}: {}", closed.name, closed.detail)],
+        stays_open: true,
     });
     assert_eq!(bench.rights_at_close().await, None);
+    // A row that runs again takes them anew.
+    bench.bridge.append(Event::RollbackRetried {
+        by: "robin".into(),
+        rows: vec!["R1+".into()],
+    });
+    assert!(bench.rights_at_close().await.is_some());
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use cutover::runbook::{MaintenancePage, StepKind};
 use cutover::session::{Event, Undo};
 
 use super::bench::{Bench, POSTGRES, SQLITE, red};
+use crate::support;
 
 /// A session that knows nothing of a switch, and a fleet that is on PostgreSQL all the same: another release, or a folder that is older
 /// than the switch.
@@ -117,6 +118,36 @@ async fn r3_is_red_where_postgresql_answers_after_the_restart() {
     let r3 = bench.row("R3").await;
     assert_eq!(red(&r3), ["instance_back"], "{}", r3.summary);
     says!(r3.summary, "did not load the former configuration");
+}
+
+/// PostgreSQL is asked who is still connected, also where the instances have answered before it; where it does not say, R4 says why.
+#[tokio::test(flavor = "multi_thread")]
+async fn r4_says_who_is_still_connected_to_postgresql_or_why_that_is_not_known() {
+    let not_known = "who is still connected to PostgreSQL is not known: ";
+    let mut bench = Bench::new(1).await;
+    switched(&mut bench).await;
+    let application = support::client(&bench.database.url).await;
+    let named = application.batch_execute("SET application_name = 'app-9'");
+    named.await.expect("a name");
+    let r4 = bench.row("R4").await;
+    says!(
+        r4.summary,
+        "PostgreSQL still has connections of the application (1 from app-9)"
+    );
+    lacks!(r4.summary, not_known);
+
+    bench.runbook.target.url = "postgres://nobody@127.0.0.1:1/none".to_owned();
+    let r4 = bench.row("R4").await;
+    says!(r4.summary, not_known);
+    lacks!(r4.summary, "has not answered");
+
+    // The kernel lets clients in, and nobody says anything to them.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = silent.local_addr().expect("an address").port();
+    bench.runbook.target.url = format!("postgres://nobody@127.0.0.1:{port}/none");
+    let r4 = bench.row("R4").await;
+    says!(r4.summary, not_known);
+    says!(r4.summary, "it has not answered within ");
 }
 
 /// Before F4 users cannot write: what was changed in PostgreSQL all the same may be what the rollback is for.

@@ -143,7 +143,22 @@ fn status_goes_on_as_a_plain_log_until_the_session_is_over() {
     hand.write(bridge.now_ms + 3_000, &note("the release is marked"));
     running.line("the release is marked");
     assert!(running.child.try_wait().expect("a process").is_none());
+    // Who begins to follow it now waits as well, and reads what for.
+    let mut late = Running::start(root.path(), &["status", "--follow"]);
+    late.line("tonight  completed  its engine still lets go of both databases");
+    // Whoever looks at what is left does not look before.
+    let mut closing = Running::start(root.path(), &["close"]);
+    let mut errors = BufReader::new(closing.child.stderr.take().expect("its messages"));
+    let mut said = String::new();
+    errors.read_line(&mut said).expect("text");
+    says!(
+        said,
+        "its engine still lets go of both databases: waiting for its end"
+    );
+    assert!(closing.child.try_wait().expect("a process").is_none());
     drop(hand);
+    closing.child.wait().expect("an end");
+    assert_eq!(late.end().0, Some(0));
     let (code, said) = running.end();
     assert_eq!(code, Some(0), "{said}");
     // Of one that is over there is nothing to follow.

@@ -9,6 +9,7 @@ use super::super::completion as candidates;
 use super::super::{Exit, Which, follow, over, run};
 use super::send;
 use crate::cockpit::bridge::{Bridge, BridgeError, Purpose};
+use crate::engine::amend;
 use crate::journal::Folder;
 use crate::session::event::given_up;
 use crate::session::live::{ItemView, key};
@@ -45,7 +46,10 @@ pub struct CorrectArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   cutover rollback
-  cutover rollback --confirm tool-catalogue-1 --reason \"the search answers slowly\"")]
+  cutover rollback --confirm tool-catalogue-1 --reason \"the search answers slowly\"
+
+Exit codes: 4 the session has ended by a rollback, 3 the same before anything of PostgreSQL was touched, 1 it has not. Rows that are red change none \
+of them: the last lines name each, and `cutover retry` runs them again.")]
 pub struct RollbackArgs {
     #[command(flatten)]
     which: Which,
@@ -61,7 +65,9 @@ pub struct RollbackArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   cutover retry
-  cutover retry --row R3")]
+  cutover retry --row R3
+
+Exit codes: 0 no row of the rollback is red any more, 1 one is, or nothing was run.")]
 pub struct RetryArgs {
     /// The row to begin with, such as R2; the first that failed where absent
     #[arg(long, value_name = "ROW", add = ArgValueCandidates::new(candidates::rollback_rows))]
@@ -95,7 +101,7 @@ pub async fn complete(args: CompleteArgs) -> anyhow::Result<Exit> {
             return Ok(Exit::Failed);
         }
     }
-    let name = session.charter.session;
+    let (name, known) = (session.charter.session, session.seq);
     let lost = session.written_after_switch.as_deref();
     let lost = lost.map_or_else(String::new, |detail| format!(" {}.", given_up(detail)));
     let what = format!(
@@ -112,6 +118,8 @@ pub async fn complete(args: CompleteArgs) -> anyhow::Result<Exit> {
     }
     let exit = send(args.which, Command::Complete).await?;
     if exit == Exit::Done {
+        // What the engine still does then is part of the release, and `close` looks at what came of it.
+        follow::until_over_from(&folder, follow::To::Stderr, known + 1).await?;
         errln!("{AFTER_THE_RELEASE}");
     }
     Ok(exit)
@@ -138,7 +146,10 @@ pub async fn rollback(args: RollbackArgs) -> anyhow::Result<Exit> {
         other => other,
     })
     .await?;
-    if let Err(error) = sent {
+    if matches!(sent, Err(BridgeError::Refused(Refusal::AlreadyRollingBack))) {
+        // Whoever or whatever began it, it is this rollback that was asked for.
+        errln!("the rollback has already begun; this follows it to its end");
+    } else if let Err(error) = sent {
         if let BridgeError::Refused(Refusal::ConfirmRollback { session }) = &error {
             anyhow::bail!(
                 "{error}: `{}`. Nothing was done",
@@ -176,7 +187,14 @@ pub async fn retry(args: RetryArgs) -> anyhow::Result<Exit> {
     let asked = match tokio::task::spawn_blocking(move || bridge.send(&command, None)).await? {
         Ok(seq) => seq,
         Err(BridgeError::Refused(refusal)) => {
-            errln!("refused by session {}: {refusal}", folder.session());
+            let name = folder.session();
+            errln!("refused by session {name}: {refusal}");
+            let (history, session) = crate::history::of(&folder)?;
+            if session.phase == Phase::RollingBack && !history.follower().engine()?.is_alive() {
+                errln!(
+                    "but no engine runs: `cutover rollback {name}` starts one, and the rollback goes on where it was"
+                );
+            }
             return Ok(Exit::Failed);
         }
         Err(error) => anyhow::bail!("{error}"),
@@ -184,8 +202,7 @@ pub async fn retry(args: RetryArgs) -> anyhow::Result<Exit> {
     follow::until_over_from(&folder, follow::To::Stderr, asked).await?;
     let session = crate::history::session(&folder)?;
     summarise(&session);
-    let is_healthy = session.rollback.is_some_and(|r| r.healthy == Some(true));
-    Ok(if is_healthy { Exit::Done } else { Exit::Failed })
+    Ok(follow::exit_of_retry(&session))
 }
 
 /// `cutover correct`: the session is over and has no engine any more.
@@ -204,9 +221,13 @@ pub async fn correct(args: CorrectArgs) -> anyhow::Result<Exit> {
         gives_up_rows: args.give_up_rows,
     };
     let claim = args.which.claim;
-    let written = tokio::task::spawn_blocking(move || {
-        crate::engine::amend::amend(&folder, claim.as_deref(), &command)
-    });
+    // Whoever writes waits for an engine that still ends, and nobody waits for the end of a session that is not over.
+    if let Err(refusal) = amend::may_amend(&known, claim.as_deref(), &command) {
+        errln!("refused: {refusal}");
+        return Ok(Exit::Failed);
+    }
+    let written =
+        tokio::task::spawn_blocking(move || amend::amend(&folder, claim.as_deref(), &command));
     match written.await?? {
         Ok(()) => {
             errln!(

@@ -16,6 +16,7 @@ use super::{act, bridge_to};
 use crate::cli::orders::Standing;
 use crate::cockpit::bridge::{Bridge, Purpose};
 use crate::demo::control;
+use crate::engine::LETS_GO_WITHIN;
 use crate::journal::{EngineState, Folder, Follower, files};
 use crate::ours::lock::{self, Holder, Lock};
 use crate::session::{Command, LineKind, Phase, Session, StepStatus};
@@ -28,7 +29,7 @@ pub(super) const INTERRUPTED: &str = "the rehearsal was interrupted; it is no ev
 const LOOK_AT_DRIVER: Duration = Duration::from_millis(300);
 /// How long a rollback of an interrupted rehearsal may take at least; `limits.rto` where that is longer.
 const ROLLBACK_LIMIT: Duration = Duration::from_secs(60);
-/// How long an engine may take to end in order.
+/// How long an engine may take to end in order, once it was asked to.
 const END_LIMIT: Duration = Duration::from_secs(10);
 const ASK_AGAIN: Duration = Duration::from_millis(50);
 
@@ -305,7 +306,8 @@ impl Unfinished {
     async fn end_engine(&self) -> Option<String> {
         let is_over = |s: &Session| matches!(s.phase, Phase::RolledBack | Phase::Completed);
         let ends_itself = self.session().as_ref().is_some_and(is_over);
-        if ends_itself && within(END_LIMIT, || !self.is_engine_alive()).await {
+        // One that is ended before it has let go leaves its triggers and claims behind.
+        if ends_itself && within(LETS_GO_WITHIN, || !self.is_engine_alive()).await {
             return None;
         }
         for signal in [Signal::TERM, Signal::KILL] {

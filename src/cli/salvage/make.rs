@@ -8,8 +8,7 @@ use clap::Args;
 use tokio_util::sync::CancellationToken;
 
 use super::super::{Exit, Which, load, run};
-use crate::engine::amend;
-use crate::engine::lease::Lease;
+use crate::engine::amend::{self, lease_of_the_last_engine};
 use crate::format::counted;
 use crate::runbook::rehearsal;
 use crate::salvage::file::{BEFORE, NAME, Salvaged};
@@ -91,16 +90,15 @@ pub async fn run(args: MakeArgs) -> anyhow::Result<Exit> {
     wanted.even_if_empty = true;
     wanted.before.clone_from(&before);
     // Two at a time would write the same file.
-    let lease = Lease::take(&folder)?;
+    let here = folder.clone();
+    let lease = tokio::task::spawn_blocking(move || lease_of_the_last_engine(&here)).await??;
     let record = make(wanted, &CancellationToken::new()).await;
     lease.release()?;
     let record = record.map_err(anyhow::Error::msg)?;
     let sentence = record.sentence();
     outln!("session {name}: {}", printable(&sentence, 500));
-    if let (Some(before), Some(file)) = (&before, &record.file) {
-        let salvaged = Salvaged::open(file)?;
-        salvaged.note_as_in(before)?;
-        let rows = counted(salvaged.rows_not_brought()?, "row");
+    if let (Some(_), Some(file)) = (&before, &record.file) {
+        let rows = counted(Salvaged::open(file)?.rows_not_brought()?, "row");
         outln!("of these SQLite lacks {rows}; the file before is {BEFORE} now");
     }
     let text = known::note(&record);

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use chrono::{DateTime, Utc};
 
 use crate::cockpit::theme::Meaning;
-use crate::session::event::written;
+use crate::session::event::{left_to_do, written};
 use crate::session::membership::{self, Change};
 use crate::session::{Charter, Event, Found, Recorded, RollbackCause, TriggerPhase};
 
@@ -109,10 +109,18 @@ fn words(event: &Event, charter: &Charter) -> Words {
         Event::CorrectionRecorded { by, what, .. } => {
             good(format!("{by} recorded what was corrected: {what}"))
         }
-        Event::SessionClosed { by, found } if found.iter().any(|line| line.starts_with("OPEN")) => {
+        Event::SessionClosed {
+            by,
+            found,
+            stays_open: true,
+        } => wary(format!(
+            "{by} looked at what is left, and the session is not closed: {}",
+            found.join("; ")
+        )),
+        Event::SessionClosed { by, found, .. } if left_to_do(found) > 0 => {
             wary(format!("{by} closed the session: {}", found.join("; ")))
         }
-        Event::SessionClosed { by, found } => {
+        Event::SessionClosed { by, found, .. } => {
             good(format!("{by} closed the session: {}", found.join("; ")))
         }
         Event::DiscardAgreed { step, by, rows } => wary(format!(

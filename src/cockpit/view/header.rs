@@ -104,6 +104,10 @@ fn engine(model: &Model) -> Piece<'static> {
         return piece("▪ still", Meaning::Alarm);
     }
     match &model.engine {
+        // It lets go of both databases, and gives no sign of life meanwhile.
+        Engine::Live { .. } | Engine::Silent { .. } if model.is_over() => {
+            piece("● ends", Meaning::Ok)
+        }
         Engine::Live { .. } => piece("● live", Meaning::Ok),
         Engine::Silent { .. } => piece("◌ SILENT", Meaning::Alarm),
         Engine::Unknown { .. } => piece("? NOT KNOWN", Meaning::Alarm),

@@ -2,22 +2,52 @@
 
 use crate::session::command::Refusal;
 use crate::session::decide::may_start;
+use crate::session::due::starts_by_itself;
 use crate::session::gates::GateView;
-use crate::session::state::{Phase, Session, StepStatus};
+use crate::session::state::{Phase, Rollback, Session, StepStatus};
 
 /// What to do next: the command to type, or what is waited for. Holds text of steps: foreign text.
 pub fn next_line(session: &Session) -> String {
     match session.phase {
-        Phase::Completed => "complete: nothing is left to do".into(),
+        Phase::Completed if session.is_closed => {
+            "complete and closed: nothing is left to do".into()
+        }
+        Phase::Completed => "next: cutover close".into(),
         Phase::RolledBack => match session.rollback.as_ref().and_then(|r| r.healthy) {
-            Some(true) => "over: the application is on SQLite".into(),
-            _ => "over, and NOT HEALTHY: where the application serves from is not proven. `cutover retry` runs what failed again".into(),
+            Some(true) => format!("over: the application is on SQLite{}", not_done(session)),
+            _ => format!(
+                "over, and NOT HEALTHY: where the application serves from is not proven{}",
+                not_done(session)
+            ),
         },
         Phase::RollingBack => "rolling back: wait".into(),
-        Phase::Open => match may_start(session) {
-            Ok(step) => format!("next: cutover start --step {step}"),
-            Err(refusal) => not_startable(session, &refusal),
+        Phase::Open if session.fired.is_some() => {
+            "nothing to do: the rollback begins by itself; `cutover rollback` begins it now".into()
+        }
+        Phase::Open => match (starts_by_itself(session), may_start(session)) {
+            (Some(id), _) => {
+                let line = session.charter.steps.iter().find(|line| line.id == id);
+                let title = line.map_or("", |line| line.title.trim_end_matches('.'));
+                format!("nothing to do: {id} ({title}) starts by itself")
+            }
+            (None, Ok(step)) => format!("next: cutover start --step {step}"),
+            (None, Err(refusal)) => not_startable(session, &refusal),
         },
+    }
+}
+
+/// `. Not done: R2+, R6; `cutover retry` runs them again`, behind a sentence; empty where every row of the rollback was done.
+pub(super) fn not_done(session: &Session) -> String {
+    let red = session.rollback.iter().flat_map(Rollback::red);
+    let red: Vec<&str> = red.map(|row| row.id.as_str()).collect();
+    match (red.as_slice(), session.is_closed) {
+        ([], _) => String::new(),
+        (ids, true) => format!(". Not done: {}", ids.join(", ")),
+        ([id], false) => format!(". Not done: {id}; `cutover retry` runs it again"),
+        (ids, false) => format!(
+            ". Not done: {}; `cutover retry` runs them again",
+            ids.join(", ")
+        ),
     }
 }
 

@@ -209,7 +209,7 @@ impl Session {
                     unix_s: recorded.wall.timestamp(),
                 });
             }
-            Event::SessionClosed { .. } => self.is_closed = true,
+            Event::SessionClosed { stays_open, .. } => self.is_closed |= !stays_open,
             Event::AlarmRaised { text, .. } => self.notes.push((at_ms, None, text.clone())),
             Event::DeputyActed { .. } => {}
             Event::StepStarted { step, attempt, by } => {

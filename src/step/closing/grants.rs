@@ -162,14 +162,16 @@ pub async fn before_the_next(ctx: &Context, outcome: Outcome) -> Outcome {
         .with_fact(GrantsGivenBack(sessions))
 }
 
-/// Whether this session was closed with its rights given back.
+/// Whether `cutover close` has given the rights of this session back, and no row of its rollback was run again since: R1+ takes them anew.
 fn is_back(entries: &[Recorded]) -> bool {
-    entries.iter().any(|entry| {
-        let Event::SessionClosed { found, .. } = &entry.event else {
-            return false;
-        };
-        found.iter().any(|line| line.contains(BACK))
-    })
+    let mut last = entries.iter().rev().filter_map(|entry| {
+        if let Event::SessionClosed { found, .. } = &entry.event {
+            let is_back = found.iter().any(|line| line.contains(BACK));
+            return is_back.then_some(true);
+        }
+        matches!(entry.event, Event::RollbackRetried { .. }).then_some(false)
+    });
+    last.next().unwrap_or(false)
 }
 
 /// Sessions below `root` on the same target that were opened before this one and whose rights are not back, the oldest first.

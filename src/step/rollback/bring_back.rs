@@ -28,7 +28,7 @@ use crate::sqlite::fence::Fence;
 use crate::sqlite::writer::Writer;
 use crate::step::context::Context;
 use crate::step::production;
-use crate::step::salvage::{self, Record};
+use crate::step::salvage::{self, Record, Touched};
 use crate::text::printable;
 
 /// How long a statement waits for somebody else who has SQLite's file.
@@ -147,7 +147,8 @@ fn complete(mut outcome: Outcome, record: &Record) -> Outcome {
         }
         let lacks = record.lacks.len();
         let detail = format!(
-            "{NAME} is not complete ({lacks} lacking): {first}; `cutover salvage make` looks for it, once PostgreSQL answers and the rollback has ended"
+            "{NAME} is not complete ({lacks} lacking): {first}; `cutover salvage make` looks for it, once PostgreSQL answers and the rollback has \
+             ended, and `cutover retry` of this row brings it in as well"
         );
         outcome.summary = format!("{}; {detail}", outcome.summary);
         return outcome.with_check(Check::new("all_read", false, detail));
@@ -161,14 +162,14 @@ fn source(path: &Path) -> PathBuf {
 }
 
 /// The salvage file: what was followed since the switch, or else as R5 would make it, with less patience; where PostgreSQL ends amid that, what
-/// was read before.
+/// was read before. One that an earlier attempt of this row left behind, and that lacks something, is made anew.
 async fn made(ctx: &Context) -> Record {
     let until = Instant::now() + READ_LIMIT;
     let followed = tokio::time::timeout_at(until, salvage::of_feed(ctx)).await;
     if let Ok(Some(record)) = followed {
         return record;
     }
-    let reading = salvage::keep_within(ctx, STATEMENT_LIMIT);
+    let reading = salvage::keep_within(ctx, STATEMENT_LIMIT, Touched::GivesWay);
     let made = tokio::time::timeout_at(until, reading).await;
     let made = made.unwrap_or_else(|_| {
         let limit_s = READ_LIMIT.as_secs();

@@ -2,18 +2,22 @@
 //! at, whether or not this session has changed it, and the file with its rows. What nobody can see is not green.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use tokio::task::JoinHandle;
 
 use super::configuration::by_hand;
 use crate::fleet::provider::Provider;
 use crate::fleet::{self, AskError};
-use crate::postgres::Endpoint;
+use crate::postgres::{Endpoint, Error};
 use crate::runbook::action::HeadersCommand;
 use crate::session::facts::{Backup, Brought, Counts, TableCount};
 use crate::session::{Check, Outcome};
 use crate::sqlite::{open_read_only, open_read_write};
 use crate::step::context::Context;
+use crate::step::salvage::was_not_fenced;
 use crate::step::{configuration, newcomers, production, serving};
+use crate::text::printable;
 
 /// Checks of this name, followed by an instance's id, say whether it was seen on SQLite.
 pub(super) const SERVES: &str = "serves_";
@@ -22,10 +26,14 @@ const SERVING_LIMIT: Duration = Duration::from_secs(3);
 /// How long it may take to find out which instances came since the opening.
 const NEWCOMERS_LIMIT: Duration = Duration::from_secs(10);
 
+/// How long PostgreSQL may take to say who is still connected to it, from the beginning of this row on: writes stay closed until that has ended.
+const CONNECTIONS_LIMIT: Duration = Duration::from_secs(1);
+
 /// R4: every instance answers its readiness and the core reads, and SQLite has the rows that it had.
 pub async fn validate(ctx: &Context) -> Outcome {
     let mut outcome = Outcome::done("");
-    // Asked while the instances are, and not waited for any longer than they are.
+    let begun = Instant::now();
+    // Asked while the instances are.
     let still_there = tokio::spawn(connections(ctx.clone()));
     let client = &ctx.shared.http;
     let tokens = ctx.shared.monitor.tokens();
@@ -127,43 +135,68 @@ pub async fn validate(ctx: &Context) -> Outcome {
         outcome.summary.push_str("; ");
         outcome.summary.push_str(&unseen);
     }
-    if !still_there.is_finished() {
-        still_there.abort();
-        outcome.summary.push_str(
-            "; PostgreSQL was not waited for, so who is still connected to it is not known",
-        );
-    } else if let Ok(Some(note)) = still_there.await {
+    if let Some(note) = left_there(ctx, still_there, begun).await {
         outcome.summary.push_str("; ");
         outcome.summary.push_str(&note);
     }
     outcome
 }
 
+/// What is to be said of connections that are left, once the answer is there or its time is over. One that R1+ has waited for in vain is not
+/// waited for again. Where this session has taken nobody to PostgreSQL, that nothing is known is no news.
+async fn left_there(
+    ctx: &Context,
+    mut asking: JoinHandle<Result<Option<String>, String>>,
+    begun: Instant,
+) -> Option<String> {
+    let limit = match was_not_fenced(&ctx.session) {
+        Some(_) => Duration::ZERO,
+        None => CONNECTIONS_LIMIT.saturating_sub(begun.elapsed()),
+    };
+    let why = match tokio::time::timeout(limit, &mut asking).await {
+        Ok(asked) => match asked.expect("BUG: asking who is connected does not panic") {
+            Ok(note) => return note,
+            Err(why) => printable(&why, 300),
+        },
+        Err(_) => {
+            asking.abort();
+            let seconds = begun.elapsed().as_secs_f64();
+            format!("it has not answered within {seconds:.1} s")
+        }
+    };
+    let has_switched = ctx.session.switched_ms().is_some();
+    has_switched.then(|| format!("who is still connected to PostgreSQL is not known: {why}"))
+}
+
 /// Connections that the application's role still has on PostgreSQL, in words: an instance that did not leave, or a pool in between.
-/// Nothing is known where PostgreSQL does not answer.
-async fn connections(ctx: Context) -> Option<String> {
+///
+/// # Errors
+/// PostgreSQL cannot be asked, in words.
+async fn connections(ctx: Context) -> Result<Option<String>, String> {
     const QUERY: &str = "SELECT application_name, count(*) FROM pg_catalog.pg_stat_activity
         WHERE usename = $1 AND datname = current_database() AND pid <> pg_backend_pid() AND application_name NOT LIKE 'cutover%'
         GROUP BY 1 ORDER BY 1 LIMIT 20";
-    let runtime = Endpoint::parse(&ctx.runbook.target.runtime_url).ok()?;
-    let owner = Endpoint::parse(&ctx.runbook.target.url).ok()?;
-    let client = owner.connect().await.ok()?;
-    let rows = client.query(QUERY, &[&runtime.user()]).await.ok()?;
+    let endpoint = |url: &str| Endpoint::parse(url).map_err(|error| error.to_string());
+    let runtime = endpoint(&ctx.runbook.target.runtime_url)?;
+    let owner = endpoint(&ctx.runbook.target.url)?;
+    let client = owner.connect().await.map_err(|error| error.to_string())?;
+    let rows = client.query(QUERY, &[&runtime.user()]).await;
+    let rows =
+        rows.map_err(|error| Error::of_statement("look who is connected", &error).to_string())?;
     // The staging slot stays where it is.
     let staging = ctx.runbook.fleet.staging.as_ref().map(|slot| &slot.id);
     let shown = rows.iter().filter_map(|row| {
         let (name, count): (String, i64) = (row.get(0), row.get(1));
-        (Some(&name) != staging)
-            .then(|| format!("{count} from {}", crate::text::printable(&name, 40)))
+        (Some(&name) != staging).then(|| format!("{count} from {}", printable(&name, 40)))
     });
     let shown: Vec<_> = shown.collect();
-    (!shown.is_empty()).then(|| {
+    Ok((!shown.is_empty()).then(|| {
         format!(
             "PostgreSQL still has connections of the application ({}): where that is no pool, an instance has not left it. Restart it \
              by hand",
             shown.join(", ")
         )
-    })
+    }))
 }
 
 /// The application's file: there, writable, and with the rows of the backup and those that the rollback has brought back. Before the freeze there is no backup to compare with.

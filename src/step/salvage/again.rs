@@ -1,7 +1,7 @@
 //! Rows of a rollback that are tried again: whether the salvage file that is there holds all that users wrote. An instance that did not come
 //! back in the rollback may have gone on writing to PostgreSQL until a later attempt restarted it.
 //!
-//! Not in here: making the file (`salvage`).
+//! Not in here: making the file (`salvage`), and noting in it what was brought in of the one before (`salvage::file`).
 
 use chrono::{DateTime, FixedOffset, TimeDelta};
 
@@ -11,6 +11,15 @@ use crate::session::attempt::is_target_closed;
 /// A salvage file says to the second when it was made, and the rows of the rollback that it waits for end just before.
 const MADE_WITHIN: TimeDelta = TimeDelta::seconds(2);
 
+/// What becomes of a file that lacks something, and of which rows are in SQLite already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Touched {
+    /// It stays: whoever asks brings nothing in, and what SQLite has would not be all of what the file has.
+    Stays,
+    /// It gives way to a new one, for whoever asks brings in what it lacked.
+    GivesWay,
+}
+
 /// What there is to know of a file before it is made anew.
 struct Made {
     at: DateTime<FixedOffset>,
@@ -18,19 +27,24 @@ struct Made {
     is_untouched: bool,
 }
 
-/// A file that lacks something, or may lack what users wrote after it was made, gives way to a new one, which holds both. One of which rows
-/// are in SQLite already stays: a new one would not know of that.
+/// A file that lacks something, or may lack what users wrote after it was made, gives way to a new one, which holds both. Where rows of it are in
+/// SQLite already, `touched` says whether it does; one that may lack more than it knows of stays then.
 ///
 /// # Errors
 /// The record that stays, with what it may lack.
-pub(super) fn to_be_made_anew(ctx: &Context, record: Record) -> Result<Record, Record> {
+pub(super) fn to_be_made_anew(
+    ctx: &Context,
+    record: Record,
+    touched: Touched,
+) -> Result<Record, Record> {
     let made = look(ctx);
     let is_untouched = made.as_ref().is_none_or(|made| made.is_untouched);
     // Where nobody could write to PostgreSQL any more, no instance has.
     let can_be_late = !is_target_closed(&ctx.session);
     let is_late = can_be_late && made.is_some_and(|made| came_back_after(ctx, made.at));
+    let gives_way = is_untouched || touched == Touched::GivesWay;
     match (is_late, is_untouched) {
-        (false, true) if !record.lacks.is_empty() => Ok(record),
+        (false, _) if gives_way && !record.lacks.is_empty() => Ok(record),
         (false, _) => Err(record),
         (true, true) => Ok(record.lacking(
             "an instance was restarted after it was made, and may have written to PostgreSQL until then".to_owned(),

@@ -126,7 +126,7 @@ async fn is_there(ctx: &Context) -> bool {
 }
 
 /// Why R1+ has not kept writers out.
-fn was_not_fenced(session: &Session) -> Option<String> {
+pub fn was_not_fenced(session: &Session) -> Option<String> {
     let rows = session.rollback.iter().flat_map(|rollback| &rollback.rows);
     let outcomes = rows.filter_map(|row| row.outcome.as_ref());
     let mut checks = outcomes.flat_map(|outcome| &outcome.checks);
