@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::sync::{Arc, Mutex};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
@@ -10,7 +11,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use cutover::runbook::Instance;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinHandle;
 
 /// What an instance does when it is asked for a path.
@@ -97,12 +98,19 @@ impl Drop for Server {
     }
 }
 
-/// An instance that is not there: nobody listens at its port.
+/// An instance that is not there: nobody listens at its port. The port stays taken for as long as this process lives, so that no server of
+/// another test gets it.
 pub fn absent(id: &str) -> Instance {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    static TAKEN: Mutex<Vec<TcpSocket>> = Mutex::new(Vec::new());
+    let socket = TcpSocket::new_v4().expect("a socket");
+    let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    socket.bind(anywhere).expect("a port");
+    let address = socket.local_addr().expect("its address");
+    let mut taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
+    taken.push(socket);
     Instance {
         id: id.to_owned(),
-        url: format!("http://{}", listener.local_addr().expect("its address")),
+        url: format!("http://{address}"),
         host: "127.0.0.1".to_owned(),
         canary: false,
         called: None,
