@@ -39,6 +39,7 @@ pub mod watch;
 use std::borrow::Cow;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::task::Poll;
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::engine::ArgValueCandidates;
@@ -263,18 +264,23 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Ctrl-C, a polite kill or a closed terminal.
-async fn asked_to_end() {
+/// Ctrl-C, a polite kill or a closed terminal: heard from this call on, and not only once it is waited for.
+fn asked_to_end() -> impl Future<Output = ()> {
     use tokio::signal::unix::{SignalKind, signal};
-    let wait = async |kind| match signal(kind) {
-        Ok(mut signal) => drop(signal.recv().await),
-        Err(_) => std::future::pending().await,
-    };
-    tokio::select! {
-        () = wait(SignalKind::interrupt()) => {}
-        () = wait(SignalKind::terminate()) => {}
-        () = wait(SignalKind::hangup()) => {}
-    }
+    let kinds = [
+        SignalKind::interrupt(),
+        SignalKind::terminate(),
+        SignalKind::hangup(),
+    ];
+    let heard = kinds.into_iter().filter_map(|kind| signal(kind).ok());
+    let mut heard: Vec<_> = heard.collect();
+    std::future::poll_fn(move |context| {
+        let mut signals = heard.iter_mut();
+        match signals.any(|signal| signal.poll_recv(context).is_ready()) {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        }
+    })
 }
 
 /// An error and its causes in one line; a cause that its error has already told is not told again.

@@ -46,13 +46,10 @@ use crate::session::membership::{Stand, Whereabouts};
 use crate::trigger::cadence::Rhythm;
 use crate::trigger::{Reading, Sample};
 use maintenance::{Maintenance, Marks};
-use restarts::Restarts;
+use restarts::{LOG_LOOKUP_LIMIT, Restarts};
 use schedule::{Take as _, run};
 use sink::Sink;
 use standstill::Standstill;
-
-/// How long a restart waits for the end of a log to be looked up.
-const LOG_LOOKUP_LIMIT: Duration = Duration::from_secs(1);
 
 /// What the probe of a server beside the application says when it is asked once, a line per signal; `None` for probes of every other
 /// kind, which ask what the runbook names elsewhere, or run programs.

@@ -304,7 +304,9 @@ async fn an_agent_signs_with_a_key_that_lies_nowhere_else() {
         .stdout(Stdio::null())
         .spawn()
         .expect("an agent");
-    support::until("the agent listens", async || socket.exists()).await;
+    // Its socket is there a moment before it listens.
+    let listens = || std::os::unix::net::UnixStream::connect(&socket).is_ok();
+    support::until("the agent listens", async || listens()).await;
     let added = Process::new("ssh-add")
         .arg("-q")
         .arg(night.keys.at("quinn"))

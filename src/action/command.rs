@@ -23,9 +23,12 @@ pub(super) const TERM_GRACE: Duration = Duration::from_secs(5);
 const KILL_GRACE: Duration = Duration::from_secs(10);
 /// How long output is waited for after the command itself has ended; a daemon may have inherited the pipe.
 const DRAIN_LIMIT: Duration = Duration::from_millis(500);
-/// How long what the command started may take to leave its group, after the command itself has ended well.
-const LEAVE_GRACE: Duration = Duration::from_millis(500);
-/// How often that is looked at.
+/// What the command itself had printed when it ended is in its pipes, each of which holds so much unless somebody made it larger.
+const PIPE_BYTES: usize = 64 << 10;
+/// Looks at what the command started and has not left its group, after the command itself has ended well. Looks and not a time: where the
+/// machine pauses, what was started has had no time either.
+const LEAVE_LOOKS: u32 = 50;
+/// From one look to the next.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// Read at once. Between two such reads a time limit and a cancellation are heard, so the lines of one must soon be dealt with.
 const CHUNK_BYTES: usize = 8 << 10;
@@ -87,13 +90,19 @@ pub(super) async fn run(
     // The leader is dead and not yet reaped, so that its number still names this group and no other.
     let left = match ended.timed_out || ended.cancelled {
         true => Vec::new(),
-        false => group.left_after(LEAVE_GRACE).await,
+        false => group.left_after(LEAVE_LOOKS).await,
     };
     group.signal(Signal::TERM);
     let drained = Instant::now() + DRAIN_LIMIT;
+    // A pause of the machine does not cost what lies there.
+    let mut owed = 2 * PIPE_BYTES;
     while pipes.are_open() {
         tokio::select! {
-            (stream, bytes) = pipes.read() => output.take(stream, &bytes),
+            biased;
+            (stream, bytes) = pipes.read(), if owed > 0 || Instant::now() < drained => {
+                owed = owed.saturating_sub(bytes.len());
+                output.take(stream, &bytes);
+            }
             () = sleep_until(drained) => break,
         }
     }
@@ -328,17 +337,18 @@ impl Group {
         }
     }
 
-    /// Members that are still there after a time, the leader apart. A program that was started with `setsid` in the last moment has not
-    /// called it yet when the leader ends. On systems without `/proc` nothing is known.
-    async fn left_after(&self, grace: Duration) -> Vec<i32> {
-        let until = Instant::now() + grace;
-        loop {
-            let left = self.others();
-            if left.is_empty() || Instant::now() >= until {
-                return left;
+    /// Members that are still there after so many looks, the leader apart. A program that was started with `setsid` in the last moment has
+    /// not called it yet when the leader ends. On systems without `/proc` nothing is known.
+    async fn left_after(&self, looks: u32) -> Vec<i32> {
+        let mut left = self.others();
+        for _ in 0..looks {
+            if left.is_empty() {
+                break;
             }
             tokio::time::sleep(LOOK_EVERY).await;
+            left = self.others();
         }
+        left
     }
 
     fn others(&self) -> Vec<i32> {

@@ -75,6 +75,8 @@ pub async fn run(args: WatchArgs) -> anyhow::Result<Exit> {
         }
         Err(error @ (Error::History(_) | Error::Listen { .. })) => return Err(error.into()),
     };
+    // From the links on somebody may ask.
+    let asked_to_end = asked_to_end();
     let name = printable(&folder.session(), 80);
     errln!(
         "a page of {name}, to look at and no more; whoever has a link can see it, so give each to one person; Ctrl-C ends it"
@@ -91,7 +93,7 @@ pub async fn run(args: WatchArgs) -> anyhow::Result<Exit> {
     }
     tokio::select! {
         over = offered.until_over() => over?,
-        () = asked_to_end() => return Ok(Exit::Done),
+        () = asked_to_end => return Ok(Exit::Done),
     }
     let session = crate::history::session(&folder)?;
     errln!("{name} is over, and the page is gone");

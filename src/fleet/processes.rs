@@ -204,14 +204,27 @@ fn process(pid: u32) -> Option<Process> {
 mod tests {
     use super::*;
     use std::net::{Ipv4Addr, TcpListener, TcpStream};
+    use std::time::{Duration, Instant};
+
+    /// Asks again until it is so: a process that another test has forked has all that this one has, until it begins its own program.
+    fn until(what: &str, is_so: impl Fn() -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !is_so() {
+            assert!(Instant::now() < deadline, "waited in vain: {what}");
+            std::thread::yield_now();
+        }
+    }
 
     #[test]
     fn a_listener_its_file_and_its_connections_are_found() {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
         let address = listener.local_addr().expect("an address");
-        let processes = listening_at(address.port());
-        let pids: Vec<u32> = processes.iter().map(|p| p.pid).collect();
-        assert_eq!(pids, [std::process::id()]);
+        let here = || listening_at(address.port());
+        until("this process alone listens", || {
+            here().iter().map(|p| p.pid).eq([std::process::id()])
+        });
+        let is_own = |p: &Process| p.pid == std::process::id();
+        let processes: BTreeSet<Process> = here().into_iter().filter(is_own).collect();
         let client = TcpStream::connect(address).expect("a connection");
         let port = client.local_addr().expect("an address").port();
         assert!(ports_of(&processes).contains(&port));
@@ -225,7 +238,7 @@ mod tests {
         assert_eq!(have_open(&processes, identity), Some(false));
         assert_eq!(have_open(&BTreeSet::new(), identity), None);
         drop(listener);
-        assert!(listening_at(address.port()).is_empty());
+        until("nobody listens", || here().is_empty());
     }
 
     #[test]

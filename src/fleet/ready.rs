@@ -70,6 +70,11 @@ impl NotReady {
     pub fn is_ours(&self) -> bool {
         matches!(self, NotReady::NoAnswer(error) if error.is_ours())
     }
+
+    /// Whether its answer did not come in the time that it had.
+    fn is_late(&self) -> bool {
+        matches!(self, NotReady::NoAnswer(AskError::TimedOut { .. }))
+    }
 }
 
 /// Asks an instance for its readiness, once. Any 2xx is yes; a redirect is no.
@@ -130,18 +135,26 @@ pub async fn wait_ready_at(
         instance: id.clone(),
     };
     let (mut row, mut asked) = (0, 0);
-    let mut last = "none".to_owned();
+    let mut last = None;
     while !left().is_zero() {
         let now = place();
         if now.url != instance.url {
             (instance, row) = (now, 0);
         }
-        let question = ready_once(client, fleet, &instance, ASK_LIMIT.min(left()));
+        let limit = ASK_LIMIT.min(left());
+        let question = ready_once(client, fleet, &instance, limit);
         let answer = cancel.run_until_cancelled(question).await;
         asked += 1;
         match answer.ok_or_else(cancelled)? {
             Ok(()) => row += 1,
-            Err(error) => (row, last) = (0, error.to_string()),
+            Err(error) => {
+                row = 0;
+                // That the last question was cut short tells nothing beside what was answered before.
+                let is_cut = limit < ASK_LIMIT && error.is_late();
+                if !is_cut || last.is_none() {
+                    last = Some(error.to_string());
+                }
+            }
         }
         if row >= successes {
             return Ok(Ready {
@@ -161,6 +174,6 @@ pub async fn wait_ready_at(
         row,
         needed: successes,
         asked,
-        last,
+        last: last.unwrap_or_else(|| "none".to_owned()),
     })
 }

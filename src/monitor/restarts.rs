@@ -10,6 +10,9 @@ use tokio::task::JoinHandle;
 
 use super::standstill::Standstill;
 
+/// How long a restart waits for the end of a log to be looked up. Found later it may be behind what was logged since.
+pub(super) const LOG_LOOKUP_LIMIT: Duration = Duration::from_secs(1);
+
 /// The restarts of a fleet. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Restarts {
@@ -60,7 +63,10 @@ impl Restarts {
         let log = log?;
         Some(runtime.spawn_blocking(move || {
             let end = std::fs::metadata(log).ok().map(|m| (m.ino(), m.len()));
-            if let Some(restart) = restarts.lock().get_mut(&instance) {
+            let is_late = restart.at.elapsed() >= LOG_LOOKUP_LIMIT;
+            if let Some(restart) = restarts.lock().get_mut(&instance)
+                && !is_late
+            {
                 restart.log_end = end;
             }
         }))

@@ -4,6 +4,8 @@ use std::fs::{File, OpenOptions, Permissions};
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use rustix::fs::{FlockOperation, OFlags, flock};
 use rustix::io::Errno;
@@ -11,6 +13,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::journal::files;
 use crate::journal::folder::FILE_MODE;
+
+/// How long a lock that is about to go is waited out: of somebody who only looks, or of a child that a dead process forked and that has not
+/// begun its own program yet.
+const TRIES: u32 = 100;
+const BETWEEN_TRIES: Duration = Duration::from_millis(5);
 
 /// Who holds a lock, for people: that it is held is told by the lock alone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,7 +67,7 @@ fn held(holder: Option<&Holder>, path: &Path) -> String {
 }
 
 impl Lock {
-    /// Takes the lock whose file is `path`, at once or not at all. The file stays when the lock goes.
+    /// Takes the lock whose file is `path`, within half a second or not at all. The file stays when the lock goes.
     ///
     /// # Errors
     /// See [`Error`].
@@ -70,15 +77,11 @@ impl Lock {
             source,
         };
         let file = open(path).map_err(io_error)?;
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(Errno::WOULDBLOCK) => {
-                return Err(Error::Held {
-                    path: path.to_owned(),
-                    holder: read(path),
-                });
-            }
-            Err(error) => return Err(io_error(error.into())),
+        if !try_to_lock(&file).map_err(io_error)? {
+            return Err(Error::Held {
+                path: path.to_owned(),
+                holder: read(path),
+            });
         }
         let mut text = serde_json::to_string(holder).expect("BUG: a holder is plain data");
         text.push('\n');
@@ -94,6 +97,18 @@ impl Drop for Lock {
         // Closing alone would leave the lock to a child that was forked and has not begun its own program yet.
         let _ = flock(&self.file, FlockOperation::Unlock);
     }
+}
+
+/// Locks a file; `false` where somebody else has locked it and keeps it so.
+fn try_to_lock(file: &File) -> io::Result<bool> {
+    for _ in 0..TRIES {
+        match flock(file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(true),
+            Err(Errno::WOULDBLOCK) => thread::sleep(BETWEEN_TRIES),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(false)
 }
 
 /// One that is there is not opened as if it had to be made: in a sticky folder systems refuse that of what somebody else made.
@@ -143,6 +158,8 @@ fn read(path: &Path) -> Option<Holder> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc;
+
     use super::*;
 
     #[test]
@@ -164,5 +181,28 @@ mod tests {
         drop(first);
         assert!(!is_held(&path));
         Lock::take(&path, &holder(8)).unwrap();
+    }
+
+    #[test]
+    fn those_who_look_keep_nobody_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = &folder.path().join("lock");
+        let holder = Holder {
+            pid: 7,
+            what: "a rehearsal in /srv/app".into(),
+        };
+        drop(Lock::take(path, &holder).unwrap());
+        thread::scope(|scope| {
+            let (done, is_done) = mpsc::channel::<()>();
+            scope.spawn(move || {
+                while is_done.try_recv() == Err(mpsc::TryRecvError::Empty) {
+                    let _ = is_held(path);
+                }
+            });
+            for _ in 0..50 {
+                Lock::take(path, &holder).expect("the lock, while others look");
+            }
+            drop(done);
+        });
     }
 }

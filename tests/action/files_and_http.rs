@@ -180,9 +180,7 @@ async fn a_request_without_an_answer_has_failed() {
     assert!(outcome.timed_out && !outcome.ok);
     asked.abort();
 
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let closed = format!("http://{}", listener.local_addr().unwrap());
-    drop(listener);
+    let closed = crate::fleet::instance::absent("app-1").url;
     let outcome = bench.run(post(&closed, &[]), PLENTY).await.unwrap();
     assert!(!outcome.ok && outcome.http_status.is_none());
     assert!(outcome.tail[0].contains("no answer"), "{outcome:?}");

@@ -53,28 +53,32 @@ async fn a_session_keeps_the_instances_that_were_found() {
 #[tokio::test]
 async fn a_command_that_gives_no_instances_is_named_with_what_it_printed() {
     let folder = tempfile::tempdir().expect("a folder");
-    for (line, expected, printed) in [
+    for (line, limit_s, expected, printed) in [
         (
             "echo no inventory >&2; exit 3",
+            60,
             "a command that failed: exit status: 3",
             "no inventory",
         ),
         (
             "echo half; exit 1",
+            60,
             "a command that failed: exit status: 1",
             "half",
         ),
-        ("sleep 60", "no answer within 1 s", "nothing"),
-        ("echo '[]'", "none", "[]"),
+        ("sleep 60", 1, "no answer within 1 s", "nothing"),
+        ("echo '[]'", 60, "none", "[]"),
         (
             r#"echo '{"id":"a","url":"http://h"} {"id":"a","url":"http://i"}'"#,
+            60,
             "2 instances with the id `a`",
             "http://i",
         ),
     ] {
         let line = line.to_owned();
+        let limit = Duration::from_secs(limit_s);
         let discovery = Discovery {
-            action: Action::new(Effect::Shell { line: line.clone() }, Duration::from_secs(1)),
+            action: Action::new(Effect::Shell { line: line.clone() }, limit),
             prints: Prints::Instances,
         };
         let Discovered::Nothing { found, hint } = discover(&discovery, folder.path()).await else {

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::sync::{Arc, Mutex};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
@@ -97,14 +98,16 @@ impl Drop for Server {
     }
 }
 
-/// An instance that is not there: nobody listens at its port, and until the end of these tests nobody else is given it.
+/// An instance that is not there: nobody listens at its port. The port stays taken for as long as this process lives, so that no server of
+/// another test gets it.
 pub fn absent(id: &str) -> Instance {
-    static KEPT: Mutex<Vec<TcpSocket>> = Mutex::new(Vec::new());
+    static TAKEN: Mutex<Vec<TcpSocket>> = Mutex::new(Vec::new());
     let socket = TcpSocket::new_v4().expect("a socket");
-    let any = "127.0.0.1:0".parse().expect("an address");
-    socket.bind(any).expect("a port");
+    let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    socket.bind(anywhere).expect("a port");
     let address = socket.local_addr().expect("its address");
-    KEPT.lock().expect("the sockets").push(socket);
+    let mut taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
+    taken.push(socket);
     Instance {
         id: id.to_owned(),
         url: format!("http://{address}"),

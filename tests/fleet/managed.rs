@@ -2,6 +2,7 @@
 //! environment file as it is then, its log is followed, and `check` says what it sees. `stand-ins` has programs that do on processes what
 //! the real ones do on units and containers. Not in here: how the keys are read (`runbook::fleets`).
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -18,9 +19,12 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio_util::sync::CancellationToken;
 
 use crate::monitor::Watch;
+use crate::monitor::daemon::port;
 use crate::support;
 
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_secs(120);
+
+const IDS: [&str; 3] = ["app-1", "app-2", "staging"];
 
 /// A folder with the stand-ins, and an environment file for each of these instances. Dropped, it ends what they have started.
 struct Host {
@@ -33,7 +37,7 @@ impl Host {
     fn new(described: &str, name: fn(&str) -> String) -> Host {
         let host = Host {
             folder: tempfile::tempdir().expect("a folder"),
-            ports: ["app-1", "app-2", "staging"].map(|id| (id, port())).into(),
+            ports: IDS.into_iter().zip(ports()).collect(),
         };
         for folder in ["bin", "run", "journal", "etc", described] {
             fs::create_dir(host.at(folder)).expect("a folder");
@@ -155,9 +159,13 @@ impl Drop for Host {
     }
 }
 
-fn port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("its address").port()
+/// A port for each, on which nobody listens.
+fn ports() -> BTreeSet<u16> {
+    let mut ports = BTreeSet::new();
+    while ports.len() < IDS.len() {
+        ports.insert(port());
+    }
+    ports
 }
 
 /// What the reference asks of the environment: a place where nothing is.

@@ -18,9 +18,9 @@ use crate::session::language::Bridge;
 fn channel(id: &str, line: String, events: &[Occasion]) -> Channel {
     Channel {
         id: id.to_owned(),
-        means: Means::Command(Action::new(Effect::Shell { line }, Duration::from_secs(5))),
+        means: Means::Command(Action::new(Effect::Shell { line }, Duration::from_secs(60))),
         events: events.to_vec(),
-        timeout_ms: 5_000,
+        timeout_ms: 60_000,
     }
 }
 

@@ -81,9 +81,6 @@ async fn a_certificate_that_nobody_can_believe_is_a_failure_of_the_instance_and_
         prometheus,
     ];
     let mut runbook = runbook(kinds, &servers);
-    for probe in &mut runbook.probes {
-        probe.timeout_ms = 5_000;
-    }
     runbook.fleet.instances[1] = Instance {
         url,
         ..runbook.fleet.instances[1].clone()

@@ -18,12 +18,15 @@ use crate::fleet::instance::Reply;
 
 const ANSWER: &str = r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[0,"7"]}]}}"#;
 
+/// How long a command may take, and a request that is made once.
+const LONG: Duration = Duration::from_secs(60);
+
 /// Prints what stands in `token`, and notes each time that it is run.
 fn printing(folder: &Path, every: Duration) -> HeadersCommand {
     let folder = folder.display();
     let line = format!("echo >>{folder}/runs; cat {folder}/token");
     HeadersCommand {
-        action: Box::new(Action::new(Effect::Shell { line }, Duration::from_secs(5))),
+        action: Box::new(Action::new(Effect::Shell { line }, LONG)),
         every,
     }
 }
@@ -121,7 +124,7 @@ async fn a_command_that_prints_no_headers_is_no_data_and_says_none_of_it() {
     ] {
         let mut runbook = runbook(vec![ProbeKind::Metrics { window_ms: 60_000 }], &servers);
         let line = line.to_owned();
-        let action = Action::new(Effect::Shell { line }, Duration::from_secs(5));
+        let action = Action::new(Effect::Shell { line }, LONG);
         runbook.fleet.metrics = Some(MetricsPage {
             headers_command: Some(HeadersCommand {
                 action: Box::new(action),
@@ -154,7 +157,7 @@ async fn an_action_sends_what_its_command_prints() {
                 body: None,
                 expect_status: Vec::new(),
             },
-            Duration::from_secs(10),
+            LONG,
         )
     };
     let output_path = folder.path().join("output");
@@ -206,9 +209,8 @@ async fn requests_share_a_token_and_ask_for_another_once_it_has_expired() {
     };
     let tokens = Tokens::new(&Arc::default(), folder.path());
     let (http, url) = (cutover::fleet::client(), &servers[0].instance.url);
-    let limit = Duration::from_secs(60);
     let status = async |request: &Request| {
-        let answer = tokens.ask(&http, request, url, limit).await;
+        let answer = tokens.ask(&http, request, url, LONG).await;
         answer.expect("an answer").status
     };
     valid("token-of-a-read");
@@ -240,13 +242,13 @@ async fn a_request_without_headers_was_not_made_and_says_none_of_what_was_printe
     let folder = tempfile::tempdir().expect("a folder");
     let line = "echo hidden-word; exit 3".to_owned();
     let command = HeadersCommand {
-        action: Box::new(Action::new(Effect::Shell { line }, Duration::from_secs(5))),
+        action: Box::new(Action::new(Effect::Shell { line }, LONG)),
         every: Duration::from_secs(60),
     };
     let list = signed("list", RequestClass::Read, command);
     let tokens = Tokens::new(&Arc::default(), folder.path());
     let (http, url) = (cutover::fleet::client(), &servers[0].instance.url);
-    let asked = tokens.ask(&http, &list, url, Duration::from_secs(60)).await;
+    let asked = tokens.ask(&http, &list, url, LONG).await;
     let error = asked.expect_err("no headers");
     assert!(error.is_ours(), "{error}");
     let said = error.to_string();

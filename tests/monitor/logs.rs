@@ -147,11 +147,12 @@ async fn an_instance_has_booted_once_its_log_says_so_after_its_restart() {
     watch.until_value("instances_booted_ratio", 1.0).await;
     append(&log(1), "HostBooted, long ago\n");
     watch.until_value("log_host_booted", 1.0).await;
-    watch.monitor.restarted("app-1");
+    // The end of its log is known before it says anything new.
+    watch.monitor.restarting("app-1").await;
     watch.until_value("instances_booted_ratio", 0.5).await;
     append(&log(1), "starting\nHostBooted\n");
     watch.until_value("instances_booted_ratio", 1.0).await;
-    watch.monitor.restarted("app-2");
+    watch.monitor.restarting("app-2").await;
     watch.until_value("instances_booted_ratio", 0.5).await;
     fs::write(log(2), "HostBooted\n").expect("a new file");
     watch.until_value("instances_booted_ratio", 1.0).await;

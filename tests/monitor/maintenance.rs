@@ -50,9 +50,7 @@ async fn the_freezes_own_503s_are_no_errors_and_all_others_are() {
     until_share(&mut watch, 0.2, 100).await;
     watch.monitor.maintenance(Stage::On);
     shows(server, 1, &[("200", 90), ("500", 0), ("503", 720)]);
-    watch
-        .until("requests_per_s", |r| r.number() > Some(0.0))
-        .await;
+    watch.until_next_look(SHARE).await;
     until_share(&mut watch, 0.2, 100).await;
     // Restarted for the switch: its counters begin at zero. Errors of another kind count during the freeze.
     shows(server, 2, &[("200", 80), ("500", 20), ("503", 500)]);
@@ -60,6 +58,7 @@ async fn the_freezes_own_503s_are_no_errors_and_all_others_are() {
     // What is counted across the end of the freeze: maintenance may have answered in between. No other error is forgotten.
     shows(server, 2, &[("200", 80), ("500", 25), ("503", 900)]);
     watch.monitor.maintenance(OVER);
+    watch.until_next_look(SHARE).await;
     until_share(&mut watch, 45.0 / 205.0, 205).await;
     shows(server, 2, &[("200", 160), ("500", 35), ("503", 910)]);
     until_share(&mut watch, 65.0 / 305.0, 305).await;
@@ -95,11 +94,7 @@ async fn a_page_that_knows_only_classes_is_judged_from_the_end_of_the_freeze() {
     until_share(&mut watch, 0.0, 0).await;
     watch.monitor.maintenance(OVER);
     shows(server, 1, &[("2xx", 90), ("5xx", 900)]);
-    until_share(&mut watch, 0.0, 0).await;
-    // As long as the rounds of the fleet follow each other, the page above was seen before this one.
-    watch
-        .until("requests_per_s", |r| r.number().is_some())
-        .await;
+    watch.until_next_look(SHARE).await;
     until_share(&mut watch, 0.0, 0).await;
     shows(server, 1, &[("2xx", 180), ("5xx", 910)]);
     until_share(&mut watch, 0.1, 100).await;
@@ -180,6 +175,7 @@ async fn series_that_bear_maintenances_label_are_no_errors_and_from_the_switch_o
     until_share(&mut watch, 0.0, 80).await;
     watch.monitor.maintenance(Stage::Switched);
     page(110, 900, 50);
+    watch.until_next_look(SHARE).await;
     until_share(&mut watch, 0.0, 100).await;
     page(190, 1_000, 70);
     until_share(&mut watch, 0.1, 200).await;

@@ -6,7 +6,7 @@ use cutover::session::membership::Stand;
 use cutover::trigger::Reading;
 use cutover::trigger::standing::{Measure, Standing};
 
-use super::{Watch, runbook, servers};
+use super::{IMPATIENT_MS, Watch, runbook, servers};
 use crate::fleet::instance::{Reply, Server};
 
 const KIND: ProbeKind = ProbeKind::Metrics { window_ms: 600_000 };
@@ -143,8 +143,13 @@ async fn a_counter_that_went_down_was_reset_even_if_nobody_says_when_the_process
 #[tokio::test]
 async fn a_page_that_is_none_makes_the_sums_partial_and_says_why() {
     let servers = servers(2).await;
-    grows(&servers[0], page(1, 0, 0, 0), page(1, 90, 10, 0));
-    let mut watch = Watch::start(runbook(vec![KIND], &servers));
+    servers[0].text("/metrics", 200, &page(1, 0, 0, 0));
+    let mut runbook = runbook(vec![KIND], &servers);
+    runbook.probes[0].timeout_ms = IMPATIENT_MS;
+    let mut watch = Watch::start(runbook);
+    let from_zero = |r: &Reading| matches!(r, Reading::Partial { n: Some(0), .. });
+    watch.until("http_5xx_ratio", from_zero).await;
+    servers[0].text("/metrics", 200, &page(1, 90, 10, 0));
     let nan = page(1, 1, 1, 1).replace("db_pool_active 3", "db_pool_active NaN");
     let bad = [
         (
@@ -162,8 +167,8 @@ async fn a_page_that_is_none_makes_the_sums_partial_and_says_why() {
         (Reply::Text(200, nan), "db_pool_active is NaN"),
         (Reply::Endless, "longer than 16777216 bytes"),
         (Reply::Announced, "longer than 16777216 bytes"),
-        (Reply::Trickle, "no complete answer within 300 ms"),
-        (Reply::Silence, "no complete answer within 300 ms"),
+        (Reply::Trickle, "no complete answer within 1000 ms"),
+        (Reply::Silence, "no complete answer within 1000 ms"),
         (Reply::Loop, "a redirect to /metrics, which is not followed"),
     ];
     for (reply, why) in bad {

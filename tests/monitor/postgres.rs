@@ -39,7 +39,6 @@ async fn client(url: &str, application: &str) -> Result<Client, tokio_postgres::
 
 async fn watching(url: &str) -> Runbook {
     let mut runbook = runbook(vec![KIND], &servers(1).await);
-    runbook.probes[0].timeout_ms = 5_000;
     runbook.target.url = url.to_owned();
     runbook
 }
@@ -168,10 +167,18 @@ async fn without_statistics_a_slow_statement_counts_once_by_its_age() {
     let url = database.superuser_url.clone();
     let mut watch = Watch::start(watching(&url).await);
     watch.until_value("pg_slow_statements", 0.0).await;
-    let sleeper = client(&url, "sleeper").await.expect("a client");
-    let slept = tokio::spawn(async move { sleeper.batch_execute("SELECT pg_sleep(2)").await });
+    // A statement that runs for as long as this is held, so that a look sees it however late that comes.
+    let holder = client(&url, "holder").await.expect("a client");
+    let hold = holder.batch_execute("SELECT pg_advisory_lock(1)").await;
+    hold.expect("a lock");
+    let slow = client(&url, "slow").await.expect("a client");
+    let waits = tokio::spawn(async move { slow.batch_execute("SELECT pg_advisory_lock(1)").await });
     watch.until_value("pg_slow_statements", 1.0).await;
-    slept.await.expect("it ran").expect("slept");
+    watch.until_next_look("pg_running_ms").await;
+    watch.until_value("pg_slow_statements", 1.0).await;
+    let let_go = holder.batch_execute("SELECT pg_advisory_unlock(1)").await;
+    let_go.expect("the end of it");
+    waits.await.expect("it ran").expect("it had its turn");
     watch
         .until("pg_running_ms", |r| *r == Reading::value(0.0))
         .await;

@@ -25,7 +25,7 @@ async fn whoever_has_the_file_open_and_is_no_instance_is_named() {
     bench.only(&["F2"]);
     let argv = vec!["true".to_owned()];
     bench.runbook.fleet.restart =
-        Action::new(Effect::Command { argv }, std::time::Duration::from_secs(10));
+        Action::new(Effect::Command { argv }, std::time::Duration::from_secs(60));
     bench.all_say("on Postgres");
     let file = bench.path("app.db");
     assert_eq!(others_of(&bench.runbook, &file).await, None);

@@ -16,7 +16,7 @@ fn shell(line: &str) -> Action {
         Effect::Shell {
             line: line.to_owned(),
         },
-        Duration::from_secs(20),
+        Duration::from_secs(60),
     )
 }
 

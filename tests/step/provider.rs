@@ -13,7 +13,7 @@ use crate::fleet::instance::{Reply, Server};
 
 fn program(argv: &[&str]) -> Action {
     let argv = argv.iter().map(|a| (*a).to_owned()).collect();
-    Action::new(Effect::Command { argv }, Duration::from_secs(10))
+    Action::new(Effect::Command { argv }, Duration::from_secs(60))
 }
 
 /// Whether a step says that something was not seen.
