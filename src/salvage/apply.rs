@@ -9,6 +9,7 @@ mod lift;
 mod referrers;
 mod reread;
 mod row;
+mod skipped;
 pub mod whole;
 
 use std::collections::BTreeSet;
@@ -32,7 +33,7 @@ use crate::text::printable;
 pub struct Means {
     /// Take everything back at the end.
     pub dry_run: bool,
-    /// Leave rows with a conflict out, instead of bringing in none.
+    /// Leave rows with a conflict out, and those that refer to them, instead of bringing in none.
     pub skip_conflicts: bool,
     /// Bring in the nearest value where the column's form cannot hold PostgreSQL's.
     pub nearest: bool,
@@ -69,6 +70,8 @@ pub enum Fate {
     Already,
     /// It is not brought in, and why.
     Conflict(String),
+    /// It is not brought in because another one is not, which it names.
+    Skipped(String),
 }
 
 /// What came of it all.
@@ -95,6 +98,13 @@ impl Outcome {
     pub fn conflicts(&self) -> usize {
         let rows = self.rows.iter();
         rows.filter(|row| matches!(row.fate, Fate::Conflict(_)))
+            .count()
+    }
+
+    /// How many rows are skipped because of others.
+    pub fn skipped(&self) -> usize {
+        let rows = self.rows.iter();
+        rows.filter(|row| matches!(row.fate, Fate::Skipped(_)))
             .count()
     }
 }
@@ -135,7 +145,10 @@ pub fn apply(
         true => bringing.renumbering(salvaged, &lots, file)?,
         false => Renumbering::default(),
     };
-    outcome.rows = bringing.all(salvaged, &lots, file, &renumbering)?;
+    outcome.rows = match means.skip_conflicts {
+        true => bringing.all_that_can(salvaged, &lots, file, &renumbering)?,
+        false => bringing.all(salvaged, &lots, file, &renumbering)?,
+    };
     let after = violations(&transaction, &schema, &touched).map_err(failed())?;
     if !after.is_empty() && data_version(&transaction).map_err(failed())? != version {
         // Somebody wrote between that look and the lock.

@@ -29,20 +29,20 @@ const SCHEMA: &str = "
     INSERT INTO Comments VALUES (1, 2, 'x'), (2, 2, 'y'), (3, 1, 'z');";
 
 /// A value: column, whether it belongs to the key, as it would be, as the backup has it; the last two in SQL.
-type Value<'a> = (&'a str, bool, &'a str, &'a str);
+pub(super) type Value<'a> = (&'a str, bool, &'a str, &'a str);
 /// A row: table, what was done to it, values.
-type Row<'a> = (&'a str, &'a str, &'a [Value<'a>]);
+pub(super) type Row<'a> = (&'a str, &'a str, &'a [Value<'a>]);
 
 /// An application's file as it is when a rollback comes to R2+, and the session's salvage file.
-struct Night {
+pub(super) struct Night {
     _folder: tempfile::TempDir,
-    file: PathBuf,
+    pub(super) file: PathBuf,
     salvage: PathBuf,
 }
 
 impl Night {
     /// `rows` are those of the salvage file.
-    fn new(mode: &str, schema: &str, rows: &[Row<'_>]) -> Self {
+    pub(super) fn new(mode: &str, schema: &str, rows: &[Row<'_>]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let (backup, file) = (
             folder.path().join("backup.db"),
@@ -67,7 +67,11 @@ impl Night {
         for (row, (table, operation, values)) in rows.iter().enumerate() {
             let row = row + 1;
             let keys = values.iter().filter(|value| value.1);
-            let keys: Vec<&str> = keys.map(|value| value.2).collect();
+            let keys = keys.map(|value| match *operation {
+                "deleted" => value.3,
+                _ => value.2,
+            });
+            let keys: Vec<&str> = keys.collect();
             let key = keys.join(",").replace('\'', "\"");
             execute(
                 &salvage,
@@ -104,7 +108,7 @@ impl Night {
         Writer::begin(&self.file, BUSY).expect("the write lock")
     }
 
-    fn salvaged(&self) -> Salvaged {
+    pub(super) fn salvaged(&self) -> Salvaged {
         Salvaged::open(&self.salvage).expect("a salvage file")
     }
 
@@ -126,7 +130,7 @@ impl Night {
     }
 
     /// The first column of what SQLite has, joined.
-    fn has(&self, sql: &str) -> String {
+    pub(super) fn has(&self, sql: &str) -> String {
         let connection = open_read_only(&self.file).expect("the file");
         let mut statement = connection.prepare(sql).expect(sql);
         let rows = statement.query_map([], |row| row.get::<_, String>(0));
