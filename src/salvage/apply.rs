@@ -9,8 +9,11 @@ mod lift;
 mod referrers;
 mod reread;
 mod row;
+mod sides;
 mod skipped;
 pub mod whole;
+
+pub use sides::{Now, Side};
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -55,6 +58,9 @@ pub struct Brought {
     /// The number that it has in SQLite instead of its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub new_id: Option<i64>,
+    /// Where it has a conflict, what each side has.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sides: Vec<Side>,
     /// What became of it.
     #[serde(flatten)]
     pub fate: Fate,
@@ -157,10 +163,19 @@ pub fn apply(
     outcome.violations = new_ones(&before, &after);
     let clean = outcome.violations.is_empty() && (outcome.conflicts() == 0 || means.skip_conflicts);
     if clean && !means.dry_run {
+        bringing.show_sides(salvaged, &renumbering, file, &mut outcome.rows)?;
         transaction.commit().map_err(failed())?;
         outcome.committed = true;
     } else {
         transaction.rollback().map_err(failed())?;
+        // As SQLite has it without what was taken back.
+        let looking = Bringing {
+            connection: &connection,
+            schema: &schema,
+            means,
+            lifts: false,
+        };
+        looking.show_sides(salvaged, &renumbering, file, &mut outcome.rows)?;
     }
     Ok(outcome)
 }
@@ -204,6 +219,7 @@ impl Waiting {
             operation: self.row.operation,
             key: self.row.key.clone(),
             new_id: self.new_id,
+            sides: Vec::new(),
             fate,
         }
     }

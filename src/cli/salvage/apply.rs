@@ -10,7 +10,7 @@ use clap::Args;
 use super::super::{Exit, Which};
 use super::{ChoiceArgs, Opened, open};
 use crate::claim::{self, Claim};
-use crate::salvage::apply::{Brought, Fate, Means, Outcome, apply};
+use crate::salvage::apply::{Brought, Fate, Means, Outcome, Side, apply};
 use crate::salvage::file::NAME;
 use crate::session::{Phase, Session};
 use crate::sqlite;
@@ -18,6 +18,8 @@ use crate::text::printable;
 
 /// Conflicts that are listed for people.
 const LISTED: usize = 50;
+/// Values of a row that has a conflict that are listed for people.
+const SIDES: usize = 20;
 
 /// Bring rows into SQLite.
 #[derive(Debug, Args)]
@@ -254,8 +256,20 @@ fn list(word: &str, words: &str, rows: &[(&Brought, &str)]) {
             printable(&row.key, 80),
             printable(why, 300)
         );
+        print_sides(&row.sides, "    ");
     }
     if rows.len() > LISTED {
         outln!("and {} more {words}; --json has all", rows.len() - LISTED);
+    }
+}
+
+/// What each side has of a row that has a conflict.
+pub(super) fn print_sides(sides: &[Side], before: &str) {
+    for side in sides.iter().take(SIDES) {
+        outln!("{before}{}", side.line());
+    }
+    if sides.len() > SIDES {
+        let more = sides.len() - SIDES;
+        outln!("{before}and {more} more values; --json has all");
     }
 }
