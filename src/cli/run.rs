@@ -106,7 +106,7 @@ pub async fn run(args: RunArgs) -> anyhow::Result<Exit> {
                 Answer::Rehearse(why) => {
                     errln!("NO-GO: {why}");
                     // One more rehearsal is to settle both.
-                    if let Some(why) = ahead::refused(&loaded.runbook, &source).await {
+                    if let Some(why) = ahead::look(&loaded.runbook, &source).await.refused {
                         errln!("NO-GO: {why}");
                     }
                     return Ok(Exit::NoGo);
@@ -135,8 +135,11 @@ pub async fn run(args: RunArgs) -> anyhow::Result<Exit> {
                 Some(kept) => ahead::stale(&loaded.runbook, &source, sandbox, kept).await,
                 None => None,
             };
-            let refused = ahead::refused(&loaded.runbook, &source).await;
-            let stands: Vec<String> = stale.into_iter().chain(refused).collect();
+            let ahead = ahead::look(&loaded.runbook, &source).await;
+            if let Some(why) = &ahead.to_discard {
+                errln!("warning: {why}");
+            }
+            let stands: Vec<String> = stale.into_iter().chain(ahead.refused).collect();
             for why in &stands {
                 errln!("NO-GO: {why}. No session was opened");
             }
