@@ -6,10 +6,13 @@ use clap_complete::engine::ArgValueCandidates;
 
 use super::super::bridge::SocketBridge;
 use super::super::completion as candidates;
+use super::super::orders::Standing;
 use super::super::{Exit, Which, follow, over, run};
 use super::send;
 use crate::cockpit::bridge::{Bridge, BridgeError, Purpose};
 use crate::journal::Folder;
+use crate::runbook::StepWord;
+use crate::runbook::transfer::TargetRows;
 use crate::session::event::given_up;
 use crate::session::live::{ItemView, key};
 use crate::session::{Command, Phase, Refusal, Session, attempt, completion};
@@ -21,9 +24,14 @@ const AFTER_THE_RELEASE: &str = "next: `cutover close`, which looks at what is l
      production's database until somebody takes it back: nothing that a tester does there is a test any more";
 
 /// What a rollback leaves in the target, and what the next attempt needs for it.
-const ROWS_STAY: &str = "before that rehearsal: the rows of this attempt may still be in the target, and `cutover run` is NO-GO on them unless the runbook \
-     has `target_rows: replace` under `transfer`. Setting it changes the runbook, so that an earlier rehearsal would not count: `cutover check` says \
-     whether it is needed";
+const ROWS_STAY: &str = "before that rehearsal: the rows of this attempt may still be in the target, and `cutover run` is NO-GO on them until the runbook \
+     has `target_rows: replace` under `transfer`, which it had not. Setting it changes the runbook, so that an earlier rehearsal would not count: \
+     `cutover check` says whether it is needed";
+
+/// The same where the session's runbook cannot be read any more.
+const ROWS_MAY_STAY: &str = "before that rehearsal: the rows of this attempt may still be in the target, and `cutover run` is NO-GO on them unless the \
+     runbook has `target_rows: replace` under `transfer`. Setting it changes the runbook, so that an earlier rehearsal would not count: `cutover \
+     check` says whether it is needed";
 
 /// Record what was corrected after a rollback.
 #[derive(Debug, Args)]
@@ -199,6 +207,7 @@ pub async fn correct(args: CorrectArgs) -> anyhow::Result<Exit> {
         errln!("refused: {}", why_not_kept(&folder, &not_yet));
         return Ok(Exit::Failed);
     }
+    let rows_stay = rows_stay(&folder, &known);
     let command = Command::Correct {
         what: args.what,
         gives_up_rows: args.give_up_rows,
@@ -212,8 +221,8 @@ pub async fn correct(args: CorrectArgs) -> anyhow::Result<Exit> {
             errln!(
                 "recorded in {session}; a rehearsal newer than this opens the way to the next attempt"
             );
-            if known.target_touched {
-                errln!("{ROWS_STAY}");
+            if let Some(rows_stay) = rows_stay {
+                errln!("{rows_stay}");
             }
             Ok(Exit::Done)
         }
@@ -221,6 +230,24 @@ pub async fn correct(args: CorrectArgs) -> anyhow::Result<Exit> {
             errln!("refused: {refusal}");
             Ok(Exit::Failed)
         }
+    }
+}
+
+/// What to say of the rows that were loaded and stay in the target; `None` where they stand in nobody's way, for none was loaded, or the runbook
+/// has the tables emptied.
+fn rows_stay(folder: &Folder, session: &Session) -> Option<&'static str> {
+    let lines = session.charter.steps.iter().zip(&session.steps);
+    let mut begun = lines.filter(|(_, state)| state.attempt > 0);
+    let may_have_loaded =
+        begun.any(|(line, _)| line.word.is_none_or(|word| word == StepWord::Import));
+    if !session.target_touched || !may_have_loaded {
+        return None;
+    }
+    let loaded = Standing::read(folder).and_then(|standing| standing.loaded());
+    match loaded.map(|loaded| loaded.runbook.transfer.target_rows) {
+        Ok(TargetRows::Replace) => None,
+        Ok(TargetRows::Refuse) => Some(ROWS_STAY),
+        Err(_) => Some(ROWS_MAY_STAY),
     }
 }
 
