@@ -14,9 +14,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use chrono::{SecondsFormat, Utc};
 use tokio::time::Instant;
 
+use crate::format::recorded_moment;
 use crate::salvage::Error;
 use crate::salvage::apply::whole::{self, Reason};
 use crate::salvage::file::{Choice, NAME, Salvaged};
@@ -224,7 +224,7 @@ fn bring(
     let mut mark = Mark {
         session: place.session.clone(),
         rows_sha256: salvaged.rows_sha256()?,
-        at: Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true),
+        at: recorded_moment(crate::clock::wall()),
         rows: 0,
         stays: Stays::default(),
     };
