@@ -75,7 +75,7 @@ async fn mark_of_rollback(file: PathBuf) -> Option<String> {
 /// # Errors
 /// The journal cannot be read or written, or an engine runs the session.
 pub async fn run(args: CloseArgs) -> anyhow::Result<Exit> {
-    let folder = run::find(&args.which)?;
+    let folder = run::find(&args.which.named)?;
     let (history, session) = history::of(&folder)?;
     let follower = history.follower();
     let name = &session.charter.session;

@@ -93,7 +93,7 @@ pub struct CompleteArgs {
 
 /// `cutover complete`
 pub async fn complete(args: CompleteArgs) -> anyhow::Result<Exit> {
-    let folder = run::find_to_act(&args.which)?;
+    let folder = run::find_to_act(&args.which.named)?;
     let (history, session) = crate::history::of(&folder)?;
     // The engine would refuse it too, and name the first row alone.
     if session.phase == Phase::Open && history.follower().engine()?.is_alive() {
@@ -127,7 +127,7 @@ pub async fn complete(args: CompleteArgs) -> anyhow::Result<Exit> {
 
 /// `cutover rollback`: starts an engine when none runs.
 pub async fn rollback(args: RollbackArgs) -> anyhow::Result<Exit> {
-    let folder = run::find_night(&args.which)?;
+    let folder = run::find_night(&args.which.named)?;
     if let Some(over) = over::sentence(&folder) {
         anyhow::bail!("{over}");
     }
@@ -178,7 +178,7 @@ fn summarise(session: &Session) {
 
 /// `cutover retry`: rows of a rollback that has ended, by an engine that is started for them.
 pub async fn retry(args: RetryArgs) -> anyhow::Result<Exit> {
-    let folder = run::find_night(&args.which)?;
+    let folder = run::find_night(&args.which.named)?;
     let bridge = SocketBridge::new(folder.clone(), args.which.claim, None);
     let command = Command::Retry { row: args.row };
     let asked = match tokio::task::spawn_blocking(move || bridge.send(&command, None)).await? {
@@ -198,7 +198,7 @@ pub async fn retry(args: RetryArgs) -> anyhow::Result<Exit> {
 
 /// `cutover correct`: the session is over and has no engine any more.
 pub async fn correct(args: CorrectArgs) -> anyhow::Result<Exit> {
-    let folder = run::find_night(&args.which)?;
+    let folder = run::find_night(&args.which.named)?;
     let session = folder.session();
     let known = crate::history::session(&folder)?;
     if !args.give_up_rows
@@ -266,7 +266,7 @@ fn ask_for_confirmation(folder: &Folder) -> Option<String> {
 /// The whole command line that confirms with a session's name, as it is to be typed.
 fn confirming(command: &str, which: &Which, name: &str) -> String {
     let name = printable(name, 80);
-    let place = match (&which.dir, &which.session) {
+    let place = match (&which.named.dir, &which.named.session) {
         (Some(dir), _) => format!(" --dir {}", printable(&dir.display().to_string(), 400)),
         (None, Some(_)) => format!(" {name}"),
         (None, None) => String::new(),
@@ -296,25 +296,28 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
+    use crate::cli::Named;
 
     #[test]
     fn the_whole_command_line_names_the_session_as_it_was_named() {
         let mut which = Which {
-            session: None,
-            dir: None,
+            named: Named {
+                session: None,
+                dir: None,
+            },
             claim: None,
         };
         assert_eq!(
             confirming("rollback", &which, "tonight"),
             "cutover rollback --confirm tonight"
         );
-        which.session = Some("tonight".to_owned());
+        which.named.session = Some("tonight".to_owned());
         which.claim = Some("robin".to_owned());
         assert_eq!(
             confirming("complete", &which, "tonight"),
             "cutover complete tonight --confirm tonight --as robin"
         );
-        which.dir = Some(PathBuf::from("/srv/night"));
+        which.named.dir = Some(PathBuf::from("/srv/night"));
         assert_eq!(
             confirming("rollback", &which, "tonight"),
             "cutover rollback --dir /srv/night --confirm tonight --as robin"

@@ -7,7 +7,7 @@ use anyhow::{Context as _, bail};
 use chrono::{SecondsFormat, Utc};
 use clap::Args;
 
-use super::super::{Exit, Which};
+use super::super::{Exit, Named};
 use super::{ChoiceArgs, Opened, open};
 use crate::claim::{self, Claim};
 use crate::salvage::apply::{Brought, Fate, Means, Outcome, Side, apply};
@@ -29,7 +29,7 @@ const SIDES: usize = 20;
   cutover salvage apply --table ToolContents --skip-conflicts")]
 pub struct ApplyArgs {
     #[command(flatten)]
-    which: Which,
+    named: Named,
     /// Every row of the file
     #[arg(long, conflicts_with_all = ["table", "row", "key"])]
     all: bool,
@@ -77,7 +77,7 @@ pub fn run(args: ApplyArgs) -> anyhow::Result<Exit> {
         session,
         mut salvaged,
         known,
-    } = open(&args.which)?;
+    } = open(&args.named)?;
     match known {
         Ok(None) => {}
         Ok(Some(doubt)) => errln!("WARNING: {}", printable(&doubt, 600)),

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::super::{Exit, Which};
+use super::super::{Exit, Named};
 use super::apply::print_sides;
 use super::{ChoiceArgs, Opened, open};
 use crate::salvage::apply::{Now, Side};
@@ -24,7 +24,7 @@ const LISTED: usize = 50;
   cutover salvage show --table ToolContents --limit 200")]
 pub struct ShowArgs {
     #[command(flatten)]
-    which: Which,
+    named: Named,
     #[command(flatten)]
     choice: ChoiceArgs,
     /// At most so many rows; 50 for people, all with --json
@@ -42,7 +42,7 @@ pub struct ShowArgs {
 pub fn run(args: ShowArgs) -> anyhow::Result<Exit> {
     let Opened {
         salvaged, known, ..
-    } = open(&args.which)?;
+    } = open(&args.named)?;
     if let Some(doubt) = known.unwrap_or_else(|why| Some(format!("{why}. `apply` refuses it"))) {
         errln!("WARNING: {}", printable(&doubt, 600));
     }
