@@ -10,6 +10,8 @@
 //!
 //! Not in here: which rows can be brought in and which not (`salvage::apply::whole`), and finding them (`step::salvage`).
 
+mod room;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -85,23 +87,35 @@ pub(super) async fn bring_back(ctx: &Context, nearest: bool) -> Outcome {
     let outcome = match (&record.file, rows) {
         (None, _) if !record.lacks.is_empty() => Outcome::failed(not_brought(&record.sentence())),
         (None, _) | (Some(_), 0) => Outcome::done(record.sentence()),
-        (Some(_), _) => {
-            let fence = match marked {
-                Some(_) => None,
-                None => ctx.shared.fence.lock().await.take(),
-            };
-            let (looked, reporter) = (place.clone(), ctx.reporter.clone());
-            let say = move |line: &str| reporter.line(line);
-            match blocking(move || bring(&place, marked, fence, nearest, &say)).await {
-                Ok(told) => told.outcome(),
-                Err(error) => {
-                    let found = blocking(move || mark::find(&looked.file, &looked.session)).await;
-                    Outcome::failed(broke_off(found, &error.to_string()))
-                }
-            }
-        }
+        (Some(_), _) => into_sqlite(ctx, place, marked, nearest).await,
     };
     complete(outcome, &record).with_fact(record)
+}
+
+/// Brings the rows of the salvage file in, where there is room for them.
+async fn into_sqlite(ctx: &Context, place: Place, marked: Option<Mark>, nearest: bool) -> Outcome {
+    if marked.is_none() {
+        // Looked at while the fence is held: where nothing is tried, it goes on keeping writers out.
+        let looked = place.clone();
+        match blocking(move || room::lacking(&looked)).await {
+            Ok(None) => {}
+            Ok(Some(why)) => return Outcome::failed(not_brought(&why)),
+            Err(error) => return Outcome::failed(not_brought(&error.to_string())),
+        }
+    }
+    let fence = match marked {
+        Some(_) => None,
+        None => ctx.shared.fence.lock().await.take(),
+    };
+    let (looked, reporter) = (place.clone(), ctx.reporter.clone());
+    let say = move |line: &str| reporter.line(line);
+    match blocking(move || bring(&place, marked, fence, nearest, &say)).await {
+        Ok(told) => told.outcome(),
+        Err(error) => {
+            let found = blocking(move || mark::find(&looked.file, &looked.session)).await;
+            Outcome::failed(broke_off(found, &error.to_string()))
+        }
+    }
 }
 
 /// Takes the mark away, once the outcome of this row is on record and the salvage file has the rows noted. Where it cannot be taken away now,
@@ -384,7 +398,7 @@ mod tests {
     }
 
     /// A salvage file with a row that was inserted, one that was deleted, and one that SQLite's column cannot hold.
-    fn place(folder: &Path) -> Place {
+    pub(super) fn place(folder: &Path) -> Place {
         let (backup, file) = (folder.join("backup.db"), folder.join("app.db"));
         run(
             &backup,
@@ -416,7 +430,7 @@ mod tests {
         }
     }
 
-    fn ids(place: &Place) -> String {
+    pub(super) fn ids(place: &Place) -> String {
         let connection = sqlite::open_read_only(&place.file).expect("the file");
         let sql = "SELECT group_concat(Id) FROM (SELECT Id FROM T ORDER BY Id)";
         connection.query_row(sql, [], |row| row.get(0)).expect(sql)
