@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use cutover::postgres::Endpoint;
 use cutover::salvage::TableCost;
+use cutover::salvage::apply::derived::Anew;
 use cutover::salvage::apply::{Fate, Means, Outcome, apply, whole};
 use cutover::salvage::file::{About, Choice, Salvaged, Writer};
 use cutover::session::facts::{Brought, BroughtTable};
@@ -156,6 +157,7 @@ async fn what_a_rollback_brings_back_is_what_postgresql_has() {
         &chosen,
         &live,
         false,
+        &Anew::within(Duration::from_secs(60)),
         &|_| (),
     );
     let brought = brought.unwrap_or_else(|error| panic!("{error}"));

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use cutover::salvage::apply::derived::Anew;
 use cutover::salvage::apply::whole::{Reason, Whole, bring};
 use cutover::salvage::file::{About, Salvaged, Writer as Salvage};
 use cutover::salvage::mark::{Mark, Stays, find, leave, remove_mark};
@@ -122,6 +123,7 @@ impl Night {
             &chosen,
             &self.file,
             nearest,
+            &Anew::within(Duration::from_secs(60)),
             &|_| {},
         );
         let whole = whole.unwrap_or_else(|error| panic!("{error}"));
@@ -590,6 +592,7 @@ fn a_disk_without_room_and_a_lock_of_somebody_else_leave_all_as_it_was() {
             &[1, 2],
             &night.file,
             false,
+            &Anew::within(Duration::from_secs(60)),
             &|_| {},
         );
         let why = failed.expect_err("there is no room").to_string();
