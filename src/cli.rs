@@ -140,15 +140,22 @@ pub enum Subcommands {
     Guard(guard::GuardArgs),
 }
 
-/// Which session, for every command that speaks to one.
+/// Which session, for every command that reads of one: whom somebody plays means nothing there.
 #[derive(Debug, Clone, Args)]
-pub struct Which {
+pub struct Named {
     /// Name of the session; the newest one where absent
     #[arg(add = ArgValueCandidates::new(completion::sessions))]
     pub session: Option<String>,
     /// The session's own folder, instead of .cutover/SESSION
     #[arg(long)]
     pub dir: Option<PathBuf>,
+}
+
+/// Which session, and as whom, for every command that does something in one or shows what somebody may do.
+#[derive(Debug, Clone, Args)]
+pub struct Which {
+    #[command(flatten)]
+    pub named: Named,
     /// Whom to play (the sandbox alone)
     #[arg(long = "as", value_name = "PERSON", add = ArgValueCandidates::new(completion::people))]
     pub claim: Option<String>,

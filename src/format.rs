@@ -1,7 +1,7 @@
 //! How numbers, durations, times and bytes read, on every screen and in every text. Not in here: what a signal is called and in which unit it is
 //! told (`trigger::wording`).
 
-use chrono::{DateTime, FixedOffset, Utc};
+use chrono::{DateTime, FixedOffset, SecondsFormat, Utc};
 
 /// `0:42`, `12:04`, `1:02:03`. Negative durations read as none.
 pub fn span(ms: i64) -> String {
@@ -104,6 +104,20 @@ pub fn date_and_time(wall: DateTime<Utc>, zone: FixedOffset) -> String {
     there.format("%Y-%m-%d %H:%M:%S %:z").to_string()
 }
 
+/// The moment that decides what is kept and what is lost: to the millisecond, where the reader is, and how far that is from UTC.
+pub fn moment(wall: DateTime<Utc>, zone: FixedOffset) -> String {
+    let there = wall.with_timezone(&zone);
+    match zone.local_minus_utc() {
+        0 => there.format("%H:%M:%S%.3f UTC").to_string(),
+        _ => there.format("%H:%M:%S%.3f %:z").to_string(),
+    }
+}
+
+/// Such a moment as files and what is recorded have it, to be read by whoever comes later: RFC 3339, to the millisecond, UTC.
+pub fn recorded_moment(wall: DateTime<Utc>) -> String {
+    wall.to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
 /// The time of day where the reader is, without seconds.
 pub fn hour_minute(wall: DateTime<Utc>, zone: FixedOffset) -> String {
     wall.with_timezone(&zone).format("%H:%M").to_string()
@@ -130,6 +144,15 @@ mod tests {
         assert_eq!(size(512 * 1024), "512 KiB");
         assert_eq!(size(64 * 1024 * 1024), "64 MiB");
         assert_eq!(size(12 << 30), "12 GiB");
+    }
+
+    #[test]
+    fn a_moment_that_decides_has_milliseconds_and_a_zone() {
+        let wall = DateTime::from_timestamp_millis(1_709_210_096_045).expect("a moment");
+        let zone = |hours: i32| FixedOffset::east_opt(hours * 3_600).expect("a zone");
+        assert_eq!(moment(wall, zone(0)), "12:34:56.045 UTC");
+        assert_eq!(moment(wall, zone(2)), "14:34:56.045 +02:00");
+        assert_eq!(recorded_moment(wall), "2024-02-29T12:34:56.045Z");
     }
 
     #[test]

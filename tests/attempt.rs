@@ -1,9 +1,11 @@
 //! After a rollback the same target is attempted again only once somebody has said what was corrected, and a newer rehearsal is green
 //! (R6).
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use cutover::cli::orders::Standing;
 use cutover::identity::{SourceIdentity, TargetIdentity};
 use cutover::session::attempt::{
     Ground, NotYet, SALVAGED, TARGET_CLOSED, is_target_closed, may_follow, rows_are_kept_on,
@@ -270,6 +272,57 @@ fn the_door_stays_shut_until_then() {
     assert!(words.contains("cutover rehearse"), "{words}");
     let sessions = std::fs::read_dir(folder.path().join(".cutover")).expect("sessions");
     assert_eq!(sessions.count(), 1, "no session was opened");
+}
+
+/// What stays in the target concerns whoever has loaded something there and does not have it emptied.
+#[test]
+fn that_rows_stay_is_said_where_they_are_in_the_way() {
+    let text = std::fs::read_to_string(RUNBOOK).expect("the reference runbook");
+    let replacing = text.replace("\ntransfer:\n", "\ntransfer:\n  target_rows: replace\n");
+    assert_ne!(text, replacing);
+    let loaded = Bridge::rolled_back(2_000).journal;
+    let mut before = Bridge::open();
+    before.reach("D2");
+    before.append(Event::RollbackStarted {
+        cause: cutover::session::RollbackCause::Person { by: "robin".into() },
+        reason: "the migrations fail".into(),
+    });
+    before.settle();
+    before.do_rollback_rows(1_000);
+    for (journal, runbook, expected) in [
+        (&loaded, Some(&text), Some("until the runbook has")),
+        (&loaded, Some(&replacing), None),
+        (&loaded, None, Some("unless the runbook has")),
+        (&before.journal, Some(&text), None),
+    ] {
+        let here = tempfile::tempdir().expect("a folder");
+        let folder = report::journal_below(&here.path().join(".cutover"), journal);
+        if let Some(runbook) = runbook {
+            let standing = Standing {
+                runbook_path: RUNBOOK.into(),
+                runbook: runbook.clone(),
+                base: here.path().to_owned(),
+                environment: BTreeMap::new(),
+                instances: None,
+                sandbox: false,
+                rehearsal: false,
+                speed: 1.0,
+                again: None,
+                spare: None,
+                wait_before: Vec::new(),
+                evidence: None,
+            };
+            standing.write(&folder).expect("written");
+        }
+        let correct = ["correct", "tonight", "--what", "an index", "--as", "ada"];
+        let corrected = cutover(here.path(), &correct);
+        assert_eq!(corrected.status.code(), Some(0), "{corrected:?}");
+        let words = said(&corrected);
+        match expected {
+            Some(part) => says!(words, part),
+            None => lacks!(words, "target_rows"),
+        }
+    }
 }
 
 pub(crate) const RUNBOOK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/runbook.yaml");

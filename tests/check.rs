@@ -374,7 +374,7 @@ fn no_error_quotes_a_password_that_was_typed() {
 /// What would stop D1 in the middle of the freeze is known before.
 #[tokio::test]
 async fn rows_in_the_target_are_told_of_before_the_night() {
-    use cutover::cli::run::ahead;
+    use cutover::cli::run::ahead::{self, Ahead};
     use cutover::runbook::transfer::TargetRows;
 
     let folder = tempfile::tempdir().expect("a folder");
@@ -393,8 +393,8 @@ async fn rows_in_the_target_are_told_of_before_the_night() {
     runbook.target.schema = "public".to_owned();
     runbook.transfer.target_rows = TargetRows::Refuse;
     assert_eq!(
-        ahead::refused(&runbook, &source).await,
-        None,
+        ahead::look(&runbook, &source).await,
+        Ahead::default(),
         "nothing is migrated yet"
     );
     client
@@ -403,26 +403,68 @@ async fn rows_in_the_target_are_told_of_before_the_night() {
         )
         .await
         .expect("a table");
-    assert_eq!(ahead::refused(&runbook, &source).await, None);
+    assert_eq!(ahead::look(&runbook, &source).await, Ahead::default());
     client
         .batch_execute("INSERT INTO customer VALUES (1), (2)")
         .await
         .expect("rows");
-    let why = ahead::refused(&runbook, &source)
-        .await
-        .expect("D1 would refuse");
+    let told = ahead::look(&runbook, &source).await;
+    let why = told.refused.expect("D1 would refuse");
     assert!(why.contains("customer (2 rows)"), "{why}");
+    assert_eq!(told.to_discard, None, "nothing would be deleted");
     runbook.transfer.target_rows = TargetRows::Replace;
-    assert_eq!(ahead::refused(&runbook, &source).await, None);
+    let told = ahead::look(&runbook, &source).await;
+    assert_eq!(told.refused, None);
+    // The words of `cutover plan`, and the option that D2 takes.
+    let why = told.to_discard.expect("D2 would ask");
+    says!(
+        why,
+        "customer: 2 row(s) there, of which SQLite does not have 1 (by id)"
+    );
+    says!(why, "--discard-rows customer=1");
+    let alone = ahead::look_at_rows(&runbook, &source).await;
+    assert_eq!(alone.to_discard, Some(why));
+    client
+        .batch_execute("DELETE FROM customer WHERE id = 2")
+        .await
+        .expect("it goes");
+    assert_eq!(ahead::look(&runbook, &source).await, Ahead::default());
     // A value that came after the rehearsal.
     let write = "ALTER TABLE customer ADD COLUMN born TEXT; UPDATE customer SET born = 'soon'";
     connection.execute_batch(write).expect("a value");
     let column = "ALTER TABLE customer ADD COLUMN born date";
     client.batch_execute(column).await.expect("a column");
-    let why = ahead::refused(&runbook, &source).await;
-    let why = why.expect("D1 would refuse");
+    let told = ahead::look(&runbook, &source).await;
+    let why = told.refused.expect("D1 would refuse");
     assert!(
         why.contains("customer.born") && why.contains("soon"),
         "{why}"
     );
+}
+
+/// What D2 would ask for in the night is a warning of `cutover check`, which nothing fails for.
+#[tokio::test]
+async fn rows_that_sqlite_lacks_are_a_warning_of_the_check() {
+    let database = support::database().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    support::sqlite(
+        &folder.path().join("tools.db"),
+        "CREATE TABLE tags (id INTEGER PRIMARY KEY); INSERT INTO tags VALUES (1)",
+    );
+    let endpoint = cutover::postgres::Endpoint::parse(&database.url).expect("a URL");
+    let client = endpoint.connect().await.expect("a connection");
+    client
+        .batch_execute(
+            "CREATE TABLE tags (id integer PRIMARY KEY); INSERT INTO tags VALUES (1), (7), (8)",
+        )
+        .await
+        .expect("rows");
+    let mut runbook = runbook_in(folder.path(), &database.url, &database.url);
+    let transfer = runbook::parse_transfer("transfer", "target_rows: replace");
+    runbook.transfer = transfer.expect("a transfer section");
+    let findings = examine(&runbook, folder.path()).await;
+    let lacking = finding(&findings, "target, rows that SQLite lacks");
+    assert!(!lacking.ok && !lacking.blocks(), "{lacking:?}");
+    says!(lacking.detail, "SQLite does not have 2 (by id)");
+    says!(lacking.detail, "--discard-rows tags=2");
 }

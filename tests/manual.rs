@@ -139,6 +139,50 @@ fn the_help_of_every_command_has_examples_that_it_takes() {
     assert!(found > 60, "{found} examples");
 }
 
+/// The command of these words.
+fn below<'c>(command: &'c clap::Command, path: &[&str]) -> &'c clap::Command {
+    path.iter().fold(command, |command, name| {
+        let below = command.find_subcommand(name);
+        below.unwrap_or_else(|| panic!("there is no {path:?}"))
+    })
+}
+
+/// Whom somebody plays means something where something is done, and where a screen shows what somebody may do.
+#[test]
+fn only_commands_that_act_take_a_person_to_play() {
+    let shown = Cli::command();
+    let takes = |path: &[&str]| {
+        let mut arguments = below(&shown, path).get_arguments();
+        arguments.any(|argument| argument.get_long() == Some("as"))
+    };
+    let reading: [&[&str]; 7] = [
+        &["status"],
+        &["report"],
+        &["replay"],
+        &["watch"],
+        &["salvage", "cost"],
+        &["salvage", "show"],
+        &["salvage", "apply"],
+    ];
+    for path in reading {
+        assert!(!takes(path), "{path:?}");
+        let line = [&["cutover"][..], path, &["--as", "robin"]].concat();
+        assert!(Cli::try_parse_from(line).is_err(), "{path:?}");
+        let help = below(&shown, path).clone().render_long_help().to_string();
+        lacks!(help, "--as");
+        assert!(help.contains("--dir"), "{path:?}: {help}");
+    }
+    let acting: [&[&str]; 6] = [
+        &["note"],
+        &["rollback"],
+        &["join"],
+        &["snapshot"],
+        &["close"],
+        &["salvage", "make"],
+    ];
+    assert!(acting.into_iter().all(takes));
+}
+
 /// Every manual that lies in `docs/` can be read without a browser.
 #[test]
 fn every_manual_is_listed_and_printed() {

@@ -8,6 +8,8 @@ mod ids;
 mod known;
 mod property;
 mod seen;
+mod sides;
+mod skipped;
 mod tally;
 mod whole;
 

@@ -285,7 +285,7 @@ async fn send_by(
     command: Command,
     with: impl FnOnce(SocketBridge) -> SocketBridge,
 ) -> anyhow::Result<Exit> {
-    let folder = super::run::find_to_act(&which)?;
+    let folder = super::run::find_to_act(&which.named)?;
     let bridge = with(SocketBridge::new(folder.clone(), which.claim, None));
     match tokio::task::spawn_blocking(move || bridge.send(&command, None)).await? {
         Ok(_) => {

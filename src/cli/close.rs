@@ -116,7 +116,7 @@ fn said(session: &Session, open: usize, accepted: bool) -> Exit {
 /// # Errors
 /// The journal cannot be read or written, or an engine runs the session.
 pub async fn run(args: CloseArgs) -> anyhow::Result<Exit> {
-    let folder = run::find(&args.which)?;
+    let folder = run::find(&args.which.named)?;
     // What its engine still takes away is not what is left.
     let has_ended = matches!(
         history::session(&folder)?.phase,

@@ -29,7 +29,7 @@ pub struct JoinArgs {
 
 /// `cutover join`
 pub async fn run(args: JoinArgs) -> anyhow::Result<Exit> {
-    let folder = run::find(&args.which)?;
+    let folder = run::find(&args.which.named)?;
     if args.log || !can_show_a_screen() {
         return follow::until_over(&folder, follow::To::Stdout).await;
     }

@@ -163,10 +163,14 @@ pub async fn rehearse(
     prepare::beside_no_session_of_the_target(loaded).await?;
     if stage.sandbox.is_none() {
         let source = loaded.base.join(&loaded.runbook.source.file);
-        if let Some(why) = run::ahead::rows_in_the_way(&loaded.runbook, &source).await {
+        let ahead = run::ahead::look_at_rows(&loaded.runbook, &source).await;
+        if let Some(why) = ahead.refused {
             errln!(
                 "warning: this rehearsal will not count for the night, which would be NO-GO: {why}"
             );
+        }
+        if let Some(why) = ahead.to_discard {
+            errln!("warning: no rehearsal shows it, for the scratch database is loaded: {why}");
         }
     }
     // Whatever an earlier one left goes first: its staging slot is this one's too.

@@ -9,7 +9,7 @@ use clap::Args;
 use serde::Deserialize;
 
 use super::check::read_runbook;
-use super::{Exit, Looks, Which, join, run};
+use super::{Exit, Looks, Named, join, run};
 use crate::cockpit::{self, At};
 use crate::format::span;
 use crate::history;
@@ -31,7 +31,7 @@ use crate::trigger::{Cadence, Reading, Sample};
   cutover replay tool-catalogue-1 --triggers runbook.yaml")]
 pub struct ReplayArgs {
     #[command(flatten)]
-    which: Which,
+    named: Named,
     /// No screen: the runbook whose triggers, checklist and limits judge what was recorded
     #[arg(long, value_name = "RUNBOOK")]
     triggers: Option<PathBuf>,
@@ -87,7 +87,7 @@ struct Record {
 /// The runbook is invalid, there is no such session, or a line of the file is no sample.
 pub async fn run(args: ReplayArgs) -> anyhow::Result<Exit> {
     let Some(triggers) = &args.triggers else {
-        return screen(&args.which, args.at, args.looks).await;
+        return screen(&args.named, args.at, args.looks).await;
     };
     let reading = read_runbook(triggers).map_err(anyhow::Error::msg)?;
     let Some(runbook) = reading.runbook else {
@@ -96,7 +96,7 @@ pub async fn run(args: ReplayArgs) -> anyhow::Result<Exit> {
     };
     let record = match &args.samples {
         Some(file) => of_file(&runbook, file, &args.baseline)?,
-        None => of_session(&runbook, &args.which)?,
+        None => of_session(&runbook, &args.named)?,
     };
     reaches_as_far_as_a_session(&record.moments)?;
     let told = replay(&record.charter, &record.cadence, &record.moments)?;
@@ -127,8 +127,8 @@ fn reaches_as_far_as_a_session(moments: &[(i64, Moment)]) -> anyhow::Result<()> 
 }
 
 /// The cockpit over what was recorded, until it is left.
-async fn screen(which: &Which, at: Option<At>, looks: Looks) -> anyhow::Result<Exit> {
-    let folder = run::find(which)?;
+async fn screen(named: &Named, at: Option<At>, looks: Looks) -> anyhow::Result<Exit> {
+    let folder = run::find(named)?;
     if !join::can_show_a_screen() {
         bail!(
             "a replay needs a terminal. Without one: `cutover snapshot --at 12:04` draws one moment, `cutover report` writes all of it, \
@@ -158,8 +158,8 @@ pub fn at(text: &str) -> Result<At, String> {
 }
 
 /// A session's events and samples, under the runbook's rules.
-fn of_session(runbook: &Runbook, which: &Which) -> anyhow::Result<Record> {
-    let folder = run::find(which)?;
+fn of_session(runbook: &Runbook, named: &Named) -> anyhow::Result<Record> {
+    let folder = run::find(named)?;
     let (mut history, session) = history::of(&folder)?;
     let then = session.charter;
     let events = history.events().iter();

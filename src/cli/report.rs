@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use clap::Args;
 
 use super::orders::Standing;
-use super::{Exit, Which, run};
+use super::{Exit, Named, run};
 use crate::journal::holder::read_holder;
 use crate::journal::{Folder, Hash};
 use crate::private_file;
@@ -25,7 +25,7 @@ use crate::text::printable;
   cutover report --verify report")]
 pub struct ReportArgs {
     #[command(flatten)]
-    which: Which,
+    named: Named,
     /// A new or empty folder for the report and all by which it can be checked; `report/` in the session's folder where absent
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -55,7 +55,7 @@ pub async fn run(args: ReportArgs) -> anyhow::Result<Exit> {
         let (head, seal) = (args.head, args.seal);
         return Ok(verify(bundle, Expected { head, seal }, args.json).await);
     }
-    let folder = run::find(&args.which)?;
+    let folder = run::find(&args.named)?;
     if args.sheet {
         let out = args.out.unwrap_or_else(|| folder.dir().to_owned());
         outln!("{}", write_sheet(&folder, &out)?.display());

@@ -9,7 +9,7 @@ use clap::Args;
 
 use super::bridge::SocketBridge;
 use super::orders::Standing;
-use super::{Exit, Looks, Which, follow, group, join, load};
+use super::{Exit, Looks, Named, follow, group, join, load};
 use crate::claim::{self, Claim};
 use crate::cockpit::bridge::{Bridge, Purpose};
 use crate::demo::sandbox;
@@ -106,7 +106,7 @@ pub async fn run(args: RunArgs) -> anyhow::Result<Exit> {
                 Answer::Rehearse(why) => {
                     errln!("NO-GO: {why}");
                     // One more rehearsal is to settle both.
-                    if let Some(why) = ahead::refused(&loaded.runbook, &source).await {
+                    if let Some(why) = ahead::look(&loaded.runbook, &source).await.refused {
                         errln!("NO-GO: {why}");
                     }
                     return Ok(Exit::NoGo);
@@ -135,8 +135,11 @@ pub async fn run(args: RunArgs) -> anyhow::Result<Exit> {
                 Some(kept) => ahead::stale(&loaded.runbook, &source, sandbox, kept).await,
                 None => None,
             };
-            let refused = ahead::refused(&loaded.runbook, &source).await;
-            let stands: Vec<String> = stale.into_iter().chain(refused).collect();
+            let ahead = ahead::look(&loaded.runbook, &source).await;
+            if let Some(why) = &ahead.to_discard {
+                errln!("warning: {why}");
+            }
+            let stands: Vec<String> = stale.into_iter().chain(ahead.refused).collect();
             for why in &stands {
                 errln!("NO-GO: {why}. No session was opened");
             }
@@ -237,10 +240,10 @@ pub fn create(
 ///
 /// # Errors
 /// There is none; the message lists those that are there.
-pub fn find(which: &Which) -> anyhow::Result<Folder> {
-    Ok(match &which.dir {
+pub fn find(named: &Named) -> anyhow::Result<Folder> {
+    Ok(match &named.dir {
         Some(dir) => Folder::open_at(dir)?,
-        None => here_or_in_a_sandbox(which.session.as_deref())?,
+        None => here_or_in_a_sandbox(named.session.as_deref())?,
     })
 }
 
@@ -249,15 +252,15 @@ pub fn find(which: &Which) -> anyhow::Result<Folder> {
 ///
 /// # Errors
 /// As [`find`].
-pub fn find_to_act(which: &Which) -> anyhow::Result<Folder> {
-    let newest = find(which)?;
+pub fn find_to_act(named: &Named) -> anyhow::Result<Folder> {
+    let newest = find(named)?;
     let has_ended = |folder: &Folder| {
         crate::history::session(folder).is_ok_and(|session| {
             let is_over = matches!(session.phase, Phase::RolledBack | Phase::Completed);
             session.charter.rehearsal && is_over
         })
     };
-    let is_named = which.dir.is_some() || which.session.is_some();
+    let is_named = named.dir.is_some() || named.session.is_some();
     if is_named || !has_ended(&newest) {
         return Ok(newest);
     }
@@ -271,10 +274,10 @@ pub fn find_to_act(which: &Which) -> anyhow::Result<Folder> {
 ///
 /// # Errors
 /// As [`find`].
-pub fn find_night(which: &Which) -> anyhow::Result<Folder> {
-    let newest = find(which)?;
+pub fn find_night(named: &Named) -> anyhow::Result<Folder> {
+    let newest = find(named)?;
     let root = newest.dir().parent().map(Path::to_owned);
-    let Some(root) = root.filter(|_| which.dir.is_none() && which.session.is_none()) else {
+    let Some(root) = root.filter(|_| named.dir.is_none() && named.session.is_none()) else {
         return Ok(newest);
     };
     Ok(newest_night(&root)?.unwrap_or(newest))

@@ -12,7 +12,7 @@ use clap::{Args, Subcommand};
 use tokio_util::sync::CancellationToken;
 
 use super::orders::Standing;
-use super::{Exit, Which, run};
+use super::{Exit, Named, run};
 use crate::journal::{Folder, files};
 use crate::postgres::Endpoint;
 use crate::runbook::Runbook;
@@ -57,7 +57,7 @@ enum What {
   cutover salvage cost tool-catalogue-1 --json")]
 pub struct CostArgs {
     #[command(flatten)]
-    which: Which,
+    named: Named,
     /// One JSON object on stdout
     #[arg(long)]
     json: bool,
@@ -125,8 +125,8 @@ struct Opened {
     known: Result<Option<String>, String>,
 }
 
-fn open(which: &Which) -> anyhow::Result<Opened> {
-    let folder = run::find_night(which)?;
+fn open(named: &Named) -> anyhow::Result<Opened> {
+    let folder = run::find_night(named)?;
     let path = folder.dir().join(NAME);
     let session = crate::history::session(&folder)?;
     if path.symlink_metadata().is_err() {
@@ -179,7 +179,7 @@ fn since(session: &Session, runbook: &Runbook, limit: Duration) -> anyhow::Resul
 
 async fn cost(args: CostArgs) -> anyhow::Result<Exit> {
     let begun = Instant::now();
-    let folder = run::find_night(&args.which)?;
+    let folder = run::find_night(&args.named)?;
     let session = crate::history::session(&folder)?;
     let name = &session.charter.session;
     let standing = Standing::of(&folder)

@@ -45,7 +45,7 @@ pub struct SnapshotArgs {
 
 /// `cutover snapshot`
 pub fn run(args: SnapshotArgs) -> anyhow::Result<Exit> {
-    let folder = run::find(&args.which)?;
+    let folder = run::find(&args.which.named)?;
     let options = join::options(args.which.claim, args.looks);
     let theme = Theme::load(options.theme.as_deref().unwrap_or("default"))?;
     let glyphs = options.glyphs.as_deref().map(Glyphs::named).transpose()?;

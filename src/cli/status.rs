@@ -3,7 +3,7 @@
 use chrono::Local;
 use clap::Args;
 
-use super::{Exit, Which, follow, run};
+use super::{Exit, Named, follow, run};
 use crate::history;
 use crate::journal::{EngineState, Folder};
 use crate::session::advice::next_line;
@@ -21,7 +21,7 @@ use crate::{claim, clock};
   cutover status --follow")]
 pub struct StatusArgs {
     #[command(flatten)]
-    which: Which,
+    named: Named,
     /// One JSON object on stdout
     #[arg(long)]
     json: bool,
@@ -32,7 +32,7 @@ pub struct StatusArgs {
 
 /// `cutover status`
 pub async fn run(args: StatusArgs) -> anyhow::Result<Exit> {
-    let folder = run::find(&args.which)?;
+    let folder = run::find(&args.named)?;
     let (history, session) = history::of(&folder)?;
     let follower = history.follower();
     let engine = follower.engine()?;
@@ -68,7 +68,7 @@ pub async fn run(args: StatusArgs) -> anyhow::Result<Exit> {
         }
         outln!("rollback: {}", shown(&sentence));
     }
-    if let Some(night) = other_night(&args.which, &folder, &session) {
+    if let Some(night) = other_night(&args.named, &folder, &session) {
         outln!("the newest session of a night is {night}: `cutover status {night}`");
     }
     for line in left {
@@ -100,8 +100,8 @@ fn left(folder: &Folder) -> Vec<String> {
 }
 
 /// Where a rehearsal is what is newest, the night beside it.
-fn other_night(which: &Which, folder: &Folder, session: &Session) -> Option<String> {
-    if !session.charter.rehearsal || which.session.is_some() || which.dir.is_some() {
+fn other_night(named: &Named, folder: &Folder, session: &Session) -> Option<String> {
+    if !session.charter.rehearsal || named.session.is_some() || named.dir.is_some() {
         return None;
     }
     let night = run::newest_night(folder.dir().parent()?).ok()??;

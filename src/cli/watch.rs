@@ -2,13 +2,11 @@
 //! gets what of it (`watch`).
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use clap_complete::engine::ArgValueCandidates;
 
-use super::{Exit, Which, asked_to_end, completion, follow, run};
+use super::{Exit, Named, asked_to_end, follow, run};
 use crate::text::printable;
 use crate::watch::{self, Error, Terms};
 
@@ -18,12 +16,8 @@ use crate::watch::{self, Error, Terms};
   cutover watch --http 127.0.0.1:8800
   cutover watch --http 127.0.0.1:8800 --viewer ada --viewer wall")]
 pub struct WatchArgs {
-    /// Name of the session; the newest one where absent
-    #[arg(add = ArgValueCandidates::new(completion::sessions))]
-    session: Option<String>,
-    /// The session's own folder, instead of .cutover/SESSION
-    #[arg(long)]
-    dir: Option<PathBuf>,
+    #[command(flatten)]
+    named: Named,
     /// Where the page is offered: an address of this host, and a port
     #[arg(long, value_name = "ADDRESS:PORT", value_parser = address)]
     http: SocketAddr,
@@ -54,12 +48,7 @@ fn address(text: &str) -> Result<SocketAddr, String> {
 /// # Errors
 /// The session cannot be read, or nobody can listen there.
 pub async fn run(args: WatchArgs) -> anyhow::Result<Exit> {
-    let which = Which {
-        session: args.session,
-        dir: args.dir,
-        claim: None,
-    };
-    let folder = run::find(&which)?;
+    let folder = run::find(&args.named)?;
     let terms = Terms {
         at: args.http,
         behind_proxy: args.behind_proxy,

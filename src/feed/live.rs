@@ -19,6 +19,7 @@ pub(super) use keep::{Met, NO_KEY};
 
 use super::Error;
 use crate::clock;
+use crate::format::recorded_moment;
 use crate::journal::Folder;
 use crate::journal::files::{self, FEED, FEED_SHM, FEED_WAL};
 
@@ -76,7 +77,7 @@ impl LastRead {
     pub(super) fn begins() -> Self {
         Self {
             snapshot: String::new(),
-            at: clock::wall().to_rfc3339_opts(chrono::SecondsFormat::Millis, true),
+            at: recorded_moment(clock::wall()),
             at_ms: clock::now_ms(),
             boot: clock::boot_id(),
         }

@@ -9,7 +9,11 @@ mod lift;
 mod referrers;
 mod reread;
 mod row;
+mod sides;
+mod skipped;
 pub mod whole;
+
+pub use sides::{Now, Side};
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -32,7 +36,7 @@ use crate::text::printable;
 pub struct Means {
     /// Take everything back at the end.
     pub dry_run: bool,
-    /// Leave rows with a conflict out, instead of bringing in none.
+    /// Leave rows with a conflict out, and those that refer to them, instead of bringing in none.
     pub skip_conflicts: bool,
     /// Bring in the nearest value where the column's form cannot hold PostgreSQL's.
     pub nearest: bool,
@@ -54,6 +58,9 @@ pub struct Brought {
     /// The number that it has in SQLite instead of its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub new_id: Option<i64>,
+    /// Where it has a conflict, what each side has.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sides: Vec<Side>,
     /// What became of it.
     #[serde(flatten)]
     pub fate: Fate,
@@ -69,6 +76,8 @@ pub enum Fate {
     Already,
     /// It is not brought in, and why.
     Conflict(String),
+    /// It is not brought in because another one is not, which it names.
+    Skipped(String),
 }
 
 /// What came of it all.
@@ -95,6 +104,13 @@ impl Outcome {
     pub fn conflicts(&self) -> usize {
         let rows = self.rows.iter();
         rows.filter(|row| matches!(row.fate, Fate::Conflict(_)))
+            .count()
+    }
+
+    /// How many rows are skipped because of others.
+    pub fn skipped(&self) -> usize {
+        let rows = self.rows.iter();
+        rows.filter(|row| matches!(row.fate, Fate::Skipped(_)))
             .count()
     }
 }
@@ -135,7 +151,10 @@ pub fn apply(
         true => bringing.renumbering(salvaged, &lots, file)?,
         false => Renumbering::default(),
     };
-    outcome.rows = bringing.all(salvaged, &lots, file, &renumbering)?;
+    outcome.rows = match means.skip_conflicts {
+        true => bringing.all_that_can(salvaged, &lots, file, &renumbering)?,
+        false => bringing.all(salvaged, &lots, file, &renumbering)?,
+    };
     let after = violations(&transaction, &schema, &touched).map_err(failed())?;
     if !after.is_empty() && data_version(&transaction).map_err(failed())? != version {
         // Somebody wrote between that look and the lock.
@@ -144,10 +163,19 @@ pub fn apply(
     outcome.violations = new_ones(&before, &after);
     let clean = outcome.violations.is_empty() && (outcome.conflicts() == 0 || means.skip_conflicts);
     if clean && !means.dry_run {
+        bringing.show_sides(salvaged, &renumbering, file, &mut outcome.rows)?;
         transaction.commit().map_err(failed())?;
         outcome.committed = true;
     } else {
         transaction.rollback().map_err(failed())?;
+        // As SQLite has it without what was taken back.
+        let looking = Bringing {
+            connection: &connection,
+            schema: &schema,
+            means,
+            lifts: false,
+        };
+        looking.show_sides(salvaged, &renumbering, file, &mut outcome.rows)?;
     }
     Ok(outcome)
 }
@@ -191,6 +219,7 @@ impl Waiting {
             operation: self.row.operation,
             key: self.row.key.clone(),
             new_id: self.new_id,
+            sides: Vec::new(),
             fate,
         }
     }

@@ -1,5 +1,6 @@
 //! What can go wrong while looking for, keeping or bringing back rows. Neither database is changed by any of these.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use crate::identity::TargetIdentity;
@@ -68,6 +69,19 @@ pub enum Error {
         path: PathBuf,
         /// Why.
         why: String,
+    },
+    /// A full-text index took too long to be made anew: whoever ends that loses the transaction.
+    #[error(
+        "the full-text index {} was not made anew within {limit_s} s, and SQLite has taken everything back with it",
+        printable(.index, 80)
+    )]
+    IndexLate {
+        /// Which.
+        index: String,
+        /// How long it may take.
+        limit_s: u64,
+        /// Those that were made anew before it.
+        made: BTreeSet<String>,
     },
     /// Somebody cancelled.
     #[error("cancelled")]

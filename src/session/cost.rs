@@ -5,7 +5,7 @@ use chrono::{FixedOffset, TimeDelta};
 
 use super::live::{CostView, FeedView};
 use super::state::{Phase, Session};
-use crate::format::{counted, lasting, time_of_day};
+use crate::format::{counted, lasting, moment};
 use crate::text::printable;
 
 /// Tables that a sentence names.
@@ -103,14 +103,9 @@ fn kept(
                 counted(n, "row")
             ),
         };
-        let utc = if zone.local_minus_utc() == 0 {
-            " UTC"
-        } else {
-            ""
-        };
         return format!(
-            "If PostgreSQL does not answer again, what was committed after {}{utc} is lost: {}. {before}",
-            time_of_day(last, zone),
+            "If PostgreSQL does not answer again, what was committed after {} is lost: {}. {before}",
+            moment(last, zone),
             why.trim_end_matches('.'),
         );
     }

@@ -75,6 +75,18 @@ impl Writer {
         Ok(writer)
     }
 
+    /// Begins anew, where SQLite has taken everything back by itself: what others have written since is there then. Waits for them as at first.
+    ///
+    /// # Errors
+    /// Somebody else keeps the write lock.
+    pub fn again(self) -> Result<Self, Error> {
+        if !self.connection.is_autocommit() {
+            let undone = self.connection.execute_batch("ROLLBACK");
+            undone.map_err(|source| self.failed("undo", source))?;
+        }
+        self.begun()
+    }
+
     /// To read and write through.
     pub fn connection(&self) -> &Connection {
         &self.connection

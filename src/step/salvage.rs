@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use super::context::Context;
 use super::production;
 use super::target::owner;
+use crate::format::recorded_moment;
 use crate::history;
 use crate::journal::Folder;
 use crate::postgres::Endpoint;
@@ -391,7 +392,7 @@ impl Wanted {
                 backup: backup.path.clone(),
                 backup_sha256: backup.sha256.clone(),
                 snapshot: snapshot.clone(),
-                made: chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
+                made: recorded_moment(crate::clock::wall()),
             },
             since: Since {
                 backup: backup.path,

@@ -121,14 +121,14 @@ fn a_postgresql_that_does_not_answer_costs_what_was_committed_after_a_moment() {
     let mut story = Story::begin();
     story.reach("G1");
     let dead = FeedView {
-        at_ms: 67_000,
+        at_ms: 67_480,
         unknown: Some("no answer within 2 s.".to_owned()),
         ..states::feed(story.at_ms)
     };
     let (sentence, short, weight) = told(&story, Some(&dead));
     assert_eq!(
         sentence,
-        "If PostgreSQL does not answer again, what was committed after 16:14:27 is lost: no answer within 2 s. 312 rows of before come \
+        "If PostgreSQL does not answer again, what was committed after 16:14:27.480 +02:00 is lost: no answer within 2 s. 312 rows of before come \
          back into SQLite with a rollback."
     );
     assert_eq!(short.as_deref(), Some("leaves ? rows"));

@@ -244,6 +244,38 @@ fn what_is_about_a_nights_rows_finds_the_night() {
     assert!(said.contains("WARNING"), "{said}");
 }
 
+/// A person who has to decide sees what SQLite has now, in `show` and in `apply`.
+#[test]
+fn a_conflict_shows_what_sqlite_has_now() {
+    let here = tempfile::tempdir().expect("a folder");
+    let root = here.path().join(".cutover");
+    let aside = tempfile::tempdir().expect("a folder");
+    let record = file_of(aside.path(), "tonight");
+    let night = journal_called(&root, "tonight", &rolled_back(Some(&record)).journal);
+    std::fs::copy(aside.path().join(NAME), night.dir().join(NAME)).expect("a copy");
+    let (_, said) = cutover(here.path(), &["salvage", "show"]);
+    lacks!(said, "SQLite now");
+    execute(
+        &aside.path().join("app.db"),
+        "INSERT INTO T VALUES (3, 'theirs'); UPDATE T SET Name = 'zwei' WHERE Id = 2",
+    );
+    let inserted = "T [3] Name: was no row / PostgreSQL 'three' / SQLite now 'theirs'";
+    let deleted = "T [2] Name: was 'two' / PostgreSQL no row / SQLite now 'zwei'";
+    let (code, said) = cutover(here.path(), &["salvage", "show"]);
+    assert_eq!(code, Some(0), "{said}");
+    says!(said, &format!("      conflict: {inserted}\n"));
+    says!(said, &format!("      conflict: {deleted}\n"));
+    let apply = ["salvage", "apply", "--all", "--deletes", "1"];
+    let (code, said) = cutover(here.path(), &apply);
+    assert_eq!(code, Some(3), "{said}");
+    says!(said, &format!("\n    {inserted}\n"));
+    says!(said, &format!("\n    {deleted}\n"));
+    let (_, said) = cutover(here.path(), &[&apply[..], &["--json"]].concat());
+    let told = said.lines().find(|line| line.starts_with('{'));
+    let told: serde_json::Value = serde_json::from_str(told.expect("JSON")).expect("JSON");
+    assert_eq!(told["rows"][0]["sides"][0]["sqlite"], "'theirs'", "{told}");
+}
+
 /// Where the database is another one, nobody is told to try again.
 #[test]
 fn what_can_never_be_kept_is_not_tried_again() {

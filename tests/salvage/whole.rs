@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use cutover::salvage::apply::derived::Anew;
 use cutover::salvage::apply::whole::{Reason, Whole, bring};
 use cutover::salvage::file::{About, Salvaged, Writer as Salvage};
 use cutover::salvage::mark::{Mark, Stays, find, leave, remove_mark};
@@ -29,20 +30,20 @@ const SCHEMA: &str = "
     INSERT INTO Comments VALUES (1, 2, 'x'), (2, 2, 'y'), (3, 1, 'z');";
 
 /// A value: column, whether it belongs to the key, as it would be, as the backup has it; the last two in SQL.
-type Value<'a> = (&'a str, bool, &'a str, &'a str);
+pub(super) type Value<'a> = (&'a str, bool, &'a str, &'a str);
 /// A row: table, what was done to it, values.
-type Row<'a> = (&'a str, &'a str, &'a [Value<'a>]);
+pub(super) type Row<'a> = (&'a str, &'a str, &'a [Value<'a>]);
 
 /// An application's file as it is when a rollback comes to R2+, and the session's salvage file.
-struct Night {
+pub(super) struct Night {
     _folder: tempfile::TempDir,
-    file: PathBuf,
+    pub(super) file: PathBuf,
     salvage: PathBuf,
 }
 
 impl Night {
     /// `rows` are those of the salvage file.
-    fn new(mode: &str, schema: &str, rows: &[Row<'_>]) -> Self {
+    pub(super) fn new(mode: &str, schema: &str, rows: &[Row<'_>]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let (backup, file) = (
             folder.path().join("backup.db"),
@@ -67,7 +68,11 @@ impl Night {
         for (row, (table, operation, values)) in rows.iter().enumerate() {
             let row = row + 1;
             let keys = values.iter().filter(|value| value.1);
-            let keys: Vec<&str> = keys.map(|value| value.2).collect();
+            let keys = keys.map(|value| match *operation {
+                "deleted" => value.3,
+                _ => value.2,
+            });
+            let keys: Vec<&str> = keys.collect();
             let key = keys.join(",").replace('\'', "\"");
             execute(
                 &salvage,
@@ -104,7 +109,7 @@ impl Night {
         Writer::begin(&self.file, BUSY).expect("the write lock")
     }
 
-    fn salvaged(&self) -> Salvaged {
+    pub(super) fn salvaged(&self) -> Salvaged {
         Salvaged::open(&self.salvage).expect("a salvage file")
     }
 
@@ -118,6 +123,7 @@ impl Night {
             &chosen,
             &self.file,
             nearest,
+            &Anew::within(Duration::from_secs(60)),
             &|_| {},
         );
         let whole = whole.unwrap_or_else(|error| panic!("{error}"));
@@ -126,7 +132,7 @@ impl Night {
     }
 
     /// The first column of what SQLite has, joined.
-    fn has(&self, sql: &str) -> String {
+    pub(super) fn has(&self, sql: &str) -> String {
         let connection = open_read_only(&self.file).expect("the file");
         let mut statement = connection.prepare(sql).expect(sql);
         let rows = statement.query_map([], |row| row.get::<_, String>(0));
@@ -586,6 +592,7 @@ fn a_disk_without_room_and_a_lock_of_somebody_else_leave_all_as_it_was() {
             &[1, 2],
             &night.file,
             false,
+            &Anew::within(Duration::from_secs(60)),
             &|_| {},
         );
         let why = failed.expect_err("there is no room").to_string();

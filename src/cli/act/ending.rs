@@ -6,11 +6,14 @@ use clap_complete::engine::ArgValueCandidates;
 
 use super::super::bridge::SocketBridge;
 use super::super::completion as candidates;
+use super::super::orders::Standing;
 use super::super::{Exit, Which, follow, over, run};
 use super::send;
 use crate::cockpit::bridge::{Bridge, BridgeError, Purpose};
 use crate::engine::amend;
 use crate::journal::Folder;
+use crate::runbook::StepWord;
+use crate::runbook::transfer::TargetRows;
 use crate::session::event::given_up;
 use crate::session::live::{ItemView, key};
 use crate::session::{Command, Phase, Refusal, Session, attempt, completion};
@@ -22,9 +25,14 @@ const AFTER_THE_RELEASE: &str = "next: `cutover close`, which looks at what is l
      production's database until somebody takes it back: nothing that a tester does there is a test any more";
 
 /// What a rollback leaves in the target, and what the next attempt needs for it.
-const ROWS_STAY: &str = "before that rehearsal: the rows of this attempt may still be in the target, and `cutover run` is NO-GO on them unless the runbook \
-     has `target_rows: replace` under `transfer`. Setting it changes the runbook, so that an earlier rehearsal would not count: `cutover check` says \
-     whether it is needed";
+const ROWS_STAY: &str = "before that rehearsal: the rows of this attempt may still be in the target, and `cutover run` is NO-GO on them until the runbook \
+     has `target_rows: replace` under `transfer`, which it had not. Setting it changes the runbook, so that an earlier rehearsal would not count: \
+     `cutover check` says whether it is needed";
+
+/// The same where the session's runbook cannot be read any more.
+const ROWS_MAY_STAY: &str = "before that rehearsal: the rows of this attempt may still be in the target, and `cutover run` is NO-GO on them unless the \
+     runbook has `target_rows: replace` under `transfer`. Setting it changes the runbook, so that an earlier rehearsal would not count: `cutover \
+     check` says whether it is needed";
 
 /// Record what was corrected after a rollback.
 #[derive(Debug, Args)]
@@ -91,7 +99,7 @@ pub struct CompleteArgs {
 
 /// `cutover complete`
 pub async fn complete(args: CompleteArgs) -> anyhow::Result<Exit> {
-    let folder = run::find_to_act(&args.which)?;
+    let folder = run::find_to_act(&args.which.named)?;
     let (history, session) = crate::history::of(&folder)?;
     // The engine would refuse it too, and name the first row alone.
     if session.phase == Phase::Open && history.follower().engine()?.is_alive() {
@@ -127,7 +135,7 @@ pub async fn complete(args: CompleteArgs) -> anyhow::Result<Exit> {
 
 /// `cutover rollback`: starts an engine when none runs.
 pub async fn rollback(args: RollbackArgs) -> anyhow::Result<Exit> {
-    let folder = run::find_night(&args.which)?;
+    let folder = run::find_night(&args.which.named)?;
     if let Some(over) = over::sentence(&folder) {
         anyhow::bail!("{over}");
     }
@@ -181,7 +189,7 @@ fn summarise(session: &Session) {
 
 /// `cutover retry`: rows of a rollback that has ended, by an engine that is started for them.
 pub async fn retry(args: RetryArgs) -> anyhow::Result<Exit> {
-    let folder = run::find_night(&args.which)?;
+    let folder = run::find_night(&args.which.named)?;
     let bridge = SocketBridge::new(folder.clone(), args.which.claim, None);
     let command = Command::Retry { row: args.row };
     let asked = match tokio::task::spawn_blocking(move || bridge.send(&command, None)).await? {
@@ -207,7 +215,7 @@ pub async fn retry(args: RetryArgs) -> anyhow::Result<Exit> {
 
 /// `cutover correct`: the session is over and has no engine any more.
 pub async fn correct(args: CorrectArgs) -> anyhow::Result<Exit> {
-    let folder = run::find_night(&args.which)?;
+    let folder = run::find_night(&args.which.named)?;
     let session = folder.session();
     let known = crate::history::session(&folder)?;
     if !args.give_up_rows
@@ -216,6 +224,7 @@ pub async fn correct(args: CorrectArgs) -> anyhow::Result<Exit> {
         errln!("refused: {}", why_not_kept(&folder, &not_yet));
         return Ok(Exit::Failed);
     }
+    let rows_stay = rows_stay(&folder, &known);
     let command = Command::Correct {
         what: args.what,
         gives_up_rows: args.give_up_rows,
@@ -233,8 +242,8 @@ pub async fn correct(args: CorrectArgs) -> anyhow::Result<Exit> {
             errln!(
                 "recorded in {session}; a rehearsal newer than this opens the way to the next attempt"
             );
-            if known.target_touched {
-                errln!("{ROWS_STAY}");
+            if let Some(rows_stay) = rows_stay {
+                errln!("{rows_stay}");
             }
             Ok(Exit::Done)
         }
@@ -242,6 +251,24 @@ pub async fn correct(args: CorrectArgs) -> anyhow::Result<Exit> {
             errln!("refused: {refusal}");
             Ok(Exit::Failed)
         }
+    }
+}
+
+/// What to say of the rows that were loaded and stay in the target; `None` where they stand in nobody's way, for none was loaded, or the runbook
+/// has the tables emptied.
+fn rows_stay(folder: &Folder, session: &Session) -> Option<&'static str> {
+    let lines = session.charter.steps.iter().zip(&session.steps);
+    let mut begun = lines.filter(|(_, state)| state.attempt > 0);
+    let may_have_loaded =
+        begun.any(|(line, _)| line.word.is_none_or(|word| word == StepWord::Import));
+    if !session.target_touched || !may_have_loaded {
+        return None;
+    }
+    let loaded = Standing::read(folder).and_then(|standing| standing.loaded());
+    match loaded.map(|loaded| loaded.runbook.transfer.target_rows) {
+        Ok(TargetRows::Replace) => None,
+        Ok(TargetRows::Refuse) => Some(ROWS_STAY),
+        Err(_) => Some(ROWS_MAY_STAY),
     }
 }
 
@@ -260,7 +287,7 @@ fn ask_for_confirmation(folder: &Folder) -> Option<String> {
 /// The whole command line that confirms with a session's name, as it is to be typed.
 fn confirming(command: &str, which: &Which, name: &str) -> String {
     let name = printable(name, 80);
-    let place = match (&which.dir, &which.session) {
+    let place = match (&which.named.dir, &which.named.session) {
         (Some(dir), _) => format!(" --dir {}", printable(&dir.display().to_string(), 400)),
         (None, Some(_)) => format!(" {name}"),
         (None, None) => String::new(),
@@ -290,25 +317,28 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
+    use crate::cli::Named;
 
     #[test]
     fn the_whole_command_line_names_the_session_as_it_was_named() {
         let mut which = Which {
-            session: None,
-            dir: None,
+            named: Named {
+                session: None,
+                dir: None,
+            },
             claim: None,
         };
         assert_eq!(
             confirming("rollback", &which, "tonight"),
             "cutover rollback --confirm tonight"
         );
-        which.session = Some("tonight".to_owned());
+        which.named.session = Some("tonight".to_owned());
         which.claim = Some("robin".to_owned());
         assert_eq!(
             confirming("complete", &which, "tonight"),
             "cutover complete tonight --confirm tonight --as robin"
         );
-        which.dir = Some(PathBuf::from("/srv/night"));
+        which.named.dir = Some(PathBuf::from("/srv/night"));
         assert_eq!(
             confirming("rollback", &which, "tonight"),
             "cutover rollback --dir /srv/night --confirm tonight --as robin"

@@ -69,8 +69,13 @@ async fn holders(runbook: &Runbook, folder: &Path) -> Option<Finding> {
 async fn ahead_of_the_night(runbook: &Runbook, folder: &Path) -> Vec<Finding> {
     let source = folder.join(&runbook.source.file);
     let mut findings = Vec::new();
-    if let Some(why) = ahead::refused(runbook, &source).await {
+    let ahead = ahead::look(runbook, &source).await;
+    if let Some(why) = ahead.refused {
         findings.push(Finding::required("target, rows", false, why));
+    }
+    if let Some(why) = ahead.to_discard {
+        let name = "target, rows that SQLite lacks";
+        findings.push(Finding::advice(name, false, why));
     }
     let newest = rehearse::newest(Path::new(ROOT), runbook);
     if let Some(kept) = newest.filter(|kept| kept.runbook_hash == runbook.hash) {

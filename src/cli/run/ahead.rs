@@ -1,6 +1,6 @@
-//! What would stop the night later, and can be known before a session is opened: rows in tables that the import wants empty, and a rehearsal
-//! that does not count any more. `cutover check` and `cutover run` ask the same. Not in here: whether a session may be opened after others
-//! (`attempt`).
+//! What would stop the night later, and can be known before a session is opened: rows in tables that the import wants empty, rows that it would
+//! delete and asks about, and a rehearsal that does not count any more. `cutover check`, `cutover rehearse` and `cutover run` ask the same. Not in
+//! here: whether a session may be opened after others (`attempt`), and which rows an import would delete (`transfer::occupied`).
 
 use std::path::Path;
 use std::time::Duration;
@@ -17,6 +17,8 @@ use crate::session::gates::RehearsalGround;
 use crate::session::shape::Shape;
 use crate::sqlite;
 use crate::text::printable;
+use crate::transfer::Error;
+use crate::transfer::occupied::{self, Discard};
 use crate::transfer::plan::{self, Plan, Scan};
 
 /// How long the target may be asked. What is not known by then is no reason against a night.
@@ -55,17 +57,48 @@ fn owner_of(meta: &std::fs::Metadata) -> String {
         .map_or_else(|| format!("user {}", meta.uid()), |user| user.name)
 }
 
-/// Why D1 would refuse the target as it is, or values of the source as they are, in words.
-pub async fn refused(runbook: &Runbook, source: &Path) -> Option<String> {
-    let plan = planned(runbook, source, Scan::SchemaOnly, ASK_LIMIT).await?;
-    if let Some(why) = occupied(runbook, &plan) {
+/// What the target's rows and the source's values come to, in words.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ahead {
+    /// Why D1 would refuse.
+    pub refused: Option<String>,
+    /// What D2 would ask for before it deletes anything.
+    pub to_discard: Option<String>,
+}
+
+/// Looks at the target as it is, and at the values of the source as they are.
+pub async fn look(runbook: &Runbook, source: &Path) -> Ahead {
+    match planned(runbook, source, Scan::SchemaOnly, ASK_LIMIT).await {
+        Ok(plan) => Ahead {
+            refused: refused(runbook, source, &plan).await,
+            to_discard: to_discard(runbook, &plan),
+        },
+        Err(unknown) => unknown.ahead(runbook),
+    }
+}
+
+/// As [`look`], of the target's rows alone: they stand in the way of the night whatever a rehearsal comes to, for it loads the scratch database.
+pub async fn look_at_rows(runbook: &Runbook, source: &Path) -> Ahead {
+    match planned(runbook, source, Scan::SchemaOnly, ASK_LIMIT).await {
+        Ok(plan) => Ahead {
+            refused: not_empty(runbook, &plan),
+            to_discard: to_discard(runbook, &plan),
+        },
+        Err(unknown) => unknown.ahead(runbook),
+    }
+}
+
+/// Why D1 would refuse.
+async fn refused(runbook: &Runbook, source: &Path, plan: &Plan) -> Option<String> {
+    if let Some(why) = not_empty(runbook, plan) {
         return Some(why);
     }
     // Before its migrations a target takes no value, which says nothing of the values.
     if !plan.problems.is_empty() {
         return None;
     }
-    let plan = planned(runbook, source, Scan::Full, VALUES_LIMIT).await?;
+    let plan = planned(runbook, source, Scan::Full, VALUES_LIMIT).await;
+    let plan = plan.ok()?;
     let first = plan.problems.first()?;
     Some(format!(
         "SQLite holds values now that the import does not take ({}), first: {}. D1 would refuse them in the middle of the freeze, where nobody \
@@ -75,18 +108,40 @@ pub async fn refused(runbook: &Runbook, source: &Path) -> Option<String> {
     ))
 }
 
-/// Rows that stand in the way of the night, whatever a rehearsal comes to: it loads the scratch database, where there are none.
-pub async fn rows_in_the_way(runbook: &Runbook, source: &Path) -> Option<String> {
-    if runbook.transfer.target_rows == TargetRows::Replace {
-        return None;
-    }
-    let plan = planned(runbook, source, Scan::SchemaOnly, ASK_LIMIT).await?;
-    occupied(runbook, &plan)
+/// Why it is not known what D1 would come to.
+enum Unknown {
+    /// One of the sides cannot be read, which is told elsewhere.
+    Unreadable,
+    /// It took longer than this.
+    Late(Duration),
 }
 
-/// What D1 would come to now; `None` where that cannot be known, or not in time.
-async fn planned(runbook: &Runbook, source: &Path, scan: Scan, limit: Duration) -> Option<Plan> {
-    let endpoint = Endpoint::parse(&runbook.target.url).ok()?;
+impl Unknown {
+    /// That nobody is asked about rows yet is no sign that nobody will be.
+    fn ahead(self, runbook: &Runbook) -> Ahead {
+        let to_discard = match (self, runbook.transfer.target_rows) {
+            (Self::Late(limit), TargetRows::Replace) => Some(format!(
+                "which rows of PostgreSQL the import would delete could not be counted within {} s. D2 counts them, and asks for their number \
+                 where SQLite does not have them all: `cutover plan` counts them now",
+                limit.as_secs()
+            )),
+            (Self::Late(_), TargetRows::Refuse) | (Self::Unreadable, _) => None,
+        };
+        Ahead {
+            refused: None,
+            to_discard,
+        }
+    }
+}
+
+/// What D1 would come to now.
+async fn planned(
+    runbook: &Runbook,
+    source: &Path,
+    scan: Scan,
+    limit: Duration,
+) -> Result<Plan, Unknown> {
+    let endpoint = Endpoint::parse(&runbook.target.url).map_err(|_| Unknown::Unreadable)?;
     let cancel = CancellationToken::new();
     let nobody = |_| {};
     let planning = plan::plan(
@@ -99,11 +154,44 @@ async fn planned(runbook: &Runbook, source: &Path, scan: Scan, limit: Duration) 
         &cancel,
     );
     let _ends = cancel.clone().drop_guard();
-    tokio::time::timeout(limit, planning).await.ok()?.ok()
+    let planned = tokio::time::timeout(limit, planning).await;
+    let planned = planned.map_err(|_| Unknown::Late(limit))?;
+    planned.map_err(|_| Unknown::Unreadable)
+}
+
+/// Rows that the import would delete and that SQLite does not have, by the rule of D2.
+fn to_discard(runbook: &Runbook, plan: &Plan) -> Option<String> {
+    if runbook.transfer.target_rows == TargetRows::Refuse {
+        return None;
+    }
+    let Err(Error::Discard(against)) = occupied::agreed(&plan.occupied, &Discard::new()) else {
+        return None;
+    };
+    let found: Vec<_> = against
+        .iter()
+        .filter_map(|one| one.found.as_ref())
+        .collect();
+    let named = found.iter().take(TABLES_NAMED);
+    let (told, options): (Vec<String>, Vec<String>) = named
+        .map(|found| (found.to_string(), found.option()))
+        .unzip();
+    let more = match found.len().saturating_sub(TABLES_NAMED) {
+        0 => String::new(),
+        n => format!(" and {n} more tables, which `cutover plan` names"),
+    };
+    (!found.is_empty()).then(|| {
+        format!(
+            "the import would delete rows of PostgreSQL that SQLite does not have: {}{more}. D2 stops in the middle of the freeze and goes on only \
+             once a person has typed their number ({}). Look now whose they are: what somebody needs, bring into SQLite, or leave its table out \
+             of the import; what nobody needs, delete there before the night, or know the number",
+            told.join("; "),
+            options.join(" ")
+        )
+    })
 }
 
 /// Tables that the import wants empty and that are not.
-fn occupied(runbook: &Runbook, plan: &Plan) -> Option<String> {
+fn not_empty(runbook: &Runbook, plan: &Plan) -> Option<String> {
     if runbook.transfer.target_rows == TargetRows::Replace {
         return None;
     }

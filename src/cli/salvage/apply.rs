@@ -7,10 +7,10 @@ use anyhow::{Context as _, bail};
 use chrono::{SecondsFormat, Utc};
 use clap::Args;
 
-use super::super::{Exit, Which};
+use super::super::{Exit, Named};
 use super::{ChoiceArgs, Opened, open};
 use crate::claim::{self, Claim};
-use crate::salvage::apply::{Brought, Fate, Means, Outcome, apply};
+use crate::salvage::apply::{Brought, Fate, Means, Outcome, Side, apply};
 use crate::salvage::file::NAME;
 use crate::session::{Phase, Session};
 use crate::sqlite;
@@ -18,6 +18,8 @@ use crate::text::printable;
 
 /// Conflicts that are listed for people.
 const LISTED: usize = 50;
+/// Values of a row that has a conflict that are listed for people.
+const SIDES: usize = 20;
 
 /// Bring rows into SQLite.
 #[derive(Debug, Args)]
@@ -27,7 +29,7 @@ const LISTED: usize = 50;
   cutover salvage apply --table ToolContents --skip-conflicts")]
 pub struct ApplyArgs {
     #[command(flatten)]
-    which: Which,
+    named: Named,
     /// Every row of the file
     #[arg(long, conflicts_with_all = ["table", "row", "key"])]
     all: bool,
@@ -39,7 +41,7 @@ pub struct ApplyArgs {
     /// Show what would happen, and take it back
     #[arg(long)]
     dry_run: bool,
-    /// Leave out rows with a conflict, instead of bringing in none
+    /// Leave out rows with a conflict, and the rows that refer to them, instead of bringing in none
     #[arg(long)]
     skip_conflicts: bool,
     /// Agrees to so many deletions in SQLite: those of the chosen rows that PostgreSQL no longer had
@@ -75,7 +77,7 @@ pub fn run(args: ApplyArgs) -> anyhow::Result<Exit> {
         session,
         mut salvaged,
         known,
-    } = open(&args.which)?;
+    } = open(&args.named)?;
     match known {
         Ok(None) => {}
         Ok(Some(doubt)) => errln!("WARNING: {}", printable(&doubt, 600)),
@@ -185,35 +187,48 @@ fn not_a_backup(session: &Session, backup: &Path, file: &Path) -> anyhow::Result
 }
 
 fn print(session: &str, outcome: &Outcome, args: &ApplyArgs, file: &str) {
-    let conflicts: Vec<&Brought> = outcome
-        .rows
-        .iter()
-        .filter(|row| matches!(row.fate, Fate::Conflict(_)))
-        .collect();
-    for row in conflicts.iter().take(LISTED) {
-        let Fate::Conflict(why) = &row.fate else {
-            continue;
-        };
-        outln!(
-            "conflict: row {} ({} {} {}): {}",
-            row.row,
-            row.operation.word(),
-            printable(&row.table, 80),
-            printable(&row.key, 80),
-            printable(why, 300)
-        );
+    let (mut conflicts, mut skipped, mut there) = (Vec::new(), Vec::new(), 0);
+    for row in &outcome.rows {
+        match &row.fate {
+            Fate::Conflict(why) => conflicts.push((row, why.as_str())),
+            Fate::Skipped(why) => skipped.push((row, why.as_str())),
+            Fate::Already => there += 1,
+            Fate::Applied => {}
+        }
     }
-    if conflicts.len() > LISTED {
-        outln!("and {} more conflicts", conflicts.len() - LISTED);
-    }
+    list("conflict", "conflicts", &conflicts);
+    list("skipped", "skipped rows", &skipped);
     for violation in outcome.violations.iter().take(LISTED) {
         outln!("foreign key: {}", printable(violation, 300));
     }
-    let renumbered: Vec<_> = outcome
-        .rows
-        .iter()
-        .filter_map(|row| Some((row, row.new_id?)))
-        .collect();
+    list_new_numbers(outcome);
+    let (applied, conflicts) = (outcome.applied().len(), conflicts.len());
+    let with_them = match skipped.len() {
+        0 => String::new(),
+        skipped => format!(", {skipped} are skipped with them"),
+    };
+    let end = match (outcome.committed, args.dry_run) {
+        (true, _) => format!("{applied} rows brought into {file}"),
+        (false, true) => {
+            format!("dry run: {applied} rows would be brought into {file}; it is unchanged")
+        }
+        (false, false) => format!("nothing was brought in; {file} is unchanged"),
+    };
+    outln!(
+        "session {session}: {end}; {there} were there already, {conflicts} have a conflict{with_them}"
+    );
+    if !outcome.committed && !args.skip_conflicts && conflicts > 0 {
+        outln!(
+            "--skip-conflicts leaves them out, and what refers to them, and brings in the others"
+        );
+    }
+}
+
+/// Rows that have another number in SQLite.
+fn list_new_numbers(outcome: &Outcome) {
+    let applied = outcome.rows.iter();
+    let applied = applied.filter(|row| row.fate == Fate::Applied);
+    let renumbered: Vec<_> = applied.filter_map(|row| Some((row, row.new_id?))).collect();
     for (row, new_id) in renumbered.iter().take(LISTED) {
         outln!(
             "new number: row {} ({} {}) is {new_id} in SQLite",
@@ -228,18 +243,33 @@ fn print(session: &str, outcome: &Outcome, args: &ApplyArgs, file: &str) {
             renumbered.len() - LISTED
         );
     }
-    let there = outcome.rows.iter();
-    let there = there.filter(|row| row.fate == Fate::Already).count();
-    let (applied, conflicts) = (outcome.applied().len(), conflicts.len());
-    let end = match (outcome.committed, args.dry_run) {
-        (true, _) => format!("{applied} rows brought into {file}"),
-        (false, true) => {
-            format!("dry run: {applied} rows would be brought into {file}; it is unchanged")
-        }
-        (false, false) => format!("nothing was brought in; {file} is unchanged"),
-    };
-    outln!("session {session}: {end}; {there} were there already, {conflicts} have a conflict");
-    if !outcome.committed && !args.dry_run && conflicts > 0 && outcome.violations.is_empty() {
-        outln!("--skip-conflicts brings in the others");
+}
+
+/// Rows that are not brought in, each with its reason.
+fn list(word: &str, words: &str, rows: &[(&Brought, &str)]) {
+    for (row, why) in rows.iter().take(LISTED) {
+        outln!(
+            "{word}: row {} ({} {} {}): {}",
+            row.row,
+            row.operation.word(),
+            printable(&row.table, 80),
+            printable(&row.key, 80),
+            printable(why, 300)
+        );
+        print_sides(&row.sides, "    ");
+    }
+    if rows.len() > LISTED {
+        outln!("and {} more {words}; --json has all", rows.len() - LISTED);
+    }
+}
+
+/// What each side has of a row that has a conflict.
+pub(super) fn print_sides(sides: &[Side], before: &str) {
+    for side in sides.iter().take(SIDES) {
+        outln!("{before}{}", side.line());
+    }
+    if sides.len() > SIDES {
+        let more = sides.len() - SIDES;
+        outln!("{before}and {more} more values; --json has all");
     }
 }

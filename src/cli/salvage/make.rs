@@ -57,7 +57,7 @@ fn before(path: &Path, session: &str) -> anyhow::Result<Option<PathBuf>> {
 /// # Errors
 /// The session was not rolled back, has a whole file, or is not of this runbook; or there is still no file, and why.
 pub async fn run(args: MakeArgs) -> anyhow::Result<Exit> {
-    let folder = run::find_night(&args.which)?;
+    let folder = run::find_night(&args.which.named)?;
     let session = crate::history::session(&folder)?;
     let name = &session.charter.session;
     ensure!(

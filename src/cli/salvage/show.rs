@@ -1,9 +1,11 @@
-//! `cutover salvage show`: what a salvage file holds, table by table and row by row.
+//! `cutover salvage show`: what a salvage file holds, table by table and row by row, and where SQLite stands in a row's way.
 
 use clap::Args;
 
-use super::super::{Exit, Which};
+use super::super::{Exit, Named};
+use super::apply::print_sides;
 use super::{ChoiceArgs, Opened, open};
+use crate::salvage::apply::{Now, Side};
 use crate::salvage::cell::Cell;
 use crate::salvage::file::{SalvagedRow, SalvagedValue};
 use crate::salvage::tally::held;
@@ -22,7 +24,7 @@ const LISTED: usize = 50;
   cutover salvage show --table ToolContents --limit 200")]
 pub struct ShowArgs {
     #[command(flatten)]
-    which: Which,
+    named: Named,
     #[command(flatten)]
     choice: ChoiceArgs,
     /// At most so many rows; 50 for people, all with --json
@@ -40,12 +42,30 @@ pub struct ShowArgs {
 pub fn run(args: ShowArgs) -> anyhow::Result<Exit> {
     let Opened {
         salvaged, known, ..
-    } = open(&args.which)?;
+    } = open(&args.named)?;
     if let Some(doubt) = known.unwrap_or_else(|why| Some(format!("{why}. `apply` refuses it"))) {
         errln!("WARNING: {}", printable(&doubt, 600));
     }
     let (about, tables) = (salvaged.about()?, salvaged.tables()?);
     let chosen = salvaged.chosen(&args.choice.choice())?;
+    let source = super::source(&about.source);
+    let now = Now::of(&source);
+    if let Err(error) = &now {
+        let error = printable(&error.to_string(), 300);
+        errln!("conflicts are not shown, for SQLite cannot be read: {error}");
+    }
+    // What was brought in is what SQLite should have.
+    let sides = |row: &SalvagedRow, applied: Option<&str>| match (&now, applied) {
+        (Ok(now), None) => now.sides(row).unwrap_or_else(|error| {
+            let error = printable(&error.to_string(), 300);
+            errln!(
+                "whether row {} has a conflict is not shown: {error}",
+                row.row
+            );
+            Vec::new()
+        }),
+        (Ok(_), Some(_)) | (Err(_), _) => Vec::new(),
+    };
     if args.json {
         let told = serde_json::json!({
             "session": about.session, "made": about.made, "source": about.source, "backup": about.backup,
@@ -57,8 +77,9 @@ pub fn run(args: ShowArgs) -> anyhow::Result<Exit> {
         }
         for number in chosen.into_iter().take(args.limit.unwrap_or(usize::MAX)) {
             let row = salvaged.row(number)?;
-            let applied = salvaged.applied(number, &super::source(&about.source))?;
-            outln!("{}", json(&row, applied));
+            let applied = salvaged.applied(number, &source)?;
+            let sides = sides(&row, applied.as_deref());
+            outln!("{}", json(&row, applied, &sides));
         }
         return Ok(Exit::Done);
     }
@@ -69,14 +90,16 @@ pub fn run(args: ShowArgs) -> anyhow::Result<Exit> {
         about.source.display()
     );
     super::print(&tables);
-    let source = super::source(&about.source);
     let applied = salvaged.applied_rows(&source)?;
     outln!("{}", held(&tables, applied, &about.source));
     let (total, limit) = (chosen.len(), args.limit.unwrap_or(LISTED));
     for number in chosen.into_iter().take(limit) {
         outln!("");
-        print(&salvaged.row(number)?);
-        if let Some(at) = salvaged.applied(number, &source)? {
+        let row = salvaged.row(number)?;
+        print(&row);
+        let applied = salvaged.applied(number, &source)?;
+        print_sides(&sides(&row, applied.as_deref()), "      conflict: ");
+        if let Some(at) = applied {
             outln!("      brought into {} at {at}", about.source.display());
         }
     }
@@ -119,7 +142,7 @@ fn line(operation: Operation, value: &SalvagedValue) -> String {
     }
 }
 
-fn json(row: &SalvagedRow, applied: Option<String>) -> serde_json::Value {
+fn json(row: &SalvagedRow, applied: Option<String>, sides: &[Side]) -> serde_json::Value {
     let value = |value: &SalvagedValue| {
         let problem = value.problem.map(|problem| match problem {
             Problem::Nearest => "nearest",
@@ -134,5 +157,6 @@ fn json(row: &SalvagedRow, applied: Option<String>) -> serde_json::Value {
     let key: serde_json::Value = serde_json::from_str(&row.key).unwrap_or_default();
     serde_json::json!({
         "row": row.row, "of": row.table, "operation": row.operation, "key": key, "applied": applied, "values": values,
+        "sides": sides,
     })
 }

@@ -118,7 +118,7 @@ impl Bringing<'_> {
         for lifted in ring {
             match self.execute(&lifted.put_back, lifted.cells.iter())? {
                 Fate::Applied => {}
-                Fate::Already | Fate::Conflict(_) => {
+                Fate::Already | Fate::Conflict(_) | Fate::Skipped(_) => {
                     stuck.insert(lifted.number);
                 }
             }

@@ -94,13 +94,18 @@ impl Bringing<'_> {
         Ok(None)
     }
 
-    fn parent_of(&self, key: &ForeignKey) -> Option<&Table> {
+    pub(super) fn parent_of(&self, key: &ForeignKey) -> Option<&Table> {
         let mut tables = self.schema.tables.iter();
         tables.find(|table| table.name.eq_ignore_ascii_case(&key.references))
     }
 
     /// Whether a table has a row with these values; not where there is no such table.
-    fn has_row(&self, table: &str, columns: &[String], cells: &[&Cell]) -> rusqlite::Result<bool> {
+    pub(super) fn has_row(
+        &self,
+        table: &str,
+        columns: &[String],
+        cells: &[&Cell],
+    ) -> rusqlite::Result<bool> {
         let mut tables = self.schema.tables.iter();
         let is_there = tables.any(|known| known.name.eq_ignore_ascii_case(table));
         if !is_there || columns.len() != cells.len() {
@@ -119,7 +124,7 @@ impl Bringing<'_> {
 }
 
 /// The columns that a key refers to; the primary key's where it names none.
-fn referenced(key: &ForeignKey, parent: Option<&Table>) -> Vec<String> {
+pub(super) fn referenced(key: &ForeignKey, parent: Option<&Table>) -> Vec<String> {
     match (key.referenced_columns.is_empty(), parent) {
         (false, _) | (true, None) => key.referenced_columns.clone(),
         (true, Some(table)) => {
@@ -132,7 +137,7 @@ fn referenced(key: &ForeignKey, parent: Option<&Table>) -> Vec<String> {
 }
 
 /// A row's values of these columns; none where there are no columns, or one of them is NULL, which refers to nothing, or is not in the file.
-fn cells_of<'r>(
+pub(super) fn cells_of<'r>(
     row: &'r SalvagedRow,
     columns: &[String],
     of: impl Fn(&'r SalvagedValue) -> &'r Cell,

@@ -10,7 +10,7 @@ use std::path::Path;
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 
-use super::derived::{self, Touched, Unfilled};
+use super::derived::{self, Anew, Touched, Unfilled};
 use super::{Bringing, Brought, Fate, Means, sorted};
 use crate::format;
 use crate::salvage::Operation;
@@ -61,13 +61,15 @@ pub struct Whole {
 /// transaction has to be undone. `file` is the application's, as the salvage file notes it. What may take long is told to `say` before it is done.
 ///
 /// # Errors
-/// Either file cannot be read or written, or a reference points nowhere for another reason than these rows.
+/// Either file cannot be read or written, or a reference points nowhere for another reason than these rows. After [`Error::IndexLate`] the
+/// transaction is gone.
 pub fn bring(
     connection: &Connection,
     salvaged: &Salvaged,
     chosen: &[i64],
     file: &Path,
     nearest: bool,
+    anew: &Anew,
     say: &dyn Fn(&str),
 ) -> Result<Whole, Error> {
     let failed = || Error::sqlite(format!("writing {}", file.display()));
@@ -90,8 +92,14 @@ pub fn bring(
     };
     let mut left = BTreeMap::new();
     let brought = rounds.all(chosen, &mut left)?;
-    let unfilled =
-        derived::refresh(connection, &schema, &touched(&brought), say).map_err(failed())?;
+    let refreshed = derived::refresh(connection, &schema, &touched(&brought), anew, say);
+    let unfilled = refreshed
+        .map_err(failed())?
+        .map_err(|late| Error::IndexLate {
+            index: late.index,
+            limit_s: anew.limit.as_secs(),
+            made: late.made,
+        })?;
     Ok(Whole {
         brought: brought.iter().map(|row| row.row).collect(),
         left: left.into_values().collect(),

@@ -291,6 +291,19 @@ impl Salvaged {
         read().map_err(self.failed())
     }
 
+    /// How many bytes the values of the rows have that were not brought into this file, of each value the longer side.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn bytes_not_in(&self, file: &Path) -> Result<u64, Error> {
+        let sql = "SELECT coalesce(sum(max(coalesce(octet_length(new), 0), coalesce(octet_length(was), 0))), 0) FROM cutover_values v
+             WHERE NOT EXISTS (SELECT 1 FROM cutover_applied a WHERE a.row = v.row AND a.file = ?1)";
+        let bytes = self
+            .connection
+            .query_row(sql, [file.to_string_lossy()], |row| row.get::<_, i64>(0));
+        bytes.map(i64::unsigned_abs).map_err(self.failed())
+    }
+
     /// The numbers of the chosen rows, in the order in which they were found.
     ///
     /// # Errors

@@ -10,13 +10,18 @@
 //!
 //! Not in here: which rows can be brought in and which not (`salvage::apply::whole`), and finding them (`step::salvage`).
 
+mod attempts;
+mod room;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use chrono::{SecondsFormat, Utc};
 use tokio::time::Instant;
 
+use attempts::{How, Work};
+
+use crate::format::recorded_moment;
 use crate::salvage::Error;
 use crate::salvage::apply::whole::{self, Reason};
 use crate::salvage::file::{Choice, NAME, Salvaged};
@@ -36,6 +41,8 @@ const BUSY_LIMIT: Duration = Duration::from_secs(2);
 /// How long PostgreSQL may take for one table, and for all of them: the application is not back yet.
 const STATEMENT_LIMIT: Duration = Duration::from_secs(30);
 const READ_LIMIT: Duration = Duration::from_secs(60);
+/// How long SQLite's full-text indexes may take, all of them together.
+const INDEX_LIMIT: Duration = Duration::from_secs(60);
 /// Rows that are named in the outcome.
 const LISTED: usize = 20;
 /// Characters of a row's key and of why it stays.
@@ -85,23 +92,39 @@ pub(super) async fn bring_back(ctx: &Context, nearest: bool) -> Outcome {
     let outcome = match (&record.file, rows) {
         (None, _) if !record.lacks.is_empty() => Outcome::failed(not_brought(&record.sentence())),
         (None, _) | (Some(_), 0) => Outcome::done(record.sentence()),
-        (Some(_), _) => {
-            let fence = match marked {
-                Some(_) => None,
-                None => ctx.shared.fence.lock().await.take(),
-            };
-            let (looked, reporter) = (place.clone(), ctx.reporter.clone());
-            let say = move |line: &str| reporter.line(line);
-            match blocking(move || bring(&place, marked, fence, nearest, &say)).await {
-                Ok(told) => told.outcome(),
-                Err(error) => {
-                    let found = blocking(move || mark::find(&looked.file, &looked.session)).await;
-                    Outcome::failed(broke_off(found, &error.to_string()))
-                }
-            }
-        }
+        (Some(_), _) => into_sqlite(ctx, place, marked, nearest).await,
     };
     complete(outcome, &record).with_fact(record)
+}
+
+/// Brings the rows of the salvage file in, where there is room for them.
+async fn into_sqlite(ctx: &Context, place: Place, marked: Option<Mark>, nearest: bool) -> Outcome {
+    if marked.is_none() {
+        // Looked at while the fence is held: where nothing is tried, it goes on keeping writers out.
+        let looked = place.clone();
+        match blocking(move || room::lacking(&looked)).await {
+            Ok(None) => {}
+            Ok(Some(why)) => return Outcome::failed(not_brought(&why)),
+            Err(error) => return Outcome::failed(not_brought(&error.to_string())),
+        }
+    }
+    let fence = match marked {
+        Some(_) => None,
+        None => ctx.shared.fence.lock().await.take(),
+    };
+    let (looked, reporter) = (place.clone(), ctx.reporter.clone());
+    let say = move |line: &str| reporter.line(line);
+    let how = How {
+        nearest,
+        index_limit: INDEX_LIMIT,
+    };
+    match blocking(move || bring(&place, marked, fence, how, &say)).await {
+        Ok(told) => told.outcome(),
+        Err(error) => {
+            let found = blocking(move || mark::find(&looked.file, &looked.session)).await;
+            Outcome::failed(broke_off(found, &error.to_string()))
+        }
+    }
 }
 
 /// Takes the mark away, once the outcome of this row is on record and the salvage file has the rows noted. Where it cannot be taken away now,
@@ -212,7 +235,7 @@ fn bring(
     place: &Place,
     marked: Option<Mark>,
     fence: Option<Fence>,
-    nearest: bool,
+    how: How,
     say: &dyn Fn(&str),
 ) -> Result<Told, Error> {
     let mut salvaged = Salvaged::open(&place.salvage)?;
@@ -225,31 +248,24 @@ fn bring(
     let mut mark = Mark {
         session: place.session.clone(),
         rows_sha256: salvaged.rows_sha256()?,
-        at: Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true),
+        at: recorded_moment(crate::clock::wall()),
         rows: 0,
         stays: Stays::default(),
     };
     if chosen.is_empty() {
         return told(&mut salvaged, place, mark);
     }
-    let writer = writer(fence, &place.file)?;
-    let mut work = || {
-        let connection = writer.connection();
-        let whole = whole::bring(connection, &salvaged, &chosen, &place.file, nearest, say)?;
-        mark.rows = whole.brought.len() as u64;
-        mark.stays = Stays {
-            left: whole.left,
-            unfilled: whole.unfilled,
-        };
-        mark::leave(connection, &mark)
+    let work = Work {
+        salvaged: &salvaged,
+        chosen: &chosen,
+        file: &place.file,
+        how,
+        say,
     };
-    match work() {
-        Ok(()) if mark.rows > 0 => writer.commit()?,
-        Ok(()) => writer.undo(),
-        Err(error) => {
-            writer.undo();
-            return Err(error);
-        }
+    let writer = work.done(writer(fence, &place.file)?, &mut mark)?;
+    match mark.rows {
+        0 => writer.undo(),
+        _ => writer.commit()?,
     }
     told(&mut salvaged, place, mark)
 }
@@ -379,13 +395,18 @@ mod tests {
     use super::*;
     use crate::salvage::file::{About, Writer as Salvage};
 
-    fn run(path: &Path, sql: &str) {
+    const HOW: How = How {
+        nearest: false,
+        index_limit: INDEX_LIMIT,
+    };
+
+    pub(super) fn run(path: &Path, sql: &str) {
         let connection = rusqlite::Connection::open(path).expect("a file of SQLite");
         connection.execute_batch(sql).expect(sql);
     }
 
     /// A salvage file with a row that was inserted, one that was deleted, and one that SQLite's column cannot hold.
-    fn place(folder: &Path) -> Place {
+    pub(super) fn place(folder: &Path) -> Place {
         let (backup, file) = (folder.join("backup.db"), folder.join("app.db"));
         run(
             &backup,
@@ -417,7 +438,7 @@ mod tests {
         }
     }
 
-    fn ids(place: &Place) -> String {
+    pub(super) fn ids(place: &Place) -> String {
         let connection = sqlite::open_read_only(&place.file).expect("the file");
         let sql = "SELECT group_concat(Id) FROM (SELECT Id FROM T ORDER BY Id)";
         connection.query_row(sql, [], |row| row.get(0)).expect(sql)
@@ -428,7 +449,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let place = place(folder.path());
         assert_eq!(marked(&place), Ok(None));
-        let first = bring(&place, None, None, false, &|_| ()).expect("it goes in");
+        let first = bring(&place, None, None, HOW, &|_| ()).expect("it goes in");
         assert_eq!(ids(&place), "1,3");
         assert_eq!(first.brought.sums(), [1, 0, 1]);
         assert_eq!((first.brought.left_rows, first.brought.noted), (1, true));
@@ -437,7 +458,7 @@ mod tests {
 
         run(&place.salvage, "DELETE FROM cutover_applied");
         let mark = marked(&place).expect("it is this file's").expect("a mark");
-        let second = bring(&place, Some(mark), None, false, &|_| ()).expect("it is noted");
+        let second = bring(&place, Some(mark), None, HOW, &|_| ()).expect("it is noted");
         assert_eq!(second.brought, first.brought);
         assert_eq!(ids(&place), "1,3");
         let salvaged = Salvaged::open(&place.salvage).expect("a salvage file");
@@ -446,7 +467,7 @@ mod tests {
         // Once the mark is gone, what was noted is not brought in again, whatever the application has made of it since.
         assert!(mark::remove_mark(&place.file).expect("removed"));
         run(&place.file, "UPDATE T SET Name = 'newer' WHERE Id = 3");
-        let third = bring(&place, None, None, false, &|_| ()).expect("nothing new");
+        let third = bring(&place, None, None, HOW, &|_| ()).expect("nothing new");
         assert_eq!(third.brought, first.brought);
         let said = third.outcome();
         assert!(!said.ok, "a row stays");
@@ -461,7 +482,7 @@ mod tests {
     fn the_mark_of_another_salvage_file_stops_everything() {
         let folder = tempfile::tempdir().expect("a folder");
         let place = place(folder.path());
-        bring(&place, None, None, false, &|_| ()).expect("it goes in");
+        bring(&place, None, None, HOW, &|_| ()).expect("it goes in");
         run(
             &place.salvage,
             "UPDATE cutover_values SET new = 'drei' WHERE row = 1 AND place = 1",
