@@ -75,6 +75,7 @@ impl From<Error> for NotMade {
             | Error::Sqlite { .. }
             | Error::File { .. }
             | Error::NotASalvageFile { .. }
+            | Error::IndexLate { .. }
             | Error::Cancelled => Self::ForNow(error.to_string()),
         }
     }

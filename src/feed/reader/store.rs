@@ -400,6 +400,7 @@ fn is_of_one_table(error: &salvage::Error) -> bool {
         | salvage::Error::Silent { .. }
         | salvage::Error::AnotherTarget { .. }
         | salvage::Error::NotASalvageFile { .. }
+        | salvage::Error::IndexLate { .. }
         | salvage::Error::Cancelled => false,
     }
 }
