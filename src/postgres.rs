@@ -28,6 +28,7 @@ mod silence;
 mod socket;
 mod tls;
 mod url;
+pub(crate) mod within;
 pub mod write_probe;
 pub mod writers;
 pub mod written;

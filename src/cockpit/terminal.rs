@@ -2,10 +2,11 @@
 //!
 //! Not in here: what is drawn, and the keys.
 
+use std::cell::Cell;
 use std::io::{self, Stdout, Write, stdout};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, Once, TryLockError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crossterm::event::{DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste};
 use crossterm::style::Print;
@@ -24,8 +25,15 @@ static TAKEN: AtomicBool = AtomicBool::new(false);
 /// Held while a frame is written, so that the rest of it does not come after the terminal was given back.
 static PAINTING: Mutex<()> = Mutex::new(());
 
-/// How long a panic waits for the frame that another thread is writing. One in the midst of its own frame waits in vain, once.
-const LAST_FRAME: Duration = Duration::from_millis(200);
+thread_local! {
+    /// Whether this thread holds [`PAINTING`]. A panic in the midst of its own frame waits for nobody.
+    static PAINTS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// How often one looks whether another thread has written its frame, a millisecond apart. What is written after the terminal was given
+/// back hides the shell's cursor, so that a slow terminal gets its time; looks are counted, since a clock also runs while the machine
+/// stands still.
+const LOOKS: u32 = 2_000;
 
 /// The exit code of a bug in `cutover`.
 const BUG: i32 = 70;
@@ -169,17 +177,36 @@ fn give_back() {
     let _ = stdout().flush();
 }
 
-fn painting() -> Option<MutexGuard<'static, ()>> {
-    let deadline = Instant::now() + LAST_FRAME;
-    loop {
-        match PAINTING.try_lock() {
-            Ok(guard) => return Some(guard),
-            // Nothing is guarded but the order of what is written.
-            Err(TryLockError::Poisoned(poisoned)) => return Some(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) if Instant::now() >= deadline => return None,
-            Err(TryLockError::WouldBlock) => std::thread::park_timeout(Duration::from_millis(1)),
-        }
+/// Held while this thread writes.
+struct Painting {
+    _held: MutexGuard<'static, ()>,
+}
+
+impl Drop for Painting {
+    fn drop(&mut self) {
+        PAINTS.set(false);
     }
+}
+
+/// `None` where this thread writes already, or another one does not come to an end.
+fn painting() -> Option<Painting> {
+    if PAINTS.get() {
+        return None;
+    }
+    for _ in 0..LOOKS {
+        let held = match PAINTING.try_lock() {
+            Ok(held) => held,
+            // Nothing is guarded but the order of what is written.
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => {
+                std::thread::park_timeout(Duration::from_millis(1));
+                continue;
+            }
+        };
+        PAINTS.set(true);
+        return Some(Painting { _held: held });
+    }
+    None
 }
 
 /// A panic in any thread gives the terminal back before it is told, and ends the process: nobody should look at a screen that no

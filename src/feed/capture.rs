@@ -28,6 +28,7 @@ mod tables;
 use std::collections::BTreeSet;
 
 use tokio_postgres::Client;
+use tokio_postgres::error::SqlState;
 
 pub use obstacles::obstacles;
 pub use removal::{left, remove};
@@ -98,8 +99,12 @@ const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL 
 const BEGIN_PRUNING: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL synchronous_commit = off; \
      SET LOCAL lock_timeout = '200ms'; SET LOCAL statement_timeout = '2s'";
 
-/// Notes that are deleted in one transaction: after a bulk write, or without an engine for hours, there are millions.
-const NOTES_PER_DELETE: u64 = 50_000;
+/// Notes that are deleted in one transaction, to begin with.
+const NOTES_PER_DELETE: u64 = 5_000;
+
+/// And where those took no longer than this: after a bulk write, or without an engine for hours, there are millions.
+const MANY_PER_DELETE: u64 = 50_000;
+const QUICK_MS: i64 = 150;
 
 /// For so long notes are deleted before something else is done.
 const PRUNE_FOR_MS: i64 = 1_000;
@@ -218,30 +223,52 @@ pub async fn missing(client: &Client, tables: &[Captured]) -> Result<Vec<String>
 /// # Errors
 /// The server is gone, or the notes are.
 pub async fn prune(client: &Client, read_snapshot: &str) -> Result<u64, Error> {
-    let some = format!(
-        "ctid = ANY (ARRAY(SELECT n.ctid FROM cutover.feed_notes n
-           WHERE pg_catalog.pg_visible_in_snapshot(n.xid, $1::text::pg_snapshot) LIMIT {NOTES_PER_DELETE}))"
-    );
-    let prune = delete_rows(&Name::new("cutover", "feed_notes"), &some);
-    let ends_ms = clock::now_ms() + PRUNE_FOR_MS;
-    let mut pruned = 0;
+    let began_ms = clock::now_ms();
+    let (mut at_most, mut pruned) = (NOTES_PER_DELETE, 0);
     loop {
-        let some = prune_some(client, &prune, read_snapshot).await?;
-        pruned += some;
-        if some < NOTES_PER_DELETE || clock::now_ms() >= ends_ms {
-            return Ok(pruned);
+        let since_ms = clock::now_ms();
+        match prune_some(client, at_most, read_snapshot).await {
+            Ok(some) => {
+                pruned += some;
+                let now_ms = clock::now_ms();
+                if some < at_most || now_ms - began_ms >= PRUNE_FOR_MS {
+                    return Ok(pruned);
+                }
+                if now_ms - since_ms <= QUICK_MS {
+                    at_most = MANY_PER_DELETE;
+                }
+            }
+            Err(error) if !took_too_long(&error) || at_most == 1 => return Err(error),
+            Err(_) if pruned > 0 => return Ok(pruned),
+            // A server that is too slow for so many is given fewer: else none of them would ever go.
+            Err(_) => at_most = (at_most / 10).max(1),
         }
     }
 }
 
-async fn prune_some(client: &Client, prune: &str, read_snapshot: &str) -> Result<u64, Error> {
+async fn prune_some(client: &Client, at_most: u64, read_snapshot: &str) -> Result<u64, Error> {
     let failed = || server("delete notes that were read");
+    let some = format!(
+        "ctid = ANY (ARRAY(SELECT n.ctid FROM cutover.feed_notes n
+           WHERE pg_catalog.pg_visible_in_snapshot(n.xid, $1::text::pg_snapshot) LIMIT {at_most}))"
+    );
+    let prune = delete_rows(&Name::new("cutover", "feed_notes"), &some);
     let begun = client.batch_execute(BEGIN_PRUNING).await;
     begun.map_err(failed())?;
-    let pruned = client.execute(prune, &[&read_snapshot]).await;
+    let pruned = client.execute(&prune, &[&read_snapshot]).await;
     let end = if pruned.is_ok() { "COMMIT" } else { "ROLLBACK" };
     client.batch_execute(end).await.map_err(failed())?;
     pruned.map_err(failed())
+}
+
+/// Whether the server has ended the statement for its time limit.
+fn took_too_long(error: &Error) -> bool {
+    match error {
+        Error::Server(postgres::Error::Sql { sqlstate, .. }) => {
+            sqlstate == SqlState::QUERY_CANCELED.code()
+        }
+        Error::Server(_) | Error::Table { .. } | Error::Unsound(_) => false,
+    }
 }
 
 /// An error of a statement that concerns no table of the application's.

@@ -5,6 +5,7 @@
 
 pub mod split;
 
+use std::pin::pin;
 use std::time::Duration;
 
 use tokio_postgres::{Client, SimpleQueryMessage};
@@ -12,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::split::{Statement, split};
 use super::error::server_message;
+use super::within::within;
 use super::{Endpoint, Error, Pinned};
 use crate::clock;
 use crate::text::printable;
@@ -19,8 +21,9 @@ use crate::text::printable;
 const DOING: &str = "run the migration script";
 /// Characters of a statement that are shown.
 const STATEMENT_SHOWN: usize = 120;
-/// How long a cancelled statement may take to end before its connection is simply dropped.
-const CANCEL_GRACE: Duration = Duration::from_secs(5);
+/// How often a statement is cancelled before its connection is simply dropped, and how long it may take to end each time.
+const CANCELS: u32 = 5;
+const CANCEL_GRACE: Duration = Duration::from_secs(1);
 
 /// What a script did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,11 +123,20 @@ fn shown(statement: &Statement<'_>) -> String {
 
 /// Cancels on the server, for dropping a query's future does not. Dropping the client afterwards ends the session.
 async fn stop(endpoint: &Endpoint, client: &Client) {
-    if let Err(error) = endpoint.cancel(&client.cancel_token()).await {
-        tracing::warn!(%error, "the statement could not be cancelled; its connection is dropped");
-    }
     // Answered after the cancelled statement: then it has ended.
-    let _ = tokio::time::timeout(CANCEL_GRACE, client.simple_query("")).await;
+    let mut ended = pin!(client.simple_query(""));
+    // A server that is busy may hear of the cancellation before it has read the statement, and then nothing comes of it.
+    for _ in 0..CANCELS {
+        let cancelled = endpoint.cancel(&client.cancel_token()).await;
+        if within(CANCEL_GRACE, &mut ended).await.is_some() {
+            return;
+        }
+        if let Err(error) = cancelled {
+            tracing::warn!(%error, "the statement could not be cancelled; its connection is dropped");
+            return;
+        }
+    }
+    tracing::warn!("the statement does not end; its connection is dropped");
 }
 
 /// A script that lacks its last COMMIT has done nothing, and would look like success.

@@ -6,10 +6,12 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
 use tokio::task::JoinHandle;
 use tokio_postgres::error::DbError;
 use tokio_postgres::{Client, SimpleQueryMessage};
 
+use super::within::within;
 use super::{Endpoint, Error, literal, pooler, quoted};
 
 /// How long putting back may take. It waits for the statement that was under way.
@@ -52,8 +54,8 @@ impl Drop for Pinned {
         };
         let found = std::mem::take(&mut self.found);
         let putting = runtime.spawn(async move {
-            let back = tokio::time::timeout(PUT_BACK_LIMIT, put_back(&client, &found));
-            if !matches!(back.await, Ok(Ok(()))) {
+            let back = within(PUT_BACK_LIMIT, put_back(&client, &found));
+            if !matches!(back.await, Some(Ok(()))) {
                 tracing::debug!(
                     "the settings of a session were not put back; its connection is dropped"
                 );
@@ -163,21 +165,22 @@ async fn put_back(client: &Client, found: &BTreeMap<String, String>) -> Result<(
     let failed = |error| Error::of_statement("put the session's settings back", &error);
     let end = "ROLLBACK; RESET SESSION AUTHORIZATION; RESET ROLE; CLOSE ALL; UNLISTEN *; DISCARD TEMP; DISCARD SEQUENCES;
         DEALLOCATE ALL; SELECT pg_catalog.pg_advisory_unlock_all()";
-    // A statement each: none of them may stand in a transaction with the next.
-    for statement in end.split(';') {
-        client.simple_query(statement).await.map_err(failed)?;
-    }
+    // A statement each: none of them may stand in a transaction with the next. They are sent in this order, and none waits for the answer to
+    // the one before: the way to a server behind a pooler may be long.
+    let ended = end
+        .split(';')
+        .map(|statement| client.simple_query(statement));
+    try_join_all(ended).await.map_err(failed)?;
     let now = changeable(client).await?;
     let differs = now
         .iter()
         .filter_map(|(name, value)| Some((name, found.get(name).filter(|was| *was != value)?)));
-    for (name, was) in differs {
-        let set = format!(
-            "SELECT pg_catalog.set_config({}, {}, false)",
-            literal(name),
-            literal(was)
-        );
-        client.simple_query(&set).await.map_err(failed)?;
-    }
+    let set = |(name, was): (&String, &String)| {
+        let (name, was) = (literal(name), literal(was));
+        format!("SELECT pg_catalog.set_config({name}, {was}, false)")
+    };
+    let sets: Vec<String> = differs.map(set).collect();
+    let sent = sets.iter().map(|set| client.simple_query(set));
+    try_join_all(sent).await.map_err(failed)?;
     Ok(())
 }

@@ -21,6 +21,7 @@ use super::error::Error;
 use super::{Operation, TableCost};
 use crate::identity::TargetIdentity;
 use crate::parity::{Opening, Sides, TablePair};
+use crate::postgres::within::within;
 use crate::postgres::{self, Endpoint};
 use crate::runbook::transfer::Transfer;
 use crate::sqlite::schema::Schema;
@@ -173,7 +174,7 @@ impl Search {
         };
         let sides = tokio::select! {
             () = cancel.cancelled() => return Err(Error::Cancelled),
-            opened = tokio::time::timeout(connect_limit, open) => opened.unwrap_or_else(|_| {
+            opened = within(connect_limit, open) => opened.unwrap_or_else(|| {
                 Err(Error::Silent { doing: doing(), seconds: connect_limit.as_secs() })
             })?,
         };

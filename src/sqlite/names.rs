@@ -163,8 +163,7 @@ pub(super) fn processes(real: &Path) -> Processes {
             false => None,
         };
         found.past_the_fence = mounted.or_else(|| {
-            let uses =
-                other_log(&open, &file).or_else(|| other_index_mapped(&folder, &open, &file))?;
+            let uses = used_beside(&folder, &open, &file)?;
             Some(OtherName::OtherLog { by: holder(), uses })
         });
     }
@@ -226,7 +225,42 @@ fn open_files(process: &Path) -> Option<Vec<OpenFile>> {
     Some(descriptors.flatten().filter_map(one).collect())
 }
 
+/// How often a process that we start is looked at, and how long lies between two looks.
+#[cfg(target_os = "linux")]
+const LOOKS: u32 = 50;
+#[cfg(target_os = "linux")]
+const BETWEEN_LOOKS: std::time::Duration = std::time::Duration::from_millis(20);
+
 /// The log or index that a process uses for the file, where that is not ours.
+///
+/// Until a process that we start runs its program, it has every file that we have: also an index that an earlier fence of ours keeps
+/// open and that has lost its name since. That one is given a second.
+#[cfg(target_os = "linux")]
+fn used_beside(process: &Path, open: &[OpenFile], file: &WatchedFile) -> Option<PathBuf> {
+    let look = |open: &[OpenFile]| {
+        other_log(open, file).or_else(|| other_index_mapped(process, open, file))
+    };
+    let mut uses = look(open)?;
+    if is_started_by_us(process) {
+        for _ in 0..LOOKS {
+            std::thread::sleep(BETWEEN_LOOKS);
+            uses = look(&open_files(process)?)?;
+        }
+    }
+    Some(uses)
+}
+
+#[cfg(target_os = "linux")]
+fn is_started_by_us(process: &Path) -> bool {
+    let stat = std::fs::read_to_string(process.join("stat")).unwrap_or_default();
+    // The name stands in brackets and may hold blanks and brackets itself; the parent is the second word after it.
+    let parent: Option<u32> = stat
+        .rsplit_once(')')
+        .and_then(|(_, after)| after.split_whitespace().nth(1)?.parse().ok());
+    parent == Some(std::process::id())
+}
+
+/// Of a process's files, the log or index that is not ours.
 fn other_log(open: &[OpenFile], file: &WatchedFile) -> Option<PathBuf> {
     let names = open.iter().filter(|o| o.identity == file.file);
     let suffixes = [("-wal", file.log), ("-shm", file.index)];

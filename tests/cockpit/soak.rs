@@ -60,10 +60,10 @@ fn play(hours: i64) {
             snapshot::frame(&model, &theme, 200, 60);
         }
         if second == FULL_AFTER_S {
-            println!("full at {} KiB", resident_kib());
+            println!("full at {} KiB", own_memory_kib());
         }
     }
-    println!("at the end {} KiB", resident_kib());
+    println!("at the end {} KiB", own_memory_kib());
 }
 
 /// Everything that can come in within a second.
@@ -104,9 +104,14 @@ fn news(story: &Story, second: i64, at_ms: i64) -> News {
     }
 }
 
-fn resident_kib() -> i64 {
+/// Memory that the process has made for itself. Pages of its program and libraries are not in it: the kernel takes and gives those as it
+/// pleases, and what it swaps out is still memory.
+fn own_memory_kib() -> i64 {
     let status = std::fs::read_to_string("/proc/self/status").expect("this process");
-    let line = status.lines().find(|l| l.starts_with("VmRSS:"));
-    let kib = line.and_then(|l| l.split_whitespace().nth(1));
-    kib.expect("a figure").parse().expect("KiB")
+    let kib = |name: &str| -> i64 {
+        let line = status.lines().find_map(|l| l.strip_prefix(name));
+        let figure = line.and_then(|l| l.split_whitespace().next());
+        figure.expect("a figure").parse().expect("KiB")
+    };
+    kib("RssAnon:") + kib("VmSwap:")
 }

@@ -22,6 +22,8 @@ pub struct Terminal {
     screen: Arc<Mutex<vt100::Parser>>,
     /// Every byte that it got.
     heard: Arc<Mutex<Vec<u8>>>,
+    /// What it is to show, and has not shown yet.
+    expected: Arc<Mutex<Vec<String>>>,
     program: Box<dyn Child + Send + Sync>,
 }
 
@@ -86,6 +88,8 @@ impl Terminal {
         let shown = Arc::clone(&screen);
         let heard = Arc::new(Mutex::new(Vec::new()));
         let hears = Arc::clone(&heard);
+        let expected = Arc::new(Mutex::new(Vec::new()));
+        let expects = Arc::clone(&expected);
         let closing = Arc::new(AtomicBool::new(false));
         let closed = Arc::clone(&closing);
         let reading = std::thread::spawn(move || {
@@ -94,7 +98,10 @@ impl Terminal {
                 if closed.load(Ordering::SeqCst) {
                     return;
                 }
-                shown.lock().expect("a screen").process(&bytes[..n]);
+                let mut screen = shown.lock().expect("a screen");
+                screen.process(&bytes[..n]);
+                strike_out(&mut expects.lock().expect("texts"), screen.screen());
+                drop(screen);
                 hears.lock().expect("bytes").extend_from_slice(&bytes[..n]);
             }
         });
@@ -105,6 +112,7 @@ impl Terminal {
             closing,
             screen,
             heard,
+            expected,
             program,
         }
     }
@@ -161,6 +169,24 @@ impl Terminal {
     /// Waits until it shows this.
     pub fn shows(&mut self, what: &str) -> &mut Terminal {
         self.until(what, |text| text.contains(what))
+    }
+
+    /// From here on each of these counts as shown, however shortly it is: who looks only now and then may miss a countdown.
+    pub fn expects(&mut self, texts: &[&str]) -> &mut Terminal {
+        let texts = texts.iter().map(|text| (*text).to_owned()).collect();
+        let screen = self.screen.lock().expect("a screen");
+        let mut expected = self.expected.lock().expect("texts");
+        *expected = texts;
+        strike_out(&mut expected, screen.screen());
+        drop((expected, screen));
+        self
+    }
+
+    /// Waits until all that was expected has shown.
+    pub fn has_shown_them(&mut self) -> &mut Terminal {
+        let expected = Arc::clone(&self.expected);
+        let what = format!("{:?}", expected.lock().expect("texts"));
+        self.until(&what, |_| expected.lock().expect("texts").is_empty())
     }
 
     /// Waits until it shows this, which a program that has ended may have left there.
@@ -322,6 +348,14 @@ impl Drop for Terminal {
     fn drop(&mut self) {
         let _ = self.program.kill();
         let _ = self.program.wait();
+    }
+}
+
+/// Leaves what is expected and is not on the screen.
+fn strike_out(expected: &mut Vec<String>, screen: &vt100::Screen) {
+    if !expected.is_empty() {
+        let text = screen.contents();
+        expected.retain(|what| !text.contains(what.as_str()));
     }
 }
 

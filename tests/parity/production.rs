@@ -1,6 +1,9 @@
 //! The checks beside production: at a pace, under a time limit, and with their share of the load known.
 
+use std::collections::BTreeSet;
+
 use super::pair::Pair;
+use crate::support;
 use cutover::parity::{self, Kind, Opening, Options, Report, Sides, checks};
 use cutover::postgres::load_share;
 use tokio_util::sync::CancellationToken;
@@ -53,8 +56,9 @@ async fn a_paced_reading_sees_what_a_fast_one_sees() {
 #[tokio::test]
 async fn a_statement_that_needs_too_long_is_ended_and_told_apart_from_a_difference() {
     let pair = Pair::load().await;
+    // Enough for what is asked before the table is locked, also on a machine that pauses.
     let opening = Opening {
-        statement_limit_ms: Some(200),
+        statement_limit_ms: Some(5_000),
         ..PACED
     };
     let limited = pair.sides_at(&opening).await;
@@ -78,8 +82,18 @@ async fn limited_by_nothing(pair: &Pair) -> parity::Error {
         .expect_err("the table is gone")
 }
 
+/// When the sampler's statement under way, or its last one, began; while two sessions wait that began to wait before.
+const SAMPLED: &str = "
+SELECT sampler.query_start::text FROM pg_stat_activity AS sampler
+WHERE sampler.datname = current_database() AND sampler.pid <> pg_backend_pid() AND sampler.query LIKE '%AS sessions%'
+AND 2 = (
+  SELECT count(*) FROM pg_stat_activity AS waiting
+  WHERE waiting.datname = current_database() AND waiting.wait_event = 'advisory' AND waiting.query_start < sampler.query_start
+)";
+
 #[tokio::test]
 async fn the_share_of_the_load_is_ours_and_not_others() {
+    const WAIT: &str = "SELECT pg_advisory_lock_shared(4711)";
     let pair = Pair::load().await;
     let endpoint = pair.endpoint();
     let ours = endpoint
@@ -87,10 +101,28 @@ async fn the_share_of_the_load_is_ours_and_not_others() {
         .connect()
         .await
         .expect("a connection");
+    let gate = support::client(&pair.database.url).await;
+    let held = gate.batch_execute("SELECT pg_advisory_lock(4711)").await;
+    held.expect("a lock");
+    let until_sampled = async {
+        let mut began = BTreeSet::new();
+        // The server takes a sample as three statements (parse, bind, execute): once a fourth has begun, one sample is counted.
+        support::until("a sample of both at work", async || {
+            let row = gate.query_opt(SAMPLED, &[]).await.expect("an answer");
+            began.extend(row.map(|row| row.get::<_, String>(0)));
+            began.len() > 3
+        })
+        .await;
+        let let_go = gate.batch_execute("SELECT pg_advisory_unlock(4711)").await;
+        let_go.expect("unlocked");
+    };
     let work = async {
-        let other = pair.on_target("SELECT pg_sleep(2)");
-        let (slept, ()) = tokio::join!(ours.batch_execute("SELECT pg_sleep(1)"), other);
-        slept.expect("a second's sleep");
+        let (waited, (), ()) = tokio::join!(
+            ours.batch_execute(WAIT),
+            pair.on_target(WAIT),
+            until_sampled
+        );
+        waited.expect("the lock");
     };
     let ((), share) = load_share::during(&endpoint, "ours", work).await;
     assert!(share.samples > 0 && share.ours > 0, "{share:?}");

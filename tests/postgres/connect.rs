@@ -277,7 +277,7 @@ async fn the_pool_panel_counts_and_says_what_it_cannot_see() {
         .batch_execute("SET application_name = 'app of another role'")
         .await
         .unwrap();
-    let mut probe = ActivityProbe::open(&endpoint(&database.url), Duration::from_secs(5))
+    let mut probe = ActivityProbe::open(&endpoint(&database.url), Duration::from_secs(60))
         .await
         .unwrap();
     let holder = connect(&database.url).await;
@@ -296,7 +296,8 @@ async fn the_pool_panel_counts_and_says_what_it_cannot_see() {
     let seen = loop {
         let activity = probe.sample().await.unwrap();
         let seen = activity.pool;
-        if (seen.waiting, seen.idle) == (1, 1) {
+        // The superuser's own session is there, and its state is hidden from the owner; so is an autovacuum that passes by.
+        if (seen.waiting, seen.idle, seen.hidden) == (1, 1, 1) {
             let of = |name: &str| {
                 let mut all = activity.applications.iter();
                 all.find(|of| of.application == name).cloned()
@@ -318,8 +319,6 @@ async fn the_pool_panel_counts_and_says_what_it_cannot_see() {
         assert!(Instant::now() < deadline, "{seen:?}");
     };
     assert_eq!((seen.active, seen.idle_in_transaction), (1, 1), "{seen:?}");
-    // The superuser's own session is there, and its state is hidden from the owner.
-    assert_eq!(seen.hidden, 1, "{seen:?}");
     assert!(seen.server_limit > 10 && seen.server_total >= 5, "{seen:?}");
     holder.batch_execute("ROLLBACK").await.unwrap();
     waiting.await.unwrap().unwrap();

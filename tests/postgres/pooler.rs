@@ -163,7 +163,7 @@ async fn what_asks_as_the_application_leaves_nothing_behind_in_its_pooler() {
     let stage = Stage::set(SHARED[0]).await;
     let before = stage.found(4).await;
     let there = endpoint(&stage.url());
-    let limit = Duration::from_secs(5);
+    let limit = Duration::from_secs(60);
     let mut client = pooler::connect(&there).await.expect("a connection");
     let probed = write_probe::probe(&mut client, "public", "items").await;
     assert!(probed.expect("an answer").ok);

@@ -117,34 +117,46 @@ fn a_writer_in_the_middle_of_a_transaction_is_named() {
 
 #[test]
 fn without_a_quiet_period_there_is_no_fence() {
-    for mode in MODES {
-        let sample = Sample::new(mode, 10);
-        let stop = AtomicBool::new(false);
-        let error = std::thread::scope(|scope| {
-            scope.spawn(|| {
-                let writer = Connection::open(&sample.path).unwrap();
-                writer.busy_timeout(Duration::from_secs(5)).unwrap();
-                while !stop.load(Ordering::Relaxed) {
-                    writer
-                        .execute("INSERT INTO Tools (Slug) VALUES (hex(randomblob(8)))", [])
-                        .unwrap();
-                    // Without a break nobody else ever gets the lock of a rollback journal.
-                    std::thread::park_timeout(Duration::from_millis(1));
-                }
-            });
-            let outcome = raise(&sample);
-            stop.store(true, Ordering::Relaxed);
-            outcome.err().unwrap()
+    std::thread::scope(|scope| {
+        for mode in MODES {
+            scope.spawn(move || stays_open_while_it_is_written(mode));
+        }
+    });
+}
+
+fn stays_open_while_it_is_written(mode: &str) {
+    // Longer than any pause of the machine, so that only an end of the writes is a quiet period; and given up as soon as it could be over.
+    let quiet = Quiet {
+        period: Duration::from_secs(6),
+        give_up_after: Duration::from_secs(6),
+        ..quick()
+    };
+    let sample = Sample::new(mode, 10);
+    let stop = AtomicBool::new(false);
+    let error = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let writer = Connection::open(&sample.path).unwrap();
+            writer.busy_timeout(Duration::from_secs(60)).unwrap();
+            while !stop.load(Ordering::Relaxed) {
+                writer
+                    .execute("INSERT INTO Tools (Slug) VALUES (hex(randomblob(8)))", [])
+                    .unwrap();
+                // Without a break nobody else ever gets the lock of a rollback journal.
+                std::thread::park_timeout(Duration::from_millis(20));
+            }
         });
-        let Error::StillWriting { changes, .. } = error else {
-            panic!("{mode}: {error:?}")
-        };
-        assert!(changes > 0);
-        assert!(
-            other::ask("write", &sample.path).ends_with("wrote"),
-            "{mode}: nothing is left fenced"
-        );
-    }
+        let outcome = Fence::raise(&sample.path, &quiet, &CancellationToken::new());
+        stop.store(true, Ordering::Relaxed);
+        outcome.err().unwrap()
+    });
+    let Error::StillWriting { changes, .. } = error else {
+        panic!("{mode}: {error:?}")
+    };
+    assert!(changes > 0);
+    assert!(
+        other::ask("write", &sample.path).ends_with("wrote"),
+        "{mode}: nothing is left fenced"
+    );
 }
 
 #[test]

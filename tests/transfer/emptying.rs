@@ -6,6 +6,7 @@ use cutover::transfer::copy::Options;
 
 use super::Pair;
 use super::loader::{count, section};
+use crate::support;
 
 /// Three rows of which SQLite has two, by three kinds of keys.
 const OCCUPIED: (&str, &str) = (
@@ -223,19 +224,19 @@ async fn a_connection_lost_before_the_end_is_recorded_costs_no_complete_import()
         .expect("a lock");
     let watcher = pair.client().await;
     // Whoever waits for a lock of this kind, once somebody does.
-    let waiting = |kind: &'static str| {
-        let watcher = &watcher;
-        async move {
-            let sql = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND wait_event = $1 AND datname = current_database()";
-            for _ in 0..400 {
+    let waiting = async |kind: &str| {
+        let sql = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND wait_event = $1 AND datname = current_database()";
+        let mut pid: Option<i32> = None;
+        support::until(
+            &format!("a lock of kind {kind} is waited for"),
+            async || {
                 let found = watcher.query_opt(sql, &[&kind]).await.expect("an answer");
-                if let Some(row) = found {
-                    return row.get::<_, i32>(0);
-                }
-                tokio::time::sleep(std::time::Duration::from_millis(25)).await;
-            }
-            panic!("nobody waits for a lock of kind {kind}");
-        }
+                pid = found.map(|row| row.get(0));
+                pid.is_some()
+            },
+        )
+        .await;
+        pid.expect("a process")
     };
     let interfere = async {
         waiting("advisory").await;

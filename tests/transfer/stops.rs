@@ -16,6 +16,7 @@ use cutover::transfer::copy::{Copied, Options, copy};
 use cutover::transfer::occupied::Discard;
 use cutover::transfer::{Error, Progress};
 use futures_util::StreamExt;
+use tokio::sync::{MappedMutexGuard, MutexGuard};
 use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 
@@ -95,7 +96,12 @@ fn say_enough(loaded: u64, played: u64) {
 /// The server loses all its processes in the middle, as in a crash, and recovers.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_dies_in_between_changes_nothing() {
-    let cluster = Cluster::start(cluster::Options::new(support::cutover())).expect("a server");
+    let mut options = cluster::Options::new(support::cutover());
+    // As a server's default is: the record of a command that has begun outlives the processes.
+    options
+        .settings
+        .push(("synchronous_commit".to_owned(), "on".to_owned()));
+    let cluster = Cluster::start(options).expect("a server");
     cluster
         .create_database("stops")
         .await
@@ -198,14 +204,23 @@ impl Place {
 
     /// Rows and definitions of a schema, in words that do not name it; without the rows of the table `left_out`.
     async fn reading(&self, schema: &str, left_out: Option<&str>) -> String {
+        Self::read(&self.reader().await, schema, left_out).await
+    }
+
+    async fn reader(&self) -> MappedMutexGuard<'_, Client> {
         let mut kept = self.reader.lock().await;
-        let client = match kept.take().filter(|client| !client.is_closed()) {
-            Some(client) => client,
-            None => self.client().await,
-        };
-        let reading = Self::read(&client, schema, left_out).await;
-        *kept = Some(client);
-        reading
+        if kept.as_ref().is_none_or(Client::is_closed) {
+            *kept = Some(self.client().await);
+        }
+        MutexGuard::map(kept, |kept| kept.as_mut().expect("a connection"))
+    }
+
+    /// Whether sessions of a command for this schema are still there, as a process that was killed leaves them for a moment.
+    async fn is_still_written(&self, schema: &str) -> bool {
+        let sql = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = $1 AND datname = current_database())";
+        let client = self.reader().await;
+        let left = client.query_one(sql, &[&session_name(schema)]).await;
+        left.expect("an answer").get(0)
     }
 
     async fn read(client: &Client, schema: &str, left_out: Option<&str>) -> String {
@@ -237,6 +252,11 @@ impl Place {
         reading.push_str(definitions.get(0));
         reading.replace(&format!("{schema}."), "")
     }
+}
+
+/// What the sessions call themselves that import into a schema.
+fn session_name(schema: &str) -> String {
+    format!("cutover import into {schema}")
 }
 
 const DEFINITIONS: &str = "
@@ -353,17 +373,45 @@ impl Player<'_> {
             records.push(mine);
             return Ok(true);
         }
-        let before = place.reading(&place.schema, None).await;
-        let ended = self.stopped(step).await;
+        let must_go_on = self.must_go_on(records, &mine);
+        let command = async || self.stopped(step).await;
+        let ended = self.judged(&place.schema, must_go_on, command).await?;
         if is_refusal(&ended) {
-            if self.must_go_on(records, &mine) {
-                return Err(format!("the same command was refused: {ended:?}"));
-            }
-            self.untouched(before, &ended).await?;
             return Ok(false);
         }
         *records = vec![mine];
         Ok(ended.is_ok())
+    }
+
+    /// How a command ends. One that is refused has touched nothing, and none may be that `must_go_on`.
+    async fn judged(
+        &self,
+        schema: &str,
+        must_go_on: bool,
+        command: impl AsyncFn() -> Result<Copied, Error>,
+    ) -> Result<Result<Copied, Error>, String> {
+        loop {
+            // What a killed command has sent is still done on the server, maybe after the reading: that is not this one's doing.
+            let is_still_written = self.place.is_still_written(schema).await;
+            let before = self.place.reading(schema, None).await;
+            let ended = command().await;
+            if !is_refusal(&ended) {
+                return Ok(ended);
+            }
+            if must_go_on {
+                return Err(format!("the same command was refused: {ended:?}"));
+            }
+            if !is_still_written {
+                if schema == self.place.schema {
+                    self.untouched(before, &ended).await?;
+                }
+                return Ok(ended);
+            }
+            support::until("the end of a killed command's sessions", async || {
+                !self.place.is_still_written(schema).await
+            })
+            .await;
+        }
     }
 
     async fn untouched<T: std::fmt::Debug>(&self, before: String, ended: &T) -> Result<(), String> {
@@ -399,9 +447,11 @@ impl Player<'_> {
                 | Stop::Crash(_) => {}
             }
         };
+        let witness = Mutex::new(None);
         let disturbing = async {
             if receiver.recv().await.is_some() {
-                self.disturb().await;
+                let crashed = self.disturb().await;
+                *witness.lock().expect("a connection") = crashed;
             }
             std::future::pending::<()>().await;
         };
@@ -412,30 +462,46 @@ impl Player<'_> {
             &progress,
             &cancel,
         );
-        tokio::select! {
+        let ended = tokio::select! {
             ended = importing => ended,
             () = disturbing => unreachable!("it never ends"),
+        };
+        // The import may have ended before the server noticed: what is read until then may be of the time before the crash.
+        if let Some((witness, process)) = witness.into_inner().expect("a connection") {
+            let sql = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $1)";
+            support::until("the server loses its processes", async || {
+                // The process may have ended by itself before it was killed, and then nothing comes of it.
+                let lives = witness.query_one(sql, &[&process]).await;
+                witness.is_closed() || lives.is_ok_and(|row| !row.get::<_, bool>(0))
+            })
+            .await;
+            *self.place.reader.lock().await = None;
         }
+        ended
     }
 
-    /// Ends the import's connections on the server, or kills one of the server's processes, which ends them all.
-    async fn disturb(&self) {
-        let name = format!("cutover import into {}", self.place.schema);
+    /// Ends the import's connections on the server, or kills one of the server's processes, which ends them all: then with a connection
+    /// that sees it, and the process.
+    async fn disturb(&self) -> Option<(Client, i32)> {
+        let name = session_name(&self.place.schema);
         let Some(superuser) = &self.superuser else {
             let terminate = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
                              WHERE application_name = $1 AND datname = current_database()";
             let ended = self.place.client().await.execute(terminate, &[&name]).await;
             ended.expect("the connections' end");
-            return;
+            return None;
         };
         let endpoint = Endpoint::parse(superuser).expect("a URL");
         let client = endpoint.connect().await.expect("a connection");
         let processes = "SELECT pid FROM pg_stat_activity WHERE application_name = $1 LIMIT 1";
         let found = client.query(processes, &[&name]).await;
-        if let Some(row) = found.expect("the server's processes").first() {
-            let process: i32 = row.get(0);
-            support::signal(process.unsigned_abs(), rustix::process::Signal::KILL);
-        }
+        let process: i32 = found.expect("the server's processes").first()?.get(0);
+        let killed = rustix::process::kill_process(
+            rustix::process::Pid::from_raw(process)?,
+            rustix::process::Signal::KILL,
+        );
+        // The import may have come to its end meanwhile.
+        killed.ok().map(|()| (client, process))
     }
 
     /// The command as a process of its own, killed after a time, or ended by then.
@@ -468,19 +534,14 @@ impl Player<'_> {
     ) -> Result<Result<Copied, Error>, String> {
         let mut discard = Discard::new();
         for _ in 0..4 {
-            let before = self.place.reading(schema, None).await;
             let cancel = CancellationToken::new();
-            let ended = self
-                .copy(schema, section, discard.clone(), &|_| {}, &cancel)
-                .await;
+            let command = async || {
+                let discard = discard.clone();
+                self.copy(schema, section, discard, &|_| {}, &cancel).await
+            };
+            let ended = self.judged(schema, must_go_on, command).await?;
             if !is_refusal(&ended) {
                 return Ok(ended);
-            }
-            if must_go_on {
-                return Err(format!("the same command was refused: {ended:?}"));
-            }
-            if schema == self.place.schema {
-                self.untouched(before, &ended).await?;
             }
             match ended {
                 Err(Error::Discard(against)) => {

@@ -5,11 +5,12 @@
 //!
 //! Not in here: the statements (`postgres::writers`), reading the last of it (R2+), and giving the rights back (`closing::grants`).
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio_postgres::Client;
 
 use crate::format::counted;
+use crate::postgres::within::{TimeLeft, within};
 use crate::postgres::writers::{self, Drained, LOCK_ALONE, Revoked, TableName, TargetFence};
 use crate::postgres::{self, Endpoint};
 use crate::session::attempt::TARGET_CLOSED;
@@ -58,8 +59,8 @@ pub async fn let_go(ctx: &Context) -> bool {
     let Some(held) = take(ctx).await else {
         return false;
     };
-    let asked = tokio::time::timeout(LET_GO_LIMIT, held.client().simple_query("SELECT 1"));
-    asked.await.is_ok_and(|answered| answered.is_ok())
+    let asked = within(LET_GO_LIMIT, held.client().simple_query("SELECT 1"));
+    asked.await.is_some_and(|answered| answered.is_ok())
 }
 
 /// The lock that R1+ has taken, or where an engine was started since, the same anew. Whoever writes has had their time in R1+: they are ended at
@@ -77,8 +78,8 @@ pub async fn ensure(ctx: &Context) -> Result<TargetFence, String> {
         let (lock, drained) = locked(ctx, &client, &tables, Duration::ZERO).await?;
         lock.ok_or_else(|| drained.still.join("; "))
     };
-    let locked = tokio::time::timeout(ANSWER_LIMIT, locking).await;
-    locked.unwrap_or_else(|_| Err(no_answer()))
+    let locked = within(ANSWER_LIMIT, locking).await;
+    locked.unwrap_or_else(|| Err(no_answer()))
 }
 
 fn no_answer() -> String {
@@ -115,13 +116,13 @@ struct Fenced {
 impl Fenced {
     /// The drain is given to who writes, not to a server that does not answer.
     async fn fence(&mut self, ctx: &Context, drain: Duration) -> Result<(), String> {
-        let begun = Instant::now();
-        let closed = tokio::time::timeout(ANSWER_LIMIT, self.close(ctx)).await;
-        let (client, tables) = closed.unwrap_or_else(|_| Err(no_answer()))?;
-        let left = ANSWER_LIMIT.saturating_sub(begun.elapsed()) + drain;
+        let mut left = TimeLeft::new(ANSWER_LIMIT);
+        let closed = left.within(self.close(ctx)).await;
+        let (client, tables) = closed.unwrap_or_else(|| Err(no_answer()))?;
+        left.add(drain);
         let locking = locked(ctx, &client, &tables, drain);
-        let locked = tokio::time::timeout(left, locking).await;
-        let (lock, drained) = locked.unwrap_or_else(|_| Err(no_answer()))?;
+        let locked = left.within(locking).await;
+        let (lock, drained) = locked.unwrap_or_else(|| Err(no_answer()))?;
         self.drained = Some(drained);
         if lock.is_some() {
             *ctx.shared.target_fence.lock().await = lock;

@@ -125,6 +125,24 @@ async fn notes_go_once_a_snapshot_that_was_read_sees_them() {
     assert!(answer(&bench.owner, "SELECT count(*) = 0 FROM cutover.feed_notes").await);
 }
 
+/// What one transaction has no time for is left to several, and some of it goes.
+#[tokio::test]
+async fn notes_go_also_on_a_server_that_is_slow() {
+    let bench = Bench::new(TOOLS, &[moved(1, "tools", &["id"])]).await;
+    let many = "INSERT INTO cutover.feed_notes (number, operation, after) SELECT 1, 'i', ARRAY[n::text] FROM generate_series(1, 20000) n";
+    run(&bench.owner, many).await;
+    // A millisecond for each is more than the two seconds that a statement has.
+    let slow = "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.001); RETURN OLD; END';
+        CREATE TRIGGER slow BEFORE DELETE ON cutover.feed_notes FOR EACH ROW EXECUTE FUNCTION slow()";
+    run(&bench.owner, slow).await;
+    let snapshot = "SELECT pg_current_snapshot()::text";
+    let snapshot = bench.owner.query_one(snapshot, &[]).await.unwrap();
+    let pruned = prune(&bench.owner, snapshot.get(0)).await.unwrap();
+    assert!(pruned > 0 && pruned < 5_000, "{pruned}");
+    let left = format!("SELECT count(*) + {pruned} = 20000 FROM cutover.feed_notes");
+    assert!(answer(&bench.owner, &left).await, "{pruned} of them went");
+}
+
 #[tokio::test]
 async fn it_goes_without_a_trace_and_waits_for_nobody_long() {
     let tables = format!(
