@@ -71,6 +71,7 @@ impl From<Error> for NotMade {
             | Error::Silent { .. }
             | Error::NotComparable(_)
             | Error::Sqlite { .. }
+            | Error::NotKept { .. }
             | Error::File { .. }
             | Error::NotASalvageFile { .. }
             | Error::Cancelled => Self::ForNow(error.to_string()),
