@@ -75,6 +75,7 @@ pub struct Writer {
     connection: Option<Connection>,
     partial: PathBuf,
     path: PathBuf,
+    is_published: bool,
     /// `CREATE TABLE` by table, of the application's own.
     schemas: Vec<(String, String)>,
     /// The table whose rows are being written, and whether the application's table took all of them.
@@ -121,11 +122,13 @@ impl Writer {
             connection.execute_batch("BEGIN")?;
             Ok(connection)
         };
-        let connection = begin().map_err(Error::sqlite(format!("{}", partial.display())))?;
+        let begun = begin().map_err(Error::sqlite(format!("{}", partial.display())));
+        let connection = begun.inspect_err(|_| drop(file::remove(&partial)))?;
         let mut writer = Self {
             connection: Some(connection),
             partial,
             path: path.to_owned(),
+            is_published: false,
             schemas: Vec::new(),
             current: None,
             next_row: 1,
@@ -187,6 +190,7 @@ impl Writer {
             path: self.path.clone(),
             source,
         })?;
+        self.is_published = true;
         Ok(self.path.clone())
     }
 
@@ -313,7 +317,8 @@ impl Writer {
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        if self.connection.take().is_some() {
+        drop(self.connection.take());
+        if !self.is_published {
             let _ = file::remove(&self.partial);
         }
     }
