@@ -71,14 +71,16 @@ pub(super) async fn bring_back(ctx: &Context, nearest: bool) -> Outcome {
     let looked = place.clone();
     let marked = match blocking(move || marked(&looked)).await {
         Ok(marked) => marked,
-        Err(why) => return Outcome::failed(not_brought(&why)),
+        Err(NotMarked::OfAnother(why)) => return Outcome::failed(not_brought(&why)),
+        // Such as a full disk, on which SQLite cannot even read: what users wrote is kept all the same.
+        Err(NotMarked::Unknown(why)) => {
+            let record = kept_or_made(ctx).await;
+            let outcome = Outcome::failed(not_brought(&why));
+            return complete(outcome, &record).with_fact(record);
+        }
     };
-    let kept = match &marked {
-        Some(_) => salvage::kept(ctx).await,
-        None => None,
-    };
-    let record = match kept {
-        Some(record) => record,
+    let record = match &marked {
+        Some(_) => kept_or_made(ctx).await,
         None => made(ctx).await,
     };
     let rows: u64 = record.tables.iter().map(|table| table.rows()).sum();
@@ -160,6 +162,14 @@ fn source(path: &Path) -> PathBuf {
     path.canonicalize().unwrap_or_else(|_| path.to_owned())
 }
 
+/// The salvage file that is there, for its rows may be in SQLite; else one that is made.
+async fn kept_or_made(ctx: &Context) -> Record {
+    match salvage::kept(ctx).await {
+        Some(record) => record,
+        None => made(ctx).await,
+    }
+}
+
 /// The salvage file: what was followed since the switch, or else as R5 would make it, with less patience; where PostgreSQL ends amid that, what
 /// was read before.
 async fn made(ctx: &Context) -> Record {
@@ -188,21 +198,30 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
         .expect("BUG: bringing rows back does not panic")
 }
 
+/// Why a mark says nothing.
+#[derive(Debug, PartialEq, Eq)]
+enum NotMarked {
+    /// Whether there is one cannot be read.
+    Unknown(String),
+    /// It is there, and not of the salvage file that is there.
+    OfAnother(String),
+}
+
 /// The mark of this session: its rows are in SQLite already, for an engine died before it could say so.
-fn marked(place: &Place) -> Result<Option<Mark>, String> {
+fn marked(place: &Place) -> Result<Option<Mark>, NotMarked> {
     let found = mark::find(&place.file, &place.session);
-    let Some(mark) = found.map_err(|error| error.to_string())? else {
+    let Some(mark) = found.map_err(|error| NotMarked::Unknown(error.to_string()))? else {
         return Ok(None);
     };
     let rows_sha256 = Salvaged::open(&place.salvage).and_then(|file| file.rows_sha256());
-    match rows_sha256.map_err(|error| error.to_string())? {
+    match rows_sha256.map_err(|error| NotMarked::OfAnother(error.to_string()))? {
         same if same == mark.rows_sha256 => Ok(Some(mark)),
-        other => Err(format!(
+        other => Err(NotMarked::OfAnother(format!(
             "{} says that rows of another salvage file were brought in at {} (SHA-256 {}), and {NAME} has {other}",
             place.file.display(),
             mark.at,
             mark.rows_sha256
-        )),
+        ))),
     }
 }
 
@@ -466,6 +485,9 @@ mod tests {
             "UPDATE cutover_values SET new = 'drei' WHERE row = 1 AND place = 1",
         );
         let why = marked(&place).expect_err("another file");
-        assert!(why.contains("another salvage file"), "{why}");
+        assert!(
+            matches!(&why, NotMarked::OfAnother(why) if why.contains("another salvage file")),
+            "{why:?}"
+        );
     }
 }
