@@ -1,13 +1,13 @@
 //! The salvage file: a SQLite database with the rows that a rollback left behind in PostgreSQL.
 //!
-//! The application's own tables hold the rows as SQLite would have them, for anybody with any tool. Beside them four tables of ours
+//! The application's own tables hold the rows as SQLite would have them, for anybody with any tool. Beside them tables of ours
 //! hold everything: each row with its operation and key, each value as it would be, as the backup has it and as PostgreSQL writes it.
 //! The file gets its name only once it is whole, and its owner alone may read it. What it lacks stands in it.
 
 mod read;
 
 pub(super) use read::take_in;
-pub use read::{Choice, Salvaged, SalvagedRow, SalvagedValue};
+pub use read::{Choice, Salvaged, SalvagedRow, SalvagedValue, Staying};
 
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -37,6 +37,7 @@ CREATE INDEX cutover_rows_by_table ON cutover_rows (table_name, operation);
 CREATE TABLE cutover_values (row INTEGER NOT NULL, place INTEGER NOT NULL, name TEXT NOT NULL, is_key INTEGER NOT NULL,
     changed INTEGER NOT NULL, new, was, target TEXT, problem TEXT, PRIMARY KEY (row, place)) WITHOUT ROWID;
 CREATE TABLE cutover_applied (row INTEGER NOT NULL, file TEXT NOT NULL, at TEXT NOT NULL, PRIMARY KEY (row, file)) WITHOUT ROWID;
+CREATE TABLE cutover_staying (row INTEGER PRIMARY KEY, reason TEXT NOT NULL, why TEXT NOT NULL);
 ";
 
 /// What the file says of itself.

@@ -142,21 +142,10 @@ async fn what_a_rollback_brings_back_is_what_postgresql_has() {
     let fence = Fence::raise(&live, &quiet, &CancellationToken::new()).expect("a fence");
     let fenced = Fenced::of(fence, Duration::from_secs(2)).expect("its connection");
     let salvaged = left.salvaged();
-    let chosen = salvaged.not_in(&live).expect("rows");
-    let brought = whole::bring(
-        fenced.connection(),
-        &salvaged,
-        &chosen,
-        &live,
-        false,
-        &|_| (),
-    );
+    let rows = salvaged.rows_not_in(&live).expect("rows");
+    let brought = whole::bring(fenced.connection(), &salvaged, &live, false, &|_| ());
     let brought = brought.unwrap_or_else(|error| panic!("{error}"));
-    assert_eq!(
-        (brought.left.len(), brought.brought.len()),
-        (0, chosen.len()),
-        "{brought:?}"
-    );
+    assert_eq!((brought.left, brought.brought), (0, rows), "{brought:?}");
     fenced.commit().expect("a commit");
     assert_eq!(left.differences(&live).await, Vec::<String>::new());
 }

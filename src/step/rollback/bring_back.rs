@@ -3,14 +3,14 @@
 //! The rows come from the session's salvage file, which is made here, and go into SQLite in one transaction: through the connection that holds
 //! the fence, so that nobody has written in between, else through one of its own. A mark in that transaction says after a crash whether they are
 //! in; the salvage file has it noted next, the journal last, and R3 takes the mark away. Whatever cannot be brought in stays in the salvage file,
-//! and is named. A row that fails has changed nothing in SQLite, and the rollback goes on without it.
+//! which says why, and is named. A row that fails has changed nothing in SQLite and keeps the file, and the rollback goes on without it.
 //!
 //! Before F4 nothing is brought in: users cannot write yet, and rows that have changed in PostgreSQL all the same are what T4 and V fire for. R5
 //! keeps them in the file.
 //!
 //! Not in here: which rows can be brought in and which not (`salvage::apply::whole`), and finding them (`step::salvage`).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -18,8 +18,8 @@ use chrono::{SecondsFormat, Utc};
 use tokio::time::Instant;
 
 use crate::salvage::Error;
-use crate::salvage::apply::whole::{self, Reason};
-use crate::salvage::file::{Choice, NAME, Salvaged};
+use crate::salvage::apply::whole::{self, Left, Reason};
+use crate::salvage::file::{NAME, Salvaged};
 use crate::salvage::mark::{self, Mark, Stays};
 use crate::session::facts::{Brought, BroughtTable};
 use crate::session::{Check, Outcome};
@@ -37,7 +37,7 @@ const BUSY_LIMIT: Duration = Duration::from_secs(2);
 const STATEMENT_LIMIT: Duration = Duration::from_secs(30);
 const READ_LIMIT: Duration = Duration::from_secs(60);
 /// Rows that are named in the outcome.
-const LISTED: usize = 20;
+const LISTED: u32 = 20;
 /// Characters of a row's key and of why it stays.
 const SHOWN: usize = 200;
 
@@ -235,11 +235,10 @@ fn bring(
 ) -> Result<Told, Error> {
     let mut salvaged = Salvaged::open(&place.salvage)?;
     if let Some(mark) = marked {
-        return told(&mut salvaged, place, mark);
+        return told(&salvaged, place, mark);
     }
     // What cannot be noted is not brought in: by hand it would come twice.
     salvaged.can_note()?;
-    let chosen = salvaged.not_in(&place.file)?;
     let mut mark = Mark {
         session: place.session.clone(),
         rows_sha256: salvaged.rows_sha256()?,
@@ -247,16 +246,15 @@ fn bring(
         rows: 0,
         stays: Stays::default(),
     };
-    if chosen.is_empty() {
-        return told(&mut salvaged, place, mark);
+    if salvaged.rows_not_in(&place.file)? == 0 {
+        return told(&salvaged, place, mark);
     }
     let writer = writer(fence, &place.file)?;
     let mut work = || {
         let connection = writer.connection();
-        let whole = whole::bring(connection, &salvaged, &chosen, &place.file, nearest, say)?;
-        mark.rows = whole.brought.len() as u64;
+        let whole = whole::bring(connection, &salvaged, &place.file, nearest, say)?;
+        mark.rows = whole.brought;
         mark.stays = Stays {
-            left: whole.left,
             unfilled: whole.unfilled,
         };
         mark::leave(connection, &mark)
@@ -269,7 +267,7 @@ fn bring(
             return Err(error);
         }
     }
-    told(&mut salvaged, place, mark)
+    told(&salvaged, place, mark)
 }
 
 /// What got past the fence is seen row by row, and a file that was replaced before the work begins: then the transaction is one of its own, on
@@ -293,41 +291,16 @@ struct Told {
 }
 
 /// Notes in the salvage file what SQLite has, and says it. What stays of rows that somebody has brought in by hand since does not count.
-fn told(salvaged: &mut Salvaged, place: &Place, mark: Mark) -> Result<Told, Error> {
-    let not_in: BTreeSet<i64> = salvaged.not_in(&place.file)?.into_iter().collect();
-    let mut left = mark.stays.left;
-    left.retain(|one| not_in.contains(&one.row));
-    let stays: BTreeSet<i64> = left.iter().map(|one| one.row).collect();
-    let all = salvaged.chosen(&Choice::default())?;
-    let rows: Vec<i64> = all.into_iter().filter(|row| !stays.contains(row)).collect();
-    let new: Vec<i64> = rows
-        .iter()
-        .copied()
-        .filter(|row| not_in.contains(row))
-        .collect();
-    let noted = salvaged.note_applied(&new, &place.file, &mark.at);
+fn told(salvaged: &Salvaged, place: &Place, mark: Mark) -> Result<Told, Error> {
+    let staying = salvaged.staying(&place.file, LISTED)?;
+    let noted = salvaged.note_brought(&place.file, &mark.at);
+    let named = staying.first.iter().map(|left| said(salvaged, left));
+    let named = named.collect::<Result<Vec<String>, Error>>()?;
     let mut kinds: BTreeMap<Reason, (u64, String)> = BTreeMap::new();
-    let mut named = Vec::new();
-    for one in &left {
-        let count = kinds.entry(one.reason).or_default();
-        if count.0 == 0 || named.len() < LISTED {
-            let row = salvaged.row(one.row)?;
-            let said = format!(
-                "{} {} ({}): {}",
-                printable(&row.table, SHOWN),
-                printable(&row.key, SHOWN),
-                row.operation.word(),
-                printable(&one.why, SHOWN)
-            );
-            if count.0 == 0 {
-                count.1.clone_from(&said);
-            }
-            named.push(said);
-        }
-        count.0 += 1;
+    for (reason, (rows, first)) in &staying.kinds {
+        kinds.insert(*reason, (*rows, said(salvaged, first)?));
     }
-    named.truncate(LISTED);
-    let tables = whole::counted(salvaged, &rows)?;
+    let tables = salvaged.brought(&place.file)?;
     let tables = tables
         .into_iter()
         .map(|(table, [inserted, changed, deleted])| BroughtTable {
@@ -339,7 +312,7 @@ fn told(salvaged: &mut Salvaged, place: &Place, mark: Mark) -> Result<Told, Erro
     Ok(Told {
         brought: Brought {
             tables: tables.collect(),
-            left_rows: left.len() as u64,
+            left_rows: staying.rows,
             left: named,
             stale: mark.stays.unfilled.stale,
             not_run: mark.stays.unfilled.not_run,
@@ -348,6 +321,18 @@ fn told(salvaged: &mut Salvaged, place: &Place, mark: Mark) -> Result<Told, Erro
         left: kinds,
         not_noted: noted.err().map(|error| error.to_string()),
     })
+}
+
+/// A row that stays, and why.
+fn said(salvaged: &Salvaged, left: &Left) -> Result<String, Error> {
+    let row = salvaged.row(left.row)?;
+    Ok(format!(
+        "{} {} ({}): {}",
+        printable(&row.table, SHOWN),
+        printable(&row.key, SHOWN),
+        row.operation.word(),
+        printable(&left.why, SHOWN)
+    ))
 }
 
 impl Told {
