@@ -4,6 +4,7 @@
 //! hold everything: each row with its operation and key, each value as it would be, as the backup has it and as PostgreSQL writes it.
 //! The file gets its name only once it is whole, and its owner alone may read it. What it lacks stands in it.
 
+mod against;
 mod read;
 
 pub(super) use read::take_in;
@@ -20,6 +21,7 @@ use super::search::{Problem, Row, Sink};
 use super::{Operation, TableCost};
 use crate::ours::{file, temporary};
 use crate::postgres::quoted;
+use against::Before;
 
 /// How the file is called, in the session's folder.
 pub const NAME: &str = "salvage.db";
@@ -77,6 +79,8 @@ pub struct Writer {
     partial: PathBuf,
     path: PathBuf,
     is_published: bool,
+    /// The file whose place it takes.
+    before: Option<Before>,
     /// `CREATE TABLE` by table, of the application's own.
     schemas: Vec<(String, String)>,
     /// The table whose rows are being written, and whether the application's table took all of them.
@@ -130,6 +134,7 @@ impl Writer {
             partial,
             path: path.to_owned(),
             is_published: false,
+            before: None,
             schemas: Vec::new(),
             current: None,
             next_row: 1,
@@ -166,6 +171,7 @@ impl Writer {
     }
 
     fn publish(mut self, before: Option<&Path>) -> Result<PathBuf, Error> {
+        drop(self.before.take());
         let end = |connection: &Connection| {
             connection.execute_batch("COMMIT; PRAGMA synchronous = FULL; PRAGMA user_version = 1")
         };
@@ -331,7 +337,11 @@ impl Sink for Writer {
     }
 
     fn table(&mut self, cost: &TableCost) -> Result<(), Error> {
-        self.end_table(cost).map_err(self.failed())
+        let mut cost = cost.clone();
+        if cost.lacks.is_none() {
+            self.tell_against(&mut cost)?;
+        }
+        self.end_table(&cost).map_err(self.failed())
     }
 }
 

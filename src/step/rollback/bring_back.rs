@@ -65,7 +65,7 @@ pub(super) async fn bring_back(ctx: &Context, nearest: bool) -> Outcome {
     }
     let place = Place {
         session: ctx.session.charter.session.clone(),
-        file: source(&ctx.runbook.source.file),
+        file: salvage::one_spelling(&ctx.runbook.source.file),
         salvage: ctx.folder.dir().join(NAME),
     };
     let looked = place.clone();
@@ -155,11 +155,6 @@ fn complete(mut outcome: Outcome, record: &Record) -> Outcome {
         return outcome.with_check(Check::new("all_read", false, detail));
     }
     outcome
-}
-
-/// One spelling of a path, as `cutover salvage apply` has it.
-fn source(path: &Path) -> PathBuf {
-    path.canonicalize().unwrap_or_else(|_| path.to_owned())
 }
 
 /// The salvage file that is there, for its rows may be in SQLite; else one that is made.
@@ -415,7 +410,7 @@ mod tests {
         );
         Place {
             session: "s-1".to_owned(),
-            file: source(&file),
+            file: salvage::one_spelling(&file),
             salvage,
         }
     }

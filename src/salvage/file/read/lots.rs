@@ -59,6 +59,26 @@ impl Salvaged {
         Ok(())
     }
 
+    /// Gives the number of each row of a table with a key that was brought into `file` to `each`.
+    pub(in crate::salvage) fn each_brought(
+        &self,
+        file: &Path,
+        table: &str,
+        mut each: impl FnMut(i64) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let sql = "SELECT row FROM cutover_rows r WHERE table_name = ?2 AND key <> '[]'
+               AND EXISTS (SELECT 1 FROM cutover_applied a WHERE a.row = r.row AND a.file = ?1) ORDER BY row";
+        let file = file.to_string_lossy();
+        let mut statement = self.connection.prepare(sql).map_err(self.failed())?;
+        let mut rows = statement
+            .query(params![file, table])
+            .map_err(self.failed())?;
+        while let Some(row) = rows.next().map_err(self.failed())? {
+            each(row.get(0).map_err(self.failed())?)?;
+        }
+        Ok(())
+    }
+
     /// How many rows were not brought into a file.
     ///
     /// # Errors
