@@ -1,12 +1,16 @@
 //! What the feed costs production: writes at a steady pace, over several connections, with what F1 installs and with the engine's reader
-//! behind it, in turn with neither. The reader is a process beside the writers, as an engine is, so that its own processor time is counted apart.
+//! behind it, and with neither, in pairs and in an order of chance; with commits that wait for the disk, and with such that do not. The reader is a
+//! process beside the writers, as an engine is, so that its own processor time is counted apart.
 //!
-//! Not in here: the database, which holds the rows of SQLITE_FILE already (`feed.sh`).
+//! Not in here: the database, which holds the rows of SQLITE_FILE already (`feed.sh`), and processor times (`processes`).
 //!
-//! Usage: cargo bench --bench feed -- TARGET_URL SQLITE_FILE TRANSFER_FILE [PAIRS [SECONDS]]        (default 20 pairs of 10 s each side)
+//! Usage: cargo bench --bench feed -- TARGET_URL SQLITE_FILE TRANSFER_FILE [PAIRS [SECONDS]]
+//! By default 20 pairs of 5 s each side, for either way of committing: some eight minutes and a half.
 
 #![allow(clippy::disallowed_methods)] // benches make and remove what is theirs
-#![allow(clippy::print_stdout)] // whoever runs it reads it
+#![allow(clippy::print_stdout, clippy::print_stderr)] // whoever runs it reads it
+
+mod processes;
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
@@ -14,6 +18,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use cutover::feed::capture::Captured;
 use cutover::feed::live::{About, Begin};
 use cutover::feed::{self, FeedState, Live, Reader, capture};
 use cutover::journal::Folder;
@@ -21,6 +26,9 @@ use cutover::postgres::Endpoint;
 use cutover::runbook::parse_transfer;
 use cutover::runbook::transfer::Transfer;
 use cutover::salvage::Since;
+use processes::{Family, TICK_MS, ticks};
+use rand::Rng;
+use rand::seq::SliceRandom;
 use tokio::time::{MissedTickBehavior, interval_at};
 use tokio_postgres::{Client, Statement};
 use tokio_util::sync::CancellationToken;
@@ -32,11 +40,9 @@ const CONNECTIONS: u64 = 8;
 const READ_EVERY: Duration = Duration::from_millis(250);
 const STATEMENT_LIMIT: Duration = Duration::from_secs(5);
 /// Writes before those that are counted, on each side of a pair.
-const WARM_UP: Duration = Duration::from_secs(2);
-/// Before the first pair: the reader lists the keys of the backup, as after F1.
-const FIRST_WARM_UP: Duration = Duration::from_secs(15);
-/// The kernel counts processor time in hundredths of a second.
-const TICK_MS: f64 = 10.0;
+const WARM_UP: Duration = Duration::from_secs(1);
+/// Before the first pair: the reader lists the keys of the backup, as after F1, and the application's rows come into memory.
+const FIRST_WARM_UP: Duration = Duration::from_secs(10);
 const SESSION: &str = "bench";
 /// Users write to the newest tools; pages that were not written since the last checkpoint would fill the log on both sides.
 const TOOLS: u64 = 2_000;
@@ -45,6 +51,24 @@ const TOOLS: u64 = 2_000;
 const INSERT: &str = r#"INSERT INTO "ToolFeatures" ("ToolContentId", "Name", "Value", "Enabled") VALUES ($1, 'bench', 1, true) RETURNING "Id""#;
 const UPDATE: &str = r#"UPDATE "ToolContents" SET "Price" = ("Price" + 1) % 1000, "UpdatedAt" = now() WHERE "Id" = $1"#;
 const DELETE: &str = r#"DELETE FROM "ToolFeatures" WHERE "Id" = $1"#;
+
+/// How the application commits.
+#[derive(Clone, Copy)]
+struct Mode {
+    name: &'static str,
+    setting: &'static str,
+}
+
+const MODES: [Mode; 2] = [
+    Mode {
+        name: "commits on disk",
+        setting: "SET synchronous_commit = on",
+    },
+    Mode {
+        name: "synchronous_commit = off",
+        setting: "SET synchronous_commit = off",
+    },
+];
 
 /// Where everything is.
 #[derive(Clone)]
@@ -96,7 +120,7 @@ fn main() {
                 more.get(n)
                     .map_or(or, |text| text.parse().expect("a number"))
             };
-            let length = Duration::from_secs(number(1, 10));
+            let length = Duration::from_secs(number(1, 5));
             runtime.block_on(measure(&place, number(0, 20), length));
         }
     }
@@ -104,7 +128,9 @@ fn main() {
 
 /// The engine's part, at every line of its input in turn: begins to follow, ends and says how it stood.
 async fn follow(place: &Place, snapshot: &str) {
-    let root = tempfile::tempdir().expect("a folder");
+    // On a disk, as an engine has it, and not in memory, as /tmp may be.
+    let beside = Path::new(&place.backup).parent().expect("a folder");
+    let root = tempfile::tempdir_in(beside).expect("a folder");
     let folder = Folder::create(root.path(), SESSION).expect("a session's folder");
     let about = About {
         session: SESSION.to_owned(),
@@ -196,72 +222,182 @@ struct Side {
     log_bytes: f64,
 }
 
-async fn measure(place: &Place, pairs: u64, length: Duration) {
-    let owner = place.connect().await;
-    let row = owner.query_one("SELECT pg_current_snapshot()::text", &[]);
-    let snapshot: String = row.await.expect("a snapshot").get(0);
-    let (endpoint, transfer) = (place.endpoint(), place.transfer());
-    let tables = feed::captured(Path::new(&place.backup), &endpoint, "public", &transfer);
-    let tables = tables.await.expect("both schemas");
-    let mut writers = Vec::new();
-    for number in 0..CONNECTIONS {
-        writers.push(Writer::connect(place, number).await);
-    }
-    let server = Server::of(&owner).await;
-    let mut follower = Follower::start(place, &snapshot);
-    let mut kept = 0;
-    let (mut without, mut with, mut reader) = (Vec::new(), Vec::new(), Vec::new());
-    for pair in 0..pairs {
-        // Each side first in turn, so that what the machine does in the long run falls on both alike.
-        for side in [pair % 2, 1 - pair % 2] {
-            if side == 0 {
-                write_for(&mut writers, WARM_UP).await;
-                without.push(of_side(&owner, &server, &mut writers, length).await);
-                continue;
-            }
-            let installed = capture::install(&owner, SESSION, &tables).await;
-            installed.unwrap_or_else(|error| panic!("{error}"));
-            follower.turn();
-            let warm_up = if with.is_empty() {
-                FIRST_WARM_UP
-            } else {
-                WARM_UP
-            };
-            write_for(&mut writers, warm_up).await;
-            let before = ticks(&follower.process.id().to_string(), &OWN);
-            with.push(of_side(&owner, &server, &mut writers, length).await);
-            let used = ticks(&follower.process.id().to_string(), &OWN) - before;
-            reader.push(used * TICK_MS / 1_000.0 / length.as_secs_f64());
-            let rows = follower.end();
-            assert!(rows > kept, "the feed has kept nothing: {rows} rows");
-            kept = rows;
-            let left = capture::remove(&owner).await.expect("removed");
-            assert!(left.is_empty(), "{left:?}");
-        }
-        if let (Some(off), Some(on)) = (without.last(), with.last()) {
-            println!(
-                "p50 {:.2} / {:.2} ms  p95 {:.2} / {:.2} ms  server {:.2} / {:.2} ms a write  log {:.0} / {:.0} bytes a write",
-                on.p50_ms,
-                off.p50_ms,
-                on.p95_ms,
-                off.p95_ms,
-                on.server_ms,
-                off.server_ms,
-                on.log_bytes,
-                off.log_bytes
-            );
-        }
-    }
-    println!("with the feed / without, {pairs} pairs at {RATE} writes a second:");
-    let ratio = |of: fn(&Side) -> f64| -> Vec<f64> {
-        let pairs = with.iter().zip(&without);
+/// All pairs of one mode.
+#[derive(Default)]
+struct Pairs {
+    without: Vec<Side>,
+    with: Vec<Side>,
+    /// How much of a core the reader has taken.
+    reader: Vec<f64>,
+}
+
+impl Pairs {
+    fn ratios(&self, of: fn(&Side) -> f64) -> Vec<f64> {
+        let pairs = self.with.iter().zip(&self.without);
         pairs.map(|(on, off)| of(on) / of(off)).collect()
-    };
-    spread("write latency, p50", ratio(|side| side.p50_ms));
-    spread("write latency, p95", ratio(|side| side.p95_ms));
-    spread("processor time of the server", ratio(|side| side.server_ms));
-    spread("growth of the log", ratio(|side| side.log_bytes));
-    spread("the reader, of a core", reader);
+    }
+
+    /// Each line of the table: what it is, and its figures.
+    fn lines(&self) -> Vec<(String, Vec<f64>)> {
+        let measures: [(&str, &str, fn(&Side) -> f64); 4] = [
+            ("write latency, p50", "ms", |side| side.p50_ms),
+            ("write latency, p95", "ms", |side| side.p95_ms),
+            ("processor time of the server", "ms a write", |side| {
+                side.server_ms
+            }),
+            ("growth of the log", "bytes a write", |side| side.log_bytes),
+        ];
+        let mut lines = Vec::new();
+        for (name, unit, of) in measures {
+            let all = |sides: &[Side]| sides.iter().map(of).collect();
+            lines.push((format!("{name}: with the feed / without"), self.ratios(of)));
+            lines.push((format!("    with the feed, {unit}"), all(&self.with)));
+            lines.push((format!("    without, {unit}"), all(&self.without)));
+        }
+        lines.push(("the reader, of a core".to_owned(), self.reader.clone()));
+        lines
+    }
+}
+
+/// What is measured, and by whom.
+struct Measuring {
+    owner: Client,
+    server: Family,
+    tables: Vec<Captured>,
+    writers: Vec<Writer>,
+    follower: Follower,
+    /// Rows that the reader has kept.
+    kept: u64,
+    length: Duration,
+}
+
+async fn measure(place: &Place, pairs: u64, length: Duration) {
+    let mut measuring = Measuring::begin(place, length).await;
+    let mut all = MODES.map(|_| Pairs::default());
+    let mut chance = rand::rng();
+    // Everything is warm before anything counts.
+    measuring.with(FIRST_WARM_UP).await;
+    for pair in 1..=pairs {
+        // In an order of chance, so that what the machine does besides falls on all sides alike.
+        let mut order = [0, 1];
+        order.shuffle(&mut chance);
+        for at in order {
+            let (mode, of_mode) = (MODES[at], &mut all[at]);
+            measuring.commits(mode).await;
+            let is_first = chance.random_bool(0.5);
+            for with in [is_first, !is_first] {
+                if with {
+                    let (side, reader) = measuring.with(WARM_UP).await;
+                    of_mode.with.push(side);
+                    of_mode.reader.push(reader);
+                } else {
+                    of_mode.without.push(measuring.without().await);
+                }
+            }
+            let p95 = of_mode.ratios(|side| side.p95_ms);
+            let p95 = p95.last().expect("BUG: a pair was just measured");
+            eprintln!("pair {pair} of {pairs}, {}: p95 {p95:.3}", mode.name);
+        }
+    }
+    table(&all, pairs, length);
+}
+
+impl Measuring {
+    async fn begin(place: &Place, length: Duration) -> Measuring {
+        let owner = place.connect().await;
+        let fsync: String = owner
+            .query_one("SHOW fsync", &[])
+            .await
+            .expect("fsync")
+            .get(0);
+        assert_eq!(fsync, "on", "no commit would wait for the disk");
+        let row = owner.query_one("SELECT pg_current_snapshot()::text, pg_backend_pid()", &[]);
+        let row = row.await.expect("a snapshot");
+        let (snapshot, backend): (String, i32) = (row.get(0), row.get(1));
+        let (endpoint, transfer) = (place.endpoint(), place.transfer());
+        let tables = feed::captured(Path::new(&place.backup), &endpoint, "public", &transfer);
+        let mut writers = Vec::new();
+        for number in 0..CONNECTIONS {
+            writers.push(Writer::connect(place, number).await);
+        }
+        Measuring {
+            tables: tables.await.expect("both schemas"),
+            server: Family::of_child(backend),
+            follower: Follower::start(place, &snapshot),
+            owner,
+            writers,
+            kept: 0,
+            length,
+        }
+    }
+
+    async fn commits(&self, mode: Mode) {
+        for writer in &self.writers {
+            let set = writer.client.batch_execute(mode.setting).await;
+            set.expect(mode.setting);
+        }
+    }
+
+    async fn without(&mut self) -> Side {
+        write_for(&mut self.writers, WARM_UP).await;
+        self.side().await
+    }
+
+    /// And how much of a core the reader has taken.
+    async fn with(&mut self, warm_up: Duration) -> (Side, f64) {
+        let installed = capture::install(&self.owner, SESSION, &self.tables).await;
+        installed.unwrap_or_else(|error| panic!("{error}"));
+        self.follower.turn();
+        write_for(&mut self.writers, warm_up).await;
+        let before = ticks(self.follower.process.id());
+        let side = self.side().await;
+        let used = ticks(self.follower.process.id()) - before;
+        let rows = self.follower.end();
+        assert!(rows > self.kept, "the feed has kept nothing: {rows} rows");
+        self.kept = rows;
+        let left = capture::remove(&self.owner).await.expect("removed");
+        assert!(left.is_empty(), "{left:?}");
+        (side, used * TICK_MS / 1_000.0 / self.length.as_secs_f64())
+    }
+
+    async fn side(&mut self) -> Side {
+        let (used, wrote) = (self.server.ticks(), self.log_bytes().await);
+        let took_ms = write_for(&mut self.writers, self.length).await;
+        let writes = took_ms.len() as f64;
+        Side {
+            p50_ms: at(&took_ms, 0.5),
+            p95_ms: at(&took_ms, 0.95),
+            server_ms: (self.server.ticks() - used) * TICK_MS / writes,
+            log_bytes: (self.log_bytes().await - wrote) / writes,
+        }
+    }
+
+    async fn log_bytes(&self) -> f64 {
+        let sql = "SELECT (pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::float8";
+        let row = self.owner.query_one(sql, &[]).await;
+        row.expect("a place in the log").get(0)
+    }
+}
+
+fn table(all: &[Pairs; 2], pairs: u64, length: Duration) {
+    let seconds = length.as_secs();
+    println!(
+        "{RATE} writes a second over {CONNECTIONS} connections, {pairs} pairs of {seconds} s each side: median (quartiles; least to most)"
+    );
+    let [one, other] = MODES.map(|mode| mode.name);
+    println!("{:<52}{one:<46}{other}", "measure");
+    let [first, second] = [all[0].lines(), all[1].lines()];
+    for ((name, one), (_, other)) in first.into_iter().zip(second) {
+        println!("{name:<52}{:<46}{}", spread(one), spread(other));
+    }
+    let median = |pairs: &Pairs| at(&sorted(pairs.ratios(|side| side.p95_ms)), 0.5);
+    println!(
+        "p95 with the feed / without: {:.3} with {}, {:.3} with {}",
+        median(&all[0]),
+        MODES[0].name,
+        median(&all[1]),
+        MODES[1].name
+    );
 }
 
 /// A connection of the application's.
@@ -338,92 +474,27 @@ impl Writer {
 
 async fn write_for(writers: &mut [Writer], length: Duration) -> Vec<f64> {
     let all = writers.iter_mut().map(|writer| writer.write_for(length));
-    let mut took_ms = futures_util::future::join_all(all).await.concat();
-    took_ms.sort_by(f64::total_cmp);
-    took_ms
+    sorted(futures_util::future::join_all(all).await.concat())
 }
 
-async fn of_side(
-    owner: &Client,
-    server: &Server,
-    writers: &mut [Writer],
-    length: Duration,
-) -> Side {
-    let log = async || {
-        let sql = "SELECT (pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::float8";
-        let row = owner.query_one(sql, &[]).await.expect("a place in the log");
-        row.get::<_, f64>(0)
-    };
-    let (used, wrote) = (server.ticks(), log().await);
-    let took_ms = write_for(writers, length).await;
-    let writes = took_ms.len() as f64;
-    Side {
-        p50_ms: at(&took_ms, 0.5),
-        p95_ms: at(&took_ms, 0.95),
-        server_ms: (server.ticks() - used) * TICK_MS / writes,
-        log_bytes: (log().await - wrote) / writes,
-    }
-}
-
-/// All processes of the server.
-struct Server {
-    main: String,
-}
-
-/// Fields of a process's `stat` after its name: its parent; its own time; that of its children that have ended.
-const PARENT: usize = 1;
-const OWN: [usize; 2] = [11, 12];
-const ENDED: [usize; 2] = [13, 14];
-
-impl Server {
-    /// The one that serves this connection, on this machine.
-    async fn of(client: &Client) -> Server {
-        let row = client.query_one("SELECT pg_backend_pid()", &[]).await;
-        let backend: i32 = row.expect("a process").get(0);
-        let fields = stat(&backend.to_string()).expect("a server on this machine");
-        Server {
-            main: fields[PARENT].clone(),
-        }
-    }
-
-    fn ticks(&self) -> f64 {
-        let entries = std::fs::read_dir("/proc").expect("processes").flatten();
-        let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
-        let children = names.filter(|name| {
-            let fields = stat(name);
-            fields.is_some_and(|fields| fields[PARENT] == self.main)
-        });
-        let running: f64 = children.map(|child| ticks(&child, &OWN)).sum();
-        running + ticks(&self.main, &OWN) + ticks(&self.main, &ENDED)
-    }
-}
-
-/// Processor time in the kernel's ticks; none of a process that has just ended.
-fn ticks(process: &str, fields: &[usize]) -> f64 {
-    let Some(all) = stat(process) else {
-        return 0.0;
-    };
-    let ticks = fields.iter().map(|n| all[*n].parse::<f64>());
-    ticks.map(|n| n.expect("a number")).sum()
-}
-
-fn stat(process: &str) -> Option<Vec<String>> {
-    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-    let (_, fields) = stat.rsplit_once(") ")?;
-    Some(fields.split_whitespace().map(str::to_owned).collect())
-}
-
-/// Of sorted values.
-fn at(values: &[f64], share: f64) -> f64 {
-    let last = values.len().saturating_sub(1);
-    values[(last as f64 * share).round() as usize]
-}
-
-fn spread(name: &str, mut values: Vec<f64>) {
+fn sorted(mut values: Vec<f64>) -> Vec<f64> {
     values.sort_by(f64::total_cmp);
+    values
+}
+
+/// Of sorted values; between two of them, in proportion.
+fn at(values: &[f64], share: f64) -> f64 {
+    let place = (values.len() - 1) as f64 * share;
+    let (below, above) = (
+        values[place.floor() as usize],
+        values[place.ceil() as usize],
+    );
+    below + (above - below) * place.fract()
+}
+
+fn spread(values: Vec<f64>) -> String {
+    let values = sorted(values);
     let [least, quarter, half, three_quarters, most] =
         [0.0, 0.25, 0.5, 0.75, 1.0].map(|share| at(&values, share));
-    println!(
-        "{name:<32} median {half:.3}  quartiles {quarter:.3} to {three_quarters:.3}  min {least:.3}  max {most:.3}"
-    );
+    format!("{half:.3} ({quarter:.3} to {three_quarters:.3}; {least:.3} to {most:.3})")
 }

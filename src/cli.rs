@@ -154,7 +154,7 @@ pub struct Named {
 /// Which session, and as whom, for every command that does something in one or shows what somebody may do.
 #[derive(Debug, Clone, Args)]
 pub struct Which {
-    /// Which.
+    /// The session.
     #[command(flatten)]
     pub named: Named,
     /// Whom to play (the sandbox alone)

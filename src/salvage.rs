@@ -68,10 +68,20 @@ impl TableCost {
 
     /// Counts one row.
     pub(crate) fn count(&mut self, operation: Operation) {
+        *self.of(operation) += 1;
+    }
+
+    /// Takes one row out of the count.
+    pub(crate) fn count_no_more(&mut self, operation: Operation) {
+        let of = self.of(operation);
+        *of = of.saturating_sub(1);
+    }
+
+    fn of(&mut self, operation: Operation) -> &mut u64 {
         match operation {
-            Operation::Inserted => self.inserted += 1,
-            Operation::Changed => self.changed += 1,
-            Operation::Deleted => self.deleted += 1,
+            Operation::Inserted => &mut self.inserted,
+            Operation::Changed => &mut self.changed,
+            Operation::Deleted => &mut self.deleted,
         }
     }
 }

@@ -32,7 +32,8 @@ draft with where it was found; what nobody knows is written as <…>, which `cut
   --app DIR   compose files, units of systemd, .env files, Procfile, settings, routes, lists of libraries. They are read, nothing of the \
 application is run, and no value with a password is taken over.
   --to URL    the database on which the application's migrations have run, as `cutover plan --to` takes it: which migrations it names, \
-and the transfer section that `plan` would suggest, with a <…> for each setting that loses something. It is only read.
+the transfer section that `plan` would suggest, with a <…> for each setting that loses something, and whether a rollback is to keep what users \
+wrote in a file, where a column would not come back exactly. It is only read.
   --ask       questions at the terminal, or on standard input line by line. An empty answer takes what stands in brackets. Ctrl-C, or \
 the end of the input, writes nothing.
 

@@ -80,6 +80,8 @@ pub struct TargetSeen {
     pub losing: u64,
     /// Problems that no setting settles.
     pub unsettled: u64,
+    /// The columns of which a rollback could not bring back every value exactly, each with which values; empty where that is not known.
+    pub inexact: Vec<String>,
     /// The server is on this machine and speaks no TLS.
     pub plain_and_local: bool,
 }
@@ -187,9 +189,32 @@ pub fn write(survey: &Survey) -> String {
     out.push_str(reference.section("triggers"));
     out.push_str(&steps::with_items(&reference, "monitoring", survey));
     out.push_str(NOTIFY);
-    out.push_str(reference.section("feed"));
+    out.push_str(&feed(&reference, survey));
     out.push_str(&steps::with_items(&reference, "rollback", survey));
     out
+}
+
+/// How the reference's section begins.
+const KEEP: &str = "feed: { writes: keep,";
+const SALVAGE: &str = "feed: { writes: salvage,";
+
+/// The reference's section; but where some rows would not come back by themselves, people bring back all of them, as `plan` suggests.
+fn feed(reference: &Reference, survey: &Survey) -> String {
+    let text = reference.section("feed");
+    let inexact = survey.target.iter().flat_map(|seen| &seen.inexact);
+    let inexact: Vec<&String> = inexact.collect();
+    let Some(first) = inexact.first() else {
+        return text.to_owned();
+    };
+    let more = match inexact.len() - 1 {
+        0 => String::new(),
+        more => format!("; and {more} more column(s), which `cutover plan` names"),
+    };
+    let reason = format!(
+        "# Not every column comes back exactly: {}{more}",
+        printable(first, 300)
+    );
+    text.replacen(KEEP, &format!("{reason}\n{SALVAGE}"), 1)
 }
 
 fn is_ballast(name: &str) -> bool {

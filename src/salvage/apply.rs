@@ -5,7 +5,6 @@
 //! Foreign keys are checked over all tables concerned before the commit; nothing cascades. Whoever asked decides what to leave out.
 
 pub mod derived;
-mod lift;
 mod referrers;
 mod reread;
 mod row;
@@ -145,7 +144,7 @@ pub fn apply(
         connection: &transaction,
         schema: &schema,
         means,
-        lifts: false,
+        leaves_unwritable: false,
     };
     let renumbering = match means.new_ids {
         true => bringing.renumbering(salvaged, &lots, file)?,
@@ -232,8 +231,8 @@ struct Bringing<'a> {
     connection: &'a Connection,
     schema: &'a Schema,
     means: Means,
-    /// Changed rows that are in each other's way are taken out and put back, which only looks like a change where no trigger fires.
-    lifts: bool,
+    /// A row that SQLite can write from within the application alone has a conflict, and is no error.
+    leaves_unwritable: bool,
 }
 
 impl Bringing<'_> {
@@ -274,7 +273,7 @@ impl Bringing<'_> {
     fn attempt(&self, row: &SalvagedRow, known: bool) -> rusqlite::Result<Fate> {
         match self.bring(row, known) {
             Err(error)
-                if self.lifts
+                if self.leaves_unwritable
                     && may_lack_a_function(&error)
                     && !self.connection.is_autocommit() =>
             {
@@ -302,17 +301,8 @@ impl Bringing<'_> {
                 }
             }
             if still.len() == before {
-                let lifted = match self.lifts {
-                    true => self.lift(&still)?,
-                    false => BTreeSet::new(),
-                };
-                for (waits, refusal) in still.iter().zip(refusals) {
-                    let fate = match lifted.contains(&waits.row.row) {
-                        true => Fate::Applied,
-                        false => refusal,
-                    };
-                    brought.push(waits.brought(fate));
-                }
+                let refused = still.iter().zip(refusals);
+                brought.extend(refused.map(|(waits, refusal)| waits.brought(refusal)));
                 return Ok(());
             }
             waiting = still;

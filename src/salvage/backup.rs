@@ -405,7 +405,7 @@ impl Scratch {
 }
 
 /// A file that is gone by its name at once, so that nobody's end leaves it behind.
-fn scratch_file(folder: &Path) -> Result<Connection, Error> {
+pub(super) fn scratch_file(folder: &Path) -> Result<Connection, Error> {
     let file = tempfile::Builder::new()
         .prefix("salvage-")
         .suffix(".scratch")

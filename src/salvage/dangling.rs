@@ -17,34 +17,52 @@ pub(super) fn violations(
     schema: &Schema,
     touched: &BTreeSet<String>,
 ) -> rusqlite::Result<Violations> {
-    let is_touched = |name: &str| touched.iter().any(|table| table.eq_ignore_ascii_case(name));
     let mut found = Violations::new();
+    let each = |table: &str, row, parent: &str| {
+        let key = (table.to_owned(), row, parent.to_owned());
+        *found.entry(key).or_default() += 1;
+        Ok(())
+    };
+    each_violation(connection, schema, touched, |error| error, each)?;
+    Ok(found)
+}
+
+/// The same, one after the other: gives the table of each row that points nowhere, its number where it has one, and the table that it points to.
+pub(super) fn each_violation<E>(
+    connection: &Connection,
+    schema: &Schema,
+    touched: &BTreeSet<String>,
+    failed: impl Fn(rusqlite::Error) -> E,
+    mut each: impl FnMut(&str, Option<i64>, &str) -> Result<(), E>,
+) -> Result<(), E> {
+    let is_touched = |name: &str| touched.iter().any(|table| table.eq_ignore_ascii_case(name));
     for table in &schema.tables {
         let mut keys = table.foreign_keys.iter();
         let concerned = is_touched(&table.name) || keys.any(|key| is_touched(&key.references));
         if !concerned || table.foreign_keys.is_empty() {
             continue;
         }
-        let mut statement =
-            connection.prepare("SELECT rowid, parent FROM pragma_foreign_key_check(?1)")?;
-        let mut rows = statement.query([&table.name])?;
+        let sql = "SELECT rowid, parent FROM pragma_foreign_key_check(?1)";
+        let mut statement = connection.prepare(sql).map_err(&failed)?;
+        let mut rows = statement.query([&table.name]).map_err(&failed)?;
         loop {
             let row = match rows.next() {
                 Ok(Some(row)) => row,
                 Ok(None) => break,
                 // Of a key that refers to columns without a unique index, or that sorts as only the application knows, nothing can be said.
                 Err(error) if may_lack_a_function(&error) => break,
-                Err(error) => return Err(error),
+                Err(error) => return Err(failed(error)),
             };
-            let key = (table.name.clone(), row.get(0)?, row.get(1)?);
-            *found.entry(key).or_default() += 1;
+            let number = row.get(0).map_err(&failed)?;
+            let parent: String = row.get(1).map_err(&failed)?;
+            each(&table.name, number, &parent)?;
         }
     }
-    Ok(found)
+    Ok(())
 }
 
 /// Those that are more than before: table, rowid and parent of each.
-pub(super) fn more_than<'a>(
+fn more_than<'a>(
     before: &'a Violations,
     after: &'a Violations,
 ) -> impl Iterator<Item = &'a (String, Option<i64>, String)> {

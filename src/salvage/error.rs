@@ -1,7 +1,10 @@
 //! What can go wrong while looking for, keeping or bringing back rows. Neither database is changed by any of these.
 
 use std::collections::BTreeSet;
+use std::io::ErrorKind;
 use std::path::PathBuf;
+
+use rusqlite::ErrorCode;
 
 use crate::identity::TargetIdentity;
 use crate::parity::{self, server_message};
@@ -54,6 +57,12 @@ pub enum Error {
         /// SQLite's answer.
         source: rusqlite::Error,
     },
+    /// What was found cannot be kept where it is to go.
+    #[error("keeping what was found: {source}")]
+    NotKept {
+        /// SQLite's answer.
+        source: rusqlite::Error,
+    },
     /// A file of ours cannot be written or read.
     #[error("{}: {source}", path.display())]
     File {
@@ -89,6 +98,27 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether there was no room, on whichever disk.
+    pub(crate) fn is_full(&self) -> bool {
+        match self {
+            Self::Sqlite { source, .. } | Self::NotKept { source } => {
+                source.sqlite_error_code() == Some(ErrorCode::DiskFull)
+            }
+            Self::File { source, .. } => {
+                let kinds = [ErrorKind::StorageFull, ErrorKind::QuotaExceeded];
+                kinds.contains(&source.kind())
+            }
+            Self::Sides(_)
+            | Self::Source(_)
+            | Self::Server { .. }
+            | Self::Silent { .. }
+            | Self::NotComparable(_)
+            | Self::AnotherTarget { .. }
+            | Self::NotASalvageFile { .. }
+            | Self::Cancelled => false,
+        }
+    }
+
     /// Wraps SQLite's answer.
     pub(super) fn sqlite(doing: impl Into<String>) -> impl FnOnce(rusqlite::Error) -> Self {
         let doing = doing.into();

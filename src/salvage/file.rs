@@ -1,13 +1,14 @@
 //! The salvage file: a SQLite database with the rows that a rollback left behind in PostgreSQL.
 //!
-//! The application's own tables hold the rows as SQLite would have them, for anybody with any tool. Beside them four tables of ours
+//! The application's own tables hold the rows as SQLite would have them, for anybody with any tool. Beside them tables of ours
 //! hold everything: each row with its operation and key, each value as it would be, as the backup has it and as PostgreSQL writes it.
 //! The file gets its name only once it is whole, and its owner alone may read it. What it lacks stands in it.
 
+mod against;
 mod read;
 
 pub(super) use read::take_in;
-pub use read::{Choice, Salvaged, SalvagedRow, SalvagedValue};
+pub use read::{Choice, Salvaged, SalvagedRow, SalvagedValue, Staying};
 
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -20,6 +21,7 @@ use super::search::{Problem, Row, Sink};
 use super::{Operation, TableCost};
 use crate::ours::{file, temporary};
 use crate::postgres::quoted;
+use against::Before;
 
 /// How the file is called, in the session's folder.
 pub const NAME: &str = "salvage.db";
@@ -37,6 +39,7 @@ CREATE INDEX cutover_rows_by_table ON cutover_rows (table_name, operation);
 CREATE TABLE cutover_values (row INTEGER NOT NULL, place INTEGER NOT NULL, name TEXT NOT NULL, is_key INTEGER NOT NULL,
     changed INTEGER NOT NULL, new, was, target TEXT, problem TEXT, PRIMARY KEY (row, place)) WITHOUT ROWID;
 CREATE TABLE cutover_applied (row INTEGER NOT NULL, file TEXT NOT NULL, at TEXT NOT NULL, PRIMARY KEY (row, file)) WITHOUT ROWID;
+CREATE TABLE cutover_staying (row INTEGER PRIMARY KEY, reason TEXT NOT NULL, why TEXT NOT NULL);
 ";
 
 /// What the file says of itself.
@@ -75,6 +78,9 @@ pub struct Writer {
     connection: Option<Connection>,
     partial: PathBuf,
     path: PathBuf,
+    is_published: bool,
+    /// The file whose place it takes.
+    before: Option<Before>,
     /// `CREATE TABLE` by table, of the application's own.
     schemas: Vec<(String, String)>,
     /// The table whose rows are being written, and whether the application's table took all of them.
@@ -121,11 +127,14 @@ impl Writer {
             connection.execute_batch("BEGIN")?;
             Ok(connection)
         };
-        let connection = begin().map_err(Error::sqlite(format!("{}", partial.display())))?;
+        let begun = begin().map_err(Error::sqlite(format!("{}", partial.display())));
+        let connection = begun.inspect_err(|_| drop(file::remove(&partial)))?;
         let mut writer = Self {
             connection: Some(connection),
             partial,
             path: path.to_owned(),
+            is_published: false,
+            before: None,
             schemas: Vec::new(),
             current: None,
             next_row: 1,
@@ -162,6 +171,7 @@ impl Writer {
     }
 
     fn publish(mut self, before: Option<&Path>) -> Result<PathBuf, Error> {
+        drop(self.before.take());
         let end = |connection: &Connection| {
             connection.execute_batch("COMMIT; PRAGMA synchronous = FULL; PRAGMA user_version = 1")
         };
@@ -191,6 +201,7 @@ impl Writer {
             path: self.path.clone(),
             source,
         })?;
+        self.is_published = true;
         Ok(self.path.clone())
     }
 
@@ -317,7 +328,8 @@ impl Writer {
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        if self.connection.take().is_some() {
+        drop(self.connection.take());
+        if !self.is_published {
             let _ = file::remove(&self.partial);
         }
     }
@@ -329,7 +341,11 @@ impl Sink for Writer {
     }
 
     fn table(&mut self, cost: &TableCost) -> Result<(), Error> {
-        self.end_table(cost).map_err(self.failed())
+        let mut cost = cost.clone();
+        if cost.lacks.is_none() {
+            self.tell_against(&mut cost)?;
+        }
+        self.end_table(&cost).map_err(self.failed())
     }
 }
 

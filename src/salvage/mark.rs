@@ -11,7 +11,6 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use serde::{Deserialize, Serialize};
 
 use super::apply::derived::Unfilled;
-use super::apply::whole::Left;
 use super::error::Error;
 use crate::ours::statements::{BROUGHT_BACK, drop_brought_back};
 use crate::sqlite::{open_read_only_within, open_read_write_within};
@@ -33,15 +32,13 @@ pub struct Mark {
     pub at: String,
     /// How many of them.
     pub rows: u64,
-    /// What is not in.
+    /// What is not in, but for rows: the salvage file says which of them stay.
     pub stays: Stays,
 }
 
-/// What is not in.
+/// What is not in, but for rows.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stays {
-    /// Rows that stay in the salvage file.
-    pub left: Vec<Left>,
     /// What SQLite's triggers would have filled and is as before.
     pub unfilled: Unfilled,
 }

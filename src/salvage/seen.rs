@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::cell::Cell;
 use super::error::Error;
-use super::file::{Choice, Salvaged, take_in};
+use super::file::{Salvaged, take_in};
 use super::search::{Row, Sink};
 use super::{Operation, TableCost};
 use crate::text::printable;
@@ -34,12 +34,13 @@ impl Seen {
     /// The file cannot be read.
     pub fn in_file(salvaged: &Salvaged) -> Result<Self, Error> {
         let mut seen = Self::default();
-        for number in salvaged.chosen(&Choice::default())? {
+        salvaged.each(|number| {
             let row = salvaged.row(number)?;
             let values = row.values.iter();
             let values = values.map(|v| (v.name.as_str(), &v.was, v.target.as_deref()));
             seen.add(&row.table, row.operation, values);
-        }
+            Ok(())
+        })?;
         Ok(seen)
     }
 

@@ -73,6 +73,7 @@ impl From<Error> for NotMade {
             | Error::Silent { .. }
             | Error::NotComparable(_)
             | Error::Sqlite { .. }
+            | Error::NotKept { .. }
             | Error::File { .. }
             | Error::NotASalvageFile { .. }
             | Error::IndexLate { .. }
@@ -351,6 +352,11 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
         .expect("BUG: work on a salvage file does not panic")
 }
 
+/// The spelling of a path by which a salvage file notes what was brought into it.
+pub fn one_spelling(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_owned())
+}
+
 /// What a salvage file is made of.
 #[derive(Debug, Clone)]
 pub struct Wanted {
@@ -362,7 +368,8 @@ pub struct Wanted {
     pub since: Since,
     /// And where.
     pub endpoint: Endpoint,
-    /// Where a file goes that is there already, once the new one is whole. `None` where none may be there.
+    /// Where a file goes that is there already, once the new one is whole; what of it was brought in is what the new one is told against. `None`
+    /// where none may be there.
     pub before: Option<PathBuf>,
     /// Whether there is a file also where nothing was written: it settles what an R5 that got no answer left open.
     pub even_if_empty: bool,
@@ -434,7 +441,15 @@ pub async fn make(wanted: Wanted, cancel: &CancellationToken) -> Result<Record, 
     let (to, session) = (path.clone(), about.session.clone());
     let salvage = async {
         let search = Search::open(since, &endpoint, CONNECT_LIMIT, cancel).await?;
-        let writer = blocking(move || Writer::create(&to, &about)).await?;
+        let is_anew = before.is_some();
+        let writer = blocking(move || {
+            let mut writer = Writer::create(&to, &about)?;
+            if is_anew && to.exists() {
+                writer.against(&to, &one_spelling(&about.source))?;
+            }
+            Ok::<_, Error>(writer)
+        })
+        .await?;
         let (tables, writer) = search.run(writer).await?;
         let nothing = |table: &TableCost| table.rows() == 0 && table.lacks.is_none();
         if !even_if_empty && tables.iter().all(nothing) {

@@ -15,7 +15,7 @@ use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 
 use crate::salvage::Night;
-use crate::support::{assert_known_files, client, until};
+use crate::support::{assert_known_files, client, sqlite, until};
 
 const SOURCE: &str = include_str!("../salvage/source.sql");
 const TARGET: &str = include_str!("../salvage/target.sql");
@@ -371,6 +371,32 @@ async fn a_table_that_cannot_be_read_does_not_keep_the_others_from_it() {
     })
     .await;
     bench.alike(&mut reader, "all of them").await;
+}
+
+/// A rollback names the moment of the last read as the one until which it has everything: a file that cannot be written keeps nothing of a read.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_that_cannot_be_kept_whole_is_not_kept_at_all() {
+    let bench = Bench::new(SOURCE, TARGET, TRANSFER).await;
+    let cancel = CancellationToken::new();
+    let mut reader = bench.reader(Begin::AtSwitch).await;
+    bench.alike(&mut reader, "nothing").await;
+    let before = reader.read(&cancel).await.expect("a read");
+    let path = FEED.path(&bench.folder);
+    let full = "CREATE TRIGGER full BEFORE INSERT ON feed_rows WHEN new.table_name = 'Tools' BEGIN SELECT RAISE(ABORT, 'no room'); END";
+    drop(sqlite(&path, full));
+    bench
+        .write(
+            r#"UPDATE "Tags" SET "Weight" = 5 WHERE "Name" = 'b'; UPDATE "Tools" SET "Title" = 'other' WHERE "Id" = 2"#,
+        )
+        .await;
+    let failed = reader.read(&cancel).await.expect_err("it cannot be kept");
+    says!(failed.to_string(), "no room");
+    let live = Live::open_read(&bench.folder).expect("beside who writes it");
+    let kept = (live.rows().expect("rows"), live.snapshot().expect("one"));
+    assert_eq!(kept, (0, before.kept_snapshot));
+    drop(live);
+    drop(sqlite(&path, "DROP TRIGGER full"));
+    assert_eq!(bench.alike(&mut reader, "there is room").await, 2);
 }
 
 /// What SQLite's column has no form for does not come back by itself: it is told while it is there, and no longer.

@@ -1,9 +1,15 @@
 //! "A rollback loses nothing" as a property: an application writes over several connections, at a random moment the rollback's rows R1+ and R2+
 //! run as an engine runs them, and every write that was acknowledged is in SQLite then, once, and nothing else is. Where PostgreSQL dies, that
-//! holds for what was committed before the moment that the rollback names.
+//! holds for what was committed before the moment that the rollback names; so it does where our link alone is cut (`cut`) and where a disk is full
+//! (`disk`), and once either is over, what is not there is found.
 //!
-//! Not in here: what the application does (`load`), what its writes come to (`model`), tables and values (`world`), the way to R1+ (`switched`).
+//! Not in here: what the application does (`load`), what its writes come to (`model`), tables and values (`world`), the way to R1+ (`switched`), what
+//! has to be true in the end (`judged`).
 
+mod cut;
+mod disk;
+mod judged;
+mod link;
 mod load;
 mod model;
 mod switched;
@@ -11,21 +17,17 @@ mod world;
 
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use cutover::demo::cluster::{self, Cluster};
-use cutover::feed::live::LastRead;
-use cutover::salvage::file::Salvaged;
-use cutover::session::Outcome;
 use futures_util::{FutureExt, StreamExt};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use rustix::process::{Pid, Signal};
-use tokio_postgres::Client;
 
 use crate::step::bench::red;
-use crate::support::{self, Seeds, TestDatabase, client, until};
+use crate::support::{self, Seeds, TestDatabase, client};
+use judged::green;
 use model::Done;
 use switched::Night;
 
@@ -35,17 +37,7 @@ const PLAYERS: usize = 2;
 /// 200 rollbacks, 10 of them in a test.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_write_that_was_acknowledged_is_in_sqlite_once() {
-    let mut seeds = Seeds::of("rollbacks", 10, 190);
-    let mut plays = futures_util::stream::iter(seeds.by_ref())
-        .map(|seed| told(seed, rolled_back(seed)))
-        .buffer_unordered(PLAYERS);
-    let mut broken = Vec::new();
-    while let Some(ended) = plays.next().await {
-        broken.extend(ended.err());
-    }
-    drop(plays);
-    println!("{seeds}");
-    assert!(broken.is_empty(), "{}", broken.join("\n"));
+    all(Seeds::of("rollbacks", 10, 190), rolled_back).await;
 }
 
 /// Every second server is killed with all of its processes, every other one stands still.
@@ -60,6 +52,35 @@ async fn of_a_server_that_dies_everything_is_there_until_the_moment_that_is_name
         };
         broken.extend(told(seed, died(seed, how)).await.err());
     }
+    println!("{seeds}");
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_link_that_is_cut_everything_is_there_until_the_moment_that_is_named() {
+    all(Seeds::of("rollbacks-cut", 3, 57), cut::cut_off).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_without_room_loses_nothing_and_leaves_nothing_half() {
+    if disk::can_be_made() {
+        all(Seeds::of("rollbacks-full", 3, 57), disk::played).await;
+    }
+}
+
+/// Plays all of these, some at a time.
+async fn all<P: Future<Output = Result<String, String>>>(
+    mut seeds: Seeds,
+    play: impl Fn(u64) -> P,
+) {
+    let mut plays = futures_util::stream::iter(seeds.by_ref())
+        .map(|seed| told(seed, play(seed)))
+        .buffer_unordered(PLAYERS);
+    let mut broken = Vec::new();
+    while let Some(ended) = plays.next().await {
+        broken.extend(ended.err());
+    }
+    drop(plays);
     println!("{seeds}");
     assert!(broken.is_empty(), "{}", broken.join("\n"));
 }
@@ -84,8 +105,7 @@ async fn rolled_back(seed: u64) -> Result<String, String> {
         seed.is_multiple_of(2),
         seed.is_multiple_of(3),
     );
-    let cluster = support::cluster();
-    let mut night = Night::switched(&mut rng, cluster, support::database().await).await;
+    let mut night = Night::switched(&mut rng, support::database().await).await;
     if is_fenced {
         night.fence_sqlite().await;
     }
@@ -102,12 +122,7 @@ async fn rolled_back(seed: u64) -> Result<String, String> {
     following.task.await.expect("no panic");
 
     let server = client(&night.bench.database.superuser_url).await;
-    let mut committed = Vec::new();
-    for one in &done {
-        if one.acked_ms.is_some() || was_committed(&server, one).await {
-            committed.push(one);
-        }
-    }
+    let committed = judged::committed(&server, &done).await;
     let said = format!("{} transactions; {}", committed.len(), brought.summary);
     if !of_log {
         let read = night.last_read();
@@ -121,13 +136,9 @@ async fn rolled_back(seed: u64) -> Result<String, String> {
             return Err(format!("{unread} transactions were not followed; {said}"));
         }
     }
-    let wanted = model::after(&night.first, committed);
-    let same = world::is_in_postgres(&server, &wanted).await;
-    same.map_err(|why| format!("{why}\nthe test does not know its writes; {said}"))?;
-    let same = world::is_in_sqlite(&night.file, &wanted);
-    same.map_err(|why| format!("{why}\n{said}"))?;
+    judged::has_all(&night, &server, committed, &said).await?;
     drop(server);
-    night.leave(cluster).await;
+    night.leave().await;
     Ok(said)
 }
 
@@ -144,14 +155,10 @@ async fn died(seed: u64, how: Signal) -> Result<String, String> {
         superuser_url: cluster.superuser_url("dies"),
         name: "dies".to_owned(),
     };
-    let mut night = Night::switched(&mut rng, &cluster, database).await;
+    let mut night = Night::switched(&mut rng, database).await;
     let following = night.follow(Duration::from_millis(100)).await;
     let application = night.application(seed, false).await;
-    let state = Arc::clone(&following.state);
-    until("rows are kept", async || {
-        state.lock().expect("a state").rows_kept > 0
-    })
-    .await;
+    following.keeps_rows().await;
     tokio::time::sleep(Duration::from_millis(rng.random_range(100..900))).await;
 
     let processes = processes(&cluster.data_dir());
@@ -160,7 +167,6 @@ async fn died(seed: u64, how: Signal) -> Result<String, String> {
     drop(following.task.await.expect("no panic"));
     application.halt.cancel();
     let done = application.ended().await;
-    let read = night.last_read().expect("it was read");
     let fenced = night.bench.row("R1+").await;
     let brought = night.bench.row("R2+").await;
     send(&processes, Signal::KILL);
@@ -168,68 +174,8 @@ async fn died(seed: u64, how: Signal) -> Result<String, String> {
     if red(&fenced) != ["target_fenced"] || brought.ok {
         return Err(format!("R1+: {}; R2+: {}", fenced.summary, brought.summary));
     }
-    names_the_moment(&night, &brought, &read)?;
-    let visible = done
-        .iter()
-        .filter(|one| model::sees(&read.snapshot, one.xid));
-    let visible: Vec<&Done> = visible.collect();
-    let is_lost = |one: &&Done| !model::sees(&read.snapshot, one.xid);
-    let lost: Vec<&Done> = done.iter().filter(is_lost).collect();
-    let is_before = |one: &&&Done| one.acked_ms.is_some_and(|ms| ms < read.at_ms);
-    let before = lost.iter().filter(is_before).count();
-    let said = format!(
-        "{} transactions are there, {} were committed later; {}",
-        visible.len(),
-        lost.len(),
-        brought.summary
-    );
-    if before > 0 {
-        return Err(format!(
-            "{before} are lost that were acknowledged before {}; {said}",
-            read.at
-        ));
-    }
-    let wanted = model::after(&night.first, visible);
-    let same = world::is_in_sqlite(&night.file, &wanted);
-    same.map_err(|why| format!("{why}\n{said}"))?;
-    Ok(said)
-}
-
-/// R2+ says since when writes are lost, and so does what the salvage file lacks of each table.
-fn names_the_moment(night: &Night, brought: &Outcome, read: &LastRead) -> Result<(), String> {
-    if !brought.summary.contains(&read.at) {
-        return Err(format!(
-            "R2+ does not name {}: {}",
-            read.at, brought.summary
-        ));
-    }
-    let salvaged = Salvaged::open(&night.salvage()).expect("a salvage file");
-    let tables = salvaged.tables().expect("its tables");
-    let is_silent = |lacks: &Option<String>| {
-        let mut lacks = lacks.iter();
-        !lacks.any(|why| why.contains(&read.at))
-    };
-    match tables.iter().find(|table| is_silent(&table.lacks)) {
-        None => Ok(()),
-        Some(table) => Err(format!("{} lacks {:?}", table.table, table.lacks)),
-    }
-}
-
-fn green(row: &str, outcome: &Outcome) -> Result<(), String> {
-    match outcome.ok {
-        true => Ok(()),
-        false => Err(format!("{row}: {} ({:?})", outcome.summary, red(outcome))),
-    }
-}
-
-/// What became of a transaction whose commit nobody answered.
-async fn was_committed(server: &Client, one: &Done) -> bool {
-    let status = format!("SELECT pg_xact_status('{}')", one.xid);
-    let row = server
-        .query_one(&status, &[])
-        .await
-        .expect("what became of it");
-    row.get::<_, Option<&str>>(0) == Some("committed")
+    let done: Vec<&Done> = done.iter().collect();
+    judged::has_all_until_then(&night, &brought, &done)
 }
 
 /// The server's own processes, and those that serve its connections.

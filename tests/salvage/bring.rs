@@ -150,22 +150,17 @@ async fn what_a_rollback_brings_back_is_what_postgresql_has() {
     let fence = Fence::raise(&live, &quiet, &CancellationToken::new()).expect("a fence");
     let fenced = Fenced::of(fence, Duration::from_secs(2)).expect("its connection");
     let salvaged = left.salvaged();
-    let chosen = salvaged.not_in(&live).expect("rows");
+    let rows = salvaged.rows_not_in(&live).expect("rows");
     let brought = whole::bring(
         fenced.connection(),
         &salvaged,
-        &chosen,
         &live,
         false,
         &Anew::within(Duration::from_secs(60)),
         &|_| (),
     );
     let brought = brought.unwrap_or_else(|error| panic!("{error}"));
-    assert_eq!(
-        (brought.left.len(), brought.brought.len()),
-        (0, chosen.len()),
-        "{brought:?}"
-    );
+    assert_eq!((brought.left, brought.brought), (0, rows), "{brought:?}");
     fenced.commit().expect("a commit");
     assert_eq!(left.differences(&live).await, Vec::<String>::new());
 }
@@ -349,6 +344,83 @@ async fn a_file_that_could_not_be_made_is_made_later() {
     assert_eq!(std::fs::read(&path).expect("still there"), second);
     let left = Left { night, file: path };
     let live = left.live();
+    let outcome = left.apply(&live, &Choice::default(), Means::default());
+    assert!(outcome.committed, "{outcome:#?}");
+    assert_eq!(left.differences(&live).await, Vec::<String>::new());
+}
+
+/// Users went on writing after rows were brought in, as where our link alone was cut: what they changed once more, or took back, is told against what
+/// SQLite has.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_made_anew_names_what_sqlite_has_otherwise() {
+    let night = Night::import(SOURCE, TARGET, TRANSFER).await;
+    night
+        .on_target(
+            r#"INSERT INTO "Tags" VALUES ('new', 1, 1), ('gone', 1, 1), ('same', 1, 1); DELETE FROM "Tags" WHERE "Name" = 'b';
+               UPDATE "Tags" SET "Weight" = 10 WHERE "Name" = 'a'; DELETE FROM "Orders" WHERE "Id" = 1;
+               UPDATE "Orders" SET "ToolId" = 1 WHERE "Id" = 2"#,
+        )
+        .await;
+    let folder = night.folder.path().to_owned();
+    let (path, live) = (folder.join("salvage.db"), folder.join("live.db"));
+    std::fs::copy(&night.source, &live).expect("a copy");
+    let live = live.canonicalize().expect("its name");
+    let mut wanted = wanted(&night, &path);
+    wanted.about.source.clone_from(&live);
+    let cancel = CancellationToken::new();
+    make(wanted.clone(), &cancel).await.expect("a file");
+    let left = Left { night, file: path };
+    let outcome = left.apply(&live, &Choice::default(), Means::default());
+    assert!(outcome.committed, "{outcome:#?}");
+    let noted = left
+        .salvaged()
+        .note_applied(&outcome.applied(), &live, "now");
+    noted.expect("noted");
+
+    left.night
+        .on_target(
+            r#"UPDATE "Tags" SET "Weight" = 2 WHERE "Name" = 'new'; DELETE FROM "Tags" WHERE "Name" = 'gone'; INSERT INTO "Tags" VALUES ('b', 1, 3), ('later', 1, 1);
+               UPDATE "Tags" SET "Weight" = 1 WHERE "Name" = 'a' AND "ToolId" = 1; UPDATE "Tags" SET "Weight" = 20 WHERE "Name" = 'a' AND "ToolId" = 2;
+               INSERT INTO "Orders" ("Id", "ToolId", "At") VALUES (1, 2, '2024-02-29 12:34:56+00'); DELETE FROM "Orders" WHERE "Id" = 2"#,
+        )
+        .await;
+    let before = folder.join("salvage.before.db");
+    wanted.before = Some(before.clone());
+    let record = make(wanted, &cancel).await.expect("a file");
+    assert!(record.lacks.is_empty(), "{record:#?}");
+    let salvaged = left.salvaged();
+    salvaged.note_as_in(&before).expect("noted");
+    let mut named = Vec::new();
+    for number in salvaged.not_in(&live).expect("rows") {
+        let row = salvaged.row(number).expect("a row");
+        named.push(format!(
+            "{} {} {}",
+            row.table,
+            row.operation.word(),
+            row.key
+        ));
+    }
+    named.sort();
+    assert_eq!(
+        named,
+        [
+            "Orders deleted [2]",
+            "Orders inserted [1]",
+            r#"Tags changed ["a",1]"#,
+            r#"Tags changed ["a",2]"#,
+            r#"Tags changed ["new",1]"#,
+            r#"Tags deleted ["gone",1]"#,
+            r#"Tags inserted ["b",1]"#,
+            r#"Tags inserted ["later",1]"#,
+        ]
+    );
+    let tables = salvaged.tables().expect("tables");
+    let counts = |name: &str| {
+        let table = tables.iter().find(|table| table.table == name);
+        table.map(|table| [table.inserted, table.changed, table.deleted])
+    };
+    assert_eq!(counts("Tags"), Some([3, 3, 1]));
+    assert_eq!(counts("Orders"), Some([1, 0, 1]));
     let outcome = left.apply(&live, &Choice::default(), Means::default());
     assert!(outcome.committed, "{outcome:#?}");
     assert_eq!(left.differences(&live).await, Vec::<String>::new());

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cutover::salvage::apply::derived::Anew;
-use cutover::salvage::apply::whole::{Reason, Whole, bring};
+use cutover::salvage::apply::whole::{Left, Reason, Whole, bring};
 use cutover::salvage::file::{About, Salvaged, Writer as Salvage};
 use cutover::salvage::mark::{Mark, Stays, find, leave, remove_mark};
 use cutover::sqlite::fence::{Fence, Quiet};
@@ -116,11 +116,9 @@ impl Night {
     /// Brings in what can be, and commits.
     fn bring(&self, writer: Writer, nearest: bool) -> Whole {
         let salvaged = self.salvaged();
-        let chosen = salvaged.not_in(&self.file).expect("rows");
         let whole = bring(
             writer.connection(),
             &salvaged,
-            &chosen,
             &self.file,
             nearest,
             &Anew::within(Duration::from_secs(60)),
@@ -128,7 +126,20 @@ impl Night {
         );
         let whole = whole.unwrap_or_else(|error| panic!("{error}"));
         writer.commit().expect("a commit");
+        assert_eq!(whole.left, self.stays().len() as u64);
         whole
+    }
+
+    /// The rows that stay, as the salvage file has them down.
+    fn stays(&self) -> Vec<Left> {
+        let staying = self.salvaged().staying(&self.file, u32::MAX);
+        staying.expect("what stays").first
+    }
+
+    /// Which rows stay, and of which kind the reason is.
+    fn left(&self) -> Vec<(i64, Reason)> {
+        let left = self.stays().into_iter();
+        left.map(|one| (one.row, one.reason)).collect()
     }
 
     /// The first column of what SQLite has, joined.
@@ -139,12 +150,6 @@ impl Night {
         let rows: Vec<String> = rows.expect(sql).map(|row| row.expect(sql)).collect();
         rows.join(" ")
     }
-}
-
-/// Which rows stay, and why.
-fn left(whole: &Whole) -> Vec<(i64, Reason)> {
-    let left = whole.left.iter();
-    left.map(|one| (one.row, one.reason)).collect()
 }
 
 fn can_write(path: &Path) -> bool {
@@ -222,7 +227,7 @@ fn what_was_written_comes_back_and_nothing_follows_from_it() {
         assert!(!can_write(&night.file), "{mode}: nobody comes in between");
         let whole = night.bring(writer, false);
         assert!(can_write(&night.file), "{mode}: the fence is over");
-        assert_eq!((whole.brought.len(), left(&whole)), (6, vec![]), "{mode}");
+        assert_eq!((whole.brought, whole.left), (6, 0), "{mode}");
         assert_eq!(
             night.has("SELECT Id || Slug || Body FROM Posts"),
             "1aother 3cthird 4dfourth word",
@@ -273,18 +278,64 @@ fn unique_values_that_were_swapped_are_swapped_and_one_that_is_taken_stays() {
         &night.file,
         "INSERT INTO Posts (rowid, Id, Slug) VALUES (16, 6, 'e')",
     ));
-    let whole = night.bring(night.writer(), false);
-    assert_eq!(left(&whole), [(4, Reason::Conflict), (5, Reason::Conflict)]);
-    assert!(
-        whole.left[0]
-            .why
-            .contains("another row of SQLite has the same"),
-        "{whole:?}"
-    );
+    night.bring(night.writer(), false);
+    assert_eq!(night.left(), [(4, Reason::Conflict), (5, Reason::Conflict)]);
+    says!(night.stays()[0].why, "another row of SQLite has the same");
     // Columns that the salvage file does not know, and the rowid, are what they were.
     assert_eq!(
         night.has("SELECT rowid || Slug || Kept FROM Posts ORDER BY rowid"),
         "11bone 12ctwo 13athree 14dfour 15ffive 16ek"
+    );
+}
+
+/// Where each row wants what the next one has, in either direction, and in a ring; and rows of which all stay.
+#[test]
+fn many_rows_that_are_in_each_others_way_come_in_and_many_that_stay_are_all_named() {
+    let many = |from: u32, to: u32| {
+        format!(
+            "WITH RECURSIVE n (i) AS (SELECT {from} UNION ALL SELECT i + 1 FROM n WHERE i < {to})"
+        )
+    };
+    let schema = format!(
+        "CREATE TABLE T (Id INTEGER PRIMARY KEY, Place INTEGER NOT NULL UNIQUE, Name TEXT);
+         {} INSERT INTO T SELECT i, 10 * i, 'n' FROM n",
+        many(1, 3_000)
+    );
+    let night = Night::new("wal", &schema, &[]);
+    // A thousand go up by one, a thousand go down by one, and a thousand go round.
+    let rows = format!(
+        "{} INSERT INTO cutover_rows SELECT i, 'T', 'changed', '[' || i || ']' FROM n;
+         INSERT INTO cutover_values SELECT row, 0, 'Id', 1, 0, row, row, row, NULL FROM cutover_rows;
+         INSERT INTO cutover_values SELECT row, 1, 'Place', 0, 1,
+             10 * CASE WHEN row <= 1000 THEN row + 1 WHEN row <= 2000 THEN row - 1 WHEN row = 3000 THEN 2001 ELSE row + 1 END,
+             10 * row, NULL, NULL FROM cutover_rows;
+         UPDATE cutover_values SET new = 5 WHERE row = 1000 AND place = 1;
+         UPDATE cutover_values SET new = 6 WHERE row = 1001 AND place = 1",
+        many(1, 3_000)
+    );
+    drop(execute(&night.salvage, &rows));
+    let whole = night.bring(night.writer(), false);
+    assert_eq!((whole.brought, whole.left), (3_000, 0));
+    let moved = "SELECT count(*) || '' FROM T WHERE Place = 10 * CASE WHEN Id <= 1000 THEN Id + 1 WHEN Id <= 2000 THEN Id - 1
+        WHEN Id = 3000 THEN 2001 ELSE Id + 1 END OR (Id, Place) IN (VALUES (1000, 5), (1001, 6))";
+    assert_eq!(night.has(moved), "3000");
+
+    let other = Night::new("wal", &schema, &[]);
+    drop(execute(&other.salvage, &rows));
+    let inexact = "UPDATE cutover_values SET problem = 'no form', target = 'x' WHERE place = 1";
+    drop(execute(&other.salvage, inexact));
+    let whole = other.bring(other.writer(), false);
+    assert_eq!((whole.brought, whole.left), (0, 3_000));
+    let staying = other
+        .salvaged()
+        .staying(&other.file, 2)
+        .expect("what stays");
+    assert_eq!((staying.rows, staying.first.len()), (3_000, 2));
+    let (rows, first) = &staying.kinds[&Reason::NotExact];
+    assert_eq!((*rows, first.row), (3_000, 1));
+    assert_eq!(
+        other.has("SELECT count(*) || '' FROM T WHERE Place = 10 * Id"),
+        "3000"
     );
 }
 
@@ -376,7 +427,7 @@ fn what_has_a_conflict_stays_with_what_refers_to_it_and_the_others_come() {
     ));
     let whole = night.bring(night.writer(), false);
     assert_eq!(
-        left(&whole),
+        night.left(),
         [
             (1, Reason::Conflict),
             (2, Reason::Reference),
@@ -385,16 +436,19 @@ fn what_has_a_conflict_stays_with_what_refers_to_it_and_the_others_come() {
             (7, Reason::Reference)
         ]
     );
-    assert_eq!(whole.brought, [3, 4, 8]);
-    assert!(
-        whole.left[1]
-            .why
-            .contains("refers to a row of Posts that stays"),
-        "{whole:?}"
-    );
+    assert_eq!(whole.brought, 3);
+    let stays = night.stays();
+    says!(stays[1].why, "refers to a row of Posts that stays");
+    assert_eq!(stays[4].why, "a row of Comments in SQLite refers to it");
+    // Those that stay are not noted, and all others are.
+    let salvaged = night.salvaged();
+    salvaged.note_brought(&night.file, "now").expect("noted");
+    let not_in = salvaged.not_in(&night.file).expect("rows");
+    assert_eq!(not_in, [1, 2, 5, 6, 7]);
+    let counts = salvaged.brought(&night.file).expect("counts");
     assert_eq!(
-        whole.left[4].why,
-        "a row of Comments in SQLite refers to it"
+        (counts["Posts"], counts["Comments"]),
+        ([2, 0, 0], [1, 0, 0])
     );
     assert_eq!(
         night.has("SELECT Id || Body FROM Posts ORDER BY Id"),
@@ -433,9 +487,9 @@ fn a_row_that_refers_to_one_that_stays_stays_however_long_the_chain() {
         &night.salvage,
         "UPDATE cutover_values SET problem = 'nearest', target = 'x' WHERE row = 2 AND name = 'Name'",
     );
-    let whole = night.bring(night.writer(), false);
+    night.bring(night.writer(), false);
     assert_eq!(
-        left(&whole),
+        night.left(),
         [
             (2, Reason::NotExact),
             (3, Reason::Reference),
@@ -449,7 +503,7 @@ fn a_row_that_refers_to_one_that_stays_stays_however_long_the_chain() {
         &again.salvage,
         "UPDATE cutover_values SET problem = 'nearest', target = 'x' WHERE row = 2 AND name = 'Name'",
     );
-    assert_eq!(left(&again.bring(again.writer(), true)).len(), 0);
+    assert_eq!(again.bring(again.writer(), true).left, 0);
     assert_eq!(again.has("SELECT Id || '' FROM Tree"), "1 2 3 4 5 6");
 }
 
@@ -472,10 +526,10 @@ fn a_value_that_sqlite_would_keep_as_another_stays() {
     ];
     let rows: Vec<Row<'_>> = rows.iter().map(|row| ("T", "inserted", &row[..])).collect();
     let night = Night::new("delete", schema, &rows);
-    let whole = night.bring(night.writer(), false);
-    assert_eq!(left(&whole), [(2, Reason::Conflict), (3, Reason::Conflict)]);
+    night.bring(night.writer(), false);
+    assert_eq!(night.left(), [(2, Reason::Conflict), (3, Reason::Conflict)]);
     assert_eq!(
-        whole.left[0].why,
+        night.stays()[0].why,
         "SQLite keeps Price as 7 where it should be '7'"
     );
     assert_eq!(
@@ -498,9 +552,9 @@ fn a_table_that_only_the_application_can_write_keeps_no_other_from_coming() {
         ("T", "inserted", &[("Id", true, "1", "NULL")]),
     ];
     let night = Night::new("delete", schema, &rows);
-    let whole = night.bring(night.writer(), false);
-    assert_eq!(left(&whole), [(1, Reason::Conflict)]);
-    says!(whole.left[0].why, "no such collation sequence");
+    night.bring(night.writer(), false);
+    assert_eq!(night.left(), [(1, Reason::Conflict)]);
+    says!(night.stays()[0].why, "no such collation sequence");
     assert_eq!(night.has("SELECT Id || '' FROM T"), "1");
 }
 
@@ -525,16 +579,16 @@ fn of_a_table_without_a_key_all_rows_come_or_none() {
         ),
     ];
     let night = Night::new("delete", schema, &rows);
-    assert_eq!(left(&night.bring(night.writer(), false)).len(), 0);
+    assert_eq!(night.bring(night.writer(), false).left, 0);
     assert_eq!(night.has("SELECT Text || N FROM Notes ORDER BY N"), "x1 y3");
     let night = Night::new("delete", schema, &rows);
     drop(execute(
         &night.file,
         "UPDATE Notes SET N = 9 WHERE Text = 'y'",
     ));
-    let whole = night.bring(night.writer(), false);
+    night.bring(night.writer(), false);
     assert_eq!(
-        left(&whole),
+        night.left(),
         [
             (1, Reason::Conflict),
             (2, Reason::Reference),
@@ -589,7 +643,6 @@ fn a_disk_without_room_and_a_lock_of_somebody_else_leave_all_as_it_was() {
         let failed = bring(
             writer.connection(),
             &salvaged,
-            &[1, 2],
             &night.file,
             false,
             &Anew::within(Duration::from_secs(60)),
@@ -611,7 +664,7 @@ fn a_disk_without_room_and_a_lock_of_somebody_else_leave_all_as_it_was() {
             "{mode}: {refused:?}"
         );
         drop(other);
-        assert_eq!(left(&night.bring(night.writer(), false)).len(), 0, "{mode}");
+        assert_eq!(night.bring(night.writer(), false).left, 0, "{mode}");
     }
 }
 

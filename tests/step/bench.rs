@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex as Lock};
 
+use cutover::feed::Handover;
 use cutover::fleet;
 use cutover::journal::Folder;
 use cutover::monitor::{Ground, Monitor};
@@ -54,6 +55,8 @@ pub struct Bench {
     pub fence: Lock<Option<Fence>>,
     /// PostgreSQL's, as [`Bench::row`] leaves it.
     target_fence: Lock<Option<TargetFence>>,
+    /// Who has followed what is written, for R2+.
+    pub feed: Handover,
 }
 
 impl Bench {
@@ -64,7 +67,12 @@ impl Bench {
 
     /// The same, with this database as the target.
     pub async fn on(instances: usize, database: TestDatabase) -> Bench {
-        let folder = tempfile::tempdir().expect("a folder");
+        Bench::below(instances, database, &std::env::temp_dir()).await
+    }
+
+    /// The same, with its files below this folder.
+    pub async fn below(instances: usize, database: TestDatabase, above: &Path) -> Bench {
+        let folder = tempfile::tempdir_in(above).expect("a folder");
         let session = Folder::create(folder.path(), "tonight").expect("a session's folder");
         let mut servers = Vec::new();
         for n in 1..=instances {
@@ -103,6 +111,7 @@ impl Bench {
             written: Lock::default(),
             fence: Lock::default(),
             target_fence: Lock::default(),
+            feed: Handover::default(),
         };
         let rows = "CREATE TABLE t (id integer PRIMARY KEY, v text); INSERT INTO t VALUES (1, 'a'), (2, 'b')";
         support::sqlite(&bench.path("app.db"), rows);
@@ -338,7 +347,7 @@ impl Bench {
         let shared = Shared {
             fence: Mutex::new(None),
             target_fence: Mutex::new(None),
-            feed: cutover::feed::Handover::default(),
+            feed: Arc::clone(&self.feed),
             content: self.content.subscribe(),
             checklist: watch::channel(self.checklist.clone()).1,
             held: watch::channel(false).1,

@@ -3,6 +3,7 @@
 
 use cutover::feed::live::{About, Begin};
 use cutover::feed::{Live, Reader, capture, captured};
+use cutover::salvage::file::{NAME, Salvaged};
 use cutover::salvage::mark::remove_mark;
 use cutover::session::facts::{Noted, Snapshot};
 use cutover::session::{Event, Outcome};
@@ -123,6 +124,29 @@ async fn what_was_not_read_comes_in_where_the_row_is_tried_again() {
         outcome.summary,
         "4 rows that users wrote to PostgreSQL are in SQLite: 2 inserted, 1 changed, 1 deleted"
     );
+}
+
+/// As on a full disk, where SQLite cannot even make the index beside its log.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_cannot_be_read_keeps_nobody_from_keeping_what_users_wrote() {
+    let (mut bench, application) = followed().await;
+    let written = "INSERT INTO t VALUES (3, 'c'); DELETE FROM t WHERE id = 1";
+    write(&application, written).await;
+    let file = bench.path("app.db");
+    let whole = std::fs::read(&file).expect("the application's file");
+    let broken = [b"no database at all".as_slice(), &whole[18..]].concat();
+    std::fs::write(&file, broken).expect("written");
+    let outcome = bench.row("R2+").await;
+    assert!(!outcome.ok, "{}", outcome.summary);
+    says!(outcome.summary, "no row was brought into SQLite");
+    let salvaged = Salvaged::open(&bench.session().dir().join(NAME)).expect("a salvage file");
+    assert_eq!(salvaged.rows_not_brought().expect("a count"), 2);
+    drop(salvaged);
+
+    std::fs::write(&file, whole).expect("written");
+    let again = bench.row("R2+").await;
+    assert_eq!(rows(&bench), "2b 3c", "{}", again.summary);
+    assert!(again.ok, "{}", again.summary);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,5 @@
-//! The migrated target, looked at for `cutover init`: which migrations it names, what `plan` would suggest, whether it speaks TLS. It is only
-//! read. Not in here: planning (`transfer::plan`).
+//! The migrated target, looked at for `cutover init`: which migrations it names, what `plan` would suggest, what a rollback could not bring back
+//! exactly, whether it speaks TLS. It is only read. Not in here: planning (`transfer::plan`), and what comes back (`salvage::beforehand`).
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,6 +14,7 @@ use crate::postgres::{Endpoint, pooler};
 use crate::runbook::draft::{self, Survey, TargetSeen};
 use crate::runbook::transfer::Transfer;
 use crate::runbook::{parse_transfer, render};
+use crate::salvage::beforehand::{self, Beforehand};
 use crate::text::printable;
 use crate::transfer::Progress;
 use crate::transfer::plan::{Scan, plan};
@@ -113,8 +114,26 @@ async fn settle(
         section = planned.suggested;
         draft::transfer::remember(&section, &read(&section)?, &mut told);
     }
-    (seen.transfer, seen.losing) = draft::transfer::taken_over(&section, &read(&section)?, &told);
+    let transfer = read(&section)?;
+    (seen.transfer, seen.losing) = draft::transfer::taken_over(&section, &transfer, &told);
+    match beforehand::look(source, endpoint, SCHEMA, &transfer).await {
+        Ok(found) => seen.inexact = inexact(&found),
+        Err(error) => errln!(
+            "cutover: which values a rollback could not bring back exactly is not known: {}",
+            crate::cli::words(&error.into())
+        ),
+    }
     Ok(())
+}
+
+/// The columns of which a rollback could not bring back every value that applications write, each with the first sort of them.
+fn inexact(found: &Beforehand) -> Vec<String> {
+    let columns = found.columns.iter().filter_map(|column| {
+        let mut usual = column.exactness.exceptions.iter().filter(|one| !one.rare);
+        let (table, name) = (printable(&column.table, 80), printable(&column.column, 80));
+        Some(format!("{table}.{name}: {}", usual.next()?.sentence()))
+    });
+    columns.collect()
 }
 
 fn read(section: &str) -> anyhow::Result<Transfer> {

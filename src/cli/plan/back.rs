@@ -7,7 +7,6 @@ use serde::Serialize;
 
 use crate::cli::pair::Pair;
 use crate::feed;
-use crate::salvage::back::Exception;
 use crate::salvage::beforehand::{self, Beforehand};
 use crate::text::printable;
 use crate::transfer::plan::Plan;
@@ -170,7 +169,7 @@ impl WayBack {
             let usual = column.exactness.exceptions.iter();
             let usual = usual.filter(|exception| !exception.rare);
             usual
-                .map(|exception| format!("    {name}: {}", sentence(exception)))
+                .map(|exception| format!("    {name}: {}", exception.sentence()))
                 .collect::<Vec<_>>()
         };
         self.found.columns.iter().flat_map(of_column).collect()
@@ -193,7 +192,7 @@ impl WayBack {
                 columns.insert(name.clone());
                 each.push(format!(
                     "    {name}: hardly ever written: {}",
-                    sentence(exception)
+                    exception.sentence()
                 ));
             }
         }
@@ -210,13 +209,5 @@ impl WayBack {
             columns.len(),
             named.join(", ")
         )]
-    }
-}
-
-fn sentence(exception: &Exception) -> String {
-    let values = printable(&exception.values, 120);
-    match &exception.nearest {
-        Some(nearest) => format!("{values}: {} would be {nearest}", exception.example),
-        None => format!("{values}: {} has no form in SQLite", exception.example),
     }
 }

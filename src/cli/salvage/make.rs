@@ -45,8 +45,14 @@ fn before(path: &Path, session: &str) -> anyhow::Result<Option<PathBuf>> {
     let lacks = tables.iter().any(|table| table.lacks.is_some());
     let before = path.with_file_name(BEFORE);
     ensure!(
-        is_ours && lacks && !before.exists(),
+        is_ours && lacks,
         "{} is there. To have it made again move it aside, and keep it: it knows which rows were brought in",
+        path.display()
+    );
+    ensure!(
+        !before.exists(),
+        "{} is there, of an earlier attempt. Move that aside, and keep it: {} is made anew then, and takes its name",
+        before.display(),
         path.display()
     );
     Ok(Some(before))

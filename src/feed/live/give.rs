@@ -2,8 +2,6 @@
 //!
 //! Not in here: how rows got into it.
 
-use rusqlite::params;
-
 use super::{Error, Live};
 use crate::salvage::cell::Cell;
 use crate::salvage::{Column, Operation, Problem, Row, Sink, TableCost};
@@ -53,14 +51,13 @@ impl Live {
             .map_err(self.failed("reading"))?;
         let mut costs = Vec::new();
         for (mut cost, key_columns) in self.tables().map_err(self.failed("reading"))? {
-            let rows = self
-                .row_numbers(&cost.table)
-                .map_err(self.failed("reading"))?;
-            for (number, operation) in rows {
+            let table = cost.table.clone();
+            self.each_row(&table, |number, operation| {
                 let values = self.values(number).map_err(self.failed("reading"))?;
                 cost.count(operation);
-                sink.row(&row_of(&cost.table, operation, key_columns, &values))?;
-            }
+                sink.row(&row_of(&table, operation, key_columns, &values))?;
+                Ok(())
+            })?;
             sink.table(&cost)?;
             costs.push(cost);
         }
@@ -114,16 +111,27 @@ impl Live {
         tables.collect()
     }
 
-    fn row_numbers(&self, table: &str) -> rusqlite::Result<Vec<(i64, Operation)>> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT row, operation FROM feed_rows WHERE table_name = ?1 ORDER BY row",
-        )?;
-        let rows = statement.query_map(params![table], |row| {
+    /// Gives the number of each row of a table to `each`, in the order of their keys, which is that of an index: one after the other, however many.
+    fn each_row(
+        &self,
+        table: &str,
+        mut each: impl FnMut(i64, Operation) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let sql = "SELECT row, operation FROM feed_rows WHERE table_name = ?1 ORDER BY key";
+        let mut statement = self
+            .connection
+            .prepare_cached(sql)
+            .map_err(self.failed("reading"))?;
+        let rows = statement.query_map([table], |row| {
             let word: String = row.get(1)?;
             let operation = Operation::named(&word).ok_or(rusqlite::Error::InvalidQuery)?;
             Ok((row.get(0)?, operation))
-        })?;
-        rows.collect()
+        });
+        for row in rows.map_err(self.failed("reading"))? {
+            let (number, operation) = row.map_err(self.failed("reading"))?;
+            each(number, operation)?;
+        }
+        Ok(())
     }
 
     fn values(&self, row: i64) -> rusqlite::Result<Vec<Value>> {

@@ -253,10 +253,7 @@ fn keep(
         Some(row) => live.put(key, row),
         None => live.forget(&pair.source, key),
     };
-    kept.map_err(|source| salvage::Error::Sqlite {
-        doing: "writing the live file".to_owned(),
-        source,
-    })
+    kept.map_err(|source| salvage::Error::NotKept { source })
 }
 
 /// Keeps the rows of one table.

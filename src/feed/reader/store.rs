@@ -388,14 +388,15 @@ impl Store {
     }
 }
 
-/// Whether other tables may be readable all the same.
+/// Whether other tables may be readable all the same. Where the live file cannot be written, or a scratch file has no room, the moment is not kept: it
+/// would be named as the one until which everything is there.
 fn is_of_one_table(error: &salvage::Error) -> bool {
     match error {
         salvage::Error::Server { source, .. } => source.as_db_error().is_some(),
-        salvage::Error::NotComparable(_)
-        | salvage::Error::Sqlite { .. }
-        | salvage::Error::File { .. } => true,
-        salvage::Error::Sides(_)
+        salvage::Error::NotComparable(_) => true,
+        salvage::Error::Sqlite { .. } | salvage::Error::File { .. } => !error.is_full(),
+        salvage::Error::NotKept { .. }
+        | salvage::Error::Sides(_)
         | salvage::Error::Source(_)
         | salvage::Error::Silent { .. }
         | salvage::Error::AnotherTarget { .. }

@@ -3,8 +3,6 @@
 //! their parent, which stays in the salvage file, to a row of its own. Not in here: finding that there is a reference that points nowhere
 //! (`dangling`).
 
-use std::collections::BTreeSet;
-
 use rusqlite::params_from_iter;
 
 use super::Bringing;
@@ -14,47 +12,43 @@ use crate::salvage::cell::Cell;
 use crate::salvage::file::{SalvagedRow, SalvagedValue};
 use crate::sqlite::schema::{ForeignKey, Schema, Table};
 
-/// A foreign key of a table, and the keys of rows that stay, to which it could refer.
-pub(super) struct Meant<'s> {
-    child: &'s Table,
-    key: &'s ForeignKey,
-    stay: BTreeSet<String>,
-}
-
-impl Meant<'_> {
-    /// Whether rows of this table may be concerned.
-    pub(super) fn is_of(&self, table: &str) -> bool {
-        self.child.name == table
-    }
-
-    /// The table of the row that stays and that this one means; `None` where it means none.
-    pub(super) fn parent_of(&self, row: &SalvagedRow) -> Option<&str> {
-        let cells = cells_of(row, &self.key.columns, |value| &value.new)?;
-        let means = row.operation != Operation::Deleted && self.is_of(&row.table);
-        let stays = means && self.stay.contains(&format!("{cells:?}"));
-        stays.then_some(self.key.references.as_str())
-    }
-}
+/// A reference that a row holds, or would hold: of which table, by which of its foreign keys, and what it holds, as text.
+type Reference<'s> = (&'s str, usize, String);
 
 impl<'a> Bringing<'a> {
-    /// The references by which other rows could mean these inserted ones, which stay.
-    pub(super) fn meant(&self, stay: &[SalvagedRow]) -> Vec<Meant<'a>> {
+    /// By what other rows would mean this one: their table, the place of the foreign key among its own, and what it would hold.
+    pub(super) fn meant_by(&self, row: &SalvagedRow) -> Vec<Reference<'a>> {
         let schema: &'a Schema = self.schema;
         let mut all = Vec::new();
         for child in &schema.tables {
-            for key in &child.foreign_keys {
+            for (place, key) in child.foreign_keys.iter().enumerate() {
+                if !row.table.eq_ignore_ascii_case(&key.references) {
+                    continue;
+                }
                 let columns = referenced(key, self.parent_of(key));
-                let rows = stay
-                    .iter()
-                    .filter(|row| row.table.eq_ignore_ascii_case(&key.references));
-                let keys = rows.filter_map(|row| cells_of(row, &columns, |value| &value.new));
-                let stay: BTreeSet<String> = keys.map(|cells| format!("{cells:?}")).collect();
-                if !stay.is_empty() {
-                    all.push(Meant { child, key, stay });
+                if let Some(cells) = cells_of(row, &columns, |value| &value.new) {
+                    all.push((child.name.as_str(), place, format!("{cells:?}")));
                 }
             }
         }
         all
+    }
+
+    /// The references that a row holds: the place of each foreign key, the table that it leads to, and what it holds. None where the row is deleted.
+    pub(super) fn references_of(&self, row: &SalvagedRow) -> Vec<(usize, &'a str, String)> {
+        let schema: &'a Schema = self.schema;
+        let Some(table) = schema.table(&row.table) else {
+            return Vec::new();
+        };
+        if row.operation == Operation::Deleted {
+            return Vec::new();
+        }
+        let keys = table.foreign_keys.iter().enumerate();
+        let held = keys.filter_map(|(place, key)| {
+            let cells = cells_of(row, &key.columns, |value| &value.new)?;
+            Some((place, key.references.as_str(), format!("{cells:?}")))
+        });
+        held.collect()
     }
 }
 

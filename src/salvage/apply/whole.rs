@@ -2,30 +2,35 @@
 //! SQLite or not there at all.
 //!
 //! It works in a transaction that is open ([`crate::sqlite::writer`]), and whoever opened it decides what becomes of it. What is left out makes
-//! other rows point nowhere, so it goes in rounds until nothing more has to be left out. Not in here: rows that a person chooses (`apply`).
+//! other rows point nowhere, so it goes in rounds until nothing more has to be left out. Rows are read from the salvage file one by one, in the order
+//! of their numbers, and again before the commit; what has to be remembered of them is in a scratch file (`scratch`), so that memory does not grow with
+//! how many there are. Not in here: one pass over the rows (`pass`), rows that a person chooses (`apply`).
 
-use std::collections::{BTreeMap, BTreeSet};
+mod lift;
+mod pass;
+mod scratch;
+
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use rusqlite::Connection;
-use serde::{Deserialize, Serialize};
 
-use super::derived::{self, Anew, Touched, Unfilled};
-use super::{Bringing, Brought, Fate, Means, sorted};
+use super::derived::{self, Anew, Unfilled};
+use super::{Bringing, Means};
 use crate::format;
 use crate::salvage::Operation;
-use crate::salvage::dangling::{Violations, more_than, violations};
+use crate::salvage::dangling::each_violation;
 use crate::salvage::error::Error;
-use crate::salvage::file::Salvaged;
-use crate::salvage::renumber::Renumbering;
+use crate::salvage::file::{Salvaged, SalvagedRow};
 use crate::sqlite::schema::Schema;
+use pass::Passed;
+use scratch::{Moment, Scratch};
 
 /// So often at most rows are left out because of others that were.
 const ROUNDS: usize = 100;
 
 /// Why a row stays in the salvage file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reason {
     /// A column has no exact form for a value of it.
     NotExact,
@@ -35,8 +40,26 @@ pub enum Reason {
     Reference,
 }
 
+impl Reason {
+    /// As files have it.
+    pub(in crate::salvage) fn word(self) -> &'static str {
+        match self {
+            Self::NotExact => "not_exact",
+            Self::Conflict => "conflict",
+            Self::Reference => "reference",
+        }
+    }
+
+    /// By its word.
+    pub(in crate::salvage) fn named(word: &str) -> Option<Self> {
+        [Self::NotExact, Self::Conflict, Self::Reference]
+            .into_iter()
+            .find(|reason| reason.word() == word)
+    }
+}
+
 /// A row that stays.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Left {
     /// Its number in the salvage file.
     pub row: i64,
@@ -49,16 +72,17 @@ pub struct Left {
 /// What came of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Whole {
-    /// The numbers of the rows that SQLite has now, those included that it had already.
-    pub brought: Vec<i64>,
-    /// The rows that stay in the salvage file.
-    pub left: Vec<Left>,
+    /// How many rows SQLite has now, those included that it had already.
+    pub brought: u64,
+    /// How many rows stay in the salvage file, which says which and why ([`Salvaged::staying`]).
+    pub left: u64,
     /// What SQLite's triggers would have filled and is as before.
     pub unfilled: Unfilled,
 }
 
-/// Brings `chosen` rows in, within the transaction that is open on `connection`, where nothing cascades and no trigger fires. After an error the
-/// transaction has to be undone. `file` is the application's, as the salvage file notes it. What may take long is told to `say` before it is done.
+/// Brings in the rows that were not brought into `file`, the application's, as the salvage file notes it: within the transaction that is open on
+/// `connection`, where nothing cascades and no trigger fires. After an error the transaction has to be undone. Which rows stay is on the salvage
+/// file's disk when this returns, before that transaction is committed. What may take long is told to `say` before it is done.
 ///
 /// # Errors
 /// Either file cannot be read or written, or a reference points nowhere for another reason than these rows. After [`Error::IndexLate`] the
@@ -66,7 +90,6 @@ pub struct Whole {
 pub fn bring(
     connection: &Connection,
     salvaged: &Salvaged,
-    chosen: &[i64],
     file: &Path,
     nearest: bool,
     anew: &Anew,
@@ -74,7 +97,6 @@ pub fn bring(
 ) -> Result<Whole, Error> {
     let failed = || Error::sqlite(format!("writing {}", file.display()));
     let schema = Schema::read(connection).map_err(failed())?;
-    let (_, tables) = sorted(salvaged, chosen)?;
     let rounds = Rounds {
         bringing: Bringing {
             connection,
@@ -83,16 +105,16 @@ pub fn bring(
                 nearest,
                 ..Means::default()
             },
-            lifts: true,
+            leaves_unwritable: true,
         },
         salvaged,
         file,
-        tables,
+        tables: salvaged.tables_not_in(file)?,
+        scratch: Scratch::new(salvaged.folder())?,
         say,
     };
-    let mut left = BTreeMap::new();
-    let brought = rounds.all(chosen, &mut left)?;
-    let refreshed = derived::refresh(connection, &schema, &touched(&brought), anew, say);
+    let passed = rounds.all()?;
+    let refreshed = derived::refresh(connection, &schema, &passed.touched, anew, say);
     let unfilled = refreshed
         .map_err(failed())?
         .map_err(|late| Error::IndexLate {
@@ -101,27 +123,10 @@ pub fn bring(
             made: late.made,
         })?;
     Ok(Whole {
-        brought: brought.iter().map(|row| row.row).collect(),
-        left: left.into_values().collect(),
+        brought: passed.rows,
+        left: salvaged.keep_staying(|after| rounds.scratch.next_staying(after))?,
         unfilled,
     })
-}
-
-/// What was done to which table by this run.
-fn touched(brought: &[Brought]) -> Touched {
-    let mut touched = Touched::new();
-    for row in brought.iter().filter(|row| row.fate == Fate::Applied) {
-        let operations = touched.entry(row.table.clone()).or_default();
-        operations.insert(row.operation);
-    }
-    touched
-}
-
-/// Rows that stay, by their numbers.
-type Staying = BTreeMap<i64, Left>;
-
-fn stay(left: &mut Staying, row: i64, reason: Reason, why: String) {
-    left.insert(row, Left { row, reason, why });
 }
 
 struct Rounds<'a> {
@@ -130,102 +135,99 @@ struct Rounds<'a> {
     file: &'a Path,
     /// All tables that may be written.
     tables: BTreeSet<String>,
+    scratch: Scratch,
     say: &'a dyn Fn(&str),
 }
 
 /// What a round has come to.
 enum Round {
     /// All that is not left out is in.
-    Done(Vec<Brought>),
+    Done(Passed),
     /// More has to be left out, or more to be known: nothing of it may stay.
     Again,
 }
 
 impl Rounds<'_> {
+    fn run(&self, sql: &str) -> Result<(), Error> {
+        let run = self.bringing.connection.execute_batch(sql);
+        run.map_err(|error| self.not_written(error))
+    }
+
+    fn not_written(&self, error: rusqlite::Error) -> Error {
+        Error::sqlite(format!("writing {}", self.file.display()))(error)
+    }
+
+    fn not_read(&self, error: rusqlite::Error) -> Error {
+        Error::sqlite(format!("reading {}", self.file.display()))(error)
+    }
+
     /// Rounds until nothing more has to be left out.
-    fn all(&self, chosen: &[i64], left: &mut Staying) -> Result<Vec<Brought>, Error> {
-        let connection = self.bringing.connection;
-        let run = |sql: &str| {
-            let doing = format!("writing {}", self.file.display());
-            connection.execute_batch(sql).map_err(Error::sqlite(doing))
-        };
-        let mut before = None;
+    fn all(&self) -> Result<Passed, Error> {
+        let mut is_known_before = false;
         for _ in 0..ROUNDS {
-            run("SAVEPOINT round")?;
-            match self.one(chosen, left, before.as_ref())? {
-                Round::Done(brought) => {
-                    run("RELEASE round")?;
-                    return Ok(brought);
+            self.run("SAVEPOINT round")?;
+            match self.one(is_known_before)? {
+                Round::Done(passed) => {
+                    self.run("RELEASE round")?;
+                    return Ok(passed);
                 }
-                Round::Again => run("ROLLBACK TO round; RELEASE round")?,
+                Round::Again => self.run("ROLLBACK TO round; RELEASE round")?,
             }
-            if before.is_none() {
-                before = Some(self.violations()?);
+            if !is_known_before {
+                self.look(Moment::Before)?;
+                is_known_before = true;
             }
         }
         Err(Error::NotComparable(format!(
             "{} rows stand in the way of one another in {ROUNDS} rounds: nothing was brought in, all of them are in the salvage file",
-            left.len()
+            self.scratch.staying()?
         )))
     }
 
-    fn violations(&self) -> Result<Violations, Error> {
+    /// Looks which references point nowhere; whether one does.
+    fn look(&self, moment: Moment) -> Result<bool, Error> {
         let Bringing {
             connection, schema, ..
         } = &self.bringing;
         (self.say)("looking whether every reference of the tables that are written leads to a row");
-        let found = violations(connection, schema, &self.tables);
-        found.map_err(Error::sqlite(format!("reading {}", self.file.display())))
+        self.scratch.looks(moment)?;
+        let mut is_one = false;
+        let each = |child: &str, number, parent: &str| {
+            is_one = true;
+            self.scratch.dangles(moment, child, number, parent)
+        };
+        let failed = |error| self.not_read(error);
+        each_violation(connection, schema, &self.tables, failed, each)?;
+        Ok(is_one)
     }
 
-    /// One round; `before` is what pointed nowhere before anything was brought in, once that was looked at.
-    fn one(
-        &self,
-        chosen: &[i64],
-        left: &mut Staying,
-        before: Option<&Violations>,
-    ) -> Result<Round, Error> {
-        let rest: Vec<i64> = chosen
-            .iter()
-            .copied()
-            .filter(|number| !left.contains_key(number))
-            .collect();
+    /// One round; what pointed nowhere before anything was brought in is known once that was looked at.
+    fn one(&self, is_known_before: bool) -> Result<Round, Error> {
+        let rest = self.salvaged.rows_not_in(self.file)?;
+        let rest = rest.saturating_sub(self.scratch.staying()?);
         (self.say)(&format!(
             "{} go into SQLite, all of them or none, and are read again there",
-            format::counted(rest.len() as u64, "row")
+            format::counted(rest, "row")
         ));
-        let (lots, _) = sorted(self.salvaged, &rest)?;
-        let none = Renumbering::default();
-        let rows = self.bringing.all(self.salvaged, &lots, self.file, &none)?;
-        let (refused, brought): (Vec<_>, Vec<_>) = rows
-            .into_iter()
-            .partition(|row| matches!(row.fate, Fate::Conflict(_)));
-        for row in refused {
-            self.refuse(row, left)?;
-        }
+        let passed = self.pass()?;
         // A row that was refused is not in, and the others need not be taken back for it.
-        let mut is_clean = self.without_key(&brought, left)?;
-        is_clean &= self.meaning(&brought, left)?;
-        is_clean &= self.reread(&brought, left)?;
+        let mut is_clean = self.without_key()?;
+        is_clean &= self.meaning()?;
+        is_clean &= self.reread()?;
         if !is_clean {
             return Ok(Round::Again);
         }
-        let after = self.violations()?;
-        if after.is_empty() {
-            return Ok(Round::Done(brought));
+        if !self.look(Moment::After)? {
+            return Ok(Round::Done(passed));
         }
-        let Some(before) = before else {
+        if !is_known_before {
             return Ok(Round::Again);
-        };
-        let new: BTreeSet<(&str, &str)> = more_than(before, &after)
-            .map(|(table, _, parent)| (table.as_str(), parent.as_str()))
-            .collect();
-        if new.is_empty() {
-            return Ok(Round::Done(brought));
         }
-        let stood = left.len();
-        self.leave_out(&new, &brought, left)?;
-        if left.len() > stood {
+        let new = self.scratch.dangling_since()?;
+        if new.is_empty() {
+            return Ok(Round::Done(passed));
+        }
+        if !self.leave_out(&new)? {
             return Ok(Round::Again);
         }
         let shown = new
@@ -237,119 +239,105 @@ impl Rounds<'_> {
         )))
     }
 
-    /// Leaves a row out that something is in the way of.
-    fn refuse(&self, row: Brought, left: &mut Staying) -> Result<(), Error> {
-        let Fate::Conflict(why) = row.fate else {
-            return Ok(());
-        };
-        let whole = self.salvaged.row(row.row)?;
-        let values: Vec<_> = whole.values.iter().collect();
-        let reason = match self.bringing.unfaithful(&values) {
-            Some(_) => Reason::NotExact,
-            None => Reason::Conflict,
-        };
-        stay(left, row.row, reason, why);
-        Ok(())
+    /// Gives each row to `each` that is in, of the tables that are meant.
+    fn each_brought(
+        &self,
+        is_meant: impl Fn(&str) -> bool,
+        mut each: impl FnMut(SalvagedRow) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        self.salvaged.each_not_in(self.file, None, |number, table| {
+            if !is_meant(table) || self.scratch.stays(number)? {
+                return Ok(());
+            }
+            each(self.salvaged.row(number)?)
+        })
     }
 
     /// In a table without a key a changed row is one that is deleted and one that is inserted: where one row of it is left out, nobody knows which
     /// others belong to it, and all of them are. Gives whether none has to be.
-    fn without_key(&self, brought: &[Brought], left: &mut Staying) -> Result<bool, Error> {
-        let mut doubtful = BTreeSet::new();
-        for number in left.keys() {
-            let row = self.salvaged.row(*number)?;
-            if !row.values.iter().any(|value| value.is_key) {
-                doubtful.insert(row.table);
-            }
+    fn without_key(&self) -> Result<bool, Error> {
+        let doubtful = self.scratch.tables_without_key()?;
+        let mut is_clean = true;
+        if doubtful.is_empty() {
+            return Ok(is_clean);
         }
-        let stood = left.len();
-        for row in brought.iter().filter(|row| doubtful.contains(&row.table)) {
-            let why = format!(
-                "{} has no key, and another row of it could not be brought in",
-                row.table
-            );
-            stay(left, row.row, Reason::Reference, why);
-        }
-        Ok(left.len() == stood)
+        self.each_brought(
+            |table| doubtful.contains(table),
+            |row| {
+                let why = format!(
+                    "{} has no key, and another row of it could not be brought in",
+                    row.table
+                );
+                is_clean = false;
+                self.scratch.stay(&row, Reason::Reference, &why)
+            },
+        )?;
+        Ok(is_clean)
     }
 
     /// Leaves out rows that mean an inserted row that stays: where SQLite has another row with its key by now, they would refer to that. Gives
     /// whether there is none.
-    fn meaning(&self, brought: &[Brought], left: &mut Staying) -> Result<bool, Error> {
-        let mut inserted = Vec::new();
-        for number in left.keys() {
-            let row = self.salvaged.row(*number)?;
-            if row.operation == Operation::Inserted {
-                inserted.push(row);
-            }
+    fn meaning(&self) -> Result<bool, Error> {
+        while let Some(number) = self.scratch.next_not_meant()? {
+            let row = self.salvaged.row(number)?;
+            self.scratch.mean(number, &self.bringing.meant_by(&row))?;
         }
-        let meant = self.bringing.meant(&inserted);
-        let stood = left.len();
-        for one in brought {
-            if !meant.iter().any(|meant| meant.is_of(&one.table)) {
-                continue;
-            }
-            let row = self.salvaged.row(one.row)?;
-            if let Some(parent) = meant.iter().find_map(|meant| meant.parent_of(&row)) {
-                let why = format!("it refers to a row of {parent} that stays");
-                stay(left, one.row, Reason::Reference, why);
-            }
+        let concerned = self.scratch.meaning()?;
+        let mut is_clean = true;
+        if concerned.is_empty() {
+            return Ok(is_clean);
         }
-        Ok(left.len() == stood)
+        self.each_brought(
+            |table| concerned.contains(table),
+            |row| {
+                for (place, parent, cells) in self.bringing.references_of(&row) {
+                    if self.scratch.means(&row.table, place, &cells)? {
+                        let why = format!("it refers to a row of {parent} that stays");
+                        is_clean = false;
+                        return self.scratch.stay(&row, Reason::Reference, &why);
+                    }
+                }
+                Ok(())
+            },
+        )?;
+        Ok(is_clean)
     }
 
     /// Looks at each row again; gives whether SQLite has all of them as it should.
-    fn reread(&self, brought: &[Brought], left: &mut Staying) -> Result<bool, Error> {
-        let failed = || Error::sqlite(format!("reading {}", self.file.display()));
-        let stood = left.len();
-        for one in brought {
-            let row = self.salvaged.row(one.row)?;
-            if let Some(why) = self.bringing.differs(&row).map_err(failed())? {
-                stay(left, one.row, Reason::Conflict, why);
-            }
-        }
-        Ok(left.len() == stood)
+    fn reread(&self) -> Result<bool, Error> {
+        let mut is_clean = true;
+        self.each_brought(
+            |_| true,
+            |row| {
+                let differs = self.bringing.differs(&row);
+                let Some(why) = differs.map_err(|error| self.not_read(error))? else {
+                    return Ok(());
+                };
+                is_clean = false;
+                self.scratch.stay(&row, Reason::Conflict, &why)
+            },
+        )?;
+        Ok(is_clean)
     }
 
-    /// Leaves out the rows that make these references, from a child to a parent, point nowhere.
-    fn leave_out(
-        &self,
-        references: &BTreeSet<(&str, &str)>,
-        brought: &[Brought],
-        left: &mut Staying,
-    ) -> Result<(), Error> {
-        let failed = || Error::sqlite(format!("reading {}", self.file.display()));
+    /// Leaves out the rows that make these references, from a child to a parent, point nowhere. Gives whether there is none.
+    fn leave_out(&self, references: &BTreeSet<(String, String)>) -> Result<bool, Error> {
         let is_concerned = |table: &str| {
             let mut pairs = references.iter();
-            pairs.any(|(child, parent)| *child == table || parent.eq_ignore_ascii_case(table))
+            pairs.any(|(child, parent)| child == table || parent.eq_ignore_ascii_case(table))
         };
-        for one in brought.iter().filter(|row| is_concerned(&row.table)) {
-            let row = self.salvaged.row(one.row)?;
+        let mut is_clean = true;
+        self.each_brought(is_concerned, |row| {
             for (child, parent) in references {
                 let broken = self.bringing.breaks(&row, child, parent);
-                let Some(why) = broken.map_err(failed())? else {
+                let Some(why) = broken.map_err(|error| self.not_read(error))? else {
                     continue;
                 };
-                stay(left, one.row, Reason::Reference, why);
-                break;
+                is_clean = false;
+                return self.scratch.stay(&row, Reason::Reference, &why);
             }
-        }
-        Ok(())
+            Ok(())
+        })?;
+        Ok(is_clean)
     }
-}
-
-/// What SQLite has of these rows now, by table.
-pub fn counted(salvaged: &Salvaged, rows: &[i64]) -> Result<BTreeMap<String, [u64; 3]>, Error> {
-    let mut counts: BTreeMap<String, [u64; 3]> = BTreeMap::new();
-    for row in rows {
-        let (operation, table) = salvaged.kind(*row)?;
-        let count = counts.entry(table).or_default();
-        let place = match operation {
-            Operation::Inserted => 0,
-            Operation::Changed => 1,
-            Operation::Deleted => 2,
-        };
-        count[place] += 1;
-    }
-    Ok(counts)
 }

@@ -32,6 +32,17 @@ pub struct Exception {
     pub rare: bool,
 }
 
+impl Exception {
+    /// For people.
+    pub fn sentence(&self) -> String {
+        let values = crate::text::printable(&self.values, 120);
+        match &self.nearest {
+            Some(nearest) => format!("{values}: {} would be {nearest}", self.example),
+            None => format!("{values}: {} has no form in SQLite", self.example),
+        }
+    }
+}
+
 impl Exactness {
     /// Whether every value comes back.
     pub fn is_exact(&self) -> bool {

@@ -1,6 +1,11 @@
-//! A salvage file, read: what it says of itself, its tables, its rows, and which of them were brought into which file.
+//! A salvage file, read: what it says of itself, its tables, its rows, which of them were brought into which file (`carried`: of the file before), and
+//! which a rollback has left in it (`staying`).
 
 mod carried;
+mod lots;
+mod staying;
+
+pub use staying::Staying;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -79,7 +84,7 @@ impl Choice {
     }
 }
 
-/// Everything in it but the notes of what was brought in.
+/// Everything in it but the notes of what was brought in and what stays.
 const LASTING: [&str; 4] = [
     "SELECT name, value FROM cutover_salvage ORDER BY name",
     "SELECT name, target, inserted, changed, deleted, rewritten, key_columns, lacks FROM cutover_tables ORDER BY name",
@@ -193,7 +198,7 @@ impl Salvaged {
         read().map_err(self.failed())
     }
 
-    /// A digest of everything in it but the notes of what was brought in: SHA-256, in hexadecimal.
+    /// A digest of everything in it but the notes of what was brought in and what stays: SHA-256, in hexadecimal.
     ///
     /// # Errors
     /// The file cannot be read.

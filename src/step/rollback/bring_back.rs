@@ -3,7 +3,7 @@
 //! The rows come from the session's salvage file, which is made here, and go into SQLite in one transaction: through the connection that holds
 //! the fence, so that nobody has written in between, else through one of its own. A mark in that transaction says after a crash whether they are
 //! in; the salvage file has it noted next, the journal last, and R3 takes the mark away. Whatever cannot be brought in stays in the salvage file,
-//! and is named. A row that fails has changed nothing in SQLite, and the rollback goes on without it.
+//! which says why, and is named. A row that fails has changed nothing in SQLite and keeps the file, and the rollback goes on without it.
 //!
 //! Before F4 nothing is brought in: users cannot write yet, and rows that have changed in PostgreSQL all the same are what T4 and V fire for. R5
 //! keeps them in the file.
@@ -13,7 +13,7 @@
 mod attempts;
 mod room;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -23,8 +23,8 @@ use attempts::{How, Work};
 
 use crate::format::recorded_moment;
 use crate::salvage::Error;
-use crate::salvage::apply::whole::{self, Reason};
-use crate::salvage::file::{Choice, NAME, Salvaged};
+use crate::salvage::apply::whole::{self, Left, Reason};
+use crate::salvage::file::{NAME, Salvaged};
 use crate::salvage::mark::{self, Mark, Stays};
 use crate::session::facts::{Brought, BroughtTable};
 use crate::session::{Check, Outcome};
@@ -44,7 +44,7 @@ const READ_LIMIT: Duration = Duration::from_secs(60);
 /// How long SQLite's full-text indexes may take, all of them together.
 const INDEX_LIMIT: Duration = Duration::from_secs(60);
 /// Rows that are named in the outcome.
-const LISTED: usize = 20;
+const LISTED: u32 = 20;
 /// Characters of a row's key and of why it stays.
 const SHOWN: usize = 200;
 
@@ -72,20 +72,22 @@ pub(super) async fn bring_back(ctx: &Context, nearest: bool) -> Outcome {
     }
     let place = Place {
         session: ctx.session.charter.session.clone(),
-        file: source(&ctx.runbook.source.file),
+        file: salvage::one_spelling(&ctx.runbook.source.file),
         salvage: ctx.folder.dir().join(NAME),
     };
     let looked = place.clone();
     let marked = match blocking(move || marked(&looked)).await {
         Ok(marked) => marked,
-        Err(why) => return Outcome::failed(not_brought(&why)),
+        Err(NotMarked::OfAnother(why)) => return Outcome::failed(not_brought(&why)),
+        // Such as a full disk, on which SQLite cannot even read: what users wrote is kept all the same.
+        Err(NotMarked::Unknown(why)) => {
+            let record = kept_or_made(ctx).await;
+            let outcome = Outcome::failed(not_brought(&why));
+            return complete(outcome, &record).with_fact(record);
+        }
     };
-    let kept = match &marked {
-        Some(_) => salvage::kept(ctx).await,
-        None => None,
-    };
-    let record = match kept {
-        Some(record) => record,
+    let record = match &marked {
+        Some(_) => kept_or_made(ctx).await,
         None => made(ctx).await,
     };
     let rows: u64 = record.tables.iter().map(|table| table.rows()).sum();
@@ -179,9 +181,12 @@ fn complete(mut outcome: Outcome, record: &Record) -> Outcome {
     outcome
 }
 
-/// One spelling of a path, as `cutover salvage apply` has it.
-fn source(path: &Path) -> PathBuf {
-    path.canonicalize().unwrap_or_else(|_| path.to_owned())
+/// The salvage file that is there, for its rows may be in SQLite; else one that is made.
+async fn kept_or_made(ctx: &Context) -> Record {
+    match salvage::kept(ctx).await {
+        Some(record) => record,
+        None => made(ctx).await,
+    }
 }
 
 /// The salvage file: what was followed since the switch, or else as R5 would make it, with less patience; where PostgreSQL ends amid that, what
@@ -212,21 +217,30 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
         .expect("BUG: bringing rows back does not panic")
 }
 
+/// Why a mark says nothing.
+#[derive(Debug, PartialEq, Eq)]
+enum NotMarked {
+    /// Whether there is one cannot be read.
+    Unknown(String),
+    /// It is there, and not of the salvage file that is there.
+    OfAnother(String),
+}
+
 /// The mark of this session: its rows are in SQLite already, for an engine died before it could say so.
-fn marked(place: &Place) -> Result<Option<Mark>, String> {
+fn marked(place: &Place) -> Result<Option<Mark>, NotMarked> {
     let found = mark::find(&place.file, &place.session);
-    let Some(mark) = found.map_err(|error| error.to_string())? else {
+    let Some(mark) = found.map_err(|error| NotMarked::Unknown(error.to_string()))? else {
         return Ok(None);
     };
     let rows_sha256 = Salvaged::open(&place.salvage).and_then(|file| file.rows_sha256());
-    match rows_sha256.map_err(|error| error.to_string())? {
+    match rows_sha256.map_err(|error| NotMarked::OfAnother(error.to_string()))? {
         same if same == mark.rows_sha256 => Ok(Some(mark)),
-        other => Err(format!(
+        other => Err(NotMarked::OfAnother(format!(
             "{} says that rows of another salvage file were brought in at {} (SHA-256 {}), and {NAME} has {other}",
             place.file.display(),
             mark.at,
             mark.rows_sha256
-        )),
+        ))),
     }
 }
 
@@ -240,11 +254,10 @@ fn bring(
 ) -> Result<Told, Error> {
     let mut salvaged = Salvaged::open(&place.salvage)?;
     if let Some(mark) = marked {
-        return told(&mut salvaged, place, mark);
+        return told(&salvaged, place, mark);
     }
     // What cannot be noted is not brought in: by hand it would come twice.
     salvaged.can_note()?;
-    let chosen = salvaged.not_in(&place.file)?;
     let mut mark = Mark {
         session: place.session.clone(),
         rows_sha256: salvaged.rows_sha256()?,
@@ -252,12 +265,11 @@ fn bring(
         rows: 0,
         stays: Stays::default(),
     };
-    if chosen.is_empty() {
-        return told(&mut salvaged, place, mark);
+    if salvaged.rows_not_in(&place.file)? == 0 {
+        return told(&salvaged, place, mark);
     }
     let work = Work {
         salvaged: &salvaged,
-        chosen: &chosen,
         file: &place.file,
         how,
         say,
@@ -267,7 +279,7 @@ fn bring(
         0 => writer.undo(),
         _ => writer.commit()?,
     }
-    told(&mut salvaged, place, mark)
+    told(&salvaged, place, mark)
 }
 
 /// What got past the fence is seen row by row, and a file that was replaced before the work begins: then the transaction is one of its own, on
@@ -291,41 +303,16 @@ struct Told {
 }
 
 /// Notes in the salvage file what SQLite has, and says it. What stays of rows that somebody has brought in by hand since does not count.
-fn told(salvaged: &mut Salvaged, place: &Place, mark: Mark) -> Result<Told, Error> {
-    let not_in: BTreeSet<i64> = salvaged.not_in(&place.file)?.into_iter().collect();
-    let mut left = mark.stays.left;
-    left.retain(|one| not_in.contains(&one.row));
-    let stays: BTreeSet<i64> = left.iter().map(|one| one.row).collect();
-    let all = salvaged.chosen(&Choice::default())?;
-    let rows: Vec<i64> = all.into_iter().filter(|row| !stays.contains(row)).collect();
-    let new: Vec<i64> = rows
-        .iter()
-        .copied()
-        .filter(|row| not_in.contains(row))
-        .collect();
-    let noted = salvaged.note_applied(&new, &place.file, &mark.at);
+fn told(salvaged: &Salvaged, place: &Place, mark: Mark) -> Result<Told, Error> {
+    let staying = salvaged.staying(&place.file, LISTED)?;
+    let noted = salvaged.note_brought(&place.file, &mark.at);
+    let named = staying.first.iter().map(|left| said(salvaged, left));
+    let named = named.collect::<Result<Vec<String>, Error>>()?;
     let mut kinds: BTreeMap<Reason, (u64, String)> = BTreeMap::new();
-    let mut named = Vec::new();
-    for one in &left {
-        let count = kinds.entry(one.reason).or_default();
-        if count.0 == 0 || named.len() < LISTED {
-            let row = salvaged.row(one.row)?;
-            let said = format!(
-                "{} {} ({}): {}",
-                printable(&row.table, SHOWN),
-                printable(&row.key, SHOWN),
-                row.operation.word(),
-                printable(&one.why, SHOWN)
-            );
-            if count.0 == 0 {
-                count.1.clone_from(&said);
-            }
-            named.push(said);
-        }
-        count.0 += 1;
+    for (reason, (rows, first)) in &staying.kinds {
+        kinds.insert(*reason, (*rows, said(salvaged, first)?));
     }
-    named.truncate(LISTED);
-    let tables = whole::counted(salvaged, &rows)?;
+    let tables = salvaged.brought(&place.file)?;
     let tables = tables
         .into_iter()
         .map(|(table, [inserted, changed, deleted])| BroughtTable {
@@ -337,7 +324,7 @@ fn told(salvaged: &mut Salvaged, place: &Place, mark: Mark) -> Result<Told, Erro
     Ok(Told {
         brought: Brought {
             tables: tables.collect(),
-            left_rows: left.len() as u64,
+            left_rows: staying.rows,
             left: named,
             stale: mark.stays.unfilled.stale,
             not_run: mark.stays.unfilled.not_run,
@@ -346,6 +333,18 @@ fn told(salvaged: &mut Salvaged, place: &Place, mark: Mark) -> Result<Told, Erro
         left: kinds,
         not_noted: noted.err().map(|error| error.to_string()),
     })
+}
+
+/// A row that stays, and why.
+fn said(salvaged: &Salvaged, left: &Left) -> Result<String, Error> {
+    let row = salvaged.row(left.row)?;
+    Ok(format!(
+        "{} {} ({}): {}",
+        printable(&row.table, SHOWN),
+        printable(&row.key, SHOWN),
+        row.operation.word(),
+        printable(&left.why, SHOWN)
+    ))
 }
 
 impl Told {
@@ -433,7 +432,7 @@ mod tests {
         );
         Place {
             session: "s-1".to_owned(),
-            file: source(&file),
+            file: salvage::one_spelling(&file),
             salvage,
         }
     }
@@ -488,6 +487,9 @@ mod tests {
             "UPDATE cutover_values SET new = 'drei' WHERE row = 1 AND place = 1",
         );
         let why = marked(&place).expect_err("another file");
-        assert!(why.contains("another salvage file"), "{why}");
+        assert!(
+            matches!(&why, NotMarked::OfAnother(why) if why.contains("another salvage file")),
+            "{why:?}"
+        );
     }
 }

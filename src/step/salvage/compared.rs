@@ -88,7 +88,13 @@ async fn compare(ctx: &Context, record: &Record) -> Result<Compared, String> {
     })?;
     let path = file.clone();
     let kept = blocking(move || kept(&path)).await;
-    let kept = kept.map_err(|error| error.to_string())?;
+    let (kept, open) = kept.map_err(|error| error.to_string())?;
+    // The file was made anew since, and holds what R2+ has not seen.
+    let unseen = open.saturating_sub(brought.left_rows);
+    if brought.noted && unseen > 0 {
+        let rows = counted(unseen, "row");
+        return Err(format!("{rows} of {NAME} were not brought into SQLite"));
+    }
     Ok(told(&now, &kept, &brought))
 }
 
@@ -110,8 +116,10 @@ async fn look(ctx: &Context, wanted: Wanted) -> Result<Seen, String> {
     }
 }
 
-fn kept(path: &Path) -> Result<Seen, Error> {
-    Seen::in_file(&Salvaged::open(path)?)
+/// What the file holds, and how many rows of it nobody has brought into SQLite.
+fn kept(path: &Path) -> Result<(Seen, u64), Error> {
+    let salvaged = Salvaged::open(path)?;
+    Ok((Seen::in_file(&salvaged)?, salvaged.rows_not_brought()?))
 }
 
 fn told(now: &Seen, kept: &Seen, brought: &Brought) -> Compared {

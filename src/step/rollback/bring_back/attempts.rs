@@ -23,7 +23,6 @@ pub(super) struct How {
 /// What is brought in, and where.
 pub(super) struct Work<'a> {
     pub salvaged: &'a Salvaged,
-    pub chosen: &'a [i64],
     /// As the salvage file notes it.
     pub file: &'a Path,
     pub how: How,
@@ -61,15 +60,13 @@ impl Work<'_> {
         let whole = whole::bring(
             connection,
             self.salvaged,
-            self.chosen,
             self.file,
             self.how.nearest,
             anew,
             self.say,
         )?;
-        mark.rows = whole.brought.len() as u64;
+        mark.rows = whole.brought;
         mark.stays = Stays {
-            left: whole.left,
             unfilled: whole.unfilled,
         };
         mark::leave(connection, mark)

@@ -20,7 +20,7 @@ pub(super) fn lacking(place: &Place) -> Result<Option<String>, Error> {
 
 fn lacking_of(place: &Place, free_bytes: u64) -> Result<Option<String>, Error> {
     let salvaged = Salvaged::open(&place.salvage)?;
-    let rows = salvaged.not_in(&place.file)?.len() as u64;
+    let rows = salvaged.rows_not_in(&place.file)?;
     let bytes = salvaged.bytes_not_in(&place.file)?;
     let needed_bytes = bytes.saturating_mul(COPIES);
     Ok((needed_bytes > free_bytes).then(|| {

@@ -1,57 +1,81 @@
 //! Changed rows that are in each other's way, with values that have to be unique: two that have swapped theirs, or a ring of them. All of the
 //! ring are taken out of their table, and put back with their new values. Not in here: rows that somebody else's row is in the way of.
 
-use std::collections::BTreeSet;
-
 use rusqlite::{OptionalExtension, params_from_iter};
 
-use super::row::by_key;
-use super::{Bringing, Fate, Waiting};
+use super::Rounds;
+use super::scratch::{Lifted, Start};
 use crate::ours::statements::delete_sqlite_rows;
 use crate::postgres::quoted;
 use crate::salvage::Operation;
+use crate::salvage::apply::row::by_key;
+use crate::salvage::apply::{Bringing, Fate};
 use crate::salvage::cell::Cell;
+use crate::salvage::error::Error;
+use crate::salvage::file::SalvagedRow;
 use crate::sqlite::inspect::may_lack_a_function;
 use crate::sqlite::schema::Position;
 
-/// A row as it will be put back: whole, its rowid and columns that did not change included.
-struct Lifted {
-    number: i64,
-    take_out: String,
-    key: Vec<Cell>,
-    put_back: String,
-    cells: Vec<Cell>,
-}
-
-impl Bringing<'_> {
-    /// The numbers of those rows that got in this way; every other one is as it was.
-    pub(super) fn lift(&self, waiting: &[Waiting]) -> rusqlite::Result<BTreeSet<i64>> {
-        let mut ring = Vec::new();
-        for waits in waiting {
-            match self.liftable(waits) {
-                Ok(lifted) => ring.extend(lifted),
+impl Rounds<'_> {
+    /// Gives the number and the table of each row that got in this way to `done`; every other one is as it was.
+    pub(super) fn lift(
+        &self,
+        mut done: impl FnMut(i64, &str) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        self.scratch.nobody_is_lifted()?;
+        let mut last = None;
+        while let Some((number, _)) = self.scratch.next_waiting(Start::First, last)? {
+            last = Some(number);
+            let row = self.salvaged.row(number)?;
+            match self.bringing.liftable(&row) {
+                Ok(Some(lifted)) => self.scratch.lift(&lifted)?,
+                Ok(None) => {}
                 Err(error) if may_lack_a_function(&error) => {}
-                Err(error) => return Err(error),
+                Err(error) => return Err(self.not_written(error)),
             }
         }
         // One that cannot be put back keeps its old values, which another may want.
-        while ring.len() > 1 {
-            self.connection.execute_batch("SAVEPOINT lift")?;
-            let stuck = self.swap(&ring)?;
-            if stuck.is_empty() {
-                self.connection.execute_batch("RELEASE lift")?;
-                return Ok(ring.iter().map(|lifted| lifted.number).collect());
+        while self.scratch.lifted()? > 1 {
+            self.run("SAVEPOINT lift")?;
+            self.swap()?;
+            let is_whole = !self.scratch.without_stuck()?;
+            if is_whole {
+                self.run("RELEASE lift")?;
+                return self.each_lifted(|lifted| done(lifted.number, &lifted.table));
             }
-            let back = "ROLLBACK TO lift; RELEASE lift";
-            self.connection.execute_batch(back)?;
-            ring.retain(|lifted| !stuck.contains(&lifted.number));
+            self.run("ROLLBACK TO lift; RELEASE lift")?;
         }
-        Ok(BTreeSet::new())
+        Ok(())
     }
 
+    /// Takes all of them out and puts them back; those that SQLite did not take back are stuck.
+    fn swap(&self) -> Result<(), Error> {
+        let write = |sql: &str, cells: &[Cell]| {
+            let done = self.bringing.execute(sql, cells.iter());
+            done.map_err(|error| self.not_written(error))
+        };
+        self.each_lifted(|lifted| write(&lifted.take_out, &lifted.key).map(drop))?;
+        self.each_lifted(|lifted| match write(&lifted.put_back, &lifted.cells)? {
+            Fate::Applied => Ok(()),
+            Fate::Already | Fate::Conflict(_) | Fate::Skipped(_) => {
+                self.scratch.is_stuck(lifted.number)
+            }
+        })
+    }
+
+    fn each_lifted(&self, mut each: impl FnMut(&Lifted) -> Result<(), Error>) -> Result<(), Error> {
+        let mut after = i64::MIN;
+        while let Some(lifted) = self.scratch.next_lifted(after)? {
+            after = lifted.number;
+            each(&lifted)?;
+        }
+        Ok(())
+    }
+}
+
+impl Bringing<'_> {
     /// A changed row that SQLite still has as the backup had it.
-    fn liftable(&self, waits: &Waiting) -> rusqlite::Result<Option<Lifted>> {
-        let row = &waits.row;
+    fn liftable(&self, row: &SalvagedRow) -> rusqlite::Result<Option<Lifted>> {
         let Some(table) = self.schema.table(&row.table) else {
             return Ok(None);
         };
@@ -102,27 +126,11 @@ impl Bringing<'_> {
         let marks = marks.join(", ");
         Ok(Some(Lifted {
             number: row.row,
+            table: row.table.clone(),
             take_out: delete_sqlite_rows(&table.name, &condition),
             key: key.into_iter().cloned().collect(),
             put_back: format!("INSERT OR ABORT INTO {name} ({columns}) VALUES ({marks})"),
             cells,
         }))
-    }
-
-    /// Takes all of them out and puts them back; gives the numbers of those that SQLite did not take back.
-    fn swap(&self, ring: &[Lifted]) -> rusqlite::Result<BTreeSet<i64>> {
-        for lifted in ring {
-            self.execute(&lifted.take_out, lifted.key.iter())?;
-        }
-        let mut stuck = BTreeSet::new();
-        for lifted in ring {
-            match self.execute(&lifted.put_back, lifted.cells.iter())? {
-                Fate::Applied => {}
-                Fate::Already | Fate::Conflict(_) | Fate::Skipped(_) => {
-                    stuck.insert(lifted.number);
-                }
-            }
-        }
-        Ok(stuck)
     }
 }
