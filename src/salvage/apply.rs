@@ -172,7 +172,7 @@ pub fn apply(
             connection: &connection,
             schema: &schema,
             means,
-            lifts: false,
+            leaves_unwritable: false,
         };
         looking.show_sides(salvaged, &renumbering, file, &mut outcome.rows)?;
     }

@@ -115,6 +115,7 @@ impl Error {
             | Self::NotComparable(_)
             | Self::AnotherTarget { .. }
             | Self::NotASalvageFile { .. }
+            | Self::IndexLate { .. }
             | Self::Cancelled => false,
         }
     }

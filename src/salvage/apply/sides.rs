@@ -82,7 +82,7 @@ impl Now {
             connection: &self.connection,
             schema: &self.schema,
             means: Means::default(),
-            lifts: false,
+            leaves_unwritable: false,
         };
         looking
             .sides(row)

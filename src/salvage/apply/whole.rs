@@ -18,7 +18,6 @@ use rusqlite::Connection;
 use super::derived::{self, Anew, Unfilled};
 use super::{Bringing, Means};
 use crate::format;
-use crate::salvage::Operation;
 use crate::salvage::dangling::each_violation;
 use crate::salvage::error::Error;
 use crate::salvage::file::{Salvaged, SalvagedRow};

@@ -23,7 +23,7 @@ use attempts::{How, Work};
 
 use crate::format::recorded_moment;
 use crate::salvage::Error;
-use crate::salvage::apply::whole::{self, Left, Reason};
+use crate::salvage::apply::whole::{Left, Reason};
 use crate::salvage::file::{NAME, Salvaged};
 use crate::salvage::mark::{self, Mark, Stays};
 use crate::session::facts::{Brought, BroughtTable};
