@@ -222,6 +222,9 @@ struct Side {
     log_bytes: f64,
 }
 
+/// What it is, its unit, and its figure of a side.
+type Measure = (&'static str, &'static str, fn(&Side) -> f64);
+
 /// All pairs of one mode.
 #[derive(Default)]
 struct Pairs {
@@ -239,7 +242,7 @@ impl Pairs {
 
     /// Each line of the table: what it is, and its figures.
     fn lines(&self) -> Vec<(String, Vec<f64>)> {
-        let measures: [(&str, &str, fn(&Side) -> f64); 4] = [
+        let measures: [Measure; 4] = [
             ("write latency, p50", "ms", |side| side.p50_ms),
             ("write latency, p95", "ms", |side| side.p95_ms),
             ("processor time of the server", "ms a write", |side| {

@@ -204,7 +204,8 @@ impl Place {
 
     /// Rows and definitions of a schema, in words that do not name it; without the rows of the table `left_out`.
     async fn reading(&self, schema: &str, left_out: Option<&str>) -> String {
-        Self::read(&self.reader().await, schema, left_out).await
+        let reader = self.reader().await;
+        Self::read(&reader, schema, left_out).await
     }
 
     async fn reader(&self) -> MappedMutexGuard<'_, Client> {

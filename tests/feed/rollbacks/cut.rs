@@ -58,13 +58,13 @@ pub async fn cut_off(seed: u64) -> Result<String, String> {
     };
     match seed % 3 {
         0 => play.for_a_while().await,
-        1 => play.to_the_end().await,
+        1 => play.until_the_end().await,
         _ => play.amid_the_rollback().await,
     }
 }
 
 impl Play {
-    async fn to_the_end(mut self) -> Result<String, String> {
+    async fn until_the_end(mut self) -> Result<String, String> {
         self.link.set(self.how);
         pause(&mut self.rng, 100..900).await;
         let mut night = self.night;

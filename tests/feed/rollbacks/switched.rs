@@ -11,6 +11,7 @@ use cutover::feed::live::{About, Begin, LastRead};
 use cutover::feed::{self, FeedState, Live, Reader, capture};
 use cutover::postgres::Endpoint;
 use cutover::runbook::parse_transfer;
+use cutover::salvage::apply::derived::Anew;
 use cutover::salvage::apply::whole;
 use cutover::salvage::file::{BEFORE, NAME, Salvaged};
 use cutover::session::Outcome;
@@ -357,7 +358,8 @@ impl Night {
         }
         let file = self.file.canonicalize().expect("its name");
         let writer = Writer::begin(&file, BUSY_LIMIT).expect("the write lock");
-        let whole = whole::bring(writer.connection(), &salvaged, &file, false, &|_| ());
+        let anew = Anew::within(BUSY_LIMIT);
+        let whole = whole::bring(writer.connection(), &salvaged, &file, false, &anew, &|_| ());
         whole.map_err(|why| format!("what salvage make found: {why}"))?;
         writer.commit().expect("a commit");
         let stays = salvaged.staying(&file, 3).expect("what stays");
