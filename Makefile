@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 CARGO ?= cargo
 
-.PHONY: help demo test lint soak fuzz mutants versions bench postgres programs foreign
+.PHONY: help demo test lint soak fuzz mutants versions bench dist postgres programs foreign
 
 help:
 	@echo 'make demo   a sandbox with everything real, and the cockpit on it'
@@ -12,6 +12,7 @@ help:
 	@echo 'make mutants  mutants of the rules and of what holds them; SHARD=0/40 only every fortieth'
 	@echo 'make versions  what meets the target, on the oldest and on the newest PostgreSQL'
 	@echo 'make bench  the figures that README and docs quote, measured here'
+	@echo 'make dist   what a release consists of, into target/packages; docs/install.md says what each file is'
 
 # As soon as it can be there, by a profile of its own; each part says what it is and what comes next.
 BUILT = $(or $(CARGO_TARGET_DIR),target)/demo/cutover
@@ -89,6 +90,10 @@ versions: postgres
 
 bench: postgres
 	benches/run.sh
+
+# A stripped program for an old glibc, in a tarball and in a .deb, with an SBOM and sums; the same bytes each time.
+dist:
+	scripts/dist.sh
 
 # PostgreSQL's server programs, which the demo and the tests start throwaway servers from; installed where they are missing.
 postgres:

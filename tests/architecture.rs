@@ -280,6 +280,28 @@ fn the_files_that_contributors_are_sent_to_are_there() {
     }
 }
 
+/// docs/install.md tells of everything that works on Linux alone, by the file that does it, and of no other file.
+#[test]
+fn what_works_on_linux_alone_is_told_to_whoever_installs_it() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = std::fs::read_to_string(root.join("docs/install.md")).unwrap();
+    let is_linux = |path: &PathBuf| {
+        let code = code(path);
+        code.contains("\"/proc") || code.contains("target_os = \"linux\"")
+    };
+    let found: BTreeSet<String> = all_sources()
+        .into_iter()
+        .filter(is_linux)
+        .map(|path| {
+            let name = path.strip_prefix(root).unwrap();
+            name.to_string_lossy().into_owned()
+        })
+        .collect();
+    let told = page.split('`').filter(|text| text.starts_with("src/"));
+    let told: BTreeSet<String> = told.map(str::to_owned).collect();
+    assert_eq!(found, told, "what is found in src, and what the page says");
+}
+
 /// Where something that `clippy.toml` disallows is done outside of `ours`: file, how many functions or modules, and a test with something of
 /// somebody else's in the way, which must stay.
 const OVERWRITES: &[(&str, usize, &str)] = &[

@@ -41,11 +41,16 @@ fn pages() -> Vec<CompletionCandidate> {
 }
 
 /// Name, what it is about, and text of each manual.
-const PAGES: [(&str, &str, &str); 21] = [
+const PAGES: [(&str, &str, &str); 22] = [
     (
         "readme",
         "What cutover does, and the way to a night",
         include_str!("../../README.md"),
+    ),
+    (
+        "install",
+        "Installing it, checking what you have, and what works on Linux alone",
+        include_str!("../../docs/install.md"),
     ),
     (
         "release-manager",

@@ -45,6 +45,8 @@ impl Endpoint {
     fn set_up(&self, stream: &TcpStream) -> io::Result<()> {
         stream.set_nodelay(true)?;
         let socket = SockRef::from(stream);
+        // Only Linux has it; elsewhere it is passed over, as by libpq.
+        #[cfg(target_os = "linux")]
         if let Some(limit) = self.tcp_user_timeout {
             socket.set_tcp_user_timeout(Some(limit))?;
         }
