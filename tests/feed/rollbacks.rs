@@ -74,7 +74,7 @@ async fn all<P: Future<Output = Result<String, String>>>(
     play: impl Fn(u64) -> P,
 ) {
     let mut plays = futures_util::stream::iter(seeds.by_ref())
-        .map(|seed| told(seed, play(seed)))
+        .map(|seed| told(seed, Box::pin(play(seed))))
         .buffer_unordered(PLAYERS);
     let mut broken = Vec::new();
     while let Some(ended) = plays.next().await {

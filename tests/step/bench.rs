@@ -249,7 +249,8 @@ impl Bench {
         let fences = (held(&self.fence), held(&self.target_fence));
         *ctx.shared.fence.lock().await = fences.0;
         *ctx.shared.target_fence.lock().await = fences.1;
-        let row = cutover::step::rollback::run(&ctx, self.halted);
+        // On the heap: a test that plays a whole rollback has a stack of its own thread alone.
+        let row = Box::pin(cutover::step::rollback::run(&ctx, self.halted));
         let (outcome, undos) = self.heard(&mut news, row).await;
         self.undone(id, undos);
         self.fence = Lock::new(ctx.shared.fence.lock().await.take());

@@ -57,9 +57,9 @@ pub async fn cut_off(seed: u64) -> Result<String, String> {
         application,
     };
     match seed % 3 {
-        0 => play.for_a_while().await,
-        1 => play.until_the_end().await,
-        _ => play.amid_the_rollback().await,
+        0 => Box::pin(play.for_a_while()).await,
+        1 => Box::pin(play.until_the_end()).await,
+        _ => Box::pin(play.amid_the_rollback()).await,
     }
 }
 
