@@ -143,7 +143,7 @@ impl Run {
             options
                 .tables
                 .as_ref()
-                .is_none_or(|tables| tables.iter().any(|table| table == name))
+                .is_none_or(|tables| tables.iter().any(|table| table.eq_ignore_ascii_case(name)))
         };
         if let Some(unknown) = options
             .tables

@@ -92,7 +92,8 @@ impl TablePair {
 
     /// The source column's counterpart.
     pub(crate) fn column(&self, source: &str) -> Option<&ColumnPair> {
-        self.columns.iter().find(|column| column.source == source)
+        let is = |column: &&ColumnPair| column.source.eq_ignore_ascii_case(source);
+        self.columns.iter().find(is)
     }
 
     /// The rowid's name where a row of the source is known by it: because it has no key, may be on record as put aside, or has long

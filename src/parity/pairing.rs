@@ -10,6 +10,7 @@ use super::source_value::Encoding;
 use crate::runbook::frameworks::book_of;
 use crate::runbook::transfer::{OnProblem, Transfer};
 use crate::text::printable;
+use crate::transfer::matching::stray::{self, Known, Table, Weight};
 use crate::transfer::matching::{self, Unmatched};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -26,6 +27,40 @@ pub(crate) struct Pairing {
     pub(crate) unpaired: Vec<Unpaired>,
     /// What is left alone on purpose.
     pub(crate) skipped: Vec<Skipped>,
+    /// Keys of the transfer section that name nothing: what was meant by them was not compared.
+    pub(crate) strays: Vec<String>,
+}
+
+/// Keys of the transfer section that name nothing on either side. Constraints and triggers are the plan's to know.
+pub(super) fn strays(
+    source: &SourceSchema,
+    targets: &[TargetTable],
+    transfer: &Transfer,
+) -> Vec<String> {
+    let of_source = source.tables.iter().map(|table| Table {
+        name: &table.name,
+        columns: table.columns.iter().map(String::as_str).collect(),
+    });
+    let of_target = targets.iter().map(|table| Table {
+        name: &table.name,
+        columns: table.columns.iter().map(|c| c.name.as_str()).collect(),
+    });
+    let others = source.others.iter().map(|(name, _)| name.as_str());
+    let known = Known {
+        source: of_source.collect(),
+        others: others.collect(),
+        target: of_target.collect(),
+        constraints: None,
+        triggers: None,
+    };
+    // Without a table nothing can be compared, which is said by itself.
+    if known.source.is_empty() {
+        return Vec::new();
+    }
+    let found = stray::strays(transfer, &known).into_iter();
+    // A list or a slug is looked for by its own check, which cannot be made then.
+    let problems = found.filter(|stray| stray.weight == Weight::Import);
+    problems.map(|stray| stray.reason).collect()
 }
 
 /// A table of the source that cannot be compared.

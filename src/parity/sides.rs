@@ -110,6 +110,7 @@ impl Sides {
     async fn begin(&mut self) -> Result<(), Error> {
         begin(&self.client, &self.connector.opening, None).await?;
         let mut targets = schema::target(&self.client, &self.schema).await?;
+        let strays = super::pairing::strays(&self.source_schema, &targets, &self.transfer);
         let is_meant = |name: &String| {
             let mut sources = self.source_schema.tables.iter();
             let renamed = self.transfer.rename.values().any(|to| to == name);
@@ -124,6 +125,7 @@ impl Sides {
             &self.transfer,
             aside,
         );
+        self.pairing.strays = strays;
         Ok(())
     }
 
@@ -157,9 +159,10 @@ impl Sides {
         self.connector.on_source(work).await
     }
 
-    /// The pair of a table by its name in the source.
+    /// The pair of a table by its name in the source, where letter case does not count.
     pub(crate) fn table(&self, source: &str) -> Option<&Arc<TablePair>> {
-        self.pairing.pairs.iter().find(|pair| pair.source == source)
+        let is = |pair: &&Arc<TablePair>| pair.source.eq_ignore_ascii_case(source);
+        self.pairing.pairs.iter().find(is)
     }
 
     /// Why there is nothing that could be equal: no table on either side has a partner.
@@ -180,8 +183,9 @@ impl Sides {
 
     /// Whether the source has a table of this name, also one without a partner.
     pub(crate) fn knows(&self, source: &str) -> bool {
-        let unpaired = &self.pairing.unpaired;
-        self.table(source).is_some() || unpaired.iter().any(|other| other.table == source)
+        let mut unpaired = self.pairing.unpaired.iter();
+        self.table(source).is_some()
+            || unpaired.any(|other| other.table.eq_ignore_ascii_case(source))
     }
 }
 

@@ -88,8 +88,9 @@ pub fn read_in(
         // Each side keeps its own migration history, whatever the framework calls it.
         let history = Pattern::new(part(&runbook.target.history.table));
         if !runbook.transfer.exclude.contains(&history) {
-            runbook.transfer.exclude.push(history);
+            runbook.transfer.exclude.push(history.clone());
         }
+        runbook.transfer.history = Some(history);
         runbook.values = reader.resolved.clone();
         runbook.production_names = reader.names_in(&["source", "target", "fleet"]);
         for (_, value) in runbook.values.iter_mut().filter(|(name, value)| {

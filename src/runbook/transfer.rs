@@ -3,6 +3,7 @@
 //! Pure values and the rule by which the most specific key wins. Reading YAML is `runbook::parse`'s business; what a policy does to a
 //! value is `crate::transfer`'s.
 
+mod lines;
 mod losses;
 pub mod names;
 mod policy;
@@ -12,7 +13,9 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+pub use lines::{KeyOf, Lines};
 pub use losses::Loss;
+use names::Case;
 pub use names::Pattern;
 pub use policy::{ColumnPolicy, FREE_KEYS, POLICY_KEYS, PolicyError};
 pub use words::{Bytes, Epoch, Fraction, GuidBytes, OnProblem, Real, Replacement, Scale, Unsigned};
@@ -45,17 +48,28 @@ pub struct Transfer {
     pub lists: Vec<OrderedList>,
     /// The application's slugs (`T4b`, `V3`).
     pub slugs: Vec<Slug>,
+    /// Where the target keeps book of its migrations, as the runbook says elsewhere: left behind, whether or not SQLite has it.
+    #[serde(skip)]
+    pub history: Option<Pattern>,
+    /// The lines of keys that name something.
+    #[serde(skip)]
+    pub lines: Lines,
 }
 
 impl Transfer {
     /// The policy of one column. Every setting comes from the most specific key that names it: an exact `Table.Column` beats a
-    /// wildcard, among wildcards the one with more literal characters wins, among equals the later one.
+    /// wildcard, among wildcards the one with more literal characters wins, among equals the one in the column's own letter case, then
+    /// the later one.
     pub fn column(&self, table: &str, column: &str) -> ColumnPolicy {
-        let mut matching: Vec<(usize, &ColumnPolicy)> = self
+        let specificity = |pattern: &Pattern| {
+            let in_its_case = pattern.matches_column_by(table, column, Case::Kept);
+            (pattern.specificity(), in_its_case)
+        };
+        let mut matching: Vec<((usize, bool), &ColumnPolicy)> = self
             .columns
             .iter()
             .filter(|(pattern, _)| pattern.matches_column(table, column))
-            .map(|(pattern, policy)| (pattern.specificity(), policy))
+            .map(|(pattern, policy)| (specificity(pattern), policy))
             .collect();
         matching.sort_by_key(|(specificity, _)| *specificity);
         let mut merged = ColumnPolicy::default();
@@ -80,22 +94,36 @@ impl Transfer {
     }
 
     /// Whether this difference between the schemas is known and wanted. `name` is what `plan` and `verify` call it, for instance
-    /// `foreign key Orders(CustomerId)`.
+    /// `foreign key Orders(CustomerId)`. PostgreSQL's own names of constraints and triggers may differ by letter case alone, so that it counts
+    /// there.
     pub fn accepts(&self, name: &str) -> bool {
-        self.accept.iter().any(|pattern| pattern.matches(name))
+        let mut kinds = names::SERVERS_OWN.iter();
+        let case = match kinds.any(|kind| name.starts_with(kind)) {
+            true => Case::Kept,
+            false => Case::Ignored,
+        };
+        self.accept
+            .iter()
+            .any(|pattern| pattern.matches(name, case))
     }
 
     /// The target name stated for this source table, if any.
     pub fn renamed_table(&self, table: &str) -> Option<&str> {
-        let mut stated = self.rename.iter();
-        let found = stated.find(|(key, _)| names::means_table(key, table));
+        let stated = |case| {
+            let mut all = self.rename.iter();
+            all.find(|(key, _)| names::means_table_by(key, table, case))
+        };
+        let found = stated(Case::Kept).or_else(|| stated(Case::Ignored));
         found.map(|(_, to)| to.as_str())
     }
 
     /// The target name stated for this source column, if any.
     pub fn renamed_column(&self, table: &str, column: &str) -> Option<&str> {
-        let mut stated = self.rename.iter();
-        let found = stated.find(|(key, _)| names::means_column(key, table, column));
+        let stated = |case| {
+            let mut all = self.rename.iter();
+            all.find(|(key, _)| names::means_column_by(key, table, column, case))
+        };
+        let found = stated(Case::Kept).or_else(|| stated(Case::Ignored));
         found.map(|(_, to)| to.as_str())
     }
 }
@@ -225,6 +253,34 @@ mod tests {
             transfer.column("Other", "At").fraction,
             Some(Fraction::Truncate)
         );
+    }
+
+    #[test]
+    fn the_columns_own_letter_case_wins() {
+        let transfer = Transfer {
+            columns: vec![
+                (Pattern::new("Orders.At"), policy(&[("fraction", "round")])),
+                (
+                    Pattern::new("orders.at"),
+                    policy(&[("fraction", "truncate"), ("offset", "to_utc")]),
+                ),
+            ],
+            rename: [("ORDERS", "far"), ("Orders", "near")]
+                .map(|(from, to)| (from.to_owned(), to.to_owned()))
+                .into(),
+            accept: vec![
+                Pattern::new("unique orders(at)"),
+                Pattern::new("constraint a"),
+            ],
+            ..Transfer::default()
+        };
+        let merged = transfer.column("Orders", "At");
+        assert_eq!(merged.fraction, Some(Fraction::Round));
+        assert!(merged.offset_to_utc);
+        assert_eq!(transfer.renamed_table("Orders"), Some("near"));
+        assert_eq!(transfer.renamed_table("orders"), Some("far"));
+        assert!(transfer.accepts("unique Orders(At)"));
+        assert!(!transfer.accepts("constraint A"));
     }
 
     #[test]

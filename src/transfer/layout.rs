@@ -1,10 +1,11 @@
 //! Which table and column goes where: both schemas and the transfer section in, pairs and structural problems out. Pure.
 //!
 //! Values are not looked at here; that is the plan's scan, or the copy as rows pass. Names without a partner are in [`unpaired`], target
-//! columns that nothing fills in [`unfilled`].
+//! columns that nothing fills in [`unfilled`], keys of the section that name nothing in `effect`.
 
 mod code;
 mod columns;
+mod effect;
 pub mod fire;
 mod order;
 mod promised;
@@ -250,6 +251,7 @@ impl Layout {
         layout.note_promises();
         let only_there = layout.note_target_only(target);
         layout.look_at_wal(source, &only_there, transfer);
+        layout.look_at_section(source, target, transfer);
         layout.sort_by_foreign_keys();
         layout
     }

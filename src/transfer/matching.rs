@@ -1,6 +1,9 @@
-//! Pairs names of the source with names of the target: stated, exact, ignoring case, PascalCase against snake_case.
+//! Pairs names of the source with names of the target: stated, exact, ignoring case, PascalCase against snake_case. Keys of the transfer section
+//! that name nothing are in [`stray`].
 //!
 //! Pure, and free of conversion: the parity check pairs by the same rule without sharing anything that touches a value.
+
+pub mod stray;
 
 use std::collections::BTreeMap;
 

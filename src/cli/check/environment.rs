@@ -185,7 +185,10 @@ fn source_file(runbook: &Runbook, path: &Path) -> (Vec<Finding>, u64) {
     }
     let named = runbook.verification.critical.iter();
     let mut missing: Vec<&str> = named
-        .filter(|name| !schema.tables.iter().any(|t| t.name == **name))
+        .filter(|name| {
+            let mut tables = schema.tables.iter();
+            !tables.any(|t| t.name.eq_ignore_ascii_case(name))
+        })
         .map(String::as_str)
         .collect();
     missing.sort_unstable();

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::postgres::{Endpoint, migrations, pooler};
+use crate::runbook::frameworks::book_of;
 use crate::runbook::transfer::names::{column_key, means_column, means_table, part};
 use crate::runbook::transfer::{OrderedList, Pattern};
 use crate::runbook::{Problem, Runbook, Severity, Sites};
@@ -20,9 +21,12 @@ pub async fn examine(runbook: &Runbook, folder: &Path, sites: &Sites) -> Vec<Pro
     let source = reading
         .await
         .expect("BUG: reading the source does not panic");
-    let mut problems = source.map_or_else(Vec::new, |known| in_source(runbook, &known, sites));
-    if let Some(known) = of_target(runbook).await {
-        problems.extend(in_target(runbook, &known, sites));
+    let target = of_target(runbook).await;
+    let mut problems = source.map_or_else(Vec::new, |known| {
+        in_source(runbook, &known, target.as_ref(), sites)
+    });
+    if let Some(known) = &target {
+        problems.extend(in_target(runbook, known, sites));
     }
     problems.sort_by_key(|problem| (problem.line, problem.column));
     problems
@@ -47,7 +51,12 @@ async fn of_target(runbook: &Runbook) -> Option<Known> {
     migrations::tables(&client, schema).await.ok()
 }
 
-fn in_source(runbook: &Runbook, known: &Known, sites: &Sites) -> Vec<Problem> {
+fn in_source(
+    runbook: &Runbook,
+    known: &Known,
+    target: Option<&Known>,
+    sites: &Sites,
+) -> Vec<Problem> {
     let transfer = &runbook.transfer;
     let mut found = Vec::new();
     for (n, slug) in transfer.slugs.iter().enumerate() {
@@ -78,13 +87,20 @@ fn in_source(runbook: &Runbook, known: &Known, sites: &Sites) -> Vec<Problem> {
     }
     let history = part(&runbook.target.history.table);
     for (n, pattern) in transfer.exclude.iter().enumerate() {
-        let is_there = known.keys().any(|table| pattern.matches_table(table))
+        // What the target alone has stays there by itself: to say so is right as well.
+        let mut tables = known.keys().chain(target.into_iter().flat_map(Known::keys));
+        let is_there = tables.any(|table| pattern.matches_table(table))
             || columns(known).any(|(t, c)| pattern.matches_column(t, c));
-        // What is left behind and is not there is left behind all the same.
         if !is_there && pattern.as_str() != history {
             let path = format!("transfer.exclude[{n}]");
             let expected = "a table or column of the SQLite file";
-            found.push(sites.unknown(Severity::Warning, &path, expected, pattern.as_str(), all()));
+            // Books of migrations stay behind in any case.
+            let is_book = book_of(pattern.as_str(), std::iter::empty::<&str>()).is_some();
+            let severity = match is_book || target.is_none() {
+                true => Severity::Warning,
+                false => severity(pattern),
+            };
+            found.push(sites.unknown(severity, &path, expected, pattern.as_str(), all()));
         }
     }
     for key in transfer.rename.keys() {
@@ -122,7 +138,8 @@ fn lacking(
     table: &str,
     columns: &[(String, &str)],
 ) -> Vec<Problem> {
-    let Some(there) = known.get(table) else {
+    let is = |(name, _): &(&String, &Vec<String>)| name.eq_ignore_ascii_case(table);
+    let Some((_, there)) = known.iter().find(is) else {
         let path = format!("{at}.table");
         let expected = "a table of the SQLite file";
         let tables = known.keys().map(String::as_str);
@@ -130,7 +147,7 @@ fn lacking(
     };
     let missing = columns
         .iter()
-        .filter(|(_, column)| !there.iter().any(|name| name == column));
+        .filter(|(_, column)| !there.iter().any(|name| name.eq_ignore_ascii_case(column)));
     let problem = |(path, column): &(String, &str)| {
         let expected = format!("a column of {}", crate::text::printable(table, 80));
         let names = there.iter().map(String::as_str);

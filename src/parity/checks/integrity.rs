@@ -8,8 +8,8 @@ use super::relations::{self, Declared, Relation};
 use super::{EXAMPLES, Wrong};
 use crate::text::printable;
 
-/// One verdict per relation (orphans), one each for constraints, indexes and triggers of the schema, and one per kind of key that the
-/// schemas promise ([`promises`](super::promises)).
+/// One verdict per relation (orphans), one each for constraints, indexes and triggers of the schema, one per kind of key that the
+/// schemas promise ([`promises`](super::promises)), and one for a transfer section some of whose keys name nothing.
 ///
 /// Orphans under a foreign key of the target that vouches for all rows are always wrong. Where there is none, orphans that the backup has as well are told,
 /// and are not the cutover's doing.
@@ -47,6 +47,13 @@ pub async fn integrity(sides: &Sides, id: &str) -> Result<Vec<Check>, Error> {
     checks.push(triggers(sides, id).await?);
     checks.push(unique_keys(sides, id).await?);
     checks.extend(super::promises::promises(sides, id).await?);
+    if !sides.pairing.strays.is_empty() {
+        let mut wrong = Wrong::default();
+        for stray in &sides.pairing.strays {
+            wrong.add(|| stray.clone());
+        }
+        checks.push(wrong.verdict(id, "transfer section".to_owned(), String::new));
+    }
     Ok(checks)
 }
 

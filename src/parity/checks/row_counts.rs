@@ -36,7 +36,9 @@ pub async fn row_counts(
         wrong.add(|| reason);
         return Ok(vec![wrong.verdict(id, "tables".to_owned(), String::new)]);
     }
-    let wanted = |name: &str| tables.is_none_or(|tables| tables.iter().any(|table| table == name));
+    let wanted = |name: &str| {
+        tables.is_none_or(|tables| tables.iter().any(|table| table.eq_ignore_ascii_case(name)))
+    };
     let mut checks = Vec::new();
     for pair in sides
         .pairing

@@ -43,12 +43,17 @@ impl Leads {
 async fn column(sides: &Sides, id: &str, slug: &Slug) -> Result<[Check; 2], Error> {
     let what = "slugs";
     let pair = named(sides, what, &slug.table, &[&slug.column])?;
-    let look = Look::identified(sides, pair, std::slice::from_ref(&slug.column));
+    // As the file writes it.
+    let name = pair
+        .column(&slug.column)
+        .map(|column| column.source.clone());
+    let name = name.unwrap_or_else(|| slug.column.clone());
+    let look = Look::identified(sides, pair, std::slice::from_ref(&name));
     let unknown = || Error::Unknown {
         what: what.to_owned(),
         name: slug.column.clone(),
     };
-    let at = look.place(&slug.column).ok_or_else(unknown)?;
+    let at = look.place(&name).ok_or_else(unknown)?;
     let hash = HashKey::random();
     let apart = look.apart().await?;
     let of_source = apart.clone();

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use super::super::keys;
 use super::super::reader::{Item, Reader, did_you_mean, quoted};
+use super::super::transfer::names::column_key;
 use super::super::transfer::{
-    ColumnPolicy, FREE_KEYS, OrderedList, POLICY_KEYS, Pattern, PolicyError, Replacement, Slug,
-    TargetRows, Transfer, Zone,
+    ColumnPolicy, FREE_KEYS, KeyOf, Lines, OrderedList, POLICY_KEYS, Pattern, PolicyError,
+    Replacement, Slug, TargetRows, Transfer, Zone,
 };
 
 pub(super) fn transfer(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Transfer> {
@@ -15,18 +16,24 @@ pub(super) fn transfer(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Trans
         ("replace", TargetRows::Replace),
     ];
     let fields = reader.fields(item, keys::TRANSFER)?;
-    let pattern = |r: &mut Reader<'_>, i: &Item<'_>| r.text_or_empty(i).map(Pattern::new);
+    let mut lines = Lines::default();
     Some(Transfer {
         zone: reader.want(&fields, "zone", zone),
         exclude: reader
-            .want(&fields, "exclude", |r, i| r.list(i, pattern))
+            .want(&fields, "exclude", |r, i| {
+                patterns(r, i, KeyOf::Exclude, &mut lines)
+            })
             .unwrap_or_default(),
-        rename: reader.want(&fields, "rename", rename).unwrap_or_default(),
+        rename: reader
+            .want(&fields, "rename", |r, i| rename(r, i, &mut lines))
+            .unwrap_or_default(),
         target_rows: reader
             .want(&fields, "target_rows", |r, i| r.one_of(i, &TARGET_ROWS))
             .unwrap_or_default(),
         accept: reader
-            .want(&fields, "accept", |r, i| r.list(i, pattern))
+            .want(&fields, "accept", |r, i| {
+                patterns(r, i, KeyOf::Accept, &mut lines)
+            })
             .unwrap_or_default(),
         sequences: reader
             .want(&fields, "sequences", sequences)
@@ -40,13 +47,34 @@ pub(super) fn transfer(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Trans
         after_import: reader
             .want(&fields, "after_import", |r, i| r.list(i, Reader::text))
             .unwrap_or_default(),
-        columns: reader.want(&fields, "columns", columns).unwrap_or_default(),
+        columns: reader
+            .want(&fields, "columns", |r, i| columns(r, i, &mut lines))
+            .unwrap_or_default(),
         lists: reader
-            .want(&fields, "lists", |r, i| r.list(i, ordered_list))
+            .want(&fields, "lists", |r, i| {
+                r.list(i, |r, i| ordered_list(r, i, &mut lines))
+            })
             .unwrap_or_default(),
         slugs: reader
-            .want(&fields, "slugs", |r, i| r.list(i, slug))
+            .want(&fields, "slugs", |r, i| {
+                r.list(i, |r, i| slug(r, i, &mut lines))
+            })
             .unwrap_or_default(),
+        history: None,
+        lines,
+    })
+}
+
+fn patterns(
+    reader: &mut Reader<'_>,
+    item: &Item<'_>,
+    of: KeyOf,
+    lines: &mut Lines,
+) -> Option<Vec<Pattern>> {
+    reader.list(item, |reader, item| {
+        let text = reader.text_or_empty(item)?;
+        lines.remember(of, &text, item.node.place.line);
+        Some(Pattern::new(text))
     })
 }
 
@@ -62,11 +90,16 @@ fn zone(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Zone> {
     }
 }
 
-fn rename(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<BTreeMap<String, String>> {
+fn rename(
+    reader: &mut Reader<'_>,
+    item: &Item<'_>,
+    lines: &mut Lines,
+) -> Option<BTreeMap<String, String>> {
     let mut renamed = BTreeMap::new();
     for (key, item) in reader.entries(item) {
         if let Some(to) = reader.text(&item) {
             renamed.insert(key.text.clone(), to);
+            lines.remember(KeyOf::Rename, &key.text, key.place.line);
             reader.remember(&format!("{}.key", item.path), key.place);
         }
     }
@@ -90,7 +123,11 @@ fn sequences(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<BTreeMap<String
     Some(fed)
 }
 
-fn columns(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Vec<(Pattern, ColumnPolicy)>> {
+fn columns(
+    reader: &mut Reader<'_>,
+    item: &Item<'_>,
+    lines: &mut Lines,
+) -> Option<Vec<(Pattern, ColumnPolicy)>> {
     let mut columns = Vec::new();
     for (key, item) in reader.entries(item) {
         if !key.text.contains(['.', '*']) {
@@ -99,6 +136,7 @@ fn columns(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Vec<(Pattern, Col
             reader.problem(key.place, &item.path, expected, &found, None);
         }
         reader.remember(&format!("{}.key", item.path), key.place);
+        lines.remember(KeyOf::Columns, &key.text, key.place.line);
         columns.push((Pattern::new(&key.text), policy(reader, &item)));
     }
     Some(columns)
@@ -166,7 +204,11 @@ fn values(reader: &mut Reader<'_>, item: &Item<'_>, policy: &mut ColumnPolicy) {
     }
 }
 
-fn ordered_list(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<OrderedList> {
+fn ordered_list(
+    reader: &mut Reader<'_>,
+    item: &Item<'_>,
+    lines: &mut Lines,
+) -> Option<OrderedList> {
     let fields = reader.fields(item, keys::ORDERED_LIST)?;
     let order_by = reader.need(&fields, "order_by", |r, i| {
         let columns = r.list(i, Reader::text)?;
@@ -175,10 +217,12 @@ fn ordered_list(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<OrderedList>
         }
         Some(columns)
     });
+    let name = reader
+        .need(&fields, "name", Reader::text)
+        .unwrap_or_default();
+    lines.remember(KeyOf::Lists, &name, item.node.place.line);
     Some(OrderedList {
-        name: reader
-            .need(&fields, "name", Reader::text)
-            .unwrap_or_default(),
+        name,
         table: reader
             .need(&fields, "table", Reader::text)
             .unwrap_or_default(),
@@ -187,17 +231,17 @@ fn ordered_list(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<OrderedList>
     })
 }
 
-fn slug(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Slug> {
+fn slug(reader: &mut Reader<'_>, item: &Item<'_>, lines: &mut Lines) -> Option<Slug> {
     let fields = reader.fields(item, keys::SLUG)?;
     let mut flag = |key| reader.want(&fields, key, Reader::boolean).unwrap_or(false);
     let (trim, ignore_case) = (flag("trim"), flag("ignore_case"));
+    let mut name = |key| reader.need(&fields, key, Reader::text).unwrap_or_default();
+    let (table, column) = (name("table"), name("column"));
+    let key = column_key(&table, &column);
+    lines.remember(KeyOf::Slugs, &key, item.node.place.line);
     Some(Slug {
-        table: reader
-            .need(&fields, "table", Reader::text)
-            .unwrap_or_default(),
-        column: reader
-            .need(&fields, "column", Reader::text)
-            .unwrap_or_default(),
+        table,
+        column,
         trim,
         ignore_case,
     })

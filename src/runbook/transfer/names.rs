@@ -1,14 +1,27 @@
 //! How a transfer section names tables and columns: `Table`, `Table.Column`, `*` for any run of characters, and a part in double quotes
 //! for a name that holds a dot, a star or a quote: `"a.b".c`, `*."x*"`. A quote within quotes is written twice, as in SQL.
+//! Letters of ASCII count without their case, as they do in SQLite, where no two tables and no two columns of one table differ by it alone.
 //!
 //! Not in here: which settings a name leads to (`super`), and reading YAML (`runbook::parse`).
 
 use serde::Serialize;
 
-/// A name with `*` for any run of characters. Letter case counts. `*` crosses the dot between table and column.
+/// A name with `*` for any run of characters. `*` crosses the dot between table and column.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
 pub struct Pattern(String);
+
+/// What `accept:` calls things by names of PostgreSQL's own.
+pub const SERVERS_OWN: &[&str] = &["constraint ", "trigger "];
+
+/// Whether letter case counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Case {
+    /// It does not, for letters of ASCII.
+    Ignored,
+    /// It does.
+    Kept,
+}
 
 /// A piece of a pattern or of what it is compared with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +32,15 @@ enum Token {
     Dot,
     /// A character of a name.
     Char(char),
+}
+
+impl Token {
+    fn is(self, other: Self, case: Case) -> bool {
+        match (self, other, case) {
+            (Self::Char(one), Self::Char(other), Case::Ignored) => one.eq_ignore_ascii_case(&other),
+            (one, other, Case::Ignored | Case::Kept) => one == other,
+        }
+    }
 }
 
 impl Pattern {
@@ -33,22 +55,40 @@ impl Pattern {
     }
 
     /// Whether the whole of a text fits that is no name of a table or column. A pattern that is in quotes from end to end is that text.
-    pub fn matches(&self, text: &str) -> bool {
+    pub fn matches(&self, text: &str, case: Case) -> bool {
+        let tokens = match quoted_part(&self.0) {
+            Some((literal, "")) => characters(&literal),
+            Some(_) | None => plain(&self.0),
+        };
+        fits(&tokens, &characters(text), case)
+    }
+
+    /// The whole of it as a text that is no name of a table or column; none where it has wildcards.
+    pub fn literal(&self) -> Option<String> {
         match quoted_part(&self.0) {
-            Some((literal, "")) => literal == text,
-            Some(_) | None => fits(&plain(&self.0), &characters(text)),
+            Some((literal, "")) => Some(literal),
+            Some(_) | None => (!self.0.contains('*')).then(|| self.0.clone()),
         }
     }
 
     /// Whether it names this table. Outside of quotes a dot leads to a column, so that no table is meant.
     pub fn matches_table(&self, table: &str) -> bool {
-        fits(&read(&self.0).0, &characters(table))
+        fits(&read(&self.0).0, &characters(table), Case::Ignored)
     }
 
     /// Whether it names this column. Without quotes its dots may be dots of the names, too.
     pub fn matches_column(&self, table: &str, column: &str) -> bool {
+        self.matches_column_by(table, column, Case::Ignored)
+    }
+
+    pub(super) fn matches_column_by(&self, table: &str, column: &str, case: Case) -> bool {
         let (tokens, has_quotes) = read(&self.0);
-        names_column(&tokens, has_quotes, table, column)
+        names_column(&tokens, has_quotes, table, column, case)
+    }
+
+    /// Whether it has a `*` that stands for anything.
+    pub fn has_wildcards(&self) -> bool {
+        read(&self.0).0.contains(&Token::Any)
     }
 
     /// Exact names above all wildcards, longer wildcards above shorter ones.
@@ -93,14 +133,22 @@ pub fn text_key(text: &str) -> String {
 
 /// Whether a name without wildcards is this table's. `*` is a star of the name.
 pub fn means_table(key: &str, table: &str) -> bool {
+    means_table_by(key, table, Case::Ignored)
+}
+
+pub(super) fn means_table_by(key: &str, table: &str, case: Case) -> bool {
     let (tokens, _) = read(key);
-    without_wildcards(tokens) == characters(table)
+    fits(&without_wildcards(tokens), &characters(table), case)
 }
 
 /// Whether a name without wildcards is this column's. `*` is a star of the names.
 pub fn means_column(key: &str, table: &str, column: &str) -> bool {
+    means_column_by(key, table, column, Case::Ignored)
+}
+
+pub(super) fn means_column_by(key: &str, table: &str, column: &str, case: Case) -> bool {
     let (tokens, has_quotes) = read(key);
-    names_column(&without_wildcards(tokens), has_quotes, table, column)
+    names_column(&without_wildcards(tokens), has_quotes, table, column, case)
 }
 
 /// The names of a list with commas between them; a comma within quotes is one of the name.
@@ -121,14 +169,14 @@ pub fn listed(list: &str) -> Vec<&str> {
     names
 }
 
-fn names_column(tokens: &[Token], has_quotes: bool, table: &str, column: &str) -> bool {
+fn names_column(tokens: &[Token], has_quotes: bool, table: &str, column: &str, case: Case) -> bool {
     let mut name = characters(table);
     name.push(Token::Dot);
     name.extend(characters(column));
     if has_quotes {
-        return fits(tokens, &name);
+        return fits(tokens, &name, case);
     }
-    fits(&any_dot(tokens), &any_dot(&name))
+    fits(&any_dot(tokens), &any_dot(&name), case)
 }
 
 /// The same with every dot a character like others.
@@ -207,7 +255,7 @@ fn quoted_part(text: &str) -> Option<(String, &str)> {
 }
 
 /// Whether the whole of a name fits a pattern.
-fn fits(pattern: &[Token], name: &[Token]) -> bool {
+fn fits(pattern: &[Token], name: &[Token], case: Case) -> bool {
     let (mut at, mut seen) = (0, 0);
     // Behind the last wildcard, and from where it is to be tried again.
     let mut wildcard: Option<(usize, usize)> = None;
@@ -217,7 +265,7 @@ fn fits(pattern: &[Token], name: &[Token]) -> bool {
                 at += 1;
                 wildcard = Some((at, seen));
             }
-            Some(token) if *token == name[seen] => {
+            Some(token) if token.is(name[seen], case) => {
                 at += 1;
                 seen += 1;
             }
@@ -254,7 +302,7 @@ mod tests {
             ("*", "", true),
         ] {
             assert_eq!(
-                Pattern::new(pattern).matches(name),
+                Pattern::new(pattern).matches(name, Case::Kept),
                 is_met,
                 "{pattern} on {name}"
             );
@@ -292,8 +340,28 @@ mod tests {
         assert!(!Pattern::new("a.b").matches_table("a.b"));
         assert!(Pattern::new("a*").matches_table("a.b"));
         assert!(!Pattern::new("\"x*\"").matches_table("xy"));
-        assert!(Pattern::new("\"next id x*(y)\"").matches("next id x*(y)"));
-        assert!(!Pattern::new("\"next id x*(y)\"").matches("next id xz(y)"));
+        assert!(Pattern::new("\"next id x*(y)\"").matches("next id x*(y)", Case::Kept));
+        assert!(!Pattern::new("\"next id x*(y)\"").matches("next id xz(y)", Case::Kept));
+    }
+
+    #[test]
+    fn letters_of_ascii_count_without_their_case() {
+        for (pattern, is_met) in [
+            ("orders.PAID_AT", true),
+            ("\"orders\".paid_at", true),
+            ("*.paid_at", true),
+            ("order.Paid_At", false),
+        ] {
+            let pattern = Pattern::new(pattern);
+            let met = pattern.matches_column("Orders", "Paid_At");
+            assert_eq!(met, is_met, "{}", pattern.as_str());
+        }
+        assert!(Pattern::new("ORDERS").matches_table("Orders"));
+        assert!(!Pattern::new("ÄMTER").matches_table("ämter"));
+        assert!(means_table("orders", "Orders"));
+        assert!(means_column("orders.paid_at", "Orders", "Paid_At"));
+        assert!(Pattern::new("unique kv(a)").matches("unique KV(A)", Case::Ignored));
+        assert!(!Pattern::new("constraint a").matches("constraint A", Case::Kept));
     }
 
     #[test]

@@ -57,7 +57,10 @@ pub async fn look(ctx: &Context) -> Result<Vec<Check>, Outcome> {
 
 /// What the tables that moved come to. Rows that a critical table has gained or lost are T4a.
 fn judge(moved: &[Moved], tables: usize, critical: &[String]) -> Vec<Check> {
-    let lost_or_gained = |m: &&Moved| m.now != m.before && critical.contains(&m.table);
+    let lost_or_gained = |m: &&Moved| {
+        let mut named = critical.iter();
+        m.now != m.before && named.any(|name| name.eq_ignore_ascii_case(&m.table))
+    };
     let counts = moved.iter().find(lost_or_gained);
     let counts = counts.map(|m| Check::new("row_counts", false, m.words()));
     let detail = match moved.first() {
