@@ -50,7 +50,8 @@ fn statements(said: &str) -> BTreeSet<String> {
 
 fn run(connection: &Connection, statement: &str) -> Result<(), String> {
     let done = connection.execute(statement, []);
-    done.map(drop).map_err(|e| format!("{e}: {statement}"))
+    done.map(|_rows| ())
+        .map_err(|e| format!("{e}: {statement}"))
 }
 
 /// NULLs in the column that a statement changes.

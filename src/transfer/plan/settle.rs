@@ -427,7 +427,8 @@ fn is_moment_of(column: &str, converter: &Converter, wish: &Wish) -> String {
     let mut nothing: Vec<String> = ["0", "0.0", "-1", "-1.0"].map(str::to_owned).to_vec();
     for value in stated {
         // A whole REAL is known without its point, and is cast to text with it.
-        for spelling in [value.clone(), format!("{value}.0")] {
+        let whole = (!value.contains('.')).then(|| format!("{value}.0"));
+        for spelling in [value.clone()].into_iter().chain(whole) {
             if !nothing.contains(&spelling) {
                 nothing.push(spelling);
             }
