@@ -146,7 +146,7 @@ impl Habits {
                 let (table, column) = (quoted(table), quoted(column));
                 Err(format!(
                     "lists that begin or end with a comma, which `split:` would read as an element without text: UPDATE {table} SET {column} = \
-                     trim({column}, ',') WHERE typeof({column}) = 'text' AND {column} NOT GLOB '[[{{]*' AND trim({column}, ',') <> '' in the \
+                     trim({column}, ',') WHERE typeof({column}) = 'text' AND {column} NOT GLOB '[[{{]*' in the \
                      source takes it away"
                 ))
             }
