@@ -4,12 +4,15 @@
 //! - `source.sql` makes the SQLite file, `target.sql` the schema as the application's own migrations make it; `transfer.yaml` is what a user
 //!   starts with, `arguments` are further arguments of every command;
 //! - `want`: `across` (green from end to end) or `refuse` (`plan` names the problems and suggests nothing more);
-//! - `says`: patterns, one per line; each has to occur in what was printed. `says.not`: none may;
+//! - `says`: patterns, one per line; each has to occur in what was printed. `says.not`: none may. `pasted` and `pasted.not`: the same of the
+//!   section as it was pasted in the end;
+//! - `mended.sql` and `mended.want`: what the source holds once the statements have run that `plan` prints for it;
 //! - `values.sql` and `values.want`: what the target holds afterwards, by the server's own text;
 //! - `after.sql` and `after.want`: what the application does next, and what it gets; it may fail where `mention` (a pattern) was printed;
 //! - `damage.sql` and `damage.says`: what somebody does to the target after the import; `verify` has to be red then and say so.
 
 pub mod chain;
+mod mend;
 
 use std::path::{Path, PathBuf};
 
@@ -119,6 +122,15 @@ async fn play(case: &Path) -> Result<(), String> {
         }
     }
     patterns(case, "says", &outcome.said)?;
+    patterns(case, "pasted", &outcome.section)?;
+    mend::hold(&source, &outcome.said)?;
+    if let Some(query) = read(case, "mended.sql") {
+        let held = mend::mended(&source, &outcome.said, &query)?;
+        let right = read(case, "mended.want").ok_or("no mended.want")?;
+        if held.trim() != right.trim() {
+            return Err(format!("the mended source holds\n{held}\nand not\n{right}"));
+        }
+    }
     if outcome.ended == Ended::Refused {
         return Ok(());
     }

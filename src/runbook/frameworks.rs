@@ -182,12 +182,24 @@ pub fn book_of<'c>(
     name: &str,
     columns: impl Iterator<Item = &'c str> + Clone,
 ) -> Option<&'static str> {
+    book_among(name, columns, std::iter::empty())
+}
+
+/// As [`book_of`], where the names of the tables beside it are known: some frameworks are told by another table of theirs.
+pub fn book_among<'c, 't>(
+    name: &str,
+    columns: impl Iterator<Item = &'c str> + Clone,
+    tables: impl Iterator<Item = &'t str> + Clone,
+) -> Option<&'static str> {
     let is = |known: &str| known.eq_ignore_ascii_case(name);
     let has = |wanted: &str| columns.clone().any(|c| c.eq_ignore_ascii_case(wanted));
     let telling =
         |f: &&Framework| (f.telling && is(f.table)) || f.leave.iter().any(|other| is(other));
-    // Several keep a table of one name: the one whose other column is there, or who has no other.
-    let fits = |f: &&Framework| telling(f) && (f.beside.is_empty() || has(f.beside));
+    let lies_beside = |wanted: &str| tables.clone().any(|t| t.eq_ignore_ascii_case(wanted));
+    // Several keep a table of one name: the one whose other column or table is there, or who has no other.
+    let fits = |f: &&Framework| {
+        telling(f) && (f.beside.is_empty() || has(f.beside) || lies_beside(f.beside))
+    };
     if let Some(framework) = ALL.iter().find(fits).or_else(|| ALL.iter().find(telling)) {
         return Some(framework.name);
     }
@@ -212,7 +224,7 @@ pub fn book_of<'c>(
 
 #[cfg(test)]
 mod tests {
-    use super::book_of;
+    use super::{book_among, book_of};
 
     #[test]
     fn books_are_told_by_name_or_by_columns() {
@@ -234,6 +246,12 @@ mod tests {
         assert_eq!(
             book("schema_migrations", &["version"]),
             Some("dbmate, or Rails before 5")
+        );
+        let rails = ["schema_migrations", "ar_internal_metadata", "birds"];
+        let version = ["version"].into_iter();
+        assert_eq!(
+            book_among("schema_migrations", version, rails.into_iter()),
+            Some("Rails")
         );
         assert_eq!(
             book("schema_migrations", &["version", "inserted_at"]),

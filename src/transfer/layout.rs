@@ -14,7 +14,7 @@ pub mod unfilled;
 pub mod unpaired;
 
 use crate::postgres::catalogue::{self, Catalogue, ConstraintKind, Materialized, RelationKind};
-use crate::runbook::frameworks::book_of;
+use crate::runbook::frameworks::book_among;
 use crate::runbook::transfer::names::{column_key, part};
 use crate::runbook::transfer::{OnProblem, Transfer};
 use crate::sqlite::schema::{self, Schema, TextEncoding, What};
@@ -142,7 +142,7 @@ fn nothing_to_move(source: &Schema, target: &Catalogue) -> Option<String> {
     }
     let has_tables = target.tables.iter().any(|table| {
         !table.is_partition
-            && target_book(table).is_none()
+            && target_book(table, target).is_none()
             && matches!(table.kind, RelationKind::Table | RelationKind::Partitioned)
     });
     if has_tables {
@@ -160,18 +160,20 @@ fn nothing_to_move(source: &Schema, target: &Catalogue) -> Option<String> {
 }
 
 /// Who keeps book of the schema's migrations in this table of the source.
-fn source_book(table: &schema::Table) -> Option<&'static str> {
-    book_of(
+fn source_book(table: &schema::Table, source: &Schema) -> Option<&'static str> {
+    book_among(
         &table.name,
         table.columns.iter().map(|column| column.name.as_str()),
+        source.tables.iter().map(|table| table.name.as_str()),
     )
 }
 
 /// Who keeps book of the schema's migrations in this table of the target.
-fn target_book(table: &catalogue::Table) -> Option<&'static str> {
-    book_of(
+fn target_book(table: &catalogue::Table, target: &Catalogue) -> Option<&'static str> {
+    book_among(
         &table.name,
         table.columns.iter().map(|column| column.name.as_str()),
+        target.tables.iter().map(|table| table.name.as_str()),
     )
 }
 
@@ -350,9 +352,10 @@ impl Layout {
         for table in &source.tables {
             if transfer.excludes_table(&table.name) {
                 self.skip(&table.name, "excluded");
-            } else if let Some(keeper) =
-                source_book(table).or_else(|| target.table(&table.name).and_then(target_book))
-                && transfer.renamed_table(&table.name).is_none()
+            } else if let Some(keeper) = source_book(table, source).or_else(|| {
+                let there = target.table(&table.name)?;
+                target_book(there, target)
+            }) && transfer.renamed_table(&table.name).is_none()
             {
                 let why = format!("migration history of {keeper}; the target keeps its own");
                 self.skip(&table.name, &why);
@@ -362,7 +365,7 @@ impl Layout {
         }
         let fillable = |table: &&catalogue::Table| {
             let is_stated = transfer.rename.values().any(|to| *to == table.name);
-            is_stated || target_book(table).is_none()
+            is_stated || target_book(table, target).is_none()
         };
         let targets = target.tables.iter().filter(fillable);
         (moving, targets.map(|table| table.name.as_str()).collect())
@@ -464,7 +467,7 @@ impl Layout {
             if holds_rows
                 && !table.is_partition
                 && !filled.contains(&table.oid)
-                && target_book(table).is_none()
+                && target_book(table, target).is_none()
             {
                 names.push(table.name.clone());
                 let numbered = table.columns.iter().filter(|column| column.has_default);

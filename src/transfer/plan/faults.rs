@@ -266,6 +266,7 @@ fn take_in(
             .map(|(column, count)| (format!("{name}.{column}"), *count)),
     );
     for (column, look) in table.columns.iter().zip(&scanned.looks) {
+        additions.look(name, table.source_name(column), look);
         if let Some(reason) = guess::odd_classes(&column.converter.kind, look) {
             plan.notes.push(pairs::structural(
                 name,

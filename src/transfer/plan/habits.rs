@@ -1,10 +1,14 @@
 //! How the values of a column are written that do not fit as they are: as lists, as positions, as hexadecimal digits. A setting is only
-//! suggested where all of them go by it and by no other; otherwise people are told what they have to decide.
+//! suggested where all of them go by it and by no other; otherwise people are told what they have to decide. A statement that is told for the
+//! source leaves every value as it is that it does not fit.
+
+mod bytes;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::types::ValueRef;
 
+use self::bytes::Spelled;
 use crate::postgres::quoted;
 use crate::text::printable;
 use crate::transfer::convert::Converter;
@@ -12,24 +16,14 @@ use crate::transfer::kind::Kind;
 
 /// Separators of lists, beside the comma.
 const SEPARATORS: [char; 4] = [';', '|', '\n', '\t'];
-/// Digits from which on text is likely to spell bytes.
-const HEX_DIGITS: usize = 8;
-/// Signs from which on text without a blank is likely to be base64.
-const BASE64_DIGITS: usize = 24;
 
 /// What was seen of the values at fault of one column.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Habits {
     /// Texts that are not empty.
     texts: u64,
-    /// Of them, those that could spell bytes by hexadecimal digits.
-    hex: u64,
-    /// Some of those are long enough, or marked, to be likely.
-    likely_hex: bool,
-    /// Of the texts, those that could spell bytes in base64.
-    base64: u64,
-    /// Some of those are long enough, or filled up, to be likely.
-    likely_base64: bool,
+    /// Of those that are to be bytes, how many seem to spell them.
+    spelled: Spelled,
     /// Some list has a blank.
     blanks: bool,
     /// Some list has a quotation mark.
@@ -72,28 +66,13 @@ impl Habits {
         let null = matches!(kind, Kind::Array { .. }) && text == "null";
         self.texts += u64::from(!text.is_empty() && !null);
         match kind {
-            Kind::Bytea => self.see_hex(text),
+            Kind::Bytea => self.spelled.see(text),
             Kind::Array { .. } => self.see_list(text),
             Kind::Enum(labels) => match text.parse() {
                 Ok(position) => self.see_position(position, labels.len()),
                 Err(_) => self.words |= !text.is_empty(),
             },
             _ => {}
-        }
-    }
-
-    fn see_hex(&mut self, text: &str) {
-        let marked = text
-            .strip_prefix("\\x")
-            .or_else(|| text.strip_prefix("0x"))
-            .or_else(|| text.strip_prefix("0X"));
-        self.base64 += u64::from(is_base64(text));
-        self.likely_base64 |= text.len() >= BASE64_DIGITS || text.ends_with('=');
-        let digits = marked.unwrap_or(text);
-        let pairs = digits.len().is_multiple_of(2);
-        if pairs && !text.is_empty() && digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            self.hex += 1;
-            self.likely_hex |= marked.is_some() || digits.len() >= HEX_DIGITS;
         }
     }
 
@@ -131,14 +110,11 @@ impl Habits {
     /// Adds what another reader saw.
     pub fn merge(&mut self, other: Self) {
         self.texts += other.texts;
-        self.hex += other.hex;
+        self.spelled.merge(other.spelled);
         self.lost += other.lost;
         self.reasons.extend(other.reasons);
         self.counts |= other.counts;
         self.words |= other.words;
-        self.likely_hex |= other.likely_hex;
-        self.base64 += other.base64;
-        self.likely_base64 |= other.likely_base64;
         self.blanks |= other.blanks;
         self.quotes |= other.quotes;
         self.separators.extend(other.separators);
@@ -170,7 +146,8 @@ impl Habits {
                 let (table, column) = (quoted(table), quoted(column));
                 Err(format!(
                     "lists that begin or end with a comma, which `split:` would read as an element without text: UPDATE {table} SET {column} = \
-                     trim({column}, ',') in the source takes it away"
+                     trim({column}, ',') WHERE typeof({column}) = 'text' AND {column} NOT GLOB '[[{{]*' in the \
+                     source takes it away"
                 ))
             }
             _ if self.quotes => Err(
@@ -201,23 +178,9 @@ impl Habits {
         }
     }
 
-    /// Whether texts into `bytea` are the bytes of their text. Those of hexadecimal digits alone could be either.
+    /// Whether texts into `bytea` are the bytes of their text. Those that may spell bytes could be either.
     pub fn bytes_of_text(&self, table: &str, column: &str) -> Told<()> {
-        let (table, column) = (quoted(table), quoted(column));
-        if self.likely_hex && self.hex == self.texts {
-            return Err(format!(
-                "texts of hexadecimal digits alone: if they spell bytes, UPDATE {table} SET {column} = unhex(replace(replace({column}, '\\x', \
-                 ''), '0x', '')) WHERE typeof({column}) = 'text' in the source makes those of them (SQLite 3.41 or newer); if the digits \
-                 themselves are meant, state `bytes: utf8`"
-            ));
-        }
-        if self.likely_base64 && self.base64 == self.texts {
-            return Err(format!(
-                "texts that could be base64: if they spell bytes, UPDATE {table} SET {column} = base64({column}) WHERE typeof({column}) = \
-                 'text' in SQLite's own shell makes those of them (3.41 or newer); if the text itself is meant, state `bytes: utf8`"
-            ));
-        }
-        Ok(())
+        self.spelled.are_text(table, column)
     }
 
     /// Whether numbers are positions in an enum's order from 0. Where they count from 1, with certainty, the label of each. Numbers in text
@@ -250,19 +213,13 @@ impl Habits {
         });
         Err(format!(
             "positions in the enum's order of which none is 0{}: state `enum: ordinal` if they count from 0; if they count from 1, UPDATE \
-             {quoted_table} SET {quoted_column} = {quoted_column} - 1 WHERE {} in the source, and then `enum: ordinal`",
+             {quoted_table} SET {quoted_column} = {quoted_column} - 1 WHERE (typeof({quoted_column}) = 'integer' OR typeof({quoted_column}) = \
+             'text' AND {quoted_column} GLOB '[0-9]*' AND {quoted_column} NOT GLOB '*[^0-9]*') AND CAST({quoted_column} AS INTEGER) BETWEEN 1 \
+             AND {} in the source, and then `enum: ordinal`",
             example.unwrap_or_default(),
-            is_number(&quoted_column)
+            labels.len()
         ))
     }
-}
-
-/// Whether text is written in base64, filled up to groups of four.
-fn is_base64(text: &str) -> bool {
-    let body = text.trim_end_matches('=');
-    let filled = text.len() - body.len() <= 2 && text.len().is_multiple_of(4);
-    let digit = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
-    filled && !body.is_empty() && body.bytes().all(digit)
 }
 
 /// Whether a value is the position one beyond an enum's last: where others count from 1 it is the last.
@@ -281,7 +238,8 @@ pub fn is_one_beyond(value: ValueRef<'_>, kind: &Kind) -> bool {
 /// SQL that is true of numbers, and of text that is written as one: a statement that calculates would make zeros of any other text.
 pub fn is_number(column: &str) -> String {
     format!(
-        "(typeof({column}) IN ('integer', 'real') OR {column} GLOB '[0-9]*' AND {column} NOT GLOB '*[^0-9.]*')"
+        "(typeof({column}) IN ('integer', 'real') OR {column} GLOB '*[0-9]*' AND {column} NOT GLOB '*[^-.0-9]*' AND {column} NOT GLOB '?*-*' AND \
+         {column} NOT GLOB '*.*.*')"
     )
 }
 
@@ -361,12 +319,29 @@ mod tests {
         for (values, is_text) in [
             (&["deadbeef", "00ff"][..], false),
             (&["\\x00ff", ""], false),
-            (&["deadbeef", "secret"], true),
+            (&["deadbeef", "secret"], false),
             (&["12", "cafe"], true),
             (&[""], true),
             (&["0xdeadbeef", "0x00ff"], false),
             (&["aGVsbG8gd29ybGQhIQ==", "c2VjcmV0"], false),
             (&["password"], true),
+            (&["0XDEADBEEF", "hello"], false),
+            (&["X'00FF'"], false),
+            (&["\\X00FF"], false),
+            (&["deadbeef\n"], false),
+            (&["dead beef 00ff"], false),
+            (&["aa:bb:cc:dd", "00-11-22-33"], false),
+            (&["6018366c-f658-47a7-9ed3-4fe53a096533"], false),
+            (&["c2VjcmV0IQ==\n", "abc"], false),
+            (&["c2VjcmV0IGFuZCBzYWZl"], false),
+            (&["c2VjcmV0IQ"], false),
+            (&["-_8AESIzRFVmd4iZ"], false),
+            (&["data:image/png;base64,iVBORw0K"], false),
+            (&["2024-02-29", "2023-12-31"], true),
+            (&["in_progress", "some-long-slug-of-an-article"], true),
+            (&["HelloWorld", "InProgress", "iPhone12", "Version12"], true),
+            (&["deadbeef", "sunshine", "moonlight"], true),
+            (&["a", "hello, world", "data: none", "x'y"], true),
         ] {
             let told = seen(&texts(values), &Kind::Bytea).bytes_of_text("t", "c");
             assert_eq!(told.is_ok(), is_text, "{values:?}: {told:?}");

@@ -269,7 +269,8 @@ fn resolve(
             );
             Resolved::Unknown(format!(
                 "blobs that are JSON as text and, with another value, as SQLite's binary JSON: state `bytes: text` if all are text; if they \
-                 are binary, UPDATE {table} SET {column} = json({column}) WHERE typeof({column}) = 'blob' in the source makes text of them"
+                 are binary, UPDATE {table} SET {column} = json({column}) WHERE typeof({column}) = 'blob' AND json_valid({column}, 8) in the source \
+                 makes text of them"
             ))
         }
         ("split: ,", _, Some(place)) => {
@@ -425,8 +426,12 @@ fn is_moment_of(column: &str, converter: &Converter, wish: &Wish) -> String {
     let stated = stated.filter(|value| value.parse::<f64>().is_ok());
     let mut nothing: Vec<String> = ["0", "0.0", "-1", "-1.0"].map(str::to_owned).to_vec();
     for value in stated {
-        if !nothing.contains(value) {
-            nothing.push(value.clone());
+        // A whole REAL is known without its point, and is cast to text with it.
+        let whole = (!value.contains('.')).then(|| format!("{value}.0"));
+        for spelling in [value.clone()].into_iter().chain(whole) {
+            if !nothing.contains(&spelling) {
+                nothing.push(spelling);
+            }
         }
     }
     let nothing: Vec<String> = nothing.iter().map(|value| format!("'{value}'")).collect();

@@ -10,10 +10,12 @@ use crate::runbook::transfer::names::{column_key, in_quotes, part};
 use crate::runbook::transfer::{
     ColumnPolicy, OnProblem, Pattern, Replacement, TargetRows, Transfer,
 };
+use crate::transfer::convert::Class;
 use crate::transfer::layout::{Layout, TableLayout};
+use crate::transfer::rows::ColumnLook;
 
 /// Settings that change nothing where they are not needed, and so are wished for all columns of one declared type and one target type as
-/// soon as one of them needs it.
+/// soon as one of them needs it; not for one that holds values of which none is of the kind that it speaks of.
 const HARMLESS: [&str; 9] = [
     "fraction",
     "offset",
@@ -49,6 +51,8 @@ pub struct Additions {
     pub fire: BTreeSet<String>,
     /// By table and column; a row as a whole, without a column, is put aside by the policy of all its columns.
     pub columns: BTreeMap<(String, String), Addition>,
+    /// How many values of each class there are, by table and column; none of a column whose values nobody looked at.
+    pub classes: BTreeMap<(String, String), [u64; 5]>,
 }
 
 /// Settings to add to one column, or to those of one pattern.
@@ -89,6 +93,32 @@ impl Additions {
         for (column, settings) in other.columns {
             self.columns.insert(column, settings);
         }
+        self.classes.extend(other.classes);
+    }
+
+    /// Takes in what a column holds.
+    pub fn look(&mut self, table: &str, column: &str, look: &ColumnLook) {
+        let key = (table.to_owned(), column.to_owned());
+        self.classes.insert(key, look.classes);
+    }
+
+    /// Whether a setting speaks of values that a column has; of one that is empty tonight it may.
+    fn concerns(&self, key: &str, table: &str, column: &str) -> bool {
+        let column = (table.to_owned(), column.to_owned());
+        let Some(classes) = self.classes.get(&column) else {
+            return true;
+        };
+        let count = |of: &[Class]| -> u64 { of.iter().map(|class| classes[*class as usize]).sum() };
+        let all = [Class::Integer, Class::Real, Class::Text, Class::Blob];
+        count(&all) == 0
+            || match key {
+                "guid_bytes" | "boolean_bytes" => count(&[Class::Blob]) > 0,
+                "guid_text" | "boolean_words" | "char_padding" => {
+                    count(&[Class::Text, Class::Blob]) > 0
+                }
+                // What moments and numbers need differs from row to row.
+                _ => true,
+            }
     }
 
     /// Takes in what a problem's policy says; one that is no setting of a section says nothing.
@@ -195,7 +225,7 @@ impl Additions {
                 all.any(|(known, _)| known == key)
             };
             for (key, value) in policy.pairs() {
-                if !is_stated(key) {
+                if !is_stated(key) && self.concerns(key, &table, &column) {
                     let _ = self.entry(&table, &column).policy.set(key, &value);
                 }
             }

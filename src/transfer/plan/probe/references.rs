@@ -260,10 +260,28 @@ impl Pair<'_> {
     }
 
     fn mend(&self) -> String {
+        let moves = |name: &str| self.child.columns.iter().any(|c| c.target.name == name);
+        let filled = self.key.columns.iter().filter(|name| {
+            let column = self.child.target.column(name);
+            let is_plain = |column: &Column| {
+                column.has_default && !column.generated && column.identity.is_none()
+            };
+            !moves(name.as_str()) && column.is_some_and(is_plain)
+        });
+        let drops: Vec<String> = filled
+            .map(|name| format!("ALTER COLUMN {} DROP DEFAULT", quoted(name)))
+            .collect();
+        let less = match drops.is_empty() {
+            true => String::new(),
+            false => format!(
+                "; ALTER TABLE {} {} leaves it NULL where it may be",
+                quoted(&self.child.target.name),
+                drops.join(", ")
+            ),
+        };
         format!(
-            "{} has to move with its values, or to get another default in the target; ALTER TABLE {} ALTER COLUMN … DROP DEFAULT leaves it NULL where it may be",
-            self.unmoved(),
-            quoted(&self.child.target.name)
+            "{} has to move with its values, or to get another default in the target{less}",
+            self.unmoved()
         )
     }
 }

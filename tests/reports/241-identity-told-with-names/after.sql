@@ -1,0 +1,1 @@
+INSERT INTO song_list (name) VALUES ('b')

@@ -1,0 +1,1 @@
+CREATE TABLE "Song List" ("Id" INTEGER PRIMARY KEY, name TEXT); INSERT INTO "Song List" VALUES (1, 'a');

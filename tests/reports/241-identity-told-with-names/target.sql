@@ -1,0 +1,1 @@
+CREATE TABLE song_list (id bigint PRIMARY KEY, name text);
