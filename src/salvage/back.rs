@@ -180,7 +180,7 @@ impl Reverse {
             Kind::Float64 | Kind::Float32 => float(text, class, kind, spelling),
             Kind::Numeric { .. } => numeric(text, class, policy, spelling),
             Kind::Text | Kind::Verbatim => plain(text, class),
-            Kind::Padded => plain(text.trim_end_matches(' '), class),
+            Kind::Padded => plain(unpadded(text, spelling), class),
             Kind::Bytes => bytes(text, class),
             Kind::Instant { .. } => {
                 moments::instant(text, class, policy.epoch, self.rule.zone, spelling)
@@ -294,6 +294,21 @@ fn decimal(text: &str, spelling: &Spelling) -> Option<String> {
     } else {
         format!("{whole}.{fraction}")
     })
+}
+
+/// A text of `char(n)` without what PostgreSQL fills it up with. Blanks are the application's own where all of its texts are as long as the
+/// column, and where it has written just this text.
+fn unpadded<'t>(text: &'t str, spelling: &Spelling) -> &'t str {
+    let bare = text.trim_end_matches(' ');
+    let Spelling::Padded { shortest, blanks } = spelling else {
+        return bare;
+    };
+    let is_whole = *shortest == Some(text.chars().count());
+    if is_whole || blanks.iter().any(|known| known == text) {
+        text
+    } else {
+        bare
+    }
 }
 
 fn plain(text: &str, class: Class) -> Option<Cell> {
