@@ -296,14 +296,15 @@ fn decimal(text: &str, spelling: &Spelling) -> Option<String> {
     })
 }
 
-/// A text of `char(n)` without what PostgreSQL fills it up with. Blanks are the application's own where all of its texts are as long as the
-/// column, and where it has written just this text.
+/// A text of `char(n)` without what PostgreSQL fills it up with. Blanks are the application's own where it has written just this text, and where
+/// all of its texts are as long as the column, some of them by blanks; in `char(1)` a blank takes the place of a letter.
 fn unpadded<'t>(text: &'t str, spelling: &Spelling) -> &'t str {
     let bare = text.trim_end_matches(' ');
     let Spelling::Padded { shortest, blanks } = spelling else {
         return bare;
     };
-    let is_whole = *shortest == Some(text.chars().count());
+    let length = text.chars().count();
+    let is_whole = *shortest == Some(length) && (length == 1 || !blanks.is_empty());
     if is_whole || blanks.iter().any(|known| known == text) {
         text
     } else {

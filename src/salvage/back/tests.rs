@@ -38,6 +38,8 @@ fn a_char_comes_back_with_the_blanks_that_are_its_own() {
     // Of full length, each of them.
     assert_eq!(back(1, &["F", "I"], " "), exact(" "));
     assert_eq!(back(2, &["ab", "c "], "d "), exact("d "));
+    // So far, but none by blanks.
+    assert_eq!(back(4, &["abcd", "wxyz"], "a   "), exact("a"));
     // Some are shorter: what the application has written comes back as it was, what is new without padding.
     assert_eq!(back(2, &["a", "c "], "c "), exact("c "));
     assert_eq!(back(2, &["a", "c "], "d "), exact("d"));
