@@ -316,6 +316,8 @@ pub struct Trigger {
     pub enabled: char,
     /// Runs for each row before it is inserted, and may change it.
     pub before_insert: bool,
+    /// Some INSERT makes it run, before or after it, for each row or once.
+    pub on_insert: bool,
     /// The text of its function.
     pub body: String,
     /// Came with the trigger of a partitioned table.

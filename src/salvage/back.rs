@@ -180,7 +180,7 @@ impl Reverse {
             Kind::Float64 | Kind::Float32 => float(text, class, kind, spelling),
             Kind::Numeric { .. } => numeric(text, class, policy, spelling),
             Kind::Text | Kind::Verbatim => plain(text, class),
-            Kind::Padded => plain(text.trim_end_matches(' '), class),
+            Kind::Padded => plain(unpadded(text, spelling), class),
             Kind::Bytes => bytes(text, class),
             Kind::Instant { .. } => {
                 moments::instant(text, class, policy.epoch, self.rule.zone, spelling)
@@ -294,6 +294,22 @@ fn decimal(text: &str, spelling: &Spelling) -> Option<String> {
     } else {
         format!("{whole}.{fraction}")
     })
+}
+
+/// A text of `char(n)` without what PostgreSQL fills it up with. Blanks are the application's own where it has written just this text, and where
+/// all of its texts are as long as the column, some of them by blanks; in `char(1)` a blank takes the place of a letter.
+fn unpadded<'t>(text: &'t str, spelling: &Spelling) -> &'t str {
+    let bare = text.trim_end_matches(' ');
+    let Spelling::Padded { shortest, blanks } = spelling else {
+        return bare;
+    };
+    let length = text.chars().count();
+    let is_whole = *shortest == Some(length) && (length == 1 || !blanks.is_empty());
+    if is_whole || blanks.iter().any(|known| known == text) {
+        text
+    } else {
+        bare
+    }
 }
 
 fn plain(text: &str, class: Class) -> Option<Cell> {

@@ -49,6 +49,13 @@ pub(crate) enum Spelling {
     Words { yes: String, no: String },
     /// JSON without blanks between its parts.
     Json { compact: bool },
+    /// Text in `char(n)`, which PostgreSQL fills up with blanks.
+    Padded {
+        /// Characters of the shortest text; none where there are no texts.
+        shortest: Option<usize>,
+        /// Texts that end in blanks of their own.
+        blanks: Vec<String>,
+    },
 }
 
 const WORDS: [(&str, &str); 6] = [
@@ -168,6 +175,14 @@ fn spelling(kind: &Kind, texts: &[&str]) -> Spelling {
                 && !texts
                     .iter()
                     .any(|text| text.contains("\": ") || text.contains(", ")),
+        },
+        Kind::Padded => Spelling::Padded {
+            shortest: texts.iter().map(|text| text.chars().count()).min(),
+            blanks: texts
+                .iter()
+                .filter(|text| text.ends_with(' '))
+                .map(|text| (*text).to_owned())
+                .collect(),
         },
         _ => Spelling::Plain,
     }

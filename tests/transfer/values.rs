@@ -245,7 +245,7 @@ async fn suggestions_hold_for_columns_that_are_empty_tonight() {
     .await;
     let plan = pair.plan(&Transfer::default()).await;
     for line in [
-        "\"*.created_at\": { fraction: truncate }  # 1 value in 3 columns",
+        "\"*.created_at\": { fraction: truncate }  # 1 value in 3 columns; '2024-02-29 12:34:56.1234567' → 2024-02-29 12:34:56.123456",
         "a.price: { real: shortest }  # 1 value",
         "b.cost: { real: shortest }",
         "a.at: { epoch: s }  # 1 value; 1709210096 → 2024-02-29 12:34:56",

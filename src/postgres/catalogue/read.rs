@@ -295,7 +295,7 @@ async fn triggers(client: &Client, schema: &str) -> Result<Vec<(u32, Trigger)>, 
     let rows = client
         .query(
             "SELECT t.tgrelid, t.tgname::text, t.tgenabled::text, t.tgtype & 7 = 7, p.prosrc, t.tgparentid <> 0,
-                    count(*) FILTER (WHERE t.tgparentid = 0) OVER (PARTITION BY t.tgname) > 1
+                    count(*) FILTER (WHERE t.tgparentid = 0) OVER (PARTITION BY t.tgname) > 1, t.tgtype & 4 = 4
              FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
              WHERE n.nspname = $1
                AND (p.pronamespace IS DISTINCT FROM to_regnamespace('cutover') OR NOT starts_with(t.tgname::text, 'cutover_feed_'))
@@ -315,6 +315,7 @@ async fn triggers(client: &Client, schema: &str) -> Result<Vec<(u32, Trigger)>, 
                     name: row.get(1),
                     enabled: enabled(row.get(2)),
                     before_insert: row.get(3),
+                    on_insert: row.get(7),
                     body: row.get(4),
                     inherited: row.get(5),
                     shared: row.get(6),

@@ -24,6 +24,29 @@ fn a_label_comes_back_as_the_column_writes_it() {
     }
 }
 
+/// A blank that fills `char(n)` is the application's own, and one that PostgreSQL has put there is not.
+#[test]
+fn a_char_comes_back_with_the_blanks_that_are_its_own() {
+    let mut policy = ColumnPolicy::default();
+    policy.set("char_padding", "pad").expect("a setting");
+    let back = |length: i32, examples: &[&str], text: &str| {
+        let examples: Vec<Cell> = examples.iter().map(|text| Cell::text(*text)).collect();
+        let reverse = Reverse::new("bpchar", length + 4, &policy, None, "CHAR", &examples);
+        reverse.value(Some(text))
+    };
+    let exact = |text: &str| Back::Exact(Cell::text(text));
+    // Of full length, each of them.
+    assert_eq!(back(1, &["F", "I"], " "), exact(" "));
+    assert_eq!(back(2, &["ab", "c "], "d "), exact("d "));
+    // So far, but none by blanks.
+    assert_eq!(back(4, &["abcd", "wxyz"], "a   "), exact("a"));
+    // Some are shorter: what the application has written comes back as it was, what is new without padding.
+    assert_eq!(back(2, &["a", "c "], "c "), exact("c "));
+    assert_eq!(back(2, &["a", "c "], "d "), exact("d"));
+    assert_eq!(back(2, &["a"], "a "), exact("a"));
+    assert_eq!(back(4, &[], "ab  "), exact("ab"));
+}
+
 /// What the import made of a value of the column comes back as that value.
 #[test]
 fn every_setting_has_a_way_back() {

@@ -7,6 +7,9 @@ use crate::transfer::kind::Kind;
 /// PostgreSQL refuses to allocate more for one value; a little is left for the value's own header.
 pub const MAX_VALUE_BYTES: usize = 0x3fff_ffff - 64;
 
+/// Why a text does not fit that is shorter than `char(n)` and ends in blanks of its own.
+pub const BLANK_AT_THE_END: &str = "ends in a blank, which char(n) cannot tell from its padding";
+
 /// Text into `text`, `varchar(n)`, `citext`, `char(n)`.
 pub fn text<'v>(
     value: &'v [u8],
@@ -137,13 +140,12 @@ fn padded(text: &str, limit: usize, policy: &ColumnPolicy) -> Result<Uses, Rejec
             "{characters} characters, char({limit}) holds {limit}"
         )));
     }
-    if text.ends_with(' ') {
-        return Err(Reject::never(
-            "ends in a blank, which char(n) cannot tell from its padding",
-        ));
-    }
+    // Without padding, all values of the column are of full length, and each comes back as it is, with its blanks.
     if characters == limit {
         return Ok(Uses::NONE);
+    }
+    if text.ends_with(' ') {
+        return Err(Reject::never(BLANK_AT_THE_END));
     }
     if policy.char_padding_pad {
         return Ok(Uses::one(Use::CharPadding));
@@ -152,4 +154,33 @@ fn padded(text: &str, limit: usize, policy: &ColumnPolicy) -> Result<Uses, Rejec
         "char_padding: pad",
         format!("{characters} characters, char({limit}) pads it with blanks"),
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::column;
+    use super::BLANK_AT_THE_END;
+    use crate::transfer::kind::Kind;
+    use rusqlite::types::ValueRef;
+
+    #[test]
+    fn blanks_that_fill_a_char_are_kept_and_others_are_told_from_padding() {
+        let taken = |text: &str, settings: &[(&str, &str)]| {
+            let mut out = Vec::new();
+            let field =
+                column(Kind::Char(2), settings).encode(ValueRef::Text(text.as_bytes()), &mut out);
+            field.map(|_| out[4..].to_vec())
+        };
+        let (none, pad): ([(&str, &str); 0], _) = ([], [("char_padding", "pad")]);
+        for text in ["  ", "F ", " F", "é "] {
+            assert_eq!(taken(text, &none), Ok(text.as_bytes().to_vec()), "{text:?}");
+            assert_eq!(taken(text, &pad), Ok(text.as_bytes().to_vec()), "{text:?}");
+        }
+        assert_eq!(taken("F", &pad), Ok(b"F".to_vec()));
+        assert!(taken("F", &none).is_err());
+        for settings in [&none[..], &pad[..]] {
+            let refused = taken(" ", settings).expect_err("a blank that padding would hide");
+            assert_eq!(refused.reason, BLANK_AT_THE_END);
+        }
+    }
 }

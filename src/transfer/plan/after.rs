@@ -90,7 +90,8 @@ pub(super) fn note(layout: &Layout, transfer: &Transfer, plan: &mut Plan) {
     for table in &layout.tables {
         for trigger in &table.target.triggers {
             let fires = fires(&transfer.fire, &table.target.name, &trigger.name);
-            if !matches!(trigger.enabled, 'O' | 'A') || fires {
+            // One of UPDATE, DELETE or TRUNCATE alone would not have run for rows that are inserted, either.
+            if !matches!(trigger.enabled, 'O' | 'A') || !trigger.on_insert || fires {
                 continue;
             }
             let reason = format!(

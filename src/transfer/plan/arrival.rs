@@ -113,6 +113,12 @@ pub fn register(
     )
 }
 
+/// Blanks at the end, which `char(n)` does not count; a tab or a line's end is none.
+fn cut_blanks(text: &mut Vec<u8>) {
+    let kept = text.iter().rposition(|byte| *byte != b' ');
+    text.truncate(kept.map_or(0, |last| last + 1));
+}
+
 /// What a value will be, in bytes that are equal where the target's values are.
 fn form(value: ValueRef<'_>, converter: &Converter, folding: Folding<'_>) -> Option<Vec<u8>> {
     let mut field = Vec::new();
@@ -127,10 +133,17 @@ fn form(value: ValueRef<'_>, converter: &Converter, folding: Folding<'_>) -> Opt
         // A key may refer to an integer of another width.
         Kind::Int2 | Kind::Int4 | Kind::Int8 => Some(widened(&body)),
         Kind::Text(_) | Kind::Char(_) if folding != Folding::No => {
+            // A collation compares `char(n)` without the blanks at its end as well.
+            if matches!(converter.kind, Kind::Char(_)) {
+                cut_blanks(&mut body);
+            }
             let text = String::from_utf8_lossy(&body);
             Some(folding.of(&text).into_bytes())
         }
-        Kind::Char(_) => Some(body.trim_ascii_end().to_vec()),
+        Kind::Char(_) => {
+            cut_blanks(&mut body);
+            Some(body)
+        }
         // The number of decimal places that is shown is no part of the number.
         Kind::Numeric(_) => {
             body.get_mut(6..8)?.fill(0);

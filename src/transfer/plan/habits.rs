@@ -11,7 +11,7 @@ use rusqlite::types::ValueRef;
 use self::bytes::Spelled;
 use crate::postgres::quoted;
 use crate::text::printable;
-use crate::transfer::convert::Converter;
+use crate::transfer::convert::{Converter, NO_NULL};
 use crate::transfer::kind::Kind;
 
 /// Separators of lists, beside the comma.
@@ -102,9 +102,14 @@ impl Habits {
         }
     }
 
-    /// Whether `rows` values fit under no setting, all for one reason: not faulty rows, but a way of writing.
-    pub fn is_one_way_of_writing(&self, rows: u64) -> bool {
-        self.lost == rows && self.reasons.len() == 1
+    /// Of `rows` rows, `values` of which have a value: whether all fit under no setting for one reason. That is no row at fault, but a way of
+    /// writing; rows without a value say nothing about it, where it is not just that which is lacking.
+    pub fn is_one_way_of_writing(&self, rows: u64, values: u64) -> bool {
+        let all = match self.reasons.contains(NO_NULL) {
+            true => rows,
+            false => values,
+        };
+        all > 1 && self.lost == all && self.reasons.len() == 1
     }
 
     /// Adds what another reader saw.

@@ -13,15 +13,16 @@ use tokio_util::sync::CancellationToken;
 
 use rusqlite::types::ValueRef;
 
-use crate::runbook::transfer::{Replacement, Zone};
+use crate::runbook::transfer::Zone;
 use crate::transfer::convert::{Converter, Reject, stands_for, text};
 use crate::transfer::error::read;
 use crate::transfer::kind::Kind;
 use crate::transfer::layout::{Layout, TableLayout};
 use crate::transfer::plan::guess::Guids;
-use crate::transfer::plan::habits::{self, Habits};
+use crate::transfer::plan::habits;
 use crate::transfer::plan::units::{self, Numbers, World};
-use crate::transfer::plan::{Problem, RowKey, sentinels};
+use crate::transfer::plan::wish::Wish;
+use crate::transfer::plan::{Problem, RowKey, mend, sentinels};
 use crate::transfer::reader::{Cursor, Reader, RowView, Span, estimate};
 use crate::transfer::rows::{ColumnLook, Encoder, Outcome};
 use crate::transfer::{Error, Progress};
@@ -58,21 +59,6 @@ pub struct Scanned {
     pub behind: Vec<RowKey>,
 }
 
-/// What would settle the problems of a column.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Wish {
-    /// Settings as `key: value`.
-    pub policies: BTreeSet<&'static str>,
-    /// Values that seem to stand for something else, and how many there are of each.
-    pub values: BTreeMap<String, (Replacement, u64)>,
-    /// Some value fits under no setting.
-    pub hopeless: bool,
-    /// Problems seen.
-    pub count: u64,
-    /// How the values are written.
-    pub habits: Habits,
-}
-
 impl Scanned {
     fn merge(&mut self, other: Self) {
         self.rows += other.rows;
@@ -87,14 +73,7 @@ impl Scanned {
         self.problems.extend(other.problems);
         self.behind.extend(other.behind);
         for (column, wish) in other.wishes {
-            let mine = self.wishes.entry(column).or_default();
-            mine.policies.extend(wish.policies);
-            for (value, (by, count)) in wish.values {
-                mine.values.entry(value).or_insert((by, 0)).1 += count;
-            }
-            mine.hopeless |= wish.hopeless;
-            mine.count += wish.count;
-            mine.habits.merge(wish.habits);
+            self.wishes.entry(column).or_default().merge(wish);
         }
         for (place, numbers) in other.numbers {
             self.numbers.entry(place).or_default().merge(numbers);
@@ -401,12 +380,18 @@ impl Piece<'_> {
                             false => settle(converter, value),
                         };
                         wish.hopeless |= !passes;
-                        settled = passes;
+                        // What a statement mends does not stay behind, and neither does what hangs on it.
+                        settled =
+                            passes || mend::may_be(self.table, &self.table.columns[place], value);
                         if !passes {
                             wish.habits.lose(&problem.reason);
+                            if matches!(value, ValueRef::Null) {
+                                wish.see_null(&problem.rowid);
+                            }
                         }
                         if passes {
                             wish.policies.extend(&policies);
+                            wish.show(&policies, row, place, converter);
                             problem.policy = (!policies.is_empty()).then(|| policies.join(", "));
                         }
                     }

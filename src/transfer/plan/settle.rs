@@ -1,17 +1,21 @@
 //! From what the scan found to what would settle it: settings for whole columns where all of their values agree, and plain words where
 //! they do not. Pure; writing the section is in [`super::suggest`].
 
+use std::collections::BTreeSet;
+
 use crate::postgres::quoted;
 use crate::runbook::transfer::{Epoch, Replacement};
 use crate::text::printable;
+use crate::transfer::convert::text::BLANK_AT_THE_END;
 use crate::transfer::convert::{Class, Converter, NO_NULL};
 use crate::transfer::kind::Kind;
 use crate::transfer::layout::{ColumnLayout, TableLayout, structural};
-use crate::transfer::plan::Problem;
 use crate::transfer::plan::habits::is_number;
-use crate::transfer::plan::scan::{Scanned, Wish};
+use crate::transfer::plan::scan::Scanned;
 use crate::transfer::plan::suggest::Additions;
 use crate::transfer::plan::units::{Numbers, Verdict, World};
+use crate::transfer::plan::wish::Wish;
+use crate::transfer::plan::{Problem, mend};
 
 /// What becomes of a setting that only the whole column can fill in.
 enum Resolved {
@@ -34,6 +38,7 @@ pub fn settle(
 ) -> Vec<Problem> {
     let name = &table.source.name;
     let mut problems = Vec::new();
+    let mut mended: BTreeSet<&str> = BTreeSet::new();
     let place_of = |column: &str| {
         table
             .columns
@@ -51,6 +56,12 @@ pub fn settle(
                 problems.push(structural(name, column, why.clone(), None));
             }
             None => {}
+        }
+        let mend = place_of(column).and_then(|place| mend::told(table, place, wish, scanned));
+        if let Some(why) = mend {
+            undecided = true;
+            mended.insert(column.as_str());
+            problems.push(structural(name, column, why, None));
         }
         for policy in &wish.policies {
             // It would settle moments whose day is to be asked about, too.
@@ -97,8 +108,8 @@ pub fn settle(
             let example = format!("{count} × {}", printable(value, 40));
             additions.explain(name, column, wish.count, vec![example]);
         }
-        if is_lost(wish, scanned) {
-            let why = nothing_left(scanned.rows);
+        if !mended.contains(column.as_str()) && is_lost(wish, scanned, place_of(column)) {
+            let why = nothing_left(scanned.rows, values_of(scanned, place_of(column)));
             problems.push(structural(name, column, why, None));
         } else if !undecided && (wish.hopeless || leaves_over(table, place_of(column), wish)) {
             // Where something is to be decided first, the values that wait for it would be put aside too.
@@ -114,7 +125,11 @@ pub fn settle(
             (Some(policies), Some(wish)) if beside_one && policies.contains("-1: ") => {
                 wish.hopeless.then(|| "on_problem: quarantine".to_owned())
             }
-            (None, Some(wish)) if is_lost(wish, scanned) => None,
+            (None, Some(wish))
+                if mended.contains(problem.column.as_str()) || is_lost(wish, scanned, place) =>
+            {
+                None
+            }
             (None, _) => Some("on_problem: quarantine".to_owned()),
             (Some(policies), Some(wish))
                 if policies.contains("epoch: ?") && is_undecided(table, place, wish, scanned) =>
@@ -126,6 +141,7 @@ pub fn settle(
                 if policies.contains('?')
                     || policies.contains("guid_bytes")
                     || policies.contains("unsigned")
+                    || policies.contains("scale: ")
                     || policies.contains("split")
                     || policies.contains("bytes: utf8")
                     || policies.contains("enum: ordinal") =>
@@ -154,32 +170,57 @@ pub fn settle(
     problems
 }
 
-/// Why a value does not fit; for a NULL, with the default that does not help.
+/// Why a value does not fit; for a NULL, with the default that does not help, and for a blank, with the type that keeps it.
 fn reason(table: &TableLayout, place: Option<usize>, problem: &Problem) -> String {
-    let column = place.map(|place| &table.columns[place]);
-    let default = column.and_then(|column| column.target.expression.as_deref());
-    match (column, default) {
-        (Some(column), Some(default)) if problem.reason == NO_NULL => format!(
-            "{NO_NULL}; its default {} is no constant that fits, so that `null: default` cannot take it: UPDATE {} SET {} = … WHERE {} IS NULL in the \
-             source says what these are",
-            printable(default, 80),
-            quoted(&table.source.name),
-            quoted(table.source_name(column)),
-            quoted(table.source_name(column))
+    let Some(column) = place.map(|place| &table.columns[place]) else {
+        return problem.reason.clone();
+    };
+    let default = column.target.expression.as_deref();
+    match (default, &column.converter.kind) {
+        (Some(default), _) if problem.reason == NO_NULL && !mend::is_number_key(table, column) => {
+            format!(
+                "{NO_NULL}; its default {} is no constant that fits, so that `null: default` cannot take it: UPDATE {} SET {} = … WHERE {} IS NULL in \
+                 the source says what these are",
+                printable(default, 80),
+                quoted(&table.source.name),
+                quoted(table.source_name(column)),
+                quoted(table.source_name(column))
+            )
+        }
+        (_, Kind::Char(length)) if problem.reason == BLANK_AT_THE_END => format!(
+            "{BLANK_AT_THE_END}: ALTER TABLE {} ALTER COLUMN {} TYPE varchar({length}) in the target keeps it",
+            quoted(&table.target.name),
+            quoted(&column.target.name),
         ),
         (Some(_) | None, _) => problem.reason.clone(),
     }
 }
 
-/// Whether a setting of this column would put every row of the table aside, so that nobody should get it by pasting.
-fn is_lost(wish: &Wish, scanned: &Scanned) -> bool {
-    wish.hopeless && scanned.rows > 1 && wish.habits.is_one_way_of_writing(scanned.rows)
+/// Whether a setting of this column would put every row of the table aside that has a value, so that nobody should get it by pasting.
+fn is_lost(wish: &Wish, scanned: &Scanned, place: Option<usize>) -> bool {
+    let values = values_of(scanned, place);
+    wish.hopeless && wish.habits.is_one_way_of_writing(scanned.rows, values)
 }
 
-fn nothing_left(rows: u64) -> String {
+/// How many rows have a value in a column.
+fn values_of(scanned: &Scanned, place: Option<usize>) -> u64 {
+    let look = place.and_then(|place| scanned.looks.get(place));
+    let nulls = look.map_or(0, |look| look.classes[Class::Null as usize]);
+    scanned.rows.saturating_sub(nulls)
+}
+
+fn nothing_left(rows: u64, values: u64) -> String {
+    // Where NULL is what does not fit, it is so in every row.
+    let (none, aside) = match values == 0 || values == rows {
+        true => ("no row of the table".to_owned(), format!("all {rows} rows")),
+        false => (
+            format!("none of the {values} values"),
+            format!("all {values} rows that have one"),
+        ),
+    };
     format!(
-        "no row of the table fits: state by `values:` what each value stands for, where they are few, mend them in the source, or give the \
-         target's column a type that holds them; `on_problem: quarantine` would put all {rows} rows aside"
+        "{none} fits: state by `values:` what each value stands for, where they are few, mend them in the source, or give the \
+         target's column a type that holds them; `on_problem: quarantine` would put {aside} aside"
     )
 }
 
@@ -330,8 +371,29 @@ fn resolve(
                 )),
             }
         }
-        _ => Resolved::Setting(policy.to_owned(), Vec::new()),
+        ("scale: round", Some(column), _) if keeps_no_fraction(&column.converter.kind) => {
+            let example = wish.examples.get(policy);
+            let example = example.map_or_else(String::new, |(_, example)| format!(" ({example})"));
+            Resolved::Unknown(format!(
+                "numbers with a fraction, of which {} keeps nothing{}: ALTER TABLE {} ALTER COLUMN {} TYPE numeric in the target keeps them; state \
+                 `scale: round` or `scale: truncate` where the fraction may be lost",
+                column.target.ty.shown,
+                printable(&example, 120),
+                quoted(&table.target.name),
+                quoted(&column.target.name),
+            ))
+        }
+        _ => {
+            let example = wish.examples.get(policy);
+            let examples = example.map(|(_, example)| example.clone());
+            Resolved::Setting(policy.to_owned(), examples.into_iter().collect())
+        }
     }
+}
+
+/// Whether a type has no place behind the point, so that rounding takes the fraction of every number that has one.
+fn keeps_no_fraction(kind: &Kind) -> bool {
+    matches!(kind, Kind::Numeric(Some((_, 0))))
 }
 
 /// Whether some number is no position of the column's enum after all.

@@ -1,0 +1,1 @@
+SELECT id, replace(level, ' ', '_') FROM job ORDER BY id

@@ -1,0 +1,1 @@
+create table line(id serial primary key, q numeric(38,0));

@@ -1,0 +1,1 @@
+SELECT q FROM line ORDER BY id

@@ -1,0 +1,1 @@
+SELECT id, st, us FROM t ORDER BY id

@@ -1,0 +1,1 @@
+INSERT INTO pool (name) VALUES ('d') RETURNING id; INSERT INTO taken (name) VALUES ('d') RETURNING id

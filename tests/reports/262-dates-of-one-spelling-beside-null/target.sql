@@ -1,0 +1,1 @@
+CREATE TABLE due (id serial PRIMARY KEY, day date);
