@@ -7,7 +7,7 @@ mod code;
 mod columns;
 pub mod fire;
 mod order;
-mod promised;
+pub mod promised;
 pub mod stand_in;
 pub mod unfilled;
 pub mod unpaired;
