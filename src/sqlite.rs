@@ -21,6 +21,7 @@ pub mod fingerprint;
 mod holders;
 mod identity;
 pub mod ids;
+pub mod indexes;
 pub mod inspect;
 pub mod names;
 mod open;

@@ -4,8 +4,8 @@
 //! - `source.sql` makes the SQLite file, `target.sql` the schema as the application's own migrations make it; `transfer.yaml` is what a user
 //!   starts with, `arguments` are further arguments of every command;
 //! - `want`: `across` (green from end to end) or `refuse` (`plan` names the problems and suggests nothing more);
-//! - `says`: patterns, one per line; each has to occur in what was printed. `says.not`: none may. `pasted` and `pasted.not`: the same of the
-//!   section as it was pasted in the end;
+//! - `says`: patterns, one per line; each has to occur in what was printed. `says.not`: none may. `suggests` and `suggests.not`: the same of
+//!   what `plan` suggested until it had no problem any more; `pasted` and `pasted.not`: of the section as it was pasted in the end;
 //! - `mended.sql` and `mended.want`: what the source holds once the statements have run that `plan` prints for it;
 //! - `values.sql` and `values.want`: what the target holds afterwards, by the server's own text;
 //! - `after.sql` and `after.want`: what the application does next, and what it gets; it may fail where `mention` (a pattern) was printed;
@@ -122,6 +122,7 @@ async fn play(case: &Path) -> Result<(), String> {
         }
     }
     patterns(case, "says", &outcome.said)?;
+    patterns(case, "suggests", &outcome.suggested)?;
     patterns(case, "pasted", &outcome.section)?;
     mend::hold(&source, &outcome.said)?;
     if let Some(query) = read(case, "mended.sql") {

@@ -73,7 +73,7 @@ fn expressions(sql: &str) -> Vec<String> {
 }
 
 /// The words, quoted names, texts and signs of SQL with their places; blanks and comments are none.
-pub(super) fn tokens(sql: &str) -> Vec<(usize, &str)> {
+pub(crate) fn tokens(sql: &str) -> Vec<(usize, &str)> {
     let mut found = Vec::new();
     let mut at = 0;
     while let Some(first) = sql[at..].chars().next() {
@@ -128,7 +128,7 @@ fn quoted_length(text: &str, close: char) -> usize {
 }
 
 /// The name that a token may be; none for texts, numbers and signs.
-pub(super) fn name(token: &str) -> Option<String> {
+pub(crate) fn name(token: &str) -> Option<String> {
     let first = token.chars().next()?;
     match closing(first) {
         Some('\'') => None,

@@ -8,6 +8,7 @@ use rusqlite::Connection;
 
 use crate::ours::statements::BROUGHT_BACK;
 use crate::sqlite::checks::{self, Check};
+use crate::sqlite::indexes::PartialIndex;
 use crate::sqlite::shadow::Virtuals;
 
 /// What a file holds.
@@ -82,6 +83,8 @@ pub struct Table {
     pub foreign_keys: Vec<ForeignKey>,
     /// Indexes that are not unique, over whole columns and all rows: places in `columns`.
     pub indexes: Vec<Vec<usize>>,
+    /// Indexes over expressions or over some rows, unique or not.
+    pub partial_indexes: Vec<PartialIndex>,
     /// CHECK constraints.
     pub checks: Vec<Check>,
 }
@@ -207,6 +210,7 @@ impl Table {
         let (unique_keys, key_has_index) = unique_keys(connection, &name, &columns)?;
         let foreign_keys = foreign_keys(connection, &name)?;
         let indexes = indexes(connection, &name, &columns)?;
+        let partial_indexes = crate::sqlite::indexes::read(connection, &name)?;
         let position = if without_rowid && has_unknown_collation(connection, &name)? {
             // Nothing can be looked up by an order that only the application knows; a scan needs none.
             Position::Ordinal
@@ -222,6 +226,7 @@ impl Table {
             unique_keys,
             foreign_keys,
             indexes,
+            partial_indexes,
             checks: Vec::new(),
         })
     }

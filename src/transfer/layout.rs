@@ -8,7 +8,7 @@ mod columns;
 mod effect;
 pub mod fire;
 mod order;
-mod promised;
+pub mod promised;
 pub mod stand_in;
 pub mod unfilled;
 pub mod unpaired;

@@ -7,6 +7,7 @@ use crate::postgres::catalogue::{ConstraintKind, Table};
 use crate::transfer::Error;
 use crate::transfer::error::server;
 use crate::transfer::layout::Layout;
+use crate::transfer::layout::promised::Kept;
 
 const TABLE: &str = "
 CREATE TABLE IF NOT EXISTS cutover.promise (
@@ -41,6 +42,28 @@ pub async fn record(client: &Client, key: &str, layout: &Layout) -> Result<(), E
             .map_err(server(doing()))?;
     }
     Ok(())
+}
+
+/// What the target's tables promised when this import began; nothing where that is not on record.
+pub async fn recorded(client: &Client, key: &str) -> Result<Option<Vec<Kept>>, Error> {
+    let doing = || server("reading what the target kept when the import began");
+    let exists = "SELECT to_regclass('cutover.promise') IS NOT NULL";
+    let exists = client.query_one(exists, &[]).await.map_err(doing())?;
+    if !exists.get::<_, bool>(0) {
+        return Ok(None);
+    }
+    let sql =
+        "SELECT kind, table_name, parent_name, columns FROM cutover.promise WHERE import = $1";
+    let rows = client.query(sql, &[&key]).await.map_err(doing())?;
+    let kept = rows.iter().map(|row| Kept {
+        kind: row.get(0),
+        table: row.get(1),
+        parent: row.get(2),
+        columns: row.get::<_, Vec<String>>(3).into_iter().collect(),
+    });
+    let kept: Vec<Kept> = kept.collect();
+    // The first one says that there is a record, also of a schema without any key.
+    Ok(kept.iter().any(|one| one.kind == "record").then_some(kept))
 }
 
 type Promise<'t> = (&'static str, &'t str, Option<&'t str>, Vec<&'t str>);

@@ -28,7 +28,9 @@ use super::meter::{Gauge, Meter};
 use super::prepare::{self, Standing, Wanted};
 use super::rebuild::{self, ForeignGate};
 use super::record::{self, Definition, DefinitionKind, DefinitionState, Task};
-use super::{Copied, CopiedTable, Import, Options, TableAccount, account, ended, evidence};
+use super::{
+    Copied, CopiedTable, Import, Options, TableAccount, account, ended, evidence, promises,
+};
 
 /// What an attempt begins with.
 pub struct Opening<'o> {
@@ -324,7 +326,9 @@ impl<'s> Session<'s> {
         });
         let left = left.into_iter();
         let left = left.map(|(table, reason)| structural(&table, "", reason, None));
-        copied.notes = told.chain(layout.keys_not_kept()).chain(left).collect();
+        let before = promises::recorded(&self.control, &self.import.key).await?;
+        let keys = layout.keys_not_kept(before.as_deref());
+        copied.notes = told.chain(keys).chain(left).collect();
         copied.account = account;
         copied.was_done = self.finished;
         copied.sequences = sequences;

@@ -1,6 +1,8 @@
 //! What SQLite's schema promises and PostgreSQL's does not: keys, foreign keys, NOT NULL, defaults, indexes; and the other way round. Told,
 //! not judged: the application's own migrations decide what its schema is. Pure.
 
+mod indexes;
+
 use std::collections::BTreeSet;
 
 use crate::postgres::catalogue::ConstraintKind;
@@ -11,12 +13,51 @@ use crate::transfer::kind::Kind;
 use crate::transfer::layout::{Layout, TableLayout, structural};
 use crate::transfer::plan::Problem;
 
+/// A key, a foreign key, a check or an index that the target had, by its own names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// `primary key`, `unique`, `foreign key`, …
+    pub kind: String,
+    /// Its table.
+    pub table: String,
+    /// The table that a foreign key refers to.
+    pub parent: Option<String>,
+    /// Its columns.
+    pub columns: BTreeSet<String>,
+}
+
+/// A key or foreign key that the source has and the target lacks.
+struct Missing {
+    /// As `accept:` takes it, by the source's names.
+    name: String,
+    /// The same by the target's names.
+    wanted: Kept,
+}
+
+impl Missing {
+    /// Whether this is among what the target had. A primary key is a unique key too, whatever it is called.
+    fn was_kept(&self, before: &[Kept]) -> bool {
+        before.iter().any(|kept| {
+            let alike = match (self.wanted.kind.as_str(), kept.kind.as_str()) {
+                ("unique", "primary key") => true,
+                (one, other) => one == other,
+            };
+            alike
+                && kept.table == self.wanted.table
+                && kept.columns == self.wanted.columns
+                && kept.parent == self.wanted.parent
+        })
+    }
+}
+
 impl Layout {
     /// Adds a note for each table whose two schemas promise different things.
     pub(super) fn note_promises(&mut self) {
         let mut notes: Vec<Problem> = Vec::new();
         for table in &self.tables {
-            let missing = self.missing(table);
+            let partial = indexes::compare(table);
+            let mut missing = self.missing(table);
+            missing.extend(partial.missing);
             if !missing.is_empty() {
                 let reason = format!(
                     "SQLite keeps, and PostgreSQL does not: {}",
@@ -29,7 +70,11 @@ impl Layout {
                     None,
                 ));
             }
-            let more = self.more(table);
+            if !partial.by_eye.is_empty() {
+                let reason = printable(&partial.by_eye.join("; "), 1000);
+                notes.push(structural(&table.source.name, "", reason, None));
+            }
+            let more = self.more(table, &partial.known);
             if !more.is_empty() {
                 let reason = format!("PostgreSQL keeps, and SQLite does not: {}", more.join("; "));
                 notes.push(structural(
@@ -43,51 +88,92 @@ impl Layout {
         self.notes.extend(notes);
     }
 
-    /// A note for each table some of whose keys PostgreSQL does not have: an import whose record of what it had taken away is lost ends
-    /// without them.
-    pub fn keys_not_kept(&self) -> Vec<Problem> {
-        let lacking = self.tables.iter().filter_map(|table| {
-            let keys = self.missing_keys(table);
-            let reason = || {
-                format!(
-                    "PostgreSQL does not have, and did not get back from this import: {}. `cutover verify` is red by what the target had before \
-                     the import, unless the transfer section accepts it",
-                    printable(&keys.join("; "), 1000)
-                )
+    /// Notes for tables some of whose keys PostgreSQL does not have: those that it had before the import, whose record of what was taken
+    /// away is lost, apart from those that it never had. `before` is what it had, where that is known.
+    pub fn keys_not_kept(&self, before: Option<&[Kept]>) -> Vec<Problem> {
+        let mut notes = Vec::new();
+        for table in &self.tables {
+            let missing = self.missing_keys(table);
+            let (lost, never): (Vec<Missing>, Vec<Missing>) = missing
+                .into_iter()
+                .partition(|key| before.is_none_or(|before| key.was_kept(before)));
+            let names = |keys: &[Missing]| {
+                let names: Vec<&str> = keys.iter().map(|key| key.name.as_str()).collect();
+                printable(&names.join("; "), 1000)
             };
-            (!keys.is_empty()).then(|| structural(&table.source.name, "", reason(), None))
-        });
-        lacking.collect()
+            let mut note = |reason: String| {
+                notes.push(structural(&table.source.name, "", reason, None));
+            };
+            if !lost.is_empty() && before.is_some() {
+                note(format!(
+                    "PostgreSQL had before this import, and does not have any more: {}. `cutover verify` is red by it, unless the transfer section \
+                     accepts it",
+                    names(&lost)
+                ));
+            } else if !lost.is_empty() {
+                note(format!(
+                    "SQLite has, and PostgreSQL does not: {}. What PostgreSQL had before this import is not on record, so that `cutover verify` is \
+                     red by it, unless the transfer section accepts it",
+                    names(&lost)
+                ));
+            }
+            if !never.is_empty() {
+                note(format!(
+                    "SQLite has, and PostgreSQL did not have when this import began: {}. `cutover verify` tells it and is not red by it",
+                    names(&never)
+                ));
+            }
+        }
+        notes
     }
 
-    /// Keys and foreign keys that the source has and the target lacks, by the names that `accept:` takes.
-    fn missing_keys(&self, table: &TableLayout) -> Vec<String> {
+    /// Keys and foreign keys that the source has and the target lacks.
+    fn missing_keys(&self, table: &TableLayout) -> Vec<Missing> {
         let source = &table.source;
         let name = |place: &usize| source.columns[*place].name.clone();
+        let wanted = |kind: &str, places: &[usize], parent: Option<String>| Kept {
+            kind: kind.to_owned(),
+            table: table.target.name.clone(),
+            parent,
+            columns: targets(table, places)
+                .unwrap_or_default()
+                .into_iter()
+                .map(str::to_owned)
+                .collect(),
+        };
         let mut missing = Vec::new();
         let primary: Vec<String> = source.primary_key.iter().map(name).collect();
         if !primary.is_empty() && !has_key(table, &source.primary_key, true) {
-            missing.push(format!(
-                "primary key {}({})",
-                source.name,
-                primary.join(", ")
-            ));
+            missing.push(Missing {
+                name: format!("primary key {}({})", source.name, primary.join(", ")),
+                wanted: wanted("primary key", &source.primary_key, None),
+            });
         }
         for key in &source.unique_keys {
             let is_primary = key.columns == source.primary_key;
             if !is_primary && !has_key(table, &key.columns, false) {
                 let columns: Vec<String> = key.columns.iter().map(name).collect();
-                missing.push(format!("unique {}({})", source.name, columns.join(", ")));
+                missing.push(Missing {
+                    name: format!("unique {}({})", source.name, columns.join(", ")),
+                    wanted: wanted("unique", &key.columns, None),
+                });
             }
         }
         for key in &source.foreign_keys {
-            if self.lacks_foreign_key(table, key) {
-                missing.push(format!(
-                    "foreign key {}({})",
-                    source.name,
-                    key.columns.join(", ")
-                ));
+            if !self.lacks_foreign_key(table, key) {
+                continue;
             }
+            let columns = key.columns.iter();
+            let places: Vec<usize> = columns.filter_map(|name| source.column(name)).collect();
+            let parent = self.parent_of(key);
+            missing.push(Missing {
+                name: format!("foreign key {}({})", source.name, key.columns.join(", ")),
+                wanted: wanted(
+                    "foreign key",
+                    &places,
+                    parent.map(|parent| parent.target.name.clone()),
+                ),
+            });
         }
         missing
     }
@@ -96,7 +182,8 @@ impl Layout {
     fn missing(&self, table: &TableLayout) -> Vec<String> {
         let source = &table.source;
         let name = |place: &usize| source.columns[*place].name.clone();
-        let mut missing = self.missing_keys(table);
+        let keys = self.missing_keys(table).into_iter();
+        let mut missing: Vec<String> = keys.map(|key| key.name).collect();
         for places in &source.indexes {
             if lacks_index(table, places) {
                 let columns: Vec<String> = places.iter().map(name).collect();
@@ -139,12 +226,16 @@ impl Layout {
         missing
     }
 
+    /// The table that moves and that a foreign key of the source refers to.
+    fn parent_of(&self, key: &schema::ForeignKey) -> Option<&TableLayout> {
+        let mut tables = self.tables.iter();
+        tables.find(|other| other.source.name.eq_ignore_ascii_case(&key.references))
+    }
+
     fn lacks_foreign_key(&self, table: &TableLayout, key: &schema::ForeignKey) -> bool {
-        let parent = self
-            .tables
-            .iter()
-            .find(|other| other.source.name.eq_ignore_ascii_case(&key.references));
-        let Some(parent) = parent else { return false };
+        let Some(parent) = self.parent_of(key) else {
+            return false;
+        };
         let columns: Option<BTreeSet<&str>> = key
             .columns
             .iter()
@@ -171,8 +262,8 @@ impl Layout {
         })
     }
 
-    /// What the target has and the source lacks; rows that break it are the plan's to find.
-    fn more(&self, table: &TableLayout) -> Vec<String> {
+    /// What the target has and the source lacks, apart from these `partial` indexes that the source may have; rows that break it are the plan's to find.
+    fn more(&self, table: &TableLayout, partial: &[String]) -> Vec<String> {
         let source_of = |name: &String| {
             let mut columns = table.columns.iter();
             columns.find(|c| c.target.name == *name).map(|c| c.source)
@@ -196,7 +287,7 @@ impl Layout {
                             .iter()
                             .any(|key| same(&key.columns))
                 });
-            if !known {
+            if !known && !partial.contains(&index.name) {
                 more.push(format!("unique {}", printable(&index.name, 80)));
             }
         }

@@ -98,7 +98,7 @@ pub(super) fn told(
     let column = &table.columns[place];
     let look = scanned.looks.get(place)?;
     if matches!(column.converter.kind, Kind::Time(_)) {
-        let is_plain = wish.hopeless && column.converter.policy.values.is_empty();
+        let is_plain = wish.hopeless > 0 && column.converter.policy.values.is_empty();
         return times(table, column, look).filter(|_| is_plain);
     }
     keys(table, column, look, wish)

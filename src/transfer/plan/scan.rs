@@ -330,8 +330,7 @@ impl Piece<'_> {
         let converter = &self.table.columns[place].converter;
         let value = as_text(value);
         let stands_for_another = stands_for::replacement(value, &converter.policy).is_some()
-            || sentinels::of(value, converter, self.world).is_some()
-            || sentinels::is_nothing(value, converter);
+            || sentinels::meaning(value, converter, self.world).is_some();
         if let Some(digits) = units::digits(value).filter(|_| !stands_for_another) {
             numbers.see(digits, self.world);
         }
@@ -348,17 +347,19 @@ impl Piece<'_> {
             .iter()
             .position(|column| self.table.source_name(column) == problem.column);
         match place {
-            None => wish.hopeless = true,
+            None => wish.hopeless += 1,
             Some(place) => {
                 let converter = &self.table.columns[place].converter;
                 let value = row.value(place);
                 wish.habits.see(as_text(value), &converter.kind);
-                match sentinels::of(as_text(value), converter, self.world) {
-                    Some((text, by)) => {
+                let meant = sentinels::of(as_text(value), converter, self.world);
+                let nothing = sentinels::nothing_of(as_text(value), converter, self.world);
+                if matches!(value, ValueRef::Blob(_)) && (meant.is_some() || nothing.is_some()) {
+                    *wish.policies.entry("bytes: text").or_default() += 1;
+                }
+                match (meant, nothing) {
+                    (Some((text, by)), _) => {
                         settled = true;
-                        if matches!(value, ValueRef::Blob(_)) {
-                            wish.policies.insert("bytes: text");
-                        }
                         let mut alone = crate::runbook::transfer::ColumnPolicy::default();
                         alone.replace(text.clone(), by.clone());
                         let pairs = alone.pairs().into_iter();
@@ -366,20 +367,19 @@ impl Piece<'_> {
                         wish.values.entry(text).or_insert((by, 0)).1 += 1;
                     }
                     // What it stands for is told once the unit of the others is known.
-                    None if sentinels::is_nothing(as_text(value), converter) => {
+                    (None, Some(text)) => {
                         settled = true;
-                        let number = stands_for::key(as_text(value)).unwrap_or_default();
-                        *wish.habits.nothing.entry(number.into_owned()).or_default() += 1;
+                        *wish.habits.nothing.entry(text).or_default() += 1;
                         problem.policy = Some("values: ?".to_owned());
                     }
-                    None => {
+                    (None, None) => {
                         let (policies, passes) = match habits::is_one_beyond(value, &converter.kind)
                         {
                             true => (vec!["enum: ordinal"], true),
                             false if habits::is_list(value, converter) => (vec!["split: ,"], true),
                             false => settle(converter, value),
                         };
-                        wish.hopeless |= !passes;
+                        wish.hopeless += u64::from(!passes);
                         // What a statement mends does not stay behind, and neither does what hangs on it.
                         settled =
                             passes || mend::may_be(self.table, &self.table.columns[place], value);
@@ -390,7 +390,9 @@ impl Piece<'_> {
                             }
                         }
                         if passes {
-                            wish.policies.extend(&policies);
+                            for policy in &policies {
+                                *wish.policies.entry(*policy).or_default() += 1;
+                            }
                             wish.show(&policies, row, place, converter);
                             problem.policy = (!policies.is_empty()).then(|| policies.join(", "));
                         }

@@ -1,7 +1,7 @@
 //! What a scan found of one column's values at fault, as far as it tells what would settle them. Not in here: finding them (`scan`), and what
 //! follows (`settle`).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::runbook::transfer::Replacement;
 use crate::transfer::convert::Converter;
@@ -12,12 +12,12 @@ use crate::transfer::reader::RowView;
 /// What would settle the problems of a column.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Wish {
-    /// Settings as `key: value`.
-    pub policies: BTreeSet<&'static str>,
+    /// Settings as `key: value`, and how many values need each.
+    pub policies: BTreeMap<&'static str, u64>,
     /// Values that seem to stand for something else, and how many there are of each.
     pub values: BTreeMap<String, (Replacement, u64)>,
-    /// Some value fits under no setting.
-    pub hopeless: bool,
+    /// Values that fit under no setting.
+    pub hopeless: u64,
     /// Problems seen.
     pub count: u64,
     /// How the values are written.
@@ -31,11 +31,13 @@ pub struct Wish {
 impl Wish {
     /// Takes in what was seen in other rows.
     pub fn merge(&mut self, other: Self) {
-        self.policies.extend(other.policies);
+        for (policy, count) in other.policies {
+            *self.policies.entry(policy).or_default() += count;
+        }
         for (value, (by, count)) in other.values {
             self.values.entry(value).or_insert((by, 0)).1 += count;
         }
-        self.hopeless |= other.hopeless;
+        self.hopeless += other.hopeless;
         self.count += other.count;
         self.habits.merge(other.habits);
         self.null_rows = match (self.null_rows, other.null_rows) {
