@@ -176,6 +176,12 @@ const BOOKS: &[(&str, &[&str], &str)] = &[
     ("typeorm_metadata", &["type", "database", "schema", "table", "value"], "TypeORM"),
 ];
 
+/// Whether a table of this name is some tool's, without its columns.
+pub fn is_known(name: &str) -> bool {
+    let is = |known: &str| known.eq_ignore_ascii_case(name);
+    ALL.iter().any(|framework| is(framework.table)) || BOOKS.iter().any(|(table, ..)| is(table))
+}
+
 /// Who keeps book of the schema's migrations in this table, if it is such a table: by its name, and by its columns where the name might
 /// be an application's own.
 pub fn book_of<'c>(

@@ -23,6 +23,8 @@ const NAMED: usize = 3;
 const SHOWN: usize = 120;
 /// A table that holds more is not one that migrations filled; its values are not compared.
 const MOST_ROWS: u64 = 10_000;
+/// PostgreSQL has no room for more columns beside those of the probe.
+const MOST_COLUMNS: usize = 1_500;
 
 /// Adds to `occupied` what would go of its table. Leaves nothing behind in the transaction.
 pub(super) async fn name(
@@ -33,7 +35,8 @@ pub(super) async fn name(
     occupied: &mut Occupied,
     cancel: &CancellationToken,
 ) -> Result<(), Error> {
-    if occupied.rows.is_none_or(|rows| rows > MOST_ROWS) {
+    let is_large = occupied.rows.is_none_or(|rows| rows > MOST_ROWS);
+    if is_large || table.columns.len() > MOST_COLUMNS {
         return Ok(());
     }
     let names: Vec<String> = table

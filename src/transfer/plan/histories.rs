@@ -6,7 +6,7 @@ use std::path::Path;
 
 use tokio_postgres::{Client, SimpleQueryMessage};
 
-use crate::runbook::frameworks::{ALL, Framework, ids_of};
+use crate::runbook::frameworks::{ALL, Framework, ids_of, is_known};
 use crate::runbook::transfer::names::part;
 use crate::sqlite::schema::quoted;
 use crate::text::printable;
@@ -62,13 +62,9 @@ async fn note_named_by_applications(
     layout: &Layout,
     plan: &mut Plan,
 ) -> Result<(), Error> {
-    let of_framework = |name: &str| {
-        let mut all = ALL.iter();
-        all.any(|known| known.target.is_some() && known.table.eq_ignore_ascii_case(name))
-    };
     for skipped in &layout.skipped {
         let name = skipped.name.as_str();
-        if !skipped.why.starts_with("migration history of ") || of_framework(name) {
+        if !skipped.why.starts_with("migration history of ") || is_known(name) {
             continue;
         }
         let columns = columns_of(source, name)?;
