@@ -262,5 +262,8 @@ fn rows_to_lose(plan: &Plan) -> Option<String> {
         .iter()
         .filter(|occupied| occupied.lacking.unwrap_or(0) > 0);
     let options: Vec<String> = lacking.map(Occupied::option).collect();
-    (!options.is_empty() && plan.problems.iter().any(is_suggested)).then(|| options.join(" "))
+    // Beside a table that may be a history it is not in the section.
+    let is_in_section = plan.suggested.contains("target_rows: replace\n");
+    (!options.is_empty() && is_in_section && plan.problems.iter().any(is_suggested))
+        .then(|| options.join(" "))
 }

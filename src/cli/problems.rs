@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::text::printable;
-use crate::transfer::plan::Problem;
+use crate::transfer::plan::{Problem, RowKey};
 
 /// Columns that a line names.
 const NAMED: usize = 3;
@@ -67,14 +67,22 @@ fn line(group: &Group<'_>) -> String {
             format!("{}{dot}{}", printable(table, 80), printable(column, 80))
         })
         .collect();
+    let are_tables = columns.iter().all(|(_, column)| column.is_empty());
     let others = match columns.len().saturating_sub(NAMED) {
         0 => String::new(),
+        more if are_tables => format!(" and {more} more"),
         more => format!(" and {more} more columns"),
+    };
+    // What concerns a table as a whole is no value of it.
+    let whole = are_tables && first.rowid == RowKey::None && *values == columns.len() as u64;
+    let of = match whole {
+        true => format!("{values} tables:"),
+        false => format!("{values} values of"),
     };
     let mut example = (*first).clone();
     example.policy = None;
     format!(
-        "problem: {what} {values} values of {}{others}, for example {example}",
+        "problem: {what} {of} {}{others}, for example {example}",
         names.join(", ")
     )
 }
@@ -82,7 +90,6 @@ fn line(group: &Group<'_>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::transfer::plan::RowKey;
 
     fn problem(table: &str, column: &str, rowid: i64) -> Problem {
         Problem {
@@ -126,6 +133,25 @@ mod tests {
                 "problem: `fraction: truncate` would settle 4 values of t.a, t.b, t.c and 1 more columns, for example t.a row 1 'x': is no \
                  number",
                 "problem: t.a row 9 'x': is no number"
+            ]
+        );
+    }
+
+    #[test]
+    fn tables_as_a_whole_are_counted_as_tables() {
+        let held = |table: &str| Problem {
+            rowid: RowKey::None,
+            value: String::new(),
+            reason: "the target table already holds 1 row(s)".to_owned(),
+            policy: Some("target_rows: replace".to_owned()),
+            ..problem(table, "", 1)
+        };
+        let told = lines(&["a", "b", "c", "d"].map(held), &BTreeMap::new());
+        assert_eq!(
+            told,
+            [
+                "problem: `target_rows: replace` would settle 4 tables: a, b, c and 1 more, for example a: the target table already holds \
+                 1 row(s)"
             ]
         );
     }

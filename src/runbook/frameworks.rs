@@ -1,5 +1,11 @@
 //! Frameworks that are known by the table in which they record their migrations. Each side of a cutover has its own such table: it is neither
-//! moved nor compared. Not in here: what a first runbook makes of them (`draft`).
+//! moved nor compared. Not in here: what a first runbook makes of them (`draft`), and
+//! the shapes by which a table is known that an application named itself (`forms`).
+
+mod forms;
+
+use forms::form_of;
+pub use forms::{ids_of, speaks_of_history};
 
 /// What is known of one.
 #[derive(Debug, PartialEq, Eq)]
@@ -170,11 +176,11 @@ const BOOKS: &[(&str, &[&str], &str)] = &[
     ("typeorm_metadata", &["type", "database", "schema", "table", "value"], "TypeORM"),
 ];
 
-/// Books whose table applications may name themselves: all columns of such a table, and who keeps it. The name has to speak of migrations too.
-const FORMS: &[(&[&str], &str)] = &[
-    (&["id", "name", "batch", "migration_time"], "Knex"),
-    (&["index", "is_locked"], "Knex"),
-];
+/// Whether a table of this name is some tool's, without its columns.
+pub fn is_known(name: &str) -> bool {
+    let is = |known: &str| known.eq_ignore_ascii_case(name);
+    ALL.iter().any(|framework| is(framework.table)) || BOOKS.iter().any(|(table, ..)| is(table))
+}
 
 /// Who keeps book of the schema's migrations in this table, if it is such a table: by its name, and by its columns where the name might
 /// be an application's own.
@@ -213,18 +219,12 @@ pub fn book_among<'c, 't>(
     if let Some((_, _, keeper)) = book {
         return Some(*keeper);
     }
-    if !name.to_ascii_lowercase().contains("migration") {
-        return None;
-    }
-    let form = FORMS.iter().find(|(wanted, _)| {
-        columns.clone().count() == wanted.len() && wanted.iter().all(|column| has(column))
-    });
-    form.map(|(_, keeper)| *keeper)
+    form_of(name, columns).map(|form| form.keeper)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{book_among, book_of};
+    use super::{book_among, book_of, ids_of};
 
     #[test]
     fn books_are_told_by_name_or_by_columns() {
@@ -265,7 +265,35 @@ mod tests {
             Some("Knex")
         );
         assert_eq!(book("deliveries", &knex), None);
+        let adonis = Some("dbmate, Rails or Adonis");
+        assert_eq!(book("adonis_schema_versions", &["version"]), adonis);
+        assert_eq!(book("adonis_schema", &knex), Some("Knex"));
+        let typeorm = ["id", "timestamp", "name"];
+        assert_eq!(book("typeorm_migrations", &typeorm), Some("TypeORM"));
+        assert_eq!(book("readings", &typeorm), None);
+        assert_eq!(
+            book("bird_migrations", &["id", "timestamp", "name", "bird"]),
+            None
+        );
+        assert_eq!(
+            book("d1_migrations", &["id", "name", "applied_at"]),
+            Some("D1 (wrangler)")
+        );
+        let goose = ["id", "version_id", "is_applied", "tstamp"];
+        assert_eq!(book("shop_versions", &goose), Some("goose"));
+        assert_eq!(book("versions", &["version"]), None);
         assert_eq!(book("bird_migrations", &["id", "name", "batch"]), None);
         assert_eq!(book("bird_migrations", &[]), None);
+    }
+
+    #[test]
+    fn ids_are_where_the_shape_says() {
+        let ids = |name, columns: &[&'static str]| ids_of(name, columns.iter().copied());
+        assert_eq!(
+            ids("typeorm_migrations", &["id", "timestamp", "Name"]),
+            Some("Name")
+        );
+        assert_eq!(ids("migration_lock", &["index", "is_locked"]), None);
+        assert_eq!(ids("birds", &["id", "timestamp", "name"]), None);
     }
 }

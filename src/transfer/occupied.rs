@@ -1,8 +1,10 @@
 //! What `target_rows: replace` would delete: per planned table the rows that it holds, and how many of them SQLite does not have.
 //!
 //! By key where the target has one over moving columns, else by whole rows. Rows of tables that inherit from a planned one are not its
-//! own; rows of a partitioned table's partitions are. Emptying is [`super::copy`]'s business.
+//! own; rows of a partitioned table's partitions are. For a plan, rows that SQLite has by their key and not by their values are counted
+//! too, and some of all that would go are named. Emptying is [`super::copy`]'s business.
 
+mod going;
 mod lacking;
 pub mod obstacles;
 
@@ -16,6 +18,8 @@ use tokio_util::sync::CancellationToken;
 use crate::ours::statements::Name;
 use crate::postgres::Endpoint;
 use crate::postgres::catalogue::{self, RelationKind};
+use crate::runbook::frameworks::speaks_of_history;
+use crate::runbook::transfer::names::part;
 use crate::runbook::transfer::{TargetRows, Transfer};
 use crate::text::printable;
 use crate::transfer::Error;
@@ -42,6 +46,12 @@ pub struct Occupied {
     pub lacking: Option<u64>,
     /// How rows were told apart.
     pub by: By,
+    /// Rows that SQLite has by this key with other values; none where nobody looked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub differing: Option<u64>,
+    /// Some of the rows that SQLite does not have, or not with these values, as PostgreSQL shows them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub going: Vec<String>,
 }
 
 /// How rows of both sides are recognised as the same.
@@ -61,11 +71,50 @@ impl Occupied {
     pub fn refused(&self) -> Problem {
         let held = match (self.rows, self.lacking) {
             (Some(rows), Some(lacking)) => {
-                format!("{rows} row(s), of which SQLite does not have {lacking}")
+                let differing = match self.differing.unwrap_or(0) {
+                    0 => String::new(),
+                    differing => format!(", and {differing} with other values"),
+                };
+                format!(
+                    "{rows} row(s), of which SQLite does not have {lacking}{differing}{}",
+                    self.named()
+                )
             }
             (rows, _) => held(rows),
         };
-        already_holds(&self.table, &held)
+        let mut problem = already_holds(&self.table, &held);
+        if self.may_be_history() {
+            let name = printable(&part(&self.table), 120);
+            problem.policy = None;
+            problem.reason = format!(
+                "{}. By its name it may be the history of migrations, of which each side keeps its own: `exclude: {name}` leaves it as it \
+                 is; where its rows are the application's, state `target_rows: replace`",
+                problem.reason
+            );
+        }
+        problem
+    }
+
+    /// Whether the table is called like a history of migrations and holds rows that SQLite does not have: nobody should empty it by pasting,
+    /// because the application would run its migrations on tables that are there.
+    pub fn may_be_history(&self) -> bool {
+        let goes = self.lacking.unwrap_or(0) > 0 || self.differing.unwrap_or(0) > 0;
+        goes && (speaks_of_history(&self.table) || speaks_of_history(&self.target))
+    }
+
+    /// Some of the rows that would go, for the end of a sentence.
+    fn named(&self) -> String {
+        match self.going.as_slice() {
+            [] => String::new(),
+            going => format!(", such as {}", going.join(", ")),
+        }
+    }
+
+    /// Which rows of PostgreSQL `target_rows: replace` would take away, for whoever reads a suggested section; none where none would go.
+    pub fn loss(&self) -> Option<String> {
+        let count = self.lacking.unwrap_or(0) + self.differing.unwrap_or(0);
+        let table = printable(&self.target, 80);
+        (count > 0).then(|| format!("{count} of {table}{}", self.named()))
     }
 
     /// The number as `--discard-rows` takes it.
@@ -204,10 +253,28 @@ pub(crate) async fn look(
 ) -> Result<Vec<Occupied>, Error> {
     let doing = || server("counting rows that SQLite does not have");
     client.batch_execute("BEGIN").await.map_err(doing())?;
-    let found = count(client, source, schema, layout, cancel).await;
+    let found = count_and_name(client, source, schema, layout, cancel).await;
     let rolled_back = client.batch_execute("ROLLBACK").await.map_err(doing());
     let found = found?;
     rolled_back?;
+    Ok(found)
+}
+
+/// Inside a transaction, with the rows that would go by name.
+async fn count_and_name(
+    client: &Client,
+    source: &Path,
+    schema: &str,
+    layout: &Layout,
+    cancel: &CancellationToken,
+) -> Result<Vec<Occupied>, Error> {
+    let mut found = count(client, source, schema, layout, cancel).await?;
+    for occupied in &mut found {
+        let mut tables = layout.tables.iter();
+        if let Some(table) = tables.find(|table| table.source.name == occupied.table) {
+            going::name(client, source, layout, table, occupied, cancel).await?;
+        }
+    }
     Ok(found)
 }
 
@@ -236,6 +303,8 @@ pub(crate) async fn count(
             rows,
             lacking,
             by,
+            differing: None,
+            going: Vec::new(),
         });
     }
     Ok(found)
@@ -322,6 +391,8 @@ mod tests {
             rows: Some(rows),
             lacking: Some(lacking),
             by: By::Key(vec!["id".to_owned()]),
+            differing: None,
+            going: Vec::new(),
         }
     }
 
@@ -362,5 +433,35 @@ mod tests {
             problem.reason,
             "9 row(s) there, of which SQLite does not have 2 (by id): say `--discard-rows B=2` to lose them"
         );
+    }
+
+    #[test]
+    fn rows_that_would_go_are_named() {
+        let same = table("A", 9, 0);
+        assert_eq!(same.loss(), None);
+        assert_eq!(
+            same.refused().policy.as_deref(),
+            Some("target_rows: replace")
+        );
+        let other = Occupied {
+            differing: Some(1),
+            going: vec!["(1,old)".to_owned()],
+            ..table("A", 9, 0)
+        };
+        assert_eq!(other.loss().as_deref(), Some("1 of a, such as (1,old)"));
+        let problem = other.refused();
+        assert_eq!(
+            problem.reason,
+            "the target table already holds 9 row(s), of which SQLite does not have 0, and 1 with other values, such as (1,old)"
+        );
+        assert_eq!(problem.policy.as_deref(), Some("target_rows: replace"));
+        let history = Occupied {
+            differing: Some(1),
+            ..table("our_migrations", 9, 0)
+        };
+        let problem = history.refused();
+        assert_eq!(problem.policy, None);
+        assert!(problem.reason.contains("`exclude: our_migrations`"));
+        assert!(!table("our_migrations", 9, 0).may_be_history());
     }
 }

@@ -362,6 +362,9 @@ fn finish(plan: &mut Plan, transfer: &Transfer, mut additions: Additions, layout
             additions.add(&problem.table, &problem.column, policy);
         }
     }
+    // It is one word for all tables, and would empty what may be a history with them.
+    additions.replace &= !plan.occupied.iter().any(Occupied::may_be_history);
+    additions.losses = plan.occupied.iter().filter_map(Occupied::loss).collect();
     plan.suggested = suggest::yaml(transfer, additions, layout);
 }
 

@@ -48,6 +48,8 @@ impl Abandoned {
             rows: Some(rows),
             lacking: Some(lacking),
             by: By::NotPlanned,
+            differing: None,
+            going: Vec::new(),
         }
     }
 

@@ -210,7 +210,7 @@ impl Layout {
             if let Some(default) = &from.default
                 && !column.target.has_default
                 && !column.target.generated
-                && default != "NULL"
+                && !is_null(default)
             {
                 let fails = if column.target.not_null {
                     ", so that an insert without it fails"
@@ -320,6 +320,12 @@ impl Layout {
         }
         more
     }
+}
+
+/// Whether a default as written is none: `NULL`, in any letters and brackets.
+fn is_null(default: &str) -> bool {
+    let bare = default.trim_matches(|c: char| c.is_whitespace() || matches!(c, '(' | ')'));
+    bare.eq_ignore_ascii_case("null")
 }
 
 /// Columns that an insert may leave out in SQLite, and not in PostgreSQL.

@@ -28,7 +28,10 @@ pub(super) async fn judge(
     additions: &mut Additions,
     cancel: &CancellationToken,
 ) -> Result<(), Error> {
-    let world = layout.world();
+    let world = World {
+        beside: settle::beside(layout, scanned),
+        ..layout.world()
+    };
     let start = scanned.iter().map(|scanned| {
         let behind = scanned.behind.iter();
         Arc::new(

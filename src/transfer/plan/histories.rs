@@ -6,11 +6,12 @@ use std::path::Path;
 
 use tokio_postgres::{Client, SimpleQueryMessage};
 
-use crate::runbook::frameworks::{ALL, Framework};
+use crate::runbook::frameworks::{ALL, Framework, ids_of, is_known};
+use crate::runbook::transfer::names::part;
 use crate::sqlite::schema::quoted;
 use crate::text::printable;
 use crate::transfer::Error;
-use crate::transfer::error::server;
+use crate::transfer::error::{read, server};
 use crate::transfer::layout::{Layout, structural};
 use crate::transfer::plan::Plan;
 use crate::transfer::plan::scan::open;
@@ -41,7 +42,7 @@ pub(super) async fn note(
             continue;
         }
         let (Some(here), Some(there)) = (
-            of_source(source, framework)?,
+            of_source(source, framework.table, framework.column)?,
             of_target(client, &layout.schema, table, column).await?,
         ) else {
             continue;
@@ -51,26 +52,70 @@ pub(super) async fn note(
                 .push(structural(framework.table, "", reason, None));
         }
     }
+    note_named_by_applications(client, source, layout, plan).await
+}
+
+/// The same for tables that are histories by their columns: an application named them, so that a table of its own may look like one.
+async fn note_named_by_applications(
+    client: &Client,
+    source: &Path,
+    layout: &Layout,
+    plan: &mut Plan,
+) -> Result<(), Error> {
+    for skipped in &layout.skipped {
+        let name = skipped.name.as_str();
+        if !skipped.why.starts_with("migration history of ") || is_known(name) {
+            continue;
+        }
+        let columns = columns_of(source, name)?;
+        let Some(ids) = ids_of(name, columns.iter().map(String::as_str)) else {
+            continue;
+        };
+        let (Some(here), Some(there)) = (
+            of_source(source, name, ids)?,
+            of_target(client, &layout.schema, name, ids).await?,
+        ) else {
+            continue;
+        };
+        if let Some(reason) = difference(&here, &there) {
+            let shown = printable(&part(name), 80);
+            let reason = format!(
+                "{reason}. It is a history by its columns: if its rows are the application's own, `rename: {{ {shown}: {shown} }}` moves them"
+            );
+            plan.notes.push(structural(name, "", reason, None));
+        }
+    }
     Ok(())
 }
 
+/// The columns of a table of the file.
+fn columns_of(source: &Path, table: &str) -> Result<Vec<String>, Error> {
+    let connection = open(source)?;
+    let names = || -> rusqlite::Result<Vec<String>> {
+        let mut statement = connection.prepare("SELECT name FROM pragma_table_info(?1)")?;
+        let rows = statement.query_map([table], |row| row.get(0))?;
+        rows.collect()
+    };
+    names().map_err(read(source, table))
+}
+
 /// The migrations in the file; none where its table has no such column.
-fn of_source(source: &Path, framework: &Framework) -> Result<Option<BTreeSet<String>>, Error> {
+fn of_source(source: &Path, table: &str, column: &str) -> Result<Option<BTreeSet<String>>, Error> {
     let connection = open(source)?;
     let sql = format!(
         "SELECT CAST({} AS TEXT) FROM {} LIMIT {}",
-        quoted(framework.column),
-        quoted(framework.table),
+        quoted(column),
+        quoted(table),
         LONGEST + 1
     );
-    let read = || -> rusqlite::Result<BTreeSet<String>> {
+    let ids = || -> rusqlite::Result<BTreeSet<String>> {
         let mut statement = connection.prepare(&sql)?;
         let rows = statement.query_map([], |row| row.get::<_, Option<String>>(0))?;
         rows.filter_map(Result::transpose).collect()
     };
     // A double-quoted name that is no column is a text to SQLite: then all rows are that text, and there is nothing to compare.
-    let found = read().ok().filter(|ids| ids.len() <= LONGEST);
-    Ok(found.filter(|ids| !ids.iter().eq([framework.column])))
+    let found = ids().ok().filter(|ids| ids.len() <= LONGEST);
+    Ok(found.filter(|ids| !ids.iter().eq([column])))
 }
 
 async fn of_target(

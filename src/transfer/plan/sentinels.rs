@@ -9,12 +9,15 @@ use crate::transfer::convert::stands_for::key;
 use crate::transfer::kind::Kind;
 use crate::transfer::plan::units::World;
 
-/// The end of the year 9999 in s, ms, us, .NET's ticks, those of UTC in its binary form and Entity Framework's offsets, and the largest
-/// integer: after every moment.
-const LAST: [i64; 7] = [
+/// The end of the year 9999 in s, ms and us: in .NET after every moment, elsewhere a moment like any other.
+const YEAR_9999: [i64; 3] = [
     253_402_300_799,
     253_402_300_799_999,
     253_402_300_799_999_999,
+];
+/// The end of the year 9999 in .NET's ticks, those of UTC in its binary form and Entity Framework's offsets, and the largest integer: after
+/// every moment.
+const LAST: [i64; 4] = [
     3_155_378_975_999_999_999,
     3_155_378_975_999_999_999 | 1 << 62,
     3_155_378_975_999_999 << 11,
@@ -90,6 +93,7 @@ fn moment(text: &str, world: World) -> Option<Replacement> {
         return match number {
             0 | -1 => Some(Replacement::Null),
             number if LAST.contains(&number) => Some(Replacement::Infinity),
+            number if world.dotnet && YEAR_9999.contains(&number) => Some(Replacement::Infinity),
             number if FIRST.contains(&number) || world.dotnet && YEAR_1.contains(&number) => {
                 Some(Replacement::MinusInfinity)
             }
@@ -177,8 +181,9 @@ mod tests {
             (ValueRef::Real(0.0), Some(Replacement::Null)),
             (ValueRef::Integer(-1), Some(Replacement::Null)),
             (ValueRef::Integer(1), None),
+            (ValueRef::Integer(253_402_300_799_999), None),
             (
-                ValueRef::Integer(253_402_300_799_999),
+                ValueRef::Integer(3_155_378_975_999_999_999),
                 Some(Replacement::Infinity),
             ),
             (ValueRef::Integer(-62_135_596_800), None),
@@ -209,6 +214,19 @@ mod tests {
         ] {
             assert_eq!(meaning(value, at.clone(), false), expected, "{value:?}");
         }
+        let of_dotnet = Converter {
+            kind: at.clone(),
+            policy: ColumnPolicy::default(),
+            zone: None,
+            not_null: false,
+            default: None,
+        };
+        let dotnet = World {
+            dotnet: true,
+            ..World::default()
+        };
+        let last = of(ValueRef::Integer(253_402_300_799), &of_dotnet, dotnet);
+        assert_eq!(last.map(|(_, by)| by), Some(Replacement::Infinity));
         assert_eq!(meaning(ValueRef::Integer(0), at, true), None, "NOT NULL");
         let json = |word| meaning(text(word), Kind::Jsonb, false);
         assert_eq!(json("null"), None);

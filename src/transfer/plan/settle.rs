@@ -1,6 +1,8 @@
 //! From what the scan found to what would settle it: settings for whole columns where all of their values agree, and plain words where
 //! they do not. Pure; writing the section is in [`super::suggest`].
 
+mod stands;
+
 use std::collections::BTreeSet;
 
 use crate::postgres::catalogue::ConstraintKind;
@@ -14,9 +16,12 @@ use crate::transfer::layout::{ColumnLayout, TableLayout, structural};
 use crate::transfer::plan::habits::is_number;
 use crate::transfer::plan::scan::Scanned;
 use crate::transfer::plan::suggest::Additions;
-use crate::transfer::plan::units::{Numbers, Verdict, World};
+use crate::transfer::plan::units::{Numbers, Verdict, World, name_of};
 use crate::transfer::plan::wish::Wish;
 use crate::transfer::plan::{Problem, mend};
+
+pub(super) use stands::beside;
+use stands::{Stands, stands};
 
 /// What becomes of a setting that only the whole column can fill in.
 enum Resolved {
@@ -92,6 +97,10 @@ pub fn settle(
                 }
                 Resolved::Unknown(why) => {
                     undecided = true;
+                    let why = match *policy {
+                        "epoch: ?" => format!("{why}{}", stands::waiting(wish)),
+                        _ => why,
+                    };
                     problems.push(structural(name, column, why, None));
                 }
             }
@@ -112,9 +121,18 @@ pub fn settle(
                 problems.push(structural(name, column, why, None));
                 continue;
             }
-            additions.replace(name, column, value, by);
-            let example = format!("{count} × {}", printable(value, 40));
-            additions.explain(name, column, "values", *count, vec![example]);
+            match stands(table, place_of(column), value, wish, scanned) {
+                Stands::Other => {
+                    additions.replace(name, column, value, by);
+                    let becomes = format!("{count} × {} → {}", printable(value, 40), by.written());
+                    additions.show_replaced(name, column, becomes);
+                    additions.explain(name, column, "values", *count, Vec::new());
+                }
+                Stands::Itself(_) => {
+                    additions.advise(name, column, stands::of_zero(*count));
+                }
+                Stands::Open => {}
+            }
         }
         if !mended.contains(column.as_str()) && is_lost(wish, scanned, place_of(column)) {
             let why = nothing_left(scanned.rows, values_of(scanned, place_of(column)));
@@ -129,7 +147,15 @@ pub fn settle(
         let place = place_of(&problem.column);
         let wish = scanned.wishes.get(&problem.column);
         let beside_one = place.is_some_and(|place| scanned.ones.contains(&place));
+        let value = problem.policy.as_deref().and_then(stands::replaced);
+        let meant = value
+            .zip(wish)
+            .map(|(value, wish)| stands(table, place, value, wish, scanned));
         let policy = match (&problem.policy, wish) {
+            (Some(_), _) if meant == Some(Stands::Open) => None,
+            (Some(_), _) if matches!(meant, Some(Stands::Itself(_))) => {
+                meant.and_then(Stands::policy)
+            }
             (Some(policies), Some(wish)) if beside_one && policies.contains("-1: ") => {
                 (wish.hopeless > 0).then(|| "on_problem: quarantine".to_owned())
             }
@@ -252,7 +278,7 @@ fn nothing(table: &TableLayout, place: usize, wish: &Wish, scanned: &Scanned) ->
         return None;
     }
     let others = scanned.numbers.get(&place).filter(|seen| seen.count > 0);
-    let unit = match others.map(|seen| seen.moments(shows_dotnet(wish))) {
+    let unit = match others.map(|seen| seen.moments(shows_dotnet(wish), None)) {
         Some(Verdict::Unit(unit, _)) => Some(unit),
         Some(Verdict::Unknown(_)) | None => None,
     };
@@ -544,13 +570,11 @@ fn unit(
     let dotnet = shows_dotnet(wish);
     let verdict = match converter.kind {
         Kind::Interval(_) => numbers.durations(world),
-        _ => numbers.moments(dotnet),
+        _ => numbers.moments(dotnet, world.beside),
     };
     match verdict {
         Verdict::Unit(unit, examples) => {
-            let name = Epoch::ALL.iter().find(|(_, known)| *known == unit);
-            let name = name.map_or("s", |(name, _)| name);
-            Resolved::Setting(format!("epoch: {name}"), examples)
+            Resolved::Setting(format!("epoch: {}", name_of(unit)), examples)
         }
         Verdict::Unknown(why) => {
             let (table, column) = (quoted(table), quoted(column));
@@ -562,12 +586,11 @@ fn unit(
             };
             if !others.is_empty() {
                 let ways = others.iter().map(|reading| {
-                    let name = Epoch::ALL.iter().find(|(_, unit)| *unit == reading.unit);
                     format!(
                         "if they are {}, UPDATE {table} SET {column} = {} WHERE {only} in the source, and then `epoch: {}`",
                         reading.words,
                         reading.expression(&column),
-                        name.map_or("s", |(name, _)| name),
+                        name_of(reading.unit),
                     )
                 });
                 let ways: Vec<String> = ways.collect();
@@ -576,10 +599,11 @@ fn unit(
                     ways.join("; ")
                 ));
             }
-            let mend = numbers.mixed().map(|(bound, factor, name)| {
+            let mend = numbers.mixed().map(|mend| {
+                let (value, which) = mend.sql(&column);
                 format!(
-                    ". UPDATE {table} SET {column} = {column} * {factor} WHERE abs({column}) < {bound} AND {only} in the source would \
-                     make all of them {name}"
+                    ". UPDATE {table} SET {column} = {value} WHERE {which} AND {only} in the source would make all of them {}",
+                    mend.unit
                 )
             });
             Resolved::Unknown(format!("{why}{}", mend.unwrap_or_default()))

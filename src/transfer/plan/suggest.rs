@@ -37,6 +37,8 @@ pub struct Additions {
     pub zone_is_stated: bool,
     /// `target_rows: replace`
     pub replace: bool,
+    /// Rows of PostgreSQL that would go with it, by table: told beside it.
+    pub losses: Vec<String>,
     /// Tables and columns to leave behind, of which nothing is lost.
     pub exclude: BTreeSet<String>,
     /// Tables and columns that could be left behind, with what would stay there: told as comments.
@@ -70,6 +72,10 @@ pub struct Addition {
     pub rows: u64,
     /// What they do, with values.
     pub examples: Vec<String>,
+    /// Values that become others: how many of each, and what.
+    pub replaced: Vec<String>,
+    /// What else a value may mean, with the setting for that.
+    pub advice: String,
     /// What it means that rows are put aside by them; empty where none is.
     pub aside: String,
 }
@@ -86,6 +92,7 @@ impl Additions {
     pub fn merge(&mut self, other: Self) {
         self.zone |= other.zone;
         self.replace |= other.replace;
+        self.losses.extend(other.losses);
         self.exclude.extend(other.exclude);
         self.behind.extend(other.behind);
         self.rename.extend(other.rename);
@@ -188,6 +195,16 @@ impl Additions {
         entry.examples.extend(examples);
     }
 
+    /// How many values of one kind become what.
+    pub fn show_replaced(&mut self, table: &str, column: &str, shown: String) {
+        self.entry(table, column).replaced.push(shown);
+    }
+
+    /// What else a value of a column may mean.
+    pub fn advise(&mut self, table: &str, column: &str, advice: String) {
+        self.entry(table, column).advice = advice;
+    }
+
     fn entry(&mut self, table: &str, column: &str) -> &mut Addition {
         let key = (table.to_owned(), column.to_owned());
         self.columns.entry(key).or_insert_with(|| Addition {
@@ -280,6 +297,10 @@ impl Additions {
                 }
                 pattern.rows += addition.rows;
                 pattern.examples.extend(addition.examples.iter().cloned());
+                pattern.replaced.extend(addition.replaced.iter().cloned());
+                if pattern.advice.is_empty() {
+                    pattern.advice.clone_from(&addition.advice);
+                }
             } else {
                 let name = match column.as_str() {
                     "" => format!("{}.*", part(table)),

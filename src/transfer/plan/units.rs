@@ -1,12 +1,17 @@
 //! In which unit the numbers of a column count, where they stand for moments: a unit is only suggested where every number comes out
 //! plausible under it and some number under no other, nor as a count from another zero ([`super::zeros`]). Otherwise people are told what
-//! each would make of them.
+//! each would make of them, and which they may state (`stated`).
+
+mod stated;
 
 use rusqlite::types::ValueRef;
 
 use crate::runbook::transfer::Epoch;
 use crate::transfer::convert::count;
 use crate::transfer::plan::zeros::{self, Reading};
+
+use stated::told_beside;
+pub use stated::{agreed, name_of};
 
 /// Numbers that are kept for the median.
 const SAMPLE: usize = 1_024;
@@ -28,6 +33,13 @@ const WRITE_TEXT_ORDER: [&str; 10] = [
     "DATABASECHANGELOG",
 ];
 
+/// The last moment of the year 9999 by its numbers, which is one like any other where .NET does not write it for "never".
+const LAST: [(Epoch, &str); 3] = [
+    (Epoch::S, "253402300799"),
+    (Epoch::Ms, "253402300799999"),
+    (Epoch::Us, "253402300799999999"),
+];
+
 /// What is known of where a file comes from, by the tables in which frameworks keep their own books.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct World {
@@ -39,6 +51,8 @@ pub struct World {
     pub core_data: bool,
     /// Ecto, Rails, sqlx, Alembic, Hibernate's usual company: UUIDs as bytes stand in the order of their text.
     pub text_order: bool,
+    /// The unit in which other columns of moments count, where it is one and the same, and how many they are.
+    pub beside: Option<(Epoch, usize)>,
 }
 
 impl World {
@@ -218,8 +232,9 @@ impl Numbers {
         fit
     }
 
-    /// In which unit numbers count that stand for moments; `dotnet`, where the column itself shows that .NET wrote it.
-    pub fn moments(&self, dotnet: bool) -> Verdict {
+    /// In which unit numbers count that stand for moments; `dotnet`, where the column itself shows that .NET wrote it; `beside`, the unit of
+    /// the file's other columns, which is only told.
+    pub fn moments(&self, dotnet: bool, beside: Option<(Epoch, usize)>) -> Verdict {
         let seen = |unit: Epoch| {
             let place = Epoch::ALL.iter().position(|(_, known)| *known == unit);
             place.map_or(0, |place| self.plausible[place])
@@ -248,35 +263,10 @@ impl Numbers {
                 ))
             }
             [unit] => Verdict::Unit(*unit, self.shown(*unit)),
-            [] => {
-                let hint = match self.left_over() {
-                    Some(hint) => format!(". {hint}"),
-                    None => String::new(),
-                };
-                let some = Epoch::ALL.iter().zip(self.plausible).zip(&self.examples);
-                let some: Vec<String> = some
-                    .filter(|((_, count), _)| *count > 0)
-                    .map(|(((name, unit), count), example)| {
-                        let digits = example.as_deref().unwrap_or_default();
-                        let moment = count::moment_shown(digits, *unit).unwrap_or_default();
-                        format!("{count} of {} as {name} ({digits} → {moment})", self.count)
-                    })
-                    .collect();
-                let mixed = if some.is_empty() {
-                    "no unit makes plausible moments of these numbers".to_owned()
-                } else {
-                    format!(
-                        "no unit makes plausible moments of all of these numbers: {}",
-                        some.join(", ")
-                    )
-                };
-                Verdict::Unknown(format!(
-                    "{mixed}. {}{hint}",
-                    self.table(&self.candidates(), &others, count::moment_shown)
-                ))
-            }
+            [] => Verdict::Unknown(self.without_a_unit(&others, beside)),
             several => Verdict::Unknown(format!(
-                "several units make plausible moments of these numbers. {}",
+                "{}several units make plausible moments of these numbers. {}",
+                told_beside(beside, several),
                 self.table(several, &[], count::moment_shown)
             )),
         }
@@ -291,45 +281,6 @@ impl Numbers {
         years
             .into_iter()
             .all(|year| year.is_some_and(|year| (1940..2060).contains(&year)))
-    }
-
-    /// Where one unit makes plausible moments of most numbers, and not of the largest or the smallest: how to state both.
-    fn left_over(&self) -> Option<String> {
-        let most = Epoch::ALL.iter().zip(self.plausible);
-        let most: Vec<_> = most.filter(|(_, count)| *count * 2 > self.count).collect();
-        let [((name, unit), _)] = most.as_slice() else {
-            return None;
-        };
-        let ends = [
-            (self.largest.as_ref()?, "infinity"),
-            (self.smallest.as_ref()?, "null"),
-        ];
-        let odd = ends
-            .into_iter()
-            .find(|(number, _)| !is_plausible(&number.digits, *unit, self.world));
-        let (number, by) = odd?;
-        let digits = &number.digits;
-        Some(format!(
-            "State `epoch: {name}` if all of them count so; if {digits} stands for something else, state that too, such as \
-             `values: {{ {digits}: {by} }}`"
-        ))
-    }
-
-    /// Where two neighbouring units are mixed: below which size the numbers count in the larger unit, how many of the smaller one make it,
-    /// and the smaller one's name.
-    pub fn mixed(&self) -> Option<(i64, u32, &'static str)> {
-        let seen = |unit: Epoch| {
-            let place = Epoch::ALL.iter().position(|(_, known)| *known == unit);
-            place.map_or(0, |place| self.plausible[place])
-        };
-        let (s, ms, us) = (seen(Epoch::S), seen(Epoch::Ms), seen(Epoch::Us));
-        let all = |one: u64, other: u64| one > 0 && other > 0 && one + other == self.count;
-        match () {
-            () if all(s, ms) => Some((10_000_000_000, 1_000, "ms")),
-            () if all(ms, us) => Some((10_000_000_000_000, 1_000, "us")),
-            () if all(s, us) => Some((10_000_000_000, 1_000_000, "us")),
-            () => None,
-        }
     }
 
     /// In which unit numbers count that stand for durations: any length is plausible, so only the framework tells.
@@ -427,6 +378,9 @@ impl Numbers {
 /// Whether a number comes out as a moment that an application is likely to hold. What comes out next to 1970 is a number in another
 /// unit, or one that stands for something else.
 fn is_plausible(digits: &str, unit: Epoch, world: World) -> bool {
+    if LAST.contains(&(unit, digits)) {
+        return true;
+    }
     let years = match unit {
         // As nanoseconds, ticks come out before 1991.
         Epoch::Ns if !world.dotnet => 1991..2100,

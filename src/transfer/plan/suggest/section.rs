@@ -11,6 +11,10 @@ use crate::transfer::layout::Layout;
 
 /// Examples beside one line.
 const EXAMPLES: usize = 2;
+/// Values beside one line that become others.
+const REPLACED: usize = 4;
+/// Tables of which is told what they would lose.
+const LOSING: usize = 20;
 
 /// The whole section, ready to paste, as the value of `transfer:` in a file of its own; empty where there is nothing to add to what is
 /// stated.
@@ -45,6 +49,7 @@ fn write(
     write_list("exclude", left, out)?;
     write_map("rename", &transfer.rename, &additions.rename, out)?;
     if transfer.target_rows == TargetRows::Replace || additions.replace {
+        write_losses(&additions.losses, out)?;
         writeln!(out, "target_rows: replace")?;
     }
     let accepted = transfer.accept.iter().map(Pattern::as_str);
@@ -62,6 +67,21 @@ fn write(
     write_columns(transfer, &additions.by_pattern(layout), out)?;
     write_checks(transfer, out)?;
     write_behind(&additions.behind, out)
+}
+
+/// What `target_rows: replace` takes away, before it is pasted.
+fn write_losses(losses: &[String], out: &mut String) -> std::fmt::Result {
+    if losses.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "# These rows of PostgreSQL would go:")?;
+    for loss in losses.iter().take(LOSING) {
+        writeln!(out, "#   {}", printable(loss, 500))?;
+    }
+    match losses.len().saturating_sub(LOSING) {
+        0 => Ok(()),
+        more => writeln!(out, "#   and some of {more} more tables"),
+    }
 }
 
 fn write_list<'n>(
@@ -156,6 +176,12 @@ fn comment(addition: &Addition) -> String {
     }
     for example in addition.examples.iter().take(EXAMPLES) {
         comment.push_str(&format!("; {}", printable(example, 100)));
+    }
+    for replaced in addition.replaced.iter().take(REPLACED) {
+        comment.push_str(&format!("; {}", printable(replaced, 100)));
+    }
+    if !addition.advice.is_empty() {
+        comment.push_str(&format!("; {}", printable(&addition.advice, 300)));
     }
     if !addition.aside.is_empty() {
         comment.push_str(&format!("; {}", printable(&addition.aside, 300)));
@@ -279,6 +305,35 @@ mod tests {
         assert!(pasted.column("a", "b.x*").on_problem.is_none(), "{section}");
         assert!(pasted.accepts("next id x*(y)"), "{section}");
         assert!(!pasted.accepts("next id xz(y)"), "{section}");
+    }
+
+    #[test]
+    fn rows_of_postgresql_that_would_go_are_named() {
+        let additions = Additions {
+            replace: true,
+            losses: vec!["1 of birds, such as (1,stork)".to_owned()],
+            ..Additions::default()
+        };
+        let section = yaml(&Transfer::default(), additions, &Layout::default());
+        assert_eq!(
+            section,
+            "# These rows of PostgreSQL would go:\n#   1 of birds, such as (1,stork)\ntarget_rows: replace\n"
+        );
+    }
+
+    #[test]
+    fn values_that_become_others_stand_beside_two_that_do_not() {
+        let mut addition = Addition {
+            examples: ["1 → a", "2 → b", "3 → c"].map(str::to_owned).to_vec(),
+            replaced: vec!["1 × 9 → infinity".to_owned()],
+            ..Addition::default()
+        };
+        addition.policy.set("epoch", "ms").expect("a setting");
+        addition.values.insert("epoch".to_owned(), 5);
+        assert_eq!(
+            comment(&addition),
+            "  # 5 values; 1 → a; 2 → b; 1 × 9 → infinity"
+        );
     }
 
     #[test]

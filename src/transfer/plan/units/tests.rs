@@ -7,6 +7,7 @@ const DOTNET: World = World {
     django: false,
     core_data: false,
     text_order: false,
+    beside: None,
 };
 
 fn verdict(numbers: &[&str], world: World) -> Verdict {
@@ -14,7 +15,7 @@ fn verdict(numbers: &[&str], world: World) -> Verdict {
     numbers
         .iter()
         .for_each(|digits| seen.see((*digits).to_owned(), world));
-    seen.moments(false)
+    seen.moments(false, None)
 }
 
 #[test]
@@ -43,6 +44,12 @@ fn a_unit_is_told_by_all_numbers_or_not_at_all() {
             Epoch::Calendar,
         ),
         (&["20240229"], plain, Epoch::Calendar),
+        (
+            &["1709251199999", "253402300799999", "1711852200120"],
+            plain,
+            Epoch::Ms,
+        ),
+        (&["1709251199", "253402300799"], plain, Epoch::S),
     ] {
         match verdict(numbers, world) {
             Verdict::Unit(found, examples) => {
@@ -191,5 +198,67 @@ fn many_numbers_have_a_median_too() {
     other.see("1712521072575".to_owned(), World::default());
     seen.merge(other);
     assert_eq!(seen.count, 100_001);
-    assert!(matches!(seen.moments(false), Verdict::Unknown(_)));
+    assert!(matches!(seen.moments(false, None), Verdict::Unknown(_)));
+}
+
+#[test]
+fn what_can_be_stated_comes_first() {
+    let why = |numbers: &[&str], beside| {
+        let mut seen = Numbers::default();
+        for digits in numbers {
+            seen.see((*digits).to_owned(), World::default());
+        }
+        match seen.moments(false, beside) {
+            Verdict::Unknown(why) => (why, seen.mixed()),
+            Verdict::Unit(unit, _) => panic!("{numbers:?}: {unit:?}"),
+        }
+    };
+    for numbers in [
+        &[
+            "1709251199999",
+            "-3600000",
+            "7258118400000",
+            "1709251199998",
+        ][..],
+        &[
+            "1709251199999",
+            "7258118400000",
+            "7258118400001",
+            "1709251199998",
+        ],
+        &["1709210096148", "1709210096149", "86400037", "86400038"],
+    ] {
+        let (why, mend) = why(numbers, None);
+        assert!(
+            why.starts_with("State `epoch: ms` if all of them count so"),
+            "{why}"
+        );
+        assert_eq!(mend, None, "{numbers:?}");
+    }
+    let beside = Some((Epoch::S, 2));
+    let (why, _mend) = why(&["1709210096148", "86400037"], beside);
+    assert!(
+        why.starts_with("2 other columns of this file count in s. State `epoch: s` if all of them count so, `epoch: ms`"),
+        "{why}"
+    );
+}
+
+#[test]
+fn the_fewer_numbers_are_mended() {
+    let mend = |numbers: &[&str]| {
+        let mut seen = Numbers::default();
+        for digits in numbers {
+            seen.see((*digits).to_owned(), World::default());
+        }
+        let mend = seen.mixed().expect("two units");
+        (mend.unit, mend.sql("c").0)
+    };
+    assert_eq!(
+        mend(&["1612521072", "1712521072575", "1712521072576"]),
+        ("ms", "c * 1000".to_owned())
+    );
+    assert_eq!(
+        mend(&["1612521072", "1612521073", "1712521072575"]),
+        ("s", "c / 1000.0".to_owned())
+    );
 }

@@ -1,0 +1,1 @@
+SELECT name FROM typeorm_migrations; SELECT name FROM adonis_schema; SELECT version FROM adonis_schema_versions; SELECT name FROM d1_migrations; SELECT name FROM sequelize_meta; SELECT migration FROM app_migrations; SELECT version_id FROM shop_versions; SELECT version_num FROM alembic_of_shop; SELECT name FROM bird_migrations

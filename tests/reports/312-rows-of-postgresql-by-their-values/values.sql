@@ -1,0 +1,1 @@
+SELECT id, name FROM role ORDER BY 1

@@ -1,0 +1,1 @@
+SET TIME ZONE 'UTC'; SELECT id, until, s FROM t ORDER BY 1

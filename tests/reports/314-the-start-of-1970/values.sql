@@ -1,0 +1,1 @@
+SELECT id, at, seen, ended, due FROM t WHERE id < 3 ORDER BY 1

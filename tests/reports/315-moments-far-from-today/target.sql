@@ -1,0 +1,4 @@
+CREATE TABLE a (id serial PRIMARY KEY, at timestamptz);
+CREATE TABLE b (id serial PRIMARY KEY, at timestamptz);
+CREATE TABLE c (id serial PRIMARY KEY, at timestamptz);
+CREATE TABLE d (id serial PRIMARY KEY, at timestamptz);

@@ -1,0 +1,1 @@
+CREATE TABLE t (id serial PRIMARY KEY, made timestamptz, changed timestamptz, odd timestamptz);

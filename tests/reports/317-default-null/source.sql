@@ -1,0 +1,1 @@
+CREATE TABLE files (id INTEGER PRIMARY KEY, filesize INTEGER DEFAULT null, width INTEGER DEFAULT (Null), kind TEXT DEFAULT 'image'); INSERT INTO files (id) VALUES (1);

@@ -1,0 +1,1 @@
+CREATE TABLE files (id serial PRIMARY KEY, filesize bigint, width integer, kind text);
