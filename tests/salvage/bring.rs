@@ -389,6 +389,7 @@ async fn a_file_that_is_made_anew_names_what_sqlite_has_otherwise() {
     let record = make(wanted.clone(), &cancel).await.expect("a file");
     assert!(record.lacks.is_empty(), "{record:#?}");
     let salvaged = left.salvaged();
+    assert!(salvaged.is_told_against().expect("read"));
     salvaged.note_as_in(&before).expect("noted");
     let mut named = Vec::new();
     for number in salvaged.not_in(&live).expect("rows") {
@@ -432,6 +433,7 @@ async fn a_file_that_is_made_anew_names_what_sqlite_has_otherwise() {
     noted.expect("noted");
     std::fs::rename(&before, folder.join("salvage.first.db")).expect("moved aside");
     make(wanted, &cancel).await.expect("a third file");
+    assert!(!left.salvaged().is_told_against().expect("read"));
     let outcome = left.apply(&live, &Choice::default(), Means::default());
     assert!(outcome.committed, "{outcome:#?}");
     assert_eq!(outcome.applied(), Vec::<i64>::new(), "{outcome:#?}");

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
+use super::read::TOLD_AGAINST;
 use super::{Salvaged, SalvagedRow, SalvagedValue, Writer};
 use crate::postgres::quoted;
 use crate::salvage::cell::Cell;
@@ -86,6 +87,7 @@ impl Writer {
                 return Ok(());
             };
             cost.count(row.operation);
+            self.note_told()?;
             return self.add(&row);
         };
         let is_in_sqlite = there.operation != Operation::Deleted;
@@ -97,6 +99,7 @@ impl Writer {
             (true, true) if found.is_as(there) => return Ok(()),
             (true, true) => Operation::Changed,
         };
+        self.note_told()?;
         cost.count_no_more(found.operation);
         cost.count(operation);
         let connection = self.connection();
@@ -114,6 +117,13 @@ impl Writer {
             update.execute(params![found.row, value.place, was, is_changed])?;
         }
         Ok(())
+    }
+
+    /// From here on the file holds rows that do not say what the backup has ([`Salvaged::is_told_against`]).
+    fn note_told(&self) -> rusqlite::Result<()> {
+        let sql = "INSERT OR REPLACE INTO cutover_salvage VALUES (?1, 'sqlite')";
+        let mut note = self.connection().prepare_cached(sql)?;
+        note.execute([TOLD_AGAINST]).map(drop)
     }
 
     /// The row of the same key, as it is being made.

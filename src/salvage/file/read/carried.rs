@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::Salvaged;
+use super::{Salvaged, TOLD_AGAINST};
 use crate::salvage::error::Error;
 
 /// Rows of the file before that were brought in, and into which file; of tables with a key.
@@ -71,5 +71,17 @@ impl Salvaged {
             self.connection.execute_batch("DETACH DATABASE earlier")
         };
         note().map_err(failed)
+    }
+
+    /// Whether rows of it are told against what SQLite had when it was made, and not against the backup.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn is_told_against(&self) -> Result<bool, Error> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM cutover_salvage WHERE name = ?1)";
+        let found = self
+            .connection
+            .query_row(sql, [TOLD_AGAINST], |row| row.get(0));
+        found.map_err(self.failed())
     }
 }
