@@ -336,6 +336,7 @@ fn told(salvaged: &Salvaged, place: &Place, mark: Mark) -> Result<Told, Error> {
             stale: mark.stays.unfilled.stale,
             not_run: mark.stays.unfilled.not_run,
             noted: noted.is_ok(),
+            is_told_against: salvaged.is_told_against()?,
         },
         left: kinds,
         not_noted: noted.err().map(|error| error.to_string()),
