@@ -328,6 +328,9 @@ pub struct Brought {
     pub not_run: Vec<String>,
     /// The salvage file has it down too. Until then a mark in SQLite's file is the only thing that says which rows are in.
     pub noted: bool,
+    /// Rows were told against what an earlier attempt had brought into SQLite: one that is inserted may be in the backup as well.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_told_against: bool,
 }
 
 impl Fact for Brought {
@@ -360,12 +363,16 @@ impl Brought {
         self.sums().iter().sum()
     }
 
-    /// How many rows a table has now that had so many in the backup.
+    /// How many rows a table has now at least that had so many in the backup.
     pub fn expected(&self, table: &str, in_backup: u64) -> u64 {
         let mut tables = self.tables.iter();
         let of = tables.find(|one| one.table == table);
         of.map_or(in_backup, |one| {
-            (in_backup + one.inserted).saturating_sub(one.deleted)
+            let inserted = match self.is_told_against {
+                true => 0,
+                false => one.inserted,
+            };
+            (in_backup + inserted).saturating_sub(one.deleted)
         })
     }
 

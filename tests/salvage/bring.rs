@@ -386,9 +386,10 @@ async fn a_file_that_is_made_anew_names_what_sqlite_has_otherwise() {
         .await;
     let before = folder.join("salvage.before.db");
     wanted.before = Some(before.clone());
-    let record = make(wanted, &cancel).await.expect("a file");
+    let record = make(wanted.clone(), &cancel).await.expect("a file");
     assert!(record.lacks.is_empty(), "{record:#?}");
     let salvaged = left.salvaged();
+    assert!(salvaged.is_told_against().expect("read"));
     salvaged.note_as_in(&before).expect("noted");
     let mut named = Vec::new();
     for number in salvaged.not_in(&live).expect("rows") {
@@ -423,6 +424,19 @@ async fn a_file_that_is_made_anew_names_what_sqlite_has_otherwise() {
     assert_eq!(counts("Orders"), Some([1, 0, 1]));
     let outcome = left.apply(&live, &Choice::default(), Means::default());
     assert!(outcome.committed, "{outcome:#?}");
+    assert_eq!(left.differences(&live).await, Vec::<String>::new());
+
+    // Once more, with nothing written since: what was taken back is not taken back to what users had before.
+    let noted = left
+        .salvaged()
+        .note_applied(&outcome.applied(), &live, "later");
+    noted.expect("noted");
+    std::fs::rename(&before, folder.join("salvage.first.db")).expect("moved aside");
+    make(wanted, &cancel).await.expect("a third file");
+    assert!(!left.salvaged().is_told_against().expect("read"));
+    let outcome = left.apply(&live, &Choice::default(), Means::default());
+    assert!(outcome.committed, "{outcome:#?}");
+    assert_eq!(outcome.applied(), Vec::<i64>::new(), "{outcome:#?}");
     assert_eq!(left.differences(&live).await, Vec::<String>::new());
 }
 

@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 
 use cutover::journal::Folder;
 use cutover::salvage::TableCost;
-use cutover::salvage::file::{About, NAME, Salvaged, Writer};
+use cutover::salvage::file::{About, Choice, NAME, Salvaged, Writer};
 use cutover::session::{Check, Event, Outcome};
 use cutover::step::salvage::{Record, known};
 
@@ -157,6 +157,57 @@ fn what_was_brought_in_counts_of_the_file_that_is_made_anew() {
     assert_eq!(salvaged.not_in(&app).expect("rows"), [1]);
     let deleted = salvaged.applied(2, &app).expect("a note");
     assert_eq!(deleted.as_deref(), Some(at));
+}
+
+/// Rows of a table without a key are told apart by nothing but their values, and some have the same.
+#[test]
+fn of_equal_rows_without_a_key_as_many_count_as_were_brought_in() {
+    let [before, anew] = [(); 2].map(|()| tempfile::tempdir().expect("a folder"));
+    // A row each: two are alike, and a third that the file before has not; of the deleted ones each had another value.
+    let row = |row: u32, operation: &str, value: &str| {
+        let (new, was) = match operation {
+            "deleted" => ("NULL", value),
+            _ => (value, "NULL"),
+        };
+        format!(
+            "INSERT INTO cutover_rows VALUES ({row}, 'Notes', '{operation}', '[]');
+             INSERT INTO cutover_values VALUES ({row}, 0, 'Text', 0, 1, {new}, {was}, NULL, NULL);"
+        )
+    };
+    let file = |folder: &Path, rows: &[String]| {
+        file_of(folder, "tonight");
+        let path = folder.join(NAME);
+        execute(&path, &rows.concat());
+        path
+    };
+    let old = file(
+        before.path(),
+        &[
+            row(3, "inserted", "'x'"),
+            row(4, "inserted", "'x'"),
+            row(5, "deleted", "'y'"),
+            row(6, "inserted", "5"),
+        ],
+    );
+    let new = file(
+        anew.path(),
+        &[
+            row(3, "deleted", "'z'"),
+            row(4, "inserted", "'x'"),
+            row(5, "inserted", "'x'"),
+            row(6, "inserted", "'x'"),
+            row(7, "inserted", "'5'"),
+            row(8, "deleted", "'y'"),
+        ],
+    );
+    let (app, at) = (before.path().join("app.db"), "2026-01-01T00:00:00Z");
+    let mut noted = Salvaged::open(&old).expect("a salvage file");
+    let all = noted.chosen(&Choice::default()).expect("rows");
+    noted.note_applied(&all, &app, at).expect("noted");
+    drop(noted);
+    let salvaged = Salvaged::open(&new).expect("a salvage file");
+    salvaged.note_as_in(&old).expect("noted");
+    assert_eq!(salvaged.not_in(&app).expect("rows"), [3, 6, 7]);
 }
 
 /// The newest session is a rehearsal; the night before it is the one that has rows.

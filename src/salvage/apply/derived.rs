@@ -132,8 +132,8 @@ fn make_anew(
         if !anew.takes(&index.name) || left.is_zero() {
             let name = quoted(&printable(&index.name, 80));
             stale.push(format!(
-                "the full-text index {} was not made anew, for that takes longer than {} s: make it anew where the application runs, by INSERT INTO \
-                 {name} ({name}) VALUES ('rebuild')",
+                "the full-text index {} was not made anew, for that there are {} s for all of them and no more: make it anew where the \
+                 application runs, by INSERT INTO {name} ({name}) VALUES ('rebuild')",
                 printable(&index.name, 80),
                 anew.limit.as_secs()
             ));

@@ -5,19 +5,25 @@
 
 use std::path::{Path, PathBuf};
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
-use super::{Salvaged, SalvagedRow, Writer};
+use super::read::TOLD_AGAINST;
+use super::{Salvaged, SalvagedRow, SalvagedValue, Writer};
+use crate::postgres::quoted;
 use crate::salvage::cell::Cell;
 use crate::salvage::error::Error;
 use crate::salvage::search::{Column, Row};
 use crate::salvage::{Operation, TableCost};
+use crate::sqlite::inspect::may_lack_a_function;
+use crate::sqlite::open_read_only;
 
 /// The file before, and which of its rows count.
 pub(super) struct Before {
     salvaged: Salvaged,
     /// Those that were brought into this file.
     source: PathBuf,
+    /// What PostgreSQL has where nothing is found.
+    backup: Connection,
 }
 
 /// A row of the file that is being made.
@@ -42,8 +48,10 @@ impl Writer {
         let index = "CREATE INDEX cutover_rows_by_key ON cutover_rows (table_name, key)";
         let made = self.connection().execute_batch(index);
         made.map_err(self.failed())?;
+        let salvaged = Salvaged::open(before)?;
         self.before = Some(Before {
-            salvaged: Salvaged::open(before)?,
+            backup: open_read_only(&salvaged.about()?.backup)?,
+            salvaged,
             source: source.to_owned(),
         });
         Ok(())
@@ -59,7 +67,7 @@ impl Writer {
             .salvaged
             .each_brought(&before.source, &table, |number| {
                 let there = before.salvaged.row(number)?;
-                let told = self.tell_row(&there, cost);
+                let told = self.tell_row(&there, &before.backup, cost);
                 told.map_err(self.failed())
             });
         self.before = Some(before);
@@ -67,11 +75,19 @@ impl Writer {
     }
 
     /// `there` is how SQLite has got it.
-    fn tell_row(&mut self, there: &SalvagedRow, cost: &mut TableCost) -> rusqlite::Result<()> {
+    fn tell_row(
+        &mut self,
+        there: &SalvagedRow,
+        backup: &Connection,
+        cost: &mut TableCost,
+    ) -> rusqlite::Result<()> {
         let Some(found) = self.found(there)? else {
             // PostgreSQL has what the backup has.
-            let row = taken_back(there);
+            let Some(row) = taken_back(there, in_backup(backup, there)?) else {
+                return Ok(());
+            };
             cost.count(row.operation);
+            self.note_told()?;
             return self.add(&row);
         };
         let is_in_sqlite = there.operation != Operation::Deleted;
@@ -83,6 +99,7 @@ impl Writer {
             (true, true) if found.is_as(there) => return Ok(()),
             (true, true) => Operation::Changed,
         };
+        self.note_told()?;
         cost.count_no_more(found.operation);
         cost.count(operation);
         let connection = self.connection();
@@ -100,6 +117,13 @@ impl Writer {
             update.execute(params![found.row, value.place, was, is_changed])?;
         }
         Ok(())
+    }
+
+    /// From here on the file holds rows that do not say what the backup has ([`Salvaged::is_told_against`]).
+    fn note_told(&self) -> rusqlite::Result<()> {
+        let sql = "INSERT OR REPLACE INTO cutover_salvage VALUES (?1, 'sqlite')";
+        let mut note = self.connection().prepare_cached(sql)?;
+        note.execute([TOLD_AGAINST]).map(drop)
     }
 
     /// The row of the same key, as it is being made.
@@ -150,30 +174,83 @@ impl Value {
     }
 }
 
-/// What takes a row of SQLite's back to what the backup has.
-fn taken_back(there: &SalvagedRow) -> Row<'_> {
-    let operation = match there.operation {
-        Operation::Inserted => Operation::Deleted,
-        Operation::Changed => Operation::Changed,
-        Operation::Deleted => Operation::Inserted,
+/// What SQLite has of a value; NULL where it has the row no more.
+fn of_sqlite(there: &SalvagedRow, value: &SalvagedValue) -> Cell {
+    match there.operation {
+        Operation::Deleted => Cell::Null,
+        Operation::Inserted | Operation::Changed => value.new.clone(),
+    }
+}
+
+/// What the backup has of a row, value by value; `None` where it has no such row. What the file before says of it is not that: it may itself have
+/// been told against SQLite.
+fn in_backup(backup: &Connection, there: &SalvagedRow) -> rusqlite::Result<Option<Vec<Cell>>> {
+    let names: Vec<_> = there.values.iter().map(|v| quoted(&v.name)).collect();
+    let keys: Vec<_> = there.values.iter().filter(|v| v.is_key).collect();
+    let parts = keys.iter().enumerate();
+    let parts = parts.map(|(at, value)| format!("{} IS ?{}", quoted(&value.name), at + 1));
+    let parts: Vec<_> = parts.collect();
+    let sql = format!(
+        "SELECT {} FROM {} WHERE {}",
+        names.join(", "),
+        quoted(&there.table),
+        parts.join(" AND ")
+    );
+    let cells = keys.iter().map(|value| match there.operation {
+        Operation::Deleted => &value.was,
+        Operation::Inserted | Operation::Changed => &value.new,
+    });
+    let look = || {
+        backup
+            .prepare_cached(&sql)?
+            .query_row(params_from_iter(cells), |row| {
+                let cells = (0..names.len()).map(|at| Ok(Cell::of(row.get_ref(at)?)));
+                cells.collect::<rusqlite::Result<Vec<Cell>>>()
+            })
+            .optional()
     };
-    let keys = there.values.iter().filter(|value| value.is_key);
-    let key = keys.map(|value| match operation {
-        Operation::Deleted => value.new.clone(),
-        Operation::Inserted | Operation::Changed => value.was.clone(),
+    match look() {
+        // A key that sorts as only the application knows: then what the file before says has to do.
+        Err(error) if may_lack_a_function(&error) => {
+            let was = there.values.iter().map(|value| value.was.clone());
+            Ok((there.operation != Operation::Inserted).then(|| was.collect()))
+        }
+        found => found,
+    }
+}
+
+/// What takes a row of SQLite's back to what the backup has; `None` where SQLite has it so.
+fn taken_back(there: &SalvagedRow, backup: Option<Vec<Cell>>) -> Option<Row<'_>> {
+    let operation = match (there.operation, &backup) {
+        (Operation::Deleted, None) => return None,
+        (Operation::Deleted, Some(_)) => Operation::Inserted,
+        (Operation::Inserted | Operation::Changed, None) => Operation::Deleted,
+        (Operation::Inserted | Operation::Changed, Some(_)) => Operation::Changed,
+    };
+    let backup = backup.unwrap_or_else(|| vec![Cell::Null; there.values.len()]);
+    let both = || there.values.iter().zip(&backup);
+    let key = both().filter(|(value, _)| value.is_key);
+    let key = key.map(|(value, had)| match operation {
+        Operation::Deleted => of_sqlite(there, value),
+        Operation::Inserted | Operation::Changed => had.clone(),
     });
-    let columns = there.values.iter().map(|value| Column {
-        name: &value.name,
-        new: value.was.clone(),
-        was: value.new.clone(),
-        target: None,
-        changed: value.changed,
-        problem: None,
+    let key = key.collect();
+    let columns = both().map(|(value, had)| {
+        let was = of_sqlite(there, value);
+        Column {
+            name: &value.name,
+            changed: operation != Operation::Changed || !had.is_same(&was),
+            new: had.clone(),
+            was,
+            target: None,
+            problem: None,
+        }
     });
-    Row {
+    let columns: Vec<_> = columns.collect();
+    columns.iter().any(|column| column.changed).then(|| Row {
         table: &there.table,
         operation,
-        key: key.collect(),
-        columns: columns.collect(),
-    }
+        key,
+        columns,
+    })
 }

@@ -84,6 +84,9 @@ impl Choice {
     }
 }
 
+/// The entry of a file of which rows are told against what SQLite had.
+pub(super) const TOLD_AGAINST: &str = "told_against";
+
 /// Everything in it but the notes of what was brought in and what stays.
 const LASTING: [&str; 4] = [
     "SELECT name, value FROM cutover_salvage ORDER BY name",

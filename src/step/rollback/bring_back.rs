@@ -11,6 +11,7 @@
 //! Not in here: which rows can be brought in and which not (`salvage::apply::whole`), and finding them (`step::salvage`).
 
 mod attempts;
+mod earlier;
 mod room;
 
 use std::collections::BTreeMap;
@@ -120,8 +121,12 @@ async fn into_sqlite(ctx: &Context, place: Place, marked: Option<Mark>, nearest:
         nearest,
         index_limit: INDEX_LIMIT,
     };
+    let folder = ctx.folder.clone();
     match blocking(move || bring(&place, marked, fence, how, &say)).await {
-        Ok(told) => told.outcome(),
+        Ok(told) => {
+            let earlier = blocking(move || earlier::stale(&folder)).await;
+            told.beside(earlier).outcome()
+        }
         Err(error) => {
             let found = blocking(move || mark::find(&looked.file, &looked.session)).await;
             Outcome::failed(broke_off(found, &error.to_string()))
@@ -300,6 +305,8 @@ struct Told {
     left: BTreeMap<Reason, (u64, String)>,
     /// Why the salvage file does not have it noted.
     not_noted: Option<String>,
+    /// Full-text indexes that earlier attempts have left as they were.
+    stale_before: Vec<String>,
 }
 
 /// Notes in the salvage file what SQLite has, and says it. What stays of rows that somebody has brought in by hand since does not count.
@@ -329,9 +336,11 @@ fn told(salvaged: &Salvaged, place: &Place, mark: Mark) -> Result<Told, Error> {
             stale: mark.stays.unfilled.stale,
             not_run: mark.stays.unfilled.not_run,
             noted: noted.is_ok(),
+            is_told_against: salvaged.is_told_against()?,
         },
         left: kinds,
         not_noted: noted.err().map(|error| error.to_string()),
+        stale_before: Vec::new(),
     })
 }
 
@@ -348,6 +357,13 @@ fn said(salvaged: &Salvaged, left: &Left) -> Result<String, Error> {
 }
 
 impl Told {
+    /// With what earlier attempts have said of full-text indexes, but for what this one says as well.
+    fn beside(mut self, mut earlier: Vec<String>) -> Self {
+        earlier.retain(|sentence| !self.brought.stale.contains(sentence));
+        self.stale_before = earlier;
+        self
+    }
+
     fn outcome(self) -> Outcome {
         let mut outcome = Outcome::done(self.brought.sentence(NAME));
         for (reason, (rows, first)) in &self.left {
@@ -358,6 +374,15 @@ impl Told {
         }
         for stale in &self.brought.stale {
             let check = Check::new("full_text_index", false, stale.clone());
+            outcome.checks.push(check);
+        }
+        // Whoever runs this again may have made it anew: what nobody looks at is not red.
+        for stale in &self.stale_before {
+            let detail = format!(
+                "an earlier attempt of this row said: {stale}. Whether that was done since is not looked at"
+            );
+            outcome.summary = format!("{}; {detail}", outcome.summary);
+            let check = Check::new("full_text_index_before", true, detail);
             outcome.checks.push(check);
         }
         for trigger in &self.brought.not_run {
@@ -468,7 +493,12 @@ mod tests {
         run(&place.file, "UPDATE T SET Name = 'newer' WHERE Id = 3");
         let third = bring(&place, None, None, HOW, &|_| ()).expect("nothing new");
         assert_eq!(third.brought, first.brought);
+        // It makes no index anew, so that one that was late is told of once more.
+        let third = third.beside(vec!["the full-text index F was not made anew".to_owned()]);
         let said = third.outcome();
+        let named =
+            "an earlier attempt of this row said: the full-text index F was not made anew. ";
+        assert!(said.summary.contains(named), "{}", said.summary);
         assert!(!said.ok, "a row stays");
         assert!(
             said.summary.starts_with("2 rows that users wrote to PostgreSQL are in SQLite: 1 inserted, 0 changed, 1 deleted; 1 row stays in salvage.db: T [4]"),

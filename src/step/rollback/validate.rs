@@ -321,6 +321,13 @@ mod tests {
         assert!(lost.contains("the backup has 3"), "{lost}");
         let lost = with(2, 1).expect_err("two are lost");
         assert!(lost.contains("it should have 4"), "{lost}");
+        // What was deleted, and is inserted again in a later attempt, is in the backup too.
+        let again = Brought {
+            is_told_against: true,
+            ..brought(1, 1)
+        };
+        assert!(look_at(&path, Some(&counts(3)), &again).is_ok());
+        assert!(look_at(&path, Some(&counts(4)), &again).is_err());
         // Somebody who writes shows that it can be written.
         connection
             .execute_batch("BEGIN IMMEDIATE")

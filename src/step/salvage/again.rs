@@ -8,7 +8,7 @@ use chrono::{DateTime, FixedOffset, TimeDelta};
 use super::{Context, NAME, Record, Salvaged};
 use crate::session::attempt::is_target_closed;
 
-/// A salvage file says to the second when it was made, and the rows of the rollback that it waits for end just before.
+/// A salvage file of an earlier version says to the second when it was made, and the rows of the rollback that it waits for end just before.
 const MADE_WITHIN: TimeDelta = TimeDelta::seconds(2);
 
 /// What becomes of a file that lacks something, and of which rows are in SQLite already.

@@ -88,14 +88,24 @@ async fn compare(ctx: &Context, record: &Record) -> Result<Compared, String> {
     })?;
     let path = file.clone();
     let kept = blocking(move || kept(&path)).await;
-    let (kept, open) = kept.map_err(|error| error.to_string())?;
+    let Kept {
+        seen,
+        open,
+        is_told_against,
+    } = kept.map_err(|error| error.to_string())?;
     // The file was made anew since, and holds what R2+ has not seen.
     let unseen = open.saturating_sub(brought.left_rows);
     if brought.noted && unseen > 0 {
         let rows = counted(unseen, "row");
         return Err(format!("{rows} of {NAME} were not brought into SQLite"));
     }
-    Ok(told(&now, &kept, &brought))
+    // What it says of those is not in what PostgreSQL differs from the backup.
+    if is_told_against {
+        return Err(format!(
+            "{NAME} was made anew after rows were brought in, and what users wrote once more since is told in it against what SQLite had then"
+        ));
+    }
+    Ok(told(&now, &seen, &brought))
 }
 
 /// What differs from the backup in PostgreSQL now.
@@ -116,10 +126,21 @@ async fn look(ctx: &Context, wanted: Wanted) -> Result<Seen, String> {
     }
 }
 
-/// What the file holds, and how many rows of it nobody has brought into SQLite.
-fn kept(path: &Path) -> Result<(Seen, u64), Error> {
+/// The salvage file.
+struct Kept {
+    seen: Seen,
+    /// How many rows of it nobody has brought into SQLite.
+    open: u64,
+    is_told_against: bool,
+}
+
+fn kept(path: &Path) -> Result<Kept, Error> {
     let salvaged = Salvaged::open(path)?;
-    Ok((Seen::in_file(&salvaged)?, salvaged.rows_not_brought()?))
+    Ok(Kept {
+        seen: Seen::in_file(&salvaged)?,
+        open: salvaged.rows_not_brought()?,
+        is_told_against: salvaged.is_told_against()?,
+    })
 }
 
 fn told(now: &Seen, kept: &Seen, brought: &Brought) -> Compared {

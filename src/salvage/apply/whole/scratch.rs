@@ -40,6 +40,23 @@ pub(super) enum Start {
     Last,
 }
 
+impl Start {
+    /// How the next row that waits is asked for, and behind which number there is the first. There is always a number: by one that may be none
+    /// SQLite does not seek, and passes by all that wait before it, each time.
+    fn next(self) -> (&'static str, i64) {
+        match self {
+            Self::First => (
+                "SELECT row, why FROM waiting WHERE row > ?1 ORDER BY row LIMIT 1",
+                i64::MIN,
+            ),
+            Self::Last => (
+                "SELECT row, why FROM waiting WHERE row < ?1 ORDER BY row DESC LIMIT 1",
+                i64::MAX,
+            ),
+        }
+    }
+}
+
 /// When references were looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Moment {
@@ -137,15 +154,10 @@ impl Scratch {
         from: Start,
         last: Option<i64>,
     ) -> Result<Option<(i64, String)>, Error> {
-        let sql = match from {
-            Start::First => {
-                "SELECT row, why FROM waiting WHERE ?1 IS NULL OR row > ?1 ORDER BY row LIMIT 1"
-            }
-            Start::Last => {
-                "SELECT row, why FROM waiting WHERE ?1 IS NULL OR row < ?1 ORDER BY row DESC LIMIT 1"
-            }
-        };
-        self.one(sql, [last], |row| Ok((row.get(0)?, row.get(1)?)))
+        let (sql, end) = from.next();
+        self.one(sql, [last.unwrap_or(end)], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
     }
 
     /// A row is left in the salvage file. What was said of it first stays said.
@@ -317,5 +329,37 @@ impl Scratch {
     pub(super) fn nobody_is_lifted(&self) -> Result<(), Error> {
         self.clear("lifted_cells", "TRUE")?;
         self.clear("lifted", "TRUE")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_that_wait_are_sought_and_not_passed_by() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let scratch = Scratch::new(folder.path()).expect("a scratch file");
+        for from in [Start::First, Start::Last] {
+            let (sql, end) = from.next();
+            let plan: String = scratch
+                .connection
+                .query_row(&format!("EXPLAIN QUERY PLAN {sql}"), [end], |row| {
+                    row.get(3)
+                })
+                .expect("a plan");
+            assert!(plan.starts_with("SEARCH waiting"), "{plan}");
+        }
+        for row in [3, 1, 2] {
+            scratch.wait(row, "why").expect("it waits");
+        }
+        for (from, order) in [(Start::First, [1, 2, 3]), (Start::Last, [3, 2, 1])] {
+            let (mut last, mut met) = (None, Vec::new());
+            while let Some((row, _)) = scratch.next_waiting(from, last).expect("read") {
+                last = Some(row);
+                met.push(row);
+            }
+            assert_eq!(met, order);
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! The work of R2+ within its transaction, as often as it takes: a full-text index that is not made anew in time takes the transaction back with
 //! it, so that the rows are brought in once more without that index, which is named. Not in here: the commit.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
@@ -40,10 +41,12 @@ impl Work<'_> {
                     (self.say)(&format!(
                         "the full-text index {index} takes too long: the rows are brought in once more, without it"
                     ));
-                    // After a second one only those are tried that are known to be quick.
-                    if !anew.without.is_empty() {
-                        anew.only = Some(made);
-                    }
+                    // After a second one only those are tried that are known to be quick, and after a third none: the application waits.
+                    anew.only = match (anew.without.is_empty(), &anew.only) {
+                        (true, _) => None,
+                        (false, None) => Some(made),
+                        (false, Some(_)) => Some(BTreeSet::new()),
+                    };
                     anew.without.insert(index);
                     writer = writer.again()?;
                 }

@@ -7,8 +7,9 @@ use crate::text::printable;
 use crate::transfer::convert::{Class, Converter};
 use crate::transfer::kind::Kind;
 use crate::transfer::layout::{Layout, TableLayout};
-use crate::transfer::plan::scan::{Scanned, Wish};
+use crate::transfer::plan::scan::Scanned;
 use crate::transfer::plan::units::{Verdict, agreed, name_of};
+use crate::transfer::plan::wish::Wish;
 
 /// So many zeros, more than there are other numbers, are no moments.
 const MANY_ZEROS: u64 = 3;
