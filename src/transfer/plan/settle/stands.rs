@@ -47,7 +47,7 @@ pub(super) fn stands(
         return Stands::Other;
     };
     let is_number = value.parse::<i64>().is_ok();
-    let asks = wish.policies.contains("epoch: ?");
+    let asks = wish.policies.contains_key("epoch: ?");
     if !is_number || !asks || !is_of_moments(&table.columns[place].converter) {
         return Stands::Other;
     }
