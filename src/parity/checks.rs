@@ -4,6 +4,7 @@
 //! check that finds something wrong says so in its [`Check`]; an error means that it could not be made, which is not "equal".
 
 mod distributions;
+mod import_ended;
 mod integrity;
 mod joins;
 mod lists;
@@ -14,6 +15,7 @@ mod sequences;
 mod slugs;
 
 pub use distributions::distributions;
+pub use import_ended::import_ended;
 pub use integrity::integrity;
 pub use joins::joins;
 pub use lists::lists;
