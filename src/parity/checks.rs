@@ -13,6 +13,7 @@ mod relations;
 mod row_counts;
 mod sequences;
 mod slugs;
+mod words;
 
 pub use distributions::distributions;
 pub use import_ended::import_ended;
