@@ -1,6 +1,7 @@
 //! The schema of a SQLite file as far as moving and comparing rows needs it: tables, columns, keys, how to reach each row.
 //!
-//! Reads `sqlite_schema` through SQLite's own pragmas and never parses SQL; what triggers write is told by [`triggers`]. Nothing here touches rows, except `sqlite_sequence`'s.
+//! Reads `sqlite_schema` through SQLite's own pragmas and never parses SQL; what triggers write is told by [`triggers`]. Nothing here touches
+//! rows, except `sqlite_sequence`'s.
 
 use std::collections::BTreeMap;
 

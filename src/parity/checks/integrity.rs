@@ -8,8 +8,8 @@ use super::relations::{self, Declared, Relation};
 use super::{EXAMPLES, Wrong};
 use crate::text::printable;
 
-/// Whether the import has ended ([`import_ended`](super::import_ended)), one verdict per relation (orphans), one each for constraints, indexes and triggers of the schema, and one per kind of key that the
-/// schemas promise ([`promises`](super::promises)).
+/// Whether the import has ended ([`import_ended`](super::import_ended())), one verdict per relation (orphans), one each for constraints, indexes
+/// and triggers of the schema, and one per kind of key that the schemas promise ([`promises`](super::promises)).
 ///
 /// Orphans under a foreign key of the target that vouches for all rows are always wrong. Where there is none, orphans that the backup has as well are told,
 /// and are not the cutover's doing.

@@ -9,7 +9,7 @@ use super::{Wrong, promises};
 use crate::text::printable;
 use std::collections::BTreeMap;
 
-/// Valid indexes of the schema. Their keys are the server's words for columns and expressions, with the collation where it is the index's own.
+/// Valid indexes of the schema. Their keys are the server's words for columns and expressions, with the collation where it is their own.
 pub(super) const INDEXES: &str = "
     SELECT c.relname::text AS table_name, x.relname::text AS name, i.indexrelid, i.indisunique AS is_unique, words.apart, words.together,
            nullif(concat_ws(' ', CASE WHEN pg_get_indexdef(i.indexrelid) LIKE '%NULLS NOT DISTINCT%' THEN 'NULLS NOT DISTINCT' END,
