@@ -75,14 +75,9 @@ async fn stopped_amid_the_rows_it_names_all_that_is_away() {
         },
         Transfer::default(),
     );
+    let target = pair.endpoint();
     let stopped = copy(
-        &pair.file,
-        &pair.endpoint(),
-        "public",
-        &transfer,
-        &options,
-        &stop,
-        &cancel,
+        &pair.file, &target, "public", &transfer, &options, &stop, &cancel,
     );
     assert!(matches!(stopped.await, Err(Error::Cancelled)));
     let (code, said) = verify(&pair, &[]);
