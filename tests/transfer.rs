@@ -9,6 +9,7 @@ mod resume;
 mod rules;
 mod stops;
 pub mod torture;
+mod unfinished;
 mod values;
 
 use std::path::{Path, PathBuf};

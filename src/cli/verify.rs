@@ -128,19 +128,17 @@ async fn verify(args: &VerifyArgs, pair: &Pair) -> Result<Report, Error> {
     };
     let mut report = parity::tables(&sides, &options, &told, &CancellationToken::new()).await?;
     let of_rows = begun.elapsed();
-    if args.tables.is_none() {
-        match checks::all(&sides, &checks::Equal::of(&report)).await {
-            Ok(found) => report.checks.extend(found),
-            Err(cause) => {
-                let so_far = Box::new(Report {
-                    equal: false,
-                    ..report
-                });
-                return Err(Error::Stopped {
-                    cause: Box::new(cause),
-                    so_far,
-                });
-            }
+    match beside_rows(args, &sides, &report).await {
+        Ok(found) => report.checks.extend(found),
+        Err(cause) => {
+            let so_far = Box::new(Report {
+                equal: false,
+                ..report
+            });
+            return Err(Error::Stopped {
+                cause: Box::new(cause),
+                so_far,
+            });
         }
     }
     errln!(
@@ -151,6 +149,18 @@ async fn verify(args: &VerifyArgs, pair: &Pair) -> Result<Report, Error> {
     report.equal &= report.checks.iter().all(|check| check.ok);
     report.seconds = begun.elapsed().as_secs_f64();
     Ok(report)
+}
+
+/// The checks beside the rows: all, or for some tables whether there is an import that has not ended.
+async fn beside_rows(
+    args: &VerifyArgs,
+    sides: &Sides,
+    report: &Report,
+) -> Result<Vec<Check>, Error> {
+    match args.tables {
+        None => checks::all(sides, &checks::Equal::of(report)).await,
+        Some(_) => checks::import_ended(sides, "T4d").await,
+    }
 }
 
 /// The report for people: what was found, the verdict last. What did not come to its end has none.

@@ -4,6 +4,7 @@
 //! check that finds something wrong says so in its [`Check`]; an error means that it could not be made, which is not "equal".
 
 mod distributions;
+mod import_ended;
 mod integrity;
 mod joins;
 mod lists;
@@ -12,8 +13,10 @@ mod relations;
 mod row_counts;
 mod sequences;
 mod slugs;
+mod words;
 
 pub use distributions::distributions;
+pub use import_ended::import_ended;
 pub use integrity::integrity;
 pub use joins::joins;
 pub use lists::lists;

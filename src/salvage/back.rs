@@ -194,6 +194,8 @@ impl Reverse {
                 moments::span(text, class, policy.epoch, policy.since, spelling)
             }
             Kind::Uuid => guid(text, class, policy, spelling),
+            // Which of a float's spellings it is, the checker says.
+            Kind::JsonText if class == Class::Real => text.parse().ok().map(Cell::Real),
             Kind::Json | Kind::JsonText => json(text, class, policy, spelling),
             Kind::Address => Some(Cell::text(text)),
             Kind::Label(labels) => label(text, class, labels, spelling),

@@ -1,6 +1,7 @@
 //! The schema of a SQLite file as far as moving and comparing rows needs it: tables, columns, keys, how to reach each row.
 //!
-//! Reads `sqlite_schema` through SQLite's own pragmas and never parses SQL. Nothing here touches rows, except `sqlite_sequence`'s.
+//! Reads `sqlite_schema` through SQLite's own pragmas and never parses SQL; what triggers write is told by [`triggers`]. Nothing here touches
+//! rows, except `sqlite_sequence`'s.
 
 use std::collections::BTreeMap;
 
@@ -10,6 +11,7 @@ use crate::ours::statements::BROUGHT_BACK;
 use crate::sqlite::checks::{self, Check};
 use crate::sqlite::indexes::PartialIndex;
 use crate::sqlite::shadow::Virtuals;
+use crate::sqlite::triggers::{self, Fires};
 
 /// What a file holds.
 #[derive(Debug, Clone, Default)]
@@ -18,6 +20,8 @@ pub struct Schema {
     pub tables: Vec<Table>,
     /// What is no table of the application's: views, virtual tables, their shadow tables, SQLite's own.
     pub others: Vec<Other>,
+    /// Full-text tables that triggers fill when rows come into other tables, with those tables.
+    pub filled: BTreeMap<String, Vec<String>>,
     /// `sqlite_sequence`: the highest rowid that an AUTOINCREMENT table ever had.
     pub sequences: BTreeMap<String, i64>,
     /// How the file stores text.
@@ -190,6 +194,7 @@ impl Schema {
         {
             schema.sequences = sequences(connection)?;
         }
+        schema.filled = filled(connection, &schema.others)?;
         Ok(schema)
     }
 
@@ -197,6 +202,35 @@ impl Schema {
     pub fn table(&self, name: &str) -> Option<&Table> {
         self.tables.iter().find(|table| table.name == name)
     }
+}
+
+/// Which full-text tables with a text of their own get it from triggers of others.
+fn filled(
+    connection: &Connection,
+    others: &[Other],
+) -> rusqlite::Result<BTreeMap<String, Vec<String>>> {
+    let mut filled: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let with_text = || others.iter().filter(|other| other.what == What::OwnText);
+    if with_text().next().is_none() {
+        return Ok(filled);
+    }
+    for trigger in triggers::read(connection)? {
+        let writes = |name: &str| {
+            trigger
+                .writes
+                .iter()
+                .any(|to| to.eq_ignore_ascii_case(name))
+        };
+        for other in with_text() {
+            if trigger.fires == Some(Fires::Insert) && writes(&other.name) {
+                let from = filled.entry(other.name.clone()).or_default();
+                if !from.contains(&trigger.table) {
+                    from.push(trigger.table.clone());
+                }
+            }
+        }
+    }
+    Ok(filled)
 }
 
 impl Table {
@@ -499,5 +533,16 @@ mod tests {
         assert_eq!(what("f_data"), Some(What::Shadow));
         assert_eq!(what("r_node"), Some(What::Shadow));
         assert_eq!(what("sqlite_sequence"), Some(What::Internal));
+    }
+
+    #[test]
+    fn tells_by_which_triggers_a_full_text_table_is_filled() {
+        let schema = schema(
+            "CREATE TABLE notes (id INTEGER PRIMARY KEY, body); CREATE VIRTUAL TABLE Search USING fts5(body); CREATE VIRTUAL TABLE own USING fts5(x);
+             CREATE TRIGGER i AFTER INSERT ON notes BEGIN INSERT INTO search (rowid, body) VALUES (new.id, new.body); END;
+             CREATE TRIGGER d AFTER DELETE ON notes BEGIN DELETE FROM own WHERE rowid = old.id; END;",
+        );
+        let filled: Vec<_> = schema.filled.into_iter().collect();
+        assert_eq!(filled, [("Search".to_owned(), vec!["notes".to_owned()])]);
     }
 }

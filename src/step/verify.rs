@@ -47,7 +47,7 @@ impl Kind {
     }
 }
 
-/// E1: row counts of every table, backup against PostgreSQL.
+/// E1: row counts of every table, backup against PostgreSQL, and that the import has ended.
 ///
 /// How PostgreSQL is at this moment is recorded before anything is counted: F1 switches to nothing that was written later.
 pub async fn row_counts(ctx: &Context) -> Outcome {
@@ -267,7 +267,11 @@ async fn check(
 ) -> Result<Vec<parity::Check>, parity::Error> {
     let id = ctx.reporter.row.as_str();
     match kind {
-        Kind::AllCounts => checks::row_counts(sides, id, None).await,
+        Kind::AllCounts => {
+            let mut found = checks::row_counts(sides, id, None).await?;
+            found.extend(checks::import_ended(sides, id).await?);
+            Ok(found)
+        }
         Kind::CriticalCounts => {
             checks::row_counts(sides, id, Some(&ctx.runbook.verification.critical)).await
         }

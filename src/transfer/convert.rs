@@ -321,7 +321,14 @@ impl Converter {
                 Ok(Uses(uses.0 | Uses::one(Use::Real).0))
             }
             Rule::RealToJson => {
-                json::scalar(&number::by_its_shortest(real, &self.policy)?, self, out)?;
+                let plain = number::by_its_shortest(real, &self.policy)?;
+                // `json` keeps the text: a float without a point or an exponent would be read as an integer.
+                let written = if self.kind == Kind::Json {
+                    shortest::json_of_f64(real)
+                } else {
+                    plain
+                };
+                json::scalar(&written, self, out)?;
                 Ok(Uses::one(Use::Real))
             }
             Rule::Epoch => epoch::real(real, self, out),

@@ -317,23 +317,19 @@ impl Layout {
             if is_wanted {
                 let indexes =
                     |table: &catalogue::Table| table.columns.iter().any(unpaired::is_search_vector);
-                let reason = if target.table(&other.name).is_some_and(indexes) {
-                    "a full-text table of SQLite, and the target's table of that name is a search index too (tsvector): leave it behind, and let the application build its search index anew on PostgreSQL, or fill it by `after_import:` with to_tsvector(…) of what moves"
-                } else {
-                    "a full-text table of SQLite that holds the only copy of its text, and the target has an ordinary table of that name: make an ordinary table of it in a copy of the source (CREATE TABLE … AS SELECT rowid AS id, … FROM …) and state its name under `rename:`"
-                };
+                let is_index = target.table(&other.name).is_some_and(indexes);
+                let reason = unpaired::full_text(source, &other.name, is_index);
                 self.problems.push(immovable(&other.name, None, reason));
                 continue;
             }
+            let own_text = unpaired::full_text_behind(source, &other.name);
             let why = match other.what {
                 _ if transfer.excludes_table(&other.name) => "excluded",
                 What::View => "a view; the target's own migrations make its views",
                 What::Virtual => {
                     "a virtual table; build the target's own search or spatial index from its content"
                 }
-                What::OwnText => {
-                    "a full-text table that holds the only copy of its text; where the application still needs that, make an ordinary table of it first"
-                }
+                What::OwnText => own_text.as_str(),
                 What::Shadow => "belongs to a virtual table",
                 What::Internal => "SQLite's own",
             };

@@ -8,8 +8,9 @@ use super::relations::{self, Declared, Relation};
 use super::{EXAMPLES, Wrong};
 use crate::text::printable;
 
-/// One verdict per relation (orphans), one each for constraints, indexes and triggers of the schema, one per kind of key that the
-/// schemas promise ([`promises`](super::promises)), and one for a transfer section some of whose keys name nothing.
+/// Whether the import has ended ([`import_ended`](super::import_ended())), one verdict per relation (orphans), one each for constraints, indexes
+/// and triggers of the schema, one per kind of key that the schemas promise ([`promises`](super::promises)), and one for a transfer section some of
+/// whose keys name nothing.
 ///
 /// Orphans under a foreign key of the target that vouches for all rows are always wrong. Where there is none, orphans that the backup has as well are told,
 /// and are not the cutover's doing.
@@ -17,7 +18,8 @@ use crate::text::printable;
 /// # Errors
 /// A side could not be read.
 pub async fn integrity(sides: &Sides, id: &str) -> Result<Vec<Check>, Error> {
-    let mut checks = Vec::new();
+    // What an import has away explains what is missing below.
+    let mut checks = super::import_ended(sides, id).await?;
     for relation in relations::all(sides).await? {
         checks.push(orphans(sides, id, &relation).await?);
     }

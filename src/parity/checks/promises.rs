@@ -1,5 +1,5 @@
-//! The schema as part of parity (`T4d`): primary keys, unique keys, foreign keys, checks and indexes that SQLite has, or that PostgreSQL had
-//! when the import began, hold in PostgreSQL.
+//! The schema as part of parity (`T4d`): primary keys, unique keys, foreign keys, exclusions, NOT NULL, checks and indexes that SQLite has, or
+//! that PostgreSQL had when the import began, hold in PostgreSQL; and what is still called as it was then says what it said.
 //!
 //! What PostgreSQL never had is told and is not wrong: the application's own migrations decide what its schema is. What is gone since
 //! the import began is wrong, and so is what SQLite has where nobody knows what PostgreSQL had, unless the transfer section accepts it.
@@ -8,19 +8,28 @@ use super::super::error::Error;
 use super::super::pair::{TablePair, literal};
 use super::super::report::Check;
 use super::super::sides::Sides;
-use super::Wrong;
+use super::{Wrong, words};
 use crate::text::printable;
 use rusqlite::Connection;
 use std::collections::BTreeSet;
 
 /// Kinds of promises, in the order of the checks.
-const KINDS: &[&str] = &["primary key", "unique", "foreign key", "check", "index"];
+const KINDS: &[&str] = &[
+    "primary key",
+    "unique",
+    "foreign key",
+    "exclusion",
+    "not null",
+    "check",
+    "index",
+];
 
 /// What the migrations of either side spell by means of their own: a type for a check, an index of another kind. Wrong only where it is
 /// known that PostgreSQL had it.
 const TOLD: &[&str] = &["check", "index"];
 
-/// One promise over columns of one table, by the names of the target.
+/// One promise over columns of one table, by the names of the target. In place of columns stand expressions as the server writes them where
+/// a key is over those or over some rows, and all the words of an exclusion.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Promise {
     /// One of [`KINDS`].
@@ -29,6 +38,8 @@ struct Promise {
     columns: BTreeSet<String>,
     /// The table referred to by a foreign key.
     parent: Option<String>,
+    /// What a key over some rows, or over expressions, has beside those: `WHERE (deleted IS NULL)`.
+    condition: Option<String>,
 }
 
 /// One verdict per kind of promise.
@@ -78,12 +89,15 @@ pub(super) async fn promises(sides: &Sides, id: &str) -> Result<Vec<Check>, Erro
             printable(&good, 600)
         }));
     }
+    if recorded.is_some() {
+        checks.push(words::unchanged(sides, id).await?);
+    }
     Ok(checks)
 }
 
 /// A primary key is a unique key too, whatever it is called.
 fn is_held(promise: &Promise, held: &BTreeSet<Promise>) -> bool {
-    held.iter().any(|other| {
+    let by_another = |other: &Promise| {
         let kinds = match (promise.kind, other.kind) {
             ("unique", "primary key") | ("index", "unique" | "primary key") => true,
             (one, other) => one == other,
@@ -92,7 +106,9 @@ fn is_held(promise: &Promise, held: &BTreeSet<Promise>) -> bool {
             && other.table == promise.table
             && other.columns == promise.columns
             && other.parent == promise.parent
-    })
+            && other.condition == promise.condition
+    };
+    held.contains(promise) || held.iter().any(by_another)
 }
 
 /// What `accept:` and reports call it, by the names of the source where there are any: `foreign key Orders(CustomerId)`.
@@ -108,8 +124,18 @@ fn name(sides: &Sides, promise: &Promise) -> String {
         of.map_or(target.clone(), |column| column.source.clone())
     };
     let columns: Vec<String> = promise.columns.iter().map(column).collect();
-    format!("{} {table}({})", promise.kind, columns.join(", "))
+    let condition = promise.condition.as_ref();
+    let beside = condition.map_or_else(String::new, |words| format!(" {words}"));
+    format!("{} {table}({}){beside}", promise.kind, columns.join(", "))
 }
+
+/// Indexes of any kind, and exclusions, by the words that the server has for them.
+const BY_WORDS: &str = "
+    SELECT CASE WHEN i.is_unique THEN 'unique' ELSE 'index' END, i.table_name, NULL, i.apart, i.condition FROM ($indexes) AS i
+     UNION ALL
+    SELECT 'exclusion', c.relname::text, NULL, regexp_replace(pg_get_constraintdef(f.oid), '^EXCLUDE USING ', ''), NULL
+      FROM pg_constraint f JOIN pg_class c ON c.oid = f.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace AND n.nspname = $schema
+      JOIN pg_index i ON i.indexrelid = f.conindid WHERE f.contype = 'x' AND i.indisvalid";
 
 /// What PostgreSQL keeps now.
 async fn held(sides: &Sides) -> Result<BTreeSet<Promise>, Error> {
@@ -135,17 +161,27 @@ async fn held(sides: &Sides) -> Result<BTreeSet<Promise>, Error> {
          SELECT 'check', c.relname, NULL,
                 (SELECT string_agg(a.attname, chr(1)) FROM unnest(f.conkey) AS k(n) JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.n)
            FROM pg_constraint f JOIN pg_class c ON c.oid = f.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace AND n.nspname = {schema}
-          WHERE f.contype = 'c' AND f.conkey IS NOT NULL"
+          WHERE f.contype = 'c' AND f.conkey IS NOT NULL
+          UNION ALL
+         SELECT 'not null', c.relname, NULL, a.attname
+           FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace AND n.nspname = {schema}
+          WHERE a.attnum > 0 AND a.attnotnull AND NOT a.attisdropped AND c.relkind IN ('r', 'p', 'f')"
     );
     let rows = sides.ask("reading keys and foreign keys", &sql).await?;
-    Ok(rows.iter().filter_map(|row| of_row(row)).collect())
+    let by_words = BY_WORDS
+        .replace("$indexes", words::INDEXES)
+        .replace("$schema", &schema);
+    let others = sides.ask("reading keys by their words", &by_words).await?;
+    let all = rows.iter().chain(&others);
+    Ok(all.filter_map(|row| of_row(row)).collect())
 }
 
 /// What PostgreSQL kept when the import began, if that is on record.
 async fn recorded(sides: &Sides) -> Result<Option<BTreeSet<Promise>>, Error> {
     let rows = record(
         sides,
-        "p.kind, p.table_name, p.parent_name, array_to_string(p.columns, chr(1))",
+        // An older record knows no conditions.
+        "p.kind, p.table_name, p.parent_name, array_to_string(p.columns, chr(1)), to_jsonb(p) ->> 'condition'",
     )
     .await?;
     // The first one says that there is a record, also of a schema without any key.
@@ -171,7 +207,7 @@ pub(super) async fn triggers_off(sides: &Sides) -> Result<BTreeSet<String>, Erro
 }
 
 /// What the last import into this schema has recorded of it; nothing where there is no record, or none that can be read.
-async fn record(sides: &Sides, what: &str) -> Result<Vec<Vec<Option<String>>>, Error> {
+pub(super) async fn record(sides: &Sides, what: &str) -> Result<Vec<Vec<Option<String>>>, Error> {
     let doing = "reading what PostgreSQL kept when the import began";
     let readable = "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
          WHERE n.nspname = 'cutover' AND c.relname IN ('promise', 'import')
@@ -195,6 +231,7 @@ fn of_row(row: &[Option<String>]) -> Option<Promise> {
         table: text(1)?,
         parent: text(2),
         columns: text(3)?.split('\u{1}').map(str::to_owned).collect(),
+        condition: text(4),
     })
 }
 
@@ -222,6 +259,7 @@ async fn of_source(sides: &Sides) -> Result<BTreeSet<Promise>, Error> {
                     table: pair.target.clone(),
                     columns,
                     parent,
+                    condition: None,
                 });
             }
         };

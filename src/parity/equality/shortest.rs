@@ -31,6 +31,32 @@ pub(crate) fn text(value: f64) -> String {
         .unwrap_or_else(|| plain.clone())
 }
 
+/// As JSON that keeps its text and is a float for whoever reads it: with a point, or an exponent of two digits at least below 0.0001 and from
+/// 10^16 on.
+pub(crate) fn json(value: f64) -> String {
+    let plain = text(value);
+    let is_plain = value == 0.0 || (1e-4..1e16).contains(&value.abs());
+    let parts = number(value).filter(|_| !is_plain).and_then(|number| {
+        let number = number.to_string();
+        let (digits, zeros) = number.trim_start_matches('-').split_once('e')?;
+        Some((digits.to_owned(), zeros.parse::<i64>().ok()?))
+    });
+    let Some((digits, zeros)) = parts else {
+        return match plain.contains('.') {
+            true => plain,
+            false => plain + ".0",
+        };
+    };
+    let sign = if value < 0.0 { "-" } else { "" };
+    let power = zeros + digits.len() as i64 - 1;
+    let (first, rest) = digits.split_at(1);
+    let rest = match rest {
+        "" => String::new(),
+        rest => format!(".{rest}"),
+    };
+    format!("{sign}{first}{rest}e{power:+03}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -47,5 +73,23 @@ mod tests {
         assert_eq!(text(1e22), "10000000000000000000000");
         let even = Decimal::parse(b"-123456789012345.12");
         assert_eq!(number(read("-123456789012345.125")), even);
+    }
+
+    #[test]
+    fn json_that_keeps_its_text_says_that_it_is_a_float() {
+        for written in [
+            "0.0",
+            "-0.0",
+            "7.0",
+            "0.0001",
+            "9.9e-05",
+            "-1e-07",
+            "9999999999999998.0",
+            "1e+16",
+            "1.5e+300",
+            "5e-324",
+        ] {
+            assert_eq!(json(read(written)), written);
+        }
     }
 }

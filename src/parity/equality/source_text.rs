@@ -70,16 +70,23 @@ pub(super) fn document_text(value: ValueRef<'_>, policy: &ColumnPolicy, row: &mu
     }
 }
 
-/// The JSON text that a value is; `keeps_escapes`, where the column keeps it as it is written.
+/// The JSON text that a value is; `keeps_text`, where the column keeps it as it is written.
 fn json_text<'v>(
     value: ValueRef<'v>,
     policy: &ColumnPolicy,
-    keeps_escapes: bool,
+    keeps_text: bool,
 ) -> Result<(Cow<'v, str>, Taken), Misfit> {
     let text = match value {
         ValueRef::Text(text) => Cow::Borrowed(std::str::from_utf8(text).map_err(|_| Misfit)?),
         ValueRef::Integer(n) => Cow::Owned(n.to_string()),
-        ValueRef::Real(x) if policy.real == Some(Real::Shortest) => Cow::Owned(shortest::text(x)),
+        ValueRef::Real(x) if policy.real == Some(Real::Shortest) => {
+            // Where the text counts, a float is to be seen as one.
+            Cow::Owned(if keeps_text {
+                shortest::json(x)
+            } else {
+                shortest::text(x)
+            })
+        }
         ValueRef::Blob(bytes) => {
             let is_json = |text: &&str| {
                 !matches!(
@@ -103,7 +110,7 @@ fn json_text<'v>(
     match json::without_nul(&text) {
         None => Ok((text, Taken::Exact)),
         Some(stripped) if policy.nul_strip => Ok((Cow::Owned(stripped), Taken::ByPolicy)),
-        Some(_) if keeps_escapes => Ok((text, Taken::Exact)),
+        Some(_) if keeps_text => Ok((text, Taken::Exact)),
         Some(_) => Err(Misfit),
     }
 }

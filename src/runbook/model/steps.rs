@@ -127,7 +127,7 @@ pub enum StepKind {
     Sequences,
     /// D4. Constraints and indexes.
     Constraints,
-    /// E1. Counts of every table.
+    /// E1. Counts of every table, and that the import has ended.
     RowCounts,
     /// E2. Slugs, slices, joins, null / boolean / date.
     Samples,

@@ -125,6 +125,8 @@ fn every_setting_has_a_way_back() {
             Cell::Blob(b"8080".to_vec()),
             "8080",
         ),
+        ("json", &[("real", "shortest")], Cell::Real(1e20), "1e+20"),
+        ("json", &[("real", "shortest")], Cell::Real(1.0), "1.0"),
         ("_text", &[("split", ",")], Cell::text("a,b"), "{a,b}"),
         ("_int4", &[("split", ";")], Cell::text("1;2"), "{1,2}"),
     ] {

@@ -18,6 +18,31 @@ pub fn of_f32(value: f32) -> String {
     }
 }
 
+/// Of a number with 64 bits as JSON that is a float for whoever reads it: with a point or an exponent, as Python writes one.
+pub fn json_of_f64(value: f64) -> String {
+    let plain = of_f64(value);
+    if !value.is_finite() {
+        return plain;
+    }
+    if value == 0.0 || (1e-4..1e16).contains(&value.abs()) {
+        return match plain.contains('.') {
+            true => plain,
+            false => plain + ".0",
+        };
+    }
+    let digits = significant(&plain);
+    let digits = String::from_utf8_lossy(&digits);
+    let (first, rest) = digits.split_at(1);
+    let scientific = format!("{value:e}");
+    let power = scientific.split_once('e').map(|(_, power)| power);
+    let power: i32 = power
+        .and_then(|power| power.parse().ok())
+        .expect("BUG: a finite float has an exponent");
+    let sign = if value < 0.0 { "-" } else { "" };
+    let point = if rest.is_empty() { "" } else { "." };
+    format!("{sign}{first}{point}{rest}e{power:+03}")
+}
+
 /// The plain form with the digits of another form of the same number, where they are as many.
 fn with_digits(plain: String, other: &str) -> String {
     let digits = significant(other);
@@ -79,6 +104,32 @@ mod tests {
             );
         }
         assert_eq!(of_f32(0.1), "0.1");
+        assert_eq!(
+            json_of_f64(read("-123456789012345.125")),
+            "-123456789012345.12"
+        );
         assert_eq!(of_f64(f64::INFINITY), "inf");
+    }
+
+    #[test]
+    fn as_json_a_float_stays_one() {
+        for written in [
+            "0.0",
+            "-0.0",
+            "1.0",
+            "-12.5",
+            "0.0001",
+            "1e-05",
+            "-1.5e-07",
+            "1000000000000000.0",
+            "9999999999999998.0",
+            "1e+16",
+            "1e+20",
+            "-1.5e+300",
+            "5e-324",
+            "1.7976931348623157e+308",
+        ] {
+            assert_eq!(json_of_f64(written.parse().expect("a number")), written);
+        }
     }
 }

@@ -57,6 +57,43 @@ pub(super) fn is_search_vector(column: &catalogue::Column) -> bool {
     matches!(&column.ty.base, BaseType::Named { schema, name } if schema == "pg_catalog" && name == "tsvector")
 }
 
+/// The tables whose triggers fill a full-text table, in words.
+fn filled_by(source: &schema::Schema, name: &str) -> Option<String> {
+    let tables = source.filled.get(name)?;
+    let shown: Vec<String> = tables.iter().map(|table| printable(table, 80)).collect();
+    Some(shown.join(", "))
+}
+
+/// What can be done about a full-text table with a text of its own for which the target has a table; `is_index`, where that is a search index too.
+pub(super) fn full_text(source: &schema::Schema, name: &str, is_index: bool) -> String {
+    const AS_ORDINARY: &str = "make an ordinary table of it in a copy of the source (CREATE TABLE … AS SELECT rowid AS id, … FROM …) and state its \
+                               name under `rename:`";
+    match filled_by(source, name) {
+        _ if is_index => "a full-text table of SQLite, and the target's table of that name is a search index too (tsvector): leave it behind, \
+                          and let the application build its search index anew on PostgreSQL, or fill it by `after_import:` with to_tsvector(…) of what \
+                          moves"
+            .to_owned(),
+        Some(tables) => format!(
+            "a full-text table of SQLite that is filled by triggers of {tables}, and the target has an ordinary table of that name: leave it behind \
+             where the target fills that from {tables} as well, or `after_import:` does; otherwise {AS_ORDINARY}"
+        ),
+        None => format!(
+            "a full-text table of SQLite that holds the only copy of its text, and the target has an ordinary table of that name: {AS_ORDINARY}"
+        ),
+    }
+}
+
+/// Why a full-text table with a text of its own stays behind where the target has no table for it.
+pub(super) fn full_text_behind(source: &schema::Schema, name: &str) -> String {
+    match filled_by(source, name) {
+        Some(tables) => format!(
+            "a full-text table that is filled by triggers of {tables}; nothing is lost with it, and PostgreSQL gets a search of its own over what moves"
+        ),
+        None => "a full-text table that holds the only copy of its text; where the application still needs that, make an ordinary table of it first"
+            .to_owned(),
+    }
+}
+
 /// What can be done about a partner of a type that nothing converts into. A search vector is not the text that it is made of: a cast would take
 /// each word as it is written for a lexeme, and colons and quotation marks for its syntax, so that searches find nothing.
 pub(super) fn no_conversion(target: &catalogue::Column) -> String {

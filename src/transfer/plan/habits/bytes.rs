@@ -78,10 +78,7 @@ impl Spelled {
         if let (Some(hex), Some(base64)) = (&hex, &mut base64) {
             base64.likely &= !hex.likely;
         }
-        let is_likely = [&hex, &base64]
-            .into_iter()
-            .flatten()
-            .any(|way| way.likely);
+        let is_likely = [&hex, &base64].into_iter().flatten().any(|way| way.likely);
         self.texts += 1;
         self.long += u64::from(is_likely || text.chars().nth(LONG - 1).is_some());
         self.hex.see(hex, text);

@@ -1,0 +1,3 @@
+CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT NOT NULL, b TEXT, c INTEGER, del TEXT);
+CREATE UNIQUE INDEX t_live ON t (a) WHERE del IS NULL; CREATE UNIQUE INDEX t_low ON t (lower(a), c);
+INSERT INTO t VALUES (1,'a','x',1,NULL),(2,'b','y',2,'gone');

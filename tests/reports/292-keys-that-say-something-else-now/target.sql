@@ -1,0 +1,3 @@
+CREATE TABLE p (id serial PRIMARY KEY);
+CREATE TABLE t (id serial PRIMARY KEY, a text NOT NULL, n int CONSTRAINT t_n CHECK (n > 0), del text, p int CONSTRAINT t_p REFERENCES p ON DELETE CASCADE);
+CREATE UNIQUE INDEX t_live ON t (a) WHERE del IS NULL;

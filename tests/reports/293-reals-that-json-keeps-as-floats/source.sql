@@ -1,0 +1,1 @@
+CREATE TABLE m (id INTEGER PRIMARY KEY, j, b); INSERT INTO m VALUES (1,1e20,1e20),(2,1.5e300,2.5),(3,1.0,1.0),(4,-0.25,-0.25),(5,1e-7,1e-7),(6,7,7),(7,-1e16,1),(8,0.0001,0);

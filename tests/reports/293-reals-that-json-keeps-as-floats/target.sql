@@ -1,0 +1,1 @@
+CREATE TABLE m (id serial PRIMARY KEY, j json, b jsonb);

@@ -1,0 +1,1 @@
+SELECT id, j, b FROM m ORDER BY id
