@@ -4,7 +4,8 @@
 //! - `source.sql` makes the SQLite file, `target.sql` the schema as the application's own migrations make it; `transfer.yaml` is what a user
 //!   starts with, `arguments` are further arguments of every command;
 //! - `want`: `across` (green from end to end) or `refuse` (`plan` names the problems and suggests nothing more);
-//! - `says`: patterns, one per line; each has to occur in what was printed. `says.not`: none may;
+//! - `says`: patterns, one per line; each has to occur in what was printed. `says.not`: none may; `suggests` and `suggests.not`: the same of
+//!   what `plan` suggested until it had no problem any more;
 //! - `values.sql` and `values.want`: what the target holds afterwards, by the server's own text;
 //! - `after.sql` and `after.want`: what the application does next, and what it gets; it may fail where `mention` (a pattern) was printed;
 //! - `damage.sql` and `damage.says`: what somebody does to the target after the import; `verify` has to be red then and say so.
@@ -119,6 +120,7 @@ async fn play(case: &Path) -> Result<(), String> {
         }
     }
     patterns(case, "says", &outcome.said)?;
+    patterns(case, "suggests", &outcome.suggested)?;
     if outcome.ended == Ended::Refused {
         return Ok(());
     }

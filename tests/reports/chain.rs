@@ -29,6 +29,8 @@ pub struct Outcome {
     pub section: String,
     /// Everything that was printed.
     pub said: String,
+    /// What was suggested, one after the other, with the comments in it.
+    pub suggested: String,
     /// The problems of the last plan, as lines.
     pub problems: Vec<String>,
 }
@@ -51,7 +53,7 @@ impl Chain<'_> {
     /// Goes as far as it can.
     pub fn run(mut self) -> Outcome {
         let mut said = String::new();
-        let mut seen = Vec::new();
+        let mut seen: Vec<String> = Vec::new();
         let mut problems;
         loop {
             let (code, out, err) = self.cutover("plan", &["--json"]);
@@ -67,6 +69,7 @@ impl Chain<'_> {
                 ended,
                 section: self.section.clone(),
                 said: said.clone(),
+                suggested: seen.concat(),
                 problems: problems.clone(),
             };
             if plan.is_null() {
@@ -99,6 +102,7 @@ impl Chain<'_> {
                     ended: Ended::Broken(why),
                     section: self.section,
                     said,
+                    suggested: seen.concat(),
                     problems,
                 };
             }
@@ -107,6 +111,7 @@ impl Chain<'_> {
             ended: Ended::Across,
             section: self.section,
             said,
+            suggested: seen.concat(),
             problems,
         }
     }

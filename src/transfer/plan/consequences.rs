@@ -63,6 +63,8 @@ pub struct Orphan {
     pub wished: Action,
     /// How many rows up the one is that is missing: 1 where the parent is not in the source at all.
     pub layer: u32,
+    /// Place of the table whose row stays behind, where that is why.
+    pub hangs_on: Option<usize>,
 }
 
 impl Orphan {

@@ -77,7 +77,7 @@ pub(super) async fn judge(
     let orphans = told.orphans;
     note_layers(&orphans, plan);
     let emptied = emptied(layout, scanned, &told.fates, &orphans);
-    take_orphans(orphans, plan, additions);
+    take_orphans(orphans, layout, plan, additions);
     for (table, rows) in emptied {
         spare(table, rows, plan, additions);
     }
@@ -85,9 +85,21 @@ pub(super) async fn judge(
 }
 
 /// Rows without their parents.
-fn take_orphans(orphans: Vec<consequences::Orphan>, plan: &mut Plan, additions: &mut Additions) {
+fn take_orphans(
+    orphans: Vec<consequences::Orphan>,
+    layout: &Layout,
+    plan: &mut Plan,
+    additions: &mut Additions,
+) {
     let mut listed: BTreeMap<String, u64> = BTreeMap::new();
     for orphan in orphans {
+        if let Some(parent) = orphan.hangs_on
+            && orphan.stated.unwrap_or(orphan.wished) == Action::Aside
+        {
+            let parent = layout.tables[parent].source.name.clone();
+            let pair = (parent, orphan.problem.table.clone());
+            additions.hanging.insert(pair);
+        }
         if orphan.stated.is_none() {
             additions.count_row(&orphan.problem.table, &orphan.problem.column);
         }

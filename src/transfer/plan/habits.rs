@@ -40,7 +40,7 @@ pub struct Habits {
     commas: [bool; 3],
     /// Positions of an enum, up to one beyond the last.
     positions: BTreeSet<usize>,
-    /// Numbers that stand for no moment, where the target wants one: how many of each.
+    /// Values that stand for none, where the target wants one: how many of each.
     pub nothing: BTreeMap<String, u64>,
     /// Values that fit under no setting.
     pub lost: u64,

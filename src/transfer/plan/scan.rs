@@ -61,12 +61,12 @@ pub struct Scanned {
 /// What would settle the problems of a column.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Wish {
-    /// Settings as `key: value`.
-    pub policies: BTreeSet<&'static str>,
+    /// Settings as `key: value`, and how many values need each.
+    pub policies: BTreeMap<&'static str, u64>,
     /// Values that seem to stand for something else, and how many there are of each.
     pub values: BTreeMap<String, (Replacement, u64)>,
-    /// Some value fits under no setting.
-    pub hopeless: bool,
+    /// Values that fit under no setting.
+    pub hopeless: u64,
     /// Problems seen.
     pub count: u64,
     /// How the values are written.
@@ -88,11 +88,13 @@ impl Scanned {
         self.behind.extend(other.behind);
         for (column, wish) in other.wishes {
             let mine = self.wishes.entry(column).or_default();
-            mine.policies.extend(wish.policies);
+            for (policy, count) in wish.policies {
+                *mine.policies.entry(policy).or_default() += count;
+            }
             for (value, (by, count)) in wish.values {
                 mine.values.entry(value).or_insert((by, 0)).1 += count;
             }
-            mine.hopeless |= wish.hopeless;
+            mine.hopeless += wish.hopeless;
             mine.count += wish.count;
             mine.habits.merge(wish.habits);
         }
@@ -351,8 +353,7 @@ impl Piece<'_> {
         let converter = &self.table.columns[place].converter;
         let value = as_text(value);
         let stands_for_another = stands_for::replacement(value, &converter.policy).is_some()
-            || sentinels::of(value, converter, self.world).is_some()
-            || sentinels::is_nothing(value, converter);
+            || sentinels::meaning(value, converter, self.world).is_some();
         if let Some(digits) = units::digits(value).filter(|_| !stands_for_another) {
             numbers.see(digits, self.world);
         }
@@ -369,17 +370,19 @@ impl Piece<'_> {
             .iter()
             .position(|column| self.table.source_name(column) == problem.column);
         match place {
-            None => wish.hopeless = true,
+            None => wish.hopeless += 1,
             Some(place) => {
                 let converter = &self.table.columns[place].converter;
                 let value = row.value(place);
                 wish.habits.see(as_text(value), &converter.kind);
-                match sentinels::of(as_text(value), converter, self.world) {
-                    Some((text, by)) => {
+                let meant = sentinels::of(as_text(value), converter, self.world);
+                let nothing = sentinels::nothing_of(as_text(value), converter, self.world);
+                if matches!(value, ValueRef::Blob(_)) && (meant.is_some() || nothing.is_some()) {
+                    *wish.policies.entry("bytes: text").or_default() += 1;
+                }
+                match (meant, nothing) {
+                    (Some((text, by)), _) => {
                         settled = true;
-                        if matches!(value, ValueRef::Blob(_)) {
-                            wish.policies.insert("bytes: text");
-                        }
                         let mut alone = crate::runbook::transfer::ColumnPolicy::default();
                         alone.replace(text.clone(), by.clone());
                         let pairs = alone.pairs().into_iter();
@@ -387,26 +390,27 @@ impl Piece<'_> {
                         wish.values.entry(text).or_insert((by, 0)).1 += 1;
                     }
                     // What it stands for is told once the unit of the others is known.
-                    None if sentinels::is_nothing(as_text(value), converter) => {
+                    (None, Some(text)) => {
                         settled = true;
-                        let number = stands_for::key(as_text(value)).unwrap_or_default();
-                        *wish.habits.nothing.entry(number.into_owned()).or_default() += 1;
+                        *wish.habits.nothing.entry(text).or_default() += 1;
                         problem.policy = Some("values: ?".to_owned());
                     }
-                    None => {
+                    (None, None) => {
                         let (policies, passes) = match habits::is_one_beyond(value, &converter.kind)
                         {
                             true => (vec!["enum: ordinal"], true),
                             false if habits::is_list(value, converter) => (vec!["split: ,"], true),
                             false => settle(converter, value),
                         };
-                        wish.hopeless |= !passes;
+                        wish.hopeless += u64::from(!passes);
                         settled = passes;
                         if !passes {
                             wish.habits.lose(&problem.reason);
                         }
                         if passes {
-                            wish.policies.extend(&policies);
+                            for policy in &policies {
+                                *wish.policies.entry(*policy).or_default() += 1;
+                            }
                             problem.policy = (!policies.is_empty()).then(|| policies.join(", "));
                         }
                     }

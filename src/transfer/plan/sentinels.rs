@@ -28,11 +28,33 @@ const YEAR_1: [i64; 3] = [
     -62_135_596_800_000,
     -62_135_596_800_000_000,
 ];
-/// How programs write that there is nothing.
-const NOTHING: [&str; 5] = ["", "null", "NULL", "None", "nil"];
+/// How programs and people write that there is nothing.
+const NOTHING: [&str; 8] = ["", "null", "NULL", "None", "nil", "-", "N/A", "n/a"];
 
 /// What a value that does not fit seems to stand for: its key in `values:`, and that.
 pub fn of(
+    value: ValueRef<'_>,
+    converter: &Converter,
+    world: World,
+) -> Option<(String, Replacement)> {
+    let (text, by) = meaning(value, converter, world)?;
+    let fits = by != Replacement::Null || takes_null(converter);
+    fits.then_some((text, by))
+}
+
+/// The key of a value that seems to stand for none where the target wants one: NULL is out of the question, and 1970 was not meant.
+pub fn nothing_of(value: ValueRef<'_>, converter: &Converter, world: World) -> Option<String> {
+    let (text, by) = meaning(value, converter, world)?;
+    (by == Replacement::Null && !takes_null(converter)).then_some(text)
+}
+
+/// Whether a value that stands for no value has a place in the column: NULL, or the default that NULL becomes.
+fn takes_null(converter: &Converter) -> bool {
+    !converter.not_null || converter.policy.null_default && converter.default.is_some()
+}
+
+/// What a value seems to stand for, whether or not the target takes it.
+pub fn meaning(
     value: ValueRef<'_>,
     converter: &Converter,
     world: World,
@@ -56,19 +78,7 @@ pub fn of(
         Kind::Json | Kind::Jsonb if text == "null" => return None,
         _ => nothing(&text)?,
     };
-    let fits = by != Replacement::Null || !converter.not_null;
-    fits.then_some((text, by))
-}
-
-/// Whether a number seems to stand for no moment where the target wants one: NULL is out of the question, and 1970 was not meant.
-pub fn is_nothing(value: ValueRef<'_>, converter: &Converter) -> bool {
-    let of_moments = matches!(
-        converter.kind,
-        Kind::Date | Kind::Timestamp(_) | Kind::TimestampTz(_)
-    );
-    let open = converter.not_null && converter.policy.epoch.is_none();
-    let is_number = |text: &str| matches!(text, "0" | "-1");
-    of_moments && open && key(value).is_some_and(|text| is_number(&text))
+    Some((text, by))
 }
 
 fn nothing(text: &str) -> Option<Replacement> {
@@ -98,10 +108,19 @@ fn moment(text: &str, world: World) -> Option<Replacement> {
     if is_last {
         return Some(Replacement::Infinity);
     }
-    if text.starts_with("0000-00-00") {
+    if is_zero_date(text) {
         return Some(Replacement::Null);
     }
     nothing(text)
+}
+
+/// MySQL's day that is none, alone or with a time of day, however it is written.
+fn is_zero_date(text: &str) -> bool {
+    let time = text.strip_prefix("0000-00-00");
+    time.is_some_and(|time| {
+        time.chars()
+            .all(|c| c.is_ascii_digit() || " T:.+-Z".contains(c))
+    })
 }
 
 /// Text in small letters, without the blanks, dashes and underscores that stand between words. Other signs mean something: C# and C++.
@@ -177,6 +196,13 @@ mod tests {
             ),
             (text("9999-12-31 23:59:59.999"), None),
             (text("0000-00-00 00:00:00"), Some(Replacement::Null)),
+            (text("0000-00-00T00:00:00.000Z"), Some(Replacement::Null)),
+            (text("0000-00-00"), Some(Replacement::Null)),
+            (text("0000-00-00 or later"), None),
+            (text("0"), Some(Replacement::Null)),
+            (text("-"), Some(Replacement::Null)),
+            (text("N/A"), Some(Replacement::Null)),
+            (text("- 5"), None),
             (text("infinity"), Some(Replacement::Infinity)),
             (text(""), Some(Replacement::Null)),
             (text("soon"), None),

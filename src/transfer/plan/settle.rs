@@ -1,8 +1,9 @@
 //! From what the scan found to what would settle it: settings for whole columns where all of their values agree, and plain words where
 //! they do not. Pure; writing the section is in [`super::suggest`].
 
+use crate::postgres::catalogue::ConstraintKind;
 use crate::postgres::quoted;
-use crate::runbook::transfer::{Epoch, Replacement};
+use crate::runbook::transfer::{ColumnPolicy, Epoch, Replacement};
 use crate::text::printable;
 use crate::transfer::convert::{Class, Converter, NO_NULL};
 use crate::transfer::kind::Kind;
@@ -46,15 +47,18 @@ pub fn settle(
         match &nothing {
             Some(Nothing::First) => {
                 additions.replace(name, column, "0", &Replacement::MinusInfinity);
+                let count = wish.habits.nothing.values().sum();
+                additions.explain(name, column, "values", count, Vec::new());
             }
             Some(Nothing::Unknown { why, .. }) => {
                 problems.push(structural(name, column, why.clone(), None));
             }
             None => {}
         }
-        for policy in &wish.policies {
+        for (policy, count) in &wish.policies {
+            let key = policy.split_once(": ").map_or(*policy, |(key, _)| key);
             // It would settle moments whose day is to be asked about, too.
-            if *policy == "time: drop" && wish.policies.contains("time: ?") {
+            if *policy == "time: drop" && wish.policies.contains_key("time: ?") {
                 continue;
             }
             // With the unit alone, what was to be decided would be 1970.
@@ -64,15 +68,17 @@ pub fn settle(
             match resolve(policy, table, place_of(column), wish, scanned, world) {
                 Resolved::Setting(setting, examples) => {
                     additions.add(name, column, &setting);
-                    additions.explain(name, column, wish.count, examples);
+                    additions.explain(name, column, key, *count, examples);
                 }
                 Resolved::Values(values) => {
                     for (value, by) in values {
                         additions.replace(name, column, &value, &Replacement::Value(by));
                     }
-                    additions.explain(name, column, wish.count, Vec::new());
+                    additions.explain(name, column, "values", *count, Vec::new());
                 }
-                Resolved::Covered => {}
+                Resolved::Covered => {
+                    additions.explain(name, column, key, *count, Vec::new());
+                }
                 Resolved::Unknown(why) => {
                     undecided = true;
                     problems.push(structural(name, column, why, None));
@@ -80,9 +86,11 @@ pub fn settle(
             }
         }
         let beside_one = place_of(column).is_some_and(|place| scanned.ones.contains(&place));
+        let mut lost = wish.hopeless;
         for (value, (by, count)) in &wish.values {
             // Among other values that are neither 0 nor 1 it is one of them.
-            if beside_one && value == "-1" && wish.hopeless {
+            if beside_one && value == "-1" && wish.hopeless > 0 {
+                lost += count;
                 continue;
             }
             if beside_one && value == "-1" {
@@ -95,15 +103,15 @@ pub fn settle(
             }
             additions.replace(name, column, value, by);
             let example = format!("{count} × {}", printable(value, 40));
-            additions.explain(name, column, wish.count, vec![example]);
+            additions.explain(name, column, "values", *count, vec![example]);
         }
         if is_lost(wish, scanned) {
             let why = nothing_left(scanned.rows);
             problems.push(structural(name, column, why, None));
-        } else if !undecided && (wish.hopeless || leaves_over(table, place_of(column), wish)) {
+        } else if !undecided && (lost > 0 || leaves_over(table, place_of(column), wish)) {
             // Where something is to be decided first, the values that wait for it would be put aside too.
             additions.add(name, column, "on_problem: quarantine");
-            additions.explain(name, column, wish.count, Vec::new());
+            additions.explain(name, column, "on_problem", lost, Vec::new());
         }
     }
     for problem in &scanned.problems {
@@ -112,7 +120,7 @@ pub fn settle(
         let beside_one = place.is_some_and(|place| scanned.ones.contains(&place));
         let policy = match (&problem.policy, wish) {
             (Some(policies), Some(wish)) if beside_one && policies.contains("-1: ") => {
-                wish.hopeless.then(|| "on_problem: quarantine".to_owned())
+                (wish.hopeless > 0).then(|| "on_problem: quarantine".to_owned())
             }
             (None, Some(wish)) if is_lost(wish, scanned) => None,
             (None, _) => Some("on_problem: quarantine".to_owned()),
@@ -173,7 +181,7 @@ fn reason(table: &TableLayout, place: Option<usize>, problem: &Problem) -> Strin
 
 /// Whether a setting of this column would put every row of the table aside, so that nobody should get it by pasting.
 fn is_lost(wish: &Wish, scanned: &Scanned) -> bool {
-    wish.hopeless && scanned.rows > 1 && wish.habits.is_one_way_of_writing(scanned.rows)
+    wish.hopeless > 0 && scanned.rows > 1 && wish.habits.is_one_way_of_writing(scanned.rows)
 }
 
 fn nothing_left(rows: u64) -> String {
@@ -183,7 +191,7 @@ fn nothing_left(rows: u64) -> String {
     )
 }
 
-/// Numbers that stand for no moment, where the target wants one.
+/// Values that stand for none, where the target wants one.
 enum Nothing {
     /// .NET's `DateTime.MinValue`, before all others.
     First,
@@ -198,8 +206,8 @@ fn is_undecided(table: &TableLayout, place: Option<usize>, wish: &Wish, scanned:
 }
 
 fn nothing(table: &TableLayout, place: usize, wish: &Wish, scanned: &Scanned) -> Option<Nothing> {
-    let numbers = &wish.habits.nothing;
-    if numbers.is_empty() {
+    let found = &wish.habits.nothing;
+    if found.is_empty() {
         return None;
     }
     let others = scanned.numbers.get(&place).filter(|seen| seen.count > 0);
@@ -207,28 +215,130 @@ fn nothing(table: &TableLayout, place: usize, wish: &Wish, scanned: &Scanned) ->
         Some(Verdict::Unit(unit, _)) => Some(unit),
         Some(Verdict::Unknown(_)) | None => None,
     };
-    let first = numbers.keys().all(|number| number == "0");
+    let first = found.keys().all(|value| value == "0");
     if first && matches!(unit, Some(Epoch::Ticks | Epoch::DotnetBinary)) {
         return Some(Nothing::First);
     }
-    let seen: Vec<String> = numbers
+    let mut seen: Vec<String> = found
         .iter()
-        .map(|(number, count)| format!("{count} × {number}"))
+        .take(SHOWN)
+        .map(|(value, count)| match value.parse::<f64>() {
+            Ok(_) => format!("{count} × {value}"),
+            Err(_) => format!("{count} × '{}'", printable(value, 40)),
+        })
         .collect();
+    if found.len() > SHOWN {
+        seen.push(format!("and {} more such texts", found.len() - SHOWN));
+    }
     let unit = unit.and_then(|unit| Epoch::ALL.iter().find(|(_, known)| *known == unit));
     let stated = unit.map_or_else(String::new, |(name, _)| format!("`epoch: {name}` and "));
-    let column = &table.columns[place].target.name;
     Some(Nothing::Unknown {
         why: format!(
-            "{} among the moments, which usually stands for none, and the target's column is NOT NULL: ALTER TABLE {} ALTER COLUMN {} DROP NOT NULL \
-             in the target lets `values:` make NULL of it; otherwise state {stated}what it becomes, such as `values: {{ {}: -infinity }}`",
+            "{} among the {}, which usually stands for none, and the target's column is {}state {stated}what it becomes{}",
             seen.join(", "),
-            quoted(&table.target.name),
-            quoted(column),
-            numbers.keys().next().map_or("0", String::as_str),
+            among(&table.columns[place].converter.kind),
+            way_to_null(table, place, found.keys()),
+            example(table, place, found.keys()),
         ),
         unit: unit.is_some(),
     })
+}
+
+/// Values that stand for none and are named in one problem.
+const SHOWN: usize = 4;
+
+/// What the values beside those are that stand for none.
+fn among(kind: &Kind) -> &'static str {
+    match kind {
+        Kind::Date | Kind::Timestamp(_) | Kind::TimestampTz(_) => "moments",
+        Kind::Int2
+        | Kind::Int4
+        | Kind::Int8
+        | Kind::Oid
+        | Kind::Numeric(_)
+        | Kind::Float4
+        | Kind::Float8 => "numbers",
+        Kind::Bool
+        | Kind::Text(_)
+        | Kind::Char(_)
+        | Kind::Uuid
+        | Kind::Bytea
+        | Kind::Time(_)
+        | Kind::Interval(_)
+        | Kind::Json
+        | Kind::Jsonb
+        | Kind::Inet
+        | Kind::Cidr
+        | Kind::Enum(_)
+        | Kind::Bit { .. }
+        | Kind::Array { .. }
+        | Kind::Unsupported => "values",
+    }
+}
+
+/// Whether a constraint of this kind is over a column that moves.
+fn is_in(table: &TableLayout, place: usize, kind: ConstraintKind) -> bool {
+    let name = &table.columns[place].target.name;
+    let mut constraints = table.target.constraints.iter();
+    constraints.any(|key| key.kind == kind && key.columns.contains(name))
+}
+
+/// What a column is that takes no NULL, and what would let `values:` make NULL or the default of these.
+fn way_to_null<'v>(
+    table: &TableLayout,
+    place: usize,
+    values: impl Iterator<Item = &'v String>,
+) -> String {
+    let column = &table.columns[place];
+    let default = match column.converter.default {
+        Some(_) => format!(
+            "`null: default` with `{}` makes its default of it; ",
+            values_setting(values, &Replacement::Null)
+        ),
+        None => String::new(),
+    };
+    // Of a primary key, NOT NULL cannot be dropped.
+    if is_in(table, place, ConstraintKind::Primary) {
+        return format!("in its primary key: {default}otherwise ");
+    }
+    format!(
+        "NOT NULL: ALTER TABLE {} ALTER COLUMN {} DROP NOT NULL in the target lets `values:` make NULL of it; {default}otherwise ",
+        quoted(&table.target.name),
+        quoted(&column.target.name),
+    )
+}
+
+/// The setting that says what these become, where something is likely to be right; in a foreign key it would have to be a row that is there.
+fn example<'v>(
+    table: &TableLayout,
+    place: usize,
+    values: impl Iterator<Item = &'v String>,
+) -> String {
+    let kind = &table.columns[place].converter.kind;
+    let by = match among(kind) {
+        "moments" => Some(Replacement::MinusInfinity),
+        "numbers" => Some(Replacement::Value("0".to_owned())),
+        _ if *kind == Kind::Bool => Some(Replacement::Value("false".to_owned())),
+        _ if matches!(kind, Kind::Array { .. }) => Some(Replacement::Value("[]".to_owned())),
+        _ => None,
+    };
+    let is_key = is_in(table, place, ConstraintKind::Foreign)
+        || is_in(table, place, ConstraintKind::Primary);
+    match by.filter(|by| !is_key || *by == Replacement::MinusInfinity) {
+        Some(by) => format!(", such as `{}`", values_setting(values, &by)),
+        None => ", by `values:`".to_owned(),
+    }
+}
+
+/// `values:` that makes the same of all of these.
+fn values_setting<'v>(values: impl Iterator<Item = &'v String>, by: &Replacement) -> String {
+    let mut policy = ColumnPolicy::default();
+    for value in values.take(SHOWN) {
+        policy.replace(value.as_str(), by.clone());
+    }
+    let mut pairs = policy.pairs().into_iter();
+    let of_values = pairs.find(|(key, _)| *key == "values");
+    of_values.map_or_else(String::new, |(key, map)| format!("{key}: {map}"))
 }
 
 /// A map of values as a section writes it.
@@ -258,8 +368,8 @@ fn resolve(
             }
         }
         ("bytes: ?", Some(column), _) => {
-            if wish.policies.contains("bytes: text")
-                && !wish.policies.contains("jsonb_blob: decode")
+            if wish.policies.contains_key("bytes: text")
+                && !wish.policies.contains_key("jsonb_blob: decode")
             {
                 return Resolved::Covered;
             }
@@ -316,7 +426,7 @@ fn resolve(
         ("unsigned: wrap", ..) if !world.dotnet => Resolved::Unknown(format!(
             "{} negative numbers where the target has room for 64-bit numbers without a sign, which SQLite keeps as negative ones from 2^63 on: \
              state `unsigned: wrap` if they are such numbers, `unsigned: signed` if they are negative",
-            wish.count
+            wish.policies.get(policy).copied().unwrap_or_default()
         )),
         ("guid_bytes: dotnet", Some(_), Some(place)) => {
             let order = scanned.guids.get(&place).copied().unwrap_or_default();

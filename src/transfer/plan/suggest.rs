@@ -47,6 +47,8 @@ pub struct Additions {
     pub sequences: BTreeMap<String, String>,
     /// Triggers that run during the load.
     pub fire: BTreeSet<String>,
+    /// Tables of which rows stay behind, each with one whose rows stay behind for that.
+    pub hanging: BTreeSet<(String, String)>,
     /// By table and column; a row as a whole, without a column, is put aside by the policy of all its columns.
     pub columns: BTreeMap<(String, String), Addition>,
 }
@@ -58,8 +60,8 @@ pub struct Addition {
     pub policy: ColumnPolicy,
     /// Columns that a pattern covers.
     pub columns: u64,
-    /// Values that need them.
-    pub values: u64,
+    /// Values that need each of them, by the setting's key.
+    pub values: BTreeMap<String, u64>,
     /// Rows that a rule of the target's refuses without them.
     pub rows: u64,
     /// What they do, with values.
@@ -86,6 +88,7 @@ impl Additions {
         self.accept.extend(other.accept);
         self.sequences.extend(other.sequences);
         self.fire.extend(other.fire);
+        self.hanging.extend(other.hanging);
         for (column, settings) in other.columns {
             self.columns.insert(column, settings);
         }
@@ -141,10 +144,17 @@ impl Additions {
         }
     }
 
-    /// How many values of a column have problems, and what the settings make of some.
-    pub fn explain(&mut self, table: &str, column: &str, values: u64, examples: Vec<String>) {
+    /// How many more values of a column need one of its settings, and what the setting makes of some.
+    pub fn explain(
+        &mut self,
+        table: &str,
+        column: &str,
+        key: &str,
+        values: u64,
+        examples: Vec<String>,
+    ) {
         let entry = self.entry(table, column);
-        entry.values = values;
+        *entry.values.entry(key.to_owned()).or_default() += values;
         entry.examples.extend(examples);
     }
 
@@ -202,7 +212,7 @@ impl Additions {
         }
     }
 
-    /// Says of rows that would be put aside that they stay behind as a whole, which tables refer to theirs, and where NULL would lose less.
+    /// Says of rows that would be put aside that they stay behind as a whole, of which tables rows do with them, and where NULL would lose less.
     fn explain_aside(&mut self, layout: &Layout) {
         for ((table, column), addition) in &mut self.columns {
             if addition.policy.on_problem != Some(OnProblem::Quarantine) {
@@ -210,7 +220,7 @@ impl Additions {
             }
             let found = layout.tables.iter().find(|t| t.source.name == *table);
             addition.aside = match found {
-                Some(found) => aside(found, column, layout),
+                Some(found) => aside(found, column, &self.hanging),
                 None => ASIDE.to_owned(),
             };
         }
@@ -235,7 +245,9 @@ impl Additions {
                 let pattern = shared.entry(column).or_default();
                 pattern.policy = addition.policy.clone();
                 pattern.columns += 1;
-                pattern.values += addition.values;
+                for (key, count) in &addition.values {
+                    *pattern.values.entry(key.clone()).or_default() += count;
+                }
                 pattern.rows += addition.rows;
                 pattern.examples.extend(addition.examples.iter().cloned());
             } else {
@@ -266,18 +278,11 @@ impl Additions {
 const ASIDE: &str = "the whole row stays behind";
 
 /// What it means that rows of this table are put aside by what they have in this column.
-fn aside(table: &TableLayout, column: &str, layout: &Layout) -> String {
-    let oid = table.target.oid;
-    let refers = |other: &&TableLayout| {
-        let mut constraints = other.target.constraints.iter();
-        constraints.any(|key| key.references.as_ref().is_some_and(|(to, ..)| *to == oid))
-    };
-    let referring: Vec<&str> = layout
-        .tables
+fn aside(table: &TableLayout, column: &str, hanging: &BTreeSet<(String, String)>) -> String {
+    let hanging = hanging
         .iter()
-        .filter(refers)
-        .map(|other| other.source.name.as_str())
-        .collect();
+        .filter(|(parent, _)| *parent == table.source.name);
+    let referring: Vec<&str> = hanging.map(|(_, child)| child.as_str()).collect();
     let hangs = match referring.is_empty() {
         true => String::new(),
         false => format!(" and what refers to it in {}", referring.join(", ")),

@@ -237,6 +237,10 @@ impl<'l> Question<'l> {
             table: self.child,
             stated: stated.map(|(_, action)| action),
             wished,
+            hangs_on: match row.parent {
+                Parent::Behind => Some(self.parent),
+                Parent::Missing | Parent::Nulled => None,
+            },
             layer: match row.parent {
                 Parent::Missing => 1,
                 Parent::Behind | Parent::Nulled => layer,

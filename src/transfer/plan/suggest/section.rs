@@ -150,17 +150,7 @@ fn write_columns(
 
 /// How many columns and values a line covers, and what it makes of some of them.
 fn comment(addition: &Addition) -> String {
-    let plural = |count: u64, one: &str| match count {
-        1 => format!("1 {one}"),
-        _ => format!("{count} {one}s"),
-    };
-    let covered = match (addition.values, addition.rows) {
-        (0, 0) => "none that needs it yet".to_owned(),
-        (values, 0) => plural(values, "value"),
-        (0, rows) => plural(rows, "row"),
-        (values, rows) => format!("{} and {}", plural(values, "value"), plural(rows, "row")),
-    };
-    let mut comment = format!("  # {covered}");
+    let mut comment = format!("  # {}", covered(addition));
     if addition.columns > 1 {
         comment = format!("{comment} in {}", plural(addition.columns, "column"));
     }
@@ -171,6 +161,52 @@ fn comment(addition: &Addition) -> String {
         comment.push_str(&format!("; {}", printable(&addition.aside, 300)));
     }
     comment
+}
+
+fn plural(count: u64, one: &str) -> String {
+    match count {
+        1 => format!("1 {one}"),
+        _ => format!("{count} {one}s"),
+    }
+}
+
+/// The values and rows that need the settings: once where all need all of them, else for each setting that something needs.
+fn covered(addition: &Addition) -> String {
+    let needs = |key: &str| {
+        let values = addition.values.get(key).copied().unwrap_or_default();
+        // Rules of the target's are settled by what becomes of the row or the value, and by no other setting.
+        let rows = if key == "on_problem" {
+            addition.rows
+        } else {
+            0
+        };
+        match (values, rows) {
+            (0, 0) => None,
+            (values, 0) => Some(plural(values, "value")),
+            (0, rows) => Some(plural(rows, "row")),
+            (values, rows) => Some(format!(
+                "{} and {}",
+                plural(values, "value"),
+                plural(rows, "row")
+            )),
+        }
+    };
+    let settings = addition.policy.pairs();
+    let each = settings.iter().map(|(key, _)| (*key, needs(key)));
+    let each: Vec<(&str, Option<String>)> = each.collect();
+    let first = each.first().and_then(|(_, first)| first.clone());
+    match first {
+        Some(first) if each.iter().all(|(_, other)| other.as_ref() == Some(&first)) => first,
+        Some(_) | None => {
+            let said = each
+                .into_iter()
+                .filter_map(|(key, said)| Some(format!("{key}: {}", said?)));
+            match said.collect::<Vec<String>>() {
+                said if said.is_empty() => "none that needs it yet".to_owned(),
+                said => said.join(", "),
+            }
+        }
+    }
 }
 
 fn write_checks(transfer: &Transfer, out: &mut String) -> std::fmt::Result {
@@ -246,18 +282,32 @@ mod tests {
     }
 
     #[test]
-    fn a_line_says_what_it_covers() {
-        let said = |values, rows| {
-            comment(&Addition {
+    fn a_line_says_what_each_of_its_settings_covers() {
+        let said = |settings: &[(&str, &str, u64)], rows| {
+            let mut addition = Addition {
                 columns: 1,
-                values,
                 rows,
                 ..Addition::default()
-            })
+            };
+            for (key, value, values) in settings {
+                addition.policy.set(key, value).expect("a setting");
+                addition.values.insert((*key).to_owned(), *values);
+            }
+            // What a setting of another line needs is no business of this one.
+            addition.values.insert("zone".to_owned(), 9);
+            comment(&addition)
         };
-        assert_eq!(said(2, 0), "  # 2 values");
-        assert_eq!(said(0, 1), "  # 1 row");
-        assert_eq!(said(1, 3), "  # 1 value and 3 rows");
+        let aside = ("on_problem", "quarantine");
+        let aside = |values: u64| (aside.0, aside.1, values);
+        assert_eq!(said(&[("fraction", "round", 2)], 0), "  # 2 values");
+        assert_eq!(said(&[aside(0)], 1), "  # 1 row");
+        assert_eq!(said(&[aside(1)], 3), "  # 1 value and 3 rows");
+        assert_eq!(said(&[aside(0)], 0), "  # none that needs it yet");
+        let both = |values: u64| [("fraction", "round", values), aside(1)];
+        assert_eq!(said(&both(1), 0), "  # 1 value");
+        let said = said(&both(3), 0);
+        assert!(said.contains("fraction: 3 values"), "{said}");
+        assert!(said.contains("on_problem: 1 value"), "{said}");
     }
 
     #[test]

@@ -1,0 +1,1 @@
+SELECT count(*), count(at), count(day), count(n), count(price) FROM t

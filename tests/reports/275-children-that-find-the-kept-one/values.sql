@@ -1,0 +1,1 @@
+SELECT (SELECT count(*) FROM p), (SELECT count(*) FROM child)
