@@ -22,6 +22,7 @@ mod path;
 pub mod preflight;
 pub mod probe;
 mod readers;
+pub mod rewritten;
 pub mod scan;
 pub mod sentinels;
 mod settle;

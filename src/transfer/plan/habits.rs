@@ -9,6 +9,7 @@ use crate::postgres::quoted;
 use crate::text::printable;
 use crate::transfer::convert::Converter;
 use crate::transfer::kind::Kind;
+use crate::transfer::plan::rewritten::Rewritten;
 
 /// Separators of lists, beside the comma.
 const SEPARATORS: [char; 4] = [';', '|', '\n', '\t'];
@@ -46,6 +47,8 @@ pub struct Habits {
     pub lost: u64,
     /// Why, as far as it is one and the same reason.
     reasons: BTreeSet<String>,
+    /// Of those that fit under no setting, what a statement in the source would write as the target wants it.
+    pub rewritten: Rewritten,
     /// Some position is a number, and not text.
     counts: bool,
     /// Some text beside positions is a word.
@@ -134,6 +137,7 @@ impl Habits {
         self.hex += other.hex;
         self.lost += other.lost;
         self.reasons.extend(other.reasons);
+        self.rewritten.merge(other.rewritten);
         self.counts |= other.counts;
         self.words |= other.words;
         self.likely_hex |= other.likely_hex;

@@ -431,6 +431,8 @@ impl Piece<'_> {
                         settled = passes;
                         if !passes {
                             wish.habits.lose(&problem.reason);
+                            // What a statement is told for does not stay behind, and neither does what hangs on it.
+                            settled = wish.habits.rewritten.see(value, &converter.kind);
                         }
                         if passes {
                             for policy in &policies {

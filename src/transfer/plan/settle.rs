@@ -55,6 +55,12 @@ pub fn settle(
             }
             None => {}
         }
+        let rewritten = place_of(column).and_then(|place| rewritten(table, place, wish));
+        let is_rewritten = rewritten.is_some() && is_all_rewritten(table, place_of(column), wish);
+        if let Some(why) = rewritten {
+            undecided |= is_rewritten;
+            problems.push(structural(name, column, why, None));
+        }
         for (policy, count) in &wish.policies {
             let key = policy.split_once(": ").map_or(*policy, |(key, _)| key);
             // It would settle moments whose day is to be asked about, too.
@@ -105,7 +111,7 @@ pub fn settle(
             let example = format!("{count} × {}", printable(value, 40));
             additions.explain(name, column, "values", *count, vec![example]);
         }
-        if is_lost(wish, scanned) {
+        if !is_rewritten && is_lost(wish, scanned) {
             let why = nothing_left(scanned.rows);
             problems.push(structural(name, column, why, None));
         } else if !undecided && (lost > 0 || leaves_over(table, place_of(column), wish)) {
@@ -123,6 +129,7 @@ pub fn settle(
                 (wish.hopeless > 0).then(|| "on_problem: quarantine".to_owned())
             }
             (None, Some(wish)) if is_lost(wish, scanned) => None,
+            (None, Some(wish)) if is_all_rewritten(table, place, wish) => None,
             (None, _) => Some("on_problem: quarantine".to_owned()),
             (Some(policies), Some(wish))
                 if policies.contains("epoch: ?") && is_undecided(table, place, wish, scanned) =>
@@ -177,6 +184,20 @@ fn reason(table: &TableLayout, place: Option<usize>, problem: &Problem) -> Strin
         ),
         (Some(_) | None, _) => problem.reason.clone(),
     }
+}
+
+/// The statement for the source that writes texts of this column as the target wants them.
+fn rewritten(table: &TableLayout, place: usize, wish: &Wish) -> Option<String> {
+    let column = &table.columns[place];
+    let (kind, name) = (&column.converter.kind, table.source_name(column));
+    wish.habits.rewritten.told(kind, &table.source.name, name)
+}
+
+/// Whether such a statement settles all that fits under no setting, and nothing is lost by it.
+fn is_all_rewritten(table: &TableLayout, place: Option<usize>, wish: &Wish) -> bool {
+    let kind = place.map(|place| &table.columns[place].converter.kind);
+    let rewritten = &wish.habits.rewritten;
+    kind.is_some_and(|kind| rewritten.is_certain(kind)) && rewritten.count == wish.hopeless
 }
 
 /// Whether a setting of this column would put every row of the table aside, so that nobody should get it by pasting.
