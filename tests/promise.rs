@@ -1,6 +1,7 @@
 //! The promise as a property: for any file and any schema, a green plan is followed by a green copy and a green verify, the target holds the
-//! values that the source meant, and the application's next insert works. Schemas and rows are made at random ([`world`]); the judge is the
-//! server's own text, and shares no code with the program. A seed that breaks the promise is made smaller and left as a case's folder.
+//! values that the source meant, every row that stays behind was named by the plan, and the application's next insert works. Schemas and rows are
+//! made at random ([`world`]); the judge is the server's own text, and shares no code with the program. A seed that breaks the promise is made smaller
+//! and left as a case's folder.
 
 mod specimens;
 mod sql;
@@ -15,7 +16,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 use crate::reports::chain::{Chain, Ended, Outcome};
-use crate::reports::{ask, make_source, server_major};
+use crate::reports::{ask, make_source, server_major, was_foretold};
 use crate::support::{TestDatabase, database};
 use world::{Key, Kind, Rule, World, quoted};
 
@@ -181,6 +182,7 @@ async fn play(world: &World) -> (Held, String) {
 type Rows = BTreeMap<String, Vec<Option<String>>>;
 
 async fn judge(world: &World, target: &TestDatabase, outcome: &Outcome) -> Result<(), String> {
+    was_foretold(&target.superuser_url, &outcome.aside).await?;
     let mut held: Vec<Rows> = Vec::new();
     for table in &world.tables {
         held.push(rows_of(table, target).await?);

@@ -7,6 +7,7 @@
 //! - `says`: patterns, one per line; each has to occur in what was printed. `says.not`: none may. `suggests` and `suggests.not`: the same of
 //!   what `plan` suggested until it had no problem any more; `pasted` and `pasted.not`: of the section as it was pasted in the end;
 //! - `mended.sql` and `mended.want`: what the source holds once the statements have run that `plan` prints for it;
+//! - the rows that `copy` puts aside are those that the green plan names, in each case;
 //! - `values.sql` and `values.want`: what the target holds afterwards, by the server's own text;
 //! - `after.sql` and `after.want`: what the application does next, and what it gets; it may fail where `mention` (a pattern) was printed;
 //! - `damage.sql` and `damage.says`: what somebody does to the target after the import; `verify` has to be red then and say so.
@@ -14,10 +15,12 @@
 pub mod chain;
 mod mend;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use cutover::postgres::Endpoint;
 use regex::RegexBuilder;
+use serde_json::Value;
 use tokio_postgres::SimpleQueryMessage;
 
 use crate::support::{TestDatabase, database};
@@ -135,6 +138,7 @@ async fn play(case: &Path) -> Result<(), String> {
     if outcome.ended == Ended::Refused {
         return Ok(());
     }
+    was_foretold(&target.superuser_url, &outcome.aside).await?;
     if let Some(sql) = read(case, "values.sql") {
         let held = ask(&target.superuser_url, &sql).await?;
         let right = read(case, "values.want").ok_or("no values.want")?;
@@ -219,6 +223,33 @@ async fn after(case: &Path, target: &TestDatabase, said: &str) -> Result<(), Str
         Some(wrong) if !mentioned => Err(format!("verify 0, then {wrong}")),
         _ => Ok(()),
     }
+}
+
+/// The rows that the import put aside, whole or for a value, are those that the green plan named.
+pub async fn was_foretold(url: &str, aside: &Value) -> Result<(), String> {
+    let sql = "SELECT coalesce(jsonb_agg(DISTINCT jsonb_build_array(source_table, source_row)), '[]')::text FROM cutover.quarantine";
+    let held = ask(url, sql).await?;
+    let held: BTreeSet<(String, String)> =
+        serde_json::from_str(held.trim()).map_err(|e| format!("{e}: {held}"))?;
+    let mut named = BTreeSet::new();
+    for of in aside.as_array().into_iter().flatten() {
+        let table = of["table"].as_str().unwrap_or_default();
+        for row in of["rows"].as_array().into_iter().flatten() {
+            let row = match &row["rowid"] {
+                Value::String(key) => key.clone(),
+                rowid => rowid.to_string(),
+            };
+            named.insert((table.to_owned(), row));
+        }
+    }
+    if held == named {
+        return Ok(());
+    }
+    let silent: Vec<_> = held.difference(&named).collect();
+    let wrong: Vec<_> = named.difference(&held).collect();
+    Err(format!(
+        "put aside, and the plan did not say so: {silent:?}; said, and not put aside: {wrong:?}"
+    ))
 }
 
 /// Runs statements and gives what they return as the server's own text: a line per row, columns apart by `|`.

@@ -1,5 +1,6 @@
 //! `cutover plan`: what would move, and every value that will not convert, before anyone has frozen anything.
 
+mod aside;
 mod back;
 
 use serde::Serialize;
@@ -37,7 +38,8 @@ Settings that are suggested are read off the values, never guessed from some of 
   time: drop, midnight: allow, split: \",\", since: 1970-01-01, fraction:, offset:, real:, scale:, nul: strip, …
                     docs/types.md has all of them, by type
   on_problem: quarantine
-                    what no setting lets pass is put aside, whole, in cutover.quarantine
+                    what no setting lets pass is put aside, whole, in cutover.quarantine; once it is stated, the plan says how many rows of
+                    each table stay behind, which, and why, also of those that hang on them (in --json: `aside`)
 
 Columns of one name and type share a pattern (\"*.created_at\"). What no setting settles is said with the statement for the source that \
 would mend it, where there is one.
@@ -189,7 +191,13 @@ fn print(plan: &Plan, all: bool) {
         );
     }
     for note in &plan.notes {
-        outln!("note: {note}");
+        // What is put aside is told below, counted.
+        if !aside::is_told(note) {
+            outln!("note: {note}");
+        }
+    }
+    for line in aside::lines(plan, all) {
+        outln!("{line}");
     }
     if all {
         for problem in &plan.problems {

@@ -2,6 +2,7 @@
 
 mod after;
 mod arrival;
+pub mod aside;
 mod behaviour;
 pub(crate) mod behind;
 mod changed;
@@ -23,6 +24,7 @@ mod path;
 pub mod preflight;
 pub mod probe;
 mod readers;
+pub mod rewritten;
 pub mod scan;
 pub mod sentinels;
 mod settle;
@@ -51,6 +53,7 @@ use crate::transfer::{Error, Progress, error, reader};
 
 pub(crate) use paired::read_layout;
 
+use aside::Aside;
 use scan::Scanned;
 use suggest::Additions;
 
@@ -77,6 +80,9 @@ pub struct Plan {
     pub unlisted: BTreeMap<String, u64>,
     /// What is worth knowing and stops nothing.
     pub notes: Vec<Problem>,
+    /// What the transfer section does about rows and values that do not fit: how many stay behind, and which.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub aside: Vec<Aside>,
     /// Planned tables that hold rows, which `target_rows: replace` empties, with how many of those SQLite does not have.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub occupied: Vec<Occupied>,
@@ -232,6 +238,7 @@ pub async fn plan(
         problems,
         unlisted: BTreeMap::new(),
         notes: layout.notes.clone(),
+        aside: Vec::new(),
         suggested: String::new(),
         hash: String::new(),
         occupied: Vec::new(),

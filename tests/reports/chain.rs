@@ -33,6 +33,8 @@ pub struct Outcome {
     pub suggested: String,
     /// The problems of the last plan, as lines.
     pub problems: Vec<String>,
+    /// What the last plan, where it was green, said of rows that stay behind (`aside` of `plan --json`).
+    pub aside: Value,
 }
 
 /// Both sides of a case, and the section it begins with.
@@ -55,6 +57,7 @@ impl Chain<'_> {
         let mut said = String::new();
         let mut seen: Vec<String> = Vec::new();
         let mut problems;
+        let aside;
         loop {
             let (code, out, err) = self.cutover("plan", &["--json"]);
             said.push_str(&err);
@@ -63,6 +66,7 @@ impl Chain<'_> {
             said.push_str(&problems.join("\n"));
             said.push_str(&lines_of(&plan["notes"]).join("\n"));
             if code == 0 {
+                aside = plan["aside"].clone();
                 break;
             }
             let ended = |ended| Outcome {
@@ -71,6 +75,7 @@ impl Chain<'_> {
                 said: said.clone(),
                 suggested: seen.concat(),
                 problems: problems.clone(),
+                aside: Value::Null,
             };
             if plan.is_null() {
                 return ended(Ended::Broken(format!("plan {code} without a plan: {err}")));
@@ -104,6 +109,7 @@ impl Chain<'_> {
                     said,
                     suggested: seen.concat(),
                     problems,
+                    aside,
                 };
             }
         }
@@ -113,6 +119,7 @@ impl Chain<'_> {
             said,
             suggested: seen.concat(),
             problems,
+            aside,
         }
     }
 

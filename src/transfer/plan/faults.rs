@@ -12,7 +12,7 @@ use super::fates::{self, Look};
 use super::scan::{self, Scanned};
 use super::suggest::Additions;
 use super::units::World;
-use super::{Plan, Problem, RowKey, guess, guids, settle};
+use super::{Plan, Problem, RowKey, aside, guess, guids, settle};
 use crate::transfer::Error;
 use crate::transfer::layout::{self as pairs, Layout, TableLayout};
 use crate::transfer::rows::Fault;
@@ -51,6 +51,7 @@ pub(super) async fn judge(
         cancel,
     };
     let told = fates::tell(look, start.collect()).await?;
+    plan.aside = aside::collect(layout, scanned, &told.settled, &told.orphans);
     let mut settled = told.settled;
     let mut beyond = Beyond::default();
     for (place, (table, scanned)) in layout.tables.iter().zip(scanned).enumerate() {
@@ -110,7 +111,10 @@ fn take_orphans(
         let count = listed.entry(of.clone()).or_default();
         *count += 1;
         if *count > scan::LISTED_PER_COLUMN {
-            *plan.unlisted.entry(of).or_default() += 1;
+            // What is settled is counted with what is put aside.
+            if orphan.stated.is_none() {
+                *plan.unlisted.entry(of).or_default() += 1;
+            }
             continue;
         }
         take_fault(

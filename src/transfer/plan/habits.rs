@@ -13,6 +13,7 @@ use crate::postgres::quoted;
 use crate::text::printable;
 use crate::transfer::convert::{Converter, NO_NULL};
 use crate::transfer::kind::Kind;
+use crate::transfer::plan::rewritten::Rewritten;
 
 /// Separators of lists, beside the comma.
 const SEPARATORS: [char; 4] = [';', '|', '\n', '\t'];
@@ -40,6 +41,8 @@ pub struct Habits {
     pub lost: u64,
     /// Why, as far as it is one and the same reason.
     reasons: BTreeSet<String>,
+    /// Of those that fit under no setting, what a statement in the source would write as the target wants it.
+    pub rewritten: Rewritten,
     /// Some position is a number, and not text.
     counts: bool,
     /// Some text beside positions is a word.
@@ -118,6 +121,7 @@ impl Habits {
         self.spelled.merge(other.spelled);
         self.lost += other.lost;
         self.reasons.extend(other.reasons);
+        self.rewritten.merge(other.rewritten);
         self.counts |= other.counts;
         self.words |= other.words;
         self.blanks |= other.blanks;

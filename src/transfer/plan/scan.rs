@@ -13,18 +13,20 @@ use tokio_util::sync::CancellationToken;
 
 use rusqlite::types::ValueRef;
 
-use crate::runbook::transfer::Zone;
-use crate::transfer::convert::{Converter, Reject, stands_for, text};
+use crate::runbook::transfer::{OnProblem, Zone};
+use crate::transfer::convert::{Converter, Reject, shown, stands_for, text};
 use crate::transfer::error::read;
 use crate::transfer::kind::Kind;
 use crate::transfer::layout::{Layout, TableLayout};
+use crate::transfer::plan::aside::{AsideRow, Asides};
+use crate::transfer::plan::consequences::Action;
 use crate::transfer::plan::guess::Guids;
 use crate::transfer::plan::habits;
 use crate::transfer::plan::units::{self, Numbers, World};
 use crate::transfer::plan::wish::Wish;
 use crate::transfer::plan::{Problem, RowKey, mend, sentinels};
 use crate::transfer::reader::{Cursor, Reader, RowView, Span, estimate};
-use crate::transfer::rows::{ColumnLook, Encoder, Outcome};
+use crate::transfer::rows::{ColumnLook, Encoder, Outcome, Quarantined};
 use crate::transfer::{Error, Progress};
 
 /// Problems of one column that are listed; the others are counted.
@@ -57,6 +59,8 @@ pub struct Scanned {
     pub ones: BTreeSet<usize>,
     /// Rows that stay behind: put aside by a policy, or without any setting under which they would fit.
     pub behind: Vec<RowKey>,
+    /// What the transfer section does about values that do not fit.
+    pub aside: Asides,
 }
 
 impl Scanned {
@@ -72,6 +76,7 @@ impl Scanned {
         }
         self.problems.extend(other.problems);
         self.behind.extend(other.behind);
+        self.aside.merge(other.aside);
         for (column, wish) in other.wishes {
             self.wishes.entry(column).or_default().merge(wish);
         }
@@ -299,7 +304,9 @@ impl Piece<'_> {
             buffer.clear();
             splices.clear();
             let mut stays = encoder.row(&row, &mut buffer, &mut splices) == Outcome::Aside;
-            encoder.quarantined.clear();
+            for aside in encoder.quarantined.drain(..) {
+                self.see_aside(&mut found, &row, aside);
+            }
             for problem in encoder.problems.drain(..) {
                 stays |= !self.wish(&mut found, &row, problem);
             }
@@ -334,6 +341,23 @@ impl Piece<'_> {
         if let Some(digits) = units::digits(value).filter(|_| !stands_for_another) {
             numbers.see(digits, self.world);
         }
+    }
+
+    /// Takes in a row or a value that the transfer section has an answer for.
+    fn see_aside(&self, found: &mut Scanned, row: &RowView<'_>, aside: Quarantined) {
+        let mut columns = self.table.columns.iter();
+        let place = columns.position(|column| self.table.source_name(column) == aside.column);
+        let stated = place.and_then(|place| self.table.columns[place].converter.policy.on_problem);
+        let action = match stated {
+            Some(OnProblem::Null) => Action::Null,
+            Some(OnProblem::Quarantine | OnProblem::Refuse) | None => Action::Aside,
+        };
+        let told = AsideRow {
+            rowid: aside.row,
+            value: place.map_or_else(String::new, |place| shown(row.value(place))),
+            reason: aside.reason,
+        };
+        found.aside.see(&aside.column, action, told);
     }
 
     /// Lists the problem and finds out which settings, together, would let the value pass; whether there are any.
@@ -373,12 +397,13 @@ impl Piece<'_> {
                         problem.policy = Some("values: ?".to_owned());
                     }
                     (None, None) => {
-                        let (policies, passes) = match habits::is_one_beyond(value, &converter.kind)
+                        let (policies, stops) = match habits::is_one_beyond(value, &converter.kind)
                         {
-                            true => (vec!["enum: ordinal"], true),
-                            false if habits::is_list(value, converter) => (vec!["split: ,"], true),
+                            true => (vec!["enum: ordinal"], None),
+                            false if habits::is_list(value, converter) => (vec!["split: ,"], None),
                             false => settle(converter, value),
                         };
+                        let passes = stops.is_none();
                         wish.hopeless += u64::from(!passes);
                         // What a statement mends does not stay behind, and neither does what hangs on it.
                         settled =
@@ -388,6 +413,7 @@ impl Piece<'_> {
                             if matches!(value, ValueRef::Null) {
                                 wish.see_null(&problem.rowid);
                             }
+                            settled |= wish.habits.rewritten.see(value, &converter.kind);
                         }
                         if passes {
                             for policy in &policies {
@@ -395,6 +421,11 @@ impl Piece<'_> {
                             }
                             wish.show(&policies, row, place, converter);
                             problem.policy = (!policies.is_empty()).then(|| policies.join(", "));
+                        }
+                        // What it would need first settles nothing where it does not fit after that either.
+                        if let Some(reason) = stops {
+                            problem.reason = reason;
+                            problem.policy = None;
                         }
                     }
                 }
@@ -415,30 +446,48 @@ fn as_text(value: ValueRef<'_>) -> ValueRef<'_> {
     }
 }
 
-/// Adds one wished setting after the other until the value passes or nothing is left to wish for.
-fn settle(converter: &Converter, value: ValueRef<'_>) -> (Vec<&'static str>, bool) {
+/// Adds one wished setting after the other until the value passes, or nothing is left to wish for; then with the reason why it does not fit with
+/// all of them.
+fn settle(converter: &Converter, value: ValueRef<'_>) -> (Vec<&'static str>, Option<String>) {
     let mut tried = converter.clone();
     let mut policies = Vec::new();
     let mut buffer = Vec::new();
     loop {
         buffer.clear();
-        match tried.encode(value, &mut buffer) {
-            Ok(_) => return (policies, true),
-            Err(Reject {
-                policy: Some(policy),
-                ..
-            }) if !policies.contains(&policy) => {
+        let reject = match tried.encode(value, &mut buffer) {
+            Ok(_) => return (policies, None),
+            Err(reject) => reject,
+        };
+        let Some(policy) = reject.policy.filter(|policy| !policies.contains(policy)) else {
+            let reason = in_the_end(&reject, &policies);
+            return (policies, Some(reason));
+        };
+        match policy.split_once(": ") {
+            // Which unit is guessed from the whole column later; a value alone passes or not by that guess.
+            Some(("epoch" | "bytes" | "time", "?")) => {
                 policies.push(policy);
-                match policy.split_once(": ") {
-                    // Which unit is guessed from the whole column later; a value alone passes or not by that guess.
-                    Some(("epoch" | "bytes" | "time", "?")) => return (policies, true),
-                    Some(("zone", _)) => tried.zone = Some(Zone::UTC),
-                    Some((key, setting)) if tried.policy.set(key, setting).is_ok() => {}
-                    _ => return (policies, false),
-                }
+                return (policies, None);
             }
-            Err(_) => return (policies, false),
+            Some(("zone", _)) => tried.zone = Some(Zone::UTC),
+            Some((key, setting)) if tried.policy.set(key, setting).is_ok() => {}
+            _ => {
+                let reason = in_the_end(&reject, &policies);
+                return (policies, Some(reason));
+            }
         }
+        policies.push(policy);
+    }
+}
+
+/// Why a value does not fit, with the settings that are not enough for it.
+fn in_the_end(reject: &Reject, policies: &[&'static str]) -> String {
+    let settings: Vec<String> = policies
+        .iter()
+        .map(|policy| format!("`{policy}`"))
+        .collect();
+    match settings.is_empty() {
+        true => reject.reason.to_string(),
+        false => format!("{}, also with {}", reject.reason, settings.join(" and ")),
     }
 }
 
@@ -460,4 +509,68 @@ fn report(
         left_ms: None,
         done,
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runbook::transfer::ColumnPolicy;
+
+    #[test]
+    fn a_value_is_followed_to_the_end_of_what_it_needs() {
+        let told = |kind: Kind, value: ValueRef<'_>| {
+            let converter = Converter {
+                kind,
+                policy: ColumnPolicy::default(),
+                zone: None,
+                not_null: false,
+                default: None,
+            };
+            settle(&converter, value)
+        };
+        let money = || Kind::Numeric(Some((10, 2)));
+        let fits = |policies: &[&'static str]| (policies.to_vec(), None::<String>);
+        assert_eq!(
+            told(money(), ValueRef::Real(1.5)),
+            fits(&["real: shortest"])
+        );
+        let both = ["real: shortest", "scale: round"];
+        assert_eq!(told(money(), ValueRef::Real(1.125)), fits(&both));
+        for (kind, value, needs, why) in [
+            (
+                money(),
+                ValueRef::Real(123_456_789.25),
+                &both[..1],
+                "more digits than numeric(10,2) holds, also with `real: shortest`",
+            ),
+            (
+                money(),
+                ValueRef::Real(99_999_999.996),
+                &both[..],
+                "more digits than numeric(10,2) holds, also with `real: shortest` and `scale: round`",
+            ),
+            (
+                Kind::Text(Some(3)),
+                ValueRef::Text(b"ab\0cdef"),
+                &["nul: strip"][..],
+                "6 characters, varchar(3) holds 3, also with `nul: strip`",
+            ),
+            (
+                Kind::Int4,
+                ValueRef::Blob(b"AB"),
+                &["bytes: text"][..],
+                "text that is not plain digits, also with `bytes: text`",
+            ),
+            (
+                Kind::Int8,
+                ValueRef::Real(1e19),
+                &both[..0],
+                "outside the range of bigint",
+            ),
+        ] {
+            let (policies, stops) = told(kind, value);
+            assert_eq!(policies, needs, "{value:?}");
+            assert_eq!(stops.as_deref(), Some(why), "{value:?}");
+        }
+    }
 }

@@ -32,7 +32,7 @@ const YEAR_1: [i64; 3] = [
     -62_135_596_800_000_000,
 ];
 /// How programs and people write that there is nothing.
-const NOTHING: [&str; 8] = ["", "null", "NULL", "None", "nil", "-", "N/A", "n/a"];
+pub const NOTHING: [&str; 8] = ["", "null", "NULL", "None", "nil", "-", "N/A", "n/a"];
 
 /// What a value that does not fit seems to stand for: its key in `values:`, and that.
 pub fn of(

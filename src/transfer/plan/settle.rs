@@ -71,6 +71,14 @@ pub fn settle(
             mended.insert(column.as_str());
             problems.push(structural(name, column, why, None));
         }
+        let rewritten = place_of(column).and_then(|place| rewritten(table, place, wish));
+        if let Some(why) = rewritten {
+            if is_all_rewritten(table, place_of(column), wish) {
+                undecided = true;
+                mended.insert(column.as_str());
+            }
+            problems.push(structural(name, column, why, None));
+        }
         for (policy, count) in &wish.policies {
             let key = policy.split_once(": ").map_or(*policy, |(key, _)| key);
             // It would settle moments whose day is to be asked about, too.
@@ -228,6 +236,20 @@ fn reason(table: &TableLayout, place: Option<usize>, problem: &Problem) -> Strin
         ),
         (Some(_) | None, _) => problem.reason.clone(),
     }
+}
+
+/// The statement for the source that writes texts of this column as the target wants them.
+fn rewritten(table: &TableLayout, place: usize, wish: &Wish) -> Option<String> {
+    let column = &table.columns[place];
+    let (kind, name) = (&column.converter.kind, table.source_name(column));
+    wish.habits.rewritten.told(kind, &table.source.name, name)
+}
+
+/// Whether such a statement settles all that fits under no setting, and nothing is lost by it.
+fn is_all_rewritten(table: &TableLayout, place: Option<usize>, wish: &Wish) -> bool {
+    let kind = place.map(|place| &table.columns[place].converter.kind);
+    let rewritten = &wish.habits.rewritten;
+    kind.is_some_and(|kind| rewritten.is_certain(kind)) && rewritten.count == wish.hopeless
 }
 
 /// Whether a setting of this column would put every row of the table aside that has a value, so that nobody should get it by pasting.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::{Addition, Additions};
+use super::{Addition, Additions, HARMLESS};
 use crate::runbook::transfer::names::text_key;
 use crate::runbook::transfer::{ColumnPolicy, Pattern, TargetRows, Transfer};
 use crate::text::{printable, yaml_scalar};
@@ -154,18 +154,34 @@ fn write_columns(
             .iter()
             .any(|(pattern, _)| pattern.as_str() == name)
     };
-    let new = additions
-        .iter()
-        .filter(|(name, _)| !is_stated(name))
+    let new = additions.iter().filter(|(name, _)| !is_stated(name));
+    let (idle, needed): (Vec<_>, Vec<_>) = new.partition(|(_, addition)| is_idle(addition));
+    let needed = needed
+        .into_iter()
         .map(|(name, addition)| (name.as_str(), ColumnPolicy::default(), Some(addition)));
-    for (name, mut policy, addition) in stated.chain(new) {
+    for (name, mut policy, addition) in stated.chain(needed) {
         if let Some(addition) = addition {
             policy.overlay(&addition.policy);
         }
         let comment = addition.map(comment).unwrap_or_default();
         writeln!(out, "{}{comment}", policy.line(name))?;
     }
-    Ok(())
+    if !idle.is_empty() {
+        writeln!(out, "  {IDLE}")?;
+    }
+    idle.into_iter()
+        .try_for_each(|(name, addition)| writeln!(out, "{}", addition.policy.line(name)))
+}
+
+/// What stands above settings that no value needs.
+const IDLE: &str = "# None that needs these yet; columns of the same types do:";
+
+/// Whether a line is there only because a column of the same types needs its settings.
+fn is_idle(addition: &Addition) -> bool {
+    let settings = addition.policy.pairs();
+    let is_spread = settings.iter().all(|(key, _)| HARMLESS.contains(key));
+    let counts = addition.values.values();
+    is_spread && addition.rows == 0 && addition.examples.is_empty() && counts.sum::<u64>() == 0
 }
 
 /// How many columns and values a line covers, and what it makes of some of them.
@@ -374,7 +390,23 @@ mod tests {
         assert_eq!(
             section,
             "columns:\n  t.a: { on_problem: quarantine }  # none that needs it yet; the whole row stays behind\n  \
-             t.b: { fraction: round }  # none that needs it yet\n"
+             # None that needs these yet; columns of the same types do:\n  t.b: { fraction: round }\n"
         );
+    }
+    #[test]
+    fn settings_that_values_need_come_before_the_others() {
+        let mut additions = Additions::default();
+        additions.add("t", "a", "real: shortest");
+        additions.add("t", "b", "real: shortest");
+        additions.explain("t", "b", "real", 2, Vec::new());
+        additions.add("t", "c", "real: shortest");
+        let section = yaml(&Transfer::default(), additions, &Layout::default());
+        assert_eq!(
+            section,
+            "columns:\n  t.b: { real: shortest }  # 2 values\n  # None that needs these yet; columns of the same types do:\n  \
+             t.a: { real: shortest }\n  t.c: { real: shortest }\n"
+        );
+        let pasted = parse_transfer("pasted", &section).expect("a valid section");
+        assert!(pasted.column("t", "c").real.is_some(), "{section}");
     }
 }

@@ -1,0 +1,1 @@
+CREATE TABLE a(id serial PRIMARY KEY, d numeric(10,2));

@@ -1,0 +1,1 @@
+SELECT id, d FROM a ORDER BY id

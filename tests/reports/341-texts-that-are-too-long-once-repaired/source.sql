@@ -1,0 +1,1 @@
+CREATE TABLE a(id INTEGER PRIMARY KEY, d text, e text); INSERT INTO a VALUES(1,cast(x'61620063646566' as text),'x'),(2,cast(x'610062' as text),'y'),(3,'z',cast(x'6162ff63646566' as text)),(4,'z',cast(x'61ff' as text));

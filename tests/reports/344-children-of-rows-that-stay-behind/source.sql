@@ -1,0 +1,1 @@
+CREATE TABLE a(id INTEGER PRIMARY KEY AUTOINCREMENT, d decimal(10,2)); CREATE TABLE b(id INTEGER PRIMARY KEY AUTOINCREMENT, a_id integer not null references a(id) on delete cascade); INSERT INTO a(d) VALUES(1.5),(123456789.25),(2.5),(3.25); INSERT INTO b(a_id) VALUES(1),(2),(3),(2);

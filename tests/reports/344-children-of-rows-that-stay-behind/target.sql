@@ -1,0 +1,1 @@
+CREATE TABLE a(id serial PRIMARY KEY, d numeric(10,2)); CREATE TABLE b(id serial PRIMARY KEY, a_id int NOT NULL REFERENCES a(id) ON DELETE CASCADE);

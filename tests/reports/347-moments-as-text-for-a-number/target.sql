@@ -1,0 +1,1 @@
+CREATE TABLE a(id serial PRIMARY KEY, at bigint NULL DEFAULT 0); CREATE TABLE b(id serial PRIMARY KEY, a_id int NOT NULL REFERENCES a(id));
