@@ -135,7 +135,7 @@ fn moment_ms(text: &str) -> Option<i64> {
     }
     let rest = rest.strip_prefix(['T', ' '])?;
     let (time, offset_min) = split_offset(rest)?;
-    if !time.bytes().nth(2).is_some_and(|byte| byte == b':') {
+    if time.as_bytes().get(2) != Some(&b':') {
         return None;
     }
     let time = NaiveTime::parse_from_str(time, "%H:%M:%S%.f")
