@@ -171,7 +171,6 @@ fn settled(epoch: &str) -> Transfer {
         "",
         "OnlyInSqliteTable",
         "Drift",
-        "[2Jevil",
         "*2Jevil",
     ] {
         transfer.exclude.push(Pattern::new(name));

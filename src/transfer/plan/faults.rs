@@ -278,6 +278,7 @@ fn take_in(
     let name = &table.source.name;
     plan.problems
         .extend(settle::settle(table, scanned, world, additions));
+    plan.notes.extend(settle::beside_settings(table, scanned));
     plan.unlisted.extend(
         scanned
             .unlisted

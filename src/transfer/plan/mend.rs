@@ -116,7 +116,7 @@ fn times(table: &TableLayout, column: &ColumnLayout, look: &ColumnLook) -> Optio
         .iter()
         .map(|unit| {
             format!(
-                "they are {} ({high} is {}), {}",
+                "they are {} ({high} is {}), {} in the source",
                 unit.words,
                 unit.shown(high),
                 unit.statement(&table, &column)
@@ -129,7 +129,7 @@ fn times(table: &TableLayout, column: &ColumnLayout, look: &ColumnLook) -> Optio
         several => format!("if {}", several.join("; if ")),
     };
     Some(format!(
-        "{count} whole number(s) where the target wants a time of day: {ways} in the source makes times of them"
+        "{count} whole number(s) where the target wants a time of day: {ways} makes times of them"
     ))
 }
 

@@ -72,11 +72,11 @@ pub fn settle(
             problems.push(structural(name, column, why, None));
         }
         let rewritten = place_of(column).and_then(|place| rewritten(table, place, wish));
-        if let Some(why) = rewritten {
-            if is_all_rewritten(table, place_of(column), wish) {
-                undecided = true;
-                mended.insert(column.as_str());
-            }
+        if let Some(why) = rewritten
+            && is_all_rewritten(table, place_of(column), wish)
+        {
+            undecided = true;
+            mended.insert(column.as_str());
             problems.push(structural(name, column, why, None));
         }
         for (policy, count) in &wish.policies {
@@ -236,6 +236,20 @@ fn reason(table: &TableLayout, place: Option<usize>, problem: &Problem) -> Strin
         ),
         (Some(_) | None, _) => problem.reason.clone(),
     }
+}
+
+/// Statements for the source that lose nothing, beside settings that do.
+pub fn beside_settings(table: &TableLayout, scanned: &Scanned) -> Vec<Problem> {
+    let told = scanned.wishes.iter().filter_map(|(column, wish)| {
+        let place = table
+            .columns
+            .iter()
+            .position(|moving| table.source_name(moving) == column)?;
+        let why = rewritten(table, place, wish)?;
+        let is_note = !is_all_rewritten(table, Some(place), wish);
+        is_note.then(|| structural(&table.source.name, column, why, None))
+    });
+    told.collect()
 }
 
 /// The statement for the source that writes texts of this column as the target wants them.
