@@ -132,6 +132,10 @@ fn of_exclude(transfer: &Transfer, known: &Known<'_>) -> Vec<Stray> {
             || tables.any(|table| pattern.matches_table(table.name))
             || others.any(|other| pattern.matches_table(other))
             || known.has_column(|t, c| pattern.matches_column(t, c))
+            || known.target.iter().any(|table| {
+                let mut columns = table.columns.iter();
+                columns.any(|column| pattern.matches_column(table.name, column))
+            })
     };
     let strays = transfer.exclude.iter().filter(|pattern| !is_there(pattern));
     let told = strays.map(|pattern| {

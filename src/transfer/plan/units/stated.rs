@@ -209,6 +209,14 @@ impl Numbers {
             return None;
         }
         let multiplies = seen(coarse) <= seen(fine);
+        // What the coarser unit can be of, too, such as its last day in year 9999, would become another moment.
+        let is_of_coarse = |digits: &str| {
+            let size = digits.parse::<i128>().map_or(0, i128::abs);
+            size >= i128::from(bound) && count::year(digits, coarse).is_some_and(|y| y <= 9999)
+        };
+        if !multiplies && self.ends().into_iter().any(is_of_coarse) {
+            return None;
+        }
         Some(Mend {
             bound,
             factor,

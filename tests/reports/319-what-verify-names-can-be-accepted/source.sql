@@ -1,0 +1,3 @@
+CREATE TABLE t (id INTEGER PRIMARY KEY, a INT, b TEXT, r TEXT, del TEXT, v TEXT);
+CREATE UNIQUE INDEX pu ON t (lower(b)) WHERE del IS NULL;
+INSERT INTO t VALUES (1, 1, 'x', 'y', NULL, 'z');
