@@ -1,7 +1,8 @@
 //! Whether a number that often stands for something else does so in its column: that depends on the unit of the others. 0 is the start of 1970
 //! in most of them, and programs write that moment too.
 
-use super::{is_undecided, shows_dotnet};
+use super::nothing::is_undecided;
+use super::resolved::shows_dotnet;
 use crate::runbook::transfer::Epoch;
 use crate::text::printable;
 use crate::transfer::convert::{Class, Converter};
