@@ -67,7 +67,7 @@ pub(super) fn nothing(
         why: format!(
             "{} among the {}, which usually stands for none, and the target's column is {}state {stated}what it becomes{}",
             seen.join(", "),
-            among(&table.columns[place].converter.kind),
+            among(&table.columns[place].converter.kind).0,
             way_to_null(table, place, found.keys()),
             example(table, place, found.keys()),
         ),
@@ -78,19 +78,23 @@ pub(super) fn nothing(
 /// Values that stand for none and are named in one problem.
 const SHOWN: usize = 4;
 
-/// What the values beside those are that stand for none.
-fn among(kind: &Kind) -> &'static str {
+/// What the values beside those are that stand for none, and what such a one is likely to become.
+fn among(kind: &Kind) -> (&'static str, Option<Replacement>) {
+    let value = |value: &str| Some(Replacement::Value(value.to_owned()));
     match kind {
-        Kind::Date | Kind::Timestamp(_) | Kind::TimestampTz(_) => "moments",
+        Kind::Date | Kind::Timestamp(_) | Kind::TimestampTz(_) => {
+            ("moments", Some(Replacement::MinusInfinity))
+        }
         Kind::Int2
         | Kind::Int4
         | Kind::Int8
         | Kind::Oid
         | Kind::Numeric(_)
         | Kind::Float4
-        | Kind::Float8 => "numbers",
-        Kind::Bool
-        | Kind::Text(_)
+        | Kind::Float8 => ("numbers", value("0")),
+        Kind::Bool => ("values", value("false")),
+        Kind::Array { .. } => ("values", value("[]")),
+        Kind::Text(_)
         | Kind::Char(_)
         | Kind::Uuid
         | Kind::Bytea
@@ -102,8 +106,7 @@ fn among(kind: &Kind) -> &'static str {
         | Kind::Cidr
         | Kind::Enum(_)
         | Kind::Bit { .. }
-        | Kind::Array { .. }
-        | Kind::Unsupported => "values",
+        | Kind::Unsupported => ("values", None),
     }
 }
 
@@ -145,14 +148,7 @@ fn example<'v>(
     place: usize,
     values: impl Iterator<Item = &'v String>,
 ) -> String {
-    let kind = &table.columns[place].converter.kind;
-    let by = match among(kind) {
-        "moments" => Some(Replacement::MinusInfinity),
-        "numbers" => Some(Replacement::Value("0".to_owned())),
-        _ if *kind == Kind::Bool => Some(Replacement::Value("false".to_owned())),
-        _ if matches!(kind, Kind::Array { .. }) => Some(Replacement::Value("[]".to_owned())),
-        _ => None,
-    };
+    let (_, by) = among(&table.columns[place].converter.kind);
     let is_key = is_in(table, place, ConstraintKind::Foreign)
         || is_in(table, place, ConstraintKind::Primary);
     match by.filter(|by| !is_key || *by == Replacement::MinusInfinity) {
