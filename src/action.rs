@@ -39,7 +39,6 @@ const NAME_CHARS: usize = 160;
 /// Everything that one run needs. Its `Debug` shows the names of the secrets only.
 #[derive(Clone, Copy)]
 pub struct Run<'a> {
-    /// What to do.
     pub action: &'a Action,
     /// The values of its placeholders; commands also see them as `CUTOVER_INSTANCE` and so on.
     pub placeholders: &'a Placeholders,
@@ -68,7 +67,6 @@ impl fmt::Debug for Run<'_> {
 pub struct Line {
     /// Which stream it came from.
     pub stream: Stream,
-    /// Its text.
     pub text: String,
 }
 
@@ -140,10 +138,7 @@ pub enum Error {
     Substitution(#[from] SubstitutionError),
     /// A rehearsal was not cleared to run it.
     #[error("it was not run in this rehearsal: {why}")]
-    NotRehearsed {
-        /// Why not.
-        why: String,
-    },
+    NotRehearsed { why: String },
     /// A rehearsal's action changed production, or it cannot be told whether one did.
     #[error("{why}")]
     Production {
@@ -160,7 +155,6 @@ pub enum Error {
     Spawn {
         /// As in the runbook.
         program: String,
-        /// Why.
         source: std::io::Error,
     },
     /// A relative path that climbs.
@@ -287,9 +281,6 @@ async fn effect(
 
 /// Starts a command or a shell line that prints for as long as it runs. Its output is not kept, and neither capped nor masked: it is for
 /// judging only. `None` for any other effect.
-///
-/// # Errors
-/// The command could not be started.
 pub fn follow(run: Run<'_>) -> Result<Option<Following>, Error> {
     match run.program()? {
         Some(program) => Following::start(&program).map(Some),

@@ -38,9 +38,7 @@ pub struct Refused {
     pub what: String,
     /// The other session.
     pub session: String,
-    /// Its folder.
     pub folder: String,
-    /// Its host.
     pub host: String,
     /// It is over, and its engine still lets go of both databases.
     pub is_ending: bool,

@@ -57,13 +57,11 @@ pub const LETS_GO_WITHIN: Duration = Duration::from_secs(60);
 /// What an engine is started with.
 #[derive(Debug, Clone)]
 pub struct Orders {
-    /// The session's folder.
     pub folder: Folder,
     /// What the operator wrote, every `${NAME}` resolved.
     pub runbook: Arc<Runbook>,
     /// What actions are run with.
     pub environment: Arc<Environment>,
-    /// The runbook's folder.
     pub base: PathBuf,
     /// How a new session is opened; an existing one keeps what it has.
     pub opening: Opening,
@@ -89,12 +87,7 @@ pub enum Error {
     Socket(#[from] socket::Error),
     /// The journal holds something that is not a session.
     #[error("the journal in {folder} does not tell of a session: {why}")]
-    NotASession {
-        /// Whose.
-        folder: PathBuf,
-        /// Why not.
-        why: String,
-    },
+    NotASession { folder: PathBuf, why: String },
     /// The session is another's, or others could have written what an engine acts on.
     #[error(transparent)]
     Folder(#[from] crate::journal::folder::Error),
@@ -107,7 +100,6 @@ pub enum Error {
          back what was there and start it again; or roll back, which starts an engine that does nothing else: `cutover rollback {session}`"
     )]
     OtherDatabases {
-        /// Which.
         session: String,
         /// In what they differ.
         what: String,
@@ -118,11 +110,9 @@ pub enum Error {
          open a new session"
     )]
     RunbookChanged {
-        /// Which.
         session: String,
         /// Pinned.
         was: String,
-        /// Found.
         is: String,
     },
 }

@@ -17,9 +17,7 @@ pub enum Error {
     /// An entry is of a version that this one does not know.
     #[error("entry {seq} (`{kind}`) of the journal is unknown to this version of cutover: {why}")]
     Unknown {
-        /// Its number.
         seq: u64,
-        /// Its kind.
         kind: String,
         /// Why it cannot be read.
         why: String,
@@ -34,9 +32,6 @@ pub struct History {
 
 impl History {
     /// Opens a session's journal to read; no event is read yet.
-    ///
-    /// # Errors
-    /// [`Error::Journal`]
     pub fn open(folder: &Folder) -> Result<Self, Error> {
         Ok(Self {
             follower: Follower::open(folder)?,
@@ -73,18 +68,12 @@ impl History {
     }
 
     /// The samples that have come since the last time, some at a time; none where no more are there.
-    ///
-    /// # Errors
-    /// [`Error::Journal`]
     pub fn samples(&mut self) -> Result<Vec<Sample>, Error> {
         Ok(self.follower.poll_samples()?)
     }
 }
 
 /// A whole journal, as far as it goes now, and the state it comes to.
-///
-/// # Errors
-/// As [`Error`] has them.
 pub fn of(folder: &Folder) -> Result<(History, Session), Error> {
     let mut history = History::open(folder)?;
     history.read_on()?;
@@ -93,9 +82,6 @@ pub fn of(folder: &Folder) -> Result<(History, Session), Error> {
 }
 
 /// The state that a session's journal comes to now.
-///
-/// # Errors
-/// As [`Error`] has them.
 pub fn session(folder: &Folder) -> Result<Session, Error> {
     of(folder).map(|(_, session)| session)
 }

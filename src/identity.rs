@@ -13,7 +13,6 @@ use serde::{Deserialize, Serialize};
 pub struct SourceIdentity {
     /// Number of the device that holds it.
     pub device: u64,
-    /// Its number there.
     pub inode: u64,
 }
 
@@ -23,9 +22,7 @@ pub struct SourceIdentity {
 pub struct Stamp {
     /// Number of the device that holds it.
     pub device: u64,
-    /// Its number there.
     pub inode: u64,
-    /// Its size.
     pub size_bytes: u64,
     /// When its content was last changed, in nanoseconds since 1970.
     pub modified_ns: i64,

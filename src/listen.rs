@@ -41,22 +41,18 @@ pub struct Asked {
     pub method: Method,
     /// Without the query.
     pub path: String,
-    /// All of them.
     pub headers: HeaderMap,
     /// Cancelled, it breaks the connection off: for whoever does not read what it asked for.
     pub broken: CancellationToken,
 }
 
-/// What is answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
-    /// HTTP status.
     pub status: StatusCode,
     /// Of the body.
     pub content_type: &'static str,
     /// What else is said beside it.
     pub headers: HeaderMap,
-    /// All of it.
     pub body: Vec<u8>,
 }
 
@@ -83,15 +79,11 @@ pub struct Flow {
     pub pieces: mpsc::Receiver<Bytes>,
 }
 
-/// Who answers.
 pub trait Answers: Send + Sync + 'static {
     /// Bytes of a body at most.
     const BODY_LIMIT_BYTES: usize;
 
     /// Refuses what is no question for it, before the body is read.
-    ///
-    /// # Errors
-    /// The refusal.
     fn admit(&self, asked: &Asked) -> Result<(), Answer>;
 
     /// Answers a request that was admitted with an answer that goes on; `None` where it has one that is whole.
@@ -106,15 +98,11 @@ pub trait Answers: Send + Sync + 'static {
 /// A server at work. It ends when this is dropped.
 #[derive(Debug)]
 pub struct Listening {
-    /// Where.
     pub at: SocketAddr,
     _ends: DropGuard,
 }
 
 /// Starts to listen.
-///
-/// # Errors
-/// What the operating system said.
 pub async fn at<A: Answers>(address: SocketAddr, answers: A) -> io::Result<Listening> {
     let listener = TcpListener::bind(address).await?;
     let at = listener.local_addr()?;

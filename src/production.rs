@@ -32,9 +32,6 @@ pub struct Fingerprint(BTreeMap<String, String>);
 
 impl Fingerprint {
     /// Of one database alone, such as the scratch database of a rehearsal.
-    ///
-    /// # Errors
-    /// It cannot be looked at, in a line for people.
     pub async fn of_database(url: &str, schema: &str) -> Result<Fingerprint, String> {
         let mut seen = Fingerprint::default();
         target::look(url, schema, &mut seen).await?;

@@ -29,9 +29,6 @@ pub fn open(path: &Path) -> io::Result<File> {
 }
 
 /// All of it.
-///
-/// # Errors
-/// As [`open`].
 pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     open(path)?.read_to_end(&mut bytes)?;

@@ -107,11 +107,9 @@ pub struct Report {
 pub enum Outcome {
     /// The release is complete.
     Completed,
-    /// Rolled back.
     RolledBack,
     /// Ended before anything touched the target.
     NoGo,
-    /// Not over.
     Open,
     /// Not over: the rollback runs.
     RollingBack,
@@ -120,7 +118,6 @@ pub enum Outcome {
 /// The chain that was verified.
 #[derive(Debug, Clone, Serialize)]
 pub struct Chain {
-    /// Entries in it.
     pub entries: u64,
     /// Hash of the last one.
     pub head: String,
@@ -137,7 +134,6 @@ pub struct Line {
     pub at_ms: i64,
     /// Wall clock.
     pub wall: chrono::DateTime<chrono::Utc>,
-    /// What happened.
     pub text: String,
 }
 
@@ -152,7 +148,6 @@ pub enum Error {
         "{} holds files that are no part of a report ({}); name a folder that is empty or not there", dir.display(), files.join(", ")
     )]
     Occupied {
-        /// The folder.
         dir: PathBuf,
         /// A few of its files.
         files: Vec<String>,
@@ -160,7 +155,6 @@ pub enum Error {
     /// The report cannot be written.
     #[error("cannot write {}: {why}", path.display())]
     Write {
-        /// Which file.
         path: PathBuf,
         /// What the operating system said.
         why: String,
@@ -233,7 +227,6 @@ impl Report {
         html::render(&page::Page::of(self))
     }
 
-    /// As Markdown.
     pub fn to_markdown(&self) -> String {
         markdown::render(&page::Page::of(self))
     }

@@ -52,7 +52,6 @@ impl Operation {
         }
     }
 
-    /// By its word.
     pub fn named(word: &str) -> Option<Self> {
         [Self::Inserted, Self::Changed, Self::Deleted]
             .into_iter()

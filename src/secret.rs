@@ -29,7 +29,6 @@ pub enum Secret {
     Listed {
         /// Its name in the environment.
         name: String,
-        /// What it is.
         value: String,
     },
     /// A password in a URL, or one that a connection uses; `***` stands in its place.

@@ -70,7 +70,6 @@ pub enum SignError {
         key.display()
     )]
     NotSigned {
-        /// With which key.
         key: PathBuf,
         /// In its words.
         said: String,
@@ -163,9 +162,6 @@ fn read_list(path: &Path) -> std::io::Result<Vec<u8>> {
 }
 
 /// Checks a signature as of a moment: the key is listed as the principal's, valid then, for our namespace, and not revoked.
-///
-/// # Errors
-/// [`Flaw`].
 pub async fn verify(
     lists: &Lists,
     principal: &str,

@@ -35,7 +35,6 @@ pub const TAKEN_WITHIN: Duration = Duration::from_secs(20);
 /// What is offered, and to whom.
 #[derive(Debug, Clone)]
 pub struct Terms {
-    /// Where.
     pub at: SocketAddr,
     /// Whether others than this host may reach it, for a proxy of the team's stands before it.
     pub behind_proxy: bool,
@@ -59,13 +58,10 @@ pub enum Error {
     /// The names of the viewers.
     #[error(transparent)]
     Viewers(#[from] viewers::Error),
-    /// The session's folder.
     #[error(transparent)]
     History(#[from] history::Error),
-    /// The address.
     #[error("cannot listen at {at}: {why}")]
     Listen {
-        /// Which.
         at: SocketAddr,
         /// What the operating system said.
         why: std::io::Error,
@@ -75,7 +71,6 @@ pub enum Error {
 /// A page that is offered, until this is dropped.
 #[derive(Debug)]
 pub struct Offered {
-    /// Where.
     pub at: SocketAddr,
     making: JoinHandle<Result<(), JoinError>>,
     _listening: Listening,

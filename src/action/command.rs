@@ -248,7 +248,6 @@ pub(super) async fn hear(program: &Program<'_>, limit_bytes: usize) -> Result<He
 /// What a command printed, and how it ended.
 #[derive(Debug)]
 pub struct Heard {
-    /// How it ended.
     pub status: ExitStatus,
     /// What it printed, neither masked nor made harmless.
     pub stdout: Vec<u8>,

@@ -25,63 +25,43 @@ pub enum Error {
     Io {
         /// `read`, `replace`, …
         doing: &'static str,
-        /// The file.
         path: PathBuf,
-        /// Why.
         source: std::io::Error,
     },
     /// Not what its name says.
     #[error("{path}:{line}: {problem}. The file is as it was", path = path.display())]
     Syntax {
-        /// The file.
         path: PathBuf,
         /// Counted from 1.
         line: usize,
-        /// What was expected.
         problem: String,
     },
     /// The key is there twice; which one counts differs between readers.
     #[error("{path} holds {key} twice, on lines {first} and {second}; which one counts is not defined. Remove one", path = path.display())]
     Twice {
-        /// The file.
         path: PathBuf,
-        /// The key.
         key: String,
-        /// Line.
         first: usize,
-        /// Line.
         second: usize,
     },
     /// No such key, and no object to put it into.
     #[error("{path} has no object to put {key} into; add the key by hand with the value it has now", path = path.display())]
-    NoPlace {
-        /// The file.
-        path: PathBuf,
-        /// The key.
-        key: String,
-    },
+    NoPlace { path: PathBuf, key: String },
     /// The value cannot be written in this place.
     #[error("the value for {key} cannot be written to {path}: {problem}", path = path.display())]
     Unfit {
-        /// The file.
         path: PathBuf,
-        /// The key.
         key: String,
-        /// Why.
         problem: &'static str,
     },
     /// Somebody else changed the file between our look and our write.
     #[error("{path} was changed by somebody else just now; nothing was written. Look at it and try again", path = path.display())]
-    ChangedMeanwhile {
-        /// The file.
-        path: PathBuf,
-    },
+    ChangedMeanwhile { path: PathBuf },
 }
 
 /// A change of one key, worked out and not yet made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Edit {
-    /// The file.
     pub path: PathBuf,
     /// Its bytes before; what [`restore`] takes. May hold secrets: keep it where only the engine's user can read.
     pub former: Vec<u8>,
@@ -122,9 +102,6 @@ pub enum Restored {
 }
 
 /// The value of `key` now; `None` when it is not there.
-///
-/// # Errors
-/// The file cannot be read or understood.
 pub fn value(path: &Path, key: &str) -> Result<Option<String>, Error> {
     let text = read_text(path)?;
     Ok(find(path, &text, key)?.map(|found| found.value))
@@ -212,9 +189,6 @@ pub fn state(path: &Path, former_sha256: &str, written_sha256: &str) -> Result<S
 }
 
 /// Puts the former bytes back. What somebody else made of the file meanwhile is kept beside it first. Doing it again changes nothing.
-///
-/// # Errors
-/// The file cannot be read or written.
 pub fn restore(path: &Path, former: &[u8], written_sha256: &str) -> Result<Restored, Error> {
     match state(path, &digest::of_bytes(former), written_sha256)? {
         State::Former => Ok(Restored::AlreadyThere),

@@ -65,9 +65,6 @@ impl Headers {
     }
 
     /// The same after a server has refused these: they are asked for again, unless somebody has done so meanwhile.
-    ///
-    /// # Errors
-    /// See [`Headers::current`].
     pub async fn after_refusal(&self, refused: Pairs) -> Result<Pairs, String> {
         self.asked(Some(refused)).await
     }
@@ -97,7 +94,6 @@ impl Headers {
             .map_err(|why| format!("headers_command: {why}"))
     }
 
-    /// Runs the command.
     async fn ask(&self) -> Result<Pairs, String> {
         let limit = self.command.action.time_limit;
         let placeholders = Placeholders::new();

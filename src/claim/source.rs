@@ -21,12 +21,7 @@ pub enum Error {
     Refused(#[from] Refused),
     /// The claim cannot be read or written.
     #[error("{path}, which says which session has it, cannot be read or written: {source}. Nothing was touched", path = path.display())]
-    Io {
-        /// The claim.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    Io { path: PathBuf, source: io::Error },
 }
 
 /// Where the claim on a SQLite file is; `None` where there is no such file.
@@ -61,9 +56,6 @@ pub fn take(file: &Path, mine: &Claim) -> Result<(), Error> {
 }
 
 /// Lets go of a file; another session's claim stays.
-///
-/// # Errors
-/// The claim is still there.
 pub fn leave(file: &Path, mine: &Claim) -> Result<(), Error> {
     place(file).map_or(Ok(()), |path| leave_at(&path, mine))
 }

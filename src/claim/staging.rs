@@ -44,9 +44,6 @@ pub fn take(url: &str, mine: &Claim) -> Result<(), Error> {
 }
 
 /// Lets go of a slot; another session's claim stays.
-///
-/// # Errors
-/// The claim is still there.
 pub fn leave(url: &str, mine: &Claim) -> Result<(), Error> {
     match place(url) {
         Some(path) => source::leave_at(&path, mine),

@@ -52,9 +52,6 @@ struct Report<'r> {
 
 /// Reads a runbook file with this process's environment. The file's name in messages is the path as given. Instances that it does not list
 /// are not asked for.
-///
-/// # Errors
-/// The file cannot be read.
 pub fn read_runbook(path: &Path) -> Result<Reading, String> {
     read_with(path, &Discovered::NotAsked)
 }

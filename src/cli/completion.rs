@@ -36,9 +36,6 @@ pub struct CompletionsArgs {
 }
 
 /// `cutover completions`
-///
-/// # Errors
-/// The lines cannot be written.
 pub fn run(args: &CompletionsArgs) -> anyhow::Result<Exit> {
     let shells = Shells::builtins();
     let shell = shells

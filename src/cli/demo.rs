@@ -206,9 +206,6 @@ impl Night {
     }
 
     /// Opens the n-th session and starts its engine. `wait_before` is a step that a person starts, whatever the runbook says.
-    ///
-    /// # Errors
-    /// The engine does not start.
     pub async fn open(
         &self,
         n: u32,

@@ -36,9 +36,6 @@ pub async fn until_over(folder: &Folder, to: To) -> anyhow::Result<Exit> {
 }
 
 /// The same from this entry on, for whoever asked for what comes and not for what was.
-///
-/// # Errors
-/// As [`until_over`].
 pub async fn until_over_from(folder: &Folder, to: To, first: u64) -> anyhow::Result<Exit> {
     let mut history = History::open(folder)?;
     let mut silent_polls = 0;
@@ -75,9 +72,6 @@ pub async fn until_over_from(folder: &Folder, to: To, first: u64) -> anyhow::Res
 
 /// Whether the engine of a session that is over has let go of both databases, so that whatever comes next finds them free. It is waited for;
 /// where that takes more than a moment, it is said.
-///
-/// # Errors
-/// The session's folder cannot be read.
 pub async fn has_let_go(folder: &Folder) -> anyhow::Result<bool> {
     let follower = Follower::open(folder)?;
     let began = Instant::now();
@@ -118,9 +112,6 @@ fn say(to: To, text: &str) {
 }
 
 /// The number of the entry with which the rollback began, as far as it has.
-///
-/// # Errors
-/// The journal is damaged.
 pub fn rollback_began(folder: &Folder) -> anyhow::Result<u64> {
     let (history, session) = history::of(folder)?;
     let mut events = history.events().iter().rev();

@@ -52,9 +52,6 @@ fn places(runbook: &Runbook) -> BTreeSet<PathBuf> {
 }
 
 /// Keeps in the session's folder where its engine writes, so that `status` can look there without the runbook.
-///
-/// # Errors
-/// The folder cannot be written.
 pub fn keep_places(folder: &Folder, runbook: &Runbook) -> anyhow::Result<()> {
     let places = serde_json::to_vec_pretty(&places(runbook))?;
     Ok(files::replace(folder, &files::PLACES, &places)?)

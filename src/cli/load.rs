@@ -44,9 +44,6 @@ pub enum Unread {
 }
 
 /// The runbook that was read; every problem of one that is wrong goes to standard error, and there is none then.
-///
-/// # Errors
-/// The file cannot be read.
 pub fn or_say(read: Result<Loaded, Unread>) -> anyhow::Result<Option<Loaded>> {
     match read {
         Ok(loaded) => Ok(Some(loaded)),

@@ -139,9 +139,6 @@ const PAGES: [(&str, &str, &str); 22] = [
 ];
 
 /// `cutover man`
-///
-/// # Errors
-/// A page cannot be written.
 pub fn man(args: &ManArgs) -> anyhow::Result<Exit> {
     match &args.out {
         Some(folder) => {
@@ -158,9 +155,6 @@ pub fn man(args: &ManArgs) -> anyhow::Result<Exit> {
 }
 
 /// `cutover docs`
-///
-/// # Errors
-/// There is no such page.
 pub fn docs(args: &DocsArgs) -> anyhow::Result<Exit> {
     let Some(wanted) = &args.page else {
         let widest = PAGES.iter().map(|(name, ..)| name.len()).max();

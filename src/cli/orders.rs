@@ -70,9 +70,6 @@ impl Standing {
     }
 
     /// Writes the file, whole or not at all.
-    ///
-    /// # Errors
-    /// The folder cannot be written.
     pub fn write(&self, folder: &Folder) -> anyhow::Result<()> {
         folder.mine()?;
         files::replace(folder, &files::ORDERS, &serde_json::to_vec_pretty(self)?)
@@ -81,9 +78,6 @@ impl Standing {
 
     /// Keeps the runbook in the folder beyond the session's end, without secrets, so that anyone can check what signatures covered. One
     /// with a password written in it is not kept.
-    ///
-    /// # Errors
-    /// The folder cannot be written.
     pub fn keep_runbook(&self, folder: &Folder, runbook: &Runbook) -> anyhow::Result<()> {
         if runbook.shows_password {
             return Ok(());

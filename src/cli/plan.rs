@@ -80,9 +80,6 @@ struct Answer<'p> {
 }
 
 /// Plans, prints, and says by the exit code whether anything stands in the way.
-///
-/// # Errors
-/// A side that cannot be read.
 pub async fn run(args: PlanArgs) -> anyhow::Result<Exit> {
     let pair = match args.pair.resolve() {
         Ok(pair) => pair,

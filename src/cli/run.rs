@@ -249,9 +249,6 @@ pub fn find(named: &Named) -> anyhow::Result<Folder> {
 
 /// The folder of the session in which somebody wants to do something: without a name the newest one, and not a rehearsal that has ended where
 /// a night is there.
-///
-/// # Errors
-/// As [`find`].
 pub fn find_to_act(named: &Named) -> anyhow::Result<Folder> {
     let newest = find(named)?;
     let has_ended = |folder: &Folder| {
@@ -271,9 +268,6 @@ pub fn find_to_act(named: &Named) -> anyhow::Result<Folder> {
 }
 
 /// As [`find`], for what is about the rows of a night, or about its rollback: without a name, no rehearsal where a night is there.
-///
-/// # Errors
-/// As [`find`].
 pub fn find_night(named: &Named) -> anyhow::Result<Folder> {
     let newest = find(named)?;
     let root = newest.dir().parent().map(Path::to_owned);
@@ -284,9 +278,6 @@ pub fn find_night(named: &Named) -> anyhow::Result<Folder> {
 }
 
 /// The night below a folder that was written last. What cannot be read may be one.
-///
-/// # Errors
-/// The folder cannot be read.
 pub fn newest_night(root: &Path) -> anyhow::Result<Option<Folder>> {
     let is_night = |folder: &Folder| {
         crate::history::session(folder).map_or(true, |session| !session.charter.rehearsal)

@@ -44,9 +44,6 @@ fn address(text: &str) -> Result<SocketAddr, String> {
 }
 
 /// `cutover watch`
-///
-/// # Errors
-/// The session cannot be read, or nobody can listen there.
 pub async fn run(args: WatchArgs) -> anyhow::Result<Exit> {
     let folder = run::find(&args.named)?;
     let terms = Terms {

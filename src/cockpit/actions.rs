@@ -37,7 +37,6 @@ use crate::session::roles::Act;
 pub enum Group {
     /// What drives the cutover.
     Cutover,
-    /// What shows more.
     Look,
     /// What only the sandbox has.
     Sandbox,
@@ -57,7 +56,6 @@ impl Group {
         Group::Cockpit,
     ];
 
-    /// As shown.
     pub fn title(self) -> &'static str {
         match self {
             Group::Cutover => "Drive the cutover",
@@ -72,7 +70,6 @@ impl Group {
 /// Whether a key does something now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Availability {
-    /// It does.
     Yes,
     /// It does not, and why.
     No(String),
@@ -93,7 +90,6 @@ impl Availability {
 
 /// A line of the table.
 pub struct Action {
-    /// What it does.
     pub act: Do,
     /// By which a person's configuration gives it other keys; never changed, for people have written it down.
     pub name: &'static str,

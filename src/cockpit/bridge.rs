@@ -14,9 +14,6 @@ pub trait Bridge: Send + Sync {
     fn send(&self, command: &Command, playing: Option<&str>) -> Result<u64, BridgeError>;
 
     /// Says that somebody is here and looks at this view.
-    ///
-    /// # Errors
-    /// As [`Bridge::send`].
     fn present(&self, view: &str, playing: Option<&str>) -> Result<(), BridgeError>;
 
     /// Starts an engine for this session and returns once it answers.
@@ -73,8 +70,5 @@ pub enum BridgeError {
     NoEngine,
     /// Something went wrong on the way.
     #[error("{why}")]
-    Failed {
-        /// In words.
-        why: String,
-    },
+    Failed { why: String },
 }

@@ -54,7 +54,6 @@ struct Told {
 }
 
 impl Follow {
-    /// Follows this journal.
     pub fn new(follower: Follower) -> Follow {
         Follow {
             follower,
@@ -75,17 +74,11 @@ impl Follow {
     }
 
     /// The events that have come.
-    ///
-    /// # Errors
-    /// [`Error`].
     pub fn entries(&mut self) -> Result<Vec<Recorded>, Error> {
         history::events(&self.follower.poll()?)
     }
 
     /// What has come since the last look.
-    ///
-    /// # Errors
-    /// [`Error`].
     pub fn look(&mut self) -> Result<News, Error> {
         let entries = self.entries()?;
         let changes = self.follower.changes();
@@ -114,9 +107,6 @@ impl Follow {
     }
 
     /// All that has been recorded so far, with every line that a step printed.
-    ///
-    /// # Errors
-    /// [`Error`].
     pub fn tape(&mut self) -> Result<Tape, Error> {
         let mut tape = Tape::default();
         tape.extend(News {

@@ -63,9 +63,6 @@ impl Glyphs {
     ];
 
     /// The kind of this name.
-    ///
-    /// # Errors
-    /// There is none.
     pub fn named(name: &str) -> Result<Glyphs, UnknownGlyphs> {
         let found = Glyphs::ALL.iter().find(|(_, known)| *known == name);
         found.map(|(kind, _)| *kind).ok_or_else(|| UnknownGlyphs {

@@ -53,7 +53,6 @@ pub struct Habits {
 pub struct Problem {
     /// The file, and the line where it is known.
     pub place: String,
-    /// In words.
     pub why: String,
 }
 
@@ -75,9 +74,6 @@ pub fn path(variable: impl Fn(&'static str) -> Option<OsString>) -> Option<PathB
 }
 
 /// What is configured in this file; nothing where there is none.
-///
-/// # Errors
-/// Everything that is wrong with it.
 pub fn load(path: &Path) -> Result<Habits, Vec<Problem>> {
     match text(path) {
         Ok(Some(text)) => read::habits(path, &text),

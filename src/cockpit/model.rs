@@ -90,7 +90,6 @@ pub struct Model {
     pub triggers: Vec<TriggerView>,
     /// The monitoring checklist.
     pub checklist: Vec<ItemView>,
-    /// The fleet.
     pub fleet: Vec<InstanceView>,
     /// What every instance carries.
     pub loads: Loads,

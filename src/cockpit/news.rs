@@ -25,7 +25,6 @@ pub struct News {
     pub triggers: Option<Vec<TriggerView>>,
     /// The monitoring checklist.
     pub checklist: Option<Vec<ItemView>>,
-    /// The fleet.
     pub fleet: Option<Vec<InstanceView>>,
     /// Who is at the bridge.
     pub presence: Option<Vec<Presence>>,
@@ -70,7 +69,6 @@ impl News {
     }
 }
 
-/// A sample.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reading {
     /// Name of the signal.
@@ -84,19 +82,15 @@ pub struct Reading {
 /// Whether an engine runs the session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Engine {
-    /// It works.
     Live {
-        /// Its process.
         pid: u32,
     },
     /// Its process is there and gives no sign of life.
     Silent {
-        /// Its process.
         pid: u32,
     },
     /// Nobody can tell: the session's folder cannot be read.
     Unknown {
-        /// Why not.
         why: String,
     },
     /// There is none.

@@ -47,7 +47,6 @@ pub enum Transport {
 /// What can be jumped to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Stop {
-    /// Any event.
     Event,
     /// A step, or a row of the rollback, that begins.
     Step,
@@ -71,7 +70,6 @@ pub struct Replay {
 }
 
 impl Replay {
-    /// What was recorded.
     pub fn tape(&self) -> &Tape {
         &self.tape
     }
@@ -185,9 +183,6 @@ impl Model {
     }
 
     /// Moves; says why not, if there is nothing that way.
-    ///
-    /// # Errors
-    /// In words, for the person who pressed the key.
     pub fn transport(&mut self, transport: Transport) -> Result<(), String> {
         let at_end = self.is_at_end();
         let Some(replay) = &mut self.replay else {

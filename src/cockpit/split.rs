@@ -74,7 +74,6 @@ pub enum Axis {
 /// A line between two parts of a whole, counted from its beginning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Line {
-    /// Of what.
     pub of: Stack,
     /// From 0.
     pub n: usize,
@@ -97,11 +96,9 @@ pub fn part(usual: u16, least: u16) -> Part {
 /// A line as it was drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Placed {
-    /// Which.
     pub line: Line,
     /// How the parts lie that it divides.
     pub axis: Axis,
-    /// What is divided.
     pub area: Rect,
     /// Columns or rows of the whole before it.
     pub at: u16,

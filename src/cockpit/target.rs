@@ -63,7 +63,6 @@ impl Targets {
         self.parts.extend(parts.map(|(n, area)| (of, n, *area)));
     }
 
-    /// A panel.
     pub fn add_panel(&mut self, panel: Rect) {
         self.panels.push(panel);
     }

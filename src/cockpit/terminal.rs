@@ -51,9 +51,6 @@ const TAKE_MOUSE: &str = "\u{1b}[?1000h\u{1b}[?1002h\u{1b}[?1006h";
 
 impl Screen {
     /// Takes the terminal: raw mode, alternate screen, pastes as pastes, and the mouse where it is wanted.
-    ///
-    /// # Errors
-    /// There is no terminal, or it cannot do that.
     pub fn take(title: &str, mouse: bool) -> io::Result<Screen> {
         restore_on_panic();
         take(title, mouse)?;
@@ -68,9 +65,6 @@ impl Screen {
     }
 
     /// Draws a frame; only cells that differ are written.
-    ///
-    /// # Errors
-    /// The terminal is gone.
     pub fn draw(&mut self, paint: impl FnOnce(&mut ratatui::buffer::Buffer)) -> io::Result<()> {
         let _painting = painting();
         if TAKEN.load(Ordering::SeqCst) {
@@ -80,9 +74,6 @@ impl Screen {
     }
 
     /// Forgets what is on the screen, so that the next frame paints everything.
-    ///
-    /// # Errors
-    /// The terminal is gone.
     pub fn repaint(&mut self) -> io::Result<()> {
         // Not `clear`: that asks the terminal where its cursor is, and waits for an answer that the thread for keys would swallow.
         let area = Rect::from((Position::ORIGIN, self.terminal.size()?));
@@ -90,9 +81,6 @@ impl Screen {
     }
 
     /// Writes what is not drawn (a bell, the clipboard) between two frames.
-    ///
-    /// # Errors
-    /// The terminal is gone.
     pub fn send(&mut self, bytes: &str) -> io::Result<()> {
         let _painting = painting();
         if TAKEN.load(Ordering::SeqCst) {
@@ -104,9 +92,6 @@ impl Screen {
 
     /// Gives the terminal back and stops the foreground job as `^Z` would. It may return before the stop takes hold: whoever calls it
     /// draws nothing until SIGCONT has come and [`Screen::go_on`] was called.
-    ///
-    /// # Errors
-    /// The job cannot be stopped.
     pub fn set_aside(&mut self) -> io::Result<()> {
         give_back();
         // The whole group, as the terminal itself does it: a `make` that waits for us stops with us.
@@ -115,18 +100,12 @@ impl Screen {
     }
 
     /// Takes the terminal again.
-    ///
-    /// # Errors
-    /// The terminal is gone.
     pub fn go_on(&mut self, title: &str) -> io::Result<()> {
         take(title, self.mouse)?;
         self.repaint()
     }
 
     /// Takes the mouse, or gives it back.
-    ///
-    /// # Errors
-    /// The terminal is gone.
     pub fn take_mouse(&mut self, mouse: bool) -> io::Result<()> {
         self.mouse = mouse;
         let _painting = painting();

@@ -37,7 +37,6 @@ pub enum Message {
     Mouse(MouseEvent),
     /// A frame was drawn, in which this can be clicked.
     Drawn(Targets),
-    /// Text was pasted.
     Pasted(String),
     /// The terminal has another size.
     Resized,
@@ -64,7 +63,6 @@ pub enum Message {
         /// What came of it: the number of the last event, where there is one.
         result: Result<Option<u64>, BridgeError>,
     },
-    /// Which faults there are.
     FaultsListed(Vec<Fault>),
     /// Something asks the cockpit to be put aside (SIGTSTP).
     SuspendAsked,
@@ -79,16 +77,13 @@ pub enum Message {
 /// What is to be done outside the model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
-    /// Ask the engine.
     Send {
-        /// What.
         command: Command,
         /// In words, for the answer.
         asked: String,
         /// Start an engine first, for none runs.
         start_engine: bool,
     },
-    /// Start an engine.
     StartEngine,
     /// Say that somebody is here and looks at this view.
     Present(View),
@@ -98,7 +93,6 @@ pub enum Effect {
     Inject(Option<String>),
     /// Follow what this step prints.
     Watch {
-        /// Which.
         step: String,
         /// From 1.
         attempt: u32,
@@ -111,13 +105,11 @@ pub enum Effect {
     Copy(String),
     /// Use the theme of this name, or show it for now.
     SetTheme(String),
-    /// Paint everything again.
     Repaint,
     /// Put the cockpit aside.
     Suspend,
     /// The cockpit was put aside and goes on.
     GoOn,
-    /// Leave.
     Leave(Parting),
 }
 

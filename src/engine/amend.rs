@@ -43,9 +43,6 @@ pub fn amend(
 }
 
 /// Whether [`amend`] would record it, as things stand now.
-///
-/// # Errors
-/// Why not.
 pub fn may_amend(session: &Session, claim: Option<&str>, command: &Command) -> Result<(), Refusal> {
     answer(session, &user_of_this_process(), claim, command).map(drop)
 }

@@ -55,9 +55,6 @@ impl Astray {
     }
 
     /// Whether an engine may begin in this phase. A rollback goes on, for its rows look themselves; and it has to begin where somebody wants it.
-    ///
-    /// # Errors
-    /// [`Error::OtherDatabases`]
     pub fn may_begin(&self, session: &Session, to_roll_back: bool) -> Result<(), Error> {
         let goes_on = match session.phase {
             Phase::Open => to_roll_back,

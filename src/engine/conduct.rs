@@ -77,7 +77,6 @@ impl<O: Outside> Conduct<O> {
         }
     }
 
-    /// The state.
     pub fn session(&self) -> &Session {
         self.ledger.session()
     }

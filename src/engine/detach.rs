@@ -37,9 +37,7 @@ pub enum Error {
         tail(log, log_tail)
     )]
     Died {
-        /// How it ended.
         status: ExitStatus,
-        /// Its log.
         log: PathBuf,
         /// The last lines that it wrote there, made harmless.
         log_tail: Vec<String>,
@@ -50,11 +48,9 @@ pub enum Error {
         tail(log, log_tail)
     )]
     Silent {
-        /// Its process.
         pid: u32,
         /// How long was waited.
         limit_ms: u64,
-        /// Its log.
         log: PathBuf,
         /// The last lines that it wrote there, made harmless.
         log_tail: Vec<String>,
@@ -67,7 +63,6 @@ pub enum Error {
     Io {
         /// What was tried, as a verb.
         what: &'static str,
-        /// On which path.
         path: PathBuf,
         /// What the operating system said.
         source: io::Error,
@@ -106,9 +101,6 @@ pub async fn spawn(folder: &Folder, args: &[OsString]) -> Result<Started, Error>
 }
 
 /// [`spawn`] with a command of the caller's; its standard streams are set here.
-///
-/// # Errors
-/// As [`spawn`].
 pub async fn spawn_command(folder: &Folder, mut command: Command) -> Result<Started, Error> {
     folder.mine()?;
     let log = folder.log_path();

@@ -50,7 +50,6 @@ pub enum Error {
     /// What could not be told could not be left for the next engine either.
     #[error("cannot write {}: {source}", path.display())]
     Untold {
-        /// The file.
         path: PathBuf,
         /// What the operating system said.
         source: io::Error,
@@ -73,9 +72,6 @@ fn is_reachable(channel: &Channel) -> bool {
 }
 
 /// Starts a guard: this program with `guard --dir FOLDER`. To be called by the engine's own process.
-///
-/// # Errors
-/// What the operating system said.
 pub fn post(folder: &Folder) -> io::Result<Posted> {
     let guard = Command::new(std::env::current_exe()?)
         .arg("guard")
@@ -90,9 +86,6 @@ pub fn post(folder: &Folder) -> io::Result<Posted> {
 /// Stands guard until the engine at the other end of `engine` has ended. Tells `channels` where it died or hangs, and where nobody can
 /// tell because the session's folder cannot be read; nothing where it ended in order, where another has begun meanwhile, or where
 /// `is_moot` says that there is nothing left to run.
-///
-/// # Errors
-/// See [`Error`].
 pub async fn stand(
     folder: &Folder,
     channels: &[Channel],

@@ -20,7 +20,6 @@ const TICKS_PER_S: i64 = 100;
 pub enum Wait {
     /// A program that it started.
     Program {
-        /// Its process.
         pid: u32,
         /// Its name; foreign text.
         name: String,
@@ -29,7 +28,6 @@ pub enum Wait {
     },
     /// A thread that the kernel does not let go: it waits for a disk.
     Disk {
-        /// Which thread.
         thread: u32,
         /// Where in the kernel, where it says so.
         at: String,

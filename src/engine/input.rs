@@ -17,7 +17,6 @@ pub enum Input {
     Tick,
     /// Somebody asks for something.
     Asked {
-        /// What.
         request: Request,
         /// The operating system's word for who it is.
         user: String,
@@ -26,40 +25,31 @@ pub enum Input {
     },
     /// A running step or row has news.
     News {
-        /// Which.
         row: String,
         /// From 1.
         attempt: u32,
         /// By which number its work began.
         run: u64,
-        /// What.
         news: News,
     },
-    /// A step ended.
     StepEnded {
-        /// Which.
         step: String,
         /// By which number its work began.
         run: u64,
-        /// How.
         outcome: Outcome,
     },
     /// What an unknown step had done.
     FoundOut {
-        /// Which.
         step: String,
         /// By which number the look began.
         run: u64,
-        /// What.
         found: Found,
     },
     /// A rollback row ended.
     RowEnded {
-        /// Which.
         row: String,
         /// By which number its work began.
         run: u64,
-        /// How.
         outcome: Outcome,
     },
     /// Somebody could not be told something.
@@ -68,15 +58,9 @@ pub enum Input {
         text: String,
     },
     /// A rollback would lose what users write to PostgreSQL.
-    Lost {
-        /// What, and why.
-        text: String,
-    },
+    Lost { text: String },
     /// While no engine ran after the switch, SQLite was written.
-    Drifted {
-        /// How that shows.
-        detail: String,
-    },
+    Drifted { detail: String },
     /// A probe took a sample, or could not.
     Sampled(Sample),
     /// Instances were asked whether they are in maintenance.
@@ -85,7 +69,6 @@ pub enum Input {
     Membership(Result<(membership::Answer, Vec<membership::Sight>), String>),
     /// Disks were asked for their room.
     Disks {
-        /// What each said.
         looks: Vec<Look>,
         /// Size of the source.
         source_bytes: u64,

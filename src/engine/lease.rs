@@ -51,10 +51,7 @@ pub enum Error {
     #[error(
         "the lease file {} was deleted or replaced while this engine held it. This engine must stop; the journal refuses whichever engine took the older lease", path.display()
     )]
-    Lost {
-        /// The lease file.
-        path: PathBuf,
-    },
+    Lost { path: PathBuf },
     /// The lease could not be counted in the journal.
     #[error(transparent)]
     Journal(#[from] journal::Error),
@@ -63,7 +60,6 @@ pub enum Error {
     Io {
         /// What was tried, as a verb.
         what: &'static str,
-        /// The lease file.
         path: PathBuf,
         /// What the operating system said.
         source: io::Error,
@@ -122,9 +118,6 @@ impl Lease {
     }
 
     /// Whether the lease file still is the one that this engine has locked. To be asked with every sign of life.
-    ///
-    /// # Errors
-    /// [`Error::Lost`] when it is not.
     pub fn check(&self) -> Result<(), Error> {
         if is_same_file(&self.file, &self.path) {
             Ok(())

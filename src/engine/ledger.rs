@@ -77,9 +77,6 @@ impl Ledger {
     }
 
     /// Ends the journal of a session that is over.
-    ///
-    /// # Errors
-    /// The disk does not confirm it.
     pub fn finish(self) -> Result<(), journal::Error> {
         self.book.finish()
     }
@@ -91,7 +88,6 @@ impl<B: Book> Ledger<B> {
         Ledger { book, session }
     }
 
-    /// The state.
     pub fn session(&self) -> &Session {
         &self.session
     }

@@ -38,7 +38,6 @@ pub struct Notifier {
 /// What commands run with.
 #[derive(Clone)]
 pub struct Desk {
-    /// The runbook's folder.
     pub folder: PathBuf,
     /// What the session's actions are run with.
     pub environment: Arc<Environment>,

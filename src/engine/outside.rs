@@ -30,7 +30,6 @@ pub struct Moment {
 /// By what an engine's process is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Process {
-    /// Its number.
     pub pid: u32,
     /// Boot of the machine.
     pub boot_id: String,
@@ -41,25 +40,19 @@ pub struct Process {
 /// Work of its own, beside the loop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Job<'a> {
-    /// A step runs.
     Step {
-        /// Which.
         step: &'a str,
         /// From 1.
         attempt: u32,
     },
     /// It is found out what a step had done when an engine died.
     FindOut {
-        /// Which.
         step: &'a str,
         /// From 1.
         attempt: u32,
     },
     /// A row of the rollback runs.
-    Row {
-        /// Which.
-        row: &'a str,
-    },
+    Row { row: &'a str },
 }
 
 /// What the loop wants done. Whatever asks for it was recorded before.
@@ -69,25 +62,18 @@ pub enum Effect<'a> {
     Start {
         /// By this number it is known: that of the event that asks for it.
         run: u64,
-        /// What.
         job: Job<'a>,
         /// Work that was cancelled and may not have ended yet; its end is waited for first.
         after: &'a [u64],
     },
     /// Work is to end early.
-    Cancel {
-        /// Which.
-        run: u64,
-    },
+    Cancel { run: u64 },
     /// The fence no longer proves anything: writers got past it.
     DropFence,
     /// Something has happened: who watches and who counts has to know.
     Happened(&'a Recorded),
     /// An instance is about to be restarted on purpose.
-    Restarting {
-        /// Which.
-        instance: &'a str,
-    },
+    Restarting { instance: &'a str },
     /// Whether instances are to be asked if maintenance is on.
     LookAtMaintenance(bool),
     /// Whether the session is held.
@@ -101,7 +87,6 @@ pub enum Effect<'a> {
 /// What lies beside the chain. It may be lost.
 #[derive(Debug)]
 pub enum Beside<'a> {
-    /// A sample.
     Sample(journal::Sample),
     /// How far a part of a step has come.
     Progress(Progress),
@@ -173,7 +158,6 @@ pub trait Outside: Sized {
     /// What time it is.
     fn now(&self) -> Moment;
 
-    /// Which process this is.
     fn process(&self) -> Process;
 
     /// Does what the loop wants done, or lets it be done beside the loop. `session` is the state that it is wanted in.
@@ -198,9 +182,6 @@ pub trait Outside: Sized {
     fn flush(&mut self, at_ms: i64) -> Result<(), journal::Error>;
 
     /// Keeps a file with the session.
-    ///
-    /// # Errors
-    /// Why it could not, in words.
     fn keep_file(&mut self, name: &str, kind: &str, path: &Path, at_ms: i64) -> Result<(), String>;
 
     /// What could not be told while no engine ran.

@@ -22,9 +22,6 @@ impl<T> Default for Patience<T> {
 impl<T: Send + 'static> Patience<T> {
     /// The answer; or, of a question that is still open, for how long nobody has answered it. An answer that comes late is given to
     /// whoever asks next.
-    ///
-    /// # Errors
-    /// No answer yet.
     pub async fn ask(
         &mut self,
         question: impl FnOnce() -> T + Send + 'static,

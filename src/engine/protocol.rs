@@ -5,13 +5,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::session::{Command, Refusal};
 
-/// A request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
     /// Whom the speaker plays; honoured in the sandbox alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claim: Option<String>,
-    /// What is asked.
     pub ask: Ask,
 }
 
@@ -20,10 +18,7 @@ pub struct Request {
 #[serde(tag = "ask", rename_all = "snake_case")]
 pub enum Ask {
     /// Carry out a command.
-    Command {
-        /// Which.
-        command: Command,
-    },
+    Command { command: Command },
     /// I am here and look at this.
     Present {
         /// Name of the view.
@@ -33,7 +28,6 @@ pub enum Ask {
     Ping,
 }
 
-/// An answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "answer", rename_all = "snake_case")]
 pub enum Answer {
@@ -43,18 +37,11 @@ pub enum Answer {
         seq: u64,
     },
     /// Not done, and why.
-    Refused {
-        /// Why.
-        refusal: Refusal,
-    },
+    Refused { refusal: Refusal },
     /// The engine cannot answer, and why.
-    Failed {
-        /// In words.
-        why: String,
-    },
+    Failed { why: String },
     /// I am here.
     Here {
-        /// The engine's process.
         pid: u32,
         /// As whom the speaker is known on this bridge, if at all.
         you: Option<String>,

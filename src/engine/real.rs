@@ -311,7 +311,6 @@ impl Outside for Real {
 }
 
 impl Conduct<Real> {
-    /// The session's folder.
     pub fn folder(&self) -> &Folder {
         &self.outside.orders.folder
     }
@@ -323,9 +322,6 @@ impl Conduct<Real> {
 
     /// A release that is complete is marked in the target, so that no other night takes it for a database that may be emptied. What
     /// keeps that from being done is said; `cutover close` tries again.
-    ///
-    /// # Errors
-    /// The journal cannot be written.
     pub async fn mark_release(&mut self) -> Result<(), Error> {
         if self.session().phase != Phase::Completed {
             return Ok(());
@@ -343,9 +339,6 @@ impl Conduct<Real> {
 
     /// Once the session is over nobody needs to know any more what is written to PostgreSQL: what notes it there is taken away. Where that
     /// cannot be done it is said; `cutover close` tries again.
-    ///
-    /// # Errors
-    /// The journal cannot be written.
     pub async fn end_feed(&mut self) -> Result<(), Error> {
         let session = self.session();
         let switch = session.step_of_kind(&LineKind::Switch);

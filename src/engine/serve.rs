@@ -33,9 +33,6 @@ impl Listener {
 }
 
 /// Listens until `stop`.
-///
-/// # Errors
-/// The socket cannot be made.
 pub fn listen(
     folder: &Folder,
     lease: &Lease,

@@ -41,16 +41,10 @@ pub enum Error {
     NoEngine,
     /// An engine holds the lease and does not listen: it is starting, or ending.
     #[error("the engine is starting or ending and does not listen on {}; nothing was done, try again in a moment", path.display())]
-    NotListening {
-        /// The socket.
-        path: PathBuf,
-    },
+    NotListening { path: PathBuf },
     /// The socket is somebody else's.
     #[error("{} may not be used by you: ask its owner to put you into the folder's group; nothing was done", path.display())]
-    Denied {
-        /// The socket.
-        path: PathBuf,
-    },
+    Denied { path: PathBuf },
     /// The request went out and no answer came.
     #[error(
         "the engine took the request and did not answer within {limit_ms} ms: it may be stopped, and may still act on it. Look at `cutover status` before you try again"
@@ -64,12 +58,7 @@ pub enum Error {
     Lost,
     /// The engine did not take the request.
     #[error("the engine did not take the request: {why}")]
-    Refused {
-        /// The class.
-        kind: Fault,
-        /// In words.
-        why: String,
-    },
+    Refused { kind: Fault, why: String },
     /// What came back is no answer of this protocol: another version.
     #[error(
         "the engine's answer makes no sense to this program ({why}): they may be of different versions"
@@ -83,7 +72,6 @@ pub enum Error {
     Io {
         /// What was tried, as a verb.
         what: &'static str,
-        /// The socket.
         path: PathBuf,
         /// What the operating system said.
         source: io::Error,
@@ -111,7 +99,6 @@ pub enum Fault {
 /// Who answers a ping.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pong {
-    /// The engine's process.
     pub pid: u32,
     /// The number of its lease.
     pub fencing: u64,

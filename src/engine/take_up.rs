@@ -12,9 +12,6 @@ use crate::session::{Event, LineKind, Phase, StepStatus};
 
 impl<O: Outside> Conduct<O> {
     /// Takes the session up. After this the loop may take inputs.
-    ///
-    /// # Errors
-    /// The journal cannot be written.
     pub async fn take_up(&mut self) -> Result<(), Error> {
         let process = self.outside.process();
         self.append(vec![Event::EngineStarted {

@@ -53,7 +53,6 @@ impl Tasks {
         self.inputs.clone()
     }
 
-    /// What outlives steps.
     pub fn shared(&self) -> &Arc<Shared> {
         &self.shared
     }

@@ -55,7 +55,6 @@ pub struct Captured {
     pub number: i32,
     /// Its schema in the target.
     pub schema: String,
-    /// Its name there.
     pub table: String,
     /// The key's columns as the target calls them; empty where the table has none.
     pub key: Vec<String>,
@@ -79,9 +78,7 @@ pub enum Error {
          was touched. It may be tried again; where a lock is in the way, once its holder is done"
     )]
     Table {
-        /// With its schema.
         table: String,
-        /// The server's words.
         source: postgres::Error,
     },
     /// It was made, and would not note everything.
@@ -211,9 +208,6 @@ async fn make_triggers(client: &Client, moved: &[Moved<'_>]) -> Result<(), Error
 
 /// What of the capture is no longer there, was disabled, or does not note everything any more; each in words that name the table. Empty
 /// where all is well.
-///
-/// # Errors
-/// The server is gone.
 pub async fn missing(client: &Client, tables: &[Captured]) -> Result<Vec<String>, Error> {
     missing::missing(client, tables).await
 }

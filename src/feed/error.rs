@@ -14,18 +14,12 @@ pub enum Error {
     Salvage(#[from] salvage::Error),
     /// The live file may not be used, or cannot be made.
     #[error("{}: {source}", path.display())]
-    File {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    File { path: PathBuf, source: io::Error },
     /// SQLite cannot read or write the live file. What it held before it holds still.
     #[error("{}: {source}", printable(.doing, 200))]
     Sqlite {
         /// What was being done.
         doing: String,
-        /// SQLite's answer.
         source: rusqlite::Error,
     },
     /// Something else lies where the live file should.
@@ -35,25 +29,18 @@ pub enum Error {
         path.display(),
         printable(.why, 200)
     )]
-    NotOurs {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        why: String,
-    },
+    NotOurs { path: PathBuf, why: String },
     /// The thread that did the work died.
     #[error("the thread that keeps what users write died: {0}. What was kept before stays kept")]
     Died(String),
 }
 
 impl Error {
-    /// Wraps SQLite's answer.
     pub(super) fn sqlite(doing: impl Into<String>) -> impl FnOnce(rusqlite::Error) -> Self {
         let doing = doing.into();
         move |source| Self::Sqlite { doing, source }
     }
 
-    /// Whether somebody cancelled.
     pub fn is_cancelled(&self) -> bool {
         matches!(self, Self::Salvage(salvage::Error::Cancelled))
     }

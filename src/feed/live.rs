@@ -42,7 +42,6 @@ CREATE INDEX feed_problems ON feed_values (row, problem) WHERE problem IS NOT NU
 /// What the file says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct About {
-    /// The session.
     pub session: String,
     /// The checksum of the backup that rows are compared with.
     pub backup_sha256: String,
@@ -68,7 +67,6 @@ pub struct LastRead {
     pub at: String,
     /// When, by the boot clock ([`clock::now_ms`]).
     pub at_ms: i64,
-    /// Of which boot.
     pub boot: String,
 }
 
@@ -245,9 +243,6 @@ impl Live {
     }
 
     /// What it says of itself.
-    ///
-    /// # Errors
-    /// The file cannot be read.
     pub fn about(&self) -> Result<About, Error> {
         let get = |name| Ok::<_, Error>(self.get(name)?.unwrap_or_default());
         Ok(About {
@@ -258,9 +253,6 @@ impl Live {
     }
 
     /// The read whose rows it holds; `None` where nothing was read yet.
-    ///
-    /// # Errors
-    /// The file cannot be read.
     pub fn last_read(&self) -> Result<Option<LastRead>, Error> {
         let (Some(snapshot), Some(at), Some(at_ms)) =
             (self.get("snapshot")?, self.get("at")?, self.get("at_ms")?)
@@ -276,18 +268,12 @@ impl Live {
     }
 
     /// The snapshot of the last read that it holds; at first that of `F1`.
-    ///
-    /// # Errors
-    /// The file cannot be read.
     pub fn snapshot(&self) -> Result<String, Error> {
         let snapshot = self.get("snapshot")?;
         snapshot.ok_or_else(|| self.not_ours("it does not say how far it was read"))
     }
 
     /// How many rows it holds.
-    ///
-    /// # Errors
-    /// The file cannot be read.
     pub fn rows(&self) -> Result<u64, Error> {
         let sql = "SELECT count(*) FROM feed_rows";
         let count = self

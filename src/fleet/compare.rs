@@ -12,9 +12,6 @@ const VALUE_CHARS: usize = 60;
 const PLACE_CHARS: usize = 120;
 
 /// Compares a body with the recorded one, as the request asks for.
-///
-/// # Errors
-/// The first difference.
 pub(super) fn bodies(how: &CompareBody, body: &[u8], recorded: &[u8]) -> Result<(), Mismatch> {
     match how {
         CompareBody::No => Ok(()),

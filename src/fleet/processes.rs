@@ -10,7 +10,6 @@ use crate::identity::SourceIdentity;
 /// A process that listens at an instance's port.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Process {
-    /// Its number.
     pub pid: u32,
     /// When it began, in ticks since the machine started: tells it from a later process of the same number.
     pub started_ticks: u64,

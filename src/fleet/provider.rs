@@ -22,9 +22,7 @@ const PAGE_LIMIT_BYTES: usize = 256 * 1024;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Provider {
-    /// The source.
     Sqlite,
-    /// The target.
     Postgres,
 }
 
@@ -40,7 +38,6 @@ impl fmt::Display for Provider {
 /// By which database one instance serves, and how that is known.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Serving {
-    /// Which instance.
     pub instance: String,
     /// `None`: not known.
     pub provider: Option<Provider>,
@@ -145,7 +142,6 @@ pub fn by_signs(instance: &str, seen: &Outside) -> Serving {
 pub struct ClientSession {
     /// Where it comes from; `None` through a Unix socket, or where the server does not show it.
     pub address: Option<IpAddr>,
-    /// Its port there.
     pub port: Option<u16>,
     /// As it calls itself; foreign text.
     pub application: String,

@@ -21,7 +21,6 @@ const BODY_LIMIT_BYTES: usize = 64 * 1024;
 pub struct Ready {
     /// Since waiting began.
     pub after_ms: i64,
-    /// Questions asked.
     pub asked: u32,
 }
 
@@ -31,7 +30,6 @@ pub enum NotReady {
     /// It answered that it is not.
     #[error("answered {status}: {start}")]
     Answered {
-        /// HTTP status.
         status: u16,
         /// How the answer begins.
         start: String,
@@ -44,25 +42,18 @@ pub enum NotReady {
         "{instance} was not ready within {within_s} s ({row} good answers in a row of {needed} needed, {asked} questions); last bad answer: {last}"
     )]
     TooLate {
-        /// Which.
         instance: String,
-        /// The limit.
         within_s: u64,
         /// Good answers in a row at the end.
         row: u32,
         /// Good answers in a row that were needed.
         needed: u32,
-        /// Questions asked.
         asked: u32,
         /// The last bad answer.
         last: String,
     },
-    /// It was cancelled.
     #[error("waiting for {instance} was cancelled")]
-    Cancelled {
-        /// Which.
-        instance: String,
-    },
+    Cancelled { instance: String },
 }
 
 impl NotReady {
@@ -116,9 +107,6 @@ pub async fn wait_ready(
 
 /// The same of an instance that may come up at another address: before each question `place` says where it is. Good answers of one place say
 /// nothing of another.
-///
-/// # Errors
-/// See [`wait_ready`].
 pub async fn wait_ready_at(
     client: &reqwest::Client,
     fleet: &Fleet,

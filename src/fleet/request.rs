@@ -15,9 +15,7 @@ const QUOTE_CHARS: usize = 120;
 /// What an instance answered, all of it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answer {
-    /// HTTP status.
     pub status: u16,
-    /// The whole body.
     pub body: Vec<u8>,
     /// All of its headers.
     pub headers: HeaderMap,
@@ -35,7 +33,6 @@ pub enum AskError {
     BadUrl {
         /// As it was after `{url}` was filled in.
         url: String,
-        /// In words.
         why: String,
     },
     /// This machine has no room for another connection.
@@ -46,34 +43,19 @@ pub enum AskError {
     },
     /// The command that prints its headers has not.
     #[error("{why}")]
-    NoHeaders {
-        /// In words.
-        why: String,
-    },
+    NoHeaders { why: String },
     /// No connection, or it broke.
     #[error("no connection: {why}")]
-    NoConnection {
-        /// In words.
-        why: String,
-    },
+    NoConnection { why: String },
     /// The answer was not complete in time.
     #[error("no complete answer within {limit_ms} ms")]
-    TimedOut {
-        /// The limit.
-        limit_ms: u64,
-    },
+    TimedOut { limit_ms: u64 },
     /// The answer is longer than we read.
     #[error("the answer is longer than {limit_bytes} bytes")]
-    TooLong {
-        /// The limit.
-        limit_bytes: usize,
-    },
+    TooLong { limit_bytes: usize },
     /// The answer is not HTTP, or breaks off.
     #[error("the answer makes no sense: {why}")]
-    Broken {
-        /// In words.
-        why: String,
-    },
+    Broken { why: String },
 }
 
 impl AskError {
@@ -92,9 +74,7 @@ pub enum Mismatch {
     /// Another status.
     #[error("answered {status} instead of {expected}: {start}")]
     Status {
-        /// What came.
         status: u16,
-        /// What was expected.
         expected: u16,
         /// Where it sends us, or how the body begins.
         start: String,
@@ -102,7 +82,6 @@ pub enum Mismatch {
     /// The text is not in the body.
     #[error("the answer does not contain `{wanted}`; it begins with {start}")]
     Content {
-        /// What was expected.
         wanted: String,
         /// How the body begins.
         start: String,
@@ -118,27 +97,20 @@ pub enum Mismatch {
         length: usize,
         /// Bytes in the recorded answer.
         recorded_length: usize,
-        /// What stands there.
         here: String,
-        /// What should.
         recorded: String,
     },
     /// The body does not say what the recorded one says.
     #[error("the answer differs from the recorded one: {place} is {here} instead of {recorded}")]
     Json {
-        /// Where.
         place: String,
-        /// What stands there.
         here: String,
-        /// What should.
         recorded: String,
     },
     /// One of the bodies cannot be compared as JSON.
     #[error("{whose} is to be compared as JSON, but {why}")]
     NotJson {
-        /// Whose body.
         whose: &'static str,
-        /// In words.
         why: &'static str,
     },
 }
@@ -158,9 +130,6 @@ pub async fn ask(
 }
 
 /// The same with more headers.
-///
-/// # Errors
-/// See [`ask`].
 pub async fn ask_with(
     client: &reqwest::Client,
     request: &Request,
@@ -185,9 +154,6 @@ pub async fn ask_with(
 }
 
 /// Gets one address, reading at most so many bytes.
-///
-/// # Errors
-/// No complete answer.
 pub async fn get(
     client: &reqwest::Client,
     url: &str,
@@ -198,9 +164,6 @@ pub async fn get(
 }
 
 /// Gets one address with headers, reading at most so many bytes.
-///
-/// # Errors
-/// No complete answer.
 pub async fn get_with(
     client: &reqwest::Client,
     url: &str,
@@ -216,9 +179,6 @@ pub async fn get_with(
 }
 
 /// Compares an answer with what its request expects and, where the request compares bodies, with the recorded body.
-///
-/// # Errors
-/// The first difference.
 pub fn judge(request: &Request, answer: &Answer, recorded: Option<&[u8]>) -> Result<(), Mismatch> {
     if answer.status != request.status {
         return Err(Mismatch::Status {

@@ -24,17 +24,14 @@ pub enum RestartError {
     /// The action could not be started.
     #[error("{instance}: {what} could not be started: {source}")]
     NotStarted {
-        /// Which.
         instance: String,
         /// `restart`.
         what: &'static str,
-        /// Why.
         source: action::Error,
     },
     /// The action ran and failed.
     #[error("{instance}: {what} failed {how}; its output is in {}", .output.display())]
     Failed {
-        /// Which.
         instance: String,
         /// `restart`.
         what: &'static str,
@@ -43,10 +40,8 @@ pub enum RestartError {
         /// The kept output.
         output: PathBuf,
     },
-    /// It was cancelled.
     #[error("{instance}: {what} was cancelled; the instance may be down")]
     Cancelled {
-        /// Which.
         instance: String,
         /// `restart`.
         what: &'static str,

@@ -45,20 +45,17 @@ pub trait RolloutHooks: Sync {
 /// Which instances are restarted, and by what.
 #[derive(Debug, Clone, Copy)]
 pub struct Plan<'a> {
-    /// The fleet.
     pub fleet: &'a Fleet,
     /// Instances per batch after the canary.
     pub batch: u32,
     /// Instances that an interrupted rollout has brought through, and that are ready: left alone.
     pub already: &'a BTreeSet<String>,
-    /// What restarting takes.
     pub means: Means<'a>,
 }
 
 /// One instance that went through.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Turn {
-    /// Which.
     pub instance: String,
     /// Which batch; canaries come first, each by itself.
     pub batch: usize,
@@ -76,7 +73,6 @@ pub enum RolloutError {
         "{source}; {done} of {total} instances are through, those after this batch are untouched"
     )]
     Restart {
-        /// Which, and why.
         source: RestartError,
         /// Instances that went through.
         done: usize,
@@ -88,7 +84,6 @@ pub enum RolloutError {
         "{source}; {done} of {total} instances are through, those after this batch are untouched"
     )]
     NotReady {
-        /// Which, and why.
         source: NotReady,
         /// Instances that went through.
         done: usize,
@@ -107,12 +102,7 @@ pub enum RolloutError {
     },
     /// Its undo could not be recorded.
     #[error("{instance} was not restarted, for that could not be recorded: {why}")]
-    NotRecorded {
-        /// Which.
-        instance: String,
-        /// Why.
-        why: String,
-    },
+    NotRecorded { instance: String, why: String },
     /// It was cancelled or not allowed to go on.
     #[error("the rollout was halted: {done} of {total} instances are through")]
     Halted {

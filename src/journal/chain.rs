@@ -14,33 +14,22 @@ use super::schema;
 pub enum Damage {
     /// An entry does not match its hash.
     #[error("event {seq} is not what was written: its time, lease, kind or body has been changed")]
-    Content {
-        /// The entry.
-        seq: u64,
-    },
+    Content { seq: u64 },
     /// The entry is as it was written; the hash beside it is not.
     #[error("the hash beside event {seq} has been changed; the event itself is as it was written")]
-    HashColumn {
-        /// The entry.
-        seq: u64,
-    },
+    HashColumn { seq: u64 },
     /// An entry was changed and its hash computed anew: the next one gives it away.
     #[error(
         "event {seq} has been rewritten, hash and all: what follows it does not follow from it"
     )]
-    Rewritten {
-        /// The entry.
-        seq: u64,
-    },
+    Rewritten { seq: u64 },
     /// An entry lies where another one was written.
     #[error("the order has been changed: where event {seq} belongs lies event {found}")]
     Order {
-        /// The place.
         seq: u64,
         /// The number under which what lies there was written.
         found: u64,
     },
-    /// A gap.
     #[error("event {seq} is missing, though later ones are there")]
     Missing {
         /// The first number that is missing.
@@ -48,16 +37,10 @@ pub enum Damage {
     },
     /// An entry with a number that no engine gives.
     #[error("an event numbered {seq} has been put in; events begin with 1")]
-    Extra {
-        /// Its number.
-        seq: i64,
-    },
+    Extra { seq: i64 },
     /// The chain is sound, but the number of its lease falls.
     #[error("event {seq} was written by an engine that had lost its lease")]
-    Fencing {
-        /// The entry.
-        seq: u64,
-    },
+    Fencing { seq: u64 },
     /// The newest entries are gone.
     #[error(
         "the newest events are missing: it ends with event {last_seq}, its head outside the file names event {head_seq}"
@@ -108,16 +91,12 @@ pub enum Damage {
     },
     /// SQLite cannot read the file, or it is not the file that was opened.
     #[error("{why}")]
-    File {
-        /// What SQLite said.
-        why: String,
-    },
+    File { why: String },
 }
 
 /// A chain that has been checked from its first entry to its head.
 #[derive(Debug, Clone)]
 pub struct Verified {
-    /// Every entry.
     pub entries: Vec<Entry>,
     /// The last one's number and hash.
     pub head: Head,

@@ -14,7 +14,6 @@ pub enum Error {
         "the journal {} has been damaged or changed: {damage}. Nothing was done because of it, and what was done before it is not undone. Do not resume from it: keep the folder as evidence, and begin a new session once you know what happened", path.display()
     )]
     Damaged {
-        /// The journal.
         path: PathBuf,
         /// The first place where it does not verify, and how.
         damage: Damage,
@@ -28,19 +27,13 @@ pub enum Error {
     /// The file is there and is not a journal of ours.
     #[error("{} is not a cutover journal: {why}", path.display())]
     NotAJournal {
-        /// The file.
         path: PathBuf,
         /// What it is instead, as far as can be told.
         why: String,
     },
     /// Written by a later cutover.
     #[error("the journal {} has format {found}; this cutover knows formats up to {FORMAT}: use the version that wrote it", path.display())]
-    Newer {
-        /// The file.
-        path: PathBuf,
-        /// Its format.
-        found: i64,
-    },
+    Newer { path: PathBuf, found: i64 },
     /// Another engine has taken the lease since; this one must stop.
     #[error(
         "this engine holds lease {mine}, but lease {current} has been taken since: another engine runs this session now. Nothing was written; this engine must stop"
@@ -56,31 +49,23 @@ pub enum Error {
         "the disk did not confirm a write to {}: {why}. Whether the last event is on it is unknown; this engine writes nothing more. Check the disk, then start the engine again: it looks at what is really there", path.display()
     )]
     Poisoned {
-        /// The file.
         path: PathBuf,
         /// What the operating system or SQLite said, the first time.
         why: String,
     },
     /// No room for the journal. Nothing was written; the same write may be tried again once there is room.
     #[error("no room on the disk that holds {}: nothing was written; free some space and try again", path.display())]
-    DiskFull {
-        /// The file.
-        path: PathBuf,
-    },
+    DiskFull { path: PathBuf },
     /// The disk of the spare folder does not answer, and events of this session may lie there.
     #[error(
         "{}: the disk of the spare folder does not answer, and events for which the session's disk had no room may lie there. Nothing was \
          done. Bring that disk back, or name another folder for this session (`cutover run --spare DIR`) if you know that nothing lies there; \
          `cutover report --sheet --out DIR` says how to roll back by hand", path.display()
     )]
-    SpareSilent {
-        /// The file.
-        path: PathBuf,
-    },
+    SpareSilent { path: PathBuf },
     /// An event that the journal does not take.
     #[error("the event “{kind}” was not written: {why}")]
     Entry {
-        /// Its kind.
         kind: String,
         /// What is wrong with it.
         why: String,
@@ -98,7 +83,6 @@ pub enum Error {
     Io {
         /// What was tried, as a verb.
         what: &'static str,
-        /// On which path.
         path: PathBuf,
         /// What the operating system said.
         source: io::Error,
@@ -108,9 +92,7 @@ pub enum Error {
     Sqlite {
         /// What was tried, as a verb.
         what: &'static str,
-        /// The journal.
         path: PathBuf,
-        /// What SQLite said.
         source: rusqlite::Error,
     },
 }

@@ -104,9 +104,6 @@ pub fn open(folder: &Folder, row: &Row) -> io::Result<File> {
 
 /// Looks at a file that SQLite is to open, and does not open it: to close it again would drop the locks that this process holds on it.
 /// Says whether it is there.
-///
-/// # Errors
-/// As [`open`].
 pub fn look_at(folder: &Folder, row: &Row) -> io::Result<bool> {
     match std::fs::symlink_metadata(row.path(folder)) {
         Ok(found) => row.examine(&found, folder).map(|()| true),
@@ -147,9 +144,6 @@ pub fn look(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 /// The file that [`look`] reads.
-///
-/// # Errors
-/// As there.
 pub fn look_into(path: &Path) -> io::Result<File> {
     let (dir, name) = (path.parent(), path.file_name());
     let dir = dir.filter(|d| !d.as_os_str().is_empty());
@@ -160,9 +154,6 @@ pub fn look_into(path: &Path) -> io::Result<File> {
 }
 
 /// As [`look_into`], and no part of the way below `dir` is a link.
-///
-/// # Errors
-/// As there.
 pub fn look_below(dir: &Path, relative: &Path) -> io::Result<File> {
     let file = below::open(dir, relative)?;
     if !file.metadata()?.is_file() {
@@ -181,9 +172,6 @@ fn all_of(file: File) -> io::Result<Vec<u8>> {
 }
 
 /// Makes a file that is not there, empty; `None` where something is.
-///
-/// # Errors
-/// The folder cannot be written.
 pub fn make(folder: &Folder, row: &Row) -> io::Result<Option<File>> {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL;
     match below::with(row.home(folder), Path::new(row.name), flags, made_with(row)) {
@@ -210,9 +198,6 @@ pub fn edit(folder: &Folder, row: &Row) -> io::Result<File> {
 }
 
 /// Opens a file to write at its end; one that is not there is made.
-///
-/// # Errors
-/// As [`edit`].
 pub fn append(folder: &Folder, row: &Row) -> io::Result<File> {
     write_with(folder, row, OFlags::WRONLY | OFlags::APPEND)
 }
@@ -240,9 +225,6 @@ pub fn replace(folder: &Folder, row: &Row, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// [`replace`] for what is replaced with every event.
-///
-/// # Errors
-/// As there.
 pub fn replace_often(folder: &Folder, row: &Row, bytes: &[u8]) -> io::Result<()> {
     file::replace_often(row.home(folder), row.name, bytes, row.mode())
 }

@@ -49,7 +49,6 @@ pub struct Folder {
 pub struct Found {
     /// The session's name: its folder's.
     pub session: String,
-    /// Its folder.
     pub folder: Folder,
     /// When its journal was last written, by the file system's word.
     pub written: SystemTime,
@@ -94,19 +93,14 @@ pub enum Error {
          `chmod 2750` this one",
         dir.display()
     )]
-    OpenToAll {
-        /// The folder.
-        dir: PathBuf,
-    },
+    OpenToAll { dir: PathBuf },
     /// The folder of all sessions belongs to another group, whose sessions it holds.
     #[error(
         "{} holds sessions of group #{found}; those of group #{wanted} need a folder of their own: `--dir`, or another working directory",
         root.display()
     )]
     AnothersRoot {
-        /// The root.
         root: PathBuf,
-        /// Its group.
         found: u32,
         /// The bridge's.
         wanted: u32,
@@ -128,7 +122,6 @@ pub enum Error {
         dir.display()
     )]
     Anothers {
-        /// The session's folder.
         dir: PathBuf,
         /// Its owner, by number.
         owner: u32,
@@ -140,18 +133,12 @@ pub enum Error {
          databases; then `chmod -R g-w,o-w {}` and start again",
         dir.display(), dir.join("orders.json").display(), dir.display()
     )]
-    Writable {
-        /// The session's folder.
-        dir: PathBuf,
-        /// Its mode.
-        mode: u32,
-    },
+    Writable { dir: PathBuf, mode: u32 },
     /// The operating system said no.
     #[error("cannot {what} {}: {source}", path.display())]
     Io {
         /// What was tried, as a verb.
         what: &'static str,
-        /// On which path.
         path: PathBuf,
         /// What the operating system said.
         source: io::Error,
@@ -169,9 +156,6 @@ impl Folder {
     }
 
     /// Makes the folder `dir` itself (`--dir`) where it is missing.
-    ///
-    /// # Errors
-    /// [`Error::Io`] from the file system.
     pub fn create_at(dir: &Path) -> Result<Self, Error> {
         make_dir(dir, FOLDER_MODE)?;
         let dir = fs::canonicalize(dir).map_err(io_error("find", dir))?;
@@ -309,9 +293,6 @@ impl Folder {
     }
 
     /// Every session below `root`, most recently written first. A root that does not exist has none.
-    ///
-    /// # Errors
-    /// [`Error::Io`] when the root cannot be read.
     pub fn list(root: &Path) -> Result<Vec<Found>, Error> {
         let entries = match fs::read_dir(root) {
             Ok(entries) => entries,

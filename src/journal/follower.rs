@@ -88,9 +88,6 @@ impl Follower {
     }
 
     /// Whether an engine runs this session, and its latest sign of life. The lock is asked at every call: a death shows at once.
-    ///
-    /// # Errors
-    /// [`Error::Io`] when the lease file cannot be read.
     pub fn engine(&self) -> Result<EngineState, Error> {
         let state = holder::engine_state(&self.folder)?;
         let EngineState::Alive { holder, .. } = state else {
@@ -114,9 +111,6 @@ impl Follower {
     }
 
     /// The samples that have come since the last poll, in the order in which they were written; the first poll returns all that are kept.
-    ///
-    /// # Errors
-    /// From SQLite.
     pub fn poll_samples(&mut self) -> Result<Vec<Sample>, Error> {
         let mut samples = Vec::new();
         loop {
@@ -135,9 +129,6 @@ impl Follower {
     }
 
     /// The samples of one signal with `from_ms <= at_ms < to_ms`, by time.
-    ///
-    /// # Errors
-    /// From SQLite.
     pub fn samples(&self, signal: &str, from_ms: i64, to_ms: i64) -> Result<Vec<Sample>, Error> {
         self.list(
             "SELECT g.name, s.at_ms, s.value, s.no_data, s.n FROM samples s JOIN signals g ON g.id = s.signal
@@ -148,9 +139,6 @@ impl Follower {
     }
 
     /// What the retention has taken from the samples.
-    ///
-    /// # Errors
-    /// From SQLite.
     pub fn thinned(&self) -> Result<Thinned, Error> {
         let known = |at_ms: i64| (at_ms != i64::MIN).then_some(at_ms);
         let rows = self.list(
@@ -168,9 +156,6 @@ impl Follower {
     }
 
     /// How far each part of each step has come.
-    ///
-    /// # Errors
-    /// From SQLite.
     pub fn progress(&self) -> Result<Vec<Progress>, Error> {
         self.list(
             "SELECT step, item, done, total, unit, at_ms FROM progress ORDER BY step, item",
@@ -189,9 +174,6 @@ impl Follower {
     }
 
     /// A value of the live board; `None` where it was never put up or is of another version.
-    ///
-    /// # Errors
-    /// From SQLite.
     pub fn board<T: serde::de::DeserializeOwned>(&self, name: &str) -> Result<Option<T>, Error> {
         let value = self.board_text(name)?;
         Ok(value.and_then(|v| serde_json::from_str(&v).ok()))
@@ -199,9 +181,6 @@ impl Follower {
 
     /// A value of the live board that has been put up since it read like this, which then is replaced: large ones are read as text many
     /// times and understood once. `None` where it reads the same, was never put up, or is of another version.
-    ///
-    /// # Errors
-    /// From SQLite.
     pub fn board_if_new<T: serde::de::DeserializeOwned>(
         &self,
         name: &str,
@@ -225,9 +204,6 @@ impl Follower {
     }
 
     /// What a step printed in one attempt, after the line with the id `after` (0: from the beginning).
-    ///
-    /// # Errors
-    /// From SQLite.
     pub fn output(&self, step: &str, attempt: u32, after: i64) -> Result<Output, Error> {
         let lines = self.list(
             "SELECT id, step, attempt, stream, at_ms, line FROM outputs WHERE step = ?1 AND attempt = ?2 AND id > ?3 ORDER BY id",
@@ -246,9 +222,6 @@ impl Follower {
     }
 
     /// The last `count` lines that any step printed, oldest first.
-    ///
-    /// # Errors
-    /// From SQLite.
     pub fn latest_output(&self, count: u32) -> Result<Vec<OutputLine>, Error> {
         let mut lines = self.list(
             "SELECT id, step, attempt, stream, at_ms, line FROM outputs ORDER BY id DESC LIMIT ?1",
@@ -260,9 +233,6 @@ impl Follower {
     }
 
     /// Every artefact, in the order in which they were published.
-    ///
-    /// # Errors
-    /// From SQLite.
     pub fn artefacts(&self) -> Result<Vec<Artefact>, Error> {
         let rows = self.list(
             "SELECT sha256, name, kind, size_bytes, full_size_bytes, at_ms FROM artefacts ORDER BY rowid",

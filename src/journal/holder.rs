@@ -60,15 +60,9 @@ pub enum EngineState {
         beat: Option<Beat>,
     },
     /// The last one let go of the lease in an orderly way.
-    Ended {
-        /// Who it was.
-        holder: Holder,
-    },
+    Ended { holder: Holder },
     /// The last one died.
-    Died {
-        /// Who it was.
-        holder: Holder,
-    },
+    Died { holder: Holder },
 }
 
 impl EngineState {
@@ -79,9 +73,6 @@ impl EngineState {
 }
 
 /// Whether some engine holds the lease of this session now: by the lock, which the operating system ends with the process.
-///
-/// # Errors
-/// [`Error::Io`] when the lease file cannot be read.
 pub fn is_engine_alive(folder: &Folder) -> Result<bool, Error> {
     let path = folder.lease_path();
     let file = match files::look_into(&path) {

@@ -63,7 +63,6 @@ pub struct Sample {
     pub signal: String,
     /// Milliseconds by the session's clock.
     pub at_ms: i64,
-    /// What was read.
     pub reading: Reading,
     /// How many observations stand behind it (requests in a ratio), of signals that mean nothing over too few.
     pub n: Option<u64>,
@@ -72,7 +71,6 @@ pub struct Sample {
 /// How far a part of a step has come. The latest replaces the one before.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
-    /// The step's id.
     pub step: String,
     /// The part: a table, an instance, a file.
     pub item: String,
@@ -121,7 +119,6 @@ impl Stream {
 pub struct OutputLine {
     /// Where in the stream of all output it lies; gaps are lines that were dropped.
     pub id: i64,
-    /// The step's id.
     pub step: String,
     /// Which attempt, from 1.
     pub attempt: u32,

@@ -41,9 +41,6 @@ impl Reserve {
     }
 
     /// Puts it there, if there is room for it and for more. Gives whether it is there.
-    ///
-    /// # Errors
-    /// The file system cannot set room aside.
     pub fn keep(&self) -> io::Result<bool> {
         if self.is_kept() {
             return Ok(true);

@@ -172,7 +172,6 @@ pub(super) struct Reading {
     pub conn: Connection,
     /// Nothing may be written beside the file, so what is read is how it lay when it was opened; this is how its log lay then.
     pub frozen: Option<LogState>,
-    /// Which file it is.
     pub file: FileId,
     /// Where file and log were copied to, for as long as they are read.
     _copy: Option<TempDir>,

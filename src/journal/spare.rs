@@ -70,15 +70,11 @@ impl Spare {
         }
     }
 
-    /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
     /// Adds entries. They are on the disk when this returns. As everything that is done there, it takes as long as that disk takes.
-    ///
-    /// # Errors
-    /// The folder cannot be written.
     #[expect(
         clippy::disallowed_methods,
         reason = "half a line of this session, in its own spare file"

@@ -126,9 +126,6 @@ impl Journal {
 
     /// Asks `decide` for events inside the transaction that appends them, so that nothing can come between the decision and its
     /// record. A refusal by `decide` is the inner error and writes nothing.
-    ///
-    /// # Errors
-    /// As [`Self::append`].
     pub fn append_with<E>(
         &mut self,
         at_ms: i64,

@@ -26,13 +26,11 @@ pub struct Baseline {
 pub struct Spread {
     /// Samples with a value.
     pub samples: u64,
-    /// Smallest.
     pub min: f64,
     /// Half were below.
     pub p50: f64,
     /// 95 in 100 were below.
     pub p95: f64,
-    /// Greatest.
     pub max: f64,
 }
 

@@ -29,10 +29,7 @@ pub enum Stage {
     /// It is on, and the switch has begun.
     Switched,
     /// It was lifted at this session time.
-    Over {
-        /// When.
-        at_ms: i64,
-    },
+    Over { at_ms: i64 },
 }
 
 impl Stage {

@@ -33,9 +33,7 @@ pub enum Seen {
 /// One slot of the fleet, looked at once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Looked {
-    /// Its id.
     pub id: String,
-    /// What was seen.
     pub seen: Seen,
     /// It was restarted on purpose, or began to be wanted, so short a time ago that its start-up is no failure of the fleet.
     pub in_grace: bool,

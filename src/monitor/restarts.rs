@@ -24,7 +24,6 @@ pub(super) struct Restarts {
 /// The newest restart of an instance.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Restart {
-    /// When it began.
     pub(super) at: Instant,
     /// How long this process had stood still in all by then.
     lost: Duration,
@@ -33,7 +32,6 @@ pub(super) struct Restart {
 }
 
 impl Restarts {
-    /// None yet.
     pub(super) fn beside(standstill: Standstill) -> Restarts {
         Restarts {
             newest: Arc::default(),

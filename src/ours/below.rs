@@ -29,9 +29,7 @@ pub fn open(dir: &Path, relative: &Path) -> io::Result<File> {
 /// The modes of what is made, whatever the umask.
 #[derive(Debug, Clone, Copy)]
 pub struct Modes {
-    /// Of folders.
     pub folder: u32,
-    /// Of files.
     pub file: u32,
 }
 
@@ -76,9 +74,6 @@ pub fn remove(dir: &Path, relative: &Path) -> io::Result<()> {
 }
 
 /// Opens a file below a folder, with these flags besides.
-///
-/// # Errors
-/// As [`open`].
 pub fn with(dir: &Path, relative: &Path, flags: OFlags, mode: Mode) -> io::Result<File> {
     let (mut at, parts, name) = begin(dir, relative)?;
     for part in parts {

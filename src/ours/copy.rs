@@ -33,7 +33,6 @@ pub enum Error {
         path.display()
     )]
     IsLive {
-        /// The place.
         path: PathBuf,
         /// Which file of the live database.
         what: String,
@@ -44,12 +43,7 @@ pub enum Error {
          `rehearsal.copy`",
         path.display()
     )]
-    NotOurs {
-        /// What is there.
-        path: PathBuf,
-        /// What it is.
-        what: String,
-    },
+    NotOurs { path: PathBuf, what: String },
     /// The rehearsal's own folder is not ours, or cannot be written.
     #[error(transparent)]
     Folder(#[from] folder::Error),
@@ -69,7 +63,6 @@ pub enum Error {
     Mode {
         /// The live file or the copy.
         path: PathBuf,
-        /// What SQLite said.
         source: rusqlite::Error,
     },
     /// Somebody asked for an end.
@@ -106,9 +99,6 @@ pub struct Made {
 }
 
 /// Looks whether a copy may be made at `copy`; touches nothing. Both paths are absolute.
-///
-/// # Errors
-/// See [`Error`].
 pub fn look(live: &Path, copy: &Path) -> Result<(), Error> {
     let name = copy.file_name().ok_or_else(|| Error::NotOurs {
         path: copy.to_owned(),

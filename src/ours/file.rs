@@ -20,17 +20,11 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// The same for a file that only its owner may read, from its first byte on.
-///
-/// # Errors
-/// As [`replace`].
 pub fn replace_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     put(temporary::file_in(folder_of(path))?, path, bytes)
 }
 
 /// The same for a file with these permissions, which it has before it has its name.
-///
-/// # Errors
-/// As [`replace`].
 pub fn replace_as(path: &Path, bytes: &[u8], permissions: fs::Permissions) -> io::Result<()> {
     let file = temporary::file_in(folder_of(path))?;
     file.as_file().set_permissions(permissions)?;
@@ -39,9 +33,6 @@ pub fn replace_as(path: &Path, bytes: &[u8], permissions: fs::Permissions) -> io
 
 /// Replaces the file `name` of a folder by way of the file `NAME.new` in it, which is always ours: for what is replaced all the time, so that
 /// a process that is killed leaves no more than one behind.
-///
-/// # Errors
-/// As [`replace`].
 pub fn replace_often(folder: &Path, name: &str, bytes: &[u8], mode: u32) -> io::Result<()> {
     let fresh = format!("{name}.new");
     below::remove(folder, Path::new(&fresh))?;

@@ -20,7 +20,6 @@ const LOCK: &str = ".cutover-folder.lock";
 /// What the mark says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Content {
-    /// Of the folder.
     folder: Mark,
     /// Sessions that used it, the newest last.
     sessions: Vec<String>,
@@ -44,7 +43,6 @@ pub enum Error {
         path.display()
     )]
     NotOurs {
-        /// What is there.
         path: PathBuf,
         /// Why it is not ours.
         what: String,
@@ -54,9 +52,7 @@ pub enum Error {
     Io {
         /// As a verb.
         doing: &'static str,
-        /// On what.
         path: PathBuf,
-        /// What it said.
         source: io::Error,
     },
 }
@@ -114,9 +110,6 @@ impl OwnFolder {
     }
 
     /// The folder at `path`, made where nothing is there; the folder above it must exist. From now on `session` uses it.
-    ///
-    /// # Errors
-    /// See [`Error`].
     pub fn make(path: &Path, session: &str) -> Result<OwnFolder, Error> {
         let mut own = match OwnFolder::find(path)? {
             Some(own) => own,
@@ -151,7 +144,6 @@ impl OwnFolder {
         Lock::take(&self.path.join(LOCK), holder)
     }
 
-    /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -162,9 +154,6 @@ impl OwnFolder {
     }
 
     /// Records that the file with this mark, beside the folder, is ours: before it gets its name there.
-    ///
-    /// # Errors
-    /// The folder cannot be written.
     pub fn record_beside(&mut self, mark: Mark) -> Result<(), Error> {
         self.content.beside = Some(mark);
         self.write()

@@ -22,7 +22,6 @@ const BETWEEN_TRIES: Duration = Duration::from_millis(5);
 /// Who holds a lock, for people: that it is held is told by the lock alone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holder {
-    /// Its process.
     pub pid: u32,
     /// What it does, and where.
     pub what: String,
@@ -50,7 +49,6 @@ pub enum Error {
     Io {
         /// The lock's file.
         path: PathBuf,
-        /// What it said.
         source: io::Error,
     },
 }
@@ -68,9 +66,6 @@ fn held(holder: Option<&Holder>, path: &Path) -> String {
 
 impl Lock {
     /// Takes the lock whose file is `path`, within half a second or not at all. The file stays when the lock goes.
-    ///
-    /// # Errors
-    /// See [`Error`].
     pub fn take(path: &Path, holder: &Holder) -> Result<Lock, Error> {
         let io_error = |source: io::Error| Error::Io {
             path: path.to_owned(),

@@ -12,7 +12,6 @@ use serde::{Deserialize, Serialize};
 pub struct Mark {
     /// Number of the device that holds it.
     pub device: u64,
-    /// Its number there.
     pub inode: u64,
     /// Nanoseconds since 1970; `None` where the file system does not keep it.
     pub born_ns: Option<u64>,

@@ -29,7 +29,6 @@ impl std::fmt::Display for Object {
 pub struct Recorded {
     /// What was there before the first rehearsal and stays: extensions and empty schemas.
     pub before: BTreeSet<Object>,
-    /// What rehearsals made.
     pub made: BTreeSet<Object>,
 }
 
@@ -104,9 +103,6 @@ fn is_own_function(object: &Object) -> bool {
 
 /// Everything that a database holds, but for system objects, what extensions made, and what belongs to an object that is listed (indexes,
 /// the sequence of a column, the row type of a table).
-///
-/// # Errors
-/// What PostgreSQL said.
 pub async fn list(client: &impl GenericClient) -> Result<BTreeSet<Object>, tokio_postgres::Error> {
     let rows = client.query(LIST, &[]).await?;
     Ok(rows

@@ -56,9 +56,6 @@ pub async fn claim(sides: &Sides, session: &str, claimed: Option<&str>) -> Resul
 
 /// As [`claim`], for a session that has claimed the database before: what is in it by now was made by what the session ran, and is recorded
 /// as such. A database that was made anew meanwhile is claimed like any other.
-///
-/// # Errors
-/// As there.
 pub async fn claim_again(
     sides: &Sides,
     session: &str,

@@ -9,9 +9,7 @@ use crate::postgres::quoted;
 /// A relation, a type or an index of PostgreSQL by its schema and its name, both as the catalogue has them.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Name {
-    /// The schema.
     pub schema: String,
-    /// The name in it.
     pub name: String,
 }
 
@@ -33,7 +31,6 @@ impl Name {
 /// A table that is to be emptied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Emptied {
-    /// Which.
     pub table: Name,
     /// Its rows are those of its partitions. Any other table is emptied alone: tables that inherit from it keep their rows.
     pub is_partitioned: bool,
@@ -144,9 +141,7 @@ pub enum Kind {
     ForeignTable,
     /// One that belongs to no column.
     Sequence,
-    /// A function.
     Function,
-    /// A procedure.
     Procedure,
     /// An aggregate function.
     Aggregate,
@@ -154,9 +149,7 @@ pub enum Kind {
     Type,
     /// A row type of its own.
     CompositeType,
-    /// An operator.
     Operator,
-    /// A collation.
     Collation,
     /// A dictionary of text search.
     TextSearchDictionary,

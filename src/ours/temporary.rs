@@ -12,7 +12,6 @@ use crate::format::hex;
 
 /// How every such name begins.
 const PREFIX: &str = ".cutover-";
-/// How it ends.
 const ENDING: &str = ".partial";
 /// The only file that we put into a folder of such a name, beside what SQLite adds to it.
 pub const IN_FOLDER: &str = "restored.db";
@@ -33,26 +32,17 @@ pub fn name_of(pid: u32, started: u64) -> String {
 }
 
 /// An empty file under such a name, which goes when it is dropped.
-///
-/// # Errors
-/// The folder cannot be written.
 pub fn file_in(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
     builder(&name()).tempfile_in(folder)
 }
 
 /// As [`file_in`], readable by whom the umask lets.
-///
-/// # Errors
-/// As there.
 pub fn shared_file_in(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
     let everybody = std::os::unix::fs::PermissionsExt::from_mode(0o666);
     builder(&name()).permissions(everybody).tempfile_in(folder)
 }
 
 /// An empty folder under such a name, for one database called [`IN_FOLDER`]; it goes when it is dropped.
-///
-/// # Errors
-/// As [`file_in`].
 pub fn folder_in(above: &Path) -> std::io::Result<tempfile::TempDir> {
     builder(&name()).tempdir_in(above)
 }

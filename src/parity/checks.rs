@@ -34,9 +34,6 @@ use std::sync::Arc;
 
 /// Every check there is but the row counts, which a comparison of all rows has made, each under the row of the protocol that names it.
 /// `equal` is what that comparison proved.
-///
-/// # Errors
-/// A check could not be made.
 pub async fn all(sides: &Sides, equal: &Equal) -> Result<Vec<Check>, Error> {
     let mut found = slugs(sides, "T4b").await?;
     found.extend(lists(sides, "T4c").await?);

@@ -8,7 +8,6 @@ use std::path::PathBuf;
 /// Characters of a server's message that are shown.
 const MESSAGE_SHOWN: usize = 400;
 
-/// Wraps PostgreSQL's answer.
 pub(super) fn server(doing: &str) -> impl Fn(tokio_postgres::Error) -> Error + Copy {
     move |source| Error::Server {
         doing: doing.to_owned(),
@@ -27,15 +26,12 @@ pub enum Error {
     Connect {
         /// The URL without its password.
         endpoint: String,
-        /// What connecting said.
         source: crate::postgres::Error,
     },
     /// SQLite failed while a table was read.
     #[error("reading {} from SQLite: {source}", printable(.table, 80))]
     Read {
-        /// The table.
         table: String,
-        /// SQLite's answer.
         source: rusqlite::Error,
     },
     /// PostgreSQL refused a statement or went away.
@@ -43,21 +39,15 @@ pub enum Error {
     Server {
         /// What was being done, naming the table.
         doing: String,
-        /// PostgreSQL's answer.
         source: tokio_postgres::Error,
     },
     /// The stream of a table's rows ended in the middle of a row.
     #[error("reading {}: the rows ended in the middle of one", printable(.table, 80))]
-    CutShort {
-        /// The target's table.
-        table: String,
-    },
+    CutShort { table: String },
     /// The server wrote a value in a form that the checker does not know.
     #[error("{}.{}: PostgreSQL wrote {value}, which the checker cannot read as a value of the column's type", printable(.table, 80), printable(.column, 80))]
     Unreadable {
-        /// The target's table.
         table: String,
-        /// The target's column.
         column: String,
         /// What it wrote, made harmless.
         value: String,
@@ -68,7 +58,6 @@ pub enum Error {
     /// A check names a table or column that is not compared.
     #[error("{what}: {}: there is no such table or column on both sides", printable(.name, 160))]
     Unknown {
-        /// Which check.
         what: String,
         /// The table or `Table.Column`.
         name: String,
@@ -76,9 +65,7 @@ pub enum Error {
     /// The file for the differences could not be written.
     #[error("{}: {source}", path.display())]
     File {
-        /// The file.
         path: PathBuf,
-        /// Why.
         source: std::io::Error,
     },
     /// Somebody cancelled.
@@ -90,7 +77,6 @@ pub enum Error {
     /// The comparison broke off. What was compared until then is in the report.
     #[error("{}", stopped(.cause, .so_far))]
     Stopped {
-        /// Why.
         cause: Box<Error>,
         /// What was compared until then; never `equal`.
         so_far: Box<Report>,

@@ -19,7 +19,6 @@ impl Partitions {
         Self(mebibytes.clamp(256, 1 << 16).next_power_of_two())
     }
 
-    /// How many.
     pub(crate) fn count(self) -> usize {
         self.0
     }
@@ -58,7 +57,6 @@ impl HashKey {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Part {
     sum: u128,
-    /// Rows.
     pub(crate) rows: u64,
     /// Bytes of their canonical forms.
     pub(crate) size_bytes: u64,
@@ -86,7 +84,6 @@ impl Fingerprint {
         part.size_bytes += size_bytes as u64;
     }
 
-    /// All rows.
     pub(crate) fn rows(&self) -> u64 {
         self.parts.iter().map(|part| part.rows).sum()
     }

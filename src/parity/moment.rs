@@ -23,7 +23,6 @@ pub struct Counted {
     pub source: String,
     /// Its name in the target, quoted and with its schema.
     pub target: String,
-    /// Its rows there.
     pub rows: u64,
 }
 
@@ -41,9 +40,6 @@ pub struct Moved {
 }
 
 /// The moment of these sides.
-///
-/// # Errors
-/// The target cannot be read.
 pub async fn of(sides: &Sides) -> Result<Moment, Error> {
     let failed = server("asking for the present snapshot");
     let asked = sides
@@ -64,9 +60,6 @@ pub async fn of(sides: &Sides) -> Result<Moment, Error> {
 }
 
 /// The tables that are no longer as they were then: a row was inserted, changed or deleted. `looked` hears of each table.
-///
-/// # Errors
-/// The target cannot be read.
 pub async fn moved_since(
     target: &Endpoint,
     then: &Moment,

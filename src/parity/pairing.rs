@@ -66,7 +66,6 @@ pub(super) fn strays(
 /// A table of the source that cannot be compared.
 #[derive(Debug, Clone)]
 pub(crate) struct Unpaired {
-    /// Its name.
     pub(crate) table: String,
     /// Its partner, where it has one.
     pub(crate) target: String,

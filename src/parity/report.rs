@@ -26,7 +26,6 @@ pub struct Report {
 /// Something in the source that is not compared.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Skipped {
-    /// Its name.
     pub name: String,
     /// Why it is not compared.
     pub why: String,
@@ -283,7 +282,6 @@ pub struct Check {
     pub id: String,
     /// What was checked: `row counts`, `slugs ToolContents.Slug`, ….
     pub name: String,
-    /// Whether it holds.
     pub ok: bool,
     /// One line for people: the numbers if it holds, the first thing that is wrong if not.
     pub detail: String,

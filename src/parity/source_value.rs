@@ -101,7 +101,6 @@ pub(crate) struct Places {
 
 /// A value of a row.
 pub(crate) enum Fetched<'r> {
-    /// The value.
     Value(ValueRef<'r>),
     /// It has so many bytes, and has to be read in pieces.
     Long,

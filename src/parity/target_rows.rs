@@ -128,7 +128,6 @@ impl TargetRow<'_> {
 pub(crate) struct Reading<'a> {
     /// In a transaction with the checker's settings pinned.
     pub(crate) client: &'a Client,
-    /// The table.
     pub(crate) pair: &'a TablePair,
     /// What follows the table in the query: a condition, an order; empty for all rows.
     pub(crate) rest: &'a str,
@@ -138,7 +137,6 @@ pub(crate) struct Reading<'a> {
     pub(crate) rows_per_second: Option<u32>,
     /// Called now and then with the rows read so far.
     pub(crate) progress: &'a (dyn Fn(u64) + Sync),
-    /// Ends the reading.
     pub(crate) cancel: &'a CancellationToken,
 }
 

@@ -49,7 +49,6 @@ pub struct ApplicationActivity {
 /// What one look brought.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Activity {
-    /// All of them.
     pub pool: PoolActivity,
     /// By application, the most connections first; at most [`APPLICATIONS`].
     pub applications: Vec<ApplicationActivity>,
@@ -67,9 +66,6 @@ pub struct ActivityProbe {
 
 impl ActivityProbe {
     /// Connects. `time_limit` is for each sample, too.
-    ///
-    /// # Errors
-    /// No connection.
     pub async fn open(endpoint: &Endpoint, time_limit: Duration) -> Result<Self, Error> {
         let endpoint = endpoint.clone();
         let client = pooler::connect(&endpoint).await?;

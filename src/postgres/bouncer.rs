@@ -32,7 +32,6 @@ pub struct Pools {
 /// What has been counted since the PgBouncer began.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Totals {
-    /// Statements.
     pub queries: u64,
     /// Time that servers spent on them, in microseconds.
     pub query_us: u64,
@@ -48,9 +47,6 @@ pub struct BouncerProbe {
 
 impl BouncerProbe {
     /// Connects. With a database, only its pools count. `time_limit` is for each sample.
-    ///
-    /// # Errors
-    /// No connection.
     pub async fn open(
         endpoint: &Endpoint,
         database: Option<String>,

@@ -13,7 +13,6 @@ use serde::{Deserialize, Serialize};
 /// What one schema holds.
 #[derive(Debug, Clone, Default)]
 pub struct Catalogue {
-    /// Its name.
     pub schema: String,
     /// Everything with rows or the look of it, by name.
     pub tables: Vec<Table>,
@@ -38,7 +37,6 @@ pub struct Catalogue {
 pub struct Function {
     /// Its bare name.
     pub name: String,
-    /// Its text.
     pub text: String,
     /// It may give another value each time.
     pub volatile: bool,
@@ -49,9 +47,7 @@ pub struct Function {
 pub struct Table {
     /// `pg_class.oid`
     pub oid: u32,
-    /// Its name.
     pub name: String,
-    /// What it is.
     pub kind: RelationKind,
     /// Loses its rows when the server crashes.
     pub unlogged: bool,
@@ -88,7 +84,6 @@ pub struct Table {
 /// What one partition asks of its rows and its table does not.
 #[derive(Debug, Clone, Default)]
 pub struct PartitionRules {
-    /// The partition's name.
     pub name: String,
     /// Which rows it takes.
     pub takes: String,
@@ -103,7 +98,6 @@ pub struct PartitionRules {
 /// A unique index of one partition alone.
 #[derive(Debug, Clone)]
 pub struct PartitionUnique {
-    /// Its name.
     pub name: String,
     /// Its keys as expressions.
     pub expressions: Vec<String>,
@@ -113,12 +107,10 @@ pub struct PartitionUnique {
     pub nulls_not_distinct: bool,
 }
 
-/// What a relation is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RelationKind {
     /// An ordinary table.
     Table,
-    /// A partitioned one.
     Partitioned,
     /// A view, materialized or not.
     View,
@@ -126,14 +118,11 @@ pub enum RelationKind {
     Foreign,
 }
 
-/// A column.
 #[derive(Debug, Clone)]
 pub struct Column {
     /// `pg_attribute.attnum`
     pub number: i16,
-    /// Its name.
     pub name: String,
-    /// Its type.
     pub ty: ColumnType,
     /// NOT NULL, by the column or by a domain.
     pub not_null: bool,
@@ -195,21 +184,15 @@ pub struct DomainCheck {
 pub enum BaseType {
     /// A type of its own.
     Named {
-        /// Where it lives.
         schema: String,
         /// `pg_type.typname`
         name: String,
     },
-    /// An enum.
     Enum {
-        /// In order.
         labels: Vec<String>,
     },
-    /// An array.
     Array {
-        /// Of what.
         element: Box<BaseType>,
-        /// Its oid.
         element_oid: u32,
     },
     /// A composite, a range, a pseudo-type, an array of domains.
@@ -219,9 +202,7 @@ pub enum BaseType {
 /// A constraint. Serialized where an import records what it takes away.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Constraint {
-    /// Its name.
     pub name: String,
-    /// What it is.
     pub kind: ConstraintKind,
     /// As `pg_get_constraintdef` shows it.
     pub definition: String,
@@ -240,22 +221,15 @@ pub struct Constraint {
     /// An exclusion's operators, one per element, qualified.
     #[serde(default)]
     pub operators: Vec<String>,
-    /// Its comment.
     pub comment: Option<String>,
 }
 
-/// Kinds of constraints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ConstraintKind {
-    /// PRIMARY KEY
     Primary,
-    /// UNIQUE
     Unique,
-    /// FOREIGN KEY
     Foreign,
-    /// CHECK
     Check,
-    /// EXCLUDE
     Exclusion,
     /// NOT NULL (a constraint of its own since PostgreSQL 18), and constraint triggers.
     Other,
@@ -266,13 +240,11 @@ pub enum ConstraintKind {
 pub struct Index {
     /// `pg_class.oid`
     pub oid: u32,
-    /// Its name.
     pub name: String,
     /// As `pg_get_indexdef` shows it.
     pub definition: String,
     /// Enforces uniqueness.
     pub unique: bool,
-    /// Usable.
     pub valid: bool,
     /// The constraint it serves.
     pub constraint: Option<String>,
@@ -301,16 +273,13 @@ pub struct Index {
     pub replica_identity: bool,
     /// Its tablespace where it is not the database's.
     pub tablespace: Option<String>,
-    /// Its comment.
     pub comment: Option<String>,
     /// Statistics targets that were set, by column number within the index.
     pub statistics: Vec<(i16, i16)>,
 }
 
-/// A trigger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trigger {
-    /// Its name.
     pub name: String,
     /// `tgenabled`: O, D, R or A.
     pub enabled: char,
@@ -363,7 +332,6 @@ impl Catalogue {
 }
 
 impl Table {
-    /// A column by name.
     pub fn column(&self, name: &str) -> Option<&Column> {
         self.columns.iter().find(|column| column.name == name)
     }

@@ -23,9 +23,6 @@ pub struct RoleSession {
 }
 
 /// The sessions of `role` in the database that this client is connected to, but for ours.
-///
-/// # Errors
-/// The server does not answer.
 pub async fn of_role(client: &Client, role: &str) -> Result<Vec<RoleSession>, Error> {
     let rows = client.query(QUERY, &[&role, &SESSIONS]).await;
     let rows = rows.map_err(|error| Error::of_statement("read pg_stat_activity", &error))?;

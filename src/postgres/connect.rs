@@ -42,9 +42,6 @@ impl Endpoint {
     }
 
     /// As [`Endpoint::connect`]; every notice of the server goes to `on_notice`, whose text is foreign.
-    ///
-    /// # Errors
-    /// As there.
     pub async fn connect_with(
         &self,
         on_notice: impl Fn(&DbError) + Send + Sync + Clone + 'static,

@@ -23,7 +23,6 @@ pub enum Error {
     /// The URL asks for something that libpq knows and we do not do.
     #[error("the URL parameter {parameter} with this value is not supported: {reason}")]
     Unsupported {
-        /// Its name.
         parameter: &'static str,
         /// Why, and what to do instead.
         reason: &'static str,
@@ -35,20 +34,10 @@ pub enum Error {
          changed. Give the address of PostgreSQL itself, its own host and port past the pooler; the application's `runtime_url` may stay \
          on the pooler"
     )]
-    Pooled {
-        /// Host and port.
-        host: String,
-        /// What was seen.
-        evidence: String,
-    },
+    Pooled { host: String, evidence: String },
     /// A console's column is no number.
     #[error("PgBouncer's {column} is no number: it says {told}")]
-    Unreadable {
-        /// Which.
-        column: &'static str,
-        /// What it says.
-        told: String,
-    },
+    Unreadable { column: &'static str, told: String },
     /// No address for the name.
     #[error("the host name {host} has no address. Check its spelling and the DNS of this machine")]
     UnknownHost {
@@ -59,10 +48,7 @@ pub enum Error {
     #[error(
         "{host} refuses the connection: no server listens there. Is PostgreSQL running, on that port, with `listen_addresses` set?"
     )]
-    Refused {
-        /// Host and port.
-        host: String,
-    },
+    Refused { host: String },
     /// No way there.
     #[error(
         "{host} cannot be reached: {reason}. Check network, firewall and the path of the socket"
@@ -70,27 +56,18 @@ pub enum Error {
     Unreachable {
         /// Host and port, or socket folder.
         host: String,
-        /// The system's words.
         reason: String,
     },
     /// No answer in time.
     #[error(
         "{host} did not answer within {seconds} s. A firewall that drops packets looks like this; `connect_timeout` in the URL sets the limit"
     )]
-    Timeout {
-        /// Host and port.
-        host: String,
-        /// The limit.
-        seconds: u64,
-    },
+    Timeout { host: String, seconds: u64 },
     /// The server wants a password and none was found.
     #[error("{host} wants a password for {user}, and none was found in PGPASSWORD, in the URL or in {passfile}", passfile = passfile.display())]
     NoPassword {
-        /// Host and port.
         host: String,
-        /// Who.
         user: String,
-        /// Where we looked.
         passfile: PathBuf,
     },
     /// The password is not the right one (28P01), or the role does not exist: the server does not tell which.
@@ -98,9 +75,7 @@ pub enum Error {
         "{host} rejects the password of {user}, or there is no such role. The password came from {password_source}"
     )]
     WrongPassword {
-        /// Host and port.
         host: String,
-        /// Who.
         user: String,
         /// Where the password came from.
         password_source: &'static str,
@@ -110,59 +85,36 @@ pub enum Error {
         "{host} does not let {user} in: {message}. See pg_hba.conf on the server and the role's LOGIN right"
     )]
     NotAuthorised {
-        /// Host and port.
         host: String,
-        /// Who.
         user: String,
-        /// The server's words.
         message: String,
     },
     /// No such database (3D000).
     #[error(
         "{host} has no database {database}. Create it first: CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0"
     )]
-    UnknownDatabase {
-        /// Host and port.
-        host: String,
-        /// As asked for.
-        database: String,
-    },
+    UnknownDatabase { host: String, database: String },
     /// No CONNECT right, or connections are off for the database.
     #[error(
         "{user} may not connect to {database} on {host}: {message}. GRANT CONNECT ON DATABASE … TO …"
     )]
     NoConnect {
-        /// Host and port.
         host: String,
-        /// Who.
         user: String,
-        /// Where to.
         database: String,
-        /// The server's words.
         message: String,
     },
     /// All connection slots are taken (53300).
     #[error(
         "{host} has no connection left: {message}. Close idle clients or raise max_connections"
     )]
-    TooManyConnections {
-        /// Host and port.
-        host: String,
-        /// The server's words.
-        message: String,
-    },
+    TooManyConnections { host: String, message: String },
     /// Starting up or shutting down (57P01–57P03).
     #[error("{host} is starting up or shutting down: {message}. Try again when it is up")]
-    NotReady {
-        /// Host and port.
-        host: String,
-        /// The server's words.
-        message: String,
-    },
+    NotReady { host: String, message: String },
     /// The server offers no TLS, and the URL, or the way there, asks for it.
     #[error("{host} offers no TLS, and {why}. Nothing was sent. Turn `ssl` on in the server")]
     PlainTextRefused {
-        /// Host and port.
         host: String,
         /// Who asks for it.
         why: &'static str,
@@ -170,7 +122,6 @@ pub enum Error {
     /// The handshake failed, or the certificate is not good enough for the `sslmode`.
     #[error("TLS with {host} failed: {reason}")]
     Tls {
-        /// Host and port.
         host: String,
         /// What is wrong, and what to do.
         reason: String,
@@ -178,7 +129,6 @@ pub enum Error {
     /// A certificate or key file.
     #[error("{path}: {problem}", path = path.display())]
     CertificateFile {
-        /// The file.
         path: PathBuf,
         /// What is wrong with it.
         problem: String,
@@ -186,7 +136,6 @@ pub enum Error {
     /// Connected to servers, and none is of the kind that `target_session_attrs` asks for.
     #[error("none of the hosts is {wanted}, as target_session_attrs asks: {host}")]
     WrongServerRole {
-        /// All of them.
         host: String,
         /// `read-write`, `primary`, …
         wanted: &'static str,
@@ -214,7 +163,6 @@ pub enum Error {
     Script {
         /// Counted from 1.
         line: usize,
-        /// What is wrong.
         problem: &'static str,
     },
     /// A statement of the script failed.
@@ -241,7 +189,6 @@ pub enum Error {
     Protocol {
         /// What was under way.
         doing: &'static str,
-        /// The driver's words.
         message: String,
     },
     /// A statement took longer than it may; it was cancelled on the server.
@@ -249,7 +196,6 @@ pub enum Error {
     TimeLimit {
         /// What was under way.
         doing: &'static str,
-        /// The limit.
         seconds: u64,
     },
     /// Asked to stop; cancelled on the server.

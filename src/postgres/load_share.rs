@@ -14,7 +14,6 @@ use super::{Endpoint, Error};
 
 const INTERVAL: Duration = Duration::from_millis(100);
 
-/// Sums over samples.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LoadShare {
     /// How often it was looked.

@@ -11,7 +11,6 @@ use crate::text::printable;
 /// Where a framework writes down which migrations it ran.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HistoryTable {
-    /// Its schema.
     pub schema: String,
     /// EF Core: `__EFMigrationsHistory`; Django: `django_migrations`.
     pub table: String,
@@ -26,16 +25,12 @@ pub struct HistoryTable {
 pub struct RequiredSchema {
     /// Table names.
     pub tables: Vec<String>,
-    /// Table and column.
     pub columns: Vec<(String, String)>,
     /// Index names; each must also be valid.
     pub indexes: Vec<String>,
 }
 
 /// Checks that the history holds every expected id. One finding for the table, then one per id.
-///
-/// # Errors
-/// The questions could not be asked.
 pub async fn history(
     client: &Client,
     history: &HistoryTable,
@@ -95,9 +90,6 @@ pub async fn history(
 }
 
 /// The ids that the history holds, as a runbook's `expected` names them, in the order of the names. The table has to be there.
-///
-/// # Errors
-/// The question could not be asked.
 pub async fn applied(client: &Client, history: &HistoryTable) -> Result<Vec<String>, Error> {
     let column = quoted(&history.column);
     // As text, whatever the columns' types.
@@ -121,9 +113,6 @@ pub async fn applied(client: &Client, history: &HistoryTable) -> Result<Vec<Stri
 }
 
 /// The tables of a schema with their columns.
-///
-/// # Errors
-/// The question could not be asked.
 pub async fn tables(client: &Client, schema: &str) -> Result<BTreeMap<String, Vec<String>>, Error> {
     let fail = |error| Error::of_statement("look at the target's tables", &error);
     let sql = "SELECT c.relname::text, a.attname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -137,9 +126,6 @@ pub async fn tables(client: &Client, schema: &str) -> Result<BTreeMap<String, Ve
 }
 
 /// Checks that everything required exists in `schema`, and that indexes are valid. One finding each.
-///
-/// # Errors
-/// The questions could not be asked.
 pub async fn required(
     client: &Client,
     schema: &str,

@@ -18,7 +18,6 @@ const WAITS: i64 = 200;
 /// How long our own questions may wait for a lock.
 const LOCK_TIMEOUT_MS: u128 = 500;
 
-/// One look.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Look {
     /// Clients of this database, our own sessions included, the looking one left out.
@@ -37,7 +36,6 @@ pub struct Look {
     pub statements: Option<Vec<Statement>>,
 }
 
-/// A client.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Session {
     /// Its process on the server.
@@ -57,11 +55,9 @@ pub struct Session {
 /// A session that waits for a lock.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LockWait {
-    /// Who waits.
     pub pid: i32,
     /// As it calls itself; foreign text.
     pub application: String,
-    /// For how long.
     pub for_ms: f64,
     /// Who holds what it waits for, or stands before it: process, application, state; foreign text.
     pub holders: Vec<String>,
@@ -83,7 +79,6 @@ pub struct Counted {
 /// A kind of statement, as `pg_stat_statements` counts it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Statement {
-    /// Its number.
     pub id: i64,
     /// How often it has run.
     pub calls: i64,
@@ -94,7 +89,6 @@ pub struct Statement {
 /// What the server allows, and for how long, to those who connect in this role. Ours may differ, for we set our own.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Settings {
-    /// The role.
     pub role: String,
     /// Values by name; times are in milliseconds, 0 is without limit. What the server's version does not know is not there.
     pub values: BTreeMap<String, String>,
@@ -113,9 +107,6 @@ pub struct Observer {
 
 impl Observer {
     /// Connects. `time_limit` is for each question.
-    ///
-    /// # Errors
-    /// No connection.
     pub async fn open(endpoint: &Endpoint, time_limit: Duration) -> Result<Self, Error> {
         let endpoint = endpoint.with_application_name("cutover watch");
         let client = pooler::connect(&endpoint).await?;
@@ -136,9 +127,6 @@ impl Observer {
     }
 
     /// What goes on now.
-    ///
-    /// # Errors
-    /// No answer in time.
     pub async fn look(&self) -> Result<Look, Error> {
         let mut look = Look::default();
         for row in self
@@ -181,9 +169,6 @@ impl Observer {
     }
 
     /// What the server allows.
-    ///
-    /// # Errors
-    /// No answer in time.
     pub async fn settings(&self) -> Result<Settings, Error> {
         let mut settings = Settings::default();
         for row in self

@@ -35,9 +35,6 @@ pub async fn refuse(endpoint: &Endpoint) -> Result<(), Error> {
 
 /// A connection for somebody who only asks, and who may come through the application's own pooler. There it has no name: a pooler would
 /// give the name to the server connection, and leave it there.
-///
-/// # Errors
-/// No connection.
 pub async fn connect(endpoint: &Endpoint) -> Result<Client, Error> {
     match seen(endpoint).await? {
         Some(_) => endpoint.with_application_name("").connect().await,
@@ -46,9 +43,6 @@ pub async fn connect(endpoint: &Endpoint) -> Result<Client, Error> {
 }
 
 /// As [`look`], once for each address.
-///
-/// # Errors
-/// As there.
 pub async fn seen(endpoint: &Endpoint) -> Result<Option<String>, Error> {
     let key = format!("{} as {}", endpoint.identity(), endpoint.user());
     let looked_at = || LOOKED_AT.lock().unwrap_or_else(PoisonError::into_inner);

@@ -30,7 +30,6 @@ const CANCEL_GRACE: Duration = Duration::from_secs(1);
 pub struct ScriptOutcome {
     /// Statements run.
     pub statements: usize,
-    /// How long.
     pub duration_ms: u64,
 }
 

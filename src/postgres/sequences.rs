@@ -99,7 +99,6 @@ struct Sequence {
 /// What the column that a sequence numbers holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Holds {
-    /// The numbers.
     Numbers,
     /// The numbers below zero.
     Negatives,

@@ -86,9 +86,6 @@ impl Pinned {
     }
 
     /// As [`Pinned::open`]; every notice of the server goes to `on_notice`, whose text is foreign.
-    ///
-    /// # Errors
-    /// As there.
     pub async fn open_with(
         endpoint: &Endpoint,
         schema: &str,

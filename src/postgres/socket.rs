@@ -20,9 +20,6 @@ pub(super) enum Socket {
 
 impl Endpoint {
     /// Opens one.
-    ///
-    /// # Errors
-    /// The system's.
     pub(super) async fn socket(&self, host: &Host, address: Option<IpAddr>) -> io::Result<Socket> {
         match (&host.place, address) {
             (Place::Socket(folder), _) => {

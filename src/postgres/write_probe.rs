@@ -19,7 +19,6 @@ const LIMITS: &str = "SET LOCAL statement_timeout = '5s'; SET LOCAL lock_timeout
 pub struct Probed {
     /// Whether the application's writes reach the table.
     pub ok: bool,
-    /// In words.
     pub detail: String,
 }
 

@@ -58,9 +58,6 @@ const RIGHTS: &str = ",
 
 /// The rights on these tables, on their parts and on all that inherits from them, as they are now. A table that is not there is passed
 /// over.
-///
-/// # Errors
-/// The server does not answer.
 pub async fn former(client: &Client, tables: &[TableName]) -> Result<Vec<FormerGrants>, Error> {
     let (schemas, names) = columns(tables);
     read(client, MOVED, &[&schemas, &names]).await

@@ -15,11 +15,8 @@ use super::{Endpoint, Error};
 /// Rows written to one table since its counters began.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Written {
-    /// Inserted.
     pub inserted: u64,
-    /// Changed.
     pub changed: u64,
-    /// Deleted.
     pub deleted: u64,
 }
 
@@ -33,7 +30,6 @@ impl Written {
         })
     }
 
-    /// Both.
     pub fn and(self, other: Written) -> Written {
         Written {
             inserted: self.inserted + other.inserted,
@@ -84,9 +80,6 @@ impl CountersProbe {
     }
 
     /// The last number that each sequence has given out, by schema and name. Of those that have given out none, nothing.
-    ///
-    /// # Errors
-    /// As [`CountersProbe::read`].
     pub async fn given_out(&mut self) -> Result<BTreeMap<String, i64>, Error> {
         let rows = self.ask("read pg_sequences", SEQUENCES).await?;
         Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())

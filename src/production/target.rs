@@ -35,7 +35,6 @@ const RELATIONS: &str = "
 /// Where its sequences stand.
 const SEQUENCES: &str = "SELECT sequencename::text, coalesce(last_value::text, 'not used')
     FROM pg_sequences WHERE schemaname = $1";
-/// Which schemas there are.
 const SCHEMAS: &str = "SELECT nspname::text FROM pg_namespace
     WHERE nspname NOT LIKE 'pg\\_%' AND nspname <> 'information_schema'";
 

@@ -63,9 +63,7 @@ const NEVER: [(&str, &str); 9] = [
 /// A bundle that was written.
 #[derive(Debug)]
 pub struct Written {
-    /// Its folder.
     pub dir: PathBuf,
-    /// What it says.
     pub report: Report,
     /// The end of the chain.
     pub head: Head,

@@ -23,9 +23,7 @@ pub use plan::{Limit, PlanReport};
 pub struct PersonReport {
     /// As signatures name them.
     pub id: String,
-    /// Their name.
     pub name: String,
-    /// Their own roles.
     pub roles: Vec<Role>,
     /// How many rows of the protocol name them.
     pub rows: usize,
@@ -48,18 +46,14 @@ pub struct GateReport {
     pub signatures: Vec<SignatureReport>,
 }
 
-/// A signature.
 #[derive(Debug, Clone, Serialize)]
 pub struct SignatureReport {
-    /// Who.
     pub by: String,
-    /// As what.
     pub role: Role,
     /// In whose place, for a deputy.
     pub stands_in_for: Option<String>,
     /// Fingerprint of the SSH key that it was made with; `None` where the engine took the word of the machine's user.
     pub key: Option<String>,
-    /// What they said.
     pub note: Option<String>,
     /// Hash of the evidence that it covers.
     pub evidence_hash: String,
@@ -67,11 +61,9 @@ pub struct SignatureReport {
     pub seq: u64,
     /// When, in session time.
     pub at_ms: i64,
-    /// When.
     pub wall: DateTime<Utc>,
     /// Whether it covers what is true at the end.
     pub valid: bool,
-    /// Why not.
     pub void: Option<String>,
 }
 
@@ -87,7 +79,6 @@ pub struct TriggerReport {
 /// A change of a trigger's state.
 #[derive(Debug, Clone, Serialize)]
 pub struct MoveReport {
-    /// To what.
     pub to: TriggerPhase,
     /// In words and numbers.
     pub reason: String,
@@ -100,22 +91,17 @@ pub struct MoveReport {
 /// A named result of a step.
 #[derive(Debug, Clone, Serialize)]
 pub struct CheckReport {
-    /// The step.
     pub step: String,
-    /// The check.
     pub check: String,
-    /// Whether it held.
     pub ok: bool,
     /// In words and numbers.
     pub detail: String,
 }
 
-/// The rollback.
 #[derive(Debug, Clone, Serialize)]
 pub struct RollbackReport {
     /// Who or what began it.
     pub cause: RollbackCause,
-    /// Why.
     pub reason: String,
     /// Session time at which it began.
     pub started_ms: i64,
@@ -138,14 +124,12 @@ pub struct RollbackReport {
     pub salvaged_to: Option<String>,
     /// What of those rows is not kept, and why; empty where everything is.
     pub not_kept: Vec<String>,
-    /// Each row.
     pub rows: Vec<RowReport>,
 }
 
 /// Rows of one table that a rollback left behind in PostgreSQL.
 #[derive(Debug, Clone, Serialize)]
 pub struct LeftBehind {
-    /// Its name.
     pub table: String,
     /// Rows that users inserted.
     pub inserted: u64,
@@ -167,7 +151,6 @@ pub struct Mark {
 /// A table, from the backup to the comparison.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TableReport {
-    /// Its name.
     pub table: String,
     /// Rows that the restored backup had (A4).
     pub backup_rows: Option<u64>,

@@ -24,7 +24,6 @@ const MAX_CHARS: usize = 600;
 /// A page is read, compared and searched line by line.
 const NEWLINE: PreEscaped<&str> = PreEscaped("\n");
 
-/// The whole page.
 pub fn render(page: &Page) -> String {
     let verdict = &page.verdict;
     let title = format!(

@@ -48,7 +48,6 @@ const TOGETHER: usize = 8;
 pub struct Piece {
     /// The id of its place on the page.
     pub id: &'static str,
-    /// What stands there.
     pub html: String,
 }
 
@@ -88,9 +87,6 @@ impl Live {
     }
 
     /// Reads what has come since. Whether an event has.
-    ///
-    /// # Errors
-    /// As [`Live::open`].
     pub fn read_on(&mut self) -> Result<bool, Error> {
         let has_moved = !self.history.read_on()?.is_empty();
         if has_moved {
@@ -106,17 +102,11 @@ impl Live {
     }
 
     /// Whether an engine runs it.
-    ///
-    /// # Errors
-    /// The lease cannot be read.
     pub fn is_run(&self) -> Result<bool, Error> {
         Ok(self.history.follower().engine()?.is_alive())
     }
 
     /// Every piece, in its order on the page.
-    ///
-    /// # Errors
-    /// From the journal.
     pub fn pieces(&self, now: &Now) -> Result<Vec<Piece>, Error> {
         let page = self.page(now.at_ms)?;
         let mut pieces = vec![html::verdict("verdict", &page), self.clock(now)?];
@@ -126,9 +116,6 @@ impl Live {
     }
 
     /// What changes by itself: how long it takes, and what is to be done now.
-    ///
-    /// # Errors
-    /// From the journal.
     pub fn clock(&self, now: &Now) -> Result<Piece, Error> {
         let follower = self.history.follower();
         let triggers: Option<Vec<TriggerView>> = follower.board(key::TRIGGERS)?;

@@ -7,7 +7,6 @@ use crate::text::printable;
 /// The longest piece of text that a page takes over from elsewhere.
 const MAX_CHARS: usize = 300;
 
-/// The whole page.
 pub fn render(page: &Page) -> String {
     let verdict = &page.verdict;
     let mut out = format!("# Cutover {}\n\n", plain(&page.session));

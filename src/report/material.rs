@@ -21,7 +21,6 @@ pub struct Material {
     pub head: Head,
     /// Every sample that is kept, by time within each signal.
     pub samples: BTreeMap<String, Vec<Sample>>,
-    /// The rest.
     pub beside: Beside,
 }
 
@@ -50,7 +49,6 @@ pub struct Beside {
 pub struct LeftOut {
     /// In the session's folder.
     pub file: String,
-    /// Why not.
     pub why: String,
 }
 

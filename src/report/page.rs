@@ -20,7 +20,6 @@ use crate::text::printable;
 /// Characters of the reason that stands below the score.
 const REASON_CHARS: usize = 80;
 
-/// The whole.
 pub struct Page {
     /// Name of the session; foreign.
     pub session: String,
@@ -113,7 +112,6 @@ pub struct State {
     pub word: &'static str,
 }
 
-/// Good or bad.
 #[derive(Clone, Copy, PartialEq, Eq, IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub enum Tone {

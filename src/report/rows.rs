@@ -19,7 +19,6 @@ pub struct RowReport {
     pub title: String,
     /// Which part of the runbook it is from.
     pub section: Section,
-    /// Where it stands.
     pub status: RowStatus,
     /// Who did, confirmed or signed it; empty where no person had to.
     pub by: Vec<String>,
@@ -41,15 +40,10 @@ pub struct RowReport {
 pub enum Section {
     /// P, A–G and V.
     Step,
-    /// K.
     Gate,
-    /// T.
     Trigger,
-    /// M.
     Monitoring,
-    /// R.
     Rollback,
-    /// X.
     Confidence,
 }
 
@@ -59,11 +53,9 @@ pub enum Section {
 pub enum RowStatus {
     /// A step or rollback row that has not begun.
     Pending,
-    /// Being done.
     Running,
     /// Done; for X1, computed.
     Done,
-    /// Failed.
     Failed,
     /// Skipped by a person.
     Skipped,

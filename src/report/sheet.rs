@@ -17,7 +17,6 @@ pub struct Sheet<'s> {
     pub runbook: &'s Runbook,
     /// The session so far.
     pub session: &'s Session,
-    /// The session's folder.
     pub folder: &'s Path,
     /// The engine's process, where one runs.
     pub engine: Option<u32>,

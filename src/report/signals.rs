@@ -12,7 +12,6 @@ use crate::session::Session;
 /// One signal over the whole session.
 #[derive(Debug, Clone, Serialize)]
 pub struct SignalReport {
-    /// Its name.
     pub signal: String,
     /// What it was before the freeze.
     pub baseline: Option<f64>,
@@ -20,9 +19,7 @@ pub struct SignalReport {
     pub samples: usize,
     /// Samples that could not be taken.
     pub no_data: usize,
-    /// The smallest value.
     pub min: Option<f64>,
-    /// The largest value.
     pub max: Option<f64>,
     /// The last value.
     pub last: Option<f64>,

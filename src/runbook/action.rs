@@ -13,7 +13,6 @@ pub use super::placeholders::{Placeholders, SubstitutionError};
 /// One thing to do, and how long it may take before it counts as failed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Action {
-    /// What is done.
     pub effect: Effect,
     /// Variables that a command sees besides those of its environment: name and text, placeholders with their passwords. Never shown.
     pub env: Vec<(String, String)>,
@@ -59,11 +58,7 @@ pub enum Effect {
         argv: Vec<String>,
     },
     /// A line for `/bin/sh -c`. Placeholder values that a shell could read as anything but a plain word are refused.
-    Shell {
-        /// The line.
-        line: String,
-    },
-    /// An HTTP request.
+    Shell { line: String },
     Http {
         /// `GET`, `POST`, …
         method: String,
@@ -80,7 +75,6 @@ pub enum Effect {
     WriteFile {
         /// Absolute, or relative to the runbook's folder and then without `..`.
         path: PathBuf,
-        /// All of it.
         content: String,
     },
     /// Remove a file; one that is already gone is fine.

@@ -27,7 +27,6 @@ use crate::text::printable;
 pub struct File {
     /// Its path within the folder, with `/`.
     pub path: String,
-    /// Its text.
     pub text: String,
 }
 

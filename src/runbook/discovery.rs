@@ -28,7 +28,6 @@ pub(super) const A_BASE_URL: &str = "an http or https URL without a query";
 pub struct Discovery {
     /// A command or a shell line.
     pub action: Action,
-    /// What it prints.
     pub prints: Prints,
 }
 

@@ -22,7 +22,6 @@ pub struct Spot {
     pub name: String,
     /// What is written there.
     pub what: &'static str,
-    /// Where it is.
     pub path: PathBuf,
     /// The step after whose end no copy comes there any more.
     pub until: Option<String>,
@@ -93,9 +92,7 @@ pub fn spots(runbook: &Runbook, base: &Path, session_folder: &Path) -> Vec<Spot>
 /// A copy of the source that a step keeps in a folder of this host's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeptCopy<'s> {
-    /// The backup.
     Backup(&'s Path),
-    /// The second copy.
     Second(&'s Path),
 }
 

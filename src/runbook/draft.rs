@@ -89,7 +89,6 @@ pub struct TargetSeen {
 /// A table as it was seen.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Seen {
-    /// Its name.
     pub name: String,
     /// Its rows, counted as far as whoever looked was willing to.
     pub rows: u64,
@@ -172,7 +171,6 @@ impl Survey {
     }
 }
 
-/// The runbook.
 pub fn write(survey: &Survey) -> String {
     let reference = Reference::read();
     let mut out = head(survey);

@@ -52,9 +52,7 @@ pub struct Runbook {
     pub signatures: Option<Signatures>,
     /// Agreed windows and limits.
     pub limits: Limits,
-    /// The SQLite side.
     pub source: Source,
-    /// The PostgreSQL side.
     pub target: Target,
     /// The application's instances.
     pub fleet: Fleet,
@@ -68,7 +66,6 @@ pub struct Runbook {
     pub gates: Vec<Gate>,
     /// P, A–G and V rows in the order in which they run.
     pub steps: Vec<Step>,
-    /// What is watched.
     pub probes: Vec<Probe>,
     /// T rows.
     pub triggers: Vec<Trigger>,
@@ -89,7 +86,6 @@ pub struct Runbook {
     pub production_names: BTreeSet<String>,
     /// Whether a password stands written in the file.
     pub shows_password: bool,
-    /// What signatures cover.
     pub hash: RunbookHash,
 }
 
@@ -156,7 +152,6 @@ pub enum Role {
     Engineer,
     /// Watches the pool.
     Dba,
-    /// Signs gates.
     Qa,
 }
 
@@ -185,7 +180,6 @@ impl Role {
 pub struct Person {
     /// Short and unique; signatures and events name it.
     pub id: String,
-    /// As shown.
     pub name: String,
     /// What they may act as.
     pub roles: Vec<Role>,
@@ -219,7 +213,6 @@ pub struct Signatures {
 /// Which gates have to be signed with an SSH key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SignedGates {
-    /// Every one.
     All,
     /// These, by id.
     These(Vec<String>),
@@ -274,7 +267,6 @@ pub enum Writes {
     Salvage,
 }
 
-/// The SQLite side.
 #[derive(Debug, Clone)]
 pub struct Source {
     /// The live file.
@@ -283,7 +275,6 @@ pub struct Source {
     pub also_open: Vec<String>,
 }
 
-/// The PostgreSQL side.
 #[derive(Clone)]
 pub struct Target {
     /// Connection URL of the schema's owner. A secret.
@@ -316,7 +307,6 @@ pub struct History {
 /// Names that schema validation looks for (T2c).
 #[derive(Debug, Clone, Default)]
 pub struct RequiredSchema {
-    /// Tables.
     pub tables: Vec<String>,
     /// `Table.Column`.
     pub columns: Vec<String>,
@@ -346,13 +336,11 @@ pub struct Rehearsal {
 pub struct Gate {
     /// `K1`.
     pub id: String,
-    /// As shown.
     pub title: String,
     /// The step before which it must be green.
     pub before: String,
     /// Machine evidence that must be green.
     pub evidence: Vec<EvidenceRef>,
-    /// Who must sign.
     pub signers: Vec<Role>,
 }
 

@@ -48,9 +48,7 @@ pub enum Purpose {
     RollbackRow,
     /// Dumps the target (R5).
     Dump,
-    /// Tells people.
     Notice,
-    /// Prints numbers.
     Probe,
     /// Prints what is new in a log.
     Log,

@@ -62,7 +62,6 @@ pub enum SubstitutionError {
         "the value of {{{name}}} holds {character:?}, which a shell would act on; use `command:` with a list of arguments instead of `shell:`, or rename it"
     )]
     UnsafeInShell {
-        /// The placeholder.
         name: String,
         /// The first character in the way.
         character: char,
@@ -71,18 +70,12 @@ pub enum SubstitutionError {
     #[error(
         "the value of {{{name}}} holds a path separator or is a dot name and may not be part of a file's path"
     )]
-    UnsafeInPath {
-        /// The placeholder.
-        name: String,
-    },
+    UnsafeInPath { name: String },
     /// The value is a password, and arguments are in the process list.
     #[error(
         "{{{name}}} is a password, which the process list would show; hand it over by `env:` or `stdin:`"
     )]
-    PasswordInOpen {
-        /// The placeholder.
-        name: String,
-    },
+    PasswordInOpen { name: String },
 }
 
 impl fmt::Debug for Placeholders {
@@ -93,7 +86,6 @@ impl fmt::Debug for Placeholders {
 }
 
 impl Placeholders {
-    /// None.
     pub fn new() -> Self {
         Self::default()
     }

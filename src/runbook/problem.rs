@@ -38,9 +38,7 @@ pub struct Problem {
     pub path: String,
     /// What should be there.
     pub expected: String,
-    /// What is there.
     pub found: String,
-    /// What to do.
     pub hint: Option<String>,
     /// The line itself, passwords masked.
     #[serde(skip)]

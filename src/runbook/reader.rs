@@ -63,7 +63,6 @@ pub(super) struct Fields<'n> {
 }
 
 impl<'n> Fields<'n> {
-    /// None at all.
     pub const EMPTY: Fields<'static> = Fields {
         entries: &[],
         path: String::new(),

@@ -187,7 +187,6 @@ pub enum TargetRows {
 pub struct OrderedList {
     /// How checks and reports call it.
     pub name: String,
-    /// Source table.
     pub table: String,
     /// Source columns in order; a trailing ` desc` reverses one.
     pub order_by: Vec<String>,
@@ -210,9 +209,7 @@ impl OrderedList {
 /// A column by which the application looks records up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Slug {
-    /// Source table.
     pub table: String,
-    /// Source column.
     pub column: String,
     /// Lookups ignore blanks at both ends.
     pub trim: bool,

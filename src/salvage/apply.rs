@@ -48,11 +48,9 @@ pub struct Means {
 pub struct Brought {
     /// Its number in the salvage file.
     pub row: i64,
-    /// Its table.
     pub table: String,
     /// What users had done to it.
     pub operation: Operation,
-    /// Its key.
     pub key: String,
     /// The number that it has in SQLite instead of its own.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -84,7 +82,6 @@ pub enum Fate {
 pub struct Outcome {
     /// Whether SQLite was changed.
     pub committed: bool,
-    /// Each chosen row.
     pub rows: Vec<Brought>,
     /// Rows that would point nowhere.
     pub violations: Vec<String>,

@@ -438,7 +438,6 @@ impl Bag {
         Ok(Self { connection })
     }
 
-    /// Puts one in.
     pub(crate) fn put(&self, key: &[u8]) -> Result<(), Error> {
         let put = || {
             self.connection

@@ -25,12 +25,10 @@ pub struct Beforehand {
     pub unpaired: Vec<String>,
 }
 
-/// One column.
 #[derive(Debug, Clone, Serialize)]
 pub struct Column {
     /// Its table in SQLite.
     pub table: String,
-    /// Its name there.
     pub column: String,
     /// Which values would not come back exactly.
     #[serde(flatten)]

@@ -9,28 +9,20 @@ use crate::text::printable;
 /// One value.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Cell {
-    /// NULL
     Null,
-    /// INTEGER
     Integer(i64),
-    /// REAL
     Real(f64),
     /// TEXT, as stored.
     Text(Vec<u8>),
-    /// BLOB
     Blob(Vec<u8>),
 }
 
 /// A storage class other than NULL's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
-    /// INTEGER
     Integer,
-    /// REAL
     Real,
-    /// TEXT
     Text,
-    /// BLOB
     Blob,
 }
 
@@ -46,7 +38,6 @@ impl Cell {
         }
     }
 
-    /// Text.
     pub fn text(text: impl Into<String>) -> Self {
         Self::Text(text.into().into_bytes())
     }

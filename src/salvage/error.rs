@@ -24,7 +24,6 @@ pub enum Error {
     Server {
         /// What was being done.
         doing: String,
-        /// PostgreSQL's answer.
         source: tokio_postgres::Error,
     },
     /// PostgreSQL said nothing for too long.
@@ -54,38 +53,26 @@ pub enum Error {
     Sqlite {
         /// What was being done.
         doing: String,
-        /// SQLite's answer.
         source: rusqlite::Error,
     },
     /// What was found cannot be kept where it is to go.
     #[error("keeping what was found: {source}")]
-    NotKept {
-        /// SQLite's answer.
-        source: rusqlite::Error,
-    },
+    NotKept { source: rusqlite::Error },
     /// A file of ours cannot be written or read.
     #[error("{}: {source}", path.display())]
     File {
-        /// Which.
         path: PathBuf,
-        /// Why.
         source: std::io::Error,
     },
     /// The file is there and is no salvage file.
     #[error("{} is not a salvage file: {why}", path.display())]
-    NotASalvageFile {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        why: String,
-    },
+    NotASalvageFile { path: PathBuf, why: String },
     /// A full-text index took too long to be made anew: whoever ends that loses the transaction.
     #[error(
         "the full-text index {} was not made anew within {limit_s} s, and SQLite has taken everything back with it",
         printable(.index, 80)
     )]
     IndexLate {
-        /// Which.
         index: String,
         /// How long it may take.
         limit_s: u64,
@@ -120,7 +107,6 @@ impl Error {
         }
     }
 
-    /// Wraps SQLite's answer.
     pub(super) fn sqlite(doing: impl Into<String>) -> impl FnOnce(rusqlite::Error) -> Self {
         let doing = doing.into();
         move |source| Self::Sqlite { doing, source }

@@ -51,7 +51,6 @@ pub struct About {
     pub source: PathBuf,
     /// The backup that rows were compared with, and its checksum.
     pub backup: PathBuf,
-    /// As above.
     pub backup_sha256: String,
     /// The snapshot of `F1`.
     pub snapshot: String,

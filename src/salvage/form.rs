@@ -21,7 +21,6 @@ pub(crate) struct Form {
 pub(crate) enum Spelling {
     /// There is one way only.
     Plain,
-    /// A GUID.
     Guid {
         upper: bool,
         dashed: bool,

@@ -29,9 +29,6 @@ struct Next<'a> {
 
 impl Renumbering {
     /// Works out who needs a new number: inserted rows for whose number `is_taken` says that another row has it.
-    ///
-    /// # Errors
-    /// SQLite cannot be read.
     pub(super) fn plan(
         connection: &Connection,
         schema: &Schema,

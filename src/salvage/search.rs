@@ -77,7 +77,6 @@ pub struct Column<'a> {
     pub was: Cell,
     /// PostgreSQL's own text.
     pub target: Option<String>,
-    /// Both sides differ.
     pub changed: bool,
     /// `new` is not what PostgreSQL has, and why.
     pub problem: Option<Problem>,
@@ -101,7 +100,6 @@ impl Problem {
         }
     }
 
-    /// By its word.
     pub(crate) fn named(word: &str) -> Option<Self> {
         [Self::Nearest, Self::NoForm]
             .into_iter()
@@ -118,9 +116,6 @@ pub trait Sink: Send {
     fn row(&mut self, row: &Row<'_>) -> Result<(), Error>;
 
     /// The table is done. With [`TableCost::broke_off`] its rows are not to be kept.
-    ///
-    /// # Errors
-    /// As above.
     fn table(&mut self, cost: &TableCost) -> Result<(), Error>;
 }
 

@@ -15,7 +15,6 @@ use super::search::{Row, Sink};
 use super::{Operation, TableCost};
 use crate::text::printable;
 
-/// Rows, by table.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Seen(BTreeMap<String, Sum>);
 
@@ -29,9 +28,6 @@ struct Sum {
 
 impl Seen {
     /// The rows of a salvage file.
-    ///
-    /// # Errors
-    /// The file cannot be read.
     pub fn in_file(salvaged: &Salvaged) -> Result<Self, Error> {
         let mut seen = Self::default();
         salvaged.each(|number| {

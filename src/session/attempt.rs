@@ -33,7 +33,6 @@ pub enum NotYet {
     Unsalvaged {
         /// The session that was rolled back.
         session: String,
-        /// What R5 said.
         why: String,
         /// What would keep it.
         keeping: String,
@@ -59,7 +58,6 @@ pub enum NotYet {
         session: String,
         /// Who recorded the correction.
         by: String,
-        /// What they said.
         what: String,
     },
 }
@@ -169,9 +167,6 @@ pub fn keeping(session: &Session) -> String {
 }
 
 /// As [`rows_are_kept`], where the ground is that session's.
-///
-/// # Errors
-/// As there.
 pub fn rows_are_kept_on(earlier: &Session, ground: &Ground, has_file: bool) -> Result<(), NotYet> {
     match ground.has_target_of(earlier) && !earlier.charter.rehearsal {
         true => rows_are_kept(earlier, has_file),

@@ -70,10 +70,8 @@ pub struct Charter {
 /// By what both databases are known; none where it could not be read.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Production {
-    /// The SQLite file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<SourceIdentity>,
-    /// The PostgreSQL database.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<TargetIdentity>,
 }
@@ -81,9 +79,7 @@ pub struct Production {
 /// What cockpits know of a terminal's way of making itself noticed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RingLine {
-    /// How.
     pub ring: Ring,
-    /// What for.
     pub events: Vec<Occasion>,
 }
 
@@ -92,14 +88,12 @@ pub struct RingLine {
 pub struct StepLine {
     /// `A2`.
     pub id: String,
-    /// As shown.
     pub title: String,
     /// What the rules treat apart.
     pub kind: LineKind,
     /// Its kind as the runbook writes it. Not known in journals of before, and for rows of a rollback.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub word: Option<StepWord>,
-    /// Who starts it.
     pub start: Start,
     /// How often it may be tried for passing faults.
     pub attempts: u32,
@@ -132,7 +126,6 @@ pub enum LineKind {
     Reopen,
     /// Completion is possible once it is done.
     Checklist,
-    /// Anything else.
     Work,
 }
 
@@ -141,7 +134,6 @@ pub enum LineKind {
 pub struct RowLine {
     /// `R3`.
     pub id: String,
-    /// As shown.
     pub title: String,
     /// Whether the application serves again once it is done (the RTO ends with the last such row).
     pub within_rto: bool,

@@ -18,9 +18,7 @@ pub enum Command {
     },
     /// Start the next step, which deletes rows of the target that the source does not have: so many, typed, by table.
     StartDiscarding {
-        /// Which.
         step: String,
-        /// How many rows.
         rows: Rows,
     },
     /// Confirm being there.
@@ -28,9 +26,7 @@ pub enum Command {
         /// Which step; the running one where absent.
         step: Option<String>,
     },
-    /// Sign a gate.
     Sign {
-        /// Which.
         gate: String,
         /// As what, where a person has several roles.
         role: Option<Role>,
@@ -40,58 +36,44 @@ pub enum Command {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         proof: Option<Box<Proof>>,
     },
-    /// Withdraw a signature.
     Withdraw {
-        /// Which gate.
         gate: String,
         /// As what, where a person has several roles.
         role: Option<Role>,
     },
     /// Let nothing new start.
     Hold {
-        /// Why.
         reason: String,
     },
     /// Let things start again.
     Resume,
-    /// Skip a step.
     Skip {
-        /// Which.
         step: String,
-        /// Why.
         reason: String,
     },
     /// Say what an unknown step had done.
     DecideUnknown {
-        /// Which.
         step: String,
         /// Whether it counts as done; otherwise it runs again.
         done: bool,
         /// What was looked at.
         reason: String,
     },
-    /// Extend the freeze.
     ExtendFreeze {
         /// By how much, in runbook time.
         by_ms: i64,
     },
-    /// Roll back.
     RollBack {
-        /// Why.
         reason: String,
         /// The session's name, typed; not needed once a trigger has fired.
         confirm: Option<String>,
     },
-    /// Complete the release.
     Complete,
-    /// Write a note.
     Note {
-        /// What.
         text: String,
     },
     /// After the end, record what is left, and close the session where nothing is left to do.
     Close {
-        /// A line each.
         found: Vec<String>,
         /// Close it whatever is left to do.
         #[serde(default)]
@@ -104,7 +86,6 @@ pub enum Command {
     },
     /// After a rollback, record what was corrected (R6).
     Correct {
-        /// What.
         what: String,
         /// Give up what users wrote to PostgreSQL and what no salvage file holds.
         #[serde(default)]
@@ -115,7 +96,6 @@ pub enum Command {
 /// Why a command was not carried out. Each says what to do instead.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[serde(tag = "refusal", rename_all = "snake_case")]
-#[allow(missing_docs, reason = "each message says what its fields mean")]
 pub enum Refusal {
     #[error(
         "user {user} is not on this bridge: the runbook's `people` list does not name that account"

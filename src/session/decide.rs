@@ -192,9 +192,6 @@ fn start_step(
 }
 
 /// The step that may start now. The same rule holds for people and for the engine.
-///
-/// # Errors
-/// Why none may.
 pub fn may_start(session: &Session) -> Result<String, Refusal> {
     if session.phase != Phase::Open || session.fired.is_some() {
         return Err(Refusal::RollingBack);

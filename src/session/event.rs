@@ -23,13 +23,9 @@ pub use outcome::{Check, Found, Outcome};
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
     /// The session began; the runbook's hash is pinned.
-    SessionOpened {
-        /// What binds it.
-        charter: Box<Charter>,
-    },
+    SessionOpened { charter: Box<Charter> },
     /// An engine took the lease.
     EngineStarted {
-        /// Its process.
         pid: u32,
         /// Its version of `cutover`.
         version: String,
@@ -39,18 +35,10 @@ pub enum Event {
         boot_ms: i64,
     },
     /// An engine looked at the source's schema, for the first time, or found another one than before.
-    SourceSeen {
-        /// What it saw.
-        shape: Shape,
-    },
+    SourceSeen { shape: Shape },
     /// A rehearsal was found, or had ended.
-    RehearsalRecorded {
-        /// Its proof.
-        rehearsal: RehearsalEvidence,
-    },
-    /// A step began.
+    RehearsalRecorded { rehearsal: RehearsalEvidence },
     StepStarted {
-        /// Which.
         step: String,
         /// From 1.
         attempt: u32,
@@ -59,84 +47,61 @@ pub enum Event {
     },
     /// Somebody agreed that a step deletes rows of the target that the source does not have; the step starts in the same moment.
     DiscardAgreed {
-        /// Which step.
         step: String,
-        /// Who.
         by: String,
         /// How many rows, by table.
         rows: Rows,
     },
     /// Somebody confirmed a step of kind `confirm`.
     StepConfirmed {
-        /// Which.
         step: String,
-        /// As what.
         role: Role,
-        /// Who.
         by: String,
     },
-    /// A step ended.
     StepFinished {
-        /// Which.
         step: String,
         /// From 1.
         attempt: u32,
-        /// How.
         outcome: Outcome,
     },
     /// The engine died while the step ran; nobody knows yet how far it came.
     StepLost {
-        /// Which.
         step: String,
         /// From 1.
         attempt: u32,
     },
     /// It has been found out what an unknown step had done.
     StepFoundOut {
-        /// Which.
         step: String,
-        /// What.
         found: Found,
         /// Who decided, where no machine could.
         by: Option<String>,
     },
     /// A person skipped a step that the runbook lets them skip.
     StepSkipped {
-        /// Which.
         step: String,
-        /// Who.
         by: String,
-        /// Why.
         reason: String,
     },
     /// How to undo something, recorded before it is done.
     UndoRecorded {
         /// The step that is about to do it.
         step: String,
-        /// How.
         undo: Undo,
     },
-    /// A gate was signed.
     GateSigned {
-        /// Which.
         gate: String,
         /// By whom, for what.
         signature: Signature,
     },
-    /// A signature was withdrawn.
     SignatureWithdrawn {
-        /// Which gate.
         gate: String,
-        /// For which role.
         role: Role,
-        /// Who.
         by: String,
     },
     /// An engine that took up again found an SSH signature that does not hold (any more).
     SignatureVoided {
-        /// Which gate.
         gate: String,
-        /// For which role.
         role: Role,
         /// By whom it is said to be.
         by: String,
@@ -145,28 +110,17 @@ pub enum Event {
     },
     /// What follows, in the same moment, somebody did in the place of another.
     DeputyActed {
-        /// Who.
         by: String,
         /// In whose place.
         absent: String,
-        /// As what.
         role: Role,
     },
     /// Nothing new starts.
-    SessionHeld {
-        /// Who.
-        by: String,
-        /// Why.
-        reason: String,
-    },
+    SessionHeld { by: String, reason: String },
     /// Things may start again.
-    SessionResumed {
-        /// Who.
-        by: String,
-    },
+    SessionResumed { by: String },
     /// The freeze may last longer.
     FreezeExtended {
-        /// Who.
         by: String,
         /// By how much, in runbook time.
         by_ms: i64,
@@ -177,36 +131,25 @@ pub enum Event {
         limit_ms: i64,
     },
     /// SQLite was written to although it was frozen: what was built on the freeze is void.
-    DriftFound {
-        /// What was seen.
-        detail: String,
-    },
+    DriftFound { detail: String },
     /// SQLite was written to after the switch, although it stays fenced: those rows are not in PostgreSQL, and F4 lets nobody write.
-    WrittenAfterSwitch {
-        /// What was seen.
-        detail: String,
-    },
+    WrittenAfterSwitch { detail: String },
     /// A trigger changed its state.
     TriggerMoved {
         /// Which: `T3a`, or `T1a.app-3` where it judges each instance.
         trigger: String,
-        /// To what.
         state: TriggerPhase,
         /// In words and numbers.
         reason: String,
     },
     /// A trigger fired: rollback is mandatory.
     TriggerFired {
-        /// Which.
         trigger: String,
         /// In words and numbers.
         reason: String,
     },
-    /// The rollback began.
     RollbackStarted {
-        /// Why.
         cause: RollbackCause,
-        /// In words.
         reason: String,
     },
     /// A row of the rollback began; a repeated one is a retry after the engine died.
@@ -221,35 +164,23 @@ pub enum Event {
         /// How. A failed row is named and does not stop the others.
         outcome: Outcome,
     },
-    /// The rollback ended.
     RolledBack {
         /// Whether the application serves from SQLite again.
         healthy: bool,
     },
     /// Rows of a rollback that had ended are run again.
     RollbackRetried {
-        /// Who.
         by: String,
         /// Which, in their order.
         rows: Vec<String>,
     },
     /// The release manager completed the release.
-    SessionCompleted {
-        /// Who.
-        by: String,
-    },
+    SessionCompleted { by: String },
     /// Somebody wrote a note.
-    NoteWritten {
-        /// Who.
-        by: String,
-        /// What.
-        text: String,
-    },
+    NoteWritten { by: String, text: String },
     /// After a rollback: somebody recorded what was corrected (R6).
     CorrectionRecorded {
-        /// Who.
         by: String,
-        /// What.
         what: String,
         /// Whether what users wrote to PostgreSQL, and what no salvage file holds, is given up.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -257,7 +188,6 @@ pub enum Event {
     },
     /// After the end: somebody looked at what was left, and closed the session unless something stays open.
     SessionClosed {
-        /// Who.
         by: String,
         /// What was found, a line each.
         found: Vec<String>,
@@ -272,7 +202,6 @@ pub enum Event {
     },
     /// Something that people should know and that changes no state.
     AlarmRaised {
-        /// What.
         text: String,
         /// The trigger that sees nothing, where it is about that.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -318,9 +247,7 @@ pub enum Undo {
     Fence,
     /// A configuration file was changed: put the former bytes back.
     Config {
-        /// Whose.
         instance: String,
-        /// The file.
         path: PathBuf,
         /// Hash of the former bytes, kept as an artefact.
         former_sha256: String,
@@ -330,10 +257,7 @@ pub enum Undo {
     /// The switch was an action: run its undo.
     SwitchAction,
     /// An instance was restarted: restart it again.
-    Restart {
-        /// Which.
-        instance: String,
-    },
+    Restart { instance: String },
     /// A command of the operator's own has an undo.
     Command,
     /// Writes to the moved tables were revoked: give the rights back that others than the owner had. A rollback leaves them revoked; closing
@@ -347,9 +271,7 @@ pub enum Undo {
 /// A signature on a gate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Signature {
-    /// Who.
     pub by: String,
-    /// As what.
     pub role: Role,
     /// What it covers: the runbook.
     pub runbook_hash: RunbookHash,
@@ -358,7 +280,6 @@ pub struct Signature {
     /// In whose place, for a deputy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stands_in_for: Option<String>,
-    /// What they said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
     /// What they signed with their SSH key, where they did.
@@ -450,15 +371,9 @@ pub enum TriggerPhase {
 #[serde(tag = "cause", rename_all = "snake_case")]
 pub enum RollbackCause {
     /// A person, by name.
-    Person {
-        /// Who.
-        by: String,
-    },
+    Person { by: String },
     /// A trigger, after its countdown.
-    Trigger {
-        /// Which.
-        trigger: String,
-    },
+    Trigger { trigger: String },
 }
 
 /// No session lasts longer: what is reckoned with its times stays a number. Over five hundred years, as far as a journal's times reach.
@@ -473,7 +388,6 @@ pub struct Recorded {
     pub at_ms: i64,
     /// Wall clock, for people; order and durations never depend on it.
     pub wall: chrono::DateTime<chrono::Utc>,
-    /// What happened.
     #[serde(flatten)]
     pub event: Event,
 }

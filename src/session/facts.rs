@@ -94,9 +94,6 @@ impl Outcome {
     }
 
     /// A fact that is in it. `row` is whose outcome it is.
-    ///
-    /// # Errors
-    /// [`Unreadable`]
     pub fn fact<F: Fact + DeserializeOwned>(&self, row: &str) -> Result<Option<F>, Unreadable> {
         self.facts.get(row, Value::clone)
     }
@@ -104,9 +101,6 @@ impl Outcome {
 
 impl StepState {
     /// A fact that its last attempt left behind.
-    ///
-    /// # Errors
-    /// [`Unreadable`]
     pub fn fact<F: Fact + DeserializeOwned>(&self) -> Result<Option<F>, Unreadable> {
         let outcome = self.outcome.as_ref();
         outcome.map_or(Ok(None), |outcome| outcome.fact(&self.id))
@@ -128,35 +122,23 @@ fn newest<F: Fact + DeserializeOwned>(
 
 impl Session {
     /// A fact that a step left behind, as the journal has it: `${NAME}` stands for a secret. Of several the newest step's.
-    ///
-    /// # Errors
-    /// [`Unreadable`]
     pub fn fact<F: Fact + DeserializeOwned>(&self) -> Result<Option<F>, Unreadable> {
         newest(&self.steps, Value::clone)
     }
 
     /// The same with every secret that this process knows in its place, for whoever acts on it. What is made of it is masked again
     /// where it goes out.
-    ///
-    /// # Errors
-    /// [`Unreadable`]
     pub fn revealed_fact<F: Fact + DeserializeOwned>(&self) -> Result<Option<F>, Unreadable> {
         newest(&self.steps, secret::revealed_json)
     }
 
     /// A fact that a row of the rollback left behind; of several the newest row's.
-    ///
-    /// # Errors
-    /// [`Unreadable`]
     pub fn rollback_fact<F: Fact + DeserializeOwned>(&self) -> Result<Option<F>, Unreadable> {
         let rollback = self.rollback.as_ref();
         rollback.map_or(Ok(None), |rollback| newest(&rollback.rows, Value::clone))
     }
 
     /// Where the copies of the backup are, as A2 and A3 left them behind; the first one first.
-    ///
-    /// # Errors
-    /// [`Unreadable`]
     pub fn backups(&self) -> Result<Vec<Kept>, Unreadable> {
         let first = self.revealed_fact::<Backup>()?.map(|Backup(kept)| kept);
         let second = self

@@ -30,7 +30,6 @@ pub struct GateView {
 pub struct EvidenceView {
     /// `A2`, or `rehearsal.import`.
     pub name: String,
-    /// Where it stands.
     pub state: EvidenceState,
     /// One line for people.
     pub detail: String,
@@ -222,7 +221,6 @@ impl Session {
 
 /// What a rehearsal is judged by: a session's, or that of one that is to be opened.
 pub struct RehearsalGround<'g> {
-    /// Of the runbook.
     pub runbook_hash: &'g RunbookHash,
     /// The session is a sandbox's.
     pub sandbox: bool,

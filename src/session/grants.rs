@@ -35,7 +35,6 @@ pub struct ColumnGrants {
     pub column: String,
     /// Its number in the table.
     pub number: i16,
-    /// What.
     pub grants: Vec<Grant>,
 }
 

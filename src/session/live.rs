@@ -44,7 +44,6 @@ pub struct TriggerView {
     pub id: String,
     /// Whether it can fire now.
     pub armed: bool,
-    /// Where it is.
     pub phase: TriggerPhase,
     /// Time for which the condition was seen to hold, in runbook time.
     pub streak_ms: i64,
@@ -74,9 +73,7 @@ pub struct InstanceView {
     pub id: String,
     /// Restarted first.
     pub canary: bool,
-    /// What it does.
     pub state: InstanceState,
-    /// In words.
     pub detail: String,
 }
 
@@ -88,7 +85,6 @@ pub enum InstanceState {
     Unknown,
     /// Answers its readiness.
     Ready,
-    /// Does not.
     NotReady,
     /// Being restarted on purpose.
     Restarting,
@@ -108,7 +104,6 @@ pub struct LoadsView {
 pub struct LoadView {
     /// `app-1`.
     pub id: String,
-    /// Requests per second.
     pub requests_per_s: Option<f64>,
     /// Share of requests answered 5xx.
     pub errors_ratio: Option<f64>,
@@ -170,7 +165,6 @@ pub struct ClientView {
     pub application: String,
     /// Running a statement; those that wait are among them.
     pub active: u32,
-    /// Doing nothing.
     pub idle: u32,
     /// Holding a transaction open and doing nothing.
     pub idle_in_transaction: u32,
@@ -218,7 +212,6 @@ pub struct PlannedTable {
 /// A column that moves.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlannedColumn {
-    /// Its name.
     pub column: String,
     /// Its type as SQLite's schema says it.
     pub source: String,
@@ -240,7 +233,6 @@ pub struct ParityView {
 /// One table of a comparison.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ComparedTable {
-    /// Its name.
     pub table: String,
     /// Rows of PostgreSQL that were read so far.
     pub compared: u64,

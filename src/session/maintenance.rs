@@ -32,7 +32,6 @@ pub enum Sight {
 pub struct Seen {
     /// An instance's id, or the file that switches maintenance.
     pub place: String,
-    /// What was seen there.
     pub sight: Sight,
     /// By what, or why nothing was; foreign text.
     pub how: String,

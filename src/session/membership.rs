@@ -58,7 +58,6 @@ pub struct Roster {
 /// A usable answer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Answer {
-    /// Who is there.
     pub members: Vec<Member>,
     /// How many should be there; `None` where it does not say.
     pub wanted: Option<usize>,

@@ -34,13 +34,9 @@ pub enum Act {
     Skip,
     /// Say what an unknown step had done, where no machine can.
     Decide,
-    /// Extend the freeze.
     ExtendFreeze,
-    /// Roll back.
     RollBack,
-    /// Complete the release.
     Complete,
-    /// Write a note.
     Note,
     /// Run rows of a rollback again.
     Retry,
@@ -99,9 +95,6 @@ pub fn permit(act: Act, roles: &[Role]) -> Result<(), (&'static str, &'static [R
 
 /// Whether a user of the operating system may have an engine started for a session that has none: whoever may roll back, for only an engine
 /// can.
-///
-/// # Errors
-/// Why not, in words.
 pub fn may_have_an_engine(charter: &Charter, user: &str) -> Result<(), String> {
     let Some(actor) = Actor::identify(charter, user, None) else {
         return Err(format!("{user} is the account of nobody on the bridge"));

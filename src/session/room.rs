@@ -22,7 +22,6 @@ const MIB: u64 = 1024 * 1024;
 /// What was seen of one disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Look {
-    /// Where.
     pub spot: Spot,
     /// What is free, or why nobody can say; foreign text.
     pub free_bytes: Result<u64, String>,

@@ -47,9 +47,6 @@ impl Shape {
 
 impl Session {
     /// The source's schema: as it was frozen, else as an engine last saw it; `None` where none has.
-    ///
-    /// # Errors
-    /// [`Unreadable`]
     pub fn shape(&self) -> Result<Option<Shape>, Unreadable> {
         let freeze = self.step_of_kind(&LineKind::Freeze);
         let freeze = freeze.filter(|s| s.status == StepStatus::Done);

@@ -26,14 +26,12 @@ pub const MAX_SIGNATURE_BYTES: usize = 16 * 1024;
 /// Which gates have to be signed with an SSH key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SigningRules {
-    /// Their ids.
     pub gates: Vec<String>,
 }
 
 /// What a person sends along with a signature: the text, and OpenSSH's signature over it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Proof {
-    /// What was signed.
     pub message: String,
     /// As `ssh-keygen -Y sign` writes it.
     pub signature: String,
@@ -60,7 +58,6 @@ pub struct Checked {
 /// Why OpenSSH does not find a signature good. Foreign text in it is harmless already.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[serde(tag = "flaw", rename_all = "snake_case")]
-#[allow(missing_docs, reason = "each message says what its fields mean")]
 pub enum Flaw {
     #[error("it is no signature over what was sent, or not one for `{NAMESPACE}` ({said})")]
     NotASignature { said: String },
@@ -85,13 +82,9 @@ pub struct Statement {
     pub session: String,
     /// When it was opened: another one of the same name is another session.
     pub opened: DateTime<Utc>,
-    /// The runbook's hash.
     pub runbook: String,
-    /// The gate's id.
     pub gate: String,
-    /// As what.
     pub role: Role,
-    /// Who.
     pub person: String,
     /// In whose place, for a deputy.
     pub stands_in_for: Option<String>,
@@ -228,7 +221,6 @@ pub(super) fn accept(wanted: &Statement, proof: &Proof) -> Result<SshSignature, 
 
 /// Why the text that was signed is not the one that the event around it asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[allow(missing_docs, reason = "each message says what it means")]
 pub enum Unlike {
     #[error("its text names no time")]
     NoTime,
@@ -244,9 +236,6 @@ pub enum Unlike {
 
 /// Whether what the journal keeps of an SSH signature was made for the gate, role, person and evidence of the event around it. Whoever
 /// writes a journal anew can change the event, and not what was signed.
-///
-/// # Errors
-/// See [`Unlike`].
 pub fn covers(
     session: &Session,
     gate: &str,

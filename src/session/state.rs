@@ -18,7 +18,6 @@ use crate::runbook::{Role, Trigger};
 /// Everything that is known of a session. All times are session milliseconds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Session {
-    /// What binds it.
     pub charter: Charter,
     /// When it was opened, by the wall clock: tells it from another session of the same name.
     pub opened: chrono::DateTime<chrono::Utc>,
@@ -71,7 +70,6 @@ pub struct Session {
 /// What was corrected after a rollback (R6).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Correction {
-    /// Who recorded it.
     pub by: String,
     /// In their words.
     pub what: String,
@@ -101,11 +99,8 @@ pub enum Phase {
 #[strum(serialize_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
 pub enum StepStatus {
-    /// Not begun.
     Pending,
-    /// Being done.
     Running,
-    /// Done.
     Done,
     /// Failed, at its last attempt so far.
     Failed,
@@ -120,13 +115,10 @@ pub enum StepStatus {
 pub struct StepState {
     /// Its id, as in the charter.
     pub id: String,
-    /// Where it stands.
     pub status: StepStatus,
-    /// Attempts so far.
     pub attempt: u32,
     /// When its first attempt began.
     pub started_ms: Option<i64>,
-    /// When it ended.
     pub ended_ms: Option<i64>,
     /// Who started, skipped or decided it.
     pub by: Option<String>,
@@ -150,48 +142,36 @@ impl StepState {
 /// Who holds the session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Held {
-    /// Who.
     pub by: String,
-    /// Why.
     pub reason: String,
-    /// Since when.
     pub since_ms: i64,
 }
 
 /// What is known of a trigger.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TriggerState {
-    /// Where it is.
     pub phase: TriggerPhase,
     /// In words and numbers.
     pub reason: String,
-    /// Since when.
     pub since_ms: i64,
 }
 
-/// A trigger that fired.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Fired {
-    /// Which.
     pub trigger: String,
     /// In words and numbers.
     pub reason: String,
-    /// When.
     pub at_ms: i64,
 }
 
-/// The rollback.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Rollback {
     /// Who or what began it.
     pub cause: RollbackCause,
-    /// Why.
     pub reason: String,
-    /// When.
     pub started_ms: i64,
     /// When the application served from SQLite again (the last row within the RTO).
     pub restored_ms: Option<i64>,
-    /// When it ended.
     pub ended_ms: Option<i64>,
     /// Whether the application serves from SQLite again.
     pub healthy: Option<bool>,
@@ -210,7 +190,6 @@ impl Rollback {
 /// The engine's clock at its last start, so that others on the same boot can tell the session's time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct EngineState {
-    /// Its process.
     pub pid: u32,
     /// Boot of the machine.
     pub boot_id: String,

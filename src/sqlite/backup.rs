@@ -36,7 +36,6 @@ pub(super) const READ_ONLY_MODE: u32 = 0o440;
 /// How far a backup has come, in pages of the source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
-    /// Copied.
     pub pages_done: u64,
     /// To copy in all.
     pub pages_total: u64,
@@ -47,11 +46,9 @@ pub struct Progress {
 pub struct Backup {
     /// Its final name. The checksum is in the file beside it, with `.sha256` appended.
     pub path: PathBuf,
-    /// Its size.
     pub size_bytes: u64,
     /// Lower-case hexadecimal.
     pub sha256: String,
-    /// Pages copied.
     pub pages: u64,
     /// Rows that point nowhere, by table: SQLite did not keep them out. A fact about the source, not a fault of the copy.
     pub orphans: Vec<inspect::Orphans>,

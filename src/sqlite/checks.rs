@@ -3,10 +3,8 @@
 
 use rusqlite::Connection;
 
-/// A CHECK constraint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check {
-    /// Its table.
     pub table: String,
     /// The expression as written, without the outer parentheses.
     pub expression: String,

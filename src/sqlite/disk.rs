@@ -37,9 +37,6 @@ pub fn of(path: &Path) -> Disk {
 }
 
 /// What an unprivileged process may still write on the disk of `path`, or of the nearest folder above it that exists.
-///
-/// # Errors
-/// The system does not say.
 pub fn free_bytes(path: &Path) -> std::io::Result<u64> {
     let absolute = std::path::absolute(path)?;
     let existing = absolute.ancestors().find(|at| at.exists());

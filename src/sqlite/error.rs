@@ -7,42 +7,27 @@ use std::path::{Path, PathBuf};
 pub enum Error {
     /// Nothing is there. `cutover` never creates a source.
     #[error("there is no file at {path}; nothing was created. Check the path of the source", path = path.display())]
-    Missing {
-        /// Where we looked.
-        path: PathBuf,
-    },
+    Missing { path: PathBuf },
     /// A directory, socket or device.
     #[error("{path} is a {what}, not a file. Name the database file itself", path = path.display())]
     NotAFile {
-        /// Where we looked.
         path: PathBuf,
         /// What it is instead.
         what: &'static str,
     },
     /// Zero bytes.
     #[error("{path} is empty (0 bytes). Is this the file that the application opens? An application started in another folder makes an empty one", path = path.display())]
-    Empty {
-        /// The file.
-        path: PathBuf,
-    },
+    Empty { path: PathBuf },
     /// It begins like something else.
     #[error("{path} is not a SQLite database: it does not begin with `SQLite format 3`. Name the file that the application opens", path = path.display())]
-    NotSqlite {
-        /// The file.
-        path: PathBuf,
-    },
+    NotSqlite { path: PathBuf },
     /// Whole pages of bytes without any order: an encrypted database (SQLCipher, SEE).
     #[error("{path} looks encrypted: whole pages, and no readable header. Decrypt a copy with the application's own tool (for SQLCipher `sqlcipher_export`) and use that", path = path.display())]
-    Encrypted {
-        /// The file.
-        path: PathBuf,
-    },
+    Encrypted { path: PathBuf },
     /// Shorter than its own header says.
     #[error("{path} is cut short: {size_bytes} bytes, and its header counts {expected_bytes}. It is an incomplete copy; take it again with `sqlite3 FILE \".backup COPY\"`", path = path.display())]
     Truncated {
-        /// The file.
         path: PathBuf,
-        /// What is there.
         size_bytes: u64,
         /// What its header says.
         expected_bytes: u64,
@@ -50,27 +35,18 @@ pub enum Error {
     /// SQLite itself finds it damaged.
     #[error("{path} is damaged: {}. Stop here and restore a sound backup, or repair a copy with `sqlite3 FILE .recover`", findings.join("; "), path = path.display())]
     Corrupt {
-        /// The file.
         path: PathBuf,
         /// What the check found, the first few.
         findings: Vec<String>,
     },
     /// A transaction was cut off, and its journal still has to be rolled back by a writer.
     #[error("{path} has a hot journal ({journal}): a writer died in the middle of a transaction. Start and stop the application once, or open the file with `sqlite3` and run any query, so that the transaction is rolled back; never delete the journal", path = path.display(), journal = journal.display())]
-    HotJournal {
-        /// The database.
-        path: PathBuf,
-        /// Its journal.
-        journal: PathBuf,
-    },
+    HotJournal { path: PathBuf, journal: PathBuf },
     /// Opening a live WAL database as somebody else can leave a `-shm` that the application cannot write.
     #[error("{path} is in WAL mode and belongs to user {owner_uid}, and we are user {our_uid}: opening it could leave files beside it that the application cannot write. Run cutover as the owner or as root", path = path.display())]
     NotOwner {
-        /// The file.
         path: PathBuf,
-        /// Whose it is.
         owner_uid: u32,
-        /// Who we are.
         our_uid: u32,
     },
     /// The operating system says no.
@@ -78,19 +54,14 @@ pub enum Error {
     Permission {
         /// `read`, `write`, `create`.
         doing: &'static str,
-        /// On what.
         path: PathBuf,
     },
     /// A WAL database where the files beside it can be neither read nor made.
     #[error("{path} is in WAL mode and its folder is read-only, so that it cannot be opened. Make the folder writable for the owner, or copy the file together with its -wal", path = path.display())]
-    ReadOnlyFolder {
-        /// The file.
-        path: PathBuf,
-    },
+    ReadOnlyFolder { path: PathBuf },
     /// Somebody else holds a lock for longer than we wait.
     #[error("{path} is locked by another process for more than {waited_ms} ms. {}", holders(holders_found), path = path.display())]
     Busy {
-        /// The file.
         path: PathBuf,
         /// How long we asked.
         waited_ms: u64,
@@ -100,7 +71,6 @@ pub enum Error {
     /// Commits went on while nobody should write.
     #[error("{path} is still being written: {changes} change(s) seen in {watched_ms} ms of the quiet period. Maintenance mode does not hold every writer. {} The file is not fenced", holders(holders_found), path = path.display())]
     StillWriting {
-        /// The file.
         path: PathBuf,
         /// How many times the file was seen changed.
         changes: u32,
@@ -112,17 +82,13 @@ pub enum Error {
     /// Somebody could write past the fence, so there is none.
     #[error("{path} cannot be fenced: {way}. The file is not fenced, and nothing was changed", path = path.display())]
     PastTheFence {
-        /// The file.
         path: PathBuf,
-        /// How.
         way: super::names::OtherName,
     },
     /// An index or column sorts by a collation that only the application knows.
     #[error("{path} uses the collation {collation:?} ({used_by}), which only the application defines; its order cannot be checked. Rebuild that index or column with a built-in collation in a copy, or leave the table out", path = path.display())]
     UnknownCollation {
-        /// The file.
         path: PathBuf,
-        /// Its name.
         collation: String,
         /// The first index or table that uses it.
         used_by: String,
@@ -146,27 +112,19 @@ pub enum Error {
     /// The bytes are not the ones whose checksum was recorded.
     #[error("{path} does not have the recorded checksum: SHA-256 is {found}, recorded is {recorded}. Do not use it; take the backup again", path = path.display())]
     Checksum {
-        /// The file.
         path: PathBuf,
-        /// As recorded.
         recorded: String,
-        /// As read.
         found: String,
     },
     /// The `.sha256` file holds no line for its database.
     #[error("{path} is not a checksum file: expected `<64 hex digits>  <file name>`", path = path.display())]
-    ChecksumFile {
-        /// The file.
-        path: PathBuf,
-    },
+    ChecksumFile { path: PathBuf },
     /// A sample query of the restore drill failed.
     #[error("the sample query {query:?} failed on {path}: {source}", path = path.display())]
     SampleQuery {
-        /// The copy.
         path: PathBuf,
         /// As the runbook has it.
         query: String,
-        /// Why.
         source: rusqlite::Error,
     },
     /// Asked to stop. What was half done is gone.
@@ -175,21 +133,15 @@ pub enum Error {
     /// Reading or writing failed.
     #[error("cannot {doing} {path}: {source}", path = path.display())]
     Io {
-        /// What was tried.
         doing: &'static str,
-        /// On what.
         path: PathBuf,
-        /// Why.
         source: std::io::Error,
     },
     /// SQLite said something that has no kind of its own here.
     #[error("SQLite cannot {doing} {path}: {source}", path = path.display())]
     Sqlite {
-        /// What was tried.
         doing: &'static str,
-        /// On what.
         path: PathBuf,
-        /// Why.
         source: rusqlite::Error,
     },
 }
@@ -197,7 +149,6 @@ pub enum Error {
 /// A process that has the database open.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holder {
-    /// Its process id.
     pub pid: u32,
     /// Its command name, made harmless.
     pub name: String,

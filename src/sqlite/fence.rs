@@ -207,9 +207,6 @@ impl Fence {
     }
 
     /// What its schema says; see [`shape`].
-    ///
-    /// # Errors
-    /// The file can no longer be read.
     pub fn shape(
         &self,
         stays_behind: &dyn Fn(&str) -> bool,
@@ -218,9 +215,6 @@ impl Fence {
     }
 
     /// Whether anything happened to the file since the fence was raised. Cheap; ask often.
-    ///
-    /// # Errors
-    /// The file can no longer be read.
     pub fn drift(&self) -> Result<Option<Drift>, Error> {
         let same_file = self
             .real

@@ -134,9 +134,6 @@ impl Fingerprint {
 
 impl Fingerprint {
     /// The state that `connection` sees now. Stable only while nobody writes: take it under the fence, or of a resting file.
-    ///
-    /// # Errors
-    /// The file cannot be read.
     pub fn take(connection: &Connection, path: &Path) -> Result<Self, Error> {
         let fail = |source| Error::Sqlite {
             doing: "read",

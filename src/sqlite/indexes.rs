@@ -8,7 +8,6 @@ use crate::sqlite::checks::tokens;
 /// An index over expressions, or over some rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PartialIndex {
-    /// Its name.
     pub name: String,
     /// No two rows may be the same under it.
     pub unique: bool,

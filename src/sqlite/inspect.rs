@@ -22,7 +22,6 @@ pub struct Orphans {
     pub table: String,
     /// The table that they point to.
     pub parent: String,
-    /// How many.
     pub rows: u64,
     /// The first rowid; `None` in a table without one.
     pub example_rowid: Option<i64>,

@@ -34,7 +34,6 @@ pub enum OtherName {
     },
     /// A process has the file open, and its log or index is another one than ours.
     OtherLog {
-        /// The process.
         by: Holder,
         /// The file that it uses, as it sees it.
         uses: PathBuf,

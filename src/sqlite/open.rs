@@ -30,9 +30,6 @@ pub fn open_read_only(path: &Path) -> Result<Connection, Error> {
 }
 
 /// As [`open_read_only`]; each statement waits `busy_limit` for a writer's commit.
-///
-/// # Errors
-/// As above.
 pub fn open_read_only_within(path: &Path, busy_limit: Duration) -> Result<Connection, Error> {
     let file = Candidate::look(path)?;
     file.refuse_foreign_wal()?;
@@ -53,9 +50,6 @@ pub fn open_read_only_within(path: &Path, busy_limit: Duration) -> Result<Connec
 
 /// Lets a connection read tables whose columns sort by a collation that only the application has: SQLite refuses to read some of them
 /// without one. What stands in for it compares bytes, so nothing may be looked up by such a column, nor its order be believed.
-///
-/// # Errors
-/// SQLite's.
 pub fn stand_in_for_collations(connection: &Connection) -> rusqlite::Result<()> {
     connection.collation_needed(|connection, name| {
         connection.create_collation(name, |one: &str, other: &str| one.cmp(other))
@@ -71,9 +65,6 @@ pub fn open_read_write(path: &Path) -> Result<Connection, Error> {
 }
 
 /// As [`open_read_write`]; each statement waits `busy_limit` for other writers.
-///
-/// # Errors
-/// As above.
 pub fn open_read_write_within(path: &Path, busy_limit: Duration) -> Result<Connection, Error> {
     drop(open_read_only_within(path, busy_limit)?);
     let file = Candidate::look(path)?;

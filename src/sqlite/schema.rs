@@ -47,16 +47,13 @@ pub enum TextEncoding {
 /// Something in `sqlite_schema` that holds no rows of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Other {
-    /// Its name.
     pub name: String,
-    /// What it is.
     pub what: What,
 }
 
 /// Kinds of [`Other`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum What {
-    /// A view.
     View,
     /// A virtual table (FTS, R-tree, …); its rows are derived, or live in its shadow tables.
     Virtual,
@@ -71,7 +68,6 @@ pub enum What {
 /// An ordinary table.
 #[derive(Debug, Clone)]
 pub struct Table {
-    /// Its name.
     pub name: String,
     /// All columns, generated ones included, in order.
     pub columns: Vec<Column>,
@@ -89,14 +85,11 @@ pub struct Table {
     pub indexes: Vec<Vec<usize>>,
     /// Indexes over expressions or over some rows, unique or not.
     pub partial_indexes: Vec<PartialIndex>,
-    /// CHECK constraints.
     pub checks: Vec<Check>,
 }
 
-/// A column.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Column {
-    /// Its name.
     pub name: String,
     /// The declared type as written; may be empty.
     pub declared: String,
@@ -126,7 +119,6 @@ pub enum Position {
     Ordinal,
 }
 
-/// A unique key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UniqueKey {
     /// Indexes into the table's columns.
@@ -135,7 +127,6 @@ pub struct UniqueKey {
     pub binary: bool,
 }
 
-/// A foreign key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ForeignKey {
     /// Columns here, by name.

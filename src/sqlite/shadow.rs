@@ -16,7 +16,6 @@ pub struct Virtuals {
 /// A full-text index over another table, from which SQLite can make it anew.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FullText {
-    /// Its name.
     pub name: String,
     /// The table or view that has the text: in lower case and without blanks.
     pub content: String,
@@ -35,9 +34,6 @@ struct Made {
 
 impl Virtuals {
     /// Reads them.
-    ///
-    /// # Errors
-    /// The schema cannot be read.
     pub fn read(connection: &Connection) -> rusqlite::Result<Self> {
         let mut statement = connection.prepare(
             "SELECT l.name, s.sql FROM pragma_table_list AS l JOIN sqlite_schema AS s ON s.name = l.name AND s.type = 'table'
@@ -59,9 +55,6 @@ impl Virtuals {
     }
 
     /// Whether a table that SQLite calls a shadow table is one of the application's own.
-    ///
-    /// # Errors
-    /// Its columns cannot be read.
     pub fn is_ordinary(&self, connection: &Connection, table: &str) -> rusqlite::Result<bool> {
         let name = table.to_lowercase();
         // SQLite takes what is before the last underscore for the virtual table's name.

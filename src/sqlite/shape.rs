@@ -13,9 +13,6 @@ const HASH_CHARS: usize = 16;
 
 /// Each table, index, view and trigger by kind and name, with a hash of the text that made it. SQLite's own objects are left out: they
 /// come and go with the rows. So is what belongs to a table that stays behind, and the mark of a rollback, which is ours.
-///
-/// # Errors
-/// The schema cannot be read.
 pub fn read(
     connection: &Connection,
     stays_behind: &dyn Fn(&str) -> bool,

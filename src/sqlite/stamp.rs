@@ -8,9 +8,6 @@ pub use crate::identity::Stamp;
 
 impl Stamp {
     /// Of the file that is at `path` now.
-    ///
-    /// # Errors
-    /// Nothing is there.
     pub fn of(path: &Path) -> io::Result<Self> {
         let metadata = path.metadata()?;
         let ns = |s: i64, ns: i64| s.saturating_mul(1_000_000_000).saturating_add(ns);

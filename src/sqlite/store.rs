@@ -23,7 +23,6 @@ pub struct Stored {
     pub path: PathBuf,
     /// As recorded and as read back.
     pub sha256: String,
-    /// Its size.
     pub size_bytes: u64,
     /// Whether it is on another disk than the first copy.
     pub on_another_disk: bool,

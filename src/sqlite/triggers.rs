@@ -8,18 +8,14 @@ use super::checks::{name, tokens};
 /// What a trigger fires on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fires {
-    /// INSERT
     Insert,
     /// UPDATE, of whichever columns.
     Update,
-    /// DELETE
     Delete,
 }
 
-/// A trigger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trigger {
-    /// Its name.
     pub name: String,
     /// The table or view that it is on.
     pub table: String,
@@ -30,9 +26,6 @@ pub struct Trigger {
 }
 
 /// All triggers of the file.
-///
-/// # Errors
-/// The schema cannot be read.
 pub fn read(connection: &Connection) -> rusqlite::Result<Vec<Trigger>> {
     let sql =
         "SELECT name, tbl_name, sql FROM main.sqlite_schema WHERE type = 'trigger' ORDER BY name";

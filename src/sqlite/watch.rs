@@ -50,9 +50,6 @@ impl Watch {
     }
 
     /// What happened to the database since; None: nothing.
-    ///
-    /// # Errors
-    /// The file cannot be read any more.
     pub fn change(&self) -> Result<Option<String>, Error> {
         let connection = self
             .connection

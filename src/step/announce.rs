@@ -52,9 +52,6 @@ async fn post(ctx: &Context, url: &str, text: &str) -> Result<(), String> {
 }
 
 /// Runs an action of the runbook, its output going to the screen and into the session's artefacts.
-///
-/// # Errors
-/// Why it failed, in a line for people.
 pub async fn run_action(
     ctx: &Context,
     action: &Action,
@@ -66,9 +63,6 @@ pub async fn run_action(
 }
 
 /// As [`run_action`], for callers who want to see how a failed one failed.
-///
-/// # Errors
-/// It could not even be tried.
 pub async fn try_action(
     ctx: &Context,
     action: &Action,

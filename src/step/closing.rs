@@ -92,9 +92,6 @@ pub async fn look(
 const MARK_LIMIT: Duration = Duration::from_secs(10);
 
 /// Leaves the mark of a completed release in the target; one that is there already stays. A rehearsal has released nothing.
-///
-/// # Errors
-/// It could not be left, in words.
 pub async fn mark_release(runbook: &Runbook, base: &Path, session: &Session) -> Result<(), String> {
     if session.charter.rehearsal {
         return Ok(());
@@ -301,9 +298,6 @@ async fn schema(client: &Client) -> Result<Finding, tokio_postgres::Error> {
 
 /// Drops what is ours in the schema `cutover` of the target, and the schema, unless something is in it that is nowhere else, or another
 /// session has the target. The mark of a release stays. What somebody else has put there, or hung on it, is never dropped: nothing is.
-///
-/// # Errors
-/// Why it is still there.
 pub async fn drop_schema(runbook: &Runbook) -> Result<String, String> {
     let client = connect(runbook).await.map_err(|e| e.to_string())?;
     let failed = |e: tokio_postgres::Error| {

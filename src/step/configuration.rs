@@ -33,9 +33,7 @@ impl Place {
 /// What a file says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Says {
-    /// SQLite.
     From,
-    /// PostgreSQL.
     To,
     /// Neither, in words.
     Other(String),

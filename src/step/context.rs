@@ -26,7 +26,6 @@ pub struct Context {
     pub runbook: Arc<Runbook>,
     /// The session as it was when the step began.
     pub session: Arc<Session>,
-    /// The session's folder.
     pub folder: Folder,
     /// The runbook's folder: where relative paths and commands start.
     pub base: PathBuf,
@@ -34,7 +33,6 @@ pub struct Context {
     pub environment: Arc<Environment>,
     /// Position of the step in the runbook; for rollback rows, in the rollback list.
     pub index: usize,
-    /// Where news goes.
     pub reporter: Reporter,
     /// Ends the step early: a rollback, or the engine's end.
     pub cancel: CancellationToken,
@@ -61,7 +59,6 @@ pub struct Shared {
     pub monitor: Arc<Monitor>,
     /// For requests to instances.
     pub http: reqwest::Client,
-    /// The session's clock.
     pub clock: SessionClock,
 }
 
@@ -98,7 +95,6 @@ pub enum News {
     Progress {
         /// Of what: a table, a page count, an instance.
         label: String,
-        /// Done so far.
         done: u64,
         /// In all; 0 where unknown.
         total: u64,
@@ -113,7 +109,6 @@ pub enum News {
     Plan(PlanView),
     /// How to undo what is about to be done. Answered once it is durable.
     Undo {
-        /// How.
         undo: Undo,
         /// Answered then.
         durable: oneshot::Sender<()>,
@@ -121,13 +116,9 @@ pub enum News {
     /// An instance changed its state.
     Instance(InstanceView),
     /// SQLite was seen to have been written after the switch.
-    Written {
-        /// What was seen.
-        detail: String,
-    },
+    Written { detail: String },
     /// A file to keep with the session, by hash.
     Artefact {
-        /// As shown.
         name: String,
         /// Where it is now.
         path: PathBuf,
@@ -141,7 +132,6 @@ pub struct Reporter {
     pub row: String,
     /// From 1.
     pub attempt: u32,
-    /// The engine's socket.
     pub news: mpsc::UnboundedSender<(String, u32, News)>,
 }
 
@@ -227,9 +217,6 @@ impl Context {
     }
 
     /// A fact that an earlier step left behind, of several the newest step's.
-    ///
-    /// # Errors
-    /// [`Unreadable`]
     pub fn fact<F: Fact + DeserializeOwned>(&self) -> Result<Option<F>, Unreadable> {
         self.session.revealed_fact()
     }
@@ -265,9 +252,6 @@ impl Context {
     }
 
     /// Waits for a while of real time, or until the step is cancelled.
-    ///
-    /// # Errors
-    /// The step was cancelled.
     pub async fn pause(&self, real_ms: i64) -> Result<(), Outcome> {
         let time = std::time::Duration::from_millis(real_ms.max(0) as u64);
         tokio::select! {

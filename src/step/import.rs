@@ -181,9 +181,7 @@ async fn load_of(ctx: &Context, sides: &(Endpoint, Kept)) -> Outcome {
 /// What policies put aside, in words.
 #[derive(Debug, PartialEq, Eq)]
 struct InWords {
-    /// In all.
     summary: String,
-    /// By table.
     by_table: Vec<String>,
 }
 

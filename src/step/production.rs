@@ -46,9 +46,6 @@ pub async fn identified(client: &Client) -> Result<TargetIdentity, Error> {
 }
 
 /// By what the target was known: when the session was opened, or to B1.
-///
-/// # Errors
-/// [`Unreadable`]
 pub fn target_of(session: &Session) -> Result<Option<TargetIdentity>, Unreadable> {
     match &session.charter.production.target {
         Some(opened) => Ok(Some(opened.clone())),
@@ -100,7 +97,6 @@ pub enum Differs {
     /// Another file is there.
     #[error("{path} is another file ({now}) than when the session was opened ({was})")]
     Another {
-        /// Where.
         path: String,
         /// By what it was known.
         was: SourceIdentity,
@@ -110,19 +106,14 @@ pub enum Differs {
     /// It cannot be looked at.
     #[error("{path}, which was {was} when the session was opened, cannot be looked at: {why}")]
     Unseen {
-        /// Where.
         path: String,
         /// By what it was known.
         was: SourceIdentity,
-        /// Why not.
         why: String,
     },
 }
 
 /// Whether the file at `path` is the one that was known as `was`.
-///
-/// # Errors
-/// [`Differs`]
 pub fn compare_source(was: Option<SourceIdentity>, path: &Path) -> Result<(), Differs> {
     let Some(was) = was else { return Ok(()) };
     let shown = path.display().to_string();

@@ -126,7 +126,6 @@ impl Record {
         }
     }
 
-    /// One sentence.
     pub fn sentence(&self) -> String {
         let kept = || self.tables.iter().filter(|table| !table.broke_off);
         let sum = |of: fn(&TableCost) -> u64| kept().map(of).sum::<u64>();
@@ -360,13 +359,11 @@ pub fn one_spelling(path: &Path) -> PathBuf {
 /// What a salvage file is made of.
 #[derive(Debug, Clone)]
 pub struct Wanted {
-    /// Where it goes.
     pub path: PathBuf,
     /// What it says of itself.
     pub about: About,
     /// What is looked for.
     pub since: Since,
-    /// And where.
     pub endpoint: Endpoint,
     /// Where a file goes that is there already, once the new one is whole; what of it was brought in is what the new one is told against. `None`
     /// where none may be there.

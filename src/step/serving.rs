@@ -53,7 +53,6 @@ pub async fn look_twice(ctx: &Context, instances: &[Instance], limit: Duration) 
     serving
 }
 
-/// One instance.
 pub async fn look_at(ctx: &Context, instance: &Instance, limit: Duration) -> Serving {
     let looked = look(ctx, std::slice::from_ref(instance), limit).await;
     looked.into_iter().next().unwrap_or_else(|| Serving {

@@ -131,9 +131,6 @@ pub async fn to_target(ctx: &Context, how: &SwitchHow) -> Result<String, String>
 
 /// Takes the configuration back to SQLite, where E3 of a rehearsal has switched it for a while. Whatever this leaves, a rollback puts back
 /// from the former bytes.
-///
-/// # Errors
-/// What stands in the way.
 pub async fn to_source(ctx: &Context, how: &SwitchHow) -> Result<(), String> {
     match how {
         SwitchHow::Key { key, from, .. } => keys::back(ctx, key, from),

@@ -17,17 +17,11 @@ use crate::session::{Check, Outcome};
 const WAY_BACK_LIMIT: Duration = Duration::from_secs(20);
 
 /// The owner's endpoint.
-///
-/// # Errors
-/// A failed outcome: the URL is wrong.
 pub fn owner(ctx: &Context) -> Result<Endpoint, Outcome> {
     telling(ctx, &ctx.runbook.target.url)
 }
 
 /// The endpoint as the application uses it.
-///
-/// # Errors
-/// A failed outcome: the URL is wrong.
 pub fn runtime(ctx: &Context) -> Result<Endpoint, Outcome> {
     telling(ctx, &ctx.runbook.target.runtime_url)
 }

@@ -214,9 +214,6 @@ async fn fenced(ctx: &Context) -> Result<(), Outcome> {
 }
 
 /// Whether the file is what the backup holds; `Ok(Err(…))` where it is not, in words.
-///
-/// # Errors
-/// Nobody can tell.
 async fn as_kept(ctx: &Context, why: &str) -> Result<Result<(), String>, Outcome> {
     let Some(Backup(kept)) = ctx.fact::<Backup>().map_err(Outcome::from)? else {
         return Err(Outcome::failed(format!(

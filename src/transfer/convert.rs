@@ -38,15 +38,10 @@ pub const NO_NULL: &str = "NULL, and the target column is NOT NULL";
 /// SQLite's storage classes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
-    /// NULL
     Null,
-    /// INTEGER
     Integer,
-    /// REAL
     Real,
-    /// TEXT
     Text,
-    /// BLOB
     Blob,
 }
 

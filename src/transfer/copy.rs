@@ -104,11 +104,9 @@ pub struct Copied {
 /// One table of [`Copied`].
 #[derive(Debug, Clone, Serialize)]
 pub struct CopiedTable {
-    /// Source name.
     pub table: String,
     /// Rows in the target by the checkpoints.
     pub rows: u64,
-    /// Bytes sent.
     pub bytes: u64,
     /// Time spent loading it in this process.
     pub seconds: f64,

@@ -13,7 +13,6 @@ pub enum Error {
     /// The source file could not be opened or read.
     #[error("{}: {source}", path.display())]
     Source {
-        /// The file.
         path: PathBuf,
         /// What opening it said.
         source: crate::sqlite::Error,
@@ -21,11 +20,9 @@ pub enum Error {
     /// SQLite failed while reading.
     #[error("reading {} from {}: {source}", printable(.table, 80), path.display())]
     Read {
-        /// The file.
         path: PathBuf,
         /// The table, or what else was read.
         table: String,
-        /// SQLite's answer.
         source: rusqlite::Error,
     },
     /// The target could not be reached.
@@ -33,7 +30,6 @@ pub enum Error {
     Connect {
         /// The target without its password.
         endpoint: String,
-        /// What connecting said.
         source: crate::postgres::Error,
     },
     /// PostgreSQL refused a statement or went away.
@@ -41,7 +37,6 @@ pub enum Error {
     Server {
         /// What was being done, naming table and batch.
         doing: String,
-        /// PostgreSQL's answer.
         source: tokio_postgres::Error,
     },
     /// A batch made no progress for this long and was cancelled.
@@ -70,7 +65,6 @@ pub enum Error {
     OtherImport {
         /// The key of the unfinished import.
         found: String,
-        /// The schema.
         schema: String,
         /// In what it differs from this one.
         why: String,
@@ -83,9 +77,7 @@ pub enum Error {
         printable(.table, 80)
     )]
     PutAside {
-        /// The schema.
         schema: String,
-        /// How many rows.
         rows: i64,
         /// One of the source tables.
         table: String,
@@ -99,9 +91,7 @@ pub enum Error {
     /// The source was written to while it was read: rows may have been read from different moments.
     #[error("{} was written to while it was read: {what}. {state}", path.display())]
     SourceChanged {
-        /// The file.
         path: PathBuf,
-        /// What was seen.
         what: String,
         /// What that leaves, and what to do.
         state: &'static str,
@@ -119,24 +109,14 @@ pub enum Error {
     },
     /// Another process imports into the same schema right now.
     #[error("another import into schema {schema} is running")]
-    Busy {
-        /// The schema.
-        schema: String,
-    },
+    Busy { schema: String },
     /// The target's columns are no longer those that the import began with.
     #[error("{} in the target changed during the import: {what}", printable(.table, 80))]
-    Changed {
-        /// The target table.
-        table: String,
-        /// What differs.
-        what: String,
-    },
+    Changed { table: String, what: String },
     /// The server counted other rows than were sent.
     #[error("{}: sent {sent} rows, PostgreSQL counted {counted}; the batch was rolled back", printable(.table, 80))]
     Count {
-        /// The source table.
         table: String,
-        /// Rows sent.
         sent: u64,
         /// Rows the server counted.
         counted: u64,
@@ -144,7 +124,6 @@ pub enum Error {
     /// A constraint or index could not be rebuilt; the rows at fault are named.
     #[error("{} on {} cannot be rebuilt: {why}", printable(.name, 80), printable(.table, 80))]
     Rebuild {
-        /// The target table.
         table: String,
         /// The constraint or index.
         name: String,

@@ -31,7 +31,6 @@ use crate::transfer::plan::{Problem, RowKey, Skipped};
 pub struct Layout {
     /// What moves, parents before children.
     pub tables: Vec<TableLayout>,
-    /// What stays.
     pub skipped: Vec<Skipped>,
     /// What has no partner or no conversion.
     pub problems: Vec<Problem>,
@@ -51,7 +50,6 @@ pub struct Layout {
     pub fire: Vec<String>,
     /// How the source stores text.
     pub encoding: TextEncoding,
-    /// The target's schema.
     pub schema: String,
     /// Numbered columns of tables that the target alone has: they stay as they are.
     pub others: Vec<(u32, i16)>,
@@ -67,15 +65,12 @@ pub struct Layout {
 /// A table that moves.
 #[derive(Debug, Clone)]
 pub struct TableLayout {
-    /// Where from.
     pub source: schema::Table,
-    /// Where to.
     pub target: catalogue::Table,
     /// The columns that move, in source order.
     pub columns: Vec<ColumnLayout>,
     /// The highest rowid that SQLite ever gave out here.
     pub source_high: Option<i64>,
-    /// The target's schema.
     pub schema: String,
     /// Foreign keys to tables that do not move.
     pub outside: Vec<catalogue::Constraint>,

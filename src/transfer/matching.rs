@@ -204,7 +204,6 @@ pub fn likely<'t>(source: &str, unfilled: &[&'t str]) -> Option<Likely<'t>> {
 /// A suggested partner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Likely<'t> {
-    /// Its name.
     pub name: &'t str,
     /// The names alone tell; otherwise a table's columns have to fit too.
     pub sure: bool,

@@ -36,9 +36,7 @@ pub type Discard = BTreeMap<String, u64>;
 /// A planned table that holds rows. Serialized as in `plan --json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Occupied {
-    /// Source table.
     pub table: String,
-    /// Target table.
     pub target: String,
     /// Rows there; none where row security hides them, until the import lifts it.
     pub rows: Option<u64>,
@@ -187,7 +185,6 @@ pub fn agreed(occupied: &[Occupied], discard: &Discard) -> Result<(), Error> {
 pub struct Disagreement {
     /// Source table, or the name that was given.
     pub table: String,
-    /// What was given.
     pub given: Option<u64>,
     /// What is there; none where nothing would be emptied.
     pub found: Option<Occupied>,

@@ -8,7 +8,6 @@ use serde::Serialize;
 pub enum Progress {
     /// Rows of one table, scanned or loaded.
     Rows {
-        /// Source table.
         table: String,
         /// Rows so far, those of earlier attempts included.
         rows: u64,
@@ -25,7 +24,6 @@ pub enum Progress {
     },
     /// A constraint or index is being rebuilt, or is done.
     Rebuilding {
-        /// Target table.
         table: String,
         /// Constraint or index.
         name: String,
@@ -48,7 +46,6 @@ pub enum Progress {
         attempt: u32,
         /// Pause before the next.
         wait_ms: u64,
-        /// Why.
         reason: String,
     },
     /// Everything that will be taken away for the load, before it is: durable in the target by now, and for the caller's own journal.

@@ -24,7 +24,6 @@ pub struct Chunker<F: FnMut(Bytes) -> Result<(), Closed>> {
 pub struct Closed;
 
 impl<F: FnMut(Bytes) -> Result<(), Closed>> Chunker<F> {
-    /// An empty one.
     pub fn new(send: F) -> Self {
         Self {
             buffer: Vec::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 4),

@@ -20,7 +20,6 @@ pub struct Span {
 }
 
 impl Span {
-    /// Everything.
     pub const ALL: Self = Self {
         from: i64::MIN,
         to: i64::MAX,
@@ -55,17 +54,14 @@ impl Cursor {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum KeyPart {
-    /// INTEGER
     Integer(i64),
     /// REAL by its bits, since JSON has no infinity.
     RealBits(u64),
-    /// TEXT
     Text(String),
     /// BLOB, as hexadecimal digits.
     Blob(String),
     /// TEXT that is not UTF-8, as hexadecimal digits.
     RawText(String),
-    /// NULL
     Null,
 }
 

@@ -45,11 +45,9 @@ pub enum Outcome {
 /// A row or value that a policy put aside.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Quarantined {
-    /// Which row.
     pub row: RowKey,
     /// The column at fault; empty for a rule of the whole row.
     pub column: String,
-    /// Why.
     pub reason: String,
     /// The whole row as JSON, blobs as hexadecimal digits.
     pub content: serde_json::Value,
@@ -63,7 +61,6 @@ pub type Foreseen = HashMap<RowKey, Vec<Fault>>;
 pub struct Fault {
     /// The source column; empty for a rule of the whole row.
     pub column: String,
-    /// Which rule.
     pub reason: String,
     /// The value becomes NULL; otherwise the row is put aside.
     pub nulls: bool,

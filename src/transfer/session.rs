@@ -12,7 +12,6 @@ use crate::transfer::error::server;
 /// Where and under which name an import works.
 #[derive(Clone)]
 pub struct Target {
-    /// The database.
     pub endpoint: Endpoint,
     /// The schema that holds the application's tables.
     pub schema: String,

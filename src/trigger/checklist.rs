@@ -46,7 +46,6 @@ impl Checklist {
         }
     }
 
-    /// Judges a sample.
     pub fn observe(&mut self, sample: &Sample, session: &Session) {
         let conditions = self.items.iter_mut().flat_map(|(_, conditions)| conditions);
         for watched in conditions.filter(|w| w.signal == sample.signal) {

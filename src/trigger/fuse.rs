@@ -34,7 +34,6 @@ pub struct Fuse {
 pub struct Seen {
     /// When it was taken.
     pub at_ms: i64,
-    /// How it stood.
     pub standing: Standing,
     /// In words and numbers.
     pub text: String,

@@ -40,7 +40,6 @@ pub enum Verdict {
     Moved {
         /// `T3a`, or `T1a.app-3`.
         trigger: String,
-        /// To what.
         phase: TriggerPhase,
         /// In words and numbers.
         reason: String,
@@ -209,7 +208,6 @@ impl Judge {
         }
     }
 
-    /// Judges a sample.
     pub fn observe(&mut self, sample: &Sample, session: &Session) {
         let Some(positions) = self.by_signal.get(&sample.signal) else {
             return;

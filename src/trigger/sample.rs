@@ -9,7 +9,6 @@ pub struct Sample {
     pub signal: String,
     /// Session time at which the probe began to ask.
     pub at_ms: i64,
-    /// What it saw.
     pub reading: Reading,
 }
 
@@ -19,7 +18,6 @@ pub struct Sample {
 pub enum Reading {
     /// A number. Ratios are fractions.
     Value {
-        /// Finite.
         value: f64,
         /// Requests behind it, for signals that mean nothing over too few; `None` for all others.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -27,7 +25,6 @@ pub enum Reading {
     },
     /// A number from a part of those that were asked: when it is bad it counts, when it is good it proves nothing.
     Partial {
-        /// Finite.
         value: f64,
         /// As in `Value`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -36,14 +33,10 @@ pub enum Reading {
         reason: String,
     },
     /// Nothing: we could not ask, or the answer makes no sense. Not a zero.
-    NoData {
-        /// Why, in words.
-        reason: String,
-    },
+    NoData { reason: String },
 }
 
 impl Sample {
-    /// A sample.
     pub fn new(signal: impl Into<String>, at_ms: i64, reading: Reading) -> Sample {
         Sample {
             signal: signal.into(),

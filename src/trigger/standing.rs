@@ -10,9 +10,7 @@ use crate::runbook::Bound;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Standing {
-    /// Within it.
     Good,
-    /// Beyond it.
     Bad,
     /// Too little data to say.
     Unknown,

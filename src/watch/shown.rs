@@ -19,7 +19,6 @@ const LOOKS: u32 = 5;
 /// What whoever looks is shown.
 pub type Latest = Arc<Shown>;
 
-/// The page.
 #[derive(Debug, Clone, Default)]
 pub struct Shown {
     /// Counts the looks.
@@ -30,10 +29,8 @@ pub struct Shown {
     pub is_over: bool,
 }
 
-/// A piece of it.
 #[derive(Debug, Clone)]
 pub struct ShownPiece {
-    /// What it is.
     pub piece: Arc<Piece>,
     /// The same as a server-sent event.
     pub message: Bytes,
@@ -79,7 +76,6 @@ struct End {
     wall: DateTime<Utc>,
 }
 
-/// Makes the page.
 pub struct Maker {
     folder: Folder,
     session: String,

@@ -32,7 +32,6 @@ pub enum Error {
 /// What a viewer gets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Link {
-    /// Whose.
     pub name: String,
     /// The path of the link; whoever has it may look.
     pub token: String,

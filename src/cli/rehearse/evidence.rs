@@ -63,9 +63,6 @@ pub(super) fn folded(entries: &[Entry]) -> Option<Session> {
 }
 
 /// The state of a rehearsal's session, for those who want more than the evidence.
-///
-/// # Errors
-/// Its journal is damaged.
 pub fn session_of(root: &Path, evidence: &RehearsalEvidence) -> anyhow::Result<Session> {
     Ok(history::session(&Folder::open_at(
         &root.join(&evidence.session),

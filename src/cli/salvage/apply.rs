@@ -61,9 +61,6 @@ pub struct ApplyArgs {
 
 /// `cutover salvage apply`: 0 when all chosen rows are in SQLite (or, in a dry run, could be), 3 when a conflict or a foreign key
 /// stands in the way.
-///
-/// # Errors
-/// A file cannot be read or written.
 pub fn run(args: ApplyArgs) -> anyhow::Result<Exit> {
     let choice = args.choice.choice();
     if !args.all && choice == Default::default() {

@@ -15,11 +15,8 @@ pub enum Do {
     Sign,
     /// Withdraw one's signature from the selected gate.
     Withdraw,
-    /// Hold the session.
     Hold,
-    /// Resume the session.
     Resume,
-    /// Roll back.
     RollBack,
     /// Run rows of a rollback again.
     Retry,
@@ -27,13 +24,9 @@ pub enum Do {
     Decide,
     /// Skip the next step.
     Skip,
-    /// Extend the freeze.
     Extend,
-    /// Complete the release.
     Complete,
-    /// Write a note.
     Note,
-    /// Start an engine.
     StartEngine,
     /// Read what a step printed.
     Output,
@@ -43,19 +36,16 @@ pub enum Do {
     Event,
     /// Read all of a table.
     Table,
-    /// Copy an event.
     Copy,
     /// Show only the lines of a list that have some words.
     Filter,
     /// Play another person.
     Play,
-    /// Inject a fault.
     Fault,
     /// Open the first-minute guide.
     Guide,
     /// Another view.
     Show(View),
-    /// The next panel.
     NextPanel,
     /// The panel before.
     PreviousPanel,
@@ -63,9 +53,7 @@ pub enum Do {
     Up,
     /// One line down.
     Down,
-    /// A page up.
     PageUp,
-    /// A page down.
     PageDown,
     /// To the first line.
     First,
@@ -91,11 +79,9 @@ pub enum Do {
     Theme,
     /// Take the mouse, or give it back.
     Mouse,
-    /// Explain every key.
     Help,
     /// Close what lies over the screen, or go back to the bridge.
     Back,
-    /// Paint everything again.
     Repaint,
     /// Put the cockpit aside.
     Suspend,
@@ -108,13 +94,9 @@ pub enum Do {
 /// Where a line between two panels is moved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Way {
-    /// To the left.
     Left,
-    /// To the right.
     Right,
-    /// Up.
     Up,
-    /// Down.
     Down,
 }
 

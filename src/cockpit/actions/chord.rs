@@ -7,9 +7,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 /// A key with its modifier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Chord {
-    /// The key.
     pub code: KeyCode,
-    /// With Ctrl.
     pub ctrl: bool,
 }
 
@@ -69,7 +67,6 @@ impl Chord {
 /// Why a text names no key that a terminal sends.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotAKey {
-    /// It is none.
     #[error(
         "“{0}” is no key. One is a character, or its name: Space, Enter, Tab, Shift-Tab, Esc, Backspace, Insert, Delete, Up, Down, Left, Right, \
          Home, End, PgUp, PgDn, F1 to F12; with Ctrl, a letter or an arrow: ^X, Ctrl-X"
@@ -80,7 +77,6 @@ pub enum NotAKey {
     SentAs {
         /// As written.
         asked: String,
-        /// What arrives.
         sent: &'static str,
     },
 }

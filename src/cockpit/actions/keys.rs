@@ -28,18 +28,12 @@ pub enum NotBound {
     #[error(
         "{action} takes a letter, a sign or F1 to F12: {key} is struck for other things, and once a trigger has fired it would roll back at once"
     )]
-    TooEasy {
-        /// Its name.
-        action: &'static str,
-        /// The key.
-        key: String,
-    },
+    TooEasy { action: &'static str, key: String },
 }
 
 /// Two actions that would have the same key, and may both be meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Clash {
-    /// The key.
     pub key: Chord,
     /// Name of the one that comes first in the table.
     pub first: &'static str,
@@ -101,9 +95,6 @@ impl Keys {
     }
 
     /// Gives an action other keys. Esc, ^C, ^L and ^Z stay where they are.
-    ///
-    /// # Errors
-    /// It may not have them.
     pub fn bind(&mut self, action: &'static Action, keys: &[Chord]) -> Result<(), NotBound> {
         if keys.is_empty() {
             return Err(NotBound::NoKey(action.name));

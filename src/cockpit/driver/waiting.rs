@@ -111,9 +111,6 @@ pub fn keys(to: Sender<Message>) {
 }
 
 /// Signals.
-///
-/// # Errors
-/// They cannot be caught.
 pub fn signals(to: Sender<Message>) -> io::Result<()> {
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGTSTP, SIGCONT])?;
     thread::spawn(move || {

@@ -32,7 +32,6 @@ pub struct Round {
 pub struct Counts {
     /// Running a statement.
     pub active: u16,
-    /// Doing nothing.
     pub idle: u16,
     /// Holding a transaction open and doing nothing.
     pub idle_in_transaction: u16,

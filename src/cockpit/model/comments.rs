@@ -9,7 +9,6 @@ use super::Model;
 pub struct Note {
     /// Who wrote it, by id.
     pub by: String,
-    /// When.
     pub wall: DateTime<Utc>,
     /// What. Foreign text.
     pub text: String,

@@ -48,7 +48,6 @@ pub struct Sum {
     pub done: u64,
     /// How much there is, where every part says so.
     pub total: Option<u64>,
-    /// What is counted.
     pub unit: String,
     /// The part that moved last.
     pub item: String,

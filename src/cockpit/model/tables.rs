@@ -30,7 +30,6 @@ pub struct TableLine {
     pub rows: Option<u64>,
     /// Rows per second while it moves, once that says something.
     pub rows_per_s: Option<f64>,
-    /// Where it is.
     pub state: TableState,
     /// Values, columns or rows that do not fit.
     pub problems: u64,

@@ -18,7 +18,6 @@ pub struct Told {
     pub at_ms: i64,
     /// Wall clock.
     pub wall: DateTime<Utc>,
-    /// How it matters.
     pub meaning: Meaning,
     /// A sign for how it matters, one column wide.
     pub glyph: &'static str,

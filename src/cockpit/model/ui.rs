@@ -19,7 +19,6 @@ use crate::cockpit::theme::{Meaning, Theme};
 /// Where the cursor is and what lies over the screen.
 #[derive(Debug, Clone, Default)]
 pub struct Ui {
-    /// What is shown.
     pub view: View,
     /// The panel that the arrows act on, in views that have several.
     pub focus: Focus,
@@ -79,7 +78,6 @@ pub struct Awaited {
 /// A line between panels while a button is down on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Held {
-    /// Which.
     pub line: Line,
     /// Columns or rows from it to the pointer.
     pub off: i32,
@@ -95,12 +93,9 @@ pub const USUAL_SPAN_MS: i64 = 15 * 60_000;
 /// What has been brought to the screen by itself, so that it happens once.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Brought {
-    /// Nothing.
     #[default]
     Nothing,
-    /// The countdown.
     Countdown,
-    /// The rollback.
     Rollback,
 }
 
@@ -112,7 +107,6 @@ pub enum View {
     Bridge,
     /// Every step, and the selected one in full.
     Steps,
-    /// The connection pool.
     Pool,
     /// Errors and latency.
     Traffic,
@@ -120,7 +114,6 @@ pub enum View {
     Fleet,
     /// Gates with their evidence.
     Gates,
-    /// Events.
     Journal,
     /// What a rollback will undo, or does.
     Rollback,
@@ -169,21 +162,16 @@ impl View {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub enum Focus {
-    /// Gates.
     #[default]
     Gates,
-    /// Steps.
     Steps,
-    /// Events.
     Events,
-    /// Tables.
     Tables,
     /// Instances, and applications beside them.
     Instances,
 }
 
 impl Focus {
-    /// Every list.
     pub const ALL: [Focus; 5] = [
         Focus::Gates,
         Focus::Steps,
@@ -268,7 +256,6 @@ impl Look {
 pub struct Toast {
     /// In words; holds foreign text.
     pub text: String,
-    /// How it matters.
     pub meaning: Meaning,
     /// Session time at which it came up.
     pub since_ms: i64,
@@ -279,7 +266,6 @@ pub struct Toast {
 /// What lies over the screen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Overlay {
-    /// Every key.
     Help {
         /// Lines that are scrolled away.
         scroll: usize,
@@ -293,21 +279,18 @@ pub enum Overlay {
     Guide,
     /// All of an event.
     Event {
-        /// Its number.
         seq: u64,
         /// Lines that are scrolled away.
         scroll: usize,
     },
     /// All of a table.
     Table {
-        /// Its name.
         table: String,
         /// Lines that are scrolled away.
         scroll: usize,
     },
     /// What a step printed.
     Output {
-        /// Which.
         step: String,
         /// From 1.
         attempt: u32,
@@ -327,7 +310,6 @@ pub enum Overlay {
 /// A search among the actions.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Palette {
-    /// What is typed.
     pub query: String,
     /// The line under the cursor, among those that are found.
     pub at: usize,
@@ -357,7 +339,6 @@ pub const LONGEST_QUERY: usize = 60;
 /// Something to choose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pick {
-    /// What is chosen.
     pub kind: PickKind,
     /// The line under the cursor.
     pub at: usize,
@@ -366,7 +347,6 @@ pub struct Pick {
 /// What is chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PickKind {
-    /// Whom to play.
     Person,
     /// Which fault to inject.
     Fault,

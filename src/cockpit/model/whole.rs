@@ -13,7 +13,6 @@ const COPIED_CHARS: usize = 10_000;
 /// A field, by its path: `outcome.summary`. Both hold foreign text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Field {
-    /// Its path.
     pub name: String,
     /// Its value in words.
     pub value: String,

@@ -27,7 +27,6 @@ pub struct Tape {
 /// What an event is on the timeline, the least important first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Mark {
-    /// Anything else.
     Event,
     /// A step or a row of the rollback begins.
     Step,
@@ -37,7 +36,6 @@ pub enum Mark {
     Burning,
     /// A step or a row has failed, or SQLite was written to although it was frozen.
     Failed,
-    /// A trigger fires.
     Fired,
     /// The rollback begins, or has ended.
     Rollback,

@@ -21,7 +21,6 @@ const MAX_GENERATIONS: usize = 8;
 
 /// What is wrong with a theme.
 #[derive(Debug, thiserror::Error)]
-#[allow(missing_docs, reason = "each message says what its fields mean")]
 pub enum ThemeError {
     #[error("there is no theme “{name}”; the embedded ones are {known}, others are TOML files")]
     Unknown { name: String, known: String },

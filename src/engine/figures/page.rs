@@ -45,7 +45,6 @@ pub struct Page<'a> {
     pub items: &'a [ItemView],
     /// The feed as it stands; `None` where nothing is followed.
     pub feed: Option<&'a FeedView>,
-    /// Signals.
     pub latest: &'a Latest,
 }
 
@@ -53,7 +52,6 @@ pub struct Page<'a> {
 type Labels<'l> = &'l [(&'static str, &'l str)];
 
 impl Page<'_> {
-    /// The text.
     pub fn text(&self) -> String {
         let mut text = String::new();
         self.of_session(&mut text);

@@ -40,15 +40,9 @@ pub enum Wish {
 #[serde(rename_all = "snake_case")]
 pub enum Said {
     /// An engine listens.
-    Started {
-        /// Its process.
-        pid: u32,
-    },
+    Started { pid: u32 },
     /// None was started.
-    Refused {
-        /// In words.
-        why: String,
-    },
+    Refused { why: String },
 }
 
 /// A guard that listens.
@@ -70,9 +64,6 @@ impl Attending {
 }
 
 /// Listens and answers until it is ended; from before the engine's death on, so that nobody meets a gap.
-///
-/// # Errors
-/// The socket cannot be made.
 pub fn begin(folder: &Folder) -> Result<Attending, socket::Error> {
     let cancel = CancellationToken::new();
     let (calls, _) = socket::serve_as_guard::<Wish, Said>(folder, cancel.clone())?;

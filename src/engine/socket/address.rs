@@ -21,7 +21,6 @@ const SHORT_NAME: &str = "engine.sock";
 /// Whose socket it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Listener {
-    /// An engine's.
     Engine,
     /// That of a guard whose engine is dead.
     Guard,

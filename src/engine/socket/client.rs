@@ -31,9 +31,6 @@ pub async fn send<Req: Serialize, Ans: DeserializeOwned>(
 }
 
 /// The same to the guard of a dead engine. Where none listens it is [`Error::NoEngine`].
-///
-/// # Errors
-/// As [`send`].
 pub async fn send_to_guard<Req: Serialize, Ans: DeserializeOwned>(
     folder: &Folder,
     request: &Req,

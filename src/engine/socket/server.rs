@@ -36,9 +36,7 @@ const PAUSE_AFTER_ACCEPT_ERROR: Duration = Duration::from_millis(100);
 /// A request with its speaker, waiting for an answer.
 #[derive(Debug)]
 pub struct Call<Req, Ans> {
-    /// What is asked.
     pub request: Req,
-    /// Who asks.
     pub peer: PeerIdentity,
     reply: oneshot::Sender<Ans>,
 }
@@ -62,9 +60,6 @@ impl<Req, Ans> Call<Req, Ans> {
 /// an answer tells its speaker that the engine is ending. Must be called within a tokio runtime.
 ///
 /// The lease proves that no other engine listens: a socket that a dead one left behind is replaced.
-///
-/// # Errors
-/// [`Error::Io`] when the socket cannot be made.
 pub fn serve<Req, Ans>(
     folder: &Folder,
     lease: &Lease,
@@ -79,9 +74,6 @@ where
 
 /// [`serve`], and a task that has ended once the socket is gone from the file system. Only then may the lease be let go: the next engine's
 /// socket has the same name.
-///
-/// # Errors
-/// As [`serve`].
 pub fn serve_until_gone<Req, Ans>(
     folder: &Folder,
     lease: &Lease,
@@ -95,9 +87,6 @@ where
 }
 
 /// [`serve_until_gone`] for a guard whose engine is dead, at a socket of its own.
-///
-/// # Errors
-/// As [`serve`].
 pub fn serve_as_guard<Req, Ans>(
     folder: &Folder,
     cancel: CancellationToken,
@@ -211,9 +200,6 @@ async fn listen<Req, Ans>(
 }
 
 /// The request of a line; none where it asks whether anybody is there.
-///
-/// # Errors
-/// It is no line of this protocol.
 pub fn understood<Req: DeserializeOwned>(line: &[u8]) -> Result<Option<Req>, serde_json::Error> {
     serde_json::from_slice(line).map(|line| match line {
         Line::Ping => None,

@@ -12,9 +12,6 @@ use crate::text::printable;
 
 /// What is in the way of the capture of these tables, each with what would help. Empty where it can be made. A table that is not there yet
 /// is passed over.
-///
-/// # Errors
-/// The server is gone.
 pub async fn obstacles(client: &Client, tables: &[Captured]) -> Result<Vec<String>, Error> {
     let mut said = rights(client).await?;
     let may_try = said.is_empty();

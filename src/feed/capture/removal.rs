@@ -25,9 +25,6 @@ const DOING: &str = "remove the capture";
 /// Takes the capture away, of whichever session it is: triggers, functions, notes. A table that others hold for longer than 200 ms is left
 /// and tried again, five times at most. Returns what is still there, in words that name the table: it notes nothing any more, for to make its
 /// function an empty one takes no lock on the table. Empty where nothing is left.
-///
-/// # Errors
-/// The server is gone.
 pub async fn remove(client: &Client) -> Result<Vec<String>, Error> {
     let mut left = once(client).await?;
     for _ in 1..ROUNDS {
@@ -51,9 +48,6 @@ pub async fn remove(client: &Client) -> Result<Vec<String>, Error> {
 }
 
 /// The tables, with their schemas, that have triggers of the capture, of whichever session; and where none has, what else of it is there.
-///
-/// # Errors
-/// The server is gone.
 pub async fn left(client: &Client) -> Result<Vec<String>, Error> {
     let triggers = triggers(client).await?;
     let mut left: Vec<String> = triggers.keys().map(shown).collect();

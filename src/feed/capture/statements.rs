@@ -38,7 +38,6 @@ pub(super) enum Hears {
     Update,
     /// Statements that delete.
     Delete,
-    /// TRUNCATE.
     Truncate,
     /// Each row that is inserted, updated or deleted.
     Rows,

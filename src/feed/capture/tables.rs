@@ -121,7 +121,6 @@ impl Moved<'_> {
 }
 
 impl Wanted<'_> {
-    /// Makes it.
     pub(super) fn create(&self) -> String {
         let and_parts = self.hears == Hears::Rows && self.relation.kind == "p";
         create_trigger(self.number, self.hears, &self.relation.name, and_parts)

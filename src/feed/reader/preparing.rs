@@ -18,7 +18,6 @@ use crate::sqlite::schema::Schema;
 /// A table of which nothing was learned yet.
 pub(super) struct Unlearned {
     pub(super) pair: Arc<TablePair>,
-    /// The backup.
     pub(super) backup: PathBuf,
     /// A folder for scratch files.
     pub(super) scratch: PathBuf,

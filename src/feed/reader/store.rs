@@ -51,7 +51,6 @@ pub(super) struct Store {
     waiting: Arc<AtomicU64>,
 }
 
-/// Both sides.
 struct Opened {
     search: Search,
     backup: Connection,

@@ -76,9 +76,6 @@ pub(super) fn mode(path: &Path) -> Result<u32, Error> {
 }
 
 /// Makes the folder of all sessions, or one in it that several people write to; one that is there stays as it is.
-///
-/// # Errors
-/// [`Error::Io`].
 pub fn make_root(dir: &Path) -> Result<(), Error> {
     make_dir(dir, ROOT_MODE)
 }

@@ -43,9 +43,6 @@ struct Open {
 
 impl Hand {
     /// One that has nothing to do yet. Its thread ends with it, or when its disk answers.
-    ///
-    /// # Errors
-    /// The system has no thread left.
     pub fn of(spare: Spare) -> io::Result<Hand> {
         let (jobs, todo) = mpsc::channel::<Job>();
         let at = spare.clone();
@@ -61,7 +58,6 @@ impl Hand {
         })
     }
 
-    /// The file.
     pub fn spare(&self) -> &Spare {
         &self.spare
     }

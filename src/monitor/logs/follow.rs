@@ -33,9 +33,7 @@ pub enum FollowError {
     /// It cannot be read.
     #[error("{} cannot be read: {source}", .path.display())]
     Unreadable {
-        /// Which.
         path: PathBuf,
-        /// Why.
         source: std::io::Error,
     },
     /// There is more than one look may read.

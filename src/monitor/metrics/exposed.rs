@@ -27,7 +27,6 @@ const WHERE: &str = "docs/runbook.md, \"Names of metrics\"";
 /// A signal that the runbook needs, and whether the pages tell it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Need {
-    /// Which.
     pub signal: String,
     /// Who needs it: `M3`, `T3a, T3b, M4`.
     pub by: Vec<String>,

@@ -228,7 +228,6 @@ pub type Rank = u8;
 /// One name, and how its series are read.
 #[derive(Debug, Clone)]
 pub struct Reading {
-    /// What it tells.
     pub figure: Figure,
     /// Before others of the same figure where it is less.
     pub rank: Rank,

@@ -57,19 +57,13 @@ pub enum ScrapeError {
     Text(#[from] TextError),
     /// A number that cannot be.
     #[error("{family} is {value}, which no such series can be")]
-    Value {
-        /// Which.
-        family: String,
-        /// What it says.
-        value: f64,
-    },
+    Value { family: String, value: f64 },
     /// The same series twice: which of the two is meant nobody can say.
     #[error("{series} stands on the page twice; what is true of it is not known")]
     Duplicate {
         /// Name and labels, made harmless.
         series: String,
     },
-    /// Nothing in it.
     #[error("the page holds none of the series that are watched")]
     Nothing,
 }

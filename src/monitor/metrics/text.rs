@@ -20,7 +20,6 @@ pub struct Series<'a> {
 pub struct TextError {
     /// From 1.
     pub line: usize,
-    /// In words.
     pub why: &'static str,
 }
 

@@ -42,7 +42,6 @@ impl PartialOrd for Le {
 /// What has been counted between two looks, summed over series and instances.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Increment {
-    /// All requests.
     pub requests: f64,
     /// Answered 4xx.
     pub client_errors: f64,
@@ -108,9 +107,6 @@ impl Increment {
 
     /// The quantile of the merged histograms, in seconds, by linear interpolation within its bucket, and the number of requests
     /// behind it. Beyond the last finite bound it is that bound.
-    ///
-    /// # Errors
-    /// Why there is none, in words.
     pub fn quantile(&self, q: f64) -> Result<(f64, u64), &'static str> {
         let mut histograms = self.buckets.values().map(|(_, n)| n);
         let first =
@@ -160,7 +156,6 @@ pub struct Window {
 }
 
 impl Window {
-    /// An empty one.
     pub fn new(length_ms: i64) -> Window {
         Window {
             length_ms,

@@ -43,14 +43,12 @@ pub struct Accounts {
 /// What of an export could not be taken.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Refused {
-    /// Points.
     pub count: i64,
     /// Why the last of them could not be.
     pub why: Option<String>,
 }
 
 impl Accounts {
-    /// Nothing yet.
     pub fn new(naming: Naming, began_ns: u64) -> Accounts {
         let instances = naming.instances.values();
         Accounts {

@@ -21,7 +21,6 @@ pub struct ExportMetrics {
 #[derive(Clone, PartialEq, Message, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ResourceMetrics {
-    /// Who says it.
     #[prost(message, optional, tag = "1")]
     pub resource: Option<Resource>,
     /// By the library that measured.
@@ -42,10 +41,8 @@ pub struct Resource {
 #[derive(Clone, PartialEq, Message, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ScopeMetrics {
-    /// The library.
     #[prost(message, optional, tag = "1")]
     pub scope: Option<Scope>,
-    /// What it measured.
     #[prost(message, repeated, tag = "2")]
     pub metrics: Vec<Metric>,
 }
@@ -54,7 +51,6 @@ pub struct ScopeMetrics {
 #[derive(Clone, PartialEq, Message, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Scope {
-    /// Its name.
     #[prost(string, tag = "1")]
     pub name: String,
 }
@@ -69,10 +65,8 @@ pub struct Metric {
     /// `s`.
     #[prost(string, tag = "3")]
     pub unit: String,
-    /// What is now.
     #[prost(message, optional, tag = "5")]
     pub gauge: Option<Gauge>,
-    /// What adds up.
     #[prost(message, optional, tag = "7")]
     pub sum: Option<Sum>,
     /// Durations by buckets with bounds.
@@ -153,7 +147,6 @@ pub struct ExponentialHistogram {
     pub aggregation_temporality: i32,
 }
 
-/// A number.
 #[derive(Clone, PartialEq, Message, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct NumberPoint {
@@ -244,20 +237,17 @@ pub struct Buckets {
     /// The index of the first.
     #[prost(sint32, tag = "1")]
     pub offset: i32,
-    /// From there on.
     #[prost(uint64, repeated, tag = "2")]
     #[serde(deserialize_with = "lenient::unsigned_list")]
     pub bucket_counts: Vec<u64>,
 }
 
-/// An attribute.
 #[derive(Clone, PartialEq, Message, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct KeyValue {
     /// `http.route`.
     #[prost(string, tag = "1")]
     pub key: String,
-    /// Its value.
     #[prost(message, optional, tag = "2")]
     pub value: Option<AnyValue>,
 }
@@ -311,7 +301,6 @@ pub struct ExportLogs {
 #[derive(Clone, PartialEq, Message, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ResourceLogs {
-    /// Who says it.
     #[prost(message, optional, tag = "1")]
     pub resource: Option<Resource>,
     /// By the logger.
@@ -323,10 +312,8 @@ pub struct ResourceLogs {
 #[derive(Clone, PartialEq, Message, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ScopeLogs {
-    /// The logger.
     #[prost(message, optional, tag = "1")]
     pub scope: Option<Scope>,
-    /// Its records.
     #[prost(message, repeated, tag = "2")]
     pub log_records: Vec<LogRecord>,
 }
@@ -341,7 +328,6 @@ pub struct LogRecord {
     /// As the application calls it.
     #[prost(string, tag = "3")]
     pub severity_text: String,
-    /// What it says.
     #[prost(message, optional, tag = "5")]
     pub body: Option<AnyValue>,
     /// `exception.type` and others.

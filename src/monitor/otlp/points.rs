@@ -30,7 +30,6 @@ pub struct Point {
     pub start_ns: u64,
     /// When it was so; 0 where that is not said.
     pub time_ns: u64,
-    /// What it says.
     pub told: Told,
 }
 
@@ -61,7 +60,6 @@ pub struct Counted {
 /// The points of one metric, and what could not be taken.
 #[derive(Debug, Default, PartialEq)]
 pub struct Points {
-    /// In their order.
     pub taken: Vec<Point>,
     /// How many could not be.
     pub rejected: i64,

@@ -25,7 +25,6 @@ pub(in crate::monitor) struct Receiver {
     at: SocketAddr,
     silent_ms: i64,
     desk: Arc<Desk>,
-    /// Or why not.
     listening: Result<Listening, String>,
 }
 

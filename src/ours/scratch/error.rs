@@ -13,15 +13,11 @@ const NAMED: usize = 12;
 /// Why a scratch database was not taken. Nothing in it was changed, and nothing in any other.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// It is the target.
     #[error(
         "`rehearsal.url` is the target itself ({identity}); a rehearsal empties its database, so nothing was done. Make another database \
          for rehearsals"
     )]
-    IsTarget {
-        /// Of both.
-        identity: TargetIdentity,
-    },
+    IsTarget { identity: TargetIdentity },
     /// Its runtime role is led to another database.
     #[error(
         "`rehearsal.runtime_url` leads to another database ({runtime}) than `rehearsal.url` ({owner}): the rehearsed application would \
@@ -41,15 +37,12 @@ pub enum Error {
     Unknown {
         /// The key in the runbook.
         which: &'static str,
-        /// What was said.
         why: String,
     },
     /// Somebody's objects are in it.
     #[error("{}", strangers_words(database, strangers))]
     NotOurs {
-        /// Its name.
         database: String,
-        /// What is there.
         strangers: BTreeSet<Object>,
     },
     /// A person claimed a database of another name.
@@ -57,18 +50,12 @@ pub enum Error {
         "`--claim-scratch {typed}` was given, and `rehearsal.url` leads to {database}. Nothing was done: the name must be that of the \
          database whose content may go"
     )]
-    AnotherName {
-        /// As typed.
-        typed: String,
-        /// Its name.
-        database: String,
-    },
+    AnotherName { typed: String, database: String },
     /// Another rehearsal works in it.
     #[error(
         "another rehearsal works in the scratch database {database}{by}. Nothing was done; wait for its end"
     )]
     Busy {
-        /// Its name.
         database: String,
         /// Who, if that is known.
         by: String,
@@ -78,9 +65,7 @@ pub enum Error {
         "the scratch database {database}: {source}. What was begun was taken back: nothing in it was changed"
     )]
     Server {
-        /// Its name.
         database: String,
-        /// What it said.
         source: postgres::Error,
     },
     /// Objects that hang on one another in a circle cannot be dropped one kind at a time.
@@ -90,9 +75,7 @@ pub enum Error {
         named(left)
     )]
     Entangled {
-        /// Its name.
         database: String,
-        /// What is left.
         left: BTreeSet<Object>,
         /// What PostgreSQL said to the last attempt.
         why: String,

@@ -18,9 +18,6 @@ use std::sync::Arc;
 const COLUMNS_AT_ONCE: usize = 400;
 
 /// One verdict per table over all of its columns. A table whose rows are known to be equal has nothing systematic to be named.
-///
-/// # Errors
-/// A side could not be read.
 pub async fn distributions(sides: &Sides, id: &str, equal: &Equal) -> Result<Vec<Check>, Error> {
     let mut checks = Vec::new();
     for pair in &sides.pairing.pairs {

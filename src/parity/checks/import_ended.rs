@@ -43,9 +43,6 @@ const AWAY: &str = "
      ORDER BY i.began, d.number";
 
 /// One verdict where an import is on record, none where there is none: red until it has ended and all that it took away is back.
-///
-/// # Errors
-/// The target could not be read.
 pub async fn import_ended(sides: &Sides, id: &str) -> Result<Vec<Check>, Error> {
     let doing = "looking whether the import has ended";
     let verdict = |ok, detail: String, examples| {
@@ -100,7 +97,6 @@ enum Record {
     None,
     /// There is one, and the role may not read it.
     Unreadable,
-    /// There is one.
     There,
 }
 

@@ -14,9 +14,6 @@ use crate::text::printable;
 ///
 /// Orphans under a foreign key of the target that vouches for all rows are always wrong. Where there is none, orphans that the backup has as well are told,
 /// and are not the cutover's doing.
-///
-/// # Errors
-/// A side could not be read.
 pub async fn integrity(sides: &Sides, id: &str) -> Result<Vec<Check>, Error> {
     // What an import has away explains what is missing below.
     let mut checks = super::import_ended(sides, id).await?;

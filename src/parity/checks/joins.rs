@@ -13,9 +13,6 @@ use super::{Equal, Wrong};
 use std::collections::{BTreeMap, HashSet};
 
 /// One verdict per relation, declared or recognised by name. Where all children are known to be equal, so are their numbers.
-///
-/// # Errors
-/// A side could not be read.
 pub async fn joins(sides: &Sides, id: &str, equal: &Equal) -> Result<Vec<Check>, Error> {
     let mut checks = Vec::new();
     for relation in relations::all(sides).await? {

@@ -43,9 +43,6 @@ struct Promise {
 }
 
 /// One verdict per kind of promise.
-///
-/// # Errors
-/// A side could not be read.
 pub(super) async fn promises(sides: &Sides, id: &str) -> Result<Vec<Check>, Error> {
     let held = held(sides).await?;
     let recorded = recorded(sides).await?;

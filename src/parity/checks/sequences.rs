@@ -14,9 +14,6 @@ use std::sync::Arc;
 /// transfer section says so: its next value lies beyond every id that the target holds, that the backup holds, and that SQLite ever gave
 /// out (`sqlite_sequence`: ids of deleted rows are never used again). Where the key is text, the sequence's next value is told beside the
 /// highest number in that text, which is not judged.
-///
-/// # Errors
-/// A side could not be read.
 pub async fn sequences(sides: &Sides, id: &str) -> Result<Vec<Check>, Error> {
     let doing = "reading the sequences";
     let schema = literal(&sides.schema);

@@ -38,9 +38,6 @@ const NOW: &str = "
      WHERE NOT EXISTS (SELECT FROM pg_constraint f WHERE f.conindid = i.indexrelid AND f.contype IN ('p', 'u', 'x'))";
 
 /// One verdict over all that is on record.
-///
-/// # Errors
-/// The target could not be read.
 pub(super) async fn unchanged(sides: &Sides, id: &str) -> Result<Check, Error> {
     let sql = NOW
         .replace("$indexes", INDEXES)

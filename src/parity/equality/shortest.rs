@@ -3,7 +3,6 @@
 
 use super::decimal::Decimal;
 
-/// As a number.
 pub(crate) fn number(value: f64) -> Option<Decimal> {
     Decimal::parse(serde_json::Number::from_f64(value)?.to_string().as_bytes())
 }

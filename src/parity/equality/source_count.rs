@@ -30,7 +30,6 @@ pub(super) struct Count {
 /// Whose clock a number was read from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Clock {
-    /// UTC.
     Utc,
     /// One on a wall, in a zone that is not said.
     Wall,

@@ -18,9 +18,6 @@ const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Endpoint {
     /// As [`Endpoint::parse`], in a given environment.
-    ///
-    /// # Errors
-    /// As there.
     pub fn parse_in(
         url: &str,
         environment: &dyn Fn(&str) -> Option<String>,

@@ -11,9 +11,6 @@ const NAMES_SHOWN: usize = 5;
 /// Checks that `role` is least-privilege and has what it needs in `schema`. Asked over the owner's connection, so that nothing is
 /// hidden from us; run it after the migrations, when the tables are there. `exempt` are tables that the application does not touch
 /// at run time: the migration history.
-///
-/// # Errors
-/// The questions could not be asked.
 pub async fn runtime_role(
     client: &Client,
     role: &str,

@@ -4,7 +4,6 @@
 //! Sent as one message instead, a script would run in one hidden transaction, could not hold `CREATE INDEX CONCURRENTLY`, and its
 //! errors would have no line.
 
-/// One statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Statement<'a> {
     /// From its first word to its semicolon, exclusive.
@@ -18,14 +17,10 @@ pub struct Statement<'a> {
 pub struct Problem {
     /// Counted from 1.
     pub line: usize,
-    /// What is wrong.
     pub what: &'static str,
 }
 
 /// All statements of a script, in order.
-///
-/// # Errors
-/// The first [`Problem`].
 pub fn split(script: &str) -> Result<Vec<Statement<'_>>, Problem> {
     // EF Core writes its scripts with a byte order mark.
     let script = script.strip_prefix('\u{feff}').unwrap_or(script);

@@ -31,7 +31,6 @@ pub(super) enum Seen {
     Gone,
     /// The server answers, and lets nobody look: it is full, or the role may not.
     Refused(String),
-    /// Nobody answers.
     NoAnswer(String),
 }
 

@@ -20,7 +20,6 @@ pub struct GivenBack {
 }
 
 impl GivenBack {
-    /// One sentence.
     pub fn sentence(&self) -> String {
         let tables = crate::format::counted(self.as_before as u64, "table");
         match self.differs.first() {

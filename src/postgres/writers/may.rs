@@ -39,9 +39,6 @@ const VIEWS: &str = "
 
 /// What keeps the moved tables from being closed to `runtime_role` by its rights, and its sessions from being ended; a sentence each, none
 /// where both can be done. Tables that are not there yet are passed over.
-///
-/// # Errors
-/// The server does not answer.
 pub async fn may_fence(
     client: &Client,
     tables: &[TableName],

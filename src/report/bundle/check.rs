@@ -41,7 +41,6 @@ pub struct Expected {
 /// What a check came to.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Verdict {
-    /// Nothing was found.
     pub ok: bool,
     /// Name of the session, where that could be read.
     pub session: Option<String>,
@@ -66,7 +65,6 @@ pub struct Finding {
     pub file: String,
     /// The line in it, where that can be told.
     pub line: Option<u64>,
-    /// What is wrong.
     pub what: String,
 }
 

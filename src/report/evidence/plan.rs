@@ -9,7 +9,6 @@ use crate::session::{LineKind, RollbackCause, Session};
 /// An agreed limit against what it took.
 #[derive(Debug, Clone, Serialize)]
 pub struct PlanReport {
-    /// Which limit.
     #[serde(skip)]
     pub limit: Limit,
     /// The same in words.

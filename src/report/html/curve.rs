@@ -17,7 +17,6 @@ const WORD_HEIGHT: f64 = 13.0;
 /// Room above the highest value.
 const HEADROOM: f64 = 1.12;
 
-/// The drawing.
 pub fn draw(curve: &Curve, axis: &page::Axis) -> Markup {
     let axis = Axis::of(axis);
     let top = axis.top();

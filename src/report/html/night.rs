@@ -15,7 +15,6 @@ const LABEL_CHARS: usize = 36;
 /// Diamonds that are nearer to each other, or within each other's words, share their words.
 const APART: f64 = 26.0;
 
-/// The drawing.
 pub fn draw(night: &Night, axis: &page::Axis) -> Markup {
     let axis = Axis::of(axis);
     let top = axis.top();

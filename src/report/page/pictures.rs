@@ -65,7 +65,6 @@ pub enum Thing {
     },
     Diamond {
         at_ms: i64,
-        /// Whether it holds.
         holds: bool,
         /// What stands beside it; things near each other share their words.
         words: String,

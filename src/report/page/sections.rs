@@ -8,7 +8,6 @@ use crate::report::{Report, RowReport, RowStatus, Section as Part};
 use crate::session::{EvidenceState, TriggerPhase};
 use crate::trigger::wording;
 
-/// All of them.
 pub(super) fn of(report: &Report) -> Vec<Section> {
     let mut sections = vec![
         section("timeline", "Timeline", timeline(report)).listed("Timeline"),

@@ -28,7 +28,6 @@ const OTHERS: [&str; 17] = [
 /// A service that serves the application.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Service {
-    /// Its name.
     pub name: String,
     /// Where it is published on this host, and the line.
     pub published: (String, usize),

@@ -4,7 +4,6 @@
 /// A line `KEY=value`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// The key.
     pub key: String,
     /// The value, without quotes.
     pub value: String,

@@ -28,7 +28,6 @@ static ALONE: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"(?:\bflask\s+--app[ =]|\bpython3?\s+-m\s+)([A-Za-z_][\w.]*)")
         .expect("BUG: a constant pattern")
 });
-/// A file.
 static FILE: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(
         r"\b(?:node|tsx|ts-node|bun|python3?|fastapi run)\s+(?:\./)?([\w./-]+\.(?:py|js|ts))\b",

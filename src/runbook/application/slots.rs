@@ -30,7 +30,6 @@ const PURPOSES: [&str; 10] = [
 pub struct Configured {
     /// The instance; empty where one file is all.
     pub id: String,
-    /// The file.
     pub path: String,
     /// The port at which it listens, and the line.
     pub port: Option<(u16, usize)>,

@@ -32,7 +32,6 @@ const ADO_POSTGRES: &str = "Host={runtime_host};Port={runtime_port};Database={ru
 /// A key that says which database is used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Choice {
-    /// The key.
     pub key: String,
     /// Its value for SQLite, as the runbook writes it.
     pub from: String,

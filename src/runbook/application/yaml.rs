@@ -12,9 +12,7 @@ const MAX_DEPTH: usize = 32;
 /// A value, and its line counted from 1.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Node {
-    /// Where it begins.
     pub line: usize,
-    /// What it is.
     pub value: Value,
 }
 
@@ -23,9 +21,7 @@ pub struct Node {
 pub enum Value {
     /// Anything that is no list and no map.
     Text(String),
-    /// In its order.
     List(Vec<Node>),
-    /// In its order.
     Map(Vec<(String, Node)>),
 }
 

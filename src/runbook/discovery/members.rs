@@ -20,7 +20,6 @@ pub struct Member {
     pub name: String,
     /// Base URL, without a slash at the end.
     pub url: String,
-    /// Its host.
     pub host: String,
     /// What it runs, where the answer says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -15,7 +15,6 @@ pub struct Found {
 }
 
 impl Found {
-    /// A text.
     pub fn text(text: &str, at: impl Into<String>) -> Found {
         Found {
             yaml: word(text),
@@ -48,7 +47,6 @@ pub(super) fn comment(at: &str) -> String {
 /// A process that serves the application.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Slot {
-    /// Its id.
     pub id: String,
     /// Its base URL, as it stands in YAML.
     pub url: Found,
@@ -83,14 +81,10 @@ pub enum Figures {
     Library {
         /// As it is called where it was found.
         name: String,
-        /// Where.
         at: String,
     },
     /// What the application needs was looked at, and no such library is among it.
-    None {
-        /// What was looked at.
-        looked_at: String,
-    },
+    None { looked_at: String },
 }
 
 /// Somebody on the bridge.
@@ -98,18 +92,14 @@ pub enum Figures {
 pub struct Person {
     /// Short and unique.
     pub id: String,
-    /// As shown.
     pub name: String,
-    /// What they do.
     pub roles: Vec<Role>,
-    /// Their account.
     pub account: String,
 }
 
 /// The one key by which the application knows its database.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Switch {
-    /// The key.
     pub key: Option<Found>,
     /// Its value for SQLite.
     pub from: Option<Found>,
@@ -128,9 +118,7 @@ pub struct Known {
     pub group: Option<Found>,
     /// Who starts and stops the instances.
     pub run_by: RunBy,
-    /// The instances.
     pub instances: Vec<Slot>,
-    /// The staging slot.
     pub staging: Option<Slot>,
     /// The file from which an instance takes its configuration.
     pub config: Option<Found>,
@@ -158,7 +146,6 @@ pub struct Known {
     pub migrate_env: Option<String>,
     /// The script of the migrations, where a framework makes one.
     pub script: Option<Found>,
-    /// What pins them.
     pub version: Option<Found>,
     /// The actions that switch maintenance on and off.
     pub maintenance: Option<(Found, Found)>,

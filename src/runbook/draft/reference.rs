@@ -19,7 +19,6 @@ pub struct Reference {
 }
 
 impl Reference {
-    /// Takes it apart.
     pub fn read() -> Reference {
         let mut sections: Vec<(&str, usize)> = Vec::new();
         let (mut at, mut comment) = (0, None);

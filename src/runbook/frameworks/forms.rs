@@ -9,7 +9,6 @@ pub(super) struct Form {
     telling: bool,
     /// The column with their ids.
     id: &'static str,
-    /// Who keeps it.
     pub(super) keeper: &'static str,
 }
 

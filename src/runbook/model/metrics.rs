@@ -86,7 +86,6 @@ pub struct Family {
     pub route: Option<String>,
     /// The label that has the method, shown beside the route.
     pub method: Option<String>,
-    /// Of durations.
     pub unit: Unit,
     /// Only series with these labels and values.
     pub only: Vec<(String, String)>,

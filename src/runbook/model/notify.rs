@@ -10,7 +10,6 @@ use crate::runbook::action::Action;
 pub struct Channel {
     /// Short and unique.
     pub id: String,
-    /// How.
     pub means: Means,
     /// What it is used for.
     pub events: Vec<Occasion>,
@@ -23,7 +22,6 @@ pub struct Channel {
 pub enum Means {
     /// A request with JSON.
     Webhook {
-        /// Where to.
         url: String,
         /// Sent along; values may be secrets and are never shown.
         headers: Vec<(String, String)>,
@@ -38,7 +36,6 @@ pub enum Means {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Ring {
-    /// Its bell.
     Bell,
     /// A notification of the desktop, where the terminal can make one; and its bell, where it cannot.
     Desktop,
@@ -57,7 +54,6 @@ pub enum Occasion {
     Decision,
     /// A trigger burns past half of its streak.
     Burning,
-    /// A trigger fired.
     Fired,
     /// A trigger has been blind for too long.
     Blind,
@@ -72,7 +68,6 @@ pub enum Occasion {
 }
 
 impl Occasion {
-    /// All of them.
     pub const ALL: [Occasion; 9] = [
         Occasion::Signature,
         Occasion::Decision,

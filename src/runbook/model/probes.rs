@@ -31,7 +31,6 @@ const OF_INSTANCES: [&str; 12] = [
 pub struct Probe {
     /// Short and unique.
     pub id: String,
-    /// What it asks.
     pub kind: ProbeKind,
     /// Runbook time between two samples; never scaled below 200 ms.
     pub interval_ms: i64,
@@ -45,8 +44,7 @@ pub struct Probe {
     name(ProbeWord),
     derive(IntoStaticStr, EnumIter),
     strum(serialize_all = "snake_case"),
-    doc = "A kind of probe, as written after `kind:`.",
-    allow(missing_docs, reason = "the variants are those of the kind")
+    doc = "A kind of probe, as written after `kind:`."
 )]
 pub enum ProbeKind {
     /// Every instance's readiness.
@@ -80,7 +78,6 @@ pub enum ProbeKind {
     /// A PgBouncer's console.
     #[strum_discriminants(strum(serialize = "pgbouncer"))]
     PgBouncer(PgBouncer),
-    /// A Prometheus server.
     Prometheus(PrometheusServer),
     /// Anything that prints numbers.
     Command {
@@ -94,7 +91,6 @@ pub enum ProbeKind {
 /// Where the application exports to by OpenTelemetry's protocol.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OtlpReceiver {
-    /// Where it listens.
     pub listen: SocketAddr,
     /// Length of the window, in runbook time.
     pub window_ms: i64,

@@ -12,9 +12,7 @@ use super::{Action, Role};
 pub struct Step {
     /// The protocol's row, such as `A2`.
     pub id: String,
-    /// As shown.
     pub title: String,
-    /// What it does.
     pub kind: StepKind,
     /// Whether it goes on by itself once what comes before is done.
     pub start: Start,
@@ -26,7 +24,6 @@ pub struct Step {
     pub needs: Vec<String>,
 }
 
-/// Who starts a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Start {
@@ -46,22 +43,17 @@ pub const MAINTENANCE_STATUS: u16 = 503;
     derive(IntoStaticStr, EnumIter, Serialize, Deserialize),
     strum(serialize_all = "snake_case"),
     serde(rename_all = "snake_case"),
-    doc = "A kind of step, as written after `kind:`.",
-    allow(missing_docs, reason = "the variants are those of the kind")
+    doc = "A kind of step, as written after `kind:`."
 )]
 pub enum StepKind {
     /// P1. Posts to a chat webhook as JSON with `text`, and writes it to the journal. `{name}` and `{freeze}` are replaced.
     Announce {
-        /// What is said.
         text: String,
         /// Where to; the journal alone where absent.
         webhook: Option<String>,
     },
     /// P2. Done when somebody of each role has confirmed.
-    Confirm {
-        /// Who must.
-        roles: Vec<Role>,
-    },
+    Confirm { roles: Vec<Role> },
     /// P3. Captures error rate, p95 latency and start-up health over a window.
     Baseline {
         /// How long, in runbook time.
@@ -80,14 +72,12 @@ pub enum StepKind {
     },
     /// A2. Online backup, checked, hashed, read-only.
     Backup {
-        /// Folder.
         to: PathBuf,
         /// How long it is kept; recorded, never acted on.
         keep_ms: i64,
     },
     /// A3. The second place, verified by reading back.
     StoreBackup {
-        /// Where.
         place: Place,
         /// How long it is kept; recorded, never acted on.
         keep_ms: i64,
@@ -115,10 +105,7 @@ pub enum StepKind {
     /// C2. History and schema.
     MigrationHistory,
     /// C3. Keeps the outputs of other steps, with hashes.
-    KeepArtefacts {
-        /// Steps.
-        of: Vec<String>,
-    },
+    KeepArtefacts { of: Vec<String> },
     /// D1. The order in which tables go.
     ExportOrder,
     /// D2. The rows.
@@ -136,10 +123,7 @@ pub enum StepKind {
     /// E4. Green only when all it needs is.
     ParityGate,
     /// F1. The configuration switch.
-    Switch {
-        /// How.
-        how: SwitchHow,
-    },
+    Switch { how: SwitchHow },
     /// F2. Canary, then batches.
     Rollout {
         /// Instances per batch after the canary.
@@ -171,7 +155,6 @@ pub enum StepKind {
     },
     /// Any command of the operator's own.
     Command {
-        /// What to run.
         action: Action,
         /// How to undo it on rollback.
         undo: Option<Action>,
@@ -227,11 +210,8 @@ pub enum SwitchHow {
 /// The key that the switch changes, and both of its values, which may hold placeholders and secrets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SwitchedKey<'s> {
-    /// Its name.
     pub name: &'s str,
-    /// On SQLite.
     pub from: &'s str,
-    /// On PostgreSQL.
     pub to: &'s str,
 }
 
@@ -257,9 +237,7 @@ impl StepKind {
 pub struct RollbackRow {
     /// `R3`.
     pub id: String,
-    /// As shown.
     pub title: String,
-    /// What it does.
     pub kind: RollbackKind,
 }
 
@@ -269,8 +247,7 @@ pub struct RollbackRow {
     name(RollbackWord),
     derive(IntoStaticStr, EnumIter),
     strum(serialize_all = "snake_case"),
-    doc = "A kind of rollback row, as written after `kind:`.",
-    allow(missing_docs, reason = "the variants are those of the kind")
+    doc = "A kind of rollback row, as written after `kind:`."
 )]
 pub enum RollbackKind {
     /// R1. Cancels what runs; nothing new starts.

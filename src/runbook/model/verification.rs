@@ -25,7 +25,6 @@ pub struct Verification {
 /// One synthetic request.
 #[derive(Clone)]
 pub struct Request {
-    /// As shown.
     pub name: String,
     /// Whether it counts as a core read or a core write (M5).
     pub class: RequestClass,
@@ -52,7 +51,6 @@ pub struct Request {
 /// How a body is compared with the recorded one.
 #[derive(Debug, Clone, PartialEq)]
 pub enum CompareBody {
-    /// Not at all.
     No,
     /// Byte for byte.
     Bytes,

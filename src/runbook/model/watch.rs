@@ -7,13 +7,11 @@ use serde::{Deserialize, Serialize};
 pub struct Trigger {
     /// `T3a`.
     pub id: String,
-    /// As shown.
     pub title: String,
     /// Armed once this step has started.
     pub from: String,
     /// Disarmed once this step is done; until release where absent.
     pub until: Option<String>,
-    /// What fires it.
     pub when: Condition,
 }
 
@@ -61,7 +59,6 @@ pub enum Bound {
 pub struct ChecklistItem {
     /// `M3`.
     pub id: String,
-    /// As shown.
     pub title: String,
     /// `(signal, bound)`; the bound is what makes it red.
     pub conditions: Vec<(String, Bound)>,

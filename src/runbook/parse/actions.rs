@@ -247,7 +247,6 @@ fn statuses(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Vec<u16>> {
     }
 }
 
-/// An HTTP status.
 pub(super) fn status(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<u16> {
     let status = reader.integer(item, 100..=599)?;
     u16::try_from(status).ok()

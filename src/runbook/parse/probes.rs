@@ -263,7 +263,6 @@ fn log_rule(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<LogRule> {
     })
 }
 
-/// A regular expression.
 pub(super) fn regular_expression(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<String> {
     let pattern = reader.text(item)?;
     match regex::Regex::new(&pattern) {

@@ -18,7 +18,6 @@ pub(super) struct Ground {
 /// An action that a rehearsal does not run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotRun {
-    /// Where it stands.
     pub spot: Spot,
     /// Why it is not run.
     pub why: Why,

@@ -28,7 +28,6 @@ const ARRIVES: [&str; 18] = [
 /// A setting that loses something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Loss {
-    /// Its key.
     pub key: &'static str,
     /// What a draft has in its place: a `<…>` without what would end a plain scalar of YAML's flow style.
     pub open: &'static str,

@@ -19,7 +19,6 @@ pub const SERVERS_OWN: &[&str] = &["constraint ", "trigger "];
 pub enum Case {
     /// It does not, for letters of ASCII.
     Ignored,
-    /// It does.
     Kept,
 }
 
@@ -112,7 +111,6 @@ pub fn part(name: &str) -> String {
     }
 }
 
-/// A name in quotes.
 pub fn in_quotes(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }

@@ -165,9 +165,7 @@ pub enum PolicyError {
     /// A known key with a value that it does not take.
     #[error("`{key}` takes {}, not `{value}`", allowed.join(", "))]
     UnknownValue {
-        /// The key.
         key: String,
-        /// What was written.
         value: String,
         /// What may be written.
         allowed: &'static [&'static str],
@@ -175,9 +173,7 @@ pub enum PolicyError {
     /// A known key whose value cannot be read.
     #[error("`{key}` takes {expected}, not `{value}`")]
     Unreadable {
-        /// The key.
         key: &'static str,
-        /// What was written.
         value: String,
         /// What may be written.
         expected: &'static str,

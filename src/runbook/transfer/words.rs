@@ -8,7 +8,6 @@ use crate::text::yaml_scalar;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fraction {
-    /// Cut them off.
     Truncate,
     /// To the nearest, half away from zero.
     Round,
@@ -131,7 +130,6 @@ pub enum Real {
 pub enum Scale {
     /// To the nearest, half away from zero, as PostgreSQL rounds.
     Round,
-    /// Cut them off.
     Truncate,
 }
 

@@ -29,14 +29,12 @@ pub struct Unfilled {
 pub struct Anew {
     /// How long all of them together may take.
     pub limit: Duration,
-    /// All but these.
     pub without: BTreeSet<String>,
     /// Of those no others than these, where it is stated.
     pub only: Option<BTreeSet<String>>,
 }
 
 impl Anew {
-    /// All of them.
     pub fn within(limit: Duration) -> Self {
         Self {
             limit,

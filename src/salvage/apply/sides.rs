@@ -25,17 +25,14 @@ const SHOWN: usize = 40;
 /// One value of it on all three sides, harmless and cut. A side that has no such row has none.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Side {
-    /// The table.
     pub table: String,
     /// The key of the row of SQLite that is meant, as a JSON array.
     pub key: String,
-    /// The column.
     pub column: String,
     /// What the backup had.
     pub was: Option<String>,
     /// What PostgreSQL had, as SQLite would have it; as PostgreSQL writes it where that is not the same.
     pub postgresql: Option<String>,
-    /// What SQLite has.
     pub sqlite: Option<String>,
 }
 
@@ -63,9 +60,6 @@ pub struct Now {
 
 impl Now {
     /// Opens it for reading.
-    ///
-    /// # Errors
-    /// It cannot be read.
     pub fn of(file: &Path) -> Result<Self, Error> {
         let connection = open_read_only(file)?;
         let failed = Error::sqlite(format!("reading {}", file.display()));
@@ -74,9 +68,6 @@ impl Now {
     }
 
     /// The sides of a row that SQLite stands in the way of; none where it does not.
-    ///
-    /// # Errors
-    /// It cannot be read.
     pub fn sides(&self, row: &SalvagedRow) -> Result<Vec<Side>, Error> {
         let looking = Bringing {
             connection: &self.connection,

@@ -49,7 +49,6 @@ impl Reason {
         }
     }
 
-    /// By its word.
     pub(in crate::salvage) fn named(word: &str) -> Option<Self> {
         [Self::NotExact, Self::Conflict, Self::Reference]
             .into_iter()
@@ -64,7 +63,6 @@ pub struct Left {
     pub row: i64,
     /// Of which kind the reason is.
     pub reason: Reason,
-    /// Why, in words.
     pub why: String,
 }
 

@@ -41,9 +41,6 @@ struct Value {
 
 impl Writer {
     /// From here on rows of which the file `before` says that they were brought into `source` are told against that.
-    ///
-    /// # Errors
-    /// It cannot be read.
     pub fn against(&mut self, before: &Path, source: &Path) -> Result<(), Error> {
         let index = "CREATE INDEX cutover_rows_by_key ON cutover_rows (table_name, key)";
         let made = self.connection().execute_batch(index);

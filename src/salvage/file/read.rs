@@ -28,7 +28,6 @@ pub struct Salvaged {
     path: PathBuf,
 }
 
-/// A row of it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SalvagedRow {
     /// Its number in the file.
@@ -43,14 +42,11 @@ pub struct SalvagedRow {
     pub values: Vec<SalvagedValue>,
 }
 
-/// A value of it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SalvagedValue {
-    /// The column.
     pub name: String,
     /// Belongs to the key.
     pub is_key: bool,
-    /// Both sides differ.
     pub changed: bool,
     /// What SQLite would have.
     pub new: Cell,
@@ -148,9 +144,6 @@ impl Salvaged {
     }
 
     /// What it says of itself.
-    ///
-    /// # Errors
-    /// The file cannot be read.
     pub fn about(&self) -> Result<About, Error> {
         let get = |name: &str| -> rusqlite::Result<String> {
             let sql = "SELECT value FROM cutover_salvage WHERE name = ?1";
@@ -171,9 +164,6 @@ impl Salvaged {
     }
 
     /// What was found per table, and what is lacking.
-    ///
-    /// # Errors
-    /// The file cannot be read.
     pub fn tables(&self) -> Result<Vec<TableCost>, Error> {
         let read = || -> rusqlite::Result<Vec<TableCost>> {
             let mut statement = self.connection.prepare(
@@ -202,9 +192,6 @@ impl Salvaged {
     }
 
     /// A digest of everything in it but the notes of what was brought in and what stays: SHA-256, in hexadecimal.
-    ///
-    /// # Errors
-    /// The file cannot be read.
     pub fn rows_sha256(&self) -> Result<String, Error> {
         let mut hasher = Sha256::new();
         let mut read = || -> rusqlite::Result<()> {
@@ -226,9 +213,6 @@ impl Salvaged {
     }
 
     /// Whether rows were brought into any file.
-    ///
-    /// # Errors
-    /// The file cannot be read.
     pub fn has_notes(&self) -> Result<bool, Error> {
         let sql = "SELECT EXISTS (SELECT 1 FROM cutover_applied)";
         let found = self.connection.query_row(sql, [], |row| row.get(0));
@@ -236,9 +220,6 @@ impl Salvaged {
     }
 
     /// How many of these rows would be deleted from a file, by table: those that were not brought into it before.
-    ///
-    /// # Errors
-    /// The file cannot be read.
     pub fn deletions(&self, rows: &[i64], from: &Path) -> Result<BTreeMap<String, u64>, Error> {
         let mut deletions = BTreeMap::new();
         for row in rows {
@@ -251,9 +232,6 @@ impl Salvaged {
     }
 
     /// How many of its rows were brought into a file.
-    ///
-    /// # Errors
-    /// The file cannot be read.
     pub fn applied_rows(&self, into: &Path) -> Result<u64, Error> {
         let sql = "SELECT count(*) FROM cutover_applied WHERE file = ?1";
         let count = self
@@ -263,9 +241,6 @@ impl Salvaged {
     }
 
     /// Whether nobody has brought any of its rows into a file.
-    ///
-    /// # Errors
-    /// The file cannot be read.
     pub fn is_untouched(&self) -> Result<bool, Error> {
         let sql = "SELECT NOT EXISTS (SELECT 1 FROM cutover_applied)";
         let untouched = self.connection.query_row(sql, [], |row| row.get(0));
@@ -273,9 +248,6 @@ impl Salvaged {
     }
 
     /// How many rows nobody has brought into any file.
-    ///
-    /// # Errors
-    /// The file cannot be read.
     pub fn rows_not_brought(&self) -> Result<u64, Error> {
         let sql = "SELECT count(*) FROM cutover_rows r WHERE NOT EXISTS (SELECT 1 FROM cutover_applied a WHERE a.row = r.row)";
         let count = self
@@ -285,9 +257,6 @@ impl Salvaged {
     }
 
     /// The numbers of the rows that were not brought into this file, in the order in which they were found.
-    ///
-    /// # Errors
-    /// The file cannot be read.
     pub fn not_in(&self, file: &Path) -> Result<Vec<i64>, Error> {
         let sql = "SELECT row FROM cutover_rows r
              WHERE NOT EXISTS (SELECT 1 FROM cutover_applied a WHERE a.row = r.row AND a.file = ?1) ORDER BY row";
@@ -300,9 +269,6 @@ impl Salvaged {
     }
 
     /// How many bytes the values of the rows have that were not brought into this file, of each value the longer side.
-    ///
-    /// # Errors
-    /// The file cannot be read.
     pub fn bytes_not_in(&self, file: &Path) -> Result<u64, Error> {
         let sql = "SELECT coalesce(sum(max(coalesce(octet_length(new), 0), coalesce(octet_length(was), 0))), 0) FROM cutover_values v
              WHERE NOT EXISTS (SELECT 1 FROM cutover_applied a WHERE a.row = v.row AND a.file = ?1)";
@@ -313,9 +279,6 @@ impl Salvaged {
     }
 
     /// The numbers of the chosen rows, in the order in which they were found.
-    ///
-    /// # Errors
-    /// The file cannot be read.
     pub fn chosen(&self, choice: &Choice) -> Result<Vec<i64>, Error> {
         let read = || -> rusqlite::Result<Vec<i64>> {
             let mut statement = self
@@ -335,9 +298,6 @@ impl Salvaged {
     }
 
     /// One row.
-    ///
-    /// # Errors
-    /// The file cannot be read, or has no such row.
     pub fn row(&self, row: i64) -> Result<SalvagedRow, Error> {
         self.read_row(row).map_err(self.failed())
     }
@@ -372,9 +332,6 @@ impl Salvaged {
     }
 
     /// What was done to one row, and its table.
-    ///
-    /// # Errors
-    /// As [`Self::row`].
     pub fn kind(&self, row: i64) -> Result<(Operation, String), Error> {
         let read = || -> rusqlite::Result<(Operation, String)> {
             let (word, table): (String, String) = self
@@ -388,9 +345,6 @@ impl Salvaged {
     }
 
     /// When a row was brought into a file, if it was.
-    ///
-    /// # Errors
-    /// The file cannot be read.
     pub fn applied(&self, row: i64, into: &Path) -> Result<Option<String>, Error> {
         let sql = "SELECT at FROM cutover_applied WHERE row = ?1 AND file = ?2";
         let file = into.to_string_lossy();
@@ -403,9 +357,6 @@ impl Salvaged {
     }
 
     /// Whether [`Self::note_applied`] could write at this moment: writes a note, and takes it back.
-    ///
-    /// # Errors
-    /// The salvage file cannot be written.
     pub fn can_note(&mut self) -> Result<(), Error> {
         let failed = Error::sqlite(format!("writing {}", self.path.display()));
         let mut attempt = || -> rusqlite::Result<()> {
@@ -418,9 +369,6 @@ impl Salvaged {
     }
 
     /// Notes that rows were brought into a file.
-    ///
-    /// # Errors
-    /// The salvage file cannot be written.
     pub fn note_applied(&mut self, rows: &[i64], into: &Path, at: &str) -> Result<(), Error> {
         let file = into.to_string_lossy().into_owned();
         let failed = Error::sqlite(format!("writing {}", self.path.display()));

@@ -18,7 +18,6 @@ pub(crate) struct KeyColumn {
 
 /// A key that was asked for, and a row that the server has for it.
 pub(crate) struct Asked {
-    /// The key.
     pub(crate) key: TargetRow,
     /// The row, and where it lies; `None` where there is none. One key may have several.
     pub(crate) row: Option<(String, TargetRow)>,

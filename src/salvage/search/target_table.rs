@@ -27,10 +27,8 @@ pub(crate) struct TargetRow {
     pub(crate) canonical: Vec<Vec<u8>>,
 }
 
-/// Which rows.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Age {
-    /// All.
     Any,
     /// Those that the snapshot sees.
     Older,

@@ -29,14 +29,12 @@ pub struct Outcome {
 pub struct Check {
     /// Such as `row_counts`; triggers name it.
     pub name: String,
-    /// Whether it holds.
     pub ok: bool,
     /// In words and numbers.
     pub detail: String,
 }
 
 impl Check {
-    /// A check.
     pub fn new(name: &str, ok: bool, detail: impl Into<String>) -> Check {
         Check {
             name: name.to_owned(),
@@ -58,7 +56,6 @@ impl Outcome {
         }
     }
 
-    /// It did not.
     pub fn failed(summary: impl Into<String>) -> Outcome {
         Outcome {
             ok: false,
@@ -100,13 +97,7 @@ pub enum Found {
         outcome: Outcome,
     },
     /// It may be run again: it had done nothing, or goes on from where it was.
-    RunAgain {
-        /// What was seen.
-        detail: String,
-    },
+    RunAgain { detail: String },
     /// No machine can tell; a person decides.
-    AskPerson {
-        /// What was seen.
-        detail: String,
-    },
+    AskPerson { detail: String },
 }

@@ -14,32 +14,15 @@ pub enum Change {
         slot: String,
     },
     /// A slot has another instance, its instance has another address, or is back.
-    Filled {
-        /// Which.
-        slot: String,
-        /// Who.
-        by: Member,
-    },
+    Filled { slot: String, by: Member },
     /// A slot's instance is in no answer any more.
-    Missing {
-        /// Which.
-        slot: String,
-    },
+    Missing { slot: String },
     /// Fewer instances should be there, and this one is gone.
-    Retired {
-        /// Which.
-        slot: String,
-    },
+    Retired { slot: String },
     /// An instance that has no slot.
-    Appeared {
-        /// Who.
-        who: Member,
-    },
+    Appeared { who: Member },
     /// An instance that had no slot is in no answer any more.
-    Left {
-        /// Who.
-        name: String,
-    },
+    Left { name: String },
 }
 
 impl Change {

@@ -15,9 +15,7 @@ const HOW_CHARS: usize = 240;
 /// By which database an instance was seen to serve.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Serves {
-    /// The source.
     Sqlite,
-    /// The target.
     Postgres,
     /// Nothing tells.
     Unknown,
@@ -28,7 +26,6 @@ pub enum Serves {
 pub struct Sight {
     /// Its name in the answer.
     pub name: String,
-    /// What was seen.
     pub serves: Serves,
     /// By what, or why nothing was; foreign text.
     pub how: String,

@@ -87,9 +87,6 @@ async fn elsewhere(client: &Client, session: &Session) -> Result<Option<String>,
 
 /// Gives back what a rehearsal took away in its own database, which nobody closes: the next look at it would find the application's role without its
 /// rights.
-///
-/// # Errors
-/// The database does not answer, in words.
 pub async fn after_a_rehearsal(runbook: &Runbook, session: &Session) -> Result<(), String> {
     let former = session.former_grants();
     if !session.charter.rehearsal || former.is_empty() {

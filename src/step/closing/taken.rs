@@ -26,9 +26,6 @@ SELECT format('%I.%I', n.nspname, c.relname), d.name, k.oid IS NOT NULL, d.put_b
  ORDER BY d.import, d.number";
 
 /// A finding for each key that is not as it was, with the statements that put it back.
-///
-/// # Errors
-/// The server does not answer.
 pub async fn foreign_keys(client: &Client) -> Result<Vec<Finding>, tokio_postgres::Error> {
     let known = "SELECT to_regclass('cutover.definition') IS NOT NULL AND to_regclass('cutover.task') IS NOT NULL";
     if !client.query_one(known, &[]).await?.get::<_, bool>(0) {

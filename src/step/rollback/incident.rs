@@ -68,7 +68,6 @@ fn written(ctx: &Context) -> String {
     }
 }
 
-/// A line each.
 fn listed(lines: &[String], none: &str) -> String {
     match lines {
         [] => format!("- {none}"),

@@ -169,9 +169,6 @@ async fn left_there(
 }
 
 /// Connections that the application's role still has on PostgreSQL, in words: an instance that did not leave, or a pool in between.
-///
-/// # Errors
-/// PostgreSQL cannot be asked, in words.
 async fn connections(ctx: Context) -> Result<Option<String>, String> {
     const QUERY: &str = "SELECT application_name, count(*) FROM pg_catalog.pg_stat_activity
         WHERE usename = $1 AND datname = current_database() AND pid <> pg_backend_pid() AND application_name NOT LIKE 'cutover%'

@@ -50,8 +50,6 @@ pub async fn compared(ctx: &Context, record: &Record) -> Option<Check> {
     Some(check)
 }
 
-/// # Errors
-/// Why it cannot be told.
 async fn compare(ctx: &Context, record: &Record) -> Result<Compared, String> {
     if let Some(lacks) = record.lacks.first() {
         return Err(lacks.clone());

@@ -26,7 +26,6 @@ pub(super) struct Counted {
 /// What a count is relative to.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Base {
-    /// UTC.
     Instant,
     /// Wall clocks of a zone that the number does not tell.
     WallClock,

@@ -104,17 +104,14 @@ impl Uses {
     /// No policy was needed.
     pub const NONE: Self = Self(0);
 
-    /// Adds one.
     pub fn add(&mut self, policy: Use) {
         self.0 |= 1 << policy as u8;
     }
 
-    /// Both together.
     pub fn and(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
-    /// Just this one.
     pub fn one(policy: Use) -> Self {
         Self(1 << policy as u8)
     }

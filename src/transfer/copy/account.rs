@@ -20,7 +20,6 @@ use crate::transfer::{Error, occupied};
 /// The account of one table, in the shape of `copy --json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TableAccount {
-    /// Source table.
     pub table: String,
     /// Rows that SQLite counts.
     pub source_rows: u64,
@@ -140,9 +139,6 @@ pub struct Known {
 }
 
 /// By source table, what is on record.
-///
-/// # Errors
-/// The server does not answer.
 pub async fn recorded(client: &Client, key: &str) -> Result<BTreeMap<String, Known>, Error> {
     let rows = client
         .query(
@@ -160,9 +156,6 @@ pub async fn recorded(client: &Client, key: &str) -> Result<BTreeMap<String, Kno
 
 /// Counts once more what `after_import` has left, and puts it on record: in the transaction that records the end, for an import that had ended
 /// without this record would look as if somebody had taken rows from it. Each table that has another number now, in words.
-///
-/// # Errors
-/// The server does not answer.
 pub async fn record_left(
     client: &Client,
     schema: &str,

@@ -18,12 +18,10 @@ pub enum Work {
     Analyze(usize),
 }
 
-/// A load.
 #[derive(Debug, Clone, Copy)]
 pub struct Load {
     /// Which table, by its place in the layout.
     pub table: usize,
-    /// Already done.
     pub done: bool,
 }
 
@@ -34,7 +32,6 @@ pub struct Build {
     pub table: Option<usize>,
     /// A key, whose constraint locks the whole table for a moment once its index is there.
     pub key: bool,
-    /// Already back.
     pub done: bool,
 }
 
@@ -56,7 +53,6 @@ enum State {
     Done,
 }
 
-/// The board.
 #[derive(Debug, Clone)]
 pub struct Board {
     rows: Vec<u64>,

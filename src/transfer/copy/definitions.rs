@@ -16,17 +16,12 @@ pub const LARGE_TABLE_ROWS: u64 = 20_000;
 pub struct ForeignKey {
     /// Schema of the table it is on.
     pub schema: String,
-    /// That table.
     pub table: String,
-    /// Its oid.
     pub table_oid: u32,
     /// The table it refers to.
     pub references_oid: u32,
-    /// Its name.
     pub name: String,
-    /// Its definition.
     pub definition: String,
-    /// Its comment.
     pub comment: Option<String>,
     /// One of the tables is partitioned, which rules out `NOT VALID`.
     pub partitioned: bool,

@@ -22,12 +22,10 @@ use crate::transfer::plan::Problem;
 
 /// A table that an unfinished import was to fill and that is not planned any more.
 pub struct Abandoned {
-    /// Where it is.
     name: Name,
     oid: u32,
     is_partitioned: bool,
     source_table: String,
-    /// Rows there.
     rows: u64,
     /// Rows that the import loaded, by its checkpoints.
     loaded: u64,

@@ -86,9 +86,6 @@ impl Ended {
     }
 
     /// Sets every sequence beyond what the source ever gave out, and reads it back. Repeating it changes nothing.
-    ///
-    /// # Errors
-    /// As [`Ended::find`].
     pub async fn sequences(&self, source: &Path) -> Result<Vec<Aligned>, Error> {
         let mut numbered = numbered(source, &self.layout).await?;
         // Forced row security is back and hides the rows; their sequences were proven before the import ended.
@@ -98,9 +95,6 @@ impl Ended {
     }
 
     /// Whether everything that the import had taken away is in force, by the server's own catalogue.
-    ///
-    /// # Errors
-    /// As [`Ended::find`].
     pub async fn put_back(&self) -> Result<PutBack, Error> {
         let doing = || server("looking at what the import had taken away");
         let rows = self.control.query(IN_FORCE, &[&self.key]).await;

@@ -104,11 +104,9 @@ pub async fn put_aside(client: &Client, key: &str) -> Result<Vec<Aside>, Error> 
 /// Rows, or single values, of one column that a policy put aside.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Aside {
-    /// Source table.
     pub table: String,
     /// Source column at fault; empty for a rule of the whole row.
     pub column: String,
-    /// How many.
     pub count: u64,
     /// `on_problem: quarantine` for whole rows, `on_problem: null` for values alone.
     pub policy: &'static str,

@@ -27,7 +27,6 @@ pub struct Loading {
     pub rows_total: u64,
     /// Rows in the target.
     pub rows: u64,
-    /// Their bytes.
     pub bytes: u64,
     /// Rows that were there when this process began.
     pub rows_before: u64,
@@ -49,11 +48,9 @@ impl Loading {
 /// How much of a rebuild is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Share {
-    /// Nothing.
     Waiting,
     /// Some of it: half, for want of better knowledge.
     Running,
-    /// All of it.
     Done,
 }
 

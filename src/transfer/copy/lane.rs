@@ -20,7 +20,6 @@ use crate::transfer::{Error, Progress};
 
 /// What all lanes share.
 pub struct Lanes<'f> {
-    /// The import.
     pub import: &'f Import,
     /// Tasks in the board's order.
     pub tasks: &'f [Task],
@@ -34,7 +33,6 @@ pub struct Lanes<'f> {
     pub changed: Notify,
     /// Lets one foreign key in at a time.
     pub gate: ForeignGate,
-    /// Counts.
     pub meter: Meter,
     /// Hears of progress.
     pub progress: &'f (dyn Fn(Progress) + Sync),

@@ -59,9 +59,7 @@ struct BatchEnd {
 /// Rows and bytes that a batch added.
 #[derive(Debug, Clone, Copy)]
 pub struct Added {
-    /// Rows.
     pub rows: u64,
-    /// Bytes.
     pub bytes: u64,
 }
 

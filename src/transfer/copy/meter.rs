@@ -14,15 +14,12 @@ const BETWEEN_REPORTS: Duration = Duration::from_millis(200);
 /// What is known of one table.
 #[derive(Debug, Clone)]
 pub struct Gauge {
-    /// Target table.
     pub table_oid: u32,
-    /// Source table.
     pub table: String,
     /// Rows expected.
     pub rows_total: u64,
     /// Rows in the target.
     pub rows: u64,
-    /// Bytes sent.
     pub bytes: u64,
     /// Rows that were there when this process began.
     pub rows_before: u64,
@@ -99,7 +96,6 @@ impl Meter {
         self.set(work, Share::Running);
     }
 
-    /// It is done.
     pub fn ended(&self, work: Work) {
         self.set(work, Share::Done);
     }

@@ -26,7 +26,6 @@ const TASK_ROWS: u64 = 500_000;
 
 /// What an import goes on with.
 pub struct Prepared {
-    /// In order.
     pub tasks: Vec<Task>,
     /// In the order of being taken away.
     pub definitions: Vec<Definition>,
@@ -40,11 +39,8 @@ pub struct Wanted<'w> {
     pub import: record::Import,
     /// A run of its own: once it has ended it counts as done, also under `target_rows: replace`.
     pub is_run: bool,
-    /// The SQLite file.
     pub source: &'w Path,
-    /// The target's schema.
     pub schema: &'w str,
-    /// What goes where.
     pub layout: &'w Layout,
     /// What may be changed on the way.
     pub transfer: &'w Transfer,

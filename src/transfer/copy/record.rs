@@ -14,7 +14,6 @@ use crate::transfer::Error;
 use crate::transfer::error::server;
 use crate::transfer::reader::{Cursor, Span};
 
-/// The schema.
 pub const SCHEMA: &str = "cutover";
 
 const TABLES: &str = "
@@ -46,13 +45,11 @@ CREATE TABLE IF NOT EXISTS cutover.policy_use (
 /// An import as recorded.
 #[derive(Debug, Clone)]
 pub struct Import {
-    /// Its key.
     pub key: String,
     /// What its key is made of.
     pub made_of: MadeOf,
     /// Definitions are gone and tables are ready to be filled.
     pub prepared: bool,
-    /// Everything is done.
     pub finished: bool,
 }
 
@@ -73,19 +70,14 @@ pub struct MadeOf {
 pub struct Task {
     /// Its place in the order (`D1`).
     pub number: i32,
-    /// Source table.
     pub table: String,
-    /// Target table.
     pub target_oid: u32,
-    /// Which rows.
     pub span: Span,
     /// The last row that is in.
     pub cursor: Cursor,
-    /// Rows loaded.
     pub rows: u64,
     /// Rows read and put aside.
     pub aside: u64,
-    /// Bytes sent.
     pub bytes: u64,
     /// All rows are in.
     pub done: bool,
@@ -96,7 +88,6 @@ pub struct Task {
 pub struct Definition {
     /// Its place: taken away in this order.
     pub number: i32,
-    /// What it is.
     pub kind: DefinitionKind,
     /// The table it is on.
     pub table_oid: u32,
@@ -104,7 +95,6 @@ pub struct Definition {
     pub table: String,
     /// The table that a foreign key refers to.
     pub other_oid: Option<u32>,
-    /// Its name.
     pub name: String,
     /// SQL that takes it away.
     pub take_away: String,
@@ -115,7 +105,6 @@ pub struct Definition {
     /// What the catalogue says of it while it is in force.
     #[serde(skip)]
     pub described: Described,
-    /// Where it stands.
     pub state: DefinitionState,
 }
 
@@ -123,9 +112,7 @@ pub struct Definition {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Described {
-    /// The constraint.
     pub constraint: Option<Constraint>,
-    /// The index.
     pub index: Option<Index>,
 }
 
@@ -139,7 +126,6 @@ impl PartialEq for Described {
 
 impl Eq for Described {}
 
-/// Kinds of definitions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, EnumIter, IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
@@ -152,7 +138,6 @@ pub enum DefinitionKind {
     Foreign,
     /// A primary key or unique constraint.
     Key,
-    /// An index.
     Index,
 }
 
@@ -177,16 +162,13 @@ pub enum DefinitionState {
     Recorded,
     /// Could not be taken away, because something else hangs on it; stays in force.
     Kept,
-    /// Gone.
     Away,
     /// Back, its rows not yet proven.
     Unproven,
-    /// Back.
     Back,
 }
 
 impl DefinitionState {
-    /// As recorded.
     pub fn word(self) -> &'static str {
         self.into()
     }

@@ -34,15 +34,12 @@ use super::{
 
 /// What an attempt begins with.
 pub struct Opening<'o> {
-    /// The SQLite file.
     pub source: &'o Path,
     /// It, watched since before the first attempt.
     pub watch: &'o Watch,
-    /// Where to.
     pub target: Target,
     /// What may be changed on the way.
     pub transfer: &'o Transfer,
-    /// How.
     pub options: &'o Options,
 }
 

@@ -59,9 +59,6 @@ impl Layout {
     }
 
     /// What is worth a note about a trigger that is to run.
-    ///
-    /// # Errors
-    /// Why it must not.
     fn judged(&self, said: &str, target: &Catalogue) -> Result<Option<Problem>, String> {
         let shown = printable(said, 120);
         let tables = target.tables.iter();

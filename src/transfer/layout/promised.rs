@@ -18,11 +18,9 @@ use crate::transfer::plan::Problem;
 pub struct Kept {
     /// `primary key`, `unique`, `foreign key`, …
     pub kind: String,
-    /// Its table.
     pub table: String,
     /// The table that a foreign key refers to.
     pub parent: Option<String>,
-    /// Its columns.
     pub columns: BTreeSet<String>,
 }
 

@@ -18,7 +18,6 @@ const NEXT: &str = "next_val";
 /// A table of the source in place of a sequence of the target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StandIn {
-    /// The table.
     pub table: String,
     /// Its only column, which holds the next number.
     pub column: String,

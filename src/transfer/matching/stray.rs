@@ -20,9 +20,7 @@ const SHOWN_COLUMNS: usize = 8;
 /// A table with its columns.
 #[derive(Debug, Clone)]
 pub struct Table<'n> {
-    /// Its name.
     pub name: &'n str,
-    /// Their names.
     pub columns: Vec<&'n str>,
 }
 

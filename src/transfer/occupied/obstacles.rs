@@ -17,9 +17,7 @@ use crate::transfer::plan::{Problem, probe};
 
 /// What is to be emptied, and what comes instead.
 pub struct Emptying<'e> {
-    /// The SQLite file.
     pub source: &'e Path,
-    /// What moves.
     pub layout: &'e Layout,
     /// Oids of the tables that hold rows and would be emptied, planned or not.
     pub emptied: &'e [u32],

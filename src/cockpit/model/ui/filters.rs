@@ -13,7 +13,6 @@ pub struct Filters {
 }
 
 impl Filters {
-    /// That of this list.
     pub fn of(&self, list: Focus) -> &str {
         match list {
             Focus::Gates => &self.gates,

@@ -10,9 +10,7 @@ use super::type_into;
 /// A command in the making.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Form {
-    /// What it makes.
     pub kind: FormKind,
-    /// What is typed.
     pub fields: Vec<Field>,
     /// The field that is typed into.
     pub at: usize,
@@ -32,38 +30,28 @@ pub struct Field {
 /// Which command a form makes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FormKind {
-    /// Sign this gate.
     Sign {
-        /// Which.
         gate: String,
-        /// As what.
         role: Option<Role>,
     },
     /// Withdraw the signature on this gate.
     Withdraw(String),
-    /// Roll back.
     RollBack,
-    /// Hold the session.
     Hold,
     /// Write a note, or a comment on this gate.
     Note {
-        /// Which.
         gate: Option<String>,
     },
-    /// Extend the freeze.
     Extend,
-    /// Skip this step.
     Skip(String),
     /// Start this step although it deletes rows that the source does not have.
     Discard {
-        /// Which.
         step: String,
         /// How many rows, by table.
         rows: Rows,
     },
     /// Say what this step had done.
     Decide(String),
-    /// Complete the release.
     Complete,
 }
 
@@ -119,9 +107,6 @@ impl Form {
     }
 
     /// The command, or what is still missing.
-    ///
-    /// # Errors
-    /// In words, for the person who types.
     pub fn command(&self, session_name: &str) -> Result<Command, String> {
         let or = |text: &str, default: &str| {
             if text.is_empty() {

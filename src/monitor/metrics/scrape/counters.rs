@@ -35,7 +35,6 @@ pub enum Lacking {
     Code {
         /// Of the series.
         name: String,
-        /// Which.
         label: String,
     },
     /// Requests with a status that is none.
@@ -61,7 +60,6 @@ impl Lacking {
         }
     }
 
-    /// In words.
     pub fn words(&self) -> String {
         match self {
             Lacking::Code { name, label } => {

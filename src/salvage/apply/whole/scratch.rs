@@ -34,9 +34,7 @@ const STATEMENTS: usize = 64;
 /// From which end rows that wait are tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Start {
-    /// The least number.
     First,
-    /// The greatest number.
     Last,
 }
 

@@ -74,9 +74,6 @@ impl Salvaged {
     }
 
     /// Whether rows of it are told against what SQLite had when it was made, and not against the backup.
-    ///
-    /// # Errors
-    /// The file cannot be read.
     pub fn is_told_against(&self) -> Result<bool, Error> {
         let sql = "SELECT EXISTS (SELECT 1 FROM cutover_salvage WHERE name = ?1)";
         let found = self

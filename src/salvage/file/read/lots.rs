@@ -80,9 +80,6 @@ impl Salvaged {
     }
 
     /// How many rows were not brought into a file.
-    ///
-    /// # Errors
-    /// The file cannot be read.
     pub fn rows_not_in(&self, file: &Path) -> Result<u64, Error> {
         let sql = format!("SELECT count(*) FROM cutover_rows r WHERE {NOT_IN}");
         let count = self

@@ -17,10 +17,8 @@ const TABLE: &str = "cutover_staying";
 /// Rows that stay, but for those that somebody has brought into the file `?1` since.
 const STAYING: &str = "cutover_staying s WHERE NOT EXISTS (SELECT 1 FROM cutover_applied a WHERE a.row = s.row AND a.file = ?1)";
 
-/// What stays.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Staying {
-    /// How many rows.
     pub rows: u64,
     /// How many for each kind of reason, and the first of them.
     pub kinds: BTreeMap<Reason, (u64, Left)>,
@@ -56,9 +54,6 @@ impl Salvaged {
     }
 
     /// What a rollback has left here, and nobody has brought into `file` since; the first `most` of the rows by themselves.
-    ///
-    /// # Errors
-    /// The file cannot be read.
     pub fn staying(&self, file: &Path, most: u32) -> Result<Staying, Error> {
         let file = file.to_string_lossy();
         let left = |row: &rusqlite::Row<'_>| -> rusqlite::Result<Left> {
@@ -91,9 +86,6 @@ impl Salvaged {
     }
 
     /// What `file` has of the rows in here once those are in that do not stay: inserted, changed and deleted ones, by table.
-    ///
-    /// # Errors
-    /// The file cannot be read.
     pub fn brought(&self, file: &Path) -> Result<BTreeMap<String, [u64; 3]>, Error> {
         let sql = format!(
             "SELECT table_name, operation, count(*) FROM cutover_rows r WHERE NOT EXISTS (SELECT 1 FROM {STAYING} AND s.row = r.row)
@@ -120,9 +112,6 @@ impl Salvaged {
     }
 
     /// Notes as brought into `file` every row that does not stay.
-    ///
-    /// # Errors
-    /// The salvage file cannot be written.
     pub fn note_brought(&self, file: &Path, at: &str) -> Result<(), Error> {
         let sql = "INSERT OR REPLACE INTO cutover_applied (row, file, at) SELECT r.row, ?1, ?2 FROM cutover_rows r
              WHERE NOT EXISTS (SELECT 1 FROM cutover_applied a WHERE a.row = r.row AND a.file = ?1)

@@ -23,7 +23,6 @@ pub(super) struct Compared {
     pub known: Vec<String>,
 }
 
-/// Compares them.
 pub(super) fn compare(table: &TableLayout) -> Compared {
     let there = table
         .target
