@@ -215,9 +215,6 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// What a panic exits with: a bug of ours.
-pub const BUG: u8 = 70;
-
 /// Runs the subcommand that the arguments name. Messages for people go to stderr.
 pub fn main() -> ExitCode {
     secret::mask_panics();

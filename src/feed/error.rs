@@ -40,8 +40,4 @@ impl Error {
         let doing = doing.into();
         move |source| Self::Sqlite { doing, source }
     }
-
-    pub fn is_cancelled(&self) -> bool {
-        matches!(self, Self::Salvage(salvage::Error::Cancelled))
-    }
 }

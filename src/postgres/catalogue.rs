@@ -59,8 +59,6 @@ pub struct Table {
     pub rules: bool,
     /// Is a partition of another table.
     pub is_partition: bool,
-    /// Has children by INHERITS, whose rows are their own.
-    pub has_children: bool,
     /// What a row has to satisfy for each partition that holds rows itself; empty unless partitioned.
     pub partitions: Vec<String>,
     /// What single partitions ask of their rows beyond what the table asks.
@@ -138,8 +136,6 @@ pub struct Column {
     pub collation: Option<String>,
     /// Compares by something other than bytes where it must be unique: `citext`, a nondeterministic collation.
     pub folds: bool,
-    /// Of letters it takes only those of ASCII for equal: `citext` in a database whose character type is C.
-    pub folds_ascii: bool,
 }
 
 /// Kinds of identity columns.

@@ -29,14 +29,6 @@ impl Written {
             deleted: self.deleted.checked_sub(earlier.deleted)?,
         })
     }
-
-    pub fn and(self, other: Written) -> Written {
-        Written {
-            inserted: self.inserted + other.inserted,
-            changed: self.changed + other.changed,
-            deleted: self.deleted + other.deleted,
-        }
-    }
 }
 
 /// Counters by table.

@@ -189,17 +189,6 @@ pub(super) async fn connect(ctx: &Context, limit: Duration) -> Option<(Client, S
     Some((connected.ok()?, runtime.user().to_owned()))
 }
 
-/// Ports that an instance's processes have open; `None` where it is on another host, or its processes cannot be looked at.
-pub async fn ports_of(instance: &Instance) -> Option<BTreeSet<u16>> {
-    let running = processes_of(instance).await;
-    let looked = tokio::task::spawn_blocking(move || {
-        (!running.is_empty()).then(|| processes::ports_of(&running))
-    });
-    looked
-        .await
-        .expect("BUG: looking at processes does not panic")
-}
-
 /// Where an instance is on the network, and its processes; none where it is on another host, or we may not look.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Place {

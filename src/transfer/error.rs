@@ -47,9 +47,6 @@ pub enum Error {
         /// Seconds without progress.
         after_s: u64,
     },
-    /// The role lacks rights. All that are missing, each with the statement that grants it.
-    #[error("the target role lacks rights: {}", .0.join("; "))]
-    Rights(Vec<String>),
     /// The target cannot take this import as it is.
     #[error("{0}")]
     Target(String),
@@ -146,7 +143,6 @@ impl Error {
             Self::Connect { source, .. } => connecting_may_work_later(source),
             Self::Source { .. }
             | Self::Read { .. }
-            | Self::Rights(_)
             | Self::Target(_)
             | Self::Problems(_)
             | Self::OtherImport { .. }

@@ -16,7 +16,6 @@ use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 
 use crate::ours::statements::Name;
-use crate::postgres::Endpoint;
 use crate::postgres::catalogue::{self, RelationKind};
 use crate::runbook::frameworks::speaks_of_history;
 use crate::runbook::transfer::names::part;
@@ -25,8 +24,8 @@ use crate::text::printable;
 use crate::transfer::Error;
 use crate::transfer::error::server;
 use crate::transfer::layout::{Layout, structural};
-use crate::transfer::plan::{Problem, read_layout};
-use crate::transfer::session::{self, Target};
+use crate::transfer::plan::Problem;
+use crate::transfer::session;
 
 pub(crate) use lacking::lacking;
 
@@ -215,32 +214,8 @@ impl Disagreement {
     }
 }
 
-/// Per planned table that holds rows, what `target_rows: replace` would delete. Reads both sides; writes nothing that outlives its
-/// transaction. Empty under `target_rows: refuse`, which deletes nothing.
-///
-/// # Errors
-/// One of the sides cannot be read, or somebody cancelled.
-pub async fn occupied(
-    source: &Path,
-    target: &Endpoint,
-    schema: &str,
-    transfer: &Transfer,
-    cancel: &CancellationToken,
-) -> Result<Vec<Occupied>, Error> {
-    let target = Target {
-        endpoint: target.clone(),
-        schema: schema.to_owned(),
-        application_name: "cutover plan".to_owned(),
-    };
-    let client = target.connect().await?;
-    let layout = read_layout(source, &client, schema, transfer).await?;
-    if transfer.target_rows != TargetRows::Replace {
-        return Ok(Vec::new());
-    }
-    look(&client, source, schema, &layout, cancel).await
-}
-
-/// As [`occupied`], over what was read already.
+/// Per planned table that holds rows, what `target_rows: replace` would delete, by what was read already. Writes nothing that outlives its
+/// transaction.
 pub(crate) async fn look(
     client: &Client,
     source: &Path,

@@ -38,16 +38,6 @@ impl<T> Rounds<T> {
         self.all.clear();
     }
 
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.all.len()
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.all.is_empty()
-    }
-
     /// Those of a cell.
     pub fn of(&self, cell: Range<usize>) -> impl Iterator<Item = &T> {
         self.all.range(cell).map(|(_, round)| round)
@@ -73,5 +63,12 @@ impl<T> Rounds<T> {
             }
         };
         (0..cells).map(cell).collect()
+    }
+}
+
+#[cfg(test)]
+impl<T> Rounds<T> {
+    pub(super) fn len(&self) -> usize {
+        self.all.len()
     }
 }

@@ -58,7 +58,6 @@ async fn relations(client: &Client, schema: &str) -> Result<Vec<Table>, Error> {
         .query(
             "SELECT c.oid, c.relname::text, c.relkind::text, c.relpersistence = 'u', pg_has_role(c.relowner, 'USAGE'),
                     c.relrowsecurity AND c.relforcerowsecurity, c.relhasrules AND c.relkind IN ('r', 'p'), c.relispartition,
-                    c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits h WHERE h.inhparent = c.oid),
                     ARRAY(SELECT a.attname::text FROM pg_partitioned_table p CROSS JOIN LATERAL unnest(p.partattrs::int2[]) WITH ORDINALITY AS k(n, place)
                           JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.n WHERE p.partrelid = c.oid ORDER BY k.place),
                     CASE WHEN c.relispartition THEN pg_get_partition_constraintdef(c.oid) END
@@ -83,12 +82,11 @@ async fn relations(client: &Client, schema: &str) -> Result<Vec<Table>, Error> {
             row_security_forced: row.get(5),
             rules: row.get(6),
             is_partition: row.get(7),
-            has_children: row.get(8),
             partitions: Vec::new(),
             parts: Vec::new(),
             own_rules: Vec::new(),
-            takes: row.get(10),
-            partition_key: row.get(9),
+            takes: row.get(9),
+            partition_key: row.get(8),
             columns: Vec::new(),
             constraints: Vec::new(),
             indexes: Vec::new(),
@@ -110,8 +108,7 @@ async fn columns(
                     CASE WHEN a.attcollation <> CASE WHEN t.typtype = 'd' AND t.typcollation <> 0 THEN 'pg_catalog.\"default\"'::regcollation
                            ELSE t.typcollation END THEN format('%I.%I', ln.nspname, l.collname) END,
                     coalesce(pg_get_expr(f.adbin, f.adrelid),
-                      CASE WHEN t.typtype = 'd' AND a.attidentity = '' AND a.attgenerated = '' THEN pg_get_expr(t.typdefaultbin, 0) END),
-                    (SELECT datctype IN ('C', 'POSIX') FROM pg_database WHERE datname = current_database())
+                      CASE WHEN t.typtype = 'd' AND a.attidentity = '' AND a.attgenerated = '' THEN pg_get_expr(t.typdefaultbin, 0) END)
              FROM pg_attribute a LEFT JOIN pg_attrdef f ON f.adrelid = a.attrelid AND f.adnum = a.attnum JOIN pg_type t ON t.oid = a.atttypid JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
              LEFT JOIN pg_collation l ON l.oid = a.attcollation LEFT JOIN pg_namespace ln ON ln.oid = l.collnamespace
              WHERE n.nspname = $1 AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND a.attnum > 0 AND NOT a.attisdropped
@@ -140,7 +137,6 @@ async fn columns(
                 generated: row.get(9),
                 collation: row.get(11),
                 folds,
-                folds_ascii: row.get(13),
             };
             (row.get(0), column)
         })
