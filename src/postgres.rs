@@ -38,6 +38,8 @@ pub use error::Error;
 pub use identity::identity;
 pub use session_settings::{Pinned, session_settings};
 
+pub use crate::text::quoted;
+
 use serde::{Deserialize, Serialize};
 
 /// One thing that was checked on the target.
@@ -117,11 +119,6 @@ pub(crate) fn literal(text: &str) -> String {
     } else {
         format!("'{}'", text.replace('\'', "''"))
     }
-}
-
-/// An identifier between double quotes, for SQL.
-pub fn quoted(identifier: &str) -> String {
-    format!("\"{}\"", identifier.replace('"', "\"\""))
 }
 
 #[cfg(test)]

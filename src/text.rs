@@ -1,4 +1,4 @@
-//! Makes foreign text harmless before it reaches a terminal, a log or a report.
+//! Makes foreign text harmless before it reaches a terminal, a log or a report, and foreign names before they stand in SQL.
 //!
 //! Rows, names, server messages and log lines come from outside and may hold escape sequences, bidirectional overrides or line
 //! breaks. They pass through here at the boundary where they come in. Layout (width, wrapping) is the cockpit's business.
@@ -23,6 +23,11 @@ pub fn printable(text: &str, limit: usize) -> String {
         }
     }
     out
+}
+
+/// An identifier between double quotes, for SQLite's SQL and for PostgreSQL's.
+pub fn quoted(identifier: &str) -> String {
+    format!("\"{}\"", identifier.replace('"', "\"\""))
 }
 
 /// Lines of ours with everything escaped that a terminal would obey, but for the ends of lines and tabulators. The escapes are those of JSON, so

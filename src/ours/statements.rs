@@ -4,7 +4,7 @@
 //!
 //! Values only: nothing is run in here, and nobody is asked whether a thing may go.
 
-use crate::postgres::quoted;
+use crate::text::quoted;
 
 /// A relation, a type or an index of PostgreSQL by its schema and its name, both as the catalogue has them.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -62,7 +62,7 @@ pub fn delete_rows(table: &Name, condition: &str) -> String {
 /// As [`delete_rows`].
 pub fn delete_sqlite_rows(table: &str, condition: &str) -> String {
     let condition = stated(condition);
-    let table = crate::sqlite::schema::quoted(table);
+    let table = quoted(table);
     format!("DELETE FROM {table} WHERE {condition}")
 }
 
@@ -71,7 +71,7 @@ pub const BROUGHT_BACK: &str = "cutover_brought_back";
 
 /// Drops that table, and no other. The caller has looked whether it is ours.
 pub fn drop_brought_back() -> String {
-    let table = crate::sqlite::schema::quoted(BROUGHT_BACK);
+    let table = quoted(BROUGHT_BACK);
     format!("DROP TABLE IF EXISTS main.{table}")
 }
 

@@ -3,7 +3,7 @@
 use super::equality::{Kind, Rule};
 use super::snapshot::Snapshot;
 use super::source_value::{Encoding, Fetch};
-pub(crate) use crate::postgres::quoted;
+pub(crate) use crate::postgres::{literal, quoted};
 use crate::runbook::transfer::OnProblem;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -209,9 +209,4 @@ impl ColumnPair {
     pub(crate) fn source_sql(&self) -> String {
         quoted(&self.source)
     }
-}
-
-/// A string literal for PostgreSQL with `standard_conforming_strings`.
-pub(crate) fn literal(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
 }

@@ -10,6 +10,7 @@ use crate::runbook::action::{Action, Effect, Placeholders};
 use crate::runbook::{RollbackKind, Runbook, StepKind, SwitchHow};
 use crate::session::facts::{Backup, Counts, SecondCopy, TableCount};
 use crate::session::{Session, Undo};
+use crate::text::quoted;
 
 /// What the page is about.
 pub struct Sheet<'s> {
@@ -334,11 +335,6 @@ fn words(argv: &[String]) -> String {
 
 fn word_of(path: &Path) -> String {
     word(&path.to_string_lossy())
-}
-
-/// A table's name in SQL.
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 /// As one word for a shell.

@@ -17,7 +17,7 @@ use crate::clock;
 use crate::ours::statements::BROUGHT_BACK;
 use crate::ours::temporary;
 use crate::session::facts::TableCount;
-use crate::text::printable;
+use crate::text::{printable, quoted};
 
 /// Characters of a value that an answer shows.
 const VALUE_SHOWN: usize = 120;
@@ -134,10 +134,7 @@ fn count_tables(
             return Err(Error::Cancelled);
         }
         // Not by an index: one that lies would be believed.
-        let query = format!(
-            "SELECT count(*) FROM \"{}\" NOT INDEXED",
-            table.replace('"', "\"\"")
-        );
+        let query = format!("SELECT count(*) FROM {} NOT INDEXED", quoted(&table));
         let rows: i64 = connection
             .query_row(&query, [], |row| row.get(0))
             .map_err(fail)?;

@@ -3,15 +3,19 @@
 //! Reads `sqlite_schema` through SQLite's own pragmas and never parses SQL; what triggers write is told by [`triggers`]. Nothing here touches
 //! rows, except `sqlite_sequence`'s.
 
+mod pragmas;
+
 use std::collections::BTreeMap;
 
 use rusqlite::Connection;
 
+use self::pragmas::{columns, foreign_keys, has_unknown_collation, indexes, lossy, unique_keys};
 use crate::ours::statements::BROUGHT_BACK;
 use crate::sqlite::checks::{self, Check};
 use crate::sqlite::indexes::PartialIndex;
 use crate::sqlite::shadow::Virtuals;
 use crate::sqlite::triggers::{self, Fires};
+pub use crate::text::quoted;
 
 /// What a file holds.
 #[derive(Debug, Clone, Default)]
@@ -75,8 +79,6 @@ pub struct Table {
     pub primary_key: Vec<usize>,
     /// How a row is named and where a reader can go on.
     pub position: Position,
-    /// `STRICT`.
-    pub strict: bool,
     /// Unique keys that SQLite enforces over all rows, the primary key's index included, the rowid not.
     pub unique_keys: Vec<UniqueKey>,
     /// Foreign keys as declared; SQLite may never have checked them.
@@ -151,8 +153,9 @@ impl Schema {
                 .is_some_and(|wal| wal.len() > 0),
             ..Self::default()
         };
-        let mut statement = connection
-            .prepare("SELECT name, type, wr, strict FROM pragma_table_list WHERE schema = 'main' ORDER BY name")?;
+        let mut statement = connection.prepare(
+            "SELECT name, type, wr FROM pragma_table_list WHERE schema = 'main' ORDER BY name",
+        )?;
         let mut rows = statement.query([])?;
         let checks = checks::read(connection)?;
         let virtuals = Virtuals::read(connection)?;
@@ -171,7 +174,7 @@ impl Schema {
             match what {
                 Some(what) => schema.others.push(Other { name, what }),
                 None => {
-                    let mut table = Table::read(connection, name, row.get(2)?, row.get(3)?)?;
+                    let mut table = Table::read(connection, name, row.get(2)?)?;
                     let of_table = checks.iter().filter(|check| check.table == table.name);
                     table.checks = of_table.cloned().collect();
                     schema.tables.push(table);
@@ -225,12 +228,7 @@ fn filled(
 }
 
 impl Table {
-    fn read(
-        connection: &Connection,
-        name: String,
-        without_rowid: bool,
-        strict: bool,
-    ) -> rusqlite::Result<Self> {
+    fn read(connection: &Connection, name: String, without_rowid: bool) -> rusqlite::Result<Self> {
         let (columns, primary_key) = columns(connection, &name)?;
         let (unique_keys, key_has_index) = unique_keys(connection, &name, &columns)?;
         let foreign_keys = foreign_keys(connection, &name)?;
@@ -247,7 +245,6 @@ impl Table {
             columns,
             primary_key,
             position,
-            strict,
             unique_keys,
             foreign_keys,
             indexes,
@@ -314,135 +311,6 @@ fn encoding(connection: &Connection) -> rusqlite::Result<TextEncoding> {
     })
 }
 
-/// Names may hold bytes that are not UTF-8; such a name matches nothing and is reported as it looks.
-fn lossy(value: rusqlite::types::ValueRef<'_>) -> String {
-    value
-        .as_bytes()
-        .map(|bytes| String::from_utf8_lossy(bytes).into_owned())
-        .unwrap_or_default()
-}
-
-fn columns(connection: &Connection, table: &str) -> rusqlite::Result<(Vec<Column>, Vec<usize>)> {
-    let mut statement = connection
-        .prepare_cached("SELECT name, type, \"notnull\", pk, hidden, dflt_value FROM pragma_table_xinfo(?1) WHERE hidden <> 1 ORDER BY cid")?;
-    let mut columns = Vec::new();
-    let mut key = BTreeMap::new();
-    let mut rows = statement.query([table])?;
-    while let Some(row) = rows.next()? {
-        let place: i64 = row.get(3)?;
-        if place > 0 {
-            key.insert(place, columns.len());
-        }
-        columns.push(Column {
-            name: lossy(row.get_ref(0)?),
-            declared: lossy(row.get_ref(1)?),
-            not_null: row.get(2)?,
-            generated: row.get::<_, i64>(4)? >= 2,
-            default: row.get_ref(5)?.as_str().ok().map(str::to_owned),
-            unreadable: false,
-        });
-    }
-    for column in columns.iter_mut().filter(|column| column.generated) {
-        let sql = format!(
-            "SELECT {} FROM {} LIMIT 0",
-            quoted(&column.name),
-            quoted(table)
-        );
-        column.unreadable = connection.prepare(&sql).is_err();
-    }
-    Ok((columns, key.into_values().collect()))
-}
-
-fn unique_keys(
-    connection: &Connection,
-    table: &str,
-    columns: &[Column],
-) -> rusqlite::Result<(Vec<UniqueKey>, bool)> {
-    let mut list = connection
-        .prepare_cached("SELECT name, origin FROM pragma_index_list(?1) WHERE \"unique\" = 1 AND partial = 0 ORDER BY seq")?;
-    let mut info = connection.prepare_cached(
-        "SELECT name, coll FROM pragma_index_xinfo(?1) WHERE key = 1 ORDER BY seqno",
-    )?;
-    let indexes: Vec<(String, String)> = list
-        .query_map([table], |row| Ok((row.get(0)?, row.get(1)?)))?
-        .collect::<Result<_, _>>()?;
-    let mut keys = Vec::new();
-    for (index, _) in &indexes {
-        let parts: Vec<(Option<String>, String)> = info
-            .query_map([index], |row| Ok((row.get(0)?, row.get(1)?)))?
-            .collect::<Result<_, _>>()?;
-        let binary = parts.iter().all(|(_, collation)| collation == "BINARY");
-        let places: Option<Vec<usize>> = parts
-            .iter()
-            .map(|(name, _)| {
-                name.as_ref()
-                    .and_then(|name| columns.iter().position(|column| column.name == *name))
-            })
-            .collect();
-        // An index over an expression says nothing about plain columns.
-        keys.extend(places.map(|columns| UniqueKey { columns, binary }));
-    }
-    Ok((keys, indexes.iter().any(|(_, origin)| origin == "pk")))
-}
-
-/// Indexes that are not unique, over whole columns and all rows.
-fn indexes(
-    connection: &Connection,
-    table: &str,
-    columns: &[Column],
-) -> rusqlite::Result<Vec<Vec<usize>>> {
-    let mut list = connection.prepare_cached(
-        "SELECT name FROM pragma_index_list(?1) WHERE \"unique\" = 0 AND partial = 0 ORDER BY seq",
-    )?;
-    let mut info = connection
-        .prepare_cached("SELECT name FROM pragma_index_xinfo(?1) WHERE key = 1 ORDER BY seqno")?;
-    let names: Vec<String> = list
-        .query_map([table], |row| row.get(0))?
-        .collect::<Result<_, _>>()?;
-    let mut indexes = Vec::new();
-    for index in &names {
-        let parts: Vec<Option<String>> = info
-            .query_map([index], |row| row.get(0))?
-            .collect::<Result<_, _>>()?;
-        let place = |name: &Option<String>| {
-            let name = name.as_ref()?;
-            columns.iter().position(|column| column.name == *name)
-        };
-        indexes.extend(parts.iter().map(place).collect::<Option<Vec<usize>>>());
-    }
-    Ok(indexes)
-}
-
-/// Whether the table's own key is ordered by a collation that only the application knows.
-fn has_unknown_collation(connection: &Connection, table: &str) -> rusqlite::Result<bool> {
-    let sql = "SELECT count(*) FROM pragma_index_list(?1) AS i, pragma_index_xinfo(i.name) AS c
-                WHERE i.origin = 'pk' AND c.key AND upper(c.coll) NOT IN ('BINARY', 'NOCASE', 'RTRIM')";
-    let unknown: i64 = connection
-        .prepare_cached(sql)?
-        .query_row([table], |row| row.get(0))?;
-    Ok(unknown > 0)
-}
-
-fn foreign_keys(connection: &Connection, table: &str) -> rusqlite::Result<Vec<ForeignKey>> {
-    let mut statement = connection.prepare_cached(
-        "SELECT id, \"table\", \"from\", \"to\" FROM pragma_foreign_key_list(?1) ORDER BY id, seq",
-    )?;
-    let mut keys: BTreeMap<i64, ForeignKey> = BTreeMap::new();
-    let mut rows = statement.query([table])?;
-    while let Some(row) = rows.next()? {
-        let key = keys.entry(row.get(0)?).or_insert_with(|| ForeignKey {
-            columns: Vec::new(),
-            references: String::new(),
-            referenced_columns: Vec::new(),
-        });
-        key.references = lossy(row.get_ref(1)?);
-        key.columns.push(lossy(row.get_ref(2)?));
-        key.referenced_columns
-            .extend(row.get::<_, Option<String>>(3)?);
-    }
-    Ok(keys.into_values().collect())
-}
-
 fn sequences(connection: &Connection) -> rusqlite::Result<BTreeMap<String, i64>> {
     let mut statement = connection.prepare(
         "SELECT name, max(seq) FROM sqlite_sequence WHERE typeof(seq) = 'integer' GROUP BY name",
@@ -450,11 +318,6 @@ fn sequences(connection: &Connection) -> rusqlite::Result<BTreeMap<String, i64>>
     statement
         .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect()
-}
-
-/// An identifier between double quotes, for SQL.
-pub fn quoted(identifier: &str) -> String {
-    format!("\"{}\"", identifier.replace('"', "\"\""))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, Row, Statement};
 use serde::{Deserialize, Serialize};
 
+use crate::format::hex;
 use crate::sqlite::schema::{Position, Table, TextEncoding, quoted};
 use crate::transfer::convert::shown;
 use crate::transfer::plan::RowKey;
@@ -36,7 +37,7 @@ pub enum Cursor {
     Rowid(i64),
     /// This primary key was the last.
     Key(Vec<KeyPart>),
-    /// So many rows have been read.
+    /// How many rows have been read.
     Ordinal(u64),
 }
 
@@ -98,10 +99,6 @@ impl KeyPart {
             Self::Blob(digits) | Self::RawText(digits) => Value::Blob(unhex(digits)),
         }
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn unhex(digits: &str) -> Vec<u8> {

@@ -6,6 +6,7 @@ use super::reference::Reference;
 use super::{Survey, or_open, word, words};
 use crate::runbook::frameworks::{DATABASE_URL, Framework};
 use crate::runbook::model::Role;
+use crate::text::quoted;
 
 /// A section of the reference in which what names the sandbox is put in other words.
 pub(super) fn with_items(reference: &Reference, section: &str, survey: &Survey) -> String {
@@ -159,13 +160,12 @@ fn drill(survey: &Survey) -> String {
     queries:
 "
     .to_owned();
-    let sql = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
     for seen in survey.critical().0.iter().take(2) {
-        let query = format!("SELECT count(*) FROM {}", sql(&seen.name));
+        let query = format!("SELECT count(*) FROM {}", quoted(&seen.name));
         out.push_str(&format!("      - {}\n", word(&query)));
     }
     if let Some((seen, slug)) = survey.slugs().next() {
-        let (table, slug) = (sql(&seen.name), sql(slug));
+        let (table, slug) = (quoted(&seen.name), quoted(slug));
         let query = format!("SELECT {slug} FROM {table} ORDER BY {slug} LIMIT 5");
         out.push_str(&format!("      - {}\n", word(&query)));
     }
