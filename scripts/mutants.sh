@@ -28,6 +28,6 @@ scripts/rules-crate.sh "$out/crate"
 export CUTOVER_NIGHTS=100
 mutants resume --file 'src/engine/{resume,take_up,astray}.rs' -- -- astray:: simulator:: engine::
 mutants ledger --file src/engine/ledger.rs -- -- simulator:: engine::
-mutants fence --file src/sqlite/fence.rs -- -- sqlite::
+mutants fence --file 'src/sqlite/{fence,fence/held}.rs' -- -- sqlite::
 mutants config_file --file src/action/config_file.rs -- -- action::
 exit $failed

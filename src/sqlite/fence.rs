@@ -5,9 +5,9 @@
 //! ([`super::writer`]). It dies with its process: a resumed engine raises it again and compares [`Fingerprint`]s. Maintenance mode is the
 //! application's own and not in here.
 
-use std::collections::{BTreeMap, HashMap};
-use std::fs::Metadata;
-use std::os::unix::fs::MetadataExt;
+mod held;
+
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -17,6 +17,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
+pub(super) use self::held::{FileIdentity, Held, is_held};
 use super::error::Error;
 use super::fingerprint::{self, Fingerprint};
 use super::names::{self, OtherName, Processes};
@@ -129,7 +130,7 @@ impl Fence {
             return Err(past(way));
         }
         let watch = open_read_only(path)?;
-        // From here on nobody in this process reads the file raw.
+        // From now on, nobody in this process reads the file raw.
         let held = Held::enter(FileIdentity::of(
             &file
                 .real
@@ -440,74 +441,6 @@ fn is_busy(error: &rusqlite::Error) -> bool {
         error.sqlite_error_code(),
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
     )
-}
-
-/// A file by device and inode, whatever its path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct FileIdentity {
-    device: u64,
-    inode: u64,
-}
-
-impl FileIdentity {
-    #[cfg(test)]
-    pub(super) fn new(device: u64, inode: u64) -> Self {
-        Self { device, inode }
-    }
-
-    /// Its number on its device.
-    pub(super) fn inode(self) -> u64 {
-        self.inode
-    }
-
-    pub(super) fn of(metadata: &Metadata) -> Self {
-        Self {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-        }
-    }
-}
-
-/// The files that this process holds a fence on, with how many fences each.
-static HELD: Mutex<Option<HashMap<FileIdentity, u32>>> = Mutex::new(None);
-
-/// Whether this process holds a fence on the file, so that opening it raw would drop that fence.
-pub(super) fn is_held(identity: FileIdentity) -> bool {
-    held_files()
-        .as_ref()
-        .is_some_and(|files| files.contains_key(&identity))
-}
-
-fn held_files() -> MutexGuard<'static, Option<HashMap<FileIdentity, u32>>> {
-    // Every change below is a single call, so that a poisoned map is still a sound one.
-    HELD.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// An entry in [`HELD`] for as long as it lives.
-pub(super) struct Held {
-    identity: FileIdentity,
-}
-
-impl Held {
-    fn enter(identity: FileIdentity) -> Self {
-        *held_files()
-            .get_or_insert_default()
-            .entry(identity)
-            .or_insert(0) += 1;
-        Self { identity }
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        if let Some(files) = held_files().as_mut() {
-            let fences = files.get(&self.identity).copied().unwrap_or(0);
-            match fences {
-                0 | 1 => files.remove(&self.identity),
-                more => files.insert(self.identity, more - 1),
-            };
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,11 +1,15 @@
 //! The sections of a page, from a report: which there are, in which order, and what stands in each. Not in here: what lies along time
 //! (`pictures`), and how anything is written down.
 
-use super::{Block, Section, Span, Table, Text, Tone, after, cause, pictures, short_span, span};
+mod rollback;
+mod signatures;
+
+use self::rollback::rolled_back;
+use self::signatures::gates;
+use super::{Block, Section, Span, Table, Text, Tone, after, pictures, short_span, span};
 use crate::format;
-use crate::report::evidence::{GateReport, RollbackReport, SignatureReport};
 use crate::report::{Report, RowReport, RowStatus, Section as Part};
-use crate::session::{EvidenceState, TriggerPhase};
+use crate::session::TriggerPhase;
 use crate::trigger::wording;
 
 pub(super) fn of(report: &Report) -> Vec<Section> {
@@ -119,79 +123,6 @@ fn signals(report: &Report) -> Vec<Block> {
     blocks
 }
 
-fn rolled_back(rollback: &RollbackReport) -> Vec<Block> {
-    let told = cause(&rollback.cause, &rollback.reason).then(" ");
-    let told = match rollback.restored_seconds {
-        Some(took) => told
-            .then("The application served from SQLite again after ")
-            .then(Span::Strong(span(took).into())),
-        None => told.then("The application has not been seen to serve from SQLite again"),
-    };
-    let kept = match rollback.within_rto {
-        Some(true) => Text::own("within"),
-        Some(false) => Span::Strong("not within".into()).into(),
-        None => Text::own("so far within"),
-    };
-    let rto = format!(" the RTO of {}. ", span(rollback.rto_seconds));
-    let health = match rollback.healthy {
-        Some(true) => Text::own("Every row that the application needs to serve succeeded."),
-        Some(false) => Text::from(Span::Strong("Not healthy:".into()))
-            .then(" a row that the application needs to serve failed."),
-        None => Text::own("It has not ended."),
-    };
-    let mut blocks = vec![Block::Paragraph(
-        told.then(", ").then(kept).then(rto).then(health),
-    )];
-    blocks.extend(cost(rollback));
-    blocks.push(heading("Its rows"));
-    let lines = rollback.rows.iter().map(row);
-    blocks.push(table(ROW_COLUMNS, lines, "None has begun."));
-    blocks
-}
-
-/// What users had written to PostgreSQL, and what became of it.
-fn cost(rollback: &RollbackReport) -> Vec<Block> {
-    let mut blocks = vec![heading("What it cost")];
-    if let Some(brought) = &rollback.brought_back {
-        blocks.push(Block::Paragraph(Text::foreign(brought).then(".")));
-    }
-    if let Some(file) = &rollback.salvaged_to {
-        let kept = match rollback.brought_back {
-            Some(_) if !rollback.not_kept.is_empty() => {
-                "What was read of the rows that users wrote to PostgreSQL is kept in "
-            }
-            Some(_) => "All rows that users wrote to PostgreSQL are kept in ",
-            None => {
-                "Rows that users wrote to PostgreSQL and that SQLite does not have; they are kept in "
-            }
-        };
-        blocks.push(Block::Paragraph(
-            Text::own(kept).then(Text::foreign(file)).then("."),
-        ));
-    }
-    for why in &rollback.not_kept {
-        let not_kept = Text::from(Span::Strong("Not kept:".into())).then(" ");
-        blocks.push(Block::Paragraph(
-            not_kept.then(Text::foreign(why)).then("."),
-        ));
-    }
-    if rollback.left_behind.is_empty() && !rollback.not_kept.is_empty() {
-        return blocks;
-    }
-    let lines = rollback.left_behind.iter().map(|t| {
-        vec![
-            Text::foreign(&t.table),
-            t.inserted.to_string().into(),
-            t.changed.to_string().into(),
-            t.deleted.to_string().into(),
-        ]
-    });
-    const COLUMNS: &[&str] = &["table", "#inserted", "#changed", "#deleted"];
-    let nothing = "No rows that users had written to PostgreSQL were found to be kept.";
-    blocks.push(table(COLUMNS, lines, nothing));
-    blocks
-}
-
 fn parity(report: &Report) -> Vec<Block> {
     let count = |n: Option<u64>| -> Text { n.map_or_else(String::new, format::count).into() };
     let lines = report.tables.iter().map(|t| {
@@ -222,74 +153,6 @@ fn parity(report: &Report) -> Vec<Block> {
         Block::Note(
             "Every row and every value is compared; the counts of the comparison lie beside the chain, its outcome (E1–E4) in it.",
         ),
-    ]
-}
-
-fn gates(gates: &[GateReport]) -> Vec<Block> {
-    let lines = gates.iter().map(|gate| {
-        let evidence = gate.evidence.iter().map(|e| {
-            let state = match e.state {
-                EvidenceState::Green => Text::state(Tone::Good, Some('✓'), "green"),
-                EvidenceState::Red => Text::state(Tone::Bad, Some('✗'), "red"),
-                EvidenceState::Missing => Text::state(Tone::Warn, Some('○'), "missing"),
-            };
-            let of = state.then(" ").then(Text::foreign(&e.name));
-            of.then(": ").then(Text::foreign(&e.detail))
-        });
-        let signed = gate.signatures.iter().filter(|s| s.valid);
-        let signed = signed.map(|s| Text::foreign(&s.by).then(format!(" as {}", s.role.title())));
-        vec![
-            gate.id.clone().into(),
-            Text::foreign(&gate.title),
-            gate.before.clone().into(),
-            match gate.green {
-                true => Text::state(Tone::Good, Some('✓'), "green"),
-                false => Text::state(Tone::Bad, Some('○'), "open"),
-            },
-            Text::lines(evidence),
-            Text::lines(signed),
-        ]
-    });
-    const COLUMNS: &[&str] = &["gate", "what", "before", "state", "evidence", "signed by"];
-    const SIGNATURES: &[&str] = &[
-        "gate",
-        "who",
-        "as",
-        "in the place of",
-        "SSH key",
-        "when",
-        "#event",
-        "state",
-        "said",
-    ];
-    let given = gates
-        .iter()
-        .flat_map(|gate| gate.signatures.iter().map(|s| signature(gate, s)));
-    vec![
-        table(COLUMNS, lines, "The runbook has no gates."),
-        heading("Every signature"),
-        table(SIGNATURES, given, "Nobody has signed anything."),
-    ]
-}
-
-fn signature(gate: &GateReport, s: &SignatureReport) -> Vec<Text> {
-    let key = s.key.as_ref().map(|key| Span::Code(key.clone()));
-    let state = match &s.void {
-        None => Text::state(Tone::Good, Some('✓'), "holds"),
-        Some(why) => Text::state(Tone::Bad, Some('✗'), "void")
-            .then(": ")
-            .then(Text::foreign(why)),
-    };
-    vec![
-        gate.id.clone().into(),
-        Text::foreign(&s.by),
-        s.role.title().into(),
-        or_dash(s.stands_in_for.as_deref()),
-        key.map_or_else(|| "none".into(), Text::from),
-        format!("{} ({})", s.wall.format("%H:%M:%S"), after(s.at_ms)).into(),
-        s.seq.to_string().into(),
-        state,
-        or_dash(s.note.as_deref()),
     ]
 }
 
