@@ -117,7 +117,7 @@ fn each_instance_is_told_of_once_per_change_and_silence_is_not_known() {
     let mut upkeep = Upkeep::default();
     let nobody = |_: &str| false;
     let mut told = |night: &Night, looks: &[Seen], at_ms| -> Vec<String> {
-        let told = upkeep.looked(&night.session, looks, &nobody, at_ms);
+        let told = upkeep.observe(&night.session, looks, &nobody, at_ms);
         told.into_iter().map(|t| t.text).collect()
     };
     assert!(
@@ -165,21 +165,21 @@ fn an_instance_that_our_own_step_restarts_is_no_alarm() {
     let silent = [seen("app-1", Sight::Unknown)];
     let coming_up = |place: &str| place == "app-1";
     for at_ms in (0..60_000).step_by(1_000) {
-        let told = upkeep.looked(&night.session, &silent, &coming_up, at_ms);
+        let told = upkeep.observe(&night.session, &silent, &coming_up, at_ms);
         assert!(told.is_empty(), "{told:?}");
     }
     // It has to be silent for a while after that, too.
     let nobody = |_: &str| false;
     assert!(
         upkeep
-            .looked(&night.session, &silent, &nobody, 60_000)
+            .observe(&night.session, &silent, &nobody, 60_000)
             .is_empty()
     );
-    let told = upkeep.looked(&night.session, &silent, &nobody, 60_000 + SILENT_MS);
+    let told = upkeep.observe(&night.session, &silent, &nobody, 60_000 + SILENT_MS);
     assert_eq!(told.len(), 1);
     // One that comes up and lets writes in is an alarm, whoever restarted it.
     let off = [seen("app-1", Sight::Off)];
-    let told = upkeep.looked(&night.session, &off, &coming_up, 80_000);
+    let told = upkeep.observe(&night.session, &off, &coming_up, 80_000);
     assert!(told[0].text.contains("NOT in maintenance") && !told[0].act.is_empty());
 }
 
@@ -201,7 +201,9 @@ fn what_a_rehearsal_restarts_before_the_switch_is_no_alarm() {
         let nobody = |_: &str| false;
         let mut told = |night: &Night, at_ms: i64| {
             let silent = [seen("app-1", Sight::Unknown)];
-            upkeep.looked(&night.session, &silent, &nobody, at_ms).len()
+            upkeep
+                .observe(&night.session, &silent, &nobody, at_ms)
+                .len()
         };
         let during: usize = (0..60_000)
             .step_by(1_000)
@@ -329,34 +331,34 @@ fn a_disk_is_told_of_when_it_has_too_little_and_when_there_is_room_again() {
     let mut rooms = Rooms::default();
     assert!(
         rooms
-            .looked(&night.session, &look(backup, Ok(2 << 30)), size)
+            .observe(&night.session, &look(backup, Ok(2 << 30)), size)
             .is_empty()
     );
-    let told = rooms.looked(&night.session, &look(backup, Ok(1 << 30)), size);
+    let told = rooms.observe(&night.session, &look(backup, Ok(1 << 30)), size);
     assert!(
         told[0].contains("little room") && told[0].contains("A2"),
         "{told:?}"
     );
     assert!(
         rooms
-            .looked(&night.session, &look(backup, Ok(1 << 30)), size)
+            .observe(&night.session, &look(backup, Ok(1 << 30)), size)
             .is_empty()
     );
     let just = look(backup, Ok(copy_bytes(size)));
     assert!(
-        rooms.looked(&night.session, &just, size).is_empty(),
+        rooms.observe(&night.session, &just, size).is_empty(),
         "not twice a minute"
     );
     // Once the copy is made, the disk has to hold no other.
     night.does("A2");
-    let told = rooms.looked(&night.session, &just, size);
+    let told = rooms.observe(&night.session, &just, size);
     assert!(told[0].contains("room again"), "{told:?}");
     assert_eq!(needed_bytes(&night.session, backup, size), LEAST_BYTES);
-    let told = rooms.looked(&night.session, &look(backup, Err("gone".into())), size);
+    let told = rooms.observe(&night.session, &look(backup, Err("gone".into())), size);
     assert!(told[0].contains("not known: gone"), "{told:?}");
     assert!(
         rooms
-            .looked(&night.session, &look(backup, Err("gone".into())), size)
+            .observe(&night.session, &look(backup, Err("gone".into())), size)
             .is_empty()
     );
 }
@@ -442,16 +444,16 @@ fn who_came_is_an_alarm_from_the_switch_on_until_it_is_on_postgresql() {
     night.does("A1");
     let mut attention = Attention::default();
     // Before the switch F1 refuses, and nobody has to be woken.
-    let told = attention.looked(&night.session, &came(Serves::Sqlite), 0);
+    let told = attention.observe(&night.session, &came(Serves::Sqlite), 0);
     assert_eq!(told, []);
     night.does("F1");
-    let told = attention.looked(&night.session, &came(Serves::Sqlite), 1);
+    let told = attention.observe(&night.session, &came(Serves::Sqlite), 1);
     assert_eq!(told.len(), 1, "{told:?}");
     assert!(told[0].text.contains("app-9 came after the opening"));
     assert!(!told[0].act.is_empty());
-    let told = attention.looked(&night.session, &came(Serves::Sqlite), 2);
+    let told = attention.observe(&night.session, &came(Serves::Sqlite), 2);
     assert_eq!(told, [], "said once");
-    let told = attention.looked(&night.session, &came(Serves::Postgres), 3);
+    let told = attention.observe(&night.session, &came(Serves::Postgres), 3);
     assert!(told[0].text.contains("serves from PostgreSQL now") && told[0].act.is_empty());
     // What does not answer may be starting.
     let grace_ms = night.session.charter.limits.startup_grace_ms;
@@ -461,7 +463,7 @@ fn who_came_is_an_alarm_from_the_switch_on_until_it_is_on_postgresql() {
         (10 + grace_ms, 1),
         (11 + grace_ms, 0),
     ] {
-        let told = attention.looked(&night.session, &came(Serves::Unknown), at_ms);
+        let told = attention.observe(&night.session, &came(Serves::Unknown), at_ms);
         assert_eq!(told.len(), count, "{at_ms}: {told:?}");
     }
 }
@@ -477,7 +479,7 @@ fn that_nobody_knows_who_is_there_is_an_alarm_after_a_while() {
     let said = told(1_000 + limit_ms).expect("an alarm");
     assert!(said.text.contains("exit status: 1"), "{}", said.text);
     assert_eq!(told(2_000 + limit_ms), None, "said once");
-    assert_eq!(attention.looked(&night.session, &[], 3_000 + limit_ms), []);
+    assert_eq!(attention.observe(&night.session, &[], 3_000 + limit_ms), []);
     let told = attention.unanswered(&night.session, "again", 4_000 + limit_ms);
     assert_eq!(told, None, "it begins anew");
 }

@@ -212,12 +212,12 @@ impl Night {
     fn happens(&mut self, at_ms: i64, event: Event) {
         let entry = recorded(self.session.seq + 1, at_ms, event);
         self.session.apply(&entry);
-        let told = self.notices.happened(&self.session, &entry);
+        let told = self.notices.take_event(&self.session, &entry);
         self.told.extend(told);
     }
 
     fn looks(&mut self, at_ms: i64, triggers: &[TriggerView]) {
-        let told = self.notices.looked(&self.session, triggers, at_ms);
+        let told = self.notices.observe(&self.session, triggers, at_ms);
         self.told.extend(told);
     }
 

@@ -41,17 +41,17 @@ impl Ringer {
     }
 
     /// An event came in; `session` is the state after it.
-    pub fn happened(&mut self, session: &Session, entry: &Recorded) {
+    pub fn take_event(&mut self, session: &Session, entry: &Recorded) {
         if !session.charter.rings.is_empty() {
-            let told = self.notices.happened(session, entry);
+            let told = self.notices.take_event(session, entry);
             self.due.extend(told);
         }
     }
 
     /// Time has passed, or triggers have moved.
-    pub fn looked(&mut self, session: &Session, triggers: &[TriggerView], at_ms: i64) {
+    pub fn observe(&mut self, session: &Session, triggers: &[TriggerView], at_ms: i64) {
         if !session.charter.rings.is_empty() {
-            let told = self.notices.looked(session, triggers, at_ms);
+            let told = self.notices.observe(session, triggers, at_ms);
             self.due.extend(told);
         }
     }

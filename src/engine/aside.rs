@@ -81,7 +81,7 @@ impl<O: Outside> Conduct<O> {
             true => Vec::new(),
             false => self.outside.waits(),
         };
-        for (row, text) in self.aside.heartbeat.looked(&rows, &waits, now_ms) {
+        for (row, text) in self.aside.heartbeat.observe(&rows, &waits, now_ms) {
             let found = attempts.iter().find(|(id, _)| *id == row);
             self.note(Beside::Line {
                 row: &row,
@@ -97,7 +97,7 @@ impl<O: Outside> Conduct<O> {
         let (now_ms, outside) = (self.now_ms(), &self.outside);
         let coming_up = |place: &str| outside.is_coming_up(place);
         let session = self.ledger.session();
-        let told = self.aside.upkeep.looked(session, seen, &coming_up, now_ms);
+        let told = self.aside.upkeep.observe(session, seen, &coming_up, now_ms);
         self.alarm(told, Occasion::Freeze)
     }
 
@@ -119,8 +119,8 @@ impl<O: Outside> Conduct<O> {
                 return self.alarm(told.into_iter().collect(), Occasion::Blind);
             }
         };
-        let changes = session.roster.looked(answer, now_ms);
-        let told = attention.looked(session, sights, now_ms);
+        let changes = session.roster.changes_by(answer, now_ms);
+        let told = attention.observe(session, sights, now_ms);
         if !changes.is_empty() {
             self.append(vec![Event::MembershipChanged { changes }])?;
         }
@@ -158,7 +158,7 @@ impl<O: Outside> Conduct<O> {
             self.sampled(&Sample::new(look.spot.signal(), at_ms, reading));
         }
         let session = self.ledger.session();
-        let told = self.aside.rooms.looked(session, looks, source_bytes);
+        let told = self.aside.rooms.observe(session, looks, source_bytes);
         for text in told {
             self.append(vec![Event::alarm(text)])?;
         }

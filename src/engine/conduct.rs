@@ -249,7 +249,7 @@ impl<O: Outside> Conduct<O> {
         self.noticed_ms = now_ms;
         let session = self.ledger.session();
         let triggers = self.watch.triggers(session, now_ms);
-        let notices = self.notices.looked(session, &triggers, now_ms);
+        let notices = self.notices.observe(session, &triggers, now_ms);
         self.tell(&notices);
     }
 

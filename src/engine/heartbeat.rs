@@ -8,7 +8,7 @@ use std::path::Path;
 
 /// A step that has said nothing for so long is looked into, in real milliseconds.
 const SILENT_MS: i64 = 10_000;
-/// From one word about it to the next.
+/// How long until it is told again.
 const AGAIN_MS: i64 = 30_000;
 /// How often it is looked; a thread counts as waiting only where every look says so.
 pub const LOOK_EVERY_MS: i64 = 1_000;
@@ -50,7 +50,7 @@ impl Heartbeat {
     }
 
     /// What has to be told now of the steps that run, each with its words. `waits` is one look.
-    pub fn looked(
+    pub fn observe(
         &mut self,
         running: &[String],
         waits: &[Wait],
@@ -90,7 +90,7 @@ impl Heartbeat {
         words
     }
 
-    /// A program counts that runs no longer than the step has been silent, and a little: it is not the step's else.
+    /// A program counts if it has run for little longer than the step has been silent: an older one is not the step's.
     fn words(&self, wait: &Wait, silent_ms: i64, at_ms: i64) -> Option<String> {
         match wait {
             Wait::Program { pid, name, age_ms } => {
@@ -180,8 +180,8 @@ mod tests {
         let mut heartbeat = Heartbeat::default();
         let running = ["A2".to_owned()];
         heartbeat.heard("A2", 0);
-        assert!(heartbeat.looked(&running, &[cat(9_000)], 9_000).is_empty());
-        let told = heartbeat.looked(&running, &[cat(11_000)], 11_000);
+        assert!(heartbeat.observe(&running, &[cat(9_000)], 9_000).is_empty());
+        let told = heartbeat.observe(&running, &[cat(11_000)], 11_000);
         assert!(
             told[0].1.contains("the program cat (process 7)"),
             "{told:?}"
@@ -189,20 +189,20 @@ mod tests {
         assert!(told[0].1.contains("has run for 11 s"), "{told:?}");
         assert!(
             heartbeat
-                .looked(&running, &[cat(20_000)], 20_000)
+                .observe(&running, &[cat(20_000)], 20_000)
                 .is_empty()
         );
-        assert_eq!(heartbeat.looked(&running, &[cat(41_000)], 41_000).len(), 1);
+        assert_eq!(heartbeat.observe(&running, &[cat(41_000)], 41_000).len(), 1);
         heartbeat.heard("A2", 42_000);
         assert!(
             heartbeat
-                .looked(&running, &[cat(43_000)], 43_000)
+                .observe(&running, &[cat(43_000)], 43_000)
                 .is_empty()
         );
         // One that ran long before is somebody else's.
         let old = [cat(900_000)];
-        assert!(heartbeat.looked(&running, &old, 60_000).is_empty());
-        assert!(heartbeat.looked(&[], &[cat(30_000)], 90_000).is_empty());
+        assert!(heartbeat.observe(&running, &old, 60_000).is_empty());
+        assert!(heartbeat.observe(&[], &[cat(30_000)], 90_000).is_empty());
     }
 
     #[test]
@@ -214,10 +214,10 @@ mod tests {
             at: " (in nfs_wait)".to_owned(),
         }];
         heartbeat.heard("A3", 0);
-        assert!(heartbeat.looked(&running, &disk, 15_000).is_empty());
-        assert!(heartbeat.looked(&running, &[], 16_000).is_empty());
-        assert!(heartbeat.looked(&running, &disk, 17_000).is_empty());
-        let told = heartbeat.looked(&running, &disk, 27_000);
+        assert!(heartbeat.observe(&running, &disk, 15_000).is_empty());
+        assert!(heartbeat.observe(&running, &[], 16_000).is_empty());
+        assert!(heartbeat.observe(&running, &disk, 17_000).is_empty());
+        let told = heartbeat.observe(&running, &disk, 27_000);
         assert!(told[0].1.contains("for 10 s (in nfs_wait)"), "{told:?}");
     }
 

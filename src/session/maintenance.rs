@@ -11,7 +11,7 @@ use super::event::Undo;
 use super::state::{Phase, Session, StepStatus};
 use crate::text::printable;
 
-/// For so long an instance that is not being restarted may give no answer before that is said, in real milliseconds.
+/// How long an instance that is not being restarted may give no answer before people are told, in real milliseconds.
 pub const SILENT_MS: i64 = 10_000;
 /// Characters of what an instance, or the operating system, said.
 const HOW_CHARS: usize = 240;
@@ -76,7 +76,7 @@ pub struct Upkeep {
 
 impl Upkeep {
     /// What these looks have to tell. `restarting` says of which places one of our own steps interrupts the answers just now.
-    pub fn looked(
+    pub fn observe(
         &mut self,
         session: &Session,
         seen: &[Seen],

@@ -139,7 +139,7 @@ impl Roster {
     }
 
     /// What an answer changes, in the order in which it is to be applied.
-    pub fn looked(&self, answer: &Answer, at_ms: i64) -> Vec<Change> {
+    pub fn changes_by(&self, answer: &Answer, at_ms: i64) -> Vec<Change> {
         let mut next = Next {
             roster: self.clone(),
             changes: Vec::new(),

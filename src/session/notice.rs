@@ -94,13 +94,13 @@ impl Notices {
     pub fn begin(session: &Session, at_ms: i64) -> Notices {
         let mut notices = Notices::default();
         if session.engine.is_some() {
-            notices.looked(session, &[], at_ms);
+            notices.observe(session, &[], at_ms);
         }
         notices
     }
 
     /// What an event asks to be told. `session` is the state after it.
-    pub fn happened(&mut self, session: &Session, recorded: &Recorded) -> Vec<Notice> {
+    pub fn take_event(&mut self, session: &Session, recorded: &Recorded) -> Vec<Notice> {
         let name = &session.charter.session;
         let notice = |occasion, text: &str, act: String| {
             vec![Notice {
@@ -189,7 +189,7 @@ impl Notices {
     }
 
     /// What the state asks to be told. To be asked often.
-    pub fn looked(
+    pub fn observe(
         &mut self,
         session: &Session,
         triggers: &[TriggerView],

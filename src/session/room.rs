@@ -58,7 +58,7 @@ pub struct Rooms {
 
 impl Rooms {
     /// What these looks have to tell, each disk once per change. `source_bytes` is the source's size.
-    pub fn looked(&mut self, session: &Session, looks: &[Look], source_bytes: u64) -> Vec<String> {
+    pub fn observe(&mut self, session: &Session, looks: &[Look], source_bytes: u64) -> Vec<String> {
         let told = looks.iter().filter_map(|look| {
             let needed = needed_bytes(session, &look.spot, source_bytes);
             let before = self.said.get(&look.spot.name).copied();

@@ -101,7 +101,7 @@ pub fn replay(
             Moment::Sampled(sample) => player.sampled(sample),
             Moment::Happened(event) if is_judgement(event) => {}
             Moment::Happened(event) => {
-                player.happened(event.clone());
+                player.take_event(event.clone());
                 if let Event::StepFinished { step, outcome, .. } = event
                     && !is_tried_again(step, &moments[n + 1..])
                 {
@@ -168,7 +168,7 @@ impl Player {
 
     fn tick(&mut self, passed_ms: i64) {
         for verdict in self.judge.tick(&self.session, self.now_ms) {
-            self.happened(verdict.into());
+            self.take_event(verdict.into());
         }
         let passed_ms = self.session.charter.runbook_ms(passed_ms);
         for (id, state) in &self.session.triggers {
@@ -203,11 +203,11 @@ impl Player {
     fn checks(&mut self, outcome: &Outcome) {
         self.judged_ms = self.now_ms;
         for fired in check_triggers(&self.session, outcome) {
-            self.happened(fired);
+            self.take_event(fired);
         }
     }
 
-    fn happened(&mut self, event: Event) {
+    fn take_event(&mut self, event: Event) {
         match &event {
             Event::TriggerMoved {
                 trigger,

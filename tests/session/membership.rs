@@ -1,7 +1,9 @@
 //! Fleets whose instances come, go, move and change their names, by chance: T1a and T1b against a model of its own, at every sample. A fleet
 //! is its seed.
 
-use std::collections::BTreeSet;
+mod model;
+mod world;
+
 use std::sync::LazyLock;
 
 use cutover::monitor::readiness::{Looked, Seen, readings};
@@ -11,342 +13,14 @@ use cutover::session::charter::InstanceLine;
 use cutover::session::membership::{Answer, Change, Roster, Slot, Stand, Whereabouts};
 use cutover::session::{Charter, Event, Recorded, Session, TriggerPhase, Undo};
 use cutover::trigger::{Cadence, Judge, Reading, Sample};
-use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
+use model::Model;
+use rand::Rng;
+use world::{Process, World};
 
 const FLEETS: u64 = 100;
 const SAMPLES: i64 = 240;
 const EVERY_MS: i64 = 5_000;
 const FULL_MS: i64 = 5 * 60 * 1_000;
-
-/// A process of the application.
-#[derive(Debug, Clone)]
-struct Process {
-    name: String,
-    url: String,
-    revision: Option<&'static str>,
-    /// Not before this sample.
-    ready_from: i64,
-    /// It ends at this sample.
-    ends_at: i64,
-}
-
-/// What there really is, and what is said of it.
-struct World {
-    rng: StdRng,
-    alive: Vec<Process>,
-    /// Addresses that were in use once.
-    urls: Vec<String>,
-    made: u32,
-    wanted: usize,
-    says_wanted: bool,
-    says_revision: bool,
-    /// A canary that was restarted comes under another name at this sample.
-    canary_comes_at: Option<i64>,
-}
-
-impl World {
-    fn begin(seed: u64) -> World {
-        let mut rng = StdRng::seed_from_u64(seed);
-        let mode = seed % 3;
-        let count = rng.random_range(2..9_usize);
-        let mut world = World {
-            rng,
-            alive: Vec::new(),
-            urls: Vec::new(),
-            made: 0,
-            wanted: count,
-            says_wanted: mode != 0,
-            says_revision: mode == 2,
-            canary_comes_at: None,
-        };
-        for _ in 0..count {
-            world.comes(0, "v1", false);
-        }
-        world
-    }
-
-    fn chance(&mut self, of_thousand: u32) -> bool {
-        self.rng.random_range(0..1_000) < of_thousand
-    }
-
-    fn any(&mut self) -> usize {
-        self.rng.random_range(0..self.alive.len())
-    }
-
-    fn new_url(&mut self) -> String {
-        let url = format!("http://10.0.0.{}:5000", self.urls.len());
-        self.urls.push(url.clone());
-        url
-    }
-
-    fn comes(&mut self, at: i64, revision: &'static str, takes_old_url: bool) {
-        let free: Vec<String> = self
-            .urls
-            .iter()
-            .filter(|url| self.alive.iter().all(|p| p.url != **url))
-            .cloned()
-            .collect();
-        let url = match free.first() {
-            Some(url) if takes_old_url => url.clone(),
-            Some(_) | None => self.new_url(),
-        };
-        let name = format!("app-{}", self.made);
-        self.made += 1;
-        let slow = if at == 0 {
-            0
-        } else {
-            self.rng.random_range(0..9)
-        };
-        self.alive.push(Process {
-            name,
-            url,
-            revision: self.says_revision.then_some(revision),
-            ready_from: at + slow,
-            ends_at: i64::MAX,
-        });
-    }
-
-    /// What happens before this sample.
-    fn churn(&mut self, at: i64) {
-        self.alive.retain(|p| p.ends_at > at);
-        if self.canary_comes_at == Some(at) {
-            self.canary_comes_at = None;
-            self.comes(at, "v2", false);
-        }
-        if self.alive.is_empty() || self.chance(20) {
-            let takes_old_url = self.chance(300);
-            self.comes(at, "v1", takes_old_url);
-        }
-        // Gone for good.
-        if self.alive.len() > 1 && self.chance(15) {
-            let n = self.any();
-            self.alive.remove(n);
-        }
-        // Replaced; for a moment there may be two names for one place.
-        if self.chance(25) {
-            let (n, overlap) = (self.any(), self.rng.random_range(0..4));
-            self.alive[n].ends_at = at + overlap;
-            self.alive.retain(|p| p.ends_at > at);
-            self.comes(at, "v1", false);
-        }
-        // Restarted under another name, at the same address.
-        if self.chance(10) {
-            let (n, ready_from) = (self.any(), at + self.rng.random_range(0..80));
-            let name = format!("app-{}", self.made);
-            self.made += 1;
-            (self.alive[n].name, self.alive[n].ready_from) = (name, ready_from);
-        }
-        // Restarted in place, or moved to another address.
-        if self.chance(30) {
-            let (n, ready_from) = (self.any(), at + self.rng.random_range(1..80));
-            self.alive[n].ready_from = ready_from;
-        }
-        if self.chance(10) {
-            let (n, url) = (self.any(), self.new_url());
-            self.alive[n].url = url;
-        }
-        if self.chance(10) {
-            self.wanted += 1;
-        }
-        if self.wanted > 1 && self.chance(10) {
-            self.wanted -= 1;
-        }
-    }
-
-    /// What is answered; `None` where that cannot be used.
-    fn answer(&mut self) -> Option<Vec<Process>> {
-        if self.alive.is_empty() || self.chance(100) {
-            return None;
-        }
-        let mut said = self.alive.clone();
-        if said.len() > 1 && self.chance(20) {
-            let n = self.rng.random_range(0..said.len());
-            said.remove(n);
-        }
-        Some(said)
-    }
-
-    fn is_ready(&self, url: &str, at: i64) -> bool {
-        let mut here = self.alive.iter().filter(|p| p.url == url);
-        here.any(|p| p.ready_from <= at)
-    }
-}
-
-/// A place in the fleet as the model has it.
-#[derive(Debug, Clone)]
-struct Place {
-    id: String,
-    who: Option<(String, String)>,
-    empty_since: Option<i64>,
-    ended: bool,
-    restarted: bool,
-    bad_since: Option<i64>,
-    has_fired: bool,
-}
-
-/// The same rules, written anew.
-#[derive(Debug, Default)]
-struct Model {
-    places: Vec<Place>,
-    /// Names and addresses of those without a place, in the order of their coming.
-    waiting: Vec<(String, String)>,
-}
-
-impl Model {
-    fn begin(opening: &[Instance]) -> Model {
-        let mut model = Model::default();
-        for instance in opening {
-            let who = (instance.id.clone(), instance.url.clone());
-            model.add(instance.id.clone(), Some(who), None);
-        }
-        model
-    }
-
-    fn add(&mut self, id: String, who: Option<(String, String)>, empty_since: Option<i64>) {
-        self.places.push(Place {
-            id,
-            who,
-            empty_since,
-            ended: false,
-            restarted: false,
-            bad_since: None,
-            has_fired: false,
-        });
-    }
-
-    fn standing(&self) -> usize {
-        self.places.iter().filter(|p| !p.ended).count()
-    }
-
-    fn told(&mut self, said: &[Process], wanted: Option<usize>, now_ms: i64) {
-        let find = |name: &str| said.iter().find(|p| p.name == name);
-        for place in self.places.iter_mut().filter(|p| !p.ended) {
-            let Some((name, url)) = &mut place.who else {
-                continue;
-            };
-            match find(name) {
-                Some(process) => {
-                    url.clone_from(&process.url);
-                    place.empty_since = None;
-                }
-                None => {
-                    place.empty_since.get_or_insert(now_ms);
-                }
-            }
-        }
-        while wanted.is_some_and(|wanted| self.standing() < wanted) {
-            self.add(
-                format!("slot-{}", self.places.len() + 1),
-                None,
-                Some(now_ms),
-            );
-        }
-        let mut waiting = Vec::new();
-        let old = self.waiting.iter().map(|(name, _)| name.clone());
-        for name in old.chain(said.iter().map(|p| p.name.clone())) {
-            let has_place = |p: &Place| !p.ended && p.who.as_ref().is_some_and(|w| w.0 == name);
-            let twice = |w: &(String, String)| w.0 == name;
-            if let Some(process) = find(&name)
-                && !self.places.iter().any(has_place)
-                && !waiting.iter().any(twice)
-            {
-                waiting.push((name, process.url.clone()));
-            }
-        }
-        self.waiting = waiting;
-        self.settle(said, true);
-        self.settle(said, false);
-        while wanted.is_some_and(|wanted| self.standing() > wanted) {
-            let empty = self.places.iter_mut().enumerate();
-            let empty = empty.filter(|(_, p)| !p.ended && p.empty_since.is_some());
-            let Some((_, newest)) = empty.max_by_key(|(n, p)| (p.empty_since, *n)) else {
-                break;
-            };
-            newest.ended = true;
-        }
-    }
-
-    /// Gives the empty places to those that wait, the oldest first.
-    fn settle(&mut self, said: &[Process], only_recognised: bool) {
-        let mut empty: Vec<(i64, usize)> = Vec::new();
-        for (n, place) in self.places.iter().enumerate().filter(|(_, p)| !p.ended) {
-            empty.extend(place.empty_since.map(|since| (since, n)));
-        }
-        empty.sort_unstable();
-        for (_, n) in empty {
-            let mut of_waiting = self.waiting.iter();
-            let taken = of_waiting.position(|(name, _)| {
-                let recognised = self.is_recognised(name, said);
-                match (self.places[n].restarted, recognised) {
-                    (true, Some(recognised)) => recognised,
-                    (true, None) => !only_recognised,
-                    (false, Some(true)) => !only_recognised && !self.awaits(said),
-                    (false, Some(false) | None) => !only_recognised,
-                }
-            });
-            if let Some(at) = taken {
-                let who = self.waiting.remove(at);
-                (self.places[n].who, self.places[n].empty_since) = (Some(who), None);
-            }
-        }
-    }
-
-    /// Whether a name is of what a restarted canary becomes; `None` where nothing tells.
-    fn is_recognised(&self, name: &str, said: &[Process]) -> Option<bool> {
-        let revision = |name: &str| said.iter().find(|p| p.name == name)?.revision;
-        let others = self.places.iter().filter(|p| !p.ended && !p.restarted);
-        let others = others.filter_map(|p| revision(&p.who.as_ref()?.0));
-        let before: BTreeSet<&str> = others.collect();
-        let own = revision(name)?;
-        (!before.is_empty()).then(|| !before.contains(own))
-    }
-
-    /// Whether a restarted place has not got what came of its restart.
-    fn awaits(&self, said: &[Process]) -> bool {
-        let restarted = self.places.iter().filter(|p| p.restarted && !p.ended);
-        let mut others = restarted.map(|place| match &place.who {
-            Some((name, _)) => self.is_recognised(name, said) == Some(true),
-            None => false,
-        });
-        others.any(|has_it| !has_it)
-    }
-
-    /// How a place is found when it is asked; `None` where nobody ever came.
-    fn is_ready(&self, place: &Place, world: &World, at: i64) -> Option<bool> {
-        let (_, url) = place.who.as_ref()?;
-        let others = self.places.iter();
-        let others = others.filter(|p| !p.ended && p.empty_since.is_none() && p.id != place.id);
-        let mut there = others.filter_map(|p| p.who.as_ref()).chain(&self.waiting);
-        let is_anothers = place.empty_since.is_some() && there.any(|(_, other)| other == url);
-        Some(!is_anothers && world.is_ready(url, at))
-    }
-
-    /// Takes in a sample of every place; gives the share that is not ready.
-    fn sampled(&mut self, world: &World, at: i64, now_ms: i64) -> f64 {
-        let ready: Vec<Option<bool>> = self
-            .places
-            .iter()
-            .map(|place| self.is_ready(place, world, at))
-            .collect();
-        let mut failed = 0_usize;
-        for (place, ready) in self.places.iter_mut().zip(ready) {
-            if place.ended {
-                continue;
-            }
-            failed += usize::from(ready != Some(true));
-            match ready {
-                Some(true) => place.bad_since = None,
-                Some(false) => {
-                    let since_ms = *place.bad_since.get_or_insert(now_ms);
-                    place.has_fired |= now_ms - since_ms >= FULL_MS;
-                }
-                None => {}
-            }
-        }
-        failed as f64 / self.standing() as f64
-    }
-}
 
 /// The rules under test: the session's roster, the probe's readings, the judge.
 struct Rules {
@@ -408,13 +82,13 @@ impl Rules {
             wanted,
             opening: self.opening.clone(),
         };
-        let changes = self.session.roster.looked(&answer, at_ms);
+        let changes = self.session.roster.changes_by(&answer, at_ms);
         if !changes.is_empty() {
             self.happens(at_ms, Event::MembershipChanged { changes });
         }
         let roster = &self.session.roster;
         if roster.slots.iter().all(|s| s.restarted_unix_s.is_none()) {
-            let again = roster.looked(&answer, at_ms);
+            let again = roster.changes_by(&answer, at_ms);
             assert!(again.is_empty(), "the same answer changes {again:?}");
         }
     }
@@ -614,7 +288,7 @@ fn changes(roster: &mut Roster, opening: &[Instance], members: &[Member], at_ms:
         wanted: None,
         opening: opening.to_vec(),
     };
-    let changes = roster.looked(&answer, at_ms);
+    let changes = roster.changes_by(&answer, at_ms);
     changes
         .iter()
         .for_each(|change| roster.apply(change, at_ms));

@@ -20,7 +20,7 @@ impl<O: Outside> Conduct<O> {
         for entry in recorded {
             self.watch.apply(entry);
             self.carry_out(Effect::Happened(entry));
-            let notices = self.notices.happened(self.ledger.session(), entry);
+            let notices = self.notices.take_event(self.ledger.session(), entry);
             self.tell(&notices);
             self.act_on(entry);
         }

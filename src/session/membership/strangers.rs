@@ -44,7 +44,7 @@ pub struct Attention {
 
 impl Attention {
     /// What these looks have to tell. Before the switch nothing: F1 does not begin with an instance that the opening does not know.
-    pub fn looked(&mut self, session: &Session, sights: &[Sight], at_ms: i64) -> Vec<Told> {
+    pub fn observe(&mut self, session: &Session, sights: &[Sight], at_ms: i64) -> Vec<Told> {
         self.unanswered_ms = None;
         self.is_unanswered_said = false;
         let there: BTreeSet<&str> = sights.iter().map(|sight| sight.name.as_str()).collect();
