@@ -5,14 +5,16 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::load::{self, Loaded};
 use super::orders::Standing;
 use super::rehearse::unfinished;
-use super::{Exit, Which, follow, leftovers, load, run};
+use super::{Exit, Which, follow, leftovers, run};
 use crate::claim;
 use crate::engine::amend;
 use crate::format::counted;
-use crate::history;
+use crate::history::{self, History};
 use crate::journal::Folder;
+use crate::postgres::Finding;
 use crate::salvage::mark::remove_mark;
 use crate::session::event::{OPEN, left_to_do};
 use crate::session::{Command, LineKind, Phase, Session, attempt};
@@ -20,6 +22,8 @@ use crate::step::closing::{self, grants};
 use crate::step::salvage::{has_whole_file, rows_not_brought, why_not_kept, why_not_readable};
 use crate::text::printable;
 
+/// Characters of a line that goes to the terminal.
+const LINE: usize = 500;
 /// Characters of a finding: a statement that is to be run is shown whole.
 const FINDING: usize = 4_000;
 
@@ -128,107 +132,22 @@ pub async fn run(args: CloseArgs) -> anyhow::Result<Exit> {
         follow::still_there(&folder)
     );
     let (history, session) = history::of(&folder)?;
-    let follower = history.follower();
-    let name = &session.charter.session;
+    let claim = args.which.claim.clone();
     if session.charter.rehearsal {
-        anyhow::ensure!(
-            !args.drop_schema,
-            "{name} is a rehearsal: what it left in the scratch database goes with the next one, and --drop-schema is for the target"
-        );
-        let is_over = claim::is_over(&session, follower.engine()?.is_alive());
-        anyhow::ensure!(
-            is_over,
-            "{name} is a rehearsal that is under way: wait for its end, or end it with Ctrl-C where it runs"
-        );
-        return of_rehearsal(&folder, &session, args.which.claim).await;
+        let is_alive = history.follower().engine()?.is_alive();
+        may_be_closed(&args, &session, is_alive)?;
+        return of_rehearsal(&folder, &session, claim).await;
     }
-    anyhow::ensure!(
-        matches!(session.phase, Phase::RolledBack | Phase::Completed),
-        "session {name} is not over: complete it or roll it back first"
-    );
-    let Some(loaded) = load::of_session(&args.runbook, name)? else {
+    let Some(loaded) = opened_with(&args, &folder, &session).await? else {
         return Ok(Exit::Usage);
     };
-    anyhow::ensure!(
-        loaded.runbook.hash == session.charter.runbook_hash,
-        "{} is not the runbook that session {name} was opened with; nothing was looked at",
-        args.runbook.display()
-    );
-    let kept = Standing::read(&folder).ok();
-    let kept = kept.and_then(|standing| standing.instances);
-    let Some(loaded) = load::or_say(load::with_kept(&args.runbook, kept).await)? else {
-        return Ok(Exit::Usage);
-    };
-    let claim = args.which.claim;
     // Who may not close it drops nothing either.
-    let asked = Command::Close {
-        found: Vec::new(),
-        accepts_open: args.accept_open,
-    };
-    if let Err(refusal) = amend::may_amend(&session, claim.as_deref(), &asked) {
-        errln!("refused: {refusal}");
+    if is_refused(&session, claim.as_deref(), args.accept_open) {
         return Ok(Exit::Failed);
     }
-    let mut record = Vec::new();
-    if session.phase == Phase::Completed {
-        let line = match closing::mark_release(&loaded.runbook, &loaded.base, &session).await {
-            Ok(()) => "ok   release: PostgreSQL bears its mark, so that no other night empties it"
-                .to_owned(),
-            Err(why) => format!(
-                "{OPEN} release: it could not be marked in PostgreSQL, so that only this host knows of it: {why}"
-            ),
-        };
-        outln!("{}", printable(&line, 500));
-        record.push(line);
-    }
-    let root = folder.dir().parent().unwrap_or(folder.dir()).to_owned();
-    unfinished::undo_all(&root, None).await;
-    for line in leftovers::remove(&loaded.runbook, &root) {
-        outln!("{}", printable(&line, 500));
-        record.push(line);
-    }
-    let returned = grants::at_close(&loaded.runbook, &folder, &session, history.events()).await;
-    if args.drop_schema {
-        let line = match closing::drop_schema(&loaded.runbook).await {
-            Ok(done) => done,
-            Err(why) => format!("{OPEN} the schema `cutover` was not dropped: {why}"),
-        };
-        outln!("{}", printable(&line, 500));
-        record.push(line);
-    }
-    if Standing::is_in(folder.dir()) && !folder.is_mine() {
-        let path = Standing::path(folder.dir());
-        let line = format!(
-            "{OPEN} orders: {} holds the environment's values and is another user's, whose own `cutover close` removes it",
-            path.display()
-        );
-        outln!("{}", printable(&line, 500));
-        record.push(line);
-    }
-    if let Err(not_yet) = attempt::rows_are_kept(&session, has_whole_file(&folder)) {
-        let line = format!("{OPEN} salvage: {}", why_not_kept(&folder, &not_yet));
-        outln!("{}", printable(&line, 800));
-        record.push(line);
-    }
-    let not_brought = match rows_not_brought(&folder) {
-        Ok(0) => None,
-        Ok(rows) => Some(rows_in_file(&session, rows)),
-        Err(error) => Some(format!(
-            "note salvage: whether SQLite lacks rows that users wrote to PostgreSQL is not known: {}",
-            why_not_readable(&folder).unwrap_or_else(|| error.to_string())
-        )),
-    };
-    if let Some(line) = not_brought.filter(|_| session.phase == Phase::RolledBack) {
-        outln!("{}", printable(&line, 500));
-        record.push(line);
-    }
-    if session.phase == Phase::RolledBack {
-        let file = loaded.base.join(&loaded.runbook.source.file);
-        if let Some(line) = mark_of_rollback(file).await {
-            outln!("{}", printable(&line, 500));
-            record.push(line);
-        }
-    }
+    let mut record = Record::default();
+    let returned = put_away(&args, &loaded, &folder, &history, &session, &mut record).await;
+    kept(&loaded, &folder, &session, &mut record).await;
     let mut findings = closing::look(
         &loaded.runbook,
         &loaded.base,
@@ -244,18 +163,10 @@ pub async fn run(args: CloseArgs) -> anyhow::Result<Exit> {
             (false, false) => "note",
         };
         let line = format!("{mark} {}: {}", finding.name, finding.detail);
-        outln!("{}", printable(&line, FINDING));
-        record.push(line);
+        record.add(line, FINDING);
     }
-    let open = left_to_do(&record);
-    let command = Command::Close {
-        found: record,
-        accepts_open: args.accept_open,
-    };
-    let here = folder.clone();
-    let recording = move || amend::amend(&here, claim.as_deref(), &command);
-    if let Err(refusal) = tokio::task::spawn_blocking(recording).await?? {
-        errln!("not put on record: {refusal}");
+    let open = left_to_do(&record.lines);
+    if !put_on_record(&folder, claim, record.lines, args.accept_open).await? {
         return Ok(Exit::Failed);
     }
     // No row of a rollback is tried again in one that is closed, so no engine needs its secrets.
@@ -265,6 +176,162 @@ pub async fn run(args: CloseArgs) -> anyhow::Result<Exit> {
     Ok(said(&session, open, args.accept_open))
 }
 
+/// What was found, in lines: each is shown, and goes on record.
+#[derive(Default)]
+struct Record {
+    lines: Vec<String>,
+}
+
+impl Record {
+    /// `shown` characters of it go to the terminal.
+    fn add(&mut self, line: String, shown: usize) {
+        outln!("{}", printable(&line, shown));
+        self.lines.push(line);
+    }
+}
+
+/// A rehearsal is closed once it is over.
+fn may_be_closed(args: &CloseArgs, session: &Session, is_alive: bool) -> anyhow::Result<()> {
+    let name = &session.charter.session;
+    anyhow::ensure!(
+        !args.drop_schema,
+        "{name} is a rehearsal: what it left in the scratch database goes with the next one, and --drop-schema is for the target"
+    );
+    anyhow::ensure!(
+        claim::is_over(session, is_alive),
+        "{name} is a rehearsal that is under way: wait for its end, or end it with Ctrl-C where it runs"
+    );
+    Ok(())
+}
+
+/// The runbook that a session was opened with, once the session is over; `None` where it has said what is wrong with it.
+async fn opened_with(
+    args: &CloseArgs,
+    folder: &Folder,
+    session: &Session,
+) -> anyhow::Result<Option<Loaded>> {
+    let name = &session.charter.session;
+    anyhow::ensure!(
+        matches!(session.phase, Phase::RolledBack | Phase::Completed),
+        "session {name} is not over: complete it or roll it back first"
+    );
+    let Some(loaded) = load::of_session(&args.runbook, name)? else {
+        return Ok(None);
+    };
+    anyhow::ensure!(
+        loaded.runbook.hash == session.charter.runbook_hash,
+        "{} is not the runbook that session {name} was opened with; nothing was looked at",
+        args.runbook.display()
+    );
+    let kept = Standing::read(folder).ok();
+    let kept = kept.and_then(|standing| standing.instances);
+    load::or_say(load::with_kept(&args.runbook, kept).await)
+}
+
+/// Marks the release, and takes away or gives back what nobody needs any more. Gives what became of the rights on the target.
+async fn put_away(
+    args: &CloseArgs,
+    loaded: &Loaded,
+    folder: &Folder,
+    history: &History,
+    session: &Session,
+    record: &mut Record,
+) -> Option<Finding> {
+    let runbook = &loaded.runbook;
+    if session.phase == Phase::Completed {
+        let line = match closing::mark_release(runbook, &loaded.base, session).await {
+            Ok(()) => "ok   release: PostgreSQL bears its mark, so that no other night empties it"
+                .to_owned(),
+            Err(why) => format!(
+                "{OPEN} release: it could not be marked in PostgreSQL, so that only this host knows of it: {why}"
+            ),
+        };
+        record.add(line, LINE);
+    }
+    let root = folder.dir().parent().unwrap_or(folder.dir()).to_owned();
+    unfinished::undo_all(&root, None).await;
+    for line in leftovers::remove(runbook, &root) {
+        record.add(line, LINE);
+    }
+    let returned = grants::at_close(runbook, folder, session, history.events()).await;
+    if args.drop_schema {
+        let line = match closing::drop_schema(runbook).await {
+            Ok(done) => done,
+            Err(why) => format!("{OPEN} the schema `cutover` was not dropped: {why}"),
+        };
+        record.add(line, LINE);
+    }
+    returned
+}
+
+/// What is kept on this host: the session's values, the rows that users wrote, and the mark of a rollback in SQLite, which is removed.
+async fn kept(loaded: &Loaded, folder: &Folder, session: &Session, record: &mut Record) {
+    if Standing::is_in(folder.dir()) && !folder.is_mine() {
+        let path = Standing::path(folder.dir());
+        let line = format!(
+            "{OPEN} orders: {} holds the environment's values and is another user's, whose own `cutover close` removes it",
+            path.display()
+        );
+        record.add(line, LINE);
+    }
+    if let Err(not_yet) = attempt::rows_are_kept(session, has_whole_file(folder)) {
+        let line = format!("{OPEN} salvage: {}", why_not_kept(folder, &not_yet));
+        record.add(line, 800);
+    }
+    if session.phase != Phase::RolledBack {
+        return;
+    }
+    let not_brought = match rows_not_brought(folder) {
+        Ok(0) => None,
+        Ok(rows) => Some(rows_in_file(session, rows)),
+        Err(error) => Some(format!(
+            "note salvage: whether SQLite lacks rows that users wrote to PostgreSQL is not known: {}",
+            why_not_readable(folder).unwrap_or_else(|| error.to_string())
+        )),
+    };
+    let file = loaded.base.join(&loaded.runbook.source.file);
+    for line in not_brought.into_iter().chain(mark_of_rollback(file).await) {
+        record.add(line, LINE);
+    }
+}
+
+/// Whether the rules refuse to close it, which is said then.
+fn is_refused(session: &Session, claim: Option<&str>, accepts_open: bool) -> bool {
+    let asked = Command::Close {
+        found: Vec::new(),
+        accepts_open,
+    };
+    match amend::may_amend(session, claim, &asked) {
+        Ok(()) => false,
+        Err(refusal) => {
+            errln!("refused: {refusal}");
+            true
+        }
+    }
+}
+
+/// Puts on record what was found. Gives whether the rules let it; where they do not, it says why.
+async fn put_on_record(
+    folder: &Folder,
+    claim: Option<String>,
+    found: Vec<String>,
+    accepts_open: bool,
+) -> anyhow::Result<bool> {
+    let command = Command::Close {
+        found,
+        accepts_open,
+    };
+    let here = folder.clone();
+    let recording = move || amend::amend(&here, claim.as_deref(), &command);
+    match tokio::task::spawn_blocking(recording).await?? {
+        Ok(()) => Ok(true),
+        Err(refusal) => {
+            errln!("not put on record: {refusal}");
+            Ok(false)
+        }
+    }
+}
+
 /// A rehearsal is over with its engine. What it lent is given back, or said to be left to people; production is not looked at.
 async fn of_rehearsal(
     folder: &Folder,
@@ -272,28 +339,16 @@ async fn of_rehearsal(
     claim: Option<String>,
 ) -> anyhow::Result<Exit> {
     let name = &session.charter.session;
-    let asked = Command::Close {
-        found: Vec::new(),
-        accepts_open: true,
-    };
-    if let Err(refusal) = amend::may_amend(session, claim.as_deref(), &asked) {
-        errln!("refused: {refusal}");
+    if is_refused(session, claim.as_deref(), true) {
         return Ok(Exit::Failed);
     }
     let found = unfinished::settle(folder).await?;
     for line in &found {
-        outln!("{}", printable(line, 500));
+        outln!("{}", printable(line, LINE));
     }
     let open = left_to_do(&found);
     // Whoever closes it says that the slot is back, and nothing of a rehearsal is tried again.
-    let command = Command::Close {
-        found,
-        accepts_open: true,
-    };
-    let here = folder.clone();
-    let recording = move || amend::amend(&here, claim.as_deref(), &command);
-    if let Err(refusal) = tokio::task::spawn_blocking(recording).await?? {
-        errln!("not put on record: {refusal}");
+    if !put_on_record(folder, claim, found, true).await? {
         return Ok(Exit::Failed);
     }
     Ok(match open {

@@ -155,6 +155,22 @@ pub async fn run(args: PlanArgs) -> anyhow::Result<Exit> {
 }
 
 fn print(plan: &Plan, all: bool) {
+    print_tables(plan);
+    print_notes(plan, all);
+    print_problems(plan, all);
+    if plan.problems.is_empty() {
+        outln!("nothing stands in the way");
+    } else if plan.tables.is_empty() {
+        outln!(
+            "\nNo table of the file is in this schema. cutover moves rows and makes no tables: run the application's own migrations on this \
+             database first, then plan again. Nothing was written."
+        );
+    } else {
+        print_what_settles(plan, all);
+    }
+}
+
+fn print_tables(plan: &Plan) {
     for table in &plan.tables {
         outln!(
             "{} → {}: {} rows, {} bytes",
@@ -175,6 +191,9 @@ fn print(plan: &Plan, all: bool) {
             );
         }
     }
+}
+
+fn print_notes(plan: &Plan, all: bool) {
     for skipped in &plan.skipped {
         outln!(
             "left behind: {}: {}",
@@ -196,6 +215,9 @@ fn print(plan: &Plan, all: bool) {
     for line in aside::lines(plan, all) {
         outln!("{line}");
     }
+}
+
+fn print_problems(plan: &Plan, all: bool) {
     if all {
         for problem in &plan.problems {
             outln!("problem: {problem}");
@@ -211,22 +233,15 @@ fn print(plan: &Plan, all: bool) {
             outln!("{line}");
         }
     }
+}
+
+/// What would settle the problems, and how many no setting settles.
+fn print_what_settles(plan: &Plan, all: bool) {
     let unsettled = plan
         .problems
         .iter()
         .filter(|problem| problem.policy.is_none());
     let unsettled = unsettled.count();
-    if plan.problems.is_empty() {
-        outln!("nothing stands in the way");
-        return;
-    }
-    if plan.tables.is_empty() {
-        outln!(
-            "\nNo table of the file is in this schema. cutover moves rows and makes no tables: run the application's own migrations on this \
-             database first, then plan again. Nothing was written."
-        );
-        return;
-    }
     if !all {
         outln!("`--all` gives every problem a line of its own");
     }

@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::bridge::SocketBridge;
+use super::load::{self, Loaded};
 use super::orders::Standing;
-use super::{Exit, Looks, Named, follow, group, join, load};
+use super::{Exit, Looks, Named, follow, group, join};
 use crate::claim::{self, Claim};
 use crate::cockpit::bridge::{Bridge, Purpose};
 use crate::demo::sandbox;
@@ -62,99 +63,11 @@ pub async fn run(args: RunArgs) -> anyhow::Result<Exit> {
     let staging = loaded.runbook.fleet.staging.as_ref();
     let slot = staging.map(|slot| slot.url.clone());
     let folder = match unfinished(&args, &loaded.runbook.name)? {
-        Some(folder) => {
-            errln!("resuming session {}", folder.session());
-            if let Some(why) = keeps_to_its_text(&folder, &loaded.runbook, &args.runbook) {
-                errln!("{why}");
-            }
-            if let Some(spare) = &args.spare {
-                let mut standing = Standing::read(&folder)?;
-                standing.spare = Some(spare_folder(spare)?);
-                standing.write(&folder)?;
-            }
-            folder
-        }
-        None => {
-            let asked = load::with_fleet(&args.runbook, loaded).await;
-            let Some(loaded) = load::or_say(asked)? else {
-                return Ok(Exit::Usage);
-            };
-            let source = loaded.base.join(&loaded.runbook.source.file);
-            if let Some(why) = ahead::out_of_reach(&source) {
-                errln!("NO-GO: {why}. No session was opened");
-                return Ok(Exit::NoGo);
-            }
-            let lent = super::rehearse::under_way(Path::new(ROOT));
-            if let Some(why) =
-                lent.or_else(|| super::rehearse::unfinished::still_lent(Path::new(ROOT)))
-            {
-                errln!("NO-GO: {why}");
-                return Ok(Exit::NoGo);
-            }
-            pooler::refuse_early(&Endpoint::parse(&loaded.runbook.target.url)?).await?;
-            let mut standing = Standing::new(&args.runbook, &loaded);
-            standing.spare = args.spare.as_deref().map(spare_folder).transpose()?;
-            standing.evidence = super::rehearse::newest(Path::new(ROOT), &loaded.runbook);
-            let of_this = |e: &&RehearsalEvidence| e.runbook_hash == loaded.runbook.hash;
-            let rehearsed = standing.evidence.as_ref().filter(of_this);
-            standing.again = match attempt::may_open(&args, &loaded, rehearsed).await? {
-                Answer::Open(again) => again,
-                Answer::NoGo(why) => {
-                    errln!("NO-GO: {why}");
-                    return Ok(Exit::NoGo);
-                }
-                Answer::Rehearse(why) => {
-                    errln!("NO-GO: {why}");
-                    // One more rehearsal is to settle both.
-                    if let Some(why) = ahead::look(&loaded.runbook, &source).await.refused {
-                        errln!("NO-GO: {why}");
-                    }
-                    return Ok(Exit::NoGo);
-                }
-            };
-            match claim::source::is_free_for(&source, None) {
-                Ok(()) => {}
-                Err(claim::source::Error::Refused(refused)) => {
-                    errln!("NO-GO: {refused}");
-                    return Ok(Exit::NoGo);
-                }
-                Err(error) => return Err(error.into()),
-            }
-            if let Some(slot) = &loaded.runbook.fleet.staging {
-                match claim::staging::is_free_for(&slot.url, None) {
-                    Ok(()) => {}
-                    Err(claim::source::Error::Refused(refused)) => {
-                        errln!("NO-GO: {refused}");
-                        return Ok(Exit::NoGo);
-                    }
-                    Err(error) => return Err(error.into()),
-                }
-            }
-            let sandbox = standing.sandbox;
-            let stale = match standing.evidence.as_ref().filter(of_this) {
-                Some(kept) => ahead::stale(&loaded.runbook, &source, sandbox, kept).await,
-                None => None,
-            };
-            let ahead = ahead::look(&loaded.runbook, &source).await;
-            if let Some(why) = &ahead.to_discard {
-                errln!("warning: {why}");
-            }
-            let stands: Vec<String> = stale.into_iter().chain(ahead.refused).collect();
-            for why in &stands {
-                errln!("NO-GO: {why}. No session was opened");
-            }
-            if !stands.is_empty() {
-                return Ok(Exit::NoGo);
-            }
-            let folder = create(
-                args.dir.as_deref(),
-                args.session.as_deref(),
-                &loaded.runbook,
-            )?;
-            standing.write(&folder)?;
-            super::leftovers::keep_places(&folder, &loaded.runbook)?;
-            folder
-        }
+        Some(folder) => resumed(&args, folder, &loaded)?,
+        None => match opened(&args, loaded).await? {
+            Ok(folder) => folder,
+            Err(exit) => return Ok(exit),
+        },
     };
     start_engine(&folder).await?;
     // Looked at before; somebody may have been faster, and this session is open by now. One that is resumed may have lost its claim with the
@@ -168,6 +81,103 @@ pub async fn run(args: RunArgs) -> anyhow::Result<Exit> {
         return follow::until_over(&folder, follow::To::Stdout).await;
     }
     join::cockpit(folder, join::options(None, args.looks), None).await
+}
+
+/// The session that goes on.
+fn resumed(args: &RunArgs, folder: Folder, loaded: &Loaded) -> anyhow::Result<Folder> {
+    errln!("resuming session {}", folder.session());
+    if let Some(why) = keeps_to_its_text(&folder, &loaded.runbook, &args.runbook) {
+        errln!("{why}");
+    }
+    if let Some(spare) = &args.spare {
+        let mut standing = Standing::read(&folder)?;
+        standing.spare = Some(spare_folder(spare)?);
+        standing.write(&folder)?;
+    }
+    Ok(folder)
+}
+
+/// A new session, or how this command ends where none is to be opened, which it has said then.
+async fn opened(args: &RunArgs, loaded: Loaded) -> anyhow::Result<Result<Folder, Exit>> {
+    let asked = load::with_fleet(&args.runbook, loaded).await;
+    let Some(loaded) = load::or_say(asked)? else {
+        return Ok(Err(Exit::Usage));
+    };
+    let source = loaded.base.join(&loaded.runbook.source.file);
+    if let Some(why) = ahead::out_of_reach(&source) {
+        errln!("NO-GO: {why}. No session was opened");
+        return Ok(Err(Exit::NoGo));
+    }
+    let lent = super::rehearse::under_way(Path::new(ROOT));
+    if let Some(why) = lent.or_else(|| super::rehearse::unfinished::still_lent(Path::new(ROOT))) {
+        errln!("NO-GO: {why}");
+        return Ok(Err(Exit::NoGo));
+    }
+    pooler::refuse_early(&Endpoint::parse(&loaded.runbook.target.url)?).await?;
+    let mut standing = Standing::new(&args.runbook, &loaded);
+    standing.spare = args.spare.as_deref().map(spare_folder).transpose()?;
+    standing.evidence = super::rehearse::newest(Path::new(ROOT), &loaded.runbook);
+    let of_this = |e: &&RehearsalEvidence| e.runbook_hash == loaded.runbook.hash;
+    let rehearsed = standing.evidence.as_ref().filter(of_this);
+    standing.again = match attempt::may_open(args, &loaded, rehearsed).await? {
+        Answer::Open(again) => again,
+        Answer::NoGo(why) => {
+            errln!("NO-GO: {why}");
+            return Ok(Err(Exit::NoGo));
+        }
+        Answer::Rehearse(why) => {
+            errln!("NO-GO: {why}");
+            // One more rehearsal is to settle both.
+            if let Some(why) = ahead::look(&loaded.runbook, &source).await.refused {
+                errln!("NO-GO: {why}");
+            }
+            return Ok(Err(Exit::NoGo));
+        }
+    };
+    if is_claimed(claim::source::is_free_for(&source, None))? {
+        return Ok(Err(Exit::NoGo));
+    }
+    if let Some(slot) = &loaded.runbook.fleet.staging
+        && is_claimed(claim::staging::is_free_for(&slot.url, None))?
+    {
+        return Ok(Err(Exit::NoGo));
+    }
+    let sandbox = standing.sandbox;
+    let stale = match standing.evidence.as_ref().filter(of_this) {
+        Some(kept) => ahead::stale(&loaded.runbook, &source, sandbox, kept).await,
+        None => None,
+    };
+    let ahead = ahead::look(&loaded.runbook, &source).await;
+    if let Some(why) = &ahead.to_discard {
+        errln!("warning: {why}");
+    }
+    let stands: Vec<String> = stale.into_iter().chain(ahead.refused).collect();
+    for why in &stands {
+        errln!("NO-GO: {why}. No session was opened");
+    }
+    if !stands.is_empty() {
+        return Ok(Err(Exit::NoGo));
+    }
+    let folder = create(
+        args.dir.as_deref(),
+        args.session.as_deref(),
+        &loaded.runbook,
+    )?;
+    standing.write(&folder)?;
+    super::leftovers::keep_places(&folder, &loaded.runbook)?;
+    Ok(Ok(folder))
+}
+
+/// Whether another session has it, which is said then.
+fn is_claimed(free: Result<(), claim::source::Error>) -> anyhow::Result<bool> {
+    match free {
+        Ok(()) => Ok(false),
+        Err(claim::source::Error::Refused(refused)) => {
+            errln!("NO-GO: {refused}");
+            Ok(true)
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// What to say where the runbook's file is not what the session was opened with any more.

@@ -122,6 +122,15 @@ fn print_row(id: &str, title: &str, state: &StepState) {
 
 fn print(session: &Session, engine: &EngineState) {
     let is_over = claim::is_over(session, engine.is_alive());
+    print_phase(session, engine, is_over);
+    outln!("");
+    print_gates(session);
+    outln!("");
+    print_rows(session);
+    print_what_follows(session, engine, is_over);
+}
+
+fn print_phase(session: &Session, engine: &EngineState, is_over: bool) {
     let phase = match session.phase {
         Phase::Open | Phase::RollingBack if is_over => "interrupted",
         Phase::Open => "open",
@@ -156,7 +165,9 @@ fn print(session: &Session, engine: &EngineState) {
             shown(&fired.reason)
         );
     }
-    outln!("");
+}
+
+fn print_gates(session: &Session) {
     for gate in session.gates() {
         let missing: Vec<_> = gate.missing_roles().iter().map(|r| r.title()).collect();
         let state = match (gate.green, gate.evidence_is_green()) {
@@ -166,7 +177,9 @@ fn print(session: &Session, engine: &EngineState) {
         };
         outln!("{:<4} {state}", shown(&gate.id));
     }
-    outln!("");
+}
+
+fn print_rows(session: &Session) {
     for (line, state) in session.lines() {
         print_row(&line.id, &line.title, state);
         if let Some(question) = &state.question {
@@ -185,6 +198,9 @@ fn print(session: &Session, engine: &EngineState) {
             print_row(&line.id, &line.title, state);
         }
     }
+}
+
+fn print_what_follows(session: &Session, engine: &EngineState, is_over: bool) {
     match (session.phase, is_over) {
         (Phase::Open | Phase::RollingBack, true) => {
             outln!("\n{}", shown(&super::over::of(session)))

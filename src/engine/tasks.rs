@@ -18,10 +18,10 @@ use crate::session::{Check, Outcome, Session, Undo};
 use crate::step::rollback::Halted;
 use crate::step::{self, Context, News, Reporter, Shared};
 
-/// So long a row of the rollback waits for what it halts: a cancelled step ends promptly, a command that ignores TERM after 5 s, and one that
+/// How long a row of the rollback waits for what it halts: a cancelled step ends promptly, a command that ignores TERM after 5 s, and one that
 /// does not must not delay the rollback.
 const HALT_LIMIT: Duration = Duration::from_secs(6);
-/// So long the end of an engine waits for what still runs.
+/// How long an engine that ends waits for what still runs.
 const END_LIMIT: Duration = Duration::from_secs(10);
 
 /// What runs beside the loop.
@@ -71,87 +71,38 @@ impl Tasks {
             .iter()
             .filter_map(|run| Some(self.open.get(run)?.ended.clone()))
             .collect();
+        let Runbook {
+            steps, rollback, ..
+        } = &*orders.runbook;
+        let (id, attempt, index) = match job {
+            Job::Step { step, attempt } | Job::FindOut { step, attempt } => {
+                (step, attempt, steps.iter().position(|s| s.id == step))
+            }
+            Job::Row { row } => (row, 1, rollback.iter().position(|r| r.id == row)),
+        };
+        let Some(index) = index else {
+            return;
+        };
+        let ctx = self.context(orders, session, (id, attempt), index, run);
+        let (inputs, id) = (self.inputs.clone(), id.to_owned());
         match job {
-            Job::Step { step, attempt } => {
-                self.step(orders, session, run, (step, attempt), earlier);
-            }
-            Job::FindOut { step, attempt } => {
-                self.find_out(orders, session, run, (step, attempt), earlier);
-            }
-            Job::Row { row } => self.row(orders, session, run, row, earlier),
+            Job::Step { .. } => self.spawn(run, ctx, async move |ctx| {
+                let outcome = step_after(&earlier, &ctx).await;
+                let step = id;
+                let _ = inputs.send(Input::StepEnded { step, run, outcome });
+            }),
+            Job::FindOut { .. } => self.spawn(run, ctx, async move |ctx| {
+                all_end(&earlier).await;
+                let found = step::find_out(&ctx).await;
+                let step = id;
+                let _ = inputs.send(Input::FoundOut { step, run, found });
+            }),
+            Job::Row { .. } => self.spawn(run, ctx, async move |ctx| {
+                let outcome = row_after(&earlier, &ctx).await;
+                let row = id;
+                let _ = inputs.send(Input::RowEnded { row, run, outcome });
+            }),
         }
-    }
-
-    /// Two of one step would write the same files: the earlier one is waited for, and where it does not end nothing begins.
-    fn step(
-        &mut self,
-        orders: &Orders,
-        session: &Session,
-        run: u64,
-        (id, attempt): (&str, u32),
-        earlier: Vec<CancellationToken>,
-    ) {
-        let Some(index) = orders.runbook.steps.iter().position(|s| s.id == id) else {
-            return;
-        };
-        let ctx = self.context(orders, session, (id, attempt), index, run);
-        let (inputs, step) = (self.inputs.clone(), id.to_owned());
-        self.spawn(run, ctx, async move |ctx| {
-            let outcome = match all_end(&earlier).await {
-                true => guarded(&ctx, step::run(&ctx)).await,
-                false => Outcome::failed(format!(
-                    "what was cancelled before has not ended for {} s; nothing was done. Look what it waits for, then try again",
-                    HALT_LIMIT.as_secs()
-                )),
-            };
-            let _ = inputs.send(Input::StepEnded { step, run, outcome });
-        });
-    }
-
-    /// Finds out what a step had done when an engine died in the middle of it.
-    fn find_out(
-        &mut self,
-        orders: &Orders,
-        session: &Session,
-        run: u64,
-        (id, attempt): (&str, u32),
-        earlier: Vec<CancellationToken>,
-    ) {
-        let Some(index) = orders.runbook.steps.iter().position(|s| s.id == id) else {
-            return;
-        };
-        let ctx = self.context(orders, session, (id, attempt), index, run);
-        let (inputs, step) = (self.inputs.clone(), id.to_owned());
-        self.spawn(run, ctx, async move |ctx| {
-            all_end(&earlier).await;
-            let found = step::find_out(&ctx).await;
-            let _ = inputs.send(Input::FoundOut { step, run, found });
-        });
-    }
-
-    fn row(
-        &mut self,
-        orders: &Orders,
-        session: &Session,
-        run: u64,
-        id: &str,
-        earlier: Vec<CancellationToken>,
-    ) {
-        let Some(index) = orders.runbook.rollback.iter().position(|r| r.id == id) else {
-            return;
-        };
-        let ctx = self.context(orders, session, (id, 1), index, run);
-        let (inputs, row) = (self.inputs.clone(), id.to_owned());
-        self.spawn(run, ctx, async move |ctx| {
-            let halted = match all_end(&earlier).await {
-                true => Halted::Wholly,
-                false => Halted::NotWithin {
-                    limit_ms: HALT_LIMIT.as_millis() as u64,
-                },
-            };
-            let outcome = guarded(&ctx, step::rollback::run(&ctx, halted)).await;
-            let _ = inputs.send(Input::RowEnded { row, run, outcome });
-        });
     }
 
     fn spawn<F: Future<Output = ()> + Send + 'static>(
@@ -255,6 +206,28 @@ impl Tasks {
             tracing::error!(%error, "the fence could not be released in order; it ends with this process");
         }
     }
+}
+
+/// Two of one step would write the same files: the earlier one is waited for, and where it does not end nothing begins.
+async fn step_after(earlier: &[CancellationToken], ctx: &Context) -> Outcome {
+    match all_end(earlier).await {
+        true => guarded(ctx, step::run(ctx)).await,
+        false => Outcome::failed(format!(
+            "what was cancelled before has not ended for {} s; nothing was done. Look what it waits for, then try again",
+            HALT_LIMIT.as_secs()
+        )),
+    }
+}
+
+/// A row of the rollback begins also where what it halted has not ended, and is told so.
+async fn row_after(earlier: &[CancellationToken], ctx: &Context) -> Outcome {
+    let halted = match all_end(earlier).await {
+        true => Halted::Wholly,
+        false => Halted::NotWithin {
+            limit_ms: HALT_LIMIT.as_millis() as u64,
+        },
+    };
+    guarded(ctx, step::rollback::run(ctx, halted)).await
 }
 
 /// Waits for the end of all of them, within the limit. Gives whether they have ended.

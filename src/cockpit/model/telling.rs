@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use crate::cockpit::theme::Meaning;
 use crate::session::event::{left_to_do, written};
 use crate::session::membership::{self, Change};
-use crate::session::{Charter, Event, Found, Recorded, RollbackCause, TriggerPhase};
+use crate::session::{Charter, Event, Found, Outcome, Recorded, RollbackCause, TriggerPhase};
 
 /// An event in words.
 #[derive(Debug, Clone, PartialEq)]
@@ -135,39 +135,14 @@ fn words(event: &Event, charter: &Charter) -> Words {
         Event::MembershipChanged { changes } => plain(membership::words(changes)),
         Event::AlarmRaised { text, .. } => bad(text.clone()),
         Event::SessionCompleted { by } => good(format!("{by} completed the release")),
-        event => step_words(event, charter)
-            .or_else(|| trigger_words(event))
-            .unwrap_or_else(|| quiet(String::new())),
-    }
-}
-
-fn step_words(event: &Event, charter: &Charter) -> Option<Words> {
-    Some(match event {
-        Event::StepStarted { step, attempt, by } => {
-            let title = charter
-                .step_index(step)
-                .map_or("", |i| &charter.steps[i].title);
-            let again = if *attempt > 1 {
-                format!(", attempt {attempt}")
-            } else {
-                String::new()
-            };
-            let by = by.as_ref().map_or_else(String::new, |b| format!(" by {b}"));
-            (
-                "▸",
-                Meaning::Running,
-                format!("{step} started{by}{again}: {title}"),
-            )
-        }
+        Event::StepStarted { step, attempt, by } => started(step, *attempt, by.as_deref(), charter),
         Event::StepConfirmed { step, role, by } => {
             good(format!("{by} confirmed {step} as {}", role.title()))
         }
-        Event::StepFinished { step, outcome, .. } if outcome.ok => {
-            good(format!("{step} done: {}", outcome.summary))
+        Event::StepFinished {
+            step: id, outcome, ..
         }
-        Event::StepFinished { step, outcome, .. } => {
-            bad(format!("{step} FAILED: {}", outcome.summary))
-        }
+        | Event::RollbackRowFinished { row: id, outcome } => ended(id, outcome),
         Event::StepLost { step, .. } => (
             "?",
             Meaning::Unknown,
@@ -175,8 +150,40 @@ fn step_words(event: &Event, charter: &Charter) -> Option<Words> {
         ),
         Event::StepFoundOut { step, found, by } => found_words(step, found, by.as_deref()),
         Event::StepSkipped { step, by, reason } => wary(format!("{by} skipped {step}: {reason}")),
-        _ => return None,
-    })
+        Event::TriggerMoved {
+            trigger,
+            state,
+            reason,
+        } => moved(trigger, *state, reason),
+        Event::TriggerFired { trigger, reason } => moved(trigger, TriggerPhase::Fired, reason),
+        Event::RollbackStarted { cause, reason } => {
+            let (RollbackCause::Person { by } | RollbackCause::Trigger { trigger: by }) = cause;
+            bad(format!("ROLLBACK began ({by}): {reason}"))
+        }
+        Event::RollbackRowStarted { row } => ("▸", Meaning::Running, format!("{row} started")),
+        Event::RolledBack { healthy: true } => good("rolled back: SQLite serves again".into()),
+        Event::RolledBack { healthy: false } => bad("rolled back, and NOT healthy".into()),
+    }
+}
+
+fn started(step: &str, attempt: u32, by: Option<&str>, charter: &Charter) -> Words {
+    let title = charter
+        .step_index(step)
+        .map_or("", |i| &charter.steps[i].title);
+    let again = match attempt {
+        0 | 1 => String::new(),
+        again => format!(", attempt {again}"),
+    };
+    let by = by.map_or_else(String::new, |b| format!(" by {b}"));
+    let text = format!("{step} started{by}{again}: {title}");
+    ("▸", Meaning::Running, text)
+}
+
+fn ended(id: &str, outcome: &Outcome) -> Words {
+    match outcome.ok {
+        true => good(format!("{id} done: {}", outcome.summary)),
+        false => bad(format!("{id} FAILED: {}", outcome.summary)),
+    }
 }
 
 fn found_words(step: &str, found: &Found, by: Option<&str>) -> Words {
@@ -192,41 +199,16 @@ fn found_words(step: &str, found: &Found, by: Option<&str>) -> Words {
     }
 }
 
-fn trigger_words(event: &Event) -> Option<Words> {
-    Some(match event {
-        Event::TriggerMoved {
-            trigger,
-            state,
-            reason,
-        } => match state {
-            TriggerPhase::Clear => good(format!("{trigger} clear: {reason}")),
-            TriggerPhase::Burning => ("▲", Meaning::Warn, format!("{trigger} burns: {reason}")),
-            TriggerPhase::Blind => (
-                "?",
-                Meaning::Unknown,
-                format!("{trigger} is blind: {reason}"),
-            ),
-            TriggerPhase::Fired => bad(format!("{trigger} FIRED: {reason}")),
-        },
-        Event::TriggerFired { trigger, reason } => bad(format!("{trigger} FIRED: {reason}")),
-        Event::RollbackStarted { cause, reason } => {
-            let by = match cause {
-                RollbackCause::Person { by } => by,
-                RollbackCause::Trigger { trigger } => trigger,
-            };
-            bad(format!("ROLLBACK began ({by}): {reason}"))
+fn moved(trigger: &str, state: TriggerPhase, reason: &str) -> Words {
+    match state {
+        TriggerPhase::Clear => good(format!("{trigger} clear: {reason}")),
+        TriggerPhase::Burning => ("▲", Meaning::Warn, format!("{trigger} burns: {reason}")),
+        TriggerPhase::Blind => {
+            let text = format!("{trigger} is blind: {reason}");
+            ("?", Meaning::Unknown, text)
         }
-        Event::RollbackRowStarted { row } => ("▸", Meaning::Running, format!("{row} started")),
-        Event::RollbackRowFinished { row, outcome } if outcome.ok => {
-            good(format!("{row} done: {}", outcome.summary))
-        }
-        Event::RollbackRowFinished { row, outcome } => {
-            bad(format!("{row} FAILED: {}", outcome.summary))
-        }
-        Event::RolledBack { healthy: true } => good("rolled back: SQLite serves again".into()),
-        Event::RolledBack { healthy: false } => bad("rolled back, and NOT healthy".into()),
-        _ => return None,
-    })
+        TriggerPhase::Fired => bad(format!("{trigger} FIRED: {reason}")),
+    }
 }
 
 /// How something is undone, in words.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 
 use super::configuration::by_hand;
-use crate::fleet::provider::Provider;
+use crate::fleet::provider::{Provider, Serving};
 use crate::fleet::{self, AskError};
 use crate::postgres::{Endpoint, Error};
 use crate::runbook::action::HeadersCommand;
@@ -35,6 +35,48 @@ pub async fn validate(ctx: &Context) -> Outcome {
     let begun = Instant::now();
     // Asked while the instances are.
     let still_there = tokio::spawn(connections(ctx.clone()));
+    for check in healthy(ctx).await {
+        outcome = outcome.with_check(check);
+    }
+    for (place, why) in configuration::not_at_from(ctx) {
+        let name = format!("configuration_{}", place.whose());
+        let why = by_hand(ctx, &place, &why);
+        outcome = outcome.with_check(Check::new(&name, false, why));
+    }
+    let serving = serving::look_twice(ctx, &ctx.runbook.fleet.instances, SERVING_LIMIT).await;
+    for one in &serving {
+        let is_back = one.provider == Some(Provider::Sqlite);
+        let name = format!("{SERVES}{}", one.instance);
+        outcome = outcome.with_check(Check::new(&name, is_back, one.words()));
+    }
+    let unseen = match came(ctx).await {
+        Ok(checks) => {
+            for check in checks {
+                outcome = outcome.with_check(check);
+            }
+            None
+        }
+        Err(why) => Some(why),
+    };
+    if let Err(why) = production::same_source(ctx) {
+        outcome = outcome.with_check(Check::new("source_identity", false, why));
+    }
+    outcome = match source(ctx).await {
+        Ok(detail) => outcome.with_check(Check::new("source_rows", true, detail)),
+        Err(why) => outcome.with_check(Check::new("source_rows", false, why)),
+    };
+    let notes = [unseen, left_there(ctx, still_there, begun).await];
+    outcome.summary = summary(ctx, &outcome.checks);
+    for note in notes.iter().flatten() {
+        outcome.summary.push_str("; ");
+        outcome.summary.push_str(note);
+    }
+    outcome
+}
+
+/// What each instance answers to its readiness and to the core reads.
+async fn healthy(ctx: &Context) -> Vec<Check> {
+    let mut checks = Vec::new();
     let client = &ctx.shared.http;
     let tokens = ctx.shared.monitor.tokens();
     // Writes stay closed until this row has ended: a command that prints no headers is waited for once, and not for each request.
@@ -69,77 +111,50 @@ pub async fn validate(ctx: &Context) -> Outcome {
             bad.extend(judged.err().map(|why| format!("{}: {why}", request.name)));
         }
         let detail = bad.first().cloned().unwrap_or_else(|| "healthy".into());
-        outcome = outcome.with_check(Check::new(
-            &format!("healthy_{}", instance.id),
-            bad.is_empty(),
-            detail,
-        ));
+        let name = format!("healthy_{}", instance.id);
+        checks.push(Check::new(&name, bad.is_empty(), detail));
     }
-    for (place, why) in configuration::not_at_from(ctx) {
-        let name = format!("configuration_{}", place.whose());
-        let why = by_hand(ctx, &place, &why);
-        outcome = outcome.with_check(Check::new(&name, false, why));
-    }
-    let serving = serving::look_twice(ctx, &ctx.runbook.fleet.instances, SERVING_LIMIT).await;
-    for one in &serving {
-        let is_back = one.provider == Some(Provider::Sqlite);
-        let name = format!("{SERVES}{}", one.instance);
-        outcome = outcome.with_check(Check::new(&name, is_back, one.words()));
-    }
+    checks
+}
+
+/// Where the instances serve from that came since the opening.
+async fn came(ctx: &Context) -> Result<Vec<Check>, String> {
     let came = tokio::time::timeout(NEWCOMERS_LIMIT, newcomers::look(ctx)).await;
     let late = || {
         Err("which instances there are was not known within the time that this row has".to_owned())
     };
-    let unseen = match came.unwrap_or_else(|_| late()) {
-        Ok(came) => {
-            for one in &came {
-                let is_back = one.provider == Some(Provider::Sqlite);
-                let name = format!("{SERVES}{}", one.instance);
-                let why = match is_back {
-                    true => one.words(),
-                    false => format!(
-                        "{}; it came since the session was opened, so that this rollback does not restart it: put it back or stop it by hand",
-                        one.words()
-                    ),
-                };
-                outcome = outcome.with_check(Check::new(&name, is_back, why));
-            }
-            None
-        }
-        Err(why) => Some(why),
+    let check = |one: &Serving| {
+        let is_back = one.provider == Some(Provider::Sqlite);
+        let name = format!("{SERVES}{}", one.instance);
+        let why = match is_back {
+            true => one.words(),
+            false => format!(
+                "{}; it came since the session was opened, so that this rollback does not restart it: put it back or stop it by hand",
+                one.words()
+            ),
+        };
+        Check::new(&name, is_back, why)
     };
-    if let Err(why) = production::same_source(ctx) {
-        outcome = outcome.with_check(Check::new("source_identity", false, why));
-    }
-    outcome = match source(ctx).await {
-        Ok(detail) => outcome.with_check(Check::new("source_rows", true, detail)),
-        Err(why) => outcome.with_check(Check::new("source_rows", false, why)),
-    };
-    let bad: Vec<_> = outcome
-        .checks
+    let came = came.unwrap_or_else(|_| late())?;
+    Ok(came.iter().map(check).collect())
+}
+
+fn summary(ctx: &Context, checks: &[Check]) -> String {
+    let bad: Vec<_> = checks
         .iter()
         .filter(|c| !c.ok)
         .map(|c| format!("{}: {}", c.name, c.detail))
         .collect();
-    outcome.summary = match bad.first() {
+    match bad.first() {
         None => {
-            let rows = outcome.checks.last().map_or("", |c| c.detail.as_str());
+            let rows = checks.last().map_or("", |c| c.detail.as_str());
             format!(
                 "{} instances healthy and on SQLite; {rows}",
                 ctx.runbook.fleet.instances.len()
             )
         }
         Some(first) => format!("{} checks failed; {first}", bad.len()),
-    };
-    if let Some(unseen) = unseen {
-        outcome.summary.push_str("; ");
-        outcome.summary.push_str(&unseen);
     }
-    if let Some(note) = left_there(ctx, still_there, begun).await {
-        outcome.summary.push_str("; ");
-        outcome.summary.push_str(&note);
-    }
-    outcome
 }
 
 /// What is to be said of connections that are left, once the answer is there or its time is over. One that R1+ has waited for in vain is not
