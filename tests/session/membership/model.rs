@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 /// A place in the fleet as the model has it.
 #[derive(Debug, Clone)]
-struct Place {
+pub(super) struct Place {
     pub(super) id: String,
     pub(super) who: Option<(String, String)>,
     pub(super) empty_since: Option<i64>,
@@ -35,12 +35,7 @@ impl Model {
         model
     }
 
-    pub(super) fn add(
-        &mut self,
-        id: String,
-        who: Option<(String, String)>,
-        empty_since: Option<i64>,
-    ) {
+    fn add(&mut self, id: String, who: Option<(String, String)>, empty_since: Option<i64>) {
         self.places.push(Place {
             id,
             who,
@@ -105,7 +100,7 @@ impl Model {
     }
 
     /// Gives the empty places to those that wait, the oldest first.
-    pub(super) fn settle(&mut self, said: &[Process], only_recognised: bool) {
+    fn settle(&mut self, said: &[Process], only_recognised: bool) {
         let mut empty: Vec<(i64, usize)> = Vec::new();
         for (n, place) in self.places.iter().enumerate().filter(|(_, p)| !p.ended) {
             empty.extend(place.empty_since.map(|since| (since, n)));
@@ -130,7 +125,7 @@ impl Model {
     }
 
     /// Whether a name is of what a restarted canary becomes; `None` where nothing tells.
-    pub(super) fn is_recognised(&self, name: &str, said: &[Process]) -> Option<bool> {
+    fn is_recognised(&self, name: &str, said: &[Process]) -> Option<bool> {
         let revision = |name: &str| said.iter().find(|p| p.name == name)?.revision;
         let others = self.places.iter().filter(|p| !p.ended && !p.restarted);
         let others = others.filter_map(|p| revision(&p.who.as_ref()?.0));
@@ -140,7 +135,7 @@ impl Model {
     }
 
     /// Whether a restarted place has not got what came of its restart.
-    pub(super) fn awaits(&self, said: &[Process]) -> bool {
+    fn awaits(&self, said: &[Process]) -> bool {
         let restarted = self.places.iter().filter(|p| p.restarted && !p.ended);
         let mut others = restarted.map(|place| match &place.who {
             Some((name, _)) => self.is_recognised(name, said) == Some(true),
@@ -150,7 +145,7 @@ impl Model {
     }
 
     /// How a place is found when it is asked; `None` where nobody ever came.
-    pub(super) fn is_ready(&self, place: &Place, world: &World, at: i64) -> Option<bool> {
+    fn is_ready(&self, place: &Place, world: &World, at: i64) -> Option<bool> {
         let (_, url) = place.who.as_ref()?;
         let others = self.places.iter();
         let others = others.filter(|p| !p.ended && p.empty_since.is_none() && p.id != place.id);

@@ -54,17 +54,17 @@ impl World {
         self.rng.random_range(0..1_000) < of_thousand
     }
 
-    pub(super) fn any(&mut self) -> usize {
+    fn any(&mut self) -> usize {
         self.rng.random_range(0..self.alive.len())
     }
 
-    pub(super) fn new_url(&mut self) -> String {
+    fn new_url(&mut self) -> String {
         let url = format!("http://10.0.0.{}:5000", self.urls.len());
         self.urls.push(url.clone());
         url
     }
 
-    pub(super) fn comes(&mut self, at: i64, revision: &'static str, takes_old_url: bool) {
+    fn comes(&mut self, at: i64, revision: &'static str, takes_old_url: bool) {
         let free: Vec<String> = self
             .urls
             .iter()
