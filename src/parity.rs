@@ -28,7 +28,7 @@ mod source_rows;
 mod source_value;
 mod target_rows;
 
-// What a value or a row is to the checker: `salvage` looks with the same eyes.
+// What a value or a row is to the checker: `salvage` reads them by the same code.
 pub(crate) use canon::Row as Canonical;
 pub(crate) use equality::{Kind as ValueKind, Rule, Taken, from_source, from_target};
 pub(crate) use equality::{json, shortest};

@@ -21,7 +21,7 @@ use crate::runbook::{Instance, Runbook};
 use crate::text::printable;
 
 pub use crate::session::rehearsal::UNTOUCHED;
-/// So many differences are named.
+/// How many differences are named.
 const NAMED: usize = 5;
 /// How long one look may take.
 const LOOK_LIMIT: Duration = Duration::from_secs(60);

@@ -55,7 +55,7 @@ struct Known {
 
 static KNOWN: RwLock<Option<Known>> = RwLock::new(None);
 
-/// From here on this process shows none of these. `plain` are texts that a runbook shows as they are, such as the names of its steps and
+/// From now on, this process shows none of these. `plain` are texts that a runbook shows as they are, such as the names of its steps and
 /// instances: where one of them is the whole of a field in the journal, it stays, for the session is found by it.
 pub fn learn(secrets: impl IntoIterator<Item = Secret>, plain: impl IntoIterator<Item = String>) {
     let mut known = KNOWN.write().unwrap_or_else(PoisonError::into_inner);

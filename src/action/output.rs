@@ -70,7 +70,7 @@ impl<'a> Output<'a> {
         }
     }
 
-    /// From here on also what this process has learnt meanwhile is hidden.
+    /// From now on, secrets that this process has learnt meanwhile are hidden as well.
     pub(super) fn hide_what_is_new(&mut self) {
         self.mask = secret::mask();
     }

@@ -327,7 +327,7 @@ async fn staging_is_ready(runbook: &Runbook, stop: &CancellationToken) -> anyhow
     Ok(())
 }
 
-/// Lets the engine go through every step by itself, then rolls back, as somebody would with the finger on the key.
+/// Lets the engine go through every step by itself, then rolls back, as a person would who waits for that.
 async fn play(
     runbook: &Runbook,
     folder: &Folder,

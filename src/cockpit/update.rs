@@ -124,11 +124,11 @@ pub enum Parting {
     TerminalLost,
 }
 
-/// For so long a toast stays, in session milliseconds; in a replay in real ones.
+/// How long a toast stays, in session milliseconds; in a replay in real ones.
 pub(super) const TOAST_MS: i64 = 8_000;
-/// For so long `R` waits when the countdown comes up under somebody's typing.
+/// How long `R` does nothing after the countdown has appeared while somebody types.
 const GUARD_MS: i64 = 1_500;
-/// So long an answer waits to show in the journal.
+/// How long the cockpit waits until an answered command shows in the journal.
 const SETTLED_MS: i64 = 3_000;
 /// A page of a list.
 const PAGE: usize = 10;

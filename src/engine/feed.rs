@@ -34,7 +34,7 @@ const STATEMENT_LIMIT: Duration = Duration::from_secs(5);
 const TRY_EVERY: Duration = Duration::from_secs(2);
 /// How often it is told how far it is behind.
 const TELL_EVERY: Duration = Duration::from_millis(TELL_EVERY_MS.unsigned_abs());
-/// So far behind, in milliseconds, a feed is a danger of its own: it reads four times a second.
+/// From this lag on, in milliseconds, a feed that is behind is told as a loss of its own: it reads four times a second.
 const FAR_BEHIND_MS: i64 = 5_000;
 /// Characters of one thing that a rollback would lose.
 const LOST_CHARS: usize = 300;

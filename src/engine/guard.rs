@@ -35,13 +35,13 @@ const ASK_AGAIN: Duration = Duration::from_millis(20);
 /// Nobody waits for a guard: each channel may use all of its attempts.
 const DELIVERED_WITHIN: Duration = Duration::from_secs(120);
 
-/// A guard at its post, for as long as this is kept: it takes the end of this process for the end of the engine.
+/// A guard that was started. It runs for as long as this value is kept: it takes the end of this process for the end of the engine.
 #[derive(Debug)]
 pub struct Posted {
     _guard: Child,
 }
 
-/// Why a guard left its post.
+/// Why a guard ended.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The session cannot be read: it is gone with what it was for, or its disk is.

@@ -103,7 +103,7 @@ const NOTES_PER_DELETE: u64 = 5_000;
 const MANY_PER_DELETE: u64 = 50_000;
 const QUICK_MS: i64 = 150;
 
-/// For so long notes are deleted before something else is done.
+/// How long notes are deleted before something else is done.
 const PRUNE_FOR_MS: i64 = 1_000;
 
 /// Makes the capture of these tables for this session, all of it in one transaction or none. What is there already, of this session or of an

@@ -221,7 +221,7 @@ impl Scribe {
         })
     }
 
-    /// From here on only what does not grow is written, or everything again.
+    /// From now on, only what does not grow is written (`is_scarce`), or everything again.
     pub fn spare_room(&mut self, is_scarce: bool) {
         self.is_scarce = is_scarce;
     }

@@ -94,7 +94,7 @@ impl Journal {
         Ok((journal, verified.entries))
     }
 
-    /// From here on no text is masked without which an entry could not be read back: a secret may equal a word of the format.
+    /// From now on, text without which an entry could not be read back is not masked: a secret may equal a word of the format.
     pub fn keep_readable(&mut self, reads: Reads) {
         self.reads = reads;
     }

@@ -19,11 +19,11 @@ use self::reference::Reference;
 use super::frameworks::Framework;
 use crate::text::{printable, yaml_scalar};
 
-/// So many tables are critical at most.
+/// A draft names at most this many critical tables.
 const CRITICAL: usize = 12;
-/// Where fewer are known by what they are, the largest make up for it.
+/// If fewer tables are known by what they are, the largest ones are added up to this number.
 const AT_LEAST: usize = 3;
-/// So many of the tables that refer to others are critical, whoever refers to them.
+/// The largest tables that refer to others are critical, even if no table refers to them: this many.
 const LARGEST: usize = 2;
 /// Tables without which an application is itself all the same: sessions, caches, queues, what frameworks keep for themselves.
 const BALLAST: &[&str] = &[

@@ -1,6 +1,6 @@
 //! One value from PostgreSQL's own text back into what the application's SQLite file holds, in the column's [`Form`].
 //!
-//! Nothing here is believed: whatever comes out is read by the checker's eyes (`parity`), which must find it equal to what PostgreSQL
+//! Nothing here is believed: whatever comes out is read by the checker (`parity`), which must find it equal to what PostgreSQL
 //! wrote. Where the form cannot hold the value (a column of whole seconds, and PostgreSQL has microseconds), that is said, never
 //! rounded off in silence. So is a value that SQLite would change when it goes into the column. Settings of the session that wrote the
 //! text: UTC, ISO dates, ISO 8601 intervals, `bytea` in hex.

@@ -12,7 +12,7 @@ use crate::text::printable;
 const TABLES_NAMED: usize = 4;
 /// Characters of one thing that a rollback would lose.
 const LOST_CHARS: usize = 300;
-/// From here on a tenth of a second says nothing more, in real milliseconds.
+/// From this lag on, tenths of a second are not shown, in real milliseconds.
 const LONG_MS: i64 = 10_000;
 
 /// What is said while writes are frozen and PostgreSQL had rows that no rollback brings back.
@@ -53,7 +53,7 @@ pub fn would_lose(feed: &FeedView) -> Vec<String> {
     sentences.map(|lost| printable(lost, LOST_CHARS)).collect()
 }
 
-/// One sentence, for whoever has a finger on the key. Empty once there is no rollback any more. What [`would_lose`] says is not in it.
+/// One sentence, for whoever is about to roll back. Empty once there is no rollback any more. What [`would_lose`] says is not in it.
 pub fn sentence(
     session: &Session,
     view: Option<&CostView>,

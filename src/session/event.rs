@@ -231,7 +231,7 @@ pub fn given_up(detail: &str) -> String {
 }
 
 impl Event {
-    /// An alarm that is about no trigger's blindness.
+    /// An alarm that does not say that a trigger is blind.
     pub fn alarm(text: String) -> Event {
         Event::AlarmRaised { text, blind: None }
     }

@@ -117,7 +117,7 @@ pub fn why(done: &action::Outcome) -> String {
 const REHEARSED_WINDOWS: u32 = 2;
 /// Where a signal has not come, it is watched for so long at least, in real time: a window of seconds may be over before enough was asked.
 const LEAST_MS: i64 = 8_000;
-/// So many samples of the slowest probe a window has at least that is taken once more.
+/// How many samples of the slowest probe a window has at least, if it is taken once more.
 const SAMPLES: i64 = 3;
 
 /// One window of the baseline; `None` where it was halted.

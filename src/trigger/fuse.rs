@@ -19,7 +19,7 @@ pub struct Fuse {
     pub counts_from_ms: Option<i64>,
     /// Why it fired, once it has.
     pub fired: Option<String>,
-    /// Whether its blindness has been told.
+    /// Whether people have been told that it is blind.
     pub alarmed: bool,
     /// Since when samples have been good, while those do not suffice to end the streak.
     #[serde(default)]
@@ -127,7 +127,7 @@ impl Fuse {
         self.good_since_ms = None;
     }
 
-    /// That the newest sample says nothing is as it should be: blindness counts from here.
+    /// It is expected that the newest sample says nothing: the time in which it is blind counts from here.
     pub fn excuse(&mut self, at_ms: i64) {
         self.known_ms = Some(at_ms);
     }

@@ -1,5 +1,5 @@
-//! The shadow of maintenance on shares of 5xx: while it is on, and for a while after its end, there may be too few answers to judge.
-//! That is as it should be, and no blindness that somebody has to be called for.
+//! What maintenance does to shares of 5xx: while it is on, and for a while after its end, there may be too few answers to judge.
+//! That is expected, and nobody is called because of it.
 
 use super::{Reading, Sample};
 use crate::session::Session;
@@ -20,7 +20,7 @@ pub fn lies_on(session: &Session, sample: &Sample) -> bool {
     let reach_ms = session.charter.real_ms(REACH_MS);
     let has_begun = sample.at_ms >= since_ms;
     let is_past = end_ms.is_some_and(|end_ms| sample.at_ms >= end_ms + reach_ms);
-    // A part of the fleet that did not answer is blindness like any other.
+    // If a part of the fleet did not answer, the trigger is blind as usual.
     let was_asked = matches!(sample.reading, Reading::Value { .. });
     has_begun && !is_past && was_asked && is_of_5xx(&sample.signal)
 }

@@ -14,9 +14,9 @@ use crate::runbook::draft::Survey;
 use crate::runbook::draft::known::Known;
 use crate::text::printable;
 
-/// So many folders below each other are looked into.
+/// How many levels of folders are looked into.
 const DEPTH: usize = 4;
-/// So many entries are looked at, and so many files read.
+/// How many entries are looked at, and how many files are read.
 const ENTRIES: usize = 20_000;
 const FILES: usize = 400;
 /// A larger file is no configuration.
@@ -43,7 +43,7 @@ const OTHERS: [&str; 15] = [
 const PYTHONS: [&str; 2] = [".venv/bin/python", "venv/bin/python"];
 /// Where programs of such an environment are.
 const BINS: [&str; 2] = [".venv/bin", "venv/bin"];
-/// So many files of code with any name are looked into.
+/// How many files of code with any name are looked into.
 const CODE: usize = 2_000;
 
 /// What the folder tells. `out` is where the runbook goes: paths in it begin at its folder.

@@ -9,9 +9,9 @@ use crate::regular_file;
 
 /// Characters of a commit that tell it from others.
 const COMMIT_CHARS: usize = 12;
-/// So many tags are looked at.
+/// How many tags are looked at.
 const TAGS: usize = 2_000;
-/// So much of a tag's object names its commit.
+/// How many bytes of a tag's object are read to find its commit.
 const OBJECT_BYTES: u64 = 512;
 
 /// The release that is checked out, and where that was seen.

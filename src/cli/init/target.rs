@@ -21,7 +21,7 @@ use crate::transfer::plan::{Scan, plan};
 
 /// The schema that a draft names.
 const SCHEMA: &str = "public";
-/// So often what `plan` suggests is taken over: one setting can bring another problem to light.
+/// How often what `plan` suggests is taken over: one setting can reveal another problem.
 const ROUNDS: usize = 3;
 /// Whether the server is on this machine, and whether this connection has TLS.
 const LOCAL: &str = "SELECT inet_server_addr() IS NULL OR inet_server_addr() <<= '127.0.0.0/8'::inet OR host(inet_server_addr()) = '::1',

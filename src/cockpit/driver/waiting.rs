@@ -21,7 +21,7 @@ use crate::session::Command;
 pub const LOOK: Duration = Duration::from_millis(80);
 /// How often the terminal is looked at.
 const LOOK_AT_TERMINAL: Duration = Duration::from_millis(250);
-/// For so long the journal may not be readable, as while it is replaced, before the screen says so.
+/// How long the journal may be unreadable, as while it is replaced, before the screen says so.
 const UNREADABLE: Duration = Duration::from_secs(1);
 /// How often somebody says that they are still here.
 const PRESENT: Duration = Duration::from_secs(5);

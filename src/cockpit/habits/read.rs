@@ -13,7 +13,7 @@ use crate::cockpit::model::ui::{Focus, LONGEST_QUERY};
 use crate::cockpit::theme::Theme;
 use crate::text::printable;
 
-/// So many names are listed of those that are like an unknown one.
+/// How many names that are like an unknown one are listed.
 const NEAREST: usize = 3;
 /// So few names are all listed.
 const FEW: usize = 5;

@@ -20,7 +20,7 @@ use crate::session::roles::may_have_an_engine;
 
 /// How often it is looked whether another engine runs, or nothing is left to run.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// So many looks one after the other may tell nothing.
+/// How many looks one after the other may tell nothing.
 const UNKNOWN_LOOKS: u32 = 600;
 /// Longer than any caller of a guard waits.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(60);

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 const IN_ALL: usize = 256;
 /// Of one user at once.
 const OF_ONE_USER: usize = 64;
-/// So many of all are kept for users who have fewer than [`FIRST_ONES`].
+/// How many of all places are kept for users who have fewer than [`FIRST_ONES`].
 const KEPT_FREE: usize = 64;
 const FIRST_ONES: usize = 4;
 

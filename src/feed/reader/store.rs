@@ -25,7 +25,7 @@ use crate::sqlite::schema::Schema;
 
 /// How often the snapshot goes to the disk although nothing was written.
 const KEEP_EVERY_MS: i64 = 1_000;
-/// So many notes of one table in one read are not held in memory: all of the table is read, row by row.
+/// If one read finds this many notes of a table, they are not held in memory: the whole table is read, row by row.
 const MOST_NOTES: u64 = 250_000;
 /// How long one statement may take that reads all of a table.
 const WHOLE_LIMIT: Duration = Duration::from_secs(300);

@@ -53,7 +53,7 @@ impl Unstored {
 }
 
 impl Journal {
-    /// From here on what finds no room goes into `spare`, and, where `may_wait` allows it, stays in memory where that finds none either.
+    /// From now on, entries for which there is no room go into `spare`; if there is no room either, they stay in memory where `may_wait` allows it.
     /// Gives the entries that an earlier writer left in `spare`: they are part of the chain.
     ///
     /// A spare folder whose disk does not answer is passed over where nothing can lie there: it is written only once the [`Reserve`] is given

@@ -7,7 +7,7 @@ use crate::ours::objects::Object;
 use crate::postgres;
 use crate::text::printable;
 
-/// So many objects are named in a refusal.
+/// How many objects a refusal names.
 const NAMED: usize = 12;
 
 /// Why a scratch database was not taken. Nothing in it was changed, and nothing in any other.

@@ -1,4 +1,4 @@
-//! The canonical form of a SQLite value that is text, JSON or a list. Bytes that are JSON are read by the checker's own eyes: as text,
+//! The canonical form of a SQLite value that is text, JSON or a list. Bytes that are JSON are read by the checker's own code: as text,
 //! as SQLite's binary form, and not at all where both would do and the runbook does not say which.
 
 use super::json::{self, Json};

@@ -25,7 +25,7 @@ use crate::sqlite::schema::Schema;
 use pass::Passed;
 use scratch::{Moment, Scratch};
 
-/// So often at most rows are left out because of others that were.
+/// The highest number of rounds in which rows are left out because of others that were.
 const ROUNDS: usize = 100;
 
 /// Why a row stays in the salvage file.

@@ -40,7 +40,7 @@ struct Value {
 }
 
 impl Writer {
-    /// From here on rows of which the file `before` says that they were brought into `source` are told against that.
+    /// From now on, rows are told against what `source` has of them, if the file `before` says that they were brought into it.
     pub fn against(&mut self, before: &Path, source: &Path) -> Result<(), Error> {
         let index = "CREATE INDEX cutover_rows_by_key ON cutover_rows (table_name, key)";
         let made = self.connection().execute_batch(index);
@@ -116,7 +116,7 @@ impl Writer {
         Ok(())
     }
 
-    /// From here on the file holds rows that do not say what the backup has ([`Salvaged::is_told_against`]).
+    /// From now on, the file holds rows that do not say what the backup has ([`Salvaged::is_told_against`]).
     fn note_told(&self) -> rusqlite::Result<()> {
         let sql = "INSERT OR REPLACE INTO cutover_salvage VALUES (?1, 'sqlite')";
         let mut note = self.connection().prepare_cached(sql)?;

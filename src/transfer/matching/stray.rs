@@ -11,10 +11,10 @@ use crate::runbook::transfer::names::{column_key, means_column, means_table, par
 use crate::runbook::transfer::{KeyOf, OrderedList, Pattern, Transfer};
 use crate::text::printable;
 
-/// So many names are shown that could be meant.
+/// How many names that could be meant are shown.
 const SHOWN: usize = 3;
 
-/// So many columns of a table are shown.
+/// How many columns of a table are shown.
 const SHOWN_COLUMNS: usize = 8;
 
 /// A table with its columns.

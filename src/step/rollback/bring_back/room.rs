@@ -7,7 +7,7 @@ use crate::salvage::Error;
 use crate::salvage::file::Salvaged;
 use crate::sqlite::disk;
 
-/// So often the bytes of a row are on the disk: in SQLite's journal, and in its file.
+/// How often the bytes of a row are on the disk: once in SQLite's journal, once in its file.
 const COPIES: u64 = 2;
 
 /// Why the rows that are not in SQLite yet have no room on its disk; `None` where they have, and where the system does not say what is free.
