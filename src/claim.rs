@@ -13,12 +13,21 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::engine::lease::host_name;
 use crate::history;
 use crate::journal::{Folder, files};
 use crate::ours::lock;
 use crate::session::{Phase, Session};
 use crate::text::printable;
+
+/// The name of this host, as leases and claims have it.
+pub fn host_name() -> String {
+    rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .chars()
+        .take(64)
+        .collect()
+}
 
 /// Who has a database.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -16,6 +16,7 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use serde_json::json;
 
+use crate::claim::host_name;
 use crate::clock;
 use crate::journal::{self, Folder, Holder, count_lease, files, holder};
 
@@ -202,16 +203,6 @@ fn is_stopped(pid: u32) -> bool {
         .lines()
         .find_map(|line| line.strip_prefix("State:"))
         .is_some_and(|state| state.trim_start().starts_with(['T', 't']))
-}
-
-/// The name of this host, as leases and claims have it.
-pub fn host_name() -> String {
-    rustix::system::uname()
-        .nodename()
-        .to_string_lossy()
-        .chars()
-        .take(64)
-        .collect()
 }
 
 fn io_error(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {

@@ -5,9 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{ROOT, RunArgs};
-use crate::claim::{self, Claim};
+use crate::claim::{self, Claim, host_name};
 use crate::cli::load::Loaded;
-use crate::engine::lease::host_name;
 use crate::identity::TargetIdentity;
 use crate::journal::Folder;
 use crate::postgres::Endpoint;
