@@ -25,6 +25,11 @@ pub fn printable(text: &str, limit: usize) -> String {
     out
 }
 
+/// The same of a text that is shown as a whole, because somebody has to compare it.
+pub fn whole(text: &str) -> String {
+    printable(text, text.len())
+}
+
 /// Lines of ours with everything escaped that a terminal would obey, but for the ends of lines and tabulators. The escapes are those of JSON, so
 /// that a JSON text stays the one that it is.
 pub fn harmless(lines: &str) -> String {
