@@ -13,7 +13,7 @@ use crate::cli::problems;
 use crate::runbook::transfer::TargetRows;
 use crate::text::printable;
 use crate::transfer::Error;
-use crate::transfer::layout::structural;
+use crate::transfer::layout::{NO_TABLE, structural};
 use crate::transfer::occupied::{self, Disagreement, Occupied};
 use crate::transfer::plan::{Plan, Problem, Scan, plan};
 
@@ -214,13 +214,19 @@ fn print(plan: &Plan, all: bool) {
             outln!("{line}");
         }
     }
-    let unsettled = plan
-        .problems
-        .iter()
-        .filter(|problem| problem.policy.is_none());
-    let unsettled = unsettled.count();
+    let of_none = |problem: &&Problem| problem.policy.is_none();
+    let unsettled = match all {
+        true => plan.problems.iter().filter(of_none).count(),
+        // As many as there are lines of them.
+        false => problems::unsettled(&plan.problems),
+    };
     if plan.problems.is_empty() {
         outln!("nothing stands in the way");
+        return;
+    }
+    let is_of_source = |problem: &Problem| problem.reason.starts_with(NO_TABLE);
+    if plan.tables.is_empty() && plan.problems.iter().any(is_of_source) {
+        outln!("\nNothing was written.");
         return;
     }
     if plan.tables.is_empty() {
