@@ -30,6 +30,11 @@ pub fn quoted(identifier: &str) -> String {
     format!("\"{}\"", identifier.replace('"', "\"\""))
 }
 
+/// The same of a text that is shown as a whole, because somebody has to compare it.
+pub fn whole(text: &str) -> String {
+    printable(text, text.len())
+}
+
 /// Lines of ours with everything escaped that a terminal would obey, but for the ends of lines and tabulators. The escapes are those of JSON, so
 /// that a JSON text stays the one that it is.
 pub fn harmless(lines: &str) -> String {

@@ -13,7 +13,7 @@ use crate::cli::problems;
 use crate::runbook::transfer::TargetRows;
 use crate::text::printable;
 use crate::transfer::Error;
-use crate::transfer::layout::structural;
+use crate::transfer::layout::{NO_TABLE, structural};
 use crate::transfer::occupied::{self, Disagreement, Occupied};
 use crate::transfer::plan::{Plan, Problem, Scan, plan};
 
@@ -160,6 +160,8 @@ fn print(plan: &Plan, all: bool) {
     print_problems(plan, all);
     if plan.problems.is_empty() {
         outln!("nothing stands in the way");
+    } else if plan.tables.is_empty() && plan.problems.iter().any(is_of_source) {
+        outln!("\nNothing was written.");
     } else if plan.tables.is_empty() {
         outln!(
             "\nNo table of the file is in this schema. cutover moves rows and makes no tables: run the application's own migrations on this \
@@ -168,6 +170,11 @@ fn print(plan: &Plan, all: bool) {
     } else {
         print_what_settles(plan, all);
     }
+}
+
+/// Whether it says that the file itself has nothing to move.
+fn is_of_source(problem: &Problem) -> bool {
+    problem.reason.starts_with(NO_TABLE)
 }
 
 fn print_tables(plan: &Plan) {
@@ -237,11 +244,12 @@ fn print_problems(plan: &Plan, all: bool) {
 
 /// What would settle the problems, and how many no setting settles.
 fn print_what_settles(plan: &Plan, all: bool) {
-    let unsettled = plan
-        .problems
-        .iter()
-        .filter(|problem| problem.policy.is_none());
-    let unsettled = unsettled.count();
+    let of_none = |problem: &&Problem| problem.policy.is_none();
+    let unsettled = match all {
+        true => plan.problems.iter().filter(of_none).count(),
+        // As many as there are lines of them.
+        false => problems::unsettled(&plan.problems),
+    };
     if !all {
         outln!("`--all` gives every problem a line of its own");
     }

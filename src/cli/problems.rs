@@ -12,12 +12,26 @@ const NAMED: usize = 3;
 /// Problems that one setting would settle, or that no setting settles for one reason.
 struct Group<'p> {
     first: &'p Problem,
+    /// Values of rows.
     values: u64,
+    /// Columns and tables as a whole: what is said of one is no value of it.
+    wholes: u64,
     columns: BTreeSet<(&'p str, &'p str)>,
 }
 
 /// The lines. `unlisted` counts problems that were found and not listed, by `table.column`.
 pub fn lines(problems: &[Problem], unlisted: &BTreeMap<String, u64>) -> Vec<String> {
+    groups(problems, unlisted).iter().map(line).collect()
+}
+
+/// How many of the lines are of problems that no setting would settle.
+pub fn unsettled(problems: &[Problem]) -> usize {
+    let groups = groups(problems, &BTreeMap::new());
+    let unsettled = groups.iter().filter(|group| group.first.policy.is_none());
+    unsettled.count()
+}
+
+fn groups<'p>(problems: &'p [Problem], unlisted: &BTreeMap<String, u64>) -> Vec<Group<'p>> {
     let mut groups: Vec<Group<'_>> = Vec::new();
     let mut known: BTreeMap<(bool, &str), usize> = BTreeMap::new();
     let mut counted: BTreeSet<(&str, &str)> = BTreeSet::new();
@@ -31,28 +45,33 @@ pub fn lines(problems: &[Problem], unlisted: &BTreeMap<String, u64>) -> Vec<Stri
             groups.push(Group {
                 first: problem,
                 values: 0,
+                wholes: 0,
                 columns: BTreeSet::new(),
             });
         }
         let column = (problem.table.as_str(), problem.column.as_str());
         let more = unlisted.get(&format!("{}.{}", column.0, column.1));
-        groups[place].values += 1;
+        match problem.rowid {
+            RowKey::None => groups[place].wholes += 1,
+            RowKey::Rowid(_) | RowKey::Key(_) => groups[place].values += 1,
+        }
         groups[place].columns.insert(column);
         // Nobody wrote down what would settle those; they are told with the first of their column.
         if counted.insert(column) {
             groups[place].values += more.copied().unwrap_or_default();
         }
     }
-    groups.iter().map(line).collect()
+    groups
 }
 
 fn line(group: &Group<'_>) -> String {
     let Group {
         first,
         values,
+        wholes,
         columns,
     } = group;
-    if *values == 1 {
+    if values + wholes == 1 {
         return format!("problem: {first}");
     }
     let what = match &first.policy {
@@ -74,10 +93,13 @@ fn line(group: &Group<'_>) -> String {
         more => format!(" and {more} more columns"),
     };
     // What concerns a table as a whole is no value of it.
-    let whole = are_tables && first.rowid == RowKey::None && *values == columns.len() as u64;
-    let of = match whole {
-        true => format!("{values} tables:"),
-        false => format!("{values} values of"),
+    let is_each = *wholes == columns.len() as u64;
+    let of = match *values {
+        0 if are_tables && is_each => format!("{wholes} tables:"),
+        0 if is_each => format!("{wholes} columns:"),
+        0 => format!("{wholes} of"),
+        1 => "1 value of".to_owned(),
+        values => format!("{values} values of"),
     };
     let mut example = (*first).clone();
     example.policy = None;
@@ -154,6 +176,30 @@ mod tests {
                  1 row(s)"
             ]
         );
+    }
+
+    #[test]
+    fn what_is_said_of_a_column_is_no_value_of_it() {
+        let settled = |rowid: RowKey| Problem {
+            rowid,
+            policy: Some("on_problem: quarantine".to_owned()),
+            ..problem("t", "a", 1)
+        };
+        let problems = [
+            settled(RowKey::Rowid(1)),
+            settled(RowKey::Rowid(2)),
+            settled(RowKey::None),
+            problem("t", "b", 1),
+            problem("t", "b", 2),
+        ];
+        assert_eq!(
+            lines(&problems, &BTreeMap::new()),
+            [
+                "problem: `on_problem: quarantine` would settle 2 values of t.a, for example t.a row 1 'x': is no number",
+                "problem: no setting settles 2 values of t.b, for example t.b row 1 'x': is no number"
+            ]
+        );
+        assert_eq!(unsettled(&problems), 1);
     }
 
     #[test]

@@ -98,8 +98,19 @@ impl Sites {
         name: &str,
         known: impl Iterator<Item = &'w str>,
     ) -> Problem {
+        self.named(severity, path, expected, name, did_you_mean(name, known))
+    }
+
+    /// A name at a path that is none of those that are known, with what is known of it elsewhere.
+    pub fn named(
+        &self,
+        severity: Severity,
+        path: &str,
+        expected: &str,
+        name: &str,
+        hint: Option<String>,
+    ) -> Problem {
         let found = format!("`{}`", crate::text::printable(name, 120));
-        let hint = did_you_mean(name, known);
         self.problem(severity, self.place(path), path, expected, &found, hint)
     }
 }

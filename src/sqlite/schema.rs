@@ -103,6 +103,8 @@ pub struct Column {
     pub default: Option<String>,
     /// Computed when it is read, by a function that only the application has.
     pub unreadable: bool,
+    /// The collation that it declares, unless its texts are compared by their bytes.
+    pub collation: Option<String>,
 }
 
 /// How a row is named and where a reader can go on.

@@ -125,6 +125,9 @@ fn immovable(table: &str, column: Option<&str>, reason: impl Into<String>) -> Pr
     structural(table, column.unwrap_or_default(), reason, policy)
 }
 
+/// What is said of a file that has nothing that could move.
+pub const NO_TABLE: &str = "the SQLite file holds no table";
+
 /// Why there is nothing to pair at all, with what to do about it.
 fn nothing_to_move(source: &Schema, target: &Catalogue) -> Option<String> {
     if source.tables.is_empty() {
@@ -133,7 +136,19 @@ fn nothing_to_move(source: &Schema, target: &Catalogue) -> Option<String> {
         } else {
             ""
         };
-        return Some(format!("the SQLite file holds no table{wal}"));
+        let views = source
+            .others
+            .iter()
+            .filter(|other| other.what == What::View);
+        let views: Vec<&str> = views.map(|view| view.name.as_str()).collect();
+        let only = match views.is_empty() {
+            true => String::new(),
+            false => format!(
+                ", only views, which have no rows of their own and do not move: {}",
+                crate::text::printable(&views.join(", "), 200)
+            ),
+        };
+        return Some(format!("{NO_TABLE}{only}{wal}"));
     }
     let has_tables = target.tables.iter().any(|table| {
         !table.is_partition
@@ -148,6 +163,21 @@ fn nothing_to_move(source: &Schema, target: &Catalogue) -> Option<String> {
         let name = crate::text::printable(name, 80);
         format!("; schema {name} has {tables}: `--schema {name}` (in a runbook `target.schema`)")
     });
+    let books = target.tables.iter().filter_map(|table| {
+        let keeper = target_book(table, target)?;
+        let name = crate::text::printable(&table.name, 80);
+        Some(format!("{name} of {keeper}"))
+    });
+    let books: Vec<String> = books.collect();
+    if !books.is_empty() {
+        return Some(format!(
+            "the target has none of the application's tables in schema {schema}, only the history of its migrations ({}){}. The application makes the \
+             tables: run its migrations on an empty database first (a scratch one to try it), then plan again; where the history says that they ran, \
+             they make nothing here any more",
+            books.join(", "),
+            elsewhere.unwrap_or_default()
+        ));
+    }
     Some(format!(
         "the target has no tables in schema {schema}{}. The application makes them: run its migrations on an empty database first (a scratch one to try it), then plan again",
         elsewhere.unwrap_or_default()

@@ -31,6 +31,7 @@ mod settle;
 pub mod spellings;
 pub mod suggest;
 pub mod units;
+mod unmet;
 mod wish;
 mod zeros;
 
@@ -279,10 +280,12 @@ pub async fn plan(
                 numbers::judge(&client, source, &layout, transfer, &mut plan).await?;
             }
             plan.problems.extend(closed);
+            unmet::note(source, &layout, transfer, &mut plan).await?;
             scanned
         }
     };
     numbers::untraced(&layout, &scanned, &mut plan);
+    plan.notes.extend(unmet::partitions(&layout, &scanned));
     path::compare(&client, &layout, transfer, &mut plan).await?;
     after::note(&layout, transfer, &mut plan);
     hidden::note(&client, &layout, transfer, &mut plan).await?;

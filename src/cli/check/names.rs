@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::postgres::{Endpoint, migrations, pooler};
-use crate::runbook::frameworks::book_of;
-use crate::runbook::transfer::names::{column_key, means_column, means_table, part};
-use crate::runbook::transfer::{OrderedList, Pattern};
+use crate::runbook::transfer::names::column_key;
+use crate::runbook::transfer::{KeyOf, OrderedList, Pattern, Slug, Transfer};
 use crate::runbook::{Problem, Runbook, Severity, Sites};
 use crate::sqlite;
+use crate::text::printable;
+use crate::transfer::matching::stray::{self, Part, Stray, Weight};
 
 /// Tables with their columns.
 type Known = BTreeMap<String, Vec<String>>;
@@ -32,16 +33,25 @@ pub async fn examine(runbook: &Runbook, folder: &Path, sites: &Sites) -> Vec<Pro
     problems
 }
 
-fn of_source(file: PathBuf) -> Option<Known> {
+/// What the SQLite file has.
+struct Source {
+    tables: Known,
+    /// Views and the like.
+    others: Vec<String>,
+}
+
+fn of_source(file: PathBuf) -> Option<Source> {
     let connection = sqlite::open_read_only(&file).ok()?;
     let schema = sqlite::schema::Schema::read(&connection).ok()?;
     let tables = schema.tables.into_iter().map(|table| {
         let columns = table.columns.into_iter().map(|column| column.name);
         (table.name, columns.collect::<Vec<String>>())
     });
-    let others = schema.others.into_iter();
-    let others = others.map(|other| (other.name, Vec::new()));
-    Some(tables.chain(others).collect())
+    let others = schema.others.into_iter().map(|other| other.name);
+    Some(Source {
+        tables: tables.collect(),
+        others: others.collect(),
+    })
 }
 
 async fn of_target(runbook: &Runbook) -> Option<Known> {
@@ -51,109 +61,117 @@ async fn of_target(runbook: &Runbook) -> Option<Known> {
     migrations::tables(&client, schema).await.ok()
 }
 
+/// Keys of the transfer section that name nothing, by the rule of the import and of the parity check. What only the target could have is no error
+/// while that cannot be looked at.
 fn in_source(
     runbook: &Runbook,
-    known: &Known,
+    source: &Source,
     target: Option<&Known>,
     sites: &Sites,
 ) -> Vec<Problem> {
     let transfer = &runbook.transfer;
-    let mut found = Vec::new();
-    for (n, slug) in transfer.slugs.iter().enumerate() {
-        let at = format!("transfer.slugs[{n}]");
-        let column = (format!("{at}.column"), slug.column.as_str());
-        found.extend(lacking(known, sites, &at, &slug.table, &[column]));
-    }
-    for list in &transfer.lists {
-        let at = format!("transfer.lists[{}]", list.name);
-        let columns = list.order_by.iter().enumerate().map(|(n, part)| {
-            let (column, _) = OrderedList::direction(part);
-            (format!("{at}.order_by[{n}]"), column)
-        });
-        let columns: Vec<(String, &str)> = columns.collect();
-        found.extend(lacking(known, sites, &at, &list.table, &columns));
-    }
-    let keys: Vec<String> = columns(known).map(|(t, c)| column_key(t, c)).collect();
-    let tables: Vec<String> = known.keys().map(|table| part(table)).collect();
-    let all = || tables.iter().chain(&keys).map(String::as_str);
-    for (pattern, _) in &transfer.columns {
-        if columns(known).any(|(t, c)| pattern.matches_column(t, c)) {
-            continue;
-        }
-        let path = format!("transfer.columns[{}].key", pattern.as_str());
-        let expected = "a column of the SQLite file";
-        let keys = keys.iter().map(String::as_str);
-        found.push(sites.unknown(severity(pattern), &path, expected, pattern.as_str(), keys));
-    }
-    let history = part(&runbook.target.history.table);
-    for (n, pattern) in transfer.exclude.iter().enumerate() {
-        // What the target alone has stays there by itself: to say so is right as well.
-        let mut tables = known.keys().chain(target.into_iter().flat_map(Known::keys));
-        let is_there = tables.any(|table| pattern.matches_table(table))
-            || columns(known).any(|(t, c)| pattern.matches_column(t, c));
-        if !is_there && pattern.as_str() != history {
-            let path = format!("transfer.exclude[{n}]");
-            let expected = "a table or column of the SQLite file";
-            // Books of migrations stay behind in any case.
-            let is_book = book_of(pattern.as_str(), std::iter::empty::<&str>()).is_some();
-            let severity = match is_book || target.is_none() {
-                true => Severity::Warning,
-                false => severity(pattern),
-            };
-            found.push(sites.unknown(severity, &path, expected, pattern.as_str(), all()));
-        }
-    }
-    for key in transfer.rename.keys() {
-        let is_there = known.keys().any(|table| means_table(key, table))
-            || columns(known).any(|(t, c)| means_column(key, t, c));
-        if !is_there {
-            let path = format!("transfer.rename[{key}].key");
-            let expected = "a table or column of the SQLite file";
-            found.push(sites.unknown(Severity::Error, &path, expected, key, all()));
-        }
-    }
-    found
+    let nothing = Known::new();
+    let strays = stray::strays(
+        transfer,
+        &stray::Known {
+            source: tables(&source.tables),
+            others: source.others.iter().map(String::as_str).collect(),
+            target: tables(target.unwrap_or(&nothing)),
+            constraints: None,
+            triggers: None,
+        },
+    );
+    let told = strays.iter().map(|stray| {
+        let is_unread = match stray.of {
+            KeyOf::Exclude => target.is_none(),
+            // What the migrations make may be accepted before they ran.
+            KeyOf::Accept => target.is_none_or(Known::is_empty),
+            KeyOf::Columns | KeyOf::Rename | KeyOf::Lists | KeyOf::Slugs => false,
+        };
+        let severity = match stray.weight {
+            Weight::Import | Weight::Check if !is_unread => Severity::Error,
+            Weight::Import | Weight::Check | Weight::Nothing => Severity::Warning,
+        };
+        let (path, expected, name) = place(transfer, stray);
+        let hint = Some(stray.hint.clone()).filter(|hint| !hint.is_empty());
+        sites.named(severity, &path, &expected, &name, hint)
+    });
+    told.collect()
 }
 
-/// A pattern may be there for columns that another release of the application has; a name means one.
-fn severity(pattern: &Pattern) -> Severity {
-    match pattern.as_str().contains('*') {
-        true => Severity::Warning,
-        false => Severity::Error,
-    }
-}
-
-fn columns(known: &Known) -> impl Iterator<Item = (&str, &str)> {
-    known.iter().flat_map(|(table, columns)| {
-        let columns = columns.iter();
-        columns.map(move |column| (table.as_str(), column.as_str()))
-    })
-}
-
-/// A table at `at` that is not there, or those of its columns that are not, by their paths.
-fn lacking(
-    known: &Known,
-    sites: &Sites,
-    at: &str,
-    table: &str,
-    columns: &[(String, &str)],
-) -> Vec<Problem> {
-    let is = |(name, _): &(&String, &Vec<String>)| name.eq_ignore_ascii_case(table);
-    let Some((_, there)) = known.iter().find(is) else {
-        let path = format!("{at}.table");
-        let expected = "a table of the SQLite file";
-        let tables = known.keys().map(String::as_str);
-        return vec![sites.unknown(Severity::Error, &path, expected, table, tables)];
-    };
-    let missing = columns
+fn tables(known: &Known) -> Vec<stray::Table<'_>> {
+    known
         .iter()
-        .filter(|(_, column)| !there.iter().any(|name| name.eq_ignore_ascii_case(column)));
-    let problem = |(path, column): &(String, &str)| {
-        let expected = format!("a column of {}", crate::text::printable(table, 80));
-        let names = there.iter().map(String::as_str);
-        sites.unknown(Severity::Error, path, &expected, column, names)
+        .map(|(name, columns)| stray::Table {
+            name,
+            columns: columns.iter().map(String::as_str).collect(),
+        })
+        .collect()
+}
+
+/// Where in the runbook a key stands, what it should name, and what is written there.
+fn place(transfer: &Transfer, stray: &Stray) -> (String, String, String) {
+    let key = stray.key.as_str();
+    let at = |patterns: &[Pattern]| {
+        let place = patterns.iter().position(|pattern| pattern.as_str() == key);
+        place.unwrap_or_default()
     };
-    missing.map(problem).collect()
+    let any = "a table or column of the SQLite file".to_owned();
+    let whole = |path: String, expected: String| (path, expected, key.to_owned());
+    match stray.of {
+        KeyOf::Columns => whole(
+            format!("transfer.columns[{key}].key"),
+            "a column of the SQLite file".to_owned(),
+        ),
+        KeyOf::Exclude => whole(format!("transfer.exclude[{}]", at(&transfer.exclude)), any),
+        KeyOf::Rename => whole(format!("transfer.rename[{key}].key"), any),
+        KeyOf::Accept => whole(
+            format!("transfer.accept[{}]", at(&transfer.accept)),
+            "a name that `plan` or `verify` gives".to_owned(),
+        ),
+        KeyOf::Lists => {
+            let at = format!("transfer.lists[{key}]");
+            let list = transfer.lists.iter().find(|list| list.name == key);
+            let columns = list.into_iter().flat_map(|list| &list.order_by);
+            let columns = columns.map(|part| OrderedList::direction(part).0);
+            part(&at, "order_by", columns.collect(), stray)
+        }
+        KeyOf::Slugs => {
+            let is = |slug: &Slug| column_key(&slug.table, &slug.column) == key;
+            let place = transfer.slugs.iter().position(is).unwrap_or_default();
+            part(
+                &format!("transfer.slugs[{place}]"),
+                "column",
+                Vec::new(),
+                stray,
+            )
+        }
+    }
+}
+
+/// The table or the column that a list or a slug is about; `columns` where there are several.
+fn part(at: &str, column_key: &str, columns: Vec<&str>, stray: &Stray) -> (String, String, String) {
+    match &stray.part {
+        Part::Column { table, column } => {
+            let place = columns.iter().position(|known| known == column);
+            let place = place.map_or_else(String::new, |place| format!("[{place}]"));
+            let expected = format!("a column of {}", printable(table, 80));
+            (
+                format!("{at}.{column_key}{place}"),
+                expected,
+                column.clone(),
+            )
+        }
+        Part::Table(table) => {
+            let expected = "a table of the SQLite file".to_owned();
+            (format!("{at}.table"), expected, table.clone())
+        }
+        Part::Whole => (
+            at.to_owned(),
+            "a table of the SQLite file".to_owned(),
+            stray.key.clone(),
+        ),
+    }
 }
 
 /// Where the target has tables already. A history that is not among them may be made tonight, but hardly beside one of nearly that name.
@@ -177,7 +195,7 @@ fn in_target(runbook: &Runbook, known: &Known, sites: &Sites) -> Option<Problem>
         }
         Some(columns) if columns.contains(&history.column) => None,
         Some(columns) => {
-            let expected = format!("a column of {}", crate::text::printable(&history.table, 80));
+            let expected = format!("a column of {}", printable(&history.table, 80));
             let names = columns.iter().map(String::as_str);
             let path = format!("{at}.column");
             Some(sites.unknown(Severity::Error, &path, &expected, &history.column, names))

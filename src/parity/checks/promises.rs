@@ -11,7 +11,7 @@ use super::super::sides::Sides;
 use super::{Wrong, words};
 use crate::text::printable;
 use rusqlite::Connection;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Kinds of promises, in the order of the checks.
 const KINDS: &[&str] = &[
@@ -42,6 +42,37 @@ struct Promise {
     condition: Option<String>,
 }
 
+/// Promises, each with how many constraints or indexes keep it: two checks of one column are two promises.
+#[derive(Debug, Default)]
+struct Promises(BTreeMap<Promise, usize>);
+
+impl Promises {
+    fn of(rows: impl Iterator<Item = Promise>) -> Self {
+        let mut all = Self::default();
+        for promise in rows {
+            *all.0.entry(promise).or_default() += 1;
+        }
+        all
+    }
+
+    /// How many of these keep it. A primary key is a unique key too, whatever it is called.
+    fn keep(&self, promise: &Promise) -> usize {
+        let by_another = |other: &Promise| {
+            let kinds = match (promise.kind, other.kind) {
+                ("unique", "primary key") | ("index", "unique" | "primary key") => true,
+                (one, other) => one == other,
+            };
+            kinds
+                && other.table == promise.table
+                && other.columns == promise.columns
+                && other.parent == promise.parent
+                && other.condition == promise.condition
+        };
+        let keeping = self.0.iter().filter(|(other, _)| by_another(other));
+        keeping.map(|(_, count)| count).sum()
+    }
+}
+
 /// One verdict per kind of promise.
 pub(super) async fn promises(sides: &Sides, id: &str) -> Result<Vec<Check>, Error> {
     let held = held(sides).await?;
@@ -52,10 +83,12 @@ pub(super) async fn promises(sides: &Sides, id: &str) -> Result<Vec<Check>, Erro
         let mut wrong = Wrong::default();
         let (mut holds, mut told) = (0, Vec::new());
         let of_kind = |promise: &&Promise| promise.kind == *kind;
-        let had = recorded.iter().flatten().filter(of_kind);
+        let had = recorded.iter().flat_map(|had| had.0.keys()).filter(of_kind);
         let promised: BTreeSet<&Promise> = of_source.iter().filter(of_kind).chain(had).collect();
         for promise in promised {
-            if is_held(promise, &held) {
+            let had = recorded.as_ref().map_or(0, |had| had.keep(promise));
+            let keep = held.keep(promise);
+            if keep >= had.max(1) {
                 holds += 1;
                 continue;
             }
@@ -65,14 +98,19 @@ pub(super) async fn promises(sides: &Sides, id: &str) -> Result<Vec<Check>, Erro
                 told.push(format!("{shown} (accepted)"));
             } else if recorded.is_none() && TOLD.contains(&promise.kind) {
                 told.push(shown);
-            } else if recorded.as_ref().is_some_and(|had| !is_held(promise, had)) {
+            } else if recorded.is_some() && had == 0 {
                 told.push(format!(
                     "{shown} (PostgreSQL did not have it when the import began)"
                 ));
             } else {
-                let since = match recorded {
-                    Some(_) => "PostgreSQL had it when the import began and has it no more",
-                    None => "SQLite has it, and PostgreSQL does not",
+                let since = match (&recorded, keep) {
+                    (Some(_), 0) => {
+                        "PostgreSQL had it when the import began and has it no more".to_owned()
+                    }
+                    (Some(_), _) => {
+                        format!("PostgreSQL had {had} of it when the import began, and has {keep}")
+                    }
+                    (None, _) => "SQLite has it, and PostgreSQL does not".to_owned(),
                 };
                 wrong.add(|| format!("{shown}: {since}; make it again, or accept it by `accept:`"));
             }
@@ -90,22 +128,6 @@ pub(super) async fn promises(sides: &Sides, id: &str) -> Result<Vec<Check>, Erro
         checks.push(words::unchanged(sides, id).await?);
     }
     Ok(checks)
-}
-
-/// A primary key is a unique key too, whatever it is called.
-fn is_held(promise: &Promise, held: &BTreeSet<Promise>) -> bool {
-    let by_another = |other: &Promise| {
-        let kinds = match (promise.kind, other.kind) {
-            ("unique", "primary key") | ("index", "unique" | "primary key") => true,
-            (one, other) => one == other,
-        };
-        kinds
-            && other.table == promise.table
-            && other.columns == promise.columns
-            && other.parent == promise.parent
-            && other.condition == promise.condition
-    };
-    held.contains(promise) || held.iter().any(by_another)
 }
 
 /// What `accept:` and reports call it, by the names of the source where there are any: `foreign key Orders(CustomerId)`.
@@ -126,16 +148,17 @@ fn name(sides: &Sides, promise: &Promise) -> String {
     format!("{} {table}({}){beside}", promise.kind, columns.join(", "))
 }
 
-/// Indexes of any kind, and exclusions, by the words that the server has for them.
+/// Indexes over expressions or over some rows, and exclusions, by the words that the server has for them.
 const BY_WORDS: &str = "
     SELECT CASE WHEN i.is_unique THEN 'unique' ELSE 'index' END, i.table_name, NULL, i.apart, i.condition FROM ($indexes) AS i
+     WHERE i.is_by_words
      UNION ALL
     SELECT 'exclusion', c.relname::text, NULL, regexp_replace(pg_get_constraintdef(f.oid), '^EXCLUDE USING ', ''), NULL
       FROM pg_constraint f JOIN pg_class c ON c.oid = f.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace AND n.nspname = $schema
       JOIN pg_index i ON i.indexrelid = f.conindid WHERE f.contype = 'x' AND i.indisvalid";
 
 /// What PostgreSQL keeps now.
-async fn held(sides: &Sides) -> Result<BTreeSet<Promise>, Error> {
+async fn held(sides: &Sides) -> Result<Promises, Error> {
     let schema = literal(&sides.schema);
     let sql = format!(
         "SELECT CASE WHEN i.indisprimary THEN 'primary key' ELSE 'unique' END, c.relname, NULL,
@@ -170,11 +193,11 @@ async fn held(sides: &Sides) -> Result<BTreeSet<Promise>, Error> {
         .replace("$schema", &schema);
     let others = sides.ask("reading keys by their words", &by_words).await?;
     let all = rows.iter().chain(&others);
-    Ok(all.filter_map(|row| of_row(row)).collect())
+    Ok(Promises::of(all.filter_map(|row| of_row(row))))
 }
 
 /// What PostgreSQL kept when the import began, if that is on record.
-async fn recorded(sides: &Sides) -> Result<Option<BTreeSet<Promise>>, Error> {
+async fn recorded(sides: &Sides) -> Result<Option<Promises>, Error> {
     let rows = record(
         sides,
         // An older record knows no conditions.
@@ -186,7 +209,7 @@ async fn recorded(sides: &Sides) -> Result<Option<BTreeSet<Promise>>, Error> {
         row.first()
             .is_some_and(|kind| kind.as_deref() == Some("record"))
     });
-    Ok(is_there.then(|| rows.iter().filter_map(|row| of_row(row)).collect()))
+    Ok(is_there.then(|| Promises::of(rows.iter().filter_map(|row| of_row(row)))))
 }
 
 /// Triggers that did not run for the application when the import began, as `trigger on table`.

@@ -11,7 +11,8 @@ use std::collections::BTreeMap;
 
 /// Valid indexes of the schema. Their keys are the server's words for columns and expressions, with the collation where it is their own.
 pub(super) const INDEXES: &str = "
-    SELECT c.relname::text AS table_name, x.relname::text AS name, i.indexrelid, i.indisunique AS is_unique, words.apart, words.together,
+    SELECT c.relname::text AS table_name, x.relname::text AS name, i.indexrelid, i.indisunique AS is_unique,
+           i.indpred IS NOT NULL OR i.indexprs IS NOT NULL AS is_by_words, words.apart, words.together,
            nullif(concat_ws(' ', CASE WHEN pg_get_indexdef(i.indexrelid) LIKE '%NULLS NOT DISTINCT%' THEN 'NULLS NOT DISTINCT' END,
                             'WHERE ' || pg_get_expr(i.indpred, i.indrelid)), '') AS condition
       FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_class c ON c.oid = i.indrelid

@@ -4,7 +4,7 @@
 use super::{ColumnPolicy, Replacement};
 
 /// Settings by which every value arrives as it was meant.
-const ARRIVES: [&str; 18] = [
+const ARRIVES: [&str; 19] = [
     "epoch",
     "offset",
     "boolean_words",
@@ -23,6 +23,7 @@ const ARRIVES: [&str; 18] = [
     "zone",
     "since",
     "split",
+    "duplicates",
 ];
 
 /// A setting that loses something.

@@ -94,6 +94,9 @@ pub struct ColumnPolicy {
     /// `netmask: keep`: an address with a prefix length into `inet`.
     #[serde(skip_serializing_if = "is_false")]
     pub netmask_keep: bool,
+    /// `duplicates: one`: rows whose keys are the same in the target are one, and what refers to the one that is put aside refers to the other.
+    #[serde(skip_serializing_if = "is_false")]
+    pub duplicates_one: bool,
     /// What happens to a value that still does not fit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub on_problem: Option<OnProblem>,
@@ -142,6 +145,7 @@ pub const POLICY_KEYS: &[(&str, &[&str])] = &[
     ("netmask", &["keep"]),
     ("null", &["default"]),
     ("time", &["drop"]),
+    ("duplicates", &["one"]),
     ("on_problem", &["refuse", "quarantine", "null"]),
 ];
 
@@ -233,6 +237,7 @@ impl ColumnPolicy {
             ("netmask", _) => self.netmask_keep = true,
             ("null", _) => self.null_default = true,
             ("time", _) => self.time_drop = true,
+            ("duplicates", _) => self.duplicates_one = true,
             ("on_problem", "refuse") => self.on_problem = Some(OnProblem::Refuse),
             ("on_problem", "quarantine") => self.on_problem = Some(OnProblem::Quarantine),
             ("on_problem", _) => self.on_problem = Some(OnProblem::Null),
@@ -351,6 +356,7 @@ impl ColumnPolicy {
         self.jsonb_blob_decode |= other.jsonb_blob_decode;
         self.enum_ordinal |= other.enum_ordinal;
         self.netmask_keep |= other.netmask_keep;
+        self.duplicates_one |= other.duplicates_one;
         self.on_problem = other.on_problem.or(self.on_problem);
     }
 }

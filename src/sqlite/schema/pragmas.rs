@@ -35,7 +35,15 @@ pub(super) fn columns(
             generated: row.get::<_, i64>(4)? >= 2,
             default: row.get_ref(5)?.as_str().ok().map(str::to_owned),
             unreadable: false,
+            collation: None,
         });
+    }
+    for column in &mut columns {
+        // A name that is no UTF-8 is another one by now; nothing is known of it then.
+        let told = connection.column_metadata(Some("main"), table, column.name.as_str());
+        let collation = told.ok().and_then(|(_, collation, ..)| collation);
+        let collation = collation.map(|name| name.to_string_lossy().into_owned());
+        column.collation = collation.filter(|name| !name.eq_ignore_ascii_case("binary"));
     }
     for column in columns.iter_mut().filter(|column| column.generated) {
         let sql = format!(

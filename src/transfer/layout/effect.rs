@@ -2,7 +2,7 @@
 //!
 //! Whether a value needs a setting is the plan's scan to see; here it is asked whether any value of any class could.
 
-use crate::postgres::catalogue::Catalogue;
+use crate::postgres::catalogue::{Catalogue, ConstraintKind};
 use crate::runbook::transfer::{ColumnPolicy, Epoch, KeyOf, Pattern, Transfer};
 use crate::sqlite::schema::Schema;
 use crate::text::printable;
@@ -48,7 +48,11 @@ impl Layout {
         };
         let mut found = Vec::new();
         for (key, value) in policy.pairs() {
-            if meant.iter().any(|(_, c)| takes(&c.converter, key, &value)) {
+            let is_met = |(table, column): &(&TableLayout, &ColumnLayout)| match key {
+                "duplicates" => self.is_referred_to(table, column),
+                _ => takes(&column.converter, key, &value),
+            };
+            if meant.iter().any(is_met) {
                 continue;
             }
             let at = stray::at(transfer, KeyOf::Columns, pattern.as_str());
@@ -69,6 +73,19 @@ impl Layout {
         } else {
             self.problems.extend(found);
         }
+    }
+
+    /// Whether a foreign key of a table that moves refers to the column.
+    fn is_referred_to(&self, table: &TableLayout, column: &ColumnLayout) -> bool {
+        let keys = self.tables.iter().flat_map(|child| {
+            let keys = child.target.constraints.iter();
+            keys.filter(|key| key.kind == ConstraintKind::Foreign)
+        });
+        keys.filter(|key| {
+            let oid = key.references.as_ref().map(|(oid, ..)| *oid);
+            oid.is_some_and(|oid| table.target.oid == oid || table.target.parts.contains(&oid))
+        })
+        .any(|key| key.referenced_columns.contains(&column.target.name))
     }
 
     /// Moments that become wall clocks: PostgreSQL does not keep whose they are.
@@ -203,6 +220,7 @@ fn why_none(converter: &Converter, key: &str) -> &'static str {
             ": text keeps the wall clock that is written, and numbers become the wall clock of UTC; make the column timestamptz, or leave the setting out"
         }
         ("null", _) => " that may be NULL",
+        ("duplicates", _) => " that no foreign key refers to",
         ("scale", Kind::Numeric(_)) => ", which keeps every digit or rounds before the point",
         _ => "",
     }
@@ -256,7 +274,7 @@ mod tests {
             .iter()
             .flat_map(|(key, values)| values.iter().map(move |value| (*key, *value)));
         let free = FREE_KEYS.iter().map(|(key, _)| (*key, "x"));
-        let asked_before = ["on_problem", "null", "values"];
+        let asked_before = ["on_problem", "null", "values", "duplicates"];
         for (key, value) in words.chain(free) {
             if asked_before.contains(&key) {
                 continue;

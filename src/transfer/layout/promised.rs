@@ -1,15 +1,14 @@
 //! What SQLite's schema promises and PostgreSQL's does not: keys, foreign keys, NOT NULL, defaults, indexes; and the other way round. Told,
 //! not judged: the application's own migrations decide what its schema is. Pure.
 
+mod checks;
 mod indexes;
 
 use std::collections::BTreeSet;
 
 use crate::postgres::catalogue::ConstraintKind;
-use crate::sqlite::checks::Check;
 use crate::sqlite::schema;
-use crate::text::printable;
-use crate::transfer::kind::Kind;
+use crate::text::{printable, whole};
 use crate::transfer::layout::{Layout, TableLayout, structural};
 use crate::transfer::plan::Problem;
 
@@ -61,26 +60,16 @@ impl Layout {
                     "SQLite keeps, and PostgreSQL does not: {}",
                     missing.join("; ")
                 );
-                notes.push(structural(
-                    &table.source.name,
-                    "",
-                    printable(&reason, 1000),
-                    None,
-                ));
+                notes.push(structural(&table.source.name, "", whole(&reason), None));
             }
-            if !partial.by_eye.is_empty() {
-                let reason = printable(&partial.by_eye.join("; "), 1000);
+            let of_checks = checks::fewer(table).into_iter().chain(checks::alike(table));
+            for reason in partial.by_eye.into_iter().chain(of_checks) {
                 notes.push(structural(&table.source.name, "", reason, None));
             }
             let more = self.more(table, &partial.known);
             if !more.is_empty() {
                 let reason = format!("PostgreSQL keeps, and SQLite does not: {}", more.join("; "));
-                notes.push(structural(
-                    &table.source.name,
-                    "",
-                    printable(&reason, 1000),
-                    None,
-                ));
+                notes.push(structural(&table.source.name, "", whole(&reason), None));
             }
         }
         self.notes.extend(notes);
@@ -97,7 +86,7 @@ impl Layout {
                 .partition(|key| before.is_none_or(|before| key.was_kept(before)));
             let names = |keys: &[Missing]| {
                 let names: Vec<&str> = keys.iter().map(|key| key.name.as_str()).collect();
-                printable(&names.join("; "), 1000)
+                whole(&names.join("; "))
             };
             let mut note = |reason: String| {
                 notes.push(structural(&table.source.name, "", reason, None));
@@ -189,13 +178,13 @@ impl Layout {
             }
         }
         for check in &source.checks {
-            let columns = lacking_check(table, check);
+            let columns = checks::lacking(table, check);
             if let Some(columns) = columns {
                 missing.push(format!(
                     "check {}({}): {}",
                     source.name,
                     columns.join(", "),
-                    printable(&check.expression, 80)
+                    whole(&check.expression)
                 ));
             }
         }
@@ -365,64 +354,6 @@ fn lacks_index(table: &TableLayout, places: &[usize]) -> bool {
         index.predicate.is_none() && first == columns
     };
     !table.target.indexes.iter().any(over)
-}
-
-/// The source columns that a check names, where neither a check nor a type of the target's speaks of them.
-fn lacking_check(table: &TableLayout, check: &Check) -> Option<Vec<String>> {
-    let all: Vec<String> = table
-        .source
-        .columns
-        .iter()
-        .map(|c| c.name.clone())
-        .collect();
-    let named = check.columns(&all);
-    let places: Vec<usize> = named
-        .iter()
-        .filter_map(|name| all.iter().position(|other| other == name))
-        .collect();
-    let columns = targets(table, &places).filter(|columns| !columns.is_empty())?;
-    let speaks = |constraint: &crate::postgres::catalogue::Constraint| {
-        let there: BTreeSet<&str> = constraint.columns.iter().map(String::as_str).collect();
-        constraint.kind == ConstraintKind::Check && there == columns
-    };
-    let by_type = table
-        .columns
-        .iter()
-        .filter(|column| columns.contains(column.target.name.as_str()))
-        .all(|column| {
-            let length = check.expression.to_lowercase().contains("length");
-            match column.converter.kind {
-                Kind::Text(None) | Kind::Float8 | Kind::Float4 => false,
-                // A width says nothing of the values, but of how long they may be.
-                Kind::Text(Some(_)) | Kind::Char(_) => length,
-                Kind::Int2 | Kind::Int4 | Kind::Int8 | Kind::Oid | Kind::Numeric(_) => {
-                    check.expression.to_lowercase().contains("typeof")
-                }
-                Kind::Bool
-                | Kind::Uuid
-                | Kind::Bytea
-                | Kind::Date
-                | Kind::Time(_)
-                | Kind::Timestamp(_)
-                | Kind::TimestampTz(_)
-                | Kind::Interval(_)
-                | Kind::Json
-                | Kind::Jsonb
-                | Kind::Inet
-                | Kind::Cidr
-                | Kind::Enum(_)
-                | Kind::Bit { .. }
-                | Kind::Array { .. }
-                | Kind::Unsupported => true,
-            }
-        });
-    let by_domain = table
-        .columns
-        .iter()
-        .filter(|column| columns.contains(column.target.name.as_str()))
-        .all(|column| !column.target.ty.domain_checks.is_empty());
-    let is_kept = by_type || by_domain || table.target.constraints.iter().any(speaks);
-    (!is_kept).then_some(named)
 }
 
 /// Whether the target keeps these source columns unique, by whatever it is called.

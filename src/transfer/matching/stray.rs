@@ -50,9 +50,33 @@ pub struct Known<'n> {
     pub triggers: Option<Vec<&'n str>>,
 }
 
+/// Which part of a key names nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Part {
+    /// All of it.
+    Whole,
+    /// The table that it is about.
+    Table(String),
+    /// A column of a table that is there.
+    Column {
+        /// The table.
+        table: String,
+        /// The column.
+        column: String,
+    },
+}
+
 /// A key that names nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stray {
+    /// What it is a key of.
+    pub of: KeyOf,
+    /// The key as it is written.
+    pub key: String,
+    /// Which part of it.
+    pub part: Part,
+    /// What may have been meant, or what there is; empty where that is not known.
+    pub hint: String,
     /// Which, where it is written, and what may have been meant.
     pub reason: String,
     /// What it stands in the way of.
@@ -173,16 +197,10 @@ fn of_lists(transfer: &Transfer, known: &Known<'_>) -> Vec<Stray> {
     let strays = transfer.lists.iter().filter_map(|list| {
         let columns = list.order_by.iter();
         let columns = columns.map(|part| OrderedList::direction(part).0);
-        let (what, hint) = known.lacking(&list.table, columns)?;
-        let key = &list.name;
-        Some(stray(
-            transfer,
-            KeyOf::Lists,
-            key,
-            &what,
-            &hint,
-            Weight::Check,
-        ))
+        let (what, hint, part) = known.lacking(&list.table, columns)?;
+        let (of, key) = (KeyOf::Lists, &list.name);
+        let found = stray(transfer, of, key, &what, &hint, Weight::Check);
+        Some(Stray { part, ..found })
     });
     strays.collect()
 }
@@ -190,16 +208,10 @@ fn of_lists(transfer: &Transfer, known: &Known<'_>) -> Vec<Stray> {
 fn of_slugs(transfer: &Transfer, known: &Known<'_>) -> Vec<Stray> {
     let strays = transfer.slugs.iter().filter_map(|slug| {
         let columns = std::iter::once(slug.column.as_str());
-        let (what, hint) = known.lacking(&slug.table, columns)?;
-        let key = column_key(&slug.table, &slug.column);
-        Some(stray(
-            transfer,
-            KeyOf::Slugs,
-            &key,
-            &what,
-            &hint,
-            Weight::Check,
-        ))
+        let (what, hint, part) = known.lacking(&slug.table, columns)?;
+        let (of, key) = (KeyOf::Slugs, column_key(&slug.table, &slug.column));
+        let found = stray(transfer, of, &key, &what, &hint, Weight::Check);
+        Some(Stray { part, ..found })
     });
     strays.collect()
 }
@@ -214,6 +226,10 @@ fn stray(
 ) -> Stray {
     let at = at(transfer, of, key);
     Stray {
+        of,
+        key: key.to_owned(),
+        part: Part::Whole,
+        hint: hint.trim_start_matches("; ").to_owned(),
         reason: format!("{at} {what}, so that it does nothing{hint}"),
         weight,
     }
@@ -263,14 +279,19 @@ impl Known<'_> {
         &self,
         table: &str,
         mut columns: impl Iterator<Item = &'c str>,
-    ) -> Option<(String, String)> {
+    ) -> Option<(String, String, Part)> {
         let Some(there) = self.source.iter().find(|known| known.is(table)) else {
             let shown = printable(table, 80);
             let what = format!("is about the table {shown}, which the SQLite file does not have");
-            return Some((what, self.near_any(table)));
+            let part = Part::Table(table.to_owned());
+            return Some((what, self.near_any(table), part));
         };
         let column = columns.find(|column| !there.has(column))?;
         let names: Vec<String> = there.columns.iter().map(|name| part(name)).collect();
+        let part = Part::Column {
+            table: there.name.to_owned(),
+            column: column.to_owned(),
+        };
         let (table, shown) = (printable(there.name, 80), printable(column, 80));
         let what = format!("is about the column {shown}, which {table} does not have");
         let near = nearest(column, &names);
@@ -278,7 +299,7 @@ impl Known<'_> {
             true => columns_of(there),
             false => near,
         };
-        Some((what, hint))
+        Some((what, hint, part))
     }
 }
 
@@ -295,13 +316,9 @@ fn columns_of(table: &Table<'_>) -> String {
 
 /// The known names that are nearest to one that is not, as a question; empty where none is near.
 fn nearest(name: &str, known: &[String]) -> String {
-    let limit = (name.chars().count() / 3).clamp(1, 4);
-    let lower = name.to_lowercase();
-    let far = |other: &String| strsim::osa_distance(&lower, &other.to_lowercase());
     let mut near: Vec<(usize, &String)> = known
         .iter()
-        .map(|other| (far(other), other))
-        .filter(|(distance, _)| *distance <= limit)
+        .filter_map(|other| Some((distance(name, other)?, other)))
         .collect();
     near.sort();
     near.dedup();
@@ -317,6 +334,29 @@ fn nearest(name: &str, known: &[String]) -> String {
         true => String::new(),
         false => format!("; did you mean {}?", shown.join(" or ")),
     }
+}
+
+/// How far two names are from each other, where one may be a slip of the other: part by part, for a long table is no reason to take another short
+/// column for the one that was meant.
+fn distance(name: &str, other: &str) -> Option<usize> {
+    let near = |one: &str, other: &str| {
+        let limit = (one.chars().count() / 3).clamp(1, 4);
+        let distance = strsim::osa_distance(one, other);
+        (distance <= limit).then_some(distance)
+    };
+    let (name, other) = (name.to_lowercase(), other.to_lowercase());
+    let parts = |name: &'_ str| -> Vec<String> {
+        let parts = name.split(['.', '(', ')', ',', ' ']);
+        parts.map(str::to_owned).collect()
+    };
+    let (here, there) = (parts(&name), parts(&other));
+    if here.len() != there.len() {
+        return near(&name, &other);
+    }
+    here.iter()
+        .zip(&there)
+        .map(|(one, other)| near(one, other))
+        .sum()
 }
 
 #[cfg(test)]

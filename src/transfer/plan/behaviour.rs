@@ -8,7 +8,7 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::postgres::catalogue::{Constraint, ConstraintKind};
-use crate::text::printable;
+use crate::text::{printable, whole};
 use crate::transfer::Error;
 use crate::transfer::error::read;
 use crate::transfer::layout::{Layout, TableLayout, structural};
@@ -57,7 +57,7 @@ fn notes(path: &Path, layout: &Layout) -> Result<Vec<Problem>, Error> {
                 "SQLite does by itself, and PostgreSQL does not: {}",
                 lacking.join("; ")
             );
-            notes.push(structural(name, "", printable(&reason, 1000), None));
+            notes.push(structural(name, "", whole(&reason), None));
         }
     }
     Ok(notes)

@@ -80,8 +80,8 @@ pub(super) async fn judge(
     plan.notes.extend(told.notes);
     let orphans = told.orphans;
     note_layers(&orphans, plan);
-    let emptied = emptied(layout, scanned, &told.fates, &orphans);
     take_orphans(orphans, layout, plan, additions);
+    let emptied = emptied(layout, scanned, &told.fates, additions);
     for (table, rows) in emptied {
         spare(table, rows, plan, additions);
     }
@@ -127,21 +127,20 @@ fn take_orphans(
     }
 }
 
-/// Tables, with their rows, of which nothing would be left, because rows hang on rows that stay behind and nobody said yet that they may.
+/// Tables, with their rows, of which nothing would be left by what is suggested, be it for one reason or for many. Where all of it is stated, somebody
+/// has said so.
 fn emptied<'l>(
     layout: &'l Layout,
     scanned: &[Scanned],
     fates: &consequences::Fates,
-    orphans: &[consequences::Orphan],
+    additions: &Additions,
 ) -> Vec<(&'l str, u64)> {
     let is_emptied = |place: usize| {
         let rows = scanned[place].rows;
         let faults = fates[place].values();
         let lost = faults.filter(|faults| faults.iter().any(|fault| !fault.nulls));
-        let hangs = orphans
-            .iter()
-            .any(|orphan| orphan.table == place && orphan.layer > 1 && orphan.stated.is_none());
-        rows > 1 && hangs && lost.count() as u64 >= rows
+        let loses = additions.puts_aside(&layout.tables[place].source.name);
+        rows > 1 && loses && lost.count() as u64 >= rows
     };
     let places = 0..layout.tables.len();
     places
@@ -169,8 +168,8 @@ fn spare(table: &str, rows: u64, plan: &mut Plan, additions: &mut Additions) {
         }
     }
     let reason = format!(
-        "{rows} of {rows} row(s) would stay behind, each for itself or because it hangs on one that does: `on_problem:` would lose the whole \
-         table; mend the values in the source"
+        "{rows} of {rows} row(s) would stay behind, each for itself or because it hangs on one that does, and nothing would be left: \
+         `on_problem:` would lose the whole table; mend the values in the source"
     );
     plan.problems
         .push(pairs::structural(table, "", reason, None));

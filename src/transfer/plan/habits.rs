@@ -349,7 +349,11 @@ mod tests {
             (&["2024-02-29", "2023-12-31"], true),
             (&["in_progress", "some-long-slug-of-an-article"], true),
             (&["HelloWorld", "InProgress", "iPhone12", "Version12"], true),
-            (&["deadbeef", "sunshine", "moonlight"], true),
+            (&["deadbeef", "sunshine", "moonlight"], false),
+            (&["aGVsbG8=", "one text", "another text"], false),
+            (&["AQIDBAUGBwg", "ERITFBUWFxg", "one text"], false),
+            (&["YWJj", "ZGVm", "hello"], false),
+            (&["URLs", "sunshine", "moonlight"], true),
             (&["a", "hello, world", "data: none", "x'y"], true),
         ] {
             let told = seen(&texts(values), &Kind::Bytea).bytes_of_text("t", "c");

@@ -181,6 +181,14 @@ impl Additions {
         }
     }
 
+    /// Whether rows of this table would be put aside by what is suggested.
+    pub fn puts_aside(&self, table: &str) -> bool {
+        let mut columns = self.columns.iter();
+        columns.any(|((of, _), addition)| {
+            of == table && addition.policy.on_problem == Some(OnProblem::Quarantine)
+        })
+    }
+
     /// How many more values of a column need one of its settings, and what the setting makes of some.
     pub fn explain(
         &mut self,

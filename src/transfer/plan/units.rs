@@ -49,6 +49,8 @@ pub struct World {
     pub django: bool,
     /// Apple's Core Data, which counts seconds since 2001.
     pub core_data: bool,
+    /// Strapi, whose moments are milliseconds in SQLite, whenever they are.
+    pub strapi: bool,
     /// Ecto, Rails, sqlx, Alembic, Hibernate's usual company: UUIDs as bytes stand in the order of their text.
     pub text_order: bool,
     /// The unit in which other columns of moments count, where it is one and the same, and how many they are.
@@ -62,6 +64,10 @@ impl World {
         for table in tables {
             world.dotnet |= matches!(table, "__EFMigrationsHistory" | "VersionInfo");
             world.django |= table == "django_migrations";
+            world.strapi |= matches!(
+                table,
+                "strapi_migrations" | "strapi_database_schema" | "strapi_core_store_settings"
+            );
             world.core_data |= matches!(table, "Z_METADATA" | "Z_PRIMARYKEY");
             world.text_order |= WRITE_TEXT_ORDER.contains(&table);
         }
@@ -80,6 +86,8 @@ pub struct Numbers {
     examples: [Option<String>; Epoch::ALL.len()],
     /// Per other reading, how many come out as moments of today.
     recent: [u64; zeros::ALL.len()],
+    /// How many are moments of some time in milliseconds and, where that is next to 1970, none of today in seconds.
+    any_ms: u64,
     /// How many are days of today: since 1970, and since 1899-12-30.
     days: [u64; 2],
     world: World,
@@ -137,6 +145,7 @@ impl Numbers {
             let year = count::year(&digits, unit);
             *seen += u64::from(year.is_some_and(|year| RECENT.contains(&year)));
         }
+        self.any_ms += u64::from(is_any_ms(&digits, world));
         for (place, (_, unit)) in Epoch::ALL.iter().enumerate() {
             if is_plausible(&digits, *unit, world) {
                 self.plausible[place] += 1;
@@ -189,6 +198,7 @@ impl Numbers {
         for (mine, theirs) in self.recent.iter_mut().zip(other.recent) {
             *mine += theirs;
         }
+        self.any_ms += other.any_ms;
         for (mine, theirs) in self.days.iter_mut().zip(other.days) {
             *mine += theirs;
         }
@@ -245,6 +255,10 @@ impl Numbers {
         }
         let all = self.units();
         let others = self.other_readings(dotnet);
+        let is_of_strapi = self.world.strapi && self.any_ms == self.count && seen(Epoch::Ms) > 0;
+        if is_of_strapi && all.iter().all(|unit| *unit == Epoch::Ms) && others.is_empty() {
+            return Verdict::Unit(Epoch::Ms, self.shown(Epoch::Ms));
+        }
         match all.as_slice() {
             [_, ..] if !others.is_empty() => Verdict::Unknown(format!(
                 "the numbers may count in a unit of `epoch:`, or be {}. {}",
@@ -373,6 +387,13 @@ impl Numbers {
         all.filter(|unit| any.contains(unit) || fits(*unit))
             .collect()
     }
+}
+
+/// Whether a number that somebody wrote as milliseconds may be one. Next to 1970 it is not where it is a moment of today in seconds.
+fn is_any_ms(digits: &str, world: World) -> bool {
+    let of_today = count::year(digits, Epoch::S).is_some_and(|year| (1971..2100).contains(&year));
+    let some_time = count::year(digits, Epoch::Ms).is_some_and(|year| (1800..2300).contains(&year));
+    is_plausible(digits, Epoch::Ms, world) || some_time && !of_today
 }
 
 /// Whether a number comes out as a moment that an application is likely to hold. What comes out next to 1970 is a number in another

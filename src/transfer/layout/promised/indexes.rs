@@ -1,13 +1,13 @@
 //! Indexes over expressions or over some rows: which of SQLite's the target has, by their text as far as that is safe, and which people have
 //! to compare. Never claimed is what both sides write in ways that only their databases could tell apart. Pure.
 
-mod form;
+pub(super) mod form;
 
 use std::collections::BTreeSet;
 
 use crate::postgres::catalogue::Index;
 use crate::sqlite::indexes::PartialIndex;
-use crate::text::printable;
+use crate::text::{printable, whole};
 use crate::transfer::layout::TableLayout;
 
 use form::Form;
@@ -22,6 +22,9 @@ pub(super) struct Compared {
     /// Names of the target's indexes that the source has too, or may have.
     pub known: Vec<String>,
 }
+
+/// Why two that are written alike are not taken to say the same.
+pub(super) const UNSURE: &str = " (the same words may say something else: letter case of LIKE and NOCASE, types, order and division are each side's own)";
 
 pub(super) fn compare(table: &TableLayout) -> Compared {
     let there = table
@@ -56,8 +59,12 @@ pub(super) fn compare(table: &TableLayout) -> Compared {
         match other {
             Some(other) => {
                 let name = other.name.clone();
+                let unsure = match Form::of_source(table, index) {
+                    Some(_) => "",
+                    None => UNSURE,
+                };
                 compared.by_eye.push(format!(
-                    "SQLite has {} {} on {}; PostgreSQL has {} {} on {}: compare by eye",
+                    "SQLite has {} {} on {}; PostgreSQL has {} {} on {}: compare by eye{unsure}",
                     what(index.unique),
                     printable(&index.name, 80),
                     over(&index.keys, index.predicate.as_deref()),
@@ -81,9 +88,9 @@ fn what(unique: bool) -> &'static str {
 }
 
 fn over(keys: &[String], predicate: Option<&str>) -> String {
-    let keys = printable(&keys.join(", "), 160);
+    let keys = whole(&keys.join(", "));
     match predicate {
-        Some(predicate) => format!("{keys} WHERE {}", printable(predicate, 160)),
+        Some(predicate) => format!("{keys} WHERE {}", whole(predicate)),
         None => keys,
     }
 }
@@ -91,7 +98,7 @@ fn over(keys: &[String], predicate: Option<&str>) -> String {
 /// An index of the source that the target lacks.
 fn shown(table: &TableLayout, index: &PartialIndex) -> String {
     let predicate = match &index.predicate {
-        Some(predicate) => format!(" WHERE {}", printable(predicate, 160)),
+        Some(predicate) => format!(" WHERE {}", whole(predicate)),
         None => String::new(),
     };
     format!(
@@ -99,15 +106,17 @@ fn shown(table: &TableLayout, index: &PartialIndex) -> String {
         what(index.unique),
         printable(&index.name, 80),
         printable(&table.source.name, 80),
-        printable(&index.keys.join(", "), 160),
+        whole(&index.keys.join(", ")),
     )
 }
 
 /// Whether both say the same; a unique index of the target finds rows as well as one that is not.
 fn is_same(table: &TableLayout, index: &PartialIndex, there: &Index) -> bool {
     let serves = there.valid && (there.unique && !there.nulls_not_distinct || !index.unique);
-    let (Some(one), Some(other)) = (Form::of_source(table, index), Form::of_target(table, there))
-    else {
+    let (Some(one), Some(other)) = (
+        Form::of_source(table, index),
+        Form::of_target(table, there, index.unique),
+    ) else {
         return false;
     };
     serves && one.is_same(&other, index.unique)
@@ -115,7 +124,7 @@ fn is_same(table: &TableLayout, index: &PartialIndex, there: &Index) -> bool {
 
 /// Whether the target has an index over the same columns and all rows, which does more.
 fn is_covered(table: &TableLayout, index: &PartialIndex) -> bool {
-    let Some(columns) = Form::of_source(table, index).and_then(|form| form.whole_columns()) else {
+    let Some(columns) = form::whole_columns(table, index) else {
         return false;
     };
     table.target.indexes.iter().any(|there| {

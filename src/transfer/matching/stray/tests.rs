@@ -58,6 +58,16 @@ fn what_names_nothing_is_told_with_its_line() {
             Weight::Import,
         ),
         (
+            "columns: { secrets.n: { fraction: round } }",
+            "did you mean `secrets.k` or `secrets.s`?",
+            Weight::Import,
+        ),
+        (
+            "columns: { Orders.at: { fraction: round } }",
+            "so that it does nothing; Orders has id, placed_at, Paid_At",
+            Weight::Import,
+        ),
+        (
             "exclude: [order_secrets]",
             "`exclude: order_secrets` (line 1)",
             Weight::Import,

@@ -7,6 +7,7 @@ use rusqlite::functions::FunctionFlags;
 use rusqlite::types::ValueRef;
 
 use crate::postgres::catalogue::Constraint;
+use crate::runbook::transfer::names::column_key;
 use crate::sqlite::schema::{Position, quoted};
 use crate::text::printable;
 use crate::transfer::Error;
@@ -130,7 +131,7 @@ impl<'l> Question<'l> {
         });
         let parent = self.table(self.parent);
         let from = format!("{} AS p", quoted(&parent.source.name));
-        self.sql(&from, &row_id(parent, "p"), pairs.unzip())
+        self.sql(&from, &row_id(parent, "p"), pairs.unzip(), None)
     }
 
     /// SQL for rows at fault, by what the values will be, and what makes the table of parents for it first.
@@ -139,9 +140,10 @@ impl<'l> Question<'l> {
         let keys: Vec<String> = places.map(|place| format!("k{place}")).collect();
         // One for each key, which stays while the same is asked again.
         let table = format!("cutover_parents_{}", self.number);
-        let made = self.pairs.iter().zip(&keys).map(|(pair, key)| {
+        let made = self.pairs.iter().enumerate().map(|(place, pair)| {
             let made = self.arriving((self.parent, "p"), pair.there, pair.folds);
-            format!("{made} AS {key}")
+            let name = self.name(self.parent, pair.there);
+            format!("{made} AS k{place}, p.{name} AS meant{place}")
         });
         let parent = self.table(self.parent);
         let make = format!(
@@ -157,18 +159,30 @@ impl<'l> Question<'l> {
             let value = self.kept(pair.here, value);
             (format!("p.{key} = {value}"), value)
         });
-        (
-            make,
-            self.sql(&format!("temp.{table} AS p"), "p.id", pairs.unzip()),
-        )
+        let meant = self.pairs.iter().enumerate().map(|(place, pair)| {
+            let value = self.kept(pair.here, format!("c.{}", self.name(self.child, pair.here)));
+            format!("p.meant{place} = {value} COLLATE BINARY")
+        });
+        let meant = (!self.are_one()).then(|| meant.collect::<Vec<_>>().join(" AND "));
+        let from = format!("temp.{table} AS p");
+        (make, self.sql(&from, "p.id", pairs.unzip(), meant))
     }
 
-    /// SQL for rows at fault: what names each, its key's value, and whether the parent is not even in the source.
+    /// Whether the transfer section says that rows with one key in the target are one, whatever their keys in the source.
+    fn are_one(&self) -> bool {
+        let parent = self.table(self.parent);
+        let mut there = self.pairs.iter().map(|pair| &parent.columns[pair.there]);
+        there.any(|column| column.converter.policy.duplicates_one)
+    }
+
+    /// SQL for rows at fault: what names each, its key's value, and what there is of the parent. With `meant`, by which a parent has the very
+    /// value that the child has in the source, a child of one that does not arrive is no child of another that is the same in the target.
     fn sql(
         &self,
         parents: &str,
         parent_id: &str,
         (equal, values): (Vec<String>, Vec<String>),
+        meant: Option<String>,
     ) -> String {
         let id = row_id(self.table(self.child), "c");
         let there = format!("SELECT 1 FROM {parents} WHERE {}", equal.join(" AND "));
@@ -179,18 +193,24 @@ impl<'l> Question<'l> {
                 .map(|column| literal(layout.source_name(&layout.columns[*column])));
             names.collect::<Vec<_>>().join(", ")
         };
-        let arrives = format!(
-            "{there} AND {parent_id} NOT IN (SELECT id FROM temp.cutover_gone_{})",
-            self.parent
-        );
-        let keeps = format!(
-            "{arrives} AND {parent_id} NOT IN (SELECT id FROM temp.cutover_nulled_{} WHERE name IN ({}))",
+        let gone = format!("temp.cutover_gone_{}", self.parent);
+        let nulled = format!("temp.cutover_nulled_{}", self.parent);
+        let read = names(
             self.parent,
-            names(
-                self.parent,
-                self.pairs.iter().map(|pair| pair.there).collect()
-            )
+            self.pairs.iter().map(|pair| pair.there).collect(),
         );
+        let loses = format!("{parent_id} IN (SELECT id FROM {nulled} WHERE name IN ({read}))");
+        let arrives = format!("{there} AND {parent_id} NOT IN (SELECT id FROM {gone})");
+        let keeps = format!("{arrives} AND NOT {loses}");
+        let of_another = match meant {
+            // What is asked once comes first: mostly every parent arrives.
+            Some(meant) => format!(
+                "((EXISTS (SELECT 1 FROM {gone}) OR EXISTS (SELECT 1 FROM {nulled}))
+                  AND EXISTS ({there} AND ({parent_id} IN (SELECT id FROM {gone}) OR {loses}))
+                  AND NOT EXISTS ({keeps} AND {meant}))"
+            ),
+            None => "0".to_owned(),
+        };
         let here: Vec<usize> = self.pairs.iter().map(|pair| pair.here).collect();
         let refers = if is_full(self.key) {
             refers(self.key, values.iter())
@@ -202,13 +222,22 @@ impl<'l> Question<'l> {
             )
         };
         format!(
-            "SELECT {id}, c.{first}, CASE WHEN EXISTS ({arrives}) THEN 2 WHEN EXISTS ({there}) THEN 1 ELSE 0 END
-               FROM {table} AS c NOT INDEXED WHERE {refers} AND NOT EXISTS ({keeps})
+            "SELECT {id}, c.{first},
+                    CASE WHEN EXISTS ({keeps}) THEN 3 WHEN EXISTS ({arrives}) THEN 2 WHEN EXISTS ({there}) THEN 1 ELSE 0 END
+               FROM {table} AS c NOT INDEXED WHERE {refers} AND (NOT EXISTS ({keeps}) OR {of_another})
                AND {id} NOT IN (SELECT id FROM temp.cutover_gone_{child})",
             first = self.name(self.child, self.pairs[0].here),
             table = quoted(&self.table(self.child).source.name),
             child = self.child,
         )
+    }
+
+    /// The first column that the key refers to, as the transfer section names it.
+    fn referenced(&self) -> String {
+        let parent = self.table(self.parent);
+        let column = self.pairs.first().map(|pair| &parent.columns[pair.there]);
+        let column = column.map_or("", |column| parent.source_name(column));
+        printable(&column_key(&parent.source.name, column), 120)
     }
 
     /// A row at fault, with what is stated and wished about it.
@@ -232,18 +261,23 @@ impl<'l> Question<'l> {
             Parent::Nulled => {
                 format!("its row in {parent} loses the value that {key} wants: it becomes NULL")
             }
+            Parent::Another => format!(
+                "its row in {parent} does not arrive, and {key} would find another one, whose key is the same in PostgreSQL; where both are \
+                 one, `duplicates: one` for {}",
+                self.referenced()
+            ),
         };
         Orphan {
             table: self.child,
             stated: stated.map(|(_, action)| action),
             wished,
             hangs_on: match row.parent {
-                Parent::Behind => Some(self.parent),
+                Parent::Behind | Parent::Another => Some(self.parent),
                 Parent::Missing | Parent::Nulled => None,
             },
             layer: match row.parent {
                 Parent::Missing => 1,
-                Parent::Behind | Parent::Nulled => layer,
+                Parent::Behind | Parent::Nulled | Parent::Another => layer,
             },
             problem: Problem {
                 table: table.source.name.clone(),
@@ -274,6 +308,8 @@ enum Parent {
     Behind,
     /// It arrives, and without the value that is referred to.
     Nulled,
+    /// It does not arrive with its value, and another row does with one that is the same in the target.
+    Another,
 }
 
 /// A text as SQLite's SQL has it.
@@ -405,6 +441,7 @@ impl<'s> Asked<'s> {
                 id: key,
                 value: shown(row.get_ref(1)?),
                 parent: match row.get(2)? {
+                    3 => Parent::Another,
                     2 => Parent::Nulled,
                     1 => Parent::Behind,
                     _ => Parent::Missing,

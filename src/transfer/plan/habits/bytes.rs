@@ -42,6 +42,8 @@ struct Spelling {
     forms: Vec<Form>,
     /// By its length or its marks it is likely to.
     likely: bool,
+    /// Letters of both cases stand in it as in few words, capitals in a row among them: where most texts are so, they are no words.
+    odd: bool,
 }
 
 /// What was seen of one way of writing.
@@ -51,6 +53,8 @@ struct Way {
     count: u64,
     /// Of them, those that it is likely to have.
     likely: u64,
+    /// Of them, those that are odd as words.
+    odd: u64,
     forms: BTreeSet<Form>,
     /// A likely one, and one that is not written so: of several the first by their order, whoever saw them.
     examples: [Option<String>; 2],
@@ -61,8 +65,6 @@ struct Way {
 pub struct Spelled {
     /// Texts that are not empty.
     texts: u64,
-    /// Of them, those that are long, or likely to spell bytes.
-    long: u64,
     hex: Way,
     base64: Way,
 }
@@ -78,9 +80,7 @@ impl Spelled {
         if let (Some(hex), Some(base64)) = (&hex, &mut base64) {
             base64.likely &= !hex.likely;
         }
-        let is_likely = [&hex, &base64].into_iter().flatten().any(|way| way.likely);
         self.texts += 1;
-        self.long += u64::from(is_likely || text.chars().nth(LONG - 1).is_some());
         self.hex.see(hex, text);
         self.base64.see(base64, text);
     }
@@ -88,19 +88,21 @@ impl Spelled {
     /// Adds what another reader saw.
     pub fn merge(&mut self, other: Self) {
         self.texts += other.texts;
-        self.long += other.long;
         self.hex.merge(other.hex);
         self.base64.merge(other.base64);
     }
 
-    /// Whether texts are the bytes of their text, for all that can be told: asked as soon as half of the long ones are likely to spell bytes.
+    /// Whether texts are the bytes of their text, for all that can be told: asked as soon as one is likely to spell bytes, whatever the others are,
+    /// for that one would be wrong; and where most are odd as words.
     pub fn are_text(&self, table: &str, column: &str) -> Told<()> {
         let likely = self.hex.likely + self.base64.likely;
-        if likely == 0 || likely * 2 < self.long {
+        let are_odd = self.base64.odd > 1 && self.base64.odd * 2 >= self.texts;
+        if likely == 0 && !are_odd {
             return Ok(());
         }
         let (table, column) = (quoted(table), quoted(column));
-        let (what, statement) = if self.hex.likely >= self.base64.likely {
+        let is_hex_first = likely > 0 && self.hex.likely >= self.base64.likely;
+        let (what, statement) = if is_hex_first {
             let bytes = of_hex(&column, &self.hex.forms);
             let what = self.hex.told(self.texts, "are hexadecimal digits");
             (
@@ -135,8 +137,9 @@ impl Way {
         };
         self.count += 1;
         self.forms.extend(spelling.forms);
-        if spelling.likely {
-            self.likely += 1;
+        self.likely += u64::from(spelling.likely);
+        self.odd += u64::from(spelling.odd);
+        if spelling.likely || spelling.odd {
             self.example(0, text);
         }
     }
@@ -152,6 +155,7 @@ impl Way {
     fn merge(&mut self, other: Self) {
         self.count += other.count;
         self.likely += other.likely;
+        self.odd += other.odd;
         self.forms.extend(other.forms);
         for (place, example) in other.examples.into_iter().enumerate() {
             if let Some(example) = example {
@@ -222,8 +226,11 @@ fn hex(text: &str) -> Option<Spelling> {
         forms.push(Form::Blanks);
     }
     let is_marked = forms.contains(&Form::Marked) || is_quoted;
-    let likely = is_marked || pairs * 2 >= LONG;
-    Some(Spelling { forms, likely })
+    Some(Spelling {
+        forms,
+        likely: is_marked || pairs * 2 >= LONG,
+        odd: false,
+    })
 }
 
 /// SQL for the text between marks, of a column that is quoted already.
@@ -341,7 +348,14 @@ fn base64(text: &str) -> Option<Spelling> {
         || forms.contains(&Form::Data)
         || is_long
         || digits.len() >= LONG && is_no_word(digits);
-    Some(Spelling { forms, likely })
+    let in_a_row = digits
+        .windows(2)
+        .any(|pair| pair.iter().all(u8::is_ascii_uppercase));
+    Some(Spelling {
+        forms,
+        likely,
+        odd: in_a_row && has(u8::is_ascii_lowercase),
+    })
 }
 
 /// What a digit of base64 stands for, under both of its alphabets.

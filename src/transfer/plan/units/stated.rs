@@ -1,7 +1,7 @@
 //! What people may state of numbers whose unit nobody can tell: the units under which all of them are moments, and the statement that makes
 //! one unit of two.
 
-use super::{Numbers, is_plausible};
+use super::{Number, Numbers, is_plausible};
 use crate::runbook::transfer::Epoch;
 use crate::transfer::convert::count;
 use crate::transfer::plan::zeros::Reading;
@@ -10,6 +10,26 @@ use crate::transfer::plan::zeros::Reading;
 const POSTGRES: std::ops::RangeInclusive<i32> = -4712..=294_276;
 /// Units that are named where none makes plausible moments of all numbers.
 const NAMED: usize = 3;
+
+/// Seconds.
+const HOUR: f64 = 3_600.0;
+
+/// How long one is, of units that count from 1970.
+fn seconds(unit: Epoch) -> Option<f64> {
+    match unit {
+        Epoch::S => Some(1.0),
+        Epoch::Ms => Some(1e-3),
+        Epoch::Us => Some(1e-6),
+        Epoch::Ns => Some(1e-9),
+        Epoch::Days
+        | Epoch::Ticks
+        | Epoch::Julian
+        | Epoch::Oadate
+        | Epoch::DotnetBinary
+        | Epoch::EfOffset
+        | Epoch::Calendar => None,
+    }
+}
 
 /// A statement that makes one unit of two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,7 +130,9 @@ impl Numbers {
     /// The units that people may state all the same, and what an odd number may stand for.
     fn to_state(&self, beside: Option<(Epoch, usize)>) -> Option<String> {
         let units = self.possible(beside.map(|(unit, _)| unit));
-        let (first, rest) = units.split_first()?;
+        let Some((first, rest)) = units.split_first() else {
+            return self.but_for_one(beside);
+        };
         let mut said = told_beside(beside, &units);
         said.push_str(&format!(
             "State `epoch: {}` if all of them count so",
@@ -123,6 +145,42 @@ impl Numbers {
             said.push_str(&format!("; {hint}"));
         }
         Some(said)
+    }
+
+    /// Where no unit can be stated for all numbers: that of the others, and what the one that is in none stands for.
+    fn but_for_one(&self, beside: Option<(Epoch, usize)>) -> Option<String> {
+        let fits = |unit: Epoch, number: &Number| is_plausible(&number.digits, unit, self.world);
+        let (smallest, largest) = (self.smallest.as_ref()?, self.largest.as_ref()?);
+        let mut all = Epoch::ALL.iter().zip(self.plausible);
+        let (unit, _) = beside.or_else(|| {
+            let most = all.find(|(_, count)| *count * 2 > self.count);
+            most.map(|((_, unit), _)| (*unit, 1))
+        })?;
+        let (odd, by) = match (fits(unit, smallest), fits(unit, largest)) {
+            (true, false) => (largest, "infinity"),
+            (false, true) => (smallest, "null"),
+            (true, true) | (false, false) => return None,
+        };
+        let digits = &odd.digits;
+        Some(format!(
+            "{}State `epoch: {}` if the others count so, and what {digits} stands for, such as `values: {{ {digits}: {by} }}`",
+            told_beside(beside, &[unit]),
+            name_of(unit)
+        ))
+    }
+
+    /// Whether a number that counts in another unit would be next to the start of 1970 in this one.
+    fn starts_1970(&self, unit: Epoch) -> bool {
+        let Some(length) = seconds(unit) else {
+            return false;
+        };
+        let ends = [&self.smallest, &self.largest].into_iter().flatten();
+        let mut small =
+            ends.filter(|number| number.size != 0.0 && number.size.abs() * length < HOUR);
+        let others = || Epoch::ALL.iter().filter(|(_, other)| *other != unit);
+        small.any(|number| {
+            others().any(|(_, other)| is_plausible(&number.digits, *other, self.world))
+        })
     }
 
     /// The units under which all numbers are moments that PostgreSQL has, and some are plausible: the one of other columns first, then that
@@ -147,6 +205,7 @@ impl Numbers {
                     true => seen * 2 > self.count,
                     false => seen >= least || beside == Some(*unit),
                 };
+                let is_likely = is_likely && !self.starts_1970(*unit);
                 let years = years(*unit).filter(|_| is_likely)?;
                 let far = years.iter().map(|year| (year - 2000).abs()).max();
                 let rank = (beside != Some(*unit), std::cmp::Reverse(seen), far);
@@ -157,7 +216,7 @@ impl Numbers {
             all
         };
         let mut ranked_units = ranked(1);
-        if ranked_units.is_empty() {
+        if ranked_units.is_empty() && self.plausible.iter().all(|count| *count == 0) {
             let any = [Epoch::S, Epoch::Ms, Epoch::Us, Epoch::Ns];
             ranked_units = ranked(0);
             ranked_units.retain(|(_, unit)| any.contains(unit));

@@ -262,3 +262,48 @@ fn the_fewer_numbers_are_mended() {
         ("s", "c / 1000.0".to_owned())
     );
 }
+
+#[test]
+fn milliseconds_of_strapi_are_of_any_time() {
+    let strapi = World {
+        strapi: true,
+        ..World::default()
+    };
+    let verdict = |numbers: &[&str], world| {
+        let mut seen = Numbers::default();
+        for digits in numbers {
+            seen.see((*digits).to_owned(), world);
+        }
+        seen.moments(false, None)
+    };
+    let numbers = ["-86400000", "1706745600000", "7258118400000"];
+    assert!(matches!(
+        verdict(&numbers, strapi),
+        Verdict::Unit(Epoch::Ms, _)
+    ));
+    let elsewhere = verdict(&numbers, World::default());
+    assert!(matches!(elsewhere, Verdict::Unknown(_)), "{elsewhere:?}");
+    let mixed = verdict(&["1706745600", "1706745600000"], strapi);
+    assert!(
+        matches!(mixed, Verdict::Unknown(_)),
+        "seconds of today: {mixed:?}"
+    );
+}
+
+#[test]
+fn nanoseconds_are_not_named_where_milliseconds_would_start_1970() {
+    let mut seen = Numbers::default();
+    for digits in ["1706745600000", "1706745600001", "900000000000000000"] {
+        seen.see(digits.to_owned(), World::default());
+    }
+    let Verdict::Unknown(why) = seen.moments(false, None) else {
+        panic!("no unit is right for all of them");
+    };
+    assert!(!why.contains("`epoch: ns`"), "{why}");
+    assert!(
+        why.contains(
+            "State `epoch: ms` if the others count so, and what 900000000000000000 stands for"
+        ),
+        "{why}"
+    );
+}

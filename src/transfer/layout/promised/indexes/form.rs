@@ -1,5 +1,9 @@
 //! The text of an index in one form for both sides: letter case of words, quotes, brackets that change nothing, signs of one meaning, and the casts
-//! that PostgreSQL writes are taken away. Two forms that are the same say the same; two that differ may do so all the same.
+//! that PostgreSQL writes are taken away. Two forms that are the same say the same; two that differ may do so all the same. What one text says on
+//! both sides is judged by `meaning`.
+
+mod meaning;
+mod tree;
 
 use std::collections::BTreeSet;
 
@@ -7,6 +11,9 @@ use crate::postgres::catalogue::Index;
 use crate::sqlite::checks::{name, tokens};
 use crate::sqlite::indexes::PartialIndex;
 use crate::transfer::layout::TableLayout;
+
+use meaning::Meaning;
+use tree::Node;
 
 /// Who wrote a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,32 +30,51 @@ pub(super) struct Form {
 }
 
 impl Form {
-    /// Of an index of the source, with the target's names.
+    /// Of an index of the source, with the target's names; nothing where the target may mean something else by the same words.
     pub fn of_source(table: &TableLayout, index: &PartialIndex) -> Option<Self> {
-        let predicate = index.predicate.as_deref();
-        Self::of(table, Side::Source, &index.keys, predicate)
-    }
-
-    /// Of an index of the target.
-    pub fn of_target(table: &TableLayout, index: &Index) -> Option<Self> {
-        let predicate = index.predicate.as_deref();
-        Self::of(table, Side::Target, &index.expressions, predicate)
-    }
-
-    fn of(
-        table: &TableLayout,
-        side: Side,
-        keys: &[String],
-        predicate: Option<&str>,
-    ) -> Option<Self> {
-        let form = |text: &str| words(table, side, text).map(|words| logic(&words));
-        let keys: Option<Vec<String>> = keys.iter().map(|key| form(key)).collect();
+        let meaning = Meaning { table };
+        let key = |text: &String| {
+            let folds = index.unique && is_folded(table, text);
+            let key = without_case(read(table, Side::Source, text)?, folds);
+            meaning.is_sure_key(&key).then_some(())?;
+            Some(meaning::of_source(key)?.written())
+        };
+        let predicate = match &index.predicate {
+            Some(predicate) => {
+                let tree = read(table, Side::Source, predicate)?;
+                meaning.is_sure_condition(&tree).then_some(())?;
+                Some(meaning::of_source(tree)?.written())
+            }
+            None => None,
+        };
+        let keys: Option<Vec<String>> = index.keys.iter().map(key).collect();
         Some(Self {
             keys: keys?,
-            predicate: match predicate {
-                Some(predicate) => Some(form(predicate)?),
-                None => None,
-            },
+            predicate,
+        })
+    }
+
+    /// Of an index of the target; `unique` where it is asked whether it keeps what one of the source's does.
+    pub fn of_target(table: &TableLayout, index: &Index, unique: bool) -> Option<Self> {
+        let key = |text: &String| {
+            let tree = meaning::of_target(read(table, Side::Target, text)?);
+            let folds = |name: &String| {
+                let mut columns = table.columns.iter();
+                columns.any(|column| column.target.name == *name && column.target.folds)
+            };
+            let is_folded = unique && name(&tree.head).as_ref().is_some_and(folds);
+            Some(without_case(tree, is_folded).written())
+        };
+        let predicate = match &index.predicate {
+            Some(predicate) => {
+                Some(meaning::of_target(read(table, Side::Target, predicate)?).written())
+            }
+            None => None,
+        };
+        let keys: Option<Vec<String>> = index.expressions.iter().map(key).collect();
+        Some(Self {
+            keys: keys?,
+            predicate,
         })
     }
 
@@ -60,14 +86,58 @@ impl Form {
         }
         keys[0] == keys[1] && self.predicate == other.predicate
     }
+}
 
-    /// The target's names of the keys, where each is a column as it is.
-    pub fn whole_columns(&self) -> Option<BTreeSet<String>> {
-        let column = |key: &String| {
-            let is_column = key.starts_with('"') && tokens(key).len() == 1;
-            if is_column { name(key) } else { None }
-        };
-        self.keys.iter().map(column).collect()
+/// Whether a condition of the source says the same as one of the target; nothing where their words are not even alike.
+pub(in crate::transfer::layout::promised) fn is_same_condition(
+    table: &TableLayout,
+    here: &str,
+    there: &str,
+) -> Option<bool> {
+    let here = read(table, Side::Source, here)?;
+    let there = read(table, Side::Target, there)?;
+    if here.written() != there.written() {
+        return None;
+    }
+    let is_sure = Meaning { table }.is_sure_condition(&here);
+    let means = meaning::of_source(here).map(|tree| tree.written());
+    Some(is_sure && means == Some(meaning::of_target(there).written()))
+}
+
+/// The target's names of an index's keys, where each is a column as it is.
+pub(super) fn whole_columns(table: &TableLayout, index: &PartialIndex) -> Option<BTreeSet<String>> {
+    let column = |key: &String| {
+        let tree = read(table, Side::Source, key)?;
+        let is_column = tree.of.is_empty() && tree.head.starts_with('"');
+        if is_column { name(&tree.head) } else { None }
+    };
+    index.keys.iter().map(column).collect()
+}
+
+/// The tree of a text.
+fn read(table: &TableLayout, side: Side, text: &str) -> Option<Node> {
+    tree::tree(&words(table, side, text)?)
+}
+
+/// Whether a key of the source is a column that takes letters of both cases for equal.
+fn is_folded(table: &TableLayout, key: &str) -> bool {
+    let place = match tokens(key).as_slice() {
+        [(_, only)] => name(only).and_then(|name| table.source.column(&name)),
+        _ => None,
+    };
+    let collation = place.and_then(|place| table.source.columns[place].collation.as_deref());
+    collation.is_some_and(|collation| collation.eq_ignore_ascii_case("nocase"))
+}
+
+/// A key that takes letters of both cases for equal, as the server has to write it: by small letters.
+fn without_case(key: Node, folds: bool) -> Node {
+    let key = match key.head.as_str() {
+        "collate nocase" => tree::call("lower", key.of),
+        _ => key,
+    };
+    match folds {
+        true => tree::call("lower", vec![key]),
+        false => key,
     }
 }
 
@@ -111,11 +181,19 @@ fn words(table: &TableLayout, side: Side, text: &str) -> Option<Vec<String>> {
             Side::Target => {
                 let mut columns = table.columns.iter();
                 let known = columns.any(|column| column.target.name == word);
-                known.then_some(word)
+                known.then(|| word.clone())
             }
         };
         match column {
             Some(column) => found.push(format!("\"{}\"", column.replace('"', "\"\""))),
+            // SQLite takes what is in double quotes and is no column for a text.
+            None if side == Side::Source && token.starts_with('"') => {
+                let is_collation = found.last().is_some_and(|last| last == "collate");
+                found.push(match is_collation {
+                    true => word.to_lowercase(),
+                    false => format!("'{}'", word.replace('\'', "''")),
+                });
+            }
             None => {
                 let small = token.to_lowercase();
                 let plain = match small.as_str() {
@@ -131,9 +209,6 @@ fn words(table: &TableLayout, side: Side, text: &str) -> Option<Vec<String>> {
     }
     if side == Side::Target {
         found = without_casts(&found)?;
-    }
-    if found.ends_with(&["collate".to_owned(), "binary".to_owned()]) {
-        found.truncate(found.len() - 2);
     }
     Some(found)
 }
@@ -161,6 +236,15 @@ fn sign(token: &str, touches: bool, found: &mut Vec<String>) {
         (Some("!"), "=") | (Some("<"), ">") => "<>",
         (Some("="), "=") => "=",
         (Some("~"), "~") => "like",
+        (Some("like"), "*") => "ilike",
+        (Some("!"), "~") => "!~",
+        (Some("!~"), "~") => "!~~",
+        (Some("!~~"), "*") => "!~~*",
+        (Some("|"), "|") => "||",
+        (Some("-"), ">") => "->",
+        (Some("->"), ">") => "->>",
+        (Some("<"), "<") => "<<",
+        (Some(">"), ">") => ">>",
         (Some("<"), "=") => "<=",
         (Some(">"), "=") => ">=",
         (_, other) => {
@@ -200,6 +284,7 @@ fn without_casts(words: &[String]) -> Option<Vec<String>> {
             }
             Some(_) => {}
             None if of_text || is_number(kind) && ends_with_a_number(&kept) => {}
+            None if kept.last().is_some_and(|last| last == "null") => {}
             None => return None,
         }
     }
@@ -234,98 +319,6 @@ fn cast(words: &[String]) -> Option<(&str, &[String])> {
     }
 }
 
-/// AND, OR and NOT with what they are about, in an order of their own; brackets that change nothing are left out.
-fn logic(words: &[String]) -> String {
-    let words = bare(words);
-    // The AND of BETWEEN is another one, and CASE has words of its own.
-    let is_plain = !words.iter().any(|word| word == "between" || word == "case");
-    for operator in ["or", "and"].into_iter().filter(|_| is_plain) {
-        let parts = split(&words, operator);
-        if parts.len() > 1 {
-            let mut parts: Vec<String> = parts.into_iter().map(logic).collect();
-            parts.sort();
-            return format!("{operator}({})", parts.join("; "));
-        }
-    }
-    match words.split_first() {
-        Some((first, rest)) if first == "not" && is_plain => format!("not({})", logic(rest)),
-        Some(_) | None => words.join(" "),
-    }
-}
-
-/// Cut at a word outside of all brackets.
-fn split<'w>(words: &'w [String], operator: &str) -> Vec<&'w [String]> {
-    let mut depth = 0_i32;
-    words
-        .split(|word| {
-            match word.as_str() {
-                "(" => depth += 1,
-                ")" => depth -= 1,
-                _ => {}
-            }
-            depth == 0 && word == operator
-        })
-        .collect()
-}
-
-/// Without brackets around the whole, around one word, and around other brackets; `= ANY (…)` as `IN (…)`.
-fn bare(words: &[String]) -> Vec<String> {
-    let mut words = words.to_vec();
-    for at in 0..words.len().saturating_sub(1) {
-        match (words[at].as_str(), words[at + 1].as_str()) {
-            ("=", "any") => {
-                words[at].clear();
-                "in".clone_into(&mut words[at + 1]);
-            }
-            ("<>", "all") => {
-                "not".clone_into(&mut words[at]);
-                "in".clone_into(&mut words[at + 1]);
-            }
-            (_, _) => {}
-        }
-    }
-    words.retain(|word| !word.is_empty());
-    while let Some((open, close)) = superfluous(&words) {
-        words.remove(close);
-        words.remove(open);
-    }
-    words
-}
-
-/// A pair of brackets that changes nothing.
-fn superfluous(words: &[String]) -> Option<(usize, usize)> {
-    let pairs = (0..words.len()).filter_map(|open| Some((open, closing(words, open)?)));
-    let mut pairs = pairs.filter(|(open, close)| {
-        let whole = *open == 0 && close + 1 == words.len();
-        let before = open.checked_sub(1).map(|before| words[before].as_str());
-        // Behind a word they are a function's, or a list.
-        let is_word = |word: &str| word.starts_with(|c: char| c.is_alphabetic() || c == '_');
-        let one_word = *close == open + 2 && !before.is_some_and(is_word);
-        let doubled = closing(words, open + 1).is_some_and(|inner| inner + 1 == *close);
-        whole || one_word || doubled
-    });
-    pairs.next()
-}
-
-/// Where the bracket that opens here is closed.
-fn closing(words: &[String], open: usize) -> Option<usize> {
-    if words.get(open)? != "(" {
-        return None;
-    }
-    let mut depth = 0_usize;
-    for (at, word) in words.iter().enumerate().skip(open) {
-        match word.as_str() {
-            "(" => depth += 1,
-            ")" => depth -= 1,
-            _ => {}
-        }
-        if depth == 0 {
-            return Some(at);
-        }
-    }
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -346,7 +339,37 @@ mod tests {
             Side::Source => found,
             Side::Target => without_casts(&found)?,
         };
-        Some(logic(&found))
+        Some(tree::tree(&found)?.written())
+    }
+
+    #[test]
+    fn like_means_what_ilike_means() {
+        let words = |side: Side, text: &str| {
+            let node = tree::tree(&[
+                "k".to_owned(),
+                if side == Side::Source {
+                    "like"
+                } else {
+                    "ilike"
+                }
+                .to_owned(),
+                text.to_owned(),
+            ]);
+            node.expect("a tree")
+        };
+        let source =
+            |text: &str| meaning::of_source(words(Side::Source, text)).map(|n| n.written());
+        let target = |text: &str| Some(meaning::of_target(words(Side::Target, text)).written());
+        for pattern in ["'a%'", "'1_%'"] {
+            assert_eq!(source(pattern), target(pattern), "{pattern}");
+        }
+        assert_eq!(source("'1%'"), Some("like(k; '1%')".to_owned()));
+        assert_eq!(
+            source("'a\\_b'"),
+            None,
+            "a sign that escapes on one side alone"
+        );
+        assert_eq!(source("'ä%'"), None, "letters that one side alone folds");
     }
 
     #[test]
@@ -359,7 +382,17 @@ mod tests {
             ("not (a = 1 or b = 2)", "(NOT ((a = 1) OR (b = 2)))"),
             ("a > -1", "(a > '-1'::integer)"),
             ("b > 1", "(b > (1)::numeric)"),
-            ("k like 'a%'", "((k)::text ~~ 'a%'::text)"),
+            ("a between 1 and 2", "((a >= 1) AND (a <= 2))"),
+            ("a not between 1 and 2", "((a < 1) OR (a > 2))"),
+            ("a || '-' || b", "((a || '-'::text) || b)"),
+            (
+                "case when a = 1 then b end",
+                "CASE WHEN (a = 1) THEN b ELSE NULL::text END",
+            ),
+            ("a not in ('x')", "(a <> 'x'::text)"),
+            ("2 > a", "(a < 2)"),
+            ("a + b * 2 > 3", "((a + (b * 2)) > 3)"),
+            ("a notnull", "(a IS NOT NULL)"),
             ("coalesce(k, '')", "COALESCE(k, ''::character varying(20))"),
         ] {
             let there = form(Side::Target, target);
@@ -373,7 +406,8 @@ mod tests {
             ),
             ("a = 1", "(a = '1'::mood)"),
             ("lower(k)", "upper(k)"),
-            ("a between 1 and 2", "((a >= 1) AND (a <= 2))"),
+            ("a - (b - 1)", "((a - b) - 1)"),
+            ("a is 1", "(a = 1)"),
         ] {
             assert_ne!(
                 form(Side::Source, source),

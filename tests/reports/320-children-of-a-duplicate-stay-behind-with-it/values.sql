@@ -1,0 +1,1 @@
+SELECT 'p', name FROM p UNION ALL SELECT 'child', note FROM child UNION ALL SELECT 'leaf', id::text FROM leaf UNION ALL SELECT 'loose', id || ' ' || coalesce(left(p::text, 8), 'none') FROM loose ORDER BY 1, 2

@@ -1,0 +1,1 @@
+ALTER TABLE t DROP CONSTRAINT below; DROP INDEX by_letters; DROP INDEX k_like

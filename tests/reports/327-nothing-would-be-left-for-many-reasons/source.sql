@@ -1,0 +1,3 @@
+CREATE TABLE m (id INTEGER PRIMARY KEY, day TEXT, n TEXT, k INTEGER);
+INSERT INTO m VALUES (1,'soon','1',1),(2,'later','2',2),(3,'2024-01-01','many',3),(4,'2024-01-02','4',-4);
+CREATE TABLE other (id INTEGER PRIMARY KEY, day TEXT); INSERT INTO other VALUES (1,'soon'),(2,'2024-01-01');

@@ -1,0 +1,1 @@
+CREATE TABLE t (id INTEGER PRIMARY KEY, state TEXT, n INTEGER, r REAL); INSERT INTO t VALUES (1,'Open',0,1.5),(2,'done',1,-1.0);

@@ -1,0 +1,1 @@
+SELECT id, state, n, r FROM t ORDER BY id

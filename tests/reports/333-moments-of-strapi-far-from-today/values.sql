@@ -1,0 +1,1 @@
+SELECT id, at AT TIME ZONE 'UTC' FROM a ORDER BY id
