@@ -262,7 +262,7 @@ impl Fence {
         }
         last.found.past_the_fence.as_ref().map(|way| match way {
             OtherName::Linked { .. } | OtherName::Mounted { .. } => Drift::SecondName,
-            OtherName::OtherLog { .. } => Drift::OtherLog,
+            OtherName::OtherLog { .. } | OtherName::OtherFile { .. } => Drift::OtherLog,
         })
     }
 
@@ -459,6 +459,11 @@ impl FileIdentity {
     #[cfg(test)]
     pub(super) fn new(device: u64, inode: u64) -> Self {
         Self { device, inode }
+    }
+
+    /// The device that it is on.
+    pub(super) fn device(self) -> u64 {
+        self.device
     }
 
     /// Its number on its device.

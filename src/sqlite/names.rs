@@ -1,8 +1,9 @@
 //! Whether somebody may write the source where the fence does not reach. In WAL mode SQLite keeps its locks and its log *beside the
 //! name*: a process that knows the file by another name has another log and other locks, and the fence does not stop it.
 //!
-//! Three traces of that are looked for: a second link, the file mounted by itself under another name (a container's volume of one
-//! file), and a process that has the file open with a log or an index that is not ours. Nothing is opened in here, for closing a
+//! Four traces of that are looked for: a second link, the file mounted by itself under another name (a container's volume of one
+//! file), a process that has the file open with a log or an index that is not ours (also where the file was renamed under it, and its log
+//! was not), and one that has our log or index open for another file (that had this name before). Nothing is opened in here, for closing a
 //! descriptor of these files would drop the fence. What other hosts do is out of sight (`check` names such file systems).
 
 use std::collections::BTreeSet;
@@ -39,6 +40,13 @@ pub enum OtherName {
         /// The file that it uses, as it sees it.
         uses: PathBuf,
     },
+    /// A process has our log or index open, and not our file.
+    OtherFile {
+        /// The process.
+        by: Holder,
+        /// What it has open of ours, as it sees it.
+        uses: PathBuf,
+    },
 }
 
 impl std::fmt::Display for OtherName {
@@ -62,6 +70,14 @@ impl std::fmt::Display for OtherName {
                 f,
                 "{} ({}) has it open with {}, which is not the file that lies beside it now: what that process writes is seen by nobody \
                  else. Stop that process",
+                by.name,
+                by.pid,
+                shown(uses)
+            ),
+            Self::OtherFile { by, uses } => write!(
+                f,
+                "{} ({}) has {} open, which lies beside it, and has another file open in its place, which had this name before: what that \
+                 process writes goes to that other file. Stop that process",
                 by.name,
                 by.pid,
                 shown(uses)
@@ -162,9 +178,9 @@ pub(super) fn processes(real: &Path) -> Processes {
             true => mounted_at(&folder, &file).map(|at| OtherName::Mounted { at, by: holder() }),
             false => None,
         };
-        found.past_the_fence = mounted.or_else(|| {
-            let uses = used_beside(&folder, &open, &file)?;
-            Some(OtherName::OtherLog { by: holder(), uses })
+        found.past_the_fence = mounted.or_else(|| match used_beside(&folder, &open, &file)? {
+            Used::OtherLog(uses) => Some(OtherName::OtherLog { by: holder(), uses }),
+            Used::OurLogAlone(uses) => Some(OtherName::OtherFile { by: holder(), uses }),
         });
     }
     found
@@ -231,14 +247,27 @@ const LOOKS: u32 = 50;
 #[cfg(target_os = "linux")]
 const BETWEEN_LOOKS: std::time::Duration = std::time::Duration::from_millis(20);
 
-/// The log or index that a process uses for the file, where that is not ours.
+/// What a process uses that keeps its writes from us, as it sees it.
+#[derive(Debug, PartialEq, Eq)]
+enum Used {
+    /// A log or an index that is not ours, for our file.
+    OtherLog(PathBuf),
+    /// Our log or index, for a file that is not ours.
+    OurLogAlone(PathBuf),
+}
+
+/// The log or index that a process uses for the file, where that is not ours, or ours where the file is not.
 ///
 /// Until a process that we start runs its program, it has every file that we have: also an index that an earlier fence of ours keeps
 /// open and that has lost its name since. That one is given a second.
 #[cfg(target_os = "linux")]
-fn used_beside(process: &Path, open: &[OpenFile], file: &WatchedFile) -> Option<PathBuf> {
+fn used_beside(process: &Path, open: &[OpenFile], file: &WatchedFile) -> Option<Used> {
     let look = |open: &[OpenFile]| {
-        other_log(open, file).or_else(|| other_index_mapped(process, open, file))
+        other_log(open, file)
+            .or_else(|| log_of_no_file(open, file))
+            .or_else(|| other_index_mapped(process, open, file))
+            .map(Used::OtherLog)
+            .or_else(|| our_log_alone(open, file).map(Used::OurLogAlone))
     };
     let mut uses = look(open)?;
     if is_started_by_us(process) {
@@ -273,6 +302,37 @@ fn other_log(open: &[OpenFile], file: &WatchedFile) -> Option<PathBuf> {
                 .find(|o| without_deleted(&o.name) == name && Some(o.identity) != *ours)?;
             Some(used.name.clone())
         })
+}
+
+/// Of a process that has the file open without what lies beside it: a log or index on the same disk whose own file it has not. So it is where
+/// the file was renamed under a process that goes on writing.
+fn log_of_no_file(open: &[OpenFile], file: &WatchedFile) -> Option<PathBuf> {
+    let has = |identity| open.iter().any(|o| o.identity == identity);
+    let index = file.index?;
+    if !has(file.file) || has(index) || file.log.is_some_and(has) {
+        return None;
+    }
+    let names: BTreeSet<PathBuf> = open.iter().map(|o| without_deleted(&o.name)).collect();
+    let of_no_file = |o: &&OpenFile| {
+        let name = without_deleted(&o.name).to_string_lossy().into_owned();
+        let base = name
+            .strip_suffix("-wal")
+            .or_else(|| name.strip_suffix("-shm"));
+        base.is_some_and(|base| !names.contains(Path::new(base)))
+            && o.identity.device() == file.file.device()
+    };
+    open.iter().find(of_no_file).map(|o| o.name.clone())
+}
+
+/// What lies beside the file, where a process has that open and the file itself not: it was renamed or removed under it, and another one has its
+/// name now.
+fn our_log_alone(open: &[OpenFile], file: &WatchedFile) -> Option<PathBuf> {
+    if open.iter().any(|o| o.identity == file.file) {
+        return None;
+    }
+    let ours = [file.log, file.index];
+    let used = open.iter().find(|o| ours.contains(&Some(o.identity)))?;
+    Some(used.name.clone())
 }
 
 /// The index that a process has mapped for the file, where that is not ours: the descriptor may be closed while the mapping lives.
@@ -411,6 +471,41 @@ mod tests {
         // Another database beside it is none of ours.
         assert_eq!(of(&[("/d/b.db", 50), ("/d/b.db-wal", 51)]), None);
         assert_eq!(of(&[("/d/app.db", 10)]), None);
+    }
+
+    #[test]
+    fn a_log_whose_file_was_renamed_is_not_ours() {
+        let id = |inode| FileIdentity::new(1, inode);
+        let watched = WatchedFile {
+            name: "app.db".into(),
+            file: id(10),
+            log: Some(id(11)),
+            index: Some(id(12)),
+        };
+        let open = |files: &[(&str, FileIdentity)]| -> Vec<OpenFile> {
+            let one = |(name, identity): &(&str, FileIdentity)| OpenFile {
+                name: PathBuf::from(name),
+                identity: *identity,
+            };
+            files.iter().map(one).collect()
+        };
+        let renamed = |files: &[(&str, FileIdentity)]| log_of_no_file(&open(files), &watched);
+        let (ours, old) = (("/d/app.db", id(10)), ("/old/app.db-wal", id(31)));
+        assert_eq!(renamed(&[ours, old]), Some("/old/app.db-wal".into()));
+        let used = [ours, ("/d/app.db-shm", id(12)), old];
+        assert_eq!(renamed(&used), None, "it uses ours");
+        assert_eq!(renamed(&[old]), None, "it does not have the file");
+        let another = [ours, ("/old/app.db", id(30)), old];
+        assert_eq!(renamed(&another), None, "another database, with its log");
+        let elsewhere = ("/old/app.db-wal", FileIdentity::new(2, 31));
+        assert_eq!(renamed(&[ours, elsewhere]), None, "a file keeps its disk");
+
+        let alone = |files: &[(&str, FileIdentity)]| our_log_alone(&open(files), &watched);
+        let log = ("/d/app.db-wal", id(11));
+        let before = ("/d/app.db.old", id(9));
+        assert_eq!(alone(&[before, log]), Some("/d/app.db-wal".into()));
+        assert_eq!(alone(&[ours, log]), None);
+        assert_eq!(alone(&[before]), None);
     }
 
     #[test]
