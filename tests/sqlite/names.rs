@@ -166,6 +166,40 @@ fn a_process_whose_file_was_renamed_under_it_is_named() {
     assert_eq!(beside, sample.folder.path().canonicalize().unwrap());
 }
 
+/// A process that has files open, as a shell's redirections say it; `$0` is the sample.
+#[cfg(target_os = "linux")]
+fn with_open(files: &str, sample: &Sample) -> Child {
+    let mut child = Command::new("sh")
+        .arg("-c")
+        .arg(format!("exec {files}; echo ready; exec sleep 60"))
+        .arg(&sample.path)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = String::new();
+    let stdout = child.stdout.take().unwrap();
+    BufReader::new(stdout).read_line(&mut said).unwrap();
+    assert_eq!(said, "ready\n");
+    child
+}
+
+/// As a backup is put back under an application that runs: the application goes on with what was removed.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_process_with_a_file_that_was_removed_is_told_of() {
+    let sample = Sample::new("delete", 10);
+    let mut other = with_open("3<\"$0\"", &sample);
+    let fresh = sample.beside("fresh");
+    std::fs::copy(&sample.path, &fresh).unwrap();
+    std::fs::rename(&fresh, &sample.path).unwrap();
+    let told = raise(&sample).map(|fence| fence.unproven());
+    other.kill().unwrap();
+    other.wait().unwrap();
+    let said = told.unwrap().expect("told");
+    assert!(said.contains(&format!("({})", other.id())), "{said}");
+    assert!(said.contains("was removed"), "{said}");
+}
+
 /// As `mv app.db app.db.old; cp app.db.old app.db` does it under an application that runs.
 #[cfg(target_os = "linux")]
 #[test]
@@ -175,19 +209,13 @@ fn a_process_with_our_log_for_another_file_is_named() {
     std::fs::rename(&sample.path, &old).unwrap();
     std::fs::copy(&old, &sample.path).unwrap();
     let _application = support::sqlite(&sample.path, "DELETE FROM Steps WHERE Id = 3");
-    let mut other = Command::new("sh")
-        .args([
-            "-c",
-            "exec 3<\"$0.old\" 4<\"$0-wal\"; echo ready; exec sleep 60",
-        ])
-        .arg(&sample.path)
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut said = String::new();
-    let stdout = other.stdout.take().unwrap();
-    BufReader::new(stdout).read_line(&mut said).unwrap();
-    assert_eq!(said, "ready\n");
+    // A backup that reads the log on its way is nobody who writes.
+    let mut copying = with_open("4<\"$0-wal\"", &sample);
+    let raised = raise(&sample);
+    copying.kill().unwrap();
+    copying.wait().unwrap();
+    drop(raised.unwrap());
+    let mut other = with_open("3<>\"$0.old\" 4<>\"$0-wal\"", &sample);
     let raised = raise(&sample);
     other.kill().unwrap();
     other.wait().unwrap();
