@@ -353,7 +353,7 @@ const OVERWRITES: &[(&str, usize, &str)] = &[
     ),
     (
         "src/action/file.rs",
-        2,
+        3,
         "an_action_touches_the_file_that_it_names_and_no_other",
     ),
 ];

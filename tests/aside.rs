@@ -316,7 +316,44 @@ fn look(spot: &Spot, free_bytes: Result<u64, String>) -> [Look; 1] {
     [Look {
         spot: spot.clone(),
         free_bytes,
+        device: Some(1),
     }]
+}
+
+/// A backup's second place that is not mounted any more is a folder like any other: a copy that is written there is on no second disk.
+#[test]
+fn a_place_that_is_on_another_disk_is_told_of_once_and_when_it_is_back() {
+    let night = Night::begin();
+    let all = spots(&crate::session::reference(), "/b".as_ref(), "/b/s".as_ref());
+    let mut rooms = Rooms::default();
+    let mut at = |device| {
+        let [mut look] = look(&all[3], Ok(1 << 40));
+        look.device = device;
+        rooms.looked(&night.session, &[look], 1)
+    };
+    for device in [Some(7), Some(7), None] {
+        assert!(at(device).is_empty(), "{device:?}");
+    }
+    let told = at(Some(1));
+    assert!(
+        told.len() == 1 && told[0].contains("(A3, the second copy) is on another disk"),
+        "{told:?}"
+    );
+    assert!(at(Some(1)).is_empty() && at(None).is_empty());
+    let told = at(Some(7));
+    assert!(told.len() == 1 && told[0].contains("again"), "{told:?}");
+}
+
+/// The engine's own look tells the disk of a folder from that of the one on which it was mounted, as of one that is not there yet.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_disk_is_known_by_its_number() {
+    use std::os::unix::fs::MetadataExt as _;
+    let number = |path: &str| std::fs::metadata(path).expect("there").dev();
+    let seen = |path: &str| cutover::sqlite::disk::room(path.as_ref()).expect("a disk");
+    assert_eq!(seen("/proc").device, number("/proc"));
+    assert_eq!(seen("/not/yet/there").device, number("/"));
+    assert_ne!(seen("/proc").device, seen("/").device);
 }
 
 #[test]

@@ -190,6 +190,26 @@ fn a_session_that_is_over_has_its_databases_until_its_engine_has_let_go() {
     source::take(&file, &other).expect("the way is free");
 }
 
+/// Whoever may write beside the SQLite file may put a pipe there; nobody waits at it.
+#[test]
+fn a_pipe_in_the_place_of_a_claim_is_refused_at_once() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let file = dir.path().join("app.db");
+    sqlite(&file);
+    let pipe = dir.path().join("app.db.cutover-session");
+    let made = Command::new("mkfifo").arg(&pipe).status().expect("mkfifo");
+    assert!(made.success());
+    let (told, done) = std::sync::mpsc::channel();
+    let asked = file.clone();
+    std::thread::spawn(move || {
+        told.send(source::is_free_for(&asked, None).map_err(|e| e.to_string()))
+    });
+    let answer = done.recv_timeout(std::time::Duration::from_secs(180));
+    let why = answer.expect("nobody waits").expect_err("it is no claim");
+    assert!(why.contains("it is a pipe"), "{why}");
+    assert!(pipe.exists(), "it is not ours to remove");
+}
+
 #[test]
 fn a_claim_goes_with_its_session_and_with_nobody_elses() {
     let dir = tempfile::tempdir().expect("a folder");

@@ -11,7 +11,10 @@ mod guard;
 pub mod hands;
 mod lease;
 mod names;
+#[cfg(target_os = "linux")]
+mod power;
 mod socket;
+mod spare;
 pub mod tamper;
 
 use chrono::{DateTime, Utc};

@@ -571,6 +571,20 @@ fn a_secret_that_the_file_shows_draws_a_warning() {
     assert!(told.contains("(secrets[4])"), "{told}");
 }
 
+/// An engine that takes a session up may be started in any folder.
+#[test]
+fn a_file_that_a_url_names_by_a_relative_path_draws_a_warning() {
+    let url =
+        "postgres://owner:owner-secret@127.0.0.1/app?sslmode=verify-full&sslrootcert=certs/ca.pem";
+    let told = problems_with(&[], "TARGET_URL", url);
+    says!(told, "a relative one for `sslrootcert`");
+    says!(told, "(target.url)");
+    lacks!(told, "owner-secret");
+    let whole = url.replace("certs/", "/etc/certs/");
+    let told = problems_with(&[], "TARGET_URL", &whole);
+    assert_eq!(told, "0 errors, 0 warnings\n");
+}
+
 #[test]
 fn a_password_is_no_part_of_what_is_kept_of_a_runbook_listed_or_not() {
     let text = reference().replace("TARGET_URL, ", "");

@@ -13,11 +13,11 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::file::replace;
+use super::file::{put_back, replace};
 use crate::regular_file;
 use crate::sqlite::digest;
 
-/// Why a configuration file cannot be read, changed or put back. It is as it was.
+/// Why a configuration file cannot be read, changed or put back. It is as it was, but for [`Error::Left`].
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Reading or writing failed.
@@ -27,6 +27,16 @@ pub enum Error {
         doing: &'static str,
         path: PathBuf,
         source: std::io::Error,
+    },
+    /// Writing failed when the file had been changed already.
+    #[error("cannot replace {path} for good: {source}. It {holds}", path = path.display())]
+    Left {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+        /// What it holds now.
+        holds: &'static str,
     },
     /// Not what its name says.
     #[error("{path}:{line}: {problem}. The file is as it was", path = path.display())]
@@ -192,10 +202,10 @@ pub fn state(path: &Path, former_sha256: &str, written_sha256: &str) -> Result<S
 pub fn restore(path: &Path, former: &[u8], written_sha256: &str) -> Result<Restored, Error> {
     match state(path, &digest::of_bytes(former), written_sha256)? {
         State::Former => Ok(Restored::AlreadyThere),
-        State::Written | State::Gone => write(path, former).map(|()| Restored::Done),
+        State::Written | State::Gone => back(path, former).map(|()| Restored::Done),
         State::Theirs => {
             let aside = keep_aside(path)?;
-            write(path, former)?;
+            back(path, former)?;
             Ok(Restored::TheirsKept(aside))
         }
     }
@@ -214,7 +224,7 @@ fn keep_aside(path: &Path) -> Result<PathBuf, Error> {
     name.push(format!(".theirs-{}", &sha256[..8]));
     let aside = PathBuf::from(name);
     // The same bytes have the same name, and are kept once.
-    if std::fs::read(&aside).is_ok_and(|kept| kept == bytes) {
+    if regular_file::read(&aside).is_ok_and(|kept| kept == bytes) {
         return Ok(aside);
     }
     let like = std::fs::metadata(path).map_err(fail)?.permissions();
@@ -222,10 +232,43 @@ fn keep_aside(path: &Path) -> Result<PathBuf, Error> {
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    replace(path, bytes).map_err(|source| Error::Io {
-        doing: "replace",
-        path: path.to_path_buf(),
+    written_by(replace, path, bytes)
+}
+
+fn back(path: &Path, former: &[u8]) -> Result<(), Error> {
+    written_by(put_back, path, former)
+}
+
+/// That a file is as it was is said where it is: a disk may refuse what came after the new content had its name.
+fn written_by(
+    way: fn(&Path, &[u8]) -> std::io::Result<()>,
+    path: &Path,
+    bytes: &[u8],
+) -> Result<(), Error> {
+    let content = || regular_file::read(path).ok();
+    let before = content();
+    let Err(source) = way(path, bytes) else {
+        return Ok(());
+    };
+    let now = content();
+    let path = path.to_path_buf();
+    let holds = match now.as_deref() {
+        _ if now == before => {
+            return Err(Error::Io {
+                doing: "replace",
+                path,
+                source,
+            });
+        }
+        Some(now) if now == bytes => {
+            "holds the new content, and the disk does not confirm that it stays"
+        }
+        _ => "holds neither its former nor the new content: put it right by hand",
+    };
+    Err(Error::Left {
+        path,
         source,
+        holds,
     })
 }
 

@@ -2,8 +2,10 @@
 
 use std::fs::{File, Metadata, Permissions};
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Component, Path, PathBuf};
+
+use rustix::fs::{FallocateFlags, OFlags, fallocate};
 
 use super::output::Output;
 use super::{Ended, Error};
@@ -36,7 +38,11 @@ pub(super) async fn write(
 ) -> Ended {
     let mode = if secret { NEW_SECRET_MODE } else { NEW_MODE };
     report(output, "write", path, move |path| {
-        replace_with(path, &content, mode)
+        match replace_with(path, &content, mode) {
+            // What lets users in again must not wait for room on the application's disk.
+            Err(full) if has_no_room(&full) => overwrite(path, &content).map_err(|_| full),
+            done => done,
+        }
     })
     .await
 }
@@ -107,6 +113,50 @@ fn replace_with(path: &Path, content: &[u8], new_mode: u32) -> std::io::Result<(
     file.as_file().sync_all()?;
     file.persist(&real)?;
     sync_folder(&real)
+}
+
+/// As [`replace`]; where the disk has no room for a second file, the bytes of the one that is there are overwritten. For what a rollback puts
+/// back: a full disk must not keep the application on PostgreSQL.
+pub(super) fn put_back(path: &Path, content: &[u8]) -> std::io::Result<()> {
+    match replace(path, content) {
+        Err(full) if has_no_room(&full) => overwrite(path, content).map_err(|_| full),
+        done => done,
+    }
+}
+
+fn has_no_room(error: &std::io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded
+    )
+}
+
+/// Writes over a file that is there, in the room that it has. Where that is too little nothing is written. Not at once: for a moment, and
+/// after a crash in it, readers see both contents mixed.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the file that the runbook names: of an action, or with the configuration's key"
+)]
+fn overwrite(path: &Path, content: &[u8]) -> std::io::Result<()> {
+    let file = File::options()
+        .write(true)
+        .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
+        .open(path)?;
+    let found = file.metadata()?;
+    if !found.is_file() {
+        return Err(ErrorKind::InvalidInput.into());
+    }
+    let length = content.len() as u64;
+    if length > found.len()
+        && let Err(full) = fallocate(&file, FallocateFlags::empty(), 0, length)
+    {
+        // Within its last block a file grows without room of its own; beyond it some systems have made it longer by then.
+        file.set_len(found.len())?;
+        return Err(full.into());
+    }
+    file.write_all_at(content, 0)?;
+    file.set_len(length)?;
+    file.sync_all()
 }
 
 fn dress_like(file: &File, former: &Metadata) -> std::io::Result<()> {

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::fs::OFlags;
@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 use super::{Line, Stream};
 use crate::clock;
 use crate::format::hex;
+use crate::ours::file::sync_name;
 use crate::secret::{self, Mask};
 use crate::text::printable;
 
@@ -30,6 +31,7 @@ const SAMPLE_EVERY_MS: i64 = 100;
 
 /// Takes output in as it comes.
 pub(super) struct Output<'a> {
+    path: PathBuf,
     file: Result<BufWriter<File>, String>,
     hasher: Sha256,
     head_left: usize,
@@ -57,6 +59,7 @@ impl<'a> Output<'a> {
             format!("cannot keep the output in {}: {error}", path.display())
         };
         Self {
+            path: path.to_owned(),
             file: create(path).map(BufWriter::new).map_err(problem),
             hasher: Sha256::new(),
             head_left: HALF_BYTES,
@@ -158,6 +161,7 @@ impl<'a> Output<'a> {
         let closed = self.file.and_then(|file| {
             let file = file.into_inner().map_err(|error| error.to_string())?;
             file.sync_all()
+                .and_then(|()| sync_name(&self.path))
                 .map_err(|error| format!("cannot keep the output: {error}"))
         });
         Kept {

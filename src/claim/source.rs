@@ -7,6 +7,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::{Claim, Refused};
+use crate::ours::file;
+use crate::regular_file;
 
 /// Appended to the SQLite file's name.
 const SUFFIX: &str = ".cutover-session";
@@ -93,6 +95,7 @@ pub(super) fn take_at(path: &Path, mine: &Claim, what: &str) -> Result<(), Error
             claim
                 .write_all(&text)
                 .and_then(|()| claim.sync_all())
+                .and_then(|()| file::sync_name(path))
                 .map_err(failed)
         }
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
@@ -101,7 +104,7 @@ pub(super) fn take_at(path: &Path, mine: &Claim, what: &str) -> Result<(), Error
                 Some(other) if !other.is_over() => Err(refused(&other, what)),
                 _ => {
                     // The session that left it is over: this is its file, and goes.
-                    crate::ours::file::remove(path).map_err(failed)?;
+                    file::remove(path).map_err(failed)?;
                     take_at(path, mine, what)
                 }
             }
@@ -113,12 +116,10 @@ pub(super) fn take_at(path: &Path, mine: &Claim, what: &str) -> Result<(), Error
 /// Removes the claim at `path`, where it is this session's.
 pub(super) fn leave_at(path: &Path, mine: &Claim) -> Result<(), Error> {
     match read(path)? {
-        Some(claim) if claim == *mine => {
-            crate::ours::file::remove(path).map_err(|source| Error::Io {
-                path: path.to_owned(),
-                source,
-            })
-        }
+        Some(claim) if claim == *mine => file::remove(path).map_err(|source| Error::Io {
+            path: path.to_owned(),
+            source,
+        }),
         _ => Ok(()),
     }
 }
@@ -129,7 +130,7 @@ fn refused(other: &Claim, what: &str) -> Error {
 
 /// `None` where there is no claim, or none that anybody could read: a process that died while it wrote one.
 fn read(path: &Path) -> Result<Option<Claim>, Error> {
-    let bytes = match std::fs::read(path) {
+    let bytes = match regular_file::read(path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(source) => {

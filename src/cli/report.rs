@@ -147,7 +147,7 @@ fn write_sheet(folder: &Folder, out: &Path) -> anyhow::Result<PathBuf> {
     let path = out.join("sheet.md");
     // One that was written earlier tells less than this one. Anything else of that name is somebody else's.
     let heading = hidden.lines().next().unwrap_or_default();
-    match std::fs::read_to_string(&path) {
+    match crate::regular_file::read_to_string(&path) {
         Ok(there) if there.lines().next() == Some(heading) => {}
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
         Ok(_) | Err(_) => anyhow::bail!(

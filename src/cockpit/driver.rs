@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
-use chrono::Local;
+use chrono::{DateTime, FixedOffset, Local, Offset as _, TimeZone as _, Utc};
 
 pub use self::waiting::LOOK;
 use self::waiting::{Ask, Asker, Presenter, Watch};
@@ -123,7 +123,8 @@ pub fn look_back(follower: Follower, at: At) -> Result<Model, RunError> {
 fn open_replay(follower: Follower, at: Option<At>) -> Result<(Follow, Model), RunError> {
     let mut follow = Follow::new(follower);
     let tape = follow.tape()?;
-    let mut model = Model::replay(tape, *Local::now().offset())?;
+    let zone = here_at(tape.wall_at(tape.from_ms()));
+    let mut model = Model::replay(tape, zone)?;
     if let Some(At { clock_ms }) = at {
         let at_ms = model.session.charter.real_ms(clock_ms);
         model.seek(at_ms);
@@ -192,7 +193,7 @@ fn open(options: &Options, follower: Follower) -> Result<(Follow, Model), RunErr
     let seat = Seat {
         user: options.user.clone(),
         playing: options.playing.clone(),
-        zone: *Local::now().offset(),
+        zone: here_at(clock::wall()),
     };
     let mut model = Model::open(entries, seat)?;
     model.take(follow.look()?);
@@ -321,6 +322,7 @@ impl Driver {
                 Err(RecvTimeoutError::Timeout) => {
                     let passed = ticked.elapsed();
                     ticked = Instant::now();
+                    self.keep_zone();
                     self.ticked(passed)
                 }
                 Err(RecvTimeoutError::Disconnected) => break Parting::Ended,
@@ -364,6 +366,13 @@ impl Driver {
 
     fn is_playing(&self) -> bool {
         self.model.replay.as_ref().is_some_and(|r| r.is_playing())
+    }
+
+    /// A night may have a change of clocks in it. All times of a screen are told alike, by this machine's clocks at the moment that it shows.
+    fn keep_zone(&mut self) {
+        if self.model.replay.is_none() {
+            self.model.live_mut().zone = here_at(clock::wall());
+        }
     }
 
     fn ticked(&self, passed: Duration) -> Message {
@@ -452,6 +461,11 @@ impl Driver {
         self.asker.send(ask);
         None
     }
+}
+
+/// What this machine's clocks are set by at a moment.
+fn here_at(wall: DateTime<Utc>) -> FixedOffset {
+    Local.offset_from_utc_datetime(&wall.naive_utc()).fix()
 }
 
 /// Whether somebody at the terminal did it, and waits to see it.

@@ -12,7 +12,7 @@ use super::input::Input;
 use super::patience::Patience;
 use crate::runbook::disks::{ANSWER_LIMIT_MS, ASK_EVERY_MS};
 use crate::session::room::{Look, Spot};
-use crate::sqlite::disk;
+use crate::sqlite::disk::{self, Room};
 
 /// How often they are asked.
 const ASK_EVERY: Duration = Duration::from_millis(ASK_EVERY_MS.unsigned_abs());
@@ -38,7 +38,7 @@ impl Disks {
 }
 
 async fn ask(spots: Vec<Spot>, source: PathBuf, inputs: mpsc::UnboundedSender<Input>) {
-    let mut disks: Vec<(Spot, Patience<Result<u64, String>>)> = spots
+    let mut disks: Vec<(Spot, Patience<Result<Room, String>>)> = spots
         .into_iter()
         .map(|s| (s, Patience::default()))
         .collect();
@@ -66,17 +66,19 @@ async fn ask(spots: Vec<Spot>, source: PathBuf, inputs: mpsc::UnboundedSender<In
     }
 }
 
-async fn look(spot: &Spot, patience: &mut Patience<Result<u64, String>>) -> Look {
+async fn look(spot: &Spot, patience: &mut Patience<Result<Room, String>>) -> Look {
     let path = spot.path.clone();
-    let question = move || disk::free_bytes(&path).map_err(|e| e.to_string());
+    let question = move || disk::room(&path).map_err(|e| e.to_string());
     let asked = patience.ask(question, ANSWER_LIMIT).await;
+    let room = asked.unwrap_or_else(|since| {
+        Err(format!(
+            "the file system has not answered for {} s",
+            since.as_secs()
+        ))
+    });
     Look {
         spot: spot.clone(),
-        free_bytes: asked.unwrap_or_else(|since| {
-            Err(format!(
-                "the file system has not answered for {} s",
-                since.as_secs()
-            ))
-        }),
+        device: room.as_ref().ok().map(|room| room.device),
+        free_bytes: room.map(|room| room.free_bytes),
     }
 }

@@ -236,7 +236,10 @@ pub fn replace_often(folder: &Folder, row: &Row, bytes: &[u8]) -> io::Result<()>
 pub fn folder(folder: &Folder, row: &Row) -> io::Result<PathBuf> {
     let path = row.path(folder);
     match std::fs::create_dir(&path) {
-        Ok(()) => std::fs::set_permissions(&path, permissions(row))?,
+        Ok(()) => {
+            std::fs::set_permissions(&path, permissions(row))?;
+            file::sync_name(&path)?;
+        }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         Err(error) => return Err(error),
     }

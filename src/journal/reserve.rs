@@ -6,7 +6,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use rustix::fs::FallocateFlags;
+use rustix::fs::{FallocateFlags, fallocate};
 
 use super::error::Error;
 use super::files;
@@ -35,9 +35,10 @@ impl Reserve {
         }
     }
 
-    /// Whether it is there.
+    /// Whether it is there, whole: a process that was killed, or a power cut, may leave a file that keeps no room.
     pub fn is_kept(&self) -> bool {
-        self.path.symlink_metadata().is_ok()
+        let found = self.path.symlink_metadata();
+        found.is_ok_and(|m| m.is_file() && m.len() == RESERVE_BYTES)
     }
 
     /// Puts it there, if there is room for it and for more. Gives whether it is there.
@@ -48,20 +49,30 @@ impl Reserve {
         if disk::of(&self.path).free_bytes < NEEDED_BYTES {
             return Ok(false);
         }
-        let reserved = match files::make(&self.folder, &files::RESERVE)? {
-            None => return Ok(true),
-            Some(made) => rustix::fs::fallocate(&made, FallocateFlags::empty(), 0, RESERVE_BYTES),
+        file::remove(&self.path)?;
+        let Some(made) = files::make(&self.folder, &files::RESERVE)? else {
+            return Ok(self.is_kept());
         };
+        let reserved = fallocate(&made, FallocateFlags::empty(), 0, RESERVE_BYTES)
+            .map_err(io::Error::from)
+            .and_then(|()| made.sync_all())
+            .and_then(|()| file::sync_name(&self.path));
         if let Err(error) = reserved {
             file::remove(&self.path)?;
-            return Err(error.into());
+            return Err(error);
         }
         Ok(true)
     }
 
-    /// Gives it up. Gives whether there was anything to give up.
+    /// Gives it up. Gives whether there was anything to give up. From then on something may lie on the spare folder, so that the name must
+    /// not come back by a power cut; a disk that does not confirm it keeps nobody.
     pub fn free(&self) -> bool {
-        self.is_kept() && file::remove(&self.path).is_ok()
+        let is_there = self.path.symlink_metadata().is_ok();
+        let is_gone = is_there && file::remove(&self.path).is_ok();
+        if is_gone && let Err(error) = file::sync_name(&self.path) {
+            tracing::warn!(%error, path = %self.path.display(), "the disk does not confirm that the reserve is given up");
+        }
+        is_gone
     }
 
     /// Does what may find no room; once more in the room that was kept.
@@ -100,5 +111,18 @@ mod tests {
         let done = reserve.with_room(|| Err::<(), _>(full()));
         assert!(matches!(done, Err(Error::DiskFull { .. })));
         assert!(reserve.keep().expect("room") && reserve.is_kept());
+    }
+
+    /// As a process leaves it that is killed between both moves.
+    #[test]
+    fn a_file_that_keeps_no_room_is_no_reserve() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let folder = Folder::create(dir.path(), "tonight").expect("a session's folder");
+        let reserve = Reserve::of(&folder);
+        drop(files::make(&folder, &files::RESERVE).expect("a file"));
+        assert!(!reserve.is_kept());
+        assert!(reserve.keep().expect("room") && reserve.is_kept());
+        let bytes = reserve.path.metadata().expect("a file").len();
+        assert_eq!(bytes, RESERVE_BYTES);
     }
 }

@@ -7,16 +7,22 @@ mod hand;
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead as _, BufReader, ErrorKind, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::OFlags;
+use rustix::process::geteuid;
+
 use super::canonical::Hash;
-use super::folder::FILE_MODE;
 use super::head::sync_parent;
 use super::record::Entry;
 use crate::ours::file;
 pub(super) use hand::Hand;
 
+/// Its owner alone writes it, and reads it.
+const FILE_MODE: u32 = 0o600;
+/// By which somebody else than the owner can write.
+const WRITABLE: u32 = 0o022;
 /// Characters of the first entry's hash in the file's name: sessions of one name in several folders may share a spare one.
 const NAME_CHARS: usize = 16;
 
@@ -88,12 +94,9 @@ impl Spare {
             std::fs::create_dir_all(folder).map_err(as_before)?;
         }
         let is_new = !self.path.exists();
-        let mut file = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .mode(FILE_MODE)
-            .open(&self.path)
-            .map_err(as_before)?;
+        let mut options = OpenOptions::new();
+        let file = self.open(options.create(true).append(true).mode(FILE_MODE));
+        let mut file = file.map_err(as_before)?;
         let whole = file.metadata().map_err(as_before)?.len();
         let lines = lines(entries).map_err(as_before)?;
         let written = file.write_all(&lines).and_then(|()| file.sync_all());
@@ -146,7 +149,7 @@ impl Spare {
     /// # Errors
     /// It cannot be read, or a line is none of ours.
     fn read(&self) -> io::Result<Lying> {
-        let file = match File::open(&self.path) {
+        let file = match self.open(OpenOptions::new().read(true)) {
             Ok(file) => file,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Lying::default()),
             Err(error) => return Err(error),
@@ -162,6 +165,25 @@ impl Spare {
             entries,
             is_whole: line.is_empty(),
         })
+    }
+
+    /// Opens it where it is this user's alone. The folder may be anybody's, and what lies here becomes events that an engine acts on: whoever
+    /// knows the end of the chain could go on with it. A link is not followed.
+    fn open(&self, options: &mut OpenOptions) -> io::Result<File> {
+        let no_link = OFlags::NOFOLLOW.bits().cast_signed();
+        let file = options.custom_flags(no_link).open(&self.path)?;
+        let found = file.metadata()?;
+        let (owner, mode) = (found.uid(), found.mode() & 0o7777);
+        if owner == geteuid().as_raw() && mode & WRITABLE == 0 {
+            return Ok(file);
+        }
+        Err(io::Error::new(
+            ErrorKind::PermissionDenied,
+            format!(
+                "is user {owner}'s with mode {mode:o}, so others than this user could have written it: it is not used. Look at it; if it is of \
+                 this session, `chmod {FILE_MODE:o}` it as its owner, else remove it"
+            ),
+        ))
     }
 
     /// Removes it: everything is in the journal.

@@ -11,7 +11,7 @@ use super::temporary;
 const NAMES: u32 = 1_000;
 
 /// Replaces a file that nobody but us writes (in a session's folder, or among the evidence) in one step: readers see the old one or the new
-/// one, whole.
+/// one, whole. When this returns the new one is on the disk, and so is its name.
 ///
 /// # Errors
 /// The folder cannot be written, or is full; what was at `path` is still there then.
@@ -32,7 +32,7 @@ pub fn replace_as(path: &Path, bytes: &[u8], permissions: fs::Permissions) -> io
 }
 
 /// Replaces the file `name` of a folder by way of the file `NAME.new` in it, which is always ours: for what is replaced all the time, so that
-/// a process that is killed leaves no more than one behind.
+/// a process that is killed leaves no more than one behind. Whoever needs its name on the disk sees to that.
 pub fn replace_often(folder: &Path, name: &str, bytes: &[u8], mode: u32) -> io::Result<()> {
     let fresh = format!("{name}.new");
     below::remove(folder, Path::new(&fresh))?;
@@ -50,7 +50,26 @@ fn put(mut file: tempfile::NamedTempFile, path: &Path, bytes: &[u8]) -> io::Resu
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
     file.persist(path)?;
-    Ok(())
+    sync_name(path)
+}
+
+/// Makes a name durable: what is called so since a moment ago still is after a power cut, which the bytes of the file alone do not promise.
+///
+/// # Errors
+/// The disk does not confirm it. A folder that may be written to and not listed, and a file system that has no such thing, are none.
+pub fn sync_name(path: &Path) -> io::Result<()> {
+    let synced = File::open(folder_of(path)).and_then(|folder| folder.sync_all());
+    match synced {
+        Err(error)
+            if matches!(
+                error.kind(),
+                ErrorKind::PermissionDenied | ErrorKind::InvalidInput | ErrorKind::Unsupported
+            ) =>
+        {
+            Ok(())
+        }
+        other => other,
+    }
 }
 
 /// Gives a file of ours the name `to` of another of ours, which from then on is called `before`, where nothing else may be. There is no moment at
@@ -64,6 +83,7 @@ pub fn rename_instead(from: &Path, to: &Path, before: &Path) -> io::Result<()> {
     // Both names, where a process died in between.
     if id(before).ok() != Some(id(to)?) {
         fs::hard_link(to, before)?;
+        sync_name(before)?;
     }
     fs::rename(from, to)
 }
@@ -110,7 +130,7 @@ pub fn write_beside(
     for number in 1..=NAMES {
         let at = numbered(path, number);
         match file.persist_noclobber(&at) {
-            Ok(_) => return Ok(at),
+            Ok(_) => return sync_name(&at).map(|()| at),
             Err(refused) if refused.error.kind() == ErrorKind::AlreadyExists => file = refused.file,
             Err(refused) => return Err(refused.error),
         }

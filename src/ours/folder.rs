@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::file;
 use super::lock::{self, Holder, Lock};
 use super::mark::Mark;
+use crate::regular_file;
 
 /// How the mark is called, in the folder.
 const MARK: &str = ".cutover-folder.json";
@@ -87,7 +89,7 @@ impl OwnFolder {
         if !found.is_dir() {
             return Err(not_ours("not a folder"));
         }
-        let text = match fs::read(path.join(MARK)) {
+        let text = match regular_file::read(&path.join(MARK)) {
             Ok(text) => text,
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 return match first_stranger(path)? {
@@ -214,7 +216,8 @@ impl OwnFolder {
             let mut file = fs::File::create(&partial)?;
             file.write_all(&text)?;
             file.sync_all()?;
-            fs::rename(&partial, &path)
+            fs::rename(&partial, &path)?;
+            file::sync_name(&path)
         };
         write().map_err(io_error("write the mark", &path))
     }

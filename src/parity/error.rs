@@ -118,7 +118,7 @@ fn stopped(cause: &Error, so_far: &Report) -> String {
     });
     let all = so_far.tables.len();
     format!(
-        "{cause}. Compared so far: {done} of {all} tables, {equal} of them equal; nothing is known of the others. Both databases are unchanged"
+        "{cause}. Compared so far: {done} of {all} tables, {equal} of them equal; nothing is known of the others. Comparing changes neither database"
     )
 }
 

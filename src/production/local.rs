@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 
 use super::Fingerprint;
+use crate::regular_file;
 use crate::runbook::frameworks::book_of;
 use crate::sqlite::schema::quoted;
 use crate::sqlite::{self, digest};
@@ -17,7 +18,7 @@ pub(super) fn look(
 ) -> Result<Fingerprint, String> {
     let mut seen = Fingerprint::default();
     for (instance, path) in configurations {
-        let state = match std::fs::read(path) {
+        let state = match regular_file::read(path) {
             Ok(bytes) => digest::of_bytes(&bytes),
             Err(error) if error.kind() == ErrorKind::NotFound => "not there".to_owned(),
             Err(error) => format!("not legible: {}", error.kind()),

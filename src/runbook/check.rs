@@ -8,6 +8,7 @@ mod rehearsed;
 mod secrets;
 mod sequence;
 mod switch;
+mod urls;
 mod watch;
 
 use std::collections::BTreeSet;
@@ -40,6 +41,7 @@ pub(super) fn check(runbook: &Runbook, reader: &mut Reader<'_>, plain: &BTreeSet
     bridge::check(&mut check);
     sequence::check(&mut check);
     switch::check(&mut check);
+    urls::check(&mut check);
     fleet::check(&mut check);
     watch::check(&mut check);
     rehearsed::check(&mut check);

@@ -1,5 +1,5 @@
-//! Room on the disks that a session writes to: how much each has to have, when one has too little, and what people are told, once per
-//! change. Pure.
+//! Room on the disks that a session writes to: how much each has to have, when one has too little or is another disk than before, and what
+//! people are told, once per change. Pure.
 //!
 //! Not in here: which disks there are (`runbook::disks`), asking the operating system (`sqlite::disk`, `engine::room`), and the reserve that
 //! the journal keeps (`journal::reserve`).
@@ -25,6 +25,8 @@ pub struct Look {
     pub spot: Spot,
     /// What is free, or why nobody can say; foreign text.
     pub free_bytes: Result<u64, String>,
+    /// Which disk it is, by the system's number; `None` where nobody can say.
+    pub device: Option<u64>,
 }
 
 /// How much a spot needs now. Before its copy is made, that copy; afterwards what a night writes by the way.
@@ -54,6 +56,8 @@ enum Standing {
 #[derive(Debug, Clone, Default)]
 pub struct Rooms {
     said: BTreeMap<String, Standing>,
+    /// The disk that each was on when it was first looked at, and whether it is there now.
+    disks: BTreeMap<String, (u64, bool)>,
 }
 
 impl Rooms {
@@ -75,7 +79,29 @@ impl Rooms {
             self.said.insert(look.spot.name.clone(), now);
             (now != before).then(|| words(look, needed, now))
         });
-        told.collect()
+        let mut told: Vec<String> = told.collect();
+        told.extend(looks.iter().filter_map(|look| self.moved(look)));
+        told
+    }
+
+    /// A place that is on another disk than at first, or on that one again.
+    fn moved(&mut self, look: &Look) -> Option<String> {
+        let device = look.device?;
+        let known = self.disks.entry(look.spot.name.clone());
+        let (first, was_there) = known.or_insert((device, true));
+        let is_there = device == *first;
+        if std::mem::replace(was_there, is_there) == is_there {
+            return None;
+        }
+        let path = printable(&look.spot.path.display().to_string(), 200);
+        let (name, what) = (&look.spot.name, look.spot.what);
+        Some(match is_there {
+            false => format!(
+                "{path} ({name}, {what}) is on another disk than before: what was mounted there is not any more, or something else is mounted \
+                 over it. What is written there now is not where it was meant to be, and what was written is not to be seen. Look there by hand"
+            ),
+            true => format!("{path} ({name}) is on its disk again"),
+        })
     }
 }
 

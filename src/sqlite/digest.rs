@@ -2,7 +2,6 @@
 //!
 //! Never of the live database: closing it would drop the locks that this process holds on it.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -12,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::error::Error;
 use super::open::sibling;
 use crate::format::hex;
+use crate::regular_file;
 
 const CHUNK_BYTES: usize = 1 << 20;
 
@@ -26,7 +26,7 @@ pub fn of_bytes(bytes: &[u8]) -> String {
 /// It cannot be read, or the work was cancelled.
 pub fn of_file(path: &Path, cancel: &CancellationToken) -> Result<String, Error> {
     let read = |source| Error::from_io("read", path, 0, source);
-    let mut file = File::open(path).map_err(read)?;
+    let mut file = regular_file::open(path).map_err(read)?;
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; CHUNK_BYTES];
     loop {
@@ -60,7 +60,7 @@ pub(super) fn line(path: &Path, sha256: &str) -> String {
 /// The `.sha256` file is missing, or has no line for this file.
 pub fn recorded(path: &Path) -> Result<String, Error> {
     let beside = file_beside(path);
-    let text = std::fs::read_to_string(&beside)
+    let text = regular_file::read_to_string(&beside)
         .map_err(|source| Error::from_io("read", &beside, 0, source))?;
     let name = path
         .file_name()

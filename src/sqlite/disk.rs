@@ -36,12 +36,33 @@ pub fn of(path: &Path) -> Disk {
     }
 }
 
-/// What an unprivileged process may still write on the disk of `path`, or of the nearest folder above it that exists.
-pub fn free_bytes(path: &Path) -> std::io::Result<u64> {
+/// What a look at a disk shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// What an unprivileged process may still write there.
+    pub free_bytes: u64,
+    /// Which disk it is: another number tells of another one.
+    pub device: u64,
+}
+
+/// The room on the disk of `path`, or of the nearest folder above it that exists.
+///
+/// # Errors
+/// The system does not say.
+pub fn room(path: &Path) -> std::io::Result<Room> {
     let absolute = std::path::absolute(path)?;
     let existing = absolute.ancestors().find(|at| at.exists());
-    let stat = rustix::fs::statvfs(existing.unwrap_or(Path::new("/")))?;
-    Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    let existing = existing.unwrap_or(Path::new("/"));
+    let stat = rustix::fs::statvfs(existing)?;
+    Ok(Room {
+        free_bytes: stat.f_bavail.saturating_mul(stat.f_frsize),
+        device: existing.metadata()?.dev(),
+    })
+}
+
+/// What an unprivileged process may still write on the disk of `path`, or of the nearest folder above it that exists.
+pub fn free_bytes(path: &Path) -> std::io::Result<u64> {
+    room(path).map(|room| room.free_bytes)
 }
 
 /// The kind of a file system on which other hosts, or another kernel's idea of a lock, may come between us and a file; `None` for all

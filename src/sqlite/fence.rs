@@ -257,7 +257,7 @@ impl Fence {
         }
         last.found.past_the_fence.as_ref().map(|way| match way {
             OtherName::Linked { .. } | OtherName::Mounted { .. } => Drift::SecondName,
-            OtherName::OtherLog { .. } => Drift::OtherLog,
+            OtherName::OtherLog { .. } | OtherName::OtherFile { .. } => Drift::OtherLog,
         })
     }
 

@@ -1,8 +1,9 @@
 //! Whether somebody may write the source where the fence does not reach. In WAL mode SQLite keeps its locks and its log *beside the
 //! name*: a process that knows the file by another name has another log and other locks, and the fence does not stop it.
 //!
-//! Three traces of that are looked for: a second link, the file mounted by itself under another name (a container's volume of one
-//! file), and a process that has the file open with a log or an index that is not ours. Nothing is opened in here, for closing a
+//! Four traces of that are looked for: a second link, the file mounted by itself under another name (a container's volume of one
+//! file), a process that has the file open with a log or an index that is not ours (also where the file was renamed under it, and its log
+//! was not), and one that has our log or index open for another file (that had this name before). Nothing is opened in here, for closing a
 //! descriptor of these files would drop the fence. What other hosts do is out of sight (`check` names such file systems).
 
 use std::collections::BTreeSet;
@@ -14,6 +15,8 @@ use super::fence::FileIdentity;
 use super::open::sibling;
 use crate::text::printable;
 
+/// What the kernel shows behind the name of an open file that has lost it.
+const DELETED: &str = " (deleted)";
 /// How many processes that may not be looked into are named; the others are counted.
 const NAMED: usize = 8;
 
@@ -36,6 +39,13 @@ pub enum OtherName {
     OtherLog {
         by: Holder,
         /// The file that it uses, as it sees it.
+        uses: PathBuf,
+    },
+    /// A process has our log or index open, and not our file.
+    OtherFile {
+        /// The process.
+        by: Holder,
+        /// What it has open of ours, as it sees it.
         uses: PathBuf,
     },
 }
@@ -65,6 +75,14 @@ impl std::fmt::Display for OtherName {
                 by.pid,
                 shown(uses)
             ),
+            Self::OtherFile { by, uses } => write!(
+                f,
+                "{} ({}) has {} open, which lies beside it, and has another file open in its place, which had this name before: what that \
+                 process writes goes to that other file. Stop that process",
+                by.name,
+                by.pid,
+                shown(uses)
+            ),
         }
     }
 }
@@ -78,11 +96,27 @@ pub struct Processes {
     pub unproven: Vec<Holder>,
     /// How many those are in all.
     pub unproven_count: usize,
+    /// A process that has a file open which had this name before and was removed.
+    pub on_removed: Option<Holder>,
 }
 
 impl Processes {
-    /// What could not be proven, for people; `None` where every process was looked into.
+    /// What could not be proven, for people; `None` where every process was looked into, and none was found to be elsewhere.
     pub fn unproven_sentence(&self) -> Option<String> {
+        let on_removed = self.on_removed.as_ref().map(|by| {
+            format!(
+                "{} ({}) has a file open that had this name before and was removed: what it writes is in no file that is moved",
+                by.name, by.pid
+            )
+        });
+        let sentences: Vec<String> = on_removed
+            .into_iter()
+            .chain(self.not_looked_into())
+            .collect();
+        (!sentences.is_empty()).then(|| sentences.join("; "))
+    }
+
+    fn not_looked_into(&self) -> Option<String> {
         if self.unproven_count == 0 {
             return None;
         }
@@ -153,6 +187,9 @@ pub(super) fn processes(real: &Path) -> Processes {
             }
             continue;
         };
+        if found.on_removed.is_none() && has_removed(real, &open, &file) {
+            found.on_removed = Some(holder());
+        }
         if found.past_the_fence.is_some() {
             continue;
         }
@@ -161,9 +198,9 @@ pub(super) fn processes(real: &Path) -> Processes {
             true => mounted_at(&folder, &file).map(|at| OtherName::Mounted { at, by: holder() }),
             false => None,
         };
-        found.past_the_fence = mounted.or_else(|| {
-            let uses = used_beside(&folder, &open, &file)?;
-            Some(OtherName::OtherLog { by: holder(), uses })
+        found.past_the_fence = mounted.or_else(|| match used_beside(&folder, &open, &file)? {
+            Used::OtherLog(uses) => Some(OtherName::OtherLog { by: holder(), uses }),
+            Used::OurLogAlone(uses) => Some(OtherName::OtherFile { by: holder(), uses }),
         });
     }
     found
@@ -200,6 +237,19 @@ impl WatchedFile {
 struct OpenFile {
     name: PathBuf,
     identity: FileIdentity,
+    /// Where the kernel tells how it was opened.
+    told: PathBuf,
+}
+
+impl OpenFile {
+    /// Whether it was opened to be written: SQLite opens what it uses so, and whoever copies files does not.
+    fn is_writable(&self) -> bool {
+        const ACCESS: u32 = 0o3;
+        let told = std::fs::read_to_string(&self.told).unwrap_or_default();
+        let flags = told.lines().find_map(|line| line.strip_prefix("flags:"));
+        let flags = flags.and_then(|flags| u32::from_str_radix(flags.trim(), 8).ok());
+        flags.is_some_and(|flags| flags & ACCESS != 0)
+    }
 }
 
 #[cfg(target_os = "linux")]
@@ -219,6 +269,7 @@ fn open_files(process: &Path) -> Option<Vec<OpenFile>> {
         Some(OpenFile {
             name: std::fs::read_link(&path).ok()?,
             identity: FileIdentity::of(&metadata),
+            told: process.join("fdinfo").join(entry.file_name()),
         })
     };
     Some(descriptors.flatten().filter_map(one).collect())
@@ -230,14 +281,27 @@ const LOOKS: u32 = 50;
 #[cfg(target_os = "linux")]
 const BETWEEN_LOOKS: std::time::Duration = std::time::Duration::from_millis(20);
 
-/// The log or index that a process uses for the file, where that is not ours.
+/// What a process uses that keeps its writes from us, as it sees it.
+#[derive(Debug, PartialEq, Eq)]
+enum Used {
+    /// A log or an index that is not ours, for our file.
+    OtherLog(PathBuf),
+    /// Our log or index, for a file that is not ours.
+    OurLogAlone(PathBuf),
+}
+
+/// The log or index that a process uses for the file, where that is not ours, or ours where the file is not.
 ///
 /// Until a process that we start runs its program, it has every file that we have: also an index that an earlier fence of ours keeps
 /// open and that has lost its name since. That one is given a second.
 #[cfg(target_os = "linux")]
-fn used_beside(process: &Path, open: &[OpenFile], file: &WatchedFile) -> Option<PathBuf> {
+fn used_beside(process: &Path, open: &[OpenFile], file: &WatchedFile) -> Option<Used> {
     let look = |open: &[OpenFile]| {
-        other_log(open, file).or_else(|| other_index_mapped(process, open, file))
+        other_log(open, file)
+            .or_else(|| log_of_no_file(open, file, OpenFile::is_writable))
+            .or_else(|| other_index_mapped(process, open, file))
+            .map(Used::OtherLog)
+            .or_else(|| our_log_alone(open, file, OpenFile::is_writable).map(Used::OurLogAlone))
     };
     let mut uses = look(open)?;
     if is_started_by_us(process) {
@@ -274,6 +338,56 @@ fn other_log(open: &[OpenFile], file: &WatchedFile) -> Option<PathBuf> {
         })
 }
 
+/// Whether a process has a file open that was removed and had this very name, on this disk.
+fn has_removed(real: &Path, open: &[OpenFile], file: &WatchedFile) -> bool {
+    let mut name = real.as_os_str().to_owned();
+    name.push(DELETED);
+    let name = PathBuf::from(name);
+    let is_it = |o: &OpenFile| o.name == name && o.identity.device() == file.file.device();
+    open.iter().any(is_it)
+}
+
+/// Of a process that has the file open without what lies beside it: a log or index on the same disk whose own file it has not. So it is where
+/// the file was renamed under a process that goes on writing.
+fn log_of_no_file(
+    open: &[OpenFile],
+    file: &WatchedFile,
+    is_writable: fn(&OpenFile) -> bool,
+) -> Option<PathBuf> {
+    let has = |identity| open.iter().any(|o| o.identity == identity);
+    let index = file.index?;
+    if !has(file.file) || has(index) || file.log.is_some_and(has) {
+        return None;
+    }
+    let names: BTreeSet<PathBuf> = open.iter().map(|o| without_deleted(&o.name)).collect();
+    let of_no_file = |o: &&OpenFile| {
+        let name = without_deleted(&o.name).to_string_lossy().into_owned();
+        let base = name
+            .strip_suffix("-wal")
+            .or_else(|| name.strip_suffix("-shm"));
+        base.is_some_and(|base| !names.contains(Path::new(base)))
+            && o.identity.device() == file.file.device()
+            && is_writable(o)
+    };
+    open.iter().find(of_no_file).map(|o| o.name.clone())
+}
+
+/// What lies beside the file, where a process has that open and the file itself not: it was renamed or removed under it, and another one has its
+/// name now.
+fn our_log_alone(
+    open: &[OpenFile],
+    file: &WatchedFile,
+    is_writable: fn(&OpenFile) -> bool,
+) -> Option<PathBuf> {
+    if open.iter().any(|o| o.identity == file.file) {
+        return None;
+    }
+    let ours = [file.log, file.index];
+    let is_used = |o: &&OpenFile| ours.contains(&Some(o.identity)) && is_writable(o);
+    let used = open.iter().find(is_used)?;
+    Some(used.name.clone())
+}
+
 /// The index that a process has mapped for the file, where that is not ours: the descriptor may be closed while the mapping lives.
 #[cfg(target_os = "linux")]
 fn other_index_mapped(process: &Path, open: &[OpenFile], file: &WatchedFile) -> Option<PathBuf> {
@@ -297,7 +411,7 @@ fn other_index_mapped(process: &Path, open: &[OpenFile], file: &WatchedFile) -> 
 /// The name that the kernel shows for an open file, also where the file has lost it.
 fn without_deleted(name: &Path) -> PathBuf {
     let text = name.to_string_lossy();
-    match text.strip_suffix(" (deleted)") {
+    match text.strip_suffix(DELETED) {
         Some(name) => PathBuf::from(name),
         None => name.to_path_buf(),
     }
@@ -353,78 +467,4 @@ fn unescaped(field: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_file_that_is_mounted_alone_is_found_by_its_root() {
-        let table = "22 1 254:0 / / rw - ext4 /dev/vda rw\n\
-                     40 22 254:0 /srv/my\\040data/app.db /app/app.db rw,relatime - ext4 /dev/vda rw\n\
-                     41 22 254:0 /srv/other/app.db /other/app.db rw - ext4 /dev/vda rw\n\
-                     42 22 254:0 /srv/data /volume rw - ext4 /dev/vda rw\n\
-                     nonsense\n";
-        let found = mount_points(table, "app.db");
-        assert_eq!(
-            found,
-            [PathBuf::from("/app/app.db"), PathBuf::from("/other/app.db")]
-        );
-        assert_eq!(unescaped("/srv/my\\040data\\134x\\"), "/srv/my data\\x\\");
-    }
-
-    #[test]
-    fn a_log_of_another_name_or_a_deleted_one_is_not_ours() {
-        let id = |inode| FileIdentity::new(1, inode);
-        let watched = WatchedFile {
-            name: "app.db".into(),
-            file: id(10),
-            log: Some(id(11)),
-            index: Some(id(12)),
-        };
-        let open = |files: &[(&str, u64)]| -> Vec<OpenFile> {
-            let one = |(name, inode): &(&str, u64)| OpenFile {
-                name: PathBuf::from(name),
-                identity: id(*inode),
-            };
-            files.iter().map(one).collect()
-        };
-        let of = |files: &[(&str, u64)]| other_log(&open(files), &watched);
-        // The same folder under another name: a container's volume of a folder.
-        let volume = [
-            ("/v/app.db", 10),
-            ("/v/app.db-wal", 11),
-            ("/v/app.db-shm", 12),
-        ];
-        assert_eq!(of(&volume), None);
-        let linked = [
-            ("/d/link.db", 10),
-            ("/d/link.db-wal", 21),
-            ("/d/link.db-shm", 22),
-        ];
-        assert_eq!(of(&linked), Some("/d/link.db-wal".into()));
-        let removed = [
-            ("/d/app.db", 10),
-            ("/d/app.db-wal", 11),
-            ("/d/app.db-shm (deleted)", 32),
-        ];
-        assert_eq!(of(&removed), Some("/d/app.db-shm (deleted)".into()));
-        // Another database beside it is none of ours.
-        assert_eq!(of(&[("/d/b.db", 50), ("/d/b.db-wal", 51)]), None);
-        assert_eq!(of(&[("/d/app.db", 10)]), None);
-    }
-
-    #[test]
-    fn what_is_unproven_is_counted_and_named() {
-        let mut found = Processes::default();
-        assert_eq!(found.unproven_sentence(), None);
-        found.unproven_count = 2;
-        found.unproven = vec![Holder {
-            pid: 7,
-            name: "nginx".into(),
-        }];
-        let said = found.unproven_sentence().unwrap();
-        assert!(
-            said.contains("2 processes") && said.contains("nginx (7) and 1 more"),
-            "{said}"
-        );
-    }
-}
+mod tests;

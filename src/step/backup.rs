@@ -99,7 +99,7 @@ async fn unchanged(kept: &Kept) -> Result<(), String> {
 
 fn changed(why: &str) -> Outcome {
     Outcome::failed(format!(
-        "the backup is not the file whose checksum A2 recorded: {why}. The live SQLite file is untouched. PostgreSQL may hold what was \
+        "the backup is not the file whose checksum A2 recorded: {why}. Nothing was written to the live SQLite file by this. PostgreSQL may hold what was \
          read of the changed file, so do not switch to it: roll back, find out who writes into the backup's folder, and begin again"
     ))
     .with_check(Check::new(UNCHANGED, false, why))

@@ -334,7 +334,7 @@ fn progress(ctx: &Context) -> impl Fn(Progress) + Sync + use<> {
 
 fn failed(error: &Error) -> Outcome {
     let outcome = Outcome::failed(format!(
-        "{error}. SQLite and its backup are untouched; PostgreSQL holds the batches that were committed, and the import goes on from there"
+        "{error}. An import writes neither to SQLite nor to its backup; PostgreSQL holds the batches that were committed, and the import goes on from there"
     ));
     if error.is_passing() {
         outcome.passing()

@@ -240,3 +240,78 @@ fn nothing_to_change_writes_nothing() {
     assert_eq!(edit.former, edit.written);
     assert_eq!(path.metadata().unwrap().ino(), inode);
 }
+
+/// Where the application's disk has no room for a second file, the former bytes go into the one that is there.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_former_bytes_come_back_on_a_full_disk() {
+    const ROLE: &str = "action::config_file::the_former_bytes_come_back_on_a_full_disk";
+    const DISK: &str = "CUTOVER_TEST_FULL_DISK";
+    if let Some(disk) = std::env::var_os(DISK) {
+        return put_back_on_a_full_disk(&PathBuf::from(disk));
+    }
+    let disk = tempfile::tempdir().unwrap();
+    let small = |script: &str| {
+        let mut command = std::process::Command::new("unshare");
+        command.args(["--map-root-user", "--mount", "sh", "-c"]);
+        command.arg(format!(
+            "mount -t tmpfs -o size=64k tmpfs \"$0\" && {script}"
+        ));
+        command.arg(disk.path());
+        command
+    };
+    if !small("true").status().is_ok_and(|s| s.success()) {
+        println!(
+            "NOT RUN: this machine lets nobody mount a tmpfs in a namespace, so that there is no small disk to fill"
+        );
+        return;
+    }
+    let ran = small("exec \"$@\"")
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", ROLE, "--nocapture"])
+        .env(DISK, disk.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&ran.stdout) + String::from_utf8_lossy(&ran.stderr);
+    assert!(
+        ran.status.success() && said.contains("> put back"),
+        "{said}"
+    );
+}
+
+#[cfg(target_os = "linux")]
+fn put_back_on_a_full_disk(disk: &std::path::Path) {
+    for (name, former, new) in [
+        ("shorter.env", "P=Sqlite\n", "Postgres"),
+        (
+            "longer.env",
+            "P=a-value-that-is-longer-than-the-new-one\n",
+            "x",
+        ),
+    ] {
+        let path = disk.join(name);
+        std::fs::write(&path, former).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
+        let edit = Edit::prepare(&path, "P", new).unwrap();
+        edit.apply().unwrap();
+        let rest = disk.join("rest");
+        let mut file = std::fs::File::create(&rest).unwrap();
+        while std::io::Write::write_all(&mut file, &[0; 512]).is_ok() {}
+        let put = || restore(&path, &edit.former, &edit.written_sha256).unwrap();
+        assert_eq!(
+            (put(), put()),
+            (Restored::Done, Restored::AlreadyThere),
+            "{name}"
+        );
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), former);
+        assert_eq!(path.metadata().unwrap().mode() & 0o777, 0o640);
+        assert_eq!(
+            std::fs::read_dir(disk).unwrap().count(),
+            2,
+            "nothing is left of the attempt"
+        );
+        std::fs::remove_file(&rest).unwrap();
+        std::fs::remove_file(&path).unwrap();
+    }
+    println!("> put back");
+}

@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use chrono::{DateTime, Datelike as _, TimeDelta, Utc};
 use cutover::cockpit::bridge::Purpose;
 use cutover::cockpit::driver::LOOK;
 use cutover::cockpit::follow::Follow;
@@ -16,6 +18,7 @@ use cutover::session::live::{InstanceState, key};
 use rustix::process::Signal;
 use serde_json::json;
 
+use super::states;
 use super::story::{Story, fleet};
 use super::terminal::Terminal;
 use crate::support;
@@ -144,7 +147,7 @@ fn suspended_it_gives_the_terminal_back_and_takes_it_again() {
 
 /// Waits until the process is stopped.
 fn stopped(process: u32) {
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(120);
+    let deadline = Instant::now() + Duration::from_secs(120);
     loop {
         let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).expect("a process");
         if stat
@@ -153,10 +156,7 @@ fn stopped(process: u32) {
         {
             return;
         }
-        assert!(
-            std::time::Instant::now() < deadline,
-            "it is not stopped: {stat}"
-        );
+        assert!(Instant::now() < deadline, "it is not stopped: {stat}");
         std::thread::yield_now();
     }
 }
@@ -184,20 +184,60 @@ fn a_key_that_comes_with_a_change_of_size_is_not_lost() {
 
 #[test]
 fn a_storm_of_sizes_leaves_a_whole_screen() {
-    let told = midway();
-    let mut terminal = join(&told, (120, 40));
-    terminal.shows("Go / no-go");
+    storm(&midway(), "Go / no-go", "Latency");
+}
+
+/// The countdown to a rollback has the screen, whatever size that gets meanwhile.
+#[test]
+fn a_storm_of_sizes_leaves_the_countdown() {
+    let fired = states::fired_story();
+    storm(&told(&fired), "T3a FIRED", "NO ENGINE WORKS");
+}
+
+fn storm(told: &Told, first: &str, whole: &str) {
+    let mut terminal = join(told, (120, 40));
+    terminal.shows(first);
     for n in 0..60u16 {
         terminal.resize(1 + n * 37 % 200, 1 + n * 23 % 60);
     }
     terminal.resize(0, 0).resize(120, 40).press("\u{c}");
     terminal.until("the whole screen", |text| {
         let lines: Vec<&str> = text.lines().collect();
-        lines.len() == 40 && lines[39].contains("q leave") && text.contains("Latency")
+        lines.len() == 40 && lines[39].contains("q leave") && text.contains(whole)
     });
     terminal.press("q");
     terminal.ends();
     terminal.assert_restored();
+}
+
+/// The night of a change of clocks: what is told from then on is told by the new ones, as by every other clock in the room.
+#[test]
+fn a_change_of_clocks_shows_on_a_screen_that_is_open() {
+    let change = Utc::now() + TimeDelta::seconds(20);
+    // Five hours more from that moment on, for two days.
+    let (day, time) = (change.ordinal0(), change.format("%H:%M:%S"));
+    let zone = format!("AAA0BBB-5,{day}/{time},{}/0", (day + 2) % 365);
+    let told = midway();
+    let args = ["join", "--dir", &told.dir];
+    let env = [("TZ", zone.as_str())];
+    let mut terminal = Terminal::open_with(&args, told.root.path(), (120, 40), &env);
+    let shows = |text: &str, moments: &[DateTime<Utc>]| {
+        moments
+            .iter()
+            .any(|at| text.contains(&format!("  {}", at.format("%H:%M:"))))
+    };
+    let minute = TimeDelta::minutes(1);
+    let around = |at: DateTime<Utc>| [at - minute, at, at + minute];
+    terminal.until("the time before", |text| shows(text, &around(change)));
+    let after = around(change + TimeDelta::hours(5));
+    // Without an engine nothing but a key draws this screen.
+    let deadline = Instant::now() + Duration::from_secs(180);
+    while !shows(&terminal.text(), &after) {
+        assert!(Instant::now() < deadline, "{}", terminal.text());
+        terminal.press("?").shows("Every key");
+        terminal.press("?").hides("Every key");
+    }
+    terminal.press("q").ends();
 }
 
 #[test]

@@ -8,7 +8,7 @@ use cutover::journal::Folder;
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
 const ROLE: &str = "CUTOVER_TEST_ROLE";
-const FOLDER: &str = "CUTOVER_TEST_FOLDER";
+pub const FOLDER: &str = "CUTOVER_TEST_FOLDER";
 
 /// The command that runs the hidden test `role` (its path in this binary) on a session's folder.
 pub fn command(role: &str, folder: &Folder) -> Command {
@@ -45,7 +45,12 @@ pub struct Running {
 }
 
 pub fn start(role: &str, folder: &Folder) -> Running {
-    let mut child = command(role, folder)
+    run(command(role, folder))
+}
+
+/// Starts what [`command`] made.
+pub fn run(mut command: Command) -> Running {
+    let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()

@@ -78,6 +78,7 @@ impl Play<'_> {
                     until: None,
                 },
                 free_bytes: Ok(if full { 0 } else { 1 << 40 }),
+                device: Some(1),
             };
             let input = Input::Disks {
                 looks: vec![look],

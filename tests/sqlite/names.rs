@@ -142,6 +142,95 @@ fn a_process_whose_log_was_removed_from_beside_the_file_is_named() {
     }
 }
 
+/// A log keeps the name that its file had when it was opened: whoever goes on writing to a file that was renamed writes where nobody looks.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_process_whose_file_was_renamed_under_it_is_named() {
+    let mut sample = Sample::new("wal", 10);
+    let holder = Holder::start(&sample.path);
+    let elsewhere = sample.beside("moved");
+    std::fs::create_dir(&elsewhere).unwrap();
+    let moved = elsewhere.join("app.db");
+    std::fs::rename(&sample.path, &moved).unwrap();
+    sample.path = moved;
+    let error = raise(&sample).err().unwrap();
+    let Error::PastTheFence {
+        way: OtherName::OtherLog { by, uses },
+        ..
+    } = &error
+    else {
+        panic!("{error:?}")
+    };
+    assert_eq!(by.pid, holder.pid(), "{error}");
+    let beside = uses.parent().unwrap();
+    assert_eq!(beside, sample.folder.path().canonicalize().unwrap());
+}
+
+/// A process that has files open, as a shell's redirections say it; `$0` is the sample.
+#[cfg(target_os = "linux")]
+fn with_open(files: &str, sample: &Sample) -> Child {
+    let mut child = Command::new("sh")
+        .arg("-c")
+        .arg(format!("exec {files}; echo ready; exec sleep 60"))
+        .arg(&sample.path)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = String::new();
+    let stdout = child.stdout.take().unwrap();
+    BufReader::new(stdout).read_line(&mut said).unwrap();
+    assert_eq!(said, "ready\n");
+    child
+}
+
+/// As a backup is put back under an application that runs: the application goes on with what was removed.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_process_with_a_file_that_was_removed_is_told_of() {
+    let sample = Sample::new("delete", 10);
+    let mut other = with_open("3<\"$0\"", &sample);
+    let fresh = sample.beside("fresh");
+    std::fs::copy(&sample.path, &fresh).unwrap();
+    std::fs::rename(&fresh, &sample.path).unwrap();
+    let told = raise(&sample).map(|fence| fence.unproven());
+    other.kill().unwrap();
+    other.wait().unwrap();
+    let said = told.unwrap().expect("told");
+    assert!(said.contains(&format!("({})", other.id())), "{said}");
+    assert!(said.contains("was removed"), "{said}");
+}
+
+/// As `mv app.db app.db.old; cp app.db.old app.db` does it under an application that runs.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_process_with_our_log_for_another_file_is_named() {
+    let sample = Sample::new("wal", 10);
+    let old = sample.beside("app.db.old");
+    std::fs::rename(&sample.path, &old).unwrap();
+    std::fs::copy(&old, &sample.path).unwrap();
+    let _application = support::sqlite(&sample.path, "DELETE FROM Steps WHERE Id = 3");
+    // A backup that reads the log on its way is nobody who writes.
+    let mut copying = with_open("4<\"$0-wal\"", &sample);
+    let raised = raise(&sample);
+    copying.kill().unwrap();
+    copying.wait().unwrap();
+    drop(raised.unwrap());
+    let mut other = with_open("3<>\"$0.old\" 4<>\"$0-wal\"", &sample);
+    let raised = raise(&sample);
+    other.kill().unwrap();
+    other.wait().unwrap();
+    let error = raised.err().unwrap();
+    let Error::PastTheFence {
+        way: OtherName::OtherFile { by, uses },
+        ..
+    } = &error
+    else {
+        panic!("{error:?}")
+    };
+    assert_eq!(by.pid, other.id(), "{error}");
+    assert!(uses.ends_with("app.db-wal"), "{error}");
+}
+
 /// A process in a mount namespace of its own, in which something was mounted. `None` where this system lets nobody make one.
 #[cfg(target_os = "linux")]
 struct Namespace(Child);

@@ -1,5 +1,6 @@
 //! After drift the freeze is raised anew, while its clock goes on: nothing from before may pass for what is there now.
 
+use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
 use std::path::PathBuf;
 
 use cutover::runbook::StepKind;
@@ -23,14 +24,41 @@ async fn backed_up(bench: &mut Bench) -> PathBuf {
     kept.path
 }
 
-#[tokio::test]
-async fn a_backup_from_before_the_drift_is_not_taken_for_one_of_now() {
+/// A night whose A1 is done, and whose A2 writes below the bench's folder.
+async fn frozen() -> Bench {
     let mut bench = Bench::new(0).await;
     let to = bench.path("backups");
     let steps = bench.runbook.steps.iter_mut();
     let step = steps.into_iter().find(|step| step.id == "A2").expect("A2");
     step.kind = StepKind::Backup { to, keep_ms: 1_000 };
     bench.finished("A1", Outcome::done("frozen"));
+    bench
+}
+
+/// A byte of it, with the time put back: what is green on such a file says nothing of the one that was frozen.
+#[tokio::test]
+async fn nothing_is_built_on_a_backup_that_somebody_changed() {
+    let mut bench = frozen().await;
+    let path = backed_up(&mut bench).await;
+    let before = path.metadata().expect("there").modified().expect("a time");
+    let mode = std::fs::Permissions::from_mode(0o640);
+    std::fs::set_permissions(&path, mode).expect("a mode");
+    let file = std::fs::File::options().write(true).open(&path);
+    let file = file.expect("a file");
+    let at = path.metadata().expect("there").len() - 2;
+    file.write_at(b"X", at).expect("a byte");
+    file.set_modified(before).expect("a time");
+    for id in ["A3", "A4", "D1", "E1", "E2"] {
+        let outcome = bench.step(id).await;
+        assert!(!outcome.ok, "{id}: {}", outcome.summary);
+        let said = "the backup is not the file whose checksum A2 recorded";
+        assert!(outcome.summary.contains(said), "{id}: {}", outcome.summary);
+    }
+}
+
+#[tokio::test]
+async fn a_backup_from_before_the_drift_is_not_taken_for_one_of_now() {
+    let mut bench = frozen().await;
     let first = backed_up(&mut bench).await;
     assert_eq!(backed_up(&mut bench).await, first, "the freeze is the same");
 

@@ -107,6 +107,26 @@ async fn an_instance_that_somebody_else_took_to_postgresql_is_brought_back() {
     assert_eq!(bench.servers[0].asked("/restart"), 0);
 }
 
+/// Where nothing could be put back, nobody is told that nothing had been switched.
+#[tokio::test]
+async fn r2_without_the_former_bytes_says_that_nothing_was_put_back() {
+    let mut bench = Bench::new(2).await;
+    switched(&mut bench).await;
+    let switched = bench.configuration("app-1");
+    assert_ne!(switched, SQLITE);
+    let former = cutover::journal::files::FORMER.path(bench.session());
+    std::fs::remove_dir_all(former).expect("gone");
+    let r2 = bench.row("R2").await;
+    assert!(
+        red(&r2).contains(&"configuration_restored"),
+        "{}",
+        r2.summary
+    );
+    says!(r2.summary, "no configuration was put back");
+    lacks!(r2.summary, "had switched nothing");
+    assert_eq!(bench.configuration("app-1"), switched);
+}
+
 /// A restart that does not load the former configuration has brought nobody back.
 #[tokio::test]
 async fn r3_is_red_where_postgresql_answers_after_the_restart() {

@@ -7,6 +7,7 @@ use anyhow::Context as _;
 
 use crate::history;
 use crate::journal::{Entry, Folder, Follower};
+use crate::regular_file;
 use crate::runbook::Runbook;
 use crate::session::rehearsal::evidence;
 use crate::session::{RehearsalEvidence, Session};
@@ -32,7 +33,7 @@ pub fn newest(root: &Path, runbook: &Runbook) -> Option<RehearsalEvidence> {
     runbook.rehearsal.as_ref()?;
     let kept = std::fs::read_dir(evidence_folder(root)).ok()?;
     kept.filter_map(|e| {
-        serde_json::from_slice::<RehearsalEvidence>(&std::fs::read(e.ok()?.path()).ok()?).ok()
+        serde_json::from_slice::<RehearsalEvidence>(&regular_file::read(&e.ok()?.path()).ok()?).ok()
     })
     .filter(|kept| is_of_its_journal(root, runbook, kept).unwrap_or(false))
     .max_by_key(|e| (e.runbook_hash == runbook.hash, e.ended_unix_s))

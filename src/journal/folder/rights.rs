@@ -8,6 +8,8 @@ use std::path::Path;
 use rustix::fs::OFlags;
 use rustix::process::geteuid;
 
+use crate::ours::file::sync_name;
+
 use super::{Error, Folder, ROOT_MODE, SHARED_MODE, WRITABLE, io_error};
 
 /// Whoever may write in a folder removes and renames their own alone.
@@ -91,7 +93,10 @@ pub(super) fn make_dir(dir: &Path, mode: u32) -> Result<(), Error> {
         make_dir(parent, ROOT_MODE)?;
     }
     match fs::DirBuilder::new().mode(mode).create(dir) {
-        Ok(()) => set_mode(dir, mode),
+        Ok(()) => {
+            set_mode(dir, mode)?;
+            sync_name(dir).map_err(io_error("make the folder", dir))
+        }
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => Ok(()),
         Err(e) => Err(io_error("make the folder", dir)(e)),
     }

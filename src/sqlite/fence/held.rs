@@ -19,6 +19,11 @@ impl FileIdentity {
         Self { device, inode }
     }
 
+    /// The device that it is on.
+    pub(in crate::sqlite) fn device(self) -> u64 {
+        self.device
+    }
+
     /// Its number on its device.
     pub(in crate::sqlite) fn inode(self) -> u64 {
         self.inode

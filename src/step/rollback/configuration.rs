@@ -27,7 +27,10 @@ pub(super) async fn restore(ctx: &Context) -> Outcome {
     let own = ctx.session.own_undos();
     let mut said = own_undo::run(ctx, &own.before_switch_back, &mut outcome).await;
     let mut restored = 0;
-    for undo in ctx.session.config_undos() {
+    let switched = ctx.session.config_undos();
+    let switch_back = switch_back(ctx);
+    let has_switched = !switched.is_empty() || switch_back.is_some();
+    for undo in switched {
         match put_back_in_time(ctx, undo).await {
             Ok(None) => restored += 1,
             Ok(Some(theirs)) => {
@@ -40,7 +43,7 @@ pub(super) async fn restore(ctx: &Context) -> Outcome {
             }
         }
     }
-    if let Some(action) = switch_back(ctx) {
+    if let Some(action) = switch_back {
         match run_action(ctx, action, &Placeholders::new(), "switch-back").await {
             Ok(_) => restored += 1,
             Err(why) => {
@@ -66,6 +69,7 @@ pub(super) async fn restore(ctx: &Context) -> Outcome {
         outcome = outcome.with_check(Check::new(&name, false, why));
     }
     let done = match restored {
+        0 if has_switched => "no configuration was put back".to_owned(),
         0 if said.is_empty() => {
             "this session had switched nothing, so nothing was changed".to_owned()
         }
