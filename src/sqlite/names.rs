@@ -5,6 +5,7 @@
 //! file), and a process that has the file open with a log or an index that is not ours. Nothing is opened in here, for closing a
 //! descriptor of these files would drop the fence. What other hosts do is out of sight (`check` names such file systems).
 
+#[cfg(target_os = "linux")]
 use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
