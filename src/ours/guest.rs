@@ -50,9 +50,9 @@ impl Names {
         format!("{:016x}", self.number)
     }
 
-    /// The role that owns both databases.
+    /// The role that owns both databases. It has not the name of one: the URL of the other would name it, and look as if it led to production.
     pub fn owner(&self) -> String {
-        format!("{PREFIX}{}", self.number())
+        format!("{PREFIX}{}_owner", self.number())
     }
 
     /// The role of the application.
