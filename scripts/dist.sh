@@ -21,7 +21,6 @@ cd "$(dirname "$0")/.."
 glibc=2.17
 packages=target/packages
 tree=$packages/tree
-tools=${CUTOVER_DIST_TOOLS:-$PWD/target/dist-tools}
 
 # Nothing of this machine, and no moment but the commit's, goes into the files.
 export LC_ALL=C TZ=UTC CARGO_TERM_COLOR=never
@@ -38,17 +37,6 @@ name=cutover-$version-$target
 cargo_tool() {
     cargo "$1" --version >/dev/null 2>&1 || cargo install --locked "cargo-$1@$2" >&2
     say "cargo-$1 $(cargo "$1" --version | sed 's/.* //')"
-}
-
-# zig links for a glibc of any age and has its own C compiler; cargo-zigbuild hands it to cargo. Both as PyPI has them, by their hashes.
-zig() {
-    if [ "$(cat "$tools/made-from" 2>/dev/null)" != "$(cksum <scripts/dist/requirements.txt)" ]; then
-        say "installing zig and cargo-zigbuild into $tools"
-        python3 -m venv --clear "$tools" || die "Python 3 with venv is needed (Debian: python3-venv)"
-        "$tools/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: \
-            -r scripts/dist/requirements.txt >&2
-        cksum <scripts/dist/requirements.txt >"$tools/made-from"
-    fi
 }
 
 # Where sources lie is told to nobody: crates are in /crates, the standard library where its own paths lead, everything else in /cutover. One
@@ -69,8 +57,9 @@ build() {
     export CARGO_ENCODED_RUSTFLAGS CFLAGS
     unset RUSTFLAGS
     if [ "$(uname -s)" = Linux ]; then
-        zig
-        PATH="$tools/bin:$PATH" cargo zigbuild --locked --profile dist --bin cutover --target "$target.$glibc" >&2
+        local zig
+        zig=$(scripts/dist/zig.sh)
+        PATH="$zig:$PATH" cargo zigbuild --locked --profile dist --bin cutover --target "$target.$glibc" >&2
     else
         MACOSX_DEPLOYMENT_TARGET=12.0 cargo build --locked --profile dist --bin cutover --target "$target" >&2
     fi

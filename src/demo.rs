@@ -1,4 +1,4 @@
-//! The sandbox: a sample application, a throwaway PostgreSQL, a fleet, traffic and faults, all real.
+//! The sandbox: a sample application, a throwaway PostgreSQL (or two databases on one that is there), a fleet, traffic and faults, all real.
 //!
 //! Not in here: what a cutover does (that is [`crate::engine`] and [`crate::step`]); they treat the sandbox like any other
 //! application and know nothing of it.
@@ -12,6 +12,7 @@ pub mod app;
 pub mod cluster;
 pub mod control;
 pub mod faults;
+pub mod guest;
 pub mod hidden;
 pub mod layout;
 mod ports;

@@ -404,7 +404,8 @@ mod tests {
     fn a_list_that_is_no_file_is_not_waited_for() {
         let folder = tempfile::tempdir().expect("a folder");
         let fifo = folder.path().join("fifo");
-        rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, rustix::fs::Mode::RUSR).expect("a FIFO");
+        let made = std::process::Command::new("mkfifo").arg(&fifo).status();
+        assert!(made.expect("mkfifo").success());
         for (path, why) in [
             (fifo.as_path(), "no regular file"),
             (folder.path(), "no regular file"),

@@ -11,3 +11,4 @@ mod cluster;
 mod ending;
 mod faults;
 mod fleet;
+mod guest;

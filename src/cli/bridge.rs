@@ -213,15 +213,19 @@ impl Bridge for SocketBridge {
         let Some(dir) = &self.sandbox else {
             return Vec::new();
         };
-        if control::state(dir).is_err() {
+        let Ok(state) = control::state(dir) else {
             return Vec::new();
-        }
+        };
+        let is_guest = state.foreign_server.is_some();
         crate::demo::faults::Fault::ALL
             .iter()
             .map(|f| Fault {
                 name: f.name().into(),
                 what: f.what().into(),
                 active: false,
+                unavailable: crate::demo::guest::unavailable(*f)
+                    .filter(|_| is_guest)
+                    .map(str::to_owned),
             })
             .collect()
     }

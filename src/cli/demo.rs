@@ -18,6 +18,7 @@ use super::{Exit, Looks, completion, follow, join, run};
 use crate::cockpit;
 use crate::cockpit::bridge::{Bridge, Purpose};
 use crate::demo::faults::Fault;
+use crate::demo::guest;
 use crate::demo::sandbox::{self, Lifetime, Sandbox};
 use crate::journal::holder::read_holder;
 use crate::journal::{Folder, is_engine_alive};
@@ -33,6 +34,7 @@ const RUNBOOK: &str = include_str!("../../runbook.yaml");
 #[command(after_help = "Examples:
   cutover demo --speed 10
   cutover demo --headless --speed 60 --fault 5xx
+  cutover demo --postgres postgres://me@127.0.0.1:5432/postgres
   cutover demo --stop")]
 pub struct DemoArgs {
     /// Scripted operators instead of the cockpit; one JSON object on stdout
@@ -56,6 +58,10 @@ pub struct DemoArgs {
     /// Seed of data and traffic
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// A PostgreSQL server that is there, where none can be started: by a role with CREATEDB and CREATEROLE. Two databases and two
+    /// roles are made there and dropped at the end, and nothing else is touched. With --stop, also drops what a killed sandbox left there
+    #[arg(long, value_name = "URL")]
+    postgres: Option<String>,
     /// End the sandbox that runs
     #[arg(long)]
     stop: bool,
@@ -79,12 +85,16 @@ fn fault(text: &str) -> Result<(Fault, String), String> {
 /// `cutover demo`
 pub async fn run(args: DemoArgs) -> anyhow::Result<Exit> {
     if args.stop {
-        return stop(args.dir.as_deref());
+        return stop(args.dir.as_deref(), args.postgres.as_deref()).await;
+    }
+    if let Some(url) = &args.postgres {
+        welcome(url, args.fault.as_ref().map(|(fault, _)| *fault)).await?;
     }
     let headless = args.headless || !join::can_show_a_screen();
     errln!("starting a sandbox: application, traffic, PostgreSQL");
     let options = sandbox::Options {
         dir: args.dir.clone(),
+        postgres: args.postgres.clone(),
         rows: args.rows,
         seed: args.seed,
         rate: args.rate,
@@ -258,7 +268,38 @@ fn summary(session: &Session, folder: &Folder) -> serde_json::Value {
     })
 }
 
-fn stop(dir: Option<&Path>) -> anyhow::Result<Exit> {
+/// Whether a server that is there will do, before anything begins; what sandboxes that were killed have left on it goes.
+async fn welcome(url: &str, fault: Option<Fault>) -> anyhow::Result<()> {
+    if let Some((fault, why)) = fault.and_then(|fault| Some((fault, guest::unavailable(fault)?))) {
+        anyhow::bail!("--fault {fault} is {why}");
+    }
+    guest::examine(url, sandbox::Options::new("").instances).await?;
+    sweep(url).await.map(drop)
+}
+
+/// Whether all is gone that is known as ours and that no living sandbox has.
+async fn sweep(url: &str) -> anyhow::Result<bool> {
+    let admin = guest::endpoint(url)?;
+    let swept = crate::ours::guest::sweep(&admin).await?;
+    for names in &swept.gone {
+        errln!(
+            "{}: what a sandbox left that was killed is gone: databases {} and {}, and its roles",
+            admin.host_label(),
+            names.target(),
+            names.scratch()
+        );
+    }
+    for names in &swept.living {
+        let (host, owner) = (admin.host_label(), names.owner());
+        errln!("{host}: the sandbox of {owner} lives, and keeps what it has");
+    }
+    for left in &swept.left {
+        errln!("{left}");
+    }
+    Ok(swept.left.is_empty())
+}
+
+async fn stop(dir: Option<&Path>, postgres: Option<&str>) -> anyhow::Result<Exit> {
     let found = dir.map_or_else(sandbox::running, |d| vec![d.to_owned()]);
     if found.is_empty() {
         errln!(
@@ -267,8 +308,14 @@ fn stop(dir: Option<&Path>) -> anyhow::Result<Exit> {
     }
     for dir in found {
         end_engines(&dir);
-        sandbox::stop(&dir)?;
+        let ending = dir.clone();
+        tokio::task::spawn_blocking(move || sandbox::stop(&ending)).await??;
         errln!("{} has ended", dir.display());
+    }
+    if let Some(url) = postgres
+        && !sweep(url).await?
+    {
+        return Ok(Exit::Failed);
     }
     Ok(Exit::Done)
 }

@@ -1,9 +1,8 @@
 //! The operating system's group that is on the bridge, and who is in it, by the machine's own name service.
 
-use std::ffi::CString;
 use std::path::Path;
 
-use nix::unistd::{Group, User, getgrouplist};
+use nix::unistd::{Gid, Group, User};
 
 use crate::journal::Folder;
 use crate::postgres::Finding;
@@ -82,8 +81,27 @@ fn outside(user: &str, group: &Group) -> Option<String> {
     let Ok(Some(known)) = User::from_name(user) else {
         return Some(format!("there is no user {shown} on this machine"));
     };
-    let name = CString::new(known.name).ok()?;
-    let groups = getgrouplist(&name, known.gid).unwrap_or_default();
-    let is_in = known.uid.is_root() || groups.contains(&group.gid);
+    let is_in = known.uid.is_root() || groups_of(&known).contains(&group.gid);
     (!is_in).then(|| format!("{shown} is not in the group {}", group.name))
+}
+
+#[cfg(not(target_os = "macos"))]
+fn groups_of(user: &User) -> Vec<Gid> {
+    let name = std::ffi::CString::new(user.name.as_str());
+    name.map_or_else(
+        |_| Vec::new(),
+        |name| nix::unistd::getgrouplist(&name, user.gid).unwrap_or_default(),
+    )
+}
+
+/// macOS' own call knows numbers that `nix` does not give; its `id` asks the same directory.
+#[cfg(target_os = "macos")]
+fn groups_of(user: &User) -> Vec<Gid> {
+    let told = std::process::Command::new("/usr/bin/id")
+        .args(["-G", user.name.as_str()])
+        .output();
+    let told = told.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+    let numbers = told.unwrap_or_default();
+    let numbers = numbers.split_whitespace().filter_map(|n| n.parse().ok());
+    numbers.map(Gid::from_raw).chain([user.gid]).collect()
 }

@@ -57,6 +57,8 @@ pub struct Fault {
     pub what: String,
     /// Whether it is active now.
     pub active: bool,
+    /// Why this sandbox cannot have it, if it cannot.
+    pub unavailable: Option<String>,
 }
 
 /// Why the engine did not do it.

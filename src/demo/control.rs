@@ -86,10 +86,13 @@ pub struct State {
     pub rows: u32,
     /// The seed of data and traffic.
     pub seed: u64,
-    /// The target database for the superuser, password included.
-    pub superuser_url: String,
-    /// PostgreSQL's own log.
+    /// The target database for whoever damages it, password included: the superuser, on a server that is not the sandbox's own the owner.
+    pub damage_url: String,
+    /// PostgreSQL's own log; of a server that is not the sandbox's own, a file that says so.
     pub postgres_log: PathBuf,
+    /// The server on which the sandbox is a guest, by host and port; `None` where it has one of its own.
+    #[serde(default)]
+    pub foreign_server: Option<String>,
 }
 
 /// Why a sandbox did not do it.

@@ -98,6 +98,27 @@ impl Fault {
         }
     }
 
+    /// Whether it is one of the server's, and not of what the sandbox has on it: such a one is made on a server of the sandbox's own alone.
+    pub fn needs_own_server(self) -> bool {
+        match self {
+            Self::TargetDown => true,
+            Self::BackupCorrupt
+            | Self::SecondWriter
+            | Self::MigrationFails
+            | Self::MigrationMissing
+            | Self::RowLoss
+            | Self::SlugMismatch
+            | Self::OrderMismatch
+            | Self::Orphan
+            | Self::NotReady
+            | Self::CrashOnStart
+            | Self::ErrorsLow
+            | Self::ErrorsHigh
+            | Self::Slow
+            | Self::PoolExhaustion => false,
+        }
+    }
+
     /// The row before whose start it comes in unless told otherwise: all rows before it are done then.
     pub fn default_step(self) -> &'static str {
         match self {

@@ -78,6 +78,11 @@ impl Layout {
         self.instance(name).join("app.log")
     }
 
+    /// What stands for the log of a server that is not the sandbox's own.
+    pub(super) fn foreign_log(&self) -> PathBuf {
+        self.dir.join("logs/postgresql.log")
+    }
+
     /// The variables of the runbook, by name.
     pub fn environment_file(&self) -> PathBuf {
         self.dir.join(ENVIRONMENT_FILE)

@@ -31,14 +31,14 @@ pub enum Missing {
     #[error(
         "no PostgreSQL server programs (initdb, postgres) on this machine; looked in {}. {}",
         list(.searched),
-        install_hint()
+        advice()
     )]
     Nowhere {
         /// Every folder that was looked into.
         searched: Vec<PathBuf>,
     },
     /// Only versions that do not count.
-    #[error("PostgreSQL {newest} in {} is too old; {OLDEST_MAJOR} or newer is needed. {}", .bin.display(), install_hint())]
+    #[error("PostgreSQL {newest} in {} is too old; {OLDEST_MAJOR} or newer is needed. {}", .bin.display(), advice())]
     TooOld {
         /// The newest major version found.
         newest: u32,
@@ -67,17 +67,82 @@ pub fn find() -> Result<Programs, Missing> {
     }
 }
 
-/// What to do where they are missing, in the words of this machine's package manager.
-pub fn install_hint() -> &'static str {
-    if cfg!(target_os = "macos") {
-        "Install them with `brew install postgresql@17`, or run `make postgres`"
-    } else if Path::new("/usr/bin/apt-get").exists() {
-        "Install them with `apt-get install postgresql`, or run `make postgres`"
-    } else if Path::new("/usr/bin/dnf").exists() {
-        "Install them with `dnf install postgresql-server`, or run `make postgres`"
-    } else {
-        "Install your system's PostgreSQL server package, or put its programs on PATH"
+/// How a system installs PostgreSQL's server programs: what tells that it does, and the command.
+const MANAGERS: [(&str, &str); 7] = [
+    ("/usr/bin/apt-get", "apt-get install postgresql"),
+    ("/usr/bin/dnf", "dnf install postgresql-server"),
+    ("/usr/bin/zypper", "zypper install postgresql-server"),
+    ("/usr/bin/pacman", "pacman -S postgresql"),
+    ("/sbin/apk", "apk add postgresql"),
+    ("/opt/homebrew/bin/brew", BREW),
+    ("/usr/local/bin/brew", BREW),
+];
+const BREW: &str = "brew install postgresql@17";
+
+/// What decides what a person can do here about programs that are missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Here {
+    /// The command of this system's package manager.
+    install: Option<&'static str>,
+    is_root: bool,
+    has_sudo: bool,
+    /// Whether `make` of our sources is in reach.
+    is_checkout: bool,
+}
+
+impl Here {
+    fn look() -> Here {
+        let manager = MANAGERS.iter().find(|(path, _)| Path::new(path).exists());
+        let on_path = |name: &str| {
+            std::env::var_os("PATH").is_some_and(|path| {
+                std::env::split_paths(&path).any(|folder| folder.join(name).is_file())
+            })
+        };
+        Here {
+            install: manager.map(|(_, command)| *command),
+            is_root: rustix::process::geteuid().is_root(),
+            has_sudo: on_path("sudo"),
+            is_checkout: std::env::current_exe()
+                .is_ok_and(|program| program.ancestors().any(is_our_source)),
+        }
     }
+
+    fn advice(self) -> String {
+        let make = match self.is_checkout {
+            true => ", or run `make postgres`",
+            false => "",
+        };
+        let install = match self.install {
+            Some(BREW) => format!("Install them with `{BREW}`{make}"),
+            Some(command) if self.is_root => format!("Install them with `{command}`{make}"),
+            Some(command) if self.has_sudo => format!("Install them with `sudo {command}`{make}"),
+            Some(command) => {
+                format!("Whoever may install here does it with `{command}`, as root")
+            }
+            None => format!(
+                "Install your system's package of the PostgreSQL server, or name the folder of its programs by {FOLDER}"
+            ),
+        };
+        format!(
+            "{install}. Where nobody may install anything, as in many containers, or no server is to run here: `cutover demo --postgres URL` \
+             uses a server that is there, by a role with CREATEDB and CREATEROLE"
+        )
+    }
+}
+
+fn is_our_source(folder: &Path) -> bool {
+    [
+        "Makefile",
+        "scripts/postgres-programs.sh",
+        "src/demo/programs.rs",
+    ]
+    .iter()
+    .all(|file| folder.join(file).is_file())
+}
+
+/// What to do where they are missing, on this system and with the rights of whoever asks.
+fn advice() -> String {
+    Here::look().advice()
 }
 
 /// Every folder worth a look: the one that is named, else `PATH`, `pg_config --bindir`, then the usual places.
@@ -156,7 +221,50 @@ fn list(folders: &[PathBuf]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::major_version;
+    use super::{BREW, Here, major_version};
+
+    #[test]
+    fn what_to_do_is_what_can_be_done_here() {
+        let here = Here {
+            install: Some("apt-get install postgresql"),
+            is_root: false,
+            has_sudo: true,
+            is_checkout: false,
+        };
+        let said = here.advice();
+        assert!(said.contains("`sudo apt-get install postgresql`"), "{said}");
+        let no_sudo = Here {
+            has_sudo: false,
+            ..here
+        };
+        assert!(no_sudo.advice().starts_with("Whoever may install here"));
+        let root = Here {
+            is_root: true,
+            install: Some("apk add postgresql"),
+            ..no_sudo
+        };
+        assert!(root.advice().contains("with `apk add postgresql`"));
+        let brew = Here {
+            install: Some(BREW),
+            ..here
+        };
+        assert!(brew.advice().contains("with `brew install"));
+        let none = Here {
+            install: None,
+            ..here
+        };
+        assert!(none.advice().contains("CUTOVER_POSTGRES_BIN"));
+        for somewhere in [here, no_sudo, root, brew, none] {
+            let said = somewhere.advice();
+            assert!(said.contains("cutover demo --postgres URL"), "{said}");
+            assert!(!said.contains("make"), "there is no checkout: {said}");
+        }
+        let checkout = Here {
+            is_checkout: true,
+            ..here
+        };
+        assert!(checkout.advice().contains("`make postgres`"));
+    }
 
     #[test]
     fn reads_what_distributions_print() {

@@ -20,9 +20,13 @@ use rustix::process::{
     test_kill_process_group,
 };
 
+use crate::ours::guest::{self, Names};
+
 /// The hidden subcommand that runs [`main`].
 pub const SUBCOMMAND: &str = "reaper";
 
+/// How long a server that is not the sandbox's own may take to let go of what was made there.
+const GUEST_LIMIT: Duration = Duration::from_secs(20);
 /// How long processes have to end after being asked, before they are killed.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -74,6 +78,11 @@ impl Reaper {
         self.tell(&Order::Cluster(data.to_path_buf()))
     }
 
+    /// What a sandbox makes on a server that is not its own, and by which URL it goes.
+    pub fn guest(&mut self, names: &Names, url: &str) -> std::io::Result<()> {
+        self.tell(&Order::Guest(names.clone(), url.to_string()))
+    }
+
     /// A process group to end.
     pub fn group(&mut self, leader: u32) -> std::io::Result<()> {
         self.tell(&Order::Group(leader))
@@ -107,6 +116,7 @@ const READY: &str = "ready";
 enum Order {
     Folder(PathBuf),
     Cluster(PathBuf),
+    Guest(Names, String),
     Group(u32),
     Forget(u32),
 }
@@ -116,6 +126,7 @@ impl Order {
         let (word, rest) = match self {
             Order::Folder(path) => ("folder", path_text(path)?),
             Order::Cluster(path) => ("cluster", path_text(path)?),
+            Order::Guest(names, url) => ("guest", format!("{} {}", names.number(), url_text(url)?)),
             Order::Group(leader) => ("group", leader.to_string()),
             Order::Forget(leader) => ("forget", leader.to_string()),
         };
@@ -127,6 +138,10 @@ impl Order {
         match word {
             "folder" => Some(Order::Folder(rest.into())),
             "cluster" => Some(Order::Cluster(rest.into())),
+            "guest" => {
+                let (number, url) = rest.split_once(' ')?;
+                Some(Order::Guest(Names::of(number)?, url.to_string()))
+            }
             "group" => rest.parse().ok().map(Order::Group),
             "forget" => rest.parse().ok().map(Order::Forget),
             _ => None,
@@ -148,11 +163,23 @@ fn path_text(path: &Path) -> std::io::Result<String> {
     }
 }
 
+/// A URL as it goes through the pipe: on one line.
+fn url_text(url: &str) -> std::io::Result<&str> {
+    match url.trim() {
+        text if text.contains('\n') => Err(std::io::Error::new(
+            std::io::ErrorKind::InvalidInput,
+            "a URL must be on one line",
+        )),
+        text => Ok(text),
+    }
+}
+
 #[derive(Debug, Default)]
 struct Estate {
     /// In the order in which they were told of.
     folders: Vec<PathBuf>,
     clusters: BTreeSet<PathBuf>,
+    guests: Vec<(Names, String)>,
     groups: BTreeSet<u32>,
 }
 
@@ -162,6 +189,7 @@ impl Estate {
             Order::Folder(path) if self.folders.contains(&path) => {}
             Order::Folder(path) => self.folders.push(path),
             Order::Cluster(path) => drop(self.clusters.insert(path)),
+            Order::Guest(names, url) => self.guests.push((names, url)),
             Order::Group(leader) => drop(self.groups.insert(leader)),
             Order::Forget(leader) => drop(self.groups.remove(&leader)),
         }
@@ -187,6 +215,10 @@ impl Estate {
             if !wait_until(deadline, || group_is_gone(group)) {
                 let _ = kill_process_group(group, Signal::KILL);
             }
+        }
+        // After those who work on them, and before the folder that whoever waits for the end looks at.
+        for (names, url) in &self.guests {
+            unmake(names, url);
         }
         for folder in self.in_order_of_removal() {
             // A process on its way out may still be writing: the second attempt comes after the first one's files are gone.
@@ -214,6 +246,19 @@ pub fn main() {
         }
     }
     estate.clear();
+}
+
+/// Takes away what a sandbox made on a server that is not its own. Nobody hears us: whoever ends a sandbox looks by itself whether it is gone,
+/// and the next one on that server takes away what was left.
+fn unmake(names: &Names, url: &str) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let (Ok(runtime), Ok(admin)) = (runtime, super::guest::endpoint(url)) else {
+        return;
+    };
+    let _ = runtime
+        .block_on(async { tokio::time::timeout(GUEST_LIMIT, guest::unmake(&admin, names)).await });
 }
 
 /// Immediate shutdown of the server on this data folder: it is a throwaway, there is nothing to checkpoint.
@@ -276,6 +321,7 @@ mod tests {
         for order in [
             Order::Folder("/tmp/a b".into()),
             Order::Cluster("/x".into()),
+            Order::Guest(Names::fresh(), "postgres://ann:a%20b@h/d".into()),
             Order::Group(7),
             Order::Forget(7),
         ] {
@@ -289,6 +335,8 @@ mod tests {
         for path in ["relative", "/tmp/two\nlines"] {
             assert!(Order::Folder(path.into()).line().is_err(), "{path:?}");
         }
+        let two_lines = Order::Guest(Names::fresh(), "postgres://h/a\nfolder /".into());
+        assert!(two_lines.line().is_err());
     }
 
     #[test]

@@ -14,14 +14,15 @@ use std::time::{Duration, Instant};
 use super::control::{self, Request, State};
 use super::layout::Layout;
 use super::sample;
-use super::supervisor::{READY, SUBCOMMAND};
+use super::supervisor::{POSTGRES, READY, SUBCOMMAND};
+use crate::postgres::{self, Endpoint};
 
 pub use super::supervisor::Lifetime;
 
 /// The beginning of the name of a folder that goes with its sandbox.
 const PREFIX: &str = "cutover-demo-";
 /// How long a sandbox may take to end.
-const STOP_LIMIT: Duration = Duration::from_secs(30);
+const STOP_LIMIT: Duration = Duration::from_secs(45);
 
 /// What kind of sandbox.
 #[derive(Debug, Clone)]
@@ -40,6 +41,8 @@ pub struct Options {
     pub instances: u32,
     /// Requests per second from simulated users; 0 for none.
     pub rate: u32,
+    /// A PostgreSQL server that is there, by the URL of a role that may make databases and roles; `None`: one of the sandbox's own.
+    pub postgres: Option<String>,
     /// When it ends without being asked.
     pub lifetime: Lifetime,
     /// For a sandbox of a session: how long nobody needs to be there.
@@ -57,6 +60,7 @@ impl Options {
             speed: 1,
             instances: 6,
             rate: 150,
+            postgres: None,
             lifetime: Lifetime::Session,
             idle_limit: Duration::from_secs(30 * 60),
         }
@@ -96,6 +100,26 @@ pub enum Error {
     Start {
         /// In the supervisor's words.
         reason: String,
+    },
+    /// It has ended, and its roles still get into the server on which it was a guest.
+    #[error(
+        "the sandbox has ended, and what it made on {host} is still there: {user} and what belongs to it. With the URL that it was started with, \
+         `cutover demo --stop --postgres URL` takes it away"
+    )]
+    Left {
+        /// The server.
+        host: String,
+        /// Its owner there.
+        user: String,
+    },
+    /// As [`Error::Left`], and the server does not answer.
+    #[error(
+        "the sandbox has ended, and whether what it made on its server is gone is not known: {why}. Once it answers, \
+         `cutover demo --stop --postgres URL` looks, with the URL that the sandbox was started with"
+    )]
+    LeftUnknown {
+        /// What was said.
+        why: Box<postgres::Error>,
     },
     /// It runs, but does not answer.
     #[error(transparent)]
@@ -168,9 +192,13 @@ impl Sandbox {
     }
 
     /// Ends everything and waits until it is gone.
+    ///
+    /// # Errors
+    /// Something of it is still on the server on which it was a guest.
     pub fn stop(mut self) -> Result<(), Error> {
+        let owner = owner_on_foreign_server(&self.layout.dir);
         self.end();
-        Ok(())
+        owner.map_or(Ok(()), |owner| is_shut_out(&owner))
     }
 
     /// Asks, then insists; the supervisor's reapers do the rest, and are waited for.
@@ -215,9 +243,10 @@ pub fn environment(dir: &Path) -> Result<BTreeMap<String, String>, Error> {
 /// Ends the sandbox of this folder, whoever started it, and waits until everything of it is gone.
 pub fn stop(dir: &Path) -> Result<(), Error> {
     let state = control::state(dir)?;
+    let owner = owner_on_foreign_server(dir);
     control::ask(dir, &Request::Shutdown)?;
     match is_gone_within(STOP_LIMIT, &state) {
-        true => Ok(()),
+        true => owner.map_or(Ok(()), |owner| is_shut_out(&owner)),
         false => Err(Error::Start {
             reason: format!(
                 "it was asked to end and still runs after {} s",
@@ -227,9 +256,45 @@ pub fn stop(dir: &Path) -> Result<(), Error> {
     }
 }
 
-/// Whether everything of a sandbox is gone, once it was. Its reaper removes the socket's folder last; PostgreSQL has a reaper of its own.
+/// The database of a sandbox that is a guest, as the role that owns it there; read before its folder goes.
+fn owner_on_foreign_server(dir: &Path) -> Option<Endpoint> {
+    control::state(dir).ok()?.foreign_server?;
+    let variables = environment(dir).ok()?;
+    Endpoint::parse(variables.get("TARGET_URL")?).ok()
+}
+
+/// A role that is gone is let in nowhere. A thread of its own, for the caller may stand inside a runtime.
+fn is_shut_out(owner: &Endpoint) -> Result<(), Error> {
+    let endpoint = owner.clone();
+    let asked = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        Ok::<_, std::io::Error>(runtime.block_on(endpoint.connect()).map(drop))
+    });
+    let answer = asked.join().expect("BUG: connecting panicked");
+    match answer.map_err(io("starting a runtime"))? {
+        Ok(()) => Err(Error::Left {
+            host: owner.host_label(),
+            user: owner.user().to_owned(),
+        }),
+        Err(
+            postgres::Error::WrongPassword { .. }
+            | postgres::Error::NotAuthorised { .. }
+            | postgres::Error::UnknownDatabase { .. },
+        ) => Ok(()),
+        Err(why) => Err(Error::LeftUnknown { why: Box::new(why) }),
+    }
+}
+
+/// Whether everything of a sandbox is gone, once it was. Its reaper removes the socket's folder last, after what it made on a server that is
+/// not its own; PostgreSQL of its own has a reaper of its own.
 fn is_gone_within(limit: Duration, state: &State) -> bool {
-    let last = [state.socket.parent(), state.postgres_log.parent()];
+    let own_log = match state.foreign_server {
+        None => state.postgres_log.parent(),
+        Some(_) => None,
+    };
+    let last = [state.socket.parent(), own_log];
     let deadline = Instant::now() + limit;
     while last.iter().flatten().any(|folder| folder.exists()) {
         if Instant::now() > deadline {
@@ -337,6 +402,11 @@ fn spawn(options: &Options, layout: &Layout, remove: bool) -> Result<Child, Erro
     }
     if remove {
         command.arg("--remove-dir");
+    }
+    // Its password is nothing for a list of processes.
+    command.env_remove(POSTGRES);
+    if let Some(url) = &options.postgres {
+        command.env(POSTGRES, url);
     }
     let stdin = if options.lifetime == Lifetime::Starter {
         Stdio::piped()

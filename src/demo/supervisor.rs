@@ -1,8 +1,8 @@
 //! The supervisor of a sandbox: the one process that owns the others.
 //!
-//! It starts PostgreSQL, the instances, the traffic and the chat webhook, answers the control socket, and ends everything when
-//! it is asked to, when whoever started it is gone (or nobody has been there for half an hour), or, by way of the reaper, when
-//! it is killed. Not in here: the handle that others hold ([`super::sandbox`]).
+//! It starts PostgreSQL (or makes two databases on a server that is there), the instances, the traffic and the chat webhook, answers the control
+//! socket, and ends everything when it is asked to, when whoever started it is gone (or nobody has been there for half an hour), or, by way of the
+//! reaper, when it is killed. Not in here: the handle that others hold ([`super::sandbox`]).
 
 mod chat;
 mod damage;
@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use tokio::process::Child;
 use tokio_util::sync::CancellationToken;
 
-use super::cluster;
+use super::cluster::random_password;
 use super::control::{STATE_FILE, State};
 use super::layout::Layout;
 use super::reaper::Reaper;
@@ -29,11 +29,14 @@ use super::sample::{self, Script};
 use super::traffic::{self, Traffic};
 use crate::private_file;
 use database::Database;
+pub(super) use database::privileges;
 use fleet::Fleet;
 use sites::Sites;
 
 /// The hidden subcommand that runs [`main`].
 pub(super) const SUBCOMMAND: &str = "sandbox";
+/// The variable by which a supervisor is told of a server that is there.
+pub(super) const POSTGRES: &str = "CUTOVER_DEMO_POSTGRES";
 /// What the supervisor says on standard output once everything runs.
 pub(super) const READY: &str = "ready";
 
@@ -78,6 +81,10 @@ pub struct Arguments {
     /// When it ends without being asked.
     #[arg(long, value_enum, default_value = "session")]
     pub lifetime: Lifetime,
+    /// A server that is there, for two databases of the sandbox's; a server of its own where absent. Whoever starts us says it here, and
+    /// not where every process list shows it.
+    #[arg(skip = std::env::var(POSTGRES).ok())]
+    pub postgres: Option<String>,
     /// For how many seconds nobody needs to be there.
     #[arg(long, default_value_t = 30 * 60)]
     pub idle_seconds: u64,
@@ -101,7 +108,7 @@ enum Error {
         source: std::io::Error,
     },
     #[error(transparent)]
-    Cluster(#[from] cluster::Error),
+    Database(#[from] database::Failure),
     #[error(transparent)]
     Sample(#[from] sample::Error),
     #[error("the simulated users' HTTP client: {0}")]
@@ -253,9 +260,9 @@ async fn start(
         dir: arguments.dir.clone(),
     };
     let socket = prepare_folders(&layout, arguments.remove_dir, &reaper)?;
-    let database = start_data(&layout, &arguments, program).await?;
+    let database = start_data(&layout, &arguments, program, reaper.clone()).await?;
     let sites = Sites::choose(&arguments)?;
-    let token = cluster::random_password();
+    let token = random_password();
     let environment = sites.environment(&layout, &database, program, &token);
     layout
         .write_environment(&environment)
@@ -300,8 +307,9 @@ async fn start(
         speed: arguments.speed,
         rows: arguments.rows,
         seed: arguments.seed,
-        superuser_url: database.superuser_url(),
+        damage_url: database.damage_url(),
         postgres_log: database.log_path(),
+        foreign_server: database.host(),
     };
     let running = Arc::new(Running {
         layout,
@@ -354,11 +362,14 @@ async fn start_data(
     layout: &Layout,
     arguments: &Arguments,
     program: &Path,
+    reaper: Arc<Mutex<Reaper>>,
 ) -> Result<Database, Error> {
     let (live, rows, seed) = (layout.live(), arguments.rows, arguments.seed);
     let file = tokio::task::spawn_blocking(move || sample::create(&live, rows, seed));
-    let program = program.to_path_buf();
-    let database = tokio::task::spawn_blocking(move || Database::start(&program));
+    let (program, layout, arguments) = (program.to_path_buf(), layout.clone(), arguments.clone());
+    let database = tokio::task::spawn_blocking(move || {
+        Database::start(&program, &layout, &arguments, &reaper)
+    });
     let (file, database) = tokio::join!(file, database);
     file.expect("BUG: writing the sample panicked")?;
     Ok(database.expect("BUG: starting PostgreSQL panicked")?)

@@ -128,6 +128,16 @@ pub fn drop_own_tables(keep: &[&str]) -> String {
     }
 }
 
+/// Drops a database with everything in it, and ends the sessions in it. Fails where one of them may not be ended.
+pub fn drop_database(name: &str) -> String {
+    format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", quoted(name))
+}
+
+/// Drops a role. Fails where something belongs to it, or where it has a right on something.
+pub fn drop_role(name: &str) -> String {
+    format!("DROP ROLE IF EXISTS {}", quoted(name))
+}
+
 /// A kind of object that a rehearsal's migrations may have made, and that goes with the next one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {

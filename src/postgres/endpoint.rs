@@ -266,6 +266,28 @@ impl Endpoint {
         )
     }
 
+    /// The URL of a database on this server for another role, password included. Of what this one's URL says, only the way to the server is in
+    /// it, and that there is to be no TLS.
+    pub fn url_for(&self, user: &str, password: &str, database: &str) -> String {
+        let hosts: Vec<String> = self.hosts.iter().map(Host::in_url).collect();
+        let plain = match self.tls.mode {
+            Some(SslMode::Disable) => "?sslmode=disable",
+            _ => "",
+        };
+        format!(
+            "postgres://{}:{}@{}/{}{plain}",
+            encoded(user),
+            encoded(password),
+            hosts.join(","),
+            encoded(database)
+        )
+    }
+
+    /// Whether one server is named, and not several of which any may answer.
+    pub fn names_one_server(&self) -> bool {
+        self.hosts.len() == 1
+    }
+
     /// Host and port, or the socket's folder; several with commas: what messages call it.
     pub fn host_label(&self) -> String {
         let hosts: Vec<String> = self.hosts.iter().map(Host::label).collect();
@@ -378,6 +400,22 @@ mod tests {
             assert_eq!(again.redacted(), shown, "{url}");
             assert_eq!(again.identity(), first.identity(), "{url}");
         }
+    }
+
+    #[test]
+    fn another_role_gets_a_url_of_its_own() {
+        let admin = endpoint("postgres://ann:hunter2@h:7/app?sslmode=disable&connect_timeout=3");
+        assert_eq!(
+            admin.url_for("b/b", "p@w", "d"),
+            "postgres://b%2Fb:p%40w@h:7/d?sslmode=disable"
+        );
+        let socket = endpoint("postgres://ann@%2Frun%2Fpg/app");
+        assert_eq!(
+            socket.url_for("b", "w", "d"),
+            "postgres://b:w@%2Frun%2Fpg:5432/d"
+        );
+        assert!(Endpoint::names_database("postgres://ann@h/app", &|_| None).unwrap());
+        assert!(!Endpoint::names_database("postgres://ann@h", &|_| None).unwrap());
     }
 
     #[test]

@@ -216,6 +216,7 @@ pub fn seen(plain: &Story, hostile: &str) -> Model {
         name: with("5xx"),
         what: with("errors"),
         active: true,
+        unavailable: None,
     }];
     model.warn(with("the journal"));
     model

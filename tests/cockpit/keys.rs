@@ -2,6 +2,7 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use cutover::cockpit::actions::ACTIONS;
+use cutover::cockpit::bridge::Fault;
 use cutover::cockpit::model::Model;
 use cutover::cockpit::news::News;
 use cutover::cockpit::theme::Theme;
@@ -355,4 +356,32 @@ fn playing_another_person_changes_what_the_keys_may() {
     assert_eq!(model.me.as_ref().map(|m| m.id.as_str()), Some("ada"));
     press(&mut model, "p1");
     assert_eq!(sent(&press(&mut model, "\n")).len(), 1);
+}
+
+#[test]
+fn a_fault_that_this_sandbox_cannot_have_says_so_and_is_not_asked_for() {
+    let mut model = states::sandbox().seen_by("robin");
+    let fault = |name: &str, unavailable: Option<&str>| Fault {
+        name: name.to_owned(),
+        what: format!("what {name} does"),
+        active: false,
+        unavailable: unavailable.map(str::to_owned),
+    };
+    let why = cutover::demo::guest::unavailable(cutover::demo::faults::Fault::TargetDown);
+    let faults = vec![fault("slow", None), fault("target-down", why)];
+    press(&mut model, "F");
+    update(&mut model, Message::FaultsListed(faults));
+    let shown = snapshot::text(&model, &Theme::standard(), 120, 40);
+    says!(shown, "what slow does");
+    says!(
+        shown,
+        "target-down        not available: it stops the server, which is not the sandbox's own"
+    );
+    assert_eq!(press(&mut model, "2"), []);
+    says!(said(&model), "target-down is not available");
+    press(&mut model, "F");
+    assert_eq!(
+        press(&mut model, "1"),
+        [Effect::Inject(Some("slow".to_owned()))]
+    );
 }

@@ -97,7 +97,7 @@ impl Bench {
 
     /// The target for the superuser.
     pub async fn target(&self) -> Client {
-        connect(&self.sandbox.state().expect("a state").superuser_url).await
+        connect(&self.sandbox.state().expect("a state").damage_url).await
     }
 
     /// Runs the migrations as the owner and brings every row over, the seventh digit of a second cut off.

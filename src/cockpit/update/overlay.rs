@@ -180,7 +180,15 @@ fn chosen(model: &mut Model, pick: Pick) -> Update {
             Update::with(vec![Effect::SetTheme(name)])
         }
         PickKind::Fault => {
-            let name = model.faults.get(pick.at).map(|f| f.name.clone());
+            let picked = model.faults.get(pick.at).cloned();
+            if let Some((name, why)) = picked
+                .as_ref()
+                .and_then(|f| Some((&f.name, f.unavailable.as_ref()?)))
+            {
+                say(model, format!("{name} is {why}"), Meaning::Sandbox);
+                return Update::redraw();
+            }
+            let name = picked.map(|f| f.name);
             let asked = match &name {
                 Some(name) => format!("injected {name}"),
                 None => "took every fault back".to_owned(),

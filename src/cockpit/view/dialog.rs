@@ -215,7 +215,8 @@ fn people(model: &Model) -> Vec<(String, String)> {
 fn faults(model: &Model) -> Vec<(String, String)> {
     let each = model.faults.iter().map(|f| {
         let mark = if f.active { "ACTIVE: " } else { "" };
-        (f.name.clone(), format!("{mark}{}", f.what))
+        let text = f.unavailable.as_ref().unwrap_or(&f.what);
+        (f.name.clone(), format!("{mark}{text}"))
     });
     each.chain([("none".to_owned(), "Take every fault back.".to_owned())])
         .collect()

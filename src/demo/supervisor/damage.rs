@@ -43,7 +43,7 @@ pub(super) enum Error {
     #[error("order-mismatch: this PostgreSQL knows no collation that ignores letter case")]
     NoCollation,
     #[error(transparent)]
-    Cluster(#[from] crate::demo::cluster::Error),
+    Database(#[from] super::database::Failure),
 }
 
 fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Error {
@@ -75,13 +75,7 @@ pub(super) async fn inject(running: &Running, fault: Fault) -> Result<(), Error>
         }),
         Fault::Slow => mislead(running, |faults| faults.delay_ms = Some(DELAY_MS)),
         Fault::PoolExhaustion => mislead(running, |faults| faults.hold_pool = true),
-        Fault::TargetDown => {
-            on_database(running, |database| {
-                database.take_down();
-                Ok(())
-            })
-            .await
-        }
+        Fault::TargetDown => on_database(running, |database| Ok(database.take_down()?)).await,
     }
 }
 
@@ -204,14 +198,14 @@ fn flip_bytes(path: &Path) -> std::io::Result<()> {
     std::fs::set_permissions(path, Permissions::from_mode(mode))
 }
 
-/// What is done to the target, as superuser, in one transaction.
+/// What is done to the target, as superuser or as its owner, in one transaction.
 async fn damage_target(running: &Running, fault: Fault) -> Result<(), Error> {
     let failed = |source| Error::Target { fault, source };
     let url = running
         .database
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
-        .superuser_url();
+        .damage_url();
     let (client, connection) = tokio_postgres::connect(&url, NoTls).await.map_err(failed)?;
     tokio::spawn(connection);
     let rows = client

@@ -11,6 +11,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::{Child, Command};
 use tokio_util::sync::CancellationToken;
 
+use super::POSTGRES;
 use crate::demo::layout::Layout;
 use crate::demo::reaper::Reaper;
 
@@ -45,6 +46,7 @@ impl Starter {
         let errors = File::options().append(true).create(true).open(errors)?;
         let child = Command::new(&self.program)
             .args(arguments)
+            .env_remove(POSTGRES)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(errors)

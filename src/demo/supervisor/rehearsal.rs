@@ -17,7 +17,7 @@ pub(super) enum Error {
         source: std::io::Error,
     },
     #[error(transparent)]
-    Cluster(#[from] crate::demo::cluster::Error),
+    Database(#[from] super::database::Failure),
     #[error(transparent)]
     Fleet(#[from] super::fleet::Error),
 }

@@ -80,6 +80,19 @@ impl Endpoint {
     }
 }
 
+impl Endpoint {
+    /// Whether the URL or the environment names a database; else libpq takes that of the role's name.
+    ///
+    /// # Errors
+    /// [`Error::Url`]
+    pub fn names_database(
+        url: &str,
+        environment: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<bool, Error> {
+        Ok(Parameters::parse(url, environment)?.get("dbname").is_some())
+    }
+}
+
 impl TlsOptions {
     fn read(given: &Parameters, home: &Path) -> Result<Self, Error> {
         let mode = one_of(given, "sslmode", &SslMode::ALL)?;
