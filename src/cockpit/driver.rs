@@ -4,7 +4,7 @@
 //!
 //! Not in here: what a message does (`update`) and what a frame looks like (`view`).
 
-mod pace;
+mod frames;
 mod waiting;
 
 use std::fmt;
@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 
 use chrono::Local;
 
-pub use self::pace::FRAME;
-use self::pace::{Owed, Pace};
+pub use self::frames::FRAME;
+use self::frames::{Frames, Owed};
 pub use self::waiting::LOOK;
 use self::waiting::{Ask, Asker, Presenter, Watch};
 
@@ -293,17 +293,17 @@ struct Driver {
 impl Driver {
     fn drive(mut self, messages: &Receiver<Message>) -> Left {
         self.present();
-        let mut pace = Pace::begin();
+        let mut frames = Frames::begin();
         let mut ticked = Instant::now();
         let parting = loop {
-            if !self.aside && pace.due_in(Instant::now()) == Some(Duration::ZERO) {
+            if !self.aside && frames.due_in(Instant::now()) == Some(Duration::ZERO) {
                 if self.draw().is_err() {
                     break Parting::TerminalLost;
                 }
-                pace.drawn(Instant::now());
+                frames.drawn(Instant::now());
             }
             let tick_due = self.tick().saturating_sub(ticked.elapsed());
-            let frame_due = pace.due_in(Instant::now()).filter(|_| !self.aside);
+            let frame_due = frames.due_in(Instant::now()).filter(|_| !self.aside);
             let wait = frame_due.map_or(tick_due, |due| due.min(tick_due));
             let message = match messages.recv_timeout(wait) {
                 Ok(message) => message,
@@ -326,7 +326,7 @@ impl Driver {
                 ticked = Instant::now();
             }
             if outcome.redraw {
-                pace.owe(owed);
+                frames.owe(owed);
             }
             if let Some(parting) = outcome.effects.into_iter().find_map(|e| self.carry_out(e)) {
                 break parting;

@@ -26,16 +26,16 @@ pub enum Owed {
 
 /// The frames: the last one, and what has come since.
 #[derive(Debug)]
-pub struct Pace {
+pub struct Frames {
     drawn: Option<Instant>,
     /// The shortest time after the last frame; `None` where there is nothing to show.
     rest: Option<Duration>,
 }
 
-impl Pace {
+impl Frames {
     /// The first frame is due.
-    pub fn begin() -> Pace {
-        Pace {
+    pub fn begin() -> Frames {
+        Frames {
             drawn: None,
             rest: Some(FRAME),
         }
@@ -73,18 +73,18 @@ mod tests {
         let begun = Instant::now();
         let at = |ms| begun + Duration::from_millis(ms);
         let ms = Duration::from_millis;
-        let mut pace = Pace::begin();
-        assert_eq!(pace.due_in(begun), Some(Duration::ZERO));
-        pace.drawn(begun);
-        assert_eq!(pace.due_in(at(5_000)), None);
-        pace.owe(Owed::Measured);
-        assert_eq!(pace.due_in(at(100)), Some(ms(1_000)));
-        pace.owe(Owed::Change);
-        pace.owe(Owed::Measured);
-        assert_eq!(pace.due_in(at(30)), Some(ms(3)));
-        pace.owe(Owed::Answer);
-        assert_eq!(pace.due_in(at(100)), Some(Duration::ZERO));
-        pace.drawn(at(100));
-        assert_eq!(pace.due_in(at(100)), None);
+        let mut frames = Frames::begin();
+        assert_eq!(frames.due_in(begun), Some(Duration::ZERO));
+        frames.drawn(begun);
+        assert_eq!(frames.due_in(at(5_000)), None);
+        frames.owe(Owed::Measured);
+        assert_eq!(frames.due_in(at(100)), Some(ms(1_000)));
+        frames.owe(Owed::Change);
+        frames.owe(Owed::Measured);
+        assert_eq!(frames.due_in(at(30)), Some(ms(3)));
+        frames.owe(Owed::Answer);
+        assert_eq!(frames.due_in(at(100)), Some(Duration::ZERO));
+        frames.drawn(at(100));
+        assert_eq!(frames.due_in(at(100)), None);
     }
 }
