@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 CARGO ?= cargo
 
-.PHONY: help demo test lint soak fuzz mutants versions bench dist postgres programs foreign
+.PHONY: help demo test lint soak fuzz mutants versions browser bench dist postgres programs foreign
 
 help:
 	@echo 'make demo   a sandbox with everything real, and the cockpit on it'
@@ -11,6 +11,7 @@ help:
 	@echo 'make fuzz   every fuzzer for MINUTES each (3), with TARGET=name one of them'
 	@echo 'make mutants  mutants of the rules and of what holds them; SHARD=0/40 only every fortieth'
 	@echo 'make versions  what meets the target, on the oldest and on the newest PostgreSQL'
+	@echo 'make browser  the page of `cutover watch` in a real browser, while a night runs'
 	@echo 'make bench  the figures that README and docs quote, measured here'
 	@echo 'make dist   what a release consists of, into target/packages; docs/install.md says what each file is'
 
@@ -87,6 +88,12 @@ versions: postgres
 	  $$folder/postgres --version; \
 	  CUTOVER_POSTGRES_BIN=$$folder $(CARGO) test --locked --test it -- reports:: promise:: transfer:: parity:: postgres:: salvage:: --test-threads=4 || exit 1; \
 	done
+
+# At the size of a desk and of a phone, light and dark; pictures of it lie in target/browser/pictures then.
+browser: postgres
+	@scripts/browser-programs.sh
+	$(CARGO) build --profile demo --locked
+	target/browser/bin/python scripts/watch-browser.py $(BUILT) target/browser/pictures
 
 bench: postgres
 	benches/run.sh

@@ -1,8 +1,10 @@
 //! The edge: threads that wait (for keys, signals, the journal, the engine) and one loop that updates and draws, at most thirty
-//! times a second and only when something has changed; a key is answered sooner.
+//! times a second and only when something has changed; a key is answered sooner, and what is measured again and again is shown with the next
+//! second of the clock.
 //!
 //! Not in here: what a message does (`update`) and what a frame looks like (`view`).
 
+mod frames;
 mod waiting;
 
 use std::fmt;
@@ -12,6 +14,8 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, FixedOffset, Local, Offset as _, TimeZone as _, Utc};
 
+pub use self::frames::FRAME;
+use self::frames::{Frames, Owed};
 pub use self::waiting::LOOK;
 use self::waiting::{Ask, Asker, Presenter, Watch};
 
@@ -31,10 +35,6 @@ use crate::journal::Follower;
 use crate::session::state::NotASession;
 use crate::session::{Command, Phase};
 
-/// The shortest time between two frames.
-pub const FRAME: Duration = Duration::from_millis(33);
-/// The shortest time before a frame that answers a key: whoever pressed it waits for it.
-const ANSWER: Duration = Duration::from_millis(8);
 /// What is being asked when somebody leaves has so long to end.
 const GOODBYE: Duration = Duration::from_millis(300);
 /// How often clocks are looked at while they run fast.
@@ -294,24 +294,18 @@ struct Driver {
 impl Driver {
     fn drive(mut self, messages: &Receiver<Message>) -> Left {
         self.present();
-        let mut dirty = true;
-        let mut rest = FRAME;
-        let mut drawn: Option<Instant> = None;
+        let mut frames = Frames::begin();
         let mut ticked = Instant::now();
         let parting = loop {
-            let frame_due = drawn.map_or(Duration::ZERO, |at| rest.saturating_sub(at.elapsed()));
-            if dirty && frame_due.is_zero() && !self.aside {
+            if !self.aside && frames.due_in(Instant::now()) == Some(Duration::ZERO) {
                 if self.draw().is_err() {
                     break Parting::TerminalLost;
                 }
-                (dirty, rest, drawn) = (false, FRAME, Some(Instant::now()));
+                frames.drawn(Instant::now());
             }
             let tick_due = self.tick().saturating_sub(ticked.elapsed());
-            let wait = if dirty && !self.aside {
-                frame_due.min(tick_due)
-            } else {
-                tick_due
-            };
+            let frame_due = frames.due_in(Instant::now()).filter(|_| !self.aside);
+            let wait = frame_due.map_or(tick_due, |due| due.min(tick_due));
             let message = match messages.recv_timeout(wait) {
                 Ok(message) => message,
                 Err(RecvTimeoutError::Timeout)
@@ -328,14 +322,13 @@ impl Driver {
                 Err(RecvTimeoutError::Disconnected) => break Parting::Ended,
             };
             let played = self.is_playing();
-            let by_hand = is_by_hand(&message);
+            let owed = owed_for(&message);
             let outcome = update(&mut self.model, message);
             if self.is_playing() != played {
                 ticked = Instant::now();
             }
-            dirty |= outcome.redraw;
-            if outcome.redraw && by_hand {
-                rest = ANSWER;
+            if outcome.redraw {
+                frames.owe(owed);
             }
             if let Some(parting) = outcome.effects.into_iter().find_map(|e| self.carry_out(e)) {
                 break parting;
@@ -468,12 +461,24 @@ fn here_at(wall: DateTime<Utc>) -> FixedOffset {
     Local.offset_from_utc_datetime(&wall.naive_utc()).fix()
 }
 
-/// Whether somebody at the terminal did it, and waits to see it.
-fn is_by_hand(message: &Message) -> bool {
-    matches!(
-        message,
-        Message::Key(_) | Message::Mouse(_) | Message::Pasted(_)
-    )
+/// What a frame shows of it, if it changes anything: somebody at the terminal waits to see what they did.
+fn owed_for(message: &Message) -> Owed {
+    match message {
+        Message::Key(_) | Message::Mouse(_) | Message::Pasted(_) => Owed::Answer,
+        Message::Came(news) if news.is_measured() => Owed::Measured,
+        Message::Came(_)
+        | Message::Resized
+        | Message::Drawn(_)
+        | Message::Ticked { .. }
+        | Message::Passed { .. }
+        | Message::FollowFailed(_)
+        | Message::Answered { .. }
+        | Message::FaultsListed(_)
+        | Message::SuspendAsked
+        | Message::Continued
+        | Message::EndAsked
+        | Message::TerminalLost => Owed::Change,
+    }
 }
 
 /// A terminal that cannot be written to is gone.

@@ -24,6 +24,8 @@ pub struct Follow {
     told: Told,
     /// [`Follower::changes`] at the last look at everything; `None` where there is something new to look for.
     looked: Option<u64>,
+    /// As it was found at the last look at everything: an engine that takes over writes, and so does one that gives a sign of life.
+    found: EngineState,
 }
 
 /// The step whose output is read.
@@ -60,6 +62,7 @@ impl Follow {
             watched: None,
             told: Told::default(),
             looked: None,
+            found: EngineState::Never,
         }
     }
 
@@ -85,17 +88,18 @@ impl Follow {
         if self.looked == Some(changes) {
             // A cockpit is left open for hours on a session in which nothing happens: then only the engine is looked at, which can die
             // without a word.
-            let engine = engine(self.follower.engine()?);
+            let engine = engine(self.follower.engine_since(&self.found)?);
             return Ok(News {
                 entries,
                 engine: changed(&mut self.told.engine, Some(Some(engine))).flatten(),
                 ..News::default()
             });
         }
-        let (watched, told) = (&mut self.watched, &mut self.told);
-        let news = self
-            .follower
-            .at_once(|follower| everything(follower, watched, told, entries))?;
+        let (watched, told, found) = (&mut self.watched, &mut self.told, &mut self.found);
+        let news = self.follower.at_once(|follower| {
+            *found = follower.engine()?;
+            everything(follower, watched, told, found, entries)
+        })?;
         self.looked = Some(changes);
         Ok(news)
     }
@@ -122,6 +126,7 @@ fn everything(
     follower: &mut Follower,
     watched: &mut Option<Watched>,
     told: &mut Told,
+    found: &EngineState,
     entries: Vec<Recorded>,
 ) -> Result<News, Error> {
     let samples = follower.poll_samples()?;
@@ -146,7 +151,7 @@ fn everything(
         plan: changed(&mut told.plan, follower.board(key::PLAN)?),
         loads: follower.board_if_new(key::LOADS, &mut told.loads)?,
         clients: follower.board_if_new(key::CLIENTS, &mut told.clients)?,
-        engine: changed(&mut told.engine, Some(Some(engine(follower.engine()?)))).flatten(),
+        engine: changed(&mut told.engine, Some(Some(engine(found.clone())))).flatten(),
     })
 }
 

@@ -67,6 +67,37 @@ impl News {
             && self.clients.is_none()
             && self.engine.is_none()
     }
+
+    /// Whether all of it is measured again and again, so that nobody waits to see it at once: no event, no fuse, no instance, no engine, and
+    /// nothing of a step.
+    pub fn is_measured(&self) -> bool {
+        let News {
+            entries,
+            progress,
+            output,
+            last_line,
+            triggers,
+            fleet,
+            cost,
+            feed,
+            parity,
+            plan,
+            engine,
+            samples: _,
+            checklist: _,
+            presence: _,
+            details: _,
+            loads: _,
+            clients: _,
+        } = self;
+        let of_a_step = !output.is_empty()
+            || progress.is_some()
+            || last_line.is_some()
+            || parity.is_some()
+            || plan.is_some();
+        let of_a_rollback = triggers.is_some() || cost.is_some() || feed.is_some();
+        entries.is_empty() && !of_a_step && !of_a_rollback && fleet.is_none() && engine.is_none()
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -104,5 +135,35 @@ impl Engine {
     /// Whether what is on the screen may count as live.
     pub fn is_live(&self) -> bool {
         matches!(self, Engine::Live { .. })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_somebody_waits_for_is_not_only_measured() {
+        let sample = Reading {
+            signal: "latency_p95_ms".to_owned(),
+            at_ms: 1_000,
+            value: Some(4.0),
+        };
+        let measured = News {
+            samples: vec![sample],
+            presence: Some(Vec::new()),
+            ..News::default()
+        };
+        assert!(measured.is_measured());
+        let with_an_engine = News {
+            engine: Some(Engine::Live { pid: 1 }),
+            ..measured.clone()
+        };
+        assert!(!with_an_engine.is_measured());
+        let with_a_fuse = News {
+            triggers: Some(Vec::new()),
+            ..measured
+        };
+        assert!(!with_a_fuse.is_measured());
     }
 }

@@ -110,6 +110,22 @@ impl Follower {
         Ok(EngineState::Alive { holder, beat })
     }
 
+    /// The same, where nothing was written since this state was found: only the lease can tell something else.
+    ///
+    /// # Errors
+    /// As [`Follower::engine`].
+    pub fn engine_since(&self, found: &EngineState) -> Result<EngineState, Error> {
+        match found {
+            EngineState::Alive {
+                holder: Some(_), ..
+            } if holder::is_engine_alive(&self.folder)? => Ok(found.clone()),
+            EngineState::Alive { .. }
+            | EngineState::Never
+            | EngineState::Ended { .. }
+            | EngineState::Died { .. } => self.engine(),
+        }
+    }
+
     /// The samples that have come since the last poll, in the order in which they were written; the first poll returns all that are kept.
     pub fn poll_samples(&mut self) -> Result<Vec<Sample>, Error> {
         let mut samples = Vec::new();

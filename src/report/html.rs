@@ -154,7 +154,7 @@ fn table(table: &Table) -> Markup {
             (NEWLINE)
             thead { tr {
                 @for (n, column) in table.columns.iter().enumerate() {
-                    th class=[class_of(n)] { (column.trim_start_matches('#')) }
+                    th scope="col" class=[class_of(n)] { (column.trim_start_matches('#')) }
                 }
             } }
             (NEWLINE)

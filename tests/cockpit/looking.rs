@@ -324,3 +324,10 @@ fn a_countdown_takes_off_a_theme_that_is_only_shown() {
         "{effects:?}"
     );
 }
+
+#[test]
+fn in_the_sandbox_a_deputy_is_told_whom_to_play() {
+    let model = states::sandbox().seen_by("ada");
+    let text = snapshot::text(&model, &Theme::standard(), 120, 40);
+    assert!(text.contains("[p: play Robin Marsh, then Enter]"), "{text}");
+}

@@ -190,6 +190,27 @@ fn every_picture_is_drawn_here_and_shown_somewhere() {
     assert_eq!(drawn, shown, "drawn, and shown nowhere");
 }
 
+/// It plays as an image on a page, so it may run nothing and load nothing; and nobody has to wait for it.
+#[test]
+fn the_moving_picture_is_small_runs_nothing_and_names_no_machine() {
+    assert!(read("README.md").contains("](docs/night/night.svg)"));
+    let (picture, cast) = (read("docs/night/night.svg"), read("docs/night/night.cast"));
+    assert!(picture.len() < 400_000 && cast.len() < 300_000);
+    for asks in [
+        "<script",
+        "<image",
+        "<foreignObject",
+        "href=",
+        "url(",
+        "@import",
+    ] {
+        assert!(!picture.contains(asks), "{asks}");
+    }
+    for place in ["/home/", "/root", "/Users/"] {
+        assert!(!picture.contains(place) && !cast.contains(place), "{place}");
+    }
+}
+
 fn read(page: &str) -> String {
     std::fs::read_to_string(root().join(page)).unwrap_or_else(|e| panic!("{page}: {e}"))
 }

@@ -376,7 +376,11 @@ pub fn hint(model: &Model, advice: &Advice) -> Option<String> {
     }
     let person = person_for(model, &advice.waits_for)?;
     let play = model.ui.keys.shown(Do::Play);
-    (model.session.charter.sandbox && !can)
+    // Also where whoever is played may do it for them: the line at the top names a key as long as one helps.
+    model
+        .session
+        .charter
+        .sandbox
         .then(|| format!("{play}: play {}, then {key}", person.name))
 }
 

@@ -49,11 +49,15 @@ pub fn frame<'p>(title: &str, pieces: impl Iterator<Item = &'p Piece>) -> String
             }
             (NEWLINE)
             body {
-                p id="lost" class="banner" hidden { "Nothing new arrives: what stands here may be old. Load it again; one link is good for a few windows at a time." }
+                p id="lost" class="banner" role="alert" hidden { "Nothing new arrives: what stands here may be old. Load it again; one link is good for a few windows at a time." }
+                p id="told" role="status" { }
                 noscript { p class="banner" { "Without its script this page does not follow: load it again to see what is new." } }
-                @for piece in pieces {
-                    (NEWLINE)
-                    section id=(piece.id) { (PreEscaped(&piece.html)) }
+                (NEWLINE)
+                main {
+                    @for piece in pieces {
+                        (NEWLINE)
+                        section id=(piece.id) { (PreEscaped(&piece.html)) }
+                    }
                 }
                 (NEWLINE)
                 script { (PreEscaped(SCRIPT)) }
