@@ -6,6 +6,7 @@ const DOTNET: World = World {
     dotnet: true,
     django: false,
     core_data: false,
+    strapi: false,
     text_order: false,
     beside: None,
 };
