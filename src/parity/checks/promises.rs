@@ -343,3 +343,32 @@ fn keyed(connection: &Connection) -> Result<Vec<(String, Vec<String>, bool)>, Er
     }
     Ok(keys)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_of_a_kind_are_two() {
+        let promise = |kind: &'static str, column: &str| Promise {
+            kind,
+            table: "t".to_owned(),
+            columns: BTreeSet::from([column.to_owned()]),
+            parent: None,
+            condition: None,
+        };
+        let all = [
+            promise("check", "n"),
+            promise("check", "n"),
+            promise("primary key", "id"),
+            promise("unique", "id"),
+            promise("index", "id"),
+        ];
+        let held = Promises::of(all.into_iter());
+        assert_eq!(held.keep(&promise("check", "n")), 2);
+        assert_eq!(held.keep(&promise("check", "id")), 0);
+        assert_eq!(held.keep(&promise("primary key", "id")), 1);
+        assert_eq!(held.keep(&promise("unique", "id")), 2);
+        assert_eq!(held.keep(&promise("index", "id")), 3);
+    }
+}

@@ -392,7 +392,6 @@ mod tests {
             ("a not in ('x')", "(a <> 'x'::text)"),
             ("2 > a", "(a < 2)"),
             ("a + b * 2 > 3", "((a + (b * 2)) > 3)"),
-            ("a notnull", "(a IS NOT NULL)"),
             ("coalesce(k, '')", "COALESCE(k, ''::character varying(20))"),
         ] {
             let there = form(Side::Target, target);
