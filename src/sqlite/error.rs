@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Nothing is there. `cutover` never creates a source.
-    #[error("there is no file at {path}; nothing was created. Check the path of the source", path = path.display())]
+    #[error("there is no file at {path}; nothing was created. Look whether its path is right and its disk is there", path = path.display())]
     Missing { path: PathBuf },
     /// A directory, socket or device.
     #[error("{path} is a {what}, not a file. Name the database file itself", path = path.display())]

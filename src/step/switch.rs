@@ -207,10 +207,13 @@ pub async fn rollback_ready(ctx: &Context) -> Outcome {
     })
     .await
     .expect("BUG: verifying does not panic");
-    let mut outcome = Outcome::done(format!(
-        "backup verified in {places} places; former configuration at hand"
-    ))
-    .with_check(Check::new(
+    let said = match &verified {
+        Ok(()) if places > 0 => {
+            format!("backup verified in {places} places; former configuration at hand")
+        }
+        Ok(()) | Err(_) => format!("of {places} places not each has the backup as it was made"),
+    };
+    let mut outcome = Outcome::done(said).with_check(Check::new(
         "backup_at_hand",
         verified.is_ok() && places > 0,
         verified.err().unwrap_or_else(|| format!("{places} places")),
@@ -218,6 +221,7 @@ pub async fn rollback_ready(ctx: &Context) -> Outcome {
     let configurations = ctx.session.config_undos();
     if configuration::key(ctx).is_some() && configurations.is_empty() {
         let detail = "this session has changed no configuration, so it has none to put back";
+        outcome.summary = detail.to_owned();
         outcome = outcome.with_check(Check::new("configuration_at_hand", false, detail));
     }
     for undo in configurations {

@@ -226,8 +226,7 @@ fn a_change_of_clocks_shows_on_a_screen_that_is_open() {
             .iter()
             .any(|at| text.contains(&format!("  {}", at.format("%H:%M:"))))
     };
-    let minute = TimeDelta::minutes(1);
-    let around = |at: DateTime<Utc>| [at - minute, at, at + minute];
+    let around = |at: DateTime<Utc>| [-1, 0, 1, 2, 3, 4, 5].map(|n| at + TimeDelta::minutes(n));
     terminal.until("the time before", |text| shows(text, &around(change)));
     let after = around(change + TimeDelta::hours(5));
     // Without an engine nothing but a key draws this screen.

@@ -3,7 +3,7 @@
 use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
 use std::path::PathBuf;
 
-use cutover::runbook::StepKind;
+use cutover::runbook::{Place, StepKind};
 use cutover::session::facts::{Backup, Kept};
 use cutover::session::{Event, Outcome};
 use cutover::step::context::Content;
@@ -54,6 +54,25 @@ async fn nothing_is_built_on_a_backup_that_somebody_changed() {
         let said = "the backup is not the file whose checksum A2 recorded";
         assert!(outcome.summary.contains(said), "{id}: {}", outcome.summary);
     }
+}
+
+/// As where the disk of the second place was unmounted: nobody is told that the copy there was verified.
+#[tokio::test]
+async fn f3_is_red_where_a_place_is_gone_and_does_not_say_that_it_was_verified() {
+    let mut bench = frozen().await;
+    backed_up(&mut bench).await;
+    let second = bench.path("second");
+    for step in &mut bench.runbook.steps {
+        if let StepKind::StoreBackup { place, .. } = &mut step.kind {
+            *place = Place::Directory(second.clone());
+        }
+    }
+    let stored = bench.step("A3").await;
+    assert!(stored.ok, "{}", stored.summary);
+    std::fs::rename(&second, bench.path("unmounted")).expect("gone");
+    let f3 = bench.step("F3").await;
+    assert!(red(&f3).contains(&"backup_at_hand"), "{}", f3.summary);
+    lacks!(f3.summary, "verified in");
 }
 
 #[tokio::test]

@@ -44,9 +44,12 @@ fn relative(url: &str) -> impl Iterator<Item = &'static str> {
 mod tests {
     use super::relative;
 
+    fn of(url: &str) -> Vec<&'static str> {
+        relative(url).collect()
+    }
+
     #[test]
     fn a_file_without_its_folder_is_relative() {
-        let of = |url| relative(url).collect::<Vec<_>>();
         let url = "postgres://a:b@h/d?sslmode=verify-full&sslrootcert=certs/ca.pem&sslkey=/k";
         assert_eq!(of(url), ["sslrootcert"]);
         let words = "host=h passfile='pass' sslcert=./c dbname=d";
