@@ -89,7 +89,7 @@ fn refused<T>(why: String) -> io::Result<T> {
 }
 
 fn made_with(row: &Row) -> Mode {
-    Mode::from_raw_mode(row.mode() & 0o777)
+    below::mode_of(row.mode() & 0o777)
 }
 
 /// Opens a file to act on what it says.

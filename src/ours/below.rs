@@ -9,7 +9,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Component, Path};
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, fchmod, mkdirat, openat, unlinkat};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, RawMode, fchmod, mkdirat, openat, unlinkat};
 use rustix::io::Errno;
 
 /// A pipe without a writer would hold up whoever opens it, a terminal would become ours, and a link may lead anywhere.
@@ -33,6 +33,11 @@ pub struct Modes {
     pub file: u32,
 }
 
+/// The bits of a mode as the system's calls take them, which have sixteen for it on macOS and thirty-two on Linux.
+pub fn mode_of(bits: u32) -> Mode {
+    Mode::from_raw_mode((bits & 0o7777) as RawMode)
+}
+
 /// Makes a new file below a folder, and the folders on the way that are missing. Without modes it is as the umask lets.
 ///
 /// # Errors
@@ -42,18 +47,18 @@ pub fn create(dir: &Path, relative: &Path, modes: Option<Modes>) -> io::Result<F
     let (folder, file) = modes.map_or((0o777, 0o666), |m| (m.folder & 0o777, m.file & 0o777));
     let (mut at, parts, name) = begin(dir, relative)?;
     for part in parts {
-        let made = mkdirat(&at, part, Mode::from_raw_mode(folder));
+        let made = mkdirat(&at, part, mode_of(folder));
         at = match made {
             Ok(()) | Err(Errno::EXIST) => enter(&at, part)?,
             Err(error) => return Err(error.into()),
         };
         if let (Ok(()), Some(modes)) = (made, modes) {
-            fchmod(&at, Mode::from_raw_mode(modes.folder))?;
+            fchmod(&at, mode_of(modes.folder))?;
         }
     }
-    let made = openat(&at, name, flags | ALWAYS, Mode::from_raw_mode(file)).map_err(in_words)?;
+    let made = openat(&at, name, flags | ALWAYS, mode_of(file)).map_err(in_words)?;
     if let Some(modes) = modes {
-        fchmod(&made, Mode::from_raw_mode(modes.file))?;
+        fchmod(&made, mode_of(modes.file))?;
     }
     Ok(made.into())
 }
