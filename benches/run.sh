@@ -19,6 +19,7 @@ echo "== a key to the screen while an import runs"; cargo bench --quiet --locked
 echo "== the screen: a frame, the first one, and leaving it open"; CUTOVER_BENCH_SERVER=$admin cargo bench --quiet --locked --bench screen
 if command -v tmux >/dev/null; then echo "== a cockpit that is left open on a night that has yet to begin"; "$here/idle.sh"; fi
 echo "== verify against bare reads"; "$here/verify.sh" "$admin" "$work/tools.db"
+echo "== diff against bare reads"; "$here/diff.sh" "$work/tools.db"
 echo "== what the bookkeeping after the switch costs production"; "$here/salvage.sh"
 echo "== what the feed costs production's writes"; "$here/feed.sh" "$admin" "$work/tools.db"
 echo "== a rollback with and without a target that answers"; "$here/rollback.sh"

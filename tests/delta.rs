@@ -1,0 +1,6 @@
+//! What differs between two snapshots of a SQLite file: against brute force, and as a person or a script is told.
+
+mod brute;
+mod command;
+pub mod property;
+pub mod workload;
