@@ -15,6 +15,7 @@ mod attempt;
 mod check;
 mod claim;
 mod cockpit;
+mod delta;
 mod demo;
 mod feed;
 mod figures;

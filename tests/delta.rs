@@ -1,0 +1,3 @@
+//! Which rows of two snapshots differ.
+
+mod pages;
