@@ -18,6 +18,7 @@ echo "== an action on one terminal, on every other"; cargo bench --quiet --locke
 echo "== a key to the screen while an import runs"; cargo bench --quiet --locked --bench keystroke
 echo "== the screen: a frame, the first one, and leaving it open"; CUTOVER_BENCH_SERVER=$admin cargo bench --quiet --locked --bench screen
 echo "== verify against bare reads"; "$here/verify.sh" "$admin" "$work/tools.db"
+echo "== diff against bare reads"; "$here/diff.sh" "$work/tools.db"
 echo "== what the bookkeeping after the switch costs production"; "$here/salvage.sh"
 echo "== what the feed costs production's writes"; "$here/feed.sh" "$admin" "$work/tools.db"
 echo "== a rollback with and without a target that answers"; "$here/rollback.sh"

@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 done and green · 1 it failed, and said why · 2 wrong usage or an invalid runbook · 3 no-go, parity differs, the plan has
 //! problems, or `close` leaves something open · 4 rolled back, whether or not every row of the rollback was green · 70 a bug in `cutover`.
+//! `diff` has those of diff(1): 0 the same, 1 different, 2 not compared.
 
 pub mod act;
 pub mod bridge;
@@ -10,6 +11,7 @@ pub mod close;
 pub mod completion;
 pub mod copy;
 pub mod demo;
+pub mod diff;
 pub mod engine;
 pub mod follow;
 pub mod group;
@@ -50,7 +52,8 @@ use crate::secret;
 
 /// What scripts go by, below the commands.
 const EXIT_CODES: &str = "Exit codes: 0 done and green · 1 it failed, and said why · 2 wrong usage or an invalid runbook · 3 no-go, parity differs, \
-    the plan has problems, or `close` leaves something open · 4 rolled back, whether or not every row of the rollback was green · 70 a bug in `cutover`";
+    the plan has problems, or `close` leaves something open · 4 rolled back, whether or not every row of the rollback was green · 70 a bug in `cutover`. \
+    `diff` has those of diff(1): 0 the same, 1 different, 2 not compared";
 
 /// Takes an application from SQLite to PostgreSQL, live, with a rollback key.
 #[derive(Debug, Parser)]
@@ -116,6 +119,8 @@ pub enum Subcommands {
     Rehearse(rehearse::RehearseArgs),
     /// Compare every row and every value of a SQLite file with PostgreSQL
     Verify(verify::VerifyArgs),
+    /// Which rows differ between two snapshots of a SQLite file
+    Diff(diff::DiffArgs),
     /// The evidence of a session: a page with pictures, Markdown and JSON; or a check of it
     Report(report::ReportArgs),
     /// The cockpit over what was recorded; or when each trigger of a runbook would have fired over it
@@ -332,6 +337,7 @@ async fn dispatch(command: Subcommands) -> anyhow::Result<Exit> {
         S::Copy(args) => copy::run(args).await,
         S::Rehearse(args) => rehearse::run(args).await,
         S::Verify(args) => verify::run(args).await,
+        S::Diff(args) => diff::run(args).await,
         S::Report(args) => report::run(args).await,
         S::Replay(args) => replay::run(args).await,
         S::Salvage(args) => salvage::run(args).await,

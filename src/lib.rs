@@ -20,7 +20,7 @@
 //! 16. [`demo`]: the sandbox: sample application, throwaway PostgreSQL, traffic, faults.
 //! 17. [`cli`]: one file per subcommand.
 //!
-//! Beside them: [`feed`] follows what is written to the target from the switch on, [`delta`] says which rows of two snapshots differ.
+//! Beside them: [`feed`] follows what is written to the target from the switch on; [`delta`] tells which rows differ between two snapshots.
 //!
 //! Small and used by many: [`action`] runs what a runbook tells us to run, [`production`] compares production around each
 //! action of a rehearsal, [`claim`] says which session has a database, [`clock`] is the one place that reads time, [`format`] says how numbers and times read, [`history`] reads a
