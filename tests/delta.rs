@@ -4,4 +4,5 @@ mod brute;
 mod command;
 mod pages;
 pub mod property;
+mod ways;
 pub mod workload;

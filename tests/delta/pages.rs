@@ -1,4 +1,5 @@
-//! Pages compared: every row that differs is among the candidates, on files that SQLite wrote in every manner; bytes that it did not write harm nothing.
+//! Pages compared: every row that differs is among the candidates, on files that SQLite wrote in every manner, and few others are; bytes that it
+//! did not write harm nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -55,7 +56,7 @@ impl Pair {
     fn differing(&self, table: &str) -> BTreeSet<i64> {
         let [before, after] = [&self.older, &self.newer].map(|path| rows(path, table));
         let all = before.keys().chain(after.keys());
-        all.filter(|rowid| before.get(rowid) != after.get(rowid))
+        all.filter(|rowid| before.get(*rowid) != after.get(*rowid))
             .copied()
             .collect()
     }

@@ -160,12 +160,13 @@ impl<'a> Both<'a> {
         if older.statement != newer.statement || is_table[0] != is_table[1] {
             return Ok(Found::Whole(Why::OtherSchema));
         }
-        if is_table[0] {
-            let ranges = self.rowids(older.root, newer.root)?;
-            return Ok(Found::Rowids(ranges));
-        }
-        let is_changed = older.root != newer.root || self.is_changed(newer.root)?;
-        Ok(Found::Keys(is_changed))
+        let is_table = is_table[0];
+        let is_changed = older.root != newer.root || self.is_changed(newer.root, is_table)?;
+        Ok(match (is_table, is_changed) {
+            (false, _) => Found::Keys(is_changed),
+            (true, true) => Found::Rowids(self.rowids(older.root, newer.root)?),
+            (true, false) => Found::Rowids(Ranges::default()),
+        })
     }
 
     /// The rowids of each leaf that is not in both trees with the same bytes.
@@ -191,9 +192,9 @@ impl<'a> Both<'a> {
         Ok(ranges)
     }
 
-    /// Whether a page of a tree WITHOUT ROWID changed. Where none did, from the root on, the older tree is this one.
-    fn is_changed(&mut self, root: u32) -> Result<bool, NotUnderstood> {
-        let mut walk = Walk::again(root, false);
+    /// Whether a page of a tree changed. Where none did, from the root on, the older tree is this one.
+    fn is_changed(&mut self, root: u32, is_table: bool) -> Result<bool, NotUnderstood> {
+        let mut walk = Walk::again(root, is_table);
         while let Some(step) = walk.next(&mut self.newer)? {
             if self.changed.has(step.page) {
                 return Ok(true);
