@@ -11,17 +11,17 @@ binary=${CUTOVER:-$here/../target/release/cutover}
 seconds() { local began ended; began=$(date +%s.%N); "$@"; ended=$(date +%s.%N); awk -v a="$began" -v b="$ended" 'BEGIN { printf "%.2f", b - a }'; }
 out=$(mktemp -d); trap 'rm -rf "$out"' EXIT
 [[ -f $file ]] || sqlite3 "$file" <"$here/data/tools.sql" >/dev/null
-rows() { sqlite3 "$1" "select name from pragma_table_list where schema = 'main' and type = 'table' and name not like 'sqlite%'"; }
+tables() { sqlite3 "$1" "select name from pragma_table_list where schema = 'main' and type = 'table' and name not like 'sqlite%' ${2-}"; }
 cp "$file" "$out/same.db"
 cp "$file" "$out/changed.db"
-rows "$file" | while read -r table; do
+tables "$file" 'and not wr' | while read -r table; do
   column=$(sqlite3 "$file" "select name from pragma_table_info('$table') where pk = 0 and type like '%TEXT%' order by cid limit 1")
   [[ -z $column ]] || sqlite3 "$out/changed.db" "update or ignore \"$table\" set \"$column\" = \"$column\" || '.' where rowid % 100 = 7"
 done
 cp "$out/changed.db" "$out/vacuumed.db"; sqlite3 "$out/vacuumed.db" vacuum
 
 bare() {
-  rows "$1" | while read -r table; do
+  tables "$1" | while read -r table; do
     sums=$(sqlite3 "$1" "select group_concat('sum(length(\"' || name || '\"))') from pragma_table_info('$table')")
     sqlite3 "$1" "select $sums from \"$table\" not indexed"
   done >/dev/null

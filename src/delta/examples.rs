@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use rusqlite::{Connection, Statement};
+use rusqlite::Connection;
 use serde::Serialize;
 
 use super::error::Error;
@@ -78,31 +78,28 @@ fn of_table(
     let reader =
         |side: &Snapshot, table| Reader::new(table, side.schema.encoding, is_same_text, &sorted);
     let (older, newer) = (reader(&sides.older, old_table), reader(&sides.newer, table));
-    let failed = |side: &Snapshot| side.failed(&changed.table);
-    let of_older = older.prepare_one(&sides.older.connection);
-    let of_newer = newer.prepare_one(&sides.newer.connection);
-    let mut looking = Looking {
+    let looking = Looking {
         table,
-        older: (older, of_older.map_err(failed(&sides.older))?),
-        newer: (newer, of_newer.map_err(failed(&sides.newer))?),
+        older: (older, &sides.older.connection),
+        newer: (newer, &sides.newer.connection),
         stored_as: sides.stored_as(),
     };
     looking
         .examples(file, changed, most)
-        .map_err(failed(&sides.newer))
+        .map_err(sides.newer.failed(&changed.table))
 }
 
 /// Both files, to read rows of a table by their names.
 struct Looking<'s> {
     table: &'s Table,
-    older: (Reader<'s>, Statement<'s>),
-    newer: (Reader<'s>, Statement<'s>),
+    older: (Reader<'s>, &'s Connection),
+    newer: (Reader<'s>, &'s Connection),
     stored_as: Option<TextEncoding>,
 }
 
 impl Looking<'_> {
     fn examples(
-        &mut self,
+        &self,
         file: &Connection,
         changed: &Changed,
         most: u32,
@@ -153,15 +150,15 @@ impl Looking<'_> {
 
     /// The columns of a row that are otherwise.
     fn different(
-        &mut self,
+        &self,
         rowids: (Option<i64>, Option<i64>),
         key: &[Cell<'_>],
     ) -> rusqlite::Result<Vec<Different>> {
         let columns = &self.table.columns;
-        bind(&mut self.older, rowids.0, key)?;
-        bind(&mut self.newer, rowids.1, key)?;
-        let (older, newer) = (&mut self.older, &mut self.newer);
-        let (mut old_rows, mut new_rows) = (older.1.raw_query(), newer.1.raw_query());
+        let (older, newer) = (&self.older, &self.newer);
+        let mut of_older = older.0.prepare_one(older.1, rowids.0, key)?;
+        let mut of_newer = newer.0.prepare_one(newer.1, rowids.1, key)?;
+        let (mut old_rows, mut new_rows) = (of_older.raw_query(), of_newer.raw_query());
         let (Some(old), Some(new)) = (old_rows.next()?, new_rows.next()?) else {
             return Ok(Vec::new());
         };
@@ -179,17 +176,6 @@ impl Looking<'_> {
             }
         }
         Ok(different)
-    }
-}
-
-fn bind(
-    (reader, statement): &mut (Reader<'_>, Statement<'_>),
-    rowid: Option<i64>,
-    key: &[Cell<'_>],
-) -> rusqlite::Result<()> {
-    match rowid {
-        Some(rowid) => statement.raw_bind_parameter(1, rowid),
-        None => reader.bind_key(statement, key),
     }
 }
 

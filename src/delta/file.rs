@@ -4,11 +4,12 @@
 //! `rows_<id>(change, old_rowid, new_rowid, k1, k2, …)` has its rows: `change` is `i`, `u` or `d`, `k1` … are the values of the declared key
 //! in its order (the new row's, and the old one's where the row went), and rowids are NULL where the table has none.
 //!
-//! Its text is stored as that of the snapshots, so that a key in it is the key; where they store text each in its own way, as UTF-8.
+//! Its text is stored as that of the snapshots, so that a key in it is the key, half a pair of UTF-16 too, and both can be attached to one
+//! connection; where they store text each in its own way, it is UTF-8.
 
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, ErrorCode, params};
 use tempfile::NamedTempFile;
 
 use super::error::Error;
@@ -61,9 +62,12 @@ impl Draft {
     /// Wraps what SQLite answers when the draft, or what is remembered beside it, is written.
     pub(super) fn failed(&self) -> impl Fn(rusqlite::Error) -> Error + use<> {
         let path = self.into.clone();
-        move |source| Error::Write {
-            path: path.clone(),
-            source,
+        move |source| match source.sqlite_error_code() {
+            Some(ErrorCode::OperationInterrupted) => Error::Cancelled,
+            _ => Error::Write {
+                path: path.clone(),
+                source,
+            },
         }
     }
 

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::Error;
 use super::file::Draft;
-use super::snapshot::Sides;
+use super::snapshot::{Sides, Snapshot};
 use super::{Changed, Way, alike};
 use crate::sqlite::schema::Table;
 
@@ -28,6 +28,15 @@ pub(super) use reader::{Reader, of_raw, raw};
 
 /// Rows between two looks whether to stop.
 const ROWS_BETWEEN_LOOKS: u64 = 1024;
+
+/// A table in both files.
+struct Pair<'p> {
+    sides: &'p Sides,
+    older: (&'p Table, Reader<'p>),
+    newer: (&'p Table, Reader<'p>),
+    order: Order,
+    stop: &'p CancellationToken,
+}
 
 /// Compares a table that is the same table in both files. With `within`, only rows with these rowids are read: all others have to be equal in
 /// both files under their rowids. It means nothing for a table without rowids, which is read whole.
@@ -41,70 +50,78 @@ pub(super) fn compare(
 ) -> Result<Option<Changed>, Error> {
     let is_same_text = sides.stored_as().is_some();
     let key = alike::key(&sides.newer, newer)?;
-    let older_reader = Reader::new(older, sides.older.schema.encoding, is_same_text, &key);
-    let newer_reader = Reader::new(newer, sides.newer.schema.encoding, is_same_text, &key);
-    let order = Order::new(newer, &key, sides.stored_as());
-    let mut left = Left::new(draft, id, newer);
+    let reader =
+        |side: &Snapshot, table| Reader::new(table, side.schema.encoding, is_same_text, &key);
+    let pair = Pair {
+        sides,
+        older: (older, reader(&sides.older, older)),
+        newer: (newer, reader(&sides.newer, newer)),
+        order: Order::new(newer, &key, sides.stored_as()),
+        stop,
+    };
     let everything = [i64::MIN..=i64::MAX];
     let ranges: &[RangeInclusive<i64>] = match Way::of(newer) {
         Way::Rowid => within.unwrap_or(&everything),
         Way::Key | Way::Anew(_) => &everything,
     };
-    let (old_failed, new_failed) = (
-        sides.older.failed(&older.name),
-        sides.newer.failed(&newer.name),
-    );
-    let mut older_rows = older_reader
-        .prepare(&sides.older.connection)
-        .map_err(&old_failed)?;
-    let mut newer_rows = newer_reader
-        .prepare(&sides.newer.connection)
-        .map_err(&new_failed)?;
-    let mut rows_read = 0_u64;
-    for range in ranges {
-        let mut old = older_reader
-            .query(&mut older_rows, range)
-            .map_err(&old_failed)?;
-        let mut new = newer_reader
-            .query(&mut newer_rows, range)
-            .map_err(&new_failed)?;
-        old.advance().map_err(&old_failed)?;
-        new.advance().map_err(&new_failed)?;
-        loop {
-            rows_read += 1;
-            if rows_read.is_multiple_of(ROWS_BETWEEN_LOOKS) && stop.is_cancelled() {
-                return Err(Error::Cancelled);
-            }
-            let ahead = match (old.get(), new.get()) {
-                (None, None) => break,
-                (Some(one), None) => {
-                    left.alone(Side::Older, &older_reader.row(one))?;
-                    Ordering::Less
+    let mut left = Left::new(draft, id, newer, stop);
+    pair.read(ranges, &mut left)?;
+    left.settle(sides)
+}
+
+impl Pair<'_> {
+    /// Reads these rowids of both sides, and leaves what is not equal.
+    fn read(&self, ranges: &[RangeInclusive<i64>], left: &mut Left<'_>) -> Result<(), Error> {
+        let (older, newer) = (&self.older.1, &self.newer.1);
+        let old_failed = self.sides.older.failed(&self.older.0.name);
+        let new_failed = self.sides.newer.failed(&self.newer.0.name);
+        let of_older = older.prepare(&self.sides.older.connection);
+        let of_newer = newer.prepare(&self.sides.newer.connection);
+        let mut of_older = of_older.map_err(&old_failed)?;
+        let mut of_newer = of_newer.map_err(&new_failed)?;
+        let mut rows_read = 0_u64;
+        for range in ranges {
+            let mut old = older.query(&mut of_older, range).map_err(&old_failed)?;
+            let mut new = newer.query(&mut of_newer, range).map_err(&new_failed)?;
+            old.advance().map_err(&old_failed)?;
+            new.advance().map_err(&new_failed)?;
+            while let Some(ahead) = self.leave(old.get(), new.get(), left)? {
+                if ahead.is_le() {
+                    old.advance().map_err(&old_failed)?;
                 }
-                (None, Some(other)) => {
-                    left.alone(Side::Newer, &newer_reader.row(other))?;
-                    Ordering::Greater
+                if ahead.is_ge() {
+                    new.advance().map_err(&new_failed)?;
                 }
-                (Some(one), Some(other)) => {
-                    let (one, other) = (older_reader.row(one), newer_reader.row(other));
-                    let ahead = order.of(&one, &other);
-                    match ahead {
-                        Ordering::Less => left.alone(Side::Older, &one)?,
-                        Ordering::Greater => left.alone(Side::Newer, &other)?,
-                        Ordering::Equal if one.is_equal(&other) => {}
-                        Ordering::Equal => left.both(&one, &other)?,
-                    }
-                    ahead
+                rows_read += 1;
+                if rows_read.is_multiple_of(ROWS_BETWEEN_LOOKS) && self.stop.is_cancelled() {
+                    return Err(Error::Cancelled);
                 }
-            };
-            if ahead.is_le() {
-                old.advance().map_err(&old_failed)?;
-            }
-            if ahead.is_ge() {
-                new.advance().map_err(&new_failed)?;
             }
         }
+        Ok(())
     }
-    drop((older_rows, newer_rows));
-    left.settle(sides)
+
+    /// Leaves the row that comes first, or both where they meet and are not equal. Says which side is behind by it; nothing at the end of both.
+    fn leave(
+        &self,
+        old: Option<&rusqlite::Row<'_>>,
+        new: Option<&rusqlite::Row<'_>>,
+        left: &mut Left<'_>,
+    ) -> Result<Option<Ordering>, Error> {
+        let old = old.map(|row| self.older.1.row(row));
+        let new = new.map(|row| self.newer.1.row(row));
+        let ahead = match (&old, &new) {
+            (None, None) => return Ok(None),
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (Some(old), Some(new)) => self.order.of(old, new),
+        };
+        match (ahead, &old, &new) {
+            (Ordering::Less, Some(old), _) => left.alone(Side::Older, old)?,
+            (Ordering::Greater, _, Some(new)) => left.alone(Side::Newer, new)?,
+            (Ordering::Equal, Some(old), Some(new)) if !old.is_equal(new) => left.both(old, new)?,
+            _ => {}
+        }
+        Ok(Some(ahead))
+    }
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use cutover::delta::{self, Delta, Way};
+use cutover::delta::{self, Changed, Delta, Way};
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 use tokio_util::sync::CancellationToken;
@@ -27,6 +27,51 @@ fn a_delta_is_what_brute_force_finds() {
     // A generator that changes nothing proves nothing.
     let played = seeds.played();
     assert!(played < 100 || (changed > played && anew > played / 20));
+}
+
+/// The judge itself: a file that has lost one row, of whatever change, is not what brute force finds.
+#[test]
+fn a_delta_that_lacks_a_row_is_noticed() {
+    let mut lost = 0;
+    for seed in 1..=10 {
+        let folder = tempfile::tempdir().unwrap();
+        let (older, newer) = workload::snapshots(seed, folder.path());
+        let into = folder.path().join("delta.db");
+        let delta = delta::rows(&older, &newer, &into, &CancellationToken::new()).unwrap();
+        let by_rows = |changed: &&Changed| !matches!(changed.way, Way::Anew(_));
+        let Some(changed) = delta.tables.iter().find(by_rows) else {
+            continue;
+        };
+        let file = Connection::open(&into).unwrap();
+        let sql = format!("DELETE FROM rows_{} WHERE rowid = 1", changed.id);
+        assert_eq!(file.execute(&sql, []).unwrap(), 1);
+        let judged = std::panic::catch_unwind(|| judge(&older, &newer, &into, &delta));
+        assert!(judged.is_err(), "seed {seed}: {changed:?}");
+        lost += 1;
+    }
+    assert!(lost > 4, "{lost} rows were taken away");
+}
+
+#[test]
+fn a_comparison_that_is_stopped_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (older, newer) = workload::snapshots(1, folder.path());
+    let into = folder.path().join("delta.db");
+    let stop = CancellationToken::new();
+    stop.cancel();
+    let stopped = delta::rows(&older, &newer, &into, &stop);
+    assert!(
+        matches!(stopped, Err(delta::Error::Cancelled)),
+        "{stopped:?}"
+    );
+    let names: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
+    // In WAL mode SQLite puts its own files beside a snapshot that it reads.
+    let is_ours = |name: &str| name == "delta.db" || name.starts_with(".cutover");
+    let ours = names.iter().filter(|entry| {
+        let entry = entry.as_ref().unwrap();
+        is_ours(&entry.file_name().to_string_lossy())
+    });
+    assert_eq!(ours.count(), 0, "{names:?}");
 }
 
 /// Rows that changed, and tables anew.

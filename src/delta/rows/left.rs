@@ -2,14 +2,18 @@
 //! digests, so that memory does not grow with it; where the key is the rowid, it goes into the delta file as it is met.
 
 use rusqlite::Connection;
+use tokio_util::sync::CancellationToken;
 
 use super::cell::Cell;
-use super::reader::{Row, bind, bound};
+use super::reader::Row;
 use crate::delta::error::Error;
 use crate::delta::file::{self, Draft};
 use crate::delta::snapshot::Sides;
 use crate::delta::{Change, Changed, Way};
 use crate::sqlite::schema::{Position, Table};
+
+/// Steps of SQLite's between two looks whether to stop: sorting what is left may take long.
+const STEPS_BETWEEN_LOOKS: i32 = 100_000;
 
 /// Which file a row is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,16 +31,23 @@ pub(super) struct Left<'d> {
     is_key_rowid: bool,
     /// Made with the first row that is left; within a transaction from then on.
     connection: Option<Connection>,
+    stop: &'d CancellationToken,
 }
 
 impl<'d> Left<'d> {
-    pub(super) fn new(draft: &'d Draft, id: i64, table: &'d Table) -> Self {
+    pub(super) fn new(
+        draft: &'d Draft,
+        id: i64,
+        table: &'d Table,
+        stop: &'d CancellationToken,
+    ) -> Self {
         Self {
             draft,
             id,
             table,
             is_key_rowid: matches!(table.position, Position::Rowid { alias: Some(_), .. }),
             connection: None,
+            stop,
         }
     }
 
@@ -73,10 +84,8 @@ impl<'d> Left<'d> {
 
     fn remember(&mut self, side: Side, row: &Row<'_>) -> Result<(), Error> {
         let keys = self.keys();
-        let places: String = (0..keys)
-            .map(|key| format!(", {}", bound(5 + 2 * key)))
-            .collect();
-        let names: String = (1..=keys).map(|key| format!(", k{key}")).collect();
+        let names: String = (1..=keys).map(|key| format!(", k{key}, t{key}")).collect();
+        let places: String = (5..5 + 2 * keys).map(|at| format!(", ?{at}")).collect();
         let sql = format!(
             "INSERT INTO temp.left_over (side, rid, digest, key{names}) VALUES (?1, ?2, ?3, ?4{places})"
         );
@@ -91,7 +100,9 @@ impl<'d> Left<'d> {
             for (key, cell) in row.key().enumerate() {
                 is_whole &= cell != Cell::Null;
                 cell.put(|bytes| name.extend_from_slice(bytes));
-                bind(&mut insert, 5 + 2 * key, &cell)?;
+                // A text goes in as its bytes and comes out as text: what is bound as text is taken for UTF-8.
+                insert.raw_bind_parameter(5 + 2 * key, cell.bytes_parameter())?;
+                insert.raw_bind_parameter(6 + 2 * key, cell.is_text())?;
             }
             insert.raw_bind_parameter(4, is_whole.then_some(name))?;
             insert.raw_execute()?;
@@ -106,8 +117,12 @@ impl<'d> Left<'d> {
 
     fn connection(&mut self) -> Result<&Connection, Error> {
         if self.connection.is_none() {
-            let connection = self.draft.connect()?;
-            self.begin(&connection).map_err(self.draft.failed())?;
+            let mut connection = self.draft.connect()?;
+            let stop = self.stop.clone();
+            connection
+                .progress_handler(STEPS_BETWEEN_LOOKS, Some(move || stop.is_cancelled()))
+                .and_then(|()| self.begin(&connection))
+                .map_err(self.draft.failed())?;
             self.connection = Some(connection);
         }
         Ok(self
@@ -121,7 +136,9 @@ impl<'d> Left<'d> {
             connection.execute_batch("BEGIN")?;
             return file::make_rows(connection, self.id, self.keys());
         }
-        let keys: String = (1..=self.keys()).map(|key| format!(", k{key}")).collect();
+        let keys: String = (1..=self.keys())
+            .map(|key| format!(", k{key}, t{key}"))
+            .collect();
         connection.execute_batch(&format!(
             "CREATE TEMP TABLE left_over (at INTEGER PRIMARY KEY, side INTEGER NOT NULL, rid INTEGER, digest BLOB NOT NULL, key BLOB{keys});
              BEGIN"
@@ -170,14 +187,21 @@ impl<'d> Left<'d> {
     fn pair(&self, connection: &Connection) -> rusqlite::Result<()> {
         connection.execute_batch("COMMIT; BEGIN")?;
         file::make_rows(connection, self.id, self.keys())?;
-        let keys: String = (1..=self.keys()).map(|key| format!(", k{key}")).collect();
+        let numbers = 1..=self.keys();
+        let keys: String = numbers
+            .clone()
+            .map(|key| format!(", k{key}, t{key}"))
+            .collect();
+        let values: String = numbers
+            .map(|key| format!(", CASE WHEN t{key} THEN CAST(k{key} AS TEXT) ELSE k{key} END"))
+            .collect();
         let sql = format!(
             "INSERT INTO main.rows_{id}
              WITH numbered AS (SELECT *, row_number() OVER (PARTITION BY digest, side ORDER BY at) AS n FROM temp.left_over),
                rest AS (SELECT at, side, rid, key{keys} FROM numbered GROUP BY digest, n HAVING count(*) = 1),
                paired AS (SELECT *, row_number() OVER (PARTITION BY key, side ORDER BY at) AS m FROM rest)
              SELECT CASE WHEN count(*) = 2 THEN 'u' WHEN max(side) = 0 THEN 'd' ELSE 'i' END,
-               max(CASE side WHEN 0 THEN rid END), max(CASE side WHEN 1 THEN rid END){keys}
+               max(CASE side WHEN 0 THEN rid END), max(CASE side WHEN 1 THEN rid END){values}
              FROM paired GROUP BY key, CASE WHEN key IS NULL THEN -at ELSE m END ORDER BY min(at)",
             id = self.id
         );

@@ -9,6 +9,7 @@ use rusqlite::{Connection, Rows, Statement};
 
 use super::cell::{Cell, digest, utf8_of};
 use crate::delta::alike::Sorted;
+use crate::format::hex;
 use crate::sqlite::schema::{Position, Table, TextEncoding, quoted};
 
 /// How one file's table is read.
@@ -114,47 +115,49 @@ impl<'t> Reader<'t> {
         }
     }
 
-    /// Prepares reading one row by its rowid, or by its key where there is none, the first parameters.
+    /// Prepares reading one row: by its rowid where it has one, else by its declared key. What is to be bound has been.
     pub(in crate::delta) fn prepare_one<'c>(
         &self,
         connection: &'c Connection,
-    ) -> rusqlite::Result<Statement<'c>> {
-        let condition = match &self.table.position {
-            Position::Rowid { name, .. } => format!("{} = ?1", quoted(name)),
-            Position::Key | Position::Ordinal => {
-                let key = self
-                    .table
-                    .primary_key
-                    .iter()
-                    .enumerate()
-                    .map(|(at, place)| {
-                        let name = quoted(&self.table.columns[*place].name);
-                        match self.is_same_text {
-                            true => format!("{name} = {}", bound(2 * at + 1)),
-                            false => format!("{name} = ?{}", at + 1),
-                        }
-                    });
-                let key: Vec<String> = key.collect();
-                key.join(" AND ")
-            }
-        };
-        let (list, table) = (self.list(), quoted(&self.table.name));
-        connection.prepare(&format!("SELECT {list} FROM {table} WHERE {condition}"))
-    }
-
-    /// Binds the key of a row to what [`Self::prepare_one`] has prepared.
-    pub(in crate::delta) fn bind_key(
-        &self,
-        statement: &mut Statement<'_>,
+        rowid: Option<i64>,
         key: &[Cell<'_>],
-    ) -> rusqlite::Result<()> {
+    ) -> rusqlite::Result<Statement<'c>> {
+        let (list, table) = (self.list(), quoted(&self.table.name));
+        let select = format!("SELECT {list} FROM {table} WHERE");
+        if let (Position::Rowid { name, .. }, Some(rowid)) = (&self.table.position, rowid) {
+            let mut statement = connection.prepare(&format!("{select} {} = ?1", quoted(name)))?;
+            statement.raw_bind_parameter(1, rowid)?;
+            return Ok(statement);
+        }
+        let columns = self.table.primary_key.iter().zip(key).enumerate();
+        let conditions = columns.map(|(at, (place, cell))| {
+            let name = quoted(&self.table.columns[*place].name);
+            match self.literal(cell) {
+                Some(literal) => format!("{name} = {literal}"),
+                None => format!("{name} = ?{}", at + 1),
+            }
+        });
+        let conditions: Vec<String> = conditions.collect();
+        let mut statement =
+            connection.prepare(&format!("{select} {}", conditions.join(" AND ")))?;
         for (at, cell) in key.iter().enumerate() {
-            match self.is_same_text {
-                true => bind(statement, 2 * at + 1, cell)?,
-                false => statement.raw_bind_parameter(at + 1, cell.parameter())?,
+            if self.literal(cell).is_none() {
+                statement.raw_bind_parameter(at + 1, cell.parameter())?;
             }
         }
-        Ok(())
+        Ok(statement)
+    }
+
+    /// UTF-16 as it is stored cannot be bound: SQLite takes what is bound for UTF-8, a blob that is made a text too.
+    fn literal(&self, cell: &Cell<'_>) -> Option<String> {
+        match cell {
+            Cell::Text(bytes) if self.is_wide() && self.is_same_text => {
+                Some(format!("CAST(x'{}' AS TEXT)", hex(bytes)))
+            }
+            Cell::Text(_) | Cell::Null | Cell::Integer(_) | Cell::RealBits(_) | Cell::Blob(_) => {
+                None
+            }
+        }
     }
 
     /// A row that a statement of this reader has come to.
@@ -235,22 +238,4 @@ pub(in crate::delta) fn of_raw<'r>(row: &'r rusqlite::Row<'r>, at: usize) -> Cel
         (ValueRef::Blob(bytes), ValueRef::Integer(1)) => Cell::Text(bytes.into()),
         (value, _) => Cell::of(value),
     }
-}
-
-/// SQL of a value that [`bind`] binds from this parameter on: text arrives with its bytes as they are, in UTF-16 too.
-pub(in crate::delta) fn bound(first: usize) -> String {
-    format!(
-        "CASE WHEN ?{} THEN CAST(?{first} AS TEXT) ELSE ?{first} END",
-        first + 1
-    )
-}
-
-/// Binds a value to two parameters.
-pub(in crate::delta) fn bind(
-    statement: &mut Statement<'_>,
-    first: usize,
-    cell: &Cell<'_>,
-) -> rusqlite::Result<()> {
-    statement.raw_bind_parameter(first, cell.bytes_parameter())?;
-    statement.raw_bind_parameter(first + 1, cell.is_text())
 }
