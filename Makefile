@@ -55,7 +55,8 @@ SEEDED ?= $(foreach n,1 2 3 4,$(STOPS)::the_end_is_that_of_a_run_that_nothing_st
   $(ROLLBACKS)::of_a_server_that_dies_everything_is_there_until_the_moment_that_is_named \
   $(ROLLBACKS)::of_a_link_that_is_cut_everything_is_there_until_the_moment_that_is_named \
   $(ROLLBACKS)::a_disk_without_room_loses_nothing_and_leaves_nothing_half \
-  delta::property::a_delta_is_what_brute_force_finds
+  delta::property::a_delta_is_what_brute_force_finds \
+  delta::ways::pages_and_rows_come_to_the_same_delta
 
 # With MINUTES=n, only those properties, for so long altogether; without, everything that takes longer.
 soak: postgres programs foreign

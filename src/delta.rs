@@ -11,10 +11,12 @@ mod alike;
 mod error;
 mod examples;
 mod file;
+pub mod pages;
 mod rows;
 mod snapshot;
+mod told;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde::Serialize;
@@ -23,9 +25,11 @@ use tokio_util::sync::CancellationToken;
 use crate::sqlite::schema::Table;
 pub use error::Error;
 pub use examples::{Different, Example, examples};
+pub use told::By;
 
 use file::Draft;
 use snapshot::{Sides, Snapshot};
+use told::Told;
 
 /// What differs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -34,6 +38,8 @@ pub struct Delta {
     pub tables: Vec<Changed>,
     /// Tables that hold the same rows, by name.
     pub same: Vec<String>,
+    /// By what the rows to compare were found, of each table that both files have as the same table.
+    pub by: BTreeMap<String, By>,
 }
 
 /// A table with a difference.
@@ -191,7 +197,49 @@ pub fn rows_of(
     into: &Path,
     stop: &CancellationToken,
 ) -> Result<Delta, Error> {
+    compared((older, newer), tables, Told::nothing(), into, stop)
+}
+
+/// As [`rows_of`], and with the same delta: but only rows are read of which the [`pages`] tell that they may differ, where pages can tell. Neither
+/// file is open in this process, other than here.
+///
+/// # Errors
+/// As there.
+pub fn by_pages(
+    older: &Path,
+    newer: &Path,
+    tables: Option<&[String]>,
+    into: &Path,
+    stop: &CancellationToken,
+) -> Result<Delta, Error> {
+    let told = Told::by_pages(older, newer, stop)?;
+    compared((older, newer), tables, told, into, stop)
+}
+
+/// As [`rows`], where somebody knows which rows may differ: no others are read.
+///
+/// # Errors
+/// As there.
+pub fn within(
+    older: &Path,
+    newer: &Path,
+    candidates: Vec<pages::Candidates>,
+    into: &Path,
+    stop: &CancellationToken,
+) -> Result<Delta, Error> {
+    compared((older, newer), None, Told::of(candidates), into, stop)
+}
+
+fn compared(
+    (older, newer): (&Path, &Path),
+    tables: Option<&[String]>,
+    told: Told,
+    into: &Path,
+    stop: &CancellationToken,
+) -> Result<Delta, Error> {
     let sides = Sides::open(older, newer)?;
+    // From here on nobody can write to them.
+    let told = told.unless_written(older, newer);
     let names = names(&sides, tables)?;
     let draft = Draft::create(into, sides.stored_as())?;
     let mut delta = Delta::default();
@@ -200,7 +248,9 @@ pub fn rows_of(
             return Err(Error::Cancelled);
         }
         let id = i64::try_from(delta.tables.len() + 1).expect("BUG: too many tables");
-        match table(&sides, name, id, &draft, stop)? {
+        let (changed, by) = table(&sides, name, id, &draft, &told, stop)?;
+        delta.by.extend(by.map(|by| (name.to_owned(), by)));
+        match changed {
             Some(changed) => delta.tables.push(changed),
             None => delta.same.push(name.to_owned()),
         }
@@ -225,20 +275,28 @@ fn names<'s>(sides: &'s Sides, wanted: Option<&[String]>) -> Result<BTreeSet<&'s
     Ok(names)
 }
 
-/// What differs in one table.
+/// What differs in one table, and by what the rows to compare were found.
 fn table(
     sides: &Sides,
     name: &str,
     id: i64,
     draft: &Draft,
+    told: &Told,
     stop: &CancellationToken,
-) -> Result<Option<Changed>, Error> {
+) -> Result<(Option<Changed>, Option<By>), Error> {
     let why = match (
         sides.older.schema.table(name),
         sides.newer.schema.table(name),
     ) {
         (Some(older), Some(newer)) => match alike::difference(sides, older, newer)? {
-            None => return rows::compare(sides, (older, newer), id, draft, None, stop),
+            None => {
+                let (within, by) = told.of_table(newer);
+                let changed = match within {
+                    Some([]) => None,
+                    within => rows::compare(sides, (older, newer), id, draft, within, stop)?,
+                };
+                return Ok((changed, Some(by)));
+            }
             Some(why) => why,
         },
         (Some(_), None) => Anew::Gone,
@@ -257,5 +315,5 @@ fn table(
         deleted: count(&sides.older)?,
     };
     draft.anew(&changed)?;
-    Ok(Some(changed))
+    Ok((Some(changed), None))
 }

@@ -2,5 +2,7 @@
 
 mod brute;
 mod command;
+mod pages;
 pub mod property;
+mod ways;
 pub mod workload;

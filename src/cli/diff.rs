@@ -1,13 +1,14 @@
 //! `cutover diff`: which rows of a newer SQLite snapshot are not those of an older one. Connects to nothing.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use super::{Exit, asked_to_end};
-use crate::delta::{self, Change, Changed, Delta, Error, Example, Way};
+use crate::delta::{self, By, Change, Changed, Delta, Error, Example, Way};
 use crate::ours::temporary;
 use crate::text::printable;
 
@@ -17,10 +18,14 @@ use crate::text::printable;
   cutover diff yesterday.db today.db
   cutover diff yesterday.db today.db --table Tools --table Tags --rows 50
   cutover diff yesterday.db today.db --json --out changes.db
+  cutover diff yesterday.db today.db --by rows
 
 Two values are the same where SQLite stores the same: 1 and 1.0 differ, and so do 'A' and 'a' under NOCASE. A row that has another primary key is
 one that went and one that came. Both files have to be snapshots (`sqlite3 FILE \".backup COPY\"`): without a -wal that holds something, and without
 a hot journal. Generated columns are not compared; they follow from the others.
+
+Two snapshots of one file have most pages in common, byte by byte: only rows on pages that differ are read, and none that differs is missed. Where
+pages cannot tell, every row is read, and why is said.
 
 Exit codes, as those of diff(1): 0 both files hold the same rows, 1 they do not, 2 they were not compared, and why was said.")]
 pub struct DiffArgs {
@@ -36,12 +41,24 @@ pub struct DiffArgs {
     /// One JSON object on stdout
     #[arg(long)]
     json: bool,
+    /// Which rows are read: those on pages that differ where pages can tell, or all
+    #[arg(long, value_enum, value_name = "WAY", default_value_t = Read::Pages)]
+    by: Read,
     /// So many rows of each table are named that came, that changed and that went
     #[arg(long, value_name = "N", default_value_t = 5)]
     rows: u32,
     /// Keep the names of all rows that differ in this SQLite file, which must not be there
     #[arg(long, value_name = "DELTA")]
     out: Option<PathBuf>,
+}
+
+/// Which rows are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Read {
+    /// Those on pages that differ, where pages can tell
+    Pages,
+    /// All
+    Rows,
 }
 
 /// What is printed.
@@ -59,6 +76,18 @@ struct Printed<'f> {
     tables: Vec<PrintedTable<'f>>,
     /// Tables that hold the same rows.
     same_tables: &'f [String],
+    /// Tables of which only rows on pages that differ were read.
+    by_pages: Vec<&'f str>,
+    /// Those of which all were.
+    by_rows: Vec<ByRows<'f>>,
+}
+
+#[derive(Serialize)]
+struct ByRows<'f> {
+    table: &'f str,
+    /// Why pages could not tell, where they were asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<&'f str>,
 }
 
 #[derive(Serialize)]
@@ -118,7 +147,11 @@ pub async fn run(args: DiffArgs) -> anyhow::Result<Exit> {
 fn look(args: &DiffArgs, stop: &CancellationToken) -> Result<Found, Error> {
     let tables = (!args.tables.is_empty()).then_some(args.tables.as_slice());
     let look_into = |into: &Path| {
-        let delta = delta::rows_of(&args.older, &args.newer, tables, into, stop)?;
+        let compare = match args.by {
+            Read::Pages => delta::by_pages,
+            Read::Rows => delta::rows_of,
+        };
+        let delta = compare(&args.older, &args.newer, tables, into, stop)?;
         let examples = delta::examples(&args.older, &args.newer, into, &delta, args.rows)?;
         Ok(Found { delta, examples })
     };
@@ -145,11 +178,44 @@ impl Found {
             deleted: changed.deleted,
             rows,
         });
+        let (mut by_pages, mut by_rows) = (Vec::new(), Vec::new());
+        for (table, by) in &self.delta.by {
+            match by {
+                By::Pages => by_pages.push(table.as_str()),
+                By::Rows { why } => by_rows.push(ByRows {
+                    table,
+                    why: why.as_deref(),
+                }),
+            }
+        }
         Printed {
             same: self.delta.tables.is_empty(),
             tables: tables.collect(),
             same_tables: &self.delta.same,
+            by_pages,
+            by_rows,
         }
+    }
+
+    /// For people: of which tables every row was read although pages were asked, and why. Most tables have the same reason.
+    fn read_whole(&self) -> Vec<String> {
+        let mut tables: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        for (table, by) in &self.delta.by {
+            if let By::Rows { why: Some(why) } = by {
+                let table = printable(table, 80);
+                tables.entry(why).or_default().push(table);
+            }
+        }
+        let all = self.delta.by.len();
+        let told = tables.into_iter().map(|(why, tables)| {
+            let of = match tables.len() {
+                n if n == all => String::new(),
+                n if n > 3 => format!(" of {n} tables"),
+                _ => format!(" of {}", tables.join(", ")),
+            };
+            format!("every row{of} was read: {}", printable(why, 200))
+        });
+        told.collect()
     }
 
     /// For people, the verdict last.
@@ -165,6 +231,9 @@ impl Found {
                     outln!("    {} and {} more", sign(change), all - shown);
                 }
             }
+        }
+        for line in self.read_whole() {
+            outln!("{line}");
         }
         let (different, same) = (self.delta.tables.len(), self.delta.same.len());
         match different {

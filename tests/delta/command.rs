@@ -60,12 +60,20 @@ fn the_same_rows_are_the_same_after_a_vacuum_in_another_form() {
     let (code, out, err) = two.diff(&[]);
     assert_eq!(
         (code, out.as_str()),
-        (0, "the same rows in all 3 tables\n"),
+        (
+            0,
+            "every row was read: the files differ in their page size\nthe same rows in all 3 tables\n"
+        ),
         "{err}"
     );
-    let (code, out, _) = two.diff(&["--json"]);
+    let (code, out, _) = two.diff(&["--by", "rows"]);
+    assert_eq!((code, out.as_str()), (0, "the same rows in all 3 tables\n"));
+    let (code, out, _) = two.diff(&["--json", "--by", "rows"]);
     let told: serde_json::Value = serde_json::from_str(&out).unwrap();
-    let expected = json!({ "same": true, "tables": [], "same_tables": ["Log", "Tags", "Tools"] });
+    let expected = json!({
+        "same": true, "tables": [], "same_tables": ["Log", "Tags", "Tools"], "by_pages": [],
+        "by_rows": [{ "table": "Log" }, { "table": "Tags" }, { "table": "Tools" }],
+    });
     assert_eq!((code, told), (0, expected));
 }
 
@@ -88,6 +96,7 @@ Tools: 1 inserted, 1 updated, 1 deleted
     + Id=9
     ~ Id=1: Name 'saw' → 'Saw', Price 1 → 1.0
     - Id=2
+every row of Tags was read: it is WITHOUT ROWID, and a page of it changed
 different: 3 of 3 tables
 ";
     assert_eq!((code, out.as_str()), (1, expected), "{err}");
@@ -100,8 +109,20 @@ different: 3 of 3 tables
             { "change": "updated", "key": "Tag='new'", "columns": [{ "column": "Note", "older": "'it''s'", "newer": "'its'" }] },
             { "change": "deleted", "key": "Tag='old'" },
         ],
-    }] });
+    }], "by_pages": [], "by_rows": [{ "table": "Tags", "why": "it is WITHOUT ROWID, and a page of it changed" }] });
     assert_eq!((code, told), (1, expected));
+}
+
+#[test]
+fn rows_on_pages_that_are_the_same_are_not_read() {
+    let two = Two::then(TOOLS, "INSERT INTO Log VALUES ('c')");
+    let (code, out, err) = two.diff(&["--json"]);
+    let told: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(code, 1, "{err}");
+    assert_eq!(told["by_pages"], json!(["Log", "Tags", "Tools"]), "{out}");
+    assert_eq!(told["by_rows"], json!([]), "{out}");
+    let (_, by_rows, _) = two.diff(&["--by", "rows"]);
+    assert_eq!(two.diff(&[]).1, by_rows);
 }
 
 #[test]
