@@ -69,7 +69,7 @@ impl Night {
     /// Brings what changed, and holds it against a whole import of the newer file.
     async fn brought(&self) -> Brought {
         let copied = self.since().await.expect("what changed");
-        assert_eq!(copied.problems, []);
+        assert!(copied.problems.is_empty(), "{:?}", copied.problems);
         assert!(
             copied.account.iter().all(|table| table.adds_up()),
             "{:?}",

@@ -83,6 +83,7 @@ async fn make(control: &Client, rows: &Rows, name: &str) -> Result<(), Error> {
     made.map_err(refused("making a temporary table"))
 }
 
+/// Rows of one side of a table.
 pub fn wanted(sides: &Sides<'_>, changed: &Changed, side: Side, which: Which) -> Wanted {
     let (source, layout, place) = match side {
         Side::Newer => (sides.since.newer, &sides.newer, changed.places[0]),

@@ -109,7 +109,7 @@ impl Night {
     /// As [`Night::brought`], where there may be nothing to bring.
     async fn is_brought(&self) {
         let copied = self.since().await.expect("what changed");
-        assert_eq!(copied.problems, []);
+        assert!(copied.problems.is_empty(), "{:?}", copied.problems);
         self.is_whole().await;
     }
 }
