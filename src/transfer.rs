@@ -9,6 +9,7 @@
 pub mod convert;
 pub mod copy;
 mod defaults;
+pub mod delta;
 pub mod error;
 pub mod kind;
 pub mod layout;

@@ -7,6 +7,7 @@ mod loader;
 mod property;
 mod resume;
 mod rules;
+mod since;
 mod stops;
 pub mod torture;
 mod unfinished;

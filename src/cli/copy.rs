@@ -1,6 +1,7 @@
 //! `cutover copy`: the import alone, for scripts and CI.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -11,8 +12,10 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::pair::PairArgs;
 use crate::cli::{Exit, problems};
 use crate::runbook::transfer::TargetRows;
+use crate::sqlite;
 use crate::text::printable;
 use crate::transfer::copy::{Copied, Options, account, copy};
+use crate::transfer::delta::{Since, copy_since};
 use crate::transfer::occupied::Disagreement;
 use crate::transfer::{Error, Progress};
 
@@ -20,7 +23,8 @@ use crate::transfer::{Error, Progress};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cutover copy --from app.db --to postgres://owner@db.example/catalogue
-  cutover copy runbook.yaml --lanes 4")]
+  cutover copy runbook.yaml --lanes 4
+  cutover copy --from new.db --since old.db --to postgres://owner@db.example/catalogue")]
 pub struct CopyArgs {
     #[command(flatten)]
     pair: PairArgs,
@@ -33,6 +37,9 @@ pub struct CopyArgs {
     /// Under `target_rows: replace`, lose this many rows of a table that SQLite does not have; exactly as many as `cutover plan` counts
     #[arg(long, value_name = "TABLE=N", value_parser = discarded)]
     discard_rows: Vec<(String, u64)>,
+    /// PostgreSQL holds the import of this older snapshot: bring only what changed since, in one transaction
+    #[arg(long, value_name = "FILE", conflicts_with = "discard_rows")]
+    since: Option<PathBuf>,
     /// A release was completed on this database, and it is to be imported into all the same: its name
     #[arg(long, value_name = "DATABASE")]
     again: Option<String>,
@@ -69,6 +76,9 @@ pub async fn run(args: CopyArgs) -> anyhow::Result<Exit> {
         return Ok(Exit::Usage);
     }
     pair.look_at_source()?;
+    if let Some(older) = &args.since {
+        drop(sqlite::open_read_only(older)?);
+    }
     pair.may_be_written(args.again.as_deref()).await?;
     let options = Options {
         lanes: args.lanes.max(1),
@@ -85,17 +95,34 @@ pub async fn run(args: CopyArgs) -> anyhow::Result<Exit> {
             on_interrupt.cancel();
         }
     });
-    let copied = match copy(
-        &pair.source,
-        &pair.target,
-        &pair.schema,
-        &pair.transfer,
-        &options,
-        &progress,
-        &cancel,
-    )
-    .await
-    {
+    let moved = match &args.since {
+        Some(older) => {
+            let since = Since {
+                older,
+                newer: &pair.source,
+                schema: &pair.schema,
+                transfer: &pair.transfer,
+            };
+            copy_since(since, &pair.target, &progress, &cancel).await
+        }
+        None => {
+            copy(
+                &pair.source,
+                &pair.target,
+                &pair.schema,
+                &pair.transfer,
+                &options,
+                &progress,
+                &cancel,
+            )
+            .await
+        }
+    };
+    let state = match args.since {
+        Some(_) => "Neither database was changed",
+        None => printer.state(),
+    };
+    let copied = match moved {
         Ok(copied) => copied,
         Err(Error::Problems(problems)) => Copied {
             problems,
@@ -117,7 +144,7 @@ pub async fn run(args: CopyArgs) -> anyhow::Result<Exit> {
             }
             return Ok(Exit::Failed);
         }
-        Err(error @ Error::SourceChanged { .. }) => {
+        Err(error @ (Error::SourceChanged { .. } | Error::Since(_))) => {
             errln!("cutover: {error}");
             if args.pair.json {
                 print_json(&Copied::default(), Some(error.to_string()))?;
@@ -126,7 +153,7 @@ pub async fn run(args: CopyArgs) -> anyhow::Result<Exit> {
         }
         Err(error) => {
             let error = anyhow::Error::from(error);
-            let words = format!("{}. {}", super::words(&error), printer.state());
+            let words = format!("{}. {state}", super::words(&error));
             errln!("cutover: {words}");
             if args.pair.json {
                 print_json(&Copied::default(), Some(words))?;
@@ -134,14 +161,17 @@ pub async fn run(args: CopyArgs) -> anyhow::Result<Exit> {
             return Ok(Exit::Failed);
         }
     };
+    let state = match copied.since {
+        Some(_) => "SQLite is untouched, and what changed is in PostgreSQL",
+        None => state,
+    };
     if !copied.problems.is_empty() {
         for line in problems::lines(&copied.problems, &BTreeMap::new()) {
             errln!("cutover: {line}");
         }
         errln!(
-            "cutover: the import stopped there. {}. `cutover plan` finds all problems at once and writes the transfer section that \
-             would settle them; where rows were loaded already, `copy` takes that section only with `target_rows: replace` in it, which starts over",
-            printer.state()
+            "cutover: the import stopped there. {state}. `cutover plan` finds all problems at once and writes the transfer section that \
+             would settle them; where rows were loaded already, `copy` takes that section only with `target_rows: replace` in it, which starts over"
         );
     }
     if args.pair.json {
@@ -170,6 +200,16 @@ fn print(copied: &Copied) {
         copied.sequences.len(),
         copied.seconds
     );
+    if let Some(brought) = &copied.since {
+        outln!(
+            "since the older snapshot: {} rows inserted, {} updated, {} deleted in {} tables; {} tables brought whole",
+            brought.inserted,
+            brought.updated,
+            brought.deleted,
+            brought.tables,
+            brought.anew.len()
+        );
+    }
     outln!("account: {}", account::summary(&copied.account));
     for done in &copied.after {
         outln!("afterwards: {}", printable(done, 200));

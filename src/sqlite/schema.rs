@@ -79,6 +79,8 @@ pub struct Table {
     pub primary_key: Vec<usize>,
     /// How a row is named and where a reader can go on.
     pub position: Position,
+    /// `STRICT`.
+    pub strict: bool,
     /// Unique keys that SQLite enforces over all rows, the primary key's index included, the rowid not.
     pub unique_keys: Vec<UniqueKey>,
     /// Foreign keys as declared; SQLite may never have checked them.
@@ -156,7 +158,7 @@ impl Schema {
             ..Self::default()
         };
         let mut statement = connection.prepare(
-            "SELECT name, type, wr FROM pragma_table_list WHERE schema = 'main' ORDER BY name",
+            "SELECT name, type, wr, strict FROM pragma_table_list WHERE schema = 'main' ORDER BY name",
         )?;
         let mut rows = statement.query([])?;
         let checks = checks::read(connection)?;
@@ -176,7 +178,7 @@ impl Schema {
             match what {
                 Some(what) => schema.others.push(Other { name, what }),
                 None => {
-                    let mut table = Table::read(connection, name, row.get(2)?)?;
+                    let mut table = Table::read(connection, name, row.get(2)?, row.get(3)?)?;
                     let of_table = checks.iter().filter(|check| check.table == table.name);
                     table.checks = of_table.cloned().collect();
                     schema.tables.push(table);
@@ -230,7 +232,12 @@ fn filled(
 }
 
 impl Table {
-    fn read(connection: &Connection, name: String, without_rowid: bool) -> rusqlite::Result<Self> {
+    fn read(
+        connection: &Connection,
+        name: String,
+        without_rowid: bool,
+        strict: bool,
+    ) -> rusqlite::Result<Self> {
         let (columns, primary_key) = columns(connection, &name)?;
         let (unique_keys, key_has_index) = unique_keys(connection, &name, &columns)?;
         let foreign_keys = foreign_keys(connection, &name)?;
@@ -247,6 +254,7 @@ impl Table {
             columns,
             primary_key,
             position,
+            strict,
             unique_keys,
             foreign_keys,
             indexes,

@@ -3,18 +3,18 @@
 pub mod account;
 pub mod away;
 mod board;
-mod definitions;
-mod empty;
+pub(in crate::transfer) mod definitions;
+pub(in crate::transfer) mod empty;
 pub mod ended;
 pub mod evidence;
 mod forecast;
-mod key;
+pub(in crate::transfer) mod key;
 mod lane;
 mod load;
 mod meter;
 mod patience;
-mod prepare;
-mod promises;
+pub(in crate::transfer) mod prepare;
+pub(in crate::transfer) mod promises;
 mod rebuild;
 pub mod record;
 mod session;
@@ -30,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 use crate::postgres::{Endpoint, sequences};
 use crate::runbook::transfer::Transfer;
 use crate::sqlite::watch::Watch;
+use crate::transfer::delta::Brought;
 use crate::transfer::layout::Layout;
 use crate::transfer::occupied::Discard;
 use crate::transfer::plan::Problem;
@@ -73,7 +74,7 @@ impl Default for Options {
 pub struct Copied {
     /// Per table, in the order of the plan.
     pub tables: Vec<CopiedTable>,
-    /// All rows loaded.
+    /// All rows in the target by the checkpoints.
     pub rows: u64,
     /// From the first connection to the last statistics.
     pub seconds: f64,
@@ -93,6 +94,9 @@ pub struct Copied {
     pub quarantined: u64,
     /// The same by table and column, with the policy.
     pub aside: Vec<evidence::Aside>,
+    /// What `--since` changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<Brought>,
     /// What was done afterwards, because the runbook says so.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub after: Vec<String>,
@@ -189,7 +193,7 @@ pub async fn copy(
     }
 }
 
-async fn watch(source: &Path, by_content: bool) -> Result<Watch, Error> {
+pub(in crate::transfer) async fn watch(source: &Path, by_content: bool) -> Result<Watch, Error> {
     let path = source.to_path_buf();
     let beginning = tokio::task::spawn_blocking(move || Watch::begin(&path, by_content));
     let watch = beginning.await.expect("BUG: reading the source panicked");

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::text::printable;
 use crate::transfer::copy::TableAccount;
+use crate::transfer::delta::Refusal;
 use crate::transfer::occupied::Disagreement;
 use crate::transfer::plan::Problem;
 
@@ -127,6 +128,9 @@ pub enum Error {
         /// PostgreSQL's reason, and the rows at fault.
         why: String,
     },
+    /// What changed since an earlier import could not be brought by itself.
+    #[error("{0}")]
+    Since(Refusal),
     /// Somebody cancelled.
     #[error(
         "cancelled; what was committed stays, and the import goes on from there when started again"
@@ -154,6 +158,7 @@ impl Error {
             | Self::Changed { .. }
             | Self::Count { .. }
             | Self::Rebuild { .. }
+            | Self::Since(_)
             | Self::Cancelled => false,
         }
     }

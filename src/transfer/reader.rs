@@ -188,6 +188,34 @@ impl<'t> Reader<'t> {
         Ok(statement)
     }
 
+    /// Prepares the statement that reads one row: by its rowid, or by the values of its primary key, which are its parameters.
+    pub fn prepare_one<'c>(&self, connection: &'c Connection) -> rusqlite::Result<Statement<'c>> {
+        let columns = self.columns.iter().map(|place| self.expression(*place));
+        let names: Vec<String> = match &self.table.position {
+            Position::Rowid { name, .. } => vec![quoted(name)],
+            Position::Key => {
+                let key = self.table.primary_key.iter();
+                key.map(|place| quoted(&self.table.columns[*place].name))
+                    .collect()
+            }
+            Position::Ordinal => Vec::new(),
+        };
+        let is_it = names
+            .iter()
+            .enumerate()
+            .map(|(place, name)| format!("{name} = ?{}", place + 1));
+        let is_it: Vec<String> = is_it.collect();
+        let list: Vec<String> = names.iter().cloned().chain(columns).collect();
+        let by_rowid = matches!(self.table.position, Position::Rowid { .. });
+        let hint = if by_rowid { "NOT INDEXED " } else { "" };
+        connection.prepare(&format!(
+            "SELECT {} FROM {} {hint}WHERE {}",
+            list.join(", "),
+            quoted(&self.table.name),
+            is_it.join(" AND ")
+        ))
+    }
+
     fn bind(
         &self,
         statement: &mut Statement<'_>,

@@ -142,20 +142,23 @@ SELECT d.kind, d.table_name, d.name, d.state, CASE d.kind
   FROM cutover.definition d WHERE d.import = $1 ORDER BY d.number";
 
 /// The columns that sequences may number, with what the source gave out.
-pub(super) async fn numbered(source: &Path, layout: &Arc<Layout>) -> Result<Vec<Numbered>, Error> {
+pub(in crate::transfer) async fn numbered(
+    source: &Path,
+    layout: &Arc<Layout>,
+) -> Result<Vec<Numbered>, Error> {
     let (source, layout) = (source.to_path_buf(), layout.clone());
     let reading = tokio::task::spawn_blocking(move || numbers::numbered(&source, &layout));
     reading.await.expect("BUG: reading the numbers panicked")
 }
 
 /// Whether the rows of the column's table are hidden from its owner.
-pub(super) fn is_hidden(layout: &Layout, column: &Numbered) -> bool {
+pub(in crate::transfer) fn is_hidden(layout: &Layout, column: &Numbered) -> bool {
     let mut tables = layout.tables.iter();
     tables.any(|table| table.target.oid == column.table_oid && table.target.row_security_forced)
 }
 
 /// Aligns them. A query on a table has the server look into its indexes, whose functions may need the application's path.
-pub(super) async fn align(
+pub(in crate::transfer) async fn align(
     control: &Client,
     layout: &Layout,
     search_path: &str,

@@ -317,7 +317,7 @@ fn tasks(layout: &Layout, sizes: &Sizes) -> Vec<Task> {
 }
 
 /// Foreign keys from or to planned tables, of any schema.
-async fn foreign_keys(client: &Client, layout: &Layout) -> Result<Vec<ForeignKey>, Error> {
+pub async fn foreign_keys(client: &Client, layout: &Layout) -> Result<Vec<ForeignKey>, Error> {
     let oids: Vec<u32> = layout.tables.iter().map(|table| table.target.oid).collect();
     let rows = client
         .query(

@@ -181,7 +181,7 @@ impl DefinitionState {
 }
 
 /// Text that PostgreSQL can hold.
-pub(super) fn storable(text: &str) -> String {
+pub(in crate::transfer) fn storable(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
 }
 
