@@ -496,7 +496,7 @@ fn a_look_at_a_quiet_journal_misses_nothing_of_what_comes_beside_the_events() {
     journal
         .append(
             3_000,
-            chrono::Utc::now(),
+            Utc::now(),
             &[("note_written", &json!({"by": "ada", "text": "x"}))],
         )
         .expect("written");
