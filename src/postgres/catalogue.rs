@@ -59,6 +59,8 @@ pub struct Table {
     pub rules: bool,
     /// Is a partition of another table.
     pub is_partition: bool,
+    /// Has children by INHERITS, whose rows are their own.
+    pub has_children: bool,
     /// What a row has to satisfy for each partition that holds rows itself; empty unless partitioned.
     pub partitions: Vec<String>,
     /// What single partitions ask of their rows beyond what the table asks.

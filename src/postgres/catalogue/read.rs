@@ -58,6 +58,7 @@ async fn relations(client: &Client, schema: &str) -> Result<Vec<Table>, Error> {
         .query(
             "SELECT c.oid, c.relname::text, c.relkind::text, c.relpersistence = 'u', pg_has_role(c.relowner, 'USAGE'),
                     c.relrowsecurity AND c.relforcerowsecurity, c.relhasrules AND c.relkind IN ('r', 'p'), c.relispartition,
+                    c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits h WHERE h.inhparent = c.oid),
                     ARRAY(SELECT a.attname::text FROM pg_partitioned_table p CROSS JOIN LATERAL unnest(p.partattrs::int2[]) WITH ORDINALITY AS k(n, place)
                           JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.n WHERE p.partrelid = c.oid ORDER BY k.place),
                     CASE WHEN c.relispartition THEN pg_get_partition_constraintdef(c.oid) END
@@ -82,11 +83,12 @@ async fn relations(client: &Client, schema: &str) -> Result<Vec<Table>, Error> {
             row_security_forced: row.get(5),
             rules: row.get(6),
             is_partition: row.get(7),
+            has_children: row.get(8),
             partitions: Vec::new(),
             parts: Vec::new(),
             own_rules: Vec::new(),
-            takes: row.get(9),
-            partition_key: row.get(8),
+            takes: row.get(10),
+            partition_key: row.get(9),
             columns: Vec::new(),
             constraints: Vec::new(),
             indexes: Vec::new(),
