@@ -154,8 +154,10 @@ fn large() -> Model {
 
 /// What every instance carries, and who is connected: different scrapes, of which a second has one.
 fn boards(at_ms: i64) -> Vec<(LoadsView, ClientsView)> {
-    let loads = story::loads(at_ms, INSTANCES).into_iter();
-    loads.zip(story::clients(at_ms, INSTANCES)).collect()
+    let loads = story::beside::loads(at_ms, INSTANCES).into_iter();
+    loads
+        .zip(story::beside::clients(at_ms, INSTANCES))
+        .collect()
 }
 
 fn second_of(at_ms: i64, instances: usize) -> Vec<Reading> {

@@ -329,7 +329,7 @@ fn a_place_that_is_on_another_disk_is_told_of_once_and_when_it_is_back() {
     let mut at = |device| {
         let [mut look] = look(&all[3], Ok(1 << 40));
         look.device = device;
-        rooms.looked(&night.session, &[look], 1)
+        rooms.observe(&night.session, &[look], 1)
     };
     for device in [Some(7), Some(7), None] {
         assert!(at(device).is_empty(), "{device:?}");

@@ -19,7 +19,8 @@ use rustix::process::Signal;
 use serde_json::json;
 
 use super::states;
-use super::story::{Story, fleet};
+use super::story::Story;
+use super::story::beside::fleet;
 use super::terminal::Terminal;
 use crate::support;
 

@@ -19,7 +19,8 @@ use unicode_width::UnicodeWidthStr;
 
 use super::keys::press;
 use super::states;
-use super::story::{MINUTE, Story, checklist, fleet, fuse, printed};
+use super::story::beside::{checklist, fleet, fuse, printed};
+use super::story::{MINUTE, Story};
 
 /// What somebody could have written: orders to the terminal, wide and combining characters, text that runs the other way, and much.
 pub fn texts() -> [String; 5] {

@@ -19,7 +19,8 @@ use cutover::session::live::{DetailView, Presence};
 
 use super::keys::press;
 use super::states;
-use super::story::{MINUTE, Story, checklist, fleet};
+use super::story::beside::{checklist, fleet};
+use super::story::{MINUTE, Story};
 
 /// Set by `scripts/pictures.sh`: write instead of compare.
 const WRITE: &str = "CUTOVER_WRITE_PICTURES";

@@ -15,7 +15,8 @@ use cutover::cockpit::update::{Message, update};
 use cutover::session::{Phase, TriggerPhase};
 
 use super::keys::press;
-use super::story::{MINUTE, Story, printed};
+use super::story::beside::printed;
+use super::story::{MINUTE, Story};
 use super::terminal::Terminal;
 use super::{alone, states};
 use crate::support;

@@ -9,7 +9,8 @@ use cutover::cockpit::theme::Theme;
 use cutover::session::live::InstanceState::{NotReady, Ready};
 use cutover::session::{Event, Recorded, TriggerPhase};
 
-use super::story::{Story, checklist, fleet, fuse, import_progress, printed};
+use super::story::Story;
+use super::story::beside::{checklist, fleet, fuse, import_progress, printed};
 
 /// Set in the process that the test starts of itself, so that nobody else's memory is in the figure.
 const WITHIN: &str = "CUTOVER_TEST_SOAK_HOURS";

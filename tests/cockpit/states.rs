@@ -9,9 +9,10 @@ use cutover::session::live::{
 };
 use cutover::session::{Command, Outcome, TriggerPhase};
 
-use super::story::{
-    MINUTE, Story, TABLES, checklist, clients, fleet, fuse, import_progress, loads, plan, printed,
+use super::story::beside::{
+    TABLES, checklist, clients, fleet, fuse, import_progress, loads, plan, printed,
 };
+use super::story::{MINUTE, Story};
 
 /// Every important state, as the release manager sees it.
 pub fn all() -> Vec<(&'static str, Model)> {

@@ -2,9 +2,9 @@
 
 // The benches include this file by its path, from which a module would be looked for beside it.
 #[path = "story/beside.rs"]
-mod beside;
+pub mod beside;
 
-pub use beside::{TABLES, checklist, clients, fleet, fuse, import_progress, loads, plan, printed};
+use beside::TABLES;
 use chrono::{DateTime, FixedOffset, TimeDelta, Utc};
 use cutover::cockpit::model::{Model, Seat};
 use cutover::cockpit::news::{Engine, News, Reading};

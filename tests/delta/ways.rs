@@ -43,14 +43,14 @@ impl Played {
         }
     }
 
-    fn into(&mut self) -> PathBuf {
+    fn next_file(&mut self) -> PathBuf {
         self.deltas += 1;
         self.folder.path().join(format!("delta-{}.db", self.deltas))
     }
 
     /// What the delta file holds where no other rows are read than these.
     fn within(&mut self, candidates: &[Candidates]) -> Kept {
-        let (into, stop) = (self.into(), CancellationToken::new());
+        let (into, stop) = (self.next_file(), CancellationToken::new());
         let all = candidates.to_vec();
         delta::within(&self.older, &self.newer, all, &into, &stop).unwrap();
         kept(&into)
@@ -113,7 +113,7 @@ fn pages_and_rows_come_to_the_same_delta() {
 /// How many tables were compared by pages, and how many by rows; None: pages told nothing.
 fn compared(seed: u64) -> Option<(u64, u64)> {
     let mut played = Played::of(seed);
-    let into = played.into();
+    let into = played.next_file();
     let stop = CancellationToken::new();
     let found = delta::by_pages(&played.older, &played.newer, None, &into, &stop).unwrap();
     assert_eq!(found.tables, played.by_rows.tables);

@@ -12,7 +12,6 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use cutover::demo::cluster::{self, Cluster};
 use cutover::postgres::Endpoint;
-use cutover::transfer::copy::Options;
 use futures_util::StreamExt;
 use tokio::sync::{MappedMutexGuard, MutexGuard};
 use tokio_postgres::Client;

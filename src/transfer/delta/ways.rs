@@ -122,9 +122,7 @@ fn by_rows(
         column.is_some_and(|column| column.identity == Some(Identity::Always))
     };
     let moving = table.columns.iter().map(|column| &column.target.name);
-    let has_fixed = moving
-        .filter(|name| !key.contains(name))
-        .any(|name| fixed(name));
+    let has_fixed = moving.filter(|name| !key.contains(name)).any(fixed);
     By::Rows { id, key, has_fixed }
 }
 
