@@ -201,8 +201,10 @@ pub async fn sweep(admin: &Endpoint) -> Result<Swept, postgres::Error> {
     let all: BTreeSet<Names> = rows
         .iter()
         .filter_map(|row| {
-            let rest = row.get::<_, &str>(0).strip_prefix(PREFIX)?;
-            Names::of(rest.get(..16)?)
+            let name: String = row.get(0);
+            let names = Names::of(name.strip_prefix(PREFIX)?.get(..16)?)?;
+            // A longer name that begins alike is somebody else's.
+            (names.roles().contains(&name) || names.databases().contains(&name)).then_some(names)
         })
         .collect();
     let mut swept = Swept::default();

@@ -6,7 +6,6 @@
 //! was not), and one that has our log or index open for another file (that had this name before). Nothing is opened in here, for closing a
 //! descriptor of these files would drop the fence. What other hosts do is out of sight (`check` names such file systems).
 
-#[cfg(target_os = "linux")]
 use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};

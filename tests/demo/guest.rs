@@ -27,8 +27,8 @@ impl Theirs {
             "CREATE ROLE guest LOGIN PASSWORD 'let-me-in' CREATEDB CREATEROLE",
             "CREATE ROLE plain LOGIN PASSWORD 'let-me-in'",
             // One who has such a name, and a comment that somebody copied.
-            "CREATE ROLE cutover_demo_0123456789abcdef",
-            "COMMENT ON ROLE cutover_demo_0123456789abcdef IS 'made by cutover demo, and goes with its sandbox: server 1 role 2'",
+            "CREATE ROLE cutover_demo_0123456789abcdef_owner",
+            "COMMENT ON ROLE cutover_demo_0123456789abcdef_owner IS 'made by cutover demo, and goes with its sandbox: server 1 role 2'",
         ]
         .map(str::to_owned);
         cluster.execute("postgres", &statements).await.unwrap();
@@ -218,7 +218,7 @@ async fn what_was_killed_with_its_reaper_goes_with_the_next_look_and_a_living_on
     assert_eq!(swept.living.len(), 1);
     says!(
         swept.left.join("\n"),
-        "role cutover_demo_0123456789abcdef has the name of a sandbox's and no mark of ours: it stays"
+        "role cutover_demo_0123456789abcdef_owner has the name of a sandbox's and no mark of ours: it stays"
     );
     assert_eq!(theirs.made().await, (2, 2), "the living one's");
     control::ask(alive.dir(), &Request::Status).expect("it lives");
