@@ -129,7 +129,8 @@ enum Standing {
 }
 
 async fn commit(control: &Pinned) -> Result<(), Error> {
-    let committed = control.batch_execute("COMMIT").await;
+    // A transaction that is broken answers to COMMIT as if all were well, and has nothing done: the statement before it would fail.
+    let committed = control.batch_execute("SELECT 1; COMMIT").await;
     committed.map_err(|error| match error.as_db_error() {
         Some(_) if !is_passing(&error) => refused("committing")(error),
         Some(_) | None => Error::Since(Refusal::Unheard(server_message(&error))),

@@ -238,6 +238,18 @@ async fn a_tree_whose_node_goes_keeps_the_branches_that_moved() {
 }
 
 #[tokio::test]
+async fn a_row_that_refers_to_a_value_that_moved_on_stays_with_the_value() {
+    let source = "CREATE TABLE nodes (id INTEGER PRIMARY KEY, code TEXT UNIQUE, above TEXT);
+         INSERT INTO nodes VALUES (1, 'x', NULL), (2, 'z', NULL), (3, 'c', NULL)";
+    let target = "CREATE TABLE nodes (id bigint PRIMARY KEY, code text UNIQUE, above text REFERENCES nodes (code) ON UPDATE CASCADE)";
+    let night = Night::new(source, target).await;
+    night.goes_on(
+        "UPDATE nodes SET code = 'y' WHERE id = 1; UPDATE nodes SET code = 'x' WHERE id = 2; UPDATE nodes SET above = 'x' WHERE id = 3",
+    );
+    night.brought().await;
+}
+
+#[tokio::test]
 async fn tables_that_refer_to_each_other_change_together() {
     let source = "CREATE TABLE teams (id INTEGER PRIMARY KEY, lead INTEGER); CREATE TABLE people (id INTEGER PRIMARY KEY, team INTEGER);
          INSERT INTO teams VALUES (1, 1), (2, 3); INSERT INTO people VALUES (1, 1), (2, 1), (3, 2)";

@@ -271,16 +271,18 @@ pub struct Expected {
     newer: u64,
 }
 
-/// Makes sure that PostgreSQL holds every row as it was, and none that is to be inserted.
+/// Makes sure that PostgreSQL holds every row as it was, value by value, and none that is to be inserted: what somebody wrote there since the import
+/// is not written over.
 pub async fn expected(client: &Client, table: &Rows) -> Result<Expected, Error> {
     let sql = format!(
         "SELECT (SELECT count(*) FROM {old}), (SELECT count(*) FROM {new}),
-                (SELECT count(*) FROM {old} AS o JOIN ONLY {name} AS t ON {was}), (SELECT count(*) FROM {new} AS n JOIN ONLY {name} AS t ON {is}),
+                (SELECT count(*) FROM {old} AS o JOIN ONLY {name} AS t ON {was} WHERE {unchanged}), (SELECT count(*) FROM {new} AS n JOIN ONLY {name} AS t ON {is}),
                 (SELECT count(*) FROM {old} AS o JOIN {new} AS n ON {stays})",
         old = table.old,
         new = table.new,
         name = table.name.quoted(),
         was = table.same("o", "t"),
+        unchanged = table.unchanged("o", "t"),
         is = table.same("n", "t"),
         stays = table.same("n", "o"),
     );
@@ -296,7 +298,7 @@ pub async fn expected(client: &Client, table: &Rows) -> Result<Expected, Error> 
     };
     if was != older {
         return wrong(format!(
-            "of {older} row(s) that were changed or deleted since, {was} are there"
+            "of {older} row(s) that were changed or deleted since, {was} are there as they were imported"
         ));
     }
     if is != staying {

@@ -101,13 +101,17 @@ impl Key {
         let child = self.child.quoted();
         let child_place = place(self.child_oid);
         Some(match child_place {
-            // One statement deletes both.
+            // One statement deletes both; one updates both, and the key acts behind it on rows as they are by then.
             Some(at) if at == parent_place => {
                 let beside = format!(" WHERE NOT ({})", parent.goes("c"));
-                format!("SELECT {}", refers(&child, &beside))
+                let as_they_were = refers(&child, &beside);
+                match self.moves(parent) {
+                    true => format!("SELECT {as_they_were} OR {}", refers(&parent.new, "")),
+                    false => format!("SELECT {as_they_were}"),
+                }
             }
             // Its rows are by then as they will be, but for those that are inserted later; these count as if they were there.
-            Some(at) if at < parent_place => {
+            Some(at) if at < parent_place && self.moves(&tables[at]) => {
                 let rows = &tables[at];
                 let untouched = format!(
                     " WHERE NOT EXISTS (SELECT FROM {} AS o WHERE {})",
@@ -120,9 +124,15 @@ impl Key {
                     refers(&rows.new, "")
                 )
             }
-            // A cycle, or a table that does not change: its rows are as they were.
+            // A cycle, a table that does not change, or columns that do not move: its rows are as they were.
             Some(_) | None => format!("SELECT {}", refers(&child, "")),
         })
+    }
+
+    /// Whether all of its columns are among those that move: others are not staged.
+    fn moves(&self, child: &Rows) -> bool {
+        let mut columns = self.columns.iter();
+        columns.all(|column| child.columns.contains(column))
     }
 
     /// SQL: the referenced values of rows that go, or that change them.
@@ -144,10 +154,14 @@ impl Key {
             ));
         }
         if self.on_update && !parent.again {
-            // As text: PostgreSQL asks whether the bytes are the same, not whether the values are equal.
+            // As text, whatever the column's collation takes for equal: PostgreSQL asks whether the bytes are the same.
             let changes = |column: &String| {
                 let moves = parent.columns.contains(column);
-                moves.then(|| format!("p.{column}::text IS DISTINCT FROM n.{column}::text"))
+                moves.then(|| {
+                    format!(
+                        "p.{column}::text COLLATE \"C\" IS DISTINCT FROM n.{column}::text COLLATE \"C\""
+                    )
+                })
             };
             let changes: Vec<String> = self.referenced.iter().filter_map(changes).collect();
             if !changes.is_empty() {

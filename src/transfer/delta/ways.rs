@@ -211,6 +211,16 @@ impl Rows {
         equal.collect::<Vec<_>>().join(" AND ")
     }
 
+    /// SQL: whether two rows hold the same values. As text, since not every type knows what is equal, and whatever a collation takes for equal.
+    pub fn unchanged(&self, one: &str, other: &str) -> String {
+        let text = |of: &str, name: &String| format!("{of}.{name}::text COLLATE \"C\"");
+        let equal = self.columns.iter().map(|name| {
+            let [one, other] = [one, other].map(|of| text(of, name));
+            format!("{one} IS NOT DISTINCT FROM {other}")
+        });
+        equal.collect::<Vec<_>>().join(" AND ")
+    }
+
     /// SQL: whether a row of the table is deleted.
     pub fn goes(&self, row: &str) -> String {
         let was = format!(

@@ -21,7 +21,10 @@ use crate::transfer::delta::told::{brought, notes, told};
 use crate::transfer::delta::ways::{self, By, Changed, Rows};
 use crate::transfer::delta::{Sides, refused};
 use crate::transfer::layout::TableLayout;
-use crate::transfer::occupied::obstacles::{Emptying, obstacles};
+use crate::transfer::occupied::{
+    self,
+    obstacles::{Emptying, obstacles},
+};
 use crate::transfer::plan::numbers;
 use crate::transfer::reader::{Cursor, Span};
 use crate::transfer::{Error, Progress};
@@ -202,12 +205,35 @@ async fn anew(
         .iter()
         .map(|staged| layout(sides, staged.changed))
         .collect();
+    are_as_imported(sides, work.client, &tables).await?;
     work.empty(&tables, around, away).await?;
     for staged in &mut anew {
         let table = layout(sides, staged.changed);
         let into = format!("{}.{}", quoted(&table.schema), quoted(&table.target.name));
         let wanted = wanted(sides, staged.changed, Side::Newer, Which::All);
         staged.newer = stage::send(work.client, &into, wanted).await?;
+    }
+    Ok(())
+}
+
+/// Makes sure that tables which are emptied hold as many rows as were imported: more are somebody's own, and would be lost.
+async fn are_as_imported(
+    sides: &Sides<'_>,
+    control: &Client,
+    tables: &[&TableLayout],
+) -> Result<(), Error> {
+    let tasks = record::tasks(control, &sides.before.key).await?;
+    for table in tables {
+        let target = &table.target;
+        let own = tasks.iter().filter(|task| task.target_oid == target.oid);
+        let imported: u64 = own.map(|task| task.rows).sum();
+        let there = occupied::rows_there(control, sides.since.schema, target).await?;
+        if let Some(there) = there.filter(|there| *there != imported) {
+            return Err(Error::Since(Refusal::NotThere {
+                table: printable(&target.name, 80),
+                what: format!("{imported} row(s) were imported, and {there} are there"),
+            }));
+        }
     }
     Ok(())
 }

@@ -18,6 +18,9 @@ use crate::transfer::matching::stray;
 use crate::transfer::plan::scan::{Scanned, open};
 use crate::transfer::plan::{Plan, Problem};
 
+/// Values that are looked for at once: SQLite's answers have 2,000 columns at most.
+const AT_ONCE: usize = 1_000;
+
 /// Adds a note for each entry of the section whose values do not occur in any column that it names.
 pub(super) async fn note(
     source: &Path,
@@ -110,9 +113,12 @@ fn unmet(
 ) -> Result<Vec<String>, Error> {
     let connection = open(source)?;
     for (table, column) in columns {
-        let met = met(&connection, table, column, &values).map_err(read(source, table))?;
-        let mut met = met.into_iter();
-        values.retain(|_| !met.next().unwrap_or(false));
+        let mut is_met = Vec::new();
+        for some in values.chunks(AT_ONCE) {
+            is_met.extend(met(&connection, table, column, some).map_err(read(source, table))?);
+        }
+        let mut is_met = is_met.into_iter();
+        values.retain(|_| !is_met.next().unwrap_or(false));
         if values.is_empty() {
             break;
         }
@@ -120,7 +126,7 @@ fn unmet(
     Ok(values)
 }
 
-/// Which of the values a column has, in one look at the table.
+/// Which of the values a column has, in one look at the table: no more of them than [`AT_ONCE`].
 fn met(
     connection: &Connection,
     table: &str,
@@ -147,4 +153,22 @@ fn met(
     connection.query_row(&sql, rusqlite::params_from_iter(values), |row| {
         (0..values.len()).map(|at| row.get(at)).collect()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::unmet;
+
+    #[test]
+    fn any_number_of_values_is_looked_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("app.db");
+        let made = rusqlite::Connection::open(&file).unwrap();
+        let sql = "CREATE TABLE t (v TEXT); INSERT INTO t VALUES ('k0'), ('k2500')";
+        made.execute_batch(sql).unwrap();
+        let values: Vec<String> = (0..=2_500).map(|n| format!("k{n}")).collect();
+        let found = unmet(&file, &[("t".to_owned(), "v".to_owned())], values).unwrap();
+        assert_eq!(found.len(), 2_499);
+        assert!(!found.contains(&"k0".to_owned()) && !found.contains(&"k2500".to_owned()));
+    }
 }

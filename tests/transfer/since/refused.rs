@@ -111,6 +111,7 @@ async fn rows_that_somebody_else_wrote_are_not_overlooked() {
         "DELETE FROM sluggish WHERE id = 2",
         "INSERT INTO sluggish VALUES (50, 'a', 'v')",
         "INSERT INTO kept VALUES (50, 1, 'v')",
+        "UPDATE sluggish SET v = 'somebody else''s' WHERE id = 2",
     ] {
         let night = Night::new(FAMILY.0, FAMILY.1).await;
         night.pair.execute(written).await;
@@ -120,6 +121,19 @@ async fn rows_that_somebody_else_wrote_are_not_overlooked() {
         let refused = refusal(&night).await;
         assert!(matches!(refused, Refusal::NotThere { .. }), "{refused:?}");
     }
+}
+
+#[tokio::test]
+async fn a_table_with_rows_of_somebody_else_is_not_emptied() {
+    let source = "CREATE TABLE log (at TEXT, what TEXT); INSERT INTO log VALUES ('1', 'a')";
+    let night = Night::new(source, "CREATE TABLE log (at text, what text)").await;
+    night
+        .pair
+        .execute("INSERT INTO log VALUES ('2', 'somebody else''s')")
+        .await;
+    night.goes_on("INSERT INTO log VALUES ('2', 'b')");
+    let refused = refusal(&night).await;
+    assert!(matches!(refused, Refusal::NotThere { .. }), "{refused:?}");
 }
 
 #[tokio::test]
