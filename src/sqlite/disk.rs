@@ -54,9 +54,15 @@ pub fn room(path: &Path) -> std::io::Result<Room> {
     let existing = absolute.ancestors().find(|at| at.exists());
     let existing = existing.unwrap_or(Path::new("/"));
     let stat = rustix::fs::statvfs(existing)?;
+    // By the folder: on an overlay a file has its layer's number, which is another one than its folder's and changes when it is first written.
+    let real = existing.canonicalize()?;
+    let folder = match real.parent() {
+        Some(folder) if !real.is_dir() => folder,
+        _ => real.as_path(),
+    };
     Ok(Room {
         free_bytes: stat.f_bavail.saturating_mul(stat.f_frsize),
-        device: existing.metadata()?.dev(),
+        device: folder.metadata()?.dev(),
     })
 }
 

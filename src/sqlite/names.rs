@@ -293,7 +293,8 @@ enum Used {
 /// The log or index that a process uses for the file, where that is not ours, or ours where the file is not.
 ///
 /// Until a process that we start runs its program, it has every file that we have: also an index that an earlier fence of ours keeps
-/// open and that has lost its name since. That one is given a second.
+/// open and that has lost its name since. That one is given a second. Any other is looked at twice: files are looked at one after the other, so
+/// that one look at a process that opens the file meanwhile, or closes it, sees a log without its file.
 #[cfg(target_os = "linux")]
 fn used_beside(process: &Path, open: &[OpenFile], file: &WatchedFile) -> Option<Used> {
     let look = |open: &[OpenFile]| {
@@ -304,11 +305,10 @@ fn used_beside(process: &Path, open: &[OpenFile], file: &WatchedFile) -> Option<
             .or_else(|| our_log_alone(open, file, OpenFile::is_writable).map(Used::OurLogAlone))
     };
     let mut uses = look(open)?;
-    if is_started_by_us(process) {
-        for _ in 0..LOOKS {
-            std::thread::sleep(BETWEEN_LOOKS);
-            uses = look(&open_files(process)?)?;
-        }
+    let looks = if is_started_by_us(process) { LOOKS } else { 1 };
+    for _ in 0..looks {
+        std::thread::sleep(BETWEEN_LOOKS);
+        uses = look(&open_files(process)?)?;
     }
     Some(uses)
 }
