@@ -30,6 +30,8 @@ pub struct Endpoint {
     pub(super) any_order: bool,
     pub(super) keepalives: Keepalives,
     pub(super) channel_binding: tokio_postgres::config::ChannelBinding,
+    // Only Linux has it.
+    #[cfg_attr(not(target_os = "linux"), allow(dead_code))]
     pub(super) tcp_user_timeout: Option<Duration>,
     /// Whom a wait for this database is told.
     pub(super) tell: Option<Tell>,

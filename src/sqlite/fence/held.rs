@@ -20,11 +20,13 @@ impl FileIdentity {
     }
 
     /// The device that it is on.
+    #[cfg_attr(not(target_os = "linux"), allow(dead_code))]
     pub(in crate::sqlite) fn device(self) -> u64 {
         self.device
     }
 
     /// Its number on its device.
+    #[cfg_attr(not(target_os = "linux"), allow(dead_code))]
     pub(in crate::sqlite) fn inode(self) -> u64 {
         self.inode
     }
