@@ -148,8 +148,14 @@ impl<'l> Question<'l> {
         let parent = self.table(self.parent);
         let make = format!(
             "CREATE TABLE IF NOT EXISTS temp.{table} AS SELECT {made}, {id} AS id FROM {from} AS p;
-             CREATE INDEX IF NOT EXISTS temp.{table}_by_key ON {table} ({columns})",
+             CREATE INDEX IF NOT EXISTS temp.{table}_by_key ON {table} ({columns});
+             CREATE INDEX IF NOT EXISTS temp.{table}_by_meant ON {table} ({meant})",
             columns = keys.join(", "),
+            meant = keys
+                .iter()
+                .map(|key| key.replacen('k', "meant", 1))
+                .collect::<Vec<_>>()
+                .join(", "),
             made = made.collect::<Vec<_>>().join(", "),
             id = row_id(parent, "p"),
             from = quoted(&parent.source.name),
@@ -163,9 +169,9 @@ impl<'l> Question<'l> {
             let value = self.kept(pair.here, format!("c.{}", self.name(self.child, pair.here)));
             format!("p.meant{place} = {value} COLLATE BINARY")
         });
-        let meant = (!self.are_one()).then(|| meant.collect::<Vec<_>>().join(" AND "));
+        let meant = meant.collect::<Vec<_>>().join(" AND ");
         let from = format!("temp.{table} AS p");
-        (make, self.sql(&from, "p.id", pairs.unzip(), meant))
+        (make, self.sql(&from, "p.id", pairs.unzip(), Some(meant)))
     }
 
     /// Whether the transfer section says that rows with one key in the target are one, whatever their keys in the source.
@@ -176,7 +182,8 @@ impl<'l> Question<'l> {
     }
 
     /// SQL for rows at fault: what names each, its key's value, and what there is of the parent. With `meant`, by which a parent has the very
-    /// value that the child has in the source, a child of one that does not arrive is no child of another that is the same in the target.
+    /// value that the child has in the source, a child of one that does not arrive is no child of another that is the same in the target; and
+    /// one whose own parent has another key in the target, or none, is no child of whatever its converted value finds.
     fn sql(
         &self,
         parents: &str,
@@ -202,7 +209,13 @@ impl<'l> Question<'l> {
         let loses = format!("{parent_id} IN (SELECT id FROM {nulled} WHERE name IN ({read}))");
         let arrives = format!("{there} AND {parent_id} NOT IN (SELECT id FROM {gone})");
         let keeps = format!("{arrives} AND NOT {loses}");
-        let of_another = match meant {
+        // What `duplicates: one` says nothing about: the two parents are not one by what the target makes of them.
+        let elsewhere = meant.as_ref().map_or("0".to_owned(), |meant| {
+            format!(
+                "(NOT EXISTS ({there} AND {meant}) AND EXISTS (SELECT 1 FROM {parents} WHERE {meant}))"
+            )
+        });
+        let of_another = match meant.filter(|_| !self.are_one()) {
             // What is asked once comes first: mostly every parent arrives.
             Some(meant) => format!(
                 "((EXISTS (SELECT 1 FROM {gone}) OR EXISTS (SELECT 1 FROM {nulled}))
@@ -223,8 +236,9 @@ impl<'l> Question<'l> {
         };
         format!(
             "SELECT {id}, c.{first},
-                    CASE WHEN EXISTS ({keeps}) THEN 3 WHEN EXISTS ({arrives}) THEN 2 WHEN EXISTS ({there}) THEN 1 ELSE 0 END
-               FROM {table} AS c NOT INDEXED WHERE {refers} AND (NOT EXISTS ({keeps}) OR {of_another})
+                    CASE WHEN EXISTS ({keeps}) THEN CASE WHEN {elsewhere} THEN 4 ELSE 3 END
+                         WHEN EXISTS ({arrives}) THEN 2 WHEN EXISTS ({there}) THEN 1 ELSE 0 END
+               FROM {table} AS c NOT INDEXED WHERE {refers} AND (NOT EXISTS ({keeps}) OR {of_another} OR {elsewhere})
                AND {id} NOT IN (SELECT id FROM temp.cutover_gone_{child})",
             first = self.name(self.child, self.pairs[0].here),
             table = quoted(&self.table(self.child).source.name),
@@ -266,6 +280,9 @@ impl<'l> Question<'l> {
                  one, `duplicates: one` for {}",
                 self.referenced()
             ),
+            Parent::Elsewhere => format!(
+                "{key} would refer to another row of {parent} than in SQLite: its value becomes the key of that one, and that of its own row does not"
+            ),
         };
         Orphan {
             table: self.child,
@@ -273,10 +290,10 @@ impl<'l> Question<'l> {
             wished,
             hangs_on: match row.parent {
                 Parent::Behind | Parent::Another => Some(self.parent),
-                Parent::Missing | Parent::Nulled => None,
+                Parent::Missing | Parent::Nulled | Parent::Elsewhere => None,
             },
             layer: match row.parent {
-                Parent::Missing => 1,
+                Parent::Missing | Parent::Elsewhere => 1,
                 Parent::Behind | Parent::Nulled | Parent::Another => layer,
             },
             problem: Problem {
@@ -310,6 +327,8 @@ enum Parent {
     Nulled,
     /// It does not arrive with its value, and another row does with one that is the same in the target.
     Another,
+    /// It is there with another key in the target, or with none, and another row has the one that the child's value becomes.
+    Elsewhere,
 }
 
 /// A text as SQLite's SQL has it.
@@ -441,6 +460,7 @@ impl<'s> Asked<'s> {
                 id: key,
                 value: shown(row.get_ref(1)?),
                 parent: match row.get(2)? {
+                    4 => Parent::Elsewhere,
                     3 => Parent::Another,
                     2 => Parent::Nulled,
                     1 => Parent::Behind,
