@@ -209,6 +209,9 @@ fn print(copied: &Copied) {
             brought.tables,
             brought.anew.len()
         );
+        outln!(
+            "rows that did not change in SQLite were counted in PostgreSQL and not compared; `cutover verify` compares them"
+        );
     }
     outln!("account: {}", account::summary(&copied.account));
     for done in &copied.after {

@@ -92,7 +92,7 @@ fn live(connection: &Connection, random: &mut StdRng) {
 
 #[tokio::test]
 async fn what_changed_leaves_what_a_whole_import_does() {
-    let mut seeds = Seeds::of("since", 10, 1_000);
+    let mut seeds = Seeds::of("since", 6, 1_000);
     for seed in &mut seeds {
         println!("CUTOVER_SEED={seed}");
         let random = &mut StdRng::seed_from_u64(seed);
