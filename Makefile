@@ -24,7 +24,7 @@ demo:
 	  echo 'make demo, 2 of 3: compiling what has changed since the last time; next the sandbox starts'; \
 	else \
 	  echo "make demo, 2 of 3: compiling $$($(CARGO) tree --locked --edges normal,build --prefix none --format '{p}' | \
-	    sed 's/ (\*)$$//' | sort -u | wc -l | tr -d ' ') crates, this once: several minutes on two cores, fewer on more; next the sandbox starts"; \
+	    sed 's/ (\*)$$//' | sort -u | wc -l | tr -d ' ') crates, this once: about ten minutes on two cores, fewer on more; next the sandbox starts"; \
 	fi
 	$(CARGO) build --profile demo --locked
 	@echo 'make demo, 3 of 3: the sandbox (application, traffic, PostgreSQL) and a rehearsal in it; next the cockpit opens, where ? explains every key'
