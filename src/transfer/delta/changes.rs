@@ -46,7 +46,9 @@ pub async fn send_changes<'c>(
         };
         if let (By::Rows { id, .. }, Some(rows)) = (&changed.way, Rows::of(changed, &sides.newer)) {
             for (side, into) in [(Side::Older, &rows.old), (Side::Newer, &rows.new)] {
-                make(control, &rows, into).await?;
+                let own = format!("ONLY {}", rows.name.quoted());
+                make(control, into, &own, &rows.columns).await?;
+                index(control, into, &rows.key).await?;
                 let which = Which::Named {
                     delta: file.to_path_buf(),
                     id: *id,
@@ -70,15 +72,25 @@ pub async fn send_changes<'c>(
     Ok(all)
 }
 
-/// A temporary table for rows of this one, without its rules.
-async fn make(control: &Client, rows: &Rows, name: &str) -> Result<(), Error> {
+/// Makes a temporary table for the columns of `own`, without its rules.
+pub async fn make(
+    control: &Client,
+    name: &str,
+    own: &str,
+    columns: &[String],
+) -> Result<(), Error> {
     let bare = name.trim_start_matches("pg_temp.");
-    let key = rows.key.join(", ");
     let sql = format!(
-        "CREATE TEMPORARY TABLE {bare} ON COMMIT DROP AS SELECT {} FROM ONLY {} WITH NO DATA; CREATE INDEX ON {name} ({key})",
-        rows.columns.join(", "),
-        rows.name.quoted()
+        "CREATE TEMPORARY TABLE {bare} ON COMMIT DROP AS SELECT {} FROM {own} WITH NO DATA",
+        columns.join(", "),
     );
+    let made = control.batch_execute(&sql).await;
+    made.map_err(refused("making a temporary table"))
+}
+
+/// Its rows are found by their key.
+async fn index(control: &Client, name: &str, key: &[String]) -> Result<(), Error> {
+    let sql = format!("CREATE INDEX ON {name} ({})", key.join(", "));
     let made = control.batch_execute(&sql).await;
     made.map_err(refused("making a temporary table"))
 }

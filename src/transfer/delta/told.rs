@@ -78,10 +78,7 @@ pub async fn told(control: &Client, sides: &Sides<'_>, tasks: &[Task]) -> Result
 /// Tables that were brought whole, as notes.
 pub fn notes(brought: &Brought) -> Vec<Problem> {
     let note = |(table, why): &(String, String)| {
-        let said = format!(
-            "brought whole: {why}. Its rows in PostgreSQL were counted first and not compared: what anybody else changed in them since is gone"
-        );
-        structural(table, "", said, None)
+        structural(table, "", format!("brought whole: {why}"), None)
     };
     brought.anew.iter().map(note).collect()
 }

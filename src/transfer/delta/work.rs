@@ -13,7 +13,7 @@ use crate::transfer::copy::record::{self, Definition, Task};
 use crate::transfer::copy::{Copied, account, definitions, empty, ended, prepare};
 use crate::transfer::delta::apply::{Away, Expected, Work, expected};
 use crate::transfer::delta::book::{self, Uses};
-use crate::transfer::delta::changes::{Staged, layout, send_changes, wanted};
+use crate::transfer::delta::changes::{self, Staged, layout, send_changes, wanted};
 use crate::transfer::delta::keys;
 use crate::transfer::delta::refusal::Refusal;
 use crate::transfer::delta::stage::{self, Side, Which};
@@ -201,11 +201,13 @@ async fn anew(
     if anew.is_empty() {
         return Ok(());
     }
+    for staged in &anew {
+        is_as_imported(sides, work.client, staged.changed).await?;
+    }
     let tables: Vec<&TableLayout> = anew
         .iter()
         .map(|staged| layout(sides, staged.changed))
         .collect();
-    are_as_imported(sides, work.client, &tables).await?;
     work.empty(&tables, around, away).await?;
     for staged in &mut anew {
         let table = layout(sides, staged.changed);
@@ -216,26 +218,63 @@ async fn anew(
     Ok(())
 }
 
-/// Makes sure that tables which are emptied hold as many rows as were imported: more are somebody's own, and would be lost.
-async fn are_as_imported(
+/// Makes sure that a table which is emptied holds just the rows that were imported: others are somebody's own, and would be lost. The older
+/// snapshot is read and converted once more for it, since the record knows their number alone.
+async fn is_as_imported(
     sides: &Sides<'_>,
     control: &Client,
-    tables: &[&TableLayout],
+    changed: &Changed,
 ) -> Result<(), Error> {
+    let target = &layout(sides, changed).target;
+    let not_there = |what: String| {
+        Err(Error::Since(Refusal::NotThere {
+            table: target.name.clone(),
+            what,
+        }))
+    };
     let tasks = record::tasks(control, &sides.before.key).await?;
-    for table in tables {
-        let target = &table.target;
-        let own = tasks.iter().filter(|task| task.target_oid == target.oid);
-        let imported: u64 = own.map(|task| task.rows).sum();
-        let there = occupied::rows_there(control, sides.since.schema, target).await?;
-        if let Some(there) = there.filter(|there| *there != imported) {
-            return Err(Error::Since(Refusal::NotThere {
-                table: printable(&target.name, 80),
-                what: format!("{imported} row(s) were imported, and {there} are there"),
-            }));
-        }
+    let own = tasks.iter().filter(|task| task.target_oid == target.oid);
+    let imported: u64 = own.map(|task| task.rows).sum();
+    let there = occupied::rows_there(control, sides.since.schema, target).await?;
+    if there != Some(imported) {
+        let there = there.map_or("it is hidden how many".to_owned(), |there| {
+            there.to_string()
+        });
+        return not_there(format!(
+            "{imported} row(s) were imported, and {there} are there"
+        ));
     }
-    Ok(())
+    match foreign_rows(sides, control, changed).await? {
+        0 => Ok(()),
+        others => not_there(format!("{others} row(s) there are not what was imported")),
+    }
+}
+
+/// How many rows of a table are not among those that the older snapshot has, each counted as often as it is there.
+async fn foreign_rows(
+    sides: &Sides<'_>,
+    control: &Client,
+    changed: &Changed,
+) -> Result<u64, Error> {
+    let before = &sides.older.tables[changed.places[1]];
+    let name = format!("pg_temp.cutover_was_{}", changed.places[1]);
+    let columns = before.columns.iter();
+    let columns: Vec<String> = columns.map(|column| quoted(&column.target.name)).collect();
+    let own = occupied::own_rows(sides.since.schema, &before.target);
+    changes::make(control, &name, &own, &columns).await?;
+    let wanted = wanted(sides, changed, Side::Older, Which::All);
+    stage::send(control, &name, wanted).await?;
+    // As text, for not every type knows what is equal.
+    let values = columns
+        .iter()
+        .map(|column| format!("{column}::text COLLATE \"C\""));
+    let values = values.collect::<Vec<_>>().join(", ");
+    let sql = format!(
+        "SELECT count(*) FROM (SELECT {values} FROM {own} EXCEPT ALL SELECT {values} FROM {name}) AS others"
+    );
+    let counted = control.query_one(&sql, &[]).await;
+    let counted = counted.map_err(refused("comparing rows with the older snapshot"))?;
+    Ok(counted.get::<_, i64>(0).unsigned_abs())
 }
 
 /// Tables that go by their rows: proven to hold what was there, changed, and proven to have been changed by just that.

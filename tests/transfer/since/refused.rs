@@ -137,6 +137,29 @@ async fn a_table_with_rows_of_somebody_else_is_not_emptied() {
 }
 
 #[tokio::test]
+async fn a_table_where_somebody_changed_rows_is_not_emptied_though_their_number_is_right() {
+    let source = "CREATE TABLE log (at TEXT, what TEXT); INSERT INTO log VALUES ('1', 'a'), ('1', 'a'), ('2', 'b')";
+    for by_hand in [
+        "UPDATE log SET what = 'by hand' WHERE at = '2'",
+        "DELETE FROM log WHERE at = '2'; INSERT INTO log VALUES ('9', 'by hand')",
+        "DELETE FROM log WHERE at = '2'; INSERT INTO log VALUES ('1', 'a')",
+    ] {
+        let night = Night::new(source, "CREATE TABLE log (at text, what text)").await;
+        night.pair.execute(by_hand).await;
+        night.goes_on("INSERT INTO log VALUES ('3', 'c')");
+        let refused = refusal(&night).await;
+        let Refusal::NotThere { table, what } = &refused else {
+            panic!("{by_hand}: {refused:?}");
+        };
+        assert_eq!(
+            (table.as_str(), what.as_str()),
+            ("log", "1 row(s) there are not what was imported"),
+            "{by_hand}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_table_that_moves_anew_is_no_change_of_rows() {
     let night = Night::new(FAMILY.0, FAMILY.1).await;
     night
