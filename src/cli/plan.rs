@@ -13,7 +13,7 @@ use crate::cli::problems;
 use crate::runbook::transfer::TargetRows;
 use crate::text::printable;
 use crate::transfer::Error;
-use crate::transfer::layout::{NO_TABLE, structural};
+use crate::transfer::layout::structural;
 use crate::transfer::occupied::{self, Disagreement, Occupied};
 use crate::transfer::plan::{Plan, Problem, Scan, plan};
 
@@ -160,7 +160,7 @@ fn print(plan: &Plan, all: bool) {
     print_problems(plan, all);
     if plan.problems.is_empty() {
         outln!("nothing stands in the way");
-    } else if plan.tables.is_empty() && plan.problems.iter().any(is_of_source) {
+    } else if plan.source_is_empty {
         outln!("\nNothing was written.");
     } else if plan.tables.is_empty() {
         outln!(
@@ -170,11 +170,6 @@ fn print(plan: &Plan, all: bool) {
     } else {
         print_what_settles(plan, all);
     }
-}
-
-/// Whether it says that the file itself has nothing to move.
-fn is_of_source(problem: &Problem) -> bool {
-    problem.reason.starts_with(NO_TABLE)
 }
 
 fn print_tables(plan: &Plan) {

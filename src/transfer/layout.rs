@@ -48,6 +48,8 @@ pub struct Layout {
     pub stand_ins: Vec<StandIn>,
     /// Triggers that run during the load.
     pub fire: Vec<String>,
+    /// The source has no table at all.
+    pub source_is_empty: bool,
     /// How the source stores text.
     pub encoding: TextEncoding,
     pub schema: String,
@@ -125,9 +127,6 @@ fn immovable(table: &str, column: Option<&str>, reason: impl Into<String>) -> Pr
     structural(table, column.unwrap_or_default(), reason, policy)
 }
 
-/// What is said of a file that has nothing that could move.
-pub const NO_TABLE: &str = "the SQLite file holds no table";
-
 /// Why there is nothing to pair at all, with what to do about it.
 fn nothing_to_move(source: &Schema, target: &Catalogue) -> Option<String> {
     if source.tables.is_empty() {
@@ -148,7 +147,7 @@ fn nothing_to_move(source: &Schema, target: &Catalogue) -> Option<String> {
                 crate::text::printable(&views.join(", "), 200)
             ),
         };
-        return Some(format!("{NO_TABLE}{only}{wal}"));
+        return Some(format!("the SQLite file holds no table{only}{wal}"));
     }
     let has_tables = target.tables.iter().any(|table| {
         !table.is_partition
@@ -229,6 +228,7 @@ impl Layout {
     /// Pairs everything there is.
     pub fn new(source: &Schema, target: &Catalogue, transfer: &Transfer) -> Self {
         let mut layout = Self {
+            source_is_empty: source.tables.is_empty(),
             encoding: source.encoding,
             fire: transfer.fire.clone(),
             schema: target.schema.clone(),

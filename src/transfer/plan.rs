@@ -93,6 +93,9 @@ pub struct Plan {
     pub hash: String,
     /// Whether every value was looked at.
     pub scanned: bool,
+    /// The file has no table at all; a problem says so.
+    #[serde(skip)]
+    pub source_is_empty: bool,
 }
 
 /// One table that moves.
@@ -244,6 +247,7 @@ pub async fn plan(
         hash: String::new(),
         occupied: Vec::new(),
         scanned: scan == Scan::Full,
+        source_is_empty: layout.source_is_empty,
     };
     // A role without the rights for an import need not have those for this look either.
     if may_look {

@@ -296,13 +296,13 @@ async fn by_rows(
         wanted.push(expected(work.client, table).await?);
     }
     let counted = work.rows(&mut tables, around, away).await?;
-    let go_by_rows = |staged: &&mut Staged<'_>| matches!(staged.changed.way, By::Rows { .. });
-    let mut staged = staged.iter_mut().rev().filter(go_by_rows);
     for ((table, wanted), counted) in tables.iter().zip(wanted).zip(counted) {
         wanted.prove(table, counted)?;
-        if let Some(staged) = staged.next() {
-            staged.counted = counted;
-        }
+        let mut staged = staged.iter_mut();
+        let of_table = staged.find(|staged| layout(sides, staged.changed).target.oid == table.oid);
+        of_table
+            .expect("BUG: a table whose rows changed was staged")
+            .counted = counted;
     }
     Ok(())
 }
